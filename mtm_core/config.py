@@ -1,0 +1,224 @@
+"""Every setting of a run, as frozen dataclasses that are saved beside the weights they made.
+
+``preset(name, n_genes, n_tissues)`` gives a complete :class:`RunConfig`; ``to_json`` and
+``from_json`` carry it to disk and back without loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import cattrs
+
+ExpressionScale = Literal["log2", "linear"]
+EncoderInput = Literal["log2", "z"]
+Distance = Literal["l1", "mse", "huber"]
+TissueDraw = Literal["uniform", "pairs"]
+PairWeighting = Literal["pairs", "donors"]
+
+
+@dataclass(frozen=True)
+class ScalingConfig:
+    """How expression becomes z-scores, per tissue and gene.
+
+    Attributes
+    ----------
+    scale
+        What is standardised: ``"log2"`` for log2(1 + expression), ``"linear"`` for expression.
+    low_expression_rule
+        Keep SD at 1 where a gene's mean expression in a tissue is below 1 (TPM or CPM), so that
+        genes that are off do not dominate.
+    """
+
+    scale: ExpressionScale = "log2"
+    low_expression_rule: bool = False
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the four networks. ``n_genes`` and ``n_tissues`` come from the cohort."""
+
+    n_genes: int
+    n_tissues: int
+    encoder_widths: tuple[int, ...] = (2048, 1024, 512)
+    n_latent: int = 256
+    generator_widths: tuple[int, ...] = (1024, 1024, 2048)
+    discriminator_widths: tuple[int, ...] = (2048, 1024, 100)
+    n_noise: int = 32
+    mapping_widths: tuple[int, ...] = (64, 128, 256)
+    dropout: float = 0.3
+    encoder_input: EncoderInput = "log2"
+
+    def __post_init__(self) -> None:
+        if self.n_genes < 1 or self.n_tissues < 2:
+            raise ValueError(
+                "expected at least 1 gene and 2 tissues,"
+                f" got {self.n_genes} genes and {self.n_tissues} tissues"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"expected a dropout in [0, 1), got {self.dropout}")
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the terms of Eq 6 and the distance that its reconstruction terms use.
+
+    A weight of 0 switches a term off altogether: its networks are not run.
+    ``adversarial_warmup`` holds the adversarial term at 0 for that many epochs.
+    """
+
+    individual: float = 1.0
+    cycle: float = 1.0
+    latent: float = 1.0
+    adversarial: float = 1.0
+    distance: Distance = "l1"
+    adversarial_warmup: int = 0
+
+    def __post_init__(self) -> None:
+        weights = (self.individual, self.cycle, self.latent, self.adversarial)
+        if min(weights) < 0 or self.individual == 0:
+            raise ValueError(
+                "expected an individual weight above 0 and no weight below 0, got"
+                f" individual={self.individual}, cycle={self.cycle}, latent={self.latent},"
+                f" adversarial={self.adversarial}"
+            )
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the networks are trained.
+
+    Attributes
+    ----------
+    batch_size
+        Ordered same-donor tissue pairs a step, over all processes together.
+    ema_decay
+        Of the averaged weights that are validated and kept; 0 keeps the raw weights.
+    tissue_draw
+        Where Eqs 1-3 draw their tissue from: uniformly, or as often as the training pairs show it.
+    pair_weighting
+        ``"pairs"`` counts every pair alike; ``"donors"`` draws a donor of n tissues with weight
+        proportional to n rather than n(n - 1).
+    source_share
+        Share of each epoch's pairs that start from ``validation_source``; ``None`` leaves it as
+        the cohort has it.
+    validation_fraction
+        Share of the given donors held back to choose the epoch; 0 trains on all of them for
+        ``epochs`` epochs.
+    patience
+        Epochs without a better validation score before training stops; ``None`` never stops early.
+    validation_source
+        Tissue that held-out predictions start from.
+    """
+
+    epochs: int = 200
+    batch_size: int = 256
+    learning_rate: float = 5e-4
+    betas: tuple[float, float] = (0.5, 0.9)
+    weight_decay: float = 0.0
+    learning_rate_decay: bool = False
+    ema_decay: float = 0.0
+    tissue_draw: TissueDraw = "uniform"
+    pair_weighting: PairWeighting = "pairs"
+    source_share: float | None = None
+    validation_fraction: float = 0.1
+    patience: int | None = None
+    validation_source: str = "Whole Blood"
+    seed: int = 0
+    checkpoint_every: int = 1
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 2 or self.checkpoint_every < 1:
+            raise ValueError(
+                "expected epochs >= 1, batch_size >= 2 and checkpoint_every >= 1, got"
+                f" {self.epochs}, {self.batch_size} and {self.checkpoint_every}"
+            )
+        for name, value in (
+            ("ema_decay", self.ema_decay),
+            ("validation_fraction", self.validation_fraction),
+        ):
+            if not 0 <= value < 1:
+                raise ValueError(f"expected {name} in [0, 1), got {value}")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run, whole."""
+
+    model: ModelConfig
+    scaling: ScalingConfig = field(default_factory=ScalingConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+def _paper(n_genes: int, n_tissues: int) -> RunConfig:
+    """The paper's setting (He et al. 2023, sections 2.1 and 2.2), nothing added."""
+    return RunConfig(
+        model=ModelConfig(n_genes, n_tissues),
+        scaling=ScalingConfig(scale="linear", low_expression_rule=True),
+    )
+
+
+def _acmg59(n_genes: int, n_tissues: int) -> RunConfig:
+    """Sizes and losses chosen on the 59-gene panel by inner validation (docs/experiments.md)."""
+    return RunConfig(
+        model=ModelConfig(
+            n_genes,
+            n_tissues,
+            encoder_widths=(256, 256, 128),
+            n_latent=64,
+            generator_widths=(128, 256, 256),
+            discriminator_widths=(256, 128, 64),
+            mapping_widths=(64, 64),
+        ),
+        loss=LossConfig(cycle=0.0, latent=0.0, adversarial=0.0, distance="mse"),
+        training=TrainingConfig(
+            epochs=40, ema_decay=0.999, tissue_draw="pairs", validation_fraction=0.1
+        ),
+    )
+
+
+_PRESETS: dict[str, Callable[[int, int], RunConfig]] = {"paper": _paper, "acmg59": _acmg59}
+PRESET_NAMES = tuple(_PRESETS)
+
+
+def preset(name: str, n_genes: int, n_tissues: int) -> RunConfig:
+    """Give the preset ``name`` for a cohort of ``n_genes`` and ``n_tissues``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset.
+    """
+    if name not in _PRESETS:
+        raise ValueError(f"expected a preset out of {', '.join(PRESET_NAMES)}, got {name!r}")
+    return _PRESETS[name](n_genes, n_tissues)
+
+
+def with_training(config: RunConfig, **changes: Any) -> RunConfig:
+    """Give ``config`` with fields of its :class:`TrainingConfig` changed."""
+    return replace(config, training=replace(config.training, **changes))
+
+
+def to_json(config: RunConfig) -> dict[str, Any]:
+    """Give ``config`` as JSON values."""
+    values: dict[str, Any] = cattrs.Converter().unstructure(config)
+    return values
+
+
+def from_json(values: dict[str, Any]) -> RunConfig:
+    """Give the config that :func:`to_json` wrote.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing, unknown or of the wrong kind.
+    """
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    try:
+        return converter.structure(values, RunConfig)
+    except cattrs.BaseValidationError as error:
+        reasons = "; ".join(cattrs.transform_error(error))
+        raise ValueError(f"not the settings of a run: {reasons}") from error

@@ -1,0 +1,215 @@
+"""The GTEx annotation files: samples, donors, tissues and genes.
+
+Formats: GTEx Portal, ``GTEx_Analysis_v8_Annotations_{SampleAttributes,SubjectPhenotypes}DS.txt``
+(public) and dbGaP phs000424 ``*.GTEx_Subject_Phenotypes.GRU.txt`` (controlled access).
+"""
+
+from __future__ import annotations
+
+import csv
+from importlib import resources
+from pathlib import Path
+
+import pandas as pd
+
+from mtm_core.data.gct import open_text, strip_version
+from mtm_core.errors import InputFileError
+
+WHOLE_BLOOD = "Whole Blood"
+HARDY_CLASSES = {
+    0: "ventilator case",
+    1: "violent and fast death",
+    2: "fast death of natural causes",
+    3: "intermediate death",
+    4: "slow death",
+}
+_SEXES = {"1": "male", "2": "female"}
+
+
+def donor_of(sample_id: str) -> str:
+    """Give the donor of a GTEx sample: ``GTEX-1117F-0226-SM-5GZZ7`` -> ``GTEX-1117F``."""
+    return "-".join(sample_id.split("-")[:2])
+
+
+def read_sample_attributes(path: Path | str) -> pd.DataFrame:
+    """Read the tissue of each sample.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``sample``; ``donor``, ``tissue`` (SMTSD), and ``analysis_freeze`` (SMAFRZE)
+        where the file has it.
+
+    Raises
+    ------
+    InputFileError
+        If the file lacks SAMPID or SMTSD, or names a sample twice.
+    """
+    path = Path(path)
+    raw = _read_table(path, required=("SAMPID", "SMTSD"))
+    if raw["SAMPID"].duplicated().any():
+        twice = raw.loc[raw["SAMPID"].duplicated(), "SAMPID"].iloc[0]
+        raise InputFileError(f"{path.name}: sample {twice!r} stands twice.")
+    samples = pd.DataFrame(
+        {"donor": raw["SAMPID"].map(donor_of).to_numpy(), "tissue": raw["SMTSD"].to_numpy()},
+        index=pd.Index(raw["SAMPID"], name="sample"),
+    )
+    if "SMAFRZE" in raw:
+        samples["analysis_freeze"] = raw["SMAFRZE"].to_numpy()
+    return samples[samples["tissue"] != ""]
+
+
+def read_subject_phenotypes(path: Path | str) -> pd.DataFrame:
+    """Read the donors' phenotypes, from the public file or the dbGaP one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``donor``; ``sex`` ("male", "female" or missing), ``age`` in years (of a public
+        age band, its middle), ``age_band`` ("60-69"), ``hardy`` (0-4 or missing), and from a dbGaP
+        file also ``bmi`` and one nullable boolean column for each medical history item
+        (``MHT2D``...; 99, unknown, is missing).
+
+    Raises
+    ------
+    InputFileError
+        If the file lacks SUBJID, SEX or AGE, or a value is outside its coding.
+    """
+    path = Path(path)
+    raw = _read_table(path, required=("SUBJID", "SEX", "AGE"))
+    if raw["SUBJID"].duplicated().any():
+        twice = raw.loc[raw["SUBJID"].duplicated(), "SUBJID"].iloc[0]
+        raise InputFileError(f"{path.name}: donor {twice!r} stands twice.")
+    bad_sex = raw.loc[~raw["SEX"].isin({"", *_SEXES}), "SEX"]
+    if len(bad_sex):
+        raise InputFileError(
+            f"{path.name}: expected SEX 1 (male) or 2 (female), got {bad_sex.iloc[0]!r}."
+        )
+    age, age_band = _ages(raw["AGE"], path)
+    columns = {
+        "sex": raw["SEX"].map(_SEXES),
+        "age": age,
+        "age_band": age_band,
+        "hardy": _numbers(raw["DTHHRDY"], path) if "DTHHRDY" in raw else float("nan"),
+    }
+    if "BMI" in raw:
+        columns["bmi"] = _numbers(raw["BMI"], path)
+    for name in raw.columns[raw.columns.str.fullmatch(r"MH[A-Z0-9]+")]:
+        answers = raw[name].map({"0": False, "1": True})
+        if answers.notna().any():  # free-text history columns are not coded 0 / 1 / 99
+            columns[name] = answers.astype("boolean")
+    donors = pd.DataFrame(columns)
+    donors.index = pd.Index(raw["SUBJID"], name="donor")
+    return donors
+
+
+def read_gene_table(path: Path | str) -> pd.DataFrame:
+    """Read symbols, Entrez ids and types of genes: a GENCODE GTF, or a table.
+
+    A table is tab-separated with a column ``ENSEMBL`` and any of ``SYMBOL``, ``ENTREZID`` and
+    ``GENETYPE``. Of several rows for one Ensembl id the first holds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by Ensembl id without version; ``symbol``, ``entrez``, ``gene_type`` as text,
+        empty where unknown.
+
+    Raises
+    ------
+    InputFileError
+        If the file is neither.
+    """
+    path = Path(path)
+    if path.name.removesuffix(".gz").endswith((".gtf", ".gff")):
+        raw = _read_gtf_genes(path)
+    else:
+        table = _read_table(path, required=("ENSEMBL",))
+        raw = pd.DataFrame({"gene_id": table["ENSEMBL"]})
+        for column, name in (
+            ("symbol", "SYMBOL"),
+            ("entrez", "ENTREZID"),
+            ("gene_type", "GENETYPE"),
+        ):
+            raw[column] = table[name] if name in table else ""
+    raw["gene_type"] = raw["gene_type"].str.replace("-", "_")
+    raw.index = pd.Index(raw.pop("gene_id").map(strip_version), name="gene_id")
+    return raw[~raw.index.duplicated() & (raw.index != "")]
+
+
+def tissue_table() -> pd.DataFrame:
+    """Give the 54 GTEx tissues with ``site``, ``abbreviation``, ``colour`` and ``ontology`` id.
+
+    Names, abbreviations and colours are those of the GTEx Portal; ontology ids are UBERON's
+    (EFO's for the two cell lines).
+    """
+    with resources.files("mtm_core.data").joinpath("gtex_tissues.tsv").open() as file:
+        return pd.read_csv(file, sep="\t", index_col="tissue", dtype=str)
+
+
+def _read_table(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
+    """Read a tab-separated table as text, past the ``#`` lines that dbGaP puts before it."""
+    try:
+        with open_text(path) as file:
+            table = pd.read_csv(
+                file,
+                sep="\t",
+                dtype=str,
+                keep_default_na=False,
+                comment="#",
+                quoting=csv.QUOTE_NONE,
+                skip_blank_lines=True,
+            )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError) as error:
+        raise InputFileError(f"{path.name}: not a tab-separated table: {error}") from error
+    missing = [name for name in required if name not in table.columns]
+    if missing:
+        raise InputFileError(
+            f"{path.name}: expected the columns {', '.join(required)}; {', '.join(missing)} missing."
+            f" Columns found: {', '.join(map(str, table.columns[:6]))}."
+        )
+    if table.empty:
+        raise InputFileError(f"{path.name}: the table has no rows.")
+    return table.apply(lambda column: column.str.strip())
+
+
+def _read_gtf_genes(path: Path) -> pd.DataFrame:
+    """Take gene id, name and type from the ``gene`` lines of a GTF."""
+    records = []
+    with open_text(path) as file:
+        for line in file:
+            fields = line.rstrip("\n").split("\t")
+            if len(fields) != 9 or fields[2] != "gene":
+                continue
+            pairs = (item.strip().split(" ", 1) for item in fields[8].split(";") if item.strip())
+            attributes = {pair[0]: pair[-1].strip('"') for pair in pairs}
+            records.append(
+                {
+                    "gene_id": attributes.get("gene_id", ""),
+                    "symbol": attributes.get("gene_name", ""),
+                    "entrez": "",
+                    "gene_type": attributes.get("gene_type", attributes.get("gene_biotype", "")),
+                }
+            )
+    if not records:
+        raise InputFileError(f"{path.name}: expected a GTF with 'gene' lines, found none.")
+    return pd.DataFrame(records)
+
+
+def _ages(values: pd.Series, path: Path) -> tuple[pd.Series, pd.Series]:
+    """Give ages in years and as decade bands, of either coding."""
+    bands = values.str.extract(r"^(\d+)-(\d+)$").astype(float)
+    years = bands.mean(axis=1).where(
+        bands[0].notna(), _numbers(values.where(bands[0].isna(), ""), path)
+    )
+    decade = (years // 10 * 10).astype("Int64")
+    return years, (decade.astype("string") + "-" + (decade + 9).astype("string")).astype(object)
+
+
+def _numbers(values: pd.Series, path: Path) -> pd.Series:
+    """Parse a column of numbers in which an empty field is missing and 97-99 is dbGaP's unknown."""
+    numbers = pd.to_numeric(values.replace({"": None, "NA": None}), errors="coerce")
+    bad = values[numbers.isna() & ~values.isin({"", "NA"})]
+    if len(bad):
+        raise InputFileError(f"{path.name}: column {values.name}: {bad.iloc[0]!r} is not a number.")
+    return numbers.mask(numbers.isin({97, 98, 99})) if values.name != "BMI" else numbers

@@ -1,0 +1,80 @@
+"""Standardise expression within each tissue and gene (paper, section 2.1), and undo it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtm_core.config import ExpressionScale, ScalingConfig
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+_CONSTANT = 1e-6
+"""An SD below this, on either scale, is a constant gene: its z-score is 0, never NaN."""
+
+
+@dataclass(frozen=True)
+class TissueScaler:
+    """Mean and population SD of each gene in each tissue, of the donors it was fitted on.
+
+    Shapes: N samples, G genes, T tissues.
+
+    Attributes
+    ----------
+    mean, sd
+        (T, G) float32, on ``scale``. ``sd`` is never 0.
+    scale
+        ``"log2"``: of log2(1 + expression); ``"linear"``: of expression.
+    """
+
+    mean: Floats
+    sd: Floats
+    scale: ExpressionScale
+
+    @classmethod
+    def fit(
+        cls, expression: Floats, tissue: Ints, n_tissues: int, config: ScalingConfig
+    ) -> TissueScaler:
+        """Fit on ``expression`` (N, G), linear, of ``tissue`` (N,) in [0, n_tissues).
+
+        A gene that does not vary in a tissue gets SD 1. So does, under
+        ``config.low_expression_rule``, one whose mean expression there is below 1.
+        A tissue without samples gets mean 0 and SD 1.
+        """
+        n_genes = expression.shape[1]
+        mean = np.zeros((n_tissues, n_genes), dtype=np.float32)
+        sd = np.ones((n_tissues, n_genes), dtype=np.float32)
+        for t in np.unique(tissue):
+            linear = expression[tissue == t]
+            values = to_scale(linear, config.scale).astype(np.float64)
+            mean[t] = values.mean(axis=0)
+            spread = values.std(axis=0)
+            keep_one = spread < _CONSTANT
+            if config.low_expression_rule:
+                keep_one |= linear.mean(axis=0, dtype=np.float64) < 1
+            sd[t] = np.where(keep_one, 1.0, spread)
+        return cls(mean, sd, config.scale)
+
+    def transform(self, expression: Floats, tissue: Ints) -> Floats:
+        """Give z-scores (N, G) of ``expression`` (N, G), linear, of ``tissue`` (N,)."""
+        values = to_scale(expression, self.scale)
+        z: Floats = (values - self.mean[tissue]) / self.sd[tissue]
+        return z
+
+    def inverse(self, z: Floats, tissue: Ints) -> Floats:
+        """Give linear expression (N, G), 0 or more, of ``z`` (N, G) and ``tissue`` (N,)."""
+        return from_scale(z * self.sd[tissue] + self.mean[tissue], self.scale)
+
+
+def to_scale(expression: Floats, scale: ExpressionScale) -> Floats:
+    """Bring linear expression to ``scale``."""
+    return expression if scale == "linear" else np.log2(1 + expression)
+
+
+def from_scale(values: Floats, scale: ExpressionScale) -> Floats:
+    """Bring values on ``scale`` back to linear expression, 0 or more."""
+    linear = values if scale == "linear" else np.exp2(values) - 1
+    return np.maximum(linear, 0)
