@@ -154,7 +154,7 @@ class RunConfig:
 
 
 def _paper(n_genes: int, n_tissues: int) -> RunConfig:
-    """The paper's setting (He et al. 2023, sections 2.1 and 2.2), nothing added."""
+    """Give the paper's setting (He et al. 2023, sections 2.1 and 2.2), nothing added."""
     return RunConfig(
         model=ModelConfig(n_genes, n_tissues),
         scaling=ScalingConfig(scale="linear", low_expression_rule=True),
@@ -162,7 +162,7 @@ def _paper(n_genes: int, n_tissues: int) -> RunConfig:
 
 
 def _acmg59(n_genes: int, n_tissues: int) -> RunConfig:
-    """Sizes and losses chosen on the 59-gene panel by inner validation (docs/experiments.md)."""
+    """Give what inner validation chose on the 59-gene panel (docs/experiments.md)."""
     return RunConfig(
         model=ModelConfig(
             n_genes,
@@ -197,9 +197,9 @@ def preset(name: str, n_genes: int, n_tissues: int) -> RunConfig:
     return _PRESETS[name](n_genes, n_tissues)
 
 
-def with_training(config: RunConfig, **changes: Any) -> RunConfig:
+def with_training(config: RunConfig, **changes: object) -> RunConfig:
     """Give ``config`` with fields of its :class:`TrainingConfig` changed."""
-    return replace(config, training=replace(config.training, **changes))
+    return replace(config, training=replace(config.training, **changes))  # type: ignore[arg-type]
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:

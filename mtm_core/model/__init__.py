@@ -1,0 +1,1 @@
+"""MTM itself: four networks, their objectives, and the model they make."""

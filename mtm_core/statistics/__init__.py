@@ -1,0 +1,1 @@
+"""Statistics on arrays: no files, no models, no figures."""

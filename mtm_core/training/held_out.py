@@ -1,0 +1,101 @@
+"""The score that training watches: prediction of donors it does not learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import anndata as ad
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtm_core.data.cohort import tissue_codes, tissue_names
+from mtm_core.data.pairs import ordered_pairs
+from mtm_core.data.scaling import TissueScaler
+from mtm_core.errors import TrainingError
+from mtm_core.model.mtm import MTM
+from mtm_core.statistics.correlation import columnwise_correlation
+
+MINIMUM_DONORS = 5
+"""Held-out donors that a target tissue needs for a correlation across them."""
+
+
+@dataclass(frozen=True)
+class HeldOutPairs:
+    """Pairs from one source tissue to all others, of donors held out. P pairs, G genes."""
+
+    source_z: Tensor
+    source: Tensor
+    target_z: Tensor
+    target: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        cohort: ad.AnnData,
+        rows: NDArray[np.intp],
+        scaler: TissueScaler,
+        source: str,
+        device: torch.device,
+    ) -> HeldOutPairs:
+        """Take the pairs from ``source`` among the samples ``rows`` of ``cohort``.
+
+        Raises
+        ------
+        TrainingError
+            If no target tissue has ``MINIMUM_DONORS`` of them.
+        """
+        names = tissue_names(cohort)
+        tissue = tissue_codes(cohort)[rows]
+        pairs = ordered_pairs(cohort.obs["donor"].to_numpy()[rows])
+        if source in names:
+            pairs = pairs[tissue[pairs[:, 0]] == names.index(source)]
+        counts = np.bincount(tissue[pairs[:, 1]], minlength=len(names))
+        if source not in names or counts.max() < MINIMUM_DONORS:
+            raise TrainingError(
+                f"held-out donors have too few pairs from {source!r}: at most {counts.max()} a"
+                f" target, {MINIMUM_DONORS} are needed. Choose another validation source or a"
+                " larger validation fraction."
+            )
+        z = torch.from_numpy(scaler.transform(np.asarray(cohort.X[rows]), tissue)).to(device)
+        codes = torch.from_numpy(tissue).to(device)
+        first, second = torch.from_numpy(pairs).to(device).unbind(dim=1)
+        return cls(z[first], codes[first], z[second], codes[second])
+
+    def score(self, model: MTM) -> tuple[float, float]:
+        """Predict every pair: (gene-wise rho, mean absolute error), both on z-scores.
+
+        Rho is Pearson's across the held-out donors of a target tissue, averaged over genes, then
+        over tissues by their numbers of donors, so that small tissues do not add noise.
+        """
+        predicted = predict_in_chunks(model, self.source_z, self.source, self.target)
+        observed = self.target_z.cpu().numpy()
+        target = self.target.cpu().numpy()
+        rhos, weights = [], []
+        for t in np.unique(target):
+            chosen = target == t
+            if chosen.sum() >= MINIMUM_DONORS:
+                rho = columnwise_correlation(predicted[chosen], observed[chosen])
+                rhos.append(np.nan_to_num(rho).mean())
+                weights.append(chosen.sum())
+        return (
+            float(np.average(rhos, weights=weights)),
+            float(np.abs(predicted - observed).mean()),
+        )
+
+
+@torch.inference_mode()
+def predict_in_chunks(
+    model: MTM, z: Tensor, source: Tensor, target: Tensor, *, chunk: int = 8192
+) -> NDArray[np.float32]:
+    """Predict ``target`` (P,) from ``z`` (P, G) of ``source`` (P,), dropout off: (P, G)."""
+    was_training = model.training
+    model.eval()
+    parts = [
+        model(z[i : i + chunk], source[i : i + chunk], target[i : i + chunk]).float().cpu()
+        for i in range(0, len(z), chunk)
+    ]
+    model.train(was_training)
+    predicted: NDArray[np.float32] = torch.cat(parts).numpy()
+    return predicted

@@ -1,0 +1,147 @@
+"""The training data, whole and on the device: no worker copies rows while the device waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import anndata as ad
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtm_core.config import TrainingConfig
+from mtm_core.data.cohort import tissue_codes, tissue_names
+from mtm_core.data.pairs import ordered_pairs
+from mtm_core.data.scaling import TissueScaler
+from mtm_core.errors import TrainingError
+
+
+class Batch(NamedTuple):
+    """Ordered same-donor pairs, and what Eqs 1-3 draw for them. B pairs, G genes, Z noise.
+
+    ``source_z`` and ``target_z`` (B, G); ``source``, ``target`` and ``drawn`` (B,) tissues;
+    ``noise`` (B, Z).
+    """
+
+    source_z: Tensor
+    source: Tensor
+    target_z: Tensor
+    target: Tensor
+    noise: Tensor
+    drawn: Tensor
+
+
+class ResidentPairs:
+    """All samples of the training donors on the device, and their ordered pairs.
+
+    Everything that is random in an epoch is a function of (seed, epoch) alone, so a run that is
+    killed and resumed at an epoch sees what it would have seen. All processes draw the same global
+    batch and take their own rows of it, so their number does not change what is learnt from.
+    """
+
+    def __init__(
+        self,
+        cohort: ad.AnnData,
+        rows: NDArray[np.intp],
+        scaler: TissueScaler,
+        config: TrainingConfig,
+        *,
+        n_noise: int,
+        device: torch.device,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        tissue = tissue_codes(cohort)[rows]
+        donor = cohort.obs["donor"].to_numpy()[rows]
+        pairs = ordered_pairs(donor)
+        if len(pairs) < 2:
+            raise TrainingError(
+                f"{len(rows)} training samples make {len(pairs)} same-donor pairs; training needs"
+                " donors with two tissues or more."
+            )
+        if config.batch_size % world_size:
+            raise TrainingError(
+                f"the batch of {config.batch_size} pairs does not divide over {world_size}"
+                " processes. Choose a batch size that is a multiple of their number."
+            )
+        self.config = config
+        self.n_noise = n_noise
+        self.device = device
+        z = scaler.transform(np.asarray(cohort.X[rows]), tissue)
+        self.z = torch.from_numpy(z).to(device)
+        self.tissue = torch.from_numpy(tissue).to(device)
+        self.pairs = torch.from_numpy(pairs).to(device)
+        self.weights = _pair_weights(pairs, donor, tissue, tissue_names(cohort), config)
+        n_tissues = len(tissue_names(cohort))
+        shown = np.bincount(tissue[pairs[:, 1]], minlength=n_tissues)
+        odds = shown if config.tissue_draw == "pairs" else np.ones(n_tissues)
+        self.tissue_odds = torch.as_tensor(odds, dtype=torch.float32, device=device)
+        self.batch_size = min(config.batch_size, len(pairs) // world_size * world_size)
+        share = self.batch_size // world_size
+        self.own = slice(rank * share, (rank + 1) * share)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of whole batches in an epoch; pairs left over change with the shuffle."""
+        return len(self.pairs) // self.batch_size
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Give this process's share of each global batch of ``epoch``."""
+        seed = self.config.seed * 1_000_003 + epoch
+        order_generator = torch.Generator().manual_seed(seed)
+        draw_generator = torch.Generator(self.device).manual_seed(seed)
+        n_pairs = len(self.pairs)
+        if self.weights is None:
+            order = torch.randperm(n_pairs, generator=order_generator)
+        else:
+            order = torch.multinomial(
+                self.weights, n_pairs, replacement=True, generator=order_generator
+            )
+        order = order.to(self.device)
+        for step in range(self.steps_per_epoch):
+            chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
+            noise = torch.randn(
+                self.batch_size, self.n_noise, generator=draw_generator, device=self.device
+            )
+            drawn = torch.multinomial(
+                self.tissue_odds, self.batch_size, replacement=True, generator=draw_generator
+            )
+            source, target = self.pairs[chosen[self.own]].unbind(dim=1)
+            yield Batch(
+                self.z[source],
+                self.tissue[source],
+                self.z[target],
+                self.tissue[target],
+                noise[self.own],
+                drawn[self.own],
+            )
+
+
+def _pair_weights(
+    pairs: NDArray[np.int32],
+    donor: NDArray[np.object_],
+    tissue: NDArray[np.int64],
+    names: tuple[str, ...],
+    config: TrainingConfig,
+) -> Tensor | None:
+    """Give the weight with which each pair is drawn, or ``None`` where all count alike."""
+    weights = np.ones(len(pairs))
+    if config.pair_weighting == "donors":
+        _, code, count = np.unique(donor, return_inverse=True, return_counts=True)
+        weights /= (count[code] - 1)[pairs[:, 0]]
+    if config.source_share is not None:
+        if config.validation_source not in names:
+            raise TrainingError(
+                f"no tissue {config.validation_source!r} to draw sources from; the cohort has"
+                f" {', '.join(names[:5])}, …"
+            )
+        from_source = tissue[pairs[:, 0]] == names.index(config.validation_source)
+        if from_source.any() and not from_source.all():
+            share = config.source_share
+            weights[from_source] *= share / weights[from_source].sum()
+            weights[~from_source] *= (1 - share) / weights[~from_source].sum()
+    if np.ptp(weights) == 0:
+        return None
+    return torch.from_numpy(weights)
