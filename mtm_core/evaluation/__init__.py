@@ -1,0 +1,1 @@
+"""How well a method predicts donors it has not seen."""

@@ -1,0 +1,50 @@
+"""Controls: what a predictor that knows nothing of the donor, or nothing of tissues, reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import anndata as ad
+import numpy as np
+
+from mtm_core.config import ScalingConfig
+from mtm_core.data.cohort import tissue_codes, tissue_names
+from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.splits import rows_of
+from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index
+
+ControlKind = Literal["training-mean", "source-as-proxy"]
+
+
+@dataclass(frozen=True)
+class FittedControl:
+    """``training-mean`` predicts z = 0; ``source-as-proxy`` the source's own z-scores."""
+
+    name: ControlKind
+    scaler: TissueScaler
+    tissues: tuple[str, ...]
+
+    def predict(self, profiles: Mapping[str, Floats], target: str) -> PredictedProfiles:
+        """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says; no spread."""
+        tissue_index(self.tissues, target)
+        proxy = np.asarray(np.mean(list(profiles.values()), axis=0), dtype=np.float32)
+        return PredictedProfiles(proxy if self.name == "source-as-proxy" else np.zeros_like(proxy))
+
+
+@dataclass(frozen=True)
+class ControlMethod:
+    """Fit nothing but the scaler."""
+
+    name: ControlKind
+    scaling: ScalingConfig = field(default_factory=ScalingConfig)
+
+    def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedControl:
+        """Fit the scaler on ``donors``."""
+        rows = rows_of(cohort.obs["donor"], donors)
+        tissues = tissue_names(cohort)
+        scaler = TissueScaler.fit(
+            np.asarray(cohort.X[rows]), tissue_codes(cohort)[rows], len(tissues), self.scaling
+        )
+        return FittedControl(self.name, scaler, tissues)

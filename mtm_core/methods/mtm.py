@@ -1,0 +1,113 @@
+"""MTM behind the protocol of all methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mtm_core.config import RunConfig, from_json, preset, to_json
+from mtm_core.data.cohort import tissue_names
+from mtm_core.data.scaling import TissueScaler
+from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index
+from mtm_core.model.mtm import MTM
+from mtm_core.training.trainer import Hardware, TrainingProgress, train
+
+
+@dataclass(frozen=True)
+class FittedMTM:
+    """A trained MTM: any tissue in, any tissue out, with one model.
+
+    From several source tissues of a donor, their latent codes are averaged.
+    """
+
+    model: MTM
+    scaler: TissueScaler
+    tissues: tuple[str, ...]
+    config: RunConfig
+    name: str = "mtm"
+
+    @torch.inference_mode()
+    def predict(self, profiles: Mapping[str, Floats], target: str) -> PredictedProfiles:
+        """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says; no spread."""
+        return PredictedProfiles(self._decode(self._code(profiles), target))
+
+    def codes(self, profiles: Mapping[str, Floats]) -> Floats:
+        """Give the donors' latent codes (N, C)."""
+        with torch.inference_mode():
+            codes: Floats = self._code(profiles).numpy()
+        return codes
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give the weights of the encoder and the generator; prediction needs no others."""
+        state = self.model.state_dict()
+        kept = ("encoder.", "generator.")
+        return {name: t.cpu().numpy() for name, t in state.items() if name.startswith(kept)}
+
+    def settings(self) -> dict[str, Any]:
+        """Give the run's config."""
+        return {"config": to_json(self.config)}
+
+    @classmethod
+    def restore(
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        settings: Mapping[str, Any],
+        scaler: TissueScaler,
+        tissues: tuple[str, ...],
+    ) -> FittedMTM:
+        """Put together what :meth:`arrays` and :meth:`settings` gave.
+
+        Raises
+        ------
+        ValueError
+            If the weights do not fit the config.
+        """
+        config = from_json(settings["config"])
+        model = MTM(config.model, scaler)
+        state = {name: torch.from_numpy(np.asarray(array)) for name, array in arrays.items()}
+        try:
+            missing, unexpected = model.load_state_dict(state, strict=False)
+        except RuntimeError as error:
+            raise ValueError(f"weights of another size than the config's: {error}") from error
+        lost = [name for name in missing if name.startswith(("encoder.", "generator."))]
+        if lost or unexpected:
+            raise ValueError(f"weights missing: {lost[:3]}; unexpected: {unexpected[:3]}")
+        return cls(model.eval(), scaler, tissues, config)
+
+    def _code(self, profiles: Mapping[str, Floats]) -> torch.Tensor:
+        codes = [
+            self.model.encode(torch.from_numpy(z), self._tissue(source, len(z)))
+            for source, z in profiles.items()
+        ]
+        return torch.stack(codes).mean(dim=0)
+
+    def _decode(self, code: torch.Tensor, target: str) -> Floats:
+        z: Floats = self.model.decode(code, self._tissue(target, len(code))).numpy()
+        return z
+
+    def _tissue(self, name: str, n: int) -> torch.Tensor:
+        return torch.full((n,), tissue_index(self.tissues, name))
+
+
+@dataclass(frozen=True)
+class MTMMethod:
+    """Train MTM under a preset, or under a config given in full."""
+
+    preset_name: str = "acmg59"
+    config: RunConfig | None = None
+    hardware: Hardware | None = None
+    on_progress: Callable[[TrainingProgress], None] | None = None
+    name: str = "mtm"
+
+    def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedMTM:
+        """Train on ``donors``; part of them may be held back to choose the epoch."""
+        tissues = tissue_names(cohort)
+        config = self.config or preset(self.preset_name, cohort.n_vars, len(tissues))
+        result = train(cohort, donors, config, hardware=self.hardware, on_progress=self.on_progress)
+        return FittedMTM(result.model, result.scaler, tissues, result.config, self.name)

@@ -1,0 +1,84 @@
+"""What a predictor is: ``fit(cohort, donors)`` gives something that predicts any tissue.
+
+Shapes: N donors, G genes. All profiles are z-scores of the fitted method's own ``scaler``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import anndata as ad
+import numpy as np
+from numpy.typing import NDArray
+
+from mtm_core.data.scaling import TissueScaler
+from mtm_core.errors import SelectionError
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PredictedProfiles:
+    """Predicted z-scores (N, G) and, where the method has one, their standard deviation (N, G)."""
+
+    mean: Floats
+    sd: Floats | None = None
+
+
+class FittedMethod(Protocol):
+    """A predictor that has seen its training donors."""
+
+    name: str
+    tissues: tuple[str, ...]
+    scaler: TissueScaler
+
+    def predict(self, profiles: Mapping[str, Floats], target: str) -> PredictedProfiles:
+        """Predict ``target`` for N donors from ``profiles``: z-scores (N, G) by source tissue.
+
+        A donor's prediction depends on no other row.
+
+        Raises
+        ------
+        SelectionError
+            If a tissue is unknown, or the method cannot start from these sources.
+        """
+        ...
+
+
+@runtime_checkable
+class SavableMethod(FittedMethod, Protocol):
+    """A fitted method that an artefact can hold."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give every number the method needs to predict, by name."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """Give what else it needs, as JSON values."""
+        ...
+
+
+class Method(Protocol):
+    """A way to fit a predictor."""
+
+    name: str
+
+    def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedMethod:
+        """Fit on the samples of ``donors`` alone, scaler included."""
+        ...
+
+
+def tissue_index(tissues: Sequence[str], name: str) -> int:
+    """Give the code of tissue ``name``.
+
+    Raises
+    ------
+    SelectionError
+        If there is none, with the nearest name.
+    """
+    try:
+        return tissues.index(name)
+    except ValueError:
+        raise SelectionError.unknown("tissue", [name], tissues) from None
