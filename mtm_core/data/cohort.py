@@ -8,6 +8,8 @@ Layout of the ``AnnData`` (and of its ``.h5ad``):
 - ``uns["donors"]`` indexed by donor: phenotypes; ``uns["tissues"]``: abbreviation, colour,
   ontology id and sample count of each tissue, in the order of the categories
 - ``uns["mtm"]``: ``unit``, ``normalise``, ``sha256`` of the expression values
+- ``uns["truth"]``: what the numbers were drawn from, of a simulated cohort only
+  (:mod:`mtm_core.data.simulate`)
 """
 
 from __future__ import annotations
@@ -106,7 +108,9 @@ def build_cohort(
         obs=obs,
         var=_describe_genes(expression.var, gene_table),
     )
-    return _finish(cohort, donors, unit=UNIT_AFTER[normalisation], normalisation=normalisation)
+    return finish_cohort(
+        cohort, donors, unit=UNIT_AFTER[normalisation], normalisation=normalisation
+    )
 
 
 def filter_samples(
@@ -144,9 +148,11 @@ def filter_samples(
 
 
 def write_cohort(cohort: ad.AnnData, path: Path) -> None:
-    """Write a cohort as ``.h5ad``, compressed."""
+    """Write a cohort as ``.h5ad``, compressed: the whole file or, if interrupted, none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    cohort.write_h5ad(path, compression="gzip")
+    partial = path.with_name(path.name + ".part")
+    cohort.write_h5ad(partial, compression="gzip", convert_strings_to_categoricals=False)
+    partial.replace(path)
 
 
 def read_cohort(path: Path | str) -> ad.AnnData:
@@ -194,10 +200,15 @@ def tissue_codes(cohort: ad.AnnData) -> NDArray[np.int64]:
     return codes
 
 
-def _finish(
+def is_simulated(cohort: ad.AnnData) -> bool:
+    """Tell whether ``cohort`` was simulated; if so, whatever shows it says so."""
+    return "truth" in cohort.uns
+
+
+def finish_cohort(
     cohort: ad.AnnData, donors: pd.DataFrame | None, *, unit: str, normalisation: str
 ) -> ad.AnnData:
-    """Add the donor and tissue tables and say what the numbers are."""
+    """Add the donor and tissue tables to ``X``, ``obs`` and ``var``; say what the numbers are."""
     ids = pd.Index(sorted(cohort.obs["donor"].unique()), name="donor")
     cohort.uns["donors"] = _writable(
         pd.DataFrame(index=ids) if donors is None else donors.reindex(ids)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import gzip
 import logging
+import zlib
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
@@ -39,16 +41,35 @@ def strip_version(gene_id: str) -> str:
     return stem + ("_PAR_Y" if rest.endswith("_PAR_Y") else "")
 
 
-def open_text(path: Path) -> IO[str]:
-    """Open a text file, gzipped or not, by its first bytes rather than by its name."""
+@contextmanager
+def open_text(path: Path) -> Iterator[IO[str]]:
+    """Open a text file, gzipped or not, by its first bytes rather than by its name.
+
+    Raises
+    ------
+    InputFileError
+        On opening, if there is no such file; on reading, if its compression is damaged or ends
+        early, or it is not UTF-8.
+    """
     try:
         with path.open("rb") as raw:
             gzipped = raw.read(2) == b"\x1f\x8b"
-        if gzipped:
-            return cast("IO[str]", gzip.open(path, "rt", encoding="utf-8"))
-        return path.open(encoding="utf-8")
     except OSError as error:
         raise InputFileError(f"cannot open {path}: {error.strerror or error}") from error
+    try:
+        with (
+            cast("IO[str]", gzip.open(path, "rt", encoding="utf-8"))
+            if gzipped
+            else path.open(encoding="utf-8")
+        ) as file:
+            yield file
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputFileError(
+            f"{path.name}: the compressed file ends early or is damaged ({error})."
+            " Download it again."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputFileError(f"{path.name}: expected UTF-8 text, got {error}") from error
 
 
 def read_gct(
@@ -86,19 +107,13 @@ def read_gct(
     path = Path(path)
     wanted = None if genes is None else {strip_version(gene) for gene in genes}
     with open_text(path) as file:
-        try:
-            n_declared, columns = _read_header(file, path)
-            keep = _columns_to_keep(columns, samples, path)
-            names, rows = _read_rows(
-                file, path, wanted, keep, len(columns), n_declared, progress or _no_progress
-            )
-        except (EOFError, gzip.BadGzipFile) as error:
-            raise InputFileError(
-                f"{path.name}: the compressed file ends early or is damaged ({error})."
-                " Download it again."
-            ) from error
-        except UnicodeDecodeError as error:
-            raise InputFileError(f"{path.name}: expected UTF-8 text, got {error}") from error
+        n_declared, columns = _read_header(file, path)
+        keep = _columns_to_keep(columns, samples, path)
+        names, rows = _read_rows(
+            file, path, wanted, keep, len(columns), n_declared, progress or _no_progress
+        )
+    if not names and genes is None:
+        raise InputFileError(f"{path.name}: the file has a header, but no genes.")
     if not names:
         raise InputFileError(
             f"{path.name}: none of the genes asked for is in the file. Expected ids such as"
@@ -113,6 +128,18 @@ def read_gct(
         obs=pd.DataFrame(index=pd.Index(kept_columns, name="sample")),
         var=pd.DataFrame({"symbol": [symbol for _, symbol in names]}, index=ids),
     )
+
+
+def write_gct(expression: ad.AnnData, path: Path) -> None:
+    """Write ``expression`` (samples, genes; ``var`` has ``symbol``) as GCT, values to 6 digits."""
+    symbols = expression.var["symbol"]
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(f"#1.2\n{expression.n_vars}\t{expression.n_obs}\n")
+        file.write("\t".join(["Name", "Description", *expression.obs_names]) + "\n")
+        for gene, symbol, values in zip(
+            expression.var_names, symbols, np.asarray(expression.X).T, strict=True
+        ):
+            file.write("\t".join([gene, symbol, *(f"{value:.6g}" for value in values)]) + "\n")
 
 
 def _no_progress(done: int, total: int) -> None:
@@ -137,15 +164,15 @@ def _read_header(file: IO[str], path: Path) -> tuple[int, list[str]]:
     if len(set(columns)) < len(columns):
         twice = pd.Index(columns)[pd.Index(columns).duplicated()][0]
         raise InputFileError(f"{path.name}: sample {twice!r} stands twice in the header.")
-    declared = [int(value) if value.isdigit() else -1 for value in dimensions[:2]]
-    if len(declared) < 2 or declared[1] != len(columns):
+    declared = [int(value) if value.isdecimal() else -1 for value in [*dimensions, "", ""][:2]]
+    if declared[1] != len(columns):
         logger.warning(
             "%s: the dimension line says %s, the header has %d samples; the header is believed.",
             path.name,
             " x ".join(dimensions) or "nothing",
             len(columns),
         )
-    return (declared[0] if declared else -1), columns
+    return declared[0], columns
 
 
 def _columns_to_keep(
@@ -175,7 +202,8 @@ def _read_rows(
     """Read the gene lines into one block that grows by doubling: (names, (genes, samples))."""
     expected = n_declared if wanted is None else len(wanted)
     n_kept = n_columns if keep is None else len(keep)
-    block = np.empty((max(min(expected, 100_000), 16), n_kept), dtype=np.float32)
+    # The declared number is believed only up to a point: files that were cut keep the old one.
+    block = np.empty((max(min(expected, 1024), 16), n_kept), dtype=np.float32)
     names: list[tuple[str, str]] = []
     n_read = 0
     for n_read, (gene_id, symbol, values) in enumerate(_gene_lines(file, path), start=1):
@@ -190,13 +218,14 @@ def _read_rows(
         names.append((gene_id, symbol))
     if n_read != n_declared:
         logger.warning(
-            "%s: the dimension line says %d genes, %d are there; what is there is read.",
+            "%s: the dimension line says %s genes, %d are there; what is there is read.",
             path.name,
-            n_declared,
+            n_declared if n_declared >= 0 else "no number of",
             n_read,
         )
     progress(n_read, n_read)
-    return names, block[: len(names)]
+    block.resize((len(names), n_kept), refcheck=False)  # in place: no second copy of the matrix
+    return names, block
 
 
 def _gene_lines(file: IO[str], path: Path) -> Iterator[tuple[str, str, str]]:

@@ -6,7 +6,7 @@ Formats: GTEx Portal, ``GTEx_Analysis_v8_Annotations_{SampleAttributes,SubjectPh
 
 from __future__ import annotations
 
-import csv
+import itertools
 from importlib import resources
 from pathlib import Path
 
@@ -95,9 +95,9 @@ def read_subject_phenotypes(path: Path | str) -> pd.DataFrame:
     if "BMI" in raw:
         columns["bmi"] = _numbers(raw["BMI"], path)
     for name in raw.columns[raw.columns.str.fullmatch(r"MH[A-Z0-9]+")]:
-        answers = raw[name].map({"0": False, "1": True})
-        if answers.notna().any():  # free-text history columns are not coded 0 / 1 / 99
-            columns[name] = answers.astype("boolean")
+        # Other history columns are free text: a "1" among remarks is no answer.
+        if raw[name].isin({"0", "1", "96", "97", "98", "99", ""}).all():
+            columns[name] = raw[name].map({"0": False, "1": True}).astype("boolean")
     donors = pd.DataFrame(columns)
     donors.index = pd.Index(raw["SUBJID"], name="donor")
     return donors
@@ -126,12 +126,9 @@ def read_gene_table(path: Path | str) -> pd.DataFrame:
     else:
         table = _read_table(path, required=("ENSEMBL",))
         raw = pd.DataFrame({"gene_id": table["ENSEMBL"]})
-        for column, name in (
-            ("symbol", "SYMBOL"),
-            ("entrez", "ENTREZID"),
-            ("gene_type", "GENETYPE"),
-        ):
-            raw[column] = table[name] if name in table else ""
+        names = {"symbol": "SYMBOL", "entrez": "ENTREZID", "gene_type": "GENETYPE"}
+        for column, name in names.items():
+            raw[column] = table.get(name, "")
     raw["gene_type"] = raw["gene_type"].str.replace("-", "_")
     raw.index = pd.Index(raw.pop("gene_id").map(strip_version), name="gene_id")
     return raw[~raw.index.duplicated() & (raw.index != "")]
@@ -149,28 +146,29 @@ def tissue_table() -> pd.DataFrame:
 
 def _read_table(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
     """Read a tab-separated table as text, past the ``#`` lines that dbGaP puts before it."""
-    try:
-        with open_text(path) as file:
-            table = pd.read_csv(
-                file,
-                sep="\t",
-                dtype=str,
-                keep_default_na=False,
-                comment="#",
-                quoting=csv.QUOTE_NONE,
-                skip_blank_lines=True,
-            )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError) as error:
-        raise InputFileError(f"{path.name}: not a tab-separated table: {error}") from error
-    missing = [name for name in required if name not in table.columns]
+    with open_text(path) as file:
+        # Only before the header: free text may hold a "#".
+        lines = itertools.dropwhile(lambda line: line.startswith("#") or line.isspace(), file)
+        rows = [[field.strip() for field in line.split("\t")] for line in lines if line.strip()]
+    header, body = (rows[0], rows[1:]) if rows else ([], [])
+    missing = [name for name in required if name not in header]
     if missing:
         raise InputFileError(
-            f"{path.name}: expected the columns {', '.join(required)}; {', '.join(missing)} missing."
-            f" Columns found: {', '.join(map(str, table.columns[:6]))}."
+            f"{path.name}: expected the columns {', '.join(required)};"
+            f" {', '.join(missing)} missing."
+            f" Columns found: {', '.join(header[:6])}."
         )
-    if table.empty:
+    if not body:
         raise InputFileError(f"{path.name}: the table has no rows.")
-    return table.apply(lambda column: column.str.strip())
+    n_needed = 1 + max(header.index(name) for name in required)
+    for number, row in enumerate(body, start=1):
+        if len(row) < n_needed or any(row[len(header) :]):
+            raise InputFileError(
+                f"{path.name}: row {number} ({row[0][:40]!r}) has {len(row)} fields, the header"
+                f" has {len(header)}. Is the file whole?"
+            )
+    padding = [""] * len(header)
+    return pd.DataFrame([(row + padding)[: len(header)] for row in body], columns=header)
 
 
 def _read_gtf_genes(path: Path) -> pd.DataFrame:

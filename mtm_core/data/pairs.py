@@ -22,7 +22,7 @@ def ordered_pairs(donor: ArrayLike) -> NDArray[np.int32]:
     """
     _, code, count = np.unique(np.asarray(donor), return_inverse=True, return_counts=True)
     rows = np.argsort(code, kind="stable")
-    start = np.concatenate([[0], np.cumsum(count)[:-1]])
+    start = np.cumsum(count) - count
     blocks = []
     for first, n in zip(start[count > 1], count[count > 1], strict=True):
         members = rows[first : first + n]

@@ -113,7 +113,14 @@ def hold_out(
 
     ``fraction`` of the donors, rounded to one part of a whole number, is held out: 0.2 is one fold
     of five, 0.1 one of ten.
+
+    Raises
+    ------
+    CohortError
+        If ``fraction`` is not above 0 and at most 0.5, or there are too few donors.
     """
+    if not 0 < fraction <= 0.5:
+        raise CohortError(f"expected a fraction above 0 and at most 0.5, got {fraction}.")
     folds = donor_folds(samples, n_folds=max(2, round(1 / fraction)), seed=seed)
     return folds.training(0), folds.held_out(0)
 
