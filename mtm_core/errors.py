@@ -8,7 +8,8 @@
     ├── ExpressionError     a user's table cannot be brought to the model's genes and units
     ├── SelectionError      a tissue, gene or option is asked for that does not exist
     ├── ArtefactError       a trained model's folder is damaged, foreign or too new
-    └── TrainingError       training cannot start, go on or resume
+    ├── TrainingError       training cannot start, go on or resume
+    └── DownloadError       an official file cannot be downloaded, or is not what it was
 
 Each message says what was expected, what came, and the next step. Everything else that is raised
 is a fault of ours and keeps its traceback.
@@ -57,3 +58,7 @@ class ArtefactError(MTMError):
 
 class TrainingError(MTMError):
     """Training cannot start, go on or resume."""
+
+
+class DownloadError(MTMError):
+    """An official file cannot be downloaded, or is not what it was."""
