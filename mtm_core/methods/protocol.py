@@ -30,9 +30,20 @@ class PredictedProfiles:
 class FittedMethod(Protocol):
     """A predictor that has seen its training donors."""
 
-    name: str
-    tissues: tuple[str, ...]
-    scaler: TissueScaler
+    @property
+    def name(self) -> str:
+        """Name of the method."""
+        ...
+
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """Tissues it knows, in the order of the scaler's rows."""
+        ...
+
+    @property
+    def scaler(self) -> TissueScaler:
+        """What its z-scores are made with."""
+        ...
 
     def predict(self, profiles: Mapping[str, Floats], target: str) -> PredictedProfiles:
         """Predict ``target`` for N donors from ``profiles``: z-scores (N, G) by source tissue.
@@ -63,7 +74,10 @@ class SavableMethod(FittedMethod, Protocol):
 class Method(Protocol):
     """A way to fit a predictor."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name of the method."""
+        ...
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedMethod:
         """Fit on the samples of ``donors`` alone, scaler included."""

@@ -1,0 +1,238 @@
+"""A trained model on disk: safetensors for numbers, JSON for everything else, no pickle.
+
+A folder holds::
+
+    model.json           genes, tissues, settings, accuracy by tissue, where it came from
+    model.safetensors    weights, scaler, reference distributions
+    README.md            the model card
+    evaluation/          tables of ``mtm evaluate`` that the accuracy was taken from, if any
+
+``model.json`` carries the SHA-256 of ``model.safetensors``, so that a half-copied or altered folder
+is noticed before it predicts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from mtm_core import __version__
+from mtm_core.data.cohort import tissue_codes, tissue_names
+from mtm_core.data.normalise import NORMALISATIONS
+from mtm_core.data.scaling import TissueScaler, to_scale
+from mtm_core.errors import ArtefactError
+from mtm_core.methods.mtm import FittedMTM
+from mtm_core.methods.protocol import SavableMethod
+
+FORMAT = "mtm-model"
+FORMAT_VERSION = 1
+QUANTILE_LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+_RESTORE = {"mtm": FittedMTM.restore}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the training cohort looks like, as aggregates. Q levels, T tissues, G genes.
+
+    Attributes
+    ----------
+    expression
+        (Q, T, G) quantiles of expression on the scaler's scale, at ``QUANTILE_LEVELS``.
+    distance
+        (Q, T) quantiles of a sample's distance from its tissue: the root mean square of its
+        z-scores over all genes.
+    """
+
+    expression: NDArray[np.float32]
+    distance: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, cohort: ad.AnnData, scaler: TissueScaler) -> Reference:
+        """Take the quantiles of every tissue of ``cohort``."""
+        values, codes = np.asarray(cohort.X), tissue_codes(cohort)
+        z = scaler.transform(values, codes)
+        rms = np.sqrt((z.astype(np.float64) ** 2).mean(axis=1))
+        on_scale = to_scale(values, scaler.scale)
+        tissues = range(len(tissue_names(cohort)))
+        levels = np.array(QUANTILE_LEVELS)
+        expression = [np.quantile(on_scale[codes == t], levels, axis=0) for t in tissues]
+        distance = [np.quantile(rms[codes == t], levels) for t in tissues]
+        return cls(
+            np.stack(expression, axis=1).astype(np.float32),
+            np.stack(distance, axis=1).astype(np.float32),
+        )
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A fitted method with all that is needed to serve it and to know how far to trust it.
+
+    Attributes
+    ----------
+    name
+        Of the model: the folder's name.
+    method
+        The fitted method.
+    genes
+        Indexed by gene id: ``symbol``, ``entrez``.
+    tissues
+        Indexed by tissue: ``abbreviation``, ``colour``, ``ontology``, ``n_samples``.
+    unit
+        Of linear expression: "TPM" or "panel CPM".
+    normalisation
+        How a user's table is brought to that unit.
+    reference
+        Distributions of the training cohort.
+    accuracy
+        ``summary`` (means over tissues) and ``tissues`` (one object a tissue), from
+        ``mtm evaluate``; empty where the model was not evaluated.
+    provenance
+        Cohort, command, date, versions.
+    """
+
+    name: str
+    method: SavableMethod
+    genes: pd.DataFrame
+    tissues: pd.DataFrame
+    unit: str
+    normalisation: str
+    reference: Reference
+    accuracy: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.safetensors`` and ``model.json`` into ``folder``, the JSON last."""
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {f"method.{name}": array for name, array in self.method.arrays().items()}
+        arrays |= {
+            "scaler.mean": self.method.scaler.mean,
+            "scaler.sd": self.method.scaler.sd,
+            "reference.expression": self.reference.expression,
+            "reference.distance": self.reference.distance,
+        }
+        path = folder / "model.safetensors"
+        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, path)
+        description = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "code_version": __version__,
+            "name": self.name,
+            "method": self.method.name,
+            "scale": self.method.scaler.scale,
+            "unit": self.unit,
+            "normalisation": self.normalisation,
+            "settings": self.method.settings(),
+            "accuracy": self.accuracy,
+            "provenance": self.provenance,
+            "genes": self.genes.reset_index(names="gene_id").to_dict("records"),
+            "tissues": self.tissues.reset_index(names="tissue").to_dict("records"),
+            "sha256": _digest(path),
+        }
+        (folder / "model.json").write_text(json.dumps(description, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Artefact:
+        """Read a model's folder.
+
+        Raises
+        ------
+        ArtefactError
+            If the folder is missing, foreign, damaged, or of a newer format.
+        """
+        folder = Path(folder)
+        description = read_description(folder)
+        path = folder / "model.safetensors"
+        try:
+            digest = _digest(path)
+            if digest != description["sha256"]:
+                raise ArtefactError(
+                    f"{path} is not the file that model.json describes (its SHA-256 differs)."
+                    " Copy the folder again, whole."
+                )
+            arrays = load_file(path)
+            scaler = TissueScaler(arrays["scaler.mean"], arrays["scaler.sd"], description["scale"])
+            tissues = pd.DataFrame(description["tissues"]).set_index("tissue")
+            genes = pd.DataFrame(description["genes"]).set_index("gene_id")
+            if scaler.mean.shape != (len(tissues), len(genes)):
+                raise ArtefactError(
+                    f"{folder}: {len(tissues)} tissues and {len(genes)} genes are listed, the"
+                    f" scaler has {scaler.mean.shape}."
+                )
+            method = _RESTORE[description["method"]](
+                _under("method.", arrays), description["settings"], scaler, tuple(tissues.index)
+            )
+            return cls(
+                name=description["name"],
+                method=method,
+                genes=genes,
+                tissues=tissues,
+                unit=description["unit"],
+                normalisation=description["normalisation"],
+                reference=Reference(arrays["reference.expression"], arrays["reference.distance"]),
+                accuracy=description["accuracy"],
+                provenance=description["provenance"],
+                sha256=digest,
+            )
+        except OSError as error:
+            raise ArtefactError(f"cannot read {path}: {error.strerror or error}.") from error
+        except (KeyError, TypeError, ValueError, SafetensorError) as error:
+            raise ArtefactError(
+                f"{folder} does not hold a model of this program, or is damaged"
+                f" ({type(error).__name__}: {error}). Copy the folder again, whole."
+            ) from error
+
+
+def read_description(folder: Path | str) -> dict[str, Any]:
+    """Read ``model.json`` alone: what the model is, without its weights.
+
+    Raises
+    ------
+    ArtefactError
+        If it is not there, not JSON, foreign or of a newer format.
+    """
+    path = Path(folder) / "model.json"
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArtefactError(
+            f"no model in {folder}: cannot read model.json ({error.strerror or error}). Expected"
+            " a folder that 'mtm train' wrote."
+        ) from error
+    except ValueError as error:
+        raise ArtefactError(f"{path} is damaged: {error}. Copy the folder again.") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise ArtefactError(f"{path} does not describe an MTM model (no format {FORMAT!r}).")
+    version = description.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ArtefactError(
+            f"{path} has format version {version!r}; this program ({__version__}) reads version"
+            f" {FORMAT_VERSION}. Use the program's version that wrote it, or train again."
+        )
+    if description.get("normalisation") not in NORMALISATIONS:
+        raise ArtefactError(
+            f"{path}: unknown normalisation {description.get('normalisation')!r}; expected one of"
+            f" {', '.join(NORMALISATIONS)}."
+        )
+    return description
+
+
+def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
