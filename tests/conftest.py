@@ -1,0 +1,57 @@
+"""Fixtures for all tests: seeds, one small simulated cohort, and the real one where it is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pytest
+import torch
+
+from mtm_core.data.cohort import build_cohort
+from mtm_core.data.gct import read_gct
+from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
+from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def small_cohort() -> ad.AnnData:
+    """60 simulated donors, 5 tissues, 40 genes. Shared by all tests: copy it before changing it."""
+    return simulate_cohort(SimulationConfig())
+
+
+@pytest.fixture(scope="session")
+def reference_data() -> Path:
+    """The folder of real data; tests that use it carry the marker ``reference``."""
+    folder = Path(os.environ.get("MTM_REFERENCE_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "gtex_v8_acmg59").is_dir():
+        pytest.skip(f"no real GTEx data at {folder}; set MTM_REFERENCE_DATA to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reference_cohort(reference_data: Path) -> ad.AnnData:
+    """The real cohort, panel CPM of 59 genes. Shared by all tests: copy it before changing it."""
+    gtex = reference_data / "gtex_v8_acmg59"
+    (expression,) = gtex.glob("*.gct.gz")
+    return build_cohort(
+        read_gct(expression),
+        read_sample_attributes(gtex / "SampleAttributes_minimal.txt"),
+        read_subject_phenotypes(gtex / "GTEx_Analysis_v8_Annotations_SubjectPhenotypesDS.txt"),
+        gene_table=read_gene_table(reference_data / "gencode_v26" / "gene_types.tsv.gz"),
+        normalisation="panel-cpm",
+    )
