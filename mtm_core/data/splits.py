@@ -65,8 +65,8 @@ def donor_folds(
     """Deal donors into folds that are alike.
 
     Donors are ordered by whether they have ``balance_tissue`` and by their number of tissues (ties
-    at random), then dealt in rounds of ``n_folds``, each round in random order. So every fold has
-    the same number of donors, of donors with blood, and about the same number of samples.
+    at random), then dealt in rounds of ``n_folds``, each round in random order. So folds differ by
+    at most one donor and two donors with blood, and have about the same number of samples.
 
     Parameters
     ----------

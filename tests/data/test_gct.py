@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import gzip
+import logging
+import tracemalloc
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtm_core.data.gct import open_text, read_gct, strip_version, write_gct
+from mtm_core.errors import InputFileError
+
+GCT = (
+    "#1.2\n"
+    "3\t4\n"
+    "Name\tDescription\tS1\tS2\tS3\tS4\n"
+    "ENSG00000000001.5\tAAA\t1\t2\t3\t4\n"
+    "ENSG00000000002.11\tBBB\t0\t0.5\t1e3\t7\n"
+    "ENSG00000000002.11_PAR_Y\tBBB\t9\t8\t7\t6\n"
+)
+
+
+def write(folder: Path, text: str = GCT) -> Path:
+    path = folder / "x.gct"
+    path.write_text(text)
+    return path
+
+
+def test_values_names_and_order_are_those_of_the_file(tmp_path: Path) -> None:
+    table = read_gct(write(tmp_path))
+    assert list(table.obs_names) == ["S1", "S2", "S3", "S4"]
+    assert list(table.var_names) == [
+        "ENSG00000000001.5",
+        "ENSG00000000002.11",
+        "ENSG00000000002.11_PAR_Y",
+    ]
+    assert list(table.var["symbol"]) == ["AAA", "BBB", "BBB"]
+    assert table.X.dtype == np.float32
+    np.testing.assert_array_equal(table.X, [[1, 0, 9], [2, 0.5, 8], [3, 1e3, 7], [4, 7, 6]])
+
+
+def test_windows_line_ends_and_blank_lines_change_nothing(tmp_path: Path) -> None:
+    expected = read_gct(write(tmp_path)).to_df()
+    path = tmp_path / "dos.gct"
+    path.write_bytes(GCT.replace("\n", "\r\n").encode() + b"\r\n\r\n")
+    pd.testing.assert_frame_equal(read_gct(path).to_df(), expected)
+
+
+@pytest.mark.parametrize("name", ["x.gct", "x.gct.gz"])
+@pytest.mark.parametrize("gzipped", [True, False])
+def test_compression_is_told_by_the_bytes_not_the_name(
+    tmp_path: Path, name: str, gzipped: bool
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(GCT.encode()) if gzipped else GCT.encode())
+    assert read_gct(path).shape == (4, 3)
+
+
+def test_part_of_a_file_is_the_whole_then_cut(tmp_path: Path, rng: np.random.Generator) -> None:
+    genes = [f"ENSG{i:011d}.{i}" for i in range(30)]
+    samples = [f"S{i}" for i in range(20)]
+    whole = ad.AnnData(
+        rng.gamma(1, 50, size=(20, 30)).astype(np.float32),
+        obs=pd.DataFrame(index=samples),
+        var=pd.DataFrame({"symbol": genes}, index=genes),
+    )
+    write_gct(whole, tmp_path / "x.gct")
+    read = read_gct(tmp_path / "x.gct")
+    np.testing.assert_allclose(read.X, whole.X, rtol=1e-5)
+
+    some_genes, some_samples = genes[25:3:-4], samples[::-3]
+    part = read_gct(tmp_path / "x.gct", genes=some_genes, samples=some_samples)
+    in_file_order = read[read.obs_names.isin(some_samples), read.var_names.isin(some_genes)]
+    pd.testing.assert_frame_equal(part.to_df(), in_file_order.to_df())
+
+
+def test_genes_are_found_with_another_version_but_not_their_copy_on_y(tmp_path: Path) -> None:
+    found = read_gct(write(tmp_path), genes=["ENSG00000000002.3", "ENSG00000000001"])
+    assert list(found.var_names) == ["ENSG00000000001.5", "ENSG00000000002.11"]
+
+
+@pytest.mark.parametrize(
+    ("gene", "expected"),
+    [
+        ("ENSG00000141510.16", "ENSG00000141510"),
+        ("ENSG00000141510", "ENSG00000141510"),
+        ("ENSG00000182378.13_PAR_Y", "ENSG00000182378_PAR_Y"),
+        ("AC004556.1", "AC004556.1"),
+    ],
+)
+def test_version_is_stripped_from_ensembl_ids_alone(gene: str, expected: str) -> None:
+    assert strip_version(gene) == expected
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "message"),
+    [
+        ("56200\t4", "says 56200 genes, 3 are there"),
+        ("3\t17382", "says 3 x 17382, the header has 4 samples"),
+        ("", "says nothing, the header has 4 samples"),
+        ("many\t4", "says no number of genes, 3 are there"),
+    ],
+)
+def test_wrong_dimension_line_is_said_and_what_is_there_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, dimensions: str, message: str
+) -> None:
+    path = write(tmp_path, GCT.replace("3\t4\n", dimensions + "\n", 1))
+    with caplog.at_level(logging.WARNING):
+        table = read_gct(path)
+    assert message in caplog.text
+    assert table.shape == (4, 3)
+    assert table.X[3, 2] == 6
+
+
+def test_right_dimension_line_gives_no_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        read_gct(write(tmp_path), genes=["ENSG00000000001"], samples=["S2"])
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("#1.2\n", "", r"first line is '#1.2'; got '3\\t4'"),
+        ("Name\tDescription", "Gene\tDescription", "'Name', 'Description'.* got .*'Gene'"),
+        ("S1\tS2", "S1\tS1", "sample 'S1' stands twice"),
+        ("ENSG00000000002.11\t", "ENSG00000000001.5\t", "gene 'ENSG00000000001.5' stands twice"),
+        ("1\t2\t3\t4", "1\t2\t3", "ENSG00000000001.5: expected 4 values, got 3"),
+        ("1\t2\t3\t4", "1\t2\t3\t4\t5", "ENSG00000000001.5: expected 4 values, got 5"),
+        ("1\t2\t3\t4", "1\t2\tthree\t4", "ENSG00000000001.5: could not convert .*three"),
+        ("1\t2\t3\t4", "1\t\t3\t4", "ENSG00000000001.5: could not convert"),
+        ("1\t2\t3\t4", "1\tnan\t3\t4", "ENSG00000000001.5: expected finite numbers, got nan"),
+        ("ENSG00000000001.5\tAAA\t1\t2\t3\t4", "ENSG00000000001.5 AAA", "got 'ENSG.* AAA'"),
+    ],
+)
+def test_damaged_file_is_named_with_its_place(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    assert old in GCT
+    with pytest.raises(InputFileError, match=f"x.gct: .*{message}"):
+        read_gct(write(tmp_path, GCT.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.98])
+def test_truncated_gzip_is_an_error_not_fewer_genes(
+    tmp_path: Path, rng: np.random.Generator, kept: float
+) -> None:
+    lines = "".join(
+        f"ENSG{i:011d}.1\tG{i}\t" + "\t".join(map(str, rng.integers(0, 9999, 4))) + "\n"
+        for i in range(500)
+    )
+    whole = gzip.compress((GCT + lines).encode())
+    path = tmp_path / "cut.gct.gz"
+    path.write_bytes(whole[: int(len(whole) * kept)])
+    with pytest.raises(InputFileError, match=r"cut.gct.gz: the compressed file ends early"):
+        read_gct(path)
+
+
+def test_damaged_gzip_is_named(tmp_path: Path) -> None:
+    damaged = bytearray(gzip.compress((GCT * 200).encode()))
+    damaged[60:90] = bytes(30)
+    path = tmp_path / "bad.gct.gz"
+    path.write_bytes(damaged)
+    with pytest.raises(InputFileError, match=r"is damaged.*Download it again"):
+        read_gct(path)
+
+
+def test_text_in_another_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "latin.gct"
+    path.write_bytes(GCT.replace("AAA", "Ä").encode("latin-1"))
+    with pytest.raises(InputFileError, match=r"latin.gct: expected UTF-8"):
+        read_gct(path)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputFileError, match=r"cannot open .*absent.gct: No such file"),
+        open_text(tmp_path / "absent.gct"),
+    ):
+        pass
+
+
+def test_asking_for_nothing_that_is_there_shows_what_is(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    with pytest.raises(InputFileError, match=r"none of the genes asked for .*'ENSG9'"):
+        read_gct(path, genes=["ENSG9"])
+    with pytest.raises(InputFileError, match=r"none of the 1 samples .* It has 4, such as 'S1'"):
+        read_gct(path, samples=["T1"])
+    header_only = write(tmp_path, "".join(GCT.splitlines(keepends=True)[:3]))
+    with pytest.raises(InputFileError, match="a header, but no genes"):
+        read_gct(header_only)
+
+
+def test_more_genes_than_declared_are_all_read(tmp_path: Path, rng: np.random.Generator) -> None:
+    values = rng.integers(0, 99, size=(1300, 4))
+    lines = ["#1.2", "2\t4", "Name\tDescription\tS1\tS2\tS3\tS4"]
+    lines += [f"G{i}\tg\t" + "\t".join(map(str, row)) for i, row in enumerate(values)]
+    table = read_gct(write(tmp_path, "\n".join(lines) + "\n"))
+    np.testing.assert_array_equal(table.X, values.T)
+
+
+def test_progress_ends_at_the_number_of_genes(tmp_path: Path) -> None:
+    lines = "".join(f"ENSG{i:011d}.1\tG\t1\t2\t3\t4\n" for i in range(10, 460))
+    seen: list[tuple[int, int]] = []
+    read_gct(
+        write(tmp_path, GCT.replace("3\t4\n", "453\t4\n", 1) + lines),
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(200, 453), (400, 453), (453, 453)]
+
+
+def test_reading_few_genes_takes_little_memory(tmp_path: Path) -> None:
+    n_genes, n_samples = 3_000, 2_000
+    values = "\t".join(str(i % 1000) for i in range(n_samples))
+    path = tmp_path / "wide.gct"
+    with path.open("w") as file:
+        file.write(f"#1.2\n{n_genes}\t{n_samples}\nName\tDescription\t")
+        file.write("\t".join(f"S{i}" for i in range(n_samples)) + "\n")
+        file.writelines(f"ENSG{i:011d}.1\tG{i}\t{values}\n" for i in range(n_genes))
+    genes = [f"ENSG{i:011d}" for i in range(0, n_genes, 60)]
+    tracemalloc.start()
+    table = read_gct(path, genes=genes)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert table.shape == (n_samples, 50)
+    whole = n_genes * n_samples * 4
+    assert peak < whole / 8, f"peak {peak / 1e6:.1f} MB, whole matrix {whole / 1e6:.1f} MB"
