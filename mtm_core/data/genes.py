@@ -1,0 +1,246 @@
+"""Match the gene ids of a user's table to the genes of a model."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtm_core.data.gct import strip_version
+from mtm_core.data.report import Note, name_some
+
+IdType = Literal["Ensembl", "Ensembl with version", "symbol", "Entrez", "mixed"]
+
+_ENSEMBL = re.compile(r"ENSG\d+(_PAR_Y)?", re.IGNORECASE)
+_ENSEMBL_WITH_VERSION = re.compile(r"ENSG\d+\.\d+(_\d+)?(_PAR_Y)?", re.IGNORECASE)
+_ENTREZ = re.compile(r"\d+(\.0)?")  # '672.0' is what a spreadsheet or pandas makes of 672
+_ONE_TYPE = 0.9
+"""Share of ids that must be of one type for the table to be of it."""
+
+_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)"
+_DATE = re.compile(
+    rf"\d{{1,2}}-{_MONTH}(-\d{{2,4}})?|{_MONTH}-\d{{1,4}}"
+    r"|\d{4}-\d{2}-\d{2}( 00:00:00)?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}",
+    re.IGNORECASE,
+)
+
+_FOREIGN: tuple[tuple[re.Pattern[str], str, str], ...] = (
+    (re.compile(r"ENST\d{6,}"), "Ensembl transcripts", "Sum transcripts to genes first."),
+    (re.compile(r"ENS[A-Z]{3,4}G\d{6,}"), "another species' Ensembl genes", "Give human genes."),
+    (re.compile(r"[NX][MR]_\d+"), "RefSeq transcripts", "Sum transcripts to genes first."),
+    (re.compile(r"ILMN_\d+|\w+_at|A_\d\d_P\d+"), "microarray probes", "Map probes to genes first."),
+    (re.compile(r"(chr)?[\dXY]+[:_]\d+.*"), "genomic positions", "Give counts of genes."),
+)
+
+
+@dataclass(frozen=True)
+class GeneMatch:
+    """Where the genes of a model stand in a file.
+
+    Shapes: G genes of the model, I ids of the file.
+
+    Attributes
+    ----------
+    id_type
+        Of the file's ids.
+    gene_of
+        (I,) int64: the model gene that each id is, -1 for none.
+    found
+        (G,) bool.
+    missing
+        Model genes that the file lacks: ``symbol``, indexed by ``gene_id``.
+    duplicated
+        Model genes that stand more than once: ``symbol``, ``n_rows``, indexed by ``gene_id``.
+    n_not_in_model
+        Ids of the file that are no gene of the model.
+    notes
+        The same in words.
+    """
+
+    id_type: IdType
+    gene_of: NDArray[np.int64]
+    found: NDArray[np.bool_]
+    gene_ids: pd.Index
+    missing: pd.DataFrame
+    duplicated: pd.DataFrame
+    n_not_in_model: int
+    notes: tuple[Note, ...]
+
+    @property
+    def positions(self) -> tuple[NDArray[np.int64], ...]:
+        """Positions in the file of each of the G model genes; empty where it is missing."""
+        order = np.argsort(self.gene_of, kind="stable")
+        ends = np.searchsorted(self.gene_of[order], np.arange(len(self.found) + 1))
+        return tuple(order[a:b] for a, b in pairwise(ends))
+
+
+@dataclass(frozen=True)
+class GeneIndex:
+    """The genes of a model, to be found by Ensembl id, symbol or Entrez id.
+
+    Attributes
+    ----------
+    genes
+        ``symbol`` and ``entrez`` (text, empty where unknown), indexed by ``gene_id``, an Ensembl id
+        with or without version.
+    """
+
+    genes: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        lacking = {"symbol", "entrez"} - set(self.genes.columns)
+        if lacking or self.genes.index.has_duplicates:
+            raise ValueError(
+                f"expected unique gene ids with symbol and entrez, got {list(self.genes.columns)}"
+                f" and {int(self.genes.index.duplicated().sum())} duplicates"
+            )
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        """Position of each id in the model.
+
+        Ensembl ids rank before symbols, symbols before Entrez ids. A symbol or Entrez id that
+        several genes carry belongs to the first of them, and never to a copy on Y (``_PAR_Y``)
+        while the copy on X is there.
+        """
+        position: dict[str, int] = {}
+        ids = [_key(str(gene)) for gene in self.genes.index]
+        for i, gene in enumerate(ids):
+            position.setdefault(gene, i)
+        copies_last = sorted(range(len(ids)), key=lambda i: ids[i].endswith("_PAR_Y"))
+        for column in ("symbol", "entrez"):
+            names = [_key(str(name)) for name in self.genes[column]]
+            for i in copies_last:
+                if names[i]:
+                    position.setdefault(names[i], i)
+        return position
+
+    def find(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Give the model gene (I,) of each of the I ``ids``, -1 for none.
+
+        Case, surrounding blanks and versions do not count. Of a compound id such as
+        ``TP53|7157`` the first part that is known holds.
+        """
+        position = self._position
+        result = np.full(len(ids), -1, dtype=np.int64)
+        for i, gene in enumerate(ids):
+            for part in gene.split("|"):
+                known = position.get(_key(part))
+                if known is not None:
+                    result[i] = known
+                    break
+        return result
+
+    def match(self, ids: Sequence[str]) -> GeneMatch:
+        """Find the model's genes among the gene ids of a file."""
+        gene_of = self.find(ids)
+        n_rows = np.bincount(gene_of[gene_of >= 0], minlength=len(self.genes))
+        symbols = self.genes[["symbol"]]
+        missing = symbols[n_rows == 0]
+        duplicated = symbols.assign(n_rows=n_rows)[n_rows > 1]
+        return GeneMatch(
+            id_type=id_type_of(ids),
+            gene_of=gene_of,
+            found=n_rows > 0,
+            gene_ids=self.genes.index,
+            missing=missing,
+            duplicated=duplicated,
+            n_not_in_model=int((gene_of < 0).sum()),
+            notes=_describe(missing, duplicated, len(self.genes)),
+        )
+
+
+def collapse(values: pd.DataFrame, match: GeneMatch) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+    """Bring linear ``values`` (N samples, I ids) to the model's genes.
+
+    A gene that stands more than once is summed: on the linear scale that is what its parts
+    measured together.
+
+    Returns
+    -------
+    tuple
+        (N, G) float64 by sample and model gene id, NaN where the gene is missing; and ``found``
+        (G,).
+    """
+    if values.shape[1] != len(match.gene_of):
+        raise ValueError(f"expected {len(match.gene_of)} ids, got {values.shape[1]} columns")
+    known = np.flatnonzero(match.gene_of >= 0)
+    result = np.where(match.found, 0.0, np.nan)[:, None].repeat(len(values), axis=1)
+    np.add.at(result, match.gene_of[known], values.to_numpy(dtype=np.float64).T[known])
+    return pd.DataFrame(result.T, index=values.index, columns=match.gene_ids), match.found
+
+
+def id_type_of(ids: Sequence[str]) -> IdType:
+    """Give the type that at least 90 % of ``ids`` have, or ``"mixed"``."""
+    counts = Counter(_id_type(gene.strip()) for gene in ids)
+    commonest, n = counts.most_common(1)[0]
+    return commonest if n >= _ONE_TYPE * len(ids) else "mixed"
+
+
+def is_ensembl(gene: str) -> bool:
+    """Tell whether ``gene`` is written as a human Ensembl gene id."""
+    return _id_type(gene.strip()).startswith("Ensembl")
+
+
+def damaged_names(ids: Sequence[str]) -> tuple[str, ...]:
+    """Give the ids that a spreadsheet has turned into dates, such as ``1-Mar`` for MARCH1."""
+    return tuple(gene for gene in ids if _DATE.fullmatch(gene.strip()))
+
+
+def describe_foreign(ids: Sequence[str]) -> str:
+    """Say what ``ids`` are, if most are known ids of something other than human genes."""
+    for pattern, kind, next_step in _FOREIGN:
+        if sum(pattern.fullmatch(gene.split(".")[0]) is not None for gene in ids) > len(ids) / 2:
+            return f" {ids[0]!r} and others look like {kind}. {next_step}"
+    return ""
+
+
+def _id_type(gene: str) -> IdType:
+    first = gene.split("|")[0]
+    if _ENSEMBL_WITH_VERSION.fullmatch(first):
+        return "Ensembl with version"
+    if _ENSEMBL.fullmatch(first):
+        return "Ensembl"
+    return "Entrez" if _ENTREZ.fullmatch(first) else "symbol"
+
+
+def _key(gene: str) -> str:
+    """Bring an id to the form in which ids are compared."""
+    name = gene.strip().upper()
+    return name.removesuffix(".0") if _ENTREZ.fullmatch(name) else strip_version(name)
+
+
+def _describe(missing: pd.DataFrame, duplicated: pd.DataFrame, n_genes: int) -> tuple[Note, ...]:
+    def shown(genes: pd.DataFrame) -> str:
+        return name_some(symbol or gene for gene, symbol in genes["symbol"].items())
+
+    found = f"{n_genes - len(missing)} of the model's {n_genes} genes are in the table."
+    if missing.empty:
+        notes = [Note("info", found, "")]
+    else:
+        notes = [
+            Note(
+                "warning",
+                f"{found} Missing: {shown(missing)}.",
+                "A missing gene is not read as 0: it is set to the reference mean.",
+                "Give the table before genes were filtered out.",
+            )
+        ]
+    if len(duplicated):
+        notes.append(
+            Note(
+                "warning",
+                f"{len(duplicated)} genes stand more than once: {shown(duplicated)}.",
+                "Their values were summed on the linear scale.",
+                "Check that none is there twice by mistake.",
+            )
+        )
+    return tuple(notes)
