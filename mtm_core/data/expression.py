@@ -1,0 +1,272 @@
+"""A user's expression table: found out, checked, and put as samples by genes.
+
+Nothing is mended in silence. What is unclear but harmless is said in the report; what could change
+a number is an error that names the cell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtm_core.data.genes import GeneIndex, damaged_names, id_type_of
+from mtm_core.data.orientation import GenesInRows, find_layout, is_gene, is_run, look_like_ensembl
+from mtm_core.data.raw_table import MAX_BYTES, RawTable
+from mtm_core.data.report import IngestReport, Note, name_some
+from mtm_core.data.tables import read_bytes, read_table
+from mtm_core.data.units import UnitGuess, check_range, guess_unit
+from mtm_core.errors import ExpressionError, InputFileError
+
+_ANNOTATIONS = frozenset(
+    {"age", "sex", "gender", "bmi", "hardy", "group", "batch", "rin"}
+    | {"chr", "chromosome", "start", "end", "strand", "length", "gene_length"}
+    | {"entrez", "entrezid", "entrez_id", "geneid"}
+)
+"""Names, in lower case, of columns that may be numbers but are no expression."""
+_TALLIES = re.compile(r"__\w+|N_(unmapped|multimapping|noFeature|ambiguous)")
+"""Rows that HTSeq and STAR add to the genes."""
+
+
+@dataclass(frozen=True)
+class ExpressionTable:
+    """A user's table.
+
+    Attributes
+    ----------
+    values
+        (samples, genes) float64, in the unit of the file; ids as in the file, trimmed. Gene ids may
+        stand twice; sample names do not.
+    report
+        How it was read.
+    """
+
+    values: pd.DataFrame
+    report: IngestReport
+
+
+def read_expression(
+    source: Path | IO[bytes],
+    name: str | None = None,
+    *,
+    known_genes: GeneIndex | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> ExpressionTable:
+    """Read a table of expression, whatever way it lies.
+
+    Parameters
+    ----------
+    source
+        csv, tsv, txt or gct (also gzipped), xlsx, parquet or h5ad; told apart by content.
+    name
+        Of the file, for messages; by default its own.
+    known_genes
+        The model's genes: the surest sign of which axis holds genes.
+    max_bytes
+        Cap on the decompressed size.
+
+    Raises
+    ------
+    InputFileError
+        If the file cannot be read as a table.
+    ExpressionError
+        If neither axis holds genes, a sample stands twice, or a cell is blank, no number, infinite,
+        or negative where it cannot be.
+    """
+    name = name or Path(str(getattr(source, "name", "table"))).name
+    try:
+        data = read_bytes(source, max_bytes)
+        raw = read_table(data, max_bytes)
+        layout = find_layout(raw, known_genes)
+        if isinstance(layout, GenesInRows):
+            orientation = "genes in rows"
+            values, set_aside, notes = _take_genes_in_rows(raw, layout.label)
+        else:
+            orientation = "samples in rows"
+            values, set_aside, notes = _take_samples_in_rows(raw, layout.label, known_genes)
+        _check_samples(values.index)
+        guess = guess_unit(values)
+        check_range(values, guess.unit)
+    except (InputFileError, ExpressionError) as error:
+        raise type(error)(f"{name}: {error}") from error
+    genes = values.columns
+    duplicates = tuple(genes[genes.duplicated()].unique())
+    damaged = damaged_names(genes)
+    report = IngestReport(
+        file=name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        format=raw.format,
+        delimiter=raw.delimiter,
+        orientation=orientation,
+        n_samples=len(values),
+        n_genes=len(genes),
+        id_type=id_type_of(genes),
+        unit=guess.unit,
+        unit_reason=guess.reason,
+        duplicates=duplicates,
+        damaged_names=damaged,
+        set_aside=set_aside,
+        notes=(*raw.notes, *notes, *_describe(guess, duplicates, damaged, set_aside)),
+    )
+    return ExpressionTable(values, report)
+
+
+_Taken = tuple[pd.DataFrame, tuple[str, ...], tuple[Note, ...]]
+"""Values (samples, genes), the columns set aside, and notes."""
+
+
+def _take_genes_in_rows(raw: RawTable, label: int) -> _Taken:
+    notes = []
+    genes = pd.Series(raw.labels(label))
+    unnamed, tallies = genes == "", genes.str.fullmatch(_TALLIES.pattern)
+    for which, what in ((unnamed, "rows without a gene id"), (tallies, "rows that tally reads")):
+        if which.any():
+            notes.append(Note("warning", f"{int(which.sum())} {what}.", "They were set aside."))
+    kept, aside = _sort_columns(
+        raw,
+        label,
+        lambda column: (
+            not raw.is_words(column)
+            and raw.header[column].lower() not in _ANNOTATIONS
+            and not (column == 0 and is_run(raw.labels(0)))
+        ),
+    )
+    rows = np.flatnonzero(~(unnamed | tallies))
+    samples, genes = [raw.header[column] for column in kept], genes.iloc[rows].tolist()
+    values = _numbers(raw.cells[kept].iloc[rows], genes, samples)
+    return _frame(values.T, samples, genes), aside, tuple(notes)
+
+
+def _take_samples_in_rows(raw: RawTable, label: int | None, known: GeneIndex | None) -> _Taken:
+    notes = []
+    if label is None:
+        samples = [f"sample {i + 1}" for i in range(len(raw.cells))]
+        notes.append(Note("warning", "No column names the samples.", "They were numbered."))
+    else:
+        samples = raw.labels(label)
+    only_ensembl = look_like_ensembl([name for name in raw.header if name])
+
+    def holds_expression(column: int) -> bool:
+        name = raw.header[column]
+        if is_gene(name, known):
+            return True
+        if not name or only_ensembl or name.lower() in _ANNOTATIONS:
+            return False
+        return not raw.is_words(column)
+
+    kept, aside = _sort_columns(raw, label, holds_expression)
+    genes = [raw.header[column] for column in kept]
+    return _frame(_numbers(raw.cells[kept], samples, genes), samples, genes), aside, tuple(notes)
+
+
+def _sort_columns(
+    raw: RawTable, label: int | None, holds_expression: Callable[[int], bool]
+) -> tuple[list[int], tuple[str, ...]]:
+    """Give the columns that hold expression, and the names of those that do not."""
+    kept: list[int] = []
+    aside: list[str] = []
+    for column in range(len(raw.header)):
+        if column == label:
+            continue
+        if holds_expression(column):
+            kept.append(column)
+        else:
+            aside.append(raw.name_of(column))
+    return kept, tuple(aside)
+
+
+def _frame(
+    values: NDArray[np.float64], samples: Sequence[str], genes: Sequence[str]
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        values,
+        index=pd.Index(samples, name="sample", dtype=object),
+        columns=pd.Index(genes, name="gene", dtype=object),
+    )
+
+
+def _numbers(
+    cells: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]
+) -> NDArray[np.float64]:
+    """Give ``cells`` as finite numbers, or name the first cell that is none."""
+    if cells.empty:
+        raise ExpressionError("no column holds numbers. Expected expression values.")
+    numbers = cells.copy()
+    for column in cells.select_dtypes(object):
+        numbers[column] = pd.to_numeric(cells[column], errors="coerce")
+    values: NDArray[np.float64] = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    blank = cells.isna().to_numpy()
+    for bad, what, next_step in (
+        (np.isnan(values) & ~blank, "no numbers", "Put the number that belongs there."),
+        (blank, "blank", "Fill them, or take out the genes or samples that have them."),
+        (np.isinf(values), "infinite", "Was a logarithm taken of 0?"),
+    ):
+        if bad.any():
+            i, j = np.argwhere(bad)[0]
+            value = "" if blank[i, j] else f": {str(cells.iloc[i, j])!r}"
+            raise ExpressionError(
+                f"{int(bad.sum())} cells are {what}, the first in row {rows[i]!r}, column"
+                f" {columns[j]!r}{value}. {next_step}"
+            )
+    return values
+
+
+def _check_samples(samples: pd.Index) -> None:
+    """Refuse samples without a name, or two of one name."""
+    if (samples == "").any():
+        raise ExpressionError(
+            f"sample {int(np.argmax(samples == '')) + 1} has no name. Name every sample."
+        )
+    if samples.has_duplicates:
+        twice = samples[samples.duplicated()]
+        raise ExpressionError(
+            f"{twice.nunique()} sample names stand more than once: {name_some(twice.unique())}."
+            " Give every sample its own name."
+        )
+
+
+def _describe(
+    guess: UnitGuess,
+    duplicates: Sequence[str],
+    damaged: Sequence[str],
+    set_aside: Sequence[str],
+) -> list[Note]:
+    notes = [
+        Note(
+            "info", guess.reason, f"The unit is taken to be {guess.unit}.", "Confirm or change it."
+        )
+    ]
+    if set_aside:
+        notes.append(
+            Note(
+                "info",
+                f"{len(set_aside)} columns are no expression: {name_some(set_aside)}.",
+                "They were set aside.",
+            )
+        )
+    if duplicates:
+        notes.append(
+            Note(
+                "warning",
+                f"{len(duplicates)} gene ids stand more than once: {name_some(duplicates)}.",
+                "Those of one model gene are summed on the linear scale.",
+            )
+        )
+    if damaged:
+        notes.append(
+            Note(
+                "warning",
+                f"{len(damaged)} gene ids are dates: {name_some(damaged)}. A spreadsheet has"
+                " turned gene names such as MARCH1 or SEPT2 into them.",
+                "They match no gene.",
+                "Go back to the file from before the spreadsheet, or use Ensembl ids.",
+            )
+        )
+    return notes

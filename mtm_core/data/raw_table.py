@@ -1,0 +1,90 @@
+"""The cells of a file, before anyone asks which way they lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from mtm_core.data.report import Note
+from mtm_core.errors import InputFileError
+
+MAX_BYTES = 2 * 1024**3
+"""Cap on the size of a table, decompressed: 20,000 genes of 10,000 samples as text."""
+
+BLANKS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None")
+"""What programs write into a cell that has no value."""
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """The cells of a file under its column names.
+
+    Attributes
+    ----------
+    header
+        Name of each column, ``""`` where it has none.
+    cells
+        (rows, columns), columns numbered from 0; numbers where a whole column is numeric, else
+        text; blank cells are NaN.
+    format, delimiter
+        As in :class:`mtm_core.data.report.IngestReport`.
+    notes
+        What was done in reading.
+    """
+
+    header: tuple[str, ...]
+    cells: pd.DataFrame
+    format: str
+    delimiter: str = ""
+    notes: tuple[Note, ...] = ()
+
+    def __post_init__(self) -> None:
+        cells = self.cells.dropna(how="all").reset_index(drop=True)  # below tables of spreadsheets
+        if cells.empty:
+            raise InputFileError("the table has a header and no filled rows below it.")
+        for column in cells:
+            if not _holds_numbers(cells[column]):
+                cells[column] = _as_text(cells[column])
+        object.__setattr__(self, "cells", cells)
+
+    def is_numeric(self, column: int) -> bool:
+        """Tell whether every filled cell of ``column`` is a number."""
+        return _holds_numbers(self.cells[column])
+
+    def is_words(self, column: int) -> bool:
+        """Tell a column of words, or an empty one, from numbers with a wrong cell among them."""
+        cells = self.cells[column].dropna()
+        if self.is_numeric(column):
+            return bool(cells.empty)
+        return bool(pd.to_numeric(cells, errors="coerce").isna().mean() > 0.5)
+
+    def labels(self, column: int) -> list[str]:
+        """Give ``column`` as trimmed text, whole numbers without a point, '' where blank."""
+        cells = self.cells[column]
+        if pd.api.types.is_float_dtype(cells) and (cells.dropna() % 1 == 0).all():
+            cells = cells.astype("Int64")
+        labels: list[str] = cells.astype("string").fillna("").str.strip().tolist()
+        return labels
+
+    def name_of(self, column: int) -> str:
+        """Give the name of ``column``, or its place where it has none."""
+        return self.header[column] or f"column {column + 1}"
+
+
+def too_large(what: str, max_bytes: int) -> InputFileError:
+    """Give the error for ``what`` that is over the cap."""
+    return InputFileError(
+        f"{what} is larger than {max_bytes / 1024**3:.3g} GB. Split the samples over several files,"
+        " or keep only the model's genes."
+    )
+
+
+def _holds_numbers(cells: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_bool_dtype(cells))
+
+
+def _as_text(cells: pd.Series) -> pd.Series:
+    """Give dates, truth values and mixtures as text, blanks as NaN."""
+    text = cells.astype(object)
+    return text.where(text.isna(), text.astype(str))

@@ -1,0 +1,120 @@
+"""Read any table a user may upload into plain cells, without yet asking what they mean.
+
+The format is told by the file's first bytes, never by its name. Nothing here runs code from the
+file, and nothing grows past a cap when it is decompressed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from mtm_core.data.binary_table import read_h5ad, read_parquet, read_xlsx
+from mtm_core.data.raw_table import MAX_BYTES, RawTable, too_large
+from mtm_core.data.text_table import read_text
+from mtm_core.errors import InputFileError
+
+_BINARY_READERS: dict[bytes, Callable[[bytes, int], RawTable]] = {
+    b"PK\x03\x04": read_xlsx,
+    b"PAR1": read_parquet,
+    b"\x89HDF\r\n\x1a\n": read_h5ad,
+}
+_NO_TABLES = (
+    (b"%pdf", "a PDF", "Save the table in it as csv or xlsx."),
+    (b"<!doctype", "a web page", "Open it to see what the download said, and download again."),
+    (b"<html", "a web page", "Open it to see what the download said, and download again."),
+    (b"<?xml", "XML", "Save the table as csv or xlsx."),
+    (b"#1.3", "GCT 1.3", "Save it as GCT 1.2 or csv."),
+    (b"\xd0\xcf\x11\xe0", "an old Excel file (.xls)", "Save it as xlsx or csv."),
+    (b"rdx", "R data", "Save the table with write.csv."),
+    (b"bzh", "compressed with bzip2", "Compress it with gzip."),
+    (b"\xfd7zxz", "compressed with xz", "Compress it with gzip."),
+)
+
+
+def read_bytes(source: Path | IO[bytes], max_bytes: int = MAX_BYTES) -> bytes:
+    """Read a file whole.
+
+    Raises
+    ------
+    InputFileError
+        If it cannot be opened, is empty, or is larger than ``max_bytes``.
+    """
+    try:
+        if isinstance(source, Path):
+            with source.open("rb") as file:
+                data = file.read(max_bytes + 1)
+        else:
+            data = source.read(max_bytes + 1)
+    except OSError as error:
+        raise InputFileError(f"cannot open {source}: {error.strerror or error}") from error
+    if len(data) > max_bytes:
+        raise too_large("the file", max_bytes)
+    if not data.strip():
+        raise InputFileError("the file is empty. Expected a table of genes and samples.")
+    return data
+
+
+def read_table(data: bytes, max_bytes: int = MAX_BYTES) -> RawTable:
+    """Read the bytes of a file as a table, whatever of the known formats they are.
+
+    Raises
+    ------
+    InputFileError
+        If they are none, damaged, or larger than ``max_bytes`` when decompressed.
+    """
+    gzipped = data.startswith(b"\x1f\x8b")
+    if gzipped:
+        data = _gunzip(data, max_bytes)
+    for magic, read in _BINARY_READERS.items():
+        if data.startswith(magic):
+            table = read(data, max_bytes)
+            break
+    else:
+        table = read_text(_as_utf8(data))
+    return replace(table, format=table.format + ".gz") if gzipped else table
+
+
+def _gunzip(data: bytes, max_bytes: int) -> bytes:
+    """Decompress all members of a gzip file, as far as ``max_bytes``."""
+    parts, size, rest = [], 0, data
+    while rest.startswith(b"\x1f\x8b"):
+        member = zlib.decompressobj(wbits=31)
+        try:
+            parts.append(member.decompress(rest, max_bytes - size + 1))
+        except zlib.error as error:
+            raise InputFileError(f"the gzip file is damaged ({error}). Make it again.") from error
+        size += len(parts[-1])
+        if size > max_bytes:
+            raise too_large("the decompressed file", max_bytes)
+        if not member.eof:
+            raise InputFileError("the gzip file ends early. Upload it again, whole.")
+        rest = member.unused_data
+    return b"".join(parts)
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """Give text as UTF-8 without a byte order mark; refuse what is no text."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # Excel's "Unicode text"
+        try:
+            return data.decode("utf-16").encode()
+        except UnicodeDecodeError as error:
+            raise InputFileError(f"the UTF-16 text is damaged: {error}") from error
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    start = data[:4096].lstrip()
+    for magic, kind, next_step in _NO_TABLES:
+        if start.lower().startswith(magic):
+            raise InputFileError(f"the file is {kind}, not a table. {next_step}")
+    if b"\0" in start or sum(byte < 32 and byte not in b"\t\n\r\f" for byte in start) > 4:
+        raise InputFileError(
+            "the file is binary and none of the formats that are read: csv, tsv, txt, gct (also"
+            " gzipped), xlsx, parquet, h5ad. Save the table as one of these."
+        )
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace").encode()
+    return data

@@ -1,0 +1,166 @@
+"""Read delimited text, whatever its delimiter, and GCT 1.2."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+
+from mtm_core.data.raw_table import BLANKS, RawTable
+from mtm_core.data.report import Note
+from mtm_core.errors import InputFileError
+
+_SPACES = r"\s+"
+_DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma", _SPACES: "space"}
+"""In order of trust: a comma may be a decimal comma, and a space may be part of a name."""
+_FORMATS = {"\t": "tsv", ";": "csv", ",": "csv", _SPACES: "txt"}
+_N_SNIFFED = 20
+_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+(,\d+)?([eE][-+]?\d+)?\s*")
+_THOUSANDS = re.compile(r"\s*[-+]?\d{1,3}(,\d{3})+\s*")
+
+
+def read_text(data: bytes) -> RawTable:
+    """Read delimited text or GCT 1.2."""
+    lines = _first_lines(data)
+    is_gct = lines[0][1].startswith("#1.2")
+    if is_gct:
+        lines = lines[2:]
+    while len(lines) > 1 and lines[0][1].startswith("#") and not _is_header(lines):
+        lines = lines[1:]
+    if len(lines) < 2:
+        raise InputFileError("the table has a header and no rows below it.")
+    delimiter = "\t" if is_gct else _sniff([line for _, line in lines])
+    header = _split(lines[0][1], delimiter)
+    try:
+        cells = pd.read_csv(
+            io.BytesIO(data),
+            sep=delimiter,
+            header=None,
+            skiprows=lines[0][0] + 1,
+            dtype={0: str},
+            keep_default_na=False,
+            na_values=list(BLANKS),
+            low_memory=False,
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputFileError(
+            f"read as a table separated by {_DELIMITERS[delimiter]}s, the file cannot be parsed:"
+            f" {str(error).removeprefix('Error tokenizing data. C error: ').strip()}."
+        ) from error
+    header, cells = _fit_header(header, cells)
+    cells, notes = _read_decimal_commas(cells)
+    return RawTable(
+        tuple(header),
+        cells,
+        format="gct" if is_gct else _FORMATS[delimiter],
+        delimiter=_DELIMITERS[delimiter],
+        notes=notes,
+    )
+
+
+def _first_lines(data: bytes) -> list[tuple[int, str]]:
+    """Give the first lines that are not blank, with their numbers from 0."""
+    lines: list[tuple[int, str]] = []
+    for number, line in enumerate(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")):
+        text = line.rstrip("\r\n")
+        if text.strip(" \t,;"):
+            lines.append((number, text))
+        if sum(not text.startswith("#") for _, text in lines) == _N_SNIFFED:
+            break
+    return lines
+
+
+def _is_header(lines: Sequence[tuple[int, str]]) -> bool:
+    """Tell whether a first line that starts with '#' has as many fields as the line below it."""
+    return any(
+        _n_fields(lines[0][1], delimiter) == _n_fields(lines[1][1], delimiter) > 1
+        for delimiter in ("\t", ";", ",")
+    )
+
+
+def _n_fields(line: str, delimiter: str) -> int:
+    """Count fields; not with ``csv``, which refuses the long fields of a wrong delimiter."""
+    bare = re.sub(r'"[^"]*"', "_", line)
+    return len(bare.split()) if delimiter == _SPACES else bare.count(delimiter) + 1
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    separator = " " if delimiter == _SPACES else delimiter
+    line = re.sub(r"\s+", " ", line.strip()) if delimiter == _SPACES else line
+    try:
+        return [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+    except csv.Error as error:
+        raise InputFileError(f"the header cannot be parsed: {error}.") from error
+
+
+def _sniff(lines: Sequence[str]) -> str:
+    """Give the delimiter that cuts the rows alike, and the header as them or one field shorter."""
+    for delimiter in _DELIMITERS:
+        header, *rows = (_n_fields(line, delimiter) for line in lines)
+        usual = max(set(rows), key=rows.count)
+        if usual > 1 and rows.count(usual) > len(rows) / 2 and abs(header - usual) <= 1:
+            return delimiter
+    raise InputFileError(
+        "the lines are not cut alike by tabs, commas, semicolons or spaces. The first is"
+        f" {lines[0][:60]!r}, the second {lines[1][:60]!r}. Save the table as csv or tsv."
+    )
+
+
+def _fit_header(header: list[str], cells: pd.DataFrame) -> tuple[list[str], pd.DataFrame]:
+    """Bring names and columns to one length.
+
+    R's ``write.table`` gives no name to the column of row names; some programs end lines with a
+    delimiter.
+    """
+    width = cells.shape[1]
+    if len(header) == width - 1:
+        if header[-1] and cells[width - 1].isna().all():
+            return header, cells.drop(columns=width - 1)
+        return ["", *header], cells
+    if len(header) == width + 1 and not header[-1]:
+        return header[:-1], cells
+    if len(header) != width:
+        raise InputFileError(
+            f"the header has {len(header)} columns, the rows have {width}. The header starts with"
+            f" {header[:3]}, the first row with {cells.iloc[0, :3].tolist()}."
+        )
+    return header, cells
+
+
+def _read_decimal_commas(cells: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Note, ...]]:
+    """Read '1,5' as 1.5 where that is the only reading."""
+    found = {}
+    for column in cells.columns[1:]:
+        if pd.api.types.is_numeric_dtype(cells[column]):
+            continue
+        text = cells[column].dropna().astype(str)
+        if text.str.contains(",").any() and text.str.fullmatch(_DECIMAL_COMMA.pattern).all():
+            found[column] = text
+        elif text.str.fullmatch(rf"{_THOUSANDS.pattern}|{_DECIMAL_COMMA.pattern}").all():
+            raise _thousands(text)
+    if not found:
+        return cells, ()
+    with_comma = pd.concat([text[text.str.contains(",")] for text in found.values()])
+    if with_comma.str.fullmatch(_THOUSANDS.pattern).all():
+        raise _thousands(with_comma)
+    cells = cells.copy()
+    for column, text in found.items():
+        cells[column] = pd.to_numeric(text.str.replace(",", ".")).reindex(cells.index)
+    return cells, (
+        Note(
+            "warning",
+            f"{len(found)} columns have decimal commas, such as {with_comma.iloc[0]!r}.",
+            "They were read as decimal points.",
+        ),
+    )
+
+
+def _thousands(text: pd.Series) -> InputFileError:
+    example = text[text.str.contains(",")].iloc[0]
+    return InputFileError(
+        f"{example!r} may be a number with a thousands separator or with a decimal comma. Save the"
+        " table without thousands separators and with decimal points."
+    )
