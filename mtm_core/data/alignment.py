@@ -1,0 +1,287 @@
+"""Bring a user's cohort to the reference (paper, section 2.8).
+
+The paper "aligned the mean and standard deviation of each gene in each tissue to those of the GTEx
+data". That needs a cohort: with few samples their own mean and SD are too uncertain, and the
+samples are compared with the reference as they are.
+
+Shapes: N samples, G genes of the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from mtm_core.config import ScalingConfig
+from mtm_core.data.normalise import Normalisation
+from mtm_core.data.report import Note, name_some
+from mtm_core.data.scaling import TissueScaler, to_scale
+from mtm_core.data.units import Unit, check_totals
+from mtm_core.errors import ExpressionError
+
+AlignmentMethod = Literal["auto", "cohort", "none"]
+
+MINIMUM_FOR_ALIGNMENT = 20
+"""Samples that ``"auto"`` aligns from.
+
+The standard error of a mean of n values is SD / sqrt(n), that of an SD about SD / sqrt(2n): at 20
+samples 0.22 and 0.16 of the SD, small beside the spread of z-scores, which is 1.
+"""
+_LEAST_SAMPLES = 3
+_LEAST_SHARE = 0.5
+_FAR = 3.0
+"""RMS of z-scores from which a sample is called far: reference samples lie about 1 away."""
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Samples as the model reads them.
+
+    Attributes
+    ----------
+    z
+        (N, G) float32 z-scores; 0, the reference mean, where a gene is missing.
+    found
+        (G,) bool.
+    how
+        ``"cohort"`` or ``"none"``: what was done.
+    distance
+        ``distance_before``, ``distance_after`` by sample: root mean square of the z-scores over the
+        genes found, against the reference as it is and after alignment.
+    notes
+        What was done, in words.
+    """
+
+    z: NDArray[np.float32]
+    found: NDArray[np.bool_]
+    how: Literal["cohort", "none"]
+    distance: pd.DataFrame
+    notes: tuple[Note, ...]
+
+
+def panel_normalise(
+    linear: pd.DataFrame,
+    found: NDArray[np.bool_],
+    reference_mean: ArrayLike,
+    normalisation: Normalisation,
+) -> pd.DataFrame:
+    """Scale samples as the model's reference was scaled, whatever genes are missing.
+
+    For ``"panel-cpm"`` each sample is scaled so that its genes found sum to what they make up of a
+    million in the reference; so a missing gene does not raise the others. With all genes found this
+    is :func:`mtm_core.data.normalise.normalise`. For ``"none"`` (TPM) nothing is changed.
+
+    Parameters
+    ----------
+    linear
+        (N, G), 0 or more, NaN where a gene is missing.
+    found
+        (G,) bool.
+    reference_mean
+        (G,) mean linear expression of the reference in the source tissue.
+    normalisation
+        Of the model's cohort.
+
+    Raises
+    ------
+    ExpressionError
+        If fewer than half of the genes are found, or a sample has no expression in them.
+    """
+    _check_coverage(linear, found)
+    if normalisation == "none":
+        return linear
+    reference = np.asarray(reference_mean, dtype=np.float64)
+    total = 1e6 * reference[found].sum() / reference.sum()
+    totals = linear.loc[:, found].sum(axis=1)
+    check_totals(totals)
+    return linear.mul(total / totals, axis=0)
+
+
+def align(
+    linear: pd.DataFrame,
+    found: NDArray[np.bool_],
+    source: int,
+    scaler: TissueScaler,
+    how: AlignmentMethod = "auto",
+    *,
+    unit: Unit | None = None,
+    normalisation: Normalisation = "panel-cpm",
+    minimum_samples: int = MINIMUM_FOR_ALIGNMENT,
+) -> Aligned:
+    """Give z-scores of samples of one tissue against the reference.
+
+    Parameters
+    ----------
+    linear
+        (N, G), normalised (:func:`panel_normalise`), NaN where a gene is missing.
+    found
+        (G,) bool.
+    source
+        Code of the samples' tissue in ``scaler``.
+    scaler
+        Mean and SD of the reference.
+    how
+        ``"cohort"``: each gene's mean and SD in the samples are brought to the reference's, so z
+        is taken against the samples themselves and depends on which samples come together.
+        ``"none"``: z is taken against the reference, sample by sample. ``"auto"``: ``"cohort"``
+        from ``minimum_samples`` samples on.
+    unit, normalisation
+        Of the table and of the model's cohort; only for the warning that they may not fit.
+    minimum_samples
+        For ``"auto"``.
+
+    Raises
+    ------
+    ExpressionError
+        If fewer than half of the genes are found, or ``"cohort"`` is asked of fewer than 3 samples.
+    """
+    _check_coverage(linear, found)
+    n_samples = len(linear)
+    if how == "cohort" and n_samples < _LEAST_SAMPLES:
+        raise ExpressionError(
+            f"aligning a cohort needs {_LEAST_SAMPLES} samples or more, got {n_samples}. Choose"
+            " 'none' to compare the samples with the reference as they are."
+        )
+    expression = linear.to_numpy(dtype=np.float32, copy=True)
+    expression[:, ~found] = 0
+    before = scaler.transform(expression, np.full(n_samples, source))
+    before[:, ~found] = 0
+    done: Literal["cohort", "none"]
+    if how == "none" or (how == "auto" and n_samples < minimum_samples):
+        z, done = before, "none"
+        notes = _describe_none(how, n_samples, minimum_samples, unit, normalisation)
+    else:
+        z, constant = _standardise(expression, source, scaler)
+        z[:, ~found] = 0
+        done = "cohort"
+        notes = _describe_cohort(n_samples, minimum_samples, linear.columns[constant & found])
+    distance = pd.DataFrame(
+        {"distance_before": _distance(before, found), "distance_after": _distance(z, found)},
+        index=linear.index,
+    )
+    if not found.all():
+        notes.append(_describe_missing(linear, found))
+    return Aligned(z, found, done, distance, (*notes, *_describe_far(distance)))
+
+
+def _standardise(
+    expression: NDArray[np.float32], source: int, scaler: TissueScaler
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Give z-scores (N, G) against the samples' own mean and SD, and which genes are constant.
+
+    Where the reference kept a gene's SD at 1 (a gene that is off), its z-scores spread less than 1
+    in the reference too: there an SD below 1 is not stretched to 1.
+    """
+    tissue = np.zeros(len(expression), dtype=np.int64)
+    own = TissueScaler.fit(expression, tissue, 1, ScalingConfig(scale=scaler.scale))
+    kept_one = scaler.sd[source] == 1
+    own = TissueScaler(
+        own.mean, np.where(kept_one, np.maximum(own.sd, 1), own.sd), scale=scaler.scale
+    )
+    constant = np.ptp(to_scale(expression, scaler.scale), axis=0) == 0
+    return own.transform(expression, tissue), constant
+
+
+def _distance(z: NDArray[np.float32], found: NDArray[np.bool_]) -> NDArray[np.float64]:
+    distance: NDArray[np.float64] = np.sqrt(np.mean(z[:, found].astype(np.float64) ** 2, axis=1))
+    return distance
+
+
+def _check_coverage(linear: pd.DataFrame, found: NDArray[np.bool_]) -> None:
+    if found.mean() < _LEAST_SHARE:
+        raise ExpressionError(
+            f"{int(found.sum())} of the model's {len(found)} genes are in the table; at least half"
+            f" are needed. Missing are, for example, {name_some(linear.columns[~found], 3)}. Give"
+            " the table before genes were filtered out, with Ensembl ids, symbols or Entrez ids of"
+            " human genes."
+        )
+
+
+def _describe_none(
+    how: AlignmentMethod,
+    n_samples: int,
+    minimum_samples: int,
+    unit: Unit | None,
+    normalisation: Normalisation,
+) -> list[Note]:
+    reason = "No alignment was asked for."
+    if how == "auto":
+        reason = f"{n_samples} samples are fewer than the {minimum_samples} that alignment needs."
+    notes = [
+        Note(
+            "info" if how == "none" else "warning",
+            reason,
+            "Each sample was compared with the reference as it is; differences of protocol between"
+            " the two remain.",
+        )
+    ]
+    if normalisation == "panel-cpm" and unit in ("tpm", "log2"):
+        notes.append(
+            Note(
+                "warning",
+                "TPM is divided by gene length, and the counts that the model was trained on are"
+                " not.",
+                "Without alignment, levels of long genes look too low and of short ones too high.",
+                f"Give counts, or {minimum_samples} samples or more.",
+            )
+        )
+    return notes
+
+
+def _describe_cohort(n_samples: int, minimum_samples: int, constant: pd.Index) -> list[Note]:
+    notes = [
+        Note(
+            "info",
+            f"The {n_samples} samples were aligned to the reference.",
+            "Each gene's mean and SD were brought to those of the reference: z-scores say how a"
+            " sample differs from the others of this table, and a difference from the reference that"
+            " all of them share is gone.",
+        )
+    ]
+    if n_samples < minimum_samples:
+        notes.append(
+            Note(
+                "warning",
+                f"{n_samples} samples are few to align: the standard error of a gene's mean is"
+                f" {n_samples**-0.5:.2f} SD.",
+                "They were aligned, as asked.",
+                f"{minimum_samples} samples or more are better.",
+            )
+        )
+    if len(constant):
+        notes.append(
+            Note(
+                "warning",
+                f"{len(constant)} genes do not vary among the samples: {name_some(constant)}.",
+                "They were set to the reference mean.",
+            )
+        )
+    return notes
+
+
+def _describe_missing(linear: pd.DataFrame, found: NDArray[np.bool_]) -> Note:
+    missing = linear.columns[~found]
+    return Note(
+        "warning",
+        f"{len(missing)} of the model's {len(found)} genes are missing: {name_some(missing)}.",
+        "They were set to the reference mean, not to 0.",
+    )
+
+
+def _describe_far(distance: pd.DataFrame) -> list[Note]:
+    far = distance.index[distance["distance_after"] > _FAR]
+    if far.empty:
+        return []
+    return [
+        Note(
+            "warning",
+            f"{len(far)} of {len(distance)} samples lie more than {_FAR:g} SD from the reference:"
+            f" {name_some(far)}.",
+            "They were kept.",
+            "Check their tissue, their quality, and the unit.",
+        )
+    ]
