@@ -61,7 +61,7 @@ _PATHS: dict[Release, dict[FileKind, tuple[str, ...]]] = {
 }
 RELEASES: tuple[Release, ...] = tuple(_PATHS)
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # what a broken connection can cost
 _ATTEMPTS = 5  # in a row without a byte more
 _WAIT = 0.25  # seconds before the second attempt, then twice as long each time
 _TIMEOUT = (10, 60)  # seconds to connect, and between two reads
@@ -277,7 +277,13 @@ class _ResumingDownloader:
                     part.unlink()
                     raise _BrokenError("the server sent a part of another version")
                 self._receive(response, part, tag, start)
-            _check_md5(part, response)
+            if not _has_announced_md5(part, response):
+                part.unlink()
+                tag.unlink(missing_ok=True)
+                raise DownloadError(
+                    f"{url}: what came has not the MD5 that the server announced; it was not kept."
+                    " Run this again."
+                )
 
     def _receive(self, response: requests.Response, part: Path, tag: Path, start: int) -> None:
         length = response.headers.get("Content-Length")
@@ -319,8 +325,8 @@ def _continues(response: requests.Response, start: int, version: str) -> bool:
     return at_start and _version(response) in (None, version)
 
 
-def _check_md5(part: Path, response: requests.Response) -> None:
-    """Compare with the MD5 that Google Cloud Storage sends, where it sends one."""
+def _has_announced_md5(part: Path, response: requests.Response) -> bool:
+    """Compare with the MD5 that Google Cloud Storage sends; true where it sends none."""
     sums = dict(
         item.strip().split("=", 1)
         for item in response.headers.get("x-goog-hash", "").split(",")
@@ -329,10 +335,9 @@ def _check_md5(part: Path, response: requests.Response) -> None:
     # Of the stored bytes, which are not those that came if the store unpacked them on the way.
     unpacked = response.headers.get("x-goog-stored-content-encoding", "identity") != "identity"
     if "md5" not in sums or unpacked:
-        return
-    if base64.b64decode(sums["md5"]).hex() != pooch.file_hash(str(part), alg="md5"):
-        part.unlink()
-        raise _BrokenError("what came has not the MD5 that the server announced")
+        return True
+    found: str = pooch.file_hash(str(part), alg="md5")
+    return found == base64.b64decode(sums["md5"]).hex()
 
 
 def _may_pass(error: Exception) -> bool:

@@ -1,0 +1,350 @@
+"""Downloads from a real HTTP server on this machine, in the layout of the official one."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtm_core.data import download
+from mtm_core.data.download import FILE_KINDS, SUMS, download_gtex
+from mtm_core.data.gct import read_gct
+from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
+from mtm_core.errors import DownloadError, SelectionError
+
+GCT_PATH = "/bulk-gex/v8/rna-seq/GTEx_Analysis_2017-06-05_v8_RNASeQCv1.1.9_gene_tpm.gct.gz"
+GCT_NAME = GCT_PATH.rsplit("/", 1)[-1]
+SUBJECTS_PATH = (
+    "/annotations/v8/metadata-files/GTEx_Analysis_v8_Annotations_SubjectPhenotypesDS.txt"
+)
+V10 = "/bulk-gex/v10/rna-seq/GTEx_Analysis_v10_RNASeQCv2.4.2_gene_tpm"
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``files``; sends at most ``cut_after`` bytes of the next ``n_cuts`` answers."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files: dict[str, bytes] = {}
+        self.headers: dict[str, str] = {}
+        self.status = 200
+        self.heeds_if_range = True
+        self.cut_after = 0
+        self.n_cuts = 0
+        self.requests: list[tuple[str, str | None]] = []  # path, Range
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def cut(self, after: int, times: int) -> None:
+        self.cut_after, self.n_cuts = after, times
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range")
+        self.server.requests.append((self.path, wanted))
+        if self.server.status != 200:
+            return self.answer(self.server.status, b"")
+        content = self.server.files.get(self.path)
+        if content is None:
+            return self.answer(404, b"")
+        tag = '"' + hashlib.md5(content).hexdigest() + '"'
+        same = self.headers.get("If-Range") == tag or not self.server.heeds_if_range
+        if wanted is None or not same:
+            return self.answer(200, content, ETag=tag)
+        start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
+        if start >= len(content):
+            return self.answer(416, b"", **{"Content-Range": f"bytes */{len(content)}"})
+        span = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        return self.answer(206, content[start:], ETag=tag, **{"Content-Range": span})
+
+    def answer(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in (
+            {"Content-Length": str(len(body))} | headers | self.server.headers
+        ).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if body and self.server.n_cuts:
+            self.server.n_cuts -= 1
+            body = body[: self.server.cut_after]
+            self.close_connection = True
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def matrix(rng: np.random.Generator) -> bytes:
+    values = rng.gamma(1, 50, size=(400, 60)).round(3)
+    lines = ["#1.2", "400\t60", "Name\tDescription\t" + "\t".join(f"GTEX-{i}-1" for i in range(60))]
+    lines += [f"ENSG{i:011d}.1\tG{i}\t" + "\t".join(map(str, row)) for i, row in enumerate(values)]
+    return gzip.compress(("\n".join(lines) + "\n").encode())
+
+
+@pytest.fixture
+def server(matrix: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(download, "_WAIT", 0.0)
+    monkeypatch.setattr(download, "_CHUNK", 4096)
+    with Server() as server:
+        server.files = {
+            GCT_PATH: matrix,
+            SUBJECTS_PATH: b"SUBJID\tSEX\tAGE\tDTHHRDY\nGTEX-1\t2\t60-69\t4\n",
+            "/annotations/v8/metadata-files/GTEx_Analysis_v8_Annotations_SampleAttributesDS.txt": (
+                b"SAMPID\tSMATSSCR\tSMTS\tSMTSD\nGTEX-1-1\t0\tBlood\tWhole Blood\n"
+            ),
+            "/references/v8/reference-tables/gencode.v26.GRCh38.genes.gtf": (
+                b"##provider: GENCODE\nchr17\tHAVANA\tgene\t1\t9\t.\t-\t.\t"
+                b'gene_id "ENSG00000141510.16"; gene_type "protein_coding"; gene_name "TP53";\n'
+            ),
+        }
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def get_matrix(folder: Path, server: Server, **options: object) -> Path:
+    return download_gtex(folder, files=["expression"], base_url=server.url, **options)["expression"]
+
+
+def test_all_files_arrive_whole_and_are_read(tmp_path: Path, server: Server, matrix: bytes) -> None:
+    seen: list[tuple[str, int, int]] = []
+    paths = download_gtex(
+        tmp_path / "gtex", base_url=server.url + "/", progress=lambda *step: seen.append(step)
+    )
+    assert tuple(paths) == FILE_KINDS
+    assert paths["expression"].read_bytes() == matrix
+    assert read_gct(paths["expression"]).shape == (60, 400)
+    assert list(read_sample_attributes(paths["sample-attributes"])["tissue"]) == ["Whole Blood"]
+    assert list(read_subject_phenotypes(paths["subject-phenotypes"])["sex"]) == ["female"]
+    assert list(read_gene_table(paths["genes"])["symbol"]) == ["TP53"]
+    assert names_in(tmp_path / "gtex") == {SUMS, *(path.name for path in paths.values())}
+    sums = json.loads((tmp_path / "gtex" / SUMS).read_text())
+    assert sums[GCT_NAME] == hashlib.sha256(matrix).hexdigest()
+    steps = [step for step in seen if step[0] == GCT_NAME]
+    assert steps == sorted(steps)
+    assert len(steps) > 3
+    assert steps[-1] == (GCT_NAME, len(matrix), len(matrix))
+
+
+def test_what_is_there_is_checked_not_downloaded_again(tmp_path: Path, server: Server) -> None:
+    path = get_matrix(tmp_path, server)
+    n_requests = len(server.requests)
+    assert get_matrix(tmp_path, server) == path
+    assert len(server.requests) == n_requests
+
+
+def test_broken_connection_is_resumed_where_it_stopped(
+    tmp_path: Path, server: Server, matrix: bytes
+) -> None:
+    server.cut(after=8192, times=2)
+    path = get_matrix(tmp_path, server)
+    assert path.read_bytes() == matrix
+    assert [wanted for _, wanted in server.requests] == [None, "bytes=8192-", "bytes=16384-"]
+    assert names_in(tmp_path) == {GCT_NAME, SUMS}
+
+
+def test_part_of_a_failed_run_is_kept_for_the_next(
+    tmp_path: Path, server: Server, matrix: bytes
+) -> None:
+    part = tmp_path / (GCT_NAME + ".part")
+    server.cut(after=8192, times=1)
+    server.requests.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(download, "_ATTEMPTS", 1)
+        with pytest.raises(DownloadError, match=r"the connection broke.*goes on where it stopped"):
+            get_matrix(tmp_path, server)
+    assert part.read_bytes() == matrix[:8192]
+    assert not (tmp_path / GCT_NAME).exists()  # no name before it is whole
+
+    assert get_matrix(tmp_path, server).read_bytes() == matrix
+    assert server.requests[-1] == (GCT_PATH, "bytes=8192-")
+
+
+@pytest.mark.parametrize("heeds_if_range", [True, False])
+def test_part_of_a_file_that_has_changed_since_is_not_gone_on_with(
+    tmp_path: Path, server: Server, matrix: bytes, heeds_if_range: bool
+) -> None:
+    old = bytes(len(matrix) + 100)
+    (tmp_path / (GCT_NAME + ".part")).write_bytes(old[:6000])
+    (tmp_path / (GCT_NAME + ".part.tag")).write_text('"' + hashlib.md5(old).hexdigest() + '"')
+    server.heeds_if_range = heeds_if_range
+    assert get_matrix(tmp_path, server).read_bytes() == matrix
+    assert server.requests[0][1] == "bytes=6000-"
+
+
+def test_part_of_unknown_version_is_begun_anew(
+    tmp_path: Path, server: Server, matrix: bytes
+) -> None:
+    (tmp_path / (GCT_NAME + ".part")).write_bytes(b"x" * 6000)
+    assert get_matrix(tmp_path, server).read_bytes() == matrix
+    assert server.requests == [(GCT_PATH, None)]
+
+
+@pytest.mark.parametrize("surplus", [b"", b"more"])
+def test_part_that_is_already_whole_or_longer(
+    tmp_path: Path, server: Server, matrix: bytes, surplus: bytes
+) -> None:
+    (tmp_path / (GCT_NAME + ".part")).write_bytes(matrix + surplus)
+    (tmp_path / (GCT_NAME + ".part.tag")).write_text('"' + hashlib.md5(matrix).hexdigest() + '"')
+    assert get_matrix(tmp_path, server).read_bytes() == matrix
+    assert len(server.requests) == (2 if surplus else 1)
+
+
+def test_changed_file_is_named_and_left(tmp_path: Path, server: Server, matrix: bytes) -> None:
+    path = get_matrix(tmp_path, server)
+    path.write_bytes(matrix[:-1])
+    with pytest.raises(DownloadError, match=r"expected SHA-256 \w{64}, got \w{64}.*delete it"):
+        get_matrix(tmp_path, server)
+    assert path.read_bytes() == matrix[:-1]
+    path.unlink()
+    assert get_matrix(tmp_path, server).read_bytes() == matrix
+
+
+def test_file_that_the_server_replaced_is_refused(
+    tmp_path: Path, server: Server, matrix: bytes
+) -> None:
+    get_matrix(tmp_path, server).unlink()
+    server.files[GCT_PATH] = matrix + b"new"
+    with pytest.raises(DownloadError, match=rf"not kept.*remove {GCT_NAME} from .*{SUMS}"):
+        get_matrix(tmp_path, server)
+    assert names_in(tmp_path) == {SUMS}
+
+
+def test_known_sha256_is_held_against_the_download(
+    tmp_path: Path, server: Server, matrix: bytes
+) -> None:
+    with pytest.raises(DownloadError, match="expected SHA-256 " + "0" * 64):
+        get_matrix(tmp_path, server, sha256={GCT_NAME: "0" * 64})
+    assert names_in(tmp_path) == set()
+    right = hashlib.sha256(matrix).hexdigest()
+    assert get_matrix(tmp_path, server, sha256={GCT_NAME: right.upper()}).exists()
+
+
+def test_file_put_there_by_hand_is_taken_and_recorded(tmp_path: Path, server: Server) -> None:
+    (tmp_path / GCT_NAME).write_bytes(b"by hand")
+    assert get_matrix(tmp_path, server).read_bytes() == b"by hand"
+    assert server.requests == []
+    sums = json.loads((tmp_path / SUMS).read_text())
+    assert sums == {GCT_NAME: hashlib.sha256(b"by hand").hexdigest()}
+
+
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_md5_of_the_store_is_held_against_the_download(
+    tmp_path: Path, server: Server, unpacked: bool
+) -> None:
+    wrong = base64.b64encode(hashlib.md5(b"other").digest()).decode()
+    server.headers = {"x-goog-hash": f"crc32c=AAAAAA==, md5={wrong}"}
+    if unpacked:  # then the MD5 is that of other bytes
+        server.headers["x-goog-stored-content-encoding"] = "gzip"
+        assert get_matrix(tmp_path, server).exists()
+    else:
+        with pytest.raises(DownloadError, match="not the MD5"):
+            get_matrix(tmp_path, server)
+        assert names_in(tmp_path) == set()
+
+
+def test_right_md5_of_the_store_is_accepted(tmp_path: Path, server: Server, matrix: bytes) -> None:
+    right = base64.b64encode(hashlib.md5(matrix).digest()).decode()
+    server.headers = {"x-goog-hash": f"crc32c=AAAAAA==, md5={right}"}
+    server.cut(after=8192, times=1)
+    assert get_matrix(tmp_path, server).read_bytes() == matrix
+
+
+@pytest.mark.parametrize("suffix", [".gct.gz", "_non_lcm.gct.gz"])
+def test_v10_matrix_is_found_under_either_name(
+    tmp_path: Path, server: Server, matrix: bytes, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.files = {V10 + suffix: matrix}
+    with caplog.at_level("INFO"):
+        paths = download_gtex(tmp_path, "v10", ["expression"], base_url=server.url)
+    name = (V10 + suffix).rsplit("/", 1)[-1]
+    assert paths["expression"].name == name
+    assert f"of 2 known names, {name} was found" in caplog.text
+    server.requests.clear()
+    assert download_gtex(tmp_path, "v10", ["expression"], base_url=server.url) == paths
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("status", [404, 403])
+def test_file_that_is_not_there_is_named_with_the_portal(
+    tmp_path: Path, server: Server, status: int
+) -> None:
+    server.status = status
+    with pytest.raises(DownloadError, match=rf"does not have {GCT_NAME}.*gtexportal.org"):
+        get_matrix(tmp_path, server)
+    assert len(server.requests) == 1
+    assert names_in(tmp_path) == set()
+
+
+@pytest.mark.parametrize(("status", "n_requests"), [(503, 5), (429, 5), (401, 1)])
+def test_only_passing_failures_are_tried_again(
+    tmp_path: Path, server: Server, status: int, n_requests: int
+) -> None:
+    server.status = status
+    with pytest.raises(DownloadError, match=f"the server answered {status}"):
+        get_matrix(tmp_path, server)
+    assert len(server.requests) == n_requests
+
+
+def test_no_network_is_said_with_the_next_step(tmp_path: Path, server: Server) -> None:
+    with Server() as closed:
+        url = closed.url
+    with pytest.raises(DownloadError, match=r"no connection to the server\. Check the network"):
+        download_gtex(tmp_path, base_url=url)
+
+
+def test_too_little_room_is_said_before_anything_is_written(tmp_path: Path, server: Server) -> None:
+    server.headers = {"Content-Length": str(10**18)}
+    with pytest.raises(DownloadError, match=r"1000000000.0 GB are to come and .* GB are free"):
+        get_matrix(tmp_path, server)
+    assert names_in(tmp_path) == set()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_full_disk_is_named(tmp_path: Path, server: Server) -> None:
+    (tmp_path / (GCT_NAME + ".part")).symlink_to("/dev/full")
+    with pytest.raises(DownloadError, match=r"the disk is full\. Make room and run this again"):
+        get_matrix(tmp_path, server)
+
+
+def test_folder_that_cannot_be_made_is_named(tmp_path: Path, server: Server) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DownloadError, match=r"cannot write here .*Choose another folder"):
+        get_matrix(tmp_path / "file" / "gtex", server)
+
+
+def test_damaged_sums_are_named(tmp_path: Path, server: Server) -> None:
+    (tmp_path / SUMS).write_text("[]")
+    with pytest.raises(DownloadError, match=rf"{SUMS}: expected JSON of file names"):
+        get_matrix(tmp_path, server)
+
+
+def test_unknown_release_and_file_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SelectionError, match=r"unknown GTEx release: 'v9'"):
+        download_gtex(tmp_path, "v9")
+    with pytest.raises(SelectionError, match=r"unknown GTEx file: 'gene' \(did you mean 'genes'"):
+        download_gtex(tmp_path, files=["gene"])
