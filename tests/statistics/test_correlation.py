@@ -1,0 +1,107 @@
+"""Whole-matrix correlations against scipy, a column at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import pearsonr
+
+from mtm_core.statistics.correlation import (
+    columnwise_correlation,
+    fisher_mean,
+    rowwise_correlation,
+)
+
+Array = np.ndarray
+
+
+@pytest.fixture
+def x(rng: np.random.Generator) -> Array:
+    return rng.normal(size=(30, 7))
+
+
+@pytest.fixture
+def y(rng: np.random.Generator, x: Array) -> Array:
+    share = np.linspace(-1, 1, x.shape[1])
+    return share * x + (1 - np.abs(share)) * rng.normal(size=x.shape)
+
+
+def by_column(x: Array, y: Array) -> Array:
+    return np.array([pearsonr(a, b).statistic for a, b in zip(x.T, y.T, strict=True)])
+
+
+def test_columns_equal_scipy(x: Array, y: Array) -> None:
+    rho = columnwise_correlation(x, y)
+    assert rho.dtype == np.float64
+    np.testing.assert_allclose(rho, by_column(x, y), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(rho[[0, -1]], [-1, 1], rtol=1e-12)
+
+
+def test_rows_are_the_columns_of_the_transpose(x: Array, y: Array) -> None:
+    rho = rowwise_correlation(x, y)
+    assert rho.shape == (30,)
+    np.testing.assert_allclose(rho, by_column(x.T, y.T), rtol=1e-12, atol=1e-14)
+
+
+def test_float32_is_summed_in_float64(rng: np.random.Generator) -> None:
+    x = (1e3 + rng.normal(size=(20_000, 2))).astype(np.float32)
+    y = (1e3 + rng.normal(size=(20_000, 2))).astype(np.float32)
+    expected = by_column(x.astype(np.float64), y.astype(np.float64))
+    np.testing.assert_allclose(columnwise_correlation(x, y), expected, rtol=1e-9)
+
+
+def test_a_large_offset_changes_nothing(x: Array, y: Array) -> None:
+    # One pass, sum(xy) - n mean(x) mean(y), loses every digit here.
+    shifted = columnwise_correlation(x + 1e8, y - 1e8)
+    np.testing.assert_allclose(shifted, columnwise_correlation(x, y), atol=1e-6)
+
+
+def test_scale_and_order_of_rows_do_not_matter(
+    rng: np.random.Generator, x: Array, y: Array
+) -> None:
+    expected = columnwise_correlation(x, y)
+    order = rng.permutation(len(x))
+    np.testing.assert_allclose(columnwise_correlation(x[order], y[order]), expected, rtol=1e-12)
+    np.testing.assert_allclose(columnwise_correlation(-1e-9 * x, 1e9 * y), -expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, 1e8 / 3])
+def test_a_constant_column_is_nan_on_either_side(x: Array, y: Array, constant: float) -> None:
+    # The mean of 30 times 0.1 is not 0.1 exactly: rounding must not pass for variation.
+    x[:, 2] = y[:, 4] = constant
+    rho = columnwise_correlation(x, y)
+    assert np.flatnonzero(np.isnan(rho)).tolist() == [2, 4]
+    rest = [0, 1, 3, 5, 6]
+    np.testing.assert_allclose(rho[rest], by_column(x[:, rest], y[:, rest]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_fewer_than_two_rows_are_nan(n: int) -> None:
+    rho = columnwise_correlation(np.ones((n, 3)), np.ones((n, 3)))
+    assert rho.shape == (3,)
+    assert np.isnan(rho).all()
+
+
+def test_shapes_must_agree() -> None:
+    # (5, 1) would broadcast to (5, 3).
+    with pytest.raises(ValueError, match=r"one shape, got \(5, 3\) and \(5, 1\)"):
+        columnwise_correlation(np.ones((5, 3)), np.ones((5, 1)))
+
+
+def test_fisher_mean_is_the_tanh_of_the_mean_arctanh() -> None:
+    rho = np.array([[0.1, -0.5], [0.9, 0.2], [0.4, 0.0]])
+    expected = [np.tanh(sum(np.arctanh(r) for r in column) / 3) for column in rho.T]
+    np.testing.assert_allclose(fisher_mean(rho), expected, rtol=1e-12)
+    np.testing.assert_allclose(fisher_mean(rho.T, axis=1), expected, rtol=1e-12)
+
+
+def test_fisher_mean_leaves_nan_out() -> None:
+    rho = np.array([[0.1, np.nan, np.nan], [0.5, 0.3, np.nan]])
+    mean = fisher_mean(rho)
+    np.testing.assert_allclose(mean[:2], [np.tanh(np.arctanh([0.1, 0.5]).mean()), 0.3])
+    assert np.isnan(mean[2])
+
+
+def test_fisher_mean_of_perfect_correlations_is_finite() -> None:
+    np.testing.assert_allclose(fisher_mean([1.0, 1.0]), 1, atol=1e-5)
+    np.testing.assert_allclose(fisher_mean([1.0, -1.0]), 0, atol=1e-12)
