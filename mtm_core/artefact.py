@@ -17,6 +17,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from safetensors.numpy import load_file, save_file
 
 from mtm_core import __version__
 from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.normalise import NORMALISATIONS
+from mtm_core.data.normalise import NORMALISATIONS, Normalisation
 from mtm_core.data.scaling import TissueScaler, to_scale
 from mtm_core.errors import ArtefactError
 from mtm_core.methods.mtm import FittedMTM
@@ -48,6 +49,8 @@ class Reference:
 
     Attributes
     ----------
+    mean
+        (T, G) mean linear expression.
     expression
         (Q, T, G) quantiles of expression on the scaler's scale, at ``QUANTILE_LEVELS``.
     distance
@@ -55,21 +58,24 @@ class Reference:
         z-scores over all genes.
     """
 
+    mean: NDArray[np.float32]
     expression: NDArray[np.float32]
     distance: NDArray[np.float32]
 
     @classmethod
     def of(cls, cohort: ad.AnnData, scaler: TissueScaler) -> Reference:
-        """Take the quantiles of every tissue of ``cohort``."""
+        """Take mean and quantiles of every tissue of ``cohort``."""
         values, codes = np.asarray(cohort.X), tissue_codes(cohort)
         z = scaler.transform(values, codes)
         rms = np.sqrt((z.astype(np.float64) ** 2).mean(axis=1))
         on_scale = to_scale(values, scaler.scale)
         tissues = range(len(tissue_names(cohort)))
         levels = np.array(QUANTILE_LEVELS)
+        mean = [values[codes == t].mean(axis=0, dtype=np.float64) for t in tissues]
         expression = [np.quantile(on_scale[codes == t], levels, axis=0) for t in tissues]
         distance = [np.quantile(rms[codes == t], levels) for t in tissues]
         return cls(
+            np.stack(mean).astype(np.float32),
             np.stack(expression, axis=1).astype(np.float32),
             np.stack(distance, axis=1).astype(np.float32),
         )
@@ -107,11 +113,33 @@ class Artefact:
     genes: pd.DataFrame
     tissues: pd.DataFrame
     unit: str
-    normalisation: str
+    normalisation: Normalisation
     reference: Reference
     accuracy: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
+
+    @classmethod
+    def of(
+        cls, method: SavableMethod, cohort: ad.AnnData, *, name: str, provenance: dict[str, Any]
+    ) -> Artefact:
+        """Join ``method``, fitted on the donors of ``cohort``, with what serving it needs."""
+        origin = {
+            "cohort_sha256": str(cohort.uns["mtm"]["sha256"]),
+            "n_donors": int(cohort.obs["donor"].nunique()),
+            "n_samples": int(cohort.n_obs),
+            "created": datetime.now(UTC).date().isoformat(),
+        }
+        return cls(
+            name=name,
+            method=method,
+            genes=cohort.var[["symbol", "entrez"]].astype(str),
+            tissues=cohort.uns["tissues"],
+            unit=str(cohort.uns["mtm"]["unit"]),
+            normalisation=cohort.uns["mtm"]["normalise"],
+            reference=Reference.of(cohort, method.scaler),
+            provenance=origin | provenance,
+        )
 
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors`` and ``model.json`` into ``folder``, the JSON last."""
@@ -120,9 +148,8 @@ class Artefact:
         arrays |= {
             "scaler.mean": self.method.scaler.mean,
             "scaler.sd": self.method.scaler.sd,
-            "reference.expression": self.reference.expression,
-            "reference.distance": self.reference.distance,
         }
+        arrays |= {f"reference.{name}": array for name, array in vars(self.reference).items()}
         path = folder / "model.safetensors"
         save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, path)
         description = {
@@ -181,7 +208,7 @@ class Artefact:
                 tissues=tissues,
                 unit=description["unit"],
                 normalisation=description["normalisation"],
-                reference=Reference(arrays["reference.expression"], arrays["reference.distance"]),
+                reference=Reference(**_under("reference.", arrays)),
                 accuracy=description["accuracy"],
                 provenance=description["provenance"],
                 sha256=digest,

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import cattrs
@@ -17,6 +18,7 @@ EncoderInput = Literal["log2", "z"]
 Distance = Literal["l1", "mse", "huber"]
 TissueDraw = Literal["uniform", "pairs"]
 PairWeighting = Literal["pairs", "donors"]
+PresetName = Literal["paper", "acmg59"]
 
 
 @dataclass(frozen=True)
@@ -180,11 +182,10 @@ def _acmg59(n_genes: int, n_tissues: int) -> RunConfig:
     )
 
 
-_PRESETS: dict[str, Callable[[int, int], RunConfig]] = {"paper": _paper, "acmg59": _acmg59}
-PRESET_NAMES = tuple(_PRESETS)
+_PRESETS: dict[PresetName, Callable[[int, int], RunConfig]] = {"paper": _paper, "acmg59": _acmg59}
 
 
-def preset(name: str, n_genes: int, n_tissues: int) -> RunConfig:
+def preset(name: PresetName, n_genes: int, n_tissues: int) -> RunConfig:
     """Give the preset ``name`` for a cohort of ``n_genes`` and ``n_tissues``.
 
     Raises
@@ -193,13 +194,31 @@ def preset(name: str, n_genes: int, n_tissues: int) -> RunConfig:
         If there is no such preset.
     """
     if name not in _PRESETS:
-        raise ValueError(f"expected a preset out of {', '.join(PRESET_NAMES)}, got {name!r}")
+        raise ValueError(f"expected a preset out of {', '.join(_PRESETS)}, got {name!r}")
     return _PRESETS[name](n_genes, n_tissues)
 
 
-def with_training(config: RunConfig, **changes: object) -> RunConfig:
-    """Give ``config`` with fields of its :class:`TrainingConfig` changed."""
-    return replace(config, training=replace(config.training, **changes))  # type: ignore[arg-type]
+def with_changes(config: RunConfig, changes: Mapping[str, str]) -> RunConfig:
+    """Give ``config`` with single settings changed, such as ``{"training.epochs": "20"}``.
+
+    Values are read as JSON, else as text.
+
+    Raises
+    ------
+    ValueError
+        If there is no such setting, or it cannot hold the value.
+    """
+    values = to_json(config)
+    for path, text in changes.items():
+        section, _, name = path.partition(".")
+        if name not in values.get(section, {}):
+            known = ", ".join(f"{part}.{key}" for part, keys in values.items() for key in keys)
+            raise ValueError(f"expected a setting out of {known}; got {path!r}")
+        try:
+            values[section][name] = json.loads(text)
+        except ValueError:
+            values[section][name] = text
+    return from_json(values)
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:

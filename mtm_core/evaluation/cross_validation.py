@@ -7,6 +7,11 @@ coordinates ``donor``, ``tissue`` and ``fold`` along ``pair``.
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
 import anndata as ad
 import numpy as np
 import xarray as xr
@@ -61,12 +66,35 @@ def predict_fold(
 
 
 def cross_validate(
-    method: Method, cohort: ad.AnnData, folds: DonorFolds, *, source: str = "Whole Blood"
+    method: Method,
+    cohort: ad.AnnData,
+    folds: DonorFolds,
+    *,
+    source: str = "Whole Blood",
+    folder: Path | None = None,
+    settings: Mapping[str, object] | None = None,
 ) -> xr.Dataset:
-    """Predict every donor of ``cohort`` out of fold, from ``source`` to all other tissues."""
-    parts = [
-        predict_fold(method, cohort, folds, fold, source=source) for fold in range(len(folds.folds))
-    ]
+    """Predict every donor of ``cohort`` out of fold, from ``source`` to all other tissues.
+
+    With a ``folder``, each fold is kept there as NetCDF when it is done, and taken from there if it
+    was made under the same ``settings``.
+    """
+    key = json.dumps(settings, sort_keys=True, default=str)
+    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+    parts = []
+    for fold in range(len(folds.folds)):
+        kept = folder / f"{method.name}-{digest}-{fold}.nc" if folder is not None else None
+        if kept is not None and kept.exists():
+            with xr.open_dataset(kept, engine="h5netcdf") as saved:
+                parts.append(saved.load())
+            continue
+        part = predict_fold(method, cohort, folds, fold, source=source)
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            partial = kept.with_suffix(".partial")
+            part.to_netcdf(partial, engine="h5netcdf")
+            partial.replace(kept)
+        parts.append(part)
     return xr.concat(parts, dim="pair").assign_attrs(method=method.name, source=source)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mtm_core.config import RunConfig, from_json, preset, to_json
+from mtm_core.config import RunConfig, from_json, to_json
 from mtm_core.data.cohort import tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index
@@ -97,17 +97,16 @@ class FittedMTM:
 
 @dataclass(frozen=True)
 class MTMMethod:
-    """Train MTM under a preset, or under a config given in full."""
+    """Train MTM under a config."""
 
-    preset_name: str = "acmg59"
-    config: RunConfig | None = None
+    config: RunConfig
     hardware: Hardware | None = None
     on_progress: Callable[[TrainingProgress], None] | None = None
     name: str = "mtm"
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedMTM:
         """Train on ``donors``; part of them may be held back to choose the epoch."""
-        tissues = tissue_names(cohort)
-        config = self.config or preset(self.preset_name, cohort.n_vars, len(tissues))
-        result = train(cohort, donors, config, hardware=self.hardware, on_progress=self.on_progress)
-        return FittedMTM(result.model, result.scaler, tissues, result.config, self.name)
+        result = train(
+            cohort, donors, self.config, hardware=self.hardware, on_progress=self.on_progress
+        )
+        return FittedMTM(result.model, result.scaler, tissue_names(cohort), self.config)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -21,7 +20,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mtm_core.config import RunConfig, ScalingConfig, TrainingConfig, to_json
+from mtm_core.config import LossConfig, RunConfig, ScalingConfig, TrainingConfig, to_json
 from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import hold_out, rows_of
@@ -35,18 +34,19 @@ from mtm_core.training.checkpoint import (
     with_prefix,
 )
 from mtm_core.training.held_out import HeldOutPairs
-from mtm_core.training.resident import ResidentPairs
+from mtm_core.training.resident import Batch, ResidentPairs
 from mtm_core.training.step import active_weights, training_step
 
+Accelerator = Literal["auto", "cpu", "cuda"]
 Precision = Literal["32-true", "bf16-mixed"]
 HISTORY_NAME = "history.csv"
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where training runs. ``accelerator``: "auto", "cpu" or "cuda"; ``devices`` on each node."""
+    """Where training runs: ``devices`` (GPUs, or processes on the CPU) on each of ``nodes``."""
 
-    accelerator: str = "auto"
+    accelerator: Accelerator = "auto"
     devices: int = 1
     nodes: int = 1
     precision: Precision = "32-true"
@@ -68,6 +68,7 @@ class TrainingResult:
     """What training gives: the model of the best epoch, in evaluation mode, and how it got there.
 
     ``finished`` is False where training was interrupted; the model is then the best so far.
+    ``is_first_process`` is True in the one process that is to write results.
     """
 
     model: MTM
@@ -76,6 +77,7 @@ class TrainingResult:
     history: pd.DataFrame
     best_epoch: int
     finished: bool
+    is_first_process: bool
 
 
 @dataclass
@@ -119,97 +121,205 @@ def train(
     TrainingError
         If the donors make no pairs, or the checkpoint belongs to another run.
     """
-    hardware = hardware or Hardware()
-    fabric = _launch(hardware)
-    scaler, learnt_rows, held_out_rows = _split(cohort, donors, config.training, config.scaling)
+    fabric = _launch(hardware or Hardware())
+    training = config.training
+    scaler, learnt_rows, watched_rows = _split(cohort, donors, training, config.scaling)
     data = ResidentPairs(
         cohort,
         learnt_rows,
         scaler,
-        config.training,
+        training,
         n_noise=config.model.n_noise,
         device=fabric.device,
         rank=fabric.global_rank,
         world_size=fabric.world_size,
     )
-    held_out = (
-        HeldOutPairs.of(
-            cohort, held_out_rows, scaler, config.training.validation_source, fabric.device
-        )
-        if len(held_out_rows)
+    watched = (
+        HeldOutPairs.of(cohort, watched_rows, scaler, training.validation_source, fabric.device)
+        if len(watched_rows)
         else None
     )
-
-    torch.manual_seed(config.training.seed)
-    model = MTM(config.model, scaler).to(fabric.device)
-    averaged = _averaged(model, config.training.ema_decay)
-    optimisers = _optimisers(model, config.training)
-    identity = {
-        "config": to_json(config),
-        "cohort": str(cohort.uns["mtm"]["sha256"]),
-        "donors": hashlib.sha256("\n".join(sorted(donors)).encode()).hexdigest(),
-    }
-    standing, best = _Standing(), _weights(averaged or model)
+    run = _Run(config, scaler, _identity(cohort, donors, config), fabric)
     if resume and folder is not None and (saved := Checkpoint.load(folder)) is not None:
-        standing, best = _restore(saved, identity, model, averaged, optimisers)
+        run.restore(saved)
+    tell = on_progress or _no_progress
 
     with _stop_on_interrupt() as interrupted:
-        for epoch in range(standing.epochs_done, config.training.epochs):
-            if _has_stalled(standing, config.training):
-                break
+        while not run.is_over:
             began = time.perf_counter()
-            _begin_epoch(epoch, config.training, optimisers, fabric.global_rank)
-            weights = active_weights(config.loss, epoch)
+            epoch, weights = run.begin_epoch()
             sums: dict[str, Tensor] = {}
-            model.train()
-            for step, batch in enumerate(data.batches(epoch)):
-                terms = training_step(
-                    model,
-                    batch,
-                    weights,
-                    optimisers,
-                    autocast=fabric.autocast,
-                    backward=fabric.backward,
-                    average=partial(_average, fabric=fabric),
-                )
-                if averaged is not None:
-                    averaged.update_parameters(model)
-                for name, term in terms.items():
+            for step, batch in enumerate(data.batches(epoch), start=1):
+                for name, term in run.step(batch, weights).items():
                     sums[name] = sums.get(name, torch.zeros_like(term)) + term
-                if interrupted():
-                    return _result(model, best, scaler, config, standing, finished=False)
-                if on_progress is not None:
-                    on_progress(
-                        TrainingProgress(
-                            epoch + 1, config.training.epochs, step + 1, data.steps_per_epoch
-                        )
-                    )
-
-            row = {"epoch": float(epoch + 1)} | {
-                name: float(_mean_over_processes(total, fabric)) / data.steps_per_epoch
-                for name, total in sums.items()
-            }
-            kept = model if averaged is None else cast("MTM", averaged.module)
-            if held_out is not None:
-                row["held_out_rho"], row["held_out_mae"] = held_out.score(kept)
-            row["seconds"] = time.perf_counter() - began
-            standing.history.append(row)
-            standing.epochs_done = epoch + 1
-            score = row.get("held_out_rho", float(epoch))
-            if score > standing.best_score:
-                standing.best_epoch, standing.best_score = epoch + 1, score
-                best = _weights(kept)
-            last = epoch + 1 == config.training.epochs or _has_stalled(standing, config.training)
+                if run.any_process(interrupted()):
+                    return run.result(finished=False)
+                tell(TrainingProgress(epoch + 1, training.epochs, step, data.steps_per_epoch))
+            row = run.end_epoch(sums, data.steps_per_epoch, watched, began)
             if folder is not None and fabric.is_global_zero:
-                if last or (epoch + 1) % config.training.checkpoint_every == 0:
-                    _checkpoint(model, averaged, best, optimisers, standing, identity).save(folder)
-                pd.DataFrame(standing.history).to_csv(folder / HISTORY_NAME, index=False)
-            if on_progress is not None:
-                n_steps = data.steps_per_epoch
-                on_progress(
-                    TrainingProgress(epoch + 1, config.training.epochs, n_steps, n_steps, row)
-                )
-    return _result(model, best, scaler, config, standing, finished=True)
+                if run.is_over or (epoch + 1) % training.checkpoint_every == 0:
+                    run.checkpoint().save(folder)
+                pd.DataFrame(run.standing.history).to_csv(folder / HISTORY_NAME, index=False)
+            n_steps = data.steps_per_epoch
+            tell(TrainingProgress(epoch + 1, training.epochs, n_steps, n_steps, row))
+    return run.result(finished=True)
+
+
+class _Run:
+    """The networks of one run with their optimisers, averaged weights and best weights so far."""
+
+    def __init__(
+        self, config: RunConfig, scaler: TissueScaler, identity: dict[str, Any], fabric: Fabric
+    ) -> None:
+        torch.manual_seed(config.training.seed)
+        self.config = config
+        self.scaler = scaler
+        self.identity = identity
+        self.fabric = fabric
+        self.model = MTM(config.model, scaler).to(fabric.device)
+        self.averaged = _averaged(self.model, config.training.ema_decay)
+        self.optimisers = _optimisers(self.model, config.training)
+        self.standing = _Standing()
+        self.best = _weights(self.kept)
+
+    @property
+    def kept(self) -> MTM:
+        """The model that is validated and kept: the averaged one, where there is one."""
+        return self.model if self.averaged is None else cast("MTM", self.averaged.module)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all epochs are done, or the watched donors have stopped gaining."""
+        training, standing = self.config.training, self.standing
+        stalled = (
+            training.patience is not None
+            and training.validation_fraction > 0
+            and standing.epochs_done - standing.best_epoch >= training.patience
+            and standing.epochs_done > 0
+        )
+        return stalled or standing.epochs_done >= training.epochs
+
+    def begin_epoch(self) -> tuple[int, LossConfig]:
+        """Set what an epoch depends on from its number alone, so that a resumed one is the same.
+
+        Returns the epoch, from 0, and the weights of the losses in it.
+        """
+        training, epoch = self.config.training, self.standing.epochs_done
+        seed = training.seed * 1_000_003 + epoch
+        torch.manual_seed(seed * 1_009 + self.fabric.global_rank)  # dropout
+        cosine = 0.5 * (1 + math.cos(math.pi * epoch / training.epochs))
+        rate = training.learning_rate * (cosine if training.learning_rate_decay else 1.0)
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+        self.model.train()
+        return epoch, active_weights(self.config.loss, epoch)
+
+    def step(self, batch: Batch, weights: LossConfig) -> dict[str, Tensor]:
+        """Take one step on this process's share of a batch: the named terms."""
+        terms = training_step(
+            self.model,
+            batch,
+            weights,
+            self.optimisers,
+            autocast=self.fabric.autocast,
+            backward=self.fabric.backward,
+            average=self._average,
+        )
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+        return terms
+
+    def end_epoch(
+        self, sums: dict[str, Tensor], n_steps: int, watched: HeldOutPairs | None, began: float
+    ) -> dict[str, float]:
+        """Score the watched donors, keep the weights if they are the best, give a history row."""
+        standing = self.standing
+        row = {"epoch": float(standing.epochs_done + 1)} | {
+            name: float(self._mean_over_processes(total)) / n_steps for name, total in sums.items()
+        }
+        # Without watched donors the last epoch is kept.
+        score = float(standing.epochs_done)
+        if watched is not None:
+            row["held_out_rho"], row["held_out_mae"] = watched.score(self.kept)
+            score = row["held_out_rho"]
+        row["seconds"] = time.perf_counter() - began
+        standing.history.append(row)
+        standing.epochs_done += 1
+        if score > standing.best_score:
+            standing.best_epoch, standing.best_score = standing.epochs_done, score
+            self.best = _weights(self.kept)
+        return row
+
+    def checkpoint(self) -> Checkpoint:
+        """Give all that :meth:`restore` needs to go on as if nothing had happened."""
+        tensors = with_prefix("model", self.model.state_dict()) | with_prefix("best", self.best)
+        if self.averaged is not None:
+            tensors |= with_prefix("averaged", self.averaged.state_dict())
+        for name, optimiser in self.optimisers.items():
+            tensors |= with_prefix(f"{name}_optimiser", optimiser_tensors(optimiser))
+        return Checkpoint(tensors, {"identity": self.identity, "standing": asdict(self.standing)})
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Go back to where ``saved`` was made.
+
+        Raises
+        ------
+        TrainingError
+            If it was made by a run of another config, cohort or donors.
+        """
+        theirs = saved.state["identity"]
+        differing = [name for name in self.identity if self.identity[name] != theirs.get(name)]
+        if differing:
+            raise TrainingError(
+                f"the checkpoint belongs to another run: its {' and '.join(differing)} differ."
+                " Resume with what it was started with, or train into another folder."
+            )
+        self.model.load_state_dict(under_prefix("model", saved.tensors))
+        if self.averaged is not None:
+            self.averaged.load_state_dict(under_prefix("averaged", saved.tensors))
+        for name, optimiser in self.optimisers.items():
+            restore_optimiser(optimiser, under_prefix(f"{name}_optimiser", saved.tensors))
+        best = under_prefix("best", saved.tensors)
+        self.best = {name: tensor.to(self.fabric.device) for name, tensor in best.items()}
+        self.standing = _Standing(**saved.state["standing"])
+
+    def result(self, *, finished: bool) -> TrainingResult:
+        """Give the best model so far, on the CPU and in evaluation mode."""
+        self.model.load_state_dict(self.best)
+        return TrainingResult(
+            self.model.cpu().eval(),
+            self.scaler,
+            self.config,
+            pd.DataFrame(self.standing.history),
+            self.standing.best_epoch,
+            finished,
+            self.fabric.is_global_zero,
+        )
+
+    def any_process(self, flag: bool) -> bool:
+        """Tell whether ``flag`` is up in any process, so that all of them stop at one step."""
+        if self.fabric.world_size == 1:
+            return flag
+        up = torch.tensor(float(flag), device=self.fabric.device)
+        return bool(self._mean_over_processes(up) > 0)
+
+    def _average(self, gradients: Sequence[Tensor]) -> None:
+        """Average gradients over the processes, in one message."""
+        if self.fabric.world_size == 1:
+            return
+        flat = self._mean_over_processes(torch.cat([g.flatten() for g in gradients]))
+        start = 0
+        for gradient in gradients:
+            gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+            start += gradient.numel()
+
+    def _mean_over_processes(self, tensor: Tensor) -> Tensor:
+        return cast("Tensor", self.fabric.all_reduce(tensor, reduce_op="mean"))
+
+
+def _no_progress(progress: TrainingProgress) -> None:
+    """Ignore how far training is."""
 
 
 def _launch(hardware: Hardware) -> Fabric:
@@ -272,103 +382,18 @@ def _optimisers(model: MTM, config: TrainingConfig) -> dict[str, torch.optim.Opt
     }
 
 
-def _begin_epoch(
-    epoch: int,
-    config: TrainingConfig,
-    optimisers: dict[str, torch.optim.Optimizer],
-    rank: int,
-) -> None:
-    """Set what an epoch depends on from its number alone, so that a resumed one is the same."""
-    torch.manual_seed((config.seed * 1_000_003 + epoch) * 1_009 + rank)  # dropout
-    share = 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))
-    rate = config.learning_rate * (share if config.learning_rate_decay else 1.0)
-    for optimiser in optimisers.values():
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+def _identity(cohort: ad.AnnData, donors: Sequence[str], config: RunConfig) -> dict[str, Any]:
+    """Give what a checkpoint must share with the run that resumes it."""
+    return {
+        "config": to_json(config),
+        "cohort": str(cohort.uns["mtm"]["sha256"]),
+        "donors": hashlib.sha256("\n".join(sorted(donors)).encode()).hexdigest(),
+    }
 
 
-def _average(gradients: Sequence[Tensor], fabric: Fabric) -> None:
-    """Average gradients over the processes, in one message."""
-    if fabric.world_size == 1:
-        return
-    flat = _mean_over_processes(torch.cat([g.flatten() for g in gradients]), fabric)
-    start = 0
-    for gradient in gradients:
-        gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
-        start += gradient.numel()
-
-
-def _mean_over_processes(tensor: Tensor, fabric: Fabric) -> Tensor:
-    return cast("Tensor", fabric.all_reduce(tensor, reduce_op="mean"))
-
-
-def _has_stalled(standing: _Standing, config: TrainingConfig) -> bool:
-    if config.patience is None or config.validation_fraction == 0:
-        return False
-    return standing.epochs_done - standing.best_epoch >= config.patience > 0
-
-
-def _weights(module: torch.nn.Module) -> dict[str, Tensor]:
-    """Copy the weights of a model, or of the model inside an average of one."""
-    inner = module.module if isinstance(module, AveragedModel) else module
-    return {name: tensor.detach().clone() for name, tensor in inner.state_dict().items()}
-
-
-def _checkpoint(
-    model: MTM,
-    averaged: AveragedModel | None,
-    best: dict[str, Tensor],
-    optimisers: dict[str, torch.optim.Optimizer],
-    standing: _Standing,
-    identity: dict[str, Any],
-) -> Checkpoint:
-    tensors = with_prefix("model", model.state_dict()) | with_prefix("best", best)
-    if averaged is not None:
-        tensors |= with_prefix("averaged", averaged.state_dict())
-    for name, optimiser in optimisers.items():
-        tensors |= with_prefix(f"{name}_optimiser", optimiser_tensors(optimiser))
-    return Checkpoint(tensors, {"identity": identity, "standing": asdict(standing)})
-
-
-def _restore(
-    saved: Checkpoint,
-    identity: dict[str, Any],
-    model: MTM,
-    averaged: AveragedModel | None,
-    optimisers: dict[str, torch.optim.Optimizer],
-) -> tuple[_Standing, dict[str, Tensor]]:
-    """Put a checkpoint back into the objects of this run."""
-    theirs = saved.state["identity"]
-    differing = [name for name in identity if identity[name] != theirs.get(name)]
-    if differing:
-        raise TrainingError(
-            f"the checkpoint belongs to another run: its {' and '.join(differing)} differ."
-            " Resume with what it was started with, or train into another folder."
-        )
-    model.load_state_dict(under_prefix("model", saved.tensors))
-    if averaged is not None:
-        averaged.load_state_dict(under_prefix("averaged", saved.tensors))
-    for name, optimiser in optimisers.items():
-        restore_optimiser(optimiser, under_prefix(f"{name}_optimiser", saved.tensors))
-    device = model.mean.device
-    best = {name: t.to(device) for name, t in under_prefix("best", saved.tensors).items()}
-    return _Standing(**saved.state["standing"]), best
-
-
-def _result(
-    model: MTM,
-    best: dict[str, Tensor],
-    scaler: TissueScaler,
-    config: RunConfig,
-    standing: _Standing,
-    *,
-    finished: bool,
-) -> TrainingResult:
-    model.load_state_dict(best)
-    history = pd.DataFrame(standing.history)
-    return TrainingResult(
-        model.cpu().eval(), scaler, config, history, standing.best_epoch, finished
-    )
+def _weights(model: MTM) -> dict[str, Tensor]:
+    """Copy the weights of a model."""
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
 @contextmanager

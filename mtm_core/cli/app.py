@@ -1,0 +1,43 @@
+"""``mtm app``: start the dashboard."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mtm_core.errors import InputFileError
+
+
+def app_command(
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8501,
+    address: Annotated[
+        str, typer.Option(help="Address to listen on; the default is this machine alone.")
+    ] = "127.0.0.1",
+    browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+) -> None:
+    """Start the dashboard on this machine.
+
+    **Example:** `mtm app --port 8600`
+    """
+    script = Path(__file__).parents[2] / "app.py"
+    if not script.exists():
+        raise InputFileError(
+            f"the dashboard is not installed: {script} is missing. Clone the repository and"
+            " install it with 'pip install -e .'."
+        )
+    raise typer.Exit(
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "streamlit", "run", str(script)),
+                f"--server.port={port}",
+                f"--server.address={address}",
+                f"--server.headless={'false' if browser else 'true'}",
+            ],
+            cwd=script.parent,
+            check=False,
+        ).returncode
+    )

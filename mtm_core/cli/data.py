@@ -1,0 +1,162 @@
+"""``mtm data``: download, prepare, describe and simulate cohorts."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from mtm_core.data.cohort import (
+    MINIMUM_SAMPLES,
+    MINIMUM_TISSUES,
+    build_cohort,
+    read_cohort,
+    summarise,
+    write_cohort,
+)
+from mtm_core.data.download import FILE_KINDS, OFFICIAL, FileKind, Release, download_gtex
+from mtm_core.data.gct import read_gct, strip_version
+from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
+from mtm_core.data.normalise import Normalisation
+from mtm_core.errors import CohortError
+
+data_app = typer.Typer(help="Get and prepare cohorts.", no_args_is_help=True)
+console = Console()
+
+
+@data_app.command("download")
+def download(
+    output: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("gtex"),
+    release: Annotated[Release, typer.Option(help="GTEx release.")] = "v8",
+    only: Annotated[list[FileKind] | None, typer.Option(help="Only this file; repeatable.")] = None,
+    base_url: Annotated[str, typer.Option(help="A mirror of the official server.")] = OFFICIAL,
+) -> None:
+    """Download the official open-access GTEx files (1.6 GB), going on where a try broke off.
+
+    **Example:** `mtm data download --release v8 --output gtex`
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=None)
+            bars.update(tasks[name], completed=done, total=total or None)
+
+        paths = download_gtex(
+            output,
+            release,
+            only or FILE_KINDS,
+            base_url=base_url,
+            progress=show,
+        )
+    for kind, path in paths.items():
+        console.print(f"{kind}: {path}", soft_wrap=True)
+
+
+@data_app.command("prepare")
+def prepare(
+    expression: Annotated[Path, typer.Option(help="GCT or GCT.gz of counts or TPM.")],
+    sample_attributes: Annotated[Path, typer.Option(help="GTEx sample attributes.")],
+    output: Annotated[Path, typer.Option(help="Cohort to write (.h5ad).")],
+    subject_phenotypes: Annotated[
+        Path | None, typer.Option(help="Donor phenotypes, public or dbGaP.")
+    ] = None,
+    gene_table: Annotated[
+        Path | None,
+        typer.Option(help="GENCODE GTF, or a table with ENSEMBL, SYMBOL, ENTREZID, GENETYPE."),
+    ] = None,
+    gene_type: Annotated[
+        str | None, typer.Option(help="Keep genes of this type, such as protein_coding.")
+    ] = None,
+    genes: Annotated[Path | None, typer.Option(help="Keep these gene ids, one a line.")] = None,
+    normalise: Annotated[
+        Normalisation, typer.Option(help="How samples come to one scale.")
+    ] = "none",
+    minimum_samples: Annotated[
+        int, typer.Option(help="Samples a tissue needs.", min=2)
+    ] = MINIMUM_SAMPLES,
+    minimum_tissues: Annotated[
+        int, typer.Option(help="Such tissues a donor needs.", min=1)
+    ] = MINIMUM_TISSUES,
+) -> None:
+    """Read GTEx files, apply the paper's filters, and write a cohort.
+
+    **Example:** `mtm data prepare --expression gene_tpm.gct.gz --sample-attributes
+    SampleAttributesDS.txt --subject-phenotypes SubjectPhenotypesDS.txt --gene-table
+    gencode.v26.GRCh38.genes.gtf --gene-type protein_coding --output cohort.h5ad`
+    """
+    began = time.perf_counter()
+    samples = read_sample_attributes(sample_attributes)
+    donors = read_subject_phenotypes(subject_phenotypes) if subject_phenotypes else None
+    known = read_gene_table(gene_table) if gene_table else None
+    wanted = None if genes is None else {strip_version(g) for g in genes.read_text().split()}
+    if gene_type is not None:
+        if known is None:
+            raise CohortError("--gene-type needs --gene-table, which says what type a gene is.")
+        of_type = set(known.index[known["gene_type"] == gene_type])
+        if not of_type:
+            types = ", ".join(sorted(known["gene_type"].unique())[:8])
+            raise CohortError(f"no gene has the type {gene_type!r}; there are {types}.")
+        wanted = of_type if wanted is None else wanted & of_type
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("Reading genes", total=None)
+        matrix = read_gct(
+            expression,
+            genes=wanted,
+            samples=samples.index,
+            progress=lambda done, total: bars.update(
+                task, completed=done, total=total if total > 0 else None
+            ),
+        )
+    cohort = build_cohort(
+        matrix,
+        samples,
+        donors,
+        gene_table=known,
+        normalisation=normalise,
+        minimum_samples=minimum_samples,
+        minimum_tissues=minimum_tissues,
+    )
+    write_cohort(cohort, output)
+    describe(output)
+    console.print(f"Wrote {output} in {time.perf_counter() - began:.1f} s.", soft_wrap=True)
+
+
+@data_app.command("describe")
+def describe(cohort: Annotated[Path, typer.Argument(help="Cohort (.h5ad).")]) -> None:
+    """Say what a cohort holds.
+
+    **Example:** `mtm data describe cohort.h5ad`
+    """
+    summary = summarise(read_cohort(cohort))
+    table = Table(show_header=False, title=str(cohort), title_justify="left")
+    for label, value in (
+        ("tissues", f"{summary.n_tissues:,}"),
+        ("samples", f"{summary.n_samples:,}"),
+        ("donors", f"{summary.n_donors:,}"),
+        ("donors with whole blood", f"{summary.n_donors_with_blood:,}"),
+        ("ordered same-donor pairs", f"{summary.n_pairs:,}"),
+        ("genes", f"{summary.n_genes:,}"),
+        ("unit", summary.unit),
+    ):
+        table.add_row(label, value)
+    console.print(table)

@@ -1,0 +1,76 @@
+"""Options and progress that ``mtm train`` and ``mtm evaluate`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from mtm_core.config import PresetName, RunConfig, preset, with_changes
+from mtm_core.errors import SelectionError
+from mtm_core.training.trainer import Accelerator, Precision, TrainingProgress
+
+PresetOption = Annotated[PresetName, typer.Option("--preset", help="Settings to start from.")]
+SettingOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change one setting, such as training.epochs=20; repeatable."),
+]
+AcceleratorOption = Annotated[Accelerator, typer.Option(help="Where to train.")]
+DevicesOption = Annotated[int, typer.Option(help="Devices, or CPU processes, a node.", min=1)]
+NodesOption = Annotated[int, typer.Option(help="Nodes.", min=1)]
+PrecisionOption = Annotated[Precision, typer.Option(help="Arithmetic of the networks.")]
+
+
+def run_config(
+    preset_name: PresetName, settings: list[str] | None, n_genes: int, n_tissues: int
+) -> RunConfig:
+    """Give the preset with the ``--set`` options applied.
+
+    Raises
+    ------
+    SelectionError
+        If an option is not ``section.name=value``, or does not fit.
+    """
+    changes = {}
+    for setting in settings or []:
+        path, equals, value = setting.partition("=")
+        if not equals:
+            raise SelectionError(f"--set expects section.name=value, got {setting!r}.")
+        changes[path] = value
+    try:
+        return with_changes(preset(preset_name, n_genes, n_tissues), changes)
+    except ValueError as error:
+        raise SelectionError(f"--set: {error}.") from error
+
+
+@contextmanager
+def training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
+    """Show the epoch, its steps, and the last losses and held-out score."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        task = bars.add_task("Training", total=None, figures="")
+
+        def show(progress: TrainingProgress) -> None:
+            whole = progress.n_epochs * progress.n_steps
+            done = (progress.epoch - 1) * progress.n_steps + progress.step
+            bars.update(
+                task,
+                description=f"Epoch {progress.epoch}/{progress.n_epochs}",
+                total=whole,
+                completed=done,
+            )
+            if progress.row is not None:
+                shown = {k: v for k, v in progress.row.items() if k not in {"epoch", "seconds"}}
+                bars.update(task, figures="  ".join(f"{k} {v:.4f}" for k, v in shown.items()))
+
+        yield show

@@ -1,0 +1,75 @@
+"""The model card: what a model is, how far to trust it, and how it was made."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mtm_core.artefact import Artefact
+from mtm_core.evaluation.results import EvaluationTables
+
+_FIGURES = {
+    "gene_rho_by_fold": "gene-wise rho, by fold",
+    "gene_rho_pooled": "gene-wise rho, pooled",
+    "sample_rho": "sample-wise rho",
+    "n_predictable": "predictable genes (pooled rho > 0.3)",
+    "mse_ratio": "squared error / training mean's",
+}
+
+
+def render_model_card(artefact: Artefact, evaluation: EvaluationTables | None) -> str:
+    """Give the card as Markdown; its accuracy comes from ``evaluation`` alone."""
+    provenance = artefact.provenance
+    sections = [
+        f"# {artefact.name}",
+        f"Predicts {len(artefact.genes)} genes in any of {len(artefact.tissues)} tissues from any"
+        " other of them. **For research use, not for diagnosis.**",
+        "## Data",
+        f"{provenance.get('n_samples', 0):,} samples of {provenance.get('n_donors', 0):,} donors in"
+        f" {len(artefact.tissues)} tissues (GTEx, open access), expression in {artefact.unit}."
+        f" SHA-256 of the cohort: `{provenance.get('cohort_sha256')}`. The donors are dead: much of"
+        " what blood and tissue share is the circumstance of death, age and sex.",
+        "## Accuracy on donors not seen in training",
+        _accuracy(artefact, evaluation),
+        "## Training",
+        f"`{provenance.get('command')}`\n\n{provenance.get('epochs')} epochs, the weights of epoch"
+        f" {provenance.get('best_epoch')}, on {provenance.get('created')}. Settings:\n\n"
+        f"```json\n{json.dumps(artefact.method.settings(), indent=1)}\n```",
+        "## Limits",
+        "Predictions shrink towards the tissue's mean: they rank donors, they do not replace a"
+        " biopsy. Most genes in most tissues are not predictable from blood; read the accuracy of"
+        " the gene and tissue before its value. Living persons, children and other ancestries than"
+        " those of GTEx were not tested.",
+        "## Method",
+        "He et al. 2023, Bioinformatics 39(6):btad363, doi:10.1093/bioinformatics/btad363.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _accuracy(artefact: Artefact, evaluation: EvaluationTables | None) -> str:
+    if evaluation is None:
+        return "Not evaluated. Run `mtm evaluate` and train with `--evaluation`."
+    settings = evaluation.settings
+    intro = (
+        f"{settings['folds']}-fold cross-validation by donor, from {settings['source']}; every"
+        " figure is computed in each target tissue, then averaged over the"
+        f" {evaluation.tissues['tissue'].nunique()} tissues. z-scores of log2(1 + expression)."
+    )
+    summary = evaluation.summary()
+    rows = [["method", *_FIGURES.values()]] + [
+        [str(name), *(f"{row[f'{figure}_mean']:.3f}" for figure in _FIGURES)]
+        for name, row in summary.iterrows()
+    ]
+    tissues: list[dict[str, Any]] = sorted(
+        artefact.accuracy["tissues"], key=lambda row: -row["gene_rho_by_fold"]
+    )
+    by_tissue = [["tissue", "donors", *_FIGURES.values()]] + [
+        [row["tissue"], str(row["n"]), *(f"{row[figure]:.3f}" for figure in _FIGURES)]
+        for row in tissues
+    ]
+    return f"{intro}\n\n{_table(rows)}\n\n{artefact.method.name} by tissue:\n\n{_table(by_tissue)}"
+
+
+def _table(rows: list[list[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])

@@ -1,0 +1,1 @@
+"""A user's table in, other tissues out."""

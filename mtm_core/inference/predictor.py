@@ -1,0 +1,259 @@
+"""Predict other tissues from a user's table.
+
+A prediction is an ``xarray.Dataset`` with dims (sample, tissue, gene):
+
+- ``z`` (sample, tissue, gene): predicted z-scores against the reference donors of the tissue
+- ``expression`` (sample, tissue, gene): the same as linear expression, in ``attrs["unit"]``
+- ``found`` (gene): whether the gene was in the table
+- ``distance_before``, ``distance_after`` (sample): root mean square of the source z-scores, before
+  and after alignment; 1 is a typical reference sample
+- coordinates ``symbol`` (gene); ``gene`` holds gene ids
+- ``attrs``: model, its SHA-256, source, unit, how samples were aligned, program version
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from mtm_core import __version__
+from mtm_core.artefact import Artefact
+from mtm_core.data.alignment import Aligned, AlignmentMethod, align, panel_normalise
+from mtm_core.data.expression import ExpressionTable
+from mtm_core.data.genes import GeneIndex, GeneMatch, collapse
+from mtm_core.data.report import Note
+from mtm_core.data.units import Unit, counts_per_million, guess_unit, to_linear
+from mtm_core.errors import ExpressionError, SelectionError
+from mtm_core.methods.protocol import tissue_index
+
+UnitChoice = Literal["auto", "counts", "cpm", "tpm", "log2"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A user's samples as the model reads them, and how they got there.
+
+    Attributes
+    ----------
+    aligned
+        z-scores on the model's genes, with distances from the reference.
+    match
+        Which of the model's genes the table has.
+    samples
+        Names, in the table's order.
+    source
+        Tissue they are of.
+    unit
+        That the table was read in.
+    notes
+        Everything that was found and done, in words.
+    """
+
+    aligned: Aligned
+    match: GeneMatch
+    samples: tuple[str, ...]
+    source: str
+    unit: Unit
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained model, ready for tables of expression."""
+
+    artefact: Artefact
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Predictor:
+        """Load the model of ``folder``.
+
+        Raises
+        ------
+        ArtefactError
+            If the folder does not hold one.
+        """
+        return cls(Artefact.load(folder))
+
+    @cached_property
+    def genes(self) -> GeneIndex:
+        """The model's genes."""
+        return GeneIndex(self.artefact.genes)
+
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """Tissues that the model knows, each as source or target."""
+        return self.artefact.method.tissues
+
+    def targets_of(self, source: str, targets: Collection[str] | None = None) -> tuple[str, ...]:
+        """Check a choice of tissues: ``targets``, or all but ``source``, in the order asked for.
+
+        Raises
+        ------
+        SelectionError
+            If a tissue is unknown, no target is left, or a target is the source itself.
+        """
+        unknown = [t for t in (source, *(targets or ())) if t not in self.tissues]
+        if unknown:
+            raise SelectionError.unknown("tissue", unknown, self.tissues)
+        if targets is None:
+            return tuple(t for t in self.tissues if t != source)
+        if not targets:
+            raise SelectionError("no target tissue is chosen; choose at least one.")
+        if source in targets:
+            raise SelectionError(f"{source!r} is the source; choose other tissues as targets.")
+        return tuple(dict.fromkeys(targets))
+
+    def prepare(
+        self,
+        table: ExpressionTable | pd.DataFrame,
+        *,
+        source: str = "Whole Blood",
+        unit: UnitChoice = "auto",
+        alignment: AlignmentMethod = "auto",
+    ) -> Prepared:
+        """Bring a table to the model's genes, unit and z-scores, without predicting.
+
+        Parameters
+        ----------
+        table
+            As :func:`mtm_core.data.expression.read_expression` gives it, or (samples, genes) with
+            gene ids, symbols or Entrez ids as columns.
+        source
+            Tissue that the samples are of.
+        unit
+            Of the table; ``"auto"`` guesses.
+        alignment
+            ``"cohort"``, ``"none"`` or ``"auto"``: see :func:`mtm_core.data.alignment.align`.
+
+        Raises
+        ------
+        ExpressionError
+            If the table is empty, in another unit than said, or has too few of the model's genes.
+        SelectionError
+            If ``source`` is unknown.
+        """
+        code = tissue_index(self.tissues, source)
+        values = table.values if isinstance(table, ExpressionTable) else _checked(table)
+        known_unit: Unit = guess_unit(values).unit if unit == "auto" else unit
+        linear, notes = to_linear(values, known_unit)
+        if self.artefact.normalisation == "none" and known_unit == "counts":
+            linear = counts_per_million(linear)
+        match = self.genes.match([str(name) for name in values.columns])
+        on_genes, found = collapse(linear, match)
+        normalisation = self.artefact.normalisation
+        normalised = panel_normalise(
+            on_genes, found, self.artefact.reference.mean[code], normalisation
+        )
+        aligned = align(
+            normalised,
+            found,
+            code,
+            self.artefact.method.scaler,
+            alignment,
+            unit=known_unit,
+            normalisation=normalisation,
+        )
+        return Prepared(
+            aligned,
+            match,
+            tuple(str(name) for name in values.index),
+            source,
+            known_unit,
+            (*notes, *match.notes, *aligned.notes),
+        )
+
+    def predict_prepared(
+        self, prepared: Prepared, targets: Collection[str] | None = None
+    ) -> xr.Dataset:
+        """Predict ``targets`` (all but the source if ``None``) for samples made ready.
+
+        Raises
+        ------
+        SelectionError
+            As :meth:`targets_of`.
+        """
+        chosen = self.targets_of(prepared.source, targets)
+        method, aligned = self.artefact.method, prepared.aligned
+        n_samples, n_genes = aligned.z.shape
+        z = np.empty((n_samples, len(chosen), n_genes), dtype=np.float32)
+        expression = np.empty_like(z)
+        for i, target in enumerate(chosen):
+            z[:, i] = method.predict({prepared.source: aligned.z}, target).mean
+            tissue = np.full(n_samples, tissue_index(self.tissues, target))
+            expression[:, i] = method.scaler.inverse(z[:, i], tissue)
+        dims = ("sample", "tissue", "gene")
+        return xr.Dataset(
+            {
+                "z": (dims, z),
+                "expression": (dims, expression),
+                "found": ("gene", aligned.found),
+                "distance_before": ("sample", _column(aligned, "distance_before")),
+                "distance_after": ("sample", _column(aligned, "distance_after")),
+            },
+            coords={
+                "sample": list(prepared.samples),
+                "tissue": list(chosen),
+                "gene": self.artefact.genes.index.to_numpy().astype(str),
+                "symbol": ("gene", self.artefact.genes["symbol"].to_numpy().astype(str)),
+            },
+            attrs={
+                "model": self.artefact.name,
+                "model_sha256": self.artefact.sha256,
+                "method": method.name,
+                "source": prepared.source,
+                "input_unit": prepared.unit,
+                "unit": self.artefact.unit,
+                "alignment": aligned.how,
+                "mtm_version": __version__,
+                "use": "For research use, not for diagnosis.",
+            },
+        )
+
+    def predict(
+        self,
+        table: ExpressionTable | pd.DataFrame,
+        *,
+        source: str = "Whole Blood",
+        targets: Sequence[str] | None = None,
+        unit: UnitChoice = "auto",
+        alignment: AlignmentMethod = "auto",
+    ) -> xr.Dataset:
+        """Predict ``targets`` from a table of ``source``: :meth:`prepare`, then the model.
+
+        Raises
+        ------
+        ExpressionError, SelectionError
+            As :meth:`prepare` and :meth:`targets_of`.
+        """
+        self.targets_of(source, targets)
+        prepared = self.prepare(table, source=source, unit=unit, alignment=alignment)
+        return self.predict_prepared(prepared, targets)
+
+
+def _checked(table: pd.DataFrame) -> pd.DataFrame:
+    """Hold a table that did not come through the reader to what the reader promises."""
+    if table.empty:
+        raise ExpressionError(f"the table is empty: {len(table)} samples, {table.shape[1]} genes.")
+    try:
+        values = table.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ExpressionError(f"expected numbers, samples in rows: {error}") from error
+    if not np.isfinite(values.to_numpy()).all():
+        raise ExpressionError("expected finite numbers; the table has missing or infinite values.")
+    if values.index.has_duplicates:
+        twice = values.index[values.index.duplicated()][0]
+        raise ExpressionError(f"sample {twice!r} stands twice; sample names must be unique.")
+    return values
+
+
+def _column(aligned: Aligned, name: str) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = aligned.distance[name].to_numpy()
+    return values
