@@ -44,15 +44,19 @@ class HeldOutPairs:
         Raises
         ------
         TrainingError
-            If no target tissue has ``MINIMUM_DONORS`` of them.
+            If there is no tissue ``source``, or no target has ``MINIMUM_DONORS`` of them.
         """
         names = tissue_names(cohort)
+        if source not in names:
+            raise TrainingError(
+                f"no tissue {source!r} to watch held-out donors from; the cohort has"
+                f" {', '.join(names[:5])}, …"
+            )
         tissue = tissue_codes(cohort)[rows]
         pairs = ordered_pairs(cohort.obs["donor"].to_numpy()[rows])
-        if source in names:
-            pairs = pairs[tissue[pairs[:, 0]] == names.index(source)]
+        pairs = pairs[tissue[pairs[:, 0]] == names.index(source)]
         counts = np.bincount(tissue[pairs[:, 1]], minlength=len(names))
-        if source not in names or counts.max() < MINIMUM_DONORS:
+        if counts.max() < MINIMUM_DONORS:
             raise TrainingError(
                 f"held-out donors have too few pairs from {source!r}: at most {counts.max()} a"
                 f" target, {MINIMUM_DONORS} are needed. Choose another validation source or a"

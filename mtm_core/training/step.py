@@ -37,7 +37,7 @@ def discriminator_terms(model: MTM, batch: Batch) -> dict[str, Tensor]:
     score = model.discriminator(
         torch.cat([batch.source_z, batch.target_z, fake]),
         torch.cat([batch.source, batch.target, batch.drawn]),
-    )
+    ).float()  # mixed precision gives bfloat16, whose means and sums over an epoch lose digits
     n_real = 2 * len(batch.source)
     return {"discriminator": discriminator_loss(score[:n_real], score[n_real:])}
 
@@ -68,7 +68,8 @@ def generator_terms(model: MTM, batch: Batch, weights: LossConfig) -> dict[str, 
         if weights.latent > 0:
             terms["latent"] = latent_loss(codes_again[1], codes[1])
     if weights.adversarial > 0:
-        terms["adversarial"] = generator_loss(model.discriminator(decoded[1], batch.drawn))
+        score = model.discriminator(decoded[1], batch.drawn).float()
+        terms["adversarial"] = generator_loss(score)
     return terms
 
 
