@@ -96,7 +96,9 @@ def panel_normalise(
         return linear
     reference = np.asarray(reference_mean, dtype=np.float64)
     total = 1e6 * reference[found].sum() / reference.sum()
-    totals = linear.loc[:, found].sum(axis=1)
+    # In one order of summation whatever the number of rows: a sample's sum is its own, to the bit.
+    values = np.ascontiguousarray(linear.to_numpy(dtype=np.float64)[:, found])
+    totals = pd.Series(values.sum(axis=1), index=linear.index)
     check_totals(totals)
     return linear.mul(total / totals, axis=0)
 
@@ -238,7 +240,7 @@ def _describe_cohort(n_samples: int, minimum_samples: int, constant: pd.Index) -
             "info",
             f"The {n_samples} samples were aligned to the reference.",
             "Each gene's mean and SD were brought to those of the reference: z-scores say how a"
-            " sample differs from the others of this table, and a difference from the reference that"
+            " sample differs from the others of this table; a difference from the reference that"
             " all of them share is gone.",
         )
     ]

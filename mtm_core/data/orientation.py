@@ -95,6 +95,8 @@ def _evidence(ids: Sequence[str], known: GeneIndex | None) -> _Evidence:
     n_known = len(np.unique(genes[genes >= 0]))
     if look_like_ensembl(ids):
         return True, n_known, 0
+    if describe_foreign(ids):
+        return False, n_known, 0
     if _share(_SYMBOL.fullmatch(gene) and not _SAMPLE.fullmatch(gene) for gene in ids) > 0.5:
         return False, n_known, 2
     return False, n_known, int(_share(gene.isdigit() for gene in ids) > 0.9)
