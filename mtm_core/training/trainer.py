@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import signal
 import time
@@ -119,7 +120,7 @@ def train(
     Raises
     ------
     TrainingError
-        If the donors make no pairs, or the checkpoint belongs to another run.
+        If the donors make no pairs, the loss diverges, or the checkpoint belongs to another run.
     """
     fabric = _launch(hardware or Hardware())
     training = config.training
@@ -159,6 +160,7 @@ def train(
             if folder is not None and fabric.is_global_zero:
                 if run.is_over or (epoch + 1) % training.checkpoint_every == 0:
                     run.checkpoint().save(folder)
+                folder.mkdir(parents=True, exist_ok=True)
                 pd.DataFrame(run.standing.history).to_csv(folder / HISTORY_NAME, index=False)
             n_steps = data.steps_per_epoch
             tell(TrainingProgress(epoch + 1, training.epochs, n_steps, n_steps, row))
@@ -233,11 +235,23 @@ class _Run:
     def end_epoch(
         self, sums: dict[str, Tensor], n_steps: int, watched: HeldOutPairs | None, began: float
     ) -> dict[str, float]:
-        """Score the watched donors, keep the weights if they are the best, give a history row."""
+        """Score the watched donors, keep the weights if they are the best, give a history row.
+
+        Raises
+        ------
+        TrainingError
+            If the loss is no longer a number.
+        """
         standing = self.standing
         row = {"epoch": float(standing.epochs_done + 1)} | {
             name: float(self._mean_over_processes(total)) / n_steps for name, total in sums.items()
         }
+        if not math.isfinite(row["total"]):
+            raise TrainingError(
+                f"training diverged in epoch {standing.epochs_done + 1}: its loss is"
+                f" {row['total']}. Lower the learning rate, {self.config.training.learning_rate}"
+                " now, or the weights of the losses."
+            )
         # Without watched donors the last epoch is kept.
         score = float(standing.epochs_done)
         if watched is not None:
@@ -385,7 +399,7 @@ def _optimisers(model: MTM, config: TrainingConfig) -> dict[str, torch.optim.Opt
 def _identity(cohort: ad.AnnData, donors: Sequence[str], config: RunConfig) -> dict[str, Any]:
     """Give what a checkpoint must share with the run that resumes it."""
     return {
-        "config": to_json(config),
+        "config": json.dumps(to_json(config)),  # as text: JSON gives lists back for tuples
         "cohort": str(cohort.uns["mtm"]["sha256"]),
         "donors": hashlib.sha256("\n".join(sorted(donors)).encode()).hexdigest(),
     }
