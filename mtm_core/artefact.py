@@ -152,6 +152,7 @@ class Artefact:
         arrays |= {f"reference.{name}": array for name, array in vars(self.reference).items()}
         path = folder / "model.safetensors"
         save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, path)
+        path.chmod(0o644)  # safetensors writes for the owner alone; a model is to be shared
         description = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,

@@ -174,10 +174,16 @@ def _acmg59(n_genes: int, n_tissues: int) -> RunConfig:
             generator_widths=(128, 256, 256),
             discriminator_widths=(256, 128, 64),
             mapping_widths=(64, 64),
+            encoder_input="z",
         ),
         loss=LossConfig(cycle=0.0, latent=0.0, adversarial=0.0, distance="mse"),
         training=TrainingConfig(
-            epochs=40, ema_decay=0.999, tissue_draw="pairs", validation_fraction=0.1
+            epochs=10,
+            learning_rate_decay=True,
+            ema_decay=0.999,
+            tissue_draw="pairs",
+            source_share=0.3,
+            validation_fraction=0.0,
         ),
     )
 

@@ -30,7 +30,7 @@ from mtm_core.data.download import FILE_KINDS, OFFICIAL, FileKind, Release, down
 from mtm_core.data.gct import read_gct, strip_version
 from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
 from mtm_core.data.normalise import Normalisation
-from mtm_core.errors import CohortError
+from mtm_core.errors import CohortError, SelectionError
 
 data_app = typer.Typer(help="Get and prepare cohorts.", no_args_is_help=True)
 console = Console()
@@ -40,7 +40,9 @@ console = Console()
 def download(
     output: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("gtex"),
     release: Annotated[Release, typer.Option(help="GTEx release.")] = "v8",
-    only: Annotated[list[FileKind] | None, typer.Option(help="Only this file; repeatable.")] = None,
+    files: Annotated[
+        str, typer.Option(help=f"Comma-separated, out of {', '.join(FILE_KINDS)}; or all.")
+    ] = "all",
     base_url: Annotated[str, typer.Option(help="A mirror of the official server.")] = OFFICIAL,
 ) -> None:
     """Download the official open-access GTEx files (1.6 GB), going on where a try broke off.
@@ -64,12 +66,23 @@ def download(
         paths = download_gtex(
             output,
             release,
-            only or FILE_KINDS,
+            _chosen(files),
             base_url=base_url,
             progress=show,
         )
     for kind, path in paths.items():
         console.print(f"{kind}: {path}", soft_wrap=True)
+
+
+def _chosen(files: str) -> tuple[FileKind, ...]:
+    """Give the files that ``--files`` names."""
+    if files == "all":
+        return FILE_KINDS
+    names = [name.strip() for name in files.split(",")]
+    unknown = [name for name in names if name not in FILE_KINDS]
+    if unknown:
+        raise SelectionError.unknown("GTEx file", unknown, FILE_KINDS)
+    return tuple(kind for kind in FILE_KINDS if kind in names)
 
 
 @data_app.command("prepare")

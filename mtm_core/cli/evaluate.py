@@ -20,6 +20,7 @@ from mtm_core.cli.training_options import (
 from mtm_core.config import to_json
 from mtm_core.data.cohort import read_cohort, tissue_names
 from mtm_core.data.splits import donor_folds
+from mtm_core.errors import SelectionError
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.evaluation.results import EvaluationTables
@@ -36,6 +37,9 @@ def evaluate_command(
         str, typer.Option(help=f"Comma-separated, out of {', '.join(METHOD_NAMES)}.")
     ] = "mtm,ridge,training-mean",
     folds: Annotated[int, typer.Option(help="Folds, by donor.", min=2)] = 5,
+    only: Annotated[
+        str | None, typer.Option(help="Run only these folds, comma-separated, from 0.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
     source: Annotated[str, typer.Option(help="Tissue to predict from.")] = "Whole Blood",
     preset_name: PresetOption = "acmg59",
@@ -57,6 +61,7 @@ def evaluate_command(
     dealt = donor_folds(data.obs, n_folds=folds, seed=seed, balance_tissue=source)
     output.mkdir(parents=True, exist_ok=True)
     dealt.save(output / "folds.json")
+    chosen = _folds(only, folds)
     what = {
         "cohort_sha256": str(data.uns["mtm"]["sha256"]),
         "folds": folds,
@@ -75,14 +80,31 @@ def evaluate_command(
                 on_progress=show,
             )
             predictions = cross_validate(
-                method, data, dealt, source=source, folder=output / "folds", settings=what
+                method,
+                data,
+                dealt,
+                source=source,
+                folder=output / "folds",
+                settings=what,
+                only=chosen,
             )
             if save_predictions:
                 predictions.to_netcdf(output / f"{method.name}.nc", engine="h5netcdf")
             accuracies[method.name] = accuracy(predictions)
-    tables = EvaluationTables.of(accuracies, what)
+    tables = EvaluationTables.of(accuracies, what | {"folds_run": chosen})
     tables.save(output)
     _print(tables)
+
+
+def _folds(only: str | None, n_folds: int) -> list[int]:
+    """Give the folds that ``--only`` names, all without it."""
+    if only is None:
+        return list(range(n_folds))
+    names = [name.strip() for name in only.split(",")]
+    known = [str(fold) for fold in range(n_folds)]
+    if not set(names) <= set(known):
+        raise SelectionError.unknown("fold", sorted(set(names) - set(known)), known)
+    return sorted({int(name) for name in names})
 
 
 def _print(tables: EvaluationTables) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import anndata as ad
@@ -73,16 +73,17 @@ def cross_validate(
     source: str = "Whole Blood",
     folder: Path | None = None,
     settings: Mapping[str, object] | None = None,
+    only: Collection[int] | None = None,
 ) -> xr.Dataset:
     """Predict every donor of ``cohort`` out of fold, from ``source`` to all other tissues.
 
     With a ``folder``, each fold is kept there as NetCDF when it is done, and taken from there if it
-    was made under the same ``settings``.
+    was made under the same ``settings``. ``only`` names the folds to run, from 0; ``None``: all.
     """
     key = json.dumps(settings, sort_keys=True, default=str)
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     parts = []
-    for fold in range(len(folds.folds)):
+    for fold in range(len(folds.folds)) if only is None else only:
         kept = folder / f"{method.name}-{digest}-{fold}.nc" if folder is not None else None
         if kept is not None and kept.exists():
             with xr.open_dataset(kept, engine="h5netcdf") as saved:
