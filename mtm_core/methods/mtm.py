@@ -1,22 +1,19 @@
-"""MTM behind the protocol of all methods."""
+"""A trained MTM behind the protocol of all methods. How it is trained: ``mtm_training``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import anndata as ad
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from mtm_core.config import RunConfig, from_json, to_json
-from mtm_core.data.cohort import tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index
 from mtm_core.model.mtm import MTM
-from mtm_core.training.trainer import Hardware, TrainingProgress, train
 
 
 @dataclass(frozen=True)
@@ -93,20 +90,3 @@ class FittedMTM:
 
     def _tissue(self, name: str, n: int) -> torch.Tensor:
         return torch.full((n,), tissue_index(self.tissues, name))
-
-
-@dataclass(frozen=True)
-class MTMMethod:
-    """Train MTM under a config."""
-
-    config: RunConfig
-    hardware: Hardware | None = None
-    on_progress: Callable[[TrainingProgress], None] | None = None
-    name: str = "mtm"
-
-    def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedMTM:
-        """Train on ``donors``; part of them may be held back to choose the epoch."""
-        result = train(
-            cohort, donors, self.config, hardware=self.hardware, on_progress=self.on_progress
-        )
-        return FittedMTM(result.model, result.scaler, tissue_names(cohort), self.config)

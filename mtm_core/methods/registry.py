@@ -7,7 +7,7 @@ from collections.abc import Callable
 from mtm_core.config import RunConfig
 from mtm_core.errors import SelectionError
 from mtm_core.methods.controls import ControlMethod
-from mtm_core.methods.mtm import MTMMethod
+from mtm_core.methods.mtm_training import MTMMethod
 from mtm_core.methods.protocol import Method
 from mtm_core.methods.ridge import RidgeMethod
 from mtm_core.training.trainer import Hardware, TrainingProgress

@@ -1,0 +1,30 @@
+"""MTM as a method to fit. Apart from ``mtm``, so that predicting loads nothing of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import anndata as ad
+
+from mtm_core.config import RunConfig
+from mtm_core.data.cohort import tissue_names
+from mtm_core.methods.mtm import FittedMTM
+from mtm_core.training.trainer import Hardware, TrainingProgress, train
+
+
+@dataclass(frozen=True)
+class MTMMethod:
+    """Train MTM under a config."""
+
+    config: RunConfig
+    hardware: Hardware | None = None
+    on_progress: Callable[[TrainingProgress], None] | None = None
+    name: str = "mtm"
+
+    def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedMTM:
+        """Train on ``donors``; part of them may be held back to choose the epoch."""
+        result = train(
+            cohort, donors, self.config, hardware=self.hardware, on_progress=self.on_progress
+        )
+        return FittedMTM(result.model, result.scaler, tissue_names(cohort), self.config)
