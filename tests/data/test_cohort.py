@@ -68,10 +68,12 @@ def test_tissues_go_first_then_donors(expression: ad.AnnData, samples: pd.DataFr
 
 
 def test_a_donor_left_with_one_large_tissue_goes(samples: pd.DataFrame) -> None:
-    only_lung = pd.DataFrame({"donor": ["D6"], "tissue": ["Lung"]}, index=["D6-Lung"])
-    obs = pd.concat([samples, only_lung])
-    kept = filter_samples(obs, minimum_samples=3, minimum_tissues=2)
-    assert list(obs.index[~kept]) == ["D0-Spleen", "D5-Spleen", "D6-Lung"]
+    more = pd.DataFrame(
+        {"donor": ["D6", "D6"], "tissue": ["Lung", "Spleen"]}, index=["D6-Lung", "D6-Spleen"]
+    )
+    obs = pd.concat([samples, more])
+    kept = filter_samples(obs, minimum_samples=4, minimum_tissues=2)
+    assert list(obs.index[~kept]) == ["D0-Spleen", "D5-Spleen", "D6-Lung", "D6-Spleen"]
 
 
 def test_filters_that_leave_nothing_say_what_there_is(

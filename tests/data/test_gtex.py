@@ -26,11 +26,12 @@ PUBLIC = (
 DBGAP = (
     "# Study accession: phs000424.v8.p2\n"
     "# Table accession: pht002742.v8.p2.c1\n"
-    + "#\n" * 8
+    + "#\n" * 6
     + "\n"
+    + "##\tphv00169061.v8.p2.c1\tphv00169062.v8.p2.c1\n" * 2
     + "dbGaP_Subject_ID\tSUBJID\tCOHORT\tSEX\tAGE\tBMI\tDTHHRDY\tMHT2D\tMHCOPD\tMHGENCMT\tMHSRC\n"
     + "1\tGTEX-A\tPostmortem\t1\t66\t31.25\t0\t1\t0\tfell, twice, ward #3\tchart\n"
-    + '2\tGTEX-B\tPostmortem\t2\t23\t98.5\t2\t99\t1\t"none", he said\tfamily\n'
+    + '2\tGTEX-B\tPostmortem\t2\t23\t98\t2\t99\t1\t"none", he said\tfamily\n'
     + "3\tGTEX-C\tOrgan Donor\t2\t51\t\t\t0\t\t1\tchart\n"
 )
 
@@ -118,7 +119,7 @@ def test_dbgap_phenotypes_give_exact_ages_and_history(tmp_path: Path) -> None:
     assert list(donors["age"]) == [66, 23, 51]
     assert list(donors["age_band"]) == ["60-69", "20-29", "50-59"]
     np.testing.assert_array_equal(donors["hardy"], [0, 2, np.nan])
-    np.testing.assert_array_equal(donors["bmi"], [31.25, 98.5, np.nan])
+    np.testing.assert_array_equal(donors["bmi"], [31.25, 98, np.nan])
     assert donors["MHT2D"].dtype == "boolean"
     assert list(donors["MHT2D"].fillna(value=False)) == [True, False, False]
     assert list(donors["MHT2D"].isna()) == [False, True, False]  # 99 is unknown, not "no"

@@ -54,6 +54,9 @@ def test_row_order_and_column_type_do_not_matter(samples: pd.DataFrame) -> None:
     shuffled = samples.sample(frac=1, random_state=3)
     assert donor_folds(shuffled) == donor_folds(samples)
     assert donor_folds(shuffled.astype("category")) == donor_folds(samples)
+    backwards = sorted(samples["donor"].unique(), reverse=True)
+    shuffled["donor"] = pd.Categorical(shuffled["donor"], categories=backwards)
+    assert donor_folds(shuffled) == donor_folds(samples)
 
 
 def test_folds_survive_the_disk(samples: pd.DataFrame, tmp_path: Path) -> None:
