@@ -245,5 +245,12 @@ def from_json(values: dict[str, Any]) -> RunConfig:
     try:
         return converter.structure(values, RunConfig)
     except cattrs.BaseValidationError as error:
-        reasons = "; ".join(cattrs.transform_error(error))
+        reasons = "; ".join(cattrs.transform_error(error, format_exception=_reason))
         raise ValueError(f"not the settings of a run: {reasons}") from error
+
+
+def _reason(error: BaseException, kind: type | None) -> str:
+    """Say why a value was refused; a config's own check has said it already."""
+    if type(error) is ValueError and "expected" in str(error):
+        return str(error)
+    return cattrs.v.format_exception(error, kind)
