@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from mtm_core.statistics.correlation import (
     columnwise_correlation,
@@ -56,7 +57,7 @@ def accuracy(out_of_fold: xr.Dataset) -> Accuracy:
         p, o, f = predicted[chosen], observed[chosen], fold[chosen]
         by_fold = fisher_mean(
             [
-                columnwise_correlation(p[f == k], o[f == k])
+                _correlation_or_0(p[f == k], o[f == k])
                 for k in np.unique(f)
                 if (f == k).sum() >= MINIMUM_DONORS
             ]
@@ -64,8 +65,10 @@ def accuracy(out_of_fold: xr.Dataset) -> Accuracy:
         )
         pooled = columnwise_correlation(p, o)
         error, spread = ((p - o).astype(np.float64) ** 2), (o.astype(np.float64) ** 2)
-        r2 = np.full(len(genes), np.nan)
-        np.divide(error.sum(axis=0), spread.sum(axis=0), out=r2, where=spread.sum(axis=0) > 0)
+        unexplained = np.full(len(genes), np.nan)
+        np.divide(
+            error.sum(axis=0), spread.sum(axis=0), out=unexplained, where=spread.sum(axis=0) > 0
+        )
         gene_parts.append(
             pd.DataFrame(
                 {
@@ -74,7 +77,7 @@ def accuracy(out_of_fold: xr.Dataset) -> Accuracy:
                     "n": int(chosen.sum()),
                     "rho_by_fold": by_fold,
                     "rho_pooled": pooled,
-                    "r2": 1 - r2,
+                    "r2": 1 - unexplained,
                 }
             )
         )
@@ -93,3 +96,15 @@ def accuracy(out_of_fold: xr.Dataset) -> Accuracy:
         genes=pd.concat(gene_parts, ignore_index=True),
         tissues=pd.DataFrame(tissue_rows).set_index("tissue"),
     )
+
+
+def _correlation_or_0(
+    predicted: NDArray[np.float32], observed: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Give rho by gene: 0 where only the prediction does not vary, NaN where the gene does not.
+
+    Left out instead, a fold with nothing to say about a gene would not lower its mean over folds.
+    """
+    rho = columnwise_correlation(predicted, observed)
+    rho[np.isnan(rho) & (np.ptp(observed, axis=0) > 0)] = 0
+    return rho

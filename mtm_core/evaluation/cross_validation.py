@@ -21,7 +21,7 @@ from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.pairs import ordered_pairs
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import DonorFolds, rows_of
-from mtm_core.methods.protocol import FittedMethod, Floats, Method
+from mtm_core.methods.protocol import FittedMethod, Floats, Method, tissue_index
 
 SCORED_ON = ScalingConfig(scale="log2")
 
@@ -43,7 +43,7 @@ def predict_fold(
     given = fitted.scaler.transform(expression, tissue)
     observed = scorer.transform(expression, tissue)
     pairs = ordered_pairs(donor)
-    pairs = pairs[tissue[pairs[:, 0]] == names.index(source)]
+    pairs = pairs[tissue[pairs[:, 0]] == tissue_index(names, source)]
     parts = []
     for target in np.unique(tissue[pairs[:, 1]]):
         sources, targets = pairs[tissue[pairs[:, 1]] == target].T

@@ -67,7 +67,7 @@ class FittedMTM:
         """
         config = from_json(settings["config"])
         model = MTM(config.model, scaler)
-        state = {name: torch.from_numpy(np.asarray(array)) for name, array in arrays.items()}
+        state = {name: torch.tensor(np.asarray(array)) for name, array in arrays.items()}
         try:
             missing, unexpected = model.load_state_dict(state, strict=False)
         except RuntimeError as error:
@@ -79,7 +79,8 @@ class FittedMTM:
 
     def _code(self, profiles: Mapping[str, Floats]) -> torch.Tensor:
         codes = [
-            self.model.encode(torch.from_numpy(z), self._tissue(source, len(z)))
+            # Copied: torch shares no memory with an array that may not be written.
+            self.model.encode(torch.tensor(z), self._tissue(source, len(z)))
             for source, z in profiles.items()
         ]
         return torch.stack(codes).mean(dim=0)

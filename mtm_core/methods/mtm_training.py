@@ -23,8 +23,16 @@ class MTMMethod:
     name: str = "mtm"
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedMTM:
-        """Train on ``donors``; part of them may be held back to choose the epoch."""
+        """Train on ``donors``; part of them may be held back to choose the epoch.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If training was interrupted: what it had learnt until then is no result.
+        """
         result = train(
             cohort, donors, self.config, hardware=self.hardware, on_progress=self.on_progress
         )
+        if not result.finished:
+            raise KeyboardInterrupt
         return FittedMTM(result.model, result.scaler, tissue_names(cohort), self.config)

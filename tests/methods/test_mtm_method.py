@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 
 import anndata as ad
 import numpy as np
@@ -166,3 +167,12 @@ def test_weights_that_do_not_fit_are_refused(fitted: FittedMTM, damage: str) -> 
         message = r"unexpected: \['generator.extra'\]"
     with pytest.raises(ValueError, match=message):
         FittedMTM.restore(arrays, settings, fitted.scaler, fitted.tissues)
+
+
+def test_interrupted_training_gives_no_method(small_cohort: ad.AnnData, config: RunConfig) -> None:
+    # What a cross-validation would take for a fold that is done.
+    method = MTMMethod(
+        config, Hardware("cpu"), on_progress=lambda progress: signal.raise_signal(signal.SIGINT)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        method.fit(small_cohort, sorted(set(small_cohort.obs["donor"])))
