@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -421,11 +422,10 @@ def _stop_on_interrupt() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         asked = True
 
-    try:
-        before = signal.signal(signal.SIGINT, ask)
-    except ValueError:  # not the main thread: Ctrl-C is not ours to catch
-        yield lambda: False
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # Ctrl-C is not ours to catch
         return
+    before = signal.signal(signal.SIGINT, ask)
     try:
         yield lambda: asked
     finally:
