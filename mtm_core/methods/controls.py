@@ -8,6 +8,7 @@ from typing import Literal
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 
 from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort import tissue_codes, tissue_names
@@ -26,7 +27,12 @@ class FittedControl:
     scaler: TissueScaler
     tissues: tuple[str, ...]
 
-    def predict(self, profiles: Mapping[str, Floats], target: str) -> PredictedProfiles:
+    def predict(
+        self,
+        profiles: Mapping[str, Floats],
+        target: str,
+        phenotypes: pd.DataFrame | None = None,
+    ) -> PredictedProfiles:
         """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says; no spread."""
         tissue_index(self.tissues, target)
         proxy = np.asarray(np.mean(list(profiles.values()), axis=0), dtype=np.float32)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -30,7 +31,12 @@ class FittedMTM:
     name: str = "mtm"
 
     @torch.inference_mode()
-    def predict(self, profiles: Mapping[str, Floats], target: str) -> PredictedProfiles:
+    def predict(
+        self,
+        profiles: Mapping[str, Floats],
+        target: str,
+        phenotypes: pd.DataFrame | None = None,
+    ) -> PredictedProfiles:
         """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says; no spread."""
         return PredictedProfiles(self._decode(self._code(profiles), target))
 

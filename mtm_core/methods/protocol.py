@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core.data.scaling import TissueScaler
@@ -45,10 +46,16 @@ class FittedMethod(Protocol):
         """What its z-scores are made with."""
         ...
 
-    def predict(self, profiles: Mapping[str, Floats], target: str) -> PredictedProfiles:
+    def predict(
+        self,
+        profiles: Mapping[str, Floats],
+        target: str,
+        phenotypes: pd.DataFrame | None = None,
+    ) -> PredictedProfiles:
         """Predict ``target`` for N donors from ``profiles``: z-scores (N, G) by source tissue.
 
-        A donor's prediction depends on no other row.
+        ``phenotypes`` (one row a donor: age, sex) is read by methods fitted with covariates and by
+        no other. A donor's prediction depends on no other row.
 
         Raises
         ------

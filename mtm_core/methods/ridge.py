@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
@@ -31,7 +32,12 @@ class FittedRidge:
     intercepts: dict[str, Floats]
     name: str = "ridge"
 
-    def predict(self, profiles: Mapping[str, Floats], target: str) -> PredictedProfiles:
+    def predict(
+        self,
+        profiles: Mapping[str, Floats],
+        target: str,
+        phenotypes: pd.DataFrame | None = None,
+    ) -> PredictedProfiles:
         """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says; no spread."""
         tissue_index(self.tissues, target)
         if set(profiles) != {self.source}:

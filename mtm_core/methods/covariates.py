@@ -1,0 +1,48 @@
+"""What is known of a donor beside expression, as numbers that methods can take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtm_core.data.gtex import HARDY_CLASSES
+
+CovariateName = Literal["age", "sex", "hardy"]
+"""``"hardy"`` is the class of death: the living have none, so no default takes it."""
+
+
+def encode_covariates(
+    phenotypes: pd.DataFrame | None, names: Sequence[CovariateName], n_donors: int
+) -> NDArray[np.float64]:
+    """Give covariates (N, C), each about standardised; 0, the middle, where one is not known.
+
+    Age is (years - 50) / 15, sex -1 for female and 1 for male, Hardy class one column a class.
+
+    Parameters
+    ----------
+    phenotypes
+        One row a donor, with the columns of :func:`mtm_core.data.gtex.read_subject_phenotypes`;
+        ``None`` where nothing is known.
+    names
+        Which of them.
+    n_donors
+        N.
+    """
+    blank = pd.DataFrame(index=range(n_donors)) if phenotypes is None else phenotypes
+    columns: list[NDArray[np.float64]] = []
+    for name in names:
+        values = blank.get(name, pd.Series(np.nan, index=blank.index))
+        if name == "age":
+            columns.append((values.to_numpy(dtype=np.float64) - 50) / 15)
+        elif name == "sex":
+            columns.append(values.map({"female": -1.0, "male": 1.0}).to_numpy(dtype=np.float64))
+        else:
+            known = values.to_numpy(dtype=np.float64)
+            columns += [np.where(np.isnan(known), 0.0, known == k) for k in HARDY_CLASSES]
+    if not columns:
+        return np.empty((n_donors, 0))
+    return np.nan_to_num(np.stack(columns, axis=1))
