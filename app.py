@@ -1,0 +1,30 @@
+"""The dashboard's router: ``mtm app``, or ``streamlit run app.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+# A file: a ":material/...:" page icon would be fetched from a font server by every visitor.
+ICON = Path(__file__).parent / "mtm_core" / "dashboard" / "icon.svg"
+
+st.set_page_config(page_title="MTM", page_icon=str(ICON), layout="wide")
+st.navigation(
+    {
+        "": [
+            st.Page("pages/start/start.py", title="Start", icon=":material/home:", default=True),
+        ],
+        "Your samples": [
+            st.Page("pages/samples/upload.py", title="Upload", icon=":material/upload_file:"),
+            st.Page(
+                "pages/samples/predicted.py",
+                title="Predicted expression",
+                icon=":material/grid_on:",
+            ),
+        ],
+        "The model": [
+            st.Page("pages/model/model_card.py", title="Model card", icon=":material/description:"),
+        ],
+    }
+).run()

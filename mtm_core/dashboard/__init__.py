@@ -1,0 +1,1 @@
+"""What the pages share: the model, one session's state, tables to show, files to download."""

@@ -1,0 +1,120 @@
+"""What every page looks alike in: heading, sidebar, notes, figures with their data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from mtm_core.dashboard.downloads import RESEARCH_USE, csv_bytes, file_name, parquet_bytes
+from mtm_core.dashboard.resources import EXAMPLE, ServedModel
+from mtm_core.dashboard.session import Session
+from mtm_core.data.report import Note
+from mtm_core.figures.style import export_config
+
+UPLOAD_PAGE = "pages/samples/upload.py"
+PREDICTED_PAGE = "pages/samples/predicted.py"
+MODEL_CARD_PAGE = "pages/model/model_card.py"
+
+
+def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
+    """Put the page's heading, and in the sidebar what is loaded."""
+    st.title(title)
+    st.markdown(lead)
+    if session.simulated:
+        st.badge("Simulated samples: of no person", icon=":material/science:", color="orange")
+    with st.sidebar:
+        artefact = model.predictor.artefact
+        st.caption(
+            f"**Model** {artefact.name}  \n{len(artefact.genes):,} genes,"
+            f" {len(artefact.tissues)} tissues"
+        )
+        if session.table is not None:
+            report = session.table.report
+            st.caption(f"**Samples** {report.file}  \n{report.n_samples:,} of {session.source}")
+        st.segmented_control(
+            "Camera saves figures as",
+            ["png", "svg"],
+            default="png",
+            required=True,
+            format_func=str.upper,
+            key="image_format",
+            persist_state="session",
+            help="The camera is at the top right of each figure.",
+        )
+        st.caption(f"{RESEARCH_USE}  \nYour data stay on this server.")
+
+
+def example_button(session: Session, model: ServedModel) -> None:
+    """Offer to open the example, predict from it and show what comes out."""
+    if st.button("Try it with the example", icon=":material/science:", key="example"):
+        session.open(EXAMPLE.read_bytes(), EXAMPLE.name, model.predictor)
+        session.predict(model.predictor)
+        st.switch_page(PREDICTED_PAGE)
+
+
+def show_notes(notes: Sequence[Note]) -> None:
+    """Show findings: warnings each in a box, the rest as a list."""
+    for note in notes:
+        if note.level == "warning":
+            st.warning(str(note), icon=":material/warning:")
+    infos = [f"- {note}" for note in notes if note.level == "info"]
+    if infos:
+        st.markdown("\n".join(infos))
+
+
+def show_figure(
+    figure: go.Figure,
+    *,
+    key: str,
+    caption: str,
+    data: pd.DataFrame,
+    name: str = "",
+    index: bool = True,
+) -> None:
+    """Show ``figure`` with a caption that reads it, and its numbers to download.
+
+    Parameters
+    ----------
+    figure, key
+        The figure, and what the page calls it.
+    caption
+        What is drawn and how to read it; also its text for screen readers.
+    data
+        Every number that is drawn; ``index`` tells whether its index is one of them.
+    name
+        Stem of the files that are saved, if not ``key``.
+    """
+    name = name or key
+    st.plotly_chart(
+        figure,
+        key=f"figure_{key}",
+        config=export_config(file_name(name, ""), st.session_state["image_format"]),
+        alt=caption,
+    )
+    st.caption(caption)
+    download_table(data, key=key, name=name, label="Data of the figure", index=index)
+
+
+def download_table(
+    table: pd.DataFrame, *, key: str, label: str, name: str = "", index: bool = False
+) -> None:
+    """Offer ``table``, exactly as shown, as CSV and parquet; as :func:`show_figure`."""
+    with st.container(horizontal=True):
+        for ending, write, mime in (
+            (".csv", csv_bytes, "text/csv"),
+            (".parquet", parquet_bytes, "application/vnd.apache.parquet"),
+        ):
+            st.download_button(
+                f"{label} ({ending[1:].replace('csv', 'CSV')})",
+                partial(write, table, index=index),
+                file_name=file_name(name or key, ending),
+                mime=mime,
+                key=f"download_{key}_{ending[1:]}",
+                on_click="ignore",
+                icon=":material/download:",
+                type="tertiary",
+            )

@@ -1,0 +1,84 @@
+"""What all sessions share: the model on disk, loaded once a server."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from mtm_core.errors import MTMError
+from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.inference.predictor import Predictor
+
+EXAMPLE = Path(__file__).parents[2] / "data_samples" / "blood_tpm.tsv"
+"""Blood profiles of simulated people; the other tables beside it are of the same people."""
+MODEL_VARIABLE = "MTM_MODEL"
+"""Environment variable that names another model: a bundled one, or a folder."""
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model and what is known about it.
+
+    Attributes
+    ----------
+    predictor
+        The model.
+    evaluation
+        How it and other methods did on held-out donors; ``None`` where it was not evaluated.
+    card
+        The model card, Markdown.
+    history
+        Its training, one row an epoch; ``None`` where it was not kept.
+    """
+
+    predictor: Predictor
+    evaluation: EvaluationTables | None
+    card: str
+    history: pd.DataFrame | None
+
+    @classmethod
+    def load(cls, folder: Path) -> ServedModel:
+        """Load everything that ``folder`` holds.
+
+        Raises
+        ------
+        ArtefactError, InputFileError
+            If the model, or its evaluation, is damaged.
+        """
+        evaluation, card, history = (
+            folder / name for name in ("evaluation", "README.md", "history.csv")
+        )
+        return cls(
+            Predictor.load(folder),
+            EvaluationTables.load(evaluation) if evaluation.exists() else None,
+            card.read_text(encoding="utf-8") if card.exists() else "",
+            pd.read_csv(history) if history.exists() else None,
+        )
+
+
+@st.cache_resource(show_spinner="Loading the model…", max_entries=4)
+def _load(folder: Path) -> ServedModel:
+    return ServedModel.load(folder)
+
+
+def served_model() -> ServedModel:
+    """Give the model that this server uses; where it cannot be loaded, say so and end the page."""
+    try:
+        return _load(find_model(os.environ.get(MODEL_VARIABLE, DEFAULT_MODEL)))
+    except MTMError as error:
+        st.error(str(error))
+        st.stop()
+
+
+@cache
+def simulated_files() -> frozenset[str]:
+    """Give the SHA-256 of the simulated tables that come with the program."""
+    files = EXAMPLE.parent.glob(f"{EXAMPLE.stem.split('_')[0]}_*")
+    return frozenset(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)

@@ -1,0 +1,160 @@
+"""What one session keeps between pages: one typed object under one key."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+from io import BytesIO
+from typing import cast
+
+import streamlit as st
+import xarray as xr
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from mtm_core.dashboard.resources import simulated_files
+from mtm_core.data.alignment import AlignmentMethod
+from mtm_core.data.expression import ExpressionTable, read_expression
+from mtm_core.data.gtex import WHOLE_BLOOD
+from mtm_core.data.units import Unit
+from mtm_core.errors import SelectionError
+from mtm_core.inference.predictor import Predictor, Prepared
+
+_FIRST_TARGETS = (
+    "Adipose - Subcutaneous",
+    "Brain - Cortex",
+    "Heart - Left Ventricle",
+    "Liver",
+    "Lung",
+    "Muscle - Skeletal",
+)
+_Key = tuple[str, ...]
+
+
+@dataclass
+class Session:
+    """The samples of one user, how to read them, and what was predicted from them.
+
+    Results are kept under the hash of the file's bytes, the model's hash and the options that made
+    them, so that a change of any of these is noticed.
+
+    Attributes
+    ----------
+    table
+        The user's table; ``None`` before one is opened.
+    table_sha256
+        Of the bytes it was read from.
+    source, unit, alignment
+        How to read the table.
+    targets
+        Tissues to predict; ``None`` before the user has chosen.
+    prediction
+        The last prediction made, of whatever options.
+    n_deleted
+        How often data was deleted: part of the uploader's key, so that it empties.
+    """
+
+    table: ExpressionTable | None = None
+    table_sha256: str = ""
+    source: str = WHOLE_BLOOD
+    unit: Unit = "tpm"
+    alignment: AlignmentMethod = "auto"
+    targets: tuple[str, ...] | None = None
+    prediction: xr.Dataset | None = None
+    n_deleted: int = 0
+    _predicted: _Key = ()
+    _prepared: tuple[_Key, Prepared] | None = None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the samples are those that come with the program, of no person."""
+        return self.table_sha256 in simulated_files()
+
+    def open(self, data: bytes, name: str, predictor: Predictor) -> None:
+        """Read ``data`` as the session's table; the unit becomes the one guessed.
+
+        A table that cannot be read leaves none behind: numbers of the last one must not stand
+        beside the new one's name.
+
+        Raises
+        ------
+        InputFileError, ExpressionError
+            As :func:`mtm_core.data.expression.read_expression`.
+        """
+        digest = hashlib.sha256(data).hexdigest()
+        if self.table is not None and (digest, name) == (self.table_sha256, self.table.report.file):
+            return
+        self.forget()
+        table = read_expression(BytesIO(data), name, known_genes=predictor.genes)
+        self.table, self.table_sha256 = table, digest
+        self.unit = cast("Unit", table.report.unit)
+
+    def prepare(self, predictor: Predictor) -> Prepared:
+        """Bring the table to the model's genes and scale, once for each choice of options.
+
+        Raises
+        ------
+        SelectionError
+            If there is no table.
+        ExpressionError
+            As :meth:`mtm_core.inference.predictor.Predictor.prepare`.
+        """
+        if self.table is None:
+            raise SelectionError("no samples are loaded; upload a table first.")
+        key = self._preparation(predictor)
+        if self._prepared is None or self._prepared[0] != key:
+            self._prepared = None
+            prepared = predictor.prepare(
+                self.table, source=self.source, unit=self.unit, alignment=self.alignment
+            )
+            self._prepared = (key, prepared)
+        return self._prepared[1]
+
+    def predict(self, predictor: Predictor) -> None:
+        """Predict the chosen targets, unless that is what is there.
+
+        Raises
+        ------
+        SelectionError, ExpressionError
+            As :meth:`prepare` and :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`.
+        """
+        if self.is_current(predictor):
+            return
+        self.prediction, self._predicted = None, ()
+        targets = self.chosen_targets(predictor)
+        self.prediction = predictor.predict_prepared(self.prepare(predictor), targets)
+        self._predicted = (*self._preparation(predictor), *targets)
+
+    def is_current(self, predictor: Predictor) -> bool:
+        """Tell whether the prediction is of the table and the options as they are now."""
+        now = (*self._preparation(predictor), *self.chosen_targets(predictor))
+        return self.prediction is not None and self._predicted == now
+
+    def chosen_targets(self, predictor: Predictor) -> tuple[str, ...]:
+        """Give the tissues to predict that the model has and the samples are not of."""
+        wanted = _FIRST_TARGETS if self.targets is None else self.targets
+        return tuple(t for t in wanted if t in predictor.tissues and t != self.source)
+
+    def forget(self) -> None:
+        """Let go of the table and of all that was made from it; keep the choice of tissues."""
+        kept = {"source": self.source, "targets": self.targets, "n_deleted": self.n_deleted}
+        for field in fields(self):
+            setattr(self, field.name, kept.get(field.name, field.default))
+
+    def _preparation(self, predictor: Predictor) -> _Key:
+        model = predictor.artefact.sha256
+        return (self.table_sha256, model, self.source, self.unit, self.alignment)
+
+
+def current_session() -> Session:
+    """Give the session of the user who sees this page."""
+    session: Session = st.session_state.setdefault("mtm", Session())
+    return session
+
+
+def delete_data(session: Session) -> None:
+    """Delete the user's data: table and results here, and the bytes that the server holds."""
+    session.forget()
+    session.n_deleted += 1
+    context = get_script_run_ctx()
+    if context is not None and context.uploaded_file_mgr is not None:
+        context.uploaded_file_mgr.remove_session_files(context.session_id)

@@ -1,0 +1,117 @@
+"""Predictions cut to what a page shows. All arithmetic on numbers that pages show is here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mtm_core.artefact import QUANTILE_LEVELS, Artefact
+from mtm_core.dashboard.gene_accuracy import GeneAccuracy
+from mtm_core.data.alignment import Aligned
+from mtm_core.inference.export import to_long_table
+
+MOST_COLUMNS = 120
+"""Genes that a heatmap can name."""
+
+
+def gene_labels(genes: pd.DataFrame) -> dict[str, str]:
+    """Give each gene id by a name that is its alone: the symbol, with the id where not unique."""
+    symbols = genes["symbol"]
+    unclear = symbols.duplicated(keep=False) | (symbols == "")
+    labels = [
+        f"{symbol} ({gene})".strip() if shared else symbol
+        for gene, symbol, shared in zip(genes.index, symbols, unclear, strict=True)
+    ]
+    return dict(sorted(zip(labels, genes.index, strict=True)))
+
+
+def z_of_tissue(prediction: xr.Dataset, tissue: str, genes: dict[str, str]) -> pd.DataFrame:
+    """Give z-scores (samples, genes by label) in ``tissue``."""
+    cut = prediction["z"].sel(tissue=tissue, gene=list(genes.values()))
+    return pd.DataFrame(cut.to_numpy(), index=_samples(prediction), columns=pd.Index(genes))
+
+
+def z_of_gene(prediction: xr.Dataset, gene: str) -> pd.DataFrame:
+    """Give z-scores (samples, tissues) of one gene."""
+    return _by_tissue(prediction["z"].sel(gene=gene), prediction)
+
+
+def log2_of_gene(prediction: xr.Dataset, gene: str) -> pd.DataFrame:
+    """Give log2(1 + expression) (samples, tissues) of one gene."""
+    linear = prediction["expression"].sel(gene=gene)
+    return np.log2(1 + _by_tissue(linear, prediction))
+
+
+def reference_of_gene(artefact: Artefact, gene: str) -> pd.DataFrame:
+    """Give quantiles (tissues, levels) of the reference's log2(1 + expression) of one gene."""
+    quantiles = artefact.reference.expression[:, :, artefact.genes.index.get_loc(gene)]
+    if artefact.method.scaler.scale == "linear":
+        quantiles = np.log2(1 + quantiles)
+    return pd.DataFrame(quantiles.T, index=artefact.tissues.index, columns=list(QUANTILE_LEVELS))
+
+
+def reference_distance(artefact: Artefact, tissue: str) -> pd.Series:
+    """Give quantiles of the distance of the reference's own samples of ``tissue``, by level."""
+    column = artefact.reference.distance[:, list(artefact.tissues.index).index(tissue)]
+    return pd.Series(column.astype(float), index=list(QUANTILE_LEVELS))
+
+
+def distance_summary(aligned: Aligned, reference: pd.Series) -> pd.DataFrame:
+    """Set the samples' distances beside the reference's: smallest, median, largest."""
+    rows = {
+        "your samples, before alignment": aligned.distance["distance_before"],
+        "your samples, after alignment": aligned.distance["distance_after"],
+    }
+    table = {name: [x.quantile(q) for q in (0.05, 0.5, 0.95)] for name, x in rows.items()}
+    table["GTEx reference donors"] = [reference[q] for q in (0.05, 0.5, 0.95)]
+    return pd.DataFrame.from_dict(table, orient="index", columns=["5 %", "median", "95 %"])
+
+
+def most_informative(z: pd.DataFrame, rho: pd.Series | None) -> pd.DataFrame:
+    """Order the columns of ``z`` by held-out rho, else by spread; keep at most MOST_COLUMNS."""
+    if rho is None:
+        kept = z.std(ddof=0).nlargest(MOST_COLUMNS).index
+        return z[[column for column in z.columns if column in set(kept)]]
+    order = rho.reindex(z.columns).fillna(-2).sort_values(ascending=False, kind="stable")
+    return z[order.index[:MOST_COLUMNS]]
+
+
+def rows_of(
+    prediction: xr.Dataset,
+    held_out: GeneAccuracy,
+    *,
+    tissues: Sequence[str],
+    genes: Sequence[str],
+    samples: Sequence[str],
+    predictable_only: bool,
+) -> pd.DataFrame:
+    """Give one row a (sample, tissue, gene) of the choice, with its held-out accuracy.
+
+    Columns: those of :data:`mtm_core.inference.export.LONG_COLUMNS`, then ``rho_by_fold``,
+    ``rho_pooled``, ``predictable``.
+    """
+    cut = prediction.sel(sample=list(samples), tissue=list(tissues), gene=list(genes))
+    long = to_long_table(cut)
+    pairs = held_out.of_pairs(
+        np.repeat(list(tissues), len(genes)).tolist(), list(genes) * len(tissues)
+    )
+    n = len(samples)
+    for column in ("rho_by_fold", "rho_pooled", "predictable"):
+        long[column] = np.tile(pairs[column].to_numpy(), n)
+    return long[long["predictable"] == "yes"] if predictable_only else long
+
+
+def _samples(prediction: xr.Dataset) -> pd.Index:
+    return pd.Index(prediction["sample"].to_numpy().astype(str), name="sample")
+
+
+def _by_tissue(values: xr.DataArray, prediction: xr.Dataset) -> pd.DataFrame:
+    tissues = prediction["tissue"].to_numpy().astype(str)
+    return pd.DataFrame(
+        values.transpose("sample", "tissue").to_numpy(),
+        index=_samples(prediction),
+        columns=pd.Index(tissues, name="tissue"),
+    )

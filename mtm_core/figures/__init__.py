@@ -1,0 +1,1 @@
+"""Results in, plotly figures out. Pure functions: no files, no state, no numbers made here."""

@@ -1,0 +1,296 @@
+"""Predicted expression: choose tissues, predict, look at all samples or at one gene, take it home.
+
+The chosen tissue, gene and view stand in the page's address; data never do.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from mtm_core.dashboard.downloads import file_name, prediction_bytes
+from mtm_core.dashboard.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.layout import (
+    UPLOAD_PAGE,
+    begin,
+    download_table,
+    example_button,
+    show_figure,
+)
+from mtm_core.dashboard.resources import served_model
+from mtm_core.dashboard.session import current_session
+from mtm_core.dashboard.views import (
+    gene_labels,
+    log2_of_gene,
+    most_informative,
+    reference_of_gene,
+    rows_of,
+    z_of_gene,
+    z_of_tissue,
+)
+from mtm_core.errors import MTMError
+from mtm_core.figures.gene_strips import expression_strips
+from mtm_core.figures.heatmap import z_heatmap
+
+MOST_ROWS = 100_000
+"""Rows of a table that the browser can search."""
+MOST_STYLED = 20_000
+"""Rows of a table that are greyed one by one."""
+HEATMAP, GENE, TABLE = "All samples", "One gene", "Table"
+BY_GENE, BY_TISSUE = "Genes of one tissue", "Tissues of one gene"
+
+session, model = current_session(), served_model()
+predictor, held_out = model.predictor, GeneAccuracy.of(model)
+artefact = predictor.artefact
+begin(
+    "Predicted expression",
+    "What to expect in other tissues of the same persons. Each value is as good as the held-out"
+    " accuracy (rho) of its gene in its tissue.",
+    session,
+    model,
+)
+
+if session.table is None:
+    st.info("No samples yet. Upload a table first, or try the example.", icon=":material/info:")
+    with st.container(horizontal=True):
+        if st.button("Upload your samples", type="primary", key="to_upload"):
+            st.switch_page(UPLOAD_PAGE)
+        example_button(session, model)
+    st.stop()
+
+choice, action = st.columns([5, 1], vertical_alignment="bottom")
+with choice:
+    session.targets = tuple(
+        st.multiselect(
+            "Tissues to predict",
+            [tissue for tissue in predictor.tissues if tissue != session.source],
+            default=session.chosen_targets(predictor),
+            key="targets",
+            help="Type to search. 'Select all' is at the top of the list.",
+        )
+    )
+with action:
+    go_on = st.button("Predict", type="primary", icon=":material/play_arrow:", key="predict")
+if go_on:
+    try:
+        with st.spinner("Predicting…", show_time=True):
+            session.predict(predictor)
+    except MTMError as error:
+        st.error(str(error), icon=":material/error:")
+
+prediction = session.prediction
+if prediction is None:
+    st.info("Choose tissues, then press **Predict**.", icon=":material/arrow_upward:")
+    st.stop()
+if not session.is_current(predictor):
+    st.warning(
+        "The choice has changed since: the results below are of the choice before. Press"
+        " **Predict** to bring them up to date.",
+        icon=":material/update:",
+    )
+
+unit = prediction.attrs["unit"]
+tissues = [str(tissue) for tissue in prediction["tissue"].values]
+samples = [str(sample) for sample in prediction["sample"].values]
+labels = gene_labels(artefact.genes)
+st.caption(
+    f"{len(samples):,} samples of {prediction.attrs['source']} · {len(tissues)} tissues ·"
+    f" {len(labels):,} genes · expression in {unit}, z-scores against the GTEx donors of the tissue"
+    f" · alignment: {prediction.attrs['alignment']}"
+)
+
+with st.container(horizontal=True, gap="large"):
+    view = st.segmented_control(
+        "View",
+        [HEATMAP, GENE, TABLE],
+        default=HEATMAP,
+        required=True,
+        key="view",
+        bind="query-params",
+    )
+    columns_are = st.segmented_control(
+        "Columns of 'All samples'",
+        [BY_GENE, BY_TISSUE],
+        default=BY_GENE,
+        required=True,
+        key="columns",
+        persist_state="session",
+        disabled=view != HEATMAP,
+    )
+tissue_column, gene_column, toggle_column = st.columns([2, 2, 2], vertical_alignment="bottom")
+with tissue_column:
+    tissue = st.selectbox(
+        "Tissue",
+        tissues,
+        key="tissue",
+        bind="query-params",
+        disabled=view == GENE or (view, columns_are) == (HEATMAP, BY_TISSUE),
+    )
+with gene_column:
+    label = st.selectbox(
+        "Gene",
+        list(labels),
+        key="gene",
+        bind="query-params",
+        disabled=(view, columns_are) == (HEATMAP, BY_GENE),
+    )
+    gene = labels[label]
+with toggle_column:
+    predictable_only = st.toggle(
+        "Predictable genes only",
+        key="predictable_only",
+        persist_state="session",
+        disabled=not held_out.exists,
+        help="Genes with a pooled held-out rho above 0.3 in the tissue. Others are shown greyed.",
+    )
+if not held_out.exists:
+    st.caption(
+        ":material/help: This model was **not evaluated**: no held-out rho can stand beside the"
+        " values, and no gene is greyed."
+    )
+
+if view == HEATMAP:
+    if columns_are == BY_GENE:
+        z = z_of_tissue(prediction, tissue, labels)
+        accuracy = held_out.of_pairs([tissue] * len(labels), list(labels.values()))
+        where, unit_of_columns = tissue, "gene"
+    else:
+        z = z_of_gene(prediction, gene)
+        accuracy = held_out.of_pairs(tissues, [gene] * len(tissues))
+        where, unit_of_columns = label, "tissue"
+    accuracy.index = z.columns
+    if predictable_only:
+        z = z.loc[:, accuracy["predictable"] == "yes"]
+    if z.empty:
+        st.info(
+            f"Nothing is predictable in {where}. Turn off 'Predictable genes only' to see it"
+            " greyed."
+        )
+        st.stop()
+    rho = accuracy["rho_by_fold"] if held_out.exists else None
+    shown = most_informative(z, rho)
+    caption = (
+        f"Predicted z-scores, {where}: each row a sample, each column a {unit_of_columns}. 0 is the"
+        f" mean of the GTEx donors, red above, blue below."
+    )
+    if held_out.exists:
+        caption += (
+            " Bars: held-out rho, by fold; columns are ordered by it, and greyed where the pooled"
+            " rho is 0.3 or less."
+        )
+    if shown.shape[1] < z.shape[1]:
+        caption += f" The {shown.shape[1]} of {z.shape[1]:,} that stand first are drawn."
+    show_figure(
+        z_heatmap(
+            shown,
+            rho,
+            column=unit_of_columns,
+            unpredictable=list(accuracy.index[accuracy["predictable"] == "no"]),
+        ),
+        key="z",
+        name=f"z_{where}",
+        caption=caption,
+        data=shown,
+    )
+
+elif view == GENE:
+    values = log2_of_gene(prediction, gene)
+    highlighted = st.selectbox(
+        "Mark a sample",
+        samples,
+        index=None,
+        placeholder="none",
+        key="highlighted",
+        persist_state="session",
+        width=320,
+    )
+    show_figure(
+        expression_strips(
+            values,
+            reference_of_gene(artefact, gene),
+            unit=unit,
+            colours=artefact.tissues["colour"],
+            accuracy={t: held_out.in_words(t, gene) for t in tissues},
+            highlighted=highlighted,
+        ),
+        key="expression",
+        name=f"expression_{label}",
+        caption=f"{label}: predicted expression of each sample (points) over the GTEx donors of the"
+        " tissue: the pale bar holds 90 % of them, the strong bar half, the tick is their median."
+        " At the right, the held-out accuracy of this gene in that tissue. Predictions shrink"
+        " towards the mean: they spread less than the donors do.",
+        data=values,
+    )
+
+else:
+    with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
+        all_tissues = st.toggle("All predicted tissues", key="all_tissues", persist_state="session")
+        all_genes = st.toggle("All genes", True, key="all_genes", persist_state="session")
+        chosen_samples = st.multiselect(
+            "Samples",
+            samples,
+            placeholder="all samples",
+            key="table_samples",
+            persist_state="session",
+        )
+    rows = rows_of(
+        prediction,
+        held_out,
+        tissues=tissues if all_tissues else [tissue],
+        genes=list(labels.values()) if all_genes else [gene],
+        samples=chosen_samples or samples,
+        predictable_only=predictable_only,
+    )
+    shown_rows = rows.iloc[:MOST_ROWS]
+    grey = held_out.exists and len(shown_rows) <= MOST_STYLED
+    st.dataframe(
+        shown_rows.style.apply(
+            lambda row: ["color: #8794A1" if row["predictable"] == "no" else ""] * len(row), axis=1
+        )
+        if grey
+        else shown_rows,
+        hide_index=True,
+        height=520,
+        key="rows",
+        column_config={
+            "gene_id": "gene id",
+            "expression": st.column_config.NumberColumn(f"expression ({unit})", format="%.3f"),
+            "z": st.column_config.NumberColumn("z", format="%.3f"),
+            "rho_by_fold": st.column_config.NumberColumn("held-out rho, by fold", format="%.2f"),
+            "rho_pooled": st.column_config.NumberColumn("held-out rho, pooled", format="%.2f"),
+        },
+    )
+    st.caption(
+        f"{len(shown_rows):,} of {len(rows):,} rows. Predictable: a pooled held-out rho above 0.3."
+        + (" Filter to see others." if len(shown_rows) < len(rows) else "")
+    )
+    download_table(shown_rows, key="predicted_rows", label="These rows")
+
+st.header("Everything")
+st.markdown(
+    f"All {len(samples):,} samples, {len(tissues)} tissues and {len(labels):,} genes."
+    " CSV and parquet have one row a sample, tissue and gene: `sample`, `tissue`, `gene_id`,"
+    f" `gene`, `expression` ({unit}) and `z`. Every file is for research use, not for diagnosis,"
+    " and its name says so."
+)
+with st.container(horizontal=True):
+    for ending, name in ((".csv", "CSV"), (".parquet", "Parquet"), (".h5ad", "h5ad")):
+        st.download_button(
+            name,
+            partial(prediction_bytes, prediction, ending),
+            file_name=file_name(f"predicted_{artefact.name}", ending),
+            key=f"download_all_{ending[1:]}",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+with st.expander("The same from the command line"):
+    st.code(
+        f'mtm predict "{session.table.report.file}" --model {artefact.name}'
+        f' --source "{prediction.attrs["source"]}" --targets "{",".join(tissues)}"'
+        f" --unit {prediction.attrs['input_unit']} --alignment {prediction.attrs['alignment']}"
+        " --output predicted.csv",
+        language="bash",
+        wrap_lines=True,
+    )
+    st.caption(f"Model SHA-256 {artefact.sha256}, mtm {prediction.attrs['mtm_version']}.")

@@ -1,0 +1,179 @@
+"""Upload: a table in, and what was found in it, before anything is predicted."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import streamlit as st
+
+from mtm_core.dashboard.layout import (
+    PREDICTED_PAGE,
+    begin,
+    download_table,
+    example_button,
+    show_figure,
+    show_notes,
+)
+from mtm_core.dashboard.resources import served_model
+from mtm_core.dashboard.session import current_session, delete_data
+from mtm_core.dashboard.views import distance_summary, reference_distance
+from mtm_core.data.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod
+from mtm_core.data.units import UNITS
+from mtm_core.errors import MTMError
+from mtm_core.figures.distance import distance_strips
+
+# With "csv" alone the browser's own check turns "table.csv.gz" away.
+TEXT = ["csv", "tsv", "txt", "gct"]
+FORMATS = [*TEXT, *(f"{ending}.gz" for ending in TEXT), "xlsx", "parquet", "h5ad"]
+UNIT_NAMES = {"counts": "Counts", "cpm": "CPM", "tpm": "TPM", "log2": "log2(1 + x)"}
+ALIGNMENT_NAMES = {
+    "auto": "Automatic",
+    "cohort": "Align to the reference",
+    "none": "Leave as they are",
+}
+ALIGNMENT_HELP = [
+    f"Align from {MINIMUM_FOR_ALIGNMENT} samples on.",
+    "Each gene gets the mean and SD of the reference. Takes away differences of protocol, and any"
+    " difference that all samples share.",
+    "Each sample alone is compared with the reference; differences of protocol remain.",
+]
+PREVIEW_ROWS, PREVIEW_COLUMNS = 20, 30
+
+session, model = current_session(), served_model()
+predictor = model.predictor
+begin(
+    "Upload",
+    "One table of expression: samples by genes or genes by samples, read counts, CPM, TPM or"
+    " log2(1 + x), with Ensembl ids, symbols or Entrez ids.",
+    session,
+    model,
+)
+
+left, right = st.columns([2, 1], gap="large")
+with left:
+    upload = st.file_uploader(
+        "Expression table",
+        type=FORMATS,
+        key=f"table_{session.n_deleted}",
+        help="csv, tsv, txt or gct, also gzipped; xlsx, parquet, h5ad.",
+    )
+with right:
+    session.source = st.selectbox(
+        "Tissue of the samples",
+        predictor.tissues,
+        index=predictor.tissues.index(session.source),
+        key="source",
+        help="The accuracy that is shown holds for whole blood.",
+    )
+    example_button(session, model)
+
+if upload is not None:
+    try:
+        with st.spinner("Reading the table…", show_time=True):
+            session.open(upload.getvalue(), upload.name, predictor)
+    except MTMError as error:
+        st.error(str(error), icon=":material/error:")
+
+if session.table is None:
+    st.info(
+        "No samples yet. Upload a table, or try the example. Nothing is predicted before you have"
+        " seen what was found in the table.",
+        icon=":material/arrow_upward:",
+    )
+    st.stop()
+
+report = session.table.report
+st.header(f"What was found in {report.file}")
+samples, genes, ids, kind = st.columns(4)
+samples.metric("Samples", f"{report.n_samples:,}")
+genes.metric("Genes in the table", f"{report.n_genes:,}")
+ids.metric("Gene ids", report.id_type)
+kind.metric("Laid out with", report.orientation)
+st.caption(
+    f"Read as {report.format}{f', parted by {report.delimiter}' if report.delimiter else ''}."
+)
+
+unit_column, alignment_column = st.columns(2, gap="large")
+with unit_column:
+    session.unit = st.segmented_control(
+        "Is this the unit of the values?",
+        UNITS,
+        default=session.unit,
+        required=True,
+        format_func=UNIT_NAMES.__getitem__,
+        key=f"unit_{session.table_sha256[:12]}",
+        help="Sums and ranges tell units apart only in part: please confirm.",
+    )
+    st.caption(f"Guessed: {UNIT_NAMES[report.unit]}. {report.unit_reason}")
+with alignment_column:
+    choices: tuple[AlignmentMethod, ...] = get_args(AlignmentMethod)
+    session.alignment = st.radio(
+        "Alignment with the reference",
+        choices,
+        index=choices.index(session.alignment),
+        captions=ALIGNMENT_HELP,
+        format_func=ALIGNMENT_NAMES.__getitem__,
+        key="alignment",
+    )
+
+try:
+    with st.spinner("Comparing with the reference…", show_time=True):
+        prepared = session.prepare(predictor)
+except MTMError as error:
+    st.error(str(error), icon=":material/error:")
+    st.stop()
+
+with st.container(horizontal=True, vertical_alignment="center"):
+    go_on = st.button(
+        f"Predict, reading the values as {UNIT_NAMES[session.unit]}",
+        type="primary",
+        icon=":material/play_arrow:",
+        key="predict",
+    )
+    st.button(
+        "Delete my data now",
+        icon=":material/delete:",
+        key="delete",
+        on_click=delete_data,
+        args=(session,),
+        help="Removes the file, the table and all results from this server.",
+    )
+if go_on:
+    with st.spinner("Predicting…", show_time=True):
+        session.predict(predictor)
+    st.switch_page(PREDICTED_PAGE)
+
+st.subheader("Notes")
+show_notes((*report.notes, *prepared.notes))
+
+st.subheader("The model's genes")
+found, missing = prepared.match.found, prepared.match.missing
+st.progress(
+    float(found.mean()),
+    text=f"{int(found.sum()):,} of {len(found):,} found ({found.mean():.0%}); "
+    f"{prepared.match.n_not_in_model:,} genes of the table are not used by the model",
+)
+if len(missing):
+    with st.expander(f"{len(missing):,} genes that the table lacks"):
+        st.dataframe(missing, height="content" if len(missing) < 10 else 300)
+        download_table(missing, key="missing_genes", label="Missing genes", index=True)
+
+st.subheader("Distance from the reference")
+reference = reference_distance(predictor.artefact, session.source)
+distance = prepared.aligned.distance
+show_figure(
+    distance_strips(distance, reference),
+    key="distance_from_reference",
+    caption=f"Each mark is a sample: how far it lies from the {session.source} of the GTEx donors,"
+    " before and after alignment. The band holds 90 % of those donors, the dotted line is their"
+    " median. Samples far to the right are of another tissue, unit or quality.",
+    data=distance,
+)
+st.dataframe(distance_summary(prepared.aligned, reference).style.format("{:.2f}"))
+
+st.subheader("The table as it was read")
+st.dataframe(session.table.values.iloc[:PREVIEW_ROWS, :PREVIEW_COLUMNS])
+st.caption(
+    f"The first {min(PREVIEW_ROWS, report.n_samples)} of {report.n_samples:,} samples and"
+    f" {min(PREVIEW_COLUMNS, report.n_genes)} of {report.n_genes:,} genes."
+)
