@@ -157,8 +157,7 @@ def align(
         z, done = before, "none"
         notes = _describe_none(how, n_samples, minimum_samples, unit, normalisation)
     else:
-        z, constant = _standardise(expression, source, scaler)
-        z[:, ~found] = 0
+        z, constant = _standardise(expression, source, scaler)  # missing genes are constant: 0
         done = "cohort"
         notes = _describe_cohort(n_samples, minimum_samples, linear.columns[constant & found])
     distance = pd.DataFrame(

@@ -19,6 +19,12 @@ from mtm_core.data.raw_table import BLANKS, RawTable, too_large
 from mtm_core.data.report import Note
 from mtm_core.errors import InputFileError
 
+_DAMAGE = (
+    *(ArrowException, zipfile.BadZipFile, zlib.error, OSError, EOFError, SyntaxError, LookupError),
+    *(ValueError, TypeError, AttributeError, RuntimeError, ArithmeticError),
+)
+"""What the libraries raise on bytes that are not what their first ones promise."""
+
 
 def read_xlsx(data: bytes, max_bytes: int) -> RawTable:
     """Read the first worksheet of an Excel workbook that has cells."""
@@ -38,7 +44,7 @@ def read_xlsx(data: bytes, max_bytes: int) -> RawTable:
                 break
         else:
             raise InputFileError("the workbook has no cells.")
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, zlib.error) as error:
+    except _DAMAGE as error:
         raise InputFileError(f"the Excel workbook is damaged: {error}") from error
     notes = []
     if len(sheets) > 1:
@@ -76,7 +82,7 @@ def read_parquet(data: bytes, max_bytes: int) -> RawTable:
         if 8 * file.metadata.num_rows * file.metadata.num_columns > max_bytes:
             raise too_large("the table", max_bytes)
         table = file.read().to_pandas()
-    except (ArrowException, ValueError, OSError) as error:
+    except _DAMAGE as error:
         raise InputFileError(f"the parquet file is damaged: {error}") from error
     if not isinstance(table.index, pd.RangeIndex):
         index = table.index.to_frame(index=False).astype(str)
@@ -98,7 +104,7 @@ def read_h5ad(data: bytes, max_bytes: int) -> RawTable:
                 _h5ad_names(file[axis], n) for axis, n in zip(("obs", "var"), shape, strict=True)
             )
             values = _h5ad_matrix(x, shape)
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except _DAMAGE as error:
         raise InputFileError(f"expected an .h5ad with X, obs and var: {error}") from error
     cells = pd.concat([pd.Series(samples), pd.DataFrame(values)], axis=1)
     return RawTable(("", *genes), cells.set_axis(range(len(genes) + 1), axis=1), "h5ad")
@@ -117,5 +123,7 @@ def _h5ad_matrix(x: h5py.Dataset | h5py.Group, shape: tuple[int, int]) -> NDArra
         return np.asarray(x[()], dtype=np.float64)
     layout = {"csr_matrix": sparse.csr_matrix, "csc_matrix": sparse.csc_matrix}
     parts = (x["data"][()], x["indices"][()], x["indptr"][()])
-    dense: NDArray[np.float64] = layout[x.attrs["encoding-type"]](parts, shape=shape).toarray()
+    matrix = layout[x.attrs["encoding-type"]](parts, shape=shape)
+    matrix.check_format(full_check=True)  # an index outside the matrix would write past its end
+    dense: NDArray[np.float64] = matrix.toarray()
     return dense

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.genes import GeneIndex, damaged_names, id_type_of
 from mtm_core.data.orientation import GenesInRows, find_layout, is_gene, is_run, look_like_ensembl
-from mtm_core.data.raw_table import MAX_BYTES, RawTable
+from mtm_core.data.raw_table import MAX_BYTES, RawTable, to_numbers
 from mtm_core.data.report import IngestReport, Note, name_some
 from mtm_core.data.tables import read_bytes, read_table
 from mtm_core.data.units import UnitGuess, check_range, guess_unit
@@ -200,7 +200,7 @@ def _numbers(
         raise ExpressionError("no column holds numbers. Expected expression values.")
     numbers = cells.copy()
     for column in cells.select_dtypes(object):
-        numbers[column] = pd.to_numeric(cells[column], errors="coerce")
+        numbers[column] = to_numbers(cells[column])
     values: NDArray[np.float64] = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
     blank = cells.isna().to_numpy()
     for bad, what, next_step in (

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtm_core.data.genes import GeneIndex, describe_foreign, is_ensembl
-from mtm_core.data.raw_table import RawTable
+from mtm_core.data.raw_table import RawTable, to_numbers
 from mtm_core.data.report import name_some
 from mtm_core.errors import ExpressionError
 
@@ -118,7 +118,7 @@ def _id_column(raw: RawTable, known: GeneIndex | None) -> int:
 
 def _sample_column(raw: RawTable, known: GeneIndex | None) -> int | None:
     """Give the column that names samples, ``None`` if the first column is a gene already."""
-    numeric = pd.to_numeric(raw.cells[0], errors="coerce").notna().all()
+    numeric = to_numbers(raw.cells[0]).notna().all()
     if numeric and is_gene(raw.header[0], known):
         return None
     if numeric and is_run(raw.labels(0)):
@@ -132,7 +132,7 @@ def _sample_column(raw: RawTable, known: GeneIndex | None) -> int | None:
 def _check_header(raw: RawTable, label: int) -> None:
     """Refuse a table without a header: its first line of values would be lost as names."""
     names = [name for i, name in enumerate(raw.header) if i != label and not raw.is_words(i)]
-    numbers = pd.to_numeric(pd.Series(names, dtype=object), errors="coerce")
+    numbers = to_numbers(pd.Series(names, dtype=object))
     if numbers.notna().all() and (numbers.duplicated().any() or (numbers % 1 != 0).any()):
         raise ExpressionError(
             f"the first line holds values ({name_some(names, 3)}), not sample names."

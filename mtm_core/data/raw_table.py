@@ -14,6 +14,7 @@ MAX_BYTES = 2 * 1024**3
 
 BLANKS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None")
 """What programs write into a cell that has no value."""
+_LONG_EXPONENT = r"[eE][+-]?\d{4}"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class RawTable:
         cells = self.cells[column].dropna()
         if self.is_numeric(column):
             return bool(cells.empty)
-        return bool(pd.to_numeric(cells, errors="coerce").isna().mean() > 0.5)
+        return bool(to_numbers(cells).isna().mean() > 0.5)
 
     def labels(self, column: int) -> list[str]:
         """Give ``column`` as trimmed text, whole numbers without a point, '' where blank."""
@@ -70,6 +71,17 @@ class RawTable:
     def name_of(self, column: int) -> str:
         """Give the name of ``column``, or its place where it has none."""
         return self.header[column] or f"column {column + 1}"
+
+
+def to_numbers(cells: pd.Series) -> pd.Series:
+    """Give ``cells`` as numbers, NaN where one is blank or no number.
+
+    pandas before 3.0 crashes the interpreter on an exponent above 2**31, as in the id
+    ``8e2569614270`` (https://github.com/pandas-dev/pandas/issues/63650): those never reach it.
+    """
+    if _holds_numbers(cells):
+        return cells
+    return pd.to_numeric(cells.mask(cells.str.contains(_LONG_EXPONENT, na=False)), errors="coerce")
 
 
 def too_large(what: str, max_bytes: int) -> InputFileError:

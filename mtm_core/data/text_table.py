@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from mtm_core.data.raw_table import BLANKS, RawTable
+from mtm_core.data.raw_table import BLANKS, RawTable, to_numbers
 from mtm_core.data.report import Note
 from mtm_core.errors import InputFileError
 
@@ -25,7 +25,7 @@ _THOUSANDS = re.compile(r"\s*[-+]?\d{1,3}(,\d{3})+\s*")
 def read_text(data: bytes) -> RawTable:
     """Read delimited text or GCT 1.2."""
     lines = _first_lines(data)
-    is_gct = lines[0][1].startswith("#1.2")
+    is_gct = bool(lines) and lines[0][1].startswith("#1.2")
     if is_gct:
         lines = lines[2:]
     while len(lines) > 1 and lines[0][1].startswith("#") and not _is_header(lines):
@@ -44,6 +44,7 @@ def read_text(data: bytes) -> RawTable:
             keep_default_na=False,
             na_values=list(BLANKS),
             low_memory=False,
+            float_precision="round_trip",  # the others crash on 1e3000000000: see to_numbers
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputFileError(
@@ -148,7 +149,7 @@ def _read_decimal_commas(cells: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Note,
         raise _thousands(with_comma)
     cells = cells.copy()
     for column, text in found.items():
-        cells[column] = pd.to_numeric(text.str.replace(",", ".")).reindex(cells.index)
+        cells[column] = to_numbers(text.str.replace(",", ".")).reindex(cells.index)
     return cells, (
         Note(
             "warning",

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import anndata as ad
+import h5py
 import numpy as np
 import openpyxl
 import pandas as pd
@@ -157,6 +158,8 @@ def test_path_is_read_and_named(values: pd.DataFrame, tmp_path: Path) -> None:
 def test_encodings_and_line_ends(values: pd.DataFrame, encoding: str, line_end: str) -> None:
     values = values.rename(index={"P-1": "Müller"})
     same(read(values.to_csv(lineterminator=line_end).encode(encoding)), values)
+    unnamed = values.to_csv(lineterminator=line_end, index=False).encode(encoding)
+    assert read(unnamed).columns.tolist() == values.columns.tolist()
 
 
 def test_header_one_field_short_as_r_writes_it(values: pd.DataFrame) -> None:
@@ -168,7 +171,9 @@ def test_trailing_delimiters_blank_lines_and_comments(values: pd.DataFrame) -> N
     lines = text(values.T, index_label="gene").decode().splitlines()
     data = "# made by x\n\n" + ",\n".join(lines) + ",\n" + "," * 5 + "\n\n"
     same(read(data.encode()), values)
+    assert not any("rows without" in note.found for note in report(data.encode()).notes)
     same(read(("#" + "\n".join(lines)).encode()), values)
+    same(read(text(values) + b"," * 8 + b"\n\n"), values)
 
 
 def test_numbers_keep_all_digits(values: pd.DataFrame, rng: np.random.Generator) -> None:
@@ -185,14 +190,14 @@ def test_ensembl_ids_need_no_known_genes(values: pd.DataFrame) -> None:
     assert report(text(values.T), None).orientation == "genes in rows"
 
 
-def test_numbered_samples_are_no_entrez_ids(values: pd.DataFrame) -> None:
-    """Samples 1..800 would else match model genes by chance."""
-    genes = [*ENTREZ, "60", "2597"]
-    many = pd.concat([values] * 200).set_axis(genes, axis=1).set_axis(range(1, 801), axis=0)
+@pytest.mark.parametrize("genes", [ENTREZ, ["TP53", "AAA1", "BBB2", "CCC3", "DDD4", "EEE5"]])
+def test_numbered_samples_are_no_entrez_ids(values: pd.DataFrame, genes: list[str]) -> None:
+    """Samples 1..800 would else match model genes 672 and 675 by chance."""
+    many = pd.concat([values[SYMBOLS]] * 200).set_axis(genes, axis=1).set_axis(range(1, 801))
     for table in (many, many.T):
         found = read(text(table))
         assert found.columns.tolist() == genes
-        assert found.shape == (800, 8)
+        assert found.shape == (800, 6)
 
 
 def test_row_numbers_give_way_to_the_column_that_names(values: pd.DataFrame) -> None:
@@ -264,6 +269,7 @@ def test_neither_axis_has_genes(values: pd.DataFrame) -> None:
         ("", "1 cells are blank, the first in row 'BRCA1', column 'P-2'"),
         ("NA", "1 cells are blank, the first in row 'BRCA1', column 'P-2'"),
         ("NaN", "1 cells are blank, the first in row 'BRCA1', column 'P-2'"),
+        ("1e3000000000", "1 cells are no numbers, .* column 'P-2': '1e3000000000'"),
         ("inf", "1 cells are infinite, the first in row 'BRCA1', column 'P-2'"),
         ("-7000", "1 values are negative, the first in sample 'P-2', gene 'BRCA1': -7000"),
     ],
@@ -377,6 +383,14 @@ def zipped(name: str, content: bytes) -> bytes:
 def test_what_is_no_table_is_an_error_with_a_reason(data: bytes, message: str) -> None:
     with pytest.raises(MTMError, match=rf"^up\.csv: .*{message}"):
         read(data, "up.csv")
+
+
+def test_index_outside_a_sparse_matrix_is_an_error(values: pd.DataFrame, tmp_path: Path) -> None:
+    h5ad(values, tmp_path, as_sparse=True)
+    with h5py.File(tmp_path / "blood.h5ad", "r+") as file:
+        file["X/indices"][3] = 10_000
+    with pytest.raises(InputFileError, match=r"expected an \.h5ad"):
+        read_expression(tmp_path / "blood.h5ad")
 
 
 def test_decompressed_size_is_capped(tmp_path: Path) -> None:
