@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,14 +32,12 @@ from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.normalise import NORMALISATIONS, Normalisation
 from mtm_core.data.scaling import TissueScaler, to_scale
 from mtm_core.errors import ArtefactError
-from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.protocol import SavableMethod
+from mtm_core.methods.saved import restore_method, under_prefix
 
 FORMAT = "mtm-model"
 FORMAT_VERSION = 1
 QUANTILE_LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-
-_RESTORE = {"mtm": FittedMTM.restore}
 
 
 @dataclass(frozen=True)
@@ -199,8 +196,12 @@ class Artefact:
                     f"{folder}: {len(tissues)} tissues and {len(genes)} genes are listed, the"
                     f" scaler has {scaler.mean.shape}."
                 )
-            method = _RESTORE[description["method"]](
-                _under("method.", arrays), description["settings"], scaler, tuple(tissues.index)
+            method = restore_method(
+                description["method"],
+                under_prefix("method.", arrays),
+                description["settings"],
+                scaler,
+                tuple(tissues.index),
             )
             return cls(
                 name=description["name"],
@@ -209,7 +210,7 @@ class Artefact:
                 tissues=tissues,
                 unit=description["unit"],
                 normalisation=description["normalisation"],
-                reference=Reference(**_under("reference.", arrays)),
+                reference=Reference(**under_prefix("reference.", arrays)),
                 accuracy=description["accuracy"],
                 provenance=description["provenance"],
                 sha256=digest,
@@ -255,10 +256,6 @@ def read_description(folder: Path | str) -> dict[str, Any]:
             f" {', '.join(NORMALISATIONS)}."
         )
     return description
-
-
-def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 
 
 def _digest(path: Path) -> str:

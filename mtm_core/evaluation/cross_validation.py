@@ -2,7 +2,8 @@
 
 The container is an ``xarray.Dataset`` with dims (pair, gene): ``predicted`` and ``observed``, both
 z-scores of log2(1 + expression) on the fold's training donors, whatever a method models inside;
-coordinates ``donor``, ``tissue`` and ``fold`` along ``pair``.
+coordinates ``donor``, ``tissue`` and ``fold`` along ``pair``. A method with calibrated intervals
+adds ``lower_90``, ``upper_90`` and so on for each of its levels.
 """
 
 from __future__ import annotations
@@ -15,54 +16,24 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
-from mtm_core.config import ScalingConfig
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.pairs import ordered_pairs
-from mtm_core.data.scaling import TissueScaler
-from mtm_core.data.splits import DonorFolds, rows_of
-from mtm_core.methods.protocol import FittedMethod, Floats, Method, tissue_index
-
-SCORED_ON = ScalingConfig(scale="log2")
+from mtm_core.data.splits import DonorFolds
+from mtm_core.methods.held_out import HeldOutTissue, fit_scorer, predict_held_out
+from mtm_core.methods.protocol import Method
 
 
 def predict_fold(
     method: Method, cohort: ad.AnnData, folds: DonorFolds, fold: int, *, source: str
 ) -> xr.Dataset:
     """Fit ``method`` on the training donors of ``fold`` and predict the held-out ones."""
-    training = rows_of(cohort.obs["donor"], folds.training(fold))
-    codes, names = tissue_codes(cohort), tissue_names(cohort)
-    scorer = TissueScaler.fit(
-        np.asarray(cohort.X[training]), codes[training], len(names), SCORED_ON
+    training = folds.training(fold)
+    fitted = method.fit(cohort, training)
+    parts = predict_held_out(
+        fitted, cohort, folds.held_out(fold), fit_scorer(cohort, training), source=source
     )
-    fitted = method.fit(cohort, folds.training(fold))
-
-    held_out = rows_of(cohort.obs["donor"], folds.held_out(fold))
-    donor, tissue = cohort.obs["donor"].to_numpy()[held_out], codes[held_out]
-    expression = np.asarray(cohort.X[held_out])
-    given = fitted.scaler.transform(expression, tissue)
-    observed = scorer.transform(expression, tissue)
-    pairs = ordered_pairs(donor)
-    pairs = pairs[tissue[pairs[:, 0]] == tissue_index(names, source)]
-    parts = []
-    for target in np.unique(tissue[pairs[:, 1]]):
-        sources, targets = pairs[tissue[pairs[:, 1]] == target].T
-        predicted = fitted.predict({source: given[sources]}, names[target]).mean
-        parts.append(
-            xr.Dataset(
-                {
-                    "predicted": (("pair", "gene"), _rescale(predicted, fitted, scorer, target)),
-                    "observed": (("pair", "gene"), observed[targets]),
-                },
-                coords={
-                    "donor": ("pair", donor[targets].astype(str)),
-                    "tissue": ("pair", np.full(len(targets), names[target])),
-                    "fold": ("pair", np.full(len(targets), fold)),
-                    "gene": cohort.var_names.to_numpy().astype(str),
-                },
-            )
-        )
-    return xr.concat(parts, dim="pair")
+    genes = cohort.var_names.to_numpy().astype(str)
+    return xr.concat([_as_dataset(part, fold, genes) for part in parts], dim="pair")
 
 
 def cross_validate(
@@ -99,10 +70,19 @@ def cross_validate(
     return xr.concat(parts, dim="pair").assign_attrs(method=method.name, source=source)
 
 
-def _rescale(z: Floats, fitted: FittedMethod, scorer: TissueScaler, target: int) -> Floats:
-    """Bring z-scores of the method's scaler to the common one."""
-    tissue = np.full(len(z), target)
-    if fitted.scaler.scale == scorer.scale:  # linear in each other: nothing is cut off at 0
-        value = z * fitted.scaler.sd[tissue] + fitted.scaler.mean[tissue]
-        return np.asarray((value - scorer.mean[tissue]) / scorer.sd[tissue], dtype=np.float32)
-    return scorer.transform(fitted.scaler.inverse(z, tissue), tissue)
+def _as_dataset(part: HeldOutTissue, fold: int, genes: NDArray[np.str_]) -> xr.Dataset:
+    dims, n_pairs = ("pair", "gene"), len(part.donor)
+    values = {"predicted": (dims, part.predicted), "observed": (dims, part.observed)}
+    if part.sd is not None and part.multipliers is not None:
+        for level, multiplier in part.multipliers.items():
+            values[f"lower_{level}"] = (dims, part.predicted - multiplier * part.sd)
+            values[f"upper_{level}"] = (dims, part.predicted + multiplier * part.sd)
+    return xr.Dataset(
+        values,
+        coords={
+            "donor": ("pair", part.donor),
+            "tissue": ("pair", np.full(n_pairs, part.tissue)),
+            "fold": ("pair", np.full(n_pairs, fold)),
+            "gene": genes,
+        },
+    )

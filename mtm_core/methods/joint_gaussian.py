@@ -150,9 +150,9 @@ class JointGaussianMethod:
     """
 
     n_factors: tuple[int, ...] = (8, 12, 16, 22, 30)
-    n_iterations: int = 40
-    ridge: float = 20.0
-    shrinkage: float = 60.0
+    n_iterations: int = 20
+    ridge: float = 300.0
+    shrinkage: float = 100.0
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     seed: int = 0
     name: str = "joint-gaussian"

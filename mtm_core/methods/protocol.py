@@ -20,12 +20,28 @@ from mtm_core.errors import SelectionError
 Floats = NDArray[np.float32]
 
 
+INTERVAL_LEVELS = (50, 80, 90, 95)
+"""Levels, in percent, that methods with calibrated intervals give."""
+
+
 @dataclass(frozen=True)
 class PredictedProfiles:
-    """Predicted z-scores (N, G) and, where the method has one, their standard deviation (N, G)."""
+    """Predicted z-scores and, where the method has them, their spread.
+
+    Attributes
+    ----------
+    mean
+        (N, G).
+    sd
+        (N, G) expected error of ``mean``.
+    multipliers
+        By level of ``INTERVAL_LEVELS``: the half-width of the calibrated interval, in units of
+        ``sd``. A method without calibration gives none.
+    """
 
     mean: Floats
     sd: Floats | None = None
+    multipliers: Mapping[int, float] | None = None
 
 
 class FittedMethod(Protocol):

@@ -1,0 +1,238 @@
+"""A stack: a weighted sum of several methods, and an interval for every predicted value.
+
+Weights and intervals come from inner out-of-fold predictions: the training donors are dealt into
+folds, each method predicts every fold from the others, and what it gets wrong there is what it will
+get wrong on new donors. Then each method is fitted anew on all training donors.
+
+Stacking with non-negative weights: Breiman 1996, Machine Learning 24:49-64. The intervals are
+cross-conformal (Vovk 2015, Annals of Mathematics and Artificial Intelligence 74:9-28), scaled by
+each gene's own error.
+
+Shapes: N samples, G genes, T tissues, M methods, L levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from mtm_core.data.cohort import tissue_names
+from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.splits import donor_folds, rows_of
+from mtm_core.methods.held_out import HeldOutTissue, fit_scorer, predict_held_out
+from mtm_core.methods.protocol import (
+    INTERVAL_LEVELS,
+    FittedMethod,
+    Floats,
+    Method,
+    PredictedProfiles,
+    SavableMethod,
+    tissue_index,
+)
+
+Array = NDArray[np.float64]
+
+_POOLED_DONORS = 100
+"""Donors that the weights of all tissues together count beside a tissue's own."""
+_PRIOR_DONORS = 20
+"""Donors' worth of a gene's expected error in its estimated one, so that small tissues do not
+give intervals that are too sure."""
+
+
+@dataclass(frozen=True)
+class FittedStack:
+    """Methods on one scaler, with weights and errors for each target tissue.
+
+    Attributes
+    ----------
+    bases
+        The methods, each fitted on all training donors.
+    weights
+        (T, M), 0 or more.
+    error
+        (T, G): expected root mean square error of a predicted z-score.
+    multipliers
+        (T, L): half-width of the interval of each of ``INTERVAL_LEVELS``, in units of ``error``.
+    source
+        Tissue that weights and intervals were learnt from. Predictions from others use the same
+        weights, and their intervals are only as good as these others are like it.
+    """
+
+    bases: tuple[FittedMethod, ...]
+    weights: Array
+    error: Array
+    multipliers: Array
+    source: str
+    name: str = "stack"
+
+    def __post_init__(self) -> None:
+        first = self.bases[0].scaler
+        for base in self.bases[1:]:
+            if first.scale != base.scaler.scale or not np.allclose(first.mean, base.scaler.mean):
+                raise ValueError(
+                    "expected methods that share one scaler: the same scale, fitted on the same"
+                    f" donors; {self.bases[0].name} and {base.name} differ"
+                )
+
+    @property
+    def scaler(self) -> TissueScaler:
+        """That of every base."""
+        return self.bases[0].scaler
+
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """Those of every base."""
+        return self.bases[0].tissues
+
+    def predict(
+        self,
+        profiles: Mapping[str, Floats],
+        target: str,
+        phenotypes: pd.DataFrame | None = None,
+    ) -> PredictedProfiles:
+        """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says, with intervals."""
+        t = tissue_index(self.tissues, target)
+        means = [base.predict(profiles, target, phenotypes).mean for base in self.bases]
+        mean = np.tensordot(self.weights[t], np.stack(means), axes=1).astype(np.float32)
+        sd = np.broadcast_to(self.error[t].astype(np.float32), mean.shape)
+        return PredictedProfiles(
+            mean, sd, dict(zip(INTERVAL_LEVELS, self.multipliers[t].tolist(), strict=True))
+        )
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give the arrays of every base, and those of the stack."""
+        own: dict[str, NDArray[Any]] = {
+            "weights": self.weights,
+            "error": self.error,
+            "multipliers": self.multipliers,
+        }
+        for i, base in enumerate(self.bases):
+            own |= {f"{i}.{name}": array for name, array in _savable(base).arrays().items()}
+        return own
+
+    def settings(self) -> dict[str, Any]:
+        """Give the name and settings of every base."""
+        return {
+            "source": self.source,
+            "bases": [
+                {"method": base.name, "settings": _savable(base).settings()} for base in self.bases
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class StackMethod:
+    """Stack ``bases``, with weights and intervals from ``n_inner`` folds of the training donors."""
+
+    bases: tuple[Method, ...]
+    source: str = "Whole Blood"
+    n_inner: int = 3
+    seed: int = 0
+    name: str = "stack"
+
+    def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedStack:
+        """Fit every base once an inner fold, then once on all of ``donors``."""
+        inner = self._inner_predictions(cohort, donors)
+        tissues = tissue_names(cohort)
+        n_bases, n_genes = len(self.bases), cohort.n_vars
+        products = np.zeros((len(tissues), n_bases, n_bases))
+        targets = np.zeros((len(tissues), n_bases))
+        for tissue, (predicted, observed) in inner.items():
+            flat = predicted.reshape(n_bases, -1).astype(np.float64)
+            t = tissues.index(tissue)
+            products[t] = flat @ flat.T / n_genes
+            targets[t] = flat @ observed.ravel() / n_genes
+        n_donors = np.array([len(inner[name][1]) if name in inner else 0 for name in tissues])
+        pooled = _POOLED_DONORS / max(int(n_donors.sum()), 1)
+        weights = np.stack(
+            [
+                _non_negative_weights(
+                    products[t] + pooled * products.sum(axis=0),
+                    targets[t] + pooled * targets.sum(axis=0),
+                )
+                for t in range(len(tissues))
+            ]
+        )
+        error, multipliers = _calibrate(inner, weights, tissues, n_genes)
+        bases = tuple(base.fit(cohort, donors) for base in self.bases)
+        return FittedStack(bases, weights, error, multipliers, self.source, self.name)
+
+    def _inner_predictions(
+        self, cohort: ad.AnnData, donors: Sequence[str]
+    ) -> dict[str, tuple[Floats, Floats]]:
+        """Give predicted (M, P, G) and observed (P, G) z-scores of each tissue, out of fold."""
+        rows = rows_of(cohort.obs["donor"], donors)
+        folds = donor_folds(
+            cohort.obs.iloc[rows],
+            n_folds=self.n_inner,
+            seed=self.seed,
+            balance_tissue=self.source,
+        )
+        parts: dict[str, list[list[HeldOutTissue]]] = {}
+        for fold in range(self.n_inner):
+            scorer = fit_scorer(cohort, folds.training(fold))
+            by_base = [
+                predict_held_out(
+                    base.fit(cohort, folds.training(fold)),
+                    cohort,
+                    folds.held_out(fold),
+                    scorer,
+                    source=self.source,
+                )
+                for base in self.bases
+            ]
+            for tissue in zip(*by_base, strict=True):
+                parts.setdefault(tissue[0].tissue, []).append(list(tissue))
+        return {
+            tissue: (
+                np.concatenate([np.stack([b.predicted for b in fold]) for fold in folds_], axis=1),
+                np.concatenate([fold[0].observed for fold in folds_]),
+            )
+            for tissue, folds_ in parts.items()
+        }
+
+
+def _non_negative_weights(products: Array, targets: Array) -> Array:
+    """Minimise ``w' products w - 2 targets' w`` over ``w >= 0``: non-negative least squares."""
+    scale = np.trace(products) / len(products)
+    root = np.linalg.cholesky(products + 1e-9 * max(scale, 1e-9) * np.eye(len(products))).T
+    weights, _ = nnls(root, np.linalg.solve(root.T, targets))
+    return np.asarray(weights, dtype=np.float64)
+
+
+def _calibrate(
+    inner: Mapping[str, tuple[Floats, Floats]],
+    weights: Array,
+    tissues: Sequence[str],
+    n_genes: int,
+) -> tuple[Array, Array]:
+    """Give each gene's error (T, G) and the intervals' multipliers (T, L), from inner residuals.
+
+    A tissue's multipliers are quantiles of |residual| / error over its donors and genes. A tissue
+    without inner predictions gets error 1, that of the training mean, and the median multipliers.
+    """
+    error = np.ones((len(tissues), n_genes))
+    multipliers = np.full((len(tissues), len(INTERVAL_LEVELS)), np.nan)
+    levels = np.array(INTERVAL_LEVELS) / 100
+    for tissue, (predicted, observed) in inner.items():
+        t, n = list(tissues).index(tissue), len(observed)
+        residual = observed - np.tensordot(weights[t], predicted, axes=1)
+        square = (residual.astype(np.float64) ** 2).mean(axis=0)
+        typical = square.mean()
+        error[t] = np.sqrt((n * square + _PRIOR_DONORS * typical) / (n + _PRIOR_DONORS))
+        multipliers[t] = np.quantile(np.abs(residual) / error[t], levels)
+    multipliers = np.where(np.isnan(multipliers), np.nanmedian(multipliers, axis=0), multipliers)
+    return error, multipliers
+
+
+def _savable(base: FittedMethod) -> SavableMethod:
+    if not isinstance(base, SavableMethod):
+        raise TypeError(f"{base.name} cannot be saved, so a stack of it cannot")
+    return base
