@@ -5,7 +5,7 @@ Shapes: P pairs (a held-out donor's source and target sample), G genes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import anndata as ad
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.pairs import ordered_pairs
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import rows_of
 from mtm_core.methods.protocol import FittedMethod, Floats, tissue_index
@@ -68,8 +67,12 @@ def predict_held_out(
     scorer: TissueScaler,
     *,
     source: str,
+    further_sources: Sequence[str] = (),
 ) -> list[HeldOutTissue]:
-    """Predict every other tissue of ``donors`` from their ``source``, for those who have both."""
+    """Predict every other tissue of ``donors`` from their ``source``, for those who have both.
+
+    Of ``further_sources`` each donor gives those that are there; none of them is a target.
+    """
     names = tissue_names(cohort)
     rows = rows_of(cohort.obs["donor"], donors)
     donor = cohort.obs["donor"].to_numpy()[rows].astype(str)
@@ -78,18 +81,48 @@ def predict_held_out(
     given = fitted.scaler.transform(expression, tissue)
     observed = scorer.transform(expression, tissue)
     phenotypes: pd.DataFrame = cohort.uns["donors"]
-    pairs = ordered_pairs(donor)
-    pairs = pairs[tissue[pairs[:, 0]] == tissue_index(names, source)]
+    sources = [tissue_index(names, name) for name in (source, *further_sources)]
+    row_of = pd.DataFrame({"donor": donor, "tissue": tissue, "row": np.arange(len(rows))}).pivot(
+        index="donor", columns="tissue", values="row"
+    )
+    row_of = row_of[row_of[sources[0]].notna()]
     parts = []
-    for target in np.unique(tissue[pairs[:, 1]]):
-        sources, targets = pairs[tissue[pairs[:, 1]] == target].T
-        result = fitted.predict(
-            {source: given[sources]}, names[target], phenotypes.loc[donor[targets]]
+    for target in row_of.columns.difference(sources):
+        wanted = row_of[row_of[target].notna()]
+        if wanted.empty:
+            continue
+        # Donors who give the same sources are predicted together.
+        there = wanted[sources].notna()
+        groups = [
+            (group, [sources[i] for i in np.flatnonzero(pattern)])
+            for pattern, group in wanted.groupby([there[s] for s in sources])
+        ]
+        results = [
+            fitted.predict(
+                {names[s]: given[group[s].astype(int)] for s in used},
+                names[target],
+                phenotypes.loc[group.index],
+            )
+            for group, used in groups
+        ]
+        predicted, sd = _rescale(
+            np.concatenate([result.mean for result in results]),
+            None
+            if results[0].sd is None
+            else np.concatenate([np.asarray(result.sd) for result in results]),
+            fitted.scaler,
+            scorer,
+            int(target),
         )
-        predicted, sd = _rescale(result.mean, result.sd, fitted.scaler, scorer, int(target))
+        ordered = pd.concat([group for group, _ in groups])
         parts.append(
             HeldOutTissue(
-                names[target], donor[targets], predicted, observed[targets], sd, result.multipliers
+                names[target],
+                ordered.index.to_numpy().astype(str),
+                predicted,
+                observed[ordered[target].astype(int)],
+                sd,
+                results[0].multipliers,
             )
         )
     return parts

@@ -11,13 +11,13 @@ variance.
 EM for factor analysis: Rubin & Thayer 1982, Psychometrika 47:69-76; the parameter expansion that
 rescales the factors at each step: Liu, Rubin & Wu 1998, Biometrika 85:755-770.
 
-Shapes: D donors, T tissues, G genes, K factors, N samples to predict.
+Shapes: D donors, T tissues, G genes, K factors, C covariates, N samples to predict.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import anndata as ad
@@ -29,6 +29,7 @@ from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import rows_of
+from mtm_core.methods.covariates import CovariateName, encode_covariates
 from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index
 
 Array = NDArray[np.float64]
@@ -49,20 +50,34 @@ class Factors:
         (T, G, K): ``Psi_t^-1 W_t``, what a profile is projected on.
     noise
         (T, G): diagonal of ``Psi_t``.
+    covariate_loadings, covariate_weights
+        (C, K): the same of the donor's C covariates, one more block beside the tissues.
     """
 
     loadings: Array
     weights: Array
     noise: Array
+    covariate_loadings: Array
+    covariate_weights: Array
 
-    def posterior(self, profiles: Mapping[int, Floats]) -> tuple[Array, Array]:
-        """Give mean (N, K) and covariance (K, K) of the factors, given profiles by tissue code."""
-        n_factors = self.loadings.shape[-1]
-        precision = np.eye(n_factors)
-        projected: Array = np.zeros((len(next(iter(profiles.values()))), n_factors))
+    def posterior(self, profiles: Mapping[int, Floats], covariates: Array) -> tuple[Array, Array]:
+        """Give mean (N, K) and covariance (K, K) of the factors.
+
+        Parameters
+        ----------
+        profiles
+            z-scores (N, G) by tissue code.
+        covariates
+            (N, C), or (N, 0) where none are known.
+        """
+        precision = np.eye(self.loadings.shape[-1])
+        projected: Array = np.zeros((len(covariates), len(precision)))
         for t, y in profiles.items():
             precision = precision + self.loadings[t].T @ self.weights[t]
             projected = projected + y @ self.weights[t]
+        if covariates.shape[1]:
+            precision = precision + self.covariate_loadings.T @ self.covariate_weights
+            projected = projected + covariates @ self.covariate_weights
         covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
         mean: Array = projected @ covariance
         return mean, covariance
@@ -75,6 +90,7 @@ class FittedJointGaussian:
     scaler: TissueScaler
     tissues: tuple[str, ...]
     models: tuple[Factors, ...]
+    covariates: tuple[CovariateName, ...] = ()
     name: str = "joint-gaussian"
 
     def predict(
@@ -90,9 +106,12 @@ class FittedJointGaussian:
         """
         t = tissue_index(self.tissues, target)
         given = {tissue_index(self.tissues, name): z for name, z in profiles.items()}
+        n_donors = len(next(iter(profiles.values())))
+        known = self.covariates if phenotypes is not None else ()
+        covariates = encode_covariates(phenotypes, known, n_donors)
         means, variances = [], []
         for model in self.models:
-            mean, covariance = model.posterior(given)
+            mean, covariance = model.posterior(given, covariates)
             loadings = model.loadings[t]
             means.append(mean @ loadings.T)
             variances.append(((loadings @ covariance) * loadings).sum(axis=1) + model.noise[t])
@@ -101,7 +120,7 @@ class FittedJointGaussian:
         return PredictedProfiles(average.astype(np.float32), np.sqrt(variance).astype(np.float32))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give loadings, weights and noise of each model."""
+        """Give the arrays of each model."""
         return {
             f"{i}.{name}": array.astype(np.float32)
             for i, model in enumerate(self.models)
@@ -109,8 +128,8 @@ class FittedJointGaussian:
         }
 
     def settings(self) -> dict[str, Any]:
-        """Give the number of models."""
-        return {"n_models": len(self.models)}
+        """Give the number of models and the covariates."""
+        return {"n_models": len(self.models), "covariates": list(self.covariates)}
 
     @classmethod
     def restore(
@@ -121,16 +140,12 @@ class FittedJointGaussian:
         tissues: tuple[str, ...],
     ) -> FittedJointGaussian:
         """Put together what :meth:`arrays` and :meth:`settings` gave."""
+        names = [member.name for member in fields(Factors)]
         models = tuple(
-            Factors(
-                *(
-                    np.asarray(arrays[f"{i}.{name}"], dtype=np.float64)
-                    for name in ("loadings", "weights", "noise")
-                )
-            )
+            Factors(*(np.asarray(arrays[f"{i}.{name}"], dtype=np.float64) for name in names))
             for i in range(settings["n_models"])
         )
-        return cls(scaler, tissues, models)
+        return cls(scaler, tissues, models, tuple(settings["covariates"]))
 
 
 @dataclass(frozen=True)
@@ -154,6 +169,7 @@ class JointGaussianMethod:
     ridge: float = 300.0
     shrinkage: float = 100.0
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
+    covariates: tuple[CovariateName, ...] = ()
     seed: int = 0
     name: str = "joint-gaussian"
 
@@ -164,32 +180,54 @@ class JointGaussianMethod:
         expression = np.asarray(cohort.X[rows])
         scaler = TissueScaler.fit(expression, tissue, len(tissues), self.scaling)
         z = scaler.transform(expression, tissue).astype(np.float64)
-        _, donor = np.unique(cohort.obs["donor"].to_numpy()[rows].astype(str), return_inverse=True)
+        ids = cohort.obs["donor"].to_numpy()[rows].astype(str)
+        names, donor = np.unique(ids, return_inverse=True)
         samples = [(donor[tissue == t], z[tissue == t]) for t in range(len(tissues))]
-        models = tuple(self._fit_one(samples, donor.max() + 1, k) for k in self.n_factors)
-        return FittedJointGaussian(scaler, tissues, models)
+        phenotypes = cohort.uns["donors"].loc[names]
+        covariates = encode_covariates(phenotypes, self.covariates, len(names))
+        models = tuple(self._fit_one(samples, covariates, k) for k in self.n_factors)
+        return FittedJointGaussian(scaler, tissues, models, self.covariates, self.name)
 
     def _fit_one(
-        self, samples: list[tuple[NDArray[np.int64], Array]], n_donors: int, n_factors: int
+        self, samples: list[tuple[NDArray[np.int64], Array]], covariates: Array, n_factors: int
     ) -> Factors:
-        """Fit K factors to ``samples``: of each tissue, donors (n,) and z-scores (n, G)."""
+        """Fit K factors.
+
+        Parameters
+        ----------
+        samples
+            Of each tissue, donors (n,) and z-scores (n, G).
+        covariates
+            (D, C): a last block, which every donor has.
+        n_factors
+            K.
+        """
         rng = np.random.default_rng(self.seed)
-        n_tissues, n_genes = len(samples), samples[0][1].shape[1]
-        loadings = 0.3 * rng.standard_normal((n_tissues, n_genes, n_factors)) / np.sqrt(n_factors)
-        noise = np.tile(np.eye(n_genes), (n_tissues, 1, 1))
-        weights = loadings.copy()
+        n_donors = len(covariates)
+        blocks = [*samples, (np.arange(n_donors), covariates)]
+        loadings = [
+            0.3 * rng.standard_normal((y.shape[1], n_factors)) / np.sqrt(n_factors)
+            for _, y in blocks
+        ]
+        noise = [np.eye(y.shape[1]) for _, y in blocks]
+        weights = list(loadings)
         for _ in range(self.n_iterations):
-            mean, covariance = _expectation(samples, n_donors, loadings, weights)
+            mean, covariance = _expectation(blocks, n_donors, loadings, weights)
             # Rescale the factors to unit second moment: the same model, in far fewer steps.
             moment = (covariance.sum(axis=0) + mean.T @ mean) / n_donors
-            root = np.linalg.cholesky(moment)
-            inverse = np.linalg.inv(root)
+            inverse = np.linalg.inv(np.linalg.cholesky(moment))
             mean = mean @ inverse.T
             covariance = inverse @ covariance @ inverse.T
-            for t, (donor, y) in enumerate(samples):
-                loadings[t], noise[t] = self._maximise(y, mean[donor], covariance[donor])
-                weights[t] = np.linalg.solve(noise[t], loadings[t])
-        return Factors(loadings, weights, np.diagonal(noise, axis1=1, axis2=2).copy())
+            for b, (donor, y) in enumerate(blocks):
+                loadings[b], noise[b] = self._maximise(y, mean[donor], covariance[donor])
+                weights[b] = np.linalg.solve(noise[b], loadings[b])
+        return Factors(
+            np.stack(loadings[:-1]),
+            np.stack(weights[:-1]),
+            np.stack([np.diagonal(psi) for psi in noise[:-1]]),
+            loadings[-1],
+            weights[-1],
+        )
 
     def _maximise(self, y: Array, mean: Array, covariance: Array) -> tuple[Array, Array]:
         """Fit loadings (G, K) and noise (G, G) of one tissue to its samples' factors."""
@@ -205,15 +243,18 @@ class JointGaussianMethod:
 
 
 def _expectation(
-    samples: list[tuple[NDArray[np.int64], Array]], n_donors: int, loadings: Array, weights: Array
+    blocks: list[tuple[NDArray[np.int64], Array]],
+    n_donors: int,
+    loadings: list[Array],
+    weights: list[Array],
 ) -> tuple[Array, Array]:
     """Give the factors' posterior mean (D, K) and covariance (D, K, K) of every donor."""
-    n_factors = loadings.shape[-1]
+    n_factors = loadings[0].shape[-1]
     precision = np.tile(np.eye(n_factors), (n_donors, 1, 1))
     projected = np.zeros((n_donors, n_factors))
-    for t, (donor, y) in enumerate(samples):
-        precision[donor] += loadings[t].T @ weights[t]  # a donor has a tissue once
-        projected[donor] += y @ weights[t]
+    for (donor, y), w, p in zip(blocks, loadings, weights, strict=True):
+        precision[donor] += w.T @ p  # a donor is in a block once
+        projected[donor] += y @ p
     covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
     mean: Array = np.einsum("dkl,dl->dk", covariance, projected)
     return mean, covariance
