@@ -4,6 +4,8 @@ A prediction is an ``xarray.Dataset`` with dims (sample, tissue, gene):
 
 - ``z`` (sample, tissue, gene): predicted z-scores against the reference donors of the tissue
 - ``expression`` (sample, tissue, gene): the same as linear expression, in ``attrs["unit"]``
+- ``lower``, ``upper`` (sample, tissue, gene): the 90 % interval of ``expression``, where the method
+  is calibrated (``attrs["interval"]`` says on what)
 - ``found`` (gene): whether the gene was in the table
 - ``distance_before``, ``distance_after`` (sample): root mean square of the source z-scores, before
   and after alignment; 1 is a typical reference sample
@@ -33,6 +35,9 @@ from mtm_core.data.report import Note
 from mtm_core.data.units import Unit, counts_per_million, guess_unit, to_linear
 from mtm_core.errors import ExpressionError, SelectionError
 from mtm_core.methods.protocol import tissue_index
+
+INTERVAL_LEVEL = 90
+"""Level, in percent, of the interval that predictions carry."""
 
 UnitChoice = Literal["auto", "counts", "cpm", "tpm", "log2"]
 
@@ -184,16 +189,24 @@ class Predictor:
         method, aligned = self.artefact.method, prepared.aligned
         n_samples, n_genes = aligned.z.shape
         z = np.empty((n_samples, len(chosen), n_genes), dtype=np.float32)
-        expression = np.empty_like(z)
+        values = {name: np.empty_like(z) for name in ("expression", "lower", "upper")}
+        calibrated = True
         for i, target in enumerate(chosen):
-            z[:, i] = method.predict({prepared.source: aligned.z}, target).mean
             tissue = np.full(n_samples, tissue_index(self.tissues, target))
-            expression[:, i] = method.scaler.inverse(z[:, i], tissue)
+            result = method.predict({prepared.source: aligned.z}, target)
+            z[:, i] = result.mean
+            values["expression"][:, i] = method.scaler.inverse(z[:, i], tissue)
+            calibrated = result.sd is not None and result.multipliers is not None
+            if result.sd is not None and result.multipliers is not None:
+                half_width = result.multipliers[INTERVAL_LEVEL] * result.sd
+                values["lower"][:, i] = method.scaler.inverse(z[:, i] - half_width, tissue)
+                values["upper"][:, i] = method.scaler.inverse(z[:, i] + half_width, tissue)
         dims = ("sample", "tissue", "gene")
+        shown = values if calibrated else {"expression": values["expression"]}
         return xr.Dataset(
             {
                 "z": (dims, z),
-                "expression": (dims, expression),
+                **{name: (dims, array) for name, array in shown.items()},
                 "found": ("gene", aligned.found),
                 "distance_before": ("sample", _column(aligned, "distance_before")),
                 "distance_after": ("sample", _column(aligned, "distance_after")),
@@ -212,6 +225,11 @@ class Predictor:
                 "input_unit": prepared.unit,
                 "unit": self.artefact.unit,
                 "alignment": aligned.how,
+                "interval": (
+                    f"{INTERVAL_LEVEL} %, calibrated on donors held out, from Whole Blood"
+                    if calibrated
+                    else "none"
+                ),
                 "mtm_version": __version__,
                 "use": "For research use, not for diagnosis.",
             },
