@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -34,7 +35,12 @@ class Memory:
     z: dict[tuple[str, str], Floats]
     name: str = "memory"
 
-    def predict(self, profiles: Mapping[str, Floats], target: str) -> PredictedProfiles:
+    def predict(
+        self,
+        profiles: Mapping[str, Floats],
+        target: str,
+        phenotypes: pd.DataFrame | None = None,
+    ) -> PredictedProfiles:
         ((source, given),) = profiles.items()
         both = sorted(d for d, t in self.z if t == target and (d, source) in self.z)
         sources = np.stack([self.z[d, source] for d in both])
@@ -174,7 +180,12 @@ def test_a_prediction_far_down_is_not_cut_off_at_0_expression(
             return FittedLow(**vars(super().fit(cohort, donors)))
 
     class FittedLow(FittedControl):
-        def predict(self, profiles: Mapping[str, Floats], target: str) -> PredictedProfiles:
+        def predict(
+            self,
+            profiles: Mapping[str, Floats],
+            target: str,
+            phenotypes: pd.DataFrame | None = None,
+        ) -> PredictedProfiles:
             return PredictedProfiles(np.full_like(profiles[BLOOD], -40))
 
     result = predict_fold(Low("training-mean"), small_cohort, folds, 0, source=BLOOD)
