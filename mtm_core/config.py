@@ -137,12 +137,16 @@ class TrainingConfig:
                 "expected epochs >= 1, batch_size >= 2 and checkpoint_every >= 1, got"
                 f" {self.epochs}, {self.batch_size} and {self.checkpoint_every}"
             )
-        for name, value in (
-            ("ema_decay", self.ema_decay),
-            ("validation_fraction", self.validation_fraction),
-        ):
-            if not 0 <= value < 1:
-                raise ValueError(f"expected {name} in [0, 1), got {value}")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"expected an ema_decay in [0, 1), got {self.ema_decay}")
+        if not 0 <= self.validation_fraction <= 0.5:
+            raise ValueError(
+                f"expected a validation_fraction in [0, 0.5], got {self.validation_fraction}"
+            )
+        if self.source_share is not None and not 0 < self.source_share < 1:
+            raise ValueError(f"expected a source_share in (0, 1), got {self.source_share}")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"expected a patience of 1 epoch or more, got {self.patience}")
 
 
 @dataclass(frozen=True)
@@ -230,7 +234,8 @@ def with_changes(config: RunConfig, changes: Mapping[str, str]) -> RunConfig:
 
 def to_json(config: RunConfig) -> dict[str, Any]:
     """Give ``config`` as JSON values."""
-    values: dict[str, Any] = cattrs.Converter().unstructure(config)
+    converter = cattrs.Converter(unstruct_collection_overrides={tuple: list})
+    values: dict[str, Any] = converter.unstructure(config)
     return values
 
 

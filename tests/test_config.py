@@ -115,7 +115,7 @@ def test_unknown_setting_is_named(config: RunConfig, path: str) -> None:
         (TrainingConfig, {"epochs": 0}, "epochs >= 1"),
         (TrainingConfig, {"batch_size": 1}, "batch_size >= 2"),
         (TrainingConfig, {"ema_decay": 1.0}, r"ema_decay in \[0, 1\), got 1.0"),
-        (TrainingConfig, {"validation_fraction": -0.1}, r"validation_fraction in \[0, 1\), got"),
+        (TrainingConfig, {"validation_fraction": -0.1}, r"validation_fraction in \[0, 0.5\], got"),
     ],
 )
 def test_impossible_settings_are_named(kind: type, values: dict[str, object], message: str) -> None:

@@ -108,7 +108,11 @@ def donor_folds(
 
 
 def hold_out(
-    samples: pd.DataFrame, *, fraction: float = 0.2, seed: int = 0
+    samples: pd.DataFrame,
+    *,
+    fraction: float = 0.2,
+    seed: int = 0,
+    balance_tissue: str = "Whole Blood",
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Split donors in two, balanced as :func:`donor_folds` does: (training, held out).
 
@@ -122,7 +126,9 @@ def hold_out(
     """
     if not 0 < fraction <= 0.5:
         raise CohortError(f"expected a fraction above 0 and at most 0.5, got {fraction}.")
-    folds = donor_folds(samples, n_folds=max(2, round(1 / fraction)), seed=seed)
+    folds = donor_folds(
+        samples, n_folds=max(2, round(1 / fraction)), seed=seed, balance_tissue=balance_tissue
+    )
     return folds.training(0), folds.held_out(0)
 
 

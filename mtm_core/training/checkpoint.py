@@ -39,7 +39,7 @@ class Checkpoint:
         partial = folder / f"{CHECKPOINT_NAME}.partial"
         tensors = {name: tensor.detach().cpu().clone() for name, tensor in self.tensors.items()}
         save_file(tensors, partial, metadata={"state": json.dumps(self.state)})
-        with partial.open("rb") as file:
+        with partial.open("r+b") as file:
             os.fsync(file.fileno())
         partial.replace(folder / CHECKPOINT_NAME)
 

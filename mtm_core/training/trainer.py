@@ -362,7 +362,10 @@ def _split(
     watched: np.ndarray = rows[:0]
     if training.validation_fraction > 0:
         kept, held = hold_out(
-            cohort.obs.iloc[rows], fraction=training.validation_fraction, seed=training.seed
+            cohort.obs.iloc[rows],
+            fraction=training.validation_fraction,
+            seed=training.seed,
+            balance_tissue=training.validation_source,
         )
         rows, watched = rows_of(cohort.obs["donor"], kept), rows_of(cohort.obs["donor"], held)
     scaler = TissueScaler.fit(
