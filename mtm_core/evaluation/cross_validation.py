@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import anndata as ad
 import numpy as np
 import xarray as xr
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from mtm_core.data.splits import DonorFolds
@@ -24,13 +25,24 @@ from mtm_core.methods.protocol import Method
 
 
 def predict_fold(
-    method: Method, cohort: ad.AnnData, folds: DonorFolds, fold: int, *, source: str
+    method: Method,
+    cohort: ad.AnnData,
+    folds: DonorFolds,
+    fold: int,
+    *,
+    source: str,
+    further_sources: Sequence[str] = (),
 ) -> xr.Dataset:
     """Fit ``method`` on the training donors of ``fold`` and predict the held-out ones."""
     training = folds.training(fold)
     fitted = method.fit(cohort, training)
     parts = predict_held_out(
-        fitted, cohort, folds.held_out(fold), fit_scorer(cohort, training), source=source
+        fitted,
+        cohort,
+        folds.held_out(fold),
+        fit_scorer(cohort, training),
+        source=source,
+        further_sources=further_sources,
     )
     genes = cohort.var_names.to_numpy().astype(str)
     return xr.concat([_as_dataset(part, fold, genes) for part in parts], dim="pair")
@@ -42,31 +54,58 @@ def cross_validate(
     folds: DonorFolds,
     *,
     source: str = "Whole Blood",
+    further_sources: Sequence[str] = (),
     folder: Path | None = None,
     settings: Mapping[str, object] | None = None,
     only: Collection[int] | None = None,
 ) -> xr.Dataset:
-    """Predict every donor of ``cohort`` out of fold, from ``source`` to all other tissues.
+    """Predict every donor of ``cohort`` out of fold.
 
-    With a ``folder``, each fold is kept there as NetCDF when it is done, and taken from there if it
-    was made under the same ``settings``. ``only`` names the folds to run, from 0; ``None``: all.
+    Folds run in parallel where ``joblib.parallel_config`` says so, on any backend of joblib's:
+    processes of this machine, Dask or Ray.
+
+    Parameters
+    ----------
+    source
+        Tissue to predict all others from.
+    further_sources
+        Tissues that a donor gives too, where there; they are no targets.
+    folder
+        Where each fold is kept as NetCDF when it is done, and taken from if it was made under the
+        same ``settings``.
+    settings
+        JSON values that tell this run from any other: cohort, folds, and what the method depends
+        on. Needed with ``folder``.
+    only
+        Folds to run, from 0; ``None``: all.
+
+    Raises
+    ------
+    ValueError
+        If there is a ``folder`` but no ``settings``.
     """
-    key = json.dumps(settings, sort_keys=True, default=str)
+    if folder is not None and settings is None:
+        raise ValueError("expected settings that tell this run from others in the folder, got none")
+    key = json.dumps(settings, sort_keys=True)
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-    parts = []
-    for fold in range(len(folds.folds)) if only is None else only:
+
+    def run(fold: int) -> xr.Dataset:
         kept = folder / f"{method.name}-{digest}-{fold}.nc" if folder is not None else None
         if kept is not None and kept.exists():
             with xr.open_dataset(kept, engine="h5netcdf") as saved:
-                parts.append(saved.load())
-            continue
-        part = predict_fold(method, cohort, folds, fold, source=source)
+                return saved.load()
+        part = predict_fold(
+            method, cohort, folds, fold, source=source, further_sources=further_sources
+        )
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             partial = kept.with_suffix(".partial")
             part.to_netcdf(partial, engine="h5netcdf")
             partial.replace(kept)
-        parts.append(part)
+        return part
+
+    chosen = range(len(folds.folds)) if only is None else only
+    parts: list[xr.Dataset] = Parallel()(delayed(run)(fold) for fold in chosen)
     return xr.concat(parts, dim="pair").assign_attrs(method=method.name, source=source)
 
 
