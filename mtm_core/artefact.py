@@ -37,6 +37,8 @@ from mtm_core.methods.saved import restore_method, under_prefix
 
 FORMAT = "mtm-model"
 FORMAT_VERSION = 1
+_GENE_COLUMNS = ("symbol", "entrez")
+_TISSUE_COLUMNS = ("abbreviation", "colour", "ontology", "n_samples")
 QUANTILE_LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -160,13 +162,14 @@ class Artefact:
             "unit": self.unit,
             "normalisation": self.normalisation,
             "settings": self.method.settings(),
-            "accuracy": self.accuracy,
+            "accuracy": _measured(self.accuracy),
             "provenance": self.provenance,
             "genes": self.genes.reset_index(names="gene_id").to_dict("records"),
             "tissues": self.tissues.reset_index(names="tissue").to_dict("records"),
             "sha256": _digest(path),
         }
-        (folder / "model.json").write_text(json.dumps(description, indent=1) + "\n")
+        text = json.dumps(description, indent=1, allow_nan=False) + "\n"
+        (folder / "model.json").write_text(text, encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path | str) -> Artefact:
@@ -189,13 +192,10 @@ class Artefact:
                 )
             arrays = load_file(path)
             scaler = TissueScaler(arrays["scaler.mean"], arrays["scaler.sd"], description["scale"])
-            tissues = pd.DataFrame(description["tissues"]).set_index("tissue")
-            genes = pd.DataFrame(description["genes"]).set_index("gene_id")
-            if scaler.mean.shape != (len(tissues), len(genes)):
-                raise ArtefactError(
-                    f"{folder}: {len(tissues)} tissues and {len(genes)} genes are listed, the"
-                    f" scaler has {scaler.mean.shape}."
-                )
+            reference = Reference(**under_prefix("reference.", arrays))
+            tissues = _table(description["tissues"], "tissue", _TISSUE_COLUMNS)
+            genes = _table(description["genes"], "gene_id", _GENE_COLUMNS)
+            _check_shapes(scaler, reference, len(tissues), len(genes))
             method = restore_method(
                 description["method"],
                 under_prefix("method.", arrays),
@@ -210,7 +210,7 @@ class Artefact:
                 tissues=tissues,
                 unit=description["unit"],
                 normalisation=description["normalisation"],
-                reference=Reference(**under_prefix("reference.", arrays)),
+                reference=reference,
                 accuracy=description["accuracy"],
                 provenance=description["provenance"],
                 sha256=digest,
@@ -256,6 +256,41 @@ def read_description(folder: Path | str) -> dict[str, Any]:
             f" {', '.join(NORMALISATIONS)}."
         )
     return description
+
+
+def _table(records: list[dict[str, Any]], index: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Give a table of ``model.json`` that has ``columns`` and names nothing twice."""
+    table = pd.DataFrame(records).set_index(index)
+    lacking = [name for name in columns if name not in table]
+    if lacking:
+        raise ValueError(f"the {index}s have no {', '.join(lacking)}")
+    if table.index.has_duplicates:
+        raise ValueError(f"{index} {table.index[table.index.duplicated()][0]!r} stands twice")
+    return table
+
+
+def _check_shapes(scaler: TissueScaler, reference: Reference, n_tissues: int, n_genes: int) -> None:
+    """Hold every array beside the weights to the number of tissues and genes."""
+    by_gene, n_levels = (n_tissues, n_genes), len(QUANTILE_LEVELS)
+    for name, array, expected in (
+        ("scaler.mean", scaler.mean, by_gene),
+        ("scaler.sd", scaler.sd, by_gene),
+        ("reference.mean", reference.mean, by_gene),
+        ("reference.expression", reference.expression, (n_levels, *by_gene)),
+        ("reference.distance", reference.distance, (n_levels, n_tissues)),
+    ):
+        if array.shape != expected:
+            raise ValueError(
+                f"{name} has shape {array.shape}, expected {expected} for {n_tissues} tissues and"
+                f" {n_genes} genes"
+            )
+
+
+def _measured(value: Any) -> Any:  # noqa: ANN401  # JSON of any kind
+    """Leave out figures that are NaN, which JSON has no word for."""
+    if isinstance(value, dict):
+        return {name: _measured(v) for name, v in value.items() if v == v}
+    return [_measured(v) for v in value] if isinstance(value, list) else value
 
 
 def _digest(path: Path) -> str:

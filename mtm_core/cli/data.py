@@ -1,13 +1,16 @@
-"""``mtm data``: download, prepare, describe and simulate cohorts."""
+"""``mtm data``: download, prepare and describe cohorts."""
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import anndata as ad
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -16,12 +19,14 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column
 
+from mtm_core.cli.output import err, print_table
 from mtm_core.data.cohort import (
     MINIMUM_SAMPLES,
     MINIMUM_TISSUES,
     build_cohort,
+    is_simulated,
     read_cohort,
     summarise,
     write_cohort,
@@ -30,10 +35,16 @@ from mtm_core.data.download import FILE_KINDS, OFFICIAL, FileKind, Release, down
 from mtm_core.data.gct import read_gct, strip_version
 from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
 from mtm_core.data.normalise import Normalisation
-from mtm_core.errors import CohortError, SelectionError
+from mtm_core.errors import CohortError, InputFileError, SelectionError
 
-data_app = typer.Typer(help="Get and prepare cohorts.", no_args_is_help=True)
-console = Console()
+logger = logging.getLogger(__name__)
+
+data_app = typer.Typer(
+    help="Get and prepare cohorts.\n\n**Example:** `mtm data describe cohort.h5ad`",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
 
 
 @data_app.command("download")
@@ -49,29 +60,33 @@ def download(
 
     **Example:** `mtm data download --release v8 --output gtex`
     """
+    chosen = _chosen(files)
+    with _download_bars() as show:
+        paths = download_gtex(output, release, chosen, base_url=base_url, progress=show)
+    for kind, path in paths.items():
+        typer.echo(f"{kind}: {path}")
+
+
+@contextmanager
+def _download_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Show how far each file is: a bar at a terminal, elsewhere a line when it is there."""
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
+        TextColumn("{task.description}", table_column=Column(max_width=34, no_wrap=True)),
+        BarColumn(bar_width=16),
         DownloadColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*columns, console=err, disable=not err.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(name: str, done: int, total: int) -> None:
             if name not in tasks:
                 tasks[name] = bars.add_task(name, total=None)
             bars.update(tasks[name], completed=done, total=total or None)
+            if bars.disable and done == total:
+                err.print(f"{name}: {done:,} bytes.")
 
-        paths = download_gtex(
-            output,
-            release,
-            _chosen(files),
-            base_url=base_url,
-            progress=show,
-        )
-    for kind, path in paths.items():
-        console.print(f"{kind}: {path}", soft_wrap=True)
+        yield show
 
 
 def _chosen(files: str) -> tuple[FileKind, ...]:
@@ -118,19 +133,23 @@ def prepare(
     gencode.v26.GRCh38.genes.gtf --gene-type protein_coding --output cohort.h5ad`
     """
     began = time.perf_counter()
+    if output.suffix != ".h5ad":
+        raise CohortError(f"--output: expected a name that ends in .h5ad, got {output.name!r}.")
+    if gene_type is not None and gene_table is None:
+        raise CohortError("--gene-type needs --gene-table, which says what type a gene is.")
     samples = read_sample_attributes(sample_attributes)
     donors = read_subject_phenotypes(subject_phenotypes) if subject_phenotypes else None
     known = read_gene_table(gene_table) if gene_table else None
-    wanted = None if genes is None else {strip_version(g) for g in genes.read_text().split()}
-    if gene_type is not None:
-        if known is None:
-            raise CohortError("--gene-type needs --gene-table, which says what type a gene is.")
+    wanted = None if genes is None else _gene_list(genes)
+    if gene_type is not None and known is not None:
         of_type = set(known.index[known["gene_type"] == gene_type])
         if not of_type:
             types = ", ".join(sorted(known["gene_type"].unique())[:8])
             raise CohortError(f"no gene has the type {gene_type!r}; there are {types}.")
+        if wanted is not None and not wanted & of_type:
+            raise CohortError(f"none of the genes of {genes} has the type {gene_type!r}.")
         wanted = of_type if wanted is None else wanted & of_type
-    with Progress(console=Console(stderr=True), transient=True) as bars:
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as bars:
         task = bars.add_task("Reading genes", total=None)
         matrix = read_gct(
             expression,
@@ -149,20 +168,39 @@ def prepare(
         minimum_samples=minimum_samples,
         minimum_tissues=minimum_tissues,
     )
+    if wanted is not None:
+        n_absent = len(wanted - {strip_version(gene) for gene in matrix.var_names})
+        logger.info("%d of the %d genes asked for are not in the file.", n_absent, len(wanted))
     write_cohort(cohort, output)
-    describe(output)
-    console.print(f"Wrote {output} in {time.perf_counter() - began:.1f} s.", soft_wrap=True)
+    _print_summary(cohort, str(output))
+    err.print(f"Wrote {output} in {time.perf_counter() - began:.1f} s.")
+
+
+def _gene_list(path: Path) -> set[str]:
+    """Read gene ids, one a line, without their versions."""
+    try:
+        ids = {strip_version(gene) for gene in path.read_text(encoding="utf-8").split()}
+    except UnicodeDecodeError as error:
+        raise InputFileError(f"{path}: expected text, one gene id a line: {error}.") from error
+    if not ids:
+        raise InputFileError(f"{path}: the file is empty; expected one gene id a line.")
+    return ids
 
 
 @data_app.command("describe")
-def describe(cohort: Annotated[Path, typer.Argument(help="Cohort (.h5ad).")]) -> None:
+def describe(
+    cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="Cohort (.h5ad).")],
+) -> None:
     """Say what a cohort holds.
 
     **Example:** `mtm data describe cohort.h5ad`
     """
-    summary = summarise(read_cohort(cohort))
-    table = Table(show_header=False, title=str(cohort), title_justify="left")
-    for label, value in (
+    _print_summary(read_cohort(cohort), str(cohort))
+
+
+def _print_summary(cohort: ad.AnnData, title: str) -> None:
+    summary = summarise(cohort)
+    rows = [
         ("tissues", f"{summary.n_tissues:,}"),
         ("samples", f"{summary.n_samples:,}"),
         ("donors", f"{summary.n_donors:,}"),
@@ -170,6 +208,7 @@ def describe(cohort: Annotated[Path, typer.Argument(help="Cohort (.h5ad).")]) ->
         ("ordered same-donor pairs", f"{summary.n_pairs:,}"),
         ("genes", f"{summary.n_genes:,}"),
         ("unit", summary.unit),
-    ):
-        table.add_row(label, value)
-    console.print(table)
+    ]
+    if is_simulated(cohort):
+        rows.append(("simulated", "yes"))
+    print_table(title, (), rows)

@@ -1,4 +1,4 @@
-"""Entry point of ``mtm``: its groups of commands, and how errors end.
+"""Entry point of ``mtm``: its commands, and how errors end.
 
 Exit codes: 0 done, 1 an error of the input (one line on standard error), 2 wrong usage,
 130 stopped by Ctrl-C.
@@ -8,35 +8,71 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.logging import RichHandler
+from typer.core import TyperGroup
 
 from mtm_core import __version__
-from mtm_core.cli.app import app_command
-from mtm_core.cli.data import data_app
-from mtm_core.cli.evaluate import evaluate_command
-from mtm_core.cli.model import model_app
-from mtm_core.cli.predict import predict_command
-from mtm_core.cli.train import train_command
+from mtm_core.cli.output import err
 from mtm_core.errors import MTMError
+
+_COMMANDS = {
+    "data": ("mtm_core.cli.data:data_app", "Get and prepare cohorts."),
+    "train": (
+        "mtm_core.cli.train:train_command",
+        "Train MTM on every donor of a cohort and write a model's folder.",
+    ),
+    "evaluate": (
+        "mtm_core.cli.evaluate:evaluate_command",
+        "Predict every donor by methods that never saw them, and score it.",
+    ),
+    "model": ("mtm_core.cli.model:model_app", "Describe models and presets."),
+    "predict": (
+        "mtm_core.cli.predict:predict_command",
+        "Predict the expression of other tissues.",
+    ),
+    "app": ("mtm_core.cli.app:app_command", "Start the dashboard on this machine."),
+}
+"""Where each command is, and its line in the list of commands: the first of its docstring."""
+
+
+_Click = Any
+"""Typer exports neither its context nor the base class of its commands."""
+
+
+class _Commands(TyperGroup):
+    """Imports a command when it is run, not to list it: torch and scikit-learn take seconds."""
+
+    def resolve_command(self, ctx: _Click, args: list[str]) -> tuple[str | None, _Click, list[str]]:
+        """Give (name, command, remaining arguments) of what is to be run."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed if name is None else _load(name), rest
+
+
+def _load(name: str) -> _Click:
+    """Import the command ``name``."""
+    module, _, attribute = _COMMANDS[name][0].partition(":")
+    found = getattr(import_module(module), attribute)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_command(found)
+    single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    single.command(name)(found)
+    return typer.main.get_command(single)
+
 
 app = typer.Typer(
     name="mtm",
     help="Multi-tissue transcriptome mapping: predict the expression of a person's tissues from"
-    " their blood. For research use, not for diagnosis.",
+    " their blood. For research use, not for diagnosis.\n\n"
+    "**Example:** `mtm predict blood.csv --output predicted.csv`",
+    cls=_Commands,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-app.add_typer(data_app, name="data")
-app.add_typer(model_app, name="model")
-app.command("train")(train_command)
-app.command("evaluate")(evaluate_command)
-app.command("predict")(predict_command)
-app.command("app")(app_command)
 
 
 def _show_version(asked: bool) -> None:
@@ -54,11 +90,21 @@ def main(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every step.")] = False,
 ) -> None:
     """Set up logging for the command that follows."""
-    handler = RichHandler(
-        console=Console(stderr=True), show_time=False, show_path=False, markup=False
-    )
+    handler: logging.Handler = logging.StreamHandler()
+    if err.is_terminal:  # in a file, Rich would break lines at 80 characters
+        handler = RichHandler(console=err, show_time=False, show_path=False)
+    else:
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("mtm_core").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def _listed() -> None:
+    """Stand in the list of commands for what ``_Commands`` imports."""
+
+
+for _name, (_, _summary) in _COMMANDS.items():
+    app.command(_name, help=_summary)(_listed)
 
 
 def run() -> None:
@@ -66,8 +112,13 @@ def run() -> None:
     try:
         app()
     except MTMError as error:
-        typer.echo(f"mtm: error: {error}", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("mtm: stopped.", err=True)
-        sys.exit(130)
+        message = str(error)
+    except OSError as error:
+        if error.strerror is None or error.filename is None:
+            raise
+        # A full disk or a folder that may not be written to: whichever file it was.
+        message = f"{error.filename}: {error.strerror}."
+    else:
+        return
+    typer.echo(f"mtm: error: {message}", err=True)
+    sys.exit(1)

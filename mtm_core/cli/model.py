@@ -8,29 +8,34 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from mtm_core.artefact import Artefact, read_description
+from mtm_core.cli.output import print_table
 from mtm_core.config import PresetName, preset, to_json
 from mtm_core.data.scaling import TissueScaler
-from mtm_core.errors import SelectionError
-from mtm_core.inference.models import find_model
+from mtm_core.evaluation.model_card import FIGURES
+from mtm_core.inference.models import bundled_models, find_model
 from mtm_core.model.mtm import MTM, count_parameters
 
-model_app = typer.Typer(help="Describe models and presets.", no_args_is_help=True)
-console = Console()
+model_app = typer.Typer(
+    help="Describe models and presets.\n\n**Example:** `mtm model describe gtex_v8_acmg59`",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+_BY_TISSUE = "gene_rho_by_fold"
 
 
 @model_app.callback()
 def group() -> None:
-    """Describe models and presets."""
+    """Keep ``describe`` a command of its own: Typer makes a lone command the program."""
 
 
 @model_app.command("describe")
 def describe(
     model: Annotated[
-        str | None, typer.Argument(help="Name of a bundled model, or a model's folder.")
+        str | None,
+        typer.Argument(metavar="MODEL", help="Name of a bundled model, or a model's folder."),
     ] = None,
     preset_name: Annotated[
         PresetName | None,
@@ -42,34 +47,51 @@ def describe(
 ) -> None:
     """Say what a model is and how accurate, or how large a preset's networks are.
 
-    **Examples:** `mtm model describe gtex_v8_acmg59 --json`,
-    `mtm model describe --preset paper --genes 19291 --tissues 49`
+    **Example:** `mtm model describe gtex_v8_acmg59 --json`
+
+    **Example:** `mtm model describe --preset paper --genes 19291 --tissues 49`
     """
     if (model is None) == (preset_name is None):
-        raise SelectionError("give a model's name or folder, or --preset: one of the two.")
+        bundled = ", ".join(bundled_models()) or "none"
+        raise typer.BadParameter(
+            f"give a model's folder or name (bundled: {bundled}), or --preset: one of the two."
+        )
     if preset_name is not None:
         _describe_preset(preset_name, genes, tissues, as_json=as_json)
         return
     folder = find_model(model or "")
     description = read_description(folder)
     if as_json:
-        console.print_json(json.dumps(description))
+        typer.echo(json.dumps(description, indent=1))
         return
     Artefact.load(folder)  # a damaged folder is not described as if it were whole
-    provenance = description["provenance"]
+    provenance, accuracy = description["provenance"], description["accuracy"]
     rows = {
+        "model": description["name"],
         "method": description["method"],
         "genes": f"{len(description['genes']):,}",
         "tissues": f"{len(description['tissues']):,}",
         "unit": description["unit"],
-        "trained on": f"{provenance.get('n_donors', '?')} donors,"
-        f" {provenance.get('n_samples', '?')} samples",
+        "trained on": f"{provenance.get('n_donors', 0):,} donors,"
+        f" {provenance.get('n_samples', 0):,} samples",
         "sha256": description["sha256"],
     }
-    rows |= {
-        name: f"{value:.3f}" for name, value in description["accuracy"].get("summary", {}).items()
-    }
-    _print(description["name"], rows)
+    summary = accuracy.get("summary", {})
+    rows["accuracy"] = "on donors not seen in training, means over tissues" if summary else "-"
+    for name, words in FIGURES.items():
+        value = summary.get(f"{name}_mean", summary.get(name))
+        if value is not None:
+            rows[words] = f"{value:.3f}"
+    print_table("", (), list(rows.items()))
+    by_tissue = {row["tissue"]: f"{row[_BY_TISSUE]:.3f}" for row in accuracy.get("tissues", [])}
+    print_table(
+        "Tissues",
+        ("tissue", "samples", FIGURES[_BY_TISSUE]),
+        [
+            (row["tissue"], f"{row['n_samples']:,}", by_tissue.get(row["tissue"], "-"))
+            for row in description["tissues"]
+        ],
+    )
 
 
 def _describe_preset(name: PresetName, n_genes: int, n_tissues: int, *, as_json: bool) -> None:
@@ -82,21 +104,15 @@ def _describe_preset(name: PresetName, n_genes: int, n_tissues: int, *, as_json:
         network: count_parameters(getattr(model, network))
         for network in ("encoder", "generator", "discriminator", "mapping")
     }
+    total = count_parameters(model)
     if as_json:
-        total = count_parameters(model)
-        console.print_json(
-            json.dumps({"config": to_json(config), "parameters": sizes | {"total": total}})
+        typer.echo(
+            json.dumps(
+                {"config": to_json(config), "parameters": sizes | {"total": total}}, indent=1
+            )
         )
         return
-    rows = {network: f"{size:,}" for network, size in sizes.items()}
-    _print(
-        f"preset {name}: {n_genes:,} genes, {n_tissues} tissues",
-        rows | {"total": f"{count_parameters(model):,} parameters"},
+    rows = [(network, f"{size:,}") for network, size in (sizes | {"total": total}).items()]
+    print_table(
+        f"Preset {name}: parameters for {n_genes:,} genes and {n_tissues} tissues", (), rows
     )
-
-
-def _print(title: str, rows: dict[str, str]) -> None:
-    table = Table(show_header=False, title=title, title_justify="left")
-    for label, value in rows.items():
-        table.add_row(label, value)
-    console.print(table)

@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from mtm_core.cli.output import err
 from mtm_core.data.alignment import AlignmentMethod
 from mtm_core.data.expression import read_expression
 from mtm_core.data.report import Note
 from mtm_core.inference.export import check_output, write_prediction
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor, UnitChoice
-
-console = Console(stderr=True)
 
 
 def predict_command(
@@ -29,7 +27,10 @@ def predict_command(
     output: Annotated[Path, typer.Option(help="File to write: .csv, .parquet, .h5ad or .zarr.")],
     model: Annotated[str, typer.Option(help="Bundled model, or a model's folder.")] = DEFAULT_MODEL,
     source: Annotated[str, typer.Option(help="Tissue of the samples.")] = "Whole Blood",
-    targets: Annotated[str, typer.Option(help="Tissues, comma-separated, or all.")] = "all",
+    targets: Annotated[
+        str,
+        typer.Option(help="Tissues, comma-separated, or all; 'mtm model describe' lists them."),
+    ] = "all",
     unit: Annotated[UnitChoice, typer.Option(help="Unit of the values.")] = "auto",
     alignment: Annotated[
         AlignmentMethod,
@@ -41,8 +42,9 @@ def predict_command(
     Either orientation and any gene ids (Ensembl, symbol, Entrez) will do; what was found in the
     file and done about it is printed.
 
-    **Examples:** `mtm predict blood.csv --output predicted.parquet`,
-    `mtm predict data_samples/blood_tpm.tsv --targets "Lung,Liver" --output predicted.csv`
+    **Example:** `mtm predict blood.csv --output predicted.parquet`
+
+    **Example:** `mtm predict data_samples/blood_tpm.tsv --targets "Lung,Liver" --output lung.csv`
     """
     began = time.perf_counter()
     check_output(output)
@@ -51,36 +53,31 @@ def predict_command(
     chosen = list(predictor.targets_of(source, chosen))
     read = read_expression(table, known_genes=predictor.genes)
     report = read.report
-    console.print(
+    err.print(
         f"{report.file}: {report.n_samples} samples, {report.n_genes:,} genes,"
-        f" {report.orientation}, {report.id_type} ids.",
-        soft_wrap=True,
-        highlight=False,
+        f" {report.orientation}, {report.id_type} ids."
     )
     prepared = predictor.prepare(read, source=source, unit=unit, alignment=alignment)
-    found = prepared.match.found
-    console.print(
-        f"Read as {prepared.unit}. {int(found.sum())} of the model's {len(found)} genes found."
-        f" Alignment: {prepared.aligned.how}. Distance from the reference, median over samples:"
-        f" {prepared.aligned.distance['distance_before'].median():.2f} before,"
-        f" {prepared.aligned.distance['distance_after'].median():.2f} after.",
-        soft_wrap=True,
-        highlight=False,
+    distance = prepared.aligned.distance
+    err.print(
+        f"Read as {prepared.unit}. Alignment: {prepared.aligned.how}. Distance from the reference,"
+        f" median over samples: {distance['distance_before'].median():.2f} before,"
+        f" {distance['distance_after'].median():.2f} after."
     )
     for note in (*report.notes, *prepared.notes):
-        _print_note(note)
+        # What the reader took the unit for does not hold where the user has said otherwise.
+        if note.found != report.unit_reason or unit == "auto":
+            _print_note(note)
     prediction = predictor.predict_prepared(prepared, chosen)
     write_prediction(prediction, output)
     n_samples, n_tissues, n_genes = prediction["z"].shape
-    console.print(
+    err.print(
         f"Wrote {output}: {n_samples} samples x {n_tissues} tissues x {n_genes} genes, in"
-        f" {time.perf_counter() - began:.1f} s. For research use, not for diagnosis.",
-        soft_wrap=True,
-        highlight=False,
+        f" {time.perf_counter() - began:.1f} s. For research use, not for diagnosis."
     )
 
 
 def _print_note(note: Note) -> None:
     label = "Warning: " if note.level == "warning" else "Note: "
     style = "yellow" if note.level == "warning" else None
-    console.print(label + str(note), style=style, soft_wrap=True, highlight=False, markup=False)
+    err.print(label + str(note), style=style)

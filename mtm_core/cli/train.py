@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import anndata as ad
 import typer
-from rich.console import Console
 
 from mtm_core.artefact import Artefact
+from mtm_core.cli.output import err
 from mtm_core.cli.training_options import (
     AcceleratorOption,
     DevicesOption,
@@ -22,19 +24,20 @@ from mtm_core.cli.training_options import (
     run_config,
     training_bar,
 )
+from mtm_core.config import RunConfig, to_json
 from mtm_core.data.cohort import read_cohort, tissue_names
-from mtm_core.errors import TrainingError
+from mtm_core.errors import SelectionError, TrainingError
 from mtm_core.evaluation.model_card import render_model_card
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.training.checkpoint import CHECKPOINT_NAME
 from mtm_core.training.trainer import Hardware, train
 
-console = Console()
-
 
 def train_command(
-    cohort: Annotated[Path, typer.Argument(help="Cohort (.h5ad) of 'mtm data prepare'.")],
+    cohort: Annotated[
+        Path, typer.Argument(metavar="COHORT", help="Cohort (.h5ad) of 'mtm data prepare'.")
+    ],
     output: Annotated[Path, typer.Option(help="Folder for the model.")],
     preset_name: PresetOption = "acmg59",
     settings: SettingOption = None,
@@ -57,13 +60,10 @@ def train_command(
 
     **Example:** `mtm train cohort.h5ad --preset acmg59 --output trained_models/mine`
     """
-    if (output / CHECKPOINT_NAME).exists() and not resume:
-        raise TrainingError(
-            f"{output} holds a run already. Go on with it by --resume, or name another folder."
-        )
+    _check_folder(output, resume=resume)
     data = read_cohort(cohort)
     config = run_config(preset_name, settings, data.n_vars, len(tissue_names(data)))
-    tables = EvaluationTables.load(evaluation) if evaluation is not None else None
+    tables = _load_evaluation(evaluation, data, config) if evaluation is not None else None
     donors = sorted(data.obs["donor"].unique())
     with training_bar() as show:
         result = train(
@@ -78,9 +78,8 @@ def train_command(
     if not result.is_first_process:
         return
     if not result.finished:
-        console.print(
-            f"Stopped after epoch {len(result.history)}. Go on with the same command and --resume.",
-            soft_wrap=True,
+        err.print(
+            f"Stopped after epoch {len(result.history)}. Go on with the same command and --resume."
         )
         raise typer.Exit(130)
     fitted = FittedMTM(result.model, result.scaler, tissue_names(data), config)
@@ -99,4 +98,36 @@ def train_command(
         tables.save(output / "evaluation")
     artefact.save(output)
     (output / "README.md").write_text(render_model_card(artefact, tables), encoding="utf-8")
-    console.print(f"Wrote {output}.", soft_wrap=True)
+    err.print(f"Wrote {output}. Try it: mtm predict INPUT --model {output} --output OUTPUT")
+
+
+def _check_folder(output: Path, *, resume: bool) -> None:
+    """Refuse a folder whose run or model would be lost."""
+    has_checkpoint = (output / CHECKPOINT_NAME).exists()
+    if has_checkpoint and not resume:
+        raise TrainingError(
+            f"{output} holds a run already. Go on with it by --resume, or name another folder."
+        )
+    if not has_checkpoint and (output / "model.json").exists():
+        raise TrainingError(f"{output} holds a finished model. Name another folder.")
+    if resume and not has_checkpoint:
+        err.print(f"{output} holds no checkpoint: training starts from the beginning.")
+
+
+def _load_evaluation(folder: Path, cohort: ad.AnnData, config: RunConfig) -> EvaluationTables:
+    """Load an evaluation; one of another cohort or other settings says nothing of this model."""
+    tables = EvaluationTables.load(folder)
+    if "mtm" not in set(tables.tissues["method"]):
+        raise SelectionError(f"{folder} holds no evaluation of mtm. Run 'mtm evaluate' with it.")
+    same = {
+        "cohort": tables.settings["cohort_sha256"] == str(cohort.uns["mtm"]["sha256"]),
+        # JSON gives lists back for tuples
+        "settings": tables.settings["mtm"] == json.loads(json.dumps(to_json(config))),
+    }
+    differing = " and ".join(name for name, equal in same.items() if not equal)
+    if differing:
+        raise SelectionError(
+            f"{folder} evaluated a model of another kind: its {differing} differ. Run 'mtm"
+            " evaluate' on this cohort with these settings, or train without --evaluation."
+        )
+    return tables

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from mtm_core.cli.output import err
 from mtm_core.config import PresetName, RunConfig, preset, with_changes
 from mtm_core.errors import SelectionError
 from mtm_core.training.trainer import Accelerator, Precision, TrainingProgress
@@ -49,7 +49,13 @@ def run_config(
 
 @contextmanager
 def training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
-    """Show the epoch, its steps, and the last losses and held-out score."""
+    """Show the epoch, its steps, and the last losses and held-out score.
+
+    Not at a terminal, as in a job's log, there is one line an epoch.
+    """
+    if not err.is_terminal:
+        yield _print_epoch
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -57,7 +63,7 @@ def training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[figures]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*columns, console=err) as bars:
         task = bars.add_task("Training", total=None, figures="")
 
         def show(progress: TrainingProgress) -> None:
@@ -70,7 +76,17 @@ def training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
                 completed=done,
             )
             if progress.row is not None:
-                shown = {k: v for k, v in progress.row.items() if k not in {"epoch", "seconds"}}
-                bars.update(task, figures="  ".join(f"{k} {v:.4f}" for k, v in shown.items()))
+                bars.update(task, figures=_figures(progress.row))
 
         yield show
+
+
+def _print_epoch(progress: TrainingProgress) -> None:
+    if progress.row is not None:
+        row = progress.row
+        done = f"Epoch {progress.epoch}/{progress.n_epochs}, {row['seconds']:.0f} s"
+        err.print(f"{done}: {_figures(row)}")
+
+
+def _figures(row: dict[str, float]) -> str:
+    return "  ".join(f"{k} {v:.4f}" for k, v in row.items() if k not in {"epoch", "seconds"})

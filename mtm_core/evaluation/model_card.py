@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from mtm_core.artefact import Artefact
 from mtm_core.evaluation.results import EvaluationTables
 
-_FIGURES = {
+FIGURES = {
     "gene_rho_by_fold": "gene-wise rho, by fold",
     "gene_rho_pooled": "gene-wise rho, pooled",
+    "gene_rho_partial": "gene-wise rho without age, sex and Hardy class",
     "sample_rho": "sample-wise rho",
     "n_predictable": "predictable genes (pooled rho > 0.3)",
     "mse_ratio": "squared error / training mean's",
+    "coverage_90": "values inside their 90 % interval",
 }
+"""Figures of merit of :mod:`mtm_core.evaluation.accuracy`, in words."""
 
 
 def render_model_card(artefact: Artefact, evaluation: EvaluationTables | None) -> str:
@@ -56,18 +60,30 @@ def _accuracy(artefact: Artefact, evaluation: EvaluationTables | None) -> str:
         f" {evaluation.tissues['tissue'].nunique()} tissues. z-scores of log2(1 + expression)."
     )
     summary = evaluation.summary()
-    rows = [["method", *_FIGURES.values()]] + [
-        [str(name), *(f"{row[f'{figure}_mean']:.3f}" for figure in _FIGURES)]
+    # An evaluation may lack a figure: coverage where no method gives intervals.
+    overall = {
+        figure: column
+        for figure in FIGURES
+        for column in (figure, f"{figure}_mean")
+        if column in summary
+    }
+    headings = [FIGURES[figure] for figure in overall]
+    rows = [["method", *headings]] + [
+        [str(name), *(_shown(row[column]) for column in overall.values())]
         for name, row in summary.iterrows()
     ]
     tissues: list[dict[str, Any]] = sorted(
         artefact.accuracy["tissues"], key=lambda row: -row["gene_rho_by_fold"]
     )
-    by_tissue = [["tissue", "donors", *_FIGURES.values()]] + [
-        [row["tissue"], str(row["n"]), *(f"{row[figure]:.3f}" for figure in _FIGURES)]
+    by_tissue = [["tissue", "donors", *headings]] + [
+        [row["tissue"], str(row["n"]), *(_shown(row.get(figure, math.nan)) for figure in overall)]
         for row in tissues
     ]
     return f"{intro}\n\n{_table(rows)}\n\n{artefact.method.name} by tissue:\n\n{_table(by_tissue)}"
+
+
+def _shown(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}"
 
 
 def _table(rows: list[list[str]]) -> str:

@@ -13,10 +13,12 @@ import xarray as xr
 from mtm_core.errors import SelectionError
 
 LONG_COLUMNS = ("sample", "tissue", "gene_id", "gene", "expression", "z")
+INTERVAL = ("lower", "upper")
+"""Columns after these, where the prediction has an interval."""
 
 
 def to_long_table(prediction: xr.Dataset) -> pd.DataFrame:
-    """Give one row a (sample, tissue, gene): ``LONG_COLUMNS``."""
+    """Give one row a (sample, tissue, gene): ``LONG_COLUMNS``, and ``INTERVAL`` if there is one."""
     n_samples, n_tissues, n_genes = prediction["z"].shape
     genes, symbols = prediction["gene"].to_numpy(), prediction["symbol"].to_numpy()
     samples = prediction["sample"].to_numpy().astype(str)
@@ -33,12 +35,18 @@ def to_long_table(prediction: xr.Dataset) -> pd.DataFrame:
             "gene": np.tile(symbols.astype(object), n_samples * n_tissues),
             "expression": prediction["expression"].to_numpy().ravel(),
             "z": prediction["z"].to_numpy().ravel(),
+            **{
+                name: prediction[name].to_numpy().ravel() for name in INTERVAL if name in prediction
+            },
         }
     )
 
 
 def to_anndata(prediction: xr.Dataset) -> ad.AnnData:
-    """Give an ``AnnData`` whose rows are (sample, tissue): ``X`` z-scores, layer ``expression``."""
+    """Give an ``AnnData`` whose rows are (sample, tissue).
+
+    ``X`` holds z-scores; layers ``expression`` and, where there is an interval, ``INTERVAL``.
+    """
     rows = prediction.stack(row=("sample", "tissue")).transpose("row", "gene")
     samples = rows["sample"].to_numpy().astype(str)
     tissues = rows["tissue"].to_numpy().astype(str)
@@ -54,7 +62,9 @@ def to_anndata(prediction: xr.Dataset) -> ad.AnnData:
             {"symbol": prediction["symbol"].to_numpy(), "found": prediction["found"].to_numpy()},
             index=pd.Index(prediction["gene"].to_numpy().astype(str), name="gene_id"),
         ),
-        layers={"expression": rows["expression"].to_numpy()},
+        layers={
+            name: rows[name].to_numpy() for name in ("expression", *INTERVAL) if name in prediction
+        },
         uns={"mtm": dict(prediction.attrs)},
     )
 

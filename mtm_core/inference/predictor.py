@@ -196,8 +196,9 @@ class Predictor:
             result = method.predict({prepared.source: aligned.z}, target)
             z[:, i] = result.mean
             values["expression"][:, i] = method.scaler.inverse(z[:, i], tissue)
-            calibrated = result.sd is not None and result.multipliers is not None
-            if result.sd is not None and result.multipliers is not None:
+            if result.sd is None or result.multipliers is None:
+                calibrated = False
+            else:
                 half_width = result.multipliers[INTERVAL_LEVEL] * result.sd
                 values["lower"][:, i] = method.scaler.inverse(z[:, i] - half_width, tissue)
                 values["upper"][:, i] = method.scaler.inverse(z[:, i] + half_width, tissue)
