@@ -24,8 +24,6 @@ def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
     """Put the page's heading, and in the sidebar what is loaded."""
     st.title(title)
     st.markdown(lead)
-    if session.simulated:
-        st.badge("Simulated samples: of no person", icon=":material/science:", color="orange")
     with st.sidebar:
         artefact = model.predictor.artefact
         st.caption(
@@ -34,7 +32,10 @@ def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
         )
         if session.table is not None:
             report = session.table.report
-            st.caption(f"**Samples** {report.file}  \n{report.n_samples:,} of {session.source}")
+            kind = ", **simulated**" if session.simulated else ""
+            st.caption(
+                f"**Samples** {report.file}  \n{report.n_samples:,} of {session.source}{kind}"
+            )
         st.segmented_control(
             "Camera saves figures as",
             ["png", "svg"],
@@ -48,12 +49,19 @@ def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
         st.caption(f"{RESEARCH_USE}  \nYour data stay on this server.")
 
 
+def mark_simulated(session: Session) -> None:
+    """Say so where the samples are of no person."""
+    if session.simulated:
+        st.badge("Simulated samples: of no person", icon=":material/science:", color="orange")
+
+
 def example_button(session: Session, model: ServedModel) -> None:
     """Offer to open the example, predict from it and show what comes out."""
     if st.button("Try it with the example", icon=":material/science:", key="example"):
         session.open(EXAMPLE.read_bytes(), EXAMPLE.name, model.predictor)
         session.predict(model.predictor)
-        st.switch_page(PREDICTED_PAGE)
+        # A link to one gene still leads to that gene.
+        st.switch_page(PREDICTED_PAGE, query_params=st.query_params.to_dict())
 
 
 def show_notes(notes: Sequence[Note]) -> None:

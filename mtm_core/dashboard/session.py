@@ -69,11 +69,21 @@ class Session:
         """Whether the samples are those that come with the program, of no person."""
         return self.table_sha256 in simulated_files()
 
-    def open(self, data: bytes, name: str, predictor: Predictor) -> None:
-        """Read ``data`` as the session's table; the unit becomes the one guessed.
+    @property
+    def file_stem(self) -> str:
+        """What the names of files of this session's results begin with."""
+        return "simulated_" if self.simulated else ""
+
+    def open(self, data: bytes, name: str, predictor: Predictor) -> bool:
+        """Read ``data`` as the session's table, unless it is; the unit becomes the one guessed.
 
         A table that cannot be read leaves none behind: numbers of the last one must not stand
         beside the new one's name.
+
+        Returns
+        -------
+        bool
+            Whether the table is a new one.
 
         Raises
         ------
@@ -82,11 +92,12 @@ class Session:
         """
         digest = hashlib.sha256(data).hexdigest()
         if self.table is not None and (digest, name) == (self.table_sha256, self.table.report.file):
-            return
+            return False
         self.forget()
         table = read_expression(BytesIO(data), name, known_genes=predictor.genes)
         self.table, self.table_sha256 = table, digest
         self.unit = cast("Unit", table.report.unit)
+        return True
 
     def prepare(self, predictor: Predictor) -> Prepared:
         """Bring the table to the model's genes and scale, once for each choice of options.

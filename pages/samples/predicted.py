@@ -16,6 +16,7 @@ from mtm_core.dashboard.layout import (
     begin,
     download_table,
     example_button,
+    mark_simulated,
     show_figure,
 )
 from mtm_core.dashboard.resources import served_model
@@ -58,6 +59,7 @@ if session.table is None:
             st.switch_page(UPLOAD_PAGE)
         example_button(session, model)
     st.stop()
+mark_simulated(session)
 
 choice, action = st.columns([5, 1], vertical_alignment="bottom")
 with choice:
@@ -100,7 +102,7 @@ st.caption(
     f" · alignment: {prediction.attrs['alignment']}"
 )
 
-with st.container(horizontal=True, gap="large"):
+with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
     view = st.segmented_control(
         "View",
         [HEATMAP, GENE, TABLE],
@@ -109,15 +111,37 @@ with st.container(horizontal=True, gap="large"):
         key="view",
         bind="query-params",
     )
-    columns_are = st.segmented_control(
-        "Columns of 'All samples'",
-        [BY_GENE, BY_TISSUE],
-        default=BY_GENE,
-        required=True,
-        key="columns",
-        persist_state="session",
-        disabled=view != HEATMAP,
-    )
+    columns_are, highlighted = BY_GENE, None
+    if view == HEATMAP:
+        columns_are = st.segmented_control(
+            "Columns",
+            [BY_GENE, BY_TISSUE],
+            default=BY_GENE,
+            required=True,
+            key="columns",
+            persist_state="session",
+        )
+    elif view == GENE:
+        highlighted = st.selectbox(
+            "Mark a sample",
+            samples,
+            index=None,
+            placeholder="none",
+            key="highlighted",
+            persist_state="session",
+            width=240,
+        )
+    else:
+        chosen_samples = st.multiselect(
+            "Samples",
+            samples,
+            placeholder="all samples",
+            key="table_samples",
+            persist_state="session",
+            width=360,
+        )
+        all_tissues = st.toggle("All predicted tissues", key="all_tissues", persist_state="session")
+        all_genes = st.toggle("All genes", True, key="all_genes", persist_state="session")
 tissue_column, gene_column, toggle_column = st.columns([2, 2, 2], vertical_alignment="bottom")
 with tissue_column:
     tissue = st.selectbox(
@@ -125,7 +149,7 @@ with tissue_column:
         tissues,
         key="tissue",
         bind="query-params",
-        disabled=view == GENE or (view, columns_are) == (HEATMAP, BY_TISSUE),
+        disabled=view == GENE or columns_are == BY_TISSUE,
     )
 with gene_column:
     label = st.selectbox(
@@ -141,7 +165,7 @@ with toggle_column:
         "Predictable genes only",
         key="predictable_only",
         persist_state="session",
-        disabled=not held_out.exists,
+        disabled=not held_out.exists or view == GENE,
         help="Genes with a pooled held-out rho above 0.3 in the tissue. Others are shown greyed.",
     )
 if not held_out.exists:
@@ -189,22 +213,13 @@ if view == HEATMAP:
             unpredictable=list(accuracy.index[accuracy["predictable"] == "no"]),
         ),
         key="z",
-        name=f"z_{where}",
+        name=f"{session.file_stem}z_{where}",
         caption=caption,
         data=shown,
     )
 
 elif view == GENE:
     values = log2_of_gene(prediction, gene)
-    highlighted = st.selectbox(
-        "Mark a sample",
-        samples,
-        index=None,
-        placeholder="none",
-        key="highlighted",
-        persist_state="session",
-        width=320,
-    )
     show_figure(
         expression_strips(
             values,
@@ -215,7 +230,7 @@ elif view == GENE:
             highlighted=highlighted,
         ),
         key="expression",
-        name=f"expression_{label}",
+        name=f"{session.file_stem}expression_{label}",
         caption=f"{label}: predicted expression of each sample (points) over the GTEx donors of the"
         " tissue: the pale bar holds 90 % of them, the strong bar half, the tick is their median."
         " At the right, the held-out accuracy of this gene in that tissue. Predictions shrink"
@@ -224,16 +239,6 @@ elif view == GENE:
     )
 
 else:
-    with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
-        all_tissues = st.toggle("All predicted tissues", key="all_tissues", persist_state="session")
-        all_genes = st.toggle("All genes", True, key="all_genes", persist_state="session")
-        chosen_samples = st.multiselect(
-            "Samples",
-            samples,
-            placeholder="all samples",
-            key="table_samples",
-            persist_state="session",
-        )
     rows = rows_of(
         prediction,
         held_out,
@@ -265,7 +270,12 @@ else:
         f"{len(shown_rows):,} of {len(rows):,} rows. Predictable: a pooled held-out rho above 0.3."
         + (" Filter to see others." if len(shown_rows) < len(rows) else "")
     )
-    download_table(shown_rows, key="predicted_rows", label="These rows")
+    download_table(
+        shown_rows,
+        key="predicted_rows",
+        name=f"{session.file_stem}predicted_rows",
+        label="These rows",
+    )
 
 st.header("Everything")
 st.markdown(
@@ -279,7 +289,7 @@ with st.container(horizontal=True):
         st.download_button(
             name,
             partial(prediction_bytes, prediction, ending),
-            file_name=file_name(f"predicted_{artefact.name}", ending),
+            file_name=file_name(f"{session.file_stem}predicted_{artefact.name}", ending),
             key=f"download_all_{ending[1:]}",
             on_click="ignore",
             icon=":material/download:",

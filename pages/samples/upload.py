@@ -11,6 +11,7 @@ from mtm_core.dashboard.layout import (
     begin,
     download_table,
     example_button,
+    mark_simulated,
     show_figure,
     show_notes,
 )
@@ -48,6 +49,7 @@ begin(
     session,
     model,
 )
+mark_simulated(session)
 
 left, right = st.columns([2, 1], gap="large")
 with left:
@@ -55,8 +57,8 @@ with left:
         "Expression table",
         type=FORMATS,
         key=f"table_{session.n_deleted}",
-        help="csv, tsv, txt or gct, also gzipped; xlsx, parquet, h5ad.",
     )
+    st.caption("csv, tsv, txt or gct, also gzipped; xlsx, parquet or h5ad.")
 with right:
     session.source = st.selectbox(
         "Tissue of the samples",
@@ -68,11 +70,15 @@ with right:
     example_button(session, model)
 
 if upload is not None:
+    had_one = session.table is not None
     try:
         with st.spinner("Reading the table…", show_time=True):
-            session.open(upload.getvalue(), upload.name, predictor)
+            is_new = session.open(upload.getvalue(), upload.name, predictor)
     except MTMError as error:
+        is_new = had_one
         st.error(str(error), icon=":material/error:")
+    if is_new:
+        st.rerun()  # what stands above this line speaks of the table before
 
 if session.table is None:
     st.info(
@@ -84,11 +90,11 @@ if session.table is None:
 
 report = session.table.report
 st.header(f"What was found in {report.file}")
-samples, genes, ids, kind = st.columns(4)
+samples, genes, ids, kind = st.columns([2, 2, 3, 3])
 samples.metric("Samples", f"{report.n_samples:,}")
 genes.metric("Genes in the table", f"{report.n_genes:,}")
 ids.metric("Gene ids", report.id_type)
-kind.metric("Laid out with", report.orientation)
+kind.metric("Layout", report.orientation)
 st.caption(
     f"Read as {report.format}{f', parted by {report.delimiter}' if report.delimiter else ''}."
 )
@@ -163,10 +169,11 @@ reference = reference_distance(predictor.artefact, session.source)
 distance = prepared.aligned.distance
 show_figure(
     distance_strips(distance, reference),
-    key="distance_from_reference",
+    key="distance",
+    name=f"{session.file_stem}distance_from_reference",
     caption=f"Each mark is a sample: how far it lies from the {session.source} of the GTEx donors,"
     " before and after alignment. The band holds 90 % of those donors, the dotted line is their"
-    " median. Samples far to the right are of another tissue, unit or quality.",
+    " median. A sample far to the right may be of another tissue, unit or quality.",
     data=distance,
 )
 st.dataframe(distance_summary(prepared.aligned, reference).style.format("{:.2f}"))

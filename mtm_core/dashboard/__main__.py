@@ -1,0 +1,21 @@
+"""Start the server: ``python -m mtm_core.dashboard``, with any option of ``streamlit run``.
+
+Not ``streamlit run app.py`` itself: that takes a folder named ``pages`` for Streamlit's old way of
+finding pages until a first session has run ``st.navigation``, and greets whoever opens a link to a
+page on a fresh server with "Page not found" over the page.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.web.cli import main
+
+APP = Path(__file__).parents[2] / "app.py"
+
+if __name__ == "__main__":
+    PagesManager.uses_pages_directory = False
+    sys.argv = ["streamlit", "run", str(APP), *sys.argv[1:]]
+    main()

@@ -1,0 +1,138 @@
+"""A server of the dashboard and a Chromium before it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.evaluated_model import write_evaluated_model
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCREENSHOTS = REPOSITORY / "screenshots"
+_START_SECONDS = 120
+_PATIENCE = 40_000
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    executable = Path(os.environ.get("MTM_CHROMIUM", "/usr/bin/chromium"))
+    if not executable.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"no Chromium at {executable}; set MTM_CHROMIUM to its path")
+        pytest.skip(f"browser tests skipped: no Chromium at {executable}; set MTM_CHROMIUM")
+    expect.set_options(timeout=_PATIENCE)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(_FLAGS))
+        yield browser
+        browser.close()
+
+
+def _serve(folder: Path, model: Path | None) -> Iterator[str]:
+    """Run the dashboard on a free port until the generator is closed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if model is not None:
+        environment["MTM_MODEL"] = str(model)
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "mtm_core.dashboard"),
+                *(f"--server.port={port}", "--server.headless=true"),
+                "--server.fileWatcherType=none",
+            ],
+            cwd=REPOSITORY,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            deadline = time.monotonic() + _START_SECONDS
+            while not _answers(f"{url}/_stcore/health"):
+                if server.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(f"the dashboard did not start:\n{log.read_text()}")
+                time.sleep(0.1)
+            yield url
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=20)
+            except subprocess.TimeoutExpired:  # it waits for browsers that are slow to leave
+                server.kill()
+                server.wait()
+    assert "Traceback" not in log.read_text()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=1):
+            return True
+    except (URLError, OSError):
+        return False
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server of the bundled model."""
+    yield from _serve(tmp_path_factory.mktemp("server"), None)
+
+
+@pytest.fixture(scope="session")
+def evaluated_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server of a model with a made-up accuracy."""
+    folder = tmp_path_factory.mktemp("evaluated_server")
+    yield from _serve(folder, write_evaluated_model(folder / "model"))
+
+
+@pytest.fixture
+def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Open fresh browser sessions; in none may a request leave this machine."""
+    contexts: list[BrowserContext] = []
+    addresses: list[str] = []
+
+    def open_context(**options: object) -> BrowserContext:
+        context = browser.new_context(
+            viewport={"width": 1360, "height": 900}, accept_downloads=True, **options
+        )
+        context.set_default_timeout(_PATIENCE)
+        context.on("request", lambda request: addresses.append(request.url))
+        context.on(
+            "page",
+            lambda page: page.on("websocket", lambda socket: addresses.append(socket.url)),
+        )
+        contexts.append(context)
+        return context
+
+    yield open_context
+    for context in contexts:
+        context.close()
+    hosts = {urlsplit(url).hostname for url in addresses if not url.startswith(("data:", "blob:"))}
+    assert hosts == {"127.0.0.1"}
+
+
+@pytest.fixture
+def page(new_context: Callable[..., BrowserContext]) -> Page:
+    return new_context().new_page()

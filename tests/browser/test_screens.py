@@ -1,0 +1,67 @@
+"""Every screen in light and dark, kept in ``screenshots/`` to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.conftest import SCREENSHOTS
+from tests.browser.steps import open_link, settled
+
+pytestmark = pytest.mark.browser
+
+
+def keep(page: Page, name: str) -> None:
+    """Save the whole page: the viewport is made as tall as its content, as only that scrolls."""
+    settled(page)
+    page.mouse.move(0, 0)
+    height = page.evaluate(
+        "Math.ceil(document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight)"
+    )
+    page.set_viewport_size({"width": 1360, "height": max(900, min(height, 3200))})
+    settled(page)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
+    page.set_viewport_size({"width": 1360, "height": 900})
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("model", ["bundled", "evaluated"])
+def test_every_screen(
+    scheme: str,
+    model: str,
+    server: str,
+    evaluated_server: str,
+    new_context: Callable[..., BrowserContext],
+) -> None:
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page = new_context(color_scheme=scheme).new_page()
+    address = {"bundled": server, "evaluated": evaluated_server}[model]
+
+    def shot(name: str) -> None:
+        keep(page, f"{model}_{name}_{scheme}")
+
+    page.goto(address)
+    expect(page.get_by_role("heading", name="Other tissues, from blood")).to_be_visible()
+    shot("1_start")
+    page.locator(".st-key-example button").click()
+    expect(page.get_by_role("heading", name="Predicted expression")).to_be_visible()
+    expect(page.locator(".st-key-figure_z .js-plotly-plot")).to_be_visible()
+    shot("3_all_samples")
+    page.get_by_role("radio", name="Tissues of one gene").click()
+    expect(page.get_by_text("each column a tissue")).to_be_visible()
+    shot("4_tissues_of_one_gene")
+    page.get_by_role("radio", name="One gene", exact=True).click()
+    expect(page.get_by_text("predicted expression of each sample")).to_be_visible()
+    shot("5_one_gene")
+    page.get_by_role("radio", name="Table").click()
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    shot("6_table")
+    open_link(page, "Upload")
+    expect(page.get_by_role("heading", name="What was found")).to_be_visible()
+    expect(page.locator(".js-plotly-plot")).to_be_visible()
+    shot("2_upload")
+    open_link(page, "Model card")
+    expect(page.get_by_role("heading", name="Accuracy in each tissue")).to_be_visible()
+    shot("7_model_card")
