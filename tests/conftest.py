@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from mtm_core.artefact import Artefact
+from mtm_core.config import LossConfig, ModelConfig, RunConfig, TrainingConfig
 from mtm_core.data.cohort import build_cohort
 from mtm_core.data.gct import read_gct
 from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
 from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.methods.mtm_training import MTMMethod
+from mtm_core.training.trainer import Hardware
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -32,6 +36,37 @@ def rng() -> np.random.Generator:
 def small_cohort() -> ad.AnnData:
     """60 simulated donors, 5 tissues, 40 genes. Shared by all tests: copy it before changing it."""
     return simulate_cohort(SimulationConfig())
+
+
+@pytest.fixture(scope="session")
+def small_artefact(small_cohort: ad.AnnData) -> Artefact:
+    """A small MTM after five epochs on ``small_cohort``: in TPM, 5 tissues, 40 genes."""
+    config = RunConfig(
+        ModelConfig(
+            n_genes=40,
+            n_tissues=5,
+            encoder_widths=(32, 16),
+            n_latent=8,
+            generator_widths=(16, 32),
+            discriminator_widths=(8, 4),
+            n_noise=3,
+            mapping_widths=(5,),
+            dropout=0.0,
+            encoder_input="z",
+        ),
+        loss=LossConfig(cycle=0, latent=0, adversarial=0, distance="mse"),
+        training=TrainingConfig(
+            epochs=5, batch_size=32, learning_rate=5e-3, validation_fraction=0.0
+        ),
+    )
+    donors = sorted(set(small_cohort.obs["donor"]))
+    fitted = MTMMethod(config, hardware=Hardware("cpu")).fit(small_cohort, donors)
+    return Artefact.of(
+        fitted,
+        small_cohort,
+        name="small",
+        provenance={"command": "mtm train small.h5ad", "epochs": 5, "best_epoch": 5},
+    )
 
 
 @pytest.fixture(scope="session")
