@@ -26,11 +26,12 @@ def keep(page: Page, name: str) -> None:
     page.set_viewport_size({"width": 1360, "height": 900})
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("model", ["bundled", "evaluated"])
+@pytest.mark.parametrize(
+    ("model", "scheme"), [("bundled", "light"), ("evaluated", "light"), ("evaluated", "dark")]
+)
 def test_every_screen(
-    scheme: str,
     model: str,
+    scheme: str,
     server: str,
     evaluated_server: str,
     new_context: Callable[..., BrowserContext],

@@ -30,9 +30,7 @@ def evaluated(evaluated_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def not_evaluated(
-    evaluated_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def not_evaluated(evaluated_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Serve a model of which no accuracy is known."""
     for name in ("model.json", "model.safetensors"):
         text = (evaluated_folder / name).read_bytes()

@@ -11,7 +11,11 @@ from tests.pages.conftest import MODEL_CARD, words
 def test_card_accuracy_and_training_are_shown(app: AppTest) -> None:
     app.switch_page(MODEL_CARD).run()
     assert not app.exception
-    assert [header.value for header in app.header] == ["Accuracy in each tissue", "Training", "Card"]
+    assert [header.value for header in app.header] == [
+        "Accuracy in each tissue",
+        "Training",
+        "Card",
+    ]
     assert f"# {NAME}" in words(app)
     assert app.download_button(key="download_accuracy_by_tissue_csv")
     assert not app.info

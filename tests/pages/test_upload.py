@@ -116,7 +116,11 @@ def test_distance_stands_beside_the_reference(app: AppTest) -> None:
         ("letter.txt", b"Dear all,\nplease find attached\n", "letter.txt"),
         ("words.tsv", b"sample\tBRCA1\tBRCA2\nA\thigh\tlow\n", "words.tsv"),
         ("few.tsv", b"sample\tBRCA1\tBRCA2\nA\t1.5\t2.5\nB\t2.5\t3.5\n", "2 of the model's 59"),
-        ("mouse.csv", b"gene,A,B\nENSMUSG00000017146,1,2\nENSMUSG00000041147,3,4\n", "0 of the model's 59"),
+        (
+            "mouse.csv",
+            b"gene,A,B\nENSMUSG00000017146,1,2\nENSMUSG00000041147,3,4\n",
+            "0 of the model's 59",
+        ),
         ("image.xlsx", b"\x89PNG\r\n\x1a\n", "image.xlsx"),
     ],
 )
@@ -166,9 +170,7 @@ def test_delete_now_deletes(app: AppTest) -> None:
     assert "No samples yet" in app.info[0].value
 
 
-def test_sessions_do_not_see_each_other(
-    open_app: Callable[[], AppTest], tmp_path: Path
-) -> None:
+def test_sessions_do_not_see_each_other(open_app: Callable[[], AppTest], tmp_path: Path) -> None:
     first, second = open_app(), open_app()
     upload(first, "first.tsv", table(rows=30))
     upload(second, "second.tsv", table(rows=25))

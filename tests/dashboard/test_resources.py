@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from mtm_core.dashboard.resources import EXAMPLE, ServedModel, simulated_files
+from mtm_core.errors import ArtefactError
+from tests.evaluated_model import NAME, write_evaluated_model
+
+
+def test_everything_about_a_model_is_loaded(evaluated_model: ServedModel) -> None:
+    assert evaluated_model.evaluation is not None
+    assert evaluated_model.card.startswith(f"# {NAME}")
+    assert evaluated_model.history is not None
+    assert len(evaluated_model.history) == 3
+
+
+def test_what_a_folder_lacks_is_absent(tmp_path: Path) -> None:
+    folder = write_evaluated_model(tmp_path / "model")
+    (folder / "README.md").unlink()
+    (folder / "history.csv").unlink()
+    for file in (folder / "evaluation").iterdir():
+        file.unlink()
+    (folder / "evaluation").rmdir()
+    model = ServedModel.load(folder)
+    assert (model.evaluation, model.card, model.history) == (None, "", None)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="no model in"):
+        ServedModel.load(tmp_path)
+
+
+def test_tables_that_come_with_the_program_are_known_to_be_simulated() -> None:
+    files = [EXAMPLE, EXAMPLE.with_name("blood_counts.csv"), EXAMPLE.with_name("blood_tpm.gct")]
+    assert simulated_files() == {hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from mtm_core.dashboard import views
+from mtm_core.dashboard.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.resources import ServedModel
+from mtm_core.dashboard.session import Session
+from mtm_core.data.scaling import from_scale
+from mtm_core.inference.predictor import Predictor
+
+
+def test_labels_are_symbols_where_these_are_unique() -> None:
+    genes = pd.DataFrame({"symbol": ["B", "A", "B", ""]}, index=["E1", "E2", "E3", "E4"])
+    assert views.gene_labels(genes) == {"A": "E2", "B (E1)": "E1", "B (E3)": "E3", "(E4)": "E4"}
+
+
+def test_cuts_are_the_values_of_the_dataset(prediction: xr.Dataset, predictor: Predictor) -> None:
+    labels = views.gene_labels(predictor.artefact.genes)
+    gene = labels["TP53"]
+    by_gene = views.z_of_tissue(prediction, "Liver", labels)
+    by_tissue = views.z_of_gene(prediction, gene)
+    one = prediction.sel(sample="SIM-007", tissue="Liver", gene=gene)
+    assert by_gene.loc["SIM-007", "TP53"] == float(one["z"])
+    assert by_tissue.loc["SIM-007", "Liver"] == float(one["z"])
+    log2 = views.log2_of_gene(prediction, gene).loc["SIM-007", "Liver"]
+    assert log2 == pytest.approx(np.log2(1 + float(one["expression"])), rel=1e-6)
+
+
+def test_reference_and_prediction_are_on_one_scale(
+    prediction: xr.Dataset, predictor: Predictor
+) -> None:
+    """The reference median, made linear, is near the mean that z-scores are taken from."""
+    artefact = predictor.artefact
+    gene = views.gene_labels(artefact.genes)["TP53"]
+    median = views.reference_of_gene(artefact, gene).loc["Lung", 0.5]
+    scaler = artefact.method.scaler
+    position = artefact.genes.index.get_loc(gene)
+    mean = from_scale(scaler.mean[predictor.tissues.index("Lung"), position], scaler.scale)
+    assert median == pytest.approx(np.log2(1 + mean), abs=0.5)
+    assert views.log2_of_gene(prediction, gene)["Lung"].median() == pytest.approx(median, abs=1)
+
+
+def test_distances_are_set_beside_the_references(session: Session, predictor: Predictor) -> None:
+    reference = views.reference_distance(predictor.artefact, "Whole Blood")
+    assert reference.is_monotonic_increasing
+    aligned = session.prepare(predictor).aligned
+    summary = views.distance_summary(aligned, reference)
+    assert summary.loc["GTEx reference donors", "median"] == reference[0.5]
+    assert summary.loc["your samples, after alignment", "median"] == pytest.approx(
+        np.median(aligned.distance["distance_after"])
+    )
+
+
+def test_columns_are_ordered_by_rho_with_the_unknown_last() -> None:
+    z = pd.DataFrame(np.ones((2, 3)), columns=["A", "B", "C"])
+    rho = pd.Series({"A": np.nan, "B": 0.1, "C": 0.5})
+    assert views.most_informative(z, rho).columns.tolist() == ["C", "B", "A"]
+
+
+def test_without_rho_the_columns_that_vary_most_are_kept_in_order(
+    rng: np.random.Generator,
+) -> None:
+    n = views.MOST_COLUMNS + 10
+    z = pd.DataFrame(rng.normal(size=(5, n)) * np.arange(n), columns=[f"G{i}" for i in range(n)])
+    kept = views.most_informative(z, None).columns
+    expected = set(np.argsort(-z.to_numpy().std(axis=0))[: views.MOST_COLUMNS])
+    assert kept.tolist() == [f"G{i}" for i in range(n) if i in expected]
+
+
+def test_rows_carry_the_accuracy_of_their_own_gene_and_tissue(
+    prediction: xr.Dataset, evaluated_model: ServedModel
+) -> None:
+    held_out = GeneAccuracy.of(evaluated_model)
+    genes = prediction["gene"].values[[5, 2, 40]].tolist()
+    rows = views.rows_of(
+        prediction,
+        held_out,
+        tissues=["Liver", "Lung"],
+        genes=genes,
+        samples=["SIM-003", "SIM-001"],
+        predictable_only=False,
+    )
+    assert len(rows) == 2 * 2 * 3
+    assert evaluated_model.evaluation is not None
+    known = evaluated_model.evaluation.genes.query("method == 'mtm'")
+    known = known.set_index(["tissue", "gene_id"])["rho_pooled"]
+    for row in rows.itertuples():
+        one = prediction.sel(sample=row.sample, tissue=row.tissue, gene=row.gene_id)
+        assert row.z == float(one["z"])
+        np.testing.assert_equal(row.rho_pooled, known[row.tissue, row.gene_id])
+        assert row.predictable == ("yes" if row.rho_pooled > 0.3 else "no")
+
+
+def test_without_an_evaluation_no_row_is_called_predictable(prediction: xr.Dataset) -> None:
+    index = pd.MultiIndex.from_arrays([[], []], names=["tissue", "gene_id"])
+    nothing = GeneAccuracy(pd.DataFrame(columns=["n", "rho_by_fold", "rho_pooled"], index=index))
+    options = {
+        "tissues": ["Lung"],
+        "genes": prediction["gene"].values.tolist(),
+        "samples": ["SIM-001"],
+    }
+    rows = views.rows_of(prediction, nothing, **options, predictable_only=False)
+    assert set(rows["predictable"]) == {"not evaluated"}
+    assert views.rows_of(prediction, nothing, **options, predictable_only=True).empty

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from mtm_core.figures.tissue_accuracy import tissue_accuracy
+
+
+def accuracy(method: str, **rho: float) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "method": method,
+            "tissue": list(rho),
+            "n": 100,
+            "gene_rho_by_fold": list(rho.values()),
+            "gene_rho_pooled": 0.1,
+            "n_predictable": 3,
+        }
+    )
+
+
+def test_tissues_are_ordered_by_the_models_own_accuracy() -> None:
+    tissues = pd.concat(
+        [accuracy("ridge", Lung=0.3, Liver=0.1), accuracy("mtm", Liver=0.4, Lung=0.2)]
+    )
+    own, ridge = tissue_accuracy(tissues, "mtm").data
+    assert own.name == "mtm"
+    assert list(own.y) == ["Lung", "Liver"]
+    assert list(own.x) == [0.2, 0.4]
+    assert list(ridge.y) == ["Lung", "Liver"]
+    assert list(ridge.x) == [0.3, 0.1]
+    assert own.marker.symbol != ridge.marker.symbol
+    assert own.marker.color != ridge.marker.color
+
+
+def test_a_tissue_that_another_method_lacks_stays_empty() -> None:
+    tissues = pd.concat([accuracy("mtm", Liver=0.4, Lung=0.2), accuracy("ridge", Lung=0.3)])
+    _, ridge = tissue_accuracy(tissues, "mtm").data
+    np.testing.assert_array_equal(ridge.x, [0.3, np.nan])
