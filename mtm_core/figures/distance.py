@@ -28,7 +28,7 @@ def distance_strips(distance: pd.DataFrame, reference: pd.Series) -> go.Figure:
         fillcolor=FAINT,
         line_width=0,
         annotation_text="90 % of reference donors",
-        annotation_position="top left",
+        annotation_position="outside top left",
         annotation_font_color=NEUTRAL,
     )
     figure.add_vline(x=reference[0.5], line={"color": NEUTRAL, "dash": "dot", "width": 1.5})

@@ -43,6 +43,7 @@ def tissue_accuracy(tissues: pd.DataFrame, first: str) -> go.Figure:
             "%{customdata[2]:.0f} predictable genes<br>%{customdata[0]:.0f} donors"
             f"<extra>{method}</extra>",
         )
+    figure.update_yaxes(range=[-0.8, len(own) - 0.2])
     figure.add_vline(x=0, line={"color": NEUTRAL, "width": 1})
     figure.update_xaxes(title="gene-wise rho on held-out donors, by fold, mean over genes")
     return finish(figure, height=110 + 19 * len(own))

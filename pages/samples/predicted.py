@@ -102,7 +102,7 @@ st.caption(
     f" · alignment: {prediction.attrs['alignment']}"
 )
 
-with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
+with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
     view = st.segmented_control(
         "View",
         [HEATMAP, GENE, TABLE],
@@ -112,6 +112,7 @@ with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
         bind="query-params",
     )
     columns_are, highlighted = BY_GENE, None
+    all_tissues = all_genes = False
     if view == HEATMAP:
         columns_are = st.segmented_control(
             "Columns",
@@ -138,7 +139,7 @@ with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
             placeholder="all samples",
             key="table_samples",
             persist_state="session",
-            width=360,
+            width=220,
         )
         all_tissues = st.toggle("All predicted tissues", key="all_tissues", persist_state="session")
         all_genes = st.toggle("All genes", True, key="all_genes", persist_state="session")
@@ -149,7 +150,7 @@ with tissue_column:
         tissues,
         key="tissue",
         bind="query-params",
-        disabled=view == GENE or columns_are == BY_TISSUE,
+        disabled=view == GENE or columns_are == BY_TISSUE or all_tissues,
     )
 with gene_column:
     label = st.selectbox(
@@ -157,7 +158,7 @@ with gene_column:
         list(labels),
         key="gene",
         bind="query-params",
-        disabled=(view, columns_are) == (HEATMAP, BY_GENE),
+        disabled=(view == HEATMAP and columns_are == BY_GENE) or all_genes,
     )
     gene = labels[label]
 with toggle_column:
@@ -258,12 +259,13 @@ else:
         hide_index=True,
         height=520,
         key="rows",
+        column_order=[column for column in shown_rows if column != "gene_id"] + ["gene_id"],
         column_config={
             "gene_id": "gene id",
             "expression": st.column_config.NumberColumn(f"expression ({unit})", format="%.3f"),
             "z": st.column_config.NumberColumn("z", format="%.3f"),
-            "rho_by_fold": st.column_config.NumberColumn("held-out rho, by fold", format="%.2f"),
-            "rho_pooled": st.column_config.NumberColumn("held-out rho, pooled", format="%.2f"),
+            "rho_by_fold": st.column_config.NumberColumn("rho, by fold", format="%.2f"),
+            "rho_pooled": st.column_config.NumberColumn("rho, pooled", format="%.2f"),
         },
     )
     st.caption(

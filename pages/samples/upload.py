@@ -150,7 +150,8 @@ if go_on:
     st.switch_page(PREDICTED_PAGE)
 
 st.subheader("Notes")
-show_notes((*report.notes, *prepared.notes))
+found_in_file = [note for note in report.notes if note.found != report.unit_reason]
+show_notes((*found_in_file, *prepared.notes))
 
 st.subheader("The model's genes")
 found, missing = prepared.match.found, prepared.match.missing

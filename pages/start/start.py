@@ -81,7 +81,11 @@ st.markdown(
     "Most of what can be predicted from blood is modest, and part of it is no more than the"
     " circumstance of death, the age and the sex that a donor's tissues share."
 )
-st.page_link(MODEL_CARD_PAGE, label="Accuracy in each tissue, and how the model was made")
+st.page_link(
+    MODEL_CARD_PAGE,
+    label="Accuracy in each tissue, and how the model was made",
+    icon=":material/arrow_forward:",
+)
 
 st.header("How it goes")
 for column, page, label, text in zip(
@@ -99,5 +103,5 @@ for column, page, label, text in zip(
     strict=True,
 ):
     with column.container(border=True, height="stretch"):
-        st.page_link(page, label=f"**{label}**")
+        st.page_link(page, label=f"**{label}**", icon=":material/arrow_forward:")
         st.markdown(text)

@@ -107,11 +107,23 @@ def evaluated_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from _serve(folder, write_evaluated_model(folder / "model"))
 
 
-@pytest.fixture
-def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Open fresh browser sessions; in none may a request leave this machine."""
-    contexts: list[BrowserContext] = []
-    addresses: list[str] = []
+@pytest.fixture(scope="session")
+def addresses() -> list[str]:
+    """Every address that a browser has asked for."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaves_this_machine(addresses: list[str]) -> Iterator[None]:
+    addresses.clear()
+    yield
+    hosts = {urlsplit(url).hostname for url in addresses if not url.startswith(("data:", "blob:"))}
+    assert hosts == {"127.0.0.1"}
+
+
+@pytest.fixture(scope="session")
+def new_context(browser: Browser, addresses: list[str]) -> Callable[..., BrowserContext]:
+    """Open a browser profile of its own: cookies, cache, colour scheme."""
 
     def open_context(**options: object) -> BrowserContext:
         context = browser.new_context(
@@ -123,16 +135,20 @@ def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
             "page",
             lambda page: page.on("websocket", lambda socket: addresses.append(socket.url)),
         )
-        contexts.append(context)
         return context
 
-    yield open_context
-    for context in contexts:
-        context.close()
-    hosts = {urlsplit(url).hostname for url in addresses if not url.startswith(("data:", "blob:"))}
-    assert hosts == {"127.0.0.1"}
+    return open_context
+
+
+@pytest.fixture(scope="session")
+def context(new_context: Callable[..., BrowserContext]) -> BrowserContext:
+    """A profile that tests share, so that the dashboard's scripts are fetched once."""
+    return new_context()
 
 
 @pytest.fixture
-def page(new_context: Callable[..., BrowserContext]) -> Page:
-    return new_context().new_page()
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A fresh page, which is a fresh session of the dashboard."""
+    page = context.new_page()
+    yield page
+    page.close()
