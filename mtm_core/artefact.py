@@ -162,13 +162,13 @@ class Artefact:
             "unit": self.unit,
             "normalisation": self.normalisation,
             "settings": self.method.settings(),
-            "accuracy": _measured(self.accuracy),
+            "accuracy": self.accuracy,
             "provenance": self.provenance,
             "genes": self.genes.reset_index(names="gene_id").to_dict("records"),
             "tissues": self.tissues.reset_index(names="tissue").to_dict("records"),
             "sha256": _digest(path),
         }
-        text = json.dumps(description, indent=1, allow_nan=False) + "\n"
+        text = json.dumps(description, indent=1) + "\n"
         (folder / "model.json").write_text(text, encoding="utf-8")
 
     @classmethod
@@ -284,13 +284,6 @@ def _check_shapes(scaler: TissueScaler, reference: Reference, n_tissues: int, n_
                 f"{name} has shape {array.shape}, expected {expected} for {n_tissues} tissues and"
                 f" {n_genes} genes"
             )
-
-
-def _measured(value: Any) -> Any:  # noqa: ANN401  # JSON of any kind
-    """Leave out figures that are NaN, which JSON has no word for."""
-    if isinstance(value, dict):
-        return {name: _measured(v) for name, v in value.items() if v == v}
-    return [_measured(v) for v in value] if isinstance(value, list) else value
 
 
 def _digest(path: Path) -> str:

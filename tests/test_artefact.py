@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,23 +103,6 @@ def test_reference_is_the_cohort_s_own(small_artefact: Artefact, small_cohort: a
 def test_others_may_read_the_files(saved: Path) -> None:
     assert {p.name for p in saved.iterdir()} == {"model.json", "model.safetensors"}
     assert all(path.stat().st_mode & 0o044 == 0o044 for path in saved.iterdir())
-
-
-def test_figures_that_are_no_number_are_left_out(small_artefact: Artefact, tmp_path: Path) -> None:
-    accuracy = {
-        "summary": {"gene_rho_by_fold_mean": 0.5, "coverage_90": math.nan},
-        "tissues": [{"tissue": "Lung", "gene_rho_by_fold": 0.5, "coverage_90": math.nan}],
-    }
-    replace(small_artefact, accuracy=accuracy).save(tmp_path)
-
-    def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is no JSON")
-
-    json.loads((tmp_path / "model.json").read_text(), parse_constant=refuse)
-    assert Artefact.load(tmp_path).accuracy == {
-        "summary": {"gene_rho_by_fold_mean": 0.5},
-        "tissues": [{"tissue": "Lung", "gene_rho_by_fold": 0.5}],
-    }
 
 
 def test_one_changed_bit_of_the_weights_is_noticed(folder: Path) -> None:
@@ -297,7 +278,8 @@ def test_bundled_model_says_how_accurate_it_is_in_every_other_tissue() -> None:
 
 def test_no_donor_is_in_a_bundled_model() -> None:
     files = [path for path in BUNDLED.rglob("*") if path.is_file()]
-    assert {path.suffix for path in files} == {".json", ".safetensors", ".md", ".csv", ".parquet"}
+    assert {path.suffix for path in files} <= {".json", ".safetensors", ".md", ".csv", ".parquet"}
+    assert len(files) >= 3
     for path in files:
         assert b"GTEX-" not in path.read_bytes(), path
         if path.suffix == ".parquet":  # compressed: its text does not show in its bytes
@@ -309,7 +291,8 @@ def test_no_donor_is_in_a_bundled_model() -> None:
 def test_no_pickle_is_read_or_written() -> None:
     for path in (BUNDLED.parent / "mtm_core").rglob("*.py"):
         assert not re.search(
-            r"import pickle|allow_pickle=True|torch\.(load|save)\(|joblib\.(load|dump)", path.read_text()
+            r"import pickle|allow_pickle=True|torch\.(load|save)\(|joblib\.(load|dump)",
+            path.read_text(),
         ), path
 
 

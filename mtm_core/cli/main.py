@@ -23,7 +23,7 @@ _COMMANDS = {
     "data": ("mtm_core.cli.data:data_app", "Get and prepare cohorts."),
     "train": (
         "mtm_core.cli.train:train_command",
-        "Train MTM on every donor of a cohort and write a model's folder.",
+        "Train a method on every donor of a cohort and write a model's folder.",
     ),
     "evaluate": (
         "mtm_core.cli.evaluate:evaluate_command",
@@ -110,7 +110,7 @@ for _name, (_, _summary) in _COMMANDS.items():
 def run() -> None:
     """Run ``mtm``; a user's error is one line, a fault of the program keeps its traceback."""
     try:
-        app()
+        app(prog_name="mtm")
     except MTMError as error:
         message = str(error)
     except OSError as error:

@@ -6,10 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
-import re
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -20,74 +17,17 @@ from mtm_core.data.download import FILE_KINDS, SUMS, download_gtex
 from mtm_core.data.gct import read_gct
 from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
 from mtm_core.errors import DownloadError, SelectionError
-
-GCT_PATH = "/bulk-gex/v8/rna-seq/GTEx_Analysis_2017-06-05_v8_RNASeQCv1.1.9_gene_tpm.gct.gz"
-GCT_NAME = GCT_PATH.rsplit("/", 1)[-1]
-SUBJECTS_PATH = (
-    "/annotations/v8/metadata-files/GTEx_Analysis_v8_Annotations_SubjectPhenotypesDS.txt"
+from tests.gtex_server import (
+    ATTRIBUTES_PATH,
+    GCT_NAME,
+    GCT_PATH,
+    GENES_PATH,
+    SUBJECTS_PATH,
+    Server,
+    serving,
 )
+
 V10 = "/bulk-gex/v10/rna-seq/GTEx_Analysis_v10_RNASeQCv2.4.2_gene_tpm"
-
-
-class Server(ThreadingHTTPServer):
-    """Serves ``files``; sends at most ``cut_after`` bytes of the next ``n_cuts`` answers."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files: dict[str, bytes] = {}
-        self.headers: dict[str, str] = {}
-        self.status = 200
-        self.heeds_if_range = True
-        self.cut_after = 0
-        self.n_cuts = 0
-        self.requests: list[tuple[str, str | None]] = []  # path, Range
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def cut(self, after: int, times: int) -> None:
-        self.cut_after, self.n_cuts = after, times
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        wanted = self.headers.get("Range")
-        self.server.requests.append((self.path, wanted))
-        if self.server.status != 200:
-            return self.answer(self.server.status, b"")
-        content = self.server.files.get(self.path)
-        if content is None:
-            return self.answer(404, b"")
-        tag = '"' + hashlib.md5(content).hexdigest() + '"'
-        same = self.headers.get("If-Range") == tag or not self.server.heeds_if_range
-        if wanted is None or not same:
-            return self.answer(200, content, ETag=tag)
-        start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
-        if start >= len(content):
-            return self.answer(416, b"", **{"Content-Range": f"bytes */{len(content)}"})
-        span = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        return self.answer(206, content[start:], ETag=tag, **{"Content-Range": span})
-
-    def answer(self, status: int, body: bytes, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in (
-            {"Content-Length": str(len(body))} | headers | self.server.headers
-        ).items():
-            self.send_header(name, value)
-        self.end_headers()
-        if body and self.server.n_cuts:
-            self.server.n_cuts -= 1
-            body = body[: self.server.cut_after]
-            self.close_connection = True
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture
@@ -103,23 +43,17 @@ def server(matrix: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(download, "_WAIT", 0.0)
     monkeypatch.setattr(download, "_CHUNK", 4096)
-    with Server() as server:
-        server.files = {
-            GCT_PATH: matrix,
-            SUBJECTS_PATH: b"SUBJID\tSEX\tAGE\tDTHHRDY\nGTEX-1\t2\t60-69\t4\n",
-            "/annotations/v8/metadata-files/GTEx_Analysis_v8_Annotations_SampleAttributesDS.txt": (
-                b"SAMPID\tSMATSSCR\tSMTS\tSMTSD\nGTEX-1-1\t0\tBlood\tWhole Blood\n"
-            ),
-            "/references/v8/reference-tables/gencode.v26.GRCh38.genes.gtf": (
-                b"##provider: GENCODE\nchr17\tHAVANA\tgene\t1\t9\t.\t-\t.\t"
-                b'gene_id "ENSG00000141510.16"; gene_type "protein_coding"; gene_name "TP53";\n'
-            ),
-        }
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    files = {
+        GCT_PATH: matrix,
+        SUBJECTS_PATH: b"SUBJID\tSEX\tAGE\tDTHHRDY\nGTEX-1\t2\t60-69\t4\n",
+        ATTRIBUTES_PATH: b"SAMPID\tSMATSSCR\tSMTS\tSMTSD\nGTEX-1-1\t0\tBlood\tWhole Blood\n",
+        GENES_PATH: (
+            b"##provider: GENCODE\nchr17\tHAVANA\tgene\t1\t9\t.\t-\t.\t"
+            b'gene_id "ENSG00000141510.16"; gene_type "protein_coding"; gene_name "TP53";\n'
+        ),
+    }
+    with serving(files) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def names_in(folder: Path) -> set[str]:

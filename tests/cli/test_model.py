@@ -1,0 +1,92 @@
+"""``mtm model describe``: for people, for pipes, for programs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mtm_core.artefact import Artefact, read_description
+from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from tests.cli.conftest import Mtm, error_of
+
+
+def test_bundled_model_is_described_whole_in_a_pipe(mtm: Mtm) -> None:
+    done = mtm("model", "describe", DEFAULT_MODEL)
+    assert done.code == 0
+    rows = [line.split("\t") for line in done.out.splitlines()]
+    description = read_description(find_model(DEFAULT_MODEL))
+    facts = {row[0]: row[1] for row in rows if len(row) == 2}
+    assert facts["model"] == DEFAULT_MODEL
+    assert facts["method"] == description["method"]
+    assert (facts["genes"], facts["tissues"]) == ("59", "49")
+    assert facts["trained on"] == "944 donors, 17,325 samples"
+    assert facts["sha256"] == description["sha256"]  # not cut
+    mean = description["accuracy"]["summary"]["gene_rho_by_fold_mean"]
+    assert facts["gene-wise rho, by fold"] == f"{mean:.3f}"
+    tissues = {row[0]: row[1:] for row in rows if len(row) == 3}
+    assert list(tissues) == ["tissue", *(row["tissue"] for row in description["tissues"])]
+    accuracy = {row["tissue"]: row for row in description["accuracy"]["tissues"]}
+    assert tissues["Lung"] == ["577", f"{accuracy['Lung']['gene_rho_by_fold']:.3f}"]
+    assert tissues["Whole Blood"] == ["753", "-"]
+
+
+def test_at_a_terminal_there_is_a_table_that_fits(
+    mtm: Mtm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    done = mtm("model", "describe", DEFAULT_MODEL)
+    assert "┃" in done.out
+    assert "\t" not in done.out
+    sha256 = read_description(find_model(DEFAULT_MODEL))["sha256"]
+    folded = "".join(done.out.split()).replace("│", "")
+    assert sha256[:30] in folded
+    assert sha256[-20:] in folded
+
+
+def test_model_that_was_not_evaluated(mtm: Mtm, small_artefact: Artefact, tmp_path: Path) -> None:
+    small_artefact.save(tmp_path)
+    done = mtm("model", "describe", tmp_path)
+    assert "accuracy\t-" in done.out.splitlines()
+    assert "Lung\t46\t-" in done.out.splitlines()
+
+
+def test_json_is_the_description(mtm: Mtm) -> None:
+    done = mtm("model", "describe", DEFAULT_MODEL, "--json")
+    assert json.loads(done.out) == read_description(find_model(DEFAULT_MODEL))
+
+
+def test_preset_of_the_paper_has_the_paper_s_size(mtm: Mtm) -> None:
+    done = mtm("model", "describe", "--preset=paper", "--genes=19291", "--tissues=49")
+    sizes = dict(line.split("\t") for line in done.out.splitlines())
+    assert sizes["total"] == "128,087,084"
+    networks = ("encoder", "generator", "discriminator", "mapping")
+    parts = [int(sizes[name].replace(",", "")) for name in networks]
+    assert sum(parts) == 128_087_084
+    as_json = json.loads(
+        mtm("model", "describe", "--preset=paper", "--genes=19291", "--tissues=49", "--json").out
+    )
+    assert as_json["parameters"] == dict(zip(networks, parts, strict=True)) | {"total": 128_087_084}
+    assert as_json["config"]["model"]["n_genes"] == 19_291
+
+
+@pytest.mark.parametrize("arguments", [[], [DEFAULT_MODEL, "--preset=paper"]])
+def test_model_or_preset_is_asked_for(mtm: Mtm, arguments: list[str]) -> None:
+    done = mtm("model", "describe", *arguments)
+    assert done.code == 2
+    assert f"(bundled: {DEFAULT_MODEL}" in " ".join(done.err.replace("│", " ").split())
+
+
+def test_damaged_model_is_not_described_as_whole(mtm: Mtm, tmp_path: Path) -> None:
+    folder = shutil.copytree(find_model(DEFAULT_MODEL), tmp_path / "copy")
+    with (folder / "model.safetensors").open("ab") as file:
+        file.write(b"\0")
+    assert "its SHA-256 differs" in error_of(mtm("model", "describe", folder))
+
+
+def test_unknown_model_is_one_line(mtm: Mtm) -> None:
+    assert f"(bundled: {DEFAULT_MODEL}" in error_of(mtm("model", "describe", "gtex"))
