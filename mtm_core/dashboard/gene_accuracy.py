@@ -15,21 +15,21 @@ _FIGURES = ["n", "rho_by_fold", "rho_pooled"]
 
 @dataclass(frozen=True)
 class GeneAccuracy:
-    """Accuracy of the model's own method.
+    """Accuracy of the model's own method, from one source tissue.
 
     Attributes
     ----------
     genes
         ``n``, ``rho_by_fold`` and ``rho_pooled``, indexed by ``tissue`` and ``gene_id``; empty
-        where the model was not evaluated.
+        where the model was not evaluated from that source.
     """
 
     genes: pd.DataFrame
 
     @classmethod
-    def of(cls, model: ServedModel) -> GeneAccuracy:
-        """Take the rows of the model's method from its evaluation."""
-        if model.evaluation is None:
+    def of(cls, model: ServedModel, source: str) -> GeneAccuracy:
+        """Take the rows of the model's method, if it was evaluated from ``source``."""
+        if model.evaluation is None or model.evaluation.settings.get("source") != source:
             index = pd.MultiIndex.from_arrays([[], []], names=["tissue", "gene_id"])
             return cls(pd.DataFrame(columns=_FIGURES, index=index, dtype=float))
         genes = model.evaluation.genes

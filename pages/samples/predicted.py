@@ -42,7 +42,7 @@ HEATMAP, GENE, TABLE = "All samples", "One gene", "Table"
 BY_GENE, BY_TISSUE = "Genes of one tissue", "Tissues of one gene"
 
 session, model = current_session(), served_model()
-predictor, held_out = model.predictor, GeneAccuracy.of(model)
+predictor = model.predictor
 artefact = predictor.artefact
 begin(
     "Predicted expression",
@@ -92,12 +92,13 @@ if not session.is_current(predictor):
         icon=":material/update:",
     )
 
-unit = prediction.attrs["unit"]
+unit, source = prediction.attrs["unit"], prediction.attrs["source"]
+held_out = GeneAccuracy.of(model, source)
 tissues = [str(tissue) for tissue in prediction["tissue"].values]
 samples = [str(sample) for sample in prediction["sample"].values]
 labels = gene_labels(artefact.genes)
 st.caption(
-    f"{len(samples):,} samples of {prediction.attrs['source']} · {len(tissues)} tissues ·"
+    f"{len(samples):,} samples of {source} · {len(tissues)} tissues ·"
     f" {len(labels):,} genes · expression in {unit}, z-scores against the GTEx donors of the tissue"
     f" · alignment: {prediction.attrs['alignment']}"
 )
@@ -171,8 +172,8 @@ with toggle_column:
     )
 if not held_out.exists:
     st.caption(
-        ":material/help: This model was **not evaluated**: no held-out rho can stand beside the"
-        " values, and no gene is greyed."
+        f":material/help: Predictions of this model from {source} were **not evaluated**: no"
+        " held-out rho can stand beside the values, and no gene is greyed."
     )
 
 if view == HEATMAP:
@@ -299,7 +300,7 @@ with st.container(horizontal=True):
 with st.expander("The same from the command line"):
     st.code(
         f'mtm predict "{session.table.report.file}" --model {artefact.name}'
-        f' --source "{prediction.attrs["source"]}" --targets "{",".join(tissues)}"'
+        f' --source "{source}" --targets "{",".join(tissues)}"'
         f" --unit {prediction.attrs['input_unit']} --alignment {prediction.attrs['alignment']}"
         " --output predicted.csv",
         language="bash",

@@ -16,8 +16,6 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.evaluated_model import write_evaluated_model
-
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCREENSHOTS = REPOSITORY / "screenshots"
 _START_SECONDS = 120
@@ -47,16 +45,14 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-def _serve(folder: Path, model: Path | None) -> Iterator[str]:
-    """Run the dashboard on a free port until the generator is closed."""
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the dashboard, run on a free port until the tests are over."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    if model is not None:
-        environment["MTM_MODEL"] = str(model)
-    log = folder / "server.log"
+    log = tmp_path_factory.mktemp("server") / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
             [
@@ -65,7 +61,7 @@ def _serve(folder: Path, model: Path | None) -> Iterator[str]:
                 "--server.fileWatcherType=none",
             ],
             cwd=REPOSITORY,
-            env=environment,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -92,19 +88,6 @@ def _answers(url: str) -> bool:
             return True
     except (URLError, OSError):
         return False
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a server of the bundled model."""
-    yield from _serve(tmp_path_factory.mktemp("server"), None)
-
-
-@pytest.fixture(scope="session")
-def evaluated_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a server of a model with a made-up accuracy."""
-    folder = tmp_path_factory.mktemp("evaluated_server")
-    yield from _serve(folder, write_evaluated_model(folder / "model"))
 
 
 @pytest.fixture(scope="session")

@@ -26,24 +26,15 @@ def keep(page: Page, name: str) -> None:
     page.set_viewport_size({"width": 1360, "height": 900})
 
 
-@pytest.mark.parametrize(
-    ("model", "scheme"), [("bundled", "light"), ("evaluated", "light"), ("evaluated", "dark")]
-)
-def test_every_screen(
-    model: str,
-    scheme: str,
-    server: str,
-    evaluated_server: str,
-    new_context: Callable[..., BrowserContext],
-) -> None:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_screen(scheme: str, server: str, new_context: Callable[..., BrowserContext]) -> None:
     SCREENSHOTS.mkdir(exist_ok=True)
     page = new_context(color_scheme=scheme).new_page()
-    address = {"bundled": server, "evaluated": evaluated_server}[model]
 
     def shot(name: str) -> None:
-        keep(page, f"{model}_{name}_{scheme}")
+        keep(page, f"{name}_{scheme}")
 
-    page.goto(address)
+    page.goto(server)
     expect(page.get_by_role("heading", name="Other tissues, from blood")).to_be_visible()
     shot("1_start")
     page.locator(".st-key-example button").click()

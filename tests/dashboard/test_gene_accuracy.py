@@ -8,7 +8,7 @@ from mtm_core.dashboard.views import gene_labels
 
 
 def test_accuracy_in_words(evaluated_model: ServedModel) -> None:
-    held_out = GeneAccuracy.of(evaluated_model)
+    held_out = GeneAccuracy.of(evaluated_model, "Whole Blood")
     genes = gene_labels(evaluated_model.predictor.artefact.genes)
     assert held_out.exists
     assert held_out.in_words("Lung", genes["BRCA1"]) == "rho 0.50, n = 100"
@@ -17,15 +17,19 @@ def test_accuracy_in_words(evaluated_model: ServedModel) -> None:
 
 
 def test_only_the_models_own_method_counts(evaluated_model: ServedModel) -> None:
-    held_out = GeneAccuracy.of(evaluated_model)
+    held_out = GeneAccuracy.of(evaluated_model, "Whole Blood")
     assert evaluated_model.evaluation is not None
     assert len(held_out.genes) == len(evaluated_model.evaluation.genes) / 2
     assert held_out.genes.index.is_unique
 
 
 def test_a_model_without_evaluation_has_none(evaluated_model: ServedModel) -> None:
-    held_out = GeneAccuracy.of(replace(evaluated_model, evaluation=None))
+    held_out = GeneAccuracy.of(replace(evaluated_model, evaluation=None), "Whole Blood")
     gene = evaluated_model.predictor.artefact.genes.index[0]
     assert not held_out.exists
     assert held_out.in_words("Lung", gene) == "not evaluated"
     assert held_out.of_pairs(["Lung"], [gene])["predictable"].tolist() == ["not evaluated"]
+
+
+def test_accuracy_from_blood_says_nothing_of_another_source(evaluated_model: ServedModel) -> None:
+    assert not GeneAccuracy.of(evaluated_model, "Spleen").exists

@@ -74,7 +74,7 @@ def test_without_rho_the_columns_that_vary_most_are_kept_in_order(
 def test_rows_carry_the_accuracy_of_their_own_gene_and_tissue(
     prediction: xr.Dataset, evaluated_model: ServedModel
 ) -> None:
-    held_out = GeneAccuracy.of(evaluated_model)
+    held_out = GeneAccuracy.of(evaluated_model, "Whole Blood")
     genes = prediction["gene"].values[[5, 2, 40]].tolist()
     rows = views.rows_of(
         prediction,

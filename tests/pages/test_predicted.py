@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.resources import EXAMPLE
-from tests.pages.conftest import MODEL_CARD, PREDICTED, upload, words
+from tests.pages.conftest import MODEL_CARD, PREDICTED, UPLOAD, upload, words
 
 
 def rows(app: AppTest) -> pd.DataFrame:
@@ -77,6 +77,17 @@ def test_unpredictable_genes_can_be_left_out(with_example: AppTest) -> None:
     assert 0 < len(kept) < len(everything)
     assert (kept["rho_pooled"] > 0.3).all()
     assert "BRCA1" in set(kept["gene"])
+
+
+@pytest.mark.usefixtures("evaluated")
+def test_accuracy_from_blood_is_not_shown_for_another_source(with_example: AppTest) -> None:
+    with_example.switch_page(UPLOAD).run()
+    with_example.selectbox(key="source").set_value("Spleen").run()
+    with_example.switch_page(PREDICTED).run()
+    with_example.button(key="predict").click().run()
+    assert not with_example.exception
+    assert "from Spleen were **not evaluated**" in words(with_example)
+    assert set(rows(with_example)["predictable"]) == {"not evaluated"}
 
 
 @pytest.mark.usefixtures("not_evaluated")
