@@ -1,13 +1,12 @@
-"""``mtm train``: train MTM on a cohort and write a model's folder."""
+"""``mtm train``: train a method on a cohort and write a model's folder."""
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, cast
 
 import anndata as ad
 import typer
@@ -30,8 +29,12 @@ from mtm_core.errors import SelectionError, TrainingError
 from mtm_core.evaluation.model_card import render_model_card
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.methods.mtm import FittedMTM
+from mtm_core.methods.protocol import SavableMethod
+from mtm_core.methods.registry import make_method
 from mtm_core.training.checkpoint import CHECKPOINT_NAME
 from mtm_core.training.trainer import Hardware, train
+
+TrainableMethod = Literal["mtm", "joint-gaussian", "stack"]
 
 
 def train_command(
@@ -39,6 +42,13 @@ def train_command(
         Path, typer.Argument(metavar="COHORT", help="Cohort (.h5ad) of 'mtm data prepare'.")
     ],
     output: Annotated[Path, typer.Option(help="Folder for the model.")],
+    method: Annotated[
+        TrainableMethod,
+        typer.Option(
+            help="mtm; joint-gaussian, a factor model; or stack, the two of them weighted, with an"
+            " interval for every value."
+        ),
+    ] = "mtm",
     preset_name: PresetOption = "acmg59",
     settings: SettingOption = None,
     resume: Annotated[
@@ -53,52 +63,63 @@ def train_command(
     nodes: NodesOption = 1,
     precision: PrecisionOption = "32-true",
 ) -> None:
-    """Train MTM on every donor of a cohort and write a model's folder.
+    """Train a method on every donor of a cohort and write a model's folder.
 
-    A checkpoint is written every epoch: after Ctrl-C, a kill or a power cut, the same command with
-    `--resume` goes on and ends with the same weights.
+    Training of MTM alone writes a checkpoint every epoch: after Ctrl-C, a kill or a power cut, the
+    same command with `--resume` goes on and ends with the same weights.
 
     **Example:** `mtm train cohort.h5ad --preset acmg59 --output trained_models/mine`
+
+    **Example:** `mtm train cohort.h5ad --method stack --output trained_models/mine_stack`
     """
+    if method != "mtm" and resume:
+        raise TrainingError(f"--resume is for --method mtm; {method} keeps no checkpoint.")
+    if method != "mtm" and devices * nodes > 1:
+        raise TrainingError(f"several processes are for --method mtm, not for {method}.")
     _check_folder(output, resume=resume)
     data = read_cohort(cohort)
     config = run_config(preset_name, settings, data.n_vars, len(tissue_names(data)))
-    tables = _load_evaluation(evaluation, data, config) if evaluation is not None else None
+    tables = _load_evaluation(evaluation, method, data, config) if evaluation is not None else None
+    machine = Hardware(accelerator, devices, nodes, precision)
+    provenance: dict[str, Any] = {"command": shlex.join(["mtm", *sys.argv[1:]])}
     donors = sorted(data.obs["donor"].unique())
     with training_bar() as show:
-        result = train(
-            data,
-            donors,
-            config,
-            hardware=Hardware(accelerator, devices, nodes, precision),
-            folder=output,
-            resume=resume,
-            on_progress=show,
-        )
-    if not result.is_first_process:
-        return
-    if not result.finished:
-        err.print(
-            f"Stopped after epoch {len(result.history)}. Go on with the same command and --resume."
-        )
-        raise typer.Exit(130)
-    fitted = FittedMTM(result.model, result.scaler, tissue_names(data), config)
-    artefact = Artefact.of(
-        fitted,
-        data,
-        name=output.resolve().name,
-        provenance={
-            "command": shlex.join(["mtm", *sys.argv[1:]]),
-            "epochs": len(result.history),
-            "best_epoch": result.best_epoch,
-        },
-    )
+        if method == "mtm":
+            result = train(
+                data,
+                donors,
+                config,
+                hardware=machine,
+                folder=output,
+                resume=resume,
+                on_progress=show,
+            )
+            if not result.is_first_process:
+                return
+            if not result.finished:
+                raise _stopped(len(result.history))
+            provenance |= {"epochs": len(result.history), "best_epoch": result.best_epoch}
+            fitted: SavableMethod = FittedMTM(
+                result.model, result.scaler, tissue_names(data), config
+            )
+        else:
+            source = config.training.validation_source
+            unfitted = make_method(
+                method, source=source, config=config, hardware=machine, on_progress=show
+            )
+            fitted = cast("SavableMethod", unfitted.fit(data, donors))
+    artefact = Artefact.of(fitted, data, name=output.resolve().name, provenance=provenance)
     if tables is not None:
         artefact = replace(artefact, accuracy=tables.of_method(fitted.name))
         tables.save(output / "evaluation")
     artefact.save(output)
     (output / "README.md").write_text(render_model_card(artefact, tables), encoding="utf-8")
     err.print(f"Wrote {output}. Try it: mtm predict INPUT --model {output} --output OUTPUT")
+
+
+def _stopped(n_epochs: int) -> typer.Exit:
+    err.print(f"Stopped after epoch {n_epochs}. Go on with the same command and --resume.")
+    return typer.Exit(130)
 
 
 def _check_folder(output: Path, *, resume: bool) -> None:
@@ -114,15 +135,18 @@ def _check_folder(output: Path, *, resume: bool) -> None:
         err.print(f"{output} holds no checkpoint: training starts from the beginning.")
 
 
-def _load_evaluation(folder: Path, cohort: ad.AnnData, config: RunConfig) -> EvaluationTables:
+def _load_evaluation(
+    folder: Path, method: str, cohort: ad.AnnData, config: RunConfig
+) -> EvaluationTables:
     """Load an evaluation; one of another cohort or other settings says nothing of this model."""
     tables = EvaluationTables.load(folder)
-    if "mtm" not in set(tables.tissues["method"]):
-        raise SelectionError(f"{folder} holds no evaluation of mtm. Run 'mtm evaluate' with it.")
+    if method not in set(tables.tissues["method"]):
+        raise SelectionError(
+            f"{folder} holds no evaluation of {method}. Run 'mtm evaluate --methods {method}'."
+        )
     same = {
         "cohort": tables.settings["cohort_sha256"] == str(cohort.uns["mtm"]["sha256"]),
-        # JSON gives lists back for tuples
-        "settings": tables.settings["mtm"] == json.loads(json.dumps(to_json(config))),
+        "settings": tables.settings["mtm"] == to_json(config),
     }
     differing = " and ".join(name for name, equal in same.items() if not equal)
     if differing:

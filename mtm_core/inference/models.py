@@ -7,7 +7,7 @@ from pathlib import Path
 from mtm_core.errors import ArtefactError
 
 BUNDLED = Path(__file__).parents[2] / "trained_models"
-DEFAULT_MODEL = "gtex_v8_acmg59"
+DEFAULT_MODEL = "gtex_v8_acmg59_stack"
 
 
 def bundled_models() -> tuple[str, ...]:
