@@ -265,12 +265,15 @@ else:
             "gene_id": "gene id",
             "expression": st.column_config.NumberColumn(f"expression ({unit})", format="%.3f"),
             "z": st.column_config.NumberColumn("z", format="%.3f"),
+            "lower": st.column_config.NumberColumn("90 % from", format="%.3f"),
+            "upper": st.column_config.NumberColumn("90 % to", format="%.3f"),
             "rho_by_fold": st.column_config.NumberColumn("rho, by fold", format="%.2f"),
             "rho_pooled": st.column_config.NumberColumn("rho, pooled", format="%.2f"),
         },
     )
     st.caption(
         f"{len(shown_rows):,} of {len(rows):,} rows. Predictable: a pooled held-out rho above 0.3."
+        + (f" Interval: {prediction.attrs['interval']}." if "lower" in prediction else "")
         + (" Filter to see others." if len(shown_rows) < len(rows) else "")
     )
     download_table(
@@ -281,10 +284,13 @@ else:
     )
 
 st.header("Everything")
+interval_columns = (
+    "; `lower` and `upper` bound the 90 % interval of `expression`" if "lower" in prediction else ""
+)
 st.markdown(
     f"All {len(samples):,} samples, {len(tissues)} tissues and {len(labels):,} genes."
     " CSV and parquet have one row a sample, tissue and gene: `sample`, `tissue`, `gene_id`,"
-    f" `gene`, `expression` ({unit}) and `z`. Every file is for research use, not for diagnosis,"
+    f" `gene`, `expression` ({unit}) and `z`{interval_columns}. Every file is for research use, not for diagnosis,"
     " and its name says so."
 )
 with st.container(horizontal=True):

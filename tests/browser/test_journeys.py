@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from mtm_core.dashboard.resources import EXAMPLE
 from mtm_core.data.expression import read_expression
-from mtm_core.inference.export import LONG_COLUMNS, to_long_table
+from mtm_core.inference.export import INTERVAL, LONG_COLUMNS, to_long_table
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
 from tests.browser.steps import download, open_link, settled, upload
@@ -54,7 +54,7 @@ def test_from_upload_to_the_long_table(server: str, page: Page, tmp_path: Path) 
     written = pd.read_csv(path)
     targets = written["tissue"].unique().tolist()
     expected = to_long_table(predictor.predict(table, targets=targets))
-    assert tuple(written.columns) == LONG_COLUMNS
+    assert tuple(written.columns) == (*LONG_COLUMNS, *INTERVAL)
     pd.testing.assert_frame_equal(
         written, expected.astype({"sample": str, "tissue": str}), check_dtype=False, rtol=1e-5
     )

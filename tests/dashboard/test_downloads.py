@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from mtm_core.dashboard.downloads import csv_bytes, file_name, parquet_bytes, prediction_bytes
-from mtm_core.inference.export import LONG_COLUMNS
+from mtm_core.inference.export import INTERVAL, LONG_COLUMNS
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_tables_come_back_as_they_were() -> None:
 
 def test_the_whole_prediction_is_the_command_lines(prediction: xr.Dataset) -> None:
     table = pd.read_csv(BytesIO(prediction_bytes(prediction, ".csv")))
-    assert tuple(table.columns) == LONG_COLUMNS
+    assert tuple(table.columns) == (*LONG_COLUMNS, *INTERVAL)
     assert len(table) == prediction["z"].size
     parquet = pd.read_parquet(BytesIO(prediction_bytes(prediction, ".parquet")))
-    assert tuple(parquet.columns) == LONG_COLUMNS
+    assert tuple(parquet.columns) == (*LONG_COLUMNS, *INTERVAL)
