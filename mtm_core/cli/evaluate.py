@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from mtm_core.cli.output import err, print_table
 from mtm_core.cli.training_options import (
     AcceleratorOption,
     PrecisionOption,
@@ -21,13 +21,13 @@ from mtm_core.config import to_json
 from mtm_core.data.cohort import read_cohort, tissue_names
 from mtm_core.data.splits import donor_folds
 from mtm_core.errors import SelectionError
-from mtm_core.evaluation.accuracy import accuracy
+from mtm_core.evaluation.accuracy import accuracy, accuracy_in_strata
+from mtm_core.evaluation.bootstrap import N_RESAMPLES, resample_donors
+from mtm_core.evaluation.confounding import SHUFFLED, known_confounders
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.methods.registry import METHOD_NAMES, make_method
 from mtm_core.training.trainer import Hardware
-
-console = Console()
 
 
 def evaluate_command(
@@ -46,6 +46,9 @@ def evaluate_command(
     settings: SettingOption = None,
     accelerator: AcceleratorOption = "auto",
     precision: PrecisionOption = "32-true",
+    resamples: Annotated[
+        int, typer.Option(help="Of the donors, for intervals and differences.", min=100)
+    ] = N_RESAMPLES,
     save_predictions: Annotated[
         bool, typer.Option(help="Also keep every out-of-fold value (NetCDF, one file a method).")
     ] = False,
@@ -69,7 +72,8 @@ def evaluate_command(
         "source": source,
         "mtm": to_json(config),
     }
-    accuracies = {}
+    phenotypes = data.uns["donors"]
+    accuracies, resampled, strata = {}, {}, {}
     with training_bar() as show:
         for name in dict.fromkeys(methods.split(",")):
             method = make_method(
@@ -90,10 +94,28 @@ def evaluate_command(
             )
             if save_predictions:
                 predictions.to_netcdf(output / f"{method.name}.nc", engine="h5netcdf")
-            accuracies[method.name] = accuracy(predictions)
-    tables = EvaluationTables.of(accuracies, what | {"folds_run": chosen})
+            accuracies[method.name] = accuracy(predictions, phenotypes)
+            resampled[method.name] = resample_donors(predictions, n_resamples=resamples, seed=seed)
+            strata[method.name] = accuracy_in_strata(predictions, phenotypes, data.var, seed=seed)
+    tables = EvaluationTables.of(
+        accuracies,
+        what
+        | {
+            "folds_run": chosen,
+            "resamples": resamples,
+            "adjusted_for": list(known_confounders(phenotypes)),
+        },
+        resampled=resampled,
+        strata=strata,
+    )
     tables.save(output)
     _print(tables)
+    if "chromosome" not in data.var:
+        err.print(
+            "The cohort does not say which chromosome a gene is on: nothing was scored without the"
+            " genes on X and Y."
+        )
+    err.print(f"Wrote {output}.")
 
 
 def _folds(only: str | None, n_folds: int) -> list[int]:
@@ -107,16 +129,39 @@ def _folds(only: str | None, n_folds: int) -> list[int]:
     return sorted({int(name) for name in names})
 
 
+_HEADER = (
+    "method", "rho by fold", "95 % interval", "pooled", "partial", "shuffled", "rho of samples",
+    "pGenes", "with FDR 5 %", "MSE ratio", "inside 90 %",
+)  # fmt: skip
+
+
 def _print(tables: EvaluationTables) -> None:
-    summary = tables.summary()
-    n_tissues = tables.tissues["tissue"].nunique()
-    table = Table(
-        title=f"{tables.settings['source']} to {n_tissues} tissues, means over tissues",
-        title_justify="left",
-    )
-    table.add_column("method")
-    for figure in summary.columns:
-        table.add_column(figure.removesuffix("_mean").replace("_", " "), justify="right")
-    for name, row in summary.iterrows():
-        table.add_row(str(name), *(f"{value:.3f}" for value in row))
-    console.print(table)
+    """Print one line a method.
+
+    Gene-wise rho by fold with the donor bootstrap's interval, pooled, partial (without age, sex and
+    Hardy class), and of shuffled donors, a control.
+    """
+    shuffled = tables.strata[tables.strata["stratum"] == SHUFFLED].set_index("method")
+    rows = [
+        (
+            str(name),
+            _figure(row["gene_rho_by_fold_mean"]),
+            f"{row['gene_rho_by_fold_low']:.3f} to {row['gene_rho_by_fold_high']:.3f}",
+            _figure(row["gene_rho_pooled_mean"]),
+            _figure(row.get("gene_rho_partial_mean")),
+            _figure(shuffled.loc[name, "gene_rho_by_fold_mean"]),
+            _figure(row["sample_rho_mean"]),
+            f"{row['n_predictable_mean']:.1f}",
+            f"{row['n_predictable_fdr_mean']:.1f}",
+            _figure(row["mse_ratio_mean"]),
+            _figure(row.get("coverage_90")),
+        )
+        for name, row in tables.summary().iterrows()
+    ]
+    source, n_tissues = tables.settings["source"], tables.tissues["tissue"].nunique()
+    print_table(f"{source} to {n_tissues} tissues, means over tissues", _HEADER, rows)
+
+
+def _figure(value: float | None) -> str:
+    """Give a figure, or nothing where the method has none."""
+    return "" if value is None or math.isnan(value) else f"{value:.3f}"

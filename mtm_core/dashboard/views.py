@@ -11,7 +11,7 @@ import xarray as xr
 from mtm_core.artefact import QUANTILE_LEVELS, Artefact
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
 from mtm_core.data.alignment import Aligned
-from mtm_core.inference.export import to_long_table
+from mtm_core.inference.export import INTERVAL, to_long_table
 
 MOST_COLUMNS = 120
 """Genes that a heatmap can name."""
@@ -43,6 +43,15 @@ def log2_of_gene(prediction: xr.Dataset, gene: str) -> pd.DataFrame:
     """Give log2(1 + expression) (samples, tissues) of one gene."""
     linear = prediction["expression"].sel(gene=gene)
     return np.log2(1 + _by_tissue(linear, prediction))
+
+
+def interval_of_gene(prediction: xr.Dataset, gene: str, sample: str) -> pd.DataFrame | None:
+    """Give ``lower`` and ``upper`` log2(1 + expression) (tissues) of one sample, where known."""
+    if not set(INTERVAL) <= set(prediction):
+        return None
+    one = prediction[list(INTERVAL)].sel(gene=gene, sample=sample)
+    tissues = prediction["tissue"].to_numpy().astype(str)
+    return pd.DataFrame({end: np.log2(1 + one[end].to_numpy()) for end in INTERVAL}, index=tissues)
 
 
 def reference_of_gene(artefact: Artefact, gene: str) -> pd.DataFrame:
@@ -77,6 +86,25 @@ def most_informative(z: pd.DataFrame, rho: pd.Series | None) -> pd.DataFrame:
         return z[[column for column in z.columns if column in set(kept)]]
     order = rho.reindex(z.columns).fillna(-2).sort_values(ascending=False, kind="stable")
     return z[order.index[:MOST_COLUMNS]]
+
+
+def heatmap_data(z: pd.DataFrame, rho: pd.Series | None) -> pd.DataFrame:
+    """Give every number of a heatmap: ``z``, and the bars above it as a last row."""
+    if rho is None:
+        return z
+    return pd.concat([z, rho.reindex(z.columns).to_frame("held-out rho, by fold").T])
+
+
+def strips_data(
+    predicted: pd.DataFrame, reference: pd.DataFrame, interval: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Give every number of the strips of a gene: samples, then what is drawn with them, in rows."""
+    quantiles = reference.loc[predicted.columns].T
+    quantiles.index = pd.Index([f"GTEx donors, {level:.0%} quantile" for level in quantiles.index])
+    parts = [predicted, quantiles]
+    if interval is not None:
+        parts.append(interval.T.add_prefix("marked sample, ", axis="index"))
+    return pd.concat(parts)
 
 
 def rows_of(

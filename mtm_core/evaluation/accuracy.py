@@ -9,16 +9,31 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from mtm_core.evaluation.confounding import confounder_design, known_confounders, strata
+from mtm_core.evaluation.coverage import coverage
 from mtm_core.statistics.correlation import (
     columnwise_correlation,
+    correlation_interval,
+    correlation_p,
     fisher_mean,
     rowwise_correlation,
 )
+from mtm_core.statistics.multiple_testing import benjamini_hochberg
+from mtm_core.statistics.regression import orthonormal_basis, residuals
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 PREDICTABLE_RHO = 0.3
 """The paper's rule: a gene is predictable in a tissue (a pGene) above this pooled rho."""
+FDR = 0.05
+"""Level of Benjamini and Hochberg, over the genes of a tissue or the tissues of a comparison."""
 MINIMUM_DONORS = 4
-"""Held-out donors of a tissue that a fold needs to give a correlation."""
+"""Held-out donors of a tissue that a fold needs to give a correlation.
+
+After regressing covariates out: that leave as many degrees of freedom as these donors about their
+mean.
+"""
 
 
 @dataclass(frozen=True)
@@ -29,78 +44,110 @@ class Accuracy:
     ----------
     genes
         One row a (tissue, gene): ``n`` donors, ``rho_by_fold`` (Pearson inside each fold, averaged
-        by Fisher's z), ``rho_pooled`` (over the folds' predictions joined), ``r2`` against the
-        fold's training mean.
+        by Fisher's z), ``rho_pooled`` (over the folds' predictions joined) with its 95 % interval
+        ``rho_low`` and ``rho_high``, ``r2`` and ``mae_ratio`` (absolute error over that of the
+        fold's training mean). ``p`` of ``rho_pooled`` above 0 and its ``fdr`` over the tissue's
+        genes; ``is_predictable`` by the paper's rule, and ``survives_fdr``: predictable with an
+        FDR of at most 5 %. With phenotypes, ``partial_rho`` and ``partial_rho_pooled``: both sides
+        without age, sex and Hardy class, regressed inside the fold or over all donors.
     tissues
-        One row a tissue: ``n``; ``gene_rho_by_fold`` and ``gene_rho_pooled``, means over genes (a
-        gene whose prediction does not vary counts as 0); ``sample_rho``, mean over donors;
-        ``n_predictable``; ``mse_ratio``, mean squared error over that of the training mean.
+        One row a tissue: ``n``; ``gene_rho_by_fold``, ``gene_rho_pooled``, and the partial
+        ``gene_rho_partial`` (by fold) and ``gene_rho_partial_pooled``, means over genes (a gene
+        whose prediction does not vary counts as 0); ``sample_rho``, mean over donors;
+        ``n_predictable`` and ``n_predictable_fdr``, those that survive; ``mse_ratio`` and
+        ``mae_ratio``, error over that of the training mean; ``coverage_{level}`` where the method
+        gives intervals. A figure that no fold has enough donors for is NaN.
+    samples
+        One row a held-out sample: ``tissue``, ``donor``, ``rho`` over its genes.
     """
 
     genes: pd.DataFrame
     tissues: pd.DataFrame
+    samples: pd.DataFrame
 
     def summary(self) -> dict[str, float]:
-        """Give means over the tissues."""
-        means = self.tissues.drop(columns="n").mean()
-        return {f"{name}_mean": float(value) for name, value in means.items()}
+        """Give means over the tissues and overall coverage."""
+        return summarise_tissues(self.tissues)
 
 
-def accuracy(out_of_fold: xr.Dataset) -> Accuracy:
-    """Score what :func:`mtm_core.evaluation.cross_validation.cross_validate` gives."""
+def summarise_tissues(tissues: pd.DataFrame) -> dict[str, float]:
+    """Give each figure's mean over ``tissues``, as ``{figure}_mean``.
+
+    Coverage is over all held-out values instead, whatever their tissue, under its own name.
+    """
+    result = {}
+    for figure in tissues.columns.drop("n"):
+        values = tissues[figure].dropna()
+        if not figure.startswith("coverage_"):
+            result[f"{figure}_mean"] = float(values.mean())
+        elif len(values):
+            result[figure] = float(np.average(values, weights=tissues.loc[values.index, "n"]))
+    return result
+
+
+def accuracy(out_of_fold: xr.Dataset, phenotypes: pd.DataFrame | None = None) -> Accuracy:
+    """Score what :func:`mtm_core.evaluation.cross_validation.cross_validate` gives.
+
+    Parameters
+    ----------
+    out_of_fold
+        May also hold intervals (:mod:`mtm_core.evaluation.coverage`).
+    phenotypes
+        Donor table of the cohort. Without one, or where it knows neither age nor sex nor Hardy
+        class, there are no partial correlations.
+
+    Raises
+    ------
+    CohortError
+        If ``phenotypes`` lacks a donor.
+    """
     predicted, observed = out_of_fold["predicted"].to_numpy(), out_of_fold["observed"].to_numpy()
-    tissue, fold = out_of_fold["tissue"].to_numpy(), out_of_fold["fold"].to_numpy()
-    genes = out_of_fold["gene"].to_numpy()
-    gene_parts, tissue_rows = [], []
+    donor, tissue, fold = (out_of_fold[name].to_numpy() for name in ("donor", "tissue", "fold"))
+    design = None
+    if phenotypes is not None and known_confounders(phenotypes):
+        design = confounder_design(phenotypes, donor)
+    genes, tissues, samples = {}, {}, {}
     for name in np.unique(tissue):
-        chosen = tissue == name
-        p, o, f = predicted[chosen], observed[chosen], fold[chosen]
-        by_fold = fisher_mean(
-            [
-                _correlation_or_0(p[f == k], o[f == k])
-                for k in np.unique(f)
-                if (f == k).sum() >= MINIMUM_DONORS
-            ]
-            or np.full((1, len(genes)), np.nan)
+        own = np.flatnonzero(tissue == name)
+        p, o = predicted[own], observed[own]
+        genes[name] = _score_genes(p, o, fold[own], None if design is None else design[own])
+        genes[name].insert(0, "gene_id", out_of_fold["gene"].to_numpy())
+        samples[name] = pd.DataFrame(
+            {"donor": donor[own], "rho": np.nan_to_num(rowwise_correlation(p, o))}
         )
-        pooled = columnwise_correlation(p, o)
-        error, spread = ((p - o).astype(np.float64) ** 2), (o.astype(np.float64) ** 2)
-        unexplained = np.full(len(genes), np.nan)
-        np.divide(
-            error.sum(axis=0), spread.sum(axis=0), out=unexplained, where=spread.sum(axis=0) > 0
-        )
-        gene_parts.append(
-            pd.DataFrame(
-                {
-                    "tissue": name,
-                    "gene_id": genes,
-                    "n": int(chosen.sum()),
-                    "rho_by_fold": by_fold,
-                    "rho_pooled": pooled,
-                    "r2": 1 - unexplained,
-                }
-            )
-        )
-        tissue_rows.append(
-            {
-                "tissue": name,
-                "n": int(chosen.sum()),
-                "gene_rho_by_fold": np.nan_to_num(by_fold).mean(),
-                "gene_rho_pooled": np.nan_to_num(pooled).mean(),
-                "sample_rho": np.nan_to_num(rowwise_correlation(p, o)).mean(),
-                "n_predictable": int((np.nan_to_num(pooled) > PREDICTABLE_RHO).sum()),
-                "mse_ratio": error.mean() / spread.mean(),
-            }
-        )
+        tissues[name] = _score_tissue(p, o, genes[name], samples[name])
+    by_tissue = pd.DataFrame.from_dict(tissues, orient="index").rename_axis("tissue")
     return Accuracy(
-        genes=pd.concat(gene_parts, ignore_index=True),
-        tissues=pd.DataFrame(tissue_rows).set_index("tissue"),
+        genes=_joined(genes),
+        tissues=by_tissue.join(coverage(out_of_fold)),
+        samples=_joined(samples),
     )
 
 
-def _correlation_or_0(
-    predicted: NDArray[np.float32], observed: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def accuracy_in_strata(
+    out_of_fold: xr.Dataset,
+    phenotypes: pd.DataFrame,
+    genes: pd.DataFrame | None = None,
+    *,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Score each part of :func:`mtm_core.evaluation.confounding.strata` by itself.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by stratum: ``n_tissues``, ``n_samples``, and :meth:`Accuracy.summary`. Errors are
+        over those of the mean of all training donors, in every stratum.
+    """
+    rows = {}
+    for name, part in strata(out_of_fold, phenotypes, genes, seed=seed).items():
+        scored = accuracy(part)
+        counts = {"n_tissues": len(scored.tissues), "n_samples": len(scored.samples)}
+        rows[name] = counts | scored.summary()
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("stratum")
+
+
+def correlation_or_0(predicted: NDArray[np.floating], observed: NDArray[np.floating]) -> Array:
     """Give rho by gene: 0 where only the prediction does not vary, NaN where the gene does not.
 
     Left out instead, a fold with nothing to say about a gene would not lower its mean over folds.
@@ -108,3 +155,94 @@ def _correlation_or_0(
     rho = columnwise_correlation(predicted, observed)
     rho[np.isnan(rho) & (np.ptp(observed, axis=0) > 0)] = 0
     return rho
+
+
+def _score_genes(
+    predicted: Floats, observed: Floats, fold: NDArray[np.int64], design: Array | None
+) -> pd.DataFrame:
+    """Give the figures of the genes in one tissue, without their names."""
+    n = len(predicted)
+    pooled = columnwise_correlation(predicted, observed)
+    low, high = correlation_interval(pooled, n)
+    p = correlation_p(pooled, n)
+    fdr = benjamini_hochberg(p)
+    is_predictable = pooled > PREDICTABLE_RHO
+    table = pd.DataFrame(
+        {
+            "n": n,
+            "rho_by_fold": _rho_by_fold(predicted, observed, fold),
+            "rho_pooled": pooled,
+            "r2": 1 - _error_ratio(predicted, observed, 2),
+            "rho_low": low,
+            "rho_high": high,
+            "p": p,
+            "fdr": fdr,
+            "is_predictable": is_predictable,
+            "survives_fdr": is_predictable & (fdr <= FDR),
+            "mae_ratio": _error_ratio(predicted, observed, 1),
+        }
+    )
+    if design is not None:
+        table["partial_rho"] = _rho_by_fold(predicted, observed, fold, design)
+        table["partial_rho_pooled"] = _partial_rho(predicted, observed, design)
+    return table
+
+
+def _score_tissue(
+    predicted: Floats, observed: Floats, genes: pd.DataFrame, samples: pd.DataFrame
+) -> dict[str, float]:
+    """Give the figures of one tissue from those of its genes and samples."""
+    row = {
+        "n": len(samples),
+        "gene_rho_by_fold": _mean_over_genes(genes["rho_by_fold"]),
+        "gene_rho_pooled": genes["rho_pooled"].fillna(0).mean(),
+        "sample_rho": samples["rho"].mean(),
+        "n_predictable": int(genes["is_predictable"].sum()),
+        "mse_ratio": float(_error_ratio(predicted.ravel(), observed.ravel(), 2)),
+        "mae_ratio": float(_error_ratio(predicted.ravel(), observed.ravel(), 1)),
+        "n_predictable_fdr": int(genes["survives_fdr"].sum()),
+    }
+    if "partial_rho" in genes:
+        row["gene_rho_partial"] = _mean_over_genes(genes["partial_rho"])
+        row["gene_rho_partial_pooled"] = _mean_over_genes(genes["partial_rho_pooled"])
+    return row
+
+
+def _rho_by_fold(
+    predicted: Floats, observed: Floats, fold: NDArray[np.int64], design: Array | None = None
+) -> Array:
+    """Give the (partial) correlation inside each fold, averaged by Fisher's z; NaN without any."""
+    parts = [np.full(predicted.shape[1], np.nan)]
+    for k in np.unique(fold):
+        own = fold == k
+        if design is not None:
+            parts.append(_partial_rho(predicted[own], observed[own], design[own]))
+        elif own.sum() >= MINIMUM_DONORS:
+            parts.append(correlation_or_0(predicted[own], observed[own]))
+    return fisher_mean(parts)
+
+
+def _partial_rho(predicted: Floats, observed: Floats, design: Array) -> Array:
+    """Correlate what the design leaves of both sides; NaN where it leaves too little."""
+    basis = orthonormal_basis(design)
+    if len(predicted) - basis.shape[1] < MINIMUM_DONORS - 1:
+        return np.full(predicted.shape[1], np.nan)
+    return correlation_or_0(residuals(predicted, basis), residuals(observed, basis))
+
+
+def _error_ratio(predicted: Floats, observed: Floats, power: int) -> Array:
+    """Give the error over that of predicting 0, the training mean; NaN where that has none."""
+    error = (np.abs(predicted - observed, dtype=np.float64) ** power).sum(axis=0)
+    spread = (np.abs(observed, dtype=np.float64) ** power).sum(axis=0)
+    ratio = np.full(np.shape(error), np.nan)
+    np.divide(error, spread, out=ratio, where=spread > 0)
+    return ratio
+
+
+def _mean_over_genes(rho: pd.Series) -> float:
+    return float(rho.fillna(0).mean()) if rho.notna().any() else float("nan")
+
+
+def _joined(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Join tables of each tissue, with a column ``tissue`` in front."""
+    return pd.concat(parts, names=["tissue"]).reset_index("tissue").reset_index(drop=True)

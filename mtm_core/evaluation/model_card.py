@@ -36,8 +36,8 @@ def render_model_card(artefact: Artefact, evaluation: EvaluationTables | None) -
         "## Accuracy on donors not seen in training",
         _accuracy(artefact, evaluation),
         "## Training",
-        f"`{provenance.get('command')}`\n\n{provenance.get('epochs')} epochs, the weights of epoch"
-        f" {provenance.get('best_epoch')}, on {provenance.get('created')}. Settings:\n\n"
+        f"`{provenance.get('command')}`, on {provenance.get('created')}.{_epochs(provenance)}"
+        " Settings:\n\n"
         f"```json\n{json.dumps(artefact.method.settings(), indent=1)}\n```",
         "## Limits",
         "Predictions shrink towards the tissue's mean: they rank donors, they do not replace a"
@@ -48,6 +48,12 @@ def render_model_card(artefact: Artefact, evaluation: EvaluationTables | None) -
         "He et al. 2023, Bioinformatics 39(6):btad363, doi:10.1093/bioinformatics/btad363.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _epochs(provenance: dict[str, Any]) -> str:
+    if "epochs" not in provenance:
+        return ""
+    return f" {provenance['epochs']} epochs, the weights of epoch {provenance['best_epoch']}."
 
 
 def _accuracy(artefact: Artefact, evaluation: EvaluationTables | None) -> str:

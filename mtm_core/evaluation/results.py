@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from mtm_core.errors import InputFileError
-from mtm_core.evaluation.accuracy import Accuracy
+from mtm_core.evaluation.accuracy import Accuracy, summarise_tissues
+from mtm_core.evaluation.bootstrap import ResampledRho
+from mtm_core.evaluation.comparison import compare_methods
+
+_INTERVAL = ["gene_rho_by_fold_low", "gene_rho_by_fold_high"]
+_OPTIONAL = ("comparisons", "comparisons_by_tissue", "strata")
 
 
 @dataclass(frozen=True)
@@ -23,48 +29,120 @@ class EvaluationTables:
         Those of :class:`mtm_core.evaluation.accuracy.Accuracy`, with a column ``method``.
     settings
         What was run: cohort hash, folds, seed, source, settings of MTM.
+    intervals
+        By method: ``gene_rho_by_fold_low`` and ``gene_rho_by_fold_high``, the donor bootstrap's
+        95 % interval of the mean over tissues.
+    comparisons, comparisons_by_tissue
+        Of :func:`mtm_core.evaluation.comparison.compare_methods`.
+    strata
+        Of :func:`mtm_core.evaluation.accuracy.accuracy_in_strata`, with columns ``method`` and
+        ``stratum``.
+
+    The last four are empty where they were not made.
     """
 
     genes: pd.DataFrame
     tissues: pd.DataFrame
     settings: dict[str, Any]
+    intervals: pd.DataFrame = field(default_factory=pd.DataFrame)
+    comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
+    comparisons_by_tissue: pd.DataFrame = field(default_factory=pd.DataFrame)
+    strata: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @classmethod
-    def of(cls, accuracies: dict[str, Accuracy], settings: dict[str, Any]) -> EvaluationTables:
-        """Join the accuracy of each method, by its name."""
+    def of(
+        cls,
+        accuracies: Mapping[str, Accuracy],
+        settings: dict[str, Any],
+        *,
+        resampled: Mapping[str, ResampledRho] | None = None,
+        strata: Mapping[str, pd.DataFrame] | None = None,
+    ) -> EvaluationTables:
+        """Join what is known of each method, by its name, and compare the methods.
+
+        Parameters
+        ----------
+        accuracies, settings
+            Of every method; of the run.
+        resampled
+            Of every method, by :func:`mtm_core.evaluation.bootstrap.resample_donors`.
+        strata
+            Of every method, by :func:`mtm_core.evaluation.accuracy.accuracy_in_strata`.
+        """
+        intervals = {
+            name: dict(zip(_INTERVAL, part.interval(), strict=True))
+            for name, part in (resampled or {}).items()
+        }
+        comparisons, by_tissue = compare_methods(accuracies, resampled)
         return cls(
             pd.concat([a.genes.assign(method=name) for name, a in accuracies.items()]),
             pd.concat(
                 [a.tissues.reset_index().assign(method=name) for name, a in accuracies.items()]
             ),
             settings,
+            pd.DataFrame.from_dict(intervals, orient="index"),
+            comparisons,
+            by_tissue,
+            pd.concat(strata, names=["method"]).reset_index() if strata else pd.DataFrame(),
         )
 
     def summary(self) -> pd.DataFrame:
-        """Give means over the tissues, one row a method, in the order they were run."""
+        """Give one row a method, in the order they were run.
+
+        ``{figure}_mean`` over the tissues, ``coverage_{level}`` over all held-out values, and the
+        interval of ``gene_rho_by_fold_mean`` where it was made.
+        """
+        by_method = self.tissues.set_index("tissue").groupby("method", sort=False)
+        rows = {name: summarise_tissues(part.drop(columns="method")) for name, part in by_method}
+        summary = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+        return summary.join(self.intervals)
+
+    def spread(self) -> pd.DataFrame:
+        """Give SD and range over the tissues of each figure, one row a method."""
         figures = self.tissues.drop(columns=["tissue", "n"])
-        return figures.groupby("method", sort=False).mean().add_suffix("_mean")
+        spread = figures.groupby("method", sort=False).agg(["std", "min", "max"])
+        spread.columns = [
+            f"{figure}_{'sd' if statistic == 'std' else statistic}"
+            for figure, statistic in spread.columns
+        ]
+        return spread
 
     def of_method(self, method: str) -> dict[str, Any]:
-        """Give what a model's artefact keeps: ``summary`` and ``tissues`` of one method."""
+        """Give what a model's artefact keeps: ``summary`` and ``tissues`` of one method.
+
+        A figure that the method, or a tissue, lacks is left out.
+        """
         tissues = self.tissues[self.tissues["method"] == method].drop(columns="method")
         return {
-            "summary": self.summary().loc[method].to_dict(),
-            "tissues": tissues.to_dict("records"),
+            "summary": self.summary().loc[method].dropna().to_dict(),
+            "tissues": [
+                {name: value for name, value in row.items() if not pd.isna(value)}
+                for row in tissues.to_dict("records")
+            ],
             "settings": self.settings,
         }
 
     def save(self, folder: Path) -> None:
-        """Write ``genes.parquet``, ``tissues.csv``, ``summary.csv`` and ``settings.json``."""
+        """Write the tables.
+
+        ``genes.parquet``, ``tissues.csv``, ``settings.json`` and ``summary.csv`` (with SD and range
+        over tissues); ``comparisons.csv``, ``comparisons_by_tissue.csv`` and ``strata.csv`` where
+        they were made.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.genes.to_parquet(folder / "genes.parquet", index=False)
         self.tissues.to_csv(folder / "tissues.csv", index=False, float_format="%.6g")
-        self.summary().to_csv(folder / "summary.csv", float_format="%.6g")
+        self.summary().join(self.spread()).to_csv(folder / "summary.csv", float_format="%.6g")
+        for name in _OPTIONAL:
+            path, table = folder / f"{name}.csv", getattr(self, name)
+            path.unlink(missing_ok=True)  # of an earlier evaluation
+            if len(table):
+                table.to_csv(path, index=False, float_format="%.6g")
         (folder / "settings.json").write_text(json.dumps(self.settings, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> EvaluationTables:
-        """Read what :meth:`save` wrote.
+        """Read what :meth:`save` wrote, by this version or one with fewer tables.
 
         Raises
         ------
@@ -72,12 +150,19 @@ class EvaluationTables:
             If the folder does not hold an evaluation.
         """
         try:
+            summary = pd.read_csv(folder / "summary.csv", index_col="method")
             return cls(
                 pd.read_parquet(folder / "genes.parquet"),
                 pd.read_csv(folder / "tissues.csv"),
                 json.loads((folder / "settings.json").read_text()),
+                summary[[name for name in _INTERVAL if name in summary]],
+                *(_read_if_there(folder / f"{name}.csv") for name in _OPTIONAL),
             )
         except (OSError, ValueError) as error:
             raise InputFileError(
                 f"{folder} holds no evaluation ({error}). Make one with 'mtm evaluate'."
             ) from error
+
+
+def _read_if_there(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path) if path.exists() else pd.DataFrame()

@@ -24,6 +24,7 @@ def expression_strips(
     colours: Mapping[str, str],
     accuracy: Mapping[str, str],
     highlighted: str | None = None,
+    interval: pd.DataFrame | None = None,
 ) -> go.Figure:
     """Draw, tissue by tissue, the samples over the reference distribution.
 
@@ -42,6 +43,8 @@ def expression_strips(
         What to write at the right of each tissue: its held-out accuracy, in words.
     highlighted
         Sample to mark.
+    interval
+        ``lower`` and ``upper`` ends of the marked sample's values, by tissue; ``None`` draws none.
     """
     tissues = [str(tissue) for tissue in predicted.columns]
     samples = [str(sample) for sample in predicted.index]
@@ -108,6 +111,15 @@ def expression_strips(
             customdata=[(s, t) for s, c in zip(samples, chosen, strict=True) if c for t in tissues],
             hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>%{x:.2f}<extra></extra>",
         )
+    if highlighted is not None and interval is not None:
+        marked = predicted.loc[highlighted]
+        figure.data[-1].error_x = {
+            "array": (interval.loc[tissues, "upper"] - marked).to_numpy(),
+            "arrayminus": (marked - interval.loc[tissues, "lower"]).to_numpy(),
+            "color": CONTRAST,
+            "thickness": 2,
+            "width": 5,
+        }
     for tissue, row in zip(tissues, rows, strict=True):
         figure.add_annotation(
             x=1.01,

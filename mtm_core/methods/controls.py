@@ -1,4 +1,4 @@
-"""Controls: what a predictor that knows nothing of the donor, or nothing of tissues, reaches."""
+"""Controls: what a predictor reaches that knows nothing of the donor, of tissues, or of genes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import rows_of
+from mtm_core.methods.by_target import FittedByTarget, TrainingPairs
+from mtm_core.methods.covariates import CovariateName
 from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index
+from mtm_core.methods.ridge import fit_ridge
 
 ControlKind = Literal["training-mean", "source-as-proxy"]
 
@@ -54,3 +57,22 @@ class ControlMethod:
             np.asarray(cohort.X[rows]), tissue_codes(cohort)[rows], len(tissues), self.scaling
         )
         return FittedControl(self.name, scaler, tissues)
+
+
+@dataclass(frozen=True)
+class CovariatesAloneMethod:
+    """Ridge from covariates to every tissue, without expression: what demography alone tells.
+
+    Fitted on every donor with the target, whether or not they have another tissue.
+    """
+
+    covariates: tuple[CovariateName, ...]
+    name: str
+    scaling: ScalingConfig = field(default_factory=ScalingConfig)
+
+    def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedByTarget:
+        """Fit on ``donors``."""
+        pairs = TrainingPairs.of(
+            cohort, donors, source=None, scaling=self.scaling, covariates=self.covariates
+        )
+        return pairs.fit(self.name, fit_ridge)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri, stdtr
 
 Array = NDArray[np.float64]
 
 _CONSTANT = 1e-12
 """A spread below this share of a column's size is rounding, not variation."""
+_CLIPPED = 0.999999
+"""Fisher's z of 1 is infinite; no correlation counts as more than this."""
 
 
 def columnwise_correlation(x: ArrayLike, y: ArrayLike) -> Array:
@@ -32,14 +35,11 @@ def columnwise_correlation(x: ArrayLike, y: ArrayLike) -> Array:
         raise ValueError(f"expected two arrays of one shape, got {a.shape} and {b.shape}")
     if len(a) < 2:
         return np.full(a.shape[1:], np.nan)
-    a_centred, b_centred = a - a.mean(axis=0), b - b.mean(axis=0)
+    a_centred, b_centred = _centred(a), _centred(b)
     a_norm, b_norm = np.sqrt((a_centred**2).sum(axis=0)), np.sqrt((b_centred**2).sum(axis=0))
-    varies = (a_norm > _CONSTANT * np.sqrt(len(a)) * np.abs(a).max(axis=0)) & (
-        b_norm > _CONSTANT * np.sqrt(len(b)) * np.abs(b).max(axis=0)
-    )
     product = (a_centred * b_centred).sum(axis=0)
     rho = np.full(product.shape, np.nan)
-    np.divide(product, a_norm * b_norm, out=rho, where=varies)
+    np.divide(product, a_norm * b_norm, out=rho, where=(a_norm > 0) & (b_norm > 0))
     return np.clip(rho, -1, 1)
 
 
@@ -48,13 +48,91 @@ def rowwise_correlation(x: ArrayLike, y: ArrayLike) -> Array:
     return columnwise_correlation(np.asarray(x).T, np.asarray(y).T)
 
 
+def weighted_correlation(
+    weights: ArrayLike, x: ArrayLike, y: ArrayLike, *, constant_x: float = np.nan
+) -> Array:
+    """Give Pearson's rho of columns of ``x`` and ``y`` under each of R weightings of the rows.
+
+    With the multiplicities of bootstrap resamples as weights this is the correlation of the rows
+    gathered, from five matrix products in place of R gathers.
+
+    Parameters
+    ----------
+    weights
+        (R, N), 0 or more.
+    x, y
+        (N, G).
+    constant_x
+        What rho is where ``x`` does not vary among the rows with a weight, and ``y`` does.
+
+    Returns
+    -------
+    numpy.ndarray
+        (R, G) float64 in [-1, 1]; NaN where ``y`` does not vary.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
+    w, a, b = (np.asarray(values, dtype=np.float64) for values in (weights, x, y))
+    if a.shape != b.shape or w.shape[1:] != a.shape[:1]:
+        raise ValueError(
+            f"expected (R, N) weights of two (N, G) arrays, got {w.shape}, {a.shape} and {b.shape}"
+        )
+    a, b = _centred(a), _centred(b)  # sums of squares far from 0 would lose their digits
+    total = w.sum(axis=1, keepdims=True)
+    w = np.divide(w, total, out=np.zeros_like(w), where=total > 0)
+    a_mean, b_mean = w @ a, w @ b
+    a_variance, b_variance = w @ a**2 - a_mean**2, w @ b**2 - b_mean**2
+    a_varies = a_variance > _CONSTANT * (a**2).max(axis=0, initial=0)
+    b_varies = b_variance > _CONSTANT * (b**2).max(axis=0, initial=0)
+    rho = np.full(a_mean.shape, np.nan)
+    rho[b_varies & ~a_varies] = constant_x
+    scale = np.sqrt(np.where(a_varies & b_varies, a_variance * b_variance, 1))
+    np.divide(w @ (a * b) - a_mean * b_mean, scale, out=rho, where=a_varies & b_varies)
+    return np.clip(rho, -1, 1)
+
+
+def correlation_p(rho: ArrayLike, n: int) -> Array:
+    """Give the p-value of Pearson's rho of ``n`` pairs, one-sided: above 0 (Student's t, n - 2).
+
+    NaN where rho is, or ``n`` is below 3.
+    """
+    r = np.asarray(rho, dtype=np.float64)
+    if n < 3:
+        return np.full(r.shape, np.nan)
+    with np.errstate(divide="ignore"):  # rho of 1 or -1: t is infinite, p 0 or 1
+        t = r * np.sqrt((n - 2) / ((1 - r) * (1 + r)))
+    return np.asarray(stdtr(n - 2, -t), dtype=np.float64)
+
+
+def correlation_interval(rho: ArrayLike, n: int, level: float = 0.95) -> tuple[Array, Array]:
+    """Give the confidence interval (low, high) of Pearson's rho of ``n`` pairs, by Fisher's z.
+
+    NaN where rho is, or ``n`` is below 4.
+    """
+    z = np.arctanh(np.clip(np.asarray(rho, dtype=np.float64), -_CLIPPED, _CLIPPED))
+    half = ndtri((1 + level) / 2) / np.sqrt(n - 3) if n > 3 else np.nan
+    return np.tanh(z - half), np.tanh(z + half)
+
+
 def fisher_mean(rho: ArrayLike, axis: int = 0) -> Array:
     """Average correlations over ``axis`` by Fisher's z, leaving NaN out; NaN where all are."""
     values = np.asarray(rho, dtype=np.float64)
-    z = np.arctanh(np.clip(values, -0.999999, 0.999999))
+    z = np.arctanh(np.clip(values, -_CLIPPED, _CLIPPED))
     there = ~np.isnan(z)
     n = there.sum(axis=axis)
     total = np.where(there, z, 0).sum(axis=axis)
     mean = np.full(total.shape, np.nan)
     np.divide(total, n, out=mean, where=n > 0)
     return np.asarray(np.tanh(mean))
+
+
+def _centred(values: Array) -> Array:
+    """Take each column's mean off (N, G); a column that only rounding moves becomes 0 exactly."""
+    centred = values - values.mean(axis=0)
+    size = np.abs(values).max(axis=0, initial=0)
+    spread = np.sqrt((centred**2).sum(axis=0))
+    constant = spread <= _CONSTANT * np.sqrt(len(values)) * size
+    return np.asarray(np.where(constant, 0, centred))

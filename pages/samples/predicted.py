@@ -23,10 +23,13 @@ from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.views import (
     gene_labels,
+    heatmap_data,
+    interval_of_gene,
     log2_of_gene,
     most_informative,
     reference_of_gene,
     rows_of,
+    strips_data,
     z_of_gene,
     z_of_tissue,
 )
@@ -217,27 +220,34 @@ if view == HEATMAP:
         key="z",
         name=f"{session.file_stem}z_{where}",
         caption=caption,
-        data=shown,
+        data=heatmap_data(shown, rho),
     )
 
 elif view == GENE:
-    values = log2_of_gene(prediction, gene)
+    values, reference = log2_of_gene(prediction, gene), reference_of_gene(artefact, gene)
+    interval = interval_of_gene(prediction, gene, highlighted) if highlighted else None
     show_figure(
         expression_strips(
             values,
-            reference_of_gene(artefact, gene),
+            reference,
             unit=unit,
             colours=artefact.tissues["colour"],
             accuracy={t: held_out.in_words(t, gene) for t in tissues},
             highlighted=highlighted,
+            interval=interval,
         ),
         key="expression",
         name=f"{session.file_stem}expression_{label}",
         caption=f"{label}: predicted expression of each sample (points) over the GTEx donors of the"
         " tissue: the pale bar holds 90 % of them, the strong bar half, the tick is their median."
         " At the right, the held-out accuracy of this gene in that tissue. Predictions shrink"
-        " towards the mean: they spread less than the donors do.",
-        data=values,
+        " towards the mean: they spread less than the donors do. "
+        + (
+            f" The line of a marked sample is its interval: {prediction.attrs['interval']}."
+            if interval is not None
+            else ""
+        ),
+        data=strips_data(values, reference, interval),
     )
 
 else:
@@ -290,8 +300,8 @@ interval_columns = (
 st.markdown(
     f"All {len(samples):,} samples, {len(tissues)} tissues and {len(labels):,} genes."
     " CSV and parquet have one row a sample, tissue and gene: `sample`, `tissue`, `gene_id`,"
-    f" `gene`, `expression` ({unit}) and `z`{interval_columns}. Every file is for research use, not for diagnosis,"
-    " and its name says so."
+    f" `gene`, `expression` ({unit}) and `z`{interval_columns}. Every file is for"
+    " research use, not for diagnosis, and its name says so."
 )
 with st.container(horizontal=True):
     for ending, name in ((".csv", "CSV"), (".parquet", "Parquet"), (".h5ad", "h5ad")):

@@ -30,6 +30,38 @@ def test_cuts_are_the_values_of_the_dataset(prediction: xr.Dataset, predictor: P
     assert log2 == pytest.approx(np.log2(1 + float(one["expression"])), rel=1e-6)
 
 
+def test_interval_holds_the_value_and_is_its_own_samples(prediction: xr.Dataset) -> None:
+    gene = str(prediction["gene"].values[3])
+    ends = views.interval_of_gene(prediction, gene, "SIM-007")
+    assert ends is not None
+    value = views.log2_of_gene(prediction, gene).loc["SIM-007"]
+    assert (ends["lower"] <= value).all()
+    assert (value <= ends["upper"]).all()
+    known = prediction.sel(gene=gene, sample="SIM-007", tissue="Liver")
+    assert ends.loc["Liver", "upper"] == pytest.approx(np.log2(1 + float(known["upper"])))
+    without = prediction.drop_vars(["lower", "upper"])
+    assert views.interval_of_gene(without, gene, "SIM-007") is None
+
+
+def test_data_of_figures_hold_all_that_is_drawn(
+    prediction: xr.Dataset, predictor: Predictor
+) -> None:
+    gene = str(prediction["gene"].values[3])
+    values = views.log2_of_gene(prediction, gene)
+    reference = views.reference_of_gene(predictor.artefact, gene)
+    interval = views.interval_of_gene(prediction, gene, "SIM-007")
+    data = views.strips_data(values, reference, interval)
+    assert data.loc["SIM-007", "Liver"] == values.loc["SIM-007", "Liver"]
+    assert data.loc["GTEx donors, 25% quantile", "Liver"] == reference.loc["Liver", 0.25]
+    assert interval is not None
+    assert data.loc["marked sample, upper", "Lung"] == interval.loc["Lung", "upper"]
+    assert len(views.strips_data(values, reference, None)) == len(values) + 7
+
+    z, rho = views.z_of_gene(prediction, gene), pd.Series({"Liver": 0.2, "Lung": 0.4})
+    assert views.heatmap_data(z, rho).loc["held-out rho, by fold"].to_dict() == rho.to_dict()
+    assert views.heatmap_data(z, None).equals(z)
+
+
 def test_reference_and_prediction_are_on_one_scale(
     prediction: xr.Dataset, predictor: Predictor
 ) -> None:

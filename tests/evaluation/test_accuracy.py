@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from scipy.stats import pearsonr
+from scipy.stats import false_discovery_control, pearsonr
 
 from mtm_core.evaluation.accuracy import Accuracy, accuracy
 
@@ -176,3 +178,116 @@ def test_order_of_pairs_does_not_matter(
     shuffled = accuracy(out_of_fold.isel(pair=rng.permutation(out_of_fold.sizes["pair"])))
     pd.testing.assert_frame_equal(shuffled.genes, scored.genes)
     pd.testing.assert_frame_equal(shuffled.tissues, scored.tissues)
+
+
+def test_significance_of_pooled_rho_equals_a_loop(predict: Callable[[float], xr.Dataset]) -> None:
+    predicted = predict(0.25)
+    predicted["predicted"][:, 0] = 0.1
+    scored = accuracy(predicted)
+    n_predictable = 0
+    for tissue in ("Liver", "Lung", "Spleen"):
+        part = of_tissue(predicted, tissue)
+        genes = scored.genes[scored.genes["tissue"] == tissue].set_index("gene_id")
+        p, o = part["predicted"].to_numpy().astype(float), part["observed"].to_numpy().astype(float)
+        tests = [pearsonr(p[:, g], o[:, g], alternative="greater") for g in range(1, p.shape[1])]
+        both = [pearsonr(p[:, g], o[:, g]).confidence_interval() for g in range(1, p.shape[1])]
+        fdr = false_discovery_control([test.pvalue for test in tests])
+        np.testing.assert_allclose(genes["p"][1:], [test.pvalue for test in tests], rtol=1e-6)
+        np.testing.assert_allclose(genes["fdr"][1:], fdr, rtol=1e-6)
+        np.testing.assert_allclose(genes["rho_low"][1:], [i.low for i in both], rtol=1e-6)
+        np.testing.assert_allclose(genes["rho_high"][1:], [i.high for i in both], rtol=1e-6)
+        predictable = np.array([test.statistic > 0.3 for test in tests])
+        assert genes["is_predictable"].tolist() == [False, *predictable]
+        assert genes["survives_fdr"].tolist() == [False, *(predictable & (fdr <= 0.05))]
+        assert genes.loc["G0", ["p", "fdr", "rho_low", "rho_high"]].isna().all()
+        row = scored.tissues.loc[tissue]
+        assert row["n_predictable"] == predictable.sum()
+        assert row["n_predictable_fdr"] == (predictable & (fdr <= 0.05)).sum()
+        n_predictable += predictable.sum()
+    # Above 0.3 by chance, in few donors: the rule alone lets it pass.
+    assert 0 < scored.tissues["n_predictable_fdr"].sum() < n_predictable
+
+
+def test_absolute_error_is_over_that_of_the_training_mean(
+    predict: Callable[[float], xr.Dataset],
+) -> None:
+    predicted = predict(0.5)
+    part = of_tissue(predicted, "Lung")
+    p, o = part["predicted"].to_numpy(), part["observed"].to_numpy()
+    scored = accuracy(predicted)
+    genes = scored.genes[scored.genes["tissue"] == "Lung"]
+    expected = np.abs(p - o).mean(axis=0) / np.abs(o).mean(axis=0)
+    np.testing.assert_allclose(genes["mae_ratio"], expected, rtol=1e-5)
+    assert scored.tissues.loc["Lung", "mae_ratio"] == pytest.approx(
+        np.abs(p - o).mean() / np.abs(o).mean(), rel=1e-5
+    )
+
+
+def residual(values: np.ndarray, design: pd.DataFrame) -> np.ndarray:
+    coefficients = np.linalg.lstsq(design.to_numpy(), values.astype(float), rcond=None)[0]
+    return values - design.to_numpy() @ coefficients
+
+
+def test_partial_rho_equals_a_loop(
+    predict: Callable[[float], xr.Dataset], phenotypes: pd.DataFrame
+) -> None:
+    predicted = predict(0.5)
+    donors = phenotypes.loc[predicted["donor"].to_numpy()].reset_index(drop=True)
+    shift = np.outer(donors["hardy"] == 0, [2, -2, 1, 0, 0, 1, 2, 3]).astype(np.float32)
+    predicted["observed"] = predicted["observed"] + shift
+    predicted["predicted"] = predicted["predicted"] + 0.5 * shift
+    scored = accuracy(predicted, phenotypes)
+    design = pd.DataFrame({"intercept": 1.0, "age": donors["age"], "male": donors["sex"] == "male"})
+    for level in (0, 1, 2):  # unknown is the level left out
+        design[f"hardy {level}"] = donors["hardy"] == level
+    design = design.astype(float)
+    tissue, fold = predicted["tissue"].to_numpy(), predicted["fold"].to_numpy()
+    p, o = predicted["predicted"].to_numpy(), predicted["observed"].to_numpy()
+    for row in scored.genes.itertuples():
+        g, own = int(row.gene_id[1:]), tissue == row.tissue
+        inside = []
+        for rows in (own & (fold == 0), own & (fold == 1), own & (fold == 2), own):
+            x, y = (residual(values[rows, g], design[rows]) for values in (p, o))
+            inside.append(pearsonr(x, y).statistic)
+        pooled = inside.pop()
+        assert row.partial_rho == pytest.approx(np.tanh(np.mean(np.arctanh(inside))), abs=1e-6)
+        assert row.partial_rho_pooled == pytest.approx(pooled, abs=1e-6)
+    means = scored.genes.groupby("tissue")[["partial_rho", "partial_rho_pooled"]].mean()
+    np.testing.assert_allclose(scored.tissues["gene_rho_partial"], means["partial_rho"])
+    np.testing.assert_allclose(
+        scored.tissues["gene_rho_partial_pooled"], means["partial_rho_pooled"]
+    )
+
+
+def test_a_fold_too_small_for_the_covariates_gives_no_partial_rho(
+    predict: Callable[[float], xr.Dataset], phenotypes: pd.DataFrame
+) -> None:
+    # Five donors of one sex and death but two ages: 5 - 2 leave three degrees of freedom.
+    phenotypes[["sex", "hardy", "age"]] = ["male", 0.0, 40.0]
+    predicted = predict(0.5)
+    lung = of_tissue(predicted, "Lung")
+    few = lung.isel(pair=np.flatnonzero(lung["fold"].to_numpy() == 0)[:5])
+    phenotypes.loc[few["donor"].to_numpy()[:2], "age"] = 60.0
+    assert accuracy(few, phenotypes).genes["partial_rho"].notna().all()
+    fewer = accuracy(few.isel(pair=slice(0, 4)), phenotypes)
+    assert fewer.genes["rho_by_fold"].notna().all()
+    assert fewer.genes["partial_rho"].isna().all()
+    assert np.isnan(fewer.tissues.loc["Lung", "gene_rho_partial"])
+    # It does not count as 0 among tissues that have one.
+    both = xr.concat([of_tissue(predicted, "Liver"), few.isel(pair=slice(0, 4))], dim="pair")
+    scored = accuracy(both, phenotypes)
+    assert scored.summary()["gene_rho_partial_mean"] == pytest.approx(
+        scored.tissues.loc["Liver", "gene_rho_partial"]
+    )
+
+
+def test_samples_carry_the_rho_of_each(scored: Accuracy, out_of_fold: xr.Dataset) -> None:
+    assert len(scored.samples) == out_of_fold.sizes["pair"]
+    key = ["tissue", "donor"]
+    rho = scored.samples.set_index(key)["rho"]
+    for i in (0, 17, 44):
+        pair = out_of_fold.isel(pair=i)
+        expected = rho_or_0(pair["predicted"].to_numpy(), pair["observed"].to_numpy())
+        assert rho[str(pair["tissue"].item()), pair["donor"].item()] == pytest.approx(expected)
+    by_tissue = scored.samples.groupby("tissue")["rho"].mean()
+    np.testing.assert_allclose(by_tissue, scored.tissues["sample_rho"])

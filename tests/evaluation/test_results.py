@@ -7,10 +7,12 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from mtm_core.data.splits import donor_folds
 from mtm_core.errors import InputFileError
-from mtm_core.evaluation.accuracy import Accuracy, accuracy
+from mtm_core.evaluation.accuracy import Accuracy, accuracy, accuracy_in_strata
+from mtm_core.evaluation.bootstrap import resample_donors
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.methods.controls import ControlMethod
@@ -19,17 +21,36 @@ SETTINGS = {"folds": 2, "seed": 0, "source": "Whole Blood"}
 
 
 @pytest.fixture(scope="module")
-def accuracies(small_cohort: ad.AnnData) -> dict[str, Accuracy]:
+def out_of_fold(small_cohort: ad.AnnData) -> dict[str, xr.Dataset]:
+    """The second method also gives intervals."""
     folds = donor_folds(small_cohort.obs, n_folds=2)
-    return {
-        method.name: accuracy(cross_validate(method, small_cohort, folds))
-        for method in (ControlMethod("source-as-proxy"), ControlMethod("training-mean"))
-    }
+    first, second = (
+        cross_validate(ControlMethod(name), small_cohort, folds)
+        for name in ("source-as-proxy", "training-mean")
+    )
+    sd = xr.ones_like(second["predicted"])
+    return {"source-as-proxy": first, "training-mean": second.assign(predicted_sd=sd)}
+
+
+@pytest.fixture(scope="module")
+def accuracies(small_cohort: ad.AnnData, out_of_fold: dict[str, xr.Dataset]) -> dict[str, Accuracy]:
+    donors = small_cohort.uns["donors"]
+    return {name: accuracy(part, donors) for name, part in out_of_fold.items()}
 
 
 @pytest.fixture
-def tables(accuracies: dict[str, Accuracy]) -> EvaluationTables:
-    return EvaluationTables.of(accuracies, SETTINGS)
+def tables(
+    small_cohort: ad.AnnData,
+    accuracies: dict[str, Accuracy],
+    out_of_fold: dict[str, xr.Dataset],
+) -> EvaluationTables:
+    donors = small_cohort.uns["donors"]
+    return EvaluationTables.of(
+        accuracies,
+        SETTINGS,
+        resampled={n: resample_donors(part, n_resamples=100) for n, part in out_of_fold.items()},
+        strata={n: accuracy_in_strata(part, donors) for n, part in out_of_fold.items()},
+    )
 
 
 def test_summary_is_each_method_s_own_in_the_order_they_were_run(
@@ -38,19 +59,35 @@ def test_summary_is_each_method_s_own_in_the_order_they_were_run(
     summary = tables.summary()
     assert summary.index.tolist() == ["source-as-proxy", "training-mean"]
     for name, own in accuracies.items():
-        assert summary.loc[name].to_dict() == pytest.approx(own.summary())
-    assert summary.loc["source-as-proxy", "gene_rho_by_fold_mean"] > 0.1
+        assert summary.loc[name].dropna().to_dict().items() >= own.summary().items()
+    first = summary.loc["source-as-proxy"]
+    assert first["gene_rho_by_fold_mean"] > 0.1
+    assert first["gene_rho_by_fold_low"] < first["gene_rho_by_fold_mean"]
+    assert first["gene_rho_by_fold_mean"] < first["gene_rho_by_fold_high"]
     assert summary.loc["training-mean", "gene_rho_by_fold_mean"] == 0
+    assert summary["coverage_90"].isna().tolist() == [True, False]
 
 
-def test_one_method_s_figures_are_json(
+def test_spread_is_over_the_tissues(
     tables: EvaluationTables, accuracies: dict[str, Accuracy]
 ) -> None:
-    kept = json.loads(json.dumps(tables.of_method("source-as-proxy")))
-    assert kept["settings"] == SETTINGS
-    assert kept["summary"] == pytest.approx(accuracies["source-as-proxy"].summary())
-    tissues = pd.DataFrame(kept["tissues"]).set_index("tissue")
-    pd.testing.assert_frame_equal(tissues, accuracies["source-as-proxy"].tissues)
+    own = accuracies["source-as-proxy"].tissues["sample_rho"]
+    spread = tables.spread().loc["source-as-proxy"]
+    assert spread["sample_rho_sd"] == pytest.approx(np.std(own, ddof=1))
+    assert (spread["sample_rho_min"], spread["sample_rho_max"]) == (own.min(), own.max())
+
+
+def test_one_method_s_figures_are_json_without_those_it_lacks(
+    tables: EvaluationTables, accuracies: dict[str, Accuracy]
+) -> None:
+    for name, own in accuracies.items():
+        kept = json.loads(json.dumps(tables.of_method(name), allow_nan=False))
+        assert kept["settings"] == SETTINGS
+        assert kept["summary"].items() >= own.summary().items()
+        assert {"gene_rho_partial_mean", "gene_rho_by_fold_low"} < set(kept["summary"])
+        assert ("coverage_90" in kept["summary"]) == (name == "training-mean")
+        tissues = pd.DataFrame(kept["tissues"]).set_index("tissue")
+        pd.testing.assert_frame_equal(tissues, own.tissues, check_like=True)
 
 
 def test_tables_come_back_from_their_folder(tables: EvaluationTables, tmp_path: Path) -> None:
@@ -60,8 +97,51 @@ def test_tables_come_back_from_their_folder(tables: EvaluationTables, tmp_path: 
     assert loaded.settings == SETTINGS
     pd.testing.assert_frame_equal(loaded.genes, tables.genes.reset_index(drop=True))
     pd.testing.assert_frame_equal(loaded.tissues, tables.tissues.reset_index(drop=True), rtol=1e-5)
+    for name in ("intervals", "comparisons", "comparisons_by_tissue", "strata"):
+        own = getattr(tables, name)
+        assert len(own) > 0
+        pd.testing.assert_frame_equal(
+            getattr(loaded, name), own, rtol=1e-5, check_names=False, check_dtype=False
+        )
+    pd.testing.assert_frame_equal(loaded.summary(), tables.summary(), rtol=1e-5)
     written = pd.read_csv(folder / "summary.csv", index_col="method")
-    np.testing.assert_allclose(written, tables.summary(), rtol=1e-5)
+    expected = tables.summary().join(tables.spread())
+    pd.testing.assert_frame_equal(written, expected, rtol=1e-5)
+    assert {"gene_rho_by_fold_high", "sample_rho_sd"} < set(written)
+
+
+def test_an_evaluation_of_before_is_read(
+    tables: EvaluationTables, accuracies: dict[str, Accuracy], tmp_path: Path
+) -> None:
+    # As the first version wrote it.
+    genes = ["tissue", "gene_id", "n", "rho_by_fold", "rho_pooled", "r2", "method"]
+    figures = ["gene_rho_by_fold", "gene_rho_pooled", "sample_rho", "n_predictable", "mse_ratio"]
+    tables.save(tmp_path)
+    tables.genes[genes].to_parquet(tmp_path / "genes.parquet")
+    tissues = tables.tissues[["tissue", "n", *figures, "method"]]
+    tissues.to_csv(tmp_path / "tissues.csv", index=False)
+    means = [f"{figure}_mean" for figure in figures]
+    tables.summary()[means].to_csv(tmp_path / "summary.csv")
+    for name in ("comparisons", "comparisons_by_tissue", "strata"):
+        (tmp_path / f"{name}.csv").unlink()
+    loaded = EvaluationTables.load(tmp_path)
+    assert loaded.summary().columns.tolist() == means
+    own = accuracies["source-as-proxy"].summary()
+    assert loaded.of_method("source-as-proxy")["summary"] == pytest.approx(
+        {name: own[name] for name in means}
+    )
+    assert loaded.comparisons.empty
+    loaded.save(tmp_path / "again")
+
+
+def test_tables_of_an_earlier_evaluation_do_not_stay(
+    tables: EvaluationTables, accuracies: dict[str, Accuracy], tmp_path: Path
+) -> None:
+    tables.save(tmp_path)
+    alone = {"source-as-proxy": accuracies["source-as-proxy"]}
+    EvaluationTables.of(alone, SETTINGS).save(tmp_path)
+    assert EvaluationTables.load(tmp_path).comparisons.empty
+    assert "gene_rho_by_fold_low" not in EvaluationTables.load(tmp_path).summary()
 
 
 @pytest.mark.parametrize("damage", ["nothing", "cut"])

@@ -78,6 +78,13 @@ def test_marked_sample_is_drawn_apart(predicted: pd.DataFrame) -> None:
     assert len(named(figure, "your samples, predicted").x) == 4
 
 
+def test_marked_sample_has_its_interval(predicted: pd.DataFrame) -> None:
+    interval = pd.DataFrame({"lower": [5.5, 0.5], "upper": [6.25, 4.0]}, index=["Liver", "Lung"])
+    star = named(draw(predicted, highlighted="S2", interval=interval), "S2")
+    assert list(star.x - star.error_x.arrayminus) == [0.5, 5.5]
+    assert list(star.x + star.error_x.array) == [4.0, 6.25]
+
+
 def test_a_single_marked_sample_leaves_no_others(predicted: pd.DataFrame) -> None:
     figure = draw(predicted.loc[["S2"]], highlighted="S2")
     assert "your samples, predicted" not in {trace.name for trace in figure.data}

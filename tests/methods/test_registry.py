@@ -4,6 +4,7 @@ import pytest
 
 from mtm_core.config import RunConfig, preset
 from mtm_core.errors import SelectionError
+from mtm_core.methods.mlp import SingleTaskMTMMethod
 from mtm_core.methods.mtm_training import MTMMethod
 from mtm_core.methods.registry import METHOD_NAMES, make_method
 from mtm_core.methods.ridge import RidgeMethod
@@ -25,6 +26,18 @@ def test_settings_are_passed_on(config: RunConfig) -> None:
     mtm = make_method("mtm", source="Lung", config=config, hardware=hardware, on_progress=print)
     assert mtm == MTMMethod(config, hardware, print)
     assert make_method("ridge", source="Lung", config=config) == RidgeMethod(source="Lung")
+    single = make_method("single-task-mtm", source="Lung", config=config)
+    assert single == SingleTaskMTMMethod(config.model, "Lung", scaling=config.scaling)
+
+
+def test_age_and_sex_are_read_where_the_name_says_so(config: RunConfig) -> None:
+    methods = {name: make_method(name, source="Lung", config=config) for name in METHOD_NAMES}
+    reading = {name: getattr(method, "covariates", ()) for name, method in methods.items()}
+    assert {name: covariates for name, covariates in reading.items() if covariates} == {
+        "ridge-age-sex": ("age", "sex"),
+        "age-sex": ("age", "sex"),
+        "age-sex-hardy": ("age", "sex", "hardy"),
+    }
 
 
 def test_unknown_method_is_named_with_the_nearest(config: RunConfig) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 
 from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.scaling import TissueScaler
-from mtm_core.errors import SelectionError
-from mtm_core.methods.ridge import PENALTIES, FittedRidge, RidgeMethod
+from mtm_core.methods.by_target import LinearMap
+from mtm_core.methods.covariates import CovariateName
+from mtm_core.methods.ridge import PENALTIES, RidgeMethod
 
 BLOOD = "Whole Blood"
 Array = np.ndarray
@@ -38,15 +40,12 @@ def donors(small_cohort: ad.AnnData) -> list[str]:
     return sorted(set(small_cohort.obs["donor"]))[:40]
 
 
-@pytest.fixture
-def fitted(small_cohort: ad.AnnData, donors: list[str]) -> FittedRidge:
-    return RidgeMethod().fit(small_cohort, donors)
-
-
 @pytest.mark.parametrize("target", ["Lung", "Liver"])
+@pytest.mark.parametrize("covariates", [(), ("age", "sex")])
 def test_equals_a_dense_ridge_with_an_explicit_leave_one_out(
-    small_cohort: ad.AnnData, donors: list[str], fitted: FittedRidge, target: str
+    small_cohort: ad.AnnData, donors: list[str], target: str, covariates: tuple[CovariateName, ...]
 ) -> None:
+    fitted = RidgeMethod(covariates=covariates).fit(small_cohort, donors)
     names, codes = tissue_names(small_cohort), tissue_codes(small_cohort)
     given = small_cohort.obs["donor"].isin(donors).to_numpy()
     scaler = TissueScaler.fit(small_cohort.X[given], codes[given], 5, ScalingConfig())
@@ -55,64 +54,32 @@ def test_equals_a_dense_ridge_with_an_explicit_leave_one_out(
     row = {(d, t): i for i, d, t in obs[["donor", "tissue"]].itertuples()}
     both = [d for d in donors if (d, BLOOD) in row and (d, target) in row]
     assert len(both) < len(donors)
-    x = z[[row[d, BLOOD] for d in both]]
+    table = small_cohort.uns["donors"]
+    known = np.stack([(table["age"] - 50) / 15, np.where(table["sex"] == "male", 1, -1)], axis=1)
+    traits = pd.DataFrame(known[:, : len(covariates)], index=table.index)
+    x = np.hstack([z[[row[d, BLOOD] for d in both]], traits.loc[both]])
     y = z[[row[d, target] for d in both]]
     penalty = min(PENALTIES, key=lambda p: leave_one_out_error(x, y, p))
     assert PENALTIES[0] < penalty < PENALTIES[-1]
     b, a = solve(x, y, penalty)
 
-    new = z[codes == names.index(BLOOD)]
-    predicted = fitted.predict({BLOOD: new.astype(np.float32)}, target)
+    new = codes == names.index(BLOOD)
+    whose = obs["donor"][new]
+    predicted = fitted.predict({BLOOD: z[new].astype(np.float32)}, target, table.loc[whose])
     assert predicted.mean.dtype == np.float32
     assert predicted.sd is None
-    np.testing.assert_allclose(predicted.mean, new @ b + a, atol=1e-4)
+    expected = np.hstack([z[new], traits.loc[whose]]) @ b + a
+    np.testing.assert_allclose(predicted.mean, expected, atol=1e-4)
 
 
-def test_learns_from_the_given_donors_alone(
-    small_cohort: ad.AnnData, donors: list[str], fitted: FittedRidge
+def test_may_start_from_another_tissue(
+    small_cohort: ad.AnnData, donors: list[str], rng: np.random.Generator
 ) -> None:
-    disturbed = small_cohort.copy()
-    disturbed.X[~small_cohort.obs["donor"].isin(donors).to_numpy()] *= 100
-    again = RidgeMethod().fit(disturbed, donors)
-    np.testing.assert_array_equal(again.scaler.mean, fitted.scaler.mean)
-    for target in fitted.tissues:
-        if target != BLOOD:
-            np.testing.assert_array_equal(again.coefficients[target], fitted.coefficients[target])
-
-
-def test_may_start_from_another_tissue(small_cohort: ad.AnnData, donors: list[str]) -> None:
     fitted = RidgeMethod(source="Lung").fit(small_cohort, donors)
-    assert set(fitted.coefficients) == set(tissue_names(small_cohort)) - {"Lung"}
-    z = np.zeros((1, 40), dtype=np.float32)
-    np.testing.assert_array_equal(
-        fitted.predict({"Lung": z}, BLOOD).mean[0], fitted.intercepts[BLOOD]
+    assert set(fitted.models) == set(tissue_names(small_cohort)) - {"Lung"}
+    z = rng.normal(size=(3, 40)).astype(np.float32)
+    model = fitted.models[BLOOD]
+    assert isinstance(model, LinearMap)
+    np.testing.assert_allclose(
+        fitted.predict({"Lung": z}, BLOOD).mean, z @ model.coefficients + model.intercept, rtol=1e-5
     )
-
-
-@pytest.mark.parametrize("sources", [["Lung"], [BLOOD, "Lung"], []])
-def test_any_other_source_is_refused(fitted: FittedRidge, sources: list[str]) -> None:
-    z = np.zeros((2, 40), dtype=np.float32)
-    with pytest.raises(SelectionError, match="predicts from 'Whole Blood' alone"):
-        fitted.predict(dict.fromkeys(sources, z), "Liver")
-
-
-def test_unknown_tissue_is_named_with_the_nearest(
-    small_cohort: ad.AnnData, donors: list[str], fitted: FittedRidge
-) -> None:
-    z = np.zeros((2, 40), dtype=np.float32)
-    with pytest.raises(SelectionError, match=r"'Livr' \(did you mean 'Liver'\?\)"):
-        fitted.predict({BLOOD: z}, "Livr")
-    with pytest.raises(SelectionError, match=r"'Blood' \(did you mean 'Whole Blood'\?\)"):
-        RidgeMethod(source="Blood").fit(small_cohort, donors)
-
-
-def test_a_target_that_no_donor_has_beside_blood_is_refused(
-    small_cohort: ad.AnnData, donors: list[str]
-) -> None:
-    blood = small_cohort.obs["donor"][(small_cohort.obs["tissue"] == BLOOD).to_numpy()]
-    liver = (small_cohort.obs["tissue"] == "Liver").to_numpy()
-    kept = ~(liver & small_cohort.obs["donor"].isin(blood).to_numpy())
-    fitted = RidgeMethod().fit(small_cohort[kept].copy(), donors)
-    assert "Liver" in fitted.tissues
-    with pytest.raises(SelectionError, match="had both 'Whole Blood' and 'Liver'"):
-        fitted.predict({BLOOD: np.zeros((2, 40), dtype=np.float32)}, "Liver")

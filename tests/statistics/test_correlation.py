@@ -8,8 +8,11 @@ from scipy.stats import pearsonr
 
 from mtm_core.statistics.correlation import (
     columnwise_correlation,
+    correlation_interval,
+    correlation_p,
     fisher_mean,
     rowwise_correlation,
+    weighted_correlation,
 )
 
 Array = np.ndarray
@@ -105,3 +108,65 @@ def test_fisher_mean_leaves_nan_out() -> None:
 def test_fisher_mean_of_perfect_correlations_is_finite() -> None:
     np.testing.assert_allclose(fisher_mean([1.0, 1.0]), 1, atol=1e-5)
     np.testing.assert_allclose(fisher_mean([1.0, -1.0]), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_weighted_correlation_is_that_of_the_rows_gathered(
+    rng: np.random.Generator, x: Array, y: Array, offset: float
+) -> None:
+    rows = [rng.integers(0, 30, size=30) for _ in range(20)]
+    weights = [np.bincount(drawn, minlength=30) for drawn in rows]
+    rho = weighted_correlation(weights, x + offset, y - offset)
+    expected = [by_column(x[drawn], y[drawn]) for drawn in rows]
+    np.testing.assert_allclose(rho, expected, atol=1e-8)
+
+
+def test_weights_may_be_any_share(x: Array, y: Array) -> None:
+    np.testing.assert_allclose(
+        weighted_correlation(np.full((1, 30), 0.3), x, y)[0], by_column(x, y), rtol=1e-9
+    )
+
+
+def test_what_does_not_vary_among_the_rows_with_weight_is_told_apart(x: Array, y: Array) -> None:
+    x[:, 0] = 0.1  # the prediction never varies
+    x[:20, 1] = 0.1  # nor here, in the rows that the first resample drew
+    y[:20, 2] = 0.1
+    y[:, 3] = x[:, 3] = 0.1
+    weights = np.ones((3, 30))
+    weights[0, 20:] = 0
+    weights[2] = 0
+    rho = weighted_correlation(weights, x, y, constant_x=0)
+    assert (rho[:2, 0] == 0).all()
+    assert rho[0, 1] == 0
+    assert rho[1, 1] == pytest.approx(by_column(x[:, 1:2], y[:, 1:2])[0])
+    assert np.isnan(rho[:, 2]).tolist() == [True, False, True]
+    assert np.isnan(rho[:, 3]).all()
+    assert np.isnan(rho[2]).all()
+    assert np.isnan(weighted_correlation(weights, x, y)[:, 0]).all()
+
+
+def test_weights_must_fit_the_rows(x: Array, y: Array) -> None:
+    with pytest.raises(ValueError, match=r"\(R, N\) weights .* got \(2, 29\), \(30, 7\)"):
+        weighted_correlation(np.ones((2, 29)), x, y)
+
+
+def test_p_and_interval_equal_scipy(x: Array, y: Array) -> None:
+    rho = columnwise_correlation(x, y)
+    low, high = correlation_interval(rho, 30, level=0.9)
+    p = correlation_p(rho, 30)
+    for g in range(1, x.shape[1] - 1):  # the first and the last are -1 and 1
+        expected = pearsonr(x[:, g], y[:, g], alternative="greater")
+        assert p[g] == pytest.approx(expected.pvalue, rel=1e-8)
+        bounds = pearsonr(x[:, g], y[:, g]).confidence_interval(0.9)
+        assert (low[g], high[g]) == pytest.approx(bounds)
+
+
+def test_p_and_interval_of_the_ends_and_of_nothing() -> None:
+    rho = np.array([1.0, -1.0, 0.0, np.nan])
+    np.testing.assert_array_equal(correlation_p(rho, 10), [0, 1, 0.5, np.nan])
+    low, high = correlation_interval(rho, 10)
+    assert np.isnan([low[3], high[3]]).all()
+    assert low[0] > 0.99
+    assert -low[2] == pytest.approx(high[2])
+    assert np.isnan(correlation_p(rho, 2)).all()
+    assert np.isnan(correlation_interval(rho, 3)).all()

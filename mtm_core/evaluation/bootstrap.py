@@ -1,0 +1,127 @@
+"""How far the mean gene-wise rho would move with other donors: the donor bootstrap.
+
+Donors, not samples, are drawn, with replacement inside each fold, so that all tissues of a donor
+come and go together and no resample mixes folds. The same seed and donors give the same resamples,
+whatever the method: differences of two methods are paired.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from mtm_core.evaluation.accuracy import MINIMUM_DONORS
+from mtm_core.statistics.resampling import bootstrap_p, percentile_interval, resampled_counts
+from mtm_core.statistics.correlation import fisher_mean, weighted_correlation
+
+Array = NDArray[np.float64]
+
+N_RESAMPLES = 500
+_GENES_AT_ONCE = 1024
+"""Keeps the (fold, resample, gene) correlations of a whole transcriptome out of memory."""
+
+
+@dataclass(frozen=True)
+class ResampledRho:
+    """Mean gene-wise rho, by fold, in resamples of the donors.
+
+    Attributes
+    ----------
+    by_tissue
+        (R resamples, T tissues); NaN where no fold counted.
+    tissues
+        Names of the T tissues.
+    samples
+        Donor, tissue and fold of what was scored, to pair methods by.
+    """
+
+    by_tissue: Array
+    tissues: tuple[str, ...]
+    samples: pd.MultiIndex
+
+    @property
+    def mean(self) -> Array:
+        """Means over the tissues (R,) that have one."""
+        return np.asarray(pd.DataFrame(self.by_tissue).mean(axis=1))
+
+    def interval(self) -> tuple[float, float]:
+        """Give the 95 % percentile interval of the mean over tissues."""
+        return percentile_interval(self.mean)
+
+    def less(self, other: ResampledRho) -> PairedDifference:
+        """Give the difference to ``other``, in the same resamples.
+
+        Raises
+        ------
+        ValueError
+            If the two were not scored on the same samples, or not resampled alike.
+        """
+        if not self.samples.equals(other.samples) or len(self.mean) != len(other.mean):
+            raise ValueError("expected two methods resampled on the same samples and folds")
+        difference = self.mean - other.mean
+        return PairedDifference(*percentile_interval(difference), bootstrap_p(difference))
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """95 % interval of a difference and twice the share of resamples on the rarer side of 0."""
+
+    low: float
+    high: float
+    p: float
+
+
+def resample_donors(
+    out_of_fold: xr.Dataset, *, n_resamples: int = N_RESAMPLES, seed: int = 0
+) -> ResampledRho:
+    """Resample the donors of ``out_of_fold``, and score each resample as ``gene_rho_by_fold``.
+
+    A fold counts in a resample that drew at least ``MINIMUM_DONORS`` different donors of it who
+    have the tissue.
+    """
+    samples = pd.MultiIndex.from_arrays(
+        [out_of_fold[name].to_numpy() for name in ("tissue", "fold", "donor")],
+        names=["tissue", "fold", "donor"],
+    )
+    out_of_fold = out_of_fold.isel(pair=samples.argsort())
+    samples = samples.sort_values()
+    donors = samples.droplevel("tissue").unique().sort_values()
+    counts = resampled_counts(donors.get_level_values("fold"), n_resamples, seed)
+    counts = counts[:, donors.get_indexer(samples.droplevel("tissue"))]
+
+    predicted, observed = out_of_fold["predicted"].to_numpy(), out_of_fold["observed"].to_numpy()
+    cells = pd.Series(range(len(samples)), index=samples).groupby(["tissue", "fold"]).indices
+    tissues = tuple(str(name) for name in samples.unique("tissue"))
+    by_tissue = [
+        _mean_rho(
+            [
+                (counts[:, rows], predicted[rows], observed[rows])
+                for (tissue, _), rows in cells.items()
+                if tissue == name
+            ]
+        )
+        for name in tissues
+    ]
+    return ResampledRho(np.stack(by_tissue, axis=1), tissues, samples)
+
+
+def _mean_rho(folds: list[tuple[Array, NDArray[np.float32], NDArray[np.float32]]]) -> Array:
+    """Give the mean over genes (R,) of the Fisher mean over folds of one tissue."""
+    n_genes = folds[0][1].shape[1]
+    counts = [(weights > 0).sum(axis=1) >= MINIMUM_DONORS for weights, _, _ in folds]
+    total = np.where(np.any(counts, axis=0), 0.0, np.nan)
+    for start in range(0, n_genes, _GENES_AT_ONCE):
+        block = slice(start, start + _GENES_AT_ONCE)
+        rho = []
+        for fold_counts, (weights, predicted, observed) in zip(counts, folds, strict=True):
+            part = weighted_correlation(
+                weights, predicted[:, block], observed[:, block], constant_x=0
+            )
+            part[~fold_counts] = np.nan
+            rho.append(part)
+        total += np.nan_to_num(fisher_mean(rho)).sum(axis=1)
+    return np.asarray(total / n_genes)

@@ -1,0 +1,173 @@
+"""One model a target tissue: what all methods that learn tissue by tissue share.
+
+A method says how it learns one target, ``fit_target(inputs, z)``; who is paired with whom, on which
+scale, and what may be asked of the result is the same for all, and is here.
+
+Shapes: N samples, D donors, G genes, P inputs (the source's G genes, then covariates).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from mtm_core.config import ScalingConfig
+from mtm_core.data.cohort import tissue_codes, tissue_names
+from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.splits import rows_of
+from mtm_core.errors import SelectionError
+from mtm_core.methods.covariates import CovariateName, encode_covariates
+from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index
+
+Rows = NDArray[np.intp]
+TargetModel = Callable[[Floats], Floats]
+"""A fitted target: inputs (N, P) to z-scores (N, G)."""
+
+_LEAST_DONORS = 2
+
+
+@dataclass(frozen=True)
+class LinearMap:
+    """``inputs @ coefficients + intercept``, with ``coefficients`` (P, G), ``intercept`` (G,)."""
+
+    coefficients: Floats
+    intercept: Floats
+
+    def __call__(self, inputs: Floats) -> Floats:
+        """Map ``inputs`` (N, P) to z-scores (N, G)."""
+        z: Floats = inputs @ self.coefficients + self.intercept
+        return z
+
+
+@dataclass(frozen=True)
+class TrainingPairs:
+    """What the training donors show of each target tissue.
+
+    Attributes
+    ----------
+    source
+        Tissue that predictions start from; ``None`` where they start from covariates alone.
+    inputs
+        (D, P): of every training donor with the source, in the order of their ids.
+    z
+        (N, G): z-scores of all samples of the training donors.
+    rows
+        By target tissue: rows of ``inputs`` and rows of ``z`` of the donors with both.
+    """
+
+    scaler: TissueScaler
+    tissues: tuple[str, ...]
+    source: str | None
+    covariates: tuple[CovariateName, ...]
+    inputs: Floats
+    z: Floats
+    rows: dict[str, tuple[Rows, Rows]]
+
+    @classmethod
+    def of(
+        cls,
+        cohort: ad.AnnData,
+        donors: Sequence[str],
+        *,
+        source: str | None,
+        scaling: ScalingConfig,
+        covariates: tuple[CovariateName, ...] = (),
+    ) -> TrainingPairs:
+        """Take the samples of ``donors``, and of the donor table their rows; no others are read.
+
+        Raises
+        ------
+        SelectionError
+            If there is no tissue ``source``.
+        """
+        rows = rows_of(cohort.obs["donor"], donors)
+        tissues, tissue = tissue_names(cohort), tissue_codes(cohort)[rows]
+        expression = np.asarray(cohort.X[rows])
+        scaler = TissueScaler.fit(expression, tissue, len(tissues), scaling)
+        z = scaler.transform(expression, tissue)
+        donor = pd.Index(cohort.obs["donor"].to_numpy()[rows].astype(str))
+        row_of = [
+            pd.Series(np.flatnonzero(tissue == t), index=donor[tissue == t]).sort_index()
+            for t in range(len(tissues))
+        ]
+        if source is None:
+            known = donor.unique().sort_values()
+            profiles = np.empty((len(known), 0), dtype=np.float32)
+        else:
+            from_source = row_of[tissue_index(tissues, source)]
+            known, profiles = from_source.index, z[from_source.to_numpy()]
+        pairs = {}
+        for target, own in zip(tissues, row_of, strict=True):
+            both = own.index.intersection(known)
+            if target != source and len(both) >= _LEAST_DONORS:
+                pairs[target] = (known.get_indexer(both), own[both].to_numpy())
+        phenotypes = cohort.uns["donors"].loc[known] if covariates else None
+        inputs = _join(profiles, phenotypes, covariates)
+        return cls(scaler, tissues, source, covariates, inputs, z, pairs)
+
+    def fit(self, name: str, fit_target: Callable[[Floats, Floats], TargetModel]) -> FittedByTarget:
+        """Fit each target by ``fit_target(inputs (n, P), z (n, G))``, as joblib is configured.
+
+        One at a time unless the caller opens a ``joblib.parallel_config``.
+        """
+        models = Parallel()(
+            delayed(fit_target)(self.inputs[a], self.z[b]) for a, b in self.rows.values()
+        )
+        by_target = dict(zip(self.rows, models, strict=True))
+        return FittedByTarget(
+            name, self.scaler, self.tissues, self.source, self.covariates, by_target
+        )
+
+
+@dataclass(frozen=True)
+class FittedByTarget:
+    """One fitted model a target tissue, all from the one ``source`` and ``covariates``."""
+
+    name: str
+    scaler: TissueScaler
+    tissues: tuple[str, ...]
+    source: str | None
+    covariates: tuple[CovariateName, ...]
+    models: Mapping[str, TargetModel]
+
+    def predict(
+        self,
+        profiles: Mapping[str, Floats],
+        target: str,
+        phenotypes: pd.DataFrame | None = None,
+    ) -> PredictedProfiles:
+        """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says; no spread.
+
+        Where there is no source, profiles only say how many donors there are.
+        """
+        tissue_index(self.tissues, target)
+        if self.source is not None and set(profiles) != {self.source}:
+            raise SelectionError(
+                f"this {self.name} predicts from {self.source!r} alone,"
+                f" got {', '.join(profiles) or 'nothing'}."
+            )
+        if target not in self.models:
+            needed = target if self.source is None else f"{self.source!r} and {target!r}"
+            raise SelectionError(
+                f"fewer than {_LEAST_DONORS} training donors had {needed}: nothing to predict by."
+            )
+        given = next(iter(profiles.values()))
+        known = given if self.source is not None else given[:, :0]
+        z = self.models[target](_join(known, phenotypes, self.covariates))
+        return PredictedProfiles(np.asarray(z, dtype=np.float32))
+
+
+def _join(
+    profiles: Floats, phenotypes: pd.DataFrame | None, covariates: tuple[CovariateName, ...]
+) -> Floats:
+    """Give inputs (N, P): ``profiles`` (N, G or 0), then covariates."""
+    if not covariates:
+        return profiles
+    encoded = encode_covariates(phenotypes, covariates, len(profiles))
+    return np.hstack([profiles, encoded]).astype(np.float32)
