@@ -15,8 +15,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mtm_core.evaluation.accuracy import MINIMUM_DONORS
-from mtm_core.statistics.resampling import bootstrap_p, percentile_interval, resampled_counts
 from mtm_core.statistics.correlation import fisher_mean, weighted_correlation
+from mtm_core.statistics.resampling import bootstrap_p, percentile_interval, resampled_counts
 
 Array = NDArray[np.float64]
 
