@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mtm_core.artefact import Artefact, read_description
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.inference.models import DEFAULT_MODEL, bundled_models, find_model
 from tests.cli.conftest import Mtm, error_of
 
 
@@ -78,7 +78,9 @@ def test_preset_of_the_paper_has_the_paper_s_size(mtm: Mtm) -> None:
 def test_model_or_preset_is_asked_for(mtm: Mtm, arguments: list[str]) -> None:
     done = mtm("model", "describe", *arguments)
     assert done.code == 2
-    assert f"(bundled: {DEFAULT_MODEL}" in " ".join(done.err.replace("│", " ").split())
+    assert f"(bundled: {', '.join(bundled_models())}" in " ".join(
+        done.err.replace("│", " ").split()
+    )
 
 
 def test_damaged_model_is_not_described_as_whole(mtm: Mtm, tmp_path: Path) -> None:
@@ -89,4 +91,4 @@ def test_damaged_model_is_not_described_as_whole(mtm: Mtm, tmp_path: Path) -> No
 
 
 def test_unknown_model_is_one_line(mtm: Mtm) -> None:
-    assert f"(bundled: {DEFAULT_MODEL}" in error_of(mtm("model", "describe", "gtex"))
+    assert f"(bundled: {', '.join(bundled_models())}" in error_of(mtm("model", "describe", "gtex"))
