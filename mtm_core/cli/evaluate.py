@@ -26,12 +26,15 @@ from mtm_core.evaluation.bootstrap import N_RESAMPLES, resample_donors
 from mtm_core.evaluation.confounding import SHUFFLED, known_confounders
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.methods.protocol import tissue_index
 from mtm_core.methods.registry import METHOD_NAMES, make_method
 from mtm_core.training.trainer import Hardware
 
 
 def evaluate_command(
-    cohort: Annotated[Path, typer.Argument(help="Cohort (.h5ad) of 'mtm data prepare'.")],
+    cohort: Annotated[
+        Path, typer.Argument(metavar="COHORT", help="Cohort (.h5ad) of 'mtm data prepare'.")
+    ],
     output: Annotated[Path, typer.Option(help="Folder for the tables.")],
     methods: Annotated[
         str, typer.Option(help=f"Comma-separated, out of {', '.join(METHOD_NAMES)}.")
@@ -60,6 +63,7 @@ def evaluate_command(
     **Example:** `mtm evaluate cohort.h5ad --methods mtm,ridge --folds 5 --output runs/evaluation`
     """
     data = read_cohort(cohort)
+    tissue_index(tissue_names(data), source)  # a misspelt tissue is to cost no training
     config = run_config(preset_name, settings, data.n_vars, len(tissue_names(data)))
     dealt = donor_folds(data.obs, n_folds=folds, seed=seed, balance_tissue=source)
     output.mkdir(parents=True, exist_ok=True)

@@ -164,8 +164,6 @@ def align(
         {"distance_before": _distance(before, found), "distance_after": _distance(z, found)},
         index=linear.index,
     )
-    if not found.all():
-        notes.append(_describe_missing(linear, found))
     return Aligned(z, found, done, distance, (*notes, *_describe_far(distance)))
 
 
@@ -262,15 +260,6 @@ def _describe_cohort(n_samples: int, minimum_samples: int, constant: pd.Index) -
             )
         )
     return notes
-
-
-def _describe_missing(linear: pd.DataFrame, found: NDArray[np.bool_]) -> Note:
-    missing = linear.columns[~found]
-    return Note(
-        "warning",
-        f"{len(missing)} of the model's {len(found)} genes are missing: {name_some(missing)}.",
-        "They were set to the reference mean, not to 0.",
-    )
 
 
 def _describe_far(distance: pd.DataFrame) -> list[Note]:

@@ -164,6 +164,8 @@ def read_cohort(path: Path | str) -> ad.AnnData:
         If the file is no ``.h5ad``, or not one of ``mtm data prepare``.
     """
     path = Path(path)
+    if not path.is_file():
+        raise InputFileError(f"{path}: no such file. Make a cohort with 'mtm data prepare'.")
     try:
         cohort = ad.read_h5ad(path)
     except (OSError, KeyError, ValueError) as error:

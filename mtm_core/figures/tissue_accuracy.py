@@ -7,8 +7,9 @@ import plotly.graph_objects as go
 
 from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish
 
-_SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
-_COLOURS = (ACCENT, CONTRAST, NEUTRAL)
+_SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star")
+_COLOURS = (ACCENT, CONTRAST, "#009E73", "#CC79A7", NEUTRAL)
+"""With the symbols, no two of 35 methods look alike; colours after Okabe and Ito (2008)."""
 
 
 def tissue_accuracy(tissues: pd.DataFrame, first: str) -> go.Figure:
@@ -35,7 +36,7 @@ def tissue_accuracy(tissues: pd.DataFrame, first: str) -> go.Figure:
             marker={
                 "size": 9 if method == first else 7,
                 "symbol": _SYMBOLS[i % len(_SYMBOLS)],
-                "color": _COLOURS[min(i, len(_COLOURS) - 1)],
+                "color": _COLOURS[i % len(_COLOURS)],
             },
             name=method,
             customdata=rows[["n", "gene_rho_pooled", "n_predictable"]],

@@ -10,6 +10,8 @@ from mtm_core.dashboard.session import current_session
 from mtm_core.figures.tissue_accuracy import tissue_accuracy
 from mtm_core.figures.training_curve import training_curve
 
+FIRST_COMPARED = ("ridge", "age-sex-hardy")
+
 session, model = current_session(), served_model()
 artefact = model.predictor.artefact
 begin(
@@ -27,9 +29,19 @@ if model.evaluation is None:
         icon=":material/help:",
     )
 else:
-    tissues = model.evaluation.tissues
+    own, tissues = artefact.method.name, model.evaluation.tissues
+    others = [method for method in tissues["method"].unique() if method != own]
+    compared = st.multiselect(
+        "Compare with",
+        others,
+        default=[method for method in others if method in FIRST_COMPARED],
+        key="compared",
+        persist_state="session",
+        help="Other methods on the same donors and folds.",
+    )
+    tissues = tissues[tissues["method"].isin([own, *compared])]
     show_figure(
-        tissue_accuracy(tissues, artefact.method.name),
+        tissue_accuracy(tissues, own),
         key="accuracy_by_tissue",
         caption="Mean over genes of the correlation between predicted and measured, over donors"
         " that were held out, in each tissue; one mark a method. 0 is chance, 1 is perfect.",

@@ -14,6 +14,11 @@ from mtm_core.dashboard.layout import (
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 
+COMPARED = {
+    "ridge": "Ridge regression on the same donors",
+    "age-sex-hardy": "Age, sex and circumstance of death alone, without any expression",
+}
+
 session, model = current_session(), served_model()
 artefact = model.predictor.artefact
 begin(
@@ -68,15 +73,13 @@ else:
         border=True,
         help="Genes with a pooled rho above 0.3, mean over tissues.",
     )
-    others = model.evaluation.summary() if model.evaluation else None
-    if others is not None and "ridge" in others.index:
-        ridge = others.loc["ridge"]
-        st.markdown(
-            "Ridge regression on the same donors:"
-            f" rho {ridge['gene_rho_by_fold_mean']:.2f} by fold,"
-            f" {ridge['gene_rho_pooled_mean']:.2f} pooled,"
-            f" {ridge['n_predictable_mean']:.1f} predictable genes."
-        )
+    for method, row in model.evaluation.summary().iterrows() if model.evaluation else ():
+        if method in COMPARED:
+            st.markdown(
+                f"- {COMPARED[method]}: rho {row['gene_rho_by_fold_mean']:.2f} by fold,"
+                f" {row['gene_rho_pooled_mean']:.2f} pooled,"
+                f" {row['n_predictable_mean']:.1f} predictable genes."
+            )
 st.markdown(
     "Most of what can be predicted from blood is modest, and part of it is no more than the"
     " circumstance of death, the age and the sex that a donor's tissues share."

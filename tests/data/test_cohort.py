@@ -185,7 +185,7 @@ def test_cohort_without_phenotypes_survives_the_disk(
 
 
 def test_file_that_is_no_cohort_is_named(expression: ad.AnnData, tmp_path: Path) -> None:
-    with pytest.raises(InputFileError, match=r"absent.h5ad: expected a cohort"):
+    with pytest.raises(InputFileError, match=r"absent.h5ad: no such file"):
         read_cohort(tmp_path / "absent.h5ad")
     (tmp_path / "text.h5ad").write_text("no HDF5")
     with pytest.raises(InputFileError, match=r"text.h5ad: expected a cohort"):

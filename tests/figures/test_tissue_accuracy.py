@@ -33,6 +33,12 @@ def test_tissues_are_ordered_by_the_models_own_accuracy() -> None:
     assert own.marker.color != ridge.marker.color
 
 
+def test_no_two_methods_look_alike() -> None:
+    tissues = pd.concat([accuracy(f"method {i}", Lung=0.1) for i in range(12)])
+    marks = [trace.marker for trace in tissue_accuracy(tissues, "method 3").data]
+    assert len({(mark.symbol, mark.color) for mark in marks}) == 12
+
+
 def test_a_tissue_that_another_method_lacks_stays_empty() -> None:
     tissues = pd.concat([accuracy("mtm", Liver=0.4, Lung=0.2), accuracy("ridge", Lung=0.3)])
     _, ridge = tissue_accuracy(tissues, "mtm").data

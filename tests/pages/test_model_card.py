@@ -19,6 +19,9 @@ def test_card_accuracy_and_training_are_shown(app: AppTest) -> None:
     assert f"# {NAME}" in words(app)
     assert app.download_button(key="download_accuracy_by_tissue_csv")
     assert not app.info
+    assert app.multiselect(key="compared").value == ["ridge"]
+    app.multiselect(key="compared").set_value([]).run()
+    assert not app.exception
 
 
 @pytest.mark.usefixtures("not_evaluated")
