@@ -186,7 +186,8 @@ def test_missing_genes_are_said_and_are_not_zeros(small: Predictor, blood: pd.Da
     at_zero = small.predict(blood.assign(**dict.fromkeys(gone, 0.0)), alignment="none")
     assert np.abs(missing["z"] - at_zero["z"]).max() > 0.05
     prepared = small.prepare(blood.drop(columns=gone), alignment="none")
-    assert "37 of the model's 40 genes are in the table. Missing:" in " ".join(str(n) for n in prepared.notes)
+    said = " ".join(str(note) for note in prepared.notes)
+    assert "37 of the model's 40 genes are in the table. Missing:" in said
 
 
 def test_missing_genes_do_not_raise_the_others(bundled: Predictor, counts: pd.DataFrame) -> None:
