@@ -32,7 +32,7 @@ def app_command(
     raise typer.Exit(
         subprocess.run(
             [
-                *(sys.executable, "-m", "streamlit", "run", str(script)),
+                *(sys.executable, "-m", "mtm_core.dashboard"),
                 f"--server.port={port}",
                 f"--server.address={address}",
                 f"--server.headless={'false' if browser else 'true'}",
