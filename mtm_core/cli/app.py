@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -29,15 +29,14 @@ def app_command(
             f"the dashboard is not installed: {script} is missing. Clone the repository and"
             " install it with 'pip install -e .'."
         )
-    raise typer.Exit(
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "mtm_core.dashboard"),
-                f"--server.port={port}",
-                f"--server.address={address}",
-                f"--server.headless={'false' if browser else 'true'}",
-            ],
-            cwd=script.parent,
-            check=False,
-        ).returncode
+    os.chdir(script.parent)
+    # In this process's place, so that whoever ends it ends the server.
+    os.execv(
+        sys.executable,
+        [
+            *(sys.executable, "-m", "mtm_core.dashboard"),
+            f"--server.port={port}",
+            f"--server.address={address}",
+            f"--server.headless={'false' if browser else 'true'}",
+        ],
     )
