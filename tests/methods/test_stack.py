@@ -1,0 +1,151 @@
+"""The stack: weights, intervals, what it saves, and the predictions of held-out donors."""
+
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.splits import donor_folds
+from mtm_core.evaluation.cross_validation import cross_validate
+from mtm_core.methods.controls import ControlMethod
+from mtm_core.methods.held_out import fit_scorer, predict_held_out
+from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
+from mtm_core.methods.ridge import RidgeMethod
+from mtm_core.methods.saved import restore_method
+from mtm_core.methods.stack import FittedStack, StackMethod, _non_negative_weights
+
+BLOOD = "Whole Blood"
+QUICK = JointGaussianMethod(n_factors=(2,), n_iterations=8, ridge=5.0)
+
+
+@pytest.fixture(scope="module")
+def cohort() -> ad.AnnData:
+    return simulate_cohort(SimulationConfig(n_donors=150, n_factors=2, n_genes=30))
+
+
+@pytest.fixture(scope="module")
+def donors(cohort: ad.AnnData) -> list[str]:
+    return sorted(set(cohort.obs["donor"]))
+
+
+@pytest.fixture(scope="module")
+def fitted(cohort: ad.AnnData, donors: list[str]) -> FittedStack:
+    return StackMethod((QUICK, ControlMethod("source-as-proxy"))).fit(cohort, donors)
+
+
+def test_weights_minimise_the_squared_error_without_going_below_zero(
+    rng: np.random.Generator,
+) -> None:
+    predicted = rng.normal(size=(3, 200))
+    observed = 0.7 * predicted[0] - 0.5 * predicted[1] + 0.1 * rng.normal(size=200)
+    weights = _non_negative_weights(predicted @ predicted.T, predicted @ observed)
+
+    def error(w: np.ndarray) -> float:
+        return float(((observed - w @ predicted) ** 2).sum())
+
+    slow = minimize(error, np.ones(3), bounds=[(0, None)] * 3, method="L-BFGS-B").x
+    np.testing.assert_allclose(weights, slow, atol=1e-4)
+    assert weights.min() >= 0
+    assert weights[1] == 0
+
+
+def test_a_method_that_knows_more_gets_more_weight(fitted: FittedStack) -> None:
+    targets = [i for i, tissue in enumerate(fitted.tissues) if tissue != BLOOD]
+    assert (fitted.weights[targets, 0] > 3 * fitted.weights[targets, 1]).all()
+
+
+def test_intervals_hold_what_they_say_on_new_donors(cohort: ad.AnnData) -> None:
+    folds = donor_folds(cohort.obs)
+    out_of_fold = cross_validate(StackMethod((QUICK, RidgeMethod())), cohort, folds)
+    inside = (out_of_fold["observed"] >= out_of_fold["lower_90"]) & (
+        out_of_fold["observed"] <= out_of_fold["upper_90"]
+    )
+    assert 0.87 < float(inside.mean()) < 0.93
+    widths = [
+        float((out_of_fold[f"upper_{level}"] - out_of_fold[f"lower_{level}"]).mean())
+        for level in (50, 80, 90, 95)
+    ]
+    assert widths == sorted(widths)
+
+
+def test_held_out_donors_change_nothing_of_the_fit(cohort: ad.AnnData, donors: list[str]) -> None:
+    method, kept = StackMethod((QUICK,)), donors[:100]
+    before = method.fit(cohort, kept)
+    changed = cohort.copy()
+    rows = np.flatnonzero(~cohort.obs["donor"].isin(kept).to_numpy())
+    changed.X[rows] = 1e4
+    after = method.fit(changed, kept)
+    np.testing.assert_array_equal(before.weights, after.weights)
+    np.testing.assert_array_equal(before.error, after.error)
+    np.testing.assert_array_equal(before.multipliers, after.multipliers)
+
+
+def test_comes_back_from_its_arrays_and_settings(cohort: ad.AnnData, donors: list[str]) -> None:
+    fitted = StackMethod((QUICK, JointGaussianMethod(n_factors=(1, 2), n_iterations=3))).fit(
+        cohort, donors
+    )
+    again = restore_method(
+        "stack", fitted.arrays(), fitted.settings(), fitted.scaler, fitted.tissues
+    )
+    z = {BLOOD: fitted.scaler.transform(np.asarray(cohort.X[:4]), np.zeros(4, dtype=np.int64))}
+    for target in ("Liver", "Lung"):
+        first, second = fitted.predict(z, target), again.predict(z, target)
+        np.testing.assert_allclose(first.mean, second.mean, rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(first.sd, second.sd)
+        assert first.multipliers == second.multipliers
+
+
+def test_unknown_method_is_named(fitted: FittedStack) -> None:
+    with pytest.raises(ValueError, match=r"expected a method out of stack.*got 'oracle'"):
+        restore_method("oracle", {}, {}, fitted.scaler, fitted.tissues)
+
+
+def test_methods_of_other_donors_are_refused(cohort: ad.AnnData, donors: list[str]) -> None:
+    one, two = QUICK.fit(cohort, donors[:60]), QUICK.fit(cohort, donors[60:])
+    blank = np.ones((5, 2))
+    with pytest.raises(ValueError, match="share one scaler"):
+        FittedStack((one, two), blank, np.ones((5, 30)), np.ones((5, 4)), BLOOD)
+
+
+def test_a_base_that_cannot_be_saved_is_named(fitted: FittedStack) -> None:
+    with pytest.raises(TypeError, match="source-as-proxy cannot be saved"):
+        fitted.arrays()
+
+
+def test_further_sources_are_used_where_a_donor_has_them(
+    cohort: ad.AnnData, donors: list[str]
+) -> None:
+    training, held_out = tuple(donors[:100]), tuple(donors[100:])
+    fitted = QUICK.fit(cohort, training)
+    scorer = fit_scorer(cohort, training)
+    parts = predict_held_out(
+        fitted, cohort, held_out, scorer, source=BLOOD, further_sources=["Liver"]
+    )
+    assert {part.tissue for part in parts} == set(fitted.tissues) - {BLOOD, "Liver"}
+    samples = {
+        (donor, tissue): row
+        for row, (donor, tissue) in enumerate(
+            zip(cohort.obs["donor"], cohort.obs["tissue"], strict=True)
+        )
+    }
+    used = 0
+    for part in parts:
+        code = fitted.tissues.index(part.tissue)
+        for i, donor in enumerate(part.donor):
+            profiles = {}
+            for name in (BLOOD, "Liver"):
+                if (donor, name) in samples:
+                    x = np.asarray(cohort.X[[samples[donor, name]]])
+                    tissue = np.array([fitted.tissues.index(name)])
+                    profiles[name] = fitted.scaler.transform(x, tissue)
+            used += len(profiles) == 2
+            alone = fitted.predict(profiles, part.tissue).mean[0]
+            np.testing.assert_allclose(part.predicted[i], alone, rtol=1e-3, atol=1e-4)
+            target = np.asarray(cohort.X[[samples[donor, part.tissue]]])
+            expected = scorer.transform(target, np.array([code]))[0]
+            np.testing.assert_allclose(part.observed[i], expected, rtol=1e-5)
+    assert used > 10
+    assert isinstance(fitted, FittedJointGaussian)
