@@ -31,8 +31,10 @@ def render_model_card(artefact: Artefact, evaluation: EvaluationTables | None) -
         "## Data",
         f"{provenance.get('n_samples', 0):,} samples of {provenance.get('n_donors', 0):,} donors in"
         f" {len(artefact.tissues)} tissues (GTEx, open access), expression in {artefact.unit}."
-        f" SHA-256 of the cohort: `{provenance.get('cohort_sha256')}`. The donors are dead: much of"
-        " what blood and tissue share is the circumstance of death, age and sex.",
+        f" The cohort is what `mtm data prepare --normalise {artefact.normalisation}` makes of the"
+        " GTEx files of these genes (listed in model.json); its SHA-256 is"
+        f" `{provenance.get('cohort_sha256')}`. The donors are dead: much of what blood and tissue"
+        " share is the circumstance of death, age and sex.",
         "## Accuracy on donors not seen in training",
         _accuracy(artefact, evaluation),
         "## Training",
