@@ -38,5 +38,6 @@ def app_command(
             f"--server.port={port}",
             f"--server.address={address}",
             f"--server.headless={'false' if browser else 'true'}",
+            "--server.fileWatcherType=none",  # for those who edit the pages, not who use them
         ],
     )
