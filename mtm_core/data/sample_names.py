@@ -1,0 +1,91 @@
+"""Match the samples of one table with those of another, by name.
+
+Names are the same or they are not: a name that is nearly another is proposed, never taken for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+_SPACES = re.compile(r"\s+")
+_PUNCTUATION = re.compile(r"[^0-9a-z]+")
+_R_PREFIX = re.compile(r"^x(?=[0-9.])")
+_RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("upper and lower case", str.casefold),
+    ("spaces", lambda name: _SPACES.sub("", name).casefold()),
+    ("punctuation", lambda name: _PUNCTUATION.sub("", name.casefold())),
+    (
+        "the X that R puts before a digit",
+        lambda name: _PUNCTUATION.sub("", _R_PREFIX.sub("", name.casefold())),
+    ),
+)
+"""What two names may differ in, from the least on, and the form in which they are then equal."""
+
+
+@dataclass(frozen=True)
+class NearMatch:
+    """Two names that differ in ``difference`` alone."""
+
+    metadata: str
+    expression: str
+    difference: str
+
+
+@dataclass(frozen=True)
+class SampleMatch:
+    """Samples of a metadata table against those of an expression table.
+
+    Attributes
+    ----------
+    matched
+        In both, in the order of the expression table.
+    metadata_only, expression_only
+        In one of them, in its order; those of ``near`` among them.
+    near
+        Pairs of the two that may be one sample.
+    """
+
+    matched: tuple[str, ...]
+    metadata_only: tuple[str, ...]
+    expression_only: tuple[str, ...]
+    near: tuple[NearMatch, ...]
+
+
+def match_samples(metadata: Sequence[str], expression: Sequence[str]) -> SampleMatch:
+    """Compare the names of two tables, each without duplicates.
+
+    A near match is proposed where exactly one name that is left over on each side has the form.
+    """
+    described, measured = set(metadata), set(expression)
+    metadata_only = [name for name in metadata if name not in measured]
+    expression_only = [name for name in expression if name not in described]
+    near: list[NearMatch] = []
+    left, right = list(metadata_only), list(expression_only)
+    for difference, form in _RULES:
+        pairs = _unique_pairs(left, right, form)
+        near += [NearMatch(a, b, difference) for a, b in pairs]
+        taken_left, taken_right = {a for a, _ in pairs}, {b for _, b in pairs}
+        left = [name for name in left if name not in taken_left]
+        right = [name for name in right if name not in taken_right]
+    return SampleMatch(
+        matched=tuple(name for name in expression if name in described),
+        metadata_only=tuple(metadata_only),
+        expression_only=tuple(expression_only),
+        near=tuple(near),
+    )
+
+
+def _unique_pairs(
+    left: Sequence[str], right: Sequence[str], form: Callable[[str], str]
+) -> list[tuple[str, str]]:
+    """Give the pairs whose form no other name on either side has; an empty form names nothing."""
+    n_left, n_right = Counter(map(form, left)), Counter(map(form, right))
+    of_right = {form(name): name for name in right}
+    return [
+        (name, of_right[key])
+        for name in left
+        if (key := form(name)) and n_left[key] == n_right[key] == 1
+    ]
