@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu, spearmanr
 
 from mtm_core.evaluation.accuracy import FDR, Accuracy
@@ -16,6 +16,15 @@ from mtm_core.statistics.multiple_testing import benjamini_hochberg
 
 MINIMUM_TISSUES = 4
 """Tissues that a rank correlation over tissues is given for."""
+
+
+@dataclass(frozen=True)
+class RankCorrelation:
+    """Spearman's rho over ``n`` tissues and its two-sided p; NaN where it is undefined."""
+
+    rho: float
+    p: float
+    n: int
 
 
 def compare_tissues(first: Accuracy, other: Accuracy) -> pd.DataFrame:
@@ -43,12 +52,34 @@ def compare_tissues(first: Accuracy, other: Accuracy) -> pd.DataFrame:
         )
         result["fdr"] = benjamini_hochberg(result["p"])
         table = table.join(result.add_prefix(f"{kind}_"))
-    table["n_predictable"] = first.tissues["n_predictable"]
-    table["n_predictable_other"] = other.tissues["n_predictable"]
-    table["fold_change"] = table["n_predictable"] / table["n_predictable_other"].where(
-        table["n_predictable_other"] > 0
-    )
-    return table
+    return table.join(fold_changes(first.tissues, other.tissues))
+
+
+def fold_changes(first: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Set ``n_predictable`` of two tables indexed by tissue side by side.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By tissue: ``n_predictable``, ``n_predictable_other`` and ``fold_change``, first over other,
+        NaN where the other has no predictable gene.
+    """
+    ours, theirs = first["n_predictable"], other["n_predictable"]
+    table = pd.DataFrame({"n_predictable": ours, "n_predictable_other": theirs})
+    return table.assign(fold_change=ours / theirs.where(theirs > 0))
+
+
+def against_size(values: pd.Series, n: pd.Series) -> RankCorrelation:
+    """Give Spearman's rho of a figure by tissue and the tissues' sample size.
+
+    Tissues without the figure do not count; of fewer than ``MINIMUM_TISSUES``, or where either is
+    the same everywhere, there is none.
+    """
+    known = pd.DataFrame({"value": values, "n": n}).dropna().to_numpy(np.float64)
+    if len(known) < MINIMUM_TISSUES or not np.all(np.ptp(known, axis=0) > 0):
+        return RankCorrelation(np.nan, np.nan, len(known))
+    rho, p = spearmanr(known[:, 0], known[:, 1])
+    return RankCorrelation(float(rho), float(p), len(known))
 
 
 def compare_methods(
@@ -82,7 +113,8 @@ def compare_methods(
         for kind in ("gene", "sample"):
             row |= _wins(by_tissue, kind)
         row |= _shared_genes(accuracies[first], accuracies[other])
-        row |= _fold_change_against_size(by_tissue)
+        size = against_size(by_tissue["fold_change"], by_tissue["n"])
+        row |= {"fold_change_vs_n": size.rho, "fold_change_p": size.p, "n_fold_change": size.n}
         pairs.append(row)
         tissues.append(by_tissue.reset_index().assign(**names))
     if not pairs:
@@ -103,10 +135,9 @@ def predictable_sets(genes: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         One row a combination that occurs: a bool column a method, and ``n``; the most first.
     """
-    wide = genes.pivot_table(
-        index=["tissue", "gene_id"], columns="method", values="is_predictable", aggfunc="any"
-    )
-    return wide[wide.any(axis=1)].astype(bool).value_counts().reset_index(name="n")
+    by_gene = genes.set_index(["tissue", "gene_id", "method"])["is_predictable"]
+    wide = by_gene.unstack("method", fill_value=False)  # a tissue may lack a method
+    return wide[wide.any(axis=1)].value_counts().reset_index(name="n")
 
 
 def _rank_sum(first: pd.Series, other: pd.Series) -> tuple[float, float, float]:
@@ -139,13 +170,3 @@ def _shared_genes(first: Accuracy, other: Accuracy) -> dict[str, float]:
         "share_found_by_other": both / ours.sum() if ours.any() else np.nan,
         "share_of_other_found": both / theirs.sum() if theirs.any() else np.nan,
     }
-
-
-def _fold_change_against_size(by_tissue: pd.DataFrame) -> dict[str, float]:
-    known = by_tissue.dropna(subset="fold_change")
-    values: list[NDArray[np.float64]] = [
-        known[name].to_numpy(np.float64) for name in ("fold_change", "n")
-    ]
-    enough = len(known) >= MINIMUM_TISSUES and all(np.ptp(part) > 0 for part in values)
-    rho, p = spearmanr(*values) if enough else (np.nan, np.nan)
-    return {"fold_change_vs_n": float(rho), "fold_change_p": float(p), "n_fold_change": len(known)}

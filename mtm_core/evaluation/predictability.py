@@ -1,0 +1,149 @@
+"""Where, and of which genes, a method's predictions hold: tissues ranked, genes listed.
+
+All from the tables of an evaluation (:class:`mtm_core.evaluation.results.EvaluationTables`), of
+this version or of one that made fewer figures: a figure that was not made has no column.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+import pandas as pd
+
+from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
+
+RHO_FIGURES = {
+    "gene_rho_by_fold": "gene-wise rho, by fold",
+    "gene_rho_partial": "gene-wise rho, by fold, adjusted",
+    "gene_rho_pooled": "gene-wise rho, pooled",
+    "gene_rho_partial_pooled": "gene-wise rho, pooled, adjusted",
+    "sample_rho": "sample-wise rho",
+}
+"""Columns of a tissue table that are correlations, in words."""
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+GeneChoice = Literal["all", "predictable", "survives FDR"]
+
+_TISSUE_FIGURES = ("n", *RHO_FIGURES, "n_predictable", "n_predictable_fdr")
+_GENE_FIGURES = (
+    "n", "rho_by_fold", "rho_pooled", "rho_low", "rho_high", "partial_rho", "p", "fdr", "r2",
+    "is_predictable", "survives_fdr",
+)  # fmt: skip
+_VERSIONED = re.compile(r"(ens\w*\d)\.\d+")
+
+
+def rank_tissues(tissues: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Order the tissues by how well ``method`` predicts their genes, the best first.
+
+    Parameters
+    ----------
+    tissues
+        Of an evaluation: one row a method and tissue.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by tissue: ``n`` donors, what there is of ``RHO_FIGURES``, ``n_predictable`` and
+        ``n_predictable_fdr``. A tissue without a rho by fold stands last.
+    """
+    own = tissues[tissues["method"] == method].set_index("tissue")
+    ranked = own.sort_values("gene_rho_by_fold", ascending=False, kind="stable")
+    return _with_known(ranked, _TISSUE_FIGURES)
+
+
+def genes_of_tissue(genes: pd.DataFrame, method: str, tissue: str) -> pd.DataFrame:
+    """List the genes of one tissue, the best predicted first.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``gene_id``: what there is of n, rho by fold, pooled with its interval, adjusted,
+        p, FDR, R2; ``is_predictable`` always.
+    """
+    chosen = (genes["method"] == method) & (genes["tissue"] == tissue)
+    return _listed(genes[chosen].set_index("gene_id"))
+
+
+def tissues_of_gene(genes: pd.DataFrame, method: str, gene_id: str) -> pd.DataFrame:
+    """List the tissues of one gene, the best predicted first: as :func:`genes_of_tissue`."""
+    chosen = (genes["method"] == method) & (genes["gene_id"] == gene_id)
+    return _listed(genes[chosen].set_index("tissue"))
+
+
+def select_genes(table: pd.DataFrame, choice: GeneChoice, text: str = "") -> pd.DataFrame:
+    """Keep the rows of ``choice`` that ``text`` finds.
+
+    Parameters
+    ----------
+    table
+        Of :func:`genes_of_tissue`, with a column ``symbol``.
+    choice
+        All; predictable by the paper's rule; predictable with an FDR of at most 5 %.
+    text
+        Symbols or gene ids, or parts of them, between spaces or commas: a gene is kept that any of
+        them is part of. Case does not count, nor does the version of an Ensembl id.
+
+    Raises
+    ------
+    KeyError
+        If FDR is asked for in an evaluation that has none.
+    """
+    if choice != "all":
+        table = table[table["is_predictable" if choice == "predictable" else "survives_fdr"]]
+    terms = [_VERSIONED.sub(r"\1", term) for term in re.split(r"[\s,;]+", text.lower()) if term]
+    if not terms:
+        return table
+    pattern = "|".join(re.escape(term) for term in terms)
+    names = table["symbol"].str.lower() + " " + table.index.str.lower()
+    return table[names.str.contains(pattern)]
+
+
+def rho_of_genes(genes: pd.DataFrame, method: str, tissues: Sequence[str]) -> pd.DataFrame:
+    """Give rho by fold (tissues, gene ids) of ``method``; NaN where it is undefined."""
+    own = genes[(genes["method"] == method) & genes["tissue"].isin(tissues)]
+    wide = own.set_index(["tissue", "gene_id"])["rho_by_fold"].unstack("gene_id")
+    return wide.reindex(index=pd.Index(tissues, name="tissue"))
+
+
+def distribution_of_rho(rho: pd.DataFrame) -> pd.DataFrame:
+    """Give ``n_genes`` that have a rho and their quantiles, by tissue.
+
+    Parameters
+    ----------
+    rho
+        (tissues, gene ids), of :func:`rho_of_genes`.
+    """
+    quantiles = rho.quantile(list(QUANTILES), axis=1).T
+    quantiles.columns = list(QUANTILES)
+    quantiles.insert(0, "n_genes", rho.notna().sum(axis=1))
+    return quantiles
+
+
+def coverage_of_method(tissues: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Give the share of held-out values inside each interval of ``method``, percent.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by tissue, the most donors first: ``n``, and one column a nominal level, in percent,
+        as a whole number. No rows where the method gives no intervals.
+    """
+    own = tissues[tissues["method"] == method].set_index("tissue")
+    own = own.sort_values("n", ascending=False, kind="stable")
+    shares = own.filter(regex=r"^coverage_\d+$").dropna(axis=1, how="all") * 100
+    shares.columns = [int(name.removeprefix("coverage_")) for name in shares.columns]
+    has_any = shares.notna().any(axis=1)
+    shares.insert(0, "n", own["n"])
+    return shares[has_any]
+
+
+def _listed(rows: pd.DataFrame) -> pd.DataFrame:
+    if "is_predictable" not in rows:  # an evaluation of before
+        rows = rows.assign(is_predictable=rows["rho_pooled"] > PREDICTABLE_RHO)
+    ranked = rows.sort_values("rho_by_fold", ascending=False, kind="stable")
+    return _with_known(ranked, _GENE_FIGURES)
+
+
+def _with_known(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    return table[[name for name in columns if name in table]]
