@@ -1,0 +1,105 @@
+"""Two groups of samples compared in every gene at once.
+
+Letters: N samples, G genes. Checked against ``scipy.stats.mannwhitneyu`` gene by gene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import mannwhitneyu
+
+from mtm_core.statistics.multiple_testing import benjamini_hochberg
+from mtm_core.statistics.outcome import CONSTANT, TESTED, TOO_FEW, first_outcome, outcome_column
+
+PSEUDOCOUNT = 1.0
+"""Added to both groups' mean expression before the log2 fold change is taken."""
+MINIMUM_GROUP = 3
+"""Samples that each group needs for a test."""
+
+
+def differential_expression(
+    case: ArrayLike,
+    control: ArrayLike,
+    gene_ids: Sequence[str],
+    *,
+    pseudocount: float = PSEUDOCOUNT,
+    minimum_group: int = MINIMUM_GROUP,
+) -> pd.DataFrame:
+    """Compare linear expression of ``case`` (N1, G) and ``control`` (N2, G).
+
+    Parameters
+    ----------
+    case, control
+        Linear expression, 0 or more, in one unit. Never z-scores: they have no fold change.
+    gene_ids
+        (G,).
+    pseudocount
+        In the unit of the expression.
+    minimum_group
+        Samples that each group needs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``gene_id``: ``n_case``, ``n_control``; ``mean_case``, ``mean_control``;
+        ``log2_fold_change`` = log2((mean_case + pseudocount) / (mean_control + pseudocount));
+        ``auc``, the chance that a case is above a control (a tie counts half); ``p``, two-sided,
+        of Wilcoxon's rank-sum test (normal approximation, corrected for ties and continuity);
+        ``fdr`` (Benjamini and Hochberg 1995) over the genes tested; ``outcome``: ``"tested"``, or
+        why not. ``auc``, ``p`` and ``fdr`` are NaN where not tested, means and fold change only
+        where a group is empty.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or a value is negative, missing or infinite.
+    """
+    # Genes in rows: ranking along contiguous memory is twice as fast.
+    a, b = (np.ascontiguousarray(np.asarray(x, dtype=np.float64).T) for x in (case, control))
+    n_genes = len(gene_ids)
+    if a.ndim != 2 or b.ndim != 2 or not len(a) == len(b) == n_genes:
+        raise ValueError(
+            f"expected two (samples, {n_genes}) arrays, got {a.T.shape} and {b.T.shape}"
+        )
+    for values in (a, b):
+        if not (np.isfinite(values).all() and (values >= 0).all()):
+            raise ValueError("expected linear expression: finite numbers, 0 or more")
+    n_case, n_control = a.shape[1], b.shape[1]
+    mean_case, mean_control = (
+        x.mean(axis=1) if x.shape[1] else np.full(n_genes, np.nan) for x in (a, b)
+    )
+    outcome = first_outcome(
+        n_genes,
+        (min(n_case, n_control) < minimum_group, TOO_FEW),
+        (_is_constant(a, b), CONSTANT),
+    )
+    tested = outcome == TESTED
+    auc, p = np.full(n_genes, np.nan), np.full(n_genes, np.nan)
+    if tested.any():
+        test = mannwhitneyu(a[tested], b[tested], axis=1, method="asymptotic")
+        auc[tested] = test.statistic / (n_case * n_control)
+        p[tested] = test.pvalue
+    return pd.DataFrame(
+        {
+            "n_case": n_case,
+            "n_control": n_control,
+            "mean_case": mean_case,
+            "mean_control": mean_control,
+            "log2_fold_change": np.log2((mean_case + pseudocount) / (mean_control + pseudocount)),
+            "auc": auc,
+            "p": p,
+            "fdr": benjamini_hochberg(p),
+            "outcome": outcome_column(outcome),
+        },
+        index=pd.Index(gene_ids, name="gene_id"),
+    )
+
+
+def _is_constant(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Tell which genes (rows) have one value in both groups together."""
+    both = np.concatenate([a, b], axis=1)
+    return np.ptp(both, axis=1) == 0 if both.shape[1] else np.ones(len(both), dtype=bool)

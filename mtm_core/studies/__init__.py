@@ -1,0 +1,1 @@
+"""What predictions keep of biology: studies of out-of-fold predictions, reference associations."""

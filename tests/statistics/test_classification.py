@@ -1,0 +1,74 @@
+"""Groups told apart: what is there is found, what is not is not, nothing leaks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mtm_core.statistics.classification import auroc_standard_error, classify
+
+Array = np.ndarray
+
+
+@pytest.fixture
+def is_case() -> Array:
+    return np.arange(120) % 3 == 0
+
+
+def test_a_planted_difference_is_found_as_far_as_it_goes(
+    rng: np.random.Generator, is_case: Array
+) -> None:
+    profiles = rng.normal(size=(120, 10))
+    profiles[is_case, 4] += 1.5
+    found = classify(profiles, is_case, n_repeats=3)
+    # One gene 1.5 SD apart: an area of Phi(1.5 / sqrt 2) = 0.856 at best.
+    assert 0.75 < found.auroc < 0.92
+    assert found.low < 0.856 < found.high
+    assert 0 < found.sd_over_repeats < 0.05
+    assert (found.n_case, found.n_control, found.outcome) == (40, 80, "tested")
+
+
+def test_noise_of_many_genes_is_not_told_apart(rng: np.random.Generator, is_case: Array) -> None:
+    # Standardised or fitted on the held-out samples too, 300 genes would fit 120 labels.
+    found = classify(rng.normal(size=(120, 300)), is_case, n_repeats=3)
+    assert 0.35 < found.auroc < 0.65
+    assert found.low < 0.5 < found.high
+
+
+def test_scale_of_genes_and_order_of_seeds_do_not_matter(
+    rng: np.random.Generator, is_case: Array
+) -> None:
+    profiles = rng.normal(size=(120, 5)) + 0.7 * is_case[:, None]
+    found = classify(profiles, is_case, n_repeats=2)
+    scaled = classify(1000 * profiles + 5, is_case, n_repeats=2)
+    assert scaled.auroc == pytest.approx(found.auroc, abs=1e-3)
+    assert classify(profiles, is_case, n_repeats=2) == found
+    assert classify(profiles, is_case, n_repeats=2, seed=7) != found
+
+
+def test_what_cannot_be_told_is_named(rng: np.random.Generator, is_case: Array) -> None:
+    profiles = rng.normal(size=(120, 5))
+    cases = {
+        "single class": classify(profiles, np.ones(120, dtype=bool)),
+        "too few samples": classify(profiles, np.arange(120) < 4),
+        "constant": classify(np.ones((120, 5)), is_case),
+    }
+    for name, found in cases.items():
+        assert found.outcome == name
+        assert np.isnan([found.auroc, found.low, found.high, found.sd_over_repeats]).all()
+
+
+def test_a_gene_that_varies_in_held_out_samples_alone_teaches_nothing(is_case: Array) -> None:
+    profiles = np.zeros((120, 1))
+    profiles[0] = 1
+    assert 0.45 < classify(profiles, is_case, n_repeats=1).auroc < 0.55
+
+
+def test_standard_error_equals_that_of_simulated_draws(rng: np.random.Generator) -> None:
+    # Hanley and McNeil's form is exact for exponential scores: P(case > control) = 3/4 at rate 1/3.
+    draws = [
+        (rng.exponential(3, size=(25, 1)) > rng.exponential(1, size=(1, 35))).mean()
+        for _ in range(4000)
+    ]
+    assert np.mean(draws) == pytest.approx(0.75, abs=0.01)
+    assert auroc_standard_error(0.75, 25, 35) == pytest.approx(np.std(draws), rel=0.05)
