@@ -34,6 +34,10 @@ _COMMANDS = {
         "mtm_core.cli.predict:predict_command",
         "Predict the expression of other tissues.",
     ),
+    "study": (
+        "mtm_core.cli.study:study_app",
+        "Study what the cohort shows, and what predictions keep of it.",
+    ),
     "app": ("mtm_core.cli.app:app_command", "Start the dashboard on this machine."),
 }
 """Where each command is, and its line in the list of commands: the first of its docstring."""

@@ -15,7 +15,7 @@ from tests.cli.conftest import Mtm, error_of
 
 LEAVES = [
     "train", "evaluate", "predict", "app",
-    "data download", "data prepare", "data describe", "model describe",
+    "data download", "data prepare", "data describe", "model describe", "study reference",
 ]  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_listed_summary_is_the_command_s_own(name: str) -> None:
     assert command.help.splitlines()[0] == _COMMANDS[name][1]
 
 
-@pytest.mark.parametrize("command", ["", *LEAVES, "data", "model"])
+@pytest.mark.parametrize("command", ["", *LEAVES, "data", "model", "study"])
 def test_help_has_an_example(mtm: Mtm, command: str) -> None:
     done = mtm(*command.split(), "--help")
     assert done.code == 0
