@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pandas as pd
@@ -10,13 +10,18 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mtm_core.dashboard.downloads import RESEARCH_USE, csv_bytes, file_name, parquet_bytes
-from mtm_core.dashboard.resources import EXAMPLE, ServedModel
+from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
 from mtm_core.data.report import Note
 from mtm_core.figures.style import export_config
 
 UPLOAD_PAGE = "pages/samples/upload.py"
+METADATA_PAGE = "pages/samples/metadata.py"
 PREDICTED_PAGE = "pages/samples/predicted.py"
+REFERENCE_PAGE = "pages/samples/reference.py"
+DIFFERENTIAL_PAGE = "pages/associations/differential.py"
+TRAITS_PAGE = "pages/associations/traits.py"
+EXTERNAL_PAGE = "pages/associations/external.py"
 MODEL_CARD_PAGE = "pages/model/model_card.py"
 
 
@@ -58,7 +63,7 @@ def mark_simulated(session: Session) -> None:
 def example_button(session: Session, model: ServedModel) -> None:
     """Offer to open the example, predict from it and show what comes out."""
     if st.button("Try it with the example", icon=":material/science:", key="example"):
-        session.open(EXAMPLE.read_bytes(), EXAMPLE.name, model.predictor)
+        session.open_example(model.predictor)
         session.predict(model.predictor)
         # A link to one gene still leads to that gene.
         st.switch_page(PREDICTED_PAGE, query_params=st.query_params.to_dict())
@@ -82,6 +87,7 @@ def show_figure(
     data: pd.DataFrame,
     name: str = "",
     index: bool = True,
+    on_select: Callable[[], None] | None = None,
 ) -> None:
     """Show ``figure`` with a caption that reads it, and its numbers to download.
 
@@ -95,6 +101,9 @@ def show_figure(
         Every number that is drawn; ``index`` tells whether its index is one of them.
     name
         Stem of the files that are saved, if not ``key``.
+    on_select
+        Called when points are selected; what is selected stands in the session state under
+        ``figure_{key}``.
     """
     name = name or key
     st.plotly_chart(
@@ -102,6 +111,7 @@ def show_figure(
         key=f"figure_{key}",
         config=export_config(file_name(name, ""), st.session_state["image_format"]),
         alt=caption,
+        on_select=on_select or "ignore",
     )
     st.caption(caption)
     download_table(data, key=key, name=name, label="Data of the figure", index=index)

@@ -15,9 +15,12 @@ from mtm_core.errors import MTMError
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from mtm_core.studies.reference import ReferenceAssociations
 
 EXAMPLE = Path(__file__).parents[2] / "data_samples" / "blood_tpm.tsv"
 """Blood profiles of simulated people; the other tables beside it are of the same people."""
+EXAMPLE_METADATA = EXAMPLE.with_name("metadata.tsv")
+"""Their groups, age and sex."""
 MODEL_VARIABLE = "MTM_MODEL"
 """Environment variable that names another model: a bundled one, or a folder."""
 
@@ -36,12 +39,15 @@ class ServedModel:
         The model card, Markdown.
     history
         Its training, one row an epoch; ``None`` where it was not kept.
+    associations
+        Of traits with expression in its cohort; ``None`` where they were not made.
     """
 
     predictor: Predictor
     evaluation: EvaluationTables | None
     card: str
     history: pd.DataFrame | None
+    associations: ReferenceAssociations | None = None
 
     @classmethod
     def load(cls, folder: Path) -> ServedModel:
@@ -50,16 +56,17 @@ class ServedModel:
         Raises
         ------
         ArtefactError, InputFileError
-            If the model, or its evaluation, is damaged.
+            If the model, its evaluation or its associations are damaged.
         """
-        evaluation, card, history = (
-            folder / name for name in ("evaluation", "README.md", "history.csv")
+        evaluation, card, history, associations = (
+            folder / name for name in ("evaluation", "README.md", "history.csv", "associations")
         )
         return cls(
             Predictor.load(folder),
             EvaluationTables.load(evaluation) if evaluation.exists() else None,
             card.read_text(encoding="utf-8") if card.exists() else "",
             pd.read_csv(history) if history.exists() else None,
+            ReferenceAssociations.load(associations) if associations.exists() else None,
         )
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, fields
 from io import BytesIO
-from typing import cast
+from typing import TypeVar, cast
 
 import streamlit as st
 import xarray as xr
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from mtm_core.dashboard.resources import simulated_files
+from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA, simulated_files
 from mtm_core.data.alignment import AlignmentMethod
 from mtm_core.data.expression import ExpressionTable, read_expression
 from mtm_core.data.gtex import WHOLE_BLOOD
+from mtm_core.data.metadata import SampleMetadata, read_metadata
 from mtm_core.data.units import Unit
 from mtm_core.errors import SelectionError
 from mtm_core.inference.predictor import Predictor, Prepared
@@ -28,6 +30,8 @@ _FIRST_TARGETS = (
     "Muscle - Skeletal",
 )
 _Key = tuple[str, ...]
+_MOST_RESULTS = 8
+T = TypeVar("T")
 
 
 @dataclass
@@ -47,6 +51,8 @@ class Session:
         How to read the table.
     targets
         Tissues to predict; ``None`` before the user has chosen.
+    metadata
+        What is known of the table's samples; ``None`` before a file is opened.
     prediction
         The last prediction made, of whatever options.
     n_deleted
@@ -59,10 +65,12 @@ class Session:
     unit: Unit = "tpm"
     alignment: AlignmentMethod = "auto"
     targets: tuple[str, ...] | None = None
+    metadata: SampleMetadata | None = None
     prediction: xr.Dataset | None = None
     n_deleted: int = 0
     _predicted: _Key = ()
     _prepared: tuple[_Key, Prepared] | None = None
+    _results: dict[Hashable, object] = field(default_factory=dict)
 
     @property
     def simulated(self) -> bool:
@@ -99,6 +107,40 @@ class Session:
         self.unit = cast("Unit", table.report.unit)
         return True
 
+    def open_example(self, predictor: Predictor) -> None:
+        """Read the simulated samples that come with the program, and their metadata."""
+        self.open(EXAMPLE.read_bytes(), EXAMPLE.name, predictor)
+        self.open_metadata(EXAMPLE_METADATA.read_bytes(), EXAMPLE_METADATA.name)
+
+    def open_metadata(self, data: bytes, name: str) -> bool:
+        """Read ``data`` as the metadata of the session's table, unless it is.
+
+        Metadata that cannot be read leave none behind, as :meth:`open`.
+
+        Returns
+        -------
+        bool
+            Whether the metadata are new.
+
+        Raises
+        ------
+        SelectionError
+            If there is no table.
+        InputFileError
+            As :func:`mtm_core.data.metadata.read_metadata`.
+        """
+        if self.table is None:
+            raise SelectionError("no samples are loaded; upload a table first.")
+        digest = hashlib.sha256(data).hexdigest()
+        had = self.metadata
+        if had is not None and (digest, name) == (had.sha256, had.file):
+            return False
+        self.metadata = None
+        self.metadata = read_metadata(
+            BytesIO(data), name, samples=[str(sample) for sample in self.table.values.index]
+        )
+        return True
+
     def prepare(self, predictor: Predictor) -> Prepared:
         """Bring the table to the model's genes and scale, once for each choice of options.
 
@@ -120,7 +162,7 @@ class Session:
             self._prepared = (key, prepared)
         return self._prepared[1]
 
-    def predict(self, predictor: Predictor) -> None:
+    def predict(self, predictor: Predictor) -> xr.Dataset:
         """Predict the chosen targets, unless that is what is there.
 
         Raises
@@ -128,12 +170,13 @@ class Session:
         SelectionError, ExpressionError
             As :meth:`prepare` and :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`.
         """
-        if self.is_current(predictor):
-            return
+        if self.prediction is not None and self.is_current(predictor):
+            return self.prediction
         self.prediction, self._predicted = None, ()
         targets = self.chosen_targets(predictor)
         self.prediction = predictor.predict_prepared(self.prepare(predictor), targets)
         self._predicted = (*self._preparation(predictor), *targets)
+        return self.prediction
 
     def is_current(self, predictor: Predictor) -> bool:
         """Tell whether the prediction is of the table and the options as they are now."""
@@ -145,11 +188,25 @@ class Session:
         wanted = _FIRST_TARGETS if self.targets is None else self.targets
         return tuple(t for t in wanted if t in predictor.tissues and t != self.source)
 
+    def remember(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Give what ``make`` gives, made once for each ``key``; the last few are kept.
+
+        ``key`` must name all that the result depends on but the prediction's own options.
+        """
+        whole = (self._predicted, key)
+        if whole not in self._results:
+            while len(self._results) >= _MOST_RESULTS:
+                self._results.pop(next(iter(self._results)))
+            self._results[whole] = make()
+        return cast("T", self._results[whole])
+
     def forget(self) -> None:
         """Let go of the table and of all that was made from it; keep the choice of tissues."""
         kept = {"source": self.source, "targets": self.targets, "n_deleted": self.n_deleted}
-        for field in fields(self):
-            setattr(self, field.name, kept.get(field.name, field.default))
+        fresh = Session()
+        for attribute in fields(self):
+            name = attribute.name
+            setattr(self, name, kept.get(name, getattr(fresh, name)))
 
     def _preparation(self, predictor: Predictor) -> _Key:
         model = predictor.artefact.sha256

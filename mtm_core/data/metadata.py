@@ -79,6 +79,16 @@ class SampleMetadata:
         )
 
     @property
+    def roles(self) -> tuple[str | None, str | None, dict[str, Sex]]:
+        """What the user can say: column of ages, column of sexes, meaning of codes."""
+        return self.age_column, self.sex_column, dict(self.sex_codes)
+
+    @property
+    def state(self) -> tuple[str, tuple[str, ...], str]:
+        """What tells these metadata from others, or from what they were before the user spoke."""
+        return self.sha256, self.match.matched, str(self.roles)
+
+    @property
     def unclear_sex_codes(self) -> tuple[str, ...]:
         """Codes of ``sex_column``, such as 1 and 2, that may mean either sex; to be asked for."""
         return self._sex[2]

@@ -1,0 +1,150 @@
+"""What the screens of a user's own cohort start from, and what they say where it is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+import xarray as xr
+from pandas.io.formats.style import Styler
+
+from mtm_core.dashboard.layout import METADATA_PAGE, UPLOAD_PAGE, example_button
+from mtm_core.dashboard.resources import ServedModel
+from mtm_core.dashboard.session import Session
+from mtm_core.data.expression import ExpressionTable
+from mtm_core.data.metadata import SampleMetadata
+from mtm_core.errors import MTMError
+from mtm_core.studies.own_cohort import side_by_side
+
+MOST_STYLED = 20_000
+"""Rows of a table that are greyed one by one."""
+FIGURES = {
+    "gene_id": "gene id",
+    "log2_fold_change": st.column_config.NumberColumn("log2 fold change", format="%.3f"),
+    "fdr": st.column_config.NumberColumn("FDR", format="%.2e"),
+    "p": st.column_config.NumberColumn("p", format="%.2e"),
+    "auc": st.column_config.NumberColumn(
+        "AUC", format="%.2f", help="Chance that a case is above a control."
+    ),
+    "rho": st.column_config.NumberColumn("rho with trait", format="%.3f"),
+    "slope": st.column_config.NumberColumn("slope", format="%.4f"),
+    "mean_case": st.column_config.NumberColumn("mean, cases", format="%.4g"),
+    "mean_control": st.column_config.NumberColumn("mean, controls", format="%.4g"),
+    "rho_by_fold": st.column_config.NumberColumn(
+        "held-out rho",
+        format="%.2f",
+        help="Of the model: correlation of predicted and measured on held-out donors, by fold.",
+    ),
+    "rho_pooled": st.column_config.NumberColumn("held-out rho, pooled", format="%.2f"),
+}
+"""How columns of the cohort's tables are shown."""
+NO_NEW_INFORMATION = (
+    "Predicted tissues are functions of the measured blood: a difference in a predicted tissue is"
+    " what the difference in blood would go with in GTEx donors. n is the number of your blood"
+    " samples, and a prediction adds no information to them."
+)
+
+
+def need_samples(session: Session, model: ServedModel) -> ExpressionTable:
+    """Give the session's table; without one, name the next step and end the page."""
+    if session.table is None:
+        st.info("No samples yet. Upload a table first, or try the example.", icon=":material/info:")
+        with st.container(horizontal=True):
+            if st.button("Upload your samples", type="primary", key="to_upload"):
+                st.switch_page(UPLOAD_PAGE)
+            example_button(session, model)
+        st.stop()
+    return session.table
+
+
+def need_metadata(
+    session: Session, usable: Callable[[SampleMetadata], list[str]], what: str
+) -> tuple[SampleMetadata, list[str]]:
+    """Give the session's metadata and those of its columns that a page can use.
+
+    Without any, name the next step and end the page.
+
+    Parameters
+    ----------
+    usable
+        Names the columns.
+    what
+        What they hold, in words.
+    """
+    metadata = session.metadata
+    columns = [] if metadata is None else usable(metadata)
+    if metadata is None or not columns:
+        st.info(
+            f"No metadata yet: this screen needs {what}."
+            if metadata is None
+            else f"{metadata.file} has no column with {what} for these samples.",
+            icon=":material/info:",
+        )
+        if st.button("Add metadata", type="primary", key="to_metadata"):
+            st.switch_page(METADATA_PAGE)
+        st.stop()
+    return metadata, columns
+
+
+def own_expression(session: Session, model: ServedModel) -> xr.DataArray:
+    """Give the measured source beside the predicted tissues, predicted now if they are not yet.
+
+    Where that fails, say why and end the page.
+    """
+    predictor = model.predictor
+    try:
+        with st.spinner("Predicting…", show_time=True):
+            prediction, prepared = session.predict(predictor), session.prepare(predictor)
+    except MTMError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
+    return session.remember(
+        "side by side", lambda: side_by_side(prediction, prepared, predictor.artefact)
+    )
+
+
+def greyed(table: pd.DataFrame) -> pd.DataFrame | Styler:
+    """Grey the rows of genes that cannot be predicted, unless there are too many rows to style."""
+    if len(table) > MOST_STYLED or not (table["predictable"] == "no").any():
+        return table
+    return table.style.apply(
+        lambda row: ["color: #8794A1" if row["predictable"] == "no" else ""] * len(row), axis=1
+    )
+
+
+def choose_gene(labels: dict[str, str], *, help: str) -> tuple[str, str]:
+    """Let the user choose the gene that all screens share; give its label and its id."""
+    label: str = st.selectbox("Gene", list(labels), key="gene", bind="query-params", help=help)
+    return label, labels[label]
+
+
+def choose_tissue(expression: xr.DataArray, *, help: str) -> str:
+    """Let the user choose the predicted tissue that all screens share."""
+    predicted = expression["tissue"].to_numpy().astype(str)[1:].tolist()
+    tissue: str = st.selectbox("Tissue", predicted, key="tissue", bind="query-params", help=help)
+    return tissue
+
+
+def take_points(chart: str, store: str, labels: dict[str, str]) -> None:
+    """Keep the genes of the points that were selected in ``chart``; one alone is the gene.
+
+    The selection itself is lost when the figure is drawn anew, so the genes are kept under
+    ``store``.
+    """
+    points = st.session_state[chart]["selection"]["points"]
+    genes = list(dict.fromkeys(str(point["customdata"][0]) for point in points))
+    st.session_state[store] = genes
+    if len(genes) == 1:
+        _mark(genes[0], labels)
+
+
+def take_row(table: str, genes: list[str], labels: dict[str, str]) -> None:
+    """Make the gene of the row that was selected in ``table`` the gene that all screens share."""
+    rows = st.session_state[table]["selection"]["rows"]
+    if rows:
+        _mark(genes[rows[0]], labels)
+
+
+def _mark(gene: str, labels: dict[str, str]) -> None:
+    st.session_state["gene"] = next(label for label, known in labels.items() if known == gene)

@@ -1,0 +1,75 @@
+"""Associations with traits cut to what their screens show."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mtm_core.dashboard.views import MOST_COLUMNS
+
+TRAIT_COLUMNS = [
+    *("tissue", "gene", "rho", "fdr", "p", "slope", "n", "rho_by_fold", "rho_pooled"),
+    *("predictable", "outcome", "origin", "gene_id"),
+]
+
+
+def rho_matrix(table: pd.DataFrame, labels: dict[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Turn a table of associations into (tissues, genes by label), and which cells are pale.
+
+    Genes are in the order of their mean rho; of more than ``MOST_COLUMNS`` those with the largest
+    rho anywhere are kept.
+    """
+    by_id = {gene: label for label, gene in labels.items()}
+    named = table.assign(
+        label=table["gene_id"].map(by_id), pale=(table["predictable"] == "no").to_numpy()
+    )
+    tissues = table["tissue"].unique()
+    rho, pale = (
+        named.pivot(index="tissue", columns="label", values=value).loc[tissues]
+        for value in ("rho", "pale")
+    )
+    kept = rho.abs().max().nlargest(MOST_COLUMNS).index
+    order = rho[kept].mean().sort_values(ascending=False, kind="stable").index
+    return rho[order], pale[order].astype(bool)
+
+
+def rho_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Give the rows of a table of associations, the surest first."""
+    return table[TRAIT_COLUMNS].sort_values("p", kind="stable").reset_index(drop=True)
+
+
+def trait_summary(table: pd.DataFrame, fdr: float) -> list[str]:
+    """Say of each tissue how many genes go with the trait, and the largest correlation."""
+    lines = []
+    for (tissue, origin), part in table.groupby(["tissue", "origin"], sort=False):
+        counted = part[(part["predictable"] != "no") & part["rho"].notna()]
+        if counted.empty:
+            lines.append(f"**{tissue}** ({origin}): no gene was tested.")
+            continue
+        foremost = counted.loc[counted["rho"].abs().idxmax()]
+        lines.append(
+            f"**{tissue}** ({origin}, n = {foremost['n']:.0f}):"
+            f" {int((counted['fdr'] <= fdr).sum())} of {len(counted):,} genes at FDR {fdr:g};"
+            f" the largest correlation is {foremost['rho']:.2f}, of {foremost['gene']}."
+        )
+    return lines
+
+
+def agreement_in_words(row: pd.Series) -> str:
+    """Say how far the own changes in one tissue go with the reference's, and what that is worth."""
+    if pd.isna(row["pearson"]):
+        return f"No correlation can be given: {row['outcome']} (n = {row['n']} genes)."
+    return (
+        f"rho {row['pearson']:.2f} over n = {row['n']} genes, {row['low']:.2f} to {row['high']:.2f}"
+        f" in 95 % of resamples of your samples. **With shuffled labels 95 % of rho lie between"
+        f" {row['chance_low']:.2f} and {row['chance_high']:.2f}** (p = {row['p']:.3f}): genes go"
+        " together, so that lists of them correlate easily by chance."
+        f" {row['same_sign']:.0%} of the genes have the same sign. The reference's values are of up"
+        f" to {row['n_reference']} donors."
+    )
+
+
+def contrast_in_words(trait: str, description: dict[str, str]) -> str:
+    """Say what a trait of the reference compares."""
+    if description["kind"] == "two groups":
+        return f"{description['case']} against {description['control']}"
+    return f"{trait}, change a unit ({'a year' if trait == 'age' else trait})"

@@ -1,0 +1,79 @@
+"""Two associations of the same genes against each other: the user's and the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish
+
+
+def association_scatter(
+    points: pd.DataFrame, *, x: str, y: str, marked: Collection[str] = ()
+) -> go.Figure:
+    """Draw one point a gene, with the line of equal size.
+
+    Parameters
+    ----------
+    points
+        ``gene_id``, ``gene``, ``reference`` (across), ``own`` (up), ``predictable``.
+    x, y
+        What the axes are.
+    marked
+        Gene ids to ring and name.
+    """
+    figure = go.Figure()
+    add_axes(figure, points, x=x, y=y)
+    for is_grey, name, look in (
+        (True, "not predictable", {"color": NEUTRAL, "symbol": "circle-open", "opacity": 0.6}),
+        (False, "genes", {"color": ACCENT, "symbol": "circle", "opacity": 0.8}),
+    ):
+        part = points[(points["predictable"] == "no") == is_grey]
+        if part.empty:
+            continue
+        figure.add_scatter(
+            x=part["reference"],
+            y=part["own"],
+            mode="markers",
+            marker={"size": 8, **look},
+            name=name,
+            text=part["gene"],
+            customdata=part[["gene_id"]],
+            hovertemplate="<b>%{text}</b><br>reference %{x:.3f}<br>yours %{y:.3f}"
+            f"<extra>{name}</extra>",
+        )
+    ringed = points[points["gene_id"].isin(set(marked))]
+    if len(ringed):
+        figure.add_scatter(
+            x=ringed["reference"],
+            y=ringed["own"],
+            mode="markers+text",
+            marker={"size": 15, "symbol": "circle-open", "color": CONTRAST, "line": {"width": 2.5}},
+            text=ringed["gene"],
+            textposition="top center",
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    return finish(figure, height=460)
+
+
+def add_axes(figure: go.Figure, points: pd.DataFrame, *, x: str, y: str) -> None:
+    """Name the axes, and draw where each and both are 0 and where they are equal."""
+    line = {"color": NEUTRAL, "width": 1}
+    figure.add_vline(x=0, line=line)
+    figure.add_hline(y=0, line=line)
+    ends = points[["reference", "own"]].to_numpy(dtype=float)
+    low, high = (float(np.nanmin(ends)), float(np.nanmax(ends))) if ends.size else (0.0, 0.0)
+    figure.add_scatter(
+        x=[low, high],
+        y=[low, high],
+        mode="lines",
+        line={**line, "dash": "dot"},
+        name="equal",
+        hoverinfo="skip",
+    )
+    figure.update_xaxes(title=x)
+    figure.update_yaxes(title=y)

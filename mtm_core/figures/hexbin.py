@@ -1,0 +1,88 @@
+"""Many genes at once: how many of them lie where, in hexagons (paper, section 3.5)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.colors import sample_colorscale
+
+from mtm_core.figures.association_scatter import add_axes
+from mtm_core.figures.style import finish
+
+_ACROSS = 40
+"""Hexagons from the left to the right."""
+_SCALE = "Viridis"
+"""Rises in brightness evenly: safe for every kind of colour vision."""
+_STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 4_096, 16_384)
+_CORNERS = np.pi / 6 + np.pi / 3 * np.arange(7)
+
+
+def hexbin(points: pd.DataFrame, *, x: str, y: str) -> go.Figure:
+    """Draw the number of genes in each hexagon, in doubling steps.
+
+    Parameters
+    ----------
+    points
+        ``reference`` (across) and ``own`` (up), finite.
+    x, y
+        What the axes are.
+    """
+    values = points[["reference", "own"]].to_numpy(dtype=float)
+    centres, counts, size = hexagons(values)
+    steps = [step for step in _STEPS if step <= counts.max()]
+    colours = sample_colorscale(_SCALE, np.linspace(0, 1, max(2, len(steps))))
+    level = np.searchsorted(steps, counts, side="right") - 1
+    figure = go.Figure()
+    add_axes(figure, points, x=x, y=y)
+    outline = np.column_stack([np.cos(_CORNERS), np.sin(_CORNERS)]) * size
+    for i, step in enumerate(steps):
+        own = centres[level == i]
+        if not len(own):
+            continue
+        gap = np.full((len(own), 1, 2), np.nan)
+        path = np.concatenate([own[:, None, :] + outline, gap], axis=1).reshape(-1, 2)
+        end = steps[i + 1] - 1 if i + 1 < len(steps) else int(counts.max())
+        figure.add_scatter(
+            x=path[:, 0],
+            y=path[:, 1],
+            mode="lines",
+            line={"width": 0},
+            fill="toself",
+            fillcolor=colours[i],
+            name=f"{step} gene{'s' * (step > 1)}" if end <= step else f"{step} to {end} genes",
+            hoverinfo="name",
+        )
+    return finish(figure, height=520)
+
+
+def hexagons(
+    values: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """Count points in hexagons with a corner at the top.
+
+    Each point goes to the nearer centre of two lattices of rectangles, one shifted by half
+    (Carr et al. 1987).
+
+    Parameters
+    ----------
+    values
+        (N, 2).
+
+    Returns
+    -------
+    tuple
+        Centres (H, 2) of the hexagons that are not empty, points (H,) in each, and the distance
+        (2,) of a corner from the centre, across and up.
+    """
+    low, spread = values.min(axis=0), np.ptp(values, axis=0)
+    width = np.where(spread > 0, spread, 1.0) / _ACROSS
+    step = np.array([1.0, np.sqrt(3)])  # of a lattice, in units of the width, of regular hexagons
+    unit = (values - low) / width
+    first = np.round(unit / step)
+    second = np.floor(unit / step) + 0.5
+    nearer = ((unit - second * step) ** 2).sum(axis=1) < ((unit - first * step) ** 2).sum(axis=1)
+    cell = np.where(nearer[:, None], second, first)
+    found, counts = np.unique(cell, axis=0, return_counts=True)
+    return found * step * width + low, counts, width / np.sqrt(3)

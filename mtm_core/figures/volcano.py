@@ -1,0 +1,144 @@
+"""Two groups compared in every gene: fold change against FDR, one panel a tissue."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from math import ceil
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from mtm_core.figures.style import ACCENT, CONTRAST, FAINT, NEUTRAL, finish
+from mtm_core.studies.own_cohort import HIGHER, LOWER, UNCHANGED, UNPREDICTABLE
+
+SMALLEST_FDR = 1e-300
+"""An FDR below, as of 0, is drawn here: its logarithm would be infinite."""
+_MARKERS = {
+    UNPREDICTABLE: {"color": FAINT, "symbol": "circle-open", "size": 6},
+    UNCHANGED: {"color": NEUTRAL, "symbol": "circle", "size": 6, "opacity": 0.7},
+    LOWER: {"color": ACCENT, "symbol": "triangle-down", "size": 9},
+    HIGHER: {"color": CONTRAST, "symbol": "triangle-up", "size": 9},
+}
+"""Kinds of points in the order they are drawn; symbols tell them apart without colour."""
+_MANY = 3_000
+"""Points from which a panel is drawn by WebGL."""
+_PANEL = 380
+_COLUMNS = 2
+
+
+def volcano(
+    table: pd.DataFrame,
+    *,
+    fold_change: float,
+    fdr: float,
+    n_labels: int,
+    marked: Collection[str] = (),
+) -> go.Figure:
+    """Draw log2 fold change against -log10 FDR.
+
+    Parameters
+    ----------
+    table
+        The genes tested: ``tissue``, ``origin``, ``gene_id``, ``gene``, ``log2_fold_change``,
+        ``fdr``, ``kind`` (of :func:`mtm_core.studies.own_cohort.kind_of_change`) and ``accuracy``,
+        words.
+    fold_change, fdr
+        Thresholds of ``kind``, drawn as lines.
+    n_labels
+        Changed genes to name in each panel, the smallest FDR first.
+    marked
+        Gene ids to ring and name.
+    """
+    tissues = table[["tissue", "origin"]].drop_duplicates()
+    n_rows = max(1, ceil(len(tissues) / _COLUMNS))
+    n_columns = min(_COLUMNS, max(1, len(tissues)))
+    figure = make_subplots(
+        rows=n_rows,
+        cols=n_columns,
+        subplot_titles=[f"{row.tissue} ({row.origin})" for row in tissues.itertuples()],
+        horizontal_spacing=0.08,
+        vertical_spacing=0.16 / n_rows,
+    )
+    named: set[str] = set()
+    for number, tissue in enumerate(tissues["tissue"]):
+        place = {"row": number // _COLUMNS + 1, "col": number % _COLUMNS + 1}
+        panel = table[table["tissue"] == tissue]
+        height = -np.log10(panel["fdr"].clip(lower=SMALLEST_FDR))
+        draw = go.Scattergl if len(panel) > _MANY else go.Scatter
+        for kind, marker in _MARKERS.items():
+            points = panel[panel["kind"] == kind]
+            if points.empty:
+                continue
+            figure.add_trace(
+                draw(
+                    x=points["log2_fold_change"],
+                    y=height[points.index],
+                    mode="markers",
+                    marker=marker,
+                    name=kind,
+                    legendgroup=kind,
+                    showlegend=kind not in named,
+                    text=points["gene"],
+                    customdata=points[["gene_id", "accuracy"]],
+                    hovertemplate="<b>%{text}</b><br>log2 fold change %{x:.2f}<br>"
+                    "-log10 FDR %{y:.2f}<br>%{customdata[1]}<extra>" + tissue + "</extra>",
+                ),
+                **place,
+            )
+            named.add(kind)
+        _name_points(figure, panel, height, n_labels, marked, place)
+        for x in {fold_change, -fold_change}:
+            figure.add_vline(x=x, line={"color": NEUTRAL, "dash": "dot", "width": 1}, **place)
+        figure.add_hline(
+            y=-np.log10(fdr), line={"color": NEUTRAL, "dash": "dot", "width": 1}, **place
+        )
+    figure.update_xaxes(title="log2 fold change")
+    figure.update_yaxes(title="-log10 FDR", rangemode="tozero")
+    finish(figure, height=90 + _PANEL * n_rows)
+    figure.update_layout(
+        margin={"t": 70},
+        legend={"y": 1 + 40 / (_PANEL * n_rows)},
+        modebar={"remove": ["autoScale2d"]},
+        dragmode="select",
+    )
+    return figure
+
+
+def _name_points(
+    figure: go.Figure,
+    panel: pd.DataFrame,
+    height: pd.Series,
+    n_labels: int,
+    marked: Collection[str],
+    place: dict[str, int],
+) -> None:
+    """Write the names of the foremost genes; ring and name those that are marked."""
+    changed = panel[panel["kind"].isin([HIGHER, LOWER])]
+    foremost = changed.sort_values(["fdr", "gene"], kind="stable").head(n_labels)
+    ringed = panel[panel["gene_id"].isin(set(marked))]
+    foremost = foremost.drop(index=ringed.index, errors="ignore")
+    for points, marker in (
+        (foremost, {"opacity": 0}),
+        (
+            ringed,
+            {"size": 15, "symbol": "circle-open", "color": CONTRAST, "line": {"width": 2.5}},
+        ),
+    ):
+        if points.empty:
+            continue
+        figure.add_trace(
+            go.Scatter(
+                x=points["log2_fold_change"],
+                y=height[points.index],
+                mode="markers+text",
+                marker=marker,
+                text=points["gene"],
+                textposition="top center",
+                hoverinfo="skip",
+                showlegend=False,
+                cliponaxis=False,
+            ),
+            **place,
+        )

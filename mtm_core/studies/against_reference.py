@@ -1,0 +1,228 @@
+"""A user's own changes of expression set against those of the reference cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mtm_core.data.metadata import SampleMetadata
+from mtm_core.statistics.outcome import TESTED
+from mtm_core.statistics.overlap import concordance, sign_consistency
+from mtm_core.studies.own_cohort import KEYS, reference_percentile
+from mtm_core.studies.reference import ALL, QUANTILES, ReferenceAssociations
+from mtm_core.studies.resampled_effects import Effects, chance_of_agreement
+
+_FROM_OWN = ("rho_by_fold", "rho_pooled", "predictable")
+_WORTH = ("low", "high", "chance_low", "chance_high", "p")
+
+
+def reference_trait(metadata: SampleMetadata, name: str) -> str | None:
+    """Give the reference's trait that a column of ``metadata`` is: ``"age"``, ``"sex"`` or none."""
+    known: Mapping[str | None, str] = {metadata.age_column: "age", metadata.sex_column: "sex"}
+    return known.get(name)
+
+
+def beside_reference(
+    own: pd.DataFrame,
+    reference: ReferenceAssociations,
+    trait: str,
+    *,
+    adjusted_for: str = "",
+    own_column: str,
+    reference_column: str,
+) -> pd.DataFrame:
+    """Set ``own_column`` of a table of the own cohort beside a trait of the reference.
+
+    Parameters
+    ----------
+    own
+        Of :mod:`mtm_core.studies.own_cohort`, with the held-out accuracy; tissues that the
+        reference lacks are left out.
+    trait, adjusted_for
+        Of the reference.
+    reference_column
+        ``"rho"``, or ``"effect"``: log2 fold change of two groups, of a number the slope.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``KEYS``, ``own``, ``reference``, ``reference_fdr``, ``n_reference`` and the accuracy, of
+        the genes tested on both sides.
+
+    Raises
+    ------
+    SelectionError
+        If the reference has no such trait or adjustment.
+    """
+    parts = []
+    known = set(reference.table["tissue"].cat.categories)
+    for tissue, rows in own[own["outcome"] == TESTED].groupby("tissue", sort=False):
+        if tissue not in known:
+            continue
+        other = reference.select(trait, str(tissue), adjusted_for)
+        other = other[other["outcome"] == TESTED]
+        parts.append(
+            rows.merge(
+                pd.DataFrame(
+                    {
+                        "reference": other[reference_column].astype(float),
+                        "reference_fdr": other["fdr"],
+                        "n_reference": other["n"].astype(int),
+                    }
+                ),
+                left_on="gene_id",
+                right_index=True,
+            )
+        )
+    columns = [*KEYS, "own", "reference", "reference_fdr", "n_reference", *_FROM_OWN]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    joined = pd.concat(parts, ignore_index=True)
+    return joined.assign(own=joined[own_column].astype(float))[columns]
+
+
+def agreement(points: pd.DataFrame, effects: Effects) -> pd.DataFrame:
+    """Say tissue by tissue how far the own changes and the reference's go together.
+
+    Parameters
+    ----------
+    points
+        Of :func:`beside_reference`, or some genes of it.
+    effects
+        What ``own`` was computed from, to be drawn anew.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``tissue``, ``origin``; ``n`` genes; ``pearson`` and ``spearman``; what ``pearson`` is worth
+        (:func:`mtm_core.studies.resampled_effects.chance_of_agreement`): ``low``, ``high``,
+        ``chance_low``, ``chance_high``, ``p``; ``same_sign``, the share of genes with one
+        direction; ``n_reference``, the most donors behind a reference value; ``outcome`` (of
+        :func:`mtm_core.statistics.overlap.concordance`): the numbers are NaN unless tested.
+    """
+    rows = []
+    for (tissue, origin), part in points.groupby(["tissue", "origin"], sort=False):
+        own, reference = (part.set_index("gene_id")[name] for name in ("own", "reference"))
+        both = concordance(own, reference)
+        worth: Mapping[str, float] = dict.fromkeys(_WORTH, np.nan)
+        if both.outcome == TESTED:
+            worth = chance_of_agreement(effects, str(tissue), reference, both.pearson)
+        rows.append(
+            {
+                "tissue": tissue,
+                "origin": origin,
+                "n": both.n,
+                "pearson": both.pearson,
+                **worth,
+                "spearman": both.spearman,
+                "same_sign": sign_consistency(own.to_numpy(), reference.to_numpy()).share,
+                "n_reference": int(part["n_reference"].max()),
+                "outcome": both.outcome,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def stratum_of(phenotypes: pd.DataFrame) -> pd.DataFrame:
+    """Give ``sex`` and ``age_band`` of each sample as the reference names them, "all" if unknown.
+
+    Parameters
+    ----------
+    phenotypes
+        ``age`` and ``sex`` by sample (:meth:`mtm_core.data.metadata.SampleMetadata.phenotypes`).
+    """
+    decade = (phenotypes["age"] // 10 * 10).astype("Int64")
+    band = decade.astype("string") + "-" + (decade + 9).astype("string")
+    return pd.DataFrame(
+        {
+            "sex": phenotypes["sex"].fillna(ALL).astype(str),
+            "age_band": band.fillna(ALL).astype(str),
+        }
+    )
+
+
+def positions(
+    expression: xr.DataArray,
+    gene: str,
+    quantiles: pd.DataFrame,
+    *,
+    reference: ReferenceAssociations | None = None,
+    phenotypes: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Place every sample within the reference's distribution of one gene in each tissue.
+
+    Parameters
+    ----------
+    expression
+        Of :func:`mtm_core.studies.own_cohort.side_by_side`.
+    quantiles
+        (tissues, levels) of the reference's log2(1 + expression) of the gene, over all donors.
+    reference, phenotypes
+        For the place among donors of the sample's own sex and age band, where both are given.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``sample``, ``tissue``, ``origin``, ``log2_expression``, ``percentile`` among all donors;
+        with a reference also ``donors_alike`` ("female, 60-69", empty where the reference has too
+        few of them) and ``percentile_alike`` among these.
+    """
+    values = expression.sel(gene=gene).transpose("tissue", "sample")
+    log2 = np.log2(1 + values.to_numpy())
+    samples = values["sample"].to_numpy().astype(str)
+    strata = None if phenotypes is None else stratum_of(phenotypes).reindex(samples).fillna(ALL)
+    parts = []
+    for i, tissue in enumerate(values["tissue"].to_numpy().astype(str)):
+        part = pd.DataFrame(
+            {
+                "sample": samples,
+                "tissue": tissue,
+                "origin": str(values["origin"].to_numpy()[i]),
+                "log2_expression": log2[i],
+                "percentile": reference_percentile(log2[i], quantiles.loc[tissue]),
+            }
+        )
+        if reference is not None and strata is not None:
+            alike, percentile = _among_alike(
+                log2[i], strata, distributions_of(reference, gene, tissue)
+            )
+            part = part.assign(donors_alike=alike, percentile_alike=percentile)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def distributions_of(reference: ReferenceAssociations, gene: str, tissue: str) -> pd.DataFrame:
+    """Give the reference's quantiles of one gene in one tissue.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``sex`` and ``age_band``: ``n`` donors, then a column a level of ``QUANTILES``.
+    """
+    table = reference.distributions
+    rows = table[(table["gene_id"] == gene) & (table["tissue"] == tissue)]
+    rows = rows.astype({"sex": str, "age_band": str}).set_index(["sex", "age_band"])
+    return rows[["n", *QUANTILES]].rename(columns=QUANTILES)
+
+
+def _among_alike(
+    values: np.ndarray, strata: pd.DataFrame, distributions: pd.DataFrame
+) -> tuple[list[str], list[float]]:
+    """Name the donors that each sample is like, and its percentile among them."""
+    names, percentiles = [], []
+    for value, (sex, band) in zip(values, strata.itertuples(index=False), strict=True):
+        known = (sex, band) != (ALL, ALL) and (sex, band) in distributions.index
+        names.append(", ".join(x for x in (sex, band) if x != ALL) if known else "")
+        percentiles.append(
+            float(
+                reference_percentile(
+                    np.array([value]), distributions.loc[(sex, band), list(QUANTILES.values())]
+                )[0]
+            )
+            if known
+            else np.nan
+        )
+    return names, percentiles

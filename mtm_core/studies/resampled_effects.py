@@ -1,0 +1,177 @@
+"""The own cohort's effects under shuffled labels and under resampled samples.
+
+Genes of one tissue go together, predicted ones most of all: a few directions of the source make all
+of them. So two lists of effects correlate by chance far more than as many independent numbers
+would, and only draws of the samples tell how much.
+
+Letters: R draws, N samples, G genes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from mtm_core.statistics.correlation import columnwise_correlation, weighted_correlation
+from mtm_core.statistics.differential import PSEUDOCOUNT
+from mtm_core.statistics.regression import orthonormal_basis, residuals
+from mtm_core.statistics.resampling import percentile_interval, resampled_counts
+
+Array = NDArray[np.float64]
+
+N_DRAWS = 199
+"""Draws of either kind: the least p-value is then 1 / 200."""
+_SEED = 0
+
+
+class Effects(Protocol):
+    """Effects that can be drawn anew.
+
+    ``expression`` is that of :func:`mtm_core.studies.own_cohort.side_by_side`.
+    """
+
+    @property
+    def expression(self) -> xr.DataArray:
+        """The own cohort, whose genes are the columns of every draw."""
+        ...
+
+    def draw(self, tissue: str) -> tuple[Array, Array]:
+        """Give effects (R, G) in ``tissue`` under shuffled labels, and under resampled samples."""
+        ...
+
+
+@dataclass(frozen=True)
+class GroupEffects:
+    """log2 fold changes between two groups.
+
+    Attributes
+    ----------
+    expression
+        Of :func:`mtm_core.studies.own_cohort.side_by_side`.
+    groups
+        Group by sample, NaN where not known.
+    case, control
+        The groups that are compared.
+    """
+
+    expression: xr.DataArray
+    groups: pd.Series
+    case: str
+    control: str
+
+    def draw(self, tissue: str) -> tuple[Array, Array]:
+        """Give log2 fold changes, as :class:`Effects` says."""
+        groups = self.groups.reindex(self.expression["sample"].to_numpy())
+        known = groups.isin([self.case, self.control]).to_numpy()
+        values = _of_tissue(self.expression, tissue)[known]
+        is_case = (groups[known] == self.case).to_numpy()
+        rng = np.random.default_rng(_SEED)
+        shuffled = np.stack([rng.permutation(is_case) for _ in range(N_DRAWS)])
+        counts = resampled_counts(is_case, N_DRAWS, _SEED)
+        return (
+            _log2_fold_changes(values, shuffled, ~shuffled),
+            _log2_fold_changes(values, counts * is_case, counts * ~is_case),
+        )
+
+
+@dataclass(frozen=True)
+class TraitEffects:
+    """Correlations with a trait, partial where there are covariates.
+
+    Attributes
+    ----------
+    expression
+        Of :func:`mtm_core.studies.own_cohort.side_by_side`.
+    trait, covariates
+        As in :func:`mtm_core.studies.own_cohort.correlate_trait`. Covariates are regressed out
+        once, before any draw.
+    """
+
+    expression: xr.DataArray
+    trait: pd.Series
+    covariates: pd.DataFrame | None = None
+
+    def draw(self, tissue: str) -> tuple[Array, Array]:
+        """Give correlations, as :class:`Effects` says."""
+        samples = self.expression["sample"].to_numpy()
+        trait = self.trait.reindex(samples).to_numpy(dtype=np.float64)
+        others = np.empty((len(samples), 0))
+        if self.covariates is not None:
+            others = self.covariates.reindex(samples).to_numpy(dtype=np.float64)
+        known = np.isfinite(trait) & np.isfinite(others).all(axis=1)
+        basis = orthonormal_basis(np.column_stack([np.ones(known.sum()), others[known]]))
+        values = residuals(np.log2(1 + _of_tissue(self.expression, tissue)[known]), basis)
+        left = residuals(trait[known, None], basis)
+        rng = np.random.default_rng(_SEED)
+        shuffled = np.stack([rng.permutation(left[:, 0]) for _ in range(N_DRAWS)])
+        counts = resampled_counts(np.zeros(len(left)), N_DRAWS, _SEED)
+        return (
+            np.stack([columnwise_correlation(values, _across(one, values)) for one in shuffled]),
+            weighted_correlation(counts, values, _across(left[:, 0], values)),
+        )
+
+
+def chance_of_agreement(
+    effects: Effects, tissue: str, reference: pd.Series, observed: float
+) -> Mapping[str, float]:
+    """Say what ``observed``, a correlation of effects with a reference's, is worth.
+
+    Parameters
+    ----------
+    reference
+        The reference's effects of the genes that were correlated, by gene id.
+    observed
+        Pearson's rho of the effects as they are with ``reference``.
+
+    Returns
+    -------
+    Mapping
+        ``low`` and ``high``: the 95 % interval of rho over resampled samples; ``chance_low`` and
+        ``chance_high``: where 95 % of rho lie under shuffled labels; ``p``: the share of shuffles
+        with as large an absolute rho, the data counted as one.
+    """
+    columns = effects.expression.indexes["gene"].get_indexer(reference.index)
+    other = reference.to_numpy(dtype=np.float64)
+    shuffled, resampled = (
+        columnwise_correlation(draws[:, columns].T, _across(other, draws.T))
+        for draws in effects.draw(tissue)
+    )
+    low, high = percentile_interval(resampled)
+    chance_low, chance_high = percentile_interval(shuffled)
+    known = shuffled[~np.isnan(shuffled)]
+    p = (1 + (np.abs(known) >= abs(observed)).sum()) / (1 + len(known))
+    return {
+        "low": low,
+        "high": high,
+        "chance_low": chance_low,
+        "chance_high": chance_high,
+        "p": float(p),
+    }
+
+
+def _of_tissue(expression: xr.DataArray, tissue: str) -> NDArray[np.floating]:
+    values: NDArray[np.floating] = (
+        expression.sel(tissue=tissue).transpose("sample", "gene").to_numpy()
+    )
+    return values
+
+
+def _log2_fold_changes(values: ArrayLike, case: ArrayLike, control: ArrayLike) -> Array:
+    """Give log2 fold changes (R, G) of ``values`` (N, G) under weights (R, N) of both groups."""
+    x = np.asarray(values, dtype=np.float64)
+    means = []
+    for weights in (case, control):
+        w = np.asarray(weights, dtype=np.float64)
+        means.append(w @ x / w.sum(axis=1, keepdims=True) + PSEUDOCOUNT)
+    return np.asarray(np.log2(means[0] / means[1]))
+
+
+def _across(column: Array, like: NDArray[np.floating]) -> Array:
+    """Give ``column`` (N,) as many times as ``like`` has columns: (N, G)."""
+    return np.broadcast_to(column[:, None], (len(column), like.shape[1]))

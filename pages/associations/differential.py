@@ -1,0 +1,202 @@
+"""Differential expression: two groups of the samples, in blood and in the predicted tissues."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mtm_core.dashboard.cohort_view import (
+    FIGURES,
+    NO_NEW_INFORMATION,
+    choose_gene,
+    choose_tissue,
+    greyed,
+    need_metadata,
+    need_samples,
+    own_expression,
+    take_points,
+    take_row,
+)
+from mtm_core.dashboard.differential_view import (
+    TABLE_COLUMNS,
+    changes,
+    log2_of_gene_by_tissue,
+    summary_in_words,
+)
+from mtm_core.dashboard.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.group_choice import choose_groups, offer_shuffle
+from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
+from mtm_core.dashboard.resources import served_model
+from mtm_core.dashboard.session import current_session
+from mtm_core.dashboard.views import gene_labels
+from mtm_core.figures.group_strips import group_strips
+from mtm_core.figures.volcano import volcano
+from mtm_core.studies.own_cohort import UNTESTED, compare_groups, groups_of
+
+FDRS = [0.001, 0.01, 0.05, 0.1, 0.25, 1.0]
+
+session, model = current_session(), served_model()
+artefact = model.predictor.artefact
+begin(
+    "Differential expression",
+    "Which genes differ between two groups of your samples: measured in blood, and predicted in"
+    " other tissues.  \nEach point is a gene; right is higher in cases, up is less likely to be"
+    " chance.",
+    session,
+    model,
+)
+need_samples(session, model)
+mark_simulated(session)
+metadata, columns = need_metadata(session, groups_of, "two groups or more")
+expression = own_expression(session, model)
+held_out = GeneAccuracy.of(model, session.source)
+labels = gene_labels(artefact.genes)
+st.info(NO_NEW_INFORMATION, icon=":material/info:")
+
+choice = choose_groups(metadata, columns)
+choice = choice.shuffled(offer_shuffle())
+tissue_column, beside_column = st.columns([1, 2])
+with tissue_column:
+    tissue = choose_tissue(expression, help="More can be predicted on 'Predicted expression'.")
+with beside_column:
+    others = [str(other) for other in expression["tissue"].values if other != tissue]
+    beside = st.multiselect(
+        "Beside it",
+        others,
+        default=[others[0]],
+        key=f"beside_{session.source}",
+        persist_state="session",
+        help=f"{session.source} is measured; all others are predicted.",
+    )
+shown_tissues = [tissue, *(other for other in beside if other in others)]
+
+change_column, fdr_column, label_column, gene_column = st.columns(4)
+with change_column:
+    fold_change = st.slider(
+        "|log2 fold change| at least",
+        0.0,
+        2.0,
+        0.1,
+        0.05,
+        key="fold_change",
+        persist_state="session",
+        help="Predictions shrink towards the mean, so that fold changes in predicted tissues are"
+        " smaller than measured ones would be.",
+    )
+with fdr_column:
+    fdr = st.select_slider(
+        "FDR at most",
+        FDRS,
+        0.05,
+        key="fdr",
+        persist_state="session",
+        help="Of Wilcoxon's rank-sum test, Benjamini and Hochberg over the genes of a tissue.",
+    )
+with label_column:
+    n_labels = st.slider(
+        "Genes to name",
+        0,
+        30,
+        8,
+        key="n_labels",
+        persist_state="session",
+        help="In each tissue, the changed genes with the smallest FDR.",
+    )
+with gene_column:
+    label, gene = choose_gene(labels, help="Ringed in the figure. Type to search.")
+
+key = ("groups", choice.key, tuple(shown_tissues))
+compared = session.remember(
+    key,
+    lambda: compare_groups(
+        expression.sel(tissue=shown_tissues),
+        choice.groups,
+        case=choice.case,
+        control=choice.control,
+    ),
+)
+table = changes(compared, held_out, fold_change=fold_change, fdr=fdr)
+tested = table[table["kind"] != UNTESTED]
+prefix = f"{session.file_stem}{'shuffled_' if choice.seed is not None else ''}"
+if tested.empty:
+    st.warning(
+        f"No gene was tested: {table['outcome'].iloc[0]}. {choice.case}: {choice.n_case} samples,"
+        f" {choice.control}: {choice.n_control}; three of each are needed.",
+        icon=":material/warning:",
+    )
+    st.stop()
+show_figure(
+    volcano(tested, fold_change=fold_change, fdr=fdr, n_labels=n_labels, marked=[gene]),
+    key="volcano",
+    name=f"{prefix}volcano_{choice.case}_against_{choice.control}",
+    caption=f"{choice.case} (n = {choice.n_case}) against {choice.control}"
+    f" (n = {choice.n_control}), {artefact.name}. Dotted lines are the thresholds; panels have"
+    " scales of their own. "
+    + ("Pale rings are genes that the model cannot predict there. " if held_out.exists else "")
+    + "Select points by a box, the lasso or a click: the table keeps to them.",
+    data=tested.drop(columns="accuracy"),
+    index=False,
+    on_select=lambda: take_points("figure_volcano", "volcano_genes", labels),
+)
+for line in summary_in_words(table):
+    st.markdown(f"- {line}")
+
+st.subheader("Genes")
+chosen = st.session_state.get("volcano_genes", [])
+rows = table[table["gene_id"].isin(chosen)] if chosen else table
+rows = rows[TABLE_COLUMNS].sort_values("fdr", kind="stable").reset_index(drop=True)
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.caption(
+        f"{len(chosen)} genes selected in the figure."
+        if chosen
+        else "All genes. Mark a row to ring its gene in the figure and to see its samples below."
+    )
+    if chosen:
+        st.button(
+            "Show all genes",
+            key="clear_points",
+            on_click=lambda: st.session_state.pop("volcano_genes"),
+        )
+ids = rows["gene_id"].tolist()
+st.dataframe(
+    greyed(rows),
+    hide_index=True,
+    height=380,
+    key="differential_rows",
+    on_select=lambda: take_row("differential_rows", ids, labels),
+    selection_mode="single-row",
+    column_config=FIGURES,
+)
+download_table(rows, key="differential_table", name=f"{prefix}differential", label="These rows")
+
+st.subheader(f"{label} in every sample")
+values = log2_of_gene_by_tissue(expression, gene, shown_tissues)
+show_figure(
+    group_strips(
+        values,
+        choice.groups,
+        case=choice.case,
+        control=choice.control,
+        unit=expression.attrs["unit"],
+    ),
+    key="strips",
+    name=f"{prefix}strips_{label}",
+    caption=f"{label}: each point is a sample, the bar the mean of its group."
+    + "".join(
+        f" {other}: {held_out.in_words(other, gene)}."
+        for other in shown_tissues
+        if other != session.source
+    )
+    + f" {session.source}: measured, as the model reads it.",
+    data=values.assign(group=choice.groups),
+)
+with st.expander("The same from the command line"):
+    st.code(
+        f'mtm compare "{session.table.report.file}" --metadata "{metadata.file}"'
+        f' --groups "{choice.column}={choice.case},{choice.control}" --model {artefact.name}'
+        f' --source "{session.source}" --targets "{",".join(expression["tissue"].values[1:])}"'
+        f" --unit {session.unit} --alignment {session.alignment}"
+        + (f" --shuffle {choice.seed}" if choice.seed is not None else "")
+        + " --output compared",
+        language="bash",
+        wrap_lines=True,
+    )

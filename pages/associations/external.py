@@ -1,0 +1,106 @@
+"""External cohort: the user's cases and controls against a contrast of the GTEx donors."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mtm_core.dashboard.cohort_view import (
+    NO_NEW_INFORMATION,
+    choose_gene,
+    choose_tissue,
+    need_metadata,
+    need_samples,
+    own_expression,
+)
+from mtm_core.dashboard.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.group_choice import choose_groups, offer_shuffle
+from mtm_core.dashboard.layout import begin, mark_simulated
+from mtm_core.dashboard.reference_view import choose_adjustment, show_agreement
+from mtm_core.dashboard.resources import served_model
+from mtm_core.dashboard.session import current_session
+from mtm_core.dashboard.traits_view import contrast_in_words
+from mtm_core.dashboard.views import gene_labels
+from mtm_core.studies.against_reference import beside_reference
+from mtm_core.studies.own_cohort import compare_groups, groups_of, with_accuracy
+from mtm_core.studies.resampled_effects import GroupEffects
+
+session, model = current_session(), served_model()
+begin(
+    "External cohort",
+    "Your cases against your controls, beside a contrast between GTEx donors: of the tissue itself,"
+    " not predicted.  \nWhere rho is high, your groups differ, gene by gene, as those donors do.",
+    session,
+    model,
+)
+need_samples(session, model)
+mark_simulated(session)
+metadata, columns = need_metadata(session, groups_of, "two groups or more")
+if model.associations is None:
+    st.info(
+        "This model comes without associations of its reference cohort. Make them with"
+        " `mtm study reference`.",
+        icon=":material/info:",
+    )
+    st.stop()
+expression = own_expression(session, model)
+held_out = GeneAccuracy.of(model, session.source)
+labels = gene_labels(model.predictor.artefact.genes)
+st.info(NO_NEW_INFORMATION, icon=":material/info:")
+
+choice = choose_groups(metadata, columns)
+choice = choice.shuffled(offer_shuffle())
+contrast_column, adjustment_column = st.columns(2)
+traits = model.associations.traits
+with contrast_column:
+    trait = st.selectbox(
+        "Reference contrast",
+        list(traits),
+        key="contrast",
+        persist_state="session",
+        format_func=lambda name: contrast_in_words(name, traits[name]),
+        help="What is compared between GTEx donors of each tissue. Ventilator: donors who were"
+        " on one when they died, against all others.",
+    )
+with adjustment_column:
+    adjusted_for = choose_adjustment(model.associations, trait)
+tissue_column, gene_column = st.columns(2)
+with tissue_column:
+    tissue = choose_tissue(expression, help="More can be predicted on 'Predicted expression'.")
+with gene_column:
+    _, gene = choose_gene(labels, help="Ringed in the figure. Type to search.")
+
+compared = session.remember(
+    ("groups", choice.key, "all"),
+    lambda: compare_groups(expression, choice.groups, case=choice.case, control=choice.control),
+)
+points = beside_reference(
+    with_accuracy(compared, held_out.genes),
+    model.associations,
+    trait,
+    adjusted_for=adjusted_for,
+    own_column="log2_fold_change",
+    reference_column="effect",
+)
+if points.empty:
+    st.warning(
+        f"No gene was tested on both sides. {choice.case}: {choice.n_case} samples,"
+        f" {choice.control}: {choice.n_control}; three of each are needed.",
+        icon=":material/warning:",
+    )
+    st.stop()
+prefix = f"{session.file_stem}{'shuffled_' if choice.seed is not None else ''}"
+contrast = contrast_in_words(trait, traits[trait])
+show_agreement(
+    session,
+    points,
+    GroupEffects(expression, choice.groups, choice.case, choice.control),
+    key=(choice.key, trait, adjusted_for),
+    tissue=tissue,
+    gene=gene,
+    own=f"log2 fold change, {choice.case} against {choice.control}",
+    reference=f"GTEx: {contrast}",
+    name=f"{prefix}{choice.case}_against_{trait}",
+    caption=f"Each point is a gene of {tissue}: across, the change between GTEx donors"
+    f" ({contrast}); up, the predicted log2 fold change of {choice.case} (n = {choice.n_case})"
+    f" against {choice.control} (n = {choice.n_control}).",
+)

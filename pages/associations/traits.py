@@ -1,0 +1,171 @@
+"""Traits: which genes go with age, sex, or anything measured of the samples."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mtm_core.dashboard.cohort_view import (
+    FIGURES,
+    NO_NEW_INFORMATION,
+    choose_gene,
+    choose_tissue,
+    greyed,
+    need_metadata,
+    need_samples,
+    own_expression,
+    take_row,
+)
+from mtm_core.dashboard.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.group_choice import offer_shuffle
+from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
+from mtm_core.dashboard.reference_view import choose_adjustment, show_agreement
+from mtm_core.dashboard.resources import served_model
+from mtm_core.dashboard.session import current_session
+from mtm_core.dashboard.traits_view import rho_matrix, rho_rows, trait_summary
+from mtm_core.dashboard.views import gene_labels
+from mtm_core.figures.rho_heatmap import rho_heatmap
+from mtm_core.studies.against_reference import beside_reference, reference_trait
+from mtm_core.studies.own_cohort import (
+    correlate_trait,
+    covariate_numbers,
+    shuffled,
+    trait_numbers,
+    traits_of,
+    with_accuracy,
+)
+from mtm_core.studies.resampled_effects import TraitEffects
+
+FDR = 0.05
+
+session, model = current_session(), served_model()
+artefact = model.predictor.artefact
+begin(
+    "Traits",
+    "Which genes go with age, sex or another trait of your samples: measured in blood, and"
+    " predicted in other tissues.  \nRed cells rise with the trait, blue ones fall.",
+    session,
+    model,
+)
+need_samples(session, model)
+mark_simulated(session)
+metadata, columns = need_metadata(session, traits_of, "numbers, or two groups,")
+expression = own_expression(session, model)
+held_out = GeneAccuracy.of(model, session.source)
+labels = gene_labels(artefact.genes)
+st.info(NO_NEW_INFORMATION, icon=":material/info:")
+
+trait_column, covariate_column = st.columns(2)
+with trait_column:
+    first = metadata.age_column if metadata.age_column in columns else columns[0]
+    trait = st.selectbox(
+        "Trait",
+        columns,
+        index=columns.index(first),
+        key="trait",
+        persist_state="session",
+        help="A column of numbers, or of two groups, which become 1 and 0.",
+    )
+with covariate_column:
+    possible = [
+        column.name
+        for column in metadata.columns
+        if column.name != trait and (column.has_groups or column.name in columns)
+    ]
+    covariates = st.multiselect(
+        "Leave out what goes with",
+        possible,
+        key="covariates",
+        persist_state="session",
+        help="These columns are regressed out of both expression and trait: the correlation is"
+        " then partial.",
+    )
+    covariates = [name for name in covariates if name in possible]
+seed = offer_shuffle()
+values, meaning = trait_numbers(metadata, trait)
+if seed is not None:
+    values = shuffled(values, seed)
+others = covariate_numbers(metadata, covariates)
+key = ("trait", trait, tuple(covariates), seed, metadata.state)
+associated = session.remember(key, lambda: correlate_trait(expression, values, others))
+table = with_accuracy(associated, held_out.genes)
+prefix = f"{session.file_stem}{'shuffled_' if seed is not None else ''}"
+without = f", {' and '.join(covariates)} regressed out" if covariates else ""
+if table["rho"].isna().all():
+    st.warning(
+        f"No gene was tested: {table['outcome'].iloc[0]} (n = {table['n'].iloc[0]}).",
+        icon=":material/warning:",
+    )
+    st.stop()
+
+rho, pale = rho_matrix(table, labels)
+show_figure(
+    rho_heatmap(rho, pale, trait=trait),
+    key="trait_rho",
+    name=f"{prefix}rho_with_{trait}",
+    caption=f"Pearson correlation of log2(1 + expression) with {trait} ({meaning}){without}, over"
+    f" n = {table['n'].max()} samples; genes in the order of their mean."
+    + (" Pale cells: the model cannot predict that gene there." if held_out.exists else "")
+    + (f" The {rho.shape[1]} genes with the largest rho." if len(labels) > rho.shape[1] else ""),
+    data=rho,
+)
+for line in trait_summary(table, FDR):
+    st.markdown(f"- {line}")
+
+st.subheader("Genes")
+tissue_column, gene_column, toggle_column = st.columns(3, vertical_alignment="bottom")
+with tissue_column:
+    tissue = choose_tissue(expression, help="More can be predicted on 'Predicted expression'.")
+with gene_column:
+    label, gene = choose_gene(labels, help="Ringed in the figure below. Type to search.")
+with toggle_column:
+    everywhere = st.toggle("All tissues", key="traits_everywhere", persist_state="session")
+rows = rho_rows(table if everywhere else table[table["tissue"].isin([tissue, session.source])])
+ids = rows["gene_id"].tolist()
+st.dataframe(
+    greyed(rows),
+    hide_index=True,
+    height=320,
+    key="trait_rows",
+    on_select=lambda: take_row("trait_rows", ids, labels),
+    selection_mode="single-row",
+    column_config=FIGURES,
+)
+download_table(rows, key="trait_table", name=f"{prefix}{trait}_associations", label="These rows")
+
+st.header("Against the GTEx reference")
+known = reference_trait(metadata, trait)
+if known is None:
+    st.info(
+        f"The reference knows age and sex of its donors, not {trait!r}. Which columns are age and"
+        " sex is said on the page Metadata.",
+        icon=":material/info:",
+    )
+elif model.associations is None:
+    st.info(
+        "This model comes without associations of its reference cohort. Make them with"
+        " `mtm study reference`.",
+        icon=":material/info:",
+    )
+else:
+    adjusted_for = choose_adjustment(model.associations, known)
+    points = beside_reference(
+        table,
+        model.associations,
+        known,
+        adjusted_for=adjusted_for,
+        own_column="rho",
+        reference_column="rho",
+    )
+    show_agreement(
+        session,
+        points,
+        TraitEffects(expression, values, others),
+        key=(*key, adjusted_for),
+        tissue=tissue,
+        gene=gene,
+        own=f"rho with {trait}, your samples",
+        reference=f"rho with {known}, GTEx donors",
+        name=f"{prefix}{trait}_against_reference",
+        caption=f"Each point is a gene: across, its correlation with {known} in GTEx donors of"
+        f" {tissue}; up, with {trait} in your samples as predicted there.",
+    )

@@ -1,0 +1,145 @@
+"""Compare with GTEx: where samples and groups stand among the donors of each tissue."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mtm_core.dashboard.cohort_view import choose_gene, choose_tissue, need_samples, own_expression
+from mtm_core.dashboard.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
+from mtm_core.dashboard.reference_view import alike_strata, strata_table
+from mtm_core.dashboard.resources import served_model
+from mtm_core.dashboard.session import current_session
+from mtm_core.dashboard.views import gene_labels, reference_of_gene
+from mtm_core.figures.reference_position import percentile_strips, strata_bars
+from mtm_core.studies.against_reference import distributions_of, positions
+from mtm_core.studies.own_cohort import groups_of
+
+session, model = current_session(), served_model()
+artefact = model.predictor.artefact
+begin(
+    "Compare with GTEx",
+    "Where your samples stand among the GTEx donors of each tissue, in one gene.  \nThe 50th"
+    " percentile is the donors' median; half of them lie in the inner band, 90 % in the outer.",
+    session,
+    model,
+)
+need_samples(session, model)
+mark_simulated(session)
+expression = own_expression(session, model)
+held_out = GeneAccuracy.of(model, session.source)
+labels = gene_labels(artefact.genes)
+metadata = session.metadata
+samples = [str(sample) for sample in expression["sample"].values]
+
+if session.prepare(model.predictor).aligned.how == "cohort":
+    st.info(
+        "Your samples were aligned: each gene's mean and SD in blood were set to those of GTEx."
+        " A place here says how a sample differs from the **other samples of your table**; that all"
+        " of them are higher or lower than GTEx cannot be seen.",
+        icon=":material/info:",
+    )
+
+gene_column, tissue_column, group_column, sample_column = st.columns(4)
+with gene_column:
+    label, gene = choose_gene(labels, help="Type to search.")
+with tissue_column:
+    tissue = choose_tissue(expression, help="Of the second figure.")
+with group_column:
+    by = st.selectbox(
+        "Groups",
+        groups_of(metadata) if metadata is not None else [],
+        index=None,
+        placeholder="none" if metadata is not None else "needs metadata",
+        disabled=metadata is None,
+        key="position_groups",
+        persist_state="session",
+        help="Draws the groups of a metadata column apart, each with its median.",
+    )
+with sample_column:
+    marked = st.selectbox(
+        "Mark a sample",
+        samples,
+        index=None,
+        placeholder="none",
+        key="highlighted",
+        persist_state="session",
+        help="Ringed in the first figure; in the second, donors of its sex and age are coloured.",
+    )
+groups = metadata.groups(by) if metadata is not None and by is not None else None
+phenotypes = metadata.phenotypes() if metadata is not None else None
+
+table = positions(
+    expression,
+    gene,
+    reference_of_gene(artefact, gene),
+    reference=model.associations,
+    phenotypes=phenotypes,
+)
+if groups is not None:
+    table = table.assign(group=table["sample"].map(groups))
+accuracy = "; ".join(
+    f"{name}: {held_out.in_words(name, gene)}"
+    for name in table["tissue"].unique()
+    if name != session.source
+)
+show_figure(
+    percentile_strips(table, groups, marked=marked),
+    key="percentiles",
+    name=f"{session.file_stem}percentiles_{label}",
+    caption=f"{label}: each point is a sample, the bar the median. The percentile is read off"
+    " quantiles of the donors, so that 1 and 99 mean 'at most' and 'at least'. Predicted values"
+    " shrink towards the donors' mean, the more the less well a gene is predicted: that they crowd"
+    f" in the middle is no finding. Held-out accuracy: {accuracy}.",
+    data=table,
+    index=False,
+)
+
+st.header(f"{label} in {tissue}, by sex and age")
+if model.associations is None:
+    st.info(
+        "This model comes without distributions by sex and age. Make them with"
+        " `mtm study reference`.",
+        icon=":material/info:",
+    )
+else:
+    strata = strata_table(distributions_of(model.associations, gene, tissue))
+    own = table[table["tissue"] == tissue]
+    show_figure(
+        strata_bars(
+            strata,
+            own,
+            groups,
+            unit=expression.attrs["unit"],
+            strong=alike_strata(own, marked),
+        ),
+        key="strata",
+        name=f"{session.file_stem}{label}_{tissue}_by_sex_and_age",
+        caption=f"Measured {label} in the {tissue} of GTEx donors: 90 % of them in the pale bar,"
+        " half in the strong one, their median in between; groups of fewer than 10 donors are left"
+        f" out. Above them your samples, as predicted ({held_out.in_words(tissue, gene)}).",
+        data=strata,
+        index=False,
+    )
+
+st.subheader("Every sample")
+rows = table[table["sample"] == marked] if marked is not None else table
+st.dataframe(
+    rows,
+    hide_index=True,
+    height=320,
+    key="positions",
+    column_config={
+        "log2_expression": st.column_config.NumberColumn("log2(1 + expression)", format="%.2f"),
+        "percentile": st.column_config.NumberColumn("percentile", format="%.0f"),
+        "donors_alike": "donors alike",
+        "percentile_alike": st.column_config.NumberColumn("percentile among them", format="%.0f"),
+    },
+)
+st.caption(
+    "Donors alike: of the sample's sex and age band, as far as they are known. The percentile among"
+    " them is read off five quantiles: 5 and 95 are its ends."
+)
+download_table(
+    rows, key="position_rows", name=f"{session.file_stem}positions_{label}", label="These rows"
+)
