@@ -38,6 +38,10 @@ _COMMANDS = {
         "mtm_core.cli.study:study_app",
         "Study what the cohort shows, and what predictions keep of it.",
     ),
+    "compare": (
+        "mtm_core.cli.compare:compare_command",
+        "Compare groups of your samples, or correlate them with traits, tissue by tissue.",
+    ),
     "app": ("mtm_core.cli.app:app_command", "Start the dashboard on this machine."),
 }
 """Where each command is, and its line in the list of commands: the first of its docstring."""

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from mtm_core.cli.output import err
+from mtm_core.cli.own_samples import read_samples
 from mtm_core.data.alignment import AlignmentMethod
-from mtm_core.data.expression import read_expression
-from mtm_core.data.report import Note
 from mtm_core.inference.export import check_output, write_prediction
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor, UnitChoice
@@ -51,23 +50,7 @@ def predict_command(
     predictor = Predictor.load(find_model(model))
     chosen = None if targets == "all" else [name.strip() for name in targets.split(",")]
     chosen = list(predictor.targets_of(source, chosen))
-    read = read_expression(table, known_genes=predictor.genes)
-    report = read.report
-    err.print(
-        f"{report.file}: {report.n_samples} samples, {report.n_genes:,} genes,"
-        f" {report.orientation}, {report.id_type} ids."
-    )
-    prepared = predictor.prepare(read, source=source, unit=unit, alignment=alignment)
-    distance = prepared.aligned.distance
-    err.print(
-        f"Read as {prepared.unit}. Alignment: {prepared.aligned.how}. Distance from the reference,"
-        f" median over samples: {distance['distance_before'].median():.2f} before,"
-        f" {distance['distance_after'].median():.2f} after."
-    )
-    for note in (*report.notes, *prepared.notes):
-        # What the reader took the unit for does not hold where the user has said otherwise.
-        if note.found != report.unit_reason or unit == "auto":
-            _print_note(note)
+    prepared = read_samples(table, predictor, source=source, unit=unit, alignment=alignment)
     prediction = predictor.predict_prepared(prepared, chosen)
     write_prediction(prediction, output)
     n_samples, n_tissues, n_genes = prediction["z"].shape
@@ -75,9 +58,3 @@ def predict_command(
         f"Wrote {output}: {n_samples} samples x {n_tissues} tissues x {n_genes} genes, in"
         f" {time.perf_counter() - began:.1f} s. For research use, not for diagnosis."
     )
-
-
-def _print_note(note: Note) -> None:
-    label = "Warning: " if note.level == "warning" else "Note: "
-    style = "yellow" if note.level == "warning" else None
-    err.print(label + str(note), style=style)

@@ -74,6 +74,7 @@ def show_agreement(
     reference: str,
     name: str,
     caption: str,
+    equal: bool,
 ) -> None:
     """Show the genes of one tissue against the reference, and rho of every tissue.
 
@@ -93,6 +94,8 @@ def show_agreement(
         Stem of the files.
     caption
         How to read the figure.
+    equal
+        Whether both axes are in one unit.
     """
     st.caption(FROM_THE_REFERENCE)
     predictable_only = st.toggle(
@@ -115,9 +118,9 @@ def show_agreement(
         row = table[table["tissue"] == tissue].iloc[0]
         many = len(drawn) > MOST_POINTS
         show_figure(
-            hexbin(drawn, x=reference, y=own)
+            hexbin(drawn, x=reference, y=own, equal=equal)
             if many
-            else association_scatter(drawn, x=reference, y=own, marked=[gene]),
+            else association_scatter(drawn, x=reference, y=own, equal=equal, marked=[gene]),
             key="agreement",
             name=f"{name}_{tissue}",
             caption=f"{caption} {agreement_in_words(row)}",

@@ -72,4 +72,4 @@ def contrast_in_words(trait: str, description: dict[str, str]) -> str:
     """Say what a trait of the reference compares."""
     if description["kind"] == "two groups":
         return f"{description['case']} against {description['control']}"
-    return f"{trait}, change a unit ({'a year' if trait == 'age' else trait})"
+    return f"change of log2(1 + x) for a {'year of age' if trait == 'age' else f'unit of {trait}'}"

@@ -12,9 +12,9 @@ from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish
 
 
 def association_scatter(
-    points: pd.DataFrame, *, x: str, y: str, marked: Collection[str] = ()
+    points: pd.DataFrame, *, x: str, y: str, equal: bool, marked: Collection[str] = ()
 ) -> go.Figure:
-    """Draw one point a gene, with the line of equal size.
+    """Draw one point a gene.
 
     Parameters
     ----------
@@ -22,11 +22,13 @@ def association_scatter(
         ``gene_id``, ``gene``, ``reference`` (across), ``own`` (up), ``predictable``.
     x, y
         What the axes are.
+    equal
+        Whether both are in one unit: the line where they are equal is drawn.
     marked
         Gene ids to ring and name.
     """
     figure = go.Figure()
-    add_axes(figure, points, x=x, y=y)
+    add_axes(figure, points, x=x, y=y, equal=equal)
     for is_grey, name, look in (
         (True, "not predictable", {"color": NEUTRAL, "symbol": "circle-open", "opacity": 0.6}),
         (False, "genes", {"color": ACCENT, "symbol": "circle", "opacity": 0.8}),
@@ -60,11 +62,15 @@ def association_scatter(
     return finish(figure, height=460)
 
 
-def add_axes(figure: go.Figure, points: pd.DataFrame, *, x: str, y: str) -> None:
-    """Name the axes, and draw where each and both are 0 and where they are equal."""
+def add_axes(figure: go.Figure, points: pd.DataFrame, *, x: str, y: str, equal: bool) -> None:
+    """Name the axes, and draw where each is 0 and, if ``equal``, where they are equal."""
     line = {"color": NEUTRAL, "width": 1}
     figure.add_vline(x=0, line=line)
     figure.add_hline(y=0, line=line)
+    figure.update_xaxes(title=x)
+    figure.update_yaxes(title=y)
+    if not equal:
+        return
     ends = points[["reference", "own"]].to_numpy(dtype=float)
     low, high = (float(np.nanmin(ends)), float(np.nanmax(ends))) if ends.size else (0.0, 0.0)
     figure.add_scatter(
@@ -75,5 +81,3 @@ def add_axes(figure: go.Figure, points: pd.DataFrame, *, x: str, y: str) -> None
         name="equal",
         hoverinfo="skip",
     )
-    figure.update_xaxes(title=x)
-    figure.update_yaxes(title=y)

@@ -14,28 +14,29 @@ from mtm_core.figures.style import finish
 _ACROSS = 40
 """Hexagons from the left to the right."""
 _SCALE = "Viridis"
-"""Rises in brightness evenly: safe for every kind of colour vision."""
+"""Rises in brightness evenly: safe for every kind of colour vision. Its darkest fifth is left out,
+which cannot be seen on dark ground."""
 _STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 4_096, 16_384)
 _CORNERS = np.pi / 6 + np.pi / 3 * np.arange(7)
 
 
-def hexbin(points: pd.DataFrame, *, x: str, y: str) -> go.Figure:
+def hexbin(points: pd.DataFrame, *, x: str, y: str, equal: bool) -> go.Figure:
     """Draw the number of genes in each hexagon, in doubling steps.
 
     Parameters
     ----------
     points
         ``reference`` (across) and ``own`` (up), finite.
-    x, y
-        What the axes are.
+    x, y, equal
+        As in :func:`mtm_core.figures.association_scatter.association_scatter`.
     """
     values = points[["reference", "own"]].to_numpy(dtype=float)
     centres, counts, size = hexagons(values)
     steps = [step for step in _STEPS if step <= counts.max()]
-    colours = sample_colorscale(_SCALE, np.linspace(0, 1, max(2, len(steps))))
+    colours = sample_colorscale(_SCALE, np.linspace(0.2, 1, max(2, len(steps))))
     level = np.searchsorted(steps, counts, side="right") - 1
     figure = go.Figure()
-    add_axes(figure, points, x=x, y=y)
+    add_axes(figure, points, x=x, y=y, equal=equal)
     outline = np.column_stack([np.cos(_CORNERS), np.sin(_CORNERS)]) * size
     for i, step in enumerate(steps):
         own = centres[level == i]

@@ -24,6 +24,8 @@ _MARKERS = {
 """Kinds of points in the order they are drawn; symbols tell them apart without colour."""
 _MANY = 3_000
 """Points from which a panel is drawn by WebGL."""
+_SIDES = ("top left", "top right", "bottom left", "bottom right")
+"""Where names go, by turns: neighbours do not lie over each other."""
 _PANEL = 380
 _COLUMNS = 2
 
@@ -135,7 +137,7 @@ def _name_points(
                 mode="markers+text",
                 marker=marker,
                 text=points["gene"],
-                textposition="top center",
+                textposition=[_SIDES[i % len(_SIDES)] for i in range(len(points))],
                 hoverinfo="skip",
                 showlegend=False,
                 cliponaxis=False,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from mtm_core.data.metadata import SampleMetadata
 from mtm_core.statistics.outcome import TESTED
@@ -103,27 +104,85 @@ def agreement(points: pd.DataFrame, effects: Effects) -> pd.DataFrame:
         direction; ``n_reference``, the most donors behind a reference value; ``outcome`` (of
         :func:`mtm_core.statistics.overlap.concordance`): the numbers are NaN unless tested.
     """
+    return pd.DataFrame(
+        [
+            _agreement_of_tissue(part, effects.draw(str(tissue)), effects.gene_ids)
+            for tissue, part in points.groupby("tissue", sort=False)
+        ]
+    )
+
+
+def all_agreements(
+    own: pd.DataFrame,
+    effects: Effects,
+    reference: ReferenceAssociations,
+    traits: Sequence[str],
+    *,
+    own_column: str,
+    reference_column: str,
+) -> pd.DataFrame:
+    """Set a table of the own cohort beside each adjustment of each of ``traits``.
+
+    Parameters
+    ----------
+    own, own_column, reference_column
+        As in :func:`beside_reference`.
+    effects
+        What ``own_column`` was computed from.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``reference``, ``adjusted_for``, ``genes`` ("all", and "predictable" where some are known
+        not to be), then the columns of :func:`agreement`.
+    """
     rows = []
-    for (tissue, origin), part in points.groupby(["tissue", "origin"], sort=False):
-        own, reference = (part.set_index("gene_id")[name] for name in ("own", "reference"))
-        both = concordance(own, reference)
-        worth: Mapping[str, float] = dict.fromkeys(_WORTH, np.nan)
-        if both.outcome == TESTED:
-            worth = chance_of_agreement(effects, str(tissue), reference, both.pearson)
-        rows.append(
-            {
-                "tissue": tissue,
-                "origin": origin,
-                "n": both.n,
-                "pearson": both.pearson,
-                **worth,
-                "spearman": both.spearman,
-                "same_sign": sign_consistency(own.to_numpy(), reference.to_numpy()).share,
-                "n_reference": int(part["n_reference"].max()),
-                "outcome": both.outcome,
-            }
-        )
+    for tissue, part in own.groupby("tissue", sort=False):
+        draws = effects.draw(str(tissue))
+        for trait in traits:
+            for adjusted_for in reference.traits[trait]["adjustments"]:
+                points = beside_reference(
+                    part,
+                    reference,
+                    trait,
+                    adjusted_for=adjusted_for,
+                    own_column=own_column,
+                    reference_column=reference_column,
+                )
+                choices = {"all": points}
+                if (points["predictable"] == "no").any():
+                    choices["predictable"] = points[points["predictable"] != "no"]
+                rows += [
+                    {"reference": trait, "adjusted_for": adjusted_for, "genes": genes}
+                    | _agreement_of_tissue(kept, draws, effects.gene_ids)
+                    for genes, kept in choices.items()
+                    if len(kept)
+                ]
     return pd.DataFrame(rows)
+
+
+def _agreement_of_tissue(
+    points: pd.DataFrame, draws: tuple[NDArray[np.float64], NDArray[np.float64]], gene_ids: pd.Index
+) -> dict[str, object]:
+    """Give one row of :func:`agreement`, of points of one tissue."""
+    own, reference = (points.set_index("gene_id")[name] for name in ("own", "reference"))
+    both = concordance(own, reference)
+    worth: Mapping[str, float] = dict.fromkeys(_WORTH, np.nan)
+    if both.outcome == TESTED:
+        genes = gene_ids.get_indexer(reference.index)
+        shuffled, resampled = (drawn[:, genes] for drawn in draws)
+        worth = chance_of_agreement((shuffled, resampled), reference, both.pearson)
+    return {
+        "tissue": points["tissue"].iloc[0],
+        "origin": points["origin"].iloc[0],
+        "n": both.n,
+        "pearson": both.pearson,
+        **worth,
+        "spearman": both.spearman,
+        "same_sign": sign_consistency(own.to_numpy(), reference.to_numpy()).share,
+        "n_reference": int(points["n_reference"].max()),
+        "outcome": both.outcome,
+    }
 
 
 def stratum_of(phenotypes: pd.DataFrame) -> pd.DataFrame:

@@ -31,14 +31,11 @@ _SEED = 0
 
 
 class Effects(Protocol):
-    """Effects that can be drawn anew.
-
-    ``expression`` is that of :func:`mtm_core.studies.own_cohort.side_by_side`.
-    """
+    """Effects that can be drawn anew."""
 
     @property
-    def expression(self) -> xr.DataArray:
-        """The own cohort, whose genes are the columns of every draw."""
+    def gene_ids(self) -> pd.Index:
+        """The genes that are the columns of every draw."""
         ...
 
     def draw(self, tissue: str) -> tuple[Array, Array]:
@@ -64,6 +61,11 @@ class GroupEffects:
     groups: pd.Series
     case: str
     control: str
+
+    @property
+    def gene_ids(self) -> pd.Index:
+        """The genes of ``expression``."""
+        return self.expression.indexes["gene"]
 
     def draw(self, tissue: str) -> tuple[Array, Array]:
         """Give log2 fold changes, as :class:`Effects` says."""
@@ -97,6 +99,11 @@ class TraitEffects:
     trait: pd.Series
     covariates: pd.DataFrame | None = None
 
+    @property
+    def gene_ids(self) -> pd.Index:
+        """The genes of ``expression``."""
+        return self.expression.indexes["gene"]
+
     def draw(self, tissue: str) -> tuple[Array, Array]:
         """Give correlations, as :class:`Effects` says."""
         samples = self.expression["sample"].to_numpy()
@@ -112,20 +119,22 @@ class TraitEffects:
         shuffled = np.stack([rng.permutation(left[:, 0]) for _ in range(N_DRAWS)])
         counts = resampled_counts(np.zeros(len(left)), N_DRAWS, _SEED)
         return (
-            np.stack([columnwise_correlation(values, _across(one, values)) for one in shuffled]),
-            weighted_correlation(counts, values, _across(left[:, 0], values)),
+            _correlations(shuffled, values),
+            weighted_correlation(counts, values, np.broadcast_to(left, values.shape)),
         )
 
 
 def chance_of_agreement(
-    effects: Effects, tissue: str, reference: pd.Series, observed: float
+    draws: tuple[Array, Array], reference: ArrayLike, observed: float
 ) -> Mapping[str, float]:
     """Say what ``observed``, a correlation of effects with a reference's, is worth.
 
     Parameters
     ----------
+    draws
+        Of :meth:`Effects.draw`, (R, G) each, cut to the genes that were correlated.
     reference
-        The reference's effects of the genes that were correlated, by gene id.
+        (G,) the reference's effects of these genes.
     observed
         Pearson's rho of the effects as they are with ``reference``.
 
@@ -136,11 +145,9 @@ def chance_of_agreement(
         ``chance_high``: where 95 % of rho lie under shuffled labels; ``p``: the share of shuffles
         with as large an absolute rho, the data counted as one.
     """
-    columns = effects.expression.indexes["gene"].get_indexer(reference.index)
-    other = reference.to_numpy(dtype=np.float64)
+    other = np.asarray(reference, dtype=np.float64)[:, None]
     shuffled, resampled = (
-        columnwise_correlation(draws[:, columns].T, _across(other, draws.T))
-        for draws in effects.draw(tissue)
+        columnwise_correlation(drawn.T, np.broadcast_to(other, drawn.T.shape)) for drawn in draws
     )
     low, high = percentile_interval(resampled)
     chance_low, chance_high = percentile_interval(shuffled)
@@ -172,6 +179,9 @@ def _log2_fold_changes(values: ArrayLike, case: ArrayLike, control: ArrayLike) -
     return np.asarray(np.log2(means[0] / means[1]))
 
 
-def _across(column: Array, like: NDArray[np.floating]) -> Array:
-    """Give ``column`` (N,) as many times as ``like`` has columns: (N, G)."""
-    return np.broadcast_to(column[:, None], (len(column), like.shape[1]))
+def _correlations(traits: Array, values: Array) -> Array:
+    """Give Pearson's rho (R, G) of centred ``traits`` (R, N) and ``values`` (N, G)."""
+    size = np.linalg.norm(traits, axis=1)[:, None] * np.linalg.norm(values, axis=0)
+    rho = np.full(size.shape, np.nan)
+    np.divide(traits @ values, size, out=rho, where=size > 0)
+    return rho

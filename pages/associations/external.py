@@ -54,7 +54,7 @@ traits = model.associations.traits
 with contrast_column:
     trait = st.selectbox(
         "Reference contrast",
-        list(traits),
+        sorted(traits, key=lambda name: traits[name]["kind"] != "two groups"),
         key="contrast",
         persist_state="session",
         format_func=lambda name: contrast_in_words(name, traits[name]),
@@ -100,6 +100,7 @@ show_agreement(
     own=f"log2 fold change, {choice.case} against {choice.control}",
     reference=f"GTEx: {contrast}",
     name=f"{prefix}{choice.case}_against_{trait}",
+    equal=traits[trait]["kind"] == "two groups",
     caption=f"Each point is a gene of {tissue}: across, the change between GTEx donors"
     f" ({contrast}); up, the predicted log2 fold change of {choice.case} (n = {choice.n_case})"
     f" against {choice.control} (n = {choice.n_control}).",

@@ -104,7 +104,7 @@ show_figure(
     name=f"{prefix}rho_with_{trait}",
     caption=f"Pearson correlation of log2(1 + expression) with {trait} ({meaning}){without}, over"
     f" n = {table['n'].max()} samples; genes in the order of their mean."
-    + (" Pale cells: the model cannot predict that gene there." if held_out.exists else "")
+    + (" Faded cells: the model cannot predict that gene there." if held_out.exists else "")
     + (f" The {rho.shape[1]} genes with the largest rho." if len(labels) > rho.shape[1] else ""),
     data=rho,
 )
@@ -166,6 +166,7 @@ else:
         own=f"rho with {trait}, your samples",
         reference=f"rho with {known}, GTEx donors",
         name=f"{prefix}{trait}_against_reference",
+        equal=True,
         caption=f"Each point is a gene: across, its correlation with {known} in GTEx donors of"
         f" {tissue}; up, with {trait} in your samples as predicted there.",
     )

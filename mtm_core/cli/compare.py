@@ -1,0 +1,303 @@
+"""``mtm compare``: groups and traits of a user's samples, in blood and in predicted tissues."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast, get_args
+
+import pandas as pd
+import typer
+import xarray as xr
+
+from mtm_core.cli.output import err
+from mtm_core.cli.own_samples import print_notes, read_samples
+from mtm_core.data.alignment import AlignmentMethod
+from mtm_core.data.metadata import SampleMetadata, read_metadata
+from mtm_core.data.phenotypes import Sex
+from mtm_core.errors import SelectionError
+from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.inference.predictor import Predictor, UnitChoice
+from mtm_core.statistics.outcome import TESTED
+from mtm_core.studies.against_reference import all_agreements, reference_trait
+from mtm_core.studies.own_cohort import (
+    MEASURED,
+    PREDICTED,
+    compare_groups,
+    correlate_trait,
+    covariate_numbers,
+    shuffled,
+    side_by_side,
+    trait_numbers,
+    two_groups,
+    with_accuracy,
+)
+from mtm_core.studies.reference import ReferenceAssociations
+from mtm_core.studies.resampled_effects import GroupEffects, TraitEffects
+
+TableFormat = Literal["csv", "parquet"]
+FDR = 0.05
+"""Of the counts that are printed; the tables hold every gene."""
+
+
+def compare_command(
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT", help="Expression: csv, tsv, txt, gct (also .gz), xlsx, parquet, h5ad."
+        ),
+    ],
+    metadata: Annotated[
+        Path,
+        typer.Option(help="What is known of the samples, one a row: csv, tsv, xlsx or parquet."),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder to write the tables into.")],
+    groups: Annotated[
+        str, typer.Option(help="Groups to compare, as COLUMN=CASE,CONTROL of the metadata.")
+    ] = "",
+    traits: Annotated[
+        str, typer.Option(help="Columns of numbers or two groups to correlate, comma-separated.")
+    ] = "",
+    covariates: Annotated[
+        str, typer.Option(help="Columns to regress out of the traits, comma-separated.")
+    ] = "",
+    model: Annotated[str, typer.Option(help="Bundled model, or a model's folder.")] = DEFAULT_MODEL,
+    source: Annotated[str, typer.Option(help="Tissue of the samples.")] = "Whole Blood",
+    targets: Annotated[str, typer.Option(help="Tissues, comma-separated, or all.")] = "all",
+    unit: Annotated[UnitChoice, typer.Option(help="Unit of the values.")] = "auto",
+    alignment: Annotated[
+        AlignmentMethod,
+        typer.Option(help="Bring each gene's mean and SD in the samples to the reference's."),
+    ] = "auto",
+    sex_codes: Annotated[
+        str, typer.Option(help="What codes of the column of sexes mean, as 1=male,2=female.")
+    ] = "",
+    near_names: Annotated[
+        bool,
+        typer.Option("--near-names", help="Take names that differ in writing alone for the same."),
+    ] = False,
+    shuffle: Annotated[
+        int | None,
+        typer.Option(help="Seed to shuffle the labels with: what is found then is chance."),
+    ] = None,
+    table_format: Annotated[TableFormat, typer.Option("--format", help="Of the tables.")] = "csv",
+) -> None:
+    """Compare groups of your samples, or correlate them with traits, tissue by tissue.
+
+    The measured source and the predicted tissues stand side by side in each table, with the
+    held-out accuracy of every gene. Predictions are functions of the measured samples: they add no
+    information to them.
+
+    **Example:** `mtm compare data_samples/blood_tpm.tsv --metadata data_samples/metadata.tsv
+    --groups group=case,control --traits age --output compared`
+    """
+    trait_names = _names(traits)
+    if not groups and not trait_names:
+        raise SelectionError(
+            "nothing to do: give --groups COLUMN=CASE,CONTROL or --traits COLUMN, or both."
+        )
+    pair = _group_option(groups) if groups else None
+    codes = _sex_code_option(sex_codes)
+    folder = find_model(model)
+    predictor = Predictor.load(folder)
+    chosen = predictor.targets_of(source, None if targets == "all" else _names(targets))
+    prepared = read_samples(table, predictor, source=source, unit=unit, alignment=alignment)
+    known = _read_metadata(metadata, prepared.samples, codes, near_names=near_names)
+    # Wrong names of columns are said before anything is predicted.
+    labels = None if pair is None else two_groups(known.groups(pair[0]), pair[1], pair[2])
+    numbers = {name: trait_numbers(known, name) for name in trait_names}
+    others = covariate_numbers(known, _names(covariates))
+    prediction = predictor.predict_prepared(prepared, chosen)
+    cohort = _Cohort(
+        side_by_side(prediction, prepared, predictor.artefact),
+        _held_out(folder, predictor.artefact.method.name, source),
+        _reference(folder),
+        known,
+        shuffle,
+    )
+    tables: dict[str, pd.DataFrame] = {}
+    agreements = []
+    if pair is not None and labels is not None:
+        compared, agreed = cohort.groups(labels, pair[1], pair[2])
+        tables["differential_expression"] = compared
+        agreements.append(agreed)
+    associated = []
+    for name, (values, meaning) in numbers.items():
+        rows, agreed = cohort.trait(name, values, meaning, others)
+        associated.append(rows)
+        agreements.append(agreed)
+    if associated:
+        tables["trait_associations"] = pd.concat(associated, ignore_index=True)
+    if any(len(agreed) for agreed in agreements):
+        tables["reference_agreement"] = pd.concat(agreements, ignore_index=True)
+    settings = {
+        **{key: str(value) for key, value in prediction.attrs.items()},
+        "metadata": metadata.name,
+        "groups": groups,
+        "traits": trait_names,
+        "covariates": _names(covariates),
+        "shuffled_with_seed": shuffle,
+        "n_samples": len(prepared.samples),
+        "note": "Predicted tissues are functions of the measured samples.",
+    }
+    _write(tables, settings, output, table_format)
+    err.print(
+        f"Wrote {', '.join(tables)} to {output}: {len(prepared.samples)} samples,"
+        f" {len(chosen)} predicted tissues beside {source}."
+        + (" The labels were shuffled: all of it is chance." if shuffle is not None else "")
+        + " For research use, not for diagnosis."
+    )
+
+
+@dataclass(frozen=True)
+class _Cohort:
+    """The samples in every tissue, and what is known of them and of the model."""
+
+    expression: xr.DataArray
+    held_out: pd.DataFrame
+    reference: ReferenceAssociations | None
+    metadata: SampleMetadata
+    seed: int | None
+
+    def groups(
+        self, labels: pd.Series, case: str, control: str
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Give the comparison of two groups, and how it agrees with the reference's contrasts."""
+        dealt = self._deal(labels)
+        compared = with_accuracy(
+            compare_groups(self.expression, dealt, case=case, control=control), self.held_out
+        )
+        err.print(f"{case} against {control}: {_in_words(compared)}")
+        if self.reference is None:
+            return compared, pd.DataFrame()
+        agreed = all_agreements(
+            compared,
+            GroupEffects(self.expression, dealt, case, control),
+            self.reference,
+            list(self.reference.traits),
+            own_column="log2_fold_change",
+            reference_column="effect",
+        )
+        return compared, agreed.assign(yours=f"{case} against {control}")
+
+    def trait(
+        self, name: str, values: pd.Series, meaning: str, covariates: pd.DataFrame | None
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Give the correlations with a trait; of age and sex, how they agree with the reference."""
+        dealt = self._deal(values)
+        rows = with_accuracy(correlate_trait(self.expression, dealt, covariates), self.held_out)
+        err.print(f"{name} ({meaning}): {_in_words(rows)}")
+        rows = rows.assign(trait=name, trait_is=meaning)
+        known = reference_trait(self.metadata, name)
+        if self.reference is None or known not in self.reference.traits:
+            return rows, pd.DataFrame()
+        agreed = all_agreements(
+            rows,
+            TraitEffects(self.expression, dealt, covariates),
+            self.reference,
+            [known],
+            own_column="rho",
+            reference_column="rho",
+        )
+        return rows, agreed.assign(yours=name)
+
+    def _deal(self, values: pd.Series) -> pd.Series:
+        return values if self.seed is None else shuffled(values, self.seed)
+
+
+def _names(option: str) -> list[str]:
+    return [name.strip() for name in option.split(",") if name.strip()]
+
+
+def _group_option(option: str) -> tuple[str, str, str]:
+    column, equals, pair = option.partition("=")
+    levels = _names(pair)
+    if not equals or len(levels) != 2:
+        raise SelectionError(f"--groups expects COLUMN=CASE,CONTROL, got {option!r}.")
+    return column.strip(), levels[0], levels[1]
+
+
+def _sex_code_option(option: str) -> dict[str, Sex]:
+    codes: dict[str, Sex] = {}
+    for pair in _names(option):
+        code, equals, sex = (part.strip() for part in pair.partition("="))
+        if not equals or sex not in get_args(Sex):
+            raise SelectionError(f"--sex-codes expects 1=male,2=female or the like, got {pair!r}.")
+        codes[code] = cast("Sex", sex)
+    return codes
+
+
+def _read_metadata(
+    path: Path, samples: tuple[str, ...], codes: dict[str, Sex], *, near_names: bool
+) -> SampleMetadata:
+    known = read_metadata(path, samples=samples)
+    if near_names:
+        known = known.with_near_matches()
+    known = known.with_roles(
+        age_column=known.age_column, sex_column=known.sex_column, sex_codes=codes
+    )
+    print_notes(known.notes)
+    match = known.match
+    if match.near:
+        near = match.near[0]
+        err.print(
+            f"{len(match.near)} names differ in writing alone, such as {near.metadata!r} and"
+            f" {near.expression!r}. If they are the same samples, add --near-names.",
+            style="yellow",
+        )
+    if not match.matched:
+        raise SelectionError(
+            f"{path.name} names no sample of the expression table. Write the same names into both."
+        )
+    return known
+
+
+def _held_out(folder: Path, method: str, source: str) -> pd.DataFrame:
+    """Give the held-out accuracy of every gene by tissue and gene id, if it was evaluated."""
+    empty = pd.DataFrame(
+        columns=["rho_by_fold", "rho_pooled"],
+        index=pd.MultiIndex.from_arrays([[], []], names=["tissue", "gene_id"]),
+    )
+    if not (folder / "evaluation").exists():
+        return empty
+    evaluation = EvaluationTables.load(folder / "evaluation")
+    if evaluation.settings.get("source") != source:
+        return empty
+    genes = evaluation.genes
+    return genes[genes["method"] == method].set_index(["tissue", "gene_id"])
+
+
+def _reference(folder: Path) -> ReferenceAssociations | None:
+    associations = folder / "associations"
+    return ReferenceAssociations.load(associations) if associations.exists() else None
+
+
+def _in_words(table: pd.DataFrame) -> str:
+    """Say how many genes of how many are significant, measured and predicted."""
+    parts = []
+    for origin in (MEASURED, PREDICTED):
+        rows = table[(table["origin"] == origin) & (table["outcome"] == TESTED)]
+        n_tissues = rows["tissue"].nunique()
+        parts.append(
+            f"{int((rows['fdr'] <= FDR).sum())} of {len(rows):,} tests {origin}"
+            f" ({n_tissues} tissue{'s' * (n_tissues != 1)})"
+        )
+    return f"at FDR {FDR:g}, {' and '.join(parts)}."
+
+
+def _write(
+    tables: dict[str, pd.DataFrame],
+    settings: dict[str, Any],
+    folder: Path,
+    table_format: TableFormat,
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        if table_format == "csv":
+            table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+        else:
+            table.to_parquet(folder / f"{name}.parquet", index=False)
+    text = json.dumps(settings, indent=1) + "\n"
+    (folder / "settings.json").write_text(text, encoding="utf-8")
