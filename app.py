@@ -24,7 +24,21 @@ st.navigation(
             ),
         ],
         "The model": [
-            st.Page("pages/model/model_card.py", title="Model card", icon=":material/description:"),
+            st.Page(
+                "pages/model/predictability.py",
+                title="Predictability",
+                icon=":material/verified:",
+            ),
+            st.Page(
+                "pages/model/methods.py",
+                title="Methods compared",
+                icon=":material/compare_arrows:",
+            ),
+            st.Page(
+                "pages/model/model_card.py",
+                title="Model card and training",
+                icon=":material/description:",
+            ),
         ],
     }
 ).run()

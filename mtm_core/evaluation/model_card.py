@@ -19,6 +19,12 @@ FIGURES = {
     "coverage_90": "values inside their 90 % interval",
 }
 """Figures of merit of :mod:`mtm_core.evaluation.accuracy`, in words."""
+LIMITS = (
+    "Predictions shrink towards the tissue's mean: they rank donors, they do not replace a"
+    " biopsy. Most genes in most tissues are not predictable from blood; read the accuracy of"
+    " the gene and tissue before its value. Living persons, children and other ancestries than"
+    " those of GTEx were not tested."
+)
 
 
 def render_model_card(artefact: Artefact, evaluation: EvaluationTables | None) -> str:
@@ -42,10 +48,7 @@ def render_model_card(artefact: Artefact, evaluation: EvaluationTables | None) -
         " Settings:\n\n"
         f"```json\n{json.dumps(artefact.method.settings(), indent=1)}\n```",
         "## Limits",
-        "Predictions shrink towards the tissue's mean: they rank donors, they do not replace a"
-        " biopsy. Most genes in most tissues are not predictable from blood; read the accuracy of"
-        " the gene and tissue before its value. Living persons, children and other ancestries than"
-        " those of GTEx were not tested.",
+        LIMITS,
         "## Method",
         "He et al. 2023, Bioinformatics 39(6):btad363, doi:10.1093/bioinformatics/btad363.",
     ]

@@ -77,7 +77,7 @@ def select_genes(table: pd.DataFrame, choice: GeneChoice, text: str = "") -> pd.
     Parameters
     ----------
     table
-        Of :func:`genes_of_tissue`, with a column ``symbol``.
+        Of :func:`genes_of_tissue`, with a column ``gene``: its symbol or what it is called.
     choice
         All; predictable by the paper's rule; predictable with an FDR of at most 5 %.
     text
@@ -95,7 +95,7 @@ def select_genes(table: pd.DataFrame, choice: GeneChoice, text: str = "") -> pd.
     if not terms:
         return table
     pattern = "|".join(re.escape(term) for term in terms)
-    names = table["symbol"].str.lower() + " " + table.index.str.lower()
+    names = table["gene"].str.lower() + " " + table.index.str.lower()
     return table[names.str.contains(pattern)]
 
 

@@ -53,6 +53,12 @@ def standings_by_tissue(comparisons_by_tissue: pd.DataFrame, method: str) -> pd.
     return rows.drop(columns=["method", *rows.filter(regex="fold_change").columns])
 
 
+def strata_of_methods(strata: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """Give one figure of each method (rows) in each group of donors (columns), as they were run."""
+    by_method = strata.set_index(["method", "stratum"])[figure].unstack("stratum")
+    return by_method.loc[strata["method"].unique(), strata["stratum"].unique()]
+
+
 def _seen_from(pairs: pd.DataFrame, method: str) -> pd.DataFrame:
     """Give the rows that ``method`` is in, turned where it is the other of the two."""
     first = pairs[pairs["method"] == method]

@@ -1,27 +1,33 @@
-"""Model card: what the model is, its accuracy in each tissue, and how it was trained."""
+"""Model card and training: what the model is made from, its intervals, its limits, its card."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.layout import begin, show_figure
+from mtm_core.dashboard.evaluated import METHODS_PAGE, PREDICTABILITY_PAGE
+from mtm_core.dashboard.layout import begin, download_table, show_figure
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
-from mtm_core.figures.tissue_accuracy import tissue_accuracy
+from mtm_core.evaluation.model_card import LIMITS
+from mtm_core.evaluation.predictability import coverage_of_method
+from mtm_core.figures.model_data import interval_coverage, training_samples
 from mtm_core.figures.training_curve import training_curve
-
-FIRST_COMPARED = ("ridge", "age-sex-hardy")
 
 session, model = current_session(), served_model()
 artefact = model.predictor.artefact
+method, provenance = artefact.method.name, artefact.provenance
 begin(
-    "Model card",
-    "How well the model predicts, what it was made from, and where it ends.",
+    "Model card and training",
+    "What the model was made from, whether its intervals hold, and where it ends.",
     session,
     model,
 )
+st.markdown(
+    f"**{artefact.name}**, method **{method}**: {len(artefact.genes):,} genes in any of"
+    f" {len(artefact.tissues)} tissues from any other of them, expression in {artefact.unit}."
+)
 
-st.header("Accuracy in each tissue")
+st.header("Accuracy")
 if model.evaluation is None:
     st.info(
         "This model is **not evaluated**: it is not known how well it predicts. Evaluate it with"
@@ -29,28 +35,38 @@ if model.evaluation is None:
         icon=":material/help:",
     )
 else:
-    own, tissues = artefact.method.name, model.evaluation.tissues
-    others = [method for method in tissues["method"].unique() if method != own]
-    compared = st.multiselect(
-        "Compare with",
-        others,
-        default=[method for method in others if method in FIRST_COMPARED],
-        key="compared",
-        persist_state="session",
-        help="Other methods on the same donors and folds.",
+    st.page_link(
+        PREDICTABILITY_PAGE,
+        label="How well each tissue and gene is predicted",
+        icon=":material/arrow_forward:",
     )
-    tissues = tissues[tissues["method"].isin([own, *compared])]
-    show_figure(
-        tissue_accuracy(tissues, own),
-        key="accuracy_by_tissue",
-        caption="Mean over genes of the correlation between predicted and measured, over donors"
-        " that were held out, in each tissue; one mark a method. 0 is chance, 1 is perfect.",
-        data=tissues,
-        index=False,
+    st.page_link(
+        METHODS_PAGE,
+        label="How other methods do on the same donors",
+        icon=":material/arrow_forward:",
     )
+    coverage = coverage_of_method(model.evaluation.tissues, method)
+    if coverage.empty:
+        st.caption(f"{method} gave no intervals in its evaluation.")
+    else:
+        st.subheader("Do the intervals hold?")
+        show_figure(
+            interval_coverage(coverage),
+            key="coverage",
+            name=f"coverage_{method}",
+            caption=f"Share of the held-out values inside the {method}'s intervals, in each tissue"
+            " (donors in brackets, the most first); dashed, what each interval promises. Left of"
+            " its line an interval is too narrow, right of it too wide.",
+            data=coverage.rename(columns=str),
+        )
 
-if model.history is not None:
-    st.header("Training")
+st.header("Training")
+if model.history is None:
+    st.caption(
+        "The model's folder has no history.csv: this method trains without epochs, or its curve was"
+        " not kept."
+    )
+else:
     show_figure(
         training_curve(model.history),
         key="training",
@@ -58,11 +74,41 @@ if model.history is not None:
         data=model.history,
         index=False,
     )
+if "command" in provenance:
+    st.code(provenance["command"], language="bash", wrap_lines=True)
+with st.expander("Settings"):
+    st.json(artefact.method.settings())
+
+st.header("What it was trained on")
+tissue_part, gene_part = st.columns([3, 2])
+with tissue_part:
+    st.subheader(f"{len(artefact.tissues)} tissues")
+    show_figure(
+        training_samples(artefact.tissues),
+        key="training_samples",
+        caption=f"Samples of each tissue in training, in its GTEx colour:"
+        f" {provenance.get('n_samples', 0):,} samples of {provenance.get('n_donors', 0):,} donors"
+        " in all.",
+        data=artefact.tissues,
+    )
+with gene_part:
+    st.subheader(f"{len(artefact.genes):,} genes")
+    genes = artefact.genes.reset_index(names="gene_id")
+    st.dataframe(
+        genes,
+        hide_index=True,
+        key="genes",
+        height=520,
+        column_order=["symbol", "gene_id", "entrez"],
+        column_config={"symbol": "gene", "gene_id": "gene id", "entrez": "Entrez id"},
+    )
+    download_table(genes, key="genes", name=f"genes_{artefact.name}", label="Genes")
+
+st.header("Limits")
+st.markdown(LIMITS)
 
 st.header("Card")
 if model.card:
-    with st.container(border=True):
-        st.markdown(model.card)
     st.download_button(
         "Model card (Markdown)",
         model.card,
@@ -73,5 +119,7 @@ if model.card:
         icon=":material/download:",
         type="tertiary",
     )
+    with st.container(border=True, height=560):
+        st.markdown(model.card)
 else:
     st.info("The model's folder has no README.md. `mtm train` writes one.")

@@ -109,7 +109,7 @@ def test_search_finds_symbols_and_ids(
 ) -> None:
     for tissue in TISSUES:
         table = genes_of_tissue(genes, "a", tissue)
-        table.insert(0, "symbol", table.index.map(SYMBOLS))
+        table.insert(0, "gene", table.index.map(SYMBOLS))
         kept = {
             "all": table.index,
             "predictable": table.index[table["is_predictable"]],

@@ -11,7 +11,7 @@ import xarray as xr
 from mtm_core.evaluation.accuracy import Accuracy, accuracy
 from mtm_core.evaluation.bootstrap import ResampledRho, resample_donors
 from mtm_core.evaluation.comparison import compare_methods
-from mtm_core.evaluation.standings import standings, standings_by_tissue
+from mtm_core.evaluation.standings import standings, standings_by_tissue, strata_of_methods
 
 Scored = tuple[dict[str, Accuracy], dict[str, ResampledRho]]
 
@@ -64,3 +64,17 @@ def test_a_comparison_without_bootstrap_is_turned_too(scored: Scored) -> None:
 def test_where_nothing_was_compared_there_is_nothing() -> None:
     assert standings(pd.DataFrame(), "x").empty
     assert standings_by_tissue(pd.DataFrame(), "x").empty
+
+
+def test_groups_of_donors_keep_their_order() -> None:
+    strata = pd.DataFrame(
+        {
+            "method": ["z", "z", "a", "a"],
+            "stratum": ["ventilator", "other deaths"] * 2,
+            "rho": [0.4, 0.3, 0.2, 0.1],
+        }
+    )
+    table = strata_of_methods(strata, "rho")
+    assert table.index.tolist() == ["z", "a"]
+    assert table.columns.tolist() == ["ventilator", "other deaths"]
+    assert table.to_numpy().tolist() == [[0.4, 0.3], [0.2, 0.1]]

@@ -1,33 +1,60 @@
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mtm_core.artefact import read_description
+from mtm_core.dashboard.resources import MODEL_VARIABLE
+from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from tests.evaluated_model import NAME
 from tests.pages.conftest import MODEL_CARD, words
 
+HEADERS = ["Accuracy", "Training", "What it was trained on", "Limits", "Card"]
 
-@pytest.mark.usefixtures("evaluated")
-def test_card_accuracy_and_training_are_shown(app: AppTest) -> None:
+
+def opened(app: AppTest) -> AppTest:
     app.switch_page(MODEL_CARD).run()
     assert not app.exception
-    assert [header.value for header in app.header] == [
-        "Accuracy in each tissue",
-        "Training",
-        "Card",
-    ]
-    assert f"# {NAME}" in words(app)
-    assert app.download_button(key="download_accuracy_by_tissue_csv")
+    assert [header.value for header in app.header] == HEADERS
+    assert "they do not replace a biopsy" in words(app)
+    return app
+
+
+def test_bundled_model_shows_intervals_tissues_and_genes(app: AppTest) -> None:
+    opened(app)
     assert not app.info
-    assert app.multiselect(key="compared").value == ["ridge"]
-    app.multiselect(key="compared").set_value([]).run()
-    assert not app.exception
+    assert "Do the intervals hold?" in [header.value for header in app.subheader]
+    assert {"49 tissues", "59 genes"} <= {header.value for header in app.subheader}
+    for key in ("coverage", "training_samples", "genes"):
+        assert app.download_button(key=f"download_{key}_csv")
+    provenance = read_description(find_model(DEFAULT_MODEL))["provenance"]
+    n_samples, n_donors = provenance["n_samples"], provenance["n_donors"]
+    assert f"{n_samples:,} samples of {n_donors} donors" in words(app)
+    genes = app.dataframe[0].value
+    assert isinstance(genes, pd.DataFrame)
+    assert len(genes) == 59
+
+
+@pytest.mark.usefixtures("evaluated")
+def test_what_an_evaluation_lacks_is_said(app: AppTest) -> None:
+    opened(app)
+    assert f"# {NAME}" in words(app)
+    assert "gave no intervals" in words(app)
+    assert app.download_button(key="download_training_csv")
+    assert not app.info
 
 
 @pytest.mark.usefixtures("not_evaluated")
 def test_what_is_absent_is_said(app: AppTest) -> None:
-    app.switch_page(MODEL_CARD).run()
-    assert not app.exception
-    assert [header.value for header in app.header] == ["Accuracy in each tissue", "Card"]
+    opened(app)
     assert "not evaluated" in app.info[0].value
     assert "no README.md" in app.info[1].value
+    assert "no history.csv" in words(app)
+
+
+def test_mtm_alone_shows_how_it_was_trained(monkeypatch: pytest.MonkeyPatch, app: AppTest) -> None:
+    monkeypatch.setenv(MODEL_VARIABLE, "gtex_v8_acmg59")
+    opened(app)
+    assert app.download_button(key="download_training_csv")
+    assert "gtex_v8_acmg59, method mtm" in words(app).replace("*", "")

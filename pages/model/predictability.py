@@ -1,0 +1,236 @@
+"""Predictability: in which tissues, and of which genes, predictions can be trusted.
+
+The chosen view, method, tissue and gene stand in the page's address.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from mtm_core.dashboard.evaluated import bring_along, evaluation_of, rank_in_words
+from mtm_core.dashboard.layout import begin, download_table, show_figure
+from mtm_core.dashboard.resources import served_model
+from mtm_core.dashboard.session import current_session
+from mtm_core.evaluation.comparison import against_size
+from mtm_core.evaluation.predictability import (
+    GeneChoice,
+    distribution_of_rho,
+    genes_of_tissue,
+    rank_tissues,
+    rho_of_genes,
+    select_genes,
+    tissues_of_gene,
+)
+from mtm_core.figures.gene_rho import MOST_POINTS, gene_over_tissues, rho_boxes
+from mtm_core.figures.tissue_ranking import rho_against_size, tissue_ranking
+
+TISSUES, GENES, SPREAD = "Tissues", "Genes", "Distributions"
+CHOICES: dict[GeneChoice, str] = {
+    "all": "All",
+    "predictable": "Predictable (pooled rho > 0.3)",
+    "survives FDR": "Predictable, FDR ≤ 5 %",
+}
+
+
+def choose_gene(labels: list[str]) -> None:
+    """Show the gene whose row was marked."""
+    marked = st.session_state["gene_rows"]["selection"]["rows"]
+    if marked:
+        st.session_state["gene"] = labels[marked[0]]
+
+
+session, model = current_session(), served_model()
+begin(
+    "Predictability",
+    "In which tissues, and of which genes, predictions hold: correlation (rho) of predicted and"
+    " measured over donors that the method had not seen. 0 is chance, 1 is perfect.",
+    session,
+    model,
+)
+evaluated = evaluation_of(model)
+tables = evaluated.tables
+st.caption(evaluated.setting)
+
+view = st.segmented_control(
+    "View",
+    [TISSUES, GENES, SPREAD],
+    default=TISSUES,
+    required=True,
+    key="accuracy_of",
+    bind="query-params",
+)
+for key, options in (
+    ("method", evaluated.methods),
+    ("tissue", evaluated.tissues),
+    ("gene", list(evaluated.genes)),
+):
+    bring_along(key, options)
+method_column, tissue_column, gene_column = st.columns([2, 3, 2])
+method = method_column.selectbox(
+    "Method",
+    evaluated.methods,
+    key="method",
+    bind="query-params",
+    help="The model's own method stands first; the others were evaluated on the same donors.",
+)
+tissue = tissue_column.selectbox(
+    "Tissue", evaluated.tissues, key="tissue", bind="query-params", disabled=view == SPREAD
+)
+label = gene_column.selectbox(
+    "Gene", list(evaluated.genes), key="gene", bind="query-params", disabled=view == TISSUES
+)
+
+ranking = rank_tissues(tables.tissues, method)
+has_adjusted = "gene_rho_partial" in ranking
+ADJUSTED = (
+    f" Adjusted: the same with {evaluated.adjusted_for} regressed out of both sides, so that what"
+    " a donor's tissues share through these does not count."
+)
+
+if view == TISSUES:
+    for column, (name, value) in zip(
+        st.columns(3), evaluated.headline(method).items(), strict=False
+    ):
+        column.metric(
+            name,
+            value,
+            border=True,
+            help=f"{method}, mean over tissues; in brackets a 95 % interval, if there is one.",
+        )
+    st.header("Tissues, the best predicted first")
+    show_figure(
+        tissue_ranking(ranking, evaluated.colours, n_genes=len(evaluated.genes), chosen=tissue),
+        key="tissue_ranking",
+        name=f"tissues_{method}",
+        caption=f"{method}: mean over {len(evaluated.genes):,} genes of the rho by fold, in each"
+        " tissue. At the right, predictable genes (pooled rho above 0.3) and donors."
+        + (ADJUSTED if has_adjusted else ""),
+        data=ranking,
+    )
+    st.header("Sample size is not all")
+    size = against_size(ranking["gene_rho_by_fold"], ranking["n"])
+    show_figure(
+        rho_against_size(ranking, evaluated.colours, evaluated.abbreviations),
+        key="rho_against_size",
+        name=f"rho_against_n_{method}",
+        caption=f"{method}: each point a tissue, by its GTEx abbreviation and colour. Accuracy and"
+        f" sample size over tissues: {rank_in_words(size)}. Tissues of one size differ widely: the"
+        " height of a point is not a matter of n alone.",
+        data=ranking[["n", "gene_rho_by_fold"]],
+    )
+
+elif view == GENES:
+    st.header(f"Genes of {tissue}")
+    table = genes_of_tissue(tables.genes, method, tissue)
+    table.insert(0, "gene", table.index.map(evaluated.labels))
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        choice = st.segmented_control(
+            "Show",
+            [key for key in CHOICES if key != "survives FDR" or "survives_fdr" in table],
+            format_func=CHOICES.__getitem__,
+            default="all",
+            required=True,
+            key="gene_choice",
+            persist_state="session",
+        )
+        text = st.text_input(
+            "Search",
+            key="gene_search",
+            persist_state="session",
+            placeholder="symbols or gene ids",
+            type="search",
+            width=280,
+            help="One or more symbols or Ensembl ids, or parts of them, between spaces or commas.",
+        )
+    selected = select_genes(table, choice, text)
+    shown = selected.reset_index().rename(columns={"is_predictable": "predictable"})
+    shown["predictable"] = shown["predictable"].map({True: "yes", False: "no"})
+    shown = shown.drop(columns="survives_fdr", errors="ignore")
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height=420,
+        key="gene_rows",
+        on_select=partial(choose_gene, list(shown["gene"])),
+        selection_mode="single-row",
+        column_order=["gene", *(name for name in shown if name != "gene")],
+        column_config={
+            "gene_id": "gene id",
+            **{
+                column: st.column_config.NumberColumn(name, format=form)
+                for column, name, form in (
+                    ("n", "n", "%d"),
+                    ("rho_by_fold", "rho, by fold", "%.3f"),
+                    ("rho_pooled", "rho, pooled", "%.3f"),
+                    ("rho_low", "95 % from", "%.3f"),
+                    ("rho_high", "95 % to", "%.3f"),
+                    ("partial_rho", "adjusted, by fold", "%.3f"),
+                    ("p", "p", "%.2g"),
+                    ("fdr", "FDR", "%.2g"),
+                    ("r2", "R2", "%.3f"),
+                )
+            },
+        },
+    )
+    n_predictable, n_shown = int(table["is_predictable"].sum()), len(shown)
+    st.caption(
+        f"{n_shown:,} of {len(table):,} genes shown; {n_predictable:,} are predictable by the"
+        f" paper's rule, a pooled rho above 0.3 ({method}, {tissue}). Mark a row to see its gene"
+        " below. The interval is of the pooled rho, p of a pooled rho of 0; FDR is over the genes"
+        " of the tissue (Benjamini and Hochberg)." + (ADJUSTED if "partial_rho" in table else "")
+    )
+    if shown.empty:
+        st.info("No gene fits. Clear the search, or show all.", icon=":material/search_off:")
+    download_table(shown, key="gene_rows", name=f"genes_{tissue}_{method}", label="These rows")
+
+    st.header(f"{label} in every tissue")
+    of_gene = tissues_of_gene(tables.genes, method, evaluated.genes[label])
+    undefined = [str(name) for name in of_gene.index[of_gene["rho_pooled"].isna()]]
+    show_figure(
+        gene_over_tissues(of_gene, evaluated.colours, chosen=tissue),
+        key="gene_over_tissues",
+        name=f"{label}_over_tissues_{method}",
+        caption=f"{label}, {method}: rho in each tissue, over {of_gene['n'].min()} to"
+        f" {of_gene['n'].max()} donors. The filled circle is the pooled rho with its 95 % interval,"
+        " the tick the rho by fold, the open diamond the same adjusted. Right of the dashed line"
+        " (0.3) the gene counts as predictable."
+        + (
+            f" Undefined in {', '.join(undefined)}: measured or predicted do not vary there."
+            if undefined
+            else ""
+        ),
+        data=of_gene,
+    )
+
+else:
+    chosen = st.multiselect(
+        "Tissues to draw",
+        evaluated.tissues,
+        placeholder="all tissues",
+        key="tissues_drawn",
+        persist_state="session",
+    )
+    order = [str(name) for name in ranking.index if not chosen or name in chosen]
+    rho = rho_of_genes(tables.genes, method, order)
+    distribution = distribution_of_rho(rho)
+    one_by_one = rho.shape[1] <= MOST_POINTS
+    show_figure(
+        rho_boxes(
+            distribution,
+            rho,
+            evaluated.colours,
+            evaluated.labels,
+            gene_id=evaluated.genes[label],
+        ),
+        key="rho_boxes",
+        name=f"rho_of_genes_{method}",
+        caption=f"{method}: rho by fold of the genes of each tissue, tissues as ranked. The box"
+        f" holds half of the genes, its line is their median, the whiskers hold 90 %."
+        + (" Each point is a gene." if one_by_one else "")
+        + f" The star is {label}. A box around 0 means that most genes cannot be told from blood.",
+        data=distribution.join(rho if one_by_one else rho[[evaluated.genes[label]]]).rename(
+            columns=str
+        ),
+    )

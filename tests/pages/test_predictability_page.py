@@ -1,0 +1,147 @@
+"""Predictability on the bundled model, on an evaluation of before, and without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mtm_core.artefact import read_description
+from mtm_core.dashboard.evaluated import PREDICTABILITY_PAGE
+from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from tests.pages.changed_evaluation import bundled_tables, serve_with
+from tests.pages.conftest import words
+
+
+@pytest.fixture(scope="module")
+def tables() -> EvaluationTables:
+    return bundled_tables()
+
+
+@pytest.fixture
+def own() -> str:
+    return str(read_description(find_model(DEFAULT_MODEL))["method"])
+
+
+def opened(app: AppTest, **chosen: str) -> AppTest:
+    for name, value in chosen.items():
+        app.query_params[name] = value
+    app.switch_page(PREDICTABILITY_PAGE).run()
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+@pytest.mark.usefixtures("not_evaluated")
+def test_a_model_without_evaluation_says_what_to_do(app: AppTest) -> None:
+    opened(app)
+    assert "not evaluated" in app.info[0].value
+    assert "`mtm evaluate`" in app.info[0].value
+    assert not app.dataframe
+
+
+@pytest.mark.parametrize("view", ["Tissues", "Genes", "Distributions"])
+@pytest.mark.parametrize("model", ["bundled", "evaluated"])
+def test_every_view_opens(
+    view: str, model: str, open_app: Callable[[], AppTest], request: pytest.FixtureRequest
+) -> None:
+    if model == "evaluated":  # without intervals, p, FDR and adjusted figures
+        request.getfixturevalue(model)
+    app = opened(open_app())
+    app.segmented_control(key="accuracy_of").set_value(view).run()
+    assert not app.exception
+    assert not app.info
+    first = {"Tissues": "tissue_ranking", "Genes": "gene_rows", "Distributions": "rho_boxes"}
+    assert app.download_button(key=f"download_{first[view]}_parquet")
+    assert ("Adjusted" in words(app)) == (model == "bundled" and view != "Distributions")
+
+
+def test_metrics_are_those_of_the_chosen_method(app: AppTest, tables: EvaluationTables) -> None:
+    opened(app)
+    for method in tables.summary().index[:2]:
+        app.selectbox(key="method").set_value(method).run()
+        row = tables.summary().loc[method]
+        values = {metric.label: metric.value for metric in app.metric}
+        low, high = row["gene_rho_by_fold_low"], row["gene_rho_by_fold_high"]
+        assert values == {
+            "Gene-wise rho, by fold": f"{row['gene_rho_by_fold_mean']:.3f}"
+            f" ({low:.3f} to {high:.3f})",
+            "The same, adjusted": f"{row['gene_rho_partial_mean']:.3f}",
+            "Predictable genes": f"{row['n_predictable_mean']:.1f} of 59",
+        }
+
+
+def test_the_table_is_that_of_tissue_filter_and_search(
+    app: AppTest, tables: EvaluationTables, own: str
+) -> None:
+    opened(app)
+    app.segmented_control(key="accuracy_of").set_value("Genes").run()
+    app.selectbox(key="tissue").set_value("Pituitary").run()
+    of_pituitary = tables.genes[
+        (tables.genes["method"] == own) & (tables.genes["tissue"] == "Pituitary")
+    ].set_index("gene_id")
+    for choice, expected in (
+        ("all", of_pituitary),
+        ("predictable", of_pituitary[of_pituitary["is_predictable"]]),
+        ("survives FDR", of_pituitary[of_pituitary["survives_fdr"]]),
+    ):
+        app.segmented_control(key="gene_choice").set_value(choice).run()
+        shown = app.dataframe[0].value
+        assert set(shown["gene_id"]) == set(expected.index)
+        assert shown["rho_by_fold"].is_monotonic_decreasing
+        for column in ("rho_pooled", "rho_low", "rho_high", "partial_rho", "p", "fdr", "r2"):
+            assert shown.set_index("gene_id")[column].to_dict() == expected[column].to_dict()
+        assert set(shown.loc[shown["predictable"] == "yes", "gene_id"]) == set(
+            expected.index[expected["is_predictable"]]
+        )
+        assert f"{len(expected)} of 59 genes shown" in words(app)
+    app.segmented_control(key="gene_choice").set_value("all")
+    app.text_input(key="gene_search").set_value("brca").run()
+    assert sorted(app.dataframe[0].value["gene"]) == ["BRCA1", "BRCA2"]
+    app.text_input(key="gene_search").set_value("no such gene").run()
+    assert app.dataframe[0].value.empty
+    assert "No gene fits" in app.info[0].value
+
+
+def test_a_link_reproduces_the_view(app: AppTest) -> None:
+    opened(app, accuracy_of="Genes", method="mtm", tissue="Lung", gene="TP53")
+    assert [header.value for header in app.header] == ["Genes of Lung", "TP53 in every tissue"]
+    assert "TP53, mtm: rho in each tissue" in words(app)
+
+
+def test_the_choice_carries_over_to_the_other_views_and_methods(app: AppTest) -> None:
+    opened(app)
+    app.selectbox(key="tissue").set_value("Lung").run()
+    app.segmented_control(key="accuracy_of").set_value("Genes").run()
+    assert "Genes of Lung" in words(app)
+    app.selectbox(key="method").set_value("mtm").run()
+    assert "(mtm, Lung)" in words(app)
+    app.segmented_control(key="accuracy_of").set_value("Distributions").run()
+    app.multiselect(key="tissues_drawn").set_value(["Lung", "Liver"]).run()
+    assert not app.exception
+    assert app.selectbox(key="tissue").value == "Lung"
+
+
+def test_a_model_whose_method_was_not_evaluated_shows_the_others(
+    app: AppTest,
+    tables: EvaluationTables,
+    own: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    others = [name for name in tables.summary().index if name != own]
+    genes = tables.genes[tables.genes["method"] != own]
+    # A gene and a tissue that the model does not know are shown by their names.
+    genes = pd.concat([genes, genes.iloc[:1].assign(gene_id="ENSG99999999999.1")])
+    tissues = tables.tissues[tables.tissues["method"] != own]
+    renamed = (part.replace({"tissue": {"Lung": "Gill"}}) for part in (genes, tissues))
+    serve_with(EvaluationTables(*renamed, tables.settings), tmp_path, monkeypatch)
+    opened(app)
+    assert f"**{own}**, is not in its evaluation" in app.warning[0].value
+    assert app.selectbox(key="method").options == others
+    assert "(ENSG99999999999.1)" in app.selectbox(key="gene").options
+    assert "Gill" in app.selectbox(key="tissue").options
