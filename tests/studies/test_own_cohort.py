@@ -1,0 +1,243 @@
+"""The own cohort against slow references: gene by gene, tissue by tissue."""
+
+from __future__ import annotations
+
+import io
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+import xarray as xr
+from scipy.stats import mannwhitneyu, norm, pearsonr
+
+from mtm_core.artefact import Artefact
+from mtm_core.data.metadata import SampleMetadata, read_metadata
+from mtm_core.errors import SelectionError
+from mtm_core.inference.predictor import Predictor
+from mtm_core.studies.own_cohort import (
+    KEYS,
+    compare_groups,
+    correlate_trait,
+    covariate_numbers,
+    groups_of,
+    kind_of_change,
+    reference_percentile,
+    shuffled,
+    side_by_side,
+    trait_numbers,
+    traits_of,
+    two_groups,
+    with_accuracy,
+)
+
+N = 24
+TARGETS = ["Lung", "Liver"]
+
+
+@pytest.fixture(scope="module")
+def blood(small_cohort: ad.AnnData) -> pd.DataFrame:
+    rows = small_cohort[small_cohort.obs["tissue"] == "Whole Blood"][:N]
+    table = rows.to_df().set_axis([f"P-{i}" for i in range(N)])
+    return table.drop(columns=table.columns[3])  # one gene that the table lacks
+
+
+@pytest.fixture(scope="module")
+def expression(small_artefact: Artefact, blood: pd.DataFrame) -> xr.DataArray:
+    predictor = Predictor(small_artefact)
+    prepared = predictor.prepare(blood, unit="tpm")
+    prediction = predictor.predict_prepared(prepared, TARGETS)
+    return side_by_side(prediction, prepared, small_artefact)
+
+
+@pytest.fixture
+def groups(expression: xr.DataArray) -> pd.Series:
+    """Ten cases, nine controls, three of another group, two unknown."""
+    labels = ["case"] * 10 + ["control"] * 9 + ["other"] * 3 + [np.nan] * 2
+    values = np.random.default_rng(1).permutation(np.array(labels, dtype=object))
+    return pd.Series(values, index=expression["sample"].to_numpy()).replace("nan", np.nan)
+
+
+@pytest.fixture
+def metadata(expression: xr.DataArray) -> SampleMetadata:
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame(
+        {
+            "sample": expression["sample"].to_numpy(),
+            "age": rng.integers(20, 80, N),
+            "sex": np.where(rng.random(N) < 0.5, "f", "m"),
+            "group": np.where(rng.random(N) < 0.5, "case", "control"),
+            "stage": np.array(["I", "II", "III"])[np.arange(N) % 3],
+            "site": "Bern",
+            "bmi": rng.normal(25, 3, N).round(1),
+        }
+    )
+    data = io.BytesIO(table.to_csv(index=False).encode())
+    return read_metadata(data, "m.csv", samples=expression["sample"].to_numpy().tolist())
+
+
+def test_source_stands_first_as_the_model_read_it(
+    expression: xr.DataArray, small_artefact: Artefact, blood: pd.DataFrame
+) -> None:
+    assert expression["tissue"].to_numpy().tolist() == ["Whole Blood", *TARGETS]
+    assert expression["origin"].to_numpy().tolist() == ["measured", "predicted", "predicted"]
+    measured = expression[:, 0].to_pandas()
+    lacking = [gene for gene in measured.columns if gene not in blood.columns]
+    assert len(lacking) == 1
+    assert np.ptp(measured[lacking[0]]) == 0
+    # Alignment keeps the order of samples, and gives each gene the reference's mean.
+    for gene in blood.columns[:10]:
+        assert measured[gene].rank().tolist() == blood[gene].rank().tolist()
+    code = small_artefact.method.tissues.index("Whole Blood")
+    np.testing.assert_allclose(
+        np.log2(1 + measured).mean(),
+        small_artefact.method.scaler.mean[code],
+        atol=0.02,
+    )
+
+
+def test_comparison_is_that_of_each_gene_alone(expression: xr.DataArray, groups: pd.Series) -> None:
+    table = compare_groups(expression, groups, case="case", control="control")
+    assert list(table.columns[:4]) == list(KEYS)
+    assert len(table) == 3 * expression.sizes["gene"]
+    for _, row in table.iloc[::7].iterrows():
+        values = expression.sel(tissue=row["tissue"], gene=row["gene_id"]).to_pandas()
+        values = values.astype(float)
+        case, control = values[groups == "case"], values[groups == "control"]
+        assert (row["n_case"], row["n_control"]) == (10, 9)
+        expected = np.log2((case.mean() + 1) / (control.mean() + 1))
+        assert row["log2_fold_change"] == pytest.approx(expected, abs=1e-5)
+        if row["outcome"] == "tested":
+            test = mannwhitneyu(case, control, method="asymptotic")
+            assert row["p"] == pytest.approx(test.pvalue)
+            assert row["auc"] == pytest.approx(test.statistic / 90)
+    constant = table[table["outcome"] == "constant"]
+    assert constant["origin"].tolist() == ["measured"]
+
+
+def test_comparison_does_not_depend_on_order_or_on_other_tissues(
+    expression: xr.DataArray, groups: pd.Series
+) -> None:
+    whole = compare_groups(expression, groups, case="case", control="control")
+    mixed = expression[::-1].sel(tissue=["Liver"])
+    alone = compare_groups(
+        mixed, groups.sample(frac=1, random_state=0), case="case", control="control"
+    )
+    expected = whole[whole["tissue"] == "Liver"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, expected)
+    turned = compare_groups(expression, groups, case="control", control="case")
+    np.testing.assert_allclose(turned["log2_fold_change"], -whole["log2_fold_change"])
+    np.testing.assert_allclose(turned["p"], whole["p"])
+
+
+def test_groups_that_are_not_there_are_refused(expression: xr.DataArray, groups: pd.Series) -> None:
+    with pytest.raises(SelectionError, match="compared with itself"):
+        compare_groups(expression, groups, case="case", control="case")
+    with pytest.raises(SelectionError, match=r"unknown group: 'cases' \(did you mean 'case'"):
+        compare_groups(expression, groups, case="cases", control="control")
+
+
+def test_correlation_is_that_of_each_gene_alone(
+    expression: xr.DataArray, metadata: SampleMetadata
+) -> None:
+    age = trait_numbers(metadata, "age")[0]
+    age.iloc[:4] = np.nan
+    table = correlate_trait(expression, age)
+    assert (table["n"] == N - 4).all()
+    for _, row in table[table["outcome"] == "tested"].iloc[::7].iterrows():
+        values = expression.sel(tissue=row["tissue"], gene=row["gene_id"]).to_pandas()
+        expected = pearsonr(np.log2(1 + values.iloc[4:].astype(float)), age.iloc[4:])
+        assert row["rho"] == pytest.approx(expected.statistic, abs=1e-4)
+        assert row["p"] == pytest.approx(expected.pvalue, abs=1e-4)
+
+
+def test_partial_correlation_is_that_of_least_squares_residuals(
+    expression: xr.DataArray, metadata: SampleMetadata
+) -> None:
+    bmi = trait_numbers(metadata, "bmi")[0]
+    covariates = covariate_numbers(metadata, ["age", "sex", "stage"])
+    assert covariates is not None
+    assert list(covariates) == ["age", "sex", "stage: II", "stage: III"]
+    table = correlate_trait(expression, bmi, covariates)
+    design = sm.add_constant(covariates.to_numpy())
+    left = sm.OLS(bmi.to_numpy(), design).fit().resid
+    for _, row in table[table["outcome"] == "tested"].iloc[::9].iterrows():
+        values = expression.sel(tissue=row["tissue"], gene=row["gene_id"]).to_pandas()
+        residual = sm.OLS(np.log2(1 + values.to_numpy(dtype=float)), design).fit().resid
+        assert row["rho"] == pytest.approx(pearsonr(left, residual).statistic, abs=1e-4)
+
+
+def test_shuffling_deals_the_same_values_to_the_same_samples(groups: pd.Series) -> None:
+    two = two_groups(groups, "case", "control")
+    assert two.dropna().value_counts().to_dict() == {"case": 10, "control": 9}
+    dealt = shuffled(two, 1)
+    assert dealt.isna().equals(two.isna())
+    assert dealt.value_counts().to_dict() == two.value_counts().to_dict()
+    assert dealt.equals(shuffled(two, 1))
+    assert not dealt.equals(shuffled(two, 2))
+    assert not dealt.equals(two)
+
+
+def test_traits_and_groups_are_the_columns_that_vary(metadata: SampleMetadata) -> None:
+    assert traits_of(metadata) == ["age", "sex", "group", "bmi"]
+    assert groups_of(metadata) == ["sex", "group", "stage"]
+    sex, words = trait_numbers(metadata, "sex")
+    assert words == "female 1, male 0"
+    assert sex.tolist() == [float(x == "f") for x in metadata.values["sex"]]
+    group, words = trait_numbers(metadata, "group")
+    assert words == "control 1, case 0"
+    assert group.tolist() == [float(x == "control") for x in metadata.values["group"]]
+    assert trait_numbers(metadata, "age")[1] == "years"
+    assert covariate_numbers(metadata, []) is None
+    with pytest.raises(SelectionError, match="'stage' holds several groups, not numbers"):
+        trait_numbers(metadata, "stage")
+
+
+def test_accuracy_and_change_stand_beside_each_gene() -> None:
+    table = pd.DataFrame(
+        {
+            "tissue": ["Whole Blood", "Lung", "Lung", "Lung", "Lung", "Liver"],
+            "origin": ["measured"] + ["predicted"] * 5,
+            "gene_id": ["a", "a", "b", "c", "d", "a"],
+            "gene": list("AABCDA"),
+            "log2_fold_change": [1.0, 1.0, 2.0, -1.0, 0.1, 1.0],
+            "fdr": [0.01, 0.01, 0.001, 0.05, 0.01, np.nan],
+        }
+    )
+    held_out = pd.DataFrame(
+        {
+            "tissue": "Lung",
+            "gene_id": list("abcd"),
+            "rho_by_fold": [0.5, 0.2, 0.4, 0.6],
+            "rho_pooled": [0.4, 0.3, np.nan, 0.5],
+        }
+    ).set_index(["tissue", "gene_id"])
+    full = with_accuracy(table, held_out)
+    assert full["predictable"].tolist() == ["measured", "yes", "no", "no", "yes", "not evaluated"]
+    assert full["rho_by_fold"].fillna(-1).tolist() == [-1, 0.5, 0.2, 0.4, 0.6, -1]
+    kinds = kind_of_change(full, fold_change=0.5, fdr=0.05)
+    assert kinds.tolist() == [
+        *("higher in cases", "higher in cases", "not predictable", "not predictable"),
+        *("not changed", "not tested"),
+    ]
+    full["predictable"] = "yes"
+    assert kind_of_change(full, fold_change=0.5, fdr=0.05)[3] == "lower in cases"
+    empty = held_out.iloc[:0]
+    assert set(with_accuracy(table, empty)["predictable"]) == {"measured", "not evaluated"}
+
+
+def test_percentile_is_the_share_of_the_reference_below() -> None:
+    levels = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
+    quantiles = pd.Series(norm.ppf(levels), index=levels)
+    got = reference_percentile(np.array([-5, -1.6449, 0, 0.3, 5]), quantiles)
+    assert got[[0, 1, 2, 4]] == pytest.approx([1, 5, 50, 99], abs=0.01)
+    assert got[3] == pytest.approx(100 * norm.cdf(0.3), abs=1.5)
+
+
+def test_percentile_of_a_value_that_many_share_is_their_middle() -> None:
+    quantiles = pd.Series([0, 0, 0, 0, 2, 4], index=[0.05, 0.25, 0.5, 0.6, 0.75, 0.95])
+    assert reference_percentile(np.array([0.0]), quantiles)[0] == pytest.approx(35)
+    assert reference_percentile(np.array([2.0, 3.0]), quantiles) == pytest.approx([75, 85])
+    constant = pd.Series([1.0, 1.0, 1.0], index=[0.25, 0.5, 0.75])
+    assert reference_percentile(np.array([0.0, 1.0]), constant) == pytest.approx([50, 50])
