@@ -1,7 +1,7 @@
 """Controlled-access phenotypes of GTEx donors: exact age, BMI and medical history.
 
-File: dbGaP phs000424, ``phs000424.v8.pht002742.v8.p2.c1.GTEx_Subject_Phenotypes.GRU.txt``. Only those
-whom dbGaP has let in have it; nothing of a single donor is ever written from it.
+File: dbGaP phs000424, ``phs000424.v8.pht002742.v8.p2.c1.GTEx_Subject_Phenotypes.GRU.txt``. Only
+those whom dbGaP has let in have it; nothing of a single donor is ever written from it.
 """
 
 from __future__ import annotations

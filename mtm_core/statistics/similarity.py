@@ -80,5 +80,5 @@ def similarity_agreement(
     exceeding = 0
     for _ in range(n_permutations):
         order = rng.permutation(n)
-        exceeding += ranks_a[np.ix_(order, order)][upper] @ ranks_b >= rho - 1e-12
+        exceeding += bool(ranks_a[np.ix_(order, order)][upper] @ ranks_b >= rho - 1e-12)
     return SimilarityAgreement(n, n_pairs, rho, (1 + exceeding) / (1 + n_permutations), TESTED)

@@ -27,7 +27,7 @@ from mtm_core.data.cohort import is_simulated, tissue_codes, tissue_names
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.statistics.association import trait_association
 from mtm_core.statistics.differential import PSEUDOCOUNT, differential_expression
-from mtm_core.statistics.outcome import outcome_column
+from mtm_core.statistics.outcome import TESTED, outcome_column
 from mtm_core.studies.donor_traits import Trait, adjustment_name, covariates_of, known_traits
 
 FORMAT = "mtm-associations"
@@ -145,6 +145,19 @@ class ReferenceAssociations:
         rows.index = rows.index.astype(str)
         effect = rows["log2_fold_change"].where(rows["test"] == "rank-sum", rows["slope"])
         return rows.assign(effect=effect)
+
+    def summary(self, fdr: float = 0.05) -> pd.DataFrame:
+        """Count tissues and genes tested, and those with an FDR of at most ``fdr``, by trait."""
+        tested = self.table[self.table["outcome"] == TESTED]
+        return (
+            tested.assign(significant=tested["fdr"] <= fdr)
+            .groupby(["trait", "adjusted_for"], observed=True)
+            .agg(
+                n_tissues=("tissue", "nunique"),
+                n_tested=("significant", "size"),
+                n_significant=("significant", "sum"),
+            )
+        )
 
     def save(self, folder: Path) -> None:
         """Write the tables and what they are."""

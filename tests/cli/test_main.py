@@ -16,6 +16,7 @@ from tests.cli.conftest import Mtm, error_of
 LEAVES = [
     "train", "evaluate", "predict", "app",
     "data download", "data prepare", "data describe", "model describe", "study reference",
+    "study traits", "study disease", "study pgenes", "study latent", "study external",
 ]  # fmt: skip
 
 
