@@ -137,6 +137,7 @@ def _name_points(
                 mode="markers+text",
                 marker=marker,
                 text=points["gene"],
+                customdata=points[["gene_id"]],
                 textposition=[_SIDES[i % len(_SIDES)] for i in range(len(points))],
                 hoverinfo="skip",
                 showlegend=False,

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from mtm_core.figures.volcano import SMALLEST_FDR, volcano
+
+N = 60
+
+
+@pytest.fixture
+def table(rng: np.random.Generator) -> pd.DataFrame:
+    """Two tissues; genes 0 and 1 higher, 2 lower, 3 not predictable, 4 with an FDR of 0."""
+    parts = []
+    for tissue, origin in (("Lung", "predicted"), ("Whole Blood", "measured")):
+        fdr = rng.uniform(0.2, 1, N)
+        fdr[:5] = [0.001, 0.01, 0.0001, 0.001, 0.0]
+        change = rng.normal(0, 0.05, N)
+        change[:5] = [1, 0.5, -1, 2, 1.5]
+        kind = np.full(N, "not changed", dtype=object)
+        kind[:5] = [
+            *("higher in cases", "higher in cases", "lower in cases", "not predictable"),
+            "higher in cases",
+        ]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "tissue": tissue,
+                    "origin": origin,
+                    "gene_id": [f"ENSG{i}" for i in range(N)],
+                    "gene": [f"G{i}" for i in range(N)],
+                    "log2_fold_change": change,
+                    "fdr": fdr,
+                    "kind": kind,
+                    "accuracy": "held-out rho 0.40",
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def points(figure: go.Figure, name: str, axis: str) -> go.Scatter:
+    (trace,) = [t for t in figure.data if t.name == name and (t.xaxis or "x") == axis]
+    return trace
+
+
+def texts(figure: go.Figure, axis: str) -> list[str]:
+    named = [t for t in figure.data if t.mode == "markers+text" and (t.xaxis or "x") == axis]
+    return [text for trace in named for text in trace.text]
+
+
+def test_every_gene_is_one_point_of_its_tissue_with_its_id(table: pd.DataFrame) -> None:
+    figure = volcano(table, fold_change=0.2, fdr=0.05, n_labels=0)
+    for axis, tissue in (("x", "Lung"), ("x2", "Whole Blood")):
+        part = table[table["tissue"] == tissue].set_index("gene_id")
+        seen = {}
+        for trace in figure.data:
+            if (trace.xaxis or "x") == axis:
+                for x, y, data in zip(trace.x, trace.y, trace.customdata, strict=True):
+                    seen[data[0]] = (x, y)
+        assert set(seen) == set(part.index)
+        for gene, (x, y) in seen.items():
+            assert x == part.loc[gene, "log2_fold_change"]
+            assert y == pytest.approx(-np.log10(max(part.loc[gene, "fdr"], SMALLEST_FDR)))
+    assert points(figure, "lower in cases", "x").customdata[0][0] == "ENSG2"
+    assert points(figure, "not predictable", "x2").customdata[0][0] == "ENSG3"
+    titles = [annotation.text for annotation in figure.layout.annotations]
+    assert titles == ["Lung (predicted)", "Whole Blood (measured)"]
+
+
+def test_an_fdr_of_zero_is_drawn_at_the_end(table: pd.DataFrame) -> None:
+    figure = volcano(table, fold_change=0.2, fdr=0.05, n_labels=0)
+    heights = np.concatenate([np.asarray(trace.y, dtype=float) for trace in figure.data])
+    assert np.isfinite(heights).all()
+    assert heights.max() == 300
+
+
+def test_only_changed_genes_are_named_the_surest_first(table: pd.DataFrame) -> None:
+    figure = volcano(table, fold_change=0.2, fdr=0.05, n_labels=3)
+    assert texts(figure, "x") == ["G4", "G2", "G0"]
+    assert texts(volcano(table, fold_change=0.2, fdr=0.05, n_labels=30), "x") == [
+        *("G4", "G2", "G0", "G1"),
+    ]
+
+
+def test_a_marked_gene_is_ringed_and_named_once_in_every_panel(table: pd.DataFrame) -> None:
+    figure = volcano(table, fold_change=0.2, fdr=0.05, n_labels=2, marked=["ENSG4", "ENSG9"])
+    for axis in ("x", "x2"):
+        assert texts(figure, axis) == ["G2", "G4", "G9"]
+        ringed = [t for t in figure.data if t.marker.symbol == "circle-open" and t.text is not None]
+        assert any(list(t.text) == ["G4", "G9"] for t in ringed)
+
+
+def test_legend_names_each_kind_once(table: pd.DataFrame) -> None:
+    figure = volcano(table, fold_change=0.2, fdr=0.05, n_labels=0)
+    shown = [trace.name for trace in figure.data if trace.showlegend]
+    assert sorted(shown) == sorted(set(table["kind"]))
+
+
+def test_many_genes_are_drawn_by_webgl(table: pd.DataFrame) -> None:
+    many = pd.concat([table] * 60, ignore_index=True)
+    figure = volcano(many, fold_change=0.2, fdr=0.05, n_labels=0)
+    assert {trace.type for trace in figure.data} == {"scattergl"}
+    assert len(figure.to_json()) < 4e6
+
+
+@pytest.mark.parametrize("n_tissues", [1, 3, 5])
+def test_any_number_of_tissues_has_a_panel_each(table: pd.DataFrame, n_tissues: int) -> None:
+    lung = table[table["tissue"] == "Lung"]
+    parts = [lung.assign(tissue=f"T{i}") for i in range(n_tissues)]
+    figure = volcano(pd.concat(parts, ignore_index=True), fold_change=0, fdr=0.05, n_labels=1)
+    assert [a.text for a in figure.layout.annotations] == [
+        f"T{i} (predicted)" for i in range(n_tissues)
+    ]
+
+
+def test_every_trace_tells_its_genes_to_a_selection(table: pd.DataFrame) -> None:
+    figure = volcano(table, fold_change=0.2, fdr=0.05, n_labels=3, marked=["ENSG9"])
+    for trace in figure.data:
+        assert len(trace.customdata) == len(trace.x)
+        assert {str(data[0])[:4] for data in trace.customdata} == {"ENSG"}
