@@ -17,10 +17,29 @@ st.navigation(
         ],
         "Your samples": [
             st.Page("pages/samples/upload.py", title="Upload", icon=":material/upload_file:"),
+            st.Page("pages/samples/metadata.py", title="Metadata", icon=":material/badge:"),
             st.Page(
                 "pages/samples/predicted.py",
                 title="Predicted expression",
                 icon=":material/grid_on:",
+            ),
+            st.Page(
+                "pages/samples/reference.py",
+                title="Compare with GTEx",
+                icon=":material/equalizer:",
+            ),
+        ],
+        "Associations": [
+            st.Page("pages/associations/traits.py", title="Traits", icon=":material/trending_up:"),
+            st.Page(
+                "pages/associations/differential.py",
+                title="Differential expression",
+                icon=":material/scatter_plot:",
+            ),
+            st.Page(
+                "pages/associations/external.py",
+                title="External cohort",
+                icon=":material/groups:",
             ),
         ],
         "The model": [
