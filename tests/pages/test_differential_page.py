@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA
+from tests.pages.conftest import upload, words
+from tests.pages.test_metadata_page import DIFFERENTIAL, METADATA, give
+
+UP, DOWN = {"SDHD", "VHL", "SDHB", "MSH6"}, {"SMAD4", "TSC1", "SDHAF2", "SDHC"}
+
+
+@pytest.fixture
+def screen(with_example: AppTest) -> AppTest:
+    with_example.switch_page(DIFFERENTIAL).run()
+    assert not with_example.exception
+    return with_example
+
+
+def rows(app: AppTest) -> pd.DataFrame:
+    assert not app.exception
+    return app.dataframe[0].value
+
+
+def test_without_samples_or_metadata_the_next_step_is_named(app: AppTest) -> None:
+    app.switch_page(DIFFERENTIAL).run()
+    assert "No samples yet" in app.info[0].value
+    upload(app, "mine.tsv", EXAMPLE.read_bytes())
+    app.switch_page(DIFFERENTIAL).run()
+    assert not app.exception
+    assert "No metadata yet: this screen needs two groups or more" in app.info[0].value
+    app.button(key="to_metadata").click().run()
+    assert app.title[0].value == "Metadata"
+
+
+def test_metadata_without_groups_are_said(app: AppTest) -> None:
+    upload(app, "mine.tsv", EXAMPLE.read_bytes())
+    people = pd.read_csv(EXAMPLE_METADATA, sep="\t")[["sample", "age"]]
+    give(app, people)
+    app.switch_page(DIFFERENTIAL).run()
+    assert not app.exception
+    assert "people.csv has no column with two groups" in app.info[0].value
+
+
+def test_planted_changes_are_found_in_blood(screen: AppTest) -> None:
+    table = rows(screen)
+    blood = table[table["tissue"] == "Whole Blood"]
+    assert set(blood.loc[blood["kind"] == "higher in cases", "gene"]) == UP
+    assert set(blood.loc[blood["kind"] == "lower in cases", "gene"]) == DOWN
+    assert set(blood["origin"]) == {"measured"}
+    assert (blood["n_case"] == 20).all()
+    said = words(screen)
+    assert "8 of 59 genes pass the thresholds, 4 higher and 4 lower" in said
+    assert "adds no information" in screen.info[0].value
+
+
+def test_labels_can_be_shuffled_and_it_is_said(screen: AppTest) -> None:
+    true = rows(screen)
+    screen.toggle(key="shuffle").set_value(True).run()
+    chance = rows(screen)
+    assert "Labels are shuffled** (seed 1)" in screen.warning[0].value
+    assert not chance["fdr"].equals(true["fdr"])
+    assert (chance["kind"] == "higher in cases").sum() < 4
+    screen.number_input(key="shuffle_seed").set_value(2).run()
+    assert "(seed 2)" in screen.warning[0].value
+    assert not rows(screen)["p"].equals(chance["p"])
+    assert "--shuffle 2" in screen.code[0].value
+
+
+def test_thresholds_change_what_counts(screen: AppTest) -> None:
+    screen.slider(key="fold_change").set_value(0.7).run()
+    table = rows(screen)
+    changed = table[table["kind"].isin(["higher in cases", "lower in cases"])]
+    assert (changed["log2_fold_change"].abs() >= 0.7).all()
+    assert 0 < len(changed) < 8
+    screen.select_slider(key="fdr").set_value(0.001).run()
+    table = rows(screen)
+    assert (table.loc[table["kind"] == "lower in cases", "fdr"] <= 0.001).all()
+
+
+def test_groups_can_be_turned_round_and_taken_from_another_column(screen: AppTest) -> None:
+    before = rows(screen).set_index(["tissue", "gene"])["log2_fold_change"]
+    case = next(box for box in screen.selectbox if box.label == "Cases")
+    control = next(box for box in screen.selectbox if box.label == "Controls")
+    assert (case.value, control.value) == ("case", "control")
+    case.set_value("control").run()
+    assert "compared with itself" in screen.error[0].value
+    next(box for box in screen.selectbox if box.label == "Controls").set_value("case").run()
+    after = rows(screen).set_index(["tissue", "gene"])["log2_fold_change"]
+    assert (after + before[after.index]).abs().max() < 1e-9
+    screen.selectbox(key="group_column").set_value("sex").run()
+    assert set(rows(screen)["n_case"]) == {21}
+    assert "0 of 59 genes pass" in words(screen)
+
+
+def test_selected_points_fill_the_table(screen: AppTest) -> None:
+    everything = rows(screen)
+    genes = everything["gene_id"].unique()[:3].tolist()
+    screen.session_state["volcano_genes"] = genes
+    screen.run()
+    assert set(rows(screen)["gene_id"]) == set(genes)
+    assert "3 genes selected in the figure" in words(screen)
+    screen.button(key="clear_points").click().run()
+    assert len(rows(screen)) == len(everything)
+
+
+def test_tissues_beside_each_other_and_the_gene_go_with_the_user(screen: AppTest) -> None:
+    screen.selectbox(key="tissue").set_value("Lung").run()
+    screen.multiselect(key="beside_Whole Blood").set_value(["Liver", "Whole Blood"]).run()
+    assert set(rows(screen)["tissue"]) == {"Lung", "Liver", "Whole Blood"}
+    screen.selectbox(key="gene").set_value("VHL").run()
+    assert "VHL in every sample" in words(screen)
+    screen.switch_page("pages/samples/reference.py").run()
+    assert not screen.exception
+    assert screen.selectbox(key="gene").value == "VHL"
+    assert screen.selectbox(key="tissue").value == "Lung"
+    screen.switch_page(DIFFERENTIAL).run()
+    assert set(rows(screen)["tissue"]) == {"Lung", "Liver", "Whole Blood"}
+
+
+def test_tissues_that_are_no_longer_predicted_are_left_out(screen: AppTest) -> None:
+    screen.multiselect(key="beside_Whole Blood").set_value(["Liver", "Whole Blood"]).run()
+    screen.switch_page("pages/samples/predicted.py").run()
+    screen.multiselect(key="targets").set_value(["Spleen", "Lung"]).run()
+    screen.switch_page(DIFFERENTIAL).run()
+    assert "Liver" not in set(rows(screen)["tissue"])
+
+
+def test_too_few_samples_are_said(app: AppTest) -> None:
+    upload(app, "mine.tsv", EXAMPLE.read_bytes())
+    people = pd.read_csv(EXAMPLE_METADATA, sep="\t")
+    people["group"] = ["case"] * 2 + ["control"] * 38
+    give(app, people)
+    app.switch_page(DIFFERENTIAL).run()
+    assert not app.exception
+    assert "No gene was tested: too few samples. case: 2 samples" in app.warning[0].value
+
+
+@pytest.mark.usefixtures("evaluated")
+def test_genes_that_cannot_be_predicted_do_not_count(with_example: AppTest) -> None:
+    with_example.switch_page(DIFFERENTIAL).run()
+    with_example.selectbox(key="tissue").set_value("Lung").run()
+    table = rows(with_example)
+    lung = table[table["tissue"] == "Lung"].set_index("gene")
+    assert lung.loc["BRCA2", "kind"] == "not predictable"
+    assert lung.loc["BRCA1", "rho_pooled"] == 0.5
+    assert "not predictable and not counted" in words(with_example)
+
+
+@pytest.mark.usefixtures("not_evaluated")
+def test_a_model_that_was_not_evaluated_greys_nothing(with_example: AppTest) -> None:
+    with_example.switch_page(DIFFERENTIAL).run()
+    assert set(rows(with_example)["predictable"]) == {"measured", "not evaluated"}
+    assert "Pale rings" not in words(with_example)
+
+
+def test_another_file_of_metadata_brings_its_own_groups(screen: AppTest) -> None:
+    people = pd.read_csv(EXAMPLE_METADATA, sep="\t")
+    people["group"] = people["group"].map({"case": "COVID", "control": "healthy"})
+    screen.switch_page(METADATA).run()
+    give(screen, people)
+    screen.switch_page(DIFFERENTIAL).run()
+    assert "COVID (n = 20) against healthy (n = 20)" in words(screen)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import pearsonr
+from streamlit.testing.v1 import AppTest
+
+from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA
+from tests.pages.conftest import upload, words
+from tests.pages.test_metadata_page import give
+
+TRAITS = "pages/associations/traits.py"
+
+
+@pytest.fixture
+def screen(with_example: AppTest) -> AppTest:
+    with_example.switch_page(TRAITS).run()
+    assert not with_example.exception
+    return with_example
+
+
+def rows(app: AppTest) -> pd.DataFrame:
+    assert not app.exception
+    return app.dataframe[0].value
+
+
+def test_without_samples_or_metadata_the_next_step_is_named(app: AppTest) -> None:
+    app.switch_page(TRAITS).run()
+    assert "No samples yet" in app.info[0].value
+    upload(app, "mine.tsv", EXAMPLE.read_bytes())
+    app.switch_page(TRAITS).run()
+    assert not app.exception
+    assert "this screen needs numbers, or two groups," in app.info[0].value
+    assert app.button(key="to_metadata")
+
+
+def test_age_is_shown_first_and_rho_is_that_of_the_samples(screen: AppTest) -> None:
+    assert screen.selectbox(key="trait").value == "age"
+    table = rows(screen)
+    assert set(table["tissue"]) == {"Adipose - Subcutaneous", "Whole Blood"}
+    # In blood the model reads each gene's share on a log scale, set to the reference's mean and SD.
+    tpm = pd.read_csv(EXAMPLE, sep="\t", index_col="sample")
+    share = np.log2(1 + 1e6 * tpm.div(tpm.sum(axis=1), axis=0))
+    age = pd.read_csv(EXAMPLE_METADATA, sep="\t", index_col="sample")["age"]
+    blood = table[table["tissue"] == "Whole Blood"].set_index("gene")
+    for gene in ("BRCA1", "TP53", "SDHB"):
+        assert blood.loc[gene, "rho"] == pytest.approx(pearsonr(share[gene], age)[0], abs=0.01)
+    assert "0 of 59 genes at FDR 0.05" in words(screen)
+
+
+def test_a_trait_of_two_groups_and_covariates_can_be_chosen(screen: AppTest) -> None:
+    screen.selectbox(key="trait").set_value("group").run()
+    before = rows(screen)
+    assert "(control 1, case 0)" in words(screen)
+    strongest = before[before["tissue"] == "Whole Blood"].iloc[0]
+    assert strongest["fdr"] < 0.01
+    screen.multiselect(key="covariates").set_value(["age", "sex"]).run()
+    after = rows(screen)
+    assert "age and sex regressed out" in words(screen)
+    assert not after["rho"].equals(before["rho"])
+    # A trait that was a covariate is none of its own.
+    screen.selectbox(key="trait").set_value("age").run()
+    assert "sex regressed out" in words(screen)
+    assert "age and sex regressed out" not in words(screen)
+
+
+def test_age_and_sex_are_set_beside_the_reference_with_what_chance_gives(screen: AppTest) -> None:
+    agreement = screen.dataframe[1].value
+    assert set(agreement["tissue"]) >= {"Lung", "Whole Blood"}
+    # Age was drawn at random in the example: no agreement is beyond chance.
+    inside = agreement["pearson"].between(agreement["chance_low"], agreement["chance_high"])
+    assert inside.all()
+    assert (agreement["p"] > 0.05).all()
+    assert "With shuffled labels 95 % of rho lie between" in words(screen)
+    adjusted = screen.segmented_control(key="adjusted_age")
+    assert adjusted.value == ""
+    adjusted.set_value("sex").run()
+    assert not screen.dataframe[1].value["pearson"].equals(agreement["pearson"])
+    screen.selectbox(key="trait").set_value("group").run()
+    assert "The reference knows age and sex of its donors, not 'group'" in screen.info[1].value
+    assert len(screen.dataframe) == 1
+
+
+def test_labels_can_be_shuffled(screen: AppTest) -> None:
+    screen.selectbox(key="trait").set_value("group").run()
+    assert rows(screen)["fdr"].min() < 0.01
+    screen.toggle(key="shuffle").set_value(True).run()
+    assert "Labels are shuffled" in screen.warning[0].value
+    assert rows(screen)["fdr"].min() > 0.01
+
+
+def test_all_tissues_can_be_listed(screen: AppTest) -> None:
+    screen.toggle(key="traits_everywhere").set_value(True).run()
+    table = rows(screen)
+    assert len(table) == 7 * 59
+    assert table["p"].is_monotonic_increasing
+
+
+def test_a_model_without_associations_says_how_to_make_them(
+    with_example: AppTest, not_evaluated: None
+) -> None:
+    with_example.switch_page(TRAITS).run()
+    assert not with_example.exception
+    assert "`mtm study reference`" in with_example.info[1].value
+
+
+def test_a_trait_of_too_few_samples_is_said(app: AppTest) -> None:
+    upload(app, "mine.tsv", EXAMPLE.read_bytes())
+    people = pd.read_csv(EXAMPLE_METADATA, sep="\t")[["sample"]]
+    people["score"] = [1.0, 2.0, 3.5] + [np.nan] * 37
+    give(app, people)
+    app.switch_page(TRAITS).run()
+    assert not app.exception
+    assert "No gene was tested: too few samples (n = 3)" in app.warning[0].value
