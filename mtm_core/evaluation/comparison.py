@@ -135,9 +135,10 @@ def predictable_sets(genes: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         One row a combination that occurs: a bool column a method, and ``n``; the most first.
     """
-    by_gene = genes.set_index(["tissue", "gene_id", "method"])["is_predictable"]
-    wide = by_gene.unstack("method", fill_value=False)  # a tissue may lack a method
-    return wide[wide.any(axis=1)].value_counts().reset_index(name="n")
+    found = genes[genes["is_predictable"]].set_index(["tissue", "gene_id", "method"])
+    wide = found["is_predictable"].unstack("method", fill_value=False)
+    wide = wide.reindex(columns=sorted(genes["method"].unique()), fill_value=False)
+    return wide.value_counts().reset_index(name="n")
 
 
 def _rank_sum(first: pd.Series, other: pd.Series) -> tuple[float, float, float]:

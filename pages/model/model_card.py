@@ -54,7 +54,7 @@ else:
             interval_coverage(coverage),
             key="coverage",
             name=f"coverage_{method}",
-            caption=f"Share of the held-out values inside the {method}'s intervals, in each tissue"
+            caption=f"Share of the held-out values inside the intervals of {method}, in each tissue"
             " (donors in brackets, the most first); dashed, what each interval promises. Left of"
             " its line an interval is too narrow, right of it too wide.",
             data=coverage.rename(columns=str),
