@@ -108,6 +108,9 @@ def compare_command(
     # Wrong names of columns are said before anything is predicted.
     labels = None if pair is None else two_groups(known.groups(pair[0]), pair[1], pair[2])
     numbers = {name: trait_numbers(known, name) for name in trait_names}
+    for name, (values, _) in numbers.items():
+        if values.isna().all():
+            raise SelectionError(f"{name!r} is known of no sample: see the notes on the metadata.")
     others = covariate_numbers(known, _names(covariates))
     prediction = predictor.predict_prepared(prepared, chosen)
     cohort = _Cohort(

@@ -137,7 +137,7 @@ def all_agreements(
         not to be), then the columns of :func:`agreement`.
     """
     rows = []
-    for tissue, part in own.groupby("tissue", sort=False):
+    for tissue, part in own[own["outcome"] == TESTED].groupby("tissue", sort=False):
         draws = effects.draw(str(tissue))
         for trait in traits:
             for adjusted_for in reference.traits[trait]["adjustments"]:

@@ -86,12 +86,8 @@ def compare_groups(
     SelectionError
         If the groups are one, or one has no sample.
     """
-    if case == control:
-        raise SelectionError(f"{case!r} is compared with itself. Choose two different groups.")
     known = groups.reindex(expression["sample"].to_numpy())
-    for group in (case, control):
-        if not (known == group).any():
-            raise SelectionError.unknown("group", [group], sorted(known.dropna().unique()))
+    _check_groups(known, case, control)
     values = expression.transpose("tissue", "sample", "gene")
     is_case, is_control = (known == case).to_numpy(), (known == control).to_numpy()
     return _by_tissue(
@@ -144,7 +140,14 @@ def shuffled(values: pd.Series, seed: int) -> pd.Series:
 
 
 def two_groups(groups: pd.Series, case: str, control: str) -> pd.Series:
-    """Cut ``groups`` to the two that are compared, NaN elsewhere."""
+    """Cut ``groups`` to the two that are compared, NaN elsewhere.
+
+    Raises
+    ------
+    SelectionError
+        If the groups are one, or one has no sample.
+    """
+    _check_groups(groups, case, control)
     return groups.where(groups.isin([case, control]))
 
 
@@ -294,6 +297,14 @@ def reference_percentile(values: NDArray[np.floating], quantiles: pd.Series) -> 
     points = levels.groupby(quantiles.to_numpy(dtype=np.float64)).mean()
     place = np.interp(np.asarray(values, dtype=np.float64), points.index, points.to_numpy())
     return np.asarray(100 * place)
+
+
+def _check_groups(groups: pd.Series, case: str, control: str) -> None:
+    if case == control:
+        raise SelectionError(f"{case!r} is compared with itself. Choose two different groups.")
+    for group in (case, control):
+        if not (groups == group).any():
+            raise SelectionError.unknown("group", [group], sorted(groups.dropna().unique()))
 
 
 def _varies(values: pd.Series) -> bool:
