@@ -32,8 +32,8 @@ from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.normalise import NORMALISATIONS, Normalisation
 from mtm_core.data.scaling import TissueScaler, to_scale
 from mtm_core.errors import ArtefactError
-from mtm_core.methods.protocol import SavableMethod
-from mtm_core.methods.saved import restore_method, under_prefix
+from mtm_core.methods.protocol import SavableMethod, under_prefix
+from mtm_core.methods.saved import restore_method
 
 FORMAT = "mtm-model"
 FORMAT_VERSION = 1

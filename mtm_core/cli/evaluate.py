@@ -27,7 +27,7 @@ from mtm_core.evaluation.confounding import SHUFFLED, known_confounders
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.methods.protocol import tissue_index
-from mtm_core.methods.registry import METHOD_NAMES, make_method
+from mtm_core.methods.registry import METHOD_NAMES, is_told_phenotypes, make_method
 from mtm_core.training.trainer import Hardware
 
 
@@ -45,6 +45,12 @@ def evaluate_command(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
     source: Annotated[str, typer.Option(help="Tissue to predict from.")] = "Whole Blood",
+    further_sources: Annotated[
+        str | None,
+        typer.Option(
+            help="Semicolon-separated tissues that a donor gives too, where there; no targets."
+        ),
+    ] = None,
     preset_name: PresetOption = "acmg59",
     settings: SettingOption = None,
     accelerator: AcceleratorOption = "auto",
@@ -58,12 +64,15 @@ def evaluate_command(
 ) -> None:
     """Predict every donor by methods that never saw them, and score it.
 
-    A fold that is done is kept in OUTPUT, and a later call with the same settings goes on from it.
+    A fold that is done is kept in OUTPUT, and so is each fit of MTM and of the stack; a later call
+    with the same settings goes on from them.
 
     **Example:** `mtm evaluate cohort.h5ad --methods mtm,ridge --folds 5 --output runs/evaluation`
     """
     data = read_cohort(cohort)
-    tissue_index(tissue_names(data), source)  # a misspelt tissue is to cost no training
+    further = [part.strip() for part in further_sources.split(";")] if further_sources else []
+    for tissue in (source, *further):
+        tissue_index(tissue_names(data), tissue)  # a misspelt tissue is to cost no training
     config = run_config(preset_name, settings, data.n_vars, len(tissue_names(data)))
     dealt = donor_folds(data.obs, n_folds=folds, seed=seed, balance_tissue=source)
     output.mkdir(parents=True, exist_ok=True)
@@ -74,6 +83,7 @@ def evaluate_command(
         "folds": folds,
         "seed": seed,
         "source": source,
+        "further_sources": further,
         "mtm": to_json(config),
     }
     phenotypes = data.uns["donors"]
@@ -86,6 +96,7 @@ def evaluate_command(
                 config=config,
                 hardware=Hardware(accelerator, 1, 1, precision),
                 on_progress=show,
+                keep=output / "fits",
             )
             predictions = cross_validate(
                 method,
@@ -93,6 +104,8 @@ def evaluate_command(
                 dealt,
                 source=source,
                 folder=output / "folds",
+                with_phenotypes=is_told_phenotypes(name.strip()),
+                further_sources=further,
                 settings=what,
                 only=chosen,
             )

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.splits import DonorFolds
 from mtm_core.methods.held_out import HeldOutTissue, fit_scorer, predict_held_out
+from mtm_core.methods.kept import identity
 from mtm_core.methods.protocol import Method
 
 
@@ -32,6 +33,7 @@ def predict_fold(
     *,
     source: str,
     further_sources: Sequence[str] = (),
+    with_phenotypes: bool = True,
 ) -> xr.Dataset:
     """Fit ``method`` on the training donors of ``fold`` and predict the held-out ones."""
     training = folds.training(fold)
@@ -43,6 +45,7 @@ def predict_fold(
         fit_scorer(cohort, training),
         source=source,
         further_sources=further_sources,
+        with_phenotypes=with_phenotypes,
     )
     genes = cohort.var_names.to_numpy().astype(str)
     return xr.concat([_as_dataset(part, fold, genes) for part in parts], dim="pair")
@@ -55,6 +58,7 @@ def cross_validate(
     *,
     source: str = "Whole Blood",
     further_sources: Sequence[str] = (),
+    with_phenotypes: bool = True,
     folder: Path | None = None,
     settings: Mapping[str, object] | None = None,
     only: Collection[int] | None = None,
@@ -70,12 +74,14 @@ def cross_validate(
         Tissue to predict all others from.
     further_sources
         Tissues that a donor gives too, where there; they are no targets.
+    with_phenotypes
+        Whether a method that reads age and sex is told them.
     folder
         Where each fold is kept as NetCDF when it is done, and taken from if it was made under the
         same ``settings``.
     settings
-        JSON values that tell this run from any other: cohort, folds, and what the method depends
-        on. Needed with ``folder``.
+        JSON values that tell this run from any other of the same method: cohort, folds, source.
+        Needed with ``folder``.
     only
         Folds to run, from 0; ``None``: all.
 
@@ -86,7 +92,9 @@ def cross_validate(
     """
     if folder is not None and settings is None:
         raise ValueError("expected settings that tell this run from others in the folder, got none")
-    key = json.dumps(settings, sort_keys=True)
+    told = {"further_sources": list(further_sources), "with_phenotypes": with_phenotypes}
+    what = {"settings": settings, "method": identity(method), **told}
+    key = json.dumps(what, sort_keys=True)
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
 
     def run(fold: int) -> xr.Dataset:
@@ -95,7 +103,13 @@ def cross_validate(
             with xr.open_dataset(kept, engine="h5netcdf") as saved:
                 return saved.load()
         part = predict_fold(
-            method, cohort, folds, fold, source=source, further_sources=further_sources
+            method,
+            cohort,
+            folds,
+            fold,
+            source=source,
+            further_sources=further_sources,
+            with_phenotypes=with_phenotypes,
         )
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -114,8 +128,9 @@ def _as_dataset(part: HeldOutTissue, fold: int, genes: NDArray[np.str_]) -> xr.D
     values = {"predicted": (dims, part.predicted), "observed": (dims, part.observed)}
     if part.sd is not None and part.multipliers is not None:
         for level, multiplier in part.multipliers.items():
-            values[f"lower_{level}"] = (dims, part.predicted - multiplier * part.sd)
-            values[f"upper_{level}"] = (dims, part.predicted + multiplier * part.sd)
+            half_width = multiplier[:, None] * part.sd
+            values[f"lower_{level}"] = (dims, part.predicted - half_width)
+            values[f"upper_{level}"] = (dims, part.predicted + half_width)
     return xr.Dataset(
         values,
         coords={

@@ -6,6 +6,8 @@ A prediction is an ``xarray.Dataset`` with dims (sample, tissue, gene):
 - ``expression`` (sample, tissue, gene): the same as linear expression, in ``attrs["unit"]``
 - ``lower``, ``upper`` (sample, tissue, gene): the 90 % interval of ``expression``, where the method
   is calibrated (``attrs["interval"]`` says on what)
+- ``informed`` (sample): whether the sample's age and sex were read; ``attrs["covariates"]`` names
+  what the model reads
 - ``found`` (gene): whether the gene was in the table
 - ``distance_before``, ``distance_after`` (sample): root mean square of the source z-scores, before
   and after alignment; 1 is a typical reference sample
@@ -34,6 +36,7 @@ from mtm_core.data.genes import GeneIndex, GeneMatch, collapse
 from mtm_core.data.report import Note
 from mtm_core.data.units import Unit, counts_per_million, guess_unit, to_linear
 from mtm_core.errors import ExpressionError, SelectionError
+from mtm_core.methods.covariates import CovariateName, are_known
 from mtm_core.methods.protocol import tissue_index
 
 INTERVAL_LEVEL = 90
@@ -175,10 +178,22 @@ class Predictor:
             (*notes, *match.notes, *aligned.notes),
         )
 
+    @property
+    def covariates(self) -> tuple[CovariateName, ...]:
+        """What of a donor's phenotypes the model reads, where all of it is known."""
+        return self.artefact.method.covariates
+
     def predict_prepared(
-        self, prepared: Prepared, targets: Collection[str] | None = None
+        self,
+        prepared: Prepared,
+        targets: Collection[str] | None = None,
+        *,
+        phenotypes: pd.DataFrame | None = None,
     ) -> xr.Dataset:
         """Predict ``targets`` (all but the source if ``None``) for samples made ready.
+
+        ``phenotypes`` has sample names as index and columns ``age`` (years) and ``sex`` ("female",
+        "male"); a sample that lacks one of them is predicted from expression alone.
 
         Raises
         ------
@@ -191,15 +206,16 @@ class Predictor:
         z = np.empty((n_samples, len(chosen), n_genes), dtype=np.float32)
         values = {name: np.empty_like(z) for name in ("expression", "lower", "upper")}
         calibrated = True
+        people = None if phenotypes is None else phenotypes.reindex(list(prepared.samples))
         for i, target in enumerate(chosen):
             tissue = np.full(n_samples, tissue_index(self.tissues, target))
-            result = method.predict({prepared.source: aligned.z}, target)
+            result = method.predict({prepared.source: aligned.z}, target, people)
             z[:, i] = result.mean
             values["expression"][:, i] = method.scaler.inverse(z[:, i], tissue)
             if result.sd is None or result.multipliers is None:
                 calibrated = False
             else:
-                half_width = result.multipliers[INTERVAL_LEVEL] * result.sd
+                half_width = result.multipliers[INTERVAL_LEVEL][:, None] * result.sd
                 values["lower"][:, i] = method.scaler.inverse(z[:, i] - half_width, tissue)
                 values["upper"][:, i] = method.scaler.inverse(z[:, i] + half_width, tissue)
         dims = ("sample", "tissue", "gene")
@@ -208,6 +224,7 @@ class Predictor:
             {
                 "z": (dims, z),
                 **{name: (dims, array) for name, array in shown.items()},
+                "informed": ("sample", are_known(people, self.covariates, n_samples)),
                 "found": ("gene", aligned.found),
                 "distance_before": ("sample", _column(aligned, "distance_before")),
                 "distance_after": ("sample", _column(aligned, "distance_after")),
@@ -224,6 +241,7 @@ class Predictor:
                 "method": method.name,
                 "source": prepared.source,
                 "input_unit": prepared.unit,
+                "covariates": ", ".join(self.covariates),
                 "unit": self.artefact.unit,
                 "alignment": aligned.how,
                 "interval": (
@@ -244,6 +262,7 @@ class Predictor:
         targets: Sequence[str] | None = None,
         unit: UnitChoice = "auto",
         alignment: AlignmentMethod = "auto",
+        phenotypes: pd.DataFrame | None = None,
     ) -> xr.Dataset:
         """Predict ``targets`` from a table of ``source``: :meth:`prepare`, then the model.
 
@@ -254,7 +273,7 @@ class Predictor:
         """
         self.targets_of(source, targets)
         prepared = self.prepare(table, source=source, unit=unit, alignment=alignment)
-        return self.predict_prepared(prepared, targets)
+        return self.predict_prepared(prepared, targets, phenotypes=phenotypes)
 
 
 def _checked(table: pd.DataFrame) -> pd.DataFrame:

@@ -29,6 +29,7 @@ class FittedControl:
     name: ControlKind
     scaler: TissueScaler
     tissues: tuple[str, ...]
+    covariates: tuple[CovariateName, ...] = ()
 
     def predict(
         self,

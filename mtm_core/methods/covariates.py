@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -46,3 +46,31 @@ def encode_covariates(
     if not columns:
         return np.empty((n_donors, 0))
     return np.nan_to_num(np.stack(columns, axis=1))
+
+
+def are_known(
+    phenotypes: pd.DataFrame | None, names: Sequence[CovariateName], n_donors: int
+) -> NDArray[np.bool_]:
+    """Tell whose covariates are all known (N,): nobody's where ``names`` is empty."""
+    if phenotypes is None or not names:
+        return np.zeros(n_donors, dtype=bool)
+    return np.asarray(phenotypes.reindex(columns=list(names)).notna().all(axis=1))
+
+
+def by_knowledge(
+    phenotypes: pd.DataFrame | None, names: Sequence[CovariateName], n_donors: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Split donors by whether their covariates are all known.
+
+    Yields
+    ------
+    rows
+        Of the donors, in order.
+    covariates
+        (rows, C), or (rows, 0) of those who are predicted without.
+    """
+    known = are_known(phenotypes, names, n_donors)
+    for rows, read in ((np.flatnonzero(known), names), (np.flatnonzero(~known), ())):
+        if len(rows):
+            part = None if phenotypes is None else phenotypes.iloc[rows]
+            yield rows, encode_covariates(part, read, len(rows))

@@ -17,7 +17,7 @@ from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import rows_of
-from mtm_core.methods.protocol import FittedMethod, Floats, tissue_index
+from mtm_core.methods.protocol import FittedMethod, Floats, PredictedProfiles, tissue_index
 
 SCORED_ON = ScalingConfig(scale="log2")
 """All methods are scored on z-scores of log2(1 + expression), whatever they model inside."""
@@ -38,7 +38,7 @@ class HeldOutTissue:
     sd
         (P, G) expected error of the prediction, where the method gives one.
     multipliers
-        Half-widths of its intervals by level, in units of ``sd``, where it is calibrated.
+        Half-widths (P,) of its intervals by level, in units of ``sd``, where it is calibrated.
     """
 
     tissue: str
@@ -46,7 +46,7 @@ class HeldOutTissue:
     predicted: Floats
     observed: Floats
     sd: Floats | None
-    multipliers: Mapping[int, float] | None
+    multipliers: Mapping[int, Floats] | None
 
 
 def fit_scorer(cohort: ad.AnnData, donors: tuple[str, ...]) -> TissueScaler:
@@ -68,10 +68,12 @@ def predict_held_out(
     *,
     source: str,
     further_sources: Sequence[str] = (),
+    with_phenotypes: bool = True,
 ) -> list[HeldOutTissue]:
     """Predict every other tissue of ``donors`` from their ``source``, for those who have both.
 
-    Of ``further_sources`` each donor gives those that are there; none of them is a target.
+    Of ``further_sources`` each donor gives those that are there; none of them is a target. Without
+    ``with_phenotypes`` the method is told nothing but expression.
     """
     names = tissue_names(cohort)
     rows = rows_of(cohort.obs["donor"], donors)
@@ -101,15 +103,13 @@ def predict_held_out(
             fitted.predict(
                 {names[s]: given[group[s].astype(int)] for s in used},
                 names[target],
-                phenotypes.loc[group.index],
+                phenotypes.loc[group.index] if with_phenotypes else None,
             )
             for group, used in groups
         ]
         predicted, sd = _rescale(
             np.concatenate([result.mean for result in results]),
-            None
-            if results[0].sd is None
-            else np.concatenate([np.asarray(result.sd) for result in results]),
+            _concatenated([result.sd for result in results]),
             fitted.scaler,
             scorer,
             int(target),
@@ -122,10 +122,23 @@ def predict_held_out(
                 predicted,
                 observed[ordered[target].astype(int)],
                 sd,
-                results[0].multipliers,
+                _joined_multipliers(results),
             )
         )
     return parts
+
+
+def _concatenated(parts: Sequence[Floats | None]) -> Floats | None:
+    """Join spreads; ``None`` where a method gives none."""
+    given = [part for part in parts if part is not None]
+    return np.concatenate(given) if len(given) == len(parts) else None
+
+
+def _joined_multipliers(results: Sequence[PredictedProfiles]) -> dict[int, Floats] | None:
+    given = [result.multipliers for result in results if result.multipliers is not None]
+    if len(given) < len(results):
+        return None
+    return {level: np.concatenate([part[level] for part in given]) for level in given[0]}
 
 
 def _rescale(

@@ -8,6 +8,9 @@ with ``Psi_t`` full within the tissue and errors independent between tissues. Fi
 tissues that each donor has; predicts any tissue from any others by conditional expectation, with a
 variance.
 
+z-scores are bent to ``b tanh(y / b)``, in and out, so that an outlier counts for little more than
+an extreme value.
+
 EM for factor analysis: Rubin & Thayer 1982, Psychometrika 47:69-76; the parameter expansion that
 rescales the factors at each step: Liu, Rubin & Wu 1998, Biometrika 85:755-770.
 
@@ -29,13 +32,47 @@ from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import rows_of
-from mtm_core.methods.covariates import CovariateName, encode_covariates
+from mtm_core.methods.covariates import CovariateName, by_knowledge, encode_covariates
 from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index
 
 Array = NDArray[np.float64]
 
 _LEAST_NOISE = 0.05
 """Floor of a gene's own variance, of 1: a noise of 0 would make one gene decide a factor."""
+
+
+Block = tuple[NDArray[np.int64], Array]
+"""Donors (n,) who have a tissue, and their bent z-scores (n, G)."""
+
+
+@dataclass(frozen=True)
+class TrainingDonors:
+    """What a joint Gaussian is fitted on.
+
+    Attributes
+    ----------
+    scaler, tissues
+        Of the z-scores; names of the T tissues.
+    samples
+        Of each tissue.
+    covariates
+        (D, C) of every donor.
+    """
+
+    scaler: TissueScaler
+    tissues: tuple[str, ...]
+    samples: tuple[Block, ...]
+    covariates: Array
+
+    @property
+    def n_donors(self) -> int:
+        """Number of donors."""
+        return len(self.covariates)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The tissues, and the covariates as a last block that every donor has."""
+        return [*self.samples, (np.arange(self.n_donors), self.covariates)]
 
 
 @dataclass(frozen=True)
@@ -60,13 +97,13 @@ class Factors:
     covariate_loadings: Array
     covariate_weights: Array
 
-    def posterior(self, profiles: Mapping[int, Floats], covariates: Array) -> tuple[Array, Array]:
+    def posterior(self, profiles: Mapping[int, Array], covariates: Array) -> tuple[Array, Array]:
         """Give mean (N, K) and covariance (K, K) of the factors.
 
         Parameters
         ----------
         profiles
-            z-scores (N, G) by tissue code.
+            Bent z-scores (N, G) by tissue code.
         covariates
             (N, C), or (N, 0) where none are known.
         """
@@ -85,12 +122,16 @@ class Factors:
 
 @dataclass(frozen=True)
 class FittedJointGaussian:
-    """Factor models of one or more sizes; their predictions are averaged."""
+    """Factor models of one or more sizes; their predictions are averaged.
+
+    A donor whose ``covariates`` are all known is predicted with them, any other without.
+    """
 
     scaler: TissueScaler
     tissues: tuple[str, ...]
     models: tuple[Factors, ...]
     covariates: tuple[CovariateName, ...] = ()
+    bound: float | None = None
     name: str = "joint-gaussian"
 
     def predict(
@@ -105,19 +146,24 @@ class FittedJointGaussian:
         their means.
         """
         t = tissue_index(self.tissues, target)
-        given = {tissue_index(self.tissues, name): z for name, z in profiles.items()}
-        n_donors = len(next(iter(profiles.values())))
-        known = self.covariates if phenotypes is not None else ()
-        covariates = encode_covariates(phenotypes, known, n_donors)
-        means, variances = [], []
-        for model in self.models:
-            mean, covariance = model.posterior(given, covariates)
-            loadings = model.loadings[t]
-            means.append(mean @ loadings.T)
-            variances.append(((loadings @ covariance) * loadings).sum(axis=1) + model.noise[t])
-        average = np.mean(means, axis=0)
-        variance = np.mean(variances, axis=0)[None] + np.var(means, axis=0)
-        return PredictedProfiles(average.astype(np.float32), np.sqrt(variance).astype(np.float32))
+        given = {
+            tissue_index(self.tissues, name): bend(z, self.bound) for name, z in profiles.items()
+        }
+        n_donors, n_genes = next(iter(given.values())).shape
+        average = np.empty((n_donors, n_genes), dtype=np.float32)
+        sd = np.empty_like(average)
+        for rows, covariates in by_knowledge(phenotypes, self.covariates, n_donors):
+            means, variances = [], []
+            for model in self.models:
+                mean, covariance = model.posterior(
+                    {s: y[rows] for s, y in given.items()}, covariates
+                )
+                loadings = model.loadings[t]
+                means.append(mean @ loadings.T)
+                variances.append(((loadings @ covariance) * loadings).sum(axis=1) + model.noise[t])
+            average[rows] = np.mean(means, axis=0)
+            sd[rows] = np.sqrt(np.mean(variances, axis=0)[None] + np.var(means, axis=0))
+        return PredictedProfiles(average, sd)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give the arrays of each model."""
@@ -128,8 +174,12 @@ class FittedJointGaussian:
         }
 
     def settings(self) -> dict[str, Any]:
-        """Give the number of models and the covariates."""
-        return {"n_models": len(self.models), "covariates": list(self.covariates)}
+        """Give the number of models, the covariates and the bound."""
+        return {
+            "n_models": len(self.models),
+            "covariates": list(self.covariates),
+            "bound": self.bound,
+        }
 
     @classmethod
     def restore(
@@ -145,7 +195,7 @@ class FittedJointGaussian:
             Factors(*(np.asarray(arrays[f"{i}.{name}"], dtype=np.float64) for name in names))
             for i in range(settings["n_models"])
         )
-        return cls(scaler, tissues, models, tuple(settings["covariates"]))
+        return cls(scaler, tissues, models, tuple(settings["covariates"]), settings["bound"])
 
 
 @dataclass(frozen=True)
@@ -162,49 +212,52 @@ class JointGaussianMethod:
         Added to the factors' second moment when loadings are fitted: donors' worth of prior.
     shrinkage
         A tissue of n donors keeps n / (n + shrinkage) of its noise correlations.
+    bound
+        b of the bent z-scores; ``None`` leaves them straight.
     """
 
     n_factors: tuple[int, ...] = (8, 12, 16, 22, 30)
     n_iterations: int = 20
     ridge: float = 300.0
     shrinkage: float = 100.0
+    bound: float | None = 3.0
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     covariates: tuple[CovariateName, ...] = ()
     seed: int = 0
-    name: str = "joint-gaussian"
+    name: str = field(default="joint-gaussian", compare=False)
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedJointGaussian:
         """Fit on ``donors``."""
+        return self.fit_training(self.training(cohort, donors))
+
+    def training(self, cohort: ad.AnnData, donors: Sequence[str]) -> TrainingDonors:
+        """Bring the samples of ``donors`` to what is fitted."""
         rows = rows_of(cohort.obs["donor"], donors)
         tissues, tissue = tissue_names(cohort), tissue_codes(cohort)[rows]
         expression = np.asarray(cohort.X[rows])
         scaler = TissueScaler.fit(expression, tissue, len(tissues), self.scaling)
-        z = scaler.transform(expression, tissue).astype(np.float64)
+        y = bend(scaler.transform(expression, tissue), self.bound)
         ids = cohort.obs["donor"].to_numpy()[rows].astype(str)
         names, donor = np.unique(ids, return_inverse=True)
-        samples = [(donor[tissue == t], z[tissue == t]) for t in range(len(tissues))]
         phenotypes = cohort.uns["donors"].loc[names]
-        covariates = encode_covariates(phenotypes, self.covariates, len(names))
-        models = tuple(self._fit_one(samples, covariates, k) for k in self.n_factors)
-        return FittedJointGaussian(scaler, tissues, models, self.covariates, self.name)
+        return TrainingDonors(
+            scaler,
+            tissues,
+            tuple((donor[tissue == t], y[tissue == t]) for t in range(len(tissues))),
+            encode_covariates(phenotypes, self.covariates, len(names)),
+        )
 
-    def _fit_one(
-        self, samples: list[tuple[NDArray[np.int64], Array]], covariates: Array, n_factors: int
-    ) -> Factors:
-        """Fit K factors.
+    def fit_training(self, training: TrainingDonors) -> FittedJointGaussian:
+        """Fit on donors made ready by :meth:`training`."""
+        models = tuple(self._fit_one(training, k) for k in self.n_factors)
+        return FittedJointGaussian(
+            training.scaler, training.tissues, models, self.covariates, self.bound
+        )
 
-        Parameters
-        ----------
-        samples
-            Of each tissue, donors (n,) and z-scores (n, G).
-        covariates
-            (D, C): a last block, which every donor has.
-        n_factors
-            K.
-        """
+    def _fit_one(self, training: TrainingDonors, n_factors: int) -> Factors:
+        """Fit K factors; the covariates are a last block, which every donor has."""
         rng = np.random.default_rng(self.seed)
-        n_donors = len(covariates)
-        blocks = [*samples, (np.arange(n_donors), covariates)]
+        n_donors, blocks = training.n_donors, training.blocks
         loadings = [
             0.3 * rng.standard_normal((y.shape[1], n_factors)) / np.sqrt(n_factors)
             for _, y in blocks
@@ -212,7 +265,9 @@ class JointGaussianMethod:
         noise = [np.eye(y.shape[1]) for _, y in blocks]
         weights = list(loadings)
         for _ in range(self.n_iterations):
-            mean, covariance = _expectation(blocks, n_donors, loadings, weights)
+            precision, projected = accumulate(blocks, n_donors, loadings, weights)
+            covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
+            mean: Array = np.einsum("dkl,dl->dk", covariance, projected)
             # Rescale the factors to unit second moment: the same model, in far fewer steps.
             moment = (covariance.sum(axis=0) + mean.T @ mean) / n_donors
             inverse = np.linalg.inv(np.linalg.cholesky(moment))
@@ -242,19 +297,20 @@ class JointGaussianMethod:
         return loadings, noise
 
 
-def _expectation(
-    blocks: list[tuple[NDArray[np.int64], Array]],
-    n_donors: int,
-    loadings: list[Array],
-    weights: list[Array],
+def bend(z: NDArray[np.floating], bound: float | None) -> Array:
+    """Give ``bound tanh(z / bound)``, or ``z`` where there is no bound."""
+    values = np.asarray(z, dtype=np.float64)
+    return values if bound is None else bound * np.tanh(values / bound)
+
+
+def accumulate(
+    blocks: Sequence[Block], n_donors: int, loadings: Sequence[Array], weights: Sequence[Array]
 ) -> tuple[Array, Array]:
-    """Give the factors' posterior mean (D, K) and covariance (D, K, K) of every donor."""
+    """Give precision (D, K, K) and precision times mean (D, K) of every donor's factors."""
     n_factors = loadings[0].shape[-1]
     precision = np.tile(np.eye(n_factors), (n_donors, 1, 1))
     projected = np.zeros((n_donors, n_factors))
     for (donor, y), w, p in zip(blocks, loadings, weights, strict=True):
         precision[donor] += w.T @ p  # a donor is in a block once
         projected[donor] += y @ p
-    covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
-    mean: Array = np.einsum("dkl,dl->dk", covariance, projected)
-    return mean, covariance
+    return precision, projected

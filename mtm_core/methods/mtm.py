@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mtm_core.config import RunConfig, from_json, to_json
 from mtm_core.data.scaling import TissueScaler
+from mtm_core.methods.covariates import CovariateName
 from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index
 from mtm_core.model.mtm import MTM
 
@@ -28,6 +29,7 @@ class FittedMTM:
     scaler: TissueScaler
     tissues: tuple[str, ...]
     config: RunConfig
+    covariates: tuple[CovariateName, ...] = ()
     name: str = "mtm"
 
     @torch.inference_mode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anndata as ad
 
@@ -19,7 +19,7 @@ class MTMMethod:
 
     config: RunConfig
     hardware: Hardware | None = None
-    on_progress: Callable[[TrainingProgress], None] | None = None
+    on_progress: Callable[[TrainingProgress], None] | None = field(default=None, compare=False)
     name: str = "mtm"
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedMTM:

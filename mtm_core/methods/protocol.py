@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.errors import SelectionError
+from mtm_core.methods.covariates import CovariateName
 
 Floats = NDArray[np.float32]
 
@@ -35,13 +36,13 @@ class PredictedProfiles:
     sd
         (N, G) expected error of ``mean``.
     multipliers
-        By level of ``INTERVAL_LEVELS``: the half-width of the calibrated interval, in units of
-        ``sd``. A method without calibration gives none.
+        By level of ``INTERVAL_LEVELS``: the half-width (N,) of the calibrated interval, in units
+        of ``sd``. A method without calibration gives none.
     """
 
     mean: Floats
     sd: Floats | None = None
-    multipliers: Mapping[int, float] | None = None
+    multipliers: Mapping[int, Floats] | None = None
 
 
 class FittedMethod(Protocol):
@@ -58,6 +59,11 @@ class FittedMethod(Protocol):
         ...
 
     @property
+    def covariates(self) -> tuple[CovariateName, ...]:
+        """What it reads of a donor's phenotypes, where all of that is known."""
+        ...
+
+    @property
     def scaler(self) -> TissueScaler:
         """What its z-scores are made with."""
         ...
@@ -71,7 +77,8 @@ class FittedMethod(Protocol):
         """Predict ``target`` for N donors from ``profiles``: z-scores (N, G) by source tissue.
 
         ``phenotypes`` (one row a donor: age, sex) is read by methods fitted with covariates and by
-        no other. A donor's prediction depends on no other row.
+        no other; a donor of whom one of them is not known is predicted without. A donor's
+        prediction depends on no other row.
 
         Raises
         ------
@@ -119,3 +126,8 @@ def tissue_index(tissues: Sequence[str], name: str) -> int:
         return tissues.index(name)
     except ValueError:
         raise SelectionError.unknown("tissue", [name], tissues) from None
+
+
+def under_prefix(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Give the arrays whose names begin with ``prefix``, without it."""
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}

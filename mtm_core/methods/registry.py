@@ -1,14 +1,22 @@
-"""Methods by name."""
+"""Methods by name.
+
+A name that ends in ``-age-sex`` is of a method that is told a donor's age and sex. Some are fitted
+for that alone; others, of ``OPTIONALLY_INFORMED``, are the same fit as without the ending, and work
+with or without.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from mtm_core.config import RunConfig
 from mtm_core.errors import SelectionError
 from mtm_core.methods.bgex import BGExMethod
 from mtm_core.methods.controls import ControlMethod, CovariatesAloneMethod
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
+from mtm_core.methods.kept import KeptMethod
+from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.mlp import MLPMethod, SingleTaskMTMMethod
 from mtm_core.methods.mtm_training import MTMMethod
 from mtm_core.methods.protocol import Method
@@ -22,7 +30,6 @@ _BASELINES: dict[str, Callable[[str, RunConfig], Method]] = {
     "single-task-mtm": lambda source, config: SingleTaskMTMMethod(
         config.model, source, scaling=config.scaling
     ),
-    "joint-gaussian": lambda source, config: JointGaussianMethod(),
     "ridge": lambda source, config: RidgeMethod(source),
     "ridge-age-sex": lambda source, config: RidgeMethod(
         source, covariates=("age", "sex"), name="ridge-age-sex"
@@ -39,7 +46,13 @@ _BASELINES: dict[str, Callable[[str, RunConfig], Method]] = {
     "source-as-proxy": lambda source, config: ControlMethod("source-as-proxy"),
 }
 
-METHOD_NAMES = ("stack", "mtm", *_BASELINES)
+AGE_SEX = "-age-sex"
+OPTIONALLY_INFORMED = ("stack", "kernel-factors", "joint-gaussian")
+METHOD_NAMES = (
+    *(name + ending for name in OPTIONALLY_INFORMED for ending in ("", AGE_SEX)),
+    "mtm",
+    *_BASELINES,
+)
 
 
 def make_method(
@@ -49,19 +62,36 @@ def make_method(
     config: RunConfig,
     hardware: Hardware | None = None,
     on_progress: Callable[[TrainingProgress], None] | None = None,
+    keep: Path | None = None,
 ) -> Method:
     """Give the method ``name``; ``config`` and ``hardware`` are MTM's.
+
+    Fits of MTM and of the stack are kept in the folder ``keep``, where there is one.
 
     Raises
     ------
     SelectionError
         If there is no such method.
     """
-    mtm = MTMMethod(config, hardware, on_progress)
+
+    def kept(method: Method) -> Method:
+        return method if keep is None else KeptMethod(method, keep)
+
+    mtm = kept(MTMMethod(config, hardware, on_progress))
     if name == "mtm":
         return mtm
-    if name == "stack":
-        return StackMethod((JointGaussianMethod(), mtm), source)
-    if name not in _BASELINES:
-        raise SelectionError.unknown("method", [name], METHOD_NAMES)
-    return _BASELINES[name](source, config)
+    if name in _BASELINES:
+        return _BASELINES[name](source, config)
+    match name.removesuffix(AGE_SEX):
+        case "stack":
+            return kept(StackMethod((KernelFactorsMethod(), mtm), source, name=name))
+        case "kernel-factors":
+            return KernelFactorsMethod(name=name)
+        case "joint-gaussian":
+            return JointGaussianMethod(covariates=("age", "sex"), name=name)
+    raise SelectionError.unknown("method", [name], METHOD_NAMES)
+
+
+def is_told_phenotypes(name: str) -> bool:
+    """Tell whether the method ``name`` is to be told donors' phenotypes when it predicts."""
+    return name not in OPTIONALLY_INFORMED

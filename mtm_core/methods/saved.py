@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.methods.joint_gaussian import FittedJointGaussian
+from mtm_core.methods.kernel_factors import FittedKernelFactors
 from mtm_core.methods.mtm import FittedMTM
-from mtm_core.methods.protocol import SavableMethod
-from mtm_core.methods.stack import FittedStack
+from mtm_core.methods.protocol import SavableMethod, under_prefix
+from mtm_core.methods.stack import Calibration, FittedStack
 
+SAVED = ("stack", "kernel-factors", "joint-gaussian", "mtm")
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -32,6 +33,7 @@ def restore_method(
         If there is no such method, or the parts do not fit together.
     """
     if name == "stack":
+        informed = under_prefix("informed.", arrays)
         bases = tuple(
             restore_method(
                 base["method"], under_prefix(f"{i}.", arrays), base["settings"], scaler, tissues
@@ -40,18 +42,14 @@ def restore_method(
         )
         return FittedStack(
             bases,
-            weights=np.asarray(arrays["weights"]),
-            error=np.asarray(arrays["error"]),
-            multipliers=np.asarray(arrays["multipliers"]),
+            plain=Calibration(**under_prefix("plain.", arrays)),
+            informed=Calibration(**informed) if informed else None,
             source=settings["source"],
         )
+    if name == "kernel-factors":
+        return FittedKernelFactors.restore(arrays, settings, scaler, tissues)
     if name == "joint-gaussian":
         return FittedJointGaussian.restore(arrays, settings, scaler, tissues)
     if name == "mtm":
         return FittedMTM.restore(arrays, settings, scaler, tissues)
-    raise ValueError(f"expected a method out of stack, joint-gaussian and mtm; got {name!r}")
-
-
-def under_prefix(prefix: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
-    """Give the arrays whose names begin with ``prefix``, without it."""
-    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+    raise ValueError(f"expected a method out of {', '.join(SAVED)}; got {name!r}")

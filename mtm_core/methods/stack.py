@@ -8,14 +8,17 @@ Stacking with non-negative weights: Breiman 1996, Machine Learning 24:49-64. The
 cross-conformal (Vovk 2015, Annals of Mathematics and Artificial Intelligence 74:9-28), scaled by
 each gene's own error.
 
+Where members read covariates, weights and intervals are learnt twice: from expression alone, and
+with the covariates known. A donor is predicted in the way that fits what is known.
+
 Shapes: N samples, G genes, T tissues, M methods, L levels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import anndata as ad
 import numpy as np
@@ -26,6 +29,7 @@ from scipy.optimize import nnls
 from mtm_core.data.cohort import tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import donor_folds, rows_of
+from mtm_core.methods.covariates import CovariateName, by_knowledge
 from mtm_core.methods.held_out import HeldOutTissue, fit_scorer, predict_held_out
 from mtm_core.methods.protocol import (
     INTERVAL_LEVELS,
@@ -38,12 +42,33 @@ from mtm_core.methods.protocol import (
 )
 
 Array = NDArray[np.float64]
+_Inner = Mapping[str, tuple[Floats, Floats]]
+"""Predicted (M, P, G) and observed (P, G) z-scores by tissue, out of fold."""
 
 _POOLED_DONORS = 100
 """Donors that the weights of all tissues together count beside a tissue's own."""
 _PRIOR_DONORS = 20
 """Donors' worth of a gene's expected error in its estimated one, so that small tissues do not
 give intervals that are too sure."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How to weigh the methods, and how far to trust the sum.
+
+    Attributes
+    ----------
+    weights
+        (T, M), 0 or more.
+    error
+        (T, G): expected root mean square error of a predicted z-score.
+    multipliers
+        (T, L): half-width of the interval of each of ``INTERVAL_LEVELS``, in units of ``error``.
+    """
+
+    weights: Array
+    error: Array
+    multipliers: Array
 
 
 @dataclass(frozen=True)
@@ -54,21 +79,18 @@ class FittedStack:
     ----------
     bases
         The methods, each fitted on all training donors.
-    weights
-        (T, M), 0 or more.
-    error
-        (T, G): expected root mean square error of a predicted z-score.
-    multipliers
-        (T, L): half-width of the interval of each of ``INTERVAL_LEVELS``, in units of ``error``.
+    plain
+        From expression alone.
+    informed
+        With the covariates; ``None`` where no method reads any.
     source
         Tissue that weights and intervals were learnt from. Predictions from others use the same
         weights, and their intervals are only as good as these others are like it.
     """
 
     bases: tuple[FittedMethod, ...]
-    weights: Array
-    error: Array
-    multipliers: Array
+    plain: Calibration
+    informed: Calibration | None
     source: str
     name: str = "stack"
 
@@ -91,6 +113,11 @@ class FittedStack:
         """Those of every base."""
         return self.bases[0].tissues
 
+    @property
+    def covariates(self) -> tuple[CovariateName, ...]:
+        """Those that any base reads."""
+        return tuple(dict.fromkeys(name for base in self.bases for name in base.covariates))
+
     def predict(
         self,
         profiles: Mapping[str, Floats],
@@ -99,20 +126,24 @@ class FittedStack:
     ) -> PredictedProfiles:
         """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says, with intervals."""
         t = tissue_index(self.tissues, target)
-        means = [base.predict(profiles, target, phenotypes).mean for base in self.bases]
-        mean = np.tensordot(self.weights[t], np.stack(means), axes=1).astype(np.float32)
-        sd = np.broadcast_to(self.error[t].astype(np.float32), mean.shape)
-        return PredictedProfiles(
-            mean, sd, dict(zip(INTERVAL_LEVELS, self.multipliers[t].tolist(), strict=True))
-        )
+        n_donors, n_genes = next(iter(profiles.values())).shape
+        mean, sd = (np.empty((n_donors, n_genes), dtype=np.float32) for _ in range(2))
+        multipliers = np.empty((len(INTERVAL_LEVELS), n_donors), dtype=np.float32)
+        for rows, covariates in by_knowledge(phenotypes, self.covariates, n_donors):
+            known = phenotypes.iloc[rows] if phenotypes is not None and covariates.size else None
+            calibration = self.plain if known is None else cast("Calibration", self.informed)
+            own = {source: z[rows] for source, z in profiles.items()}
+            means = [base.predict(own, target, known).mean for base in self.bases]
+            mean[rows] = np.tensordot(calibration.weights[t], np.stack(means), axes=1)
+            sd[rows] = calibration.error[t]
+            multipliers[:, rows] = calibration.multipliers[t][:, None]
+        return PredictedProfiles(mean, sd, dict(zip(INTERVAL_LEVELS, multipliers, strict=True)))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give the arrays of every base, and those of the stack."""
-        own: dict[str, NDArray[Any]] = {
-            "weights": self.weights,
-            "error": self.error,
-            "multipliers": self.multipliers,
-        }
+        own = {f"plain.{name}": array for name, array in vars(self.plain).items()}
+        if self.informed is not None:
+            own |= {f"informed.{name}": array for name, array in vars(self.informed).items()}
         for i, base in enumerate(self.bases):
             own |= {f"{i}.{name}": array for name, array in _savable(base).arrays().items()}
         return own
@@ -135,39 +166,25 @@ class StackMethod:
     source: str = "Whole Blood"
     n_inner: int = 3
     seed: int = 0
-    name: str = "stack"
+    name: str = field(default="stack", compare=False)
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedStack:
         """Fit every base once an inner fold, then once on all of ``donors``."""
-        inner = self._inner_predictions(cohort, donors)
-        tissues = tissue_names(cohort)
-        n_bases, n_genes = len(self.bases), cohort.n_vars
-        products = np.zeros((len(tissues), n_bases, n_bases))
-        targets = np.zeros((len(tissues), n_bases))
-        for tissue, (predicted, observed) in inner.items():
-            flat = predicted.reshape(n_bases, -1).astype(np.float64)
-            t = tissues.index(tissue)
-            products[t] = flat @ flat.T / n_genes
-            targets[t] = flat @ observed.ravel() / n_genes
-        n_donors = np.array([len(inner[name][1]) if name in inner else 0 for name in tissues])
-        pooled = _POOLED_DONORS / max(int(n_donors.sum()), 1)
-        weights = np.stack(
-            [
-                _non_negative_weights(
-                    products[t] + pooled * products.sum(axis=0),
-                    targets[t] + pooled * targets.sum(axis=0),
-                )
-                for t in range(len(tissues))
-            ]
-        )
-        error, multipliers = _calibrate(inner, weights, tissues, n_genes)
+        plain, informed = self._inner_predictions(cohort, donors)
+        tissues, n_genes = tissue_names(cohort), cohort.n_vars
         bases = tuple(base.fit(cohort, donors) for base in self.bases)
-        return FittedStack(bases, weights, error, multipliers, self.source, self.name)
+        reads_covariates = any(base.covariates for base in bases)
+        return FittedStack(
+            bases,
+            _calibrate(plain, tissues, len(bases), n_genes),
+            _calibrate(informed, tissues, len(bases), n_genes) if reads_covariates else None,
+            self.source,
+        )
 
     def _inner_predictions(
         self, cohort: ad.AnnData, donors: Sequence[str]
-    ) -> dict[str, tuple[Floats, Floats]]:
-        """Give predicted (M, P, G) and observed (P, G) z-scores of each tissue, out of fold."""
+    ) -> tuple[_Inner, _Inner]:
+        """Predict the training donors out of fold: from expression alone, and with covariates."""
         rows = rows_of(cohort.obs["donor"], donors)
         folds = donor_folds(
             cohort.obs.iloc[rows],
@@ -175,28 +192,65 @@ class StackMethod:
             seed=self.seed,
             balance_tissue=self.source,
         )
-        parts: dict[str, list[list[HeldOutTissue]]] = {}
+        parts: tuple[dict[str, list[list[HeldOutTissue]]], ...] = ({}, {})
         for fold in range(self.n_inner):
-            scorer = fit_scorer(cohort, folds.training(fold))
-            by_base = [
-                predict_held_out(
-                    base.fit(cohort, folds.training(fold)),
-                    cohort,
-                    folds.held_out(fold),
-                    scorer,
-                    source=self.source,
-                )
-                for base in self.bases
-            ]
-            for tissue in zip(*by_base, strict=True):
-                parts.setdefault(tissue[0].tissue, []).append(list(tissue))
-        return {
-            tissue: (
-                np.concatenate([np.stack([b.predicted for b in fold]) for fold in folds_], axis=1),
-                np.concatenate([fold[0].observed for fold in folds_]),
+            training, held_out = folds.training(fold), folds.held_out(fold)
+            scorer = fit_scorer(cohort, training)
+            fitted = [base.fit(cohort, training) for base in self.bases]
+            for informed, by_tissue in enumerate(parts):
+                by_base = [
+                    predict_held_out(
+                        base,
+                        cohort,
+                        held_out,
+                        scorer,
+                        source=self.source,
+                        with_phenotypes=bool(informed),
+                    )
+                    for base in fitted
+                ]
+                for tissue in zip(*by_base, strict=True):
+                    by_tissue.setdefault(tissue[0].tissue, []).append(list(tissue))
+        plain, informed_parts = (
+            {tissue: _joined(folds_) for tissue, folds_ in by_tissue.items()} for by_tissue in parts
+        )
+        return plain, informed_parts
+
+
+def _joined(folds: list[list[HeldOutTissue]]) -> tuple[Floats, Floats]:
+    """Join a tissue's inner folds, each a list of the methods' predictions."""
+    return (
+        np.concatenate([np.stack([base.predicted for base in fold]) for fold in folds], axis=1),
+        np.concatenate([fold[0].observed for fold in folds]),
+    )
+
+
+def _calibrate(inner: _Inner, tissues: Sequence[str], n_bases: int, n_genes: int) -> Calibration:
+    """Learn weights, and from what is left the errors."""
+    weights = _weigh(inner, tissues, n_bases, n_genes)
+    return Calibration(weights, *_measure_errors(inner, weights, tissues, n_genes))
+
+
+def _weigh(inner: _Inner, tissues: Sequence[str], n_bases: int, n_genes: int) -> Array:
+    """Give the weights (T, M) of each tissue, drawn towards those of all tissues together."""
+    products = np.zeros((len(tissues), n_bases, n_bases))
+    targets = np.zeros((len(tissues), n_bases))
+    for tissue, (predicted, observed) in inner.items():
+        flat = predicted.reshape(n_bases, -1).astype(np.float64)
+        t = tissues.index(tissue)
+        products[t] = flat @ flat.T / n_genes
+        targets[t] = flat @ observed.ravel() / n_genes
+    n_donors = sum(len(observed) for _, observed in inner.values())
+    pooled = _POOLED_DONORS / max(n_donors, 1)
+    return np.stack(
+        [
+            _non_negative_weights(
+                products[t] + pooled * products.sum(axis=0),
+                targets[t] + pooled * targets.sum(axis=0),
             )
-            for tissue, folds_ in parts.items()
-        }
+            for t in range(len(tissues))
+        ]
+    )
 
 
 def _non_negative_weights(products: Array, targets: Array) -> Array:
@@ -207,11 +261,8 @@ def _non_negative_weights(products: Array, targets: Array) -> Array:
     return np.asarray(weights, dtype=np.float64)
 
 
-def _calibrate(
-    inner: Mapping[str, tuple[Floats, Floats]],
-    weights: Array,
-    tissues: Sequence[str],
-    n_genes: int,
+def _measure_errors(
+    inner: _Inner, weights: Array, tissues: Sequence[str], n_genes: int
 ) -> tuple[Array, Array]:
     """Give each gene's error (T, G) and the intervals' multipliers (T, L), from inner residuals.
 
@@ -222,7 +273,7 @@ def _calibrate(
     multipliers = np.full((len(tissues), len(INTERVAL_LEVELS)), np.nan)
     levels = np.array(INTERVAL_LEVELS) / 100
     for tissue, (predicted, observed) in inner.items():
-        t, n = list(tissues).index(tissue), len(observed)
+        t, n = tissues.index(tissue), len(observed)
         residual = observed - np.tensordot(weights[t], predicted, axes=1)
         square = (residual.astype(np.float64) ** 2).mean(axis=0)
         typical = square.mean()

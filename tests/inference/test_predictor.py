@@ -281,11 +281,13 @@ class WithError:
     def __getattr__(self, name: str) -> object:
         return getattr(self.method, name)
 
-    def predict(self, profiles: dict[str, np.ndarray], target: str) -> PredictedProfiles:
+    def predict(
+        self, profiles: dict[str, np.ndarray], target: str, phenotypes: pd.DataFrame | None
+    ) -> PredictedProfiles:
         mean = self.method.predict(profiles, target).mean
         if target in self.uncertain:
             return PredictedProfiles(mean)
-        return PredictedProfiles(mean, np.full_like(mean, 0.5), {50: 0.7, 90: 2.0})
+        return PredictedProfiles(mean, np.full_like(mean, 0.5), {90: np.full(len(mean), 2.0)})
 
 
 def test_interval_of_a_calibrated_method_is_on_the_scale_of_expression(
@@ -323,6 +325,7 @@ def test_prediction_says_where_it_comes_from(small: Predictor, blood: pd.DataFra
         "method": "mtm",
         "source": BLOOD,
         "input_unit": "tpm",
+        "covariates": "",
         "unit": "TPM",
         "alignment": "none",
         "interval": "none",

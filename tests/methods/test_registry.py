@@ -34,6 +34,8 @@ def test_age_and_sex_are_read_where_the_name_says_so(config: RunConfig) -> None:
     methods = {name: make_method(name, source="Lung", config=config) for name in METHOD_NAMES}
     reading = {name: getattr(method, "covariates", ()) for name, method in methods.items()}
     assert {name: covariates for name, covariates in reading.items() if covariates} == {
+        "joint-gaussian": ("age", "sex"),
+        "joint-gaussian-age-sex": ("age", "sex"),
         "ridge-age-sex": ("age", "sex"),
         "age-sex": ("age", "sex"),
         "age-sex-hardy": ("age", "sex", "hardy"),

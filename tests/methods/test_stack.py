@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import minimize
 
@@ -13,9 +16,10 @@ from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.controls import ControlMethod
 from mtm_core.methods.held_out import fit_scorer, predict_held_out
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
+from mtm_core.methods.protocol import INTERVAL_LEVELS
 from mtm_core.methods.ridge import RidgeMethod
 from mtm_core.methods.saved import restore_method
-from mtm_core.methods.stack import FittedStack, StackMethod, _non_negative_weights
+from mtm_core.methods.stack import Calibration, FittedStack, StackMethod, _non_negative_weights
 
 BLOOD = "Whole Blood"
 QUICK = JointGaussianMethod(n_factors=(2,), n_iterations=8, ridge=5.0)
@@ -54,7 +58,8 @@ def test_weights_minimise_the_squared_error_without_going_below_zero(
 
 def test_a_method_that_knows_more_gets_more_weight(fitted: FittedStack) -> None:
     targets = [i for i, tissue in enumerate(fitted.tissues) if tissue != BLOOD]
-    assert (fitted.weights[targets, 0] > 3 * fitted.weights[targets, 1]).all()
+    weights = fitted.plain.weights[targets]
+    assert (weights[:, 0] > 3 * weights[:, 1]).all()
 
 
 def test_intervals_hold_what_they_say_on_new_donors(cohort: ad.AnnData) -> None:
@@ -78,9 +83,26 @@ def test_held_out_donors_change_nothing_of_the_fit(cohort: ad.AnnData, donors: l
     rows = np.flatnonzero(~cohort.obs["donor"].isin(kept).to_numpy())
     changed.X[rows] = 1e4
     after = method.fit(changed, kept)
-    np.testing.assert_array_equal(before.weights, after.weights)
-    np.testing.assert_array_equal(before.error, after.error)
-    np.testing.assert_array_equal(before.multipliers, after.multipliers)
+    for name, array in vars(before.plain).items():
+        np.testing.assert_array_equal(array, getattr(after.plain, name))
+
+
+def test_age_and_sex_are_used_of_donors_whose_both_are_known(cohort: ad.AnnData) -> None:
+    base = replace(QUICK, covariates=("age", "sex"))
+    fitted = StackMethod((base,)).fit(cohort, sorted(set(cohort.obs["donor"])))
+    z = {BLOOD: np.zeros((3, cohort.n_vars), dtype=np.float32)}
+    people = pd.DataFrame({"age": [70.0, np.nan, 70.0], "sex": ["male", "male", "male"]})
+    known, blind = fitted.predict(z, "Liver", people), fitted.predict(z, "Liver")
+    np.testing.assert_array_equal(known.mean[1], blind.mean[1])
+    np.testing.assert_array_equal(known.mean[0], known.mean[2])
+    assert not np.allclose(known.mean[0], blind.mean[0])
+    t = fitted.tissues.index("Liver")
+    assert fitted.informed is not None
+    np.testing.assert_allclose(known.sd[0], fitted.informed.error[t], rtol=1e-6)
+    np.testing.assert_allclose(known.sd[1], fitted.plain.error[t], rtol=1e-6)
+    for i, level in enumerate(INTERVAL_LEVELS):
+        expected = [c.multipliers[t, i] for c in (fitted.informed, fitted.plain, fitted.informed)]
+        np.testing.assert_allclose(known.multipliers[level], expected, rtol=1e-6)
 
 
 def test_comes_back_from_its_arrays_and_settings(cohort: ad.AnnData, donors: list[str]) -> None:
@@ -95,7 +117,8 @@ def test_comes_back_from_its_arrays_and_settings(cohort: ad.AnnData, donors: lis
         first, second = fitted.predict(z, target), again.predict(z, target)
         np.testing.assert_allclose(first.mean, second.mean, rtol=1e-4, atol=1e-5)
         np.testing.assert_array_equal(first.sd, second.sd)
-        assert first.multipliers == second.multipliers
+        for level in INTERVAL_LEVELS:
+            np.testing.assert_array_equal(first.multipliers[level], second.multipliers[level])
 
 
 def test_unknown_method_is_named(fitted: FittedStack) -> None:
@@ -105,9 +128,9 @@ def test_unknown_method_is_named(fitted: FittedStack) -> None:
 
 def test_methods_of_other_donors_are_refused(cohort: ad.AnnData, donors: list[str]) -> None:
     one, two = QUICK.fit(cohort, donors[:60]), QUICK.fit(cohort, donors[60:])
-    blank = np.ones((5, 2))
+    blank = Calibration(np.ones((5, 2)), np.ones((5, 30)), np.ones((5, 4)))
     with pytest.raises(ValueError, match="share one scaler"):
-        FittedStack((one, two), blank, np.ones((5, 30)), np.ones((5, 4)), BLOOD)
+        FittedStack((one, two), blank, None, BLOOD)
 
 
 def test_a_base_that_cannot_be_saved_is_named(fitted: FittedStack) -> None:

@@ -1,0 +1,101 @@
+"""Keep fitted methods on disk, so that no fit is made twice.
+
+A stack fits its members in every inner fold, and an evaluation scores a stack, its members and the
+same stack under other conditions on the same folds: the same fits, over and over. A kept method is
+fitted once for each set of donors and read back afterwards, also by a later run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from mtm_core import __version__
+from mtm_core.data.cohort import tissue_names
+from mtm_core.data.scaling import TissueScaler
+from mtm_core.methods.protocol import FittedMethod, Method, SavableMethod, under_prefix
+from mtm_core.methods.saved import restore_method
+
+
+def identity(value: object) -> object:
+    """Give what a method's result depends on, as JSON values.
+
+    The fields of a dataclass, whatever it holds in turn; a field with ``compare=False`` (a progress
+    bar, a folder) is none of it.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        own = {f.name: identity(getattr(value, f.name)) for f in fields(value) if f.compare}
+        return {"class": type(value).__name__, **own}
+    if isinstance(value, Mapping):
+        return {str(name): identity(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [identity(part) for part in value]
+    return value
+
+
+@dataclass(frozen=True)
+class KeptMethod:
+    """``method``, with every fit kept in ``folder``."""
+
+    method: Method
+    folder: Path = field(compare=False)
+
+    @property
+    def name(self) -> str:
+        """That of the method."""
+        return self.method.name
+
+    def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedMethod:
+        """Read the fit on ``donors`` if it is there, else make and keep it.
+
+        Raises
+        ------
+        TypeError
+            If the method cannot be saved.
+        """
+        digest = self._digest(cohort, donors)
+        path = self.folder / f"{type(self.method).__name__}-{digest}.safetensors"
+        if not path.exists():
+            self._save(self.method.fit(cohort, donors), path)
+        return self._load(path, tissue_names(cohort))
+
+    def _digest(self, cohort: ad.AnnData, donors: Sequence[str]) -> str:
+        what = {
+            "version": __version__,
+            "cohort_sha256": str(cohort.uns["mtm"]["sha256"]),
+            "method": identity(self.method),
+            "donors": sorted(donors),
+        }
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _save(self, fitted: FittedMethod, path: Path) -> None:
+        if not isinstance(fitted, SavableMethod):
+            raise TypeError(f"{fitted.name} cannot be saved, so its fits cannot be kept")
+        arrays = {f"method.{name}": array for name, array in fitted.arrays().items()}
+        arrays |= {"scaler.mean": fitted.scaler.mean, "scaler.sd": fitted.scaler.sd}
+        about = {
+            "method": fitted.name,
+            "settings": json.dumps(fitted.settings()),
+            "scale": fitted.scaler.scale,
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        save_file({n: np.ascontiguousarray(a) for n, a in arrays.items()}, partial, metadata=about)
+        partial.replace(path)
+
+    @staticmethod
+    def _load(path: Path, tissues: tuple[str, ...]) -> FittedMethod:
+        with safe_open(path, framework="numpy") as file:
+            about = file.metadata()
+        arrays = load_file(path)
+        scaler = TissueScaler(arrays["scaler.mean"], arrays["scaler.sd"], about["scale"])
+        own = under_prefix("method.", arrays)
+        return restore_method(about["method"], own, json.loads(about["settings"]), scaler, tissues)
