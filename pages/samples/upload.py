@@ -7,6 +7,7 @@ from typing import get_args
 import streamlit as st
 
 from mtm_core.dashboard.layout import (
+    METADATA_PAGE,
     PREDICTED_PAGE,
     begin,
     download_table,
@@ -136,6 +137,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         icon=":material/play_arrow:",
         key="predict",
     )
+    st.page_link(METADATA_PAGE, label="Add age, sex, groups", icon=":material/badge:")
     st.button(
         "Delete my data now",
         icon=":material/delete:",

@@ -11,6 +11,9 @@ from tests.browser.conftest import SCREENSHOTS
 from tests.browser.steps import open_link, settled
 
 pytestmark = pytest.mark.browser
+OWN_COHORT = (
+    *("Metadata", "Compare with GTEx", "Traits", "Differential expression", "External cohort"),
+)
 
 
 def keep(page: Page, name: str) -> None:
@@ -58,6 +61,10 @@ def test_every_screen(scheme: str, server: str, new_context: Callable[..., Brows
     expect(page.get_by_role("heading", name="What was found")).to_be_visible()
     expect(page.locator(".js-plotly-plot")).to_be_visible()
     shot("2_upload")
+    for number, name in enumerate(OWN_COHORT, start=8):
+        open_link(page, name)
+        expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+        shot(f"{number}_{name.lower().replace(' ', '_')}")
     open_link(page, "Model card")
     expect(page.get_by_role("heading", name="What it was trained on")).to_be_visible()
     shot("7_model_card")
