@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import cattrs
@@ -223,8 +224,12 @@ def with_changes(config: RunConfig, changes: Mapping[str, str]) -> RunConfig:
     for path, text in changes.items():
         section, _, name = path.partition(".")
         if name not in values.get(section, {}):
-            known = ", ".join(f"{part}.{key}" for part, keys in values.items() for key in keys)
-            raise ValueError(f"expected a setting out of {known}; got {path!r}")
+            known = [f"{part}.{key}" for part, keys in values.items() for key in keys]
+            near = get_close_matches(path, known, n=3, cutoff=0.4)
+            raise ValueError(
+                f"expected SECTION.SETTING out of {', '.join(values)}; got {path!r}"
+                + (f". Did you mean {' or '.join(near)}?" if near else "")
+            )
         try:
             values[section][name] = json.loads(text)
         except ValueError:

@@ -100,7 +100,7 @@ def test_single_settings_are_changed_by_name(config: RunConfig) -> None:
 
 @pytest.mark.parametrize("path", ["epochs", "training.epoch", "train.epochs"])
 def test_unknown_setting_is_named(config: RunConfig, path: str) -> None:
-    with pytest.raises(ValueError, match=rf"training.epochs, .*; got '{path}'"):
+    with pytest.raises(ValueError, match=rf"got '{path}'.*Did you mean .*training.epochs"):
         with_changes(config, {path: "3"})
 
 

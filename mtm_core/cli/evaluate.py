@@ -6,7 +6,9 @@ import math
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
+from joblib import parallel_config
 
 from mtm_core.cli.output import err, print_table
 from mtm_core.cli.training_options import (
@@ -19,6 +21,7 @@ from mtm_core.cli.training_options import (
 )
 from mtm_core.config import to_json
 from mtm_core.data.cohort import read_cohort, tissue_names
+from mtm_core.data.gtex import read_technical_attributes
 from mtm_core.data.splits import donor_folds
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.accuracy import accuracy, accuracy_in_strata
@@ -26,6 +29,7 @@ from mtm_core.evaluation.bootstrap import N_RESAMPLES, resample_donors
 from mtm_core.evaluation.confounding import SHUFFLED, known_confounders
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.evaluation.technical import accuracy_without_laboratory
 from mtm_core.methods.protocol import tissue_index
 from mtm_core.methods.registry import METHOD_NAMES, is_told_phenotypes, make_method
 from mtm_core.training.trainer import Hardware
@@ -55,6 +59,16 @@ def evaluate_command(
     settings: SettingOption = None,
     accelerator: AcceleratorOption = "auto",
     precision: PrecisionOption = "32-true",
+    technical: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table with SAMPID, SMRIN, SMCENTER and SMMPPD: also score without what the"
+            " laboratory gave, where both samples of a pair are in it."
+        ),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(help="Folds at a time, each in a process; -1: one a core.")
+    ] = 1,
     resamples: Annotated[
         int, typer.Option(help="Of the donors, for intervals and differences.", min=100)
     ] = N_RESAMPLES,
@@ -87,15 +101,16 @@ def evaluate_command(
         "mtm": to_json(config),
     }
     phenotypes = data.uns["donors"]
+    laboratory = None if technical is None else read_technical_attributes(technical)
     accuracies, resampled, strata = {}, {}, {}
-    with training_bar() as show:
+    with training_bar() as show, parallel_config(n_jobs=jobs):
         for name in dict.fromkeys(methods.split(",")):
             method = make_method(
                 name.strip(),
                 source=source,
                 config=config,
                 hardware=Hardware(accelerator, 1, 1, precision),
-                on_progress=show,
+                on_progress=show if jobs == 1 else None,  # a bar belongs to one process
                 keep=output / "fits",
             )
             predictions = cross_validate(
@@ -113,7 +128,11 @@ def evaluate_command(
                 predictions.to_netcdf(output / f"{method.name}.nc", engine="h5netcdf")
             accuracies[method.name] = accuracy(predictions, phenotypes)
             resampled[method.name] = resample_donors(predictions, n_resamples=resamples, seed=seed)
-            strata[method.name] = accuracy_in_strata(predictions, phenotypes, data.var, seed=seed)
+            parts = accuracy_in_strata(predictions, phenotypes, data.var, seed=seed)
+            if laboratory is not None:
+                without = accuracy_without_laboratory(predictions, phenotypes, data.obs, laboratory)
+                parts = pd.concat([parts, without])
+            strata[method.name] = parts
     tables = EvaluationTables.of(
         accuracies,
         what

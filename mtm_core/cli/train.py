@@ -34,7 +34,7 @@ from mtm_core.methods.registry import make_method
 from mtm_core.training.checkpoint import CHECKPOINT_NAME
 from mtm_core.training.trainer import Hardware, train
 
-TrainableMethod = Literal["mtm", "joint-gaussian", "stack"]
+TrainableMethod = Literal["mtm", "joint-gaussian", "kernel-factors", "stack"]
 
 
 def train_command(
@@ -45,8 +45,8 @@ def train_command(
     method: Annotated[
         TrainableMethod,
         typer.Option(
-            help="mtm; joint-gaussian, a factor model; or stack, the two of them weighted, with an"
-            " interval for every value."
+            help="mtm; joint-gaussian, a factor model; kernel-factors, the same with curved"
+            " factors; or stack, curved factors and MTM weighted, with an interval for every value."
         ),
     ] = "mtm",
     preset_name: PresetOption = "acmg59",
@@ -56,7 +56,10 @@ def train_command(
     ] = False,
     evaluation: Annotated[
         Path | None,
-        typer.Option(help="Folder of 'mtm evaluate' whose accuracy the model carries."),
+        typer.Option(
+            help="Folder of 'mtm evaluate' whose accuracy the model carries. A stack takes the fits"
+            " that it kept."
+        ),
     ] = None,
     accelerator: AcceleratorOption = "auto",
     devices: DevicesOption = 1,
@@ -105,7 +108,12 @@ def train_command(
         else:
             source = config.training.validation_source
             unfitted = make_method(
-                method, source=source, config=config, hardware=machine, on_progress=show
+                method,
+                source=source,
+                config=config,
+                hardware=machine,
+                on_progress=show,
+                keep=None if evaluation is None else evaluation / "fits",
             )
             fitted = cast("SavableMethod", unfitted.fit(data, donors))
     artefact = Artefact.of(fitted, data, name=output.resolve().name, provenance=provenance)

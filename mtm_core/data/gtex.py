@@ -59,6 +59,35 @@ def read_sample_attributes(path: Path | str) -> pd.DataFrame:
     return samples[samples["tissue"] != ""]
 
 
+def read_technical_attributes(path: Path | str) -> pd.DataFrame:
+    """Read how each sample was made: RNA quality, sequencing centre, library size.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``sample``: ``rin`` (SMRIN), ``centre`` (SMCENTER) and ``mapped_reads``
+        (SMMPPD); NaN where not known.
+
+    Raises
+    ------
+    InputFileError
+        If the file lacks one of these columns or SAMPID, or names a sample twice.
+    """
+    path = Path(path)
+    raw = _read_table(path, required=("SAMPID", "SMRIN", "SMCENTER", "SMMPPD"))
+    if raw["SAMPID"].duplicated().any():
+        twice = raw.loc[raw["SAMPID"].duplicated(), "SAMPID"].iloc[0]
+        raise InputFileError(f"{path.name}: sample {twice!r} stands twice.")
+    return pd.DataFrame(
+        {
+            "rin": pd.to_numeric(raw["SMRIN"], errors="coerce").to_numpy(),
+            "centre": raw["SMCENTER"].replace("", None).to_numpy(),
+            "mapped_reads": pd.to_numeric(raw["SMMPPD"], errors="coerce").to_numpy(),
+        },
+        index=pd.Index(raw["SAMPID"], name="sample"),
+    )
+
+
 def read_subject_phenotypes(path: Path | str) -> pd.DataFrame:
     """Read the donors' phenotypes, from the public file or the dbGaP one.
 

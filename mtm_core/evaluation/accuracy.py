@@ -85,7 +85,12 @@ def summarise_tissues(tissues: pd.DataFrame) -> dict[str, float]:
     return result
 
 
-def accuracy(out_of_fold: xr.Dataset, phenotypes: pd.DataFrame | None = None) -> Accuracy:
+def accuracy(
+    out_of_fold: xr.Dataset,
+    phenotypes: pd.DataFrame | None = None,
+    *,
+    design: Array | None = None,
+) -> Accuracy:
     """Score what :func:`mtm_core.evaluation.cross_validation.cross_validate` gives.
 
     Parameters
@@ -95,6 +100,9 @@ def accuracy(out_of_fold: xr.Dataset, phenotypes: pd.DataFrame | None = None) ->
     phenotypes
         Donor table of the cohort. Without one, or where it knows neither age nor sex nor Hardy
         class, there are no partial correlations.
+    design
+        (P, C), an intercept included: what partial correlations are without, in place of age, sex
+        and Hardy class.
 
     Raises
     ------
@@ -103,8 +111,7 @@ def accuracy(out_of_fold: xr.Dataset, phenotypes: pd.DataFrame | None = None) ->
     """
     predicted, observed = out_of_fold["predicted"].to_numpy(), out_of_fold["observed"].to_numpy()
     donor, tissue, fold = (out_of_fold[name].to_numpy() for name in ("donor", "tissue", "fold"))
-    design = None
-    if phenotypes is not None and known_confounders(phenotypes):
+    if design is None and phenotypes is not None and known_confounders(phenotypes):
         design = confounder_design(phenotypes, donor)
     genes, tissues, samples = {}, {}, {}
     for name in np.unique(tissue):

@@ -104,8 +104,8 @@ def strata(
     hardy = known.reindex(columns=["hardy"])["hardy"].to_numpy(float)
     on_ventilator = hardy == VENTILATOR
     parts = {
-        "ventilator": _common_tissues(out_of_fold, on_ventilator),
-        "other deaths": _common_tissues(out_of_fold, ~np.isnan(hardy) & ~on_ventilator),
+        "ventilator": common_tissues(out_of_fold, on_ventilator),
+        "other deaths": common_tissues(out_of_fold, ~np.isnan(hardy) & ~on_ventilator),
     }
     if genes is not None and "chromosome" in genes:
         chromosome = genes["chromosome"].reindex(out_of_fold["gene"].to_numpy())
@@ -115,7 +115,7 @@ def strata(
     return {name: part for name, part in parts.items() if part.sizes["pair"]}
 
 
-def _common_tissues(out_of_fold: xr.Dataset, chosen: NDArray[np.bool_]) -> xr.Dataset:
+def common_tissues(out_of_fold: xr.Dataset, chosen: NDArray[np.bool_]) -> xr.Dataset:
     """Keep the chosen pairs of the tissues that have enough of them."""
     tissue = pd.Series(out_of_fold["tissue"].to_numpy())
     n = tissue.where(chosen).map(tissue[chosen].value_counts()).to_numpy(float)

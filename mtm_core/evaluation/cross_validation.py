@@ -92,13 +92,16 @@ def cross_validate(
     """
     if folder is not None and settings is None:
         raise ValueError("expected settings that tell this run from others in the folder, got none")
-    told = {"further_sources": list(further_sources), "with_phenotypes": with_phenotypes}
-    what = {"settings": settings, "method": identity(method), **told}
-    key = json.dumps(what, sort_keys=True)
-    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+
+    def kept_at(folder: Path, fold: int) -> Path:
+        told = {"further_sources": list(further_sources), "with_phenotypes": with_phenotypes}
+        what = {"settings": settings, "method": identity(method), **told}
+        key = json.dumps(what, sort_keys=True)
+        digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+        return folder / f"{method.name}-{digest}-{fold}.nc"
 
     def run(fold: int) -> xr.Dataset:
-        kept = folder / f"{method.name}-{digest}-{fold}.nc" if folder is not None else None
+        kept = kept_at(folder, fold) if folder is not None else None
         if kept is not None and kept.exists():
             with xr.open_dataset(kept, engine="h5netcdf") as saved:
                 return saved.load()

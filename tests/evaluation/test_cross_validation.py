@@ -21,7 +21,8 @@ from mtm_core.errors import SelectionError
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate, predict_fold
 from mtm_core.methods.controls import ControlMethod, FittedControl
-from mtm_core.methods.protocol import Floats, PredictedProfiles
+from mtm_core.methods.protocol import Floats, Method, PredictedProfiles
+from mtm_core.methods.ridge import RidgeMethod
 
 BLOOD = "Whole Blood"
 
@@ -55,7 +56,7 @@ class MemoryMethod:
     """Learn every training donor by heart; ``seen`` records them, fit by fit."""
 
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
-    seen: list[set[str]] = field(default_factory=list)
+    seen: list[set[str]] = field(default_factory=list, compare=False)
     name: str = "memory"
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> Memory:
@@ -241,3 +242,24 @@ def test_folds_that_are_done_are_taken_from_the_folder(
 def test_only_some_folds_may_be_run(small_cohort: ad.AnnData, folds: DonorFolds) -> None:
     result = cross_validate(MemoryMethod(), small_cohort, folds, only=[2, 0])
     assert set(result["fold"].to_numpy()) == {0, 2}
+
+
+def test_a_method_of_other_settings_takes_no_kept_fold(
+    small_cohort: ad.AnnData, folds: DonorFolds, tmp_path: Path
+) -> None:
+    def kept(method: Method, *, told: bool = True) -> int:
+        cross_validate(
+            method,
+            small_cohort,
+            folds,
+            with_phenotypes=told,
+            folder=tmp_path,
+            settings={},
+            only=[0],
+        )
+        return len(list(tmp_path.glob("*.nc")))
+
+    assert kept(RidgeMethod()) == 1
+    assert kept(RidgeMethod()) == 1
+    assert kept(RidgeMethod(covariates=("age",))) == 2
+    assert kept(RidgeMethod(covariates=("age",)), told=False) == 3

@@ -1,0 +1,77 @@
+"""How accuracy grows with donors and with genes: where more data would help, and where not.
+
+    python scripts/learning_curve.py COHORT --output learning_curve.csv
+
+Each point is the mean gene-wise rho by fold from whole blood over all other tissues, of the curved
+joint Gaussian, fitted on a random share of the training donors, or told a random subset of the
+genes. Genes left out are left out of the profiles on both sides, so each of the kept ones is
+predicted from the kept ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from mtm_core.data.cohort import read_cohort
+from mtm_core.data.splits import DonorFolds, donor_folds
+from mtm_core.evaluation.accuracy import accuracy
+from mtm_core.evaluation.cross_validation import cross_validate
+from mtm_core.methods.kernel_factors import FittedKernelFactors, KernelFactorsMethod
+from mtm_core.methods.protocol import Method
+
+SHARES = (0.25, 0.5, 0.75, 1.0)
+REPEATS = 3
+"""Random subsets a point, where it is not everything."""
+
+
+class OnShareOfDonors:
+    """Curved factors that see only a random ``share`` of the donors they are given."""
+
+    name = "kernel-factors"
+
+    def __init__(self, share: float, seed: int) -> None:
+        self.share, self.seed = share, seed
+
+    def fit(self, cohort: ad.AnnData, donors: list[str]) -> FittedKernelFactors:
+        """Fit on the share."""
+        rng = np.random.default_rng(self.seed)
+        kept = rng.permutation(np.array(sorted(donors)))[: round(self.share * len(donors))]
+        return KernelFactorsMethod().fit(cohort, kept.tolist())
+
+
+def score(method: Method, cohort: ad.AnnData, folds: DonorFolds) -> dict[str, float]:
+    """Give the figures of one point, from expression alone."""
+    predictions = cross_validate(method, cohort, folds, with_phenotypes=False)
+    summary = accuracy(predictions, cohort.uns["donors"]).summary()
+    return {name: summary[f"gene_rho_{name}_mean"] for name in ("by_fold", "partial")}
+
+
+def main() -> None:
+    """Measure both curves and write them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cohort", type=Path)
+    parser.add_argument("--output", type=Path, default=Path("learning_curve.csv"))
+    arguments = parser.parse_args()
+    cohort = read_cohort(arguments.cohort)
+    folds = donor_folds(cohort.obs)
+    rng = np.random.default_rng(0)
+    rows = []
+    for share in SHARES:
+        for seed in range(REPEATS if share < 1 else 1):
+            figures = score(OnShareOfDonors(share, seed), cohort, folds)
+            rows.append({"varied": "donors", "share": share, "repeat": seed, **figures})
+            if share < 1:
+                kept = np.sort(rng.permutation(cohort.n_vars)[: round(share * cohort.n_vars)])
+                figures = score(KernelFactorsMethod(), cohort[:, kept].copy(), folds)
+                rows.append({"varied": "genes", "share": share, "repeat": seed, **figures})
+            print(rows[-1], flush=True)
+            pd.DataFrame(rows).to_csv(arguments.output, index=False, float_format="%.4f")
+
+
+if __name__ == "__main__":
+    main()
