@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 import typer
 import xarray as xr
 
 from mtm_core.cli.output import err
-from mtm_core.cli.own_samples import print_notes, read_samples
+from mtm_core.cli.own_samples import (
+    NearNamesOption,
+    SexCodesOption,
+    read_known,
+    read_samples,
+    sex_code_option,
+)
 from mtm_core.data.alignment import AlignmentMethod
-from mtm_core.data.metadata import SampleMetadata, read_metadata
-from mtm_core.data.phenotypes import Sex
+from mtm_core.data.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
@@ -71,13 +76,8 @@ def compare_command(
         AlignmentMethod,
         typer.Option(help="Bring each gene's mean and SD in the samples to the reference's."),
     ] = "auto",
-    sex_codes: Annotated[
-        str, typer.Option(help="What codes of the column of sexes mean, as 1=male,2=female.")
-    ] = "",
-    near_names: Annotated[
-        bool,
-        typer.Option("--near-names", help="Take names that differ in writing alone for the same."),
-    ] = False,
+    sex_codes: SexCodesOption = "",
+    near_names: NearNamesOption = False,
     shuffle: Annotated[
         int | None,
         typer.Option(help="Seed to shuffle the labels with: what is found then is chance."),
@@ -88,7 +88,7 @@ def compare_command(
 
     The measured source and the predicted tissues stand side by side in each table, with the
     held-out accuracy of every gene. Predictions are functions of the measured samples: they add no
-    information to them.
+    information to them. They are made from expression alone, whatever else the model can read.
 
     **Example:** `mtm compare data_samples/blood_tpm.tsv --metadata data_samples/metadata.tsv
     --groups group=case,control --traits age --output compared`
@@ -99,12 +99,12 @@ def compare_command(
             "nothing to do: give --groups COLUMN=CASE,CONTROL or --traits COLUMN, or both."
         )
     pair = _group_option(groups) if groups else None
-    codes = _sex_code_option(sex_codes)
+    codes = sex_code_option(sex_codes)
     folder = find_model(model)
     predictor = Predictor.load(folder)
     chosen = predictor.targets_of(source, None if targets == "all" else _names(targets))
     prepared = read_samples(table, predictor, source=source, unit=unit, alignment=alignment)
-    known = _read_metadata(metadata, prepared.samples, codes, near_names=near_names)
+    known = read_known(metadata, prepared.samples, codes, near_names=near_names)
     # Wrong names of columns are said before anything is predicted.
     labels = None if pair is None else two_groups(known.groups(pair[0]), pair[1], pair[2])
     numbers = {name: trait_numbers(known, name) for name in trait_names}
@@ -220,41 +220,6 @@ def _group_option(option: str) -> tuple[str, str, str]:
     if not equals or len(levels) != 2:
         raise SelectionError(f"--groups expects COLUMN=CASE,CONTROL, got {option!r}.")
     return column.strip(), levels[0], levels[1]
-
-
-def _sex_code_option(option: str) -> dict[str, Sex]:
-    codes: dict[str, Sex] = {}
-    for pair in _names(option):
-        code, equals, sex = (part.strip() for part in pair.partition("="))
-        if not equals or sex not in get_args(Sex):
-            raise SelectionError(f"--sex-codes expects 1=male,2=female or the like, got {pair!r}.")
-        codes[code] = cast("Sex", sex)
-    return codes
-
-
-def _read_metadata(
-    path: Path, samples: tuple[str, ...], codes: dict[str, Sex], *, near_names: bool
-) -> SampleMetadata:
-    known = read_metadata(path, samples=samples)
-    if near_names:
-        known = known.with_near_matches()
-    known = known.with_roles(
-        age_column=known.age_column, sex_column=known.sex_column, sex_codes=codes
-    )
-    print_notes(known.notes)
-    match = known.match
-    if match.near:
-        near = match.near[0]
-        err.print(
-            f"{len(match.near)} names differ in writing alone, such as {near.metadata!r} and"
-            f" {near.expression!r}. If they are the same samples, add --near-names.",
-            style="yellow",
-        )
-    if not match.matched:
-        raise SelectionError(
-            f"{path.name} names no sample of the expression table. Write the same names into both."
-        )
-    return known
 
 
 def _held_out(folder: Path, method: str, source: str) -> pd.DataFrame:

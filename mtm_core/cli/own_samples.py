@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated, cast, get_args
+
+import typer
 
 from mtm_core.cli.output import err
 from mtm_core.data.alignment import AlignmentMethod
 from mtm_core.data.expression import read_expression
+from mtm_core.data.metadata import SampleMetadata, read_metadata
+from mtm_core.data.phenotypes import Sex
 from mtm_core.data.report import Note
+from mtm_core.errors import SelectionError
 from mtm_core.inference.predictor import Predictor, Prepared, UnitChoice
+
+SexCodesOption = Annotated[
+    str, typer.Option(help="What codes of the metadata's sexes mean, as 1=male,2=female.")
+]
+NearNamesOption = Annotated[
+    bool,
+    typer.Option("--near-names", help="Take names that differ in writing alone for the same."),
+]
 
 
 def read_samples(
@@ -48,6 +62,57 @@ def read_samples(
         if note.found != report.unit_reason or unit == "auto"
     )
     return prepared
+
+
+def sex_code_option(option: str) -> dict[str, Sex]:
+    """Read an option such as ``1=male,2=female``.
+
+    Raises
+    ------
+    SelectionError
+        If it is not written so.
+    """
+    codes: dict[str, Sex] = {}
+    for pair in option.split(",") if option.strip() else ():
+        code, equals, sex = (part.strip() for part in pair.partition("="))
+        if not equals or sex not in get_args(Sex):
+            raise SelectionError(f"--sex-codes expects 1=male,2=female or the like, got {pair!r}.")
+        codes[code] = cast("Sex", sex)
+    return codes
+
+
+def read_known(
+    path: Path, samples: tuple[str, ...], codes: dict[str, Sex], *, near_names: bool
+) -> SampleMetadata:
+    """Read the metadata of ``samples`` and print what was found.
+
+    Raises
+    ------
+    InputFileError
+        As :func:`mtm_core.data.metadata.read_metadata`.
+    SelectionError
+        If it names none of the samples.
+    """
+    known = read_metadata(path, samples=samples)
+    if near_names:
+        known = known.with_near_matches()
+    known = known.with_roles(
+        age_column=known.age_column, sex_column=known.sex_column, sex_codes=codes
+    )
+    print_notes(known.notes)
+    match = known.match
+    if match.near:
+        near = match.near[0]
+        err.print(
+            f"{len(match.near)} names differ in writing alone, such as {near.metadata!r} and"
+            f" {near.expression!r}. If they are the same samples, add --near-names.",
+            style="yellow",
+        )
+    if not match.matched:
+        raise SelectionError(
+            f"{path.name} names no sample of the expression table. Write the same names into both."
+        )
+    return known
 
 
 def print_notes(notes: Iterable[Note]) -> None:

@@ -9,7 +9,13 @@ from typing import Annotated
 import typer
 
 from mtm_core.cli.output import err
-from mtm_core.cli.own_samples import read_samples
+from mtm_core.cli.own_samples import (
+    NearNamesOption,
+    SexCodesOption,
+    read_known,
+    read_samples,
+    sex_code_option,
+)
 from mtm_core.data.alignment import AlignmentMethod
 from mtm_core.inference.export import check_output, write_prediction
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
@@ -35,6 +41,12 @@ def predict_command(
         AlignmentMethod,
         typer.Option(help="Bring each gene's mean and SD in the samples to the reference's."),
     ] = "auto",
+    metadata: Annotated[
+        Path | None,
+        typer.Option(help="Age and sex of the samples, for models that read them: csv, tsv, xlsx."),
+    ] = None,
+    sex_codes: SexCodesOption = "",
+    near_names: NearNamesOption = False,
 ) -> None:
     """Predict the expression of other tissues.
 
@@ -47,11 +59,18 @@ def predict_command(
     """
     began = time.perf_counter()
     check_output(output)
+    codes = sex_code_option(sex_codes)
     predictor = Predictor.load(find_model(model))
     chosen = None if targets == "all" else [name.strip() for name in targets.split(",")]
     chosen = list(predictor.targets_of(source, chosen))
     prepared = read_samples(table, predictor, source=source, unit=unit, alignment=alignment)
-    prediction = predictor.predict_prepared(prepared, chosen)
+    phenotypes = None
+    if metadata is not None:
+        known = read_known(metadata, prepared.samples, codes, near_names=near_names)
+        phenotypes = known.phenotypes()
+        if not predictor.covariates:
+            err.print("This model reads expression alone: age and sex change nothing.")
+    prediction = predictor.predict_prepared(prepared, chosen, phenotypes=phenotypes)
     write_prediction(prediction, output)
     n_samples, n_tissues, n_genes = prediction["z"].shape
     err.print(

@@ -87,21 +87,43 @@ def need_metadata(
     return metadata, columns
 
 
-def own_expression(session: Session, model: ServedModel) -> xr.DataArray:
+def own_expression(session: Session, model: ServedModel, *, informed: bool = False) -> xr.DataArray:
     """Give the measured source beside the predicted tissues, predicted now if they are not yet.
 
     Where that fails, say why and end the page.
+
+    Parameters
+    ----------
+    informed
+        Whether models that take age and sex are told them. Not where groups or traits are compared:
+        what goes with age would be put in by hand.
     """
     predictor = model.predictor
     try:
         with st.spinner("Predicting…", show_time=True):
             prediction, prepared = session.predict(predictor), session.prepare(predictor)
+            if predictor.covariates and session.metadata is not None and not informed:
+                targets = session.chosen_targets(predictor)
+                prediction = session.remember(
+                    "from expression alone", lambda: predictor.predict_prepared(prepared, targets)
+                )
     except MTMError as error:
         st.error(str(error), icon=":material/error:")
         st.stop()
     return session.remember(
-        "side by side", lambda: side_by_side(prediction, prepared, predictor.artefact)
+        ("side by side", informed), lambda: side_by_side(prediction, prepared, predictor.artefact)
     )
+
+
+def say_where_it_comes_from(model: ServedModel) -> None:
+    """Say that predictions know nothing but the measured source."""
+    alone = (
+        " They are made here from expression alone, though the model can read"
+        f" {' and '.join(model.predictor.covariates)} too."
+        if model.predictor.covariates
+        else ""
+    )
+    st.info(NO_NEW_INFORMATION + alone, icon=":material/info:")
 
 
 def greyed(table: pd.DataFrame) -> pd.DataFrame | Styler:

@@ -118,7 +118,8 @@ def offer_shuffle() -> int | None:
             key="shuffle",
             persist_state="session",
             help="Deals the labels out anew among the same samples. What is found then is"
-            " chance: look how much of it there is.",
+            " chance: look how much of it there is. Genes go together, so that chance, where it"
+            " strikes, may strike many at once: try several seeds.",
         )
         seed = st.number_input(
             "Seed",

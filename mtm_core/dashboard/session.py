@@ -165,6 +165,8 @@ class Session:
     def predict(self, predictor: Predictor) -> xr.Dataset:
         """Predict the chosen targets, unless that is what is there.
 
+        Age and sex are told to models that take them, where the metadata have them.
+
         Raises
         ------
         SelectionError, ExpressionError
@@ -174,14 +176,18 @@ class Session:
             return self.prediction
         self.prediction, self._predicted = None, ()
         targets = self.chosen_targets(predictor)
-        self.prediction = predictor.predict_prepared(self.prepare(predictor), targets)
-        self._predicted = (*self._preparation(predictor), *targets)
+        known = self.metadata if predictor.covariates else None
+        self.prediction = predictor.predict_prepared(
+            self.prepare(predictor),
+            targets,
+            phenotypes=None if known is None else known.phenotypes(),
+        )
+        self._predicted = self._prediction(predictor)
         return self.prediction
 
     def is_current(self, predictor: Predictor) -> bool:
         """Tell whether the prediction is of the table and the options as they are now."""
-        now = (*self._preparation(predictor), *self.chosen_targets(predictor))
-        return self.prediction is not None and self._predicted == now
+        return self.prediction is not None and self._predicted == self._prediction(predictor)
 
     def chosen_targets(self, predictor: Predictor) -> tuple[str, ...]:
         """Give the tissues to predict that the model has and the samples are not of."""
@@ -207,6 +213,10 @@ class Session:
         for attribute in fields(self):
             name = attribute.name
             setattr(self, name, kept.get(name, getattr(fresh, name)))
+
+    def _prediction(self, predictor: Predictor) -> _Key:
+        told = str(self.metadata.state) if predictor.covariates and self.metadata else ""
+        return (*self._preparation(predictor), told, *self.chosen_targets(predictor))
 
     def _preparation(self, predictor: Predictor) -> _Key:
         model = predictor.artefact.sha256

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from mtm_core.data.raw_table import to_numbers
 from mtm_core.data.report import Note, name_some
 
 Sex = Literal["female", "male"]
@@ -53,7 +54,9 @@ def read_age(values: pd.Series, column: str | None) -> tuple[pd.Series, tuple[No
     notes: list[Note] = []
     years = values
     if not pd.api.types.is_numeric_dtype(values):
-        years = values.str.extract(_BAND).astype(np.float64).mean(axis=1)
+        bands = values.str.extract(_BAND).astype(np.float64).mean(axis=1)
+        # A column of one age or of two is text too: it may name groups.
+        years = to_numbers(values).astype(np.float64).fillna(bands)
         words = values[years.isna() & values.notna()]
         if years.isna().all():
             return unknown, (
@@ -64,10 +67,19 @@ def read_age(values: pd.Series, column: str | None) -> tuple[pd.Series, tuple[No
                     "Write years as numbers.",
                 ),
             )
-        other = f", {len(words)} cells are none and count as unknown" if len(words) else ""
-        notes.append(
-            Note("info", f"Column {column!r} holds bands of age{other}.", "Their middle is taken.")
-        )
+        if bands.notna().any():
+            notes.append(
+                Note("info", f"Column {column!r} holds bands of age.", "Their middle is taken.")
+            )
+        if len(words):
+            notes.append(
+                Note(
+                    "warning",
+                    f"{len(words)} cells in column {column!r} are no ages:"
+                    f" {name_some(words.unique(), 3)}.",
+                    "They count as unknown.",
+                )
+            )
     outside = years.notna() & ~years.between(0, OLDEST)
     if outside.mean() > 0.5 * years.notna().mean():
         return unknown, (

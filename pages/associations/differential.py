@@ -6,13 +6,13 @@ import streamlit as st
 
 from mtm_core.dashboard.cohort_view import (
     FIGURES,
-    NO_NEW_INFORMATION,
     choose_gene,
     choose_tissue,
     greyed,
     need_metadata,
     need_samples,
     own_expression,
+    say_where_it_comes_from,
     take_points,
     take_row,
 )
@@ -50,7 +50,7 @@ metadata, columns = need_metadata(session, groups_of, "two groups or more")
 expression = own_expression(session, model)
 held_out = GeneAccuracy.of(model, session.source)
 labels = gene_labels(artefact.genes)
-st.info(NO_NEW_INFORMATION, icon=":material/info:")
+say_where_it_comes_from(model)
 
 choice = choose_groups(metadata, columns)
 choice = choice.shuffled(offer_shuffle())

@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from mtm_core.dashboard.cohort_view import (
-    NO_NEW_INFORMATION,
     choose_gene,
     choose_tissue,
     need_metadata,
     need_samples,
     own_expression,
+    say_where_it_comes_from,
 )
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.group_choice import choose_groups, offer_shuffle
@@ -28,7 +28,8 @@ session, model = current_session(), served_model()
 begin(
     "External cohort",
     "Your cases against your controls, beside a contrast between GTEx donors: of the tissue itself,"
-    " not predicted.  \nWhere rho is high, your groups differ, gene by gene, as those donors do.",
+    " not predicted.  \nrho says how alike the two are, gene by gene; judge it by what shuffled"
+    " labels give.",
     session,
     model,
 )
@@ -45,7 +46,7 @@ if model.associations is None:
 expression = own_expression(session, model)
 held_out = GeneAccuracy.of(model, session.source)
 labels = gene_labels(model.predictor.artefact.genes)
-st.info(NO_NEW_INFORMATION, icon=":material/info:")
+say_where_it_comes_from(model)
 
 choice = choose_groups(metadata, columns)
 choice = choice.shuffled(offer_shuffle())

@@ -6,13 +6,13 @@ import streamlit as st
 
 from mtm_core.dashboard.cohort_view import (
     FIGURES,
-    NO_NEW_INFORMATION,
     choose_gene,
     choose_tissue,
     greyed,
     need_metadata,
     need_samples,
     own_expression,
+    say_where_it_comes_from,
     take_row,
 )
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
@@ -52,7 +52,7 @@ metadata, columns = need_metadata(session, traits_of, "numbers, or two groups,")
 expression = own_expression(session, model)
 held_out = GeneAccuracy.of(model, session.source)
 labels = gene_labels(artefact.genes)
-st.info(NO_NEW_INFORMATION, icon=":material/info:")
+say_where_it_comes_from(model)
 
 trait_column, covariate_column = st.columns(2)
 with trait_column:

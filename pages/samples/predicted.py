@@ -318,7 +318,12 @@ with st.expander("The same from the command line"):
         f'mtm predict "{session.table.report.file}" --model {artefact.name}'
         f' --source "{source}" --targets "{",".join(tissues)}"'
         f" --unit {prediction.attrs['input_unit']} --alignment {prediction.attrs['alignment']}"
-        " --output predicted.csv",
+        + (
+            f' --metadata "{session.metadata.file}"'
+            if predictor.covariates and session.metadata is not None
+            else ""
+        )
+        + " --output predicted.csv",
         language="bash",
         wrap_lines=True,
     )

@@ -26,7 +26,7 @@ begin(
 )
 need_samples(session, model)
 mark_simulated(session)
-expression = own_expression(session, model)
+expression = own_expression(session, model, informed=True)
 held_out = GeneAccuracy.of(model, session.source)
 labels = gene_labels(artefact.genes)
 metadata = session.metadata

@@ -254,6 +254,22 @@ def test_bands_of_age_give_their_middle(table: pd.DataFrame) -> None:
     assert "Their middle is taken" in words(metadata, "info")
 
 
+@pytest.mark.parametrize(
+    ("ages", "known"),
+    [
+        ([70] * 6, [70.0] * 6),
+        ([30, 70, 30, 70, 30, 70], [30.0, 70.0] * 3),
+        (["30", "60-69", "", "old", "30", "60-69"], [30, 64.5, None, None, 30, 64.5]),
+    ],
+)
+def test_few_different_ages_are_ages_too(
+    table: pd.DataFrame, ages: list[object], known: list[float | None]
+) -> None:
+    table["age"] = ages
+    expected = pd.Series(known, index=pd.Index(SAMPLES, name="sample"), dtype=float, name="age")
+    pd.testing.assert_series_equal(read(table).phenotypes()["age"], expected)
+
+
 def test_groups_that_differ_in_writing_are_kept_apart_and_said(table: pd.DataFrame) -> None:
     table["group"] = ["case", "Case ", "control", "control", "case", "control"]
     metadata = read(table)
