@@ -54,7 +54,11 @@ def test_resamples_equal_a_loop(predict: Predict, monkeypatch: pytest.MonkeyPatc
     resampled = resample_donors(predicted, n_resamples=15, seed=3)
     assert resampled.tissues == ("Liver", "Lung", "Spleen")
     np.testing.assert_allclose(resampled.by_tissue, by_loop(predicted, 15, 3), atol=1e-6)
-    np.testing.assert_allclose(resampled.mean, resampled.by_tissue.mean(axis=1))
+    means = resampled.by_tissue.mean(axis=1)
+    np.testing.assert_allclose(np.diff(resampled.mean), np.diff(means))
+    assert resampled.mean.mean() == pytest.approx(resampled.estimate)
+    whole = accuracy(predicted).summary()["gene_rho_by_fold_mean"]
+    assert resampled.estimate == pytest.approx(whole, abs=1e-6)
 
 
 def test_a_resample_without_enough_donors_of_a_tissue_has_no_score(predict: Predict) -> None:
@@ -66,7 +70,8 @@ def test_a_resample_without_enough_donors_of_a_tissue_has_no_score(predict: Pred
     lacking = np.isnan(resampled.by_tissue)
     assert lacking[:, :2].sum() == 0
     assert 0 < lacking[:, 2].sum() < 40
-    np.testing.assert_allclose(resampled.mean, np.nanmean(resampled.by_tissue, axis=1))
+    means = np.nanmean(resampled.by_tissue, axis=1)
+    np.testing.assert_allclose(np.diff(resampled.mean), np.diff(means))
     assert np.isfinite(resampled.interval()).all()
 
 
@@ -85,6 +90,8 @@ def test_interval_is_as_wide_as_new_donors_make_it(
     low, high = resample_donors(predicted, seed=0).interval()
     assert (high - low) / (2 * 1.96) == pytest.approx(np.std(scores), rel=0.3)
     assert low < np.mean(scores) < high
+    own = accuracy(predicted).summary()["gene_rho_by_fold_mean"]
+    assert own - low == pytest.approx(high - own, rel=0.3)  # not moved by donors drawn twice
 
 
 def test_order_of_pairs_does_not_matter(predict: Predict, rng: np.random.Generator) -> None:
