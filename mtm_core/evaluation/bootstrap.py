@@ -54,7 +54,8 @@ class ResampledRho:
     def mean(self) -> Array:
         """Means over the tissues (R,) that have one, around ``estimate``."""
         means = np.asarray(pd.DataFrame(self.by_tissue).mean(axis=1))
-        return means - means.mean() + self.estimate
+        centred: Array = means - means.mean() + self.estimate
+        return centred
 
     def interval(self) -> tuple[float, float]:
         """Give the 95 % percentile interval of the mean over tissues."""
