@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -110,6 +112,11 @@ def test_what_is_not_tested_or_not_in_the_reference_is_left_out(
     points = beside_reference(part, reference, "sex", **columns)
     assert set(points["tissue"]) == {"Whole Blood"}
     assert part["gene"][0] not in set(points["gene"])
+    table = reference.table.copy()
+    constant = (table["gene_id"] == part["gene_id"][1]) & (table["trait"] == "sex")
+    table.loc[constant, "outcome"] = "constant"
+    cut = beside_reference(part, replace(reference, table=table), "sex", **columns)
+    assert set(points["gene_id"]) - set(cut["gene_id"]) == {part["gene_id"][1]}
     none = beside_reference(part[part["tissue"] == "Moon"], reference, "sex", **columns)
     assert none.empty
     assert list(none.columns) == list(points.columns)
