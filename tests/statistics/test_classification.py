@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import l1_min_c
 
 from mtm_core.statistics.classification import auroc_standard_error, classify
 
@@ -33,6 +39,29 @@ def test_noise_of_many_genes_is_not_told_apart(rng: np.random.Generator, is_case
     found = classify(rng.normal(size=(120, 300)), is_case, n_repeats=3)
     assert 0.35 < found.auroc < 0.65
     assert found.low < 0.5 < found.high
+
+
+def test_area_equals_that_of_scikit_learn_s_own_pipeline(rng: np.random.Generator) -> None:
+    """With outliers, so that a scaler fitted on the held-out samples too would differ."""
+    profiles = rng.standard_t(1.5, size=(60, 6))
+    is_case = rng.random(60) < 0.4
+    profiles[is_case, 0] += 1
+    areas = []
+    for training, held_out in StratifiedKFold(4, shuffle=True, random_state=3).split(
+        profiles, is_case
+    ):
+        z = StandardScaler().fit_transform(profiles[training])
+        c = 2 * l1_min_c(z, is_case[training], loss="log")
+        model = make_pipeline(
+            StandardScaler(),
+            LogisticRegression(
+                C=c, l1_ratio=1, solver="liblinear", class_weight="balanced", random_state=3
+            ),
+        ).fit(profiles[training], is_case[training])
+        scores = model.predict_proba(profiles[held_out])[:, 1]
+        areas.append(roc_auc_score(is_case[held_out], scores))
+    found = classify(profiles, is_case, n_folds=4, n_repeats=1, c_factor=2, seed=3)
+    assert found.auroc == pytest.approx(np.mean(areas), abs=1e-12)
 
 
 def test_scale_of_genes_and_order_of_seeds_do_not_matter(

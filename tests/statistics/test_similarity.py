@@ -40,6 +40,12 @@ def test_rho_equals_scipy_and_p_all_exchanges(first: Array, second: Array) -> No
     assert found.p == pytest.approx(np.mean(np.array(exchanged) >= rho - 1e-12), abs=0.01)
 
 
+def test_exchanges_that_change_nothing_count_as_chance() -> None:
+    # Two pairs of like items: of the 24 orders of four items, 8 keep who is like whom.
+    like = np.eye(4) + np.kron(np.eye(2), 0.5 * np.ones((2, 2)))
+    assert similarity_agreement(like, like).p == pytest.approx(8 / 24, abs=0.05)
+
+
 def test_opposite_similarities_are_no_agreement(first: Array) -> None:
     assert similarity_agreement(first, first).spearman == pytest.approx(1)
     assert similarity_agreement(first, first).p < 0.01
