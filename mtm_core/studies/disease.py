@@ -1,4 +1,4 @@
-"""Whether predictions show a disease as measurements do (paper, sections 2.6, 2.7 and 3.4).
+"""Whether predictions show a disease as measurements do (paper, sections 2.7 and 3.4).
 
 Letters: N donors, G genes, R shuffles. A contrast is any trait of two groups: sex, death on a
 ventilator, and diseases where a dbGaP file tells them.
@@ -43,7 +43,7 @@ N_SHUFFLES = 200
 N_REPEATS = 50
 """Of five-fold cross-validation (paper, section 2.7)."""
 MINIMUM_DEGS = 10
-"""Genes that a tissue must change, for the pair of tissue and disease to count (section 2.6)."""
+"""Genes that a tissue must change, for the pair of tissue and disease to count (section 3.4)."""
 SIGN, RHO = 0.7, 0.3
 """Above both, changes are kept (section 3.4)."""
 INFORMATIVE_AUROC = 0.6

@@ -20,7 +20,7 @@ TraitKind = Literal["number", "two groups"]
 MINIMUM_PUBLIC = 10
 """Donors of a tissue that each of two public groups (sex, death) needs."""
 MINIMUM_DISEASE = 50
-"""Cases and controls of a tissue that a disease needs (paper, section 2.6)."""
+"""Cases and controls of a tissue that a disease needs (paper, section 3.4)."""
 
 
 @dataclass(frozen=True)
