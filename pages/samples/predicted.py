@@ -10,6 +10,7 @@ from functools import partial
 import streamlit as st
 
 from mtm_core.dashboard.downloads import file_name, prediction_bytes
+from mtm_core.dashboard.evaluated import bring_along
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.layout import (
     UPLOAD_PAGE,
@@ -149,6 +150,7 @@ with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         all_genes = st.toggle("All genes", True, key="all_genes", persist_state="session")
 tissue_column, gene_column, toggle_column = st.columns([2, 2, 2], vertical_alignment="bottom")
 with tissue_column:
+    bring_along("tissue", tissues)
     tissue = st.selectbox(
         "Tissue",
         tissues,
@@ -157,6 +159,7 @@ with tissue_column:
         disabled=view == GENE or columns_are == BY_TISSUE or all_tissues,
     )
 with gene_column:
+    bring_along("gene", list(labels))
     label = st.selectbox(
         "Gene",
         list(labels),

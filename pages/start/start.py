@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtm_core.dashboard.evaluated import PREDICTABILITY_PAGE
 from mtm_core.dashboard.layout import (
-    MODEL_CARD_PAGE,
     PREDICTED_PAGE,
     UPLOAD_PAGE,
     begin,
@@ -52,7 +52,7 @@ if summary is None:
         icon=":material/help:",
     )
 else:
-    by_fold, pooled, genes = st.columns(3)
+    by_fold, adjusted, genes = st.columns(3)
     by_fold.metric(
         "Gene-wise rho, by fold",
         f"{summary['gene_rho_by_fold_mean']:.2f}",
@@ -61,11 +61,13 @@ else:
         " inside each fold of the cross-validation; mean over genes and tissues. 1 is perfect, 0"
         " is chance.",
     )
-    pooled.metric(
-        "Gene-wise rho, pooled",
-        f"{summary['gene_rho_pooled_mean']:.2f}",
+    partial = summary.get("gene_rho_partial_mean")
+    adjusted.metric(
+        "The same, adjusted",
+        "not known" if partial is None else f"{partial:.2f}",
         border=True,
-        help="The same over the donors of all folds together, as in the paper.",
+        help="With age, sex and circumstance of death regressed out of both sides: what blood says"
+        " of other tissues beyond what all tissues of a donor share through these.",
     )
     genes.metric(
         "Predictable genes per tissue",
@@ -76,8 +78,7 @@ else:
     for method, row in model.evaluation.summary().iterrows() if model.evaluation else ():
         if method in COMPARED:
             st.markdown(
-                f"- {COMPARED[method]}: rho {row['gene_rho_by_fold_mean']:.2f} by fold,"
-                f" {row['gene_rho_pooled_mean']:.2f} pooled,"
+                f"- {COMPARED[method]}: rho {row['gene_rho_by_fold_mean']:.2f},"
                 f" {row['n_predictable_mean']:.1f} predictable genes."
             )
 st.markdown(
@@ -85,15 +86,15 @@ st.markdown(
     " circumstance of death, the age and the sex that a donor's tissues share."
 )
 st.page_link(
-    MODEL_CARD_PAGE,
-    label="Accuracy in each tissue, and how the model was made",
+    PREDICTABILITY_PAGE,
+    label="How well each tissue and gene is predicted",
     icon=":material/arrow_forward:",
 )
 
 st.header("How it goes")
 for column, page, label, text in zip(
     st.columns(3),
-    (UPLOAD_PAGE, PREDICTED_PAGE, MODEL_CARD_PAGE),
+    (UPLOAD_PAGE, PREDICTED_PAGE, PREDICTABILITY_PAGE),
     ("1. Upload", "2. Predict", "3. Weigh"),
     (
         "A table of expression, in any orientation, unit and kind of gene id. Before anything"
