@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
 from mtm_core.studies.reference import ReferenceAssociations
+from mtm_core.studies.shipped import StudyTables
 
 EXAMPLE = Path(__file__).parents[2] / "data_samples" / "blood_tpm.tsv"
 """Blood profiles of simulated people; the other tables beside it are of the same people."""
@@ -41,6 +42,8 @@ class ServedModel:
         Its training, one row an epoch; ``None`` where it was not kept.
     associations
         Of traits with expression in its cohort; ``None`` where they were not made.
+    studies
+        Of what its predictions keep; each ``None`` where it was not made.
     """
 
     predictor: Predictor
@@ -48,6 +51,7 @@ class ServedModel:
     card: str
     history: pd.DataFrame | None
     associations: ReferenceAssociations | None = None
+    studies: StudyTables = field(default_factory=StudyTables)
 
     @classmethod
     def load(cls, folder: Path) -> ServedModel:
@@ -56,7 +60,7 @@ class ServedModel:
         Raises
         ------
         ArtefactError, InputFileError
-            If the model, its evaluation or its associations are damaged.
+            If the model, its evaluation, associations or studies are damaged.
         """
         evaluation, card, history, associations = (
             folder / name for name in ("evaluation", "README.md", "history.csv", "associations")
@@ -67,6 +71,7 @@ class ServedModel:
             card.read_text(encoding="utf-8") if card.exists() else "",
             pd.read_csv(history) if history.exists() else None,
             ReferenceAssociations.load(associations) if associations.exists() else None,
+            StudyTables.load(folder / "studies"),
         )
 
 
