@@ -8,6 +8,7 @@ from typing import Any
 
 from mtm_core.artefact import Artefact
 from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.methods.covariates import AGE_SEX
 
 FIGURES = {
     "gene_rho_by_fold": "gene-wise rho, by fold",
@@ -70,6 +71,8 @@ def _accuracy(artefact: Artefact, evaluation: EvaluationTables | None) -> str:
         " figure is computed in each target tissue, then averaged over the"
         f" {evaluation.tissues['tissue'].nunique()} tissues. z-scores of log2(1 + expression)."
     )
+    if set(evaluation.tissues["method"]) & {artefact.method.name + AGE_SEX}:
+        intro += f" `{AGE_SEX}`: the same model, told each donor's age and sex."
     summary = evaluation.summary()
     # An evaluation may lack a figure: coverage where no method gives intervals.
     overall = {
@@ -94,7 +97,9 @@ def _accuracy(artefact: Artefact, evaluation: EvaluationTables | None) -> str:
 
 
 def _shown(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.3f}"
+    if math.isnan(value):
+        return ""
+    return f"{value:.3f}" if abs(value) < 2 else f"{value:.1f}"  # a share, or a number of genes
 
 
 def _table(rows: list[list[str]]) -> str:

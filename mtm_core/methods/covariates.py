@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from mtm_core.data.gtex import HARDY_CLASSES
 
+AGE_SEX = "-age-sex"
+"""Ends the name of a method that is told age and sex."""
 CovariateName = Literal["age", "sex", "hardy"]
 """``"hardy"`` is the class of death: the living have none, so no default takes it."""
 

@@ -14,6 +14,7 @@ from mtm_core.config import RunConfig
 from mtm_core.errors import SelectionError
 from mtm_core.methods.bgex import BGExMethod
 from mtm_core.methods.controls import ControlMethod, CovariatesAloneMethod
+from mtm_core.methods.covariates import AGE_SEX
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kept import KeptMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
@@ -46,7 +47,6 @@ _BASELINES: dict[str, Callable[[str, RunConfig], Method]] = {
     "source-as-proxy": lambda source, config: ControlMethod("source-as-proxy"),
 }
 
-AGE_SEX = "-age-sex"
 OPTIONALLY_INFORMED = ("stack", "kernel-factors", "joint-gaussian")
 METHOD_NAMES = (
     *(name + ending for name in OPTIONALLY_INFORMED for ending in ("", AGE_SEX)),
