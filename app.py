@@ -28,6 +28,11 @@ st.navigation(
                 title="Compare with GTEx",
                 icon=":material/equalizer:",
             ),
+            st.Page(
+                "pages/samples/report.py",
+                title="Report and downloads",
+                icon=":material/summarize:",
+            ),
         ],
         "Associations": [
             st.Page("pages/associations/traits.py", title="Traits", icon=":material/trending_up:"),

@@ -1,0 +1,113 @@
+"""Report and downloads: the prediction as one report to read, and as one bundle to repeat it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from mtm_core.dashboard.cohort_view import need_samples
+from mtm_core.dashboard.downloads import file_name
+from mtm_core.dashboard.layout import begin, mark_simulated
+from mtm_core.dashboard.report_view import bundle_of, methods_of, record_of, report_bytes
+from mtm_core.dashboard.resources import served_model
+from mtm_core.dashboard.session import current_session
+from mtm_core.errors import MTMError
+from mtm_core.inference.bundle import ingest_text, reproduce_script
+
+session, model = current_session(), served_model()
+predictor = model.predictor
+begin(
+    "Report and downloads",
+    "What was predicted, from what and how: as a report to read, and as a bundle to repeat it.",
+    session,
+    model,
+)
+need_samples(session, model)
+mark_simulated(session)
+
+if not session.is_current(predictor):
+    st.info(
+        "Samples or options have changed since the last prediction. A report is of the choice as it"
+        " is now."
+        if session.prediction is not None
+        else "Nothing was predicted from these samples yet.",
+        icon=":material/info:",
+    )
+    tissues = ", ".join(session.chosen_targets(predictor)) or "no tissue is chosen"
+    st.caption(f"Tissues: {tissues}. Choose others under Predicted expression.")
+    if st.button("Predict", type="primary", icon=":material/play_arrow:", key="predict"):
+        try:
+            with st.spinner("Predicting…", show_time=True):
+                session.predict(predictor)
+        except MTMError as error:
+            st.error(str(error), icon=":material/error:")
+            st.stop()
+        st.rerun()
+    st.stop()
+
+record = record_of(session, model)
+prediction, artefact = record.prediction, predictor.artefact
+n_samples, n_tissues, n_genes = prediction["z"].shape
+st.caption(
+    f"{record.ingest.file} · {n_samples:,} samples of {prediction.attrs['source']} ·"
+    f" {n_tissues} tissues · {n_genes:,} genes · {artefact.name}"
+)
+
+report_part, bundle_part = st.columns(2, gap="large")
+with report_part:
+    st.header("Report")
+    st.markdown(
+        "One HTML file of about 5 MB that opens in any browser, also without a network: what was"
+        " found in the table, the model and its accuracy, the predicted tissues as interactive"
+        " figures, the best predicted genes, Methods."
+    )
+    st.download_button(
+        "Report (HTML)",
+        partial(report_bytes, record, model),
+        file_name=file_name(f"{session.file_stem}report_{artefact.name}", ".html"),
+        mime="text/html",
+        key="download_report",
+        on_click="ignore",
+        type="primary",
+        icon=":material/download:",
+    )
+with bundle_part:
+    st.header("Bundle")
+    st.markdown(
+        "One zip: the predicted values as parquet and CSV, the held-out accuracy of each, settings"
+        " with the SHA-256 of model and file, what was found in the table, Methods, and the command"
+        " that makes the same values again. Your own table is not in it"
+        + (
+            "; age and sex of the samples are, as the model read them."
+            if record.phenotypes is not None
+            else "."
+        )
+    )
+    st.download_button(
+        "Bundle (zip)",
+        partial(bundle_of, record, model),
+        file_name=file_name(f"{session.file_stem}bundle_{artefact.name}", ".zip"),
+        mime="application/zip",
+        key="download_bundle",
+        on_click="ignore",
+        type="primary",
+        icon=":material/download:",
+    )
+
+methods = methods_of(record, model)
+st.header("Methods, to paste")
+st.code(methods, language=None, wrap_lines=True)
+st.download_button(
+    "Methods (text)",
+    methods,
+    file_name=file_name(f"{session.file_stem}methods_{artefact.name}", ".txt"),
+    key="download_methods",
+    on_click="ignore",
+    icon=":material/download:",
+    type="tertiary",
+)
+with st.expander("The command that makes the same values"):
+    st.code(reproduce_script(record), language="bash", wrap_lines=True)
+with st.expander("What was found in the table"):
+    st.code(ingest_text(record), language=None, wrap_lines=True)

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import subprocess
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtm_core.artefact import Artefact
+from mtm_core.data.expression import read_expression
+from mtm_core.inference.bundle import (
+    PredictionRecord,
+    bundle_bytes,
+    ingest_text,
+    reproduce_script,
+    settings_of,
+)
+from mtm_core.inference.command_line import predict_arguments
+from mtm_core.inference.predictor import Predictor
+
+
+@pytest.fixture
+def record(small_artefact: Artefact, rng: np.random.Generator) -> PredictionRecord:
+    """Five samples of most of the model's genes, in counts, predicted into two tissues."""
+    genes = small_artefact.genes.index[:35]
+    table = pd.DataFrame(rng.poisson(300, (5, 35)), index=[f"P{i}" for i in range(5)])
+    text = table.set_axis(genes, axis=1).rename_axis("sample").to_csv()
+    predictor = Predictor(small_artefact)
+    read = read_expression(io.BytesIO(text.encode()), "mine.csv", known_genes=predictor.genes)
+    prepared = predictor.prepare(read, unit="counts", alignment="none")
+    prediction = predictor.predict_prepared(prepared, ["Lung", "Liver"])
+    return PredictionRecord(prediction, read.report, prepared)
+
+
+def opened(data: bytes) -> zipfile.ZipFile:
+    return zipfile.ZipFile(io.BytesIO(data))
+
+
+def test_bundle_holds_what_its_readme_names(record: PredictionRecord) -> None:
+    archive = opened(bundle_bytes(record, methods="How it was done.\n"))
+    names = archive.namelist()
+    readme = archive.read("README.txt").decode()
+    listed = [line.split("  ")[0] for line in readme.splitlines() if "  " in line]
+    assert listed == names[1:]
+    assert "held_out_accuracy.csv" not in names
+    assert "age_and_sex.csv" not in names
+    assert "For research use, not for diagnosis." in readme
+    assert "SIMULATED" not in readme
+    assert archive.read("methods.txt") == b"How it was done.\n"
+
+
+def test_optional_parts_are_there_where_they_are_known(record: PredictionRecord) -> None:
+    phenotypes = pd.DataFrame(
+        {"age": [50, np.nan, 61.5, 40, 33], "sex": ["male", "female", np.nan, "male", "male"]},
+        index=record.prediction["sample"].to_numpy(),
+    )
+    accuracy = pd.DataFrame({"tissue": ["Lung"], "gene_id": ["G1"], "rho_pooled": [0.5]})
+    whole = replace(record, phenotypes=phenotypes, simulated=True)
+    archive = opened(bundle_bytes(whole, methods="", accuracy=accuracy))
+    told = pd.read_csv(archive.open("age_and_sex.csv"), index_col="sample")
+    pd.testing.assert_frame_equal(told, phenotypes.rename_axis("sample"))
+    pd.testing.assert_frame_equal(pd.read_csv(archive.open("held_out_accuracy.csv")), accuracy)
+    assert "SIMULATED" in archive.read("README.txt").decode()
+    assert whole.command[-4:-2] == ["--metadata", "age_and_sex.csv"]
+
+
+def test_values_are_the_predictions(record: PredictionRecord) -> None:
+    archive = opened(bundle_bytes(record, methods=""))
+    exact = pd.read_parquet(io.BytesIO(archive.read("predicted.parquet")))
+    np.testing.assert_array_equal(exact["z"], record.prediction["z"].to_numpy().ravel())
+    rounded = pd.read_csv(archive.open("predicted.csv"))
+    np.testing.assert_allclose(rounded["expression"], exact["expression"], rtol=1e-5)
+    samples = pd.read_csv(archive.open("samples.csv"), index_col="sample")
+    np.testing.assert_allclose(
+        samples["distance_before"], record.prediction["distance_before"], rtol=1e-5
+    )
+
+
+def test_the_same_prediction_gives_the_same_bytes(record: PredictionRecord) -> None:
+    assert bundle_bytes(record, methods="x") == bundle_bytes(record, methods="x")
+
+
+def test_settings_name_model_file_and_options(record: PredictionRecord) -> None:
+    settings = json.loads(opened(bundle_bytes(record, methods="")).read("settings.json"))
+    assert settings == settings_of(record)
+    assert settings["model"]["sha256"] == record.prediction.attrs["model_sha256"]
+    assert settings["input"] == {
+        "file": "mine.csv",
+        "sha256": record.ingest.sha256,
+        "simulated": False,
+    }
+    assert (settings["source"], settings["unit"]) == ("Whole Blood", "counts")
+    assert (settings["alignment"], settings["targets"]) == ("none", ["Lung", "Liver"])
+    assert settings["age_and_sex"] == {"model_reads": [], "n_samples_read": 0}
+    assert settings["versions"]["numpy"] == np.__version__
+
+
+def test_what_was_found_is_told_in_words_and_json(record: PredictionRecord) -> None:
+    text = ingest_text(record)
+    assert record.ingest.sha256 in text
+    assert "Unit used: counts. Alignment: none." in text
+    assert "5 samples, 35 genes" in text
+    told = json.loads(opened(bundle_bytes(record, methods="")).read("ingest.json"))
+    assert told["prepared"]["genes_found"] == 35
+    missing = record.prepared.match.missing["symbol"]
+    assert told["prepared"]["genes_missing"] == missing.to_dict()
+    assert len(missing) == 5
+    for note in record.prepared.notes:
+        assert str(note) in text
+
+
+@pytest.mark.parametrize(
+    "name", ["it's mine.csv", "$(touch oops).csv", "-rf.csv", "a\nb.csv", 'q"uote`x`.tsv']
+)
+def test_names_of_files_do_nothing_in_the_script(
+    record: PredictionRecord, tmp_path: Path, name: str
+) -> None:
+    named = replace(record, ingest=replace(record.ingest, file=name))
+    shell = tmp_path / "bin" / "mtm"
+    shell.parent.mkdir()
+    shell.write_text('#!/bin/sh\nprintf "%s" "$2" > got\nprintf "%s" "$#" > count\n')
+    shell.chmod(0o755)
+    subprocess.run(
+        ["/bin/sh", "-c", reproduce_script(named)],
+        cwd=tmp_path,
+        env={"PATH": f"{shell.parent}:/usr/bin:/bin"},
+        check=True,
+    )
+    assert (tmp_path / "got").read_text() == (f"./{name}" if name.startswith("-") else name)
+    assert (tmp_path / "count").read_text() == str(len(named.command) - 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "count", "got"]
+
+
+def test_folders_in_the_name_of_a_file_are_left_out(record: PredictionRecord) -> None:
+    named = replace(record, ingest=replace(record.ingest, file="../there/mine.csv"))
+    assert named.command[2] == "mine.csv"
+
+
+def test_the_script_can_be_run_as_it_is_unpacked(record: PredictionRecord) -> None:
+    entries = opened(bundle_bytes(record, methods="")).infolist()
+    modes = {entry.filename: entry.external_attr >> 16 for entry in entries}
+    assert modes["reproduce.sh"] == 0o755
+    assert modes["README.txt"] == 0o644
+
+
+def test_command_says_every_option(record: PredictionRecord) -> None:
+    words = predict_arguments(record.prediction, "a b.csv", output="o.csv", metadata="m.csv")
+    assert shlex.join(words) == (
+        "mtm predict 'a b.csv' --model small --source 'Whole Blood' --targets Lung,Liver"
+        " --unit counts --alignment none --metadata m.csv --output o.csv"
+    )
