@@ -32,7 +32,7 @@ from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.normalise import NORMALISATIONS, Normalisation
 from mtm_core.data.scaling import TissueScaler, to_scale
 from mtm_core.errors import ArtefactError
-from mtm_core.methods.protocol import SavableMethod, under_prefix
+from mtm_core.methods.protocol import FittedMethod, under_prefix
 from mtm_core.methods.saved import restore_method
 
 FORMAT = "mtm-model"
@@ -108,7 +108,7 @@ class Artefact:
     """
 
     name: str
-    method: SavableMethod
+    method: FittedMethod
     genes: pd.DataFrame
     tissues: pd.DataFrame
     unit: str
@@ -120,7 +120,7 @@ class Artefact:
 
     @classmethod
     def of(
-        cls, method: SavableMethod, cohort: ad.AnnData, *, name: str, provenance: dict[str, Any]
+        cls, method: FittedMethod, cohort: ad.AnnData, *, name: str, provenance: dict[str, Any]
     ) -> Artefact:
         """Join ``method``, fitted on the donors of ``cohort``, with what serving it needs."""
         origin = {

@@ -36,8 +36,8 @@ TERMS = {
     "+ adversarial": replace(_ALONE, adversarial=1),
     "all six, weight 1 (the paper's)": LossConfig(),
     "all others at 0.1": LossConfig(cycle=0.1, latent=0.1, adversarial=0.1),
-    "adversarial at 0.01, others at 0.1, after warm-up": LossConfig(
-        cycle=0.1, latent=0.1, adversarial=0.01, adversarial_warmup=4
+    "adversarial at 0.01 in the last half, others at 0.1": LossConfig(
+        cycle=0.1, latent=0.1, adversarial=0.01, adversarial_warmup=1
     ),
 }
 
@@ -63,7 +63,9 @@ def config_of(n_genes: int, n_tissues: int, terms: LossConfig, epochs: int) -> R
     return replace(
         base,
         model=replace(base.model, encoder_input="log2"),
-        loss=replace(terms, distance="l1"),
+        loss=replace(
+            terms, distance="l1", adversarial_warmup=terms.adversarial_warmup * epochs // 2
+        ),
         training=replace(
             base.training, epochs=epochs, learning_rate=5e-4, learning_rate_decay=False
         ),
@@ -91,7 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--genes", type=int, nargs="+", default=[59, 2000])
     parser.add_argument("--donors", type=int, default=300)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--output", type=Path, default=Path("loss_terms.csv"))
     arguments = parser.parse_args()
     rows: list[dict[str, object]] = []

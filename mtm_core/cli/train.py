@@ -6,7 +6,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any
 
 import anndata as ad
 import typer
@@ -29,12 +29,10 @@ from mtm_core.errors import SelectionError, TrainingError
 from mtm_core.evaluation.model_card import render_model_card
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.methods.mtm import FittedMTM
-from mtm_core.methods.protocol import SavableMethod
-from mtm_core.methods.registry import make_method
+from mtm_core.methods.protocol import FittedMethod
+from mtm_core.methods.registry import make_method, trainable_methods
 from mtm_core.training.checkpoint import CHECKPOINT_NAME
 from mtm_core.training.trainer import Hardware, train
-
-TrainableMethod = Literal["mtm", "joint-gaussian", "kernel-factors", "stack"]
 
 
 def train_command(
@@ -43,10 +41,10 @@ def train_command(
     ],
     output: Annotated[Path, typer.Option(help="Folder for the model.")],
     method: Annotated[
-        TrainableMethod,
+        str,
         typer.Option(
-            help="mtm; joint-gaussian, a factor model; kernel-factors, the same with curved"
-            " factors; or stack, curved factors and MTM weighted, with an interval for every value."
+            help=f"One of {', '.join(trainable_methods())}. A stack is curved factors and MTM"
+            " weighted, with an interval for every value."
         ),
     ] = "mtm",
     preset_name: PresetOption = "acmg59",
@@ -79,6 +77,8 @@ def train_command(
         raise TrainingError(f"--resume is for --method mtm; {method} keeps no checkpoint.")
     if method != "mtm" and devices * nodes > 1:
         raise TrainingError(f"several processes are for --method mtm, not for {method}.")
+    if method not in trainable_methods():
+        raise SelectionError.unknown("method", [method], trainable_methods())
     _check_folder(output, resume=resume)
     data = read_cohort(cohort)
     config = run_config(preset_name, settings, data.n_vars, len(tissue_names(data)))
@@ -102,7 +102,7 @@ def train_command(
             if not result.finished:
                 raise _stopped(len(result.history))
             provenance |= {"epochs": len(result.history), "best_epoch": result.best_epoch}
-            fitted: SavableMethod = FittedMTM(
+            fitted: FittedMethod = FittedMTM(
                 result.model, result.scaler, tissue_names(data), config
             )
         else:
@@ -115,7 +115,7 @@ def train_command(
                 on_progress=show,
                 keep=None if evaluation is None else evaluation / "fits",
             )
-            fitted = cast("SavableMethod", unfitted.fit(data, donors))
+            fitted = unfitted.fit(data, donors)
     artefact = Artefact.of(fitted, data, name=output.resolve().name, provenance=provenance)
     if tables is not None:
         artefact = replace(artefact, accuracy=tables.of_method(fitted.name))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import anndata as ad
 import numpy as np
@@ -26,10 +27,24 @@ from mtm_core.methods.covariates import CovariateName, encode_covariates
 from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index
 
 Rows = NDArray[np.intp]
-TargetModel = Callable[[Floats], Floats]
-"""A fitted target: inputs (N, P) to z-scores (N, G)."""
 
 _LEAST_DONORS = 2
+
+
+class TargetModel(Protocol):
+    """A fitted target: inputs (N, P) to z-scores (N, G)."""
+
+    def __call__(self, inputs: Floats) -> Floats:
+        """Map ``inputs`` (N, P) to z-scores (N, G)."""
+        ...
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give every number it needs, by name."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """Give its ``kind``, and what else is needed to put it together again, as JSON values."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,19 @@ class LinearMap:
 
     coefficients: Floats
     intercept: Floats
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give coefficients and intercept."""
+        return {"coefficients": self.coefficients, "intercept": self.intercept}
+
+    def settings(self) -> dict[str, Any]:
+        """Give the kind."""
+        return {"kind": "linear"}
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> LinearMap:
+        """Put together what :meth:`arrays` gave."""
+        return cls(**arrays)
 
     def __call__(self, inputs: Floats) -> Floats:
         """Map ``inputs`` (N, P) to z-scores (N, G)."""
@@ -161,6 +189,23 @@ class FittedByTarget:
         known = given if self.source is not None else given[:, :0]
         z = self.models[target](_join(known, phenotypes, self.covariates))
         return PredictedProfiles(np.asarray(z, dtype=np.float32))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give the arrays of each target."""
+        return {
+            f"{i}.{name}": array
+            for i, model in enumerate(self.models.values())
+            for name, array in model.arrays().items()
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """Give what is predicted from what, and the settings of the targets, alike in all."""
+        return {
+            "source": self.source,
+            "covariates": list(self.covariates),
+            "targets": list(self.models),
+            "model": next(iter(self.models.values())).settings(),
+        }
 
 
 def _join(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import anndata as ad
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort import tissue_codes, tissue_names
@@ -41,6 +42,14 @@ class FittedControl:
         tissue_index(self.tissues, target)
         proxy = np.asarray(np.mean(list(profiles.values()), axis=0), dtype=np.float32)
         return PredictedProfiles(proxy if self.name == "source-as-proxy" else np.zeros_like(proxy))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give nothing: the scaler is all it has."""
+        return {}
+
+    def settings(self) -> dict[str, Any]:
+        """Give nothing."""
+        return {}
 
 
 @dataclass(frozen=True)

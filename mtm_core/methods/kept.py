@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 from mtm_core import __version__
 from mtm_core.data.cohort import tissue_names
 from mtm_core.data.scaling import TissueScaler
-from mtm_core.methods.protocol import FittedMethod, Method, SavableMethod, under_prefix
+from mtm_core.methods.protocol import FittedMethod, Method, under_prefix
 from mtm_core.methods.saved import restore_method
 
 
@@ -54,13 +54,7 @@ class KeptMethod:
         return self.method.name
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedMethod:
-        """Read the fit on ``donors`` if it is there, else make and keep it.
-
-        Raises
-        ------
-        TypeError
-            If the method cannot be saved.
-        """
+        """Read the fit on ``donors`` if it is there, else make and keep it."""
         digest = self._digest(cohort, donors)
         path = self.folder / f"{type(self.method).__name__}-{digest}.safetensors"
         if not path.exists():
@@ -77,8 +71,6 @@ class KeptMethod:
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
     def _save(self, fitted: FittedMethod, path: Path) -> None:
-        if not isinstance(fitted, SavableMethod):
-            raise TypeError(f"{fitted.name} cannot be saved, so its fits cannot be kept")
         arrays = {f"method.{name}": array for name, array in fitted.arrays().items()}
         arrays |= {"scaler.mean": fitted.scaler.mean, "scaler.sd": fitted.scaler.sd}
         about = {

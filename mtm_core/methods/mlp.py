@@ -8,14 +8,17 @@ bring.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice, pairwise
+from typing import Any
 
 import anndata as ad
+import cattrs
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mtm_core.config import Distance, ModelConfig, ScalingConfig
@@ -67,7 +70,7 @@ class MLPMethod:
         """Fit on the pairs (source, target) of ``donors``."""
         pairs = TrainingPairs.of(cohort, donors, source=self.source, scaling=self.scaling)
         n_genes = cohort.n_vars
-        build = partial(perceptron, (n_genes, *self.widths, n_genes), self.dropout)
+        build = Perceptron((n_genes, *self.widths, n_genes), self.dropout)
         return pairs.fit(self.name, partial(fit_network, build, self.training))
 
 
@@ -87,8 +90,7 @@ class SingleTaskMTMMethod:
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedByTarget:
         """Fit on the pairs (source, target) of ``donors``."""
         pairs = TrainingPairs.of(cohort, donors, source=self.source, scaling=self.scaling)
-        build = partial(SingleTaskMTM, self.model)
-        return pairs.fit(self.name, partial(fit_network, build, self.training))
+        return pairs.fit(self.name, partial(fit_network, TwoTissueMTM(self.model), self.training))
 
 
 class SingleTaskMTM(nn.Module):
@@ -116,16 +118,63 @@ def perceptron(widths: Sequence[int], dropout: float) -> nn.Sequential:
 
 
 @dataclass(frozen=True)
+class Perceptron:
+    """Builds :func:`perceptron` of these sizes, genes at both ends."""
+
+    widths: tuple[int, ...]
+    dropout: float
+
+    def __call__(self) -> nn.Module:
+        """Give a fresh one."""
+        return perceptron(self.widths, self.dropout)
+
+
+@dataclass(frozen=True)
+class TwoTissueMTM:
+    """Builds :class:`SingleTaskMTM` of these sizes."""
+
+    config: ModelConfig
+
+    def __call__(self) -> nn.Module:
+        """Give a fresh one."""
+        return SingleTaskMTM(self.config)
+
+
+_BUILDERS: dict[str, type[Perceptron | TwoTissueMTM]] = {
+    "perceptron": Perceptron,
+    "single-task-mtm": TwoTissueMTM,
+}
+
+
+@dataclass(frozen=True)
 class NetworkMap:
     """A trained network as a :data:`~mtm_core.methods.by_target.TargetModel`."""
 
     network: nn.Module
+    build: Callable[[], nn.Module]
 
     @torch.inference_mode()
     def __call__(self, inputs: Floats) -> Floats:
         """Map ``inputs`` (N, P) to z-scores (N, G)."""
         z: Floats = self.network(torch.tensor(inputs)).numpy()
         return z
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give the weights."""
+        return {name: tensor.numpy() for name, tensor in self.network.state_dict().items()}
+
+    def settings(self) -> dict[str, Any]:
+        """Give the kind of network and its sizes."""
+        kind = next(name for name, builder in _BUILDERS.items() if builder is type(self.build))
+        return {"kind": kind, "sizes": cattrs.unstructure(self.build)}
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> NetworkMap:
+        """Put together what :meth:`arrays` and :meth:`settings` gave."""
+        build = cattrs.structure(settings["sizes"], _BUILDERS[settings["kind"]])
+        network = build()
+        network.load_state_dict({n: torch.tensor(np.asarray(a)) for n, a in arrays.items()})
+        return cls(network.eval(), build)
 
 
 def fit_network(
@@ -147,7 +196,7 @@ def fit_network(
         network = build()
         for _ in islice(_train(network, training, x, y), n_epochs):
             pass
-    return NetworkMap(network)
+    return NetworkMap(network, build)
 
 
 def _train(network: nn.Module, training: NetworkTraining, x: Tensor, y: Tensor) -> Iterator[int]:

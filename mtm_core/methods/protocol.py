@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import anndata as ad
 import numpy as np
@@ -46,7 +46,7 @@ class PredictedProfiles:
 
 
 class FittedMethod(Protocol):
-    """A predictor that has seen its training donors."""
+    """A predictor that has seen its training donors, and can be saved."""
 
     @property
     def name(self) -> str:
@@ -86,11 +86,6 @@ class FittedMethod(Protocol):
             If a tissue is unknown, or the method cannot start from these sources.
         """
         ...
-
-
-@runtime_checkable
-class SavableMethod(FittedMethod, Protocol):
-    """A fitted method that an artefact can hold."""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give every number the method needs to predict, by name."""

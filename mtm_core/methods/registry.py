@@ -92,6 +92,15 @@ def make_method(
     raise SelectionError.unknown("method", [name], METHOD_NAMES)
 
 
+def trainable_methods() -> tuple[str, ...]:
+    """Give the names of methods to train a model by: each fit once."""
+    return tuple(name for name in METHOD_NAMES if not _is_optionally_informed(name))
+
+
+def _is_optionally_informed(name: str) -> bool:
+    return name.endswith(AGE_SEX) and name.removesuffix(AGE_SEX) in OPTIONALLY_INFORMED
+
+
 def is_told_phenotypes(name: str) -> bool:
     """Tell whether the method ``name`` is to be told donors' phenotypes when it predicts."""
     return name not in OPTIONALLY_INFORMED

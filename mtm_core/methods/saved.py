@@ -8,13 +8,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mtm_core.data.scaling import TissueScaler
+from mtm_core.methods.by_target import FittedByTarget, LinearMap
 from mtm_core.methods.joint_gaussian import FittedJointGaussian
 from mtm_core.methods.kernel_factors import FittedKernelFactors
+from mtm_core.methods.mlp import NetworkMap
 from mtm_core.methods.mtm import FittedMTM
-from mtm_core.methods.protocol import SavableMethod, under_prefix
+from mtm_core.methods.protocol import FittedMethod, under_prefix
 from mtm_core.methods.stack import Calibration, FittedStack
 
-SAVED = ("stack", "kernel-factors", "joint-gaussian", "mtm")
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -24,7 +25,7 @@ def restore_method(
     settings: Mapping[str, Any],
     scaler: TissueScaler,
     tissues: tuple[str, ...],
-) -> SavableMethod:
+) -> FittedMethod:
     """Give the method ``name`` from its ``arrays()`` and ``settings()``.
 
     Raises
@@ -52,4 +53,32 @@ def restore_method(
         return FittedJointGaussian.restore(arrays, settings, scaler, tissues)
     if name == "mtm":
         return FittedMTM.restore(arrays, settings, scaler, tissues)
-    raise ValueError(f"expected a method out of {', '.join(SAVED)}; got {name!r}")
+    if name in ("training-mean", "source-as-proxy"):
+        from mtm_core.methods.controls import FittedControl  # scikit-learn takes long to load
+
+        return FittedControl(name, scaler, tissues)
+    if "targets" in settings:
+        return _restore_by_target(name, arrays, settings, scaler, tissues)
+    raise ValueError(f"the parts of {name!r} are of no method that this program knows")
+
+
+def _restore_by_target(
+    name: str,
+    arrays: Arrays,
+    settings: Mapping[str, Any],
+    scaler: TissueScaler,
+    tissues: tuple[str, ...],
+) -> FittedByTarget:
+    model = settings["model"]
+    restore = LinearMap.restore if model["kind"] == "linear" else NetworkMap.restore
+    return FittedByTarget(
+        name,
+        scaler,
+        tissues,
+        settings["source"],
+        tuple(settings["covariates"]),
+        {
+            target: restore(under_prefix(f"{i}.", arrays), model)
+            for i, target in enumerate(settings["targets"])
+        },
+    )

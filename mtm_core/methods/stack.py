@@ -37,7 +37,6 @@ from mtm_core.methods.protocol import (
     Floats,
     Method,
     PredictedProfiles,
-    SavableMethod,
     tissue_index,
 )
 
@@ -145,16 +144,14 @@ class FittedStack:
         if self.informed is not None:
             own |= {f"informed.{name}": array for name, array in vars(self.informed).items()}
         for i, base in enumerate(self.bases):
-            own |= {f"{i}.{name}": array for name, array in _savable(base).arrays().items()}
+            own |= {f"{i}.{name}": array for name, array in base.arrays().items()}
         return own
 
     def settings(self) -> dict[str, Any]:
         """Give the name and settings of every base."""
         return {
             "source": self.source,
-            "bases": [
-                {"method": base.name, "settings": _savable(base).settings()} for base in self.bases
-            ],
+            "bases": [{"method": base.name, "settings": base.settings()} for base in self.bases],
         }
 
 
@@ -281,9 +278,3 @@ def _measure_errors(
         multipliers[t] = np.quantile(np.abs(residual) / error[t], levels)
     multipliers = np.where(np.isnan(multipliers), np.nanmedian(multipliers, axis=0), multipliers)
     return error, multipliers
-
-
-def _savable(base: FittedMethod) -> SavableMethod:
-    if not isinstance(base, SavableMethod):
-        raise TypeError(f"{base.name} cannot be saved, so a stack of it cannot")
-    return base

@@ -19,7 +19,7 @@ from mtm_core.data.expression import read_expression
 from mtm_core.errors import ExpressionError, SelectionError
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
-from mtm_core.methods.protocol import PredictedProfiles, SavableMethod
+from mtm_core.methods.protocol import FittedMethod, PredictedProfiles
 
 BLOOD = "Whole Blood"
 SAMPLES = Path(__file__).parents[2] / "data_samples"
@@ -275,7 +275,7 @@ def test_frames_that_cannot_be_used_are_refused(
 class WithError:
     """A method that knows its error, in units of z: 0.5, but for the targets it does not."""
 
-    method: SavableMethod
+    method: FittedMethod
     uncertain: tuple[str, ...] = ()
 
     def __getattr__(self, name: str) -> object:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from mtm_core.data.simulate import SimulationConfig, simulate_cohort
-from mtm_core.methods.controls import ControlMethod
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
 from mtm_core.methods.kept import KeptMethod, identity
 from mtm_core.methods.stack import StackMethod
@@ -66,13 +65,6 @@ def test_a_stack_of_kept_members_is_the_stack(
         kept.predict(z, "Liver").mean, plain.predict(z, "Liver").mean, rtol=1e-4, atol=1e-5
     )
     assert len(fits(tmp_path)) == 5  # three inner folds, all donors, and the stack
-
-
-def test_what_cannot_be_saved_is_named(
-    cohort: ad.AnnData, donors: list[str], tmp_path: Path
-) -> None:
-    with pytest.raises(TypeError, match="source-as-proxy cannot be saved"):
-        KeptMethod(ControlMethod("source-as-proxy"), tmp_path).fit(cohort, donors)
 
 
 def test_identity_leaves_out_what_changes_no_result() -> None:

@@ -121,21 +121,11 @@ def test_comes_back_from_its_arrays_and_settings(cohort: ad.AnnData, donors: lis
             np.testing.assert_array_equal(first.multipliers[level], second.multipliers[level])
 
 
-def test_unknown_method_is_named(fitted: FittedStack) -> None:
-    with pytest.raises(ValueError, match=r"expected a method out of stack.*got 'oracle'"):
-        restore_method("oracle", {}, {}, fitted.scaler, fitted.tissues)
-
-
 def test_methods_of_other_donors_are_refused(cohort: ad.AnnData, donors: list[str]) -> None:
     one, two = QUICK.fit(cohort, donors[:60]), QUICK.fit(cohort, donors[60:])
     blank = Calibration(np.ones((5, 2)), np.ones((5, 30)), np.ones((5, 4)))
     with pytest.raises(ValueError, match="share one scaler"):
         FittedStack((one, two), blank, None, BLOOD)
-
-
-def test_a_base_that_cannot_be_saved_is_named(fitted: FittedStack) -> None:
-    with pytest.raises(TypeError, match="source-as-proxy cannot be saved"):
-        fitted.arrays()
 
 
 def test_further_sources_are_used_where_a_donor_has_them(
