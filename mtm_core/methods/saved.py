@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from numpy.typing import NDArray
 
@@ -54,9 +54,12 @@ def restore_method(
     if name == "mtm":
         return FittedMTM.restore(arrays, settings, scaler, tissues)
     if name in ("training-mean", "source-as-proxy"):
-        from mtm_core.methods.controls import FittedControl  # scikit-learn takes long to load
+        from mtm_core.methods.controls import (  # scikit-learn loads slowly
+            ControlKind,
+            FittedControl,
+        )
 
-        return FittedControl(name, scaler, tissues)
+        return FittedControl(cast("ControlKind", name), scaler, tissues)
     if "targets" in settings:
         return _restore_by_target(name, arrays, settings, scaler, tissues)
     raise ValueError(f"the parts of {name!r} are of no method that this program knows")
