@@ -4,7 +4,8 @@ Layout of the ``AnnData`` (and of its ``.h5ad``):
 
 - ``X`` (samples, genes) float32, linear, in ``uns["mtm"]["unit"]``
 - ``obs`` indexed by sample: ``donor``, ``tissue`` (categorical, in alphabetic order)
-- ``var`` indexed by gene id: ``symbol``, ``entrez``, ``gene_type`` (empty where unknown)
+- ``var`` indexed by gene id: ``symbol``, ``entrez``, ``gene_type`` (empty where unknown), and
+  ``chromosome`` where a gene table told it
 - ``uns["donors"]`` indexed by donor: phenotypes; ``uns["tissues"]``: abbreviation, colour,
   ontology id and sample count of each tissue, in the order of the categories
 - ``uns["mtm"]``: ``unit``, ``normalise``, ``sha256`` of the expression values
@@ -236,6 +237,8 @@ def _describe_genes(var: pd.DataFrame, gene_table: pd.DataFrame | None) -> pd.Da
     if gene_table is None:
         return genes.assign(**dict.fromkeys(columns, ""))
     known = gene_table.reindex([strip_version(gene) for gene in genes.index]).fillna("")
+    if "chromosome" in known and known["chromosome"].any():
+        columns.append("chromosome")
     for column in columns:
         genes[column] = known[column].to_numpy()
     return genes

@@ -135,14 +135,14 @@ def read_subject_phenotypes(path: Path | str) -> pd.DataFrame:
 def read_gene_table(path: Path | str) -> pd.DataFrame:
     """Read symbols, Entrez ids and types of genes: a GENCODE GTF, or a table.
 
-    A table is tab-separated with a column ``ENSEMBL`` and any of ``SYMBOL``, ``ENTREZID`` and
-    ``GENETYPE``. Of several rows for one Ensembl id the first holds.
+    A table is tab-separated with a column ``ENSEMBL`` and any of ``SYMBOL``, ``ENTREZID``,
+    ``GENETYPE`` and ``CHROMOSOME``. Of several rows for one Ensembl id the first holds.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by Ensembl id without version; ``symbol``, ``entrez``, ``gene_type`` as text,
-        empty where unknown.
+        Indexed by Ensembl id without version; ``chromosome``, ``symbol``, ``entrez``,
+        ``gene_type`` as text, empty where unknown.
 
     Raises
     ------
@@ -155,7 +155,12 @@ def read_gene_table(path: Path | str) -> pd.DataFrame:
     else:
         table = _read_table(path, required=("ENSEMBL",))
         raw = pd.DataFrame({"gene_id": table["ENSEMBL"]})
-        names = {"symbol": "SYMBOL", "entrez": "ENTREZID", "gene_type": "GENETYPE"}
+        names = {
+            "chromosome": "CHROMOSOME",
+            "symbol": "SYMBOL",
+            "entrez": "ENTREZID",
+            "gene_type": "GENETYPE",
+        }
         for column, name in names.items():
             raw[column] = table.get(name, "")
     raw["gene_type"] = raw["gene_type"].str.replace("-", "_")
@@ -213,6 +218,7 @@ def _read_gtf_genes(path: Path) -> pd.DataFrame:
             records.append(
                 {
                     "gene_id": attributes.get("gene_id", ""),
+                    "chromosome": fields[0],
                     "symbol": attributes.get("gene_name", ""),
                     "entrez": "",
                     "gene_type": attributes.get("gene_type", attributes.get("gene_biotype", "")),

@@ -56,7 +56,8 @@ def are_known(
     """Tell whose covariates are all known (N,): nobody's where ``names`` is empty."""
     if phenotypes is None or not names:
         return np.zeros(n_donors, dtype=bool)
-    return np.asarray(phenotypes.reindex(columns=list(names)).notna().all(axis=1))
+    known = phenotypes.reindex(columns=list(names))
+    return np.asarray((known.notna() & (known != "")).all(axis=1))  # a cohort's text has no NaN
 
 
 def by_knowledge(

@@ -136,6 +136,9 @@ def test_tables_follow_the_order_of_donors_and_tissues(
     assert list(cohort.var["symbol"]) == ["AAA", "BBB", "CCC"]  # the file's own
     assert list(cohort.var["entrez"]) == ["11", "", "33"]
     assert list(cohort.var["gene_type"]) == ["protein_coding", "", "lncRNA"]
+    assert "chromosome" not in cohort.var
+    located = small(expression, samples, donors, gene_table=genes.assign(chromosome=["X", "2"]))
+    assert list(located.var["chromosome"]) == ["X", "", "2"]
 
 
 def test_normalisation_and_unit_are_recorded(expression: ad.AnnData, samples: pd.DataFrame) -> None:

@@ -154,13 +154,14 @@ def test_genes_come_from_a_gtf_or_a_table_alike(tmp_path: Path) -> None:
     gtf.write_bytes(gzip.compress(text.encode()))
     table = tmp_path / "genes.tsv"
     table.write_text(
-        "ENSEMBL\tSYMBOL\tGENETYPE\n"
-        "ENSG00000141510\tTP53\tprotein-coding\n"
-        "ENSG00000141510\tOTHER\tncRNA\n"
+        "ENSEMBL\tSYMBOL\tGENETYPE\tCHROMOSOME\n"
+        "ENSG00000141510\tTP53\tprotein-coding\tchr17\n"
+        "ENSG00000141510\tOTHER\tncRNA\tchr1\n"
     )
     from_gtf, from_table = read_gene_table(gtf), read_gene_table(table)
     pd.testing.assert_frame_equal(from_gtf, from_table)
     assert from_gtf.loc["ENSG00000141510"].to_dict() == {
+        "chromosome": "chr17",
         "symbol": "TP53",
         "entrez": "",
         "gene_type": "protein_coding",
