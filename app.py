@@ -6,10 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from mtm_core.dashboard.sign_in import require_sign_in
+
 # A file: a ":material/...:" page icon would be fetched from a font server by every visitor.
 ICON = Path(__file__).parent / "mtm_core" / "dashboard" / "icon.svg"
 
 st.set_page_config(page_title="MTM", page_icon=str(ICON), layout="wide")
+require_sign_in()
 st.navigation(
     {
         "": [
@@ -46,6 +49,11 @@ st.navigation(
                 title="External cohort",
                 icon=":material/groups:",
             ),
+            st.Page(
+                "pages/associations/disease.py",
+                title="Disease concordance",
+                icon=":material/healing:",
+            ),
         ],
         "The model": [
             st.Page(
@@ -59,10 +67,16 @@ st.navigation(
                 icon=":material/compare_arrows:",
             ),
             st.Page(
+                "pages/model/latent.py",
+                title="Latent space",
+                icon=":material/bubble_chart:",
+            ),
+            st.Page(
                 "pages/model/model_card.py",
                 title="Model card and training",
                 icon=":material/description:",
             ),
         ],
-    }
+    },
+    expanded=True,  # a menu that hides its last pages behind "View more" loses them
 ).run()

@@ -1,0 +1,244 @@
+"""Latent space: what the model's codes and its decoding hold, and where your samples lie."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mtm_core.dashboard.cohort_view import need_samples
+from mtm_core.dashboard.evaluated import bring_along
+from mtm_core.dashboard.latent_view import (
+    SIMILARITY,
+    agreement_in_words,
+    code_pairs,
+    codes_in_words,
+    colour_columns,
+    colour_values,
+    decoding_of,
+    layer_table,
+    predictability_of,
+    sample_map_of,
+)
+from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
+from mtm_core.dashboard.resources import served_model
+from mtm_core.dashboard.session import current_session
+from mtm_core.errors import MTMError, SelectionError
+from mtm_core.figures.maps import sample_map, tissue_map
+from mtm_core.figures.tissue_pairs import code_likeness, likeness_scatter
+from mtm_core.studies.latent import find_mtm
+
+DONORS, DECODING, GENES, SAMPLES = "Donors", "Decoding", "Predictable genes", "Your samples"
+PROFILES = "likeness of the tissues' mean profiles (rho)"
+
+session, model = current_session(), served_model()
+artefact, studies = model.predictor.artefact, model.studies
+begin(
+    "Latent space",
+    "MTM turns a sample of any tissue into one code of its donor, and decodes that to every"
+    " tissue. Do the codes tell donors apart, and does decoding know which tissues are alike?",
+    session,
+    model,
+)
+view = st.segmented_control(
+    "View",
+    [DONORS, DECODING, GENES, SAMPLES],
+    default=DONORS,
+    required=True,
+    key="latent_of",
+    bind="query-params",
+)
+try:
+    fitted = find_mtm(artefact.method)
+except SelectionError as error:
+    fitted = None
+    if view in (DECODING, SAMPLES):
+        st.info(str(error), icon=":material/info:")
+        st.stop()
+tissues = sorted(str(name) for name in artefact.tissues.index)
+colours = artefact.tissues["colour"].to_dict()
+abbreviations = artefact.tissues["abbreviation"].to_dict()
+
+
+def choose_tissue() -> str:
+    """Let the user choose the tissue that other pages know too."""
+    bring_along("tissue", tissues)
+    tissue: str = st.selectbox(
+        "Tissue", tissues, key="tissue", bind="query-params", help="Set off in the figures."
+    )
+    return tissue
+
+
+if view == DONORS:
+    if studies.latent is None and studies.latent_held_out is None:
+        st.info(
+            f"**{artefact.name}** comes without a study of its codes. Make it with"
+            " `mtm study latent COHORT --output MODEL/studies/latent`, and of donors held out with"
+            " `--folds folds.json --output MODEL/studies/latent_held_out`.",
+            icon=":material/info:",
+        )
+        st.stop()
+    pairs = code_pairs(studies)
+    show_figure(
+        code_likeness(pairs, SIMILARITY),
+        key="code_likeness",
+        caption="How alike latent codes of two tissues are; each point a pair of tissues, its mean"
+        " over donors. Blue above grey: codes know a donor again. Blue above orange: by more than"
+        " sex and how the donor died. What holds for donors that the model never saw counts.",
+        data=pairs,
+        index=False,
+    )
+    for line in codes_in_words(studies):
+        st.markdown(f"- {line}")
+    st.caption(
+        "The paper finds the same direction, with p < 2.2e-16 over pairs of samples; these are not"
+        " independent, so the p here is by donor."
+    )
+
+elif view == DECODING:
+    assert fitted is not None
+    layers = decoding_of(artefact.sha256, session.source, artefact, fitted)
+    tissue_column, layer_column = st.columns([3, 2])
+    with tissue_column:
+        tissue = choose_tissue()
+    with layer_column:
+        layer = st.segmented_control(
+            "Layer of the generator",
+            list(layers),
+            default=next(iter(layers)),
+            required=True,
+            key="latent_layer",
+            persist_state="session",
+            help="Activations on the way from a code to a tissue's profile; the output is the"
+            " predicted z-scores.",
+        )
+    likeness, positions = layers[layer]
+    st.header("Tissues as the model decodes them")
+    show_figure(
+        tissue_map(positions.positions, positions.shares, colours, abbreviations, chosen=tissue),
+        key="tissue_map",
+        name=f"tissue_map_{layer}",
+        caption=f"One code, that of the mean {session.source} profile, decoded to every tissue:"
+        f" the activations of {layer}, by their first two principal components. Near tissues are"
+        " decoded alike; how far apart two lie on a map of two components is a rough guide only.",
+        data=positions.positions,
+    )
+    st.header("Decoding against the likeness of tissues")
+    show_figure(
+        likeness_scatter(
+            likeness.pairs, x=PROFILES, y=f"likeness of decoding, {layer} (rho)", chosen=tissue
+        ),
+        key="decoding_likeness",
+        name=f"decoding_{layer}",
+        caption=f"Each point a pair of tissues: how alike their mean profiles are, and how alike"
+        f" that one code is decoded in {layer}. {agreement_in_words(likeness.agreement)}",
+        data=likeness.pairs,
+        index=False,
+    )
+    if studies.latent is not None or studies.latent_held_out is not None:
+        st.subheader("Over many donors' codes")
+        rows = layer_table(studies)
+        st.dataframe(
+            rows,
+            hide_index=True,
+            key="layer_rows",
+            column_config={
+                "n_units": "units",
+                "n_codes": "codes",
+                "n_tissues": "tissues",
+                "spearman": st.column_config.NumberColumn("Spearman", format="%.2f"),
+                "p": st.column_config.NumberColumn("p (Mantel)", format="%.3f"),
+            },
+        )
+        st.caption(
+            "The same with blood codes of many donors, averaged, as `mtm study latent` found it."
+        )
+        download_table(rows, key="layer_table", name="decoding_layers", label="These rows")
+
+elif view == GENES:
+    found = predictability_of(model)
+    if found is None:
+        st.info(
+            f"**{artefact.name}** is not evaluated, so it is not known which genes it predicts."
+            " Evaluate it with `mtm evaluate`, and train it with `--evaluation`.",
+            icon=":material/info:",
+        )
+    else:
+        likeness, method = found
+        tissue = choose_tissue()
+        show_figure(
+            likeness_scatter(
+                likeness.pairs,
+                x=PROFILES,
+                y="likeness of gene-wise rho (rho)",
+                chosen=tissue,
+            ),
+            key="predictability_likeness",
+            caption=f"Each point a pair of tissues: how alike their mean profiles are, and how"
+            f" alike {method}'s held-out rho of the genes is. Upward: like tissues share their"
+            f" predictable genes. {agreement_in_words(likeness.agreement)}",
+            data=likeness.pairs,
+            index=False,
+        )
+    shipped = studies.predictable_genes
+    st.header("What sets predictable genes apart")
+    if shipped is None:
+        st.info(
+            f"**{artefact.name}** comes without this study. Make it with"
+            " `mtm study pgenes COHORT --evaluation EVALUATION --output MODEL/studies/pgenes`.",
+            icon=":material/info:",
+        )
+        st.stop()
+    summary = shipped.study.summary().reset_index()
+    st.dataframe(
+        summary,
+        hide_index=True,
+        key="quartile_summary",
+        column_config={
+            "annotation": "of a gene",
+            "n_tissues": "tissues",
+            "significantly_higher": "higher, p < 0.05",
+            "significantly_lower": "lower, p < 0.05",
+            "median_auc": st.column_config.NumberColumn(
+                "median AUC",
+                format="%.2f",
+                help="Chance that a gene of the best predicted quarter is above one of the worst.",
+            ),
+            "median_genes": "genes of a quarter",
+        },
+    )
+    st.caption(
+        "In how many tissues the best predicted quarter of the genes is higher than the worst:"
+        " in expression, and in what else was given. With few genes to a quarter, single tissues"
+        f" say little. Method {shipped.settings.get('method', '?')}; Wilcoxon's rank-sum test."
+    )
+    download_table(shipped.study.quartiles, key="quartiles", name="quartiles", label="Every tissue")
+
+else:
+    assert fitted is not None
+    need_samples(session, model)
+    mark_simulated(session)
+    try:
+        mapped = sample_map_of(fitted, session.prepare(model.predictor))
+    except MTMError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
+    columns = colour_columns(session.metadata)
+    colour = st.selectbox(
+        "Colour by",
+        columns,
+        index=0 if columns else None,
+        key="latent_colour",
+        persist_state="session",
+        placeholder="no metadata: add them on the page Metadata",
+        disabled=not columns,
+        help="A column of your metadata: numbers, or not too many groups.",
+    )
+    values = colour_values(session.metadata, colour, mapped.positions.index)
+    show_figure(
+        sample_map(mapped.positions, mapped.shares, title=colour or "", **values),
+        key="sample_map",
+        name=f"{session.file_stem}latent_codes",
+        caption=f"The latent codes of your {len(mapped.positions):,} samples of {session.source},"
+        " by their first two principal components. Groups that part here are told apart by what"
+        " the model reads of them, be it biology or batch. Computed in this session alone.",
+        data=mapped.positions.join([series.rename(str(colour)) for series in values.values()]),
+    )
