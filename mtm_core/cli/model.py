@@ -62,7 +62,10 @@ def describe(
     folder = find_model(model or "")
     description = read_description(folder)
     if as_json:
-        typer.echo(json.dumps(description, indent=1))
+        # Means over tissues stand beside the tables, without a level of their own.
+        accuracy = dict(description["accuracy"])
+        summary = accuracy.pop("summary", {})
+        typer.echo(json.dumps(description | {"accuracy": summary | accuracy}, indent=1))
         return
     Artefact.load(folder)  # a damaged folder is not described as if it were whole
     provenance, accuracy = description["provenance"], description["accuracy"]

@@ -71,6 +71,11 @@ def predict_command(
         if not predictor.covariates:
             err.print("This model reads expression alone: age and sex change nothing.")
     prediction = predictor.predict_prepared(prepared, chosen, phenotypes=phenotypes)
+    if predictor.covariates:
+        told = int(prediction["informed"].sum())
+        read = prediction.attrs["covariates"].replace(", ", " and ")
+        n_samples = prediction.sizes["sample"]
+        err.print(f"{told} samples are predicted with {read}, {n_samples - told} without.")
     write_prediction(prediction, output)
     n_samples, n_tissues, n_genes = prediction["z"].shape
     err.print(

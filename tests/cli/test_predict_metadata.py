@@ -52,7 +52,20 @@ def test_a_model_that_reads_age_and_sex_predicts_otherwise_with_them(
 def test_a_model_that_reads_expression_alone_says_so(mtm: Mtm, tmp_path: Path) -> None:
     done = mtm(
         "predict", SAMPLES / "blood_tpm.tsv", "--metadata", SAMPLES / "metadata.tsv",
-        "--targets", "Lung", "--output", tmp_path / "p.csv",
+        "--targets", "Lung", "--output", tmp_path / "p.csv", "--model", "gtex_v8_acmg59",
     )  # fmt: skip
     assert done.code == 0
     assert "This model reads expression alone: age and sex change nothing." in done.err
+
+
+def test_the_bundled_model_reads_age_and_sex(mtm: Mtm, tmp_path: Path) -> None:
+    table = SAMPLES / "blood_tpm.tsv"
+    told = mtm(
+        "predict", table, "--metadata", SAMPLES / "metadata.tsv", "--targets", "Lung",
+        "--output", tmp_path / "told.csv",
+    )  # fmt: skip
+    assert "40 samples are predicted with age and sex, 0 without." in told.err
+    alone = mtm("predict", table, "--targets", "Lung", "--output", tmp_path / "alone.csv")
+    assert "0 samples are predicted with age and sex, 40 without." in alone.err
+    z = [pd.read_csv(tmp_path / f"{name}.csv")["z"] for name in ("told", "alone")]
+    assert np.abs(z[0] - z[1]).max() > 0.05
