@@ -171,7 +171,6 @@ def external_command(
     ] = None,
     source: Annotated[str, typer.Option(help="Tissue of the samples.")] = "Whole Blood",
     unit: Annotated[UnitChoice, typer.Option(help="Unit of the values.")] = "auto",
-    seed: SeedOption = 0,
 ) -> None:
     """Hold predicted changes between groups of other samples against a reference's.
 
@@ -196,7 +195,6 @@ def external_command(
         control=control,
         trait=trait,
         adjusted_for=adjusted_for,
-        seed=seed,
     )
     settings = {
         "model": predictor.artefact.name,
@@ -209,7 +207,6 @@ def external_command(
         "source": source,
         "alignment": str(prediction.attrs["alignment"]),
         "reference_cohort_sha256": associations.settings["cohort_sha256"],
-        "seed": seed,
     }
     summary = summarise_external(tissues)
     save_study(output, settings, tissues=tissues, genes=genes, summary=summary)

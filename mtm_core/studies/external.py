@@ -5,18 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
 from mtm_core.errors import SelectionError
-from mtm_core.statistics.correlation import columnwise_correlation
-from mtm_core.statistics.differential import PSEUDOCOUNT, differential_expression
+from mtm_core.statistics.differential import differential_expression
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.statistics.overlap import concordance, sign_consistency
 from mtm_core.studies.reference import ReferenceAssociations
-from mtm_core.studies.traits import shuffle_p
+from mtm_core.studies.resampled_effects import GroupEffects, chance_of_agreement
 
 FDR = 0.05
-N_SHUFFLES = 200
 MINIMUM_DEGS = 10
 """Genes that the trait must change in a tissue of the reference for the two to be related."""
 
@@ -30,8 +27,6 @@ def study_external(
     control: str,
     trait: str,
     adjusted_for: str = "",
-    n_shuffles: int = N_SHUFFLES,
-    seed: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare predicted log2 fold changes, case against control, with those of the reference.
 
@@ -48,18 +43,18 @@ def study_external(
         Groups to compare.
     trait, adjusted_for
         Of the reference, to compare with.
-    n_shuffles, seed
-        Of the groups among the samples.
 
     Returns
     -------
     tuple
         By tissue: ``n_case``, ``n_control``, ``n`` genes in common, ``rho`` (Pearson of the
-        predicted log2 fold change and the reference's effect) with ``rho_low``, ``rho_high``;
-        ``shuffled``, the median rho with the groups shuffled, and ``shuffle_p``, the share of
-        shuffles as far from 0; ``sign_consistency``; ``n_degs``, genes changed in the prediction,
-        and ``n_reference_degs``, in the reference, with an FDR of at most 5 %; ``outcome``. And the
-        genes behind it, one row a (``tissue``, ``gene_id``).
+        predicted log2 fold change and the reference's effect) with ``rho_low`` and ``rho_high``,
+        its 95 % interval over resampled samples; ``chance_low`` and ``chance_high``, where 95 % of
+        rho lie with the groups shuffled, and ``shuffle_p``, the share of shuffles as far from 0
+        (:func:`mtm_core.studies.resampled_effects.chance_of_agreement`); ``sign_consistency``;
+        ``n_degs``, genes changed in the prediction, and ``n_reference_degs``, in the reference,
+        with an FDR of at most 5 %; ``outcome``. And the genes behind it, one row a (``tissue``,
+        ``gene_id``).
 
     Raises
     ------
@@ -76,8 +71,7 @@ def study_external(
     prediction = prediction.isel(gene=prediction["found"].to_numpy())
     samples = np.flatnonzero((labels == case) | (labels == control))
     is_case = labels[samples] == case
-    rng = np.random.default_rng(seed)
-    shuffles = np.stack([rng.permutation(is_case) for _ in range(n_shuffles)]).astype(float)
+    effects = GroupEffects(prediction["expression"], groups, case, control)
     genes = [str(gene) for gene in prediction["gene"].to_numpy()]
     rows, tables = [], []
     for tissue in prediction["tissue"].to_numpy().astype(str):
@@ -89,12 +83,14 @@ def study_external(
             (joined["outcome"] == TESTED) & (joined["outcome_reference"] == TESTED)
         ].rename(columns={"effect": "reference_effect", "fdr_reference": "reference_fdr"})
         agreement = concordance(tested["log2_fold_change"], tested["reference_effect"])
-        shuffled = _shuffled(
-            expression[:, np.isin(genes, tested.index)],
-            shuffles,
-            tested["reference_effect"].to_numpy(dtype=float),
-        )
-        ok = agreement.outcome == TESTED
+        worth = dict.fromkeys(("low", "high", "chance_low", "chance_high", "p"), float("nan"))
+        if agreement.outcome == TESTED:
+            drawn = [part[:, np.isin(genes, tested.index)] for part in effects.draw(tissue)]
+            worth |= chance_of_agreement(
+                (drawn[0], drawn[1]),
+                tested["reference_effect"].to_numpy(dtype=float),
+                agreement.pearson,
+            )
         rows.append(
             {
                 "tissue": tissue,
@@ -102,12 +98,11 @@ def study_external(
                 "n_control": int((~is_case).sum()),
                 "n": agreement.n,
                 "rho": agreement.pearson,
-                "rho_low": agreement.pearson_low,
-                "rho_high": agreement.pearson_high,
-                "shuffled": float(np.median(shuffled)) if ok else float("nan"),
-                "shuffle_p": shuffle_p(abs(agreement.pearson), np.abs(shuffled))
-                if ok
-                else float("nan"),
+                "rho_low": worth["low"],
+                "rho_high": worth["high"],
+                "chance_low": worth["chance_low"],
+                "chance_high": worth["chance_high"],
+                "shuffle_p": worth["p"],
                 "sign_consistency": sign_consistency(
                     tested["log2_fold_change"], tested["reference_effect"]
                 ).share,
@@ -124,8 +119,9 @@ def study_external(
 def summarise_external(tissues: pd.DataFrame, minimum_degs: int = MINIMUM_DEGS) -> pd.DataFrame:
     """Set the tissues that the trait changes in the reference beside all others (paper, 3.5).
 
-    One row each, ``related`` and ``other``: ``n_tissues``, ``median_rho``, its range, and how many
-    tissues are ``beyond_shuffled`` (shuffle_p below 0.05).
+    One row each, ``related`` and ``other``: ``n_tissues``, ``median_rho``, its range, medians of
+    ``chance_low`` and ``chance_high``, and how many tissues are ``beyond_shuffled`` (a shuffle_p
+    below 0.05).
     """
     tested = tissues[tissues["outcome"] == TESTED]
     related = tested["n_reference_degs"] >= minimum_degs
@@ -136,21 +132,10 @@ def summarise_external(tissues: pd.DataFrame, minimum_degs: int = MINIMUM_DEGS) 
             "median_rho": part["rho"].median() if len(part) else float("nan"),
             "lowest_rho": part["rho"].min(),
             "highest_rho": part["rho"].max(),
-            "median_shuffled": part["shuffled"].median() if len(part) else float("nan"),
+            "chance_low": part["chance_low"].median() if len(part) else float("nan"),
+            "chance_high": part["chance_high"].median() if len(part) else float("nan"),
             "beyond_shuffled": int((part["shuffle_p"] < 0.05).sum()),
         }
         for name, part in (("related", tested[related]), ("other", tested[~related]))
     ]
     return pd.DataFrame(rows)
-
-
-def _shuffled(
-    expression: NDArray[np.float32],
-    case: NDArray[np.float64],
-    reference: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Give rho with the reference (R,) for each shuffle of who is a case (R, N)."""
-    values = expression.astype(np.float64)
-    means = [group @ values / group.sum(axis=1, keepdims=True) for group in (case, 1 - case)]
-    change = np.log2((means[0] + PSEUDOCOUNT) / (means[1] + PSEUDOCOUNT))
-    return columnwise_correlation(change.T, np.broadcast_to(reference[:, None], change.T.shape))

@@ -52,7 +52,7 @@ def prediction(
     )
 
 
-CHOICE = {"case": "ill", "control": "well", "trait": "MHT2D", "n_shuffles": 99}
+CHOICE = {"case": "ill", "control": "well", "trait": "MHT2D"}
 
 
 def test_the_same_disease_agrees_where_it_is(
@@ -64,8 +64,11 @@ def test_the_same_disease_agrees_where_it_is(
     assert (table["n_control"] == 30).all()
     assert (table["n"] == 29).all()  # the gene that the samples lack is left out
     assert (table.loc[["Whole Blood", DISEASED], "rho"] > 0.9).all()
-    assert (table.loc[["Whole Blood", DISEASED], "shuffle_p"] <= 0.02).all()
-    assert (table.drop(["Whole Blood", DISEASED])["shuffle_p"] > 0.02).all()
+    assert (table.loc[["Whole Blood", DISEASED], "shuffle_p"] <= 0.005).all()
+    assert (table["rho_low"] < table["rho"]).all()
+    assert (table["rho"] < table["rho_high"]).all()
+    assert (table.loc[["Whole Blood", DISEASED], "chance_high"] < 0.9).all()
+    assert (table.drop(["Whole Blood", DISEASED])["shuffle_p"] > 0.01).all()
     assert table.loc[DISEASED, "n_reference_degs"] >= 8
     own = genes[genes["tissue"] == DISEASED]
     changed = own[own["reference_fdr"] < 1e-3]
@@ -116,6 +119,6 @@ def test_groups_of_too_few_samples_are_named(
     tissues, genes = study_external(prediction, groups, reference, **CHOICE)
     assert (tissues["outcome"] == "too few samples").all()
     assert (tissues["n"] == 0).all()
-    assert tissues[["rho", "shuffled", "shuffle_p"]].isna().all(axis=None)
+    assert tissues[["rho", "rho_low", "chance_high", "shuffle_p"]].isna().all(axis=None)
     assert genes.empty
     assert (summarise_external(tissues)["n_tissues"] == 0).all()
