@@ -25,7 +25,7 @@ from mtm_core.methods.kernel_factors import FittedKernelFactors, KernelFactorsMe
 from mtm_core.methods.protocol import Method
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
-REPEATS = 3
+REPEATS = 2
 """Random subsets a point, where it is not everything."""
 
 
