@@ -6,10 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from mtm_core.dashboard.sign_in import require_sign_in
+
 # A file: a ":material/...:" page icon would be fetched from a font server by every visitor.
 ICON = Path(__file__).parent / "mtm_core" / "dashboard" / "icon.svg"
 
 st.set_page_config(page_title="MTM", page_icon=str(ICON), layout="wide")
+require_sign_in()
 st.navigation(
     {
         "": [

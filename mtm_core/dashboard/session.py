@@ -12,6 +12,7 @@ import streamlit as st
 import xarray as xr
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from mtm_core.dashboard.limits import check_n_samples
 from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA, simulated_files
 from mtm_core.data.alignment import AlignmentMethod
 from mtm_core.data.expression import ExpressionTable, read_expression
@@ -96,13 +97,15 @@ class Session:
         Raises
         ------
         InputFileError, ExpressionError
-            As :func:`mtm_core.data.expression.read_expression`.
+            As :func:`mtm_core.data.expression.read_expression`, and
+            :func:`mtm_core.dashboard.limits.check_n_samples`.
         """
         digest = hashlib.sha256(data).hexdigest()
         if self.table is not None and (digest, name) == (self.table_sha256, self.table.report.file):
             return False
         self.forget()
         table = read_expression(BytesIO(data), name, known_genes=predictor.genes)
+        check_n_samples(table.report)
         self.table, self.table_sha256 = table, digest
         self.unit = cast("Unit", table.report.unit)
         return True

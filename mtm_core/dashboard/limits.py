@@ -1,0 +1,35 @@
+"""What a hosted server takes at most, beside Streamlit's own limit on the size of a file."""
+
+from __future__ import annotations
+
+import os
+
+from mtm_core.data.report import IngestReport
+from mtm_core.errors import ExpressionError
+
+MAX_SAMPLES_VARIABLE = "MTM_MAX_SAMPLES"
+"""Environment variable: the most samples that a table may have; no limit where it is not set."""
+
+
+def check_n_samples(report: IngestReport) -> None:
+    """Refuse a table of more samples than this server takes.
+
+    Raises
+    ------
+    ExpressionError
+        If it has more, or if the limit itself is no whole number above 0.
+    """
+    limit = os.environ.get(MAX_SAMPLES_VARIABLE, "").strip()
+    if not limit:
+        return
+    if not limit.isdecimal() or int(limit) == 0:
+        raise ExpressionError(
+            f"this server's limit, {MAX_SAMPLES_VARIABLE}={limit!r}, is no whole number above 0."
+            " Tell who runs it."
+        )
+    if report.n_samples > int(limit):
+        raise ExpressionError(
+            f"{report.file}: {report.n_samples:,} samples; this server takes at most"
+            f" {int(limit):,}. Upload a part of the table, or run 'mtm predict' on your own"
+            " machine, which takes any number."
+        )

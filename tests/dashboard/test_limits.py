@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from mtm_core.dashboard.limits import MAX_SAMPLES_VARIABLE
+from mtm_core.dashboard.resources import EXAMPLE
+from mtm_core.dashboard.session import Session
+from mtm_core.errors import ExpressionError
+from mtm_core.inference.predictor import Predictor
+
+
+@pytest.mark.parametrize("limit", ["", "  ", "40", "41"])
+def test_as_many_samples_as_allowed_are_read(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setenv(MAX_SAMPLES_VARIABLE, limit)
+    session = Session()
+    assert session.open(EXAMPLE.read_bytes(), "mine.tsv", predictor)
+
+
+def test_one_more_is_refused_and_leaves_no_table(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session()
+    session.open(EXAMPLE.read_bytes(), "mine.tsv", predictor)
+    monkeypatch.setenv(MAX_SAMPLES_VARIABLE, "39")
+    with pytest.raises(
+        ExpressionError, match=r"more\.tsv: 40 samples; this server takes at most 39"
+    ):
+        session.open(EXAMPLE.read_bytes(), "more.tsv", predictor)
+    assert session.table is None
+
+
+@pytest.mark.parametrize("limit", ["0", "-3", "many", "1e3"])
+def test_a_limit_that_is_none_is_said(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setenv(MAX_SAMPLES_VARIABLE, limit)
+    with pytest.raises(ExpressionError, match="is no whole number above 0"):
+        Session().open(EXAMPLE.read_bytes(), "mine.tsv", predictor)

@@ -1,0 +1,71 @@
+"""Sign-in is asked for where the server has it, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.conftest import PREDICTED, REPOSITORY, words
+
+AUTH = {"auth": {"redirect_uri": "https://mtm.example.org/oauth2callback"}}
+
+
+def opened(
+    user: dict[str, object] | None = None, secrets: dict[str, object] | None = None
+) -> AppTest:
+    app = AppTest.from_file(str(REPOSITORY / "app.py"), default_timeout=60)
+    app.secrets.update(secrets or {})
+    app.user = user or {}
+    app.run()
+    assert not app.exception
+    return app
+
+
+@pytest.mark.parametrize("secrets", [None, {"other": "value"}])
+def test_without_auth_nothing_is_asked(secrets: dict[str, object] | None) -> None:
+    app = opened(secrets=secrets)
+    assert [button.key for button in app.button].count("example") == 1
+    assert "Signed in" not in words(app)
+    assert not app.error
+
+
+def test_who_is_not_signed_in_sees_the_door_alone() -> None:
+    app = opened({"is_logged_in": False}, AUTH)
+    assert [button.key for button in app.button] == ["sign_in"]
+    assert "asks you to sign in" in words(app)
+    assert "For research use, not for diagnosis." in words(app)
+    with pytest.raises(ValueError, match="Could not find a navigation page"):
+        app.switch_page(PREDICTED)  # no page is there to be opened by its address
+
+
+def test_a_server_that_is_not_set_up_in_full_says_so() -> None:
+    app = opened({"is_logged_in": False}, AUTH)
+    app.button(key="sign_in").click().run()
+    assert not app.exception
+    assert "not set up in full" in app.error[0].value
+
+
+def test_who_is_signed_in_uses_the_dashboard_and_can_leave() -> None:
+    app = opened({"is_logged_in": True, "email": "ada@example.org"}, AUTH)
+    assert "Signed in as ada@example.org" in [caption.value for caption in app.sidebar.caption]
+    assert app.button(key="example")
+    app.button(key="sign_out").click().run()
+    assert not app.exception
+    assert [button.key for button in app.button] == ["sign_in"]
+
+
+def test_secrets_that_cannot_be_read_do_not_open_the_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = tmp_path / "secrets.toml"
+    damaged.write_text("[auth\n")
+    options = st.get_option
+    monkeypatch.setattr(
+        st, "get_option", lambda key: [str(damaged)] if key == "secrets.files" else options(key)
+    )
+    app = opened()
+    assert "cannot be read" in app.error[0].value
+    assert not app.button
