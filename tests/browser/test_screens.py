@@ -80,3 +80,26 @@ def test_every_screen(scheme: str, server: str, new_context: Callable[..., Brows
     page.get_by_role("radio", name="Shared genes").click()
     expect(page.get_by_text("Each bar counts the genes")).to_be_visible()
     shot("11_shared_genes")
+    open_link(page, "Disease concordance")
+    expect(page.get_by_role("heading", name="Predictable genes of")).to_be_visible()
+    expect(page.locator(".st-key-figure_kept_tissues_contrast .js-plotly-plot")).to_be_visible()
+    shot("13_disease_concordance")
+    for number, view, figure in (
+        (14, "Genes found again", "overlap_grid"),
+        (15, "Telling apart", "areas"),
+        (16, "Traits kept", "kept_tissues_trait"),
+    ):
+        page.get_by_role("radio", name=view).click()
+        expect(page.locator(f".st-key-figure_{figure} .js-plotly-plot")).to_be_visible()
+        shot(f"{number}_{view.lower().replace(' ', '_')}")
+    open_link(page, "Latent space")
+    expect(page.locator(".st-key-figure_code_likeness .js-plotly-plot")).to_be_visible()
+    shot("17_latent_codes")
+    for number, view, figure in (
+        (18, "Decoding", "decoding_likeness"),
+        (19, "Predictable genes", "predictability_likeness"),
+        (20, "Your samples", "sample_map"),
+    ):
+        page.get_by_role("radio", name=view).click()
+        expect(page.locator(f".st-key-figure_{figure} .js-plotly-plot")).to_be_visible()
+        shot(f"{number}_latent_{view.lower().replace(' ', '_')}")
