@@ -12,7 +12,7 @@ from mtm_core.dashboard.traits_view import contrast_in_words
 from mtm_core.data.dbgap import medical_history
 from mtm_core.figures.kept_changes import BOTH, MEASURED, NEITHER, PREDICTED
 from mtm_core.statistics.outcome import TESTED
-from mtm_core.studies.disease import FDR
+from mtm_core.studies.disease import FDR, INFORMATIVE_AUROC
 from mtm_core.studies.reference import ReferenceAssociations
 
 STARS = (0.05, 1e-10, 1e-100)
@@ -235,8 +235,8 @@ def areas_of(status: pd.DataFrame, trait: str) -> pd.DataFrame:
 def areas_in_words(row: pd.Series, source: str) -> str:
     """Compare the mean areas over the tissues that tell more than the source."""
     text = (
-        f"Measured tissue tells more than {source}, and reaches an area of 0.6, in"
-        f" {row['n_informative']:.0f} of {row['n_tissues']:.0f} tissues."
+        f"Measured tissue tells more than {source}, and reaches an area of {INFORMATIVE_AUROC:g},"
+        f" in {row['n_informative']:.0f} of {row['n_tissues']:.0f} tissues."
     )
     if not row["n_informative"]:
         return text

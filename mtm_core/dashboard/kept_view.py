@@ -27,7 +27,7 @@ from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.views import gene_labels
 from mtm_core.figures.kept_changes import changes_scatter, kept_by_tissue
 from mtm_core.statistics.outcome import TESTED
-from mtm_core.studies.disease import DiseaseStudy
+from mtm_core.studies.disease import RHO, SIGN, DiseaseStudy
 from mtm_core.studies.shipped import Shipped
 from mtm_core.studies.traits import TraitStudy
 
@@ -259,6 +259,6 @@ def _counting(kept: Kept) -> str:
         return "The rule rho > 0.3, p < 0.05 is the paper's, and knows no shuffling. "
     return (
         f"Changed genes: {kept.settings['minimum_degs']} or more at an FDR of 5 % in measured"
-        " tissue. Kept: same sign in more than 70 % of the genes and rho above 0.3. Found again:"
-        " predicted and measured changed genes overlap beyond chance (p < 0.05). "
+        f" tissue. Kept: same sign in more than {SIGN:.0%} of the genes, rho above {RHO:g}. Found"
+        " again: predicted and measured changed genes overlap beyond chance (p < 0.05). "
     )
