@@ -83,7 +83,9 @@ def test_values_are_the_predictions(record: PredictionRecord) -> None:
 
 
 def test_the_same_prediction_gives_the_same_bytes(record: PredictionRecord) -> None:
-    assert bundle_bytes(record, methods="x") == bundle_bytes(record, methods="x")
+    data = bundle_bytes(record, methods="x")
+    assert data == bundle_bytes(record, methods="x")
+    assert {entry.date_time[0] for entry in opened(data).infolist()} == {1980}  # not today's
 
 
 def test_settings_name_model_file_and_options(record: PredictionRecord) -> None:
