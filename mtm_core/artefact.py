@@ -6,6 +6,8 @@ A folder holds::
     model.safetensors    weights, scaler, reference distributions
     README.md            the model card
     evaluation/          tables of ``mtm evaluate`` that the accuracy was taken from, if any
+    associations/        of the training cohort, by ``mtm study reference``, if any
+    studies/             what held-out predictions keep, by ``mtm study``, if any
 
 ``model.json`` carries the SHA-256 of ``model.safetensors``, so that a half-copied or altered folder
 is noticed before it predicts.
