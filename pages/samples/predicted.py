@@ -5,6 +5,7 @@ The chosen tissue, gene and view stand in the page's address; data never do.
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 
 import streamlit as st
@@ -37,6 +38,7 @@ from mtm_core.dashboard.views import (
 from mtm_core.errors import MTMError
 from mtm_core.figures.gene_strips import expression_strips
 from mtm_core.figures.heatmap import z_heatmap
+from mtm_core.inference.command_line import predict_arguments
 
 MOST_ROWS = 100_000
 """Rows of a table that the browser can search."""
@@ -317,17 +319,12 @@ with st.container(horizontal=True):
             icon=":material/download:",
         )
 with st.expander("The same from the command line"):
-    st.code(
-        f'mtm predict "{session.table.report.file}" --model {artefact.name}'
-        f' --source "{source}" --targets "{",".join(tissues)}"'
-        f" --unit {prediction.attrs['input_unit']} --alignment {prediction.attrs['alignment']}"
-        + (
-            f' --metadata "{session.metadata.file}"'
-            if predictor.covariates and session.metadata is not None
-            else ""
-        )
-        + " --output predicted.csv",
-        language="bash",
-        wrap_lines=True,
+    told = session.metadata if predictor.covariates else None
+    command = predict_arguments(
+        prediction,
+        session.table.report.file,
+        output="predicted.csv",
+        metadata=None if told is None else told.file,
     )
+    st.code(shlex.join(command), language="bash", wrap_lines=True)
     st.caption(f"Model SHA-256 {artefact.sha256}, mtm {prediction.attrs['mtm_version']}.")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 import pandas as pd
@@ -158,5 +159,8 @@ def test_sessions_do_not_see_each_other(open_app: Callable[[], AppTest]) -> None
 
 def test_command_line_that_gives_the_same_is_shown(with_example: AppTest) -> None:
     command = with_example.code[0].value
-    assert command.startswith('mtm predict "blood_tpm.tsv"')
+    words = shlex.split(command)
+    assert words[:3] == ["mtm", "predict", "blood_tpm.tsv"]
+    assert words[words.index("--source") + 1] == "Whole Blood"
+    assert words[words.index("--metadata") + 1] == "metadata.tsv"
     assert "--unit tpm --alignment cohort" in command
