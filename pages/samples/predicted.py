@@ -103,10 +103,16 @@ held_out = GeneAccuracy.of(model, source)
 tissues = [str(tissue) for tissue in prediction["tissue"].values]
 samples = [str(sample) for sample in prediction["sample"].values]
 labels = gene_labels(artefact.genes)
+n_told = int(prediction["informed"].sum())
+told_words = (
+    f" · told age and sex of {n_told:,} samples (held-out rho is of blood alone, a little lower)"
+    if n_told
+    else " · from expression alone: metadata with age and sex make predictions a little better"
+)
 st.caption(
     f"{len(samples):,} samples of {source} · {len(tissues)} tissues ·"
     f" {len(labels):,} genes · expression in {unit}, z-scores against the GTEx donors of the tissue"
-    f" · alignment: {prediction.attrs['alignment']}"
+    f" · alignment: {prediction.attrs['alignment']}" + (told_words if predictor.covariates else "")
 )
 
 with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):

@@ -164,3 +164,7 @@ def test_command_line_that_gives_the_same_is_shown(with_example: AppTest) -> Non
     assert words[words.index("--source") + 1] == "Whole Blood"
     assert words[words.index("--metadata") + 1] == "metadata.tsv"
     assert "--unit tpm --alignment cohort" in command
+
+
+def test_says_who_was_predicted_with_age_and_sex(with_example: AppTest) -> None:
+    assert "told age and sex of 40 samples" in words(with_example)
