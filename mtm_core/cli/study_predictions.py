@@ -126,6 +126,7 @@ def disease_command(
         pairs=study.pairs,
         genes=study.genes,
         status=study.status,
+        curves=study.curves,
         summary=summary,
         status_summary=status_summary,
     )

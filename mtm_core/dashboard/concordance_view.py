@@ -232,6 +232,13 @@ def areas_of(status: pd.DataFrame, trait: str) -> pd.DataFrame:
     return kept.sort_values("tissue", key=lambda name: name.map(rank), kind="stable")
 
 
+def curves_of(curves: pd.DataFrame, trait: str, tissue: str) -> pd.DataFrame:
+    """Give the ROC curves of one trait in one tissue; none where the study kept none."""
+    if curves.empty:
+        return curves
+    return curves[(curves["trait"] == trait) & (curves["tissue"] == tissue)]
+
+
 def areas_in_words(row: pd.Series, source: str) -> str:
     """Compare the mean areas over the tissues that tell more than the source."""
     text = (

@@ -28,6 +28,13 @@ _ROW = 19
 _GRID_ROW = 22
 _F1_SCALE = [[0, "#D3E3F0"], [1, "#08306B"]]
 """Its low end stands out from white ground, its high end from dark."""
+_PROFILE_LOOKS = (
+    ("circle", ACCENT),
+    ("diamond", CONTRAST),
+    ("square", "#CC3344"),
+    ("cross", NEUTRAL),
+)
+"""Of the profiles, in their order."""
 _OVER_LEGEND = 64
 """Pixels above a plot that hold its legend below the buttons."""
 
@@ -262,10 +269,11 @@ def auroc_dots(
     """
     tissues = list(dict.fromkeys(str(name) for name in areas["tissue"]))
     place_of = {name: len(tissues) - 1 - i for i, name in enumerate(tissues)}
-    looks = (("circle", ACCENT), ("diamond", CONTRAST), ("square", "#CC3344"), ("cross", NEUTRAL))
     figure = go.Figure()
     figure.add_vline(x=0.5, line={"color": NEUTRAL, "width": 1, "dash": "dash"})
-    for i, ((profile, name), (symbol, colour)) in enumerate(zip(profiles, looks, strict=False)):
+    for i, ((profile, name), (symbol, colour)) in enumerate(
+        zip(profiles, _PROFILE_LOOKS, strict=False)
+    ):
         own = areas[areas["profile"] == profile]
         shift = 0.18 * (1.5 - i)
         figure.add_scatter(
@@ -293,6 +301,41 @@ def auroc_dots(
         range=[-0.8, len(tissues) - 0.2],
     )
     finish(figure, height=160 + 30 * len(tissues))
+    return figure.update_layout(margin={"t": _OVER_LEGEND})
+
+
+def roc_curves(curves: pd.DataFrame, profiles: Sequence[tuple[str, str]]) -> go.Figure:
+    """Draw the ROC curves of one tissue (Figure 3c).
+
+    Parameters
+    ----------
+    curves
+        ``profile``, ``false_positive_rate``, ``sensitivity``.
+    profiles
+        As in :func:`auroc_dots`.
+    """
+    dashes = ("solid", "dash", "dot", "dashdot")
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": NEUTRAL, "width": 1, "dash": "dash"},
+        name="chance", hoverinfo="skip",
+    )  # fmt: skip
+    for (profile, name), (_, colour), dash in zip(profiles, _PROFILE_LOOKS, dashes, strict=False):
+        own = curves[curves["profile"] == profile]
+        if own.empty:
+            continue
+        figure.add_scatter(
+            x=own["false_positive_rate"],
+            y=own["sensitivity"],
+            mode="lines",
+            line={"color": colour, "width": 2, "dash": dash},
+            name=name,
+            hovertemplate="%{y:.2f} of the cases found, %{x:.2f} of the controls taken for cases"
+            f"<extra>{name}</extra>",
+        )
+    figure.update_xaxes(title="share of controls taken for cases", range=[0, 1])
+    figure.update_yaxes(title="share of cases found", range=[0, 1.02])
+    finish(figure, height=420)
     return figure.update_layout(margin={"t": _OVER_LEGEND})
 
 

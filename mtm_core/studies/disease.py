@@ -10,7 +10,7 @@ is left with the groups shuffled among the donors stands beside each correlation
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import anndata as ad
 import numpy as np
@@ -21,7 +21,7 @@ from scipy.stats import wilcoxon
 
 from mtm_core.methods.covariates import CovariateName
 from mtm_core.statistics.association import trait_association
-from mtm_core.statistics.classification import Classification, classify
+from mtm_core.statistics.classification import FALSE_POSITIVE_RATES, Classification, classify
 from mtm_core.statistics.correlation import columnwise_correlation
 from mtm_core.statistics.differential import PSEUDOCOUNT, differential_expression
 from mtm_core.statistics.outcome import TESTED, TOO_FEW
@@ -74,11 +74,15 @@ class DiseaseStudy:
         regression on the measured tissue (``observed``), the predicted one (genes predictable in
         most folds' other donors), the source tissue, or the trait's own covariates: age, sex and
         Hardy class as far as it is none of them (``covariates``); with interval and outcome.
+    curves
+        The same regressions' ROC curves: one row a (``trait``, ``tissue``, ``profile``,
+        ``false_positive_rate``) with ``sensitivity``; empty where they were not kept.
     """
 
     pairs: pd.DataFrame
     genes: pd.DataFrame
     status: pd.DataFrame
+    curves: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def summary(self, minimum_degs: int = MINIMUM_DEGS) -> pd.DataFrame:
         """Give one row a trait and adjustment, counted as the paper counts.
@@ -194,15 +198,20 @@ def study_diseases(
         delayed(classify)(profile, is_case, n_repeats=n_repeats, seed=seed)
         for _, profile, is_case in tasks
     )
-    status = [
-        keys | {"n_genes": profile.shape[1]} | asdict(one)
-        for (keys, profile, _), one in zip(tasks, found, strict=True)
-    ]
+    status, curves = [], []
+    for (keys, profile, _), one in zip(tasks, found, strict=True):
+        row = asdict(one)
+        curve = row.pop("sensitivity")
+        status.append(keys | {"n_genes": profile.shape[1]} | row)
+        if curve:
+            rates = {"false_positive_rate": FALSE_POSITIVE_RATES, "sensitivity": curve}
+            curves.append(pd.DataFrame(keys | rates))
     tested = [table for table in genes if len(table)]
     return DiseaseStudy(
         pd.DataFrame(pairs),
         pd.concat(tested).reset_index(names="gene_id") if tested else pd.DataFrame(),
         pd.DataFrame(status),
+        pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(),
     )
 
 

@@ -29,6 +29,7 @@ _KEYS = {
     "genes": ("trait", "adjusted_for", "tissue", "gene_id", "fdr_predicted", "fdr_observed"),
     "contrasts": ("trait", "adjusted_for", "tissue", "rho", "shuffled", "up_f1", "down_f1"),
     "status": ("trait", "tissue", "profile", "auroc", "low", "high", "outcome"),
+    "curves": ("trait", "tissue", "profile", "false_positive_rate", "sensitivity"),
     "quartiles": ("annotation", "tissue", "auc", "p", "outcome"),
     "similarity": tuple(field.name for field in fields(SimilarityAgreement)),
     "pairs": ("tissue", "other_tissue", "n", "same_donor", "other_donor", "matched_donor"),
@@ -111,6 +112,10 @@ def _disease(folder: Path) -> DiseaseStudy:
         _table(folder / "pairs.csv", "contrasts"),
         _genes(folder),
         _table(folder / "status.csv", "status"),
+        # Not kept by the first versions of the study.
+        _table(folder / "curves.csv", "curves")
+        if (folder / "curves.csv").exists()
+        else pd.DataFrame(),
     )
 
 

@@ -9,6 +9,7 @@ from mtm_core.dashboard.concordance_view import (
     STARS,
     areas_in_words,
     areas_of,
+    curves_of,
     diseases_among,
     overlap_cells,
     settings_in_words,
@@ -19,7 +20,7 @@ from mtm_core.dashboard.kept_view import Kept, show_kept
 from mtm_core.dashboard.layout import begin, show_figure
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
-from mtm_core.figures.kept_changes import auroc_dots, overlap_grid
+from mtm_core.figures.kept_changes import auroc_dots, overlap_grid, roc_curves
 
 CHANGES, FOUND, AREAS, TRAITS = "Changes kept", "Genes found again", "Telling apart", "Traits kept"
 
@@ -127,12 +128,9 @@ elif disease is not None:
             "Tissue", tissues, key="tissue", bind="query-params", help="Its name is set in bold."
         )
         source = str(settings["source"])
+        profiles = [(name, words.format(source=source)) for name, words in PROFILES.items()]
         show_figure(
-            auroc_dots(
-                areas,
-                [(name, words.format(source=source)) for name, words in PROFILES.items()],
-                chosen=tissue,
-            ),
+            auroc_dots(areas, profiles, chosen=tissue),
             key="areas",
             name=f"{trait}_areas",
             caption=f"{trait}: how well an L1 logistic regression tells the two groups apart, in"
@@ -144,3 +142,15 @@ elif disease is not None:
             index=False,
         )
         st.markdown(areas_in_words(areas_by_trait.loc[trait], source))
+        curves = curves_of(study.curves, trait, tissue)
+        if len(curves):
+            st.subheader(f"ROC curves of {tissue}")
+            show_figure(
+                roc_curves(curves, profiles),
+                key="curves",
+                name=f"{trait}_curves",
+                caption="Cases found against controls taken for cases, on donors held out, mean"
+                " over folds and repeats. The nearer the upper left corner, the better.",
+                data=curves,
+                index=False,
+            )

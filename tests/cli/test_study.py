@@ -124,6 +124,8 @@ def test_traits_and_disease_of_saved_predictions(
     assert set(pd.read_csv(tmp_path / "d" / "pairs.csv")["trait"]) == {"ventilator"}
     status = pd.read_csv(tmp_path / "d" / "status.csv")
     assert len(status) == 2 * 4
+    curves = pd.read_csv(tmp_path / "d" / "curves.csv")
+    assert len(curves) == 21 * (status["outcome"] == "tested").sum()
     assert "n informative" in done.out
     done = mtm(
         "study", "disease", public_cohort, evaluated / "ridge.nc", *few, "--repeats=0",

@@ -16,6 +16,7 @@ from mtm_core.figures.kept_changes import (
     changes_scatter,
     kept_by_tissue,
     overlap_grid,
+    roc_curves,
 )
 
 PANELS = {"": "as it is", "age": "age out"}
@@ -141,3 +142,20 @@ def test_each_profile_has_its_area_and_interval() -> None:
     # A tissue's marks stand nearer to it than to the next.
     assert abs(measured.y[0] - figure.layout.yaxis.tickvals[0]) < 0.4
     assert measured.y[0] > blood.y[0] > measured.y[1]
+
+
+def test_each_profile_has_its_curve() -> None:
+    curves = pd.DataFrame(
+        {
+            "profile": ["observed"] * 3 + ["source"] * 3,
+            "false_positive_rate": [0, 0.5, 1] * 2,
+            "sensitivity": [0.2, 0.9, 1, 0, 0.5, 1],
+        }
+    )
+    names = [("observed", "measured"), ("predicted", "predicted"), ("source", "blood")]
+    figure = roc_curves(curves, names)
+    drawn = {trace.name: list(trace.y) for trace in figure.data}
+    assert drawn == {"chance": [0, 1], "measured": [0.2, 0.9, 1], "blood": [0, 0.5, 1]}
+    assert (
+        len({trace.line.dash for trace in figure.data[1:]}) == 2
+    )  # not told apart by colour alone

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import l1_min_c
 
-from mtm_core.statistics.classification import auroc_standard_error, classify
+from mtm_core.statistics.classification import FALSE_POSITIVE_RATES, auroc_standard_error, classify
 
 Array = np.ndarray
 
@@ -32,6 +32,10 @@ def test_a_planted_difference_is_found_as_far_as_it_goes(
     assert found.low < 0.856 < found.high
     assert 0 < found.sd_over_repeats < 0.05
     assert (found.n_case, found.n_control, found.outcome) == (40, 80, "tested")
+    curve = np.array(found.sensitivity)
+    assert (np.diff(curve) >= 0).all()
+    assert curve[-1] == 1
+    assert np.trapezoid(curve, FALSE_POSITIVE_RATES) == pytest.approx(found.auroc, abs=0.02)
 
 
 def test_noise_of_many_genes_is_not_told_apart(rng: np.random.Generator, is_case: Array) -> None:
@@ -46,7 +50,7 @@ def test_area_equals_that_of_scikit_learn_s_own_pipeline(rng: np.random.Generato
     profiles = rng.standard_t(1.5, size=(60, 6))
     is_case = rng.random(60) < 0.4
     profiles[is_case, 0] += 1
-    areas = []
+    areas, curves = [], []
     for training, held_out in StratifiedKFold(4, shuffle=True, random_state=3).split(
         profiles, is_case
     ):
@@ -60,8 +64,12 @@ def test_area_equals_that_of_scikit_learn_s_own_pipeline(rng: np.random.Generato
         ).fit(profiles[training], is_case[training])
         scores = model.predict_proba(profiles[held_out])[:, 1]
         areas.append(roc_auc_score(is_case[held_out], scores))
+        # Of the cases, by hand: how many score above the threshold that lets so many controls in.
+        false, true, _ = roc_curve(is_case[held_out], scores, drop_intermediate=False)
+        curves.append(np.interp(FALSE_POSITIVE_RATES, false, true))
     found = classify(profiles, is_case, n_folds=4, n_repeats=1, c_factor=2, seed=3)
     assert found.auroc == pytest.approx(np.mean(areas), abs=1e-12)
+    assert found.sensitivity == pytest.approx(tuple(np.mean(curves, axis=0)))
 
 
 def test_scale_of_genes_and_order_of_seeds_do_not_matter(
@@ -85,6 +93,7 @@ def test_what_cannot_be_told_is_named(rng: np.random.Generator, is_case: Array) 
     for name, found in cases.items():
         assert found.outcome == name
         assert np.isnan([found.auroc, found.low, found.high, found.sd_over_repeats]).all()
+        assert found.sensitivity == ()
 
 
 def test_a_gene_that_varies_in_held_out_samples_alone_teaches_nothing(is_case: Array) -> None:
