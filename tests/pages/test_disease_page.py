@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from mtm_core.dashboard.concordance_view import (
     areas_in_words,
     areas_of,
+    curves_of,
     diseases_among,
     genes_of_tissue,
     left_out,
@@ -77,6 +78,19 @@ def test_every_view_opens_and_gives_its_data(app: AppTest, view: str) -> None:
     assert app.download_button(key=f"download_{figures[view]}_csv")
     is_warned = "None of the contrasts at hand is a disease" in words(app)
     assert is_warned == (view != "Traits kept")
+
+
+def test_a_tissue_s_roc_curves_stand_below_the_areas(
+    app: AppTest, disease: Shipped[DiseaseStudy]
+) -> None:
+    opened(app, "Telling apart")
+    tissue = app.selectbox(key="tissue").value
+    assert f"ROC curves of {tissue}" in [part.value for part in app.subheader]
+    trait = app.selectbox(key="areas_of").value
+    assert app.download_button(key="download_curves_csv")
+    own = curves_of(disease.study.curves, trait, tissue)
+    assert set(own["profile"]) == {"observed", "predicted", "source", "covariates"}
+    assert curves_of(pd.DataFrame(), trait, tissue).empty
 
 
 def test_genes_are_those_of_contrast_tissue_and_what_is_left_out(
