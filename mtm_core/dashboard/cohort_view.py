@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 import xarray as xr
 from pandas.io.formats.style import Styler
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from mtm_core.dashboard.layout import METADATA_PAGE, UPLOAD_PAGE, example_button
 from mtm_core.dashboard.resources import ServedModel
@@ -19,7 +20,7 @@ from mtm_core.studies.own_cohort import side_by_side
 
 MOST_STYLED = 20_000
 """Rows of a table that are greyed one by one."""
-FIGURES = {
+FIGURES: dict[str, ColumnConfig | str | None] = {
     "gene_id": "gene id",
     "log2_fold_change": st.column_config.NumberColumn("log2 fold change", format="%.3f"),
     "fdr": st.column_config.NumberColumn("FDR", format="%.2e"),
@@ -159,6 +160,20 @@ def take_points(chart: str, store: str, labels: dict[str, str]) -> None:
     st.session_state[store] = genes
     if len(genes) == 1:
         _mark(genes[0], labels)
+
+
+def show_gene_rows(rows: pd.DataFrame, labels: dict[str, str], *, key: str, height: int) -> None:
+    """Show ``rows`` of genes; marking one makes its gene the one that all screens share."""
+    ids = rows["gene_id"].tolist()
+    st.dataframe(
+        greyed(rows),
+        hide_index=True,
+        height=height,
+        key=key,
+        on_select=lambda: take_row(key, ids, labels),
+        selection_mode="single-row",
+        column_config=FIGURES,
+    )
 
 
 def take_row(table: str, genes: list[str], labels: dict[str, str]) -> None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from mtm_core.dashboard.cohort_view import (
-    FIGURES,
     choose_gene,
     choose_tissue,
-    greyed,
     need_metadata,
     need_samples,
     own_expression,
     say_where_it_comes_from,
+    show_gene_rows,
     take_points,
-    take_row,
 )
 from mtm_core.dashboard.differential_view import (
     TABLE_COLUMNS,
@@ -156,16 +154,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
             key="clear_points",
             on_click=lambda: st.session_state.pop("volcano_genes"),
         )
-ids = rows["gene_id"].tolist()
-st.dataframe(
-    greyed(rows),
-    hide_index=True,
-    height=380,
-    key="differential_rows",
-    on_select=lambda: take_row("differential_rows", ids, labels),
-    selection_mode="single-row",
-    column_config=FIGURES,
-)
+show_gene_rows(rows, labels, key="differential_rows", height=380)
 download_table(rows, key="differential_table", name=f"{prefix}differential", label="These rows")
 
 st.subheader(f"{label} in every sample")

@@ -5,15 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from mtm_core.dashboard.cohort_view import (
-    FIGURES,
     choose_gene,
     choose_tissue,
-    greyed,
     need_metadata,
     need_samples,
     own_expression,
     say_where_it_comes_from,
-    take_row,
+    show_gene_rows,
 )
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.group_choice import offer_shuffle
@@ -120,16 +118,7 @@ with gene_column:
 with toggle_column:
     everywhere = st.toggle("All tissues", key="traits_everywhere", persist_state="session")
 rows = rho_rows(table if everywhere else table[table["tissue"].isin([tissue, session.source])])
-ids = rows["gene_id"].tolist()
-st.dataframe(
-    greyed(rows),
-    hide_index=True,
-    height=320,
-    key="trait_rows",
-    on_select=lambda: take_row("trait_rows", ids, labels),
-    selection_mode="single-row",
-    column_config=FIGURES,
-)
+show_gene_rows(rows, labels, key="trait_rows", height=320)
 download_table(rows, key="trait_table", name=f"{prefix}{trait}_associations", label="These rows")
 
 st.header("Against the GTEx reference")
