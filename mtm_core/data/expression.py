@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core.data.genes import GeneIndex, damaged_names, id_type_of
+from mtm_core.data.isolated import read_isolated
 from mtm_core.data.orientation import GenesInRows, find_layout, is_gene, is_run, look_like_ensembl
 from mtm_core.data.raw_table import MAX_BYTES, RawTable, to_numbers
 from mtm_core.data.report import IngestReport, Note, name_some
@@ -58,6 +59,7 @@ def read_expression(
     *,
     known_genes: GeneIndex | None = None,
     max_bytes: int = MAX_BYTES,
+    isolated: bool = False,
 ) -> ExpressionTable:
     """Read a table of expression, whatever way it lies.
 
@@ -71,6 +73,9 @@ def read_expression(
         The model's genes: the surest sign of which axis holds genes.
     max_bytes
         Cap on the decompressed size.
+    isolated
+        Read binary formats in a process of their own (:mod:`mtm_core.data.isolated`), as a server
+        must: a damaged file may hang or crash what reads it.
 
     Raises
     ------
@@ -83,7 +88,7 @@ def read_expression(
     name = name or Path(str(getattr(source, "name", "table"))).name
     try:
         data = read_bytes(source, max_bytes)
-        raw = read_table(data, max_bytes)
+        raw = (read_isolated if isolated else read_table)(data, max_bytes)
         layout = find_layout(raw, known_genes)
         if isinstance(layout, GenesInRows):
             orientation = "genes in rows"

@@ -16,6 +16,7 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
+from mtm_core.data.isolated import read_isolated
 from mtm_core.data.metadata_columns import MetadataColumn, as_labels, read_column
 from mtm_core.data.phenotypes import AGE_NAMES, SEX_NAMES, Sex, plain_name, read_age, read_sex
 from mtm_core.data.raw_table import MAX_BYTES, RawTable
@@ -207,6 +208,7 @@ def read_metadata(
     *,
     samples: Sequence[str],
     max_bytes: int = MAX_BYTES,
+    isolated: bool = False,
 ) -> SampleMetadata:
     """Read a table of metadata, samples in rows.
 
@@ -220,6 +222,9 @@ def read_metadata(
         Of the expression table: the column that has most of them names the samples.
     max_bytes
         Cap on the decompressed size.
+    isolated
+        Read binary formats in a process of their own (:mod:`mtm_core.data.isolated`), as a server
+        must: a damaged file may hang or crash what reads it.
 
     Raises
     ------
@@ -230,7 +235,7 @@ def read_metadata(
     name = name or Path(str(getattr(source, "name", "metadata"))).name
     try:
         data = read_bytes(source, max_bytes)
-        raw = read_table(data, max_bytes)
+        raw = (read_isolated if isolated else read_table)(data, max_bytes)
         _check_shape(raw, samples)
         label = _sample_column(raw, samples)
         index = pd.Index(raw.labels(label), name="sample", dtype=object)

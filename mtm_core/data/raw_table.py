@@ -41,11 +41,14 @@ class RawTable:
     notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
-        cells = self.cells.dropna(how="all").reset_index(drop=True)  # below tables of spreadsheets
-        if cells.empty:
+        blank = self.cells.isna().all(axis=1)  # below tables of spreadsheets
+        if blank.all():
             raise InputFileError("the table has a header and no filled rows below it.")
-        for column in cells:
-            if not _holds_numbers(cells[column]):
+        cells = self.cells[~blank] if blank.any() else self.cells
+        cells = cells.reset_index(drop=True)
+        numeric = {dtype: _is_number(dtype) for dtype in cells.dtypes.unique()}
+        for column, dtype in cells.dtypes.items():
+            if not numeric[dtype]:
                 cells[column] = _as_text(cells[column])
         object.__setattr__(self, "cells", cells)
 
@@ -93,7 +96,11 @@ def too_large(what: str, max_bytes: int) -> InputFileError:
 
 
 def _holds_numbers(cells: pd.Series) -> bool:
-    return bool(pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_bool_dtype(cells))
+    return _is_number(cells.dtype)
+
+
+def _is_number(dtype: object) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype))
 
 
 def _as_text(cells: pd.Series) -> pd.Series:

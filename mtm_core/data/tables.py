@@ -22,6 +22,8 @@ _BINARY_READERS: dict[bytes, Callable[[bytes, int], RawTable]] = {
     b"PAR1": read_parquet,
     b"\x89HDF\r\n\x1a\n": read_h5ad,
 }
+BINARY_MAGICS = tuple(_BINARY_READERS)
+"""What files of the binary formats start with."""
 _NO_TABLES = (
     (b"%pdf", "a PDF", "Save the table in it as csv or xlsx."),
     (b"<!doctype", "a web page", "Open it to see what the download said, and download again."),
