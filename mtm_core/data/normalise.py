@@ -40,4 +40,7 @@ def normalise(values: NDArray[np.float32], how: Normalisation) -> NDArray[np.flo
             f"{int((totals == 0).sum())} samples have no expression in any gene of the panel,"
             f" the first is number {int(np.argmax(totals == 0)) + 1}. Drop them first."
         )
-    return np.asarray(values * (1e6 / totals)[:, None], dtype=np.float32)
+    scaled = np.empty_like(values, dtype=np.float32)
+    # Products in float64, yet no second matrix of it.
+    np.multiply(values, (1e6 / totals)[:, None], out=scaled, dtype=np.float64, casting="same_kind")
+    return scaled

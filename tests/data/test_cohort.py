@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 from pathlib import Path
 
 import anndata as ad
@@ -20,6 +21,7 @@ from mtm_core.data.cohort import (
 )
 from mtm_core.data.gct import read_gct
 from mtm_core.data.gtex import read_sample_attributes
+from mtm_core.data.normalise import Normalisation
 from mtm_core.errors import CohortError, InputFileError
 
 # Lung and Liver have 4 samples, Spleen 2; D5 has none of the large tissues.
@@ -91,6 +93,25 @@ def test_sample_order_of_the_annotations_does_not_matter(
     cohort, other = small(expression, samples), small(expression, samples.iloc[::-1])
     pd.testing.assert_frame_equal(cohort.to_df(), other.to_df())
     pd.testing.assert_frame_equal(cohort.obs, other.obs)
+
+
+@pytest.mark.parametrize("normalisation", ["none", "panel-cpm"])
+def test_a_wide_cohort_is_built_with_one_more_matrix_at_a_time(
+    rng: np.random.Generator, normalisation: Normalisation
+) -> None:
+    n_donors, n_genes = 400, 2_000
+    names = [f"D{d}-{t}" for d in range(n_donors) for t in ("Lung", "Liver")]
+    samples = pd.DataFrame([name.split("-") for name in names], names, ["donor", "tissue"])
+    genes = pd.DataFrame({"symbol": ""}, [f"G{g}" for g in range(n_genes)])
+    by_gene = rng.gamma(1, 9, size=(n_genes, len(names))).astype(np.float32)
+    expression = ad.AnnData(by_gene.T, pd.DataFrame(index=names), genes)
+    tracemalloc.start()
+    cohort = build_cohort(expression, samples, normalisation=normalisation)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert cohort.shape == expression.shape
+    matrices = 1 if normalisation == "none" else 2  # of the cohort, and before it was normalised
+    assert peak < (matrices + 0.6) * by_gene.nbytes, f"{peak / by_gene.nbytes:.2f} matrices"
 
 
 def test_samples_without_tissue_are_left_out_and_said(

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.gct import open_text, read_gct, strip_version, write_gct
+from mtm_core.data.gct import _PARSE_BYTES, open_text, read_gct, strip_version, write_gct
 from mtm_core.errors import InputFileError
 
 GCT = (
@@ -135,6 +135,9 @@ def test_right_dimension_line_gives_no_warning(
         ("1\t2\t3\t4", "1\t2\tthree\t4", "ENSG00000000001.5: could not convert .*three"),
         ("1\t2\t3\t4", "1\t\t3\t4", "ENSG00000000001.5: could not convert"),
         ("1\t2\t3\t4", "1\tnan\t3\t4", "ENSG00000000001.5: expected finite numbers, got nan"),
+        ("1\t2\t3\t4", "1\t2e999\t3\t4", "ENSG00000000001.5: expected finite numbers, got inf"),
+        ("1\t2\t3\t4", '1\t"2"\t3\t4', "ENSG00000000001.5: could not convert"),
+        ("1\t2\t3\t4", "1\t2\r3\t4\t5", "ENSG00000000001.5: could not convert"),
         ("ENSG00000000001.5\tAAA\t1\t2\t3\t4", "ENSG00000000001.5 AAA", "got 'ENSG.* AAA'"),
     ],
 )
@@ -202,6 +205,27 @@ def test_more_genes_than_declared_are_all_read(tmp_path: Path, rng: np.random.Ge
     lines += [f"G{i}\tg\t" + "\t".join(map(str, row)) for i, row in enumerate(values)]
     table = read_gct(write(tmp_path, "\n".join(lines) + "\n"))
     np.testing.assert_array_equal(table.X, values.T)
+
+
+def test_a_line_too_long_does_not_make_up_for_one_too_short(tmp_path: Path) -> None:
+    text = GCT.replace("1\t2\t3\t4", "1\t2\t3").replace("0\t0.5", "4\t0\t0.5")
+    with pytest.raises(InputFileError, match=r"ENSG00000000001\.5: expected 4 values, got 3"):
+        read_gct(write(tmp_path, text))
+
+
+def test_genes_keep_their_values_over_many_batches(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    values = (10 ** rng.uniform(-3, 6, size=(1500, 900))).round(3)
+    lines = [f"G{i}\tg\t" + "\t".join(map(str, row)) for i, row in enumerate(values)]
+    header = ["#1.2", "1500\t900", "\t".join(["Name", "Description", *map(str, range(900))])]
+    path = write(tmp_path, "\n".join([*header, *lines]) + "\n")
+    assert path.stat().st_size > 2 * _PARSE_BYTES
+    wanted = [f"G{i}" for i in range(1500) if i % 7]
+    table = read_gct(path, genes=wanted)
+    assert table.var_names.tolist() == wanted
+    kept = [i for i in range(1500) if i % 7]
+    np.testing.assert_array_equal(table.X, values[kept].T.astype(np.float32))
 
 
 def test_progress_ends_at_the_number_of_genes(tmp_path: Path) -> None:
