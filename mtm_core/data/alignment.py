@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from mtm_core.config import ScalingConfig
+from mtm_core.config import ExpressionScale
 from mtm_core.data.normalise import Normalisation
 from mtm_core.data.report import Note, name_some
-from mtm_core.data.scaling import TissueScaler, to_scale
+from mtm_core.data.scaling import CONSTANT_SD, TissueScaler, to_scale
 from mtm_core.data.units import Unit, check_totals
 from mtm_core.errors import ExpressionError
 
@@ -61,6 +61,59 @@ class Aligned:
     how: Literal["cohort", "none"]
     distance: pd.DataFrame
     notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True)
+class GeneMoments:
+    """Mean and spread of each gene over samples, which can be joined part by part.
+
+    Attributes
+    ----------
+    n
+        Samples.
+    mean, squares
+        (G,) float64: mean, and sum of squared differences from it, on the scaler's scale.
+    low, high
+        (G,) least and greatest value.
+    """
+
+    n: int
+    mean: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, expression: NDArray[np.float32], scale: ExpressionScale) -> GeneMoments:
+        """Take the moments of ``expression`` (N, G), linear, on ``scale``."""
+        values = to_scale(expression, scale)
+        low, high = values.min(axis=0), values.max(axis=0)
+        exact = values.astype(np.float64)
+        mean = exact.mean(axis=0)
+        return cls(len(values), mean, ((exact - mean) ** 2).sum(axis=0), low, high)
+
+    def joined(self, other: GeneMoments) -> GeneMoments:
+        """Give the moments of the samples of both (Chan, Golub and LeVeque 1983)."""
+        n, away = self.n + other.n, other.mean - self.mean
+        return GeneMoments(
+            n,
+            self.mean + away * (other.n / n),
+            self.squares + other.squares + away**2 * (self.n * other.n / n),
+            np.minimum(self.low, other.low),
+            np.maximum(self.high, other.high),
+        )
+
+    @property
+    def sd(self) -> NDArray[np.float64]:
+        """Population SD (G,)."""
+        return np.asarray(np.sqrt(self.squares / self.n))
+
+
+def on_genes_found(linear: pd.DataFrame, found: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Give ``linear`` (N, G) as an array, 0 where a gene is missing."""
+    expression: NDArray[np.float32] = linear.to_numpy(dtype=np.float32, copy=True)
+    expression[:, ~found] = 0
+    return expression
 
 
 def panel_normalise(
@@ -113,6 +166,7 @@ def align(
     unit: Unit | None = None,
     normalisation: Normalisation = "panel-cpm",
     minimum_samples: int = MINIMUM_FOR_ALIGNMENT,
+    whole: GeneMoments | None = None,
 ) -> Aligned:
     """Give z-scores of samples of one tissue against the reference.
 
@@ -135,6 +189,9 @@ def align(
         Of the table and of the model's cohort; only for the warning that they may not fit.
     minimum_samples
         For ``"auto"``.
+    whole
+        Of all samples, where ``linear`` is a part of them: the part is then aligned as it would be
+        among them all.
 
     Raises
     ------
@@ -142,47 +199,45 @@ def align(
         If fewer than half of the genes are found, or ``"cohort"`` is asked of fewer than 3 samples.
     """
     _check_coverage(linear, found)
-    n_samples = len(linear)
+    n_samples = len(linear) if whole is None else whole.n
     if how == "cohort" and n_samples < _LEAST_SAMPLES:
         raise ExpressionError(
             f"aligning a cohort needs {_LEAST_SAMPLES} samples or more, got {n_samples}. Choose"
             " 'none' to compare the samples with the reference as they are."
         )
-    expression = linear.to_numpy(dtype=np.float32, copy=True)
-    expression[:, ~found] = 0
-    before = scaler.transform(expression, np.full(n_samples, source))
+    expression = on_genes_found(linear, found)
+    before = scaler.transform(expression, np.full(len(linear), source))
     before[:, ~found] = 0
     done: Literal["cohort", "none"]
     if how == "none" or (how == "auto" and n_samples < minimum_samples):
         z, done = before, "none"
         notes = _describe_none(how, n_samples, minimum_samples, unit, normalisation)
     else:
-        z, constant = _standardise(expression, source, scaler)  # missing genes are constant: 0
+        moments = whole or GeneMoments.of(expression, scaler.scale)
+        own, constant = _own_scaler(moments, source, scaler)
+        z = own.transform(expression, np.zeros(len(linear), dtype=np.int64))
+        z[:, ~found] = 0
         done = "cohort"
         notes = _describe_cohort(n_samples, minimum_samples, linear.columns[constant & found])
     distance = pd.DataFrame(
         {"distance_before": _distance(before, found), "distance_after": _distance(z, found)},
         index=linear.index,
     )
-    return Aligned(z, found, done, distance, (*notes, *_describe_far(distance)))
+    return Aligned(z, found, done, distance, (*notes, *describe_far(distance)))
 
 
-def _standardise(
-    expression: NDArray[np.float32], source: int, scaler: TissueScaler
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Give z-scores (N, G) against the samples' own mean and SD, and which genes are constant.
+def _own_scaler(
+    moments: GeneMoments, source: int, scaler: TissueScaler
+) -> tuple[TissueScaler, NDArray[np.bool_]]:
+    """Give the samples' own mean and SD, as a scaler of one tissue, and which genes are constant.
 
     Where the reference kept a gene's SD at 1 (a gene that is off), its z-scores spread less than 1
     in the reference too: there an SD below 1 is not stretched to 1.
     """
-    tissue = np.zeros(len(expression), dtype=np.int64)
-    own = TissueScaler.fit(expression, tissue, 1, ScalingConfig(scale=scaler.scale))
-    kept_one = scaler.sd[source] == 1
-    own = TissueScaler(
-        own.mean, np.where(kept_one, np.maximum(own.sd, 1), own.sd), scale=scaler.scale
-    )
-    constant = np.ptp(to_scale(expression, scaler.scale), axis=0) == 0
-    return own.transform(expression, tissue), constant
+    sd = np.where(moments.sd < CONSTANT_SD, 1, moments.sd).astype(np.float32)
+    sd = np.where(scaler.sd[source] == 1, np.maximum(sd, 1), sd)
+    own = TissueScaler(moments.mean[None].astype(np.float32), sd[None], scaler.scale)
+    return own, moments.high == moments.low
 
 
 def _distance(z: NDArray[np.float32], found: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -262,7 +317,8 @@ def _describe_cohort(n_samples: int, minimum_samples: int, constant: pd.Index) -
     return notes
 
 
-def _describe_far(distance: pd.DataFrame) -> list[Note]:
+def describe_far(distance: pd.DataFrame) -> list[Note]:
+    """Name the samples that lie far from the reference, by ``distance`` of :class:`Aligned`."""
     far = distance.index[distance["distance_after"] > _FAR]
     if far.empty:
         return []

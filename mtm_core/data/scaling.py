@@ -12,7 +12,7 @@ from mtm_core.config import ExpressionScale, ScalingConfig
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-_CONSTANT = 1e-6
+CONSTANT_SD = 1e-6
 """An SD below this, on either scale, is a constant gene: its z-score is 0, never NaN."""
 
 
@@ -52,7 +52,7 @@ class TissueScaler:
             values = to_scale(linear, config.scale).astype(np.float64)
             mean[t] = values.mean(axis=0)
             spread = values.std(axis=0)
-            keep_one = spread < _CONSTANT
+            keep_one = spread < CONSTANT_SD
             if config.low_expression_rule:
                 keep_one |= linear.mean(axis=0, dtype=np.float64) < 1
             sd[t] = np.where(keep_one, 1.0, spread)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mtm_core.data.report import Note
 from mtm_core.errors import ExpressionError
@@ -28,14 +30,66 @@ class UnitGuess:
     reason: str
 
 
+@dataclass(frozen=True)
+class ValueSummary:
+    """What the guess of a unit rests on, of a table or of a part of one.
+
+    Attributes
+    ----------
+    low, high
+        Least and greatest value.
+    whole
+        Whether all are whole numbers.
+    n_values, n_negative
+        Values; those below 0.
+    sums
+        (N,) of each sample.
+    """
+
+    low: float
+    high: float
+    whole: bool
+    n_values: int
+    n_negative: int
+    sums: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> ValueSummary:
+        """Summarise ``values`` (samples, genes), finite."""
+        return cls(
+            float(values.min()),
+            float(values.max()),
+            bool((values == np.floor(values)).all()),
+            values.size,
+            int((values < 0).sum()),
+            values.sum(axis=1),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[ValueSummary]) -> ValueSummary:
+        """Give the summary of the samples of ``parts`` together."""
+        return cls(
+            min(part.low for part in parts),
+            max(part.high for part in parts),
+            all(part.whole for part in parts),
+            sum(part.n_values for part in parts),
+            sum(part.n_negative for part in parts),
+            np.concatenate([part.sums for part in parts]),
+        )
+
+
 def guess_unit(values: pd.DataFrame) -> UnitGuess:
     """Guess the unit of ``values`` (samples, genes), finite.
 
     The user is asked to confirm it: a table cut to a few genes can be anything.
     """
-    x = values.to_numpy(dtype=np.float64)
-    low, high, sums = x.min(), x.max(), x.sum(axis=1)
-    if low >= 0 and (x == np.floor(x)).all():
+    return guess_unit_of(ValueSummary.of(values.to_numpy(dtype=np.float64)))
+
+
+def guess_unit_of(summary: ValueSummary) -> UnitGuess:
+    """Guess the unit of the values that ``summary`` is of."""
+    low, high, sums = summary.low, summary.high, summary.sums
+    if low >= 0 and summary.whole:
         return UnitGuess("counts", "All values are whole numbers, 0 or more.")
     if low >= 0 and (abs(sums / 1e6 - 1) < _SUM_TOLERANCE).all():
         return UnitGuess(
@@ -44,7 +98,8 @@ def guess_unit(values: pd.DataFrame) -> UnitGuess:
             " the same way.",
         )
     if high <= LARGEST_LOG2:
-        sign = f"{np.mean(x < 0):.0%} of them negative" if low < 0 else "none negative"
+        share = summary.n_negative / summary.n_values
+        sign = f"{share:.0%} of them negative" if low < 0 else "none negative"
         return UnitGuess(
             "log2", f"Values are fractions between {low:.3g} and {high:.3g}, {sign}: log2(1 + x)."
         )
@@ -104,15 +159,18 @@ def to_linear(values: pd.DataFrame, unit: Unit) -> tuple[pd.DataFrame, tuple[Not
     n_negative = int((linear.to_numpy() < 0).sum())
     if not n_negative:
         return linear, ()
-    share = n_negative / linear.size
-    return linear.clip(lower=0), (
-        Note(
-            "warning",
-            f"{n_negative} values ({share:.1%}) are negative, which log2(1 + x) never is.",
-            "They were read as no expression.",
-            "If these are z-scores, log ratios or batch-corrected values, give counts, CPM or TPM"
-            " instead.",
-        ),
+    return linear.clip(lower=0), (negative_log2_note(n_negative, linear.size),)
+
+
+def negative_log2_note(n_negative: int, n_values: int) -> Note:
+    """Say what was done about values below 0 on a log2(1 + x) scale."""
+    share = n_negative / n_values
+    return Note(
+        "warning",
+        f"{n_negative} values ({share:.1%}) are negative, which log2(1 + x) never is.",
+        "They were read as no expression.",
+        "If these are z-scores, log ratios or batch-corrected values, give counts, CPM or TPM"
+        " instead.",
     )
 
 

@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 
 from mtm_core.config import ScalingConfig
-from mtm_core.data.alignment import MINIMUM_FOR_ALIGNMENT, align, panel_normalise
+from mtm_core.data.alignment import (
+    MINIMUM_FOR_ALIGNMENT,
+    GeneMoments,
+    align,
+    on_genes_found,
+    panel_normalise,
+)
 from mtm_core.data.normalise import normalise
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.errors import ExpressionError
@@ -216,3 +222,31 @@ def test_sample_without_expression_is_named(linear: pd.DataFrame) -> None:
     linear.loc["s3"] = 0
     with pytest.raises(ExpressionError, match="'s3'"):
         panel_normalise(linear, ALL, np.ones(N_GENES), "panel-cpm")
+
+
+@pytest.mark.parametrize("cuts", [(1,), (1, 2, 29), (10, 20)])
+def test_parts_align_as_they_do_among_all_samples(
+    linear: pd.DataFrame, scaler: TissueScaler, cuts: tuple[int, ...]
+) -> None:
+    linear.iloc[:, 4] = 7.0
+    linear, found = drop(linear, [2])
+    expected = align(linear, found, BLOOD, scaler, "cohort")
+    parts = np.split(np.arange(len(linear)), cuts)
+    moments = [
+        GeneMoments.of(on_genes_found(linear.iloc[part], found), scaler.scale) for part in parts
+    ]
+    whole = moments[0]
+    for part in moments[1:]:
+        whole = whole.joined(part)
+    y = np.log2(1 + linear.iloc[:, 3].to_numpy(dtype=np.float32)).astype(np.float64)
+    np.testing.assert_allclose([whole.mean[3], whole.sd[3]], [y.mean(), y.std()])
+    assert whole.n == len(linear)
+    assert (whole.low[4], whole.high[4]) == (3, 3)
+    for part in parts:
+        aligned = align(linear.iloc[part], found, BLOOD, scaler, "cohort", whole=whole)
+        np.testing.assert_allclose(aligned.z, expected.z[part], atol=1e-5)
+        assert (aligned.z[:, [2, 4]] == 0).all()
+        pd.testing.assert_frame_equal(
+            aligned.distance, expected.distance.iloc[part], rtol=1e-5, atol=1e-6
+        )
+        assert aligned.notes[0] == expected.notes[0]

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.units import check_range, counts_per_million, guess_unit, to_linear
+from mtm_core.data.units import (
+    ValueSummary,
+    check_range,
+    counts_per_million,
+    guess_unit,
+    guess_unit_of,
+    to_linear,
+)
 from mtm_core.errors import ExpressionError
 
 
@@ -83,3 +92,17 @@ def test_counts_per_million(counts: pd.DataFrame) -> None:
     counts.loc["s2"] = 0
     with pytest.raises(ExpressionError, match=r"1 of 6 samples .* 's2'"):
         counts_per_million(counts)
+
+
+@pytest.mark.parametrize("kind", ["counts", "tpm", "log2"])
+def test_parts_of_a_table_summarise_to_the_whole(
+    counts: pd.DataFrame, tpm: pd.DataFrame, kind: str
+) -> None:
+    table = {"counts": counts, "tpm": tpm, "log2": np.log2(1 + tpm) - 0.1}[kind]
+    values = table.to_numpy(dtype=np.float64)
+    whole = ValueSummary.of(values)
+    parts = ValueSummary.joined([ValueSummary.of(values[:1]), ValueSummary.of(values[1:])])
+    np.testing.assert_array_equal(parts.sums, whole.sums)
+    assert replace(parts, sums=whole.sums) == whole
+    assert guess_unit_of(parts) == guess_unit(table)
+    assert guess_unit_of(parts).unit == kind
