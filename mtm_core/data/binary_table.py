@@ -16,7 +16,7 @@ from pyarrow import ArrowException
 from scipy import sparse
 
 from mtm_core.data.raw_table import BLANKS, RawTable, too_large
-from mtm_core.data.report import Note
+from mtm_core.data.report import Note, name_some, skipped_titles
 from mtm_core.errors import InputFileError
 
 _DAMAGE = (
@@ -32,8 +32,7 @@ def read_xlsx(data: bytes, max_bytes: int) -> RawTable:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             # A member cannot give more than this size when it is read.
             size = sum(member.file_size for member in archive.infolist())
-            if not any(name.startswith("xl/") for name in archive.namelist()):
-                raise InputFileError("the file is a zip archive. Unpack it, or compress with gzip.")
+            _check_members(archive.namelist())
         if size > max_bytes:
             raise too_large("the decompressed workbook", max_bytes)
         workbook = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
@@ -53,7 +52,7 @@ def read_xlsx(data: bytes, max_bytes: int) -> RawTable:
         )
     n_titles = next(i for i, row in enumerate(rows) if sum(map(_filled, row)) > 1 or i > 20)
     if n_titles:
-        notes.append(Note("info", f"{n_titles} lines stand above the table.", "They were skipped."))
+        notes.append(skipped_titles(n_titles))
     header = [str(name).strip() if _filled(name) else "" for name in rows[n_titles]]
     cells = pd.DataFrame(
         [[_plain(value) for value in row] for row in rows[n_titles + 1 :]],
@@ -62,6 +61,16 @@ def read_xlsx(data: bytes, max_bytes: int) -> RawTable:
     named = [i for i, name in enumerate(header) if name or cells[i].notna().any()]
     cells = cells[named].set_axis(range(len(named)), axis=1)
     return RawTable(tuple(header[i] for i in named), cells, "xlsx", notes=tuple(notes))
+
+
+def _check_members(names: list[str]) -> None:
+    """Refuse zip files that are no workbook of the kind that is read."""
+    if "xl/workbook.bin" in names:
+        raise InputFileError("the file is a binary workbook (.xlsb). Save it as xlsx or csv.")
+    if "content.xml" in names:
+        raise InputFileError("the file is an OpenDocument (.ods). Save it as xlsx or csv.")
+    if not any(name.startswith("xl/") for name in names):
+        raise InputFileError("the file is a zip archive. Unpack it, or compress with gzip.")
 
 
 def _filled(value: object) -> bool:
@@ -95,6 +104,11 @@ def read_h5ad(data: bytes, max_bytes: int) -> RawTable:
     """Read ``X``, the names of samples and genes, and nothing else of an ``.h5ad``."""
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
+            if "X" not in file:
+                raise InputFileError(
+                    f"the file has no matrix X; it holds {name_some(file)}. Expected an .h5ad"
+                    " (AnnData) with the expression in X: adata.X = adata.layers['counts']."
+                )
             x = file["X"]
             shape = x.shape if isinstance(x, h5py.Dataset) else tuple(x.attrs["shape"])
             stored = x.size if isinstance(x, h5py.Dataset) else x["data"].size

@@ -7,7 +7,6 @@ a number is an error that names the cell.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.data.genes import GeneIndex, damaged_names, id_type_of
+from mtm_core.data.genes import GeneIndex, damaged_names, describe_ids, id_type_of
 from mtm_core.data.isolated import read_isolated
-from mtm_core.data.orientation import GenesInRows, find_layout, is_gene, is_run, look_like_ensembl
+from mtm_core.data.orientation import (
+    TALLIES,
+    GenesInRows,
+    find_layout,
+    is_gene,
+    is_run,
+    look_like_ensembl,
+)
 from mtm_core.data.raw_table import MAX_BYTES, RawTable, to_numbers
-from mtm_core.data.report import IngestReport, Note, name_some
+from mtm_core.data.report import IngestReport, Level, Note, name_some
 from mtm_core.data.tables import read_bytes, read_table
 from mtm_core.data.units import UnitGuess, check_range, guess_unit
 from mtm_core.errors import ExpressionError, InputFileError
@@ -32,8 +38,8 @@ _ANNOTATIONS = frozenset(
     | {"entrez", "entrezid", "entrez_id", "geneid"}
 )
 """Names, in lower case, of columns that may be numbers but are no expression."""
-_TALLIES = re.compile(r"__\w+|N_(unmapped|multimapping|noFeature|ambiguous)")
-"""Rows that HTSeq and STAR add to the genes."""
+_GIVE_METADATA = "Give age, sex and groups as metadata."
+_WORDS = "If that is the header, take out the lines above it; give groups as metadata."
 
 
 @dataclass(frozen=True)
@@ -92,11 +98,11 @@ def read_expression(
         layout = find_layout(raw, known_genes)
         if isinstance(layout, GenesInRows):
             orientation = "genes in rows"
-            values, set_aside, notes = _take_genes_in_rows(raw, layout.label)
+            values, set_aside, notes = _take_genes_in_rows(raw, layout.label, known_genes)
         else:
             orientation = "samples in rows"
             values, set_aside, notes = _take_samples_in_rows(raw, layout.label, known_genes)
-        _check_samples(values.index)
+        _check_samples(values.index, notes)
         guess = guess_unit(values)
         check_range(values, guess.unit)
     except (InputFileError, ExpressionError) as error:
@@ -118,7 +124,12 @@ def read_expression(
         duplicates=duplicates,
         damaged_names=damaged,
         set_aside=set_aside,
-        notes=(*raw.notes, *notes, *_describe(guess, duplicates, damaged, set_aside)),
+        notes=(
+            *raw.notes,
+            *notes,
+            *_describe_columns(raw, set_aside),
+            *_describe(guess, genes, duplicates, damaged),
+        ),
     )
     return ExpressionTable(values, report)
 
@@ -127,13 +138,8 @@ _Taken = tuple[pd.DataFrame, tuple[str, ...], tuple[Note, ...]]
 """Values (samples, genes), the columns set aside, and notes."""
 
 
-def _take_genes_in_rows(raw: RawTable, label: int) -> _Taken:
-    notes = []
+def _take_genes_in_rows(raw: RawTable, label: int, known: GeneIndex | None) -> _Taken:
     genes = pd.Series(raw.labels(label))
-    unnamed, tallies = genes == "", genes.str.fullmatch(_TALLIES.pattern)
-    for which, what in ((unnamed, "rows without a gene id"), (tallies, "rows that tally reads")):
-        if which.any():
-            notes.append(Note("warning", f"{int(which.sum())} {what}.", "They were set aside."))
     kept, aside = _sort_columns(
         raw,
         label,
@@ -143,10 +149,38 @@ def _take_genes_in_rows(raw: RawTable, label: int) -> _Taken:
             and not (column == 0 and is_run(raw.labels(0)))
         ),
     )
-    rows = np.flatnonzero(~(unnamed | tallies))
+    named = genes != ""
+    tallies = genes.str.fullmatch(TALLIES.pattern)
+    metadata = genes.str.lower().isin(_ANNOTATIONS) & ~genes.map(lambda gene: is_gene(gene, known))
+    words = _rows_of_words(raw, kept, genes, known) & named & ~metadata
+    notes = [
+        Note("warning", f"{int(which.sum())} {what}{shown}.", "They were set aside.", next_step)
+        for which, what, shown, next_step in (
+            (~named, "rows without a gene id", "", ""),
+            (tallies, "rows that tally reads", "", ""),
+            (metadata, "rows of metadata", f": {name_some(genes[metadata])}", _GIVE_METADATA),
+            (words, "rows hold no number", f": {name_some(genes[words])}", _WORDS),
+        )
+        if which.any()
+    ]
+    rows = np.flatnonzero(named & ~(tallies | metadata | words))
     samples, genes = [raw.header[column] for column in kept], genes.iloc[rows].tolist()
     values = _numbers(raw.cells[kept].iloc[rows], genes, samples)
     return _frame(values.T, samples, genes), aside, tuple(notes)
+
+
+def _rows_of_words(
+    raw: RawTable, kept: Sequence[int], genes: pd.Series, known: GeneIndex | None
+) -> pd.Series:
+    """Tell rows that hold words for every sample, such as groups, and are named by no gene."""
+    found = pd.Series(False, index=genes.index)
+    if not kept or any(raw.is_numeric(column) for column in kept):
+        return found
+    first = raw.cells[kept[0]]
+    for row in np.flatnonzero(first.notna() & to_numbers(first).isna()):
+        cells = raw.cells[kept].iloc[row].dropna()
+        found.iloc[row] = bool(to_numbers(cells).isna().all()) and not is_gene(genes[row], known)
+    return found
 
 
 def _take_samples_in_rows(raw: RawTable, label: int | None, known: GeneIndex | None) -> _Taken:
@@ -223,39 +257,45 @@ def _numbers(
     return values
 
 
-def _check_samples(samples: pd.Index) -> None:
-    """Refuse samples without a name, or two of one name."""
+def _check_samples(samples: pd.Index, notes: Sequence[Note]) -> None:
+    """Refuse samples without a name, or two of one name; a second header may be why."""
+    hint = "".join(f" {note.found} {_WORDS}" for note in notes if note.next_step == _WORDS)
     if (samples == "").any():
         raise ExpressionError(
-            f"sample {int(np.argmax(samples == '')) + 1} has no name. Name every sample."
+            f"sample {int(np.argmax(samples == '')) + 1} has no name. Name every sample." + hint
         )
     if samples.has_duplicates:
         twice = samples[samples.duplicated()]
         raise ExpressionError(
             f"{twice.nunique()} sample names stand more than once: {name_some(twice.unique())}."
-            " Give every sample its own name."
+            " Give every sample its own name." + hint
         )
 
 
+def _describe_columns(raw: RawTable, set_aside: Sequence[str]) -> list[Note]:
+    blank = raw.cells.isna().all().tolist()
+    empty = [name for name, is_blank in zip(raw.header, blank, strict=True) if is_blank and name]
+    words = [name for name in set_aside if name not in empty]
+    kinds: tuple[tuple[Level, list[str], str, str], ...] = (
+        ("warning", empty, "are empty", "If they are samples, look up why."),
+        ("info", words, "are no expression", ""),
+    )
+    return [
+        Note(level, f"{len(names)} columns {what}: {name_some(names)}.", "They were set aside.", do)
+        for level, names, what, do in kinds
+        if names
+    ]
+
+
 def _describe(
-    guess: UnitGuess,
-    duplicates: Sequence[str],
-    damaged: Sequence[str],
-    set_aside: Sequence[str],
+    guess: UnitGuess, genes: pd.Index, duplicates: Sequence[str], damaged: Sequence[str]
 ) -> list[Note]:
     notes = [
         Note(
             "info", guess.reason, f"The unit is taken to be {guess.unit}.", "Confirm or change it."
-        )
+        ),
+        *describe_ids(genes),
     ]
-    if set_aside:
-        notes.append(
-            Note(
-                "info",
-                f"{len(set_aside)} columns are no expression: {name_some(set_aside)}.",
-                "They were set aside.",
-            )
-        )
     if duplicates:
         notes.append(
             Note(

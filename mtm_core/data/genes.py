@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal
@@ -31,9 +32,22 @@ _DATE = re.compile(
     r"|\d{4}-\d{2}-\d{2}( 00:00:00)?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}",
     re.IGNORECASE,
 )
+_SERIAL_ZERO = date(1899, 12, 30)
+_SERIALS = range(36526, 54789)
+"""Days of 2000 to 2049 as spreadsheets count them."""
+_LAST_DAY = 15
+"""SEPT15, MARCH11 and DEC1 are the highest."""
+_MOUSE = re.compile(r"[A-Z][a-z][a-z0-9.-]*")
 
 _FOREIGN: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"ENST\d{6,}"), "Ensembl transcripts", "Sum transcripts to genes first."),
+    (re.compile(r"ENSP\d{6,}"), "Ensembl proteins", "Give genes instead."),
+    (re.compile(r"HGNC:\d+"), "HGNC ids", "Give symbols or Ensembl ids instead."),
+    (
+        re.compile(r"[OPQ]\d[A-Z\d]{3}\d|[A-NR-Z]\d([A-Z][A-Z\d]{2}\d){1,2}"),
+        "UniProt proteins",
+        "Give genes instead.",
+    ),
     (re.compile(r"ENS[A-Z]{3,4}G\d{6,}"), "another species' Ensembl genes", "Give human genes."),
     (re.compile(r"[NX][MR]_\d+"), "RefSeq transcripts", "Sum transcripts to genes first."),
     (re.compile(r"ILMN_\d+|\w+_at|A_\d\d_P\d+"), "microarray probes", "Map probes to genes first."),
@@ -191,8 +205,46 @@ def is_ensembl(gene: str) -> bool:
 
 
 def damaged_names(ids: Sequence[str]) -> tuple[str, ...]:
-    """Give the ids that a spreadsheet has turned into dates, such as ``1-Mar`` for MARCH1."""
-    return tuple(gene for gene in ids if _DATE.fullmatch(gene.strip()))
+    """Give the ids that a spreadsheet has turned into dates, such as ``1-Mar`` for MARCH1.
+
+    Dates that it wrote as their number, such as ``43160``, look like Entrez ids: they are taken for
+    dates where most ids are symbols, and all that are numbers are days that genes are named after.
+    """
+    dates = {gene for gene in ids if _DATE.fullmatch(gene.strip())}
+    numbers = {gene for gene in ids if _id_type(gene.strip()) == "Entrez"}
+    if len(numbers) < len(ids) / 2 and all(_is_day_of_a_gene(gene) for gene in numbers):
+        dates |= numbers
+    return tuple(gene for gene in ids if gene in dates)
+
+
+def _is_day_of_a_gene(gene: str) -> bool:
+    number = int(gene.split("|")[0].strip().removesuffix(".0"))
+    if number not in _SERIALS:
+        return False
+    day = _SERIAL_ZERO + timedelta(days=number)
+    return day.month in (3, 9, 12) and day.day <= _LAST_DAY
+
+
+def describe_ids(ids: Sequence[str]) -> list[Note]:
+    """Say where gene ids are of several types, or written as those of mice are."""
+    notes = []
+    types = Counter(_id_type(gene.strip()) for gene in ids)
+    if id_type_of(ids) == "mixed":
+        shown = ", ".join(f"{n:,} {kind}" for kind, n in types.most_common())
+        notes.append(
+            Note("info", f"Gene ids are of several types: {shown}.", "Each was read as what it is.")
+        )
+    mouse = [gene for gene in ids if _MOUSE.fullmatch(gene.strip())]
+    if len(mouse) > len(ids) / 2:
+        notes.append(
+            Note(
+                "warning",
+                f"Most gene ids are written as those of mice and rats are: {name_some(mouse, 3)}.",
+                "They were read as human symbols of the same letters.",
+                "If the samples are of no human, what is predicted means nothing.",
+            )
+        )
+    return notes
 
 
 def describe_foreign(ids: Sequence[str]) -> str:

@@ -20,6 +20,15 @@ _SAMPLE = re.compile(
     r"[-_.]?[A-Z]*\d+.*",
     re.IGNORECASE,
 )
+TALLIES = re.compile(r"__\w+|N_(unmapped|multimapping|noFeature|ambiguous)")
+"""Rows that HTSeq and STAR add to the genes."""
+_QUANTITIES = frozenset(
+    {"length", "effective_length", "effectivelength", "eff_length", "expected_count", "est_counts"}
+    | {"numreads", "tpm", "fpkm", "rpkm", "counts"}
+    | {"basemean", "log2foldchange", "logfc", "lfcse", "stat", "t", "b", "aveexpr", "logcpm", "lr"}
+    | {"pvalue", "p.value", "pval", "padj", "adj.p.val", "fdr", "qvalue"}
+)
+"""Columns, in lower case, that RSEM, salmon, kallisto, DESeq2, edgeR and limma write."""
 _MUCH_LONGER = 5
 """A table this much longer one way has its genes that way, if nothing else tells."""
 
@@ -63,7 +72,7 @@ def find_layout(raw: RawTable, known: GeneIndex | None) -> GenesInRows | Samples
             + (describe_foreign(rows) or describe_foreign(columns))
         )
     if in_rows > in_columns:
-        _check_header(raw, label)
+        _check_header(raw, label, known)
         return GenesInRows(label)
     return SamplesInRows(_sample_column(raw, known))
 
@@ -99,7 +108,8 @@ def _evidence(ids: Sequence[str], known: GeneIndex | None) -> _Evidence:
         return False, n_known, 0
     if _share(_SYMBOL.fullmatch(gene) and not _SAMPLE.fullmatch(gene) for gene in ids) > 0.5:
         return False, n_known, 2
-    return False, n_known, int(_share(gene.isdigit() for gene in ids) > 0.9)
+    are_entrez = len(set(ids)) > 0.9 * len(ids)  # a column of counts repeats itself
+    return False, n_known, int(are_entrez and _share(gene.isdigit() for gene in ids) > 0.9)
 
 
 def _share(answers: Iterable[object]) -> float:
@@ -129,12 +139,21 @@ def _sample_column(raw: RawTable, known: GeneIndex | None) -> int | None:
     return 0
 
 
-def _check_header(raw: RawTable, label: int) -> None:
+def _check_header(raw: RawTable, label: int, known: GeneIndex | None) -> None:
     """Refuse a table without a header: its first line of values would be lost as names."""
     names = [name for i, name in enumerate(raw.header) if i != label and not raw.is_words(i)]
     numbers = to_numbers(pd.Series(names, dtype=object))
-    if numbers.notna().all() and (numbers.duplicated().any() or (numbers % 1 != 0).any()):
+    first = raw.header[label]
+    is_row = is_gene(first, known) or TALLIES.fullmatch(first) is not None
+    if numbers.notna().all() and (is_row or numbers.duplicated().any() or (numbers % 1 != 0).any()):
         raise ExpressionError(
             f"the first line holds values ({name_some(names, 3)}), not sample names."
             " Add a first line with the name of each sample."
+        )
+    quantities = [name for name in names if name.lower() in _QUANTITIES]
+    if len(quantities) > 1 and len(quantities) == len(names):
+        raise ExpressionError(
+            f"the columns {name_some(names)} are quantities of one sample or one test, not samples."
+            " Keep the gene ids and one column of expression, named after its sample; put samples"
+            " side by side."
         )

@@ -79,6 +79,11 @@ class IngestReport:
         return asdict(self)
 
 
+def skipped_titles(n_lines: int) -> Note:
+    """Note the lines above a table."""
+    return Note("info", f"{n_lines} lines stand above the table.", "They were skipped.")
+
+
 def name_some(names: Iterable[object], limit: int = 5) -> str:
     """Give the first of ``names`` in quotes, with '…' where there are more."""
     listed = [str(name) for name in names]

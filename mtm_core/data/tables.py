@@ -26,15 +26,25 @@ BINARY_MAGICS = tuple(_BINARY_READERS)
 """What files of the binary formats start with."""
 _NO_TABLES = (
     (b"%pdf", "a PDF", "Save the table in it as csv or xlsx."),
-    (b"<!doctype", "a web page", "Open it to see what the download said, and download again."),
-    (b"<html", "a web page", "Open it to see what the download said, and download again."),
     (b"<?xml", "XML", "Save the table as csv or xlsx."),
+    (b"<", "a web page", "Open it to see what the download said, and download again."),
+    (b"{", "JSON", "Save the table as csv."),
+    (b"[", "JSON", "Save the table as csv."),
     (b"#1.3", "GCT 1.3", "Save it as GCT 1.2 or csv."),
+    (b"##fileformat=vcf", "variants (VCF)", "Give expression by gene."),
+    (b"!", "a GEO matrix", "Take out the lines that start with '!'."),
+    (b">", "sequences (FASTA)", "Give expression by gene."),
     (b"\xd0\xcf\x11\xe0", "an old Excel file (.xls)", "Save it as xlsx or csv."),
     (b"rdx", "R data", "Save the table with write.csv."),
     (b"bzh", "compressed with bzip2", "Compress it with gzip."),
     (b"\xfd7zxz", "compressed with xz", "Compress it with gzip."),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "Compress it with gzip."),
+    (b"7z\xbc\xaf", "a 7z archive", "Unpack it, or compress with gzip."),
+    (b"rar!", "a rar archive", "Unpack it, or compress with gzip."),
+    (b"\x1f\x8b", "compressed twice", "Decompress it once."),
 )
+_BYTE_ORDER_MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+"""Of Excel's "Unicode text" and the like; UTF-32 begins as UTF-16 does."""
 
 
 def read_bytes(source: Path | IO[bytes], max_bytes: int = MAX_BYTES) -> bytes:
@@ -56,7 +66,7 @@ def read_bytes(source: Path | IO[bytes], max_bytes: int = MAX_BYTES) -> bytes:
     if len(data) > max_bytes:
         raise too_large("the file", max_bytes)
     if not data.strip():
-        raise InputFileError("the file is empty. Expected a table of genes and samples.")
+        raise _empty("the file")
     return data
 
 
@@ -71,6 +81,8 @@ def read_table(data: bytes, max_bytes: int = MAX_BYTES) -> RawTable:
     gzipped = data.startswith(b"\x1f\x8b")
     if gzipped:
         data = _gunzip(data, max_bytes)
+        if not data.strip():
+            raise _empty("the gzip file")
     for magic, read in _BINARY_READERS.items():
         if data.startswith(magic):
             table = read(data, max_bytes)
@@ -78,6 +90,10 @@ def read_table(data: bytes, max_bytes: int = MAX_BYTES) -> RawTable:
     else:
         table = read_text(_as_utf8(data))
     return replace(table, format=table.format + ".gz") if gzipped else table
+
+
+def _empty(what: str) -> InputFileError:
+    return InputFileError(f"{what} is empty. Expected a table of genes and samples.")
 
 
 def _gunzip(data: bytes, max_bytes: int) -> bytes:
@@ -100,12 +116,18 @@ def _gunzip(data: bytes, max_bytes: int) -> bytes:
 
 def _as_utf8(data: bytes) -> bytes:
     """Give text as UTF-8 without a byte order mark; refuse what is no text."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # Excel's "Unicode text"
-        try:
-            return data.decode("utf-16").encode()
-        except UnicodeDecodeError as error:
-            raise InputFileError(f"the UTF-16 text is damaged: {error}") from error
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            try:
+                return data.decode(encoding).encode()
+            except UnicodeDecodeError as error:
+                name = encoding.upper()
+                raise InputFileError(f"the {name} text is damaged: {error}") from error
     data = data.removeprefix(b"\xef\xbb\xbf")
+    if b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e" in data[:1_000_000]:
+        raise InputFileError("the workbook has a password. Save it without one, as xlsx or csv.")
+    if data[257:262] == b"ustar":
+        raise InputFileError("the file is a tar archive. Unpack it, and give the table in it.")
     start = data[:4096].lstrip()
     for magic, kind, next_step in _NO_TABLES:
         if start.lower().startswith(magic):

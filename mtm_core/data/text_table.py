@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from mtm_core.data.raw_table import BLANKS, RawTable, to_numbers
-from mtm_core.data.report import Note
+from mtm_core.data.report import Note, skipped_titles
 from mtm_core.errors import InputFileError
 
 _SPACES = r"\s+"
@@ -26,10 +26,12 @@ def read_text(data: bytes) -> RawTable:
     """Read delimited text or GCT 1.2."""
     lines = _first_lines(data)
     is_gct = bool(lines) and lines[0][1].startswith("#1.2")
+    declared = lines[1][1] if is_gct and len(lines) > 1 else ""
     if is_gct:
         lines = lines[2:]
     while len(lines) > 1 and lines[0][1].startswith("#") and not _is_header(lines):
         lines = lines[1:]
+    lines, titles = (lines, ()) if is_gct else _skip_titles(lines)
     if len(lines) < 2:
         raise InputFileError("the table has a header and no rows below it.")
     delimiter = "\t" if is_gct else _sniff([line for _, line in lines])
@@ -49,16 +51,19 @@ def read_text(data: bytes) -> RawTable:
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputFileError(
             f"read as a table separated by {_DELIMITERS[delimiter]}s, the file cannot be parsed:"
-            f" {str(error).removeprefix('Error tokenizing data. C error: ').strip()}."
+            f" {str(error).removeprefix('Error tokenizing data. C error: ').strip()}. Look at that"
+            " line: a quote may lack its partner, or a cell may hold the delimiter."
         ) from error
     header, cells = _fit_header(header, cells)
+    if is_gct:
+        _check_size(declared, cells)
     cells, notes = _read_decimal_commas(cells)
     return RawTable(
         tuple(header),
         cells,
         format="gct" if is_gct else _FORMATS[delimiter],
         delimiter=_DELIMITERS[delimiter],
-        notes=notes,
+        notes=(*titles, *notes),
     )
 
 
@@ -72,6 +77,37 @@ def _first_lines(data: bytes) -> list[tuple[int, str]]:
         if sum(not text.startswith("#") for _, text in lines) == _N_SNIFFED:
             break
     return lines
+
+
+def _skip_titles(
+    lines: list[tuple[int, str]],
+) -> tuple[list[tuple[int, str]], tuple[Note, ...]]:
+    """Leave out titles: lines of one filled field above the first of several, which is no row."""
+    filled = [_filled_fields(line) for _, line in lines]
+    n_titles = next((i for i, fields in enumerate(filled) if len(fields) > 1), 0)
+    # R's header of a single column is one field too: its rows are two.
+    if (
+        n_titles
+        and len(filled[n_titles]) > 2
+        and to_numbers(pd.Series(filled[n_titles][1:], dtype=object)).isna().all()
+    ):
+        return lines[n_titles:], (skipped_titles(n_titles),)
+    return lines, ()
+
+
+def _filled_fields(line: str) -> list[str]:
+    delimiter = next((delimiter for delimiter in "\t;," if delimiter in line), "\t")
+    return [field for field in _split(line, delimiter) if field]
+
+
+def _check_size(declared: str, cells: pd.DataFrame) -> None:
+    """Compare a GCT with the size that its second line gives: a file cut off is shorter."""
+    n_genes, n_samples = len(cells), cells.shape[1] - 2
+    if declared.split() != [str(n_genes), str(n_samples)]:
+        raise InputFileError(
+            f"the second line of the GCT says {declared!r}, genes and samples; there are {n_genes}"
+            f" and {n_samples}. The file may be cut off: get it again."
+        )
 
 
 def _is_header(lines: Sequence[tuple[int, str]]) -> bool:
@@ -98,12 +134,18 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 
 def _sniff(lines: Sequence[str]) -> str:
-    """Give the delimiter that cuts the rows alike, and the header as them or one field shorter."""
-    for delimiter in _DELIMITERS:
-        header, *rows = (_n_fields(line, delimiter) for line in lines)
-        usual = max(set(rows), key=rows.count)
-        if usual > 1 and rows.count(usual) > len(rows) / 2 and abs(header - usual) <= 1:
-            return delimiter
+    """Give the delimiter that cuts the rows alike, and the header as them or one field shorter.
+
+    Some programs end lines with delimiters: if nothing else cuts the rows, those do not count.
+    """
+    for ends in ("", "\t;, "):
+        for delimiter in _DELIMITERS:
+            header, *rows = (
+                _n_fields(line.rstrip(ends) if ends else line, delimiter) for line in lines
+            )
+            usual = max(set(rows), key=rows.count)
+            if usual > 1 and rows.count(usual) > len(rows) / 2 and abs(header - usual) <= 1:
+                return delimiter
     raise InputFileError(
         "the lines are not cut alike by tabs, commas, semicolons or spaces. The first is"
         f" {lines[0][:60]!r}, the second {lines[1][:60]!r}. Save the table as csv or tsv."
@@ -116,13 +158,17 @@ def _fit_header(header: list[str], cells: pd.DataFrame) -> tuple[list[str], pd.D
     R's ``write.table`` gives no name to the column of row names; some programs end lines with a
     delimiter.
     """
-    width = cells.shape[1]
+    blank = cells.isna().all().tolist()
+    while len(header) < len(blank) and blank[-1]:
+        blank.pop()
+    while len(header) > len(blank) and not header[-1]:
+        header = header[:-1]
+    while len(header) == len(blank) and not header[-1] and blank[-1]:
+        header, blank = header[:-1], blank[:-1]
+    width = len(blank)
+    cells = cells.iloc[:, :width]
     if len(header) == width - 1:
-        if header[-1] and cells[width - 1].isna().all():
-            return header, cells.drop(columns=width - 1)
         return ["", *header], cells
-    if len(header) == width + 1 and not header[-1]:
-        return header[:-1], cells
     if len(header) != width:
         raise InputFileError(
             f"the header has {len(header)} columns, the rows have {width}. The header starts with"

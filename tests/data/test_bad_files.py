@@ -1,0 +1,324 @@
+"""A corpus of files that are not as they should be: what each must be told, word for word.
+
+Every case is what some program, spreadsheet or person has made of one small table. A case is an
+error, or a table with the line of the report that says what was found and done.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import anndata as ad
+import h5py
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+
+from mtm_core.data.expression import ExpressionTable, read_expression
+from mtm_core.data.genes import GeneIndex
+from mtm_core.data.metadata import read_metadata
+from mtm_core.errors import MTMError
+
+SYMBOLS = ["TP53", "BRCA1", "BRCA2", "MLH1", "KCNH2", "LDLR"]
+ENSEMBL = [f"ENSG0000000000{i}.{i}" for i in range(6)]
+ENTREZ = ["7157", "672", "675", "4292", "3757", "3949"]
+KNOWN = GeneIndex(
+    pd.DataFrame({"symbol": SYMBOLS, "entrez": ENTREZ}, index=pd.Index(ENSEMBL, name="gene_id"))
+)
+GOOD = pd.DataFrame(
+    {f"P{j}": [10 * j + i for i in range(6)] for j in (1, 2, 3)},
+    index=pd.Index(SYMBOLS, name="gene"),
+)
+CSV = GOOD.to_csv()
+TSV = CSV.replace(",", "\t")
+SEMICOLON = CSV.replace(",", ";")
+BY_SAMPLE = GOOD.T.to_csv(index_label="sample")
+
+
+def read(data: bytes | str) -> ExpressionTable:
+    raw = data.encode() if isinstance(data, str) else data
+    return read_expression(io.BytesIO(raw), "up.csv", known_genes=KNOWN)
+
+
+def zipped(*names: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, CSV)
+    return file.getvalue()
+
+
+def tarred() -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        member = tarfile.TarInfo("blood.csv")
+        member.size = len(CSV)
+        archive.addfile(member, io.BytesIO(CSV.encode()))
+    return file.getvalue()
+
+
+def xlsx(*rows: list[object], merge: str = "") -> bytes:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    if merge:
+        book.active.merge_cells(merge)
+    book.create_sheet("Notes").append(["of another kind"])
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def parquet(table: pd.DataFrame) -> bytes:
+    file = io.BytesIO()
+    table.to_parquet(file, index=False)
+    return file.getvalue()
+
+
+def h5ad(folder: Path, adata: ad.AnnData) -> bytes:
+    adata.write_h5ad(folder / "x.h5ad")
+    return (folder / "x.h5ad").read_bytes()
+
+
+def change(old: str, new: str, table: str = CSV) -> str:
+    assert old in table
+    return table.replace(old, new)
+
+
+SHEET = [
+    ["gene", *GOOD.columns],
+    *([g, *map(int, row)] for g, row in zip(SYMBOLS, GOOD.to_numpy(), strict=True)),
+]
+
+ERRORS: dict[str, tuple[bytes | str, str]] = {
+    # files that are no tables
+    "web page": ("<table><tr><td>TP53</td></tr></table>", "a web page, .* download again"),
+    "web page after a comment": ("<!-- cdn --><html>", "a web page"),
+    "JSON object": ('{"TP53": [1, 2]}', "JSON, not a table. Save the table as csv"),
+    "JSON list": ('[{"gene": "TP53"}]', "JSON"),
+    "FASTA": (">ENST1\nACGT\n", "FASTA"),
+    "variants": ("##fileformat=VCFv4.2\n#CHROM\tPOS\n1\t100\n", "VCF"),
+    "GEO matrix": ('!Series_title\t"x"\n"ID_REF"\t"GSM1"\n', "start with '!'"),
+    "Word or Excel of before 2007": (b"\xd0\xcf\x11\xe0" + bytes(600), r"\.xls\), .* as xlsx"),
+    "workbook with a password": (
+        b"\xd0\xcf\x11\xe0" + bytes(600) + "EncryptedPackage".encode("utf-16-le"),
+        "has a password. Save it without one",
+    ),
+    "binary workbook": (zipped("xl/workbook.bin"), r"\.xlsb\)\. Save it as xlsx"),
+    "OpenDocument": (zipped("content.xml"), r"\.ods\)\. Save it as xlsx"),
+    "zip renamed": (zipped("blood.csv"), "a zip archive. Unpack it"),
+    "tar.gz": (tarred(), "a tar archive. Unpack it"),
+    "7z": (b"7z\xbc\xaf\x27\x1c", "7z archive"),
+    "rar": (b"Rar!\x1a\x07", "rar archive"),
+    "zstd": (b"\x28\xb5\x2f\xfd\x00", "zstd.* gzip"),
+    "gzipped twice": (gzip.compress(gzip.compress(CSV.encode())), "compressed twice"),
+    "gzip of nothing": (gzip.compress(b""), "the gzip file is empty"),
+    "gzip cut off": (gzip.compress(CSV.encode())[:-9], "ends early. Upload it again"),
+    "NUL bytes": (change("MLH1", "ML\0H1"), "binary and none of the formats"),
+    # lines and headers
+    "GCT cut off": (
+        "#1.2\n99\t3\nName\tDescription\tP1\tP2\tP3\nTP53\tx\t1\t2\t3\nMLH1\tx\t1\t2\t3\n",
+        r"says '99\\t3', genes and samples; there are 2 and 3. The file may be cut off",
+    ),
+    "quote without its partner": (change("TP53", '"TP53'), "a quote may lack its partner"),
+    "no header, one sample": ("TP53\t10\nBRCA1\t20\nMLH1\t5\n", r"holds values \('10'\)"),
+    "no header, tallies first": (
+        "N_unmapped\t7\t8\nENSG00000000001\t1\t2\nENSG00000000002\t3\t4\n",
+        r"holds values \('7', '8'\)",
+    ),
+    "two headers": (
+        "batch,b1,b1,b2\n" + CSV,
+        "own name. 1 rows hold no number: 'gene'. If that is the header",
+    ),
+    "merged header": (
+        xlsx(["", "cases", "", "control"], *SHEET, merge="B1:C1"),
+        "sample 2 has no name.* 'gene'. If that is the header, take out the lines above",
+    ),
+    "samples of one name": (change("P2", "P1"), "more than once: 'P1'. Give every sample its own"),
+    "samples of one name, by sample": (change("P2", "P1", BY_SAMPLE), "more than once: 'P1'"),
+    "sample without a name": (change("P2", ""), "sample 2 has no name"),
+    "last sample without a name": (change("P3", ""), "sample 3 has no name"),
+    # columns that are no samples
+    "RSEM of one sample": (
+        "gene_id\ttranscript_id(s)\texpected_count\tTPM\nENSG00000000000\tENST1\t3\t1.5\n"
+        "ENSG00000000001\tENST2\t3\t1.5\n",
+        "'expected_count', 'TPM' are quantities of one sample .* named after its sample",
+    ),
+    "results of a test": (
+        "gene,log2FoldChange,pvalue,padj\nTP53,-1.5,0.01,0.1\nMLH1,1,0.5,0.9\n",
+        "quantities of one sample or one test, not samples",
+    ),
+    # ids
+    "transcripts": ("id,P1,P2\nENST00000269305.8,1,2\nENST00000000233,1,2\n", "Sum transcripts"),
+    "Ensembl proteins": (
+        "id,a,b\nENSP00000269305,1,2\nENSP00000350283,1,2\n",
+        "not clear.*proteins",
+    ),
+    "UniProt proteins": ("id,a,b\nP04637,1,2\nP38398,1,2\nQ8TCQ1,3,4\n", "UniProt proteins"),
+    "HGNC ids": ("id,a,b\nHGNC:11998,1,2\nHGNC:1100,1,2\n", "HGNC ids. Give symbols"),
+    "mouse Ensembl": (
+        "id,a,b\nENSMUSG00000059552,1,2\nENSMUSG00000041147,1,2\n",
+        "another species",
+    ),
+    "quoted with '": ("'gene','P1','P2'\n'TP53','1','2'\n'MLH1','3','4'\n", "not clear.*'TP53'"),
+    # cells
+    "#DIV/0!": (change("10", "#DIV/0!"), "row 'TP53', column 'P1': '#DIV/0!'. Put the number"),
+    "below detection": (change("10", "<0.1"), "no numbers.*'<0.1'"),
+    "percent": (change("10", "10%"), "no numbers.*'10%'"),
+    "true": (change("10", "TRUE"), "no numbers.*'TRUE'"),
+    "thousands by blanks": (change(";10;", ";1 234;", SEMICOLON), "no numbers.*'1 234'"),
+    "thousands by points": (change(";10;", ";1.234.567;", SEMICOLON), "no numbers.*'1.234.567'"),
+    "thousands by commas": (change(",10,", ',"1,234",'), "thousands separator or .* decimal comma"),
+    "row cut short": (change("MLH1,13,23,33", "MLH1,13,23"), "blank.*row 'MLH1', column 'P3'"),
+    "minus infinity": (change("10", "-inf"), r"infinite.*'-inf'\. Was a logarithm taken of 0"),
+    "blank, by sample": (change("P2,20,", "P2,,", BY_SAMPLE), "blank.*row 'P2', column 'TP53'"),
+    "infinite, by sample": (change("P2,20,", "P2,inf,", BY_SAMPLE), "infinite.*row 'P2'"),
+    "negative, by sample": (change("P2,20,", "P2,-9000,", BY_SAMPLE), "negative.*sample 'P2'"),
+    "formula that was never reckoned": (
+        xlsx(*SHEET[:-1], ["LDLR", "=1+1", 3, 4]),
+        "1 cells are blank, the first in row 'LDLR', column 'P1'",
+    ),
+    # HDF5 that is no AnnData: see also below
+    "parquet cut off": (parquet(GOOD.reset_index())[:-40], "parquet file is damaged"),
+}
+
+NOTES: dict[str, tuple[bytes | str, str]] = {
+    "rows of metadata": (
+        change("TP53,10", "Age,55,60,65\nsex,f,m,f\nTP53,10"),
+        "2 rows of metadata: 'Age', 'sex'. They were set aside.",
+    ),
+    "row of words": (
+        change("TP53,10", "plate,a,b,a\nTP53,10"),
+        "1 rows hold no number: 'plate'. They were set aside. If that is the header,",
+    ),
+    "units below the header": (
+        change("TP53,10", ",TPM,TPM,TPM\nTP53,10"),
+        "1 rows without a gene id. They were set aside.",
+    ),
+    "title": ("Table S1: blood\n" + CSV, "1 lines stand above the table. They were skipped."),
+    "titles, padded": (
+        "Table S1,,,\nof blood,,,\n" + CSV,
+        "2 lines stand above the table. They were skipped.",
+    ),
+    "empty sample": (
+        "\n".join(f"{line},," if i else f"{line},P4,P5" for i, line in enumerate(CSV.split())),
+        "2 columns are empty: 'P4', 'P5'. They were set aside. If they are samples, look up why.",
+    ),
+    "dates for genes": (
+        change("KCNH2", "1-Mar", change("LDLR", "2-Sep")),
+        "2 gene ids are dates: '1-Mar', '2-Sep'. A spreadsheet has turned gene names",
+    ),
+    "dates as a spreadsheet counts them": (
+        change("KCNH2", "2001-03-01", change("LDLR", "43160")),
+        "2 gene ids are dates: '2001-03-01', '43160'.",
+    ),
+    "ids of several types": (
+        change("BRCA1", ENSEMBL[1], change("MLH1", "4292")),
+        "several types: 4 symbol, 1 Ensembl with version, 1 Entrez. Each was read as what it is.",
+    ),
+    "symbols as of mice": (
+        "\n".join(line.capitalize() for line in CSV.lower().splitlines()),
+        "written as those of mice and rats are: 'Tp53', 'Brca1', 'Brca2', …",
+    ),
+    "decimal commas": (
+        change(";10;", ";1,5;", SEMICOLON),
+        "1 columns have decimal commas, such as '1,5'. They were read as decimal points.",
+    ),
+    "gene twice": (change("LDLR", "TP53"), "1 gene ids stand more than once: 'TP53'. Those of one"),
+    "samples without a column of names": (
+        parquet(GOOD.T),
+        "No column names the samples. They were numbered.",
+    ),
+    "several sheets": (xlsx(*SHEET), "The workbook has 2 sheets. 'Sheet' was read."),
+}
+
+SAME: dict[str, bytes | str] = {
+    "lower case": change("gene", "GENE", CSV.lower().replace("p", "P").replace("tP53", "tp53")),
+    "quotes": "\n".join(
+        ",".join(f'"{cell}"' for cell in line.split(",")) for line in CSV.splitlines()
+    ),
+    "blanks around": CSV.replace(",", " , "),
+    "old Mac line ends": CSV.replace("\n", "\r"),
+    "Windows line ends": CSV.replace("\n", "\r\n"),
+    "delimiters at the ends": CSV.replace("\n", ",,,\n"),
+    "delimiters at the ends of rows alone": CSV.replace("\n", ",,\n").replace(",,\n", "\n", 1),
+    "byte order mark": b"\xef\xbb\xbf" + CSV.encode(),
+    "UTF-16": TSV.encode("utf-16"),
+    "UTF-32": TSV.encode("utf-32"),
+    "comments": "# by salmon\n#\n" + CSV,
+    "no name over the ids": CSV.removeprefix("gene"),
+    "another name over the ids": change("gene", "Unnamed: 0"),
+    "R without a name over the ids": TSV.removeprefix("gene\t"),
+    "genes without an index": parquet(GOOD.reset_index()),
+    "row numbers before the ids": GOOD.reset_index().to_csv(),
+    "blank lines": CSV.replace("\n", "\n\n"),
+    "GCT": "#1.2\n6\t3\n"
+    + GOOD.assign(D="a gene")[["D", *GOOD]].to_csv(sep="\t", index_label="Name"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_error_says_what_came_and_what_to_do(case: str) -> None:
+    data, message = ERRORS[case]
+    with pytest.raises(MTMError, match=rf"(?s)^up\.csv: .*{message}"):
+        read(data)
+
+
+@pytest.mark.parametrize("case", NOTES)
+def test_report_says_what_was_found_and_done(case: str) -> None:
+    data, line = NOTES[case]
+    table = read(data)
+    notes = [str(note) for note in table.report.notes]
+    assert any(line in note for note in notes), notes
+    # Whatever was set aside, what is left is the numbers of the genes that are left.
+    values = table.values.T.rename(index=str.upper)
+    assert values.loc["BRCA2"].iloc[:3].tolist() == GOOD.loc["BRCA2"].tolist()
+    assert table.report.n_samples == 3
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_what_does_not_matter_is_read_without_a_word(case: str) -> None:
+    table = read(SAME[case])
+    values = table.values.T.rename(index=str.upper)
+    assert values.to_numpy().tolist() == GOOD.to_numpy().tolist()
+    assert values.index.tolist() == SYMBOLS
+    assert values.columns.tolist() == ["P1", "P2", "P3"]
+    assert [note for note in table.report.notes if note.level == "warning"] == []
+
+
+def test_header_of_one_column_as_r_writes_it_is_no_title() -> None:
+    metadata = read_metadata(io.BytesIO(b"sex\nP1\tf\nP2\tm\nP3\tf\n"), samples=["P1", "P2"])
+    assert metadata.values["sex"].tolist() == ["f", "m", "f"]
+
+
+def test_h5ad_with_genes_in_obs_is_turned(tmp_path: Path) -> None:
+    adata = ad.AnnData(
+        GOOD.to_numpy(np.float32), pd.DataFrame(index=GOOD.index), pd.DataFrame(index=GOOD.columns)
+    )
+    table = read(h5ad(tmp_path, adata))
+    assert table.values.T.to_numpy().tolist() == GOOD.to_numpy().tolist()
+    assert table.report.orientation == "genes in rows"
+
+
+def test_h5ad_without_x_says_where_to_put_the_numbers(tmp_path: Path) -> None:
+    names = pd.DataFrame(index=GOOD.index), pd.DataFrame(index=GOOD.columns)
+    layers = ad.AnnData(None, *names, layers={"counts": GOOD.to_numpy(np.float32)})
+    message = r"has no matrix X; it holds 'layers', .* adata\.X = adata\.layers"
+    with pytest.raises(MTMError, match=message):
+        read(h5ad(tmp_path, layers))
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["measured"] = np.arange(3)
+    with pytest.raises(MTMError, match=r"has no matrix X; it holds 'measured'"):
+        read((tmp_path / "other.h5").read_bytes())
+
+
+def test_gzip_bomb_is_stopped_while_it_unpacks() -> None:
+    bomb = gzip.compress(b"0" * 30_000_000)
+    assert len(bomb) < 50_000
+    with pytest.raises(MTMError, match="the decompressed file is larger than"):
+        read_expression(io.BytesIO(bomb), "up.csv", max_bytes=1_000_000)
