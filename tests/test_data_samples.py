@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from mtm_core.data.cohort import write_cohort
-from mtm_core.data.gct import read_gct
+from mtm_core.data.gct import read_gct, strip_version
+from mtm_core.data.gtex import read_gene_table
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SAMPLES = REPOSITORY / "data_samples"
@@ -47,6 +48,17 @@ def test_the_files_are_of_the_same_people_and_genes(
     expected = tpm.div(tpm.sum(axis=1), axis=0)
     standard_error = np.sqrt(expected.to_numpy() / counts.sum().to_numpy()[:, None])
     assert (np.abs(shares.to_numpy() - expected) < 6 * standard_error + 1e-6).all(axis=None)
+
+
+def test_gene_table_places_every_gene(tpm: pd.DataFrame, counts: pd.DataFrame) -> None:
+    genes = read_gene_table(SAMPLES / "acmg59_genes.tsv")
+    assert list(genes.index) == [strip_version(gene) for gene in counts.index]
+    assert list(genes["symbol"]) == list(tpm.columns)
+    assert (genes[["entrez", "gene_type", "chromosome"]] != "").all(axis=None)
+    assert set(genes.index[genes["chromosome"] == "X"]) == {"ENSG00000036473", "ENSG00000102393"}
+    # GENCODE, and so GTEx and the samples, list genes in the order of the genome.
+    order = [*map(str, range(1, 23)), "X", "Y"]
+    assert genes["chromosome"].map(order.index).is_monotonic_increasing
 
 
 def test_metadata_is_complete(metadata: pd.DataFrame) -> None:
