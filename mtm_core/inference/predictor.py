@@ -30,7 +30,13 @@ from numpy.typing import NDArray
 
 from mtm_core import __version__
 from mtm_core.artefact import Artefact
-from mtm_core.data.alignment import Aligned, AlignmentMethod, align, panel_normalise
+from mtm_core.data.alignment import (
+    Aligned,
+    AlignmentMethod,
+    GeneMoments,
+    align,
+    panel_normalise,
+)
 from mtm_core.data.expression import ExpressionTable
 from mtm_core.data.genes import GeneIndex, GeneMatch, collapse
 from mtm_core.data.report import Note
@@ -126,6 +132,7 @@ class Predictor:
         source: str = "Whole Blood",
         unit: UnitChoice = "auto",
         alignment: AlignmentMethod = "auto",
+        whole: GeneMoments | None = None,
     ) -> Prepared:
         """Bring a table to the model's genes, unit and z-scores, without predicting.
 
@@ -140,6 +147,8 @@ class Predictor:
             Of the table; ``"auto"`` guesses.
         alignment
             ``"cohort"``, ``"none"`` or ``"auto"``: see :func:`mtm_core.data.alignment.align`.
+        whole
+            Of all samples after :meth:`normalised`, where ``table`` is a part of them.
 
         Raises
         ------
@@ -151,23 +160,16 @@ class Predictor:
         code = tissue_index(self.tissues, source)
         values = table.values if isinstance(table, ExpressionTable) else _checked(table)
         known_unit: Unit = guess_unit(values).unit if unit == "auto" else unit
-        linear, notes = to_linear(values, known_unit)
-        if self.artefact.normalisation == "none" and known_unit == "counts":
-            linear = counts_per_million(linear)
-        match = self.genes.match([str(name) for name in values.columns])
-        on_genes, found = collapse(linear, match)
-        normalisation = self.artefact.normalisation
-        normalised = panel_normalise(
-            on_genes, found, self.artefact.reference.mean[code], normalisation
-        )
+        normalised, match, notes = self.normalised(values, known_unit, source)
         aligned = align(
             normalised,
-            found,
+            match.found,
             code,
             self.artefact.method.scaler,
             alignment,
             unit=known_unit,
-            normalisation=normalisation,
+            normalisation=self.artefact.normalisation,
+            whole=whole,
         )
         return Prepared(
             aligned,
@@ -177,6 +179,31 @@ class Predictor:
             known_unit,
             (*notes, *match.notes, *aligned.notes),
         )
+
+    def normalised(
+        self, values: pd.DataFrame, unit: Unit, source: str
+    ) -> tuple[pd.DataFrame, GeneMatch, tuple[Note, ...]]:
+        """Bring ``values`` (samples, ids) to the model's genes and unit, each sample by itself.
+
+        Returns
+        -------
+        tuple
+            (N, G) linear expression, NaN where a gene is missing; which genes the table has; what
+            was done.
+
+        Raises
+        ------
+        ExpressionError
+            As :meth:`prepare`.
+        """
+        linear, notes = to_linear(values, unit)
+        normalisation = self.artefact.normalisation
+        if normalisation == "none" and unit == "counts":
+            linear = counts_per_million(linear)
+        match = self.genes.match([str(name) for name in values.columns])
+        on_genes, found = collapse(linear, match)
+        reference_mean = self.artefact.reference.mean[tissue_index(self.tissues, source)]
+        return panel_normalise(on_genes, found, reference_mean, normalisation), match, notes
 
     @property
     def covariates(self) -> tuple[CovariateName, ...]:
