@@ -32,7 +32,7 @@ from mtm_core.data.tables import read_bytes, read_table
 from mtm_core.data.units import UnitGuess, check_range, guess_unit
 from mtm_core.errors import ExpressionError, InputFileError
 
-_ANNOTATIONS = frozenset(
+ANNOTATIONS = frozenset(
     {"age", "sex", "gender", "bmi", "hardy", "group", "batch", "rin"}
     | {"chr", "chromosome", "start", "end", "strand", "length", "gene_length"}
     | {"entrez", "entrezid", "entrez_id", "geneid"}
@@ -145,13 +145,13 @@ def _take_genes_in_rows(raw: RawTable, label: int, known: GeneIndex | None) -> _
         label,
         lambda column: (
             not raw.is_words(column)
-            and raw.header[column].lower() not in _ANNOTATIONS
+            and raw.header[column].lower() not in ANNOTATIONS
             and not (column == 0 and is_run(raw.labels(0)))
         ),
     )
     named = genes != ""
     tallies = genes.str.fullmatch(TALLIES.pattern)
-    metadata = genes.str.lower().isin(_ANNOTATIONS) & ~genes.map(lambda gene: is_gene(gene, known))
+    metadata = genes.str.lower().isin(ANNOTATIONS) & ~genes.map(lambda gene: is_gene(gene, known))
     words = _rows_of_words(raw, kept, genes, known) & named & ~metadata
     notes = [
         Note("warning", f"{int(which.sum())} {what}{shown}.", "They were set aside.", next_step)
@@ -196,7 +196,7 @@ def _take_samples_in_rows(raw: RawTable, label: int | None, known: GeneIndex | N
         name = raw.header[column]
         if is_gene(name, known):
             return True
-        if not name or only_ensembl or name.lower() in _ANNOTATIONS:
+        if not name or only_ensembl or name.lower() in ANNOTATIONS:
             return False
         return not raw.is_words(column)
 
