@@ -10,12 +10,12 @@ import xarray as xr
 from pandas.io.formats.style import Styler
 from streamlit.elements.lib.column_types import ColumnConfig
 
+from mtm_core.dashboard import background
 from mtm_core.dashboard.layout import METADATA_PAGE, UPLOAD_PAGE, example_button
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
 from mtm_core.data.expression import ExpressionTable
 from mtm_core.data.metadata import SampleMetadata
-from mtm_core.errors import MTMError
 from mtm_core.studies.own_cohort import side_by_side
 
 MOST_STYLED = 20_000
@@ -91,7 +91,7 @@ def need_metadata(
 def own_expression(session: Session, model: ServedModel, *, informed: bool = False) -> xr.DataArray:
     """Give the measured source beside the predicted tissues, predicted now if they are not yet.
 
-    Where that fails, say why and end the page.
+    While that is not done the page ends here, and where it fails.
 
     Parameters
     ----------
@@ -100,17 +100,17 @@ def own_expression(session: Session, model: ServedModel, *, informed: bool = Fal
         what goes with age would be put in by hand.
     """
     predictor = model.predictor
-    try:
-        with st.spinner("Predicting…", show_time=True):
-            prediction, prepared = session.predict(predictor), session.prepare(predictor)
-            if predictor.covariates and session.metadata is not None and not informed:
-                targets = session.chosen_targets(predictor)
-                prediction = session.remember(
-                    "from expression alone", lambda: predictor.predict_prepared(prepared, targets)
-                )
-    except MTMError as error:
-        st.error(str(error), icon=":material/error:")
-        st.stop()
+    background.need(session, session.predicting(predictor))
+    prediction, prepared = session.predict(predictor), session.prepare(predictor)
+    if predictor.covariates and session.metadata is not None and not informed:
+        targets = session.chosen_targets(predictor)
+        prediction = background.remember(
+            session,
+            "from expression alone",
+            lambda tell: predictor.predict_prepared(prepared, targets, on_progress=tell),
+            slot="uninformed",
+            words="Predicting from expression alone",
+        )
     return session.remember(
         ("side by side", informed), lambda: side_by_side(prediction, prepared, predictor.artefact)
     )

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from mtm_core.dashboard import background
 from mtm_core.dashboard.downloads import RESEARCH_USE, csv_bytes, file_name, parquet_bytes
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
@@ -26,7 +27,8 @@ MODEL_CARD_PAGE = "pages/model/model_card.py"
 
 
 def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
-    """Put the page's heading, and in the sidebar what is loaded."""
+    """Put the page's heading, and in the sidebar what is loaded and what is being made."""
+    background.begin_page(session, title)
     st.title(title)
     st.markdown(lead)
     with st.sidebar:
@@ -41,6 +43,7 @@ def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
             st.caption(
                 f"**Samples** {report.file}  \n{report.n_samples:,} of {session.source}{kind}"
             )
+        background.show_elsewhere(session)
         st.segmented_control(
             "Camera saves figures as",
             ["png", "svg"],

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 
 from mtm_core.data.report import IngestReport
-from mtm_core.errors import ExpressionError
+from mtm_core.errors import ExpressionError, SelectionError
 
 MAX_SAMPLES_VARIABLE = "MTM_MAX_SAMPLES"
 """Environment variable: the most samples that a table may have; no limit where it is not set."""
+
+MAX_JOBS_VARIABLE = "MTM_MAX_JOBS"
+"""Environment variable: how many long computations of all sessions run at once."""
 
 
 def check_n_samples(report: IngestReport) -> None:
@@ -33,3 +36,22 @@ def check_n_samples(report: IngestReport) -> None:
             f" {int(limit):,}. Upload a part of the table, or run 'mtm predict' on your own"
             " machine, which takes any number."
         )
+
+
+def max_jobs() -> int:
+    """Give how many jobs of all sessions may run at once: half of the processors, at least two.
+
+    Raises
+    ------
+    SelectionError
+        If the limit that is set is no whole number above 0.
+    """
+    limit = os.environ.get(MAX_JOBS_VARIABLE, "").strip()
+    if not limit:
+        return max(2, (os.cpu_count() or 2) // 2)
+    if not limit.isdecimal() or int(limit) == 0:
+        raise SelectionError(
+            f"this server's limit, {MAX_JOBS_VARIABLE}={limit!r}, is no whole number above 0."
+            " Tell who runs it."
+        )
+    return int(limit)

@@ -7,6 +7,7 @@ from collections.abc import Hashable
 import pandas as pd
 import streamlit as st
 
+from mtm_core.dashboard.background import remember
 from mtm_core.dashboard.layout import download_table, show_figure
 from mtm_core.dashboard.session import Session
 from mtm_core.dashboard.traits_view import agreement_in_words
@@ -107,10 +108,13 @@ def show_agreement(
         " reference's donors, not on your samples.",
     )
     kept = points[points["predictable"] != "no"] if predictable_only else points
-    with st.spinner("Shuffling…", show_time=True):
-        table = session.remember(
-            ("agreement", key, predictable_only), lambda: agreement(kept, effects)
-        )
+    table = remember(
+        session,
+        ("agreement", key, predictable_only),
+        lambda tell: agreement(kept, effects, on_progress=tell),
+        slot="agreement",
+        words="Shuffling and resampling",
+    )
     drawn = kept[kept["tissue"] == tissue]
     if drawn.empty:
         st.info(f"No gene of {tissue} was tested on both sides.", icon=":material/info:")

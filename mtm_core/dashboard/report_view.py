@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 
 import pandas as pd
 import xarray as xr
 
 from mtm_core.dashboard.downloads import RESEARCH_USE
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.jobs import Progress
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
 from mtm_core.dashboard.views import (
@@ -95,14 +97,32 @@ def bundle_of(record: PredictionRecord, model: ServedModel) -> bytes:
     return bundle_bytes(record, methods=methods_of(record, model), accuracy=accuracy)
 
 
-def report_bytes(record: PredictionRecord, model: ServedModel) -> bytes:
-    """Give the report as HTML."""
-    return render_report(report_of(record, model)).encode()
+def report_bytes(
+    record: PredictionRecord, model: ServedModel, on_progress: Progress | None = None
+) -> bytes:
+    """Give the report as HTML; ``on_progress`` is told of each of its parts."""
+    return render_report(report_of(record, model, on_progress)).encode()
 
 
-def report_of(record: PredictionRecord, model: ServedModel) -> Report:
+def report_of(
+    record: PredictionRecord, model: ServedModel, on_progress: Progress | None = None
+) -> Report:
     """Say what was uploaded, what was found in it, how good the model is, and what came out."""
     ranking = _ranking(record, model)
+    parts: tuple[Callable[[], Section], ...] = (
+        lambda: _uploaded(record, model),
+        lambda: _model(record, model, ranking),
+        lambda: _tissue_section(record, model, ranking),
+        lambda: _values(record, model, ranking),
+        lambda: _genes(record, model, ranking),
+    )
+    sections = []
+    for i, part in enumerate(parts):
+        if on_progress is not None:
+            on_progress(i, len(parts) + 1)  # the last is to write it all as HTML
+        sections.append(part())
+    if on_progress is not None:
+        on_progress(len(parts), len(parts) + 1)
     lead = [RESEARCH_USE]
     if record.simulated:
         lead.append("Simulated samples: of no person.")
@@ -110,11 +130,7 @@ def report_of(record: PredictionRecord, model: ServedModel) -> Report:
         f"Predicted expression: {record.ingest.file}",
         tuple(lead),
         (
-            _uploaded(record, model),
-            _model(record, model, ranking),
-            _tissue_section(record, model, ranking),
-            _values(record, model, ranking),
-            _genes(record, model, ranking),
+            *sections,
             Section("Methods", verbatim=methods_of(record, model)),
             Section(
                 "Repeat it",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, fields
+from functools import partial
 from io import BytesIO
 from typing import TypeVar, cast
 
@@ -12,6 +13,7 @@ import streamlit as st
 import xarray as xr
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from mtm_core.dashboard.jobs import Jobs, Progress, Task
 from mtm_core.dashboard.limits import check_n_samples
 from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA, simulated_files
 from mtm_core.data.alignment import AlignmentMethod
@@ -32,6 +34,7 @@ _FIRST_TARGETS = (
 )
 _Key = tuple[str, ...]
 _MOST_RESULTS = 8
+_OUTLIVES_DATA = ("source", "targets", "n_deleted", "upload_id", "page", "jobs")
 T = TypeVar("T")
 
 
@@ -58,6 +61,12 @@ class Session:
         The last prediction made, of whatever options.
     n_deleted
         How often data was deleted: part of the uploader's key, so that it empties.
+    upload_id
+        Of the last upload that was taken up, so that its bytes are looked at once.
+    page
+        Title of the page that the user sees.
+    jobs
+        What is being made in the background.
     """
 
     table: ExpressionTable | None = None
@@ -69,6 +78,9 @@ class Session:
     metadata: SampleMetadata | None = None
     prediction: xr.Dataset | None = None
     n_deleted: int = 0
+    upload_id: str = field(default="", compare=False)
+    page: str = field(default="", compare=False)
+    jobs: Jobs = field(default_factory=Jobs, compare=False)
     _predicted: _Key = ()
     _prepared: tuple[_Key, Prepared] | None = None
     _results: dict[Hashable, object] = field(default_factory=dict)
@@ -84,10 +96,7 @@ class Session:
         return "simulated_" if self.simulated else ""
 
     def open(self, data: bytes, name: str, predictor: Predictor) -> bool:
-        """Read ``data`` as the session's table, unless it is; the unit becomes the one guessed.
-
-        A table that cannot be read leaves none behind: numbers of the last one must not stand
-        beside the new one's name.
+        """Read ``data`` as the session's table, as :meth:`reading`, here and now.
 
         Returns
         -------
@@ -100,15 +109,33 @@ class Session:
             As :func:`mtm_core.data.expression.read_expression`, and
             :func:`mtm_core.dashboard.limits.check_n_samples`.
         """
+        task = self.reading(data, name, predictor)
+        if task is not None:
+            task.now()
+        return task is not None
+
+    def reading(self, data: bytes, name: str, predictor: Predictor) -> Task[ExpressionTable] | None:
+        """Plan to read ``data`` as the session's table, unless it is; its unit is the one guessed.
+
+        The table before is let go at once: its numbers must not stand beside the new one's name,
+        even where that cannot be read.
+        """
         digest = hashlib.sha256(data).hexdigest()
         if self.table is not None and (digest, name) == (self.table_sha256, self.table.report.file):
-            return False
+            return None
         self.forget()
-        table = read_expression(BytesIO(data), name, known_genes=predictor.genes)
-        check_n_samples(table.report)
-        self.table, self.table_sha256 = table, digest
-        self.unit = cast("Unit", table.report.unit)
-        return True
+        genes = predictor.genes
+
+        def read(_: Progress) -> ExpressionTable:
+            table = read_expression(BytesIO(data), name, known_genes=genes)
+            check_n_samples(table.report)
+            return table
+
+        def keep(table: ExpressionTable) -> None:
+            self.table, self.table_sha256 = table, digest
+            self.unit = cast("Unit", table.report.unit)
+
+        return Task("table", (digest, name), f"Reading {name}", read, keep)
 
     def open_example(self, predictor: Predictor) -> None:
         """Read the simulated samples that come with the program, and their metadata."""
@@ -154,16 +181,38 @@ class Session:
         ExpressionError
             As :meth:`mtm_core.inference.predictor.Predictor.prepare`.
         """
-        if self.table is None:
+        task = self.preparing(predictor)
+        if task is not None:
+            task.now()
+        assert self._prepared is not None
+        return self._prepared[1]
+
+    def preparing(self, predictor: Predictor) -> Task[Prepared] | None:
+        """Plan :meth:`prepare`; ``None`` where it is done.
+
+        Raises
+        ------
+        SelectionError
+            If there is no table.
+        """
+        table = self.table
+        if table is None:
             raise SelectionError("no samples are loaded; upload a table first.")
         key = self._preparation(predictor)
-        if self._prepared is None or self._prepared[0] != key:
-            self._prepared = None
-            prepared = predictor.prepare(
-                self.table, source=self.source, unit=self.unit, alignment=self.alignment
-            )
+        if self._prepared is not None and self._prepared[0] == key:
+            return None
+        source, unit, alignment = self.source, self.unit, self.alignment
+
+        def keep(prepared: Prepared) -> None:
             self._prepared = (key, prepared)
-        return self._prepared[1]
+
+        return Task(
+            "preparation",
+            key,
+            "Comparing with the reference",
+            lambda _: predictor.prepare(table, source=source, unit=unit, alignment=alignment),
+            keep,
+        )
 
     def predict(self, predictor: Predictor) -> xr.Dataset:
         """Predict the chosen targets, unless that is what is there.
@@ -175,18 +224,43 @@ class Session:
         SelectionError, ExpressionError
             As :meth:`prepare` and :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`.
         """
-        if self.prediction is not None and self.is_current(predictor):
-            return self.prediction
-        self.prediction, self._predicted = None, ()
-        targets = self.chosen_targets(predictor)
-        known = self.metadata if predictor.covariates else None
-        self.prediction = predictor.predict_prepared(
-            self.prepare(predictor),
-            targets,
-            phenotypes=None if known is None else known.phenotypes(),
-        )
-        self._predicted = self._prediction(predictor)
+        task = self.predicting(predictor)
+        if task is not None:
+            task.now()
+        assert self.prediction is not None
         return self.prediction
+
+    def predicting(self, predictor: Predictor) -> Task[tuple[Prepared, xr.Dataset]] | None:
+        """Plan :meth:`predict`, and :meth:`prepare` where that is not done; ``None`` where it is.
+
+        Raises
+        ------
+        SelectionError
+            If there is no table.
+        """
+        if self.is_current(predictor):
+            return None
+        key, targets = self._prediction(predictor), self.chosen_targets(predictor)
+        preparing = self.preparing(predictor)
+        known = self.prepare(predictor) if preparing is None else None
+        told = self.metadata if predictor.covariates else None
+
+        def make(on_progress: Progress) -> tuple[Prepared, xr.Dataset]:
+            prepared = known if preparing is None else preparing.make(on_progress)
+            assert prepared is not None
+            return prepared, predictor.predict_prepared(
+                prepared,
+                targets,
+                phenotypes=None if told is None else told.phenotypes(),
+                on_progress=on_progress,
+            )
+
+        def keep(made: tuple[Prepared, xr.Dataset]) -> None:
+            if preparing is not None:
+                preparing.keep(made[0])
+            self.prediction, self._predicted = made[1], key
+
+        return Task("prediction", key, "Predicting", make, keep)
 
     def is_current(self, predictor: Predictor) -> bool:
         """Tell whether the prediction is of the table and the options as they are now."""
@@ -204,18 +278,34 @@ class Session:
         """
         whole = (self._predicted, key)
         if whole not in self._results:
-            while len(self._results) >= _MOST_RESULTS:
-                self._results.pop(next(iter(self._results)))
-            self._results[whole] = make()
+            self._keep_result(whole, make())
         return cast("T", self._results[whole])
+
+    def remembering(
+        self, key: Hashable, make: Callable[[Progress], T], *, slot: str, words: str
+    ) -> Task[T] | None:
+        """Plan :meth:`remember`; ``None`` where it is known."""
+        whole = (self._predicted, key)
+        if whole in self._results:
+            return None
+        return Task(slot, whole, words, make, partial(self._keep_result, whole))
+
+    def recall(self, key: Hashable) -> object | None:
+        """Give what is remembered under ``key``."""
+        return self._results.get((self._predicted, key))
 
     def forget(self) -> None:
         """Let go of the table and of all that was made from it; keep the choice of tissues."""
-        kept = {"source": self.source, "targets": self.targets, "n_deleted": self.n_deleted}
+        self.jobs.forget_all()
         fresh = Session()
         for attribute in fields(self):
-            name = attribute.name
-            setattr(self, name, kept.get(name, getattr(fresh, name)))
+            if attribute.name not in _OUTLIVES_DATA:
+                setattr(self, attribute.name, getattr(fresh, attribute.name))
+
+    def _keep_result(self, whole: Hashable, result: object) -> None:
+        while len(self._results) >= _MOST_RESULTS:
+            self._results.pop(next(iter(self._results)))
+        self._results[whole] = result
 
     def _prediction(self, predictor: Predictor) -> _Key:
         told = str(self.metadata.state) if predictor.covariates and self.metadata else ""

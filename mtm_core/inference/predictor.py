@@ -17,7 +17,7 @@ A prediction is an ``xarray.Dataset`` with dims (sample, tissue, gene):
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +49,9 @@ INTERVAL_LEVEL = 90
 """Level, in percent, of the interval that predictions carry."""
 
 UnitChoice = Literal["auto", "counts", "cpm", "tpm", "log2"]
+TissueProgress = Callable[[int, int], None]
+"""Called with (tissues done so far, tissues in all), before the first too; what it raises ends the
+work."""
 
 
 @dataclass(frozen=True)
@@ -216,11 +219,21 @@ class Predictor:
         targets: Collection[str] | None = None,
         *,
         phenotypes: pd.DataFrame | None = None,
+        on_progress: TissueProgress | None = None,
     ) -> xr.Dataset:
         """Predict ``targets`` (all but the source if ``None``) for samples made ready.
 
-        ``phenotypes`` has sample names as index and columns ``age`` (years) and ``sex`` ("female",
-        "male"); a sample that lacks one of them is predicted from expression alone.
+        Parameters
+        ----------
+        prepared
+            Of :meth:`prepare`.
+        targets
+            Tissues.
+        phenotypes
+            Sample names as index and columns ``age`` (years) and ``sex`` ("female", "male"); a
+            sample that lacks one of them is predicted from expression alone.
+        on_progress
+            Told of each tissue.
 
         Raises
         ------
@@ -235,6 +248,8 @@ class Predictor:
         calibrated = True
         people = None if phenotypes is None else phenotypes.reindex(list(prepared.samples))
         for i, target in enumerate(chosen):
+            if on_progress is not None:
+                on_progress(i, len(chosen))
             tissue = np.full(n_samples, tissue_index(self.tissues, target))
             result = method.predict({prepared.source: aligned.z}, target, people)
             z[:, i] = result.mean

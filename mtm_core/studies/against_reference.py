@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mtm_core.data.metadata import SampleMetadata
+from mtm_core.inference.predictor import TissueProgress
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.statistics.overlap import concordance, sign_consistency
 from mtm_core.studies.own_cohort import KEYS, reference_percentile
@@ -85,7 +86,9 @@ def beside_reference(
     return joined.assign(own=joined[own_column].astype(float))[columns]
 
 
-def agreement(points: pd.DataFrame, effects: Effects) -> pd.DataFrame:
+def agreement(
+    points: pd.DataFrame, effects: Effects, *, on_progress: TissueProgress | None = None
+) -> pd.DataFrame:
     """Say tissue by tissue how far the own changes and the reference's go together.
 
     Parameters
@@ -94,6 +97,8 @@ def agreement(points: pd.DataFrame, effects: Effects) -> pd.DataFrame:
         Of :func:`beside_reference`, or some genes of it.
     effects
         What ``own`` was computed from, to be drawn anew.
+    on_progress
+        Told of each tissue.
 
     Returns
     -------
@@ -104,12 +109,13 @@ def agreement(points: pd.DataFrame, effects: Effects) -> pd.DataFrame:
         direction; ``n_reference``, the most donors behind a reference value; ``outcome`` (of
         :func:`mtm_core.statistics.overlap.concordance`): the numbers are NaN unless tested.
     """
-    return pd.DataFrame(
-        [
-            _agreement_of_tissue(part, effects.draw(str(tissue)), effects.gene_ids)
-            for tissue, part in points.groupby("tissue", sort=False)
-        ]
-    )
+    by_tissue = points.groupby("tissue", sort=False)
+    rows: list[dict[str, object]] = []
+    for tissue, part in by_tissue:
+        if on_progress is not None:
+            on_progress(len(rows), by_tissue.ngroups)
+        rows.append(_agreement_of_tissue(part, effects.draw(str(tissue)), effects.gene_ids))
+    return pd.DataFrame(rows)
 
 
 def all_agreements(

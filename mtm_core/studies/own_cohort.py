@@ -20,7 +20,7 @@ from mtm_core.artefact import Artefact
 from mtm_core.data.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
-from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.predictor import Prepared, TissueProgress
 from mtm_core.methods.protocol import tissue_index
 from mtm_core.statistics.association import trait_association
 from mtm_core.statistics.differential import differential_expression
@@ -64,7 +64,12 @@ def side_by_side(prediction: xr.Dataset, prepared: Prepared, artefact: Artefact)
 
 
 def compare_groups(
-    expression: xr.DataArray, groups: pd.Series, *, case: str, control: str
+    expression: xr.DataArray,
+    groups: pd.Series,
+    *,
+    case: str,
+    control: str,
+    on_progress: TissueProgress | None = None,
 ) -> pd.DataFrame:
     """Compare two groups in every gene of every tissue.
 
@@ -74,6 +79,8 @@ def compare_groups(
         Of :func:`side_by_side`, or some tissues of it.
     groups
         Group of each sample, NaN where not known.
+    on_progress
+        Told of each tissue.
 
     Returns
     -------
@@ -93,11 +100,16 @@ def compare_groups(
     return _by_tissue(
         values,
         lambda tissue, genes: differential_expression(tissue[is_case], tissue[is_control], genes),
+        on_progress,
     )
 
 
 def correlate_trait(
-    expression: xr.DataArray, trait: pd.Series, covariates: pd.DataFrame | None = None
+    expression: xr.DataArray,
+    trait: pd.Series,
+    covariates: pd.DataFrame | None = None,
+    *,
+    on_progress: TissueProgress | None = None,
 ) -> pd.DataFrame:
     """Correlate log2(1 + expression) of every gene of every tissue with a trait.
 
@@ -109,6 +121,8 @@ def correlate_trait(
         A number for each sample, NaN where not known: :func:`trait_numbers`.
     covariates
         Of :func:`covariate_numbers`; regressed out of both sides.
+    on_progress
+        Told of each tissue.
 
     Returns
     -------
@@ -124,6 +138,7 @@ def correlate_trait(
     return _by_tissue(
         values,
         lambda tissue, genes: trait_association(tissue, numbers, genes, covariates=others),
+        on_progress,
     )
 
 
@@ -314,11 +329,14 @@ def _varies(values: pd.Series) -> bool:
 def _by_tissue(
     values: xr.DataArray,
     analyse: Callable[[NDArray[np.floating], Sequence[str]], pd.DataFrame],
+    on_progress: TissueProgress | None,
 ) -> pd.DataFrame:
     """Apply ``analyse`` to (samples, genes) of each tissue and put the tables below each other."""
     genes = values["gene"].to_numpy().astype(str).tolist()
     tables = []
     for i, tissue in enumerate(values["tissue"].to_numpy().astype(str)):
+        if on_progress is not None:
+            on_progress(i, values.sizes["tissue"])
         table = analyse(values[i].to_numpy(), genes).reset_index()
         table.insert(0, "tissue", tissue)
         table.insert(1, "origin", str(values["origin"].to_numpy()[i]))

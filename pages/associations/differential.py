@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtm_core.dashboard.background import remember
 from mtm_core.dashboard.cohort_view import (
     choose_gene,
     choose_tissue,
@@ -103,14 +104,18 @@ with gene_column:
     label, gene = choose_gene(labels, help="Ringed in the figure. Type to search.")
 
 key = ("groups", choice.key, tuple(shown_tissues))
-compared = session.remember(
+compared = remember(
+    session,
     key,
-    lambda: compare_groups(
+    lambda tell: compare_groups(
         expression.sel(tissue=shown_tissues),
         choice.groups,
         case=choice.case,
         control=choice.control,
+        on_progress=tell,
     ),
+    slot="groups",
+    words="Comparing the groups",
 )
 table = changes(compared, held_out, fold_change=fold_change, fdr=fdr)
 tested = table[table["kind"] != UNTESTED]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtm_core.dashboard.background import remember
 from mtm_core.dashboard.cohort_view import (
     choose_gene,
     choose_tissue,
@@ -70,9 +71,14 @@ with tissue_column:
 with gene_column:
     _, gene = choose_gene(labels, help="Ringed in the figure. Type to search.")
 
-compared = session.remember(
+compared = remember(
+    session,
     ("groups", choice.key, "all"),
-    lambda: compare_groups(expression, choice.groups, case=choice.case, control=choice.control),
+    lambda tell: compare_groups(
+        expression, choice.groups, case=choice.case, control=choice.control, on_progress=tell
+    ),
+    slot="groups",
+    words="Comparing the groups",
 )
 points = beside_reference(
     with_accuracy(compared, held_out.genes),

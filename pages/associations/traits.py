@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtm_core.dashboard.background import remember
 from mtm_core.dashboard.cohort_view import (
     choose_gene,
     choose_tissue,
@@ -84,7 +85,13 @@ if seed is not None:
     values = shuffled(values, seed)
 others = covariate_numbers(metadata, covariates)
 key = ("trait", trait, tuple(covariates), seed, metadata.state)
-associated = session.remember(key, lambda: correlate_trait(expression, values, others))
+associated = remember(
+    session,
+    key,
+    lambda tell: correlate_trait(expression, values, others, on_progress=tell),
+    slot="trait",
+    words=f"Correlating with {trait}",
+)
 table = with_accuracy(associated, held_out.genes)
 prefix = f"{session.file_stem}{'shuffled_' if seed is not None else ''}"
 without = f", {' and '.join(covariates)} regressed out" if covariates else ""

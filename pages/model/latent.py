@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtm_core.dashboard.background import need
 from mtm_core.dashboard.cohort_view import need_samples
 from mtm_core.dashboard.evaluated import bring_along
 from mtm_core.dashboard.latent_view import (
@@ -21,7 +22,7 @@ from mtm_core.dashboard.latent_view import (
 from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
-from mtm_core.errors import MTMError, SelectionError
+from mtm_core.errors import SelectionError
 from mtm_core.figures.maps import sample_map, tissue_map
 from mtm_core.figures.tissue_pairs import code_likeness, likeness_scatter
 from mtm_core.studies.latent import find_mtm
@@ -216,9 +217,10 @@ else:
     assert fitted is not None
     need_samples(session, model)
     mark_simulated(session)
+    need(session, session.preparing(model.predictor))
     try:
         mapped = sample_map_of(fitted, session.prepare(model.predictor))
-    except MTMError as error:
+    except SelectionError as error:
         st.error(str(error), icon=":material/error:")
         st.stop()
     columns = colour_columns(session.metadata)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtm_core.dashboard.background import start, watch
 from mtm_core.dashboard.cohort_view import need_samples
 from mtm_core.dashboard.layout import begin, mark_simulated
 from mtm_core.dashboard.predicted_choice import choose_shown
@@ -14,7 +15,6 @@ from mtm_core.dashboard.predicted_view import Predicted
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.target_choice import choose_targets
-from mtm_core.errors import MTMError
 
 session, model = current_session(), served_model()
 predictor = model.predictor
@@ -34,17 +34,17 @@ with choice:
 with action:
     go_on = st.button("Predict", type="primary", icon=":material/play_arrow:", key="predict")
 if go_on:
-    try:
-        with st.spinner("Predicting…", show_time=True):
-            session.predict(predictor)
-    except MTMError as error:
-        st.error(str(error), icon=":material/error:")
+    start(session, session.predicting(predictor))
+is_predicting = watch(session, "prediction")
 
 prediction = session.prediction
 if prediction is None:
-    st.info("Choose tissues, then press **Predict**.", icon=":material/arrow_upward:")
+    if not is_predicting:
+        st.info("Choose tissues, then press **Predict**.", icon=":material/arrow_upward:")
     st.stop()
-if not session.is_current(predictor):
+if is_predicting:
+    st.caption("Below is the prediction before; the new one takes its place when it is there.")
+elif not session.is_current(predictor):
     st.warning(
         "The choice has changed since: the results below are of the choice before. Press"
         " **Predict** to bring them up to date.",

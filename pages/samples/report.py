@@ -6,13 +6,13 @@ from functools import partial
 
 import streamlit as st
 
+from mtm_core.dashboard.background import offer_file, start, watch
 from mtm_core.dashboard.cohort_view import need_samples
 from mtm_core.dashboard.downloads import file_name
 from mtm_core.dashboard.layout import begin, mark_simulated
 from mtm_core.dashboard.report_view import bundle_of, methods_of, record_of, report_bytes
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
-from mtm_core.errors import MTMError
 from mtm_core.inference.bundle import ingest_text, reproduce_script
 
 session, model = current_session(), served_model()
@@ -37,12 +37,9 @@ if not session.is_current(predictor):
     tissues = ", ".join(session.chosen_targets(predictor)) or "no tissue is chosen"
     st.caption(f"Tissues: {tissues}. Choose others under Predicted expression.")
     if st.button("Predict", type="primary", icon=":material/play_arrow:", key="predict"):
-        try:
-            with st.spinner("Predicting…", show_time=True):
-                session.predict(predictor)
-        except MTMError as error:
-            st.error(str(error), icon=":material/error:")
-            st.stop()
+        start(session, session.predicting(predictor))
+    watch(session, "prediction")
+    if session.is_current(predictor):
         st.rerun()
     st.stop()
 
@@ -62,15 +59,13 @@ with report_part:
         " found in the table, the model and its accuracy, the predicted tissues as interactive"
         " figures, the best predicted genes, Methods."
     )
-    st.download_button(
-        "Report (HTML)",
+    offer_file(
+        session,
+        "report",
         partial(report_bytes, record, model),
-        file_name=file_name(f"{session.file_stem}report_{artefact.name}", ".html"),
+        label="the report (HTML)",
+        name=file_name(f"{session.file_stem}report_{artefact.name}", ".html"),
         mime="text/html",
-        key="download_report",
-        on_click="ignore",
-        type="primary",
-        icon=":material/download:",
     )
 with bundle_part:
     st.header("Bundle")
@@ -84,15 +79,13 @@ with bundle_part:
             else "."
         )
     )
-    st.download_button(
-        "Bundle (zip)",
-        partial(bundle_of, record, model),
-        file_name=file_name(f"{session.file_stem}bundle_{artefact.name}", ".zip"),
+    offer_file(
+        session,
+        "bundle",
+        lambda _: bundle_of(record, model),
+        label="the bundle (zip)",
+        name=file_name(f"{session.file_stem}bundle_{artefact.name}", ".zip"),
         mime="application/zip",
-        key="download_bundle",
-        on_click="ignore",
-        type="primary",
-        icon=":material/download:",
     )
 
 methods = methods_of(record, model)

@@ -6,6 +6,7 @@ from typing import get_args
 
 import streamlit as st
 
+from mtm_core.dashboard.background import need, start, watch
 from mtm_core.dashboard.layout import (
     METADATA_PAGE,
     PREDICTED_PAGE,
@@ -21,7 +22,6 @@ from mtm_core.dashboard.session import current_session, delete_data
 from mtm_core.dashboard.views import distance_summary, reference_distance
 from mtm_core.data.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod
 from mtm_core.data.units import UNITS
-from mtm_core.errors import MTMError
 from mtm_core.figures.distance import distance_strips
 
 # With "csv" alone the browser's own check turns "table.csv.gz" away.
@@ -70,23 +70,22 @@ with right:
     )
     example_button(session, model)
 
-if upload is not None:
-    had_one = session.table is not None
-    try:
-        with st.spinner("Reading the table…", show_time=True):
-            is_new = session.open(upload.getvalue(), upload.name, predictor)
-    except MTMError as error:
-        is_new = had_one
-        st.error(str(error), icon=":material/error:")
-    if is_new:
-        st.rerun()  # what stands above this line speaks of the table before
+if upload is not None and upload.file_id != session.upload_id:
+    session.upload_id = upload.file_id
+    start(session, session.reading(upload.getvalue(), upload.name, predictor))
+    st.rerun()  # what stands above this line speaks of the table before
+before = session.table
+is_reading = watch(session, "table")
+if session.table is not before:
+    st.rerun()
 
 if session.table is None:
-    st.info(
-        "No samples yet. Upload a table, or try the example. Nothing is predicted before you have"
-        " seen what was found in the table.",
-        icon=":material/arrow_upward:",
-    )
+    if not is_reading:
+        st.info(
+            "No samples yet. Upload a table, or try the example. Nothing is predicted before you"
+            " have seen what was found in the table.",
+            icon=":material/arrow_upward:",
+        )
     st.stop()
 
 report = session.table.report
@@ -123,12 +122,8 @@ with alignment_column:
         key="alignment",
     )
 
-try:
-    with st.spinner("Comparing with the reference…", show_time=True):
-        prepared = session.prepare(predictor)
-except MTMError as error:
-    st.error(str(error), icon=":material/error:")
-    st.stop()
+need(session, session.preparing(predictor))
+prepared = session.prepare(predictor)
 
 with st.container(horizontal=True, vertical_alignment="center"):
     go_on = st.button(
@@ -147,8 +142,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         help="Removes the file, the table and all results from this server.",
     )
 if go_on:
-    with st.spinner("Predicting…", show_time=True):
-        session.predict(predictor)
+    start(session, session.predicting(predictor))
     st.switch_page(PREDICTED_PAGE)
 
 st.subheader("Notes")

@@ -26,6 +26,8 @@ def test_report_opens_without_a_network_and_runs_nothing_of_the_users(
     settled(page)
     page.get_by_role("button", name="Predict").click()
     expect(page.get_by_role("heading", name="Methods, to paste")).to_be_visible()
+    page.get_by_role("button", name="Make the report").click()
+    expect(page.get_by_role("button", name="Download the report")).to_be_visible()
     name, path = download(page, "download_report", tmp_path)
     assert name == "report_gtex_v8_acmg59_stack.research_use_only.html"
 

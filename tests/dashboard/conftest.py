@@ -12,6 +12,12 @@ from mtm_core.inference.predictor import Predictor
 from tests.evaluated_model import write_evaluated_model
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pages wait for their jobs: no browser is there to ask again."""
+    monkeypatch.setattr("mtm_core.dashboard.background.PATIENCE_SECONDS", 60.0)
+
+
 @pytest.fixture(scope="session")
 def predictor() -> Predictor:
     return Predictor.load(find_model(DEFAULT_MODEL))

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from mtm_core.dashboard.limits import MAX_SAMPLES_VARIABLE
+from mtm_core.dashboard.limits import MAX_JOBS_VARIABLE, MAX_SAMPLES_VARIABLE, max_jobs
 from mtm_core.dashboard.resources import EXAMPLE
 from mtm_core.dashboard.session import Session
-from mtm_core.errors import ExpressionError
+from mtm_core.errors import ExpressionError, SelectionError
 from mtm_core.inference.predictor import Predictor
 
 
@@ -38,3 +38,14 @@ def test_a_limit_that_is_none_is_said(
     monkeypatch.setenv(MAX_SAMPLES_VARIABLE, limit)
     with pytest.raises(ExpressionError, match="is no whole number above 0"):
         Session().open(EXAMPLE.read_bytes(), "mine.tsv", predictor)
+
+
+def test_jobs_at_once_are_as_many_as_the_server_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(MAX_JOBS_VARIABLE, raising=False)
+    assert max_jobs() >= 2
+    monkeypatch.setenv(MAX_JOBS_VARIABLE, " 7 ")
+    assert max_jobs() == 7
+    for limit in ("0", "-1", "many"):
+        monkeypatch.setenv(MAX_JOBS_VARIABLE, limit)
+        with pytest.raises(SelectionError, match="no whole number above 0"):
+            max_jobs()

@@ -96,6 +96,22 @@ def test_targets_keep_the_order_asked_for(small: Predictor, blood: pd.DataFrame)
         )
 
 
+def test_each_tissue_is_told_and_can_be_the_last(small: Predictor, blood: pd.DataFrame) -> None:
+    told: list[tuple[int, int]] = []
+    prepared = small.prepare(blood, alignment="none")
+    small.predict_prepared(
+        prepared, ["Lung", "Liver"], on_progress=lambda *steps: told.append(steps)
+    )
+    assert told == [(0, 2), (1, 2)]
+
+    def stop(done: int, total: int) -> None:
+        if done:
+            raise InterruptedError(f"before tissue {done}")
+
+    with pytest.raises(InterruptedError, match="before tissue 1"):
+        small.predict_prepared(prepared, ["Lung", "Liver"], on_progress=stop)
+
+
 def test_tissues_that_cannot_be_chosen_are_named(small: Predictor, blood: pd.DataFrame) -> None:
     with pytest.raises(SelectionError, match=r"'Lungs' \(did you mean 'Lung'\?\)"):
         small.predict(blood, targets=["Liver", "Lungs"])

@@ -18,6 +18,12 @@ UPLOAD, PREDICTED, MODEL_CARD = (
 )
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pages wait for their jobs: no browser is there to ask again."""
+    monkeypatch.setattr("mtm_core.dashboard.background.PATIENCE_SECONDS", 60.0)
+
+
 @pytest.fixture(scope="session")
 def evaluated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_evaluated_model(tmp_path_factory.mktemp("evaluated") / "model")

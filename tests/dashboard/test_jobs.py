@@ -1,0 +1,290 @@
+"""Jobs: what they give, and what they never give, whatever comes first. Nothing here sleeps."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import weakref
+from collections.abc import Callable, Iterator
+from threading import Event, get_ident
+
+import pytest
+
+from mtm_core.dashboard.jobs import Job, JobPool, Jobs, Progress, Task
+from mtm_core.errors import SelectionError
+
+PATIENCE = 30
+
+
+@pytest.fixture
+def pool() -> Iterator[JobPool]:
+    """One thread, so that a second job waits."""
+    pool = JobPool(1)
+    yield pool
+    pool._executor.shutdown(cancel_futures=True)
+
+
+@pytest.fixture
+def kept() -> list[object]:
+    """All that was given to the session."""
+    return []
+
+
+def task(
+    make: Callable[[Progress], object], kept: list[object], *, slot: str = "a", key: str = "1"
+) -> Task[object]:
+    return Task(slot, key, "Working", make, kept.append)
+
+
+class Gate:
+    """Work that goes on until it is let through, and says when it has begun."""
+
+    def __init__(self, result: object = None) -> None:
+        self.begun, self.open, self.left = Event(), Event(), Event()
+        self.result = result
+
+    def __call__(self, tell: Progress) -> object:
+        self.begun.set()
+        try:
+            assert self.open.wait(PATIENCE)
+            tell(1, 2)
+        finally:
+            self.left.set()
+        return self.result
+
+
+def finished(job: Job) -> Job:
+    assert job.wait(PATIENCE)
+    return job
+
+
+def drained(pool: JobPool) -> None:
+    """Wait until the thread of ``pool`` has nothing left to do."""
+    assert pool._executor.submit(lambda: True).result(PATIENCE)
+
+
+def test_what_is_made_is_kept_once_and_in_the_sessions_thread(
+    pool: JobPool, kept: list[object]
+) -> None:
+    threads: list[int] = []
+
+    def make(tell: Progress) -> str:
+        threads.append(get_ident())
+        return "made"
+
+    jobs = Jobs()
+    keep = Task("a", 1, "", make, lambda made: (kept.append(made), threads.append(get_ident())))
+    job = finished(jobs.start(keep, pool))
+    assert job.state == "done"
+    assert kept == []
+    assert jobs.deliver() == [job]
+    assert jobs.deliver() == []
+    job.deliver()
+    assert kept == ["made"]
+    assert threads[0] != threads[1] == get_ident()
+
+
+def test_progress_is_told_while_it_runs(pool: JobPool, kept: list[object]) -> None:
+    told, going = Event(), Event()
+
+    def make(tell: Progress) -> None:
+        tell(1, 4)
+        told.set()
+        assert going.wait(PATIENCE)
+
+    job = Jobs().start(task(make, kept), pool)
+    assert job.fraction is None or job.fraction == 0.25
+    assert told.wait(PATIENCE)
+    assert (job.state, job.fraction, job.is_over) == ("running", 0.25, False)
+    going.set()
+    assert finished(job).state == "done"
+
+
+def test_one_that_waits_says_how_many_are_before_it(pool: JobPool, kept: list[object]) -> None:
+    gate, jobs = Gate(), Jobs()
+    jobs.start(task(gate, kept), pool)
+    assert gate.begun.wait(PATIENCE)
+    others = [jobs.start(task(lambda _: None, kept, slot=slot), pool) for slot in "bcd"]
+    assert [job.state for job in others] == ["waiting"] * 3
+    assert [pool.ahead_of(job) for job in others] == [0, 1, 2]
+    others[0].cancel()
+    assert [pool.ahead_of(job) for job in others[1:]] == [0, 1]
+    gate.open.set()
+    assert [finished(job).state for job in others] == ["cancelled", "done", "done"]
+
+
+def test_cancelled_before_its_start_it_never_runs(pool: JobPool, kept: list[object]) -> None:
+    gate, jobs, ran = Gate(), Jobs(), Event()
+    first = jobs.start(task(gate, kept), pool)
+    assert gate.begun.wait(PATIENCE)
+    second = jobs.start(task(lambda _: ran.set(), kept, slot="b"), pool)
+    second.cancel()
+    assert second.is_over
+    gate.open.set()
+    finished(first)
+    drained(pool)
+    assert not ran.is_set()
+    assert second.state == "cancelled"
+    jobs.deliver()
+    assert kept == [None]
+
+
+def test_cancelled_while_it_runs_it_is_over_at_once_and_its_thread_gives_up(
+    pool: JobPool, kept: list[object]
+) -> None:
+    gate, jobs = Gate("too late"), Jobs()
+    job = jobs.start(task(gate, kept), pool)
+    assert gate.begun.wait(PATIENCE)
+    job.cancel()
+    assert job.is_over
+    assert not gate.left.is_set()
+    gate.open.set()
+    drained(pool)
+    assert gate.left.is_set()
+    assert job.state == "cancelled"
+    assert jobs.deliver() == []
+    assert kept == []
+
+
+def test_work_that_never_tells_its_progress_is_dropped_all_the_same(
+    pool: JobPool, kept: list[object]
+) -> None:
+    begun, going = Event(), Event()
+
+    def make(tell: Progress) -> str:
+        begun.set()
+        assert going.wait(PATIENCE)
+        return "too late"
+
+    jobs = Jobs()
+    job = jobs.start(task(make, kept), pool)
+    assert begun.wait(PATIENCE)
+    job.cancel()
+    going.set()
+    drained(pool)
+    assert (job.state, jobs.deliver(), kept) == ("cancelled", [], [])
+
+
+def test_cancelling_what_is_done_changes_nothing(pool: JobPool, kept: list[object]) -> None:
+    jobs = Jobs()
+    job = finished(jobs.start(task(lambda _: "made", kept), pool))
+    job.cancel()
+    assert job.state == "done"
+    jobs.deliver()
+    assert kept == ["made"]
+
+
+def test_the_later_of_two_has_the_slot_whichever_ends_first(kept: list[object]) -> None:
+    pool, jobs = JobPool(2), Jobs()
+    slow = Gate("old")
+    old = jobs.start(task(slow, kept, key="old"), pool)
+    assert slow.begun.wait(PATIENCE)
+    new = jobs.start(task(lambda _: "new", kept, key="new"), pool)
+    finished(new)
+    jobs.deliver()
+    slow.open.set()
+    pool._executor.shutdown()
+    jobs.deliver()
+    assert (old.state, kept) == ("cancelled", ["new"])
+
+
+def test_one_that_is_done_but_out_of_date_is_not_kept(pool: JobPool, kept: list[object]) -> None:
+    jobs = Jobs()
+    finished(jobs.start(task(lambda _: "old", kept, key="old"), pool))
+    finished(jobs.start(task(lambda _: "new", kept, key="new"), pool))
+    jobs.deliver()
+    assert kept == ["new"]
+
+
+def test_the_same_task_is_not_started_twice(pool: JobPool, kept: list[object]) -> None:
+    jobs, gate = Jobs(), Gate()
+    job = jobs.start(task(gate, kept), pool)
+    assert jobs.start(task(gate, kept), pool) is job
+    gate.open.set()
+    finished(job)
+    assert jobs.start(task(gate, kept), pool) is job  # done, and not yet given over
+
+
+def test_an_error_about_what_was_given_is_told_as_it_is(
+    pool: JobPool, kept: list[object], caplog: pytest.LogCaptureFixture
+) -> None:
+    def make(tell: Progress) -> None:
+        raise SelectionError("no target tissue is chosen; choose at least one.")
+
+    jobs = Jobs()
+    job = finished(jobs.start(task(make, kept), pool))
+    assert (job.state, job.is_fault) == ("failed", False)
+    assert job.error == "no target tissue is chosen; choose at least one."
+    assert not caplog.records
+    assert jobs.start(task(make, kept), pool) is job  # it would fail again
+    jobs.forget("a")
+    assert jobs.start(task(make, kept), pool) is not job
+
+
+def test_a_fault_of_ours_is_a_number_to_the_user_and_a_traceback_in_the_log(
+    pool: JobPool, kept: list[object], caplog: pytest.LogCaptureFixture
+) -> None:
+    def make(tell: Progress) -> None:
+        raise KeyError("patient 12")
+
+    with caplog.at_level(logging.ERROR):
+        job = finished(Jobs().start(task(make, kept), pool))
+    assert (job.state, job.is_fault) == ("failed", True)
+    assert "patient 12" not in job.error
+    (record,) = caplog.records
+    number = record.getMessage().rsplit(" ", 1)[1]
+    assert f"(fault {number})" in job.error
+    assert record.exc_info is not None
+    assert "patient 12" in str(record.exc_info[1])
+
+
+def test_want_of_memory_names_the_way_out(pool: JobPool, kept: list[object]) -> None:
+    def make(tell: Progress) -> None:
+        raise MemoryError
+
+    job = finished(Jobs().start(task(make, kept), pool))
+    assert "not enough memory" in job.error
+    assert "Choose fewer tissues" in job.error
+
+
+def test_forgetting_all_cancels_all(pool: JobPool, kept: list[object]) -> None:
+    jobs, gate = Jobs(), Gate()
+    running = jobs.start(task(gate, kept), pool)
+    waiting = jobs.start(task(lambda _: "b", kept, slot="b"), pool)
+    assert jobs.under_way == [running, waiting]
+    jobs.forget_all()
+    assert (jobs.under_way, jobs.of("a"), jobs.of("b")) == ([], None, None)
+    gate.open.set()
+    drained(pool)
+    assert (jobs.deliver(), kept) == ([], [])
+
+
+def test_jobs_of_a_session_that_is_freed_stop(pool: JobPool, kept: list[object]) -> None:
+    jobs, gate, ran = Jobs(), Gate(), Event()
+    jobs.start(task(gate, kept), pool)
+    assert gate.begun.wait(PATIENCE)
+    jobs.start(task(lambda _: ran.set(), kept, slot="b"), pool)
+    del jobs
+    gc.collect()
+    gate.open.set()
+    drained(pool)
+    assert gate.left.is_set()
+    assert not ran.is_set()
+    assert kept == []
+
+
+def test_a_job_that_is_over_holds_nothing_of_its_data(pool: JobPool) -> None:
+    class Data:
+        pass
+
+    data = Data()
+    gone = weakref.ref(data)
+    jobs = Jobs()
+    made = Task("a", 1, "", lambda tell, data=data: len(str(data)), lambda _: None)
+    job = finished(jobs.start(made, pool))
+    jobs.deliver()
+    del data, made
+    drained(pool)
+    gc.collect()
+    assert gone() is None
+    assert job.state == "done"
