@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core.data.gct import strip_version
+from mtm_core.data.gene_names import genes_named
 from mtm_core.data.report import Note, name_some
 
 IdType = Literal["Ensembl", "Ensembl with version", "symbol", "Entrez", "mixed"]
@@ -73,6 +74,9 @@ class GeneMatch:
         Model genes that the file lacks: ``symbol``, indexed by ``gene_id``.
     duplicated
         Model genes that stand more than once: ``symbol``, ``n_rows``, indexed by ``gene_id``.
+    by_other_name
+        Model genes found by a name of HGNC that is not the model's: ``symbol``, ``name`` in the
+        file, indexed by ``gene_id``.
     n_not_in_model
         Ids of the file that are no gene of the model.
     notes
@@ -85,6 +89,7 @@ class GeneMatch:
     gene_ids: pd.Index
     missing: pd.DataFrame
     duplicated: pd.DataFrame
+    by_other_name: pd.DataFrame
     n_not_in_model: int
     notes: tuple[Note, ...]
 
@@ -154,12 +159,21 @@ class GeneIndex:
         return result
 
     def match(self, ids: Sequence[str]) -> GeneMatch:
-        """Find the model's genes among the gene ids of a file."""
+        """Find the model's genes among the gene ids of a file.
+
+        A gene that is not there by the model's own ids is looked for by the names that HGNC has for
+        it, earlier ones included. A name that several genes have is not guessed at.
+        """
         gene_of = self.find(ids)
+        by_name, unclear = self._by_other_names(ids, gene_of)
+        for gene, rows in by_name.items():
+            gene_of[rows] = gene
         n_rows = np.bincount(gene_of[gene_of >= 0], minlength=len(self.genes))
         symbols = self.genes[["symbol"]]
         missing = symbols[n_rows == 0]
         duplicated = symbols.assign(n_rows=n_rows)[n_rows > 1]
+        names = [ids[rows[0]].strip() for rows in by_name.values()]
+        by_other_name = symbols.iloc[list(by_name)].assign(name=names)
         return GeneMatch(
             id_type=id_type_of(ids),
             gene_of=gene_of,
@@ -167,9 +181,44 @@ class GeneIndex:
             gene_ids=self.genes.index,
             missing=missing,
             duplicated=duplicated,
+            by_other_name=by_other_name,
             n_not_in_model=int((gene_of < 0).sum()),
-            notes=_describe(missing, duplicated, len(self.genes)),
+            notes=_describe(missing, duplicated, by_other_name, unclear, len(self.genes)),
         )
+
+    def _by_other_names(
+        self, ids: Sequence[str], gene_of: NDArray[np.int64]
+    ) -> tuple[dict[int, list[int]], dict[str, str]]:
+        """Give rows of model genes that are missing but for another name, and names left unclear.
+
+        Returns
+        -------
+        tuple
+            Positions in ``ids`` by model gene; and, by id as in the file, what it may mean.
+        """
+        stems = {_key(str(gene)): i for i, gene in enumerate(self.genes.index)}
+        absent = set(range(len(self.genes))) - set(gene_of.tolist())
+        candidates: dict[int, dict[str, list[int]]] = {}
+        unclear: dict[str, str] = {}
+        for row in np.flatnonzero(gene_of < 0).tolist() if absent else ():
+            name = ids[row].split("|")[0].strip()
+            meant = genes_named(name)
+            of_model = [stems[gene.ensembl] for gene in meant if gene.ensembl in stems]
+            if absent.isdisjoint(of_model):
+                continue
+            if len(meant) == 1 and not _DATE.fullmatch(name):
+                candidates.setdefault(of_model[0], {}).setdefault(name.upper(), []).append(row)
+            else:
+                unclear[name] = " or ".join(gene.symbol for gene in meant)
+        found = {}
+        for gene, rows in sorted(candidates.items()):
+            if len(rows) == 1:
+                (found[gene],) = rows.values()
+            else:  # which of them the gene's own is, nobody can tell
+                unclear |= {
+                    ids[i[0]].strip(): str(self.genes["symbol"].iloc[gene]) for i in rows.values()
+                }
+        return found, unclear
 
 
 def collapse(values: pd.DataFrame, match: GeneMatch) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
@@ -270,7 +319,13 @@ def _key(gene: str) -> str:
     return name.removesuffix(".0") if _ENTREZ.fullmatch(name) else strip_version(name)
 
 
-def _describe(missing: pd.DataFrame, duplicated: pd.DataFrame, n_genes: int) -> tuple[Note, ...]:
+def _describe(
+    missing: pd.DataFrame,
+    duplicated: pd.DataFrame,
+    by_other_name: pd.DataFrame,
+    unclear: Mapping[str, str],
+    n_genes: int,
+) -> tuple[Note, ...]:
     def shown(genes: pd.DataFrame) -> str:
         return name_some(symbol or gene for gene, symbol in genes["symbol"].items())
 
@@ -286,6 +341,25 @@ def _describe(missing: pd.DataFrame, duplicated: pd.DataFrame, n_genes: int) -> 
                 "Give the table before genes were filtered out.",
             )
         ]
+    if len(by_other_name):
+        pairs = [f"{name} for {symbol}" for symbol, name in by_other_name.to_numpy()]
+        notes.append(
+            Note(
+                "info",
+                f"{len(pairs)} genes go by an earlier or other name: {name_some(pairs)}.",
+                "They were read by it: HGNC knows no other gene of that name.",
+            )
+        )
+    if unclear:
+        pairs = [f"{name} ({meant})" for name, meant in unclear.items()]
+        notes.append(
+            Note(
+                "warning",
+                f"{len(pairs)} ids may be genes that are missing: {name_some(pairs)}.",
+                "They were not guessed at.",
+                "Give these genes by Ensembl id.",
+            )
+        )
     if len(duplicated):
         notes.append(
             Note(
