@@ -9,6 +9,7 @@
     ├── SelectionError      a tissue, gene or option is asked for that does not exist
     ├── ArtefactError       a trained model's folder is damaged, foreign or too new
     ├── TrainingError       training cannot start, go on or resume
+    ├── ClusterError        workers are lost over the same piece of work again and again
     └── DownloadError       an official file cannot be downloaded, or is not what it was
 
 Each message says what was expected, what came, and the next step. Everything else that is raised
@@ -58,6 +59,10 @@ class ArtefactError(MTMError):
 
 class TrainingError(MTMError):
     """Training cannot start, go on or resume."""
+
+
+class ClusterError(MTMError):
+    """Workers are lost over the same piece of work again and again."""
 
 
 class DownloadError(MTMError):

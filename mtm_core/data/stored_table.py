@@ -86,14 +86,14 @@ class StoredTable:
         return hashlib.sha256(json.dumps([self.samples, self.genes]).encode()).hexdigest()
 
     @property
-    def state(self) -> list[int]:
+    def state(self) -> tuple[int, ...]:
         """Size and time of change of the file, or of all files of the folder together.
 
         Where it is as it was, the values need not be read again to know that they are the same.
         """
         files = [self.path] if self.path.is_file() else self.path.rglob("*")
         stats = [file.stat() for file in files if file.is_file()]
-        return [len(stats), sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)]
+        return len(stats), sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)
 
 
 def open_stored_table(path: Path, known_genes: GeneIndex | None = None) -> StoredTable:

@@ -1,0 +1,149 @@
+"""What a worker does with one chunk of a table: summarise it, take its moments, predict it.
+
+Only paths and settings travel to a worker; it opens table and model itself, once, and keeps them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from mtm_core.data.alignment import AlignmentMethod, GeneMoments, on_genes_found
+from mtm_core.data.stored_table import StoredTable, open_stored_table
+from mtm_core.data.units import Unit, ValueSummary
+from mtm_core.errors import ArtefactError, InputFileError
+from mtm_core.inference.prediction_store import PredictionStore, rounded
+from mtm_core.inference.predictor import Predictor
+
+VALUES = ("z", "expression", "lower", "upper")
+"""What a prediction can hold of each sample, tissue and gene."""
+ALL_BITS = 23
+
+
+@dataclass(frozen=True)
+class ChunkWork:
+    """All that is the same for every chunk.
+
+    Attributes
+    ----------
+    table, state
+        The table's path, and what :attr:`~mtm_core.data.stored_table.StoredTable.state` was when
+        the run began.
+    model, model_sha256
+        The model's folder and what is in it.
+    store
+        Where predictions go.
+    source, targets, unit, alignment
+        As in :class:`~mtm_core.inference.predictor.Predictor`.
+    values, bits
+        As in :class:`~mtm_core.inference.chunked.ChunkedRequest`.
+    """
+
+    table: Path
+    state: tuple[int, ...]
+    model: Path
+    model_sha256: str
+    store: PredictionStore
+    source: str
+    targets: tuple[str, ...]
+    unit: Unit
+    alignment: AlignmentMethod
+    values: tuple[str, ...]
+    bits: int
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Samples ``start`` to ``stop`` of the table."""
+
+    number: int
+    start: int
+    stop: int
+
+
+def summarise(table: Path, state: tuple[int, ...], chunk: Chunk) -> tuple[ValueSummary, str]:
+    """Summarise the values of a chunk, and give their SHA-256."""
+    values = _table(table, state).read(chunk.start, chunk.stop)
+    return ValueSummary.of(values.to_numpy()), _digest(values)
+
+
+def moments_of(work: ChunkWork, chunk: Chunk) -> GeneMoments:
+    """Take each gene's moments over a chunk."""
+    predictor = _predictor(work.model, work.model_sha256)
+    values = _table(work.table, work.state).read(chunk.start, chunk.stop)
+    linear, match, _ = predictor.normalised(values, work.unit, work.source)
+    expression = on_genes_found(linear, match.found)
+    return GeneMoments.of(expression, predictor.artefact.method.scaler.scale)
+
+
+def predict_values(
+    work: ChunkWork, values: pd.DataFrame, phenotypes: pd.DataFrame | None
+) -> xr.Dataset:
+    """Predict samples of the table as among them all."""
+    predictor = _predictor(work.model, work.model_sha256)
+    prepared = predictor.prepare(
+        values,
+        source=work.source,
+        unit=work.unit,
+        alignment=work.alignment,
+        whole=_moments(work.store, work.state),
+    )
+    prediction = predictor.predict_prepared(prepared, work.targets, phenotypes=phenotypes)
+    kept = prediction.drop_vars(
+        [name for name in VALUES if name in prediction and name not in work.values]
+    )
+    for name in VALUES:
+        if name in kept and work.bits < ALL_BITS:
+            kept[name] = kept[name].copy(data=rounded(kept[name].to_numpy(), work.bits))
+    return kept
+
+
+def predict_into_store(
+    work: ChunkWork, chunk: Chunk, sha256: str, phenotypes: pd.DataFrame | None
+) -> int:
+    """Predict a chunk, write it, and give its number.
+
+    Raises
+    ------
+    InputFileError
+        If its values are not those that ``sha256`` is of.
+    """
+    values = _table(work.table, work.state).read(chunk.start, chunk.stop)
+    if _digest(values) != sha256:
+        raise InputFileError(
+            f"{work.table}: samples {chunk.start + 1} to {chunk.stop} are not what they were when"
+            " the run began. Delete the output, and begin anew."
+        )
+    work.store.write(chunk.number, predict_values(work, values, phenotypes))
+    return chunk.number
+
+
+def _digest(values: pd.DataFrame) -> str:
+    return hashlib.sha256(values.to_numpy().tobytes()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _predictor(model: Path, sha256: str) -> Predictor:
+    predictor = Predictor.load(model)
+    if predictor.artefact.sha256 != sha256:
+        raise ArtefactError(
+            f"{model} holds another model on this worker than where the run was begun. Give"
+            " every worker the same folder."
+        )
+    return predictor
+
+
+@lru_cache(maxsize=1)
+def _table(path: Path, state: tuple[int, ...]) -> StoredTable:
+    """Open the table; ``state`` is there so that a changed file is opened anew."""
+    return open_stored_table(path)
+
+
+@lru_cache(maxsize=1)
+def _moments(store: PredictionStore, state: tuple[int, ...]) -> GeneMoments | None:
+    return store.moments()

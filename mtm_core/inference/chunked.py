@@ -1,0 +1,353 @@
+"""Predict a table of any size, chunk by chunk, on Dask workers, into a zarr store.
+
+The result is that of :class:`~mtm_core.inference.predictor.Predictor` on the whole table. What it
+takes from all samples together, the unit and, with alignment, each gene's mean and SD, is found
+first, in a pass over the values each; then every chunk of samples is predicted by itself. In
+memory are a chunk of the table and of its prediction a worker, and the names of the samples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pandas as pd
+
+from mtm_core import __version__
+from mtm_core.data.alignment import (
+    MINIMUM_FOR_ALIGNMENT,
+    AlignmentMethod,
+    GeneMoments,
+    describe_far,
+)
+from mtm_core.data.report import Note
+from mtm_core.data.stored_table import StoredTable, open_stored_table
+from mtm_core.data.units import ValueSummary, guess_unit_of, negative_log2_note
+from mtm_core.errors import SelectionError
+from mtm_core.inference.chunk_tasks import (
+    ALL_BITS,
+    VALUES,
+    Chunk,
+    ChunkWork,
+    moments_of,
+    predict_into_store,
+    predict_values,
+    summarise,
+)
+from mtm_core.inference.cluster import in_order
+from mtm_core.inference.prediction_store import PredictionStore, Run
+from mtm_core.inference.predictor import Predictor, UnitChoice
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Result = TypeVar("Result")
+
+_CHUNK_BYTES = 512 * 1024**2
+_LARGEST_CHUNK = 4096
+
+ChunkProgress = Callable[[str, int, int], None]
+"""Called with (what is being done, chunks done, chunks in all)."""
+
+
+@dataclass(frozen=True)
+class ChunkedRequest:
+    """What to predict, and how to keep it; the same request goes on with a run that was cut off.
+
+    Attributes
+    ----------
+    table, output, model
+        Table of :func:`mtm_core.data.stored_table.open_stored_table`, store to write, folder of the
+        model: under the same names for every worker.
+    source, targets, unit, alignment
+        As in :class:`~mtm_core.inference.predictor.Predictor`.
+    values
+        Out of ``VALUES``; those that the method does not give are left out.
+    bits
+        Binary digits that are kept of each value, of the 23 of float32
+        (:func:`mtm_core.inference.prediction_store.rounded`).
+    chunk
+        Samples at a time; 0 takes what makes a prediction of half a GB.
+    """
+
+    table: Path
+    output: Path
+    model: Path
+    source: str = "Whole Blood"
+    targets: tuple[str, ...] | None = None
+    unit: UnitChoice = "auto"
+    alignment: AlignmentMethod = "auto"
+    values: tuple[str, ...] = VALUES
+    bits: int = ALL_BITS
+    chunk: int = 0
+
+
+@dataclass(frozen=True)
+class ChunkedResult:
+    """What was done.
+
+    Attributes
+    ----------
+    n_samples, n_tissues, n_genes
+        Size of the prediction.
+    n_chunks, n_there_before
+        Chunks in all; those that were there already.
+    unit, alignment
+        As used.
+    by_sample
+        Of :meth:`~mtm_core.inference.prediction_store.PredictionStore.by_sample`.
+    notes
+        What was found and done, in words.
+    """
+
+    n_samples: int
+    n_tissues: int
+    n_genes: int
+    n_chunks: int
+    n_there_before: int
+    unit: str
+    alignment: str
+    by_sample: pd.DataFrame
+    notes: tuple[Note, ...]
+
+
+def predict_chunked(
+    request: ChunkedRequest,
+    client: Client,
+    *,
+    phenotypes: pd.DataFrame | None = None,
+    progress: ChunkProgress | None = None,
+) -> ChunkedResult:
+    """Predict ``request`` on the workers of ``client``, or go on where it was cut off.
+
+    Parameters
+    ----------
+    phenotypes
+        As in :meth:`~mtm_core.inference.predictor.Predictor.predict_prepared`.
+    progress
+        Told of each chunk.
+
+    Raises
+    ------
+    SelectionError
+        If the output is of another model, table or option; or as
+        :meth:`~mtm_core.inference.predictor.Predictor.targets_of`.
+    InputFileError, ExpressionError
+        As :func:`mtm_core.data.stored_table.open_stored_table` and
+        :meth:`~mtm_core.inference.predictor.Predictor.prepare`; or if the table is changed while it
+        is read.
+    ClusterError
+        As :func:`mtm_core.inference.cluster.in_order`.
+    """
+    plan = _Plan.of(request, client, phenotypes, progress or (lambda what, done, total: None))
+    begun = plan.store.begun()
+    if begun is not None:
+        _refuse_another(begun["asked"], plan.asked, request.output)
+    if begun is not None and tuple(begun["found"]["state"]) == plan.state:
+        found = begun["found"]
+    else:
+        found = plan.look_through()
+        if begun is not None and begun["found"]["sha256"] != found["sha256"]:
+            raise SelectionError(
+                f"{request.output} was begun from other values than {request.table} has now."
+                " Delete it, or choose another name."
+            )
+    run = {"asked": plan.asked, "found": found}
+    work = plan.work(found)
+    if begun is None:
+        plan.store.begin(run, plan.moments(work))
+    there, notes = set(range(len(plan.chunks))), []
+    if not plan.store.is_complete():
+        there, notes = plan.store.done(), plan.notes(work, found)
+        plan.predict(work, found, there)
+        plan.store.finish(run)
+    by_sample = plan.store.by_sample(plan.table.samples)
+    return ChunkedResult(
+        n_samples=len(plan.table.samples),
+        n_tissues=len(work.targets),
+        n_genes=len(plan.predictor.artefact.genes),
+        n_chunks=len(plan.chunks),
+        n_there_before=len(there),
+        unit=work.unit,
+        alignment=work.alignment,
+        by_sample=by_sample,
+        notes=(*notes, *describe_far(by_sample)),
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A request with what it needs, in the process that directs the workers."""
+
+    request: ChunkedRequest
+    client: Client
+    phenotypes: pd.DataFrame | None
+    tell: ChunkProgress
+    predictor: Predictor
+    table: StoredTable
+    state: tuple[int, ...]
+    targets: tuple[str, ...]
+    store: PredictionStore
+
+    @classmethod
+    def of(
+        cls,
+        request: ChunkedRequest,
+        client: Client,
+        phenotypes: pd.DataFrame | None,
+        tell: ChunkProgress,
+    ) -> _Plan:
+        predictor = Predictor.load(request.model)
+        targets = predictor.targets_of(request.source, request.targets)
+        unknown = [name for name in request.values if name not in VALUES]
+        if unknown or not request.values:
+            raise SelectionError.unknown("value", unknown or [""], VALUES)
+        if not 1 <= request.bits <= ALL_BITS or request.chunk < 0:
+            raise SelectionError(
+                f"expected 1 to {ALL_BITS} bits and a chunk of 1 sample or more, got"
+                f" {request.bits} and {request.chunk}."
+            )
+        table = open_stored_table(request.table, predictor.genes)
+        of_sample = 4 * len(request.values) * len(targets) * len(predictor.artefact.genes)
+        chunk = request.chunk or min(max(_CHUNK_BYTES // of_sample, 1), _LARGEST_CHUNK)
+        store = PredictionStore(request.output, min(chunk, len(table.samples)))
+        return cls(request, client, phenotypes, tell, predictor, table, table.state, targets, store)
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        """Every chunk of the table."""
+        n, size = len(self.table.samples), self.store.chunk
+        starts = range(0, n, size)
+        return [Chunk(i, start, min(start + size, n)) for i, start in enumerate(starts)]
+
+    @property
+    def asked(self) -> Run:
+        """What must be the same for a run to be gone on with."""
+        request, people = self.request, self.phenotypes
+        return {
+            "version of mtm": __version__,
+            "model": self.predictor.artefact.sha256,
+            "names of samples and genes": self.table.names_sha256,
+            "age and sex": ""
+            if people is None
+            else hashlib.sha256(people.to_csv().encode()).hexdigest(),
+            "source": request.source,
+            "targets": list(self.targets),
+            "unit": request.unit,
+            "alignment": request.alignment,
+            "values": list(request.values),
+            "bits": request.bits,
+            "chunk": self.store.chunk,
+        }
+
+    def look_through(self) -> Run:
+        """Find out about all values together: their hash, their unit, how to align them."""
+        jobs = [(self.table.path, self.state, chunk) for chunk in self.chunks]
+        parts = list(self._each("Reading", summarise, jobs))
+        whole = ValueSummary.joined([summary for summary, _ in parts])
+        hashes = [sha256 for _, sha256 in parts]
+        guess, alignment = guess_unit_of(whole), self.request.alignment
+        if alignment == "auto":
+            enough = len(self.table.samples) >= MINIMUM_FOR_ALIGNMENT
+            alignment = "cohort" if enough else "none"
+        return {
+            "state": list(self.state),
+            "sha256": hashlib.sha256("".join(hashes).encode()).hexdigest(),
+            "chunks": hashes,
+            "unit": guess.unit if self.request.unit == "auto" else self.request.unit,
+            "unit_reason": guess.reason if self.request.unit == "auto" else "",
+            "alignment": alignment,
+            "n_negative": whole.n_negative,
+            "n_values": whole.n_values,
+        }
+
+    def work(self, found: Run) -> ChunkWork:
+        """Give what every chunk is told."""
+        request = self.request
+        return ChunkWork(
+            self.table.path,
+            self.state,
+            request.model,
+            self.predictor.artefact.sha256,
+            self.store,
+            request.source,
+            self.targets,
+            found["unit"],
+            found["alignment"],
+            request.values,
+            request.bits,
+        )
+
+    def moments(self, work: ChunkWork) -> GeneMoments | None:
+        """Take each gene's moments over all samples; ``None`` where nothing is aligned."""
+        if work.alignment == "none":
+            return None
+        jobs = [(work, chunk) for chunk in self.chunks]
+        return reduce(GeneMoments.joined, self._each("Aligning", moments_of, jobs))
+
+    def predict(self, work: ChunkWork, found: Run, there: set[int]) -> None:
+        """Predict the chunks that are not ``there``."""
+        if not there:
+            first = predict_values(work, self.table.read(0, 1), self._people(Chunk(0, 0, 1)))
+            self.store.create(first, self.table.samples)
+        jobs = [
+            (work, chunk, found["chunks"][chunk.number], self._people(chunk))
+            for chunk in self.chunks
+            if chunk.number not in there
+        ]
+        for _ in self._each("Predicting", predict_into_store, jobs, len(there)):
+            pass
+
+    def notes(self, work: ChunkWork, found: Run) -> list[Note]:
+        """Say what was found and done, but for what each sample's distance says."""
+        notes = []
+        if found["unit_reason"]:
+            done = f"The unit is taken to be {found['unit']}."
+            notes.append(Note("info", found["unit_reason"], done, "Confirm or change it."))
+        if found["unit"] == "log2" and found["n_negative"]:
+            notes.append(negative_log2_note(found["n_negative"], found["n_values"]))
+        one = self.predictor.prepare(
+            self.table.read(0, 1),
+            source=work.source,
+            unit=work.unit,
+            alignment=work.alignment,
+            whole=self.store.moments(),
+        )
+        of_sample = describe_far(one.aligned.distance)
+        aligned = [note for note in one.aligned.notes if note not in of_sample]
+        return [*notes, *one.match.notes, *aligned]
+
+    def _people(self, chunk: Chunk) -> pd.DataFrame | None:
+        samples = list(self.table.samples[chunk.start : chunk.stop])
+        return None if self.phenotypes is None else self.phenotypes.reindex(samples)
+
+    def _each(
+        self,
+        what: str,
+        function: Callable[..., Result],
+        jobs: Sequence[tuple[Any, ...]],
+        n_before: int = 0,
+    ) -> Iterator[Result]:
+        """Do ``function`` of every job on the workers, in order, and tell how far it is."""
+        total = n_before + len(jobs)
+        self.tell(what, n_before, total)
+        for number, result in enumerate(in_order(self.client, function, jobs), start=1):
+            self.tell(what, n_before + number, total)
+            yield result
+
+
+def _refuse_another(begun: Run, asked: Run, output: Path) -> None:
+    """Refuse to go on with a run that was asked for in another way."""
+    other = [name for name in asked if begun.get(name) != asked[name]]
+    if not other:
+        return
+    said = {name: (str(begun.get(name))[:60], str(asked[name])[:60]) for name in other}
+    shown = "; ".join(f"{name} {was}, now {now}" for name, (was, now) in said.items())
+    raise SelectionError(
+        f"{output} was begun otherwise: {shown}. Give the same command to go on with it, delete it"
+        f" (and {output}.progress), or choose another name."
+    )

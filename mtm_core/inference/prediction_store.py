@@ -1,0 +1,185 @@
+"""A prediction too large for memory: a zarr store that is filled chunk by chunk, and its ledger.
+
+Chunks of samples are regions of the store that share no zarr chunk, so that any number of workers
+write at once. A chunk is entered in the ledger when all of it is on disk; a run that was cut off
+goes on with those that are not entered. The ledger lies beside the store, in a folder that is
+deleted when the last chunk is there::
+
+    predicted.zarr
+    predicted.zarr.progress/
+        run.json             what is predicted, from what, how; found out before the first chunk
+        moments.safetensors  mean and spread of each gene over all samples
+        done/0000012         a file a chunk: written by the worker when the chunk is on disk
+
+The finished store is the dataset of :mod:`mtm_core.inference.predictor`, with consolidated
+metadata; ``attrs["run"]`` holds run.json.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+import zarr
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from zarr.codecs import BloscCodec
+
+from mtm_core.data.alignment import GeneMoments
+from mtm_core.errors import SelectionError
+
+_ZARR_CHUNK_BYTES = 32 * 1024**2
+"""Most in one file of the store: small enough to read one tissue without the others."""
+_COMPLETE = "run"
+"""Attribute that only a finished store has."""
+
+Run = dict[str, Any]
+"""What a run is: ``asked`` for, and ``found`` out about the table; JSON values."""
+
+
+@dataclass(frozen=True)
+class PredictionStore:
+    """The store at ``path``, for chunks of ``chunk`` samples."""
+
+    path: Path
+    chunk: int
+
+    @property
+    def progress(self) -> Path:
+        """Folder of the ledger."""
+        return self.path.with_name(self.path.name + ".progress")
+
+    def begun(self) -> Run | None:
+        """Give the run that the store is of, finished or not; ``None`` where there is no store.
+
+        Raises
+        ------
+        SelectionError
+            If ``path`` is something else.
+        """
+        ledger = self.progress / "run.json"
+        if ledger.exists():
+            run: Run = json.loads(ledger.read_text(encoding="utf-8"))
+            return run
+        if not self.path.exists():
+            return None
+        try:
+            return dict(json.loads(str(zarr.open_group(self.path, mode="r").attrs[_COMPLETE])))
+        except (KeyError, ValueError, OSError) as error:
+            raise SelectionError(
+                f"{self.path} is there already, and is no prediction of this kind. Choose another"
+                " name, or delete it."
+            ) from error
+
+    def is_complete(self) -> bool:
+        """Tell whether every chunk is there."""
+        return self.path.exists() and not self.progress.exists()
+
+    def begin(self, run: Run, moments: GeneMoments | None) -> None:
+        """Open the ledger of a run whose table has been looked through."""
+        (self.progress / "done").mkdir(parents=True, exist_ok=True)
+        if moments is not None:
+            partial = self.progress / "moments.part"
+            save_file(vars(moments) | {"n": np.array([moments.n])}, partial)
+            partial.replace(self.progress / "moments.safetensors")
+        _write(self.progress / "run.json", json.dumps(run))
+
+    def moments(self) -> GeneMoments | None:
+        """Give the moments that :meth:`begin` was given."""
+        path = self.progress / "moments.safetensors"
+        if not path.exists():
+            return None
+        arrays = load_file(path)
+        return GeneMoments(n=int(arrays.pop("n")[0]), **arrays)
+
+    def create(self, first: xr.Dataset, samples: tuple[str, ...]) -> None:
+        """Lay out the store after the prediction ``first`` of some samples, without values."""
+        by_sample = [name for name, array in first.data_vars.items() if "sample" in array.dims]
+        text = {name: first[name].astype(object) for name in ("tissue", "gene", "symbol")}
+        first.drop_vars([*by_sample, "sample"]).assign_coords(
+            text | {"sample": np.array(samples, dtype=object)}
+        ).to_zarr(self.path, mode="w", consolidated=False)
+        group = zarr.open_group(self.path, mode="r+")
+        for name in by_sample:
+            array = first[name]
+            group.create_array(
+                str(name),
+                shape=(len(samples), *array.shape[1:]),
+                dtype=array.dtype,
+                chunks=self._zarr_chunks(array),
+                compressors=_COMPRESSION,
+                fill_value=np.nan if array.dtype.kind == "f" else 0,
+                dimension_names=[str(dimension) for dimension in array.dims],
+            )
+
+    def _zarr_chunks(self, array: xr.DataArray) -> tuple[int, ...]:
+        if array.ndim == 1:
+            return (self.chunk,)
+        _, n_tissues, n_genes = array.shape
+        of_tissue = self.chunk * n_genes * array.dtype.itemsize
+        return self.chunk, max(1, min(n_tissues, _ZARR_CHUNK_BYTES // of_tissue)), n_genes
+
+    def write(self, number: int, prediction: xr.Dataset) -> None:
+        """Write chunk ``number``, then enter it in the ledger."""
+        group = zarr.open_group(self.path, mode="r+")
+        start = number * self.chunk
+        region = slice(start, start + prediction.sizes["sample"])
+        for name, array in prediction.data_vars.items():
+            if "sample" in array.dims:
+                cast("zarr.Array[Any]", group[str(name)])[region] = array.to_numpy()
+        _write(self.progress / "done" / f"{number:07d}", "")
+
+    def by_sample(self, samples: Sequence[str]) -> pd.DataFrame:
+        """Give what is known of each sample: distances, and whether its age and sex were read."""
+        group = zarr.open_group(self.path, mode="r")
+        names = ("distance_before", "distance_after", "informed")
+        columns = {name: cast("zarr.Array[Any]", group[name])[:] for name in names}
+        return pd.DataFrame(columns, index=list(samples))
+
+    def done(self) -> set[int]:
+        """Give the numbers of the chunks that are there."""
+        return {int(path.name) for path in (self.progress / "done").glob("[0-9]*[0-9]")}
+
+    def finish(self, run: Run) -> None:
+        """Mark the store as complete, and delete the ledger."""
+        group = zarr.open_group(self.path, mode="r+")
+        group.attrs[_COMPLETE] = json.dumps(run)
+        with warnings.catch_warnings():
+            # zarr's authors may yet change how version 3 consolidates; it reads all the same.
+            warnings.filterwarnings("ignore", message="Consolidated metadata is currently not")
+            zarr.consolidate_metadata(self.path)
+        shutil.rmtree(self.progress)
+
+
+_COMPRESSION = (BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),)
+
+
+def rounded(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
+    """Round ``values`` to ``bits`` of their 23 binary digits after the point, ties to even.
+
+    The rest are zeros, which compress away; the type and its range stay. The error is at most
+    2**-(bits + 1) of a value: at 10 bits, those of float16, 0.05 %.
+    """
+    if bits >= 23:
+        return values
+    whole = values.view(np.uint32)
+    dropped = np.uint32(23 - bits)
+    odd = (whole >> dropped) & np.uint32(1)
+    half = np.uint32((1 << (22 - bits)) - 1)
+    kept = (whole + half + odd) >> dropped << dropped
+    return np.where(np.isfinite(values), kept.view(np.float32), values)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or, if interrupted, not at all."""
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
