@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from mtm_core.config import ModelConfig
+from mtm_core.model.dropout import Dropout
 
 
 class TissueConditioning(nn.Module):
@@ -48,7 +50,7 @@ class TissueConditioning(nn.Module):
         h = self.shared(x)
         # Each sample over its own U units, so batch mates cannot leak into it.
         h = F.layer_norm(h, h.shape[-1:])
-        return F.leaky_relu(self.scale(tissue) * h + self.shift(tissue))
+        return F.leaky_relu(torch.addcmul(self.shift(tissue), self.scale(tissue), h))
 
 
 class ConditionedStack(nn.Module):
@@ -62,7 +64,7 @@ class ConditionedStack(nn.Module):
             TissueConditioning(n_in, n_out, n_tissues, spectral=spectral)
             for n_in, n_out in pairwise(widths)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, tissue: Tensor) -> Tensor:
         """Map ``x`` (B, first width) to (B, last width), given ``tissue`` (B,)."""
