@@ -16,7 +16,8 @@ import cattrs
 
 ExpressionScale = Literal["log2", "linear"]
 EncoderInput = Literal["log2", "z"]
-Distance = Literal["l1", "mse", "huber"]
+Distance = Literal["l1", "mse", "huber", "nll"]
+"""``"nll"`` is the negative log-likelihood of a Gaussian whose variance the model learns."""
 TissueDraw = Literal["uniform", "pairs"]
 PairWeighting = Literal["pairs", "donors"]
 PresetName = Literal["paper", "acmg59"]
@@ -41,7 +42,11 @@ class ScalingConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of the four networks. ``n_genes`` and ``n_tissues`` come from the cohort."""
+    """Sizes of the four networks. ``n_genes`` and ``n_tissues`` come from the cohort.
+
+    With ``variance`` the model learns how far predictions miss, by tissue and gene; the loss
+    ``"nll"`` needs it.
+    """
 
     n_genes: int
     n_tissues: int
@@ -53,6 +58,7 @@ class ModelConfig:
     mapping_widths: tuple[int, ...] = (64, 128, 256)
     dropout: float = 0.3
     encoder_input: EncoderInput = "log2"
+    variance: bool = False
 
     def __post_init__(self) -> None:
         if self.n_genes < 1 or self.n_tissues < 2:
@@ -158,6 +164,13 @@ class RunConfig:
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        if (self.loss.distance == "nll") != self.model.variance:
+            raise ValueError(
+                "expected loss.distance=nll and model.variance=true together or neither, got"
+                f" {self.loss.distance} and {str(self.model.variance).lower()}"
+            )
 
 
 def _paper(n_genes: int, n_tissues: int) -> RunConfig:

@@ -75,6 +75,14 @@ def test_foreign_settings_are_named(
         from_json(values)
 
 
+@pytest.mark.parametrize("path", ["loss.distance", "model.variance"])
+def test_likelihood_and_variance_go_together(config: RunConfig, path: str) -> None:
+    both = {"loss.distance": "nll", "model.variance": "true"}
+    assert with_changes(config, both).model.variance
+    with pytest.raises(ValueError, match=r"loss\.distance=nll and model\.variance=true together"):
+        with_changes(config, {path: both[path]})
+
+
 def test_missing_sizes_are_named(config: RunConfig) -> None:
     values = to_json(config)
     del values["model"]["n_genes"]

@@ -17,6 +17,8 @@ from mtm_core.methods.covariates import CovariateName
 from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index
 from mtm_core.model.mtm import MTM
 
+_KEPT = ("encoder.", "generator.", "log_variance.")
+
 
 @dataclass(frozen=True)
 class FittedMTM:
@@ -39,8 +41,13 @@ class FittedMTM:
         target: str,
         phenotypes: pd.DataFrame | None = None,
     ) -> PredictedProfiles:
-        """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says; no spread."""
-        return PredictedProfiles(self._decode(self._code(profiles), target))
+        """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says.
+
+        The spread, where the model learns one, is of the tissue and gene, alike in all donors.
+        """
+        mean = self._decode(self._code(profiles), target)
+        spread = self.model.error_log_variance(self._tissue(target, len(mean)))
+        return PredictedProfiles(mean, None if spread is None else torch.exp(spread / 2).numpy())
 
     def codes(self, profiles: Mapping[str, Floats]) -> Floats:
         """Give the donors' latent codes (N, C)."""
@@ -49,10 +56,12 @@ class FittedMTM:
         return codes
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give the weights of the encoder and the generator; prediction needs no others."""
+        """Give the weights of the encoder and the generator, and the variance where one is learnt.
+
+        Prediction needs no others.
+        """
         state = self.model.state_dict()
-        kept = ("encoder.", "generator.")
-        return {name: t.cpu().numpy() for name, t in state.items() if name.startswith(kept)}
+        return {name: t.cpu().numpy() for name, t in state.items() if name.startswith(_KEPT)}
 
     def settings(self) -> dict[str, Any]:
         """Give the run's config."""
@@ -80,7 +89,7 @@ class FittedMTM:
             missing, unexpected = model.load_state_dict(state, strict=False)
         except RuntimeError as error:
             raise ValueError(f"weights of another size than the config's: {error}") from error
-        lost = [name for name in missing if name.startswith(("encoder.", "generator."))]
+        lost = [name for name in missing if name.startswith(_KEPT)]
         if lost or unexpected:
             raise ValueError(f"weights missing: {lost[:3]}; unexpected: {unexpected[:3]}")
         return cls(model.eval(), scaler, tissues, config)

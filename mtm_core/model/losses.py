@@ -27,14 +27,30 @@ def generator_loss(score_fake: Tensor) -> Tensor:
     return -score_fake.mean()
 
 
-def individual_loss(predicted: Tensor, observed: Tensor, distance: Distance = "l1") -> Tensor:
-    """Eq 4: distance between G(E(x_s, s), t) and x_t, both (B, G); L1 in the paper."""
-    return _distance(predicted, observed, distance)
+def individual_loss(
+    predicted: Tensor,
+    observed: Tensor,
+    distance: Distance = "l1",
+    log_variance: Tensor | None = None,
+) -> Tensor:
+    """Eq 4: distance between G(E(x_s, s), t) and x_t, both (B, G); L1 in the paper.
+
+    ``log_variance`` (B, G) is of the error expected of each value: ``"nll"`` needs it, no other.
+    """
+    return _distance(predicted, observed, distance, log_variance)
 
 
-def cycle_loss(source_again: Tensor, source: Tensor, distance: Distance = "l1") -> Tensor:
-    """Eq 5: distance between G(E(G(E(x_s, s), t), t), s) and x_s, both (B, G); L1 in the paper."""
-    return _distance(source_again, source, distance)
+def cycle_loss(
+    source_again: Tensor,
+    source: Tensor,
+    distance: Distance = "l1",
+    log_variance: Tensor | None = None,
+) -> Tensor:
+    """Eq 5: distance between G(E(G(E(x_s, s), t), t), s) and x_s, both (B, G); L1 in the paper.
+
+    ``log_variance`` as in Eq 4.
+    """
+    return _distance(source_again, source, distance, log_variance)
 
 
 def total_loss(terms: dict[str, Tensor], weights: LossConfig) -> Tensor:
@@ -43,9 +59,17 @@ def total_loss(terms: dict[str, Tensor], weights: LossConfig) -> Tensor:
     return torch.stack(weighted).sum()
 
 
-def _distance(predicted: Tensor, observed: Tensor, distance: Distance) -> Tensor:
+def _distance(
+    predicted: Tensor, observed: Tensor, distance: Distance, log_variance: Tensor | None
+) -> Tensor:
     if distance == "l1":
         return F.l1_loss(predicted, observed)
     if distance == "mse":
         return F.mse_loss(predicted, observed)
+    if distance == "nll":
+        if log_variance is None:
+            raise ValueError("expected the variance that a likelihood needs, got none")
+        # Not torch's own, which checks the variance on the host at every step.
+        square = (predicted - observed) ** 2 * torch.exp(-log_variance)
+        return 0.5 * (square + log_variance).mean()
     return F.huber_loss(predicted, observed)

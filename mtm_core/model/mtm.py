@@ -35,6 +35,9 @@ class MTM(nn.Module):
         self.generator = Generator(config)
         self.discriminator = Discriminator(config)
         self.mapping = MappingNetwork(config)
+        if config.variance:
+            self.log_variance = nn.Embedding(config.n_tissues, config.n_genes)
+            nn.init.zeros_(self.log_variance.weight)  # of a z-score that nothing predicts
 
     def encode(self, z: Tensor, tissue: Tensor) -> Tensor:
         """Encode z-scores (B, G) of ``tissue`` (B,) as latent codes (B, C)."""
@@ -52,6 +55,10 @@ class MTM(nn.Module):
         """Decode ``code`` (B, C) as z-scores (B, G) of ``tissue`` (B,)."""
         profile: Tensor = self.generator(code, tissue)
         return profile
+
+    def error_log_variance(self, tissue: Tensor) -> Tensor | None:
+        """Give ln of the error variance (B, G) of ``tissue`` (B,), where one is learnt."""
+        return self.log_variance(tissue) if self.config.variance else None
 
     def forward(self, z: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Predict z-scores (B, G) of ``target`` (B,) from ``z`` (B, G) of ``source`` (B,)."""

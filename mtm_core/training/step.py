@@ -54,7 +54,11 @@ def generator_terms(model: MTM, batch: Batch, weights: LossConfig) -> dict[str, 
         codes.append(model.mapping(batch.noise))
         tissues.append(batch.drawn)
     decoded = model.decode(torch.cat(codes), torch.cat(tissues)).chunk(len(codes))
-    terms = {"individual": individual_loss(decoded[0], batch.target_z, weights.distance)}
+    terms = {
+        "individual": individual_loss(
+            decoded[0], batch.target_z, weights.distance, model.error_log_variance(batch.target)
+        )
+    }
 
     to_read = ([0] if weights.cycle > 0 else []) + ([1] if weights.latent > 0 else [])
     if to_read:
@@ -64,7 +68,12 @@ def generator_terms(model: MTM, batch: Batch, weights: LossConfig) -> dict[str, 
         codes_again = dict(zip(to_read, read, strict=True))
         if weights.cycle > 0:
             source_again = model.decode(codes_again[0], batch.source)
-            terms["cycle"] = cycle_loss(source_again, batch.source_z, weights.distance)
+            terms["cycle"] = cycle_loss(
+                source_again,
+                batch.source_z,
+                weights.distance,
+                model.error_log_variance(batch.source),
+            )
         if weights.latent > 0:
             terms["latent"] = latent_loss(codes_again[1], codes[1])
     if weights.adversarial > 0:

@@ -383,10 +383,10 @@ def _averaged(model: MTM, decay: float) -> AveragedModel | None:
 
 def _optimisers(model: MTM, config: TrainingConfig) -> dict[str, torch.optim.Optimizer]:
     """Give the two optimisers of the alternating game: D's, and that of E, G and M together."""
-    generator_side = (model.encoder, model.generator, model.mapping)
+    named = list(model.named_parameters())
     parameters = {
-        "discriminator": list(model.discriminator.parameters()),
-        "generator": [p for network in generator_side for p in network.parameters()],
+        "discriminator": [p for name, p in named if name.startswith("discriminator.")],
+        "generator": [p for name, p in named if not name.startswith("discriminator.")],
     }
     return {
         name: torch.optim.Adam(

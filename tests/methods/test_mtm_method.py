@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtm_core.config import LossConfig, ModelConfig, RunConfig, TrainingConfig
+from mtm_core.config import LossConfig, ModelConfig, RunConfig, TrainingConfig, with_changes
 from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.errors import SelectionError
 from mtm_core.methods.mtm import FittedMTM
@@ -125,6 +125,24 @@ def test_comes_back_from_its_arrays_and_settings(fitted: FittedMTM, profiles: Pr
             restored.predict({BLOOD: profiles[BLOOD]}, target).mean,
             fitted.predict({BLOOD: profiles[BLOOD]}, target).mean,
         )
+
+
+def test_likelihood_gives_a_spread_that_is_saved_too(
+    small_cohort: ad.AnnData, config: RunConfig, profiles: Profiles
+) -> None:
+    likelihood = with_changes(config, {"loss.distance": "nll", "model.variance": "true"})
+    donors = sorted(set(small_cohort.obs["donor"]))[:45]
+    fitted = MTMMethod(likelihood, hardware=Hardware("cpu")).fit(small_cohort, donors)
+    predicted = fitted.predict({BLOOD: profiles[BLOOD]}, "Lung")
+    assert predicted.sd is not None
+    assert predicted.sd.shape == (8, 40)
+    assert np.ptp(predicted.sd, axis=0).max() == 0  # of the tissue and gene, not of the donor
+    assert np.ptp(predicted.sd, axis=1).min() > 0
+    restored = FittedMTM.restore(
+        fitted.arrays(), json.loads(json.dumps(fitted.settings())), fitted.scaler, fitted.tissues
+    )
+    again = restored.predict({BLOOD: profiles[BLOOD]}, "Lung")
+    np.testing.assert_array_equal(again.sd, predicted.sd)
 
 
 def test_arrays_that_may_not_be_written_are_read(fitted: FittedMTM, profiles: Profiles) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from mtm_core.config import Distance, LossConfig
 from mtm_core.model.losses import (
@@ -77,6 +78,20 @@ def test_eqs_4_and_5(loss, distance: Distance, pair: tuple[np.ndarray, np.ndarra
     x, y = pair
     actual = loss(torch.from_numpy(x), torch.from_numpy(y), distance).item()
     assert actual == pytest.approx(IN_NUMPY[distance](x, y), rel=1e-12)
+
+
+@pytest.mark.parametrize("loss", [individual_loss, cycle_loss])
+def test_eqs_4_and_5_as_a_likelihood(
+    loss, pair: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
+) -> None:
+    x, y = pair
+    variance = rng.uniform(0.2, 3, size=x.shape)
+    predicted, observed = torch.from_numpy(x), torch.from_numpy(y)
+    actual = loss(predicted, observed, "nll", torch.from_numpy(np.log(variance)))
+    log_density = stats.norm.logpdf(y, loc=x, scale=np.sqrt(variance)).mean()
+    assert actual.item() == pytest.approx(-log_density - np.log(2 * np.pi) / 2, rel=1e-12)
+    with pytest.raises(ValueError, match="expected the variance that a likelihood needs"):
+        loss(predicted, observed, "nll")
 
 
 @pytest.mark.parametrize("loss", [individual_loss, cycle_loss])

@@ -147,6 +147,27 @@ def test_total_is_eq_6_of_the_terms(model: MTM, batch: Batch) -> None:
     assert not any(term.requires_grad for term in terms.values())
 
 
+def test_likelihood_learns_the_squared_error_of_each_tissue_and_gene(
+    factor_cohort: ad.AnnData, factor_model: ModelConfig, model: MTM, batch: Batch
+) -> None:
+    scaler = TissueScaler(model.mean.numpy(), model.sd.numpy(), model.scale)
+    spread = MTM(dataclasses.replace(factor_model, dropout=0.0, variance=True), scaler)
+    assert not spread.load_state_dict(model.state_dict(), strict=False).unexpected_keys
+    frozen = [p for n, p in spread.named_parameters() if n != "log_variance.weight"]
+    for parameter in frozen:
+        parameter.requires_grad_(requires_grad=False)
+    weights = LossConfig(cycle=0, latent=0, adversarial=0, distance="nll")
+    optimisers = {"generator": torch.optim.Adam([spread.log_variance.weight], lr=0.1)}
+    for _ in range(400):
+        step(spread, batch, weights, optimisers)
+    predicted = spread(batch.source_z, batch.source, batch.target).detach()
+    square = (predicted - batch.target_z) ** 2
+    for tissue in batch.target.unique():
+        own = batch.target == tissue
+        learnt = torch.exp(spread.log_variance.weight[tissue])
+        torch.testing.assert_close(learnt, square[own].mean(dim=0), rtol=0.02, atol=1e-3)
+
+
 @pytest.mark.parametrize("distance", ["l1", "mse", "huber"])
 def test_losses_are_float32_in_mixed_precision(model: MTM, batch: Batch, distance: str) -> None:
     weights = dataclasses.replace(ALL, distance=distance)  # type: ignore[arg-type]
