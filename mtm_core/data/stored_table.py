@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.expression import ANNOTATIONS
 from mtm_core.data.genes import GeneIndex
+from mtm_core.data.raw_table import MAX_BYTES
 from mtm_core.data.report import name_some
 from mtm_core.errors import ExpressionError, InputFileError
 
@@ -133,9 +134,12 @@ def open_stored_table(path: Path, known_genes: GeneIndex | None = None) -> Store
     return table
 
 
-def is_stored_by_parts(path: Path) -> bool:
-    """Tell whether ``path`` is a folder, which only :func:`open_stored_table` reads."""
-    return path.is_dir()
+def is_stored_in_parts(path: Path) -> bool:
+    """Tell whether ``path`` is a table that only :func:`open_stored_table` can read.
+
+    A folder is, and a file larger than what is read whole.
+    """
+    return path.is_dir() or (path.is_file() and path.stat().st_size > MAX_BYTES)
 
 
 def _check_names(table: StoredTable, known: GeneIndex | None) -> None:

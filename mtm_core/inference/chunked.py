@@ -92,8 +92,8 @@ class ChunkedResult:
 
     Attributes
     ----------
-    n_samples, n_tissues, n_genes
-        Size of the prediction.
+    sizes
+        Samples, tissues, genes.
     n_chunks, n_there_before
         Chunks in all; those that were there already.
     unit, alignment
@@ -104,9 +104,7 @@ class ChunkedResult:
         What was found and done, in words.
     """
 
-    n_samples: int
-    n_tissues: int
-    n_genes: int
+    sizes: tuple[int, int, int]
     n_chunks: int
     n_there_before: int
     unit: str
@@ -167,9 +165,7 @@ def predict_chunked(
         plan.store.finish(run)
     by_sample = plan.store.by_sample(plan.table.samples)
     return ChunkedResult(
-        n_samples=len(plan.table.samples),
-        n_tissues=len(work.targets),
-        n_genes=len(plan.predictor.artefact.genes),
+        sizes=(len(by_sample), len(work.targets), len(plan.predictor.artefact.genes)),
         n_chunks=len(plan.chunks),
         n_there_before=len(there),
         unit=work.unit,

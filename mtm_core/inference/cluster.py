@@ -50,6 +50,8 @@ def dask_client(scheduler: str | None = None, workers: int | None = None) -> Ite
             "a table that is predicted part by part needs Dask, which is not installed:"
             " pip install 'dask[distributed]'"
         ) from error
+    # Lost workers are started again; what cannot be mended is raised here.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if scheduler is not None and workers is not None:
         raise SelectionError("--scheduler has workers of its own; give --workers or --scheduler.")
     with ExitStack() as stack:
@@ -59,7 +61,7 @@ def dask_client(scheduler: str | None = None, workers: int | None = None) -> Ite
                 n_workers=n_workers,
                 threads_per_worker=1,
                 env=dict.fromkeys(_THREADS, str(max(1, cpu_count() // n_workers))),
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL,
             )
             address = stack.enter_context(cluster).scheduler_address

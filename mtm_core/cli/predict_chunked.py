@@ -1,0 +1,101 @@
+"""``mtm predict`` of tables that are too large for memory, or for one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from mtm_core.cli.output import err
+from mtm_core.cli.own_samples import print_notes
+from mtm_core.data.stored_table import is_stored_in_parts
+from mtm_core.errors import SelectionError
+from mtm_core.inference.chunked import ChunkedRequest, ChunkedResult, predict_chunked
+from mtm_core.inference.cluster import dask_client
+
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(help="Predict part by part, in so many processes here.", min=1),
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(help="Predict part by part on a Dask cluster, as tcp://node1:8786."),
+]
+ChunkOption = Annotated[
+    int | None, typer.Option(help="Predict part by part, so many samples at a time.", min=1)
+]
+ValuesOption = Annotated[
+    str | None,
+    typer.Option(help="What to keep, part by part: of z,expression,lower,upper."),
+]
+BitsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Binary digits to keep, part by part: 10 are three figures, in half the space.",
+        min=1,
+        max=23,
+    ),
+]
+
+
+def is_asked_for(table: Path, *options: object) -> bool:
+    """Tell whether to predict part by part: an option says so, or the table needs it."""
+    return any(option is not None for option in options) or is_stored_in_parts(table)
+
+
+def check_chunked_output(output: Path) -> None:
+    """Refuse an output that cannot be written part by part.
+
+    Raises
+    ------
+    SelectionError
+        If it is not .zarr.
+    """
+    if output.suffix != ".zarr":
+        raise SelectionError(
+            f"--output: what is predicted part by part is written as .zarr, got {output.name!r}."
+        )
+
+
+def predict_parts(
+    request: ChunkedRequest,
+    phenotypes: pd.DataFrame | None,
+    scheduler: str | None,
+    workers: int | None,
+) -> ChunkedResult:
+    """Predict ``request`` and print what was found."""
+    with dask_client(scheduler, workers) as client, _chunk_bar() as show:
+        result = predict_chunked(request, client, phenotypes=phenotypes, progress=show)
+    if result.n_there_before:
+        err.print(
+            f"{result.n_there_before} of {result.n_chunks} parts were there already, and were not"
+            " predicted again."
+        )
+    distance = result.by_sample.median()
+    err.print(
+        f"Read as {result.unit}. Alignment: {result.alignment}. Distance from the reference,"
+        f" median over samples: {distance['distance_before']:.2f} before,"
+        f" {distance['distance_after']:.2f} after."
+    )
+    print_notes(result.notes)
+    return result
+
+
+@contextmanager
+def _chunk_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Show how far each pass is: a bar at a terminal, elsewhere a line every tenth of it."""
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
+        task = bars.add_task("", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            bars.update(task, description=what, completed=done, total=total)
+            if bars.disable and done and done * 10 // total > (done - 1) * 10 // total:
+                err.print(f"{what}: {done} of {total} parts.")
+
+        yield show
