@@ -33,7 +33,7 @@ from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import rows_of
 from mtm_core.methods.covariates import CovariateName, by_knowledge, encode_covariates
-from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index
+from mtm_core.methods.protocol import Floats, PredictedProfiles, PredictTarget, tissue_index
 
 Array = NDArray[np.float64]
 
@@ -145,25 +145,42 @@ class FittedJointGaussian:
         The variance is that of the mixture of the models: their mean variance and the variance of
         their means.
         """
-        t = tissue_index(self.tissues, target)
+        return self.begin(profiles, phenotypes)(target)
+
+    def begin(
+        self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
+    ) -> PredictTarget:
+        """Take the factors' posterior; each target is then read off its loadings."""
         given = {
             tissue_index(self.tissues, name): bend(z, self.bound) for name, z in profiles.items()
         }
-        n_donors, n_genes = next(iter(given.values())).shape
-        average = np.empty((n_donors, n_genes), dtype=np.float32)
-        sd = np.empty_like(average)
-        for rows, covariates in by_knowledge(phenotypes, self.covariates, n_donors):
-            means, variances = [], []
-            for model in self.models:
-                mean, covariance = model.posterior(
-                    {s: y[rows] for s, y in given.items()}, covariates
-                )
-                loadings = model.loadings[t]
-                means.append(mean @ loadings.T)
-                variances.append(((loadings @ covariance) * loadings).sum(axis=1) + model.noise[t])
-            average[rows] = np.mean(means, axis=0)
-            sd[rows] = np.sqrt(np.mean(variances, axis=0)[None] + np.var(means, axis=0))
-        return PredictedProfiles(average, sd)
+        shape = next(iter(given.values())).shape
+        groups = [
+            (
+                rows,
+                [
+                    model.posterior({s: y[rows] for s, y in given.items()}, covariates)
+                    for model in self.models
+                ],
+            )
+            for rows, covariates in by_knowledge(phenotypes, self.covariates, shape[0])
+        ]
+
+        def predict(target: str) -> PredictedProfiles:
+            t = tissue_index(self.tissues, target)
+            average, sd = (np.empty(shape, dtype=np.float32) for _ in range(2))
+            for rows, posteriors in groups:
+                means, variances = [], []
+                for model, (mean, covariance) in zip(self.models, posteriors, strict=True):
+                    loadings = model.loadings[t]
+                    means.append(mean @ loadings.T)
+                    variance = ((loadings @ covariance) * loadings).sum(axis=1)
+                    variances.append(variance + model.noise[t])
+                average[rows] = np.mean(means, axis=0)
+                sd[rows] = np.sqrt(np.mean(variances, axis=0)[None] + np.var(means, axis=0))
+            return PredictedProfiles(average, sd)
+
+        return predict
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give the arrays of each model."""

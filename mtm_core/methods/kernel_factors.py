@@ -34,7 +34,13 @@ from mtm_core.methods.joint_gaussian import (
     accumulate,
     bend,
 )
-from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index, under_prefix
+from mtm_core.methods.protocol import (
+    Floats,
+    PredictedProfiles,
+    PredictTarget,
+    tissue_index,
+    under_prefix,
+)
 
 _JITTER = 1e-6
 _MINIMUM_DONORS = 40
@@ -114,18 +120,36 @@ class FittedKernelFactors:
         phenotypes: pd.DataFrame | None = None,
     ) -> PredictedProfiles:
         """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says; no spread."""
+        return self.begin(profiles, phenotypes)(target)
+
+    def begin(
+        self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
+    ) -> PredictTarget:
+        """Bend the factors' linear guess; each target is then read off its loadings."""
         if len(profiles) > 1:
-            return PredictedProfiles(self.joint.predict(profiles, target, phenotypes).mean)
+            predict_jointly = self.joint.begin(profiles, phenotypes)
+            return lambda target: PredictedProfiles(predict_jointly(target).mean)
         ((name, z),) = profiles.items()
-        source, t = tissue_index(self.tissues, name), tissue_index(self.tissues, target)
+        source = tissue_index(self.tissues, name)
         y = bend(z, self.joint.bound)
-        mean = np.zeros(z.shape, dtype=np.float32)
+        groups: list[tuple[NDArray[np.int64], list[Array]]] = []
         for rows, covariates in by_knowledge(phenotypes, self.covariates, len(z)):
             curves = self.informed if covariates.shape[1] else self.plain
-            for model, curve in zip(self.joint.models, curves, strict=True):
-                linear, _ = model.posterior({source: y[rows]}, covariates)
-                mean[rows] += curve(source, linear) @ model.loadings[t].T / len(curves)
-        return PredictedProfiles(mean)
+            factors = [
+                curve(source, model.posterior({source: y[rows]}, covariates)[0])
+                for model, curve in zip(self.joint.models, curves, strict=True)
+            ]
+            groups.append((rows, factors))
+
+        def predict(target: str) -> PredictedProfiles:
+            t = tissue_index(self.tissues, target)
+            mean = np.zeros(z.shape, dtype=np.float32)
+            for rows, factors in groups:
+                for model, own in zip(self.joint.models, factors, strict=True):
+                    mean[rows] += own @ model.loadings[t].T / len(factors)
+            return PredictedProfiles(mean)
+
+        return predict
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give the arrays of the joint Gaussian and of the curves."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mtm_core.config import RunConfig, from_json, to_json
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.methods.covariates import CovariateName
-from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index
+from mtm_core.methods.protocol import Floats, PredictedProfiles, PredictTarget, tissue_index
 from mtm_core.model.mtm import MTM
 
 _KEPT = ("encoder.", "generator.", "log_variance.")
@@ -34,7 +34,6 @@ class FittedMTM:
     covariates: tuple[CovariateName, ...] = ()
     name: str = "mtm"
 
-    @torch.inference_mode()
     def predict(
         self,
         profiles: Mapping[str, Floats],
@@ -45,9 +44,23 @@ class FittedMTM:
 
         The spread, where the model learns one, is of the tissue and gene, alike in all donors.
         """
-        mean = self._decode(self._code(profiles), target)
-        spread = self.model.error_log_variance(self._tissue(target, len(mean)))
-        return PredictedProfiles(mean, None if spread is None else torch.exp(spread / 2).numpy())
+        return self.begin(profiles)(target)
+
+    def begin(
+        self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
+    ) -> PredictTarget:
+        """Encode the profiles; each target is then decoded from their codes."""
+        with torch.inference_mode():
+            code = self._code(profiles)
+
+        @torch.inference_mode()
+        def predict(target: str) -> PredictedProfiles:
+            mean = self._decode(code, target)
+            spread = self.model.error_log_variance(self._tissue(target, len(mean)))
+            sd = None if spread is None else torch.exp(spread / 2).numpy()
+            return PredictedProfiles(mean, sd)
+
+        return predict
 
     def codes(self, profiles: Mapping[str, Floats]) -> Floats:
         """Give the donors' latent codes (N, C)."""

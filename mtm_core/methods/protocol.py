@@ -5,9 +5,9 @@ Shapes: N donors, G genes. All profiles are z-scores of the fitted method's own 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import anndata as ad
 import numpy as np
@@ -94,6 +94,33 @@ class FittedMethod(Protocol):
     def settings(self) -> dict[str, Any]:
         """Give what else it needs, as JSON values."""
         ...
+
+
+PredictTarget = Callable[[str], PredictedProfiles]
+"""Predicts a target tissue for profiles that are given already."""
+
+
+@runtime_checkable
+class SharesWork(Protocol):
+    """A fitted method whose predictions of several targets have work in common."""
+
+    def begin(
+        self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
+    ) -> PredictTarget:
+        """Do what all targets have in common, once; the rest is left to each.
+
+        For each target, what it gives is what ``predict`` gives.
+        """
+        ...
+
+
+def begin(
+    method: FittedMethod, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
+) -> PredictTarget:
+    """Make ``method`` ready to predict several targets from the same ``profiles``."""
+    if isinstance(method, SharesWork):
+        return method.begin(profiles, phenotypes)
+    return lambda target: method.predict(profiles, target, phenotypes)
 
 
 class Method(Protocol):

@@ -37,6 +37,8 @@ from mtm_core.methods.protocol import (
     Floats,
     Method,
     PredictedProfiles,
+    PredictTarget,
+    begin,
     tissue_index,
 )
 
@@ -124,19 +126,32 @@ class FittedStack:
         phenotypes: pd.DataFrame | None = None,
     ) -> PredictedProfiles:
         """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says, with intervals."""
-        t = tissue_index(self.tissues, target)
-        n_donors, n_genes = next(iter(profiles.values())).shape
-        mean, sd = (np.empty((n_donors, n_genes), dtype=np.float32) for _ in range(2))
-        multipliers = np.empty((len(INTERVAL_LEVELS), n_donors), dtype=np.float32)
-        for rows, covariates in by_knowledge(phenotypes, self.covariates, n_donors):
+        return self.begin(profiles, phenotypes)(target)
+
+    def begin(
+        self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
+    ) -> PredictTarget:
+        """Make each base ready for all targets."""
+        shape = next(iter(profiles.values())).shape
+        groups = []
+        for rows, covariates in by_knowledge(phenotypes, self.covariates, shape[0]):
             known = phenotypes.iloc[rows] if phenotypes is not None and covariates.size else None
             calibration = self.plain if known is None else cast("Calibration", self.informed)
             own = {source: z[rows] for source, z in profiles.items()}
-            means = [base.predict(own, target, known).mean for base in self.bases]
-            mean[rows] = np.tensordot(calibration.weights[t], np.stack(means), axes=1)
-            sd[rows] = calibration.error[t]
-            multipliers[:, rows] = calibration.multipliers[t][:, None]
-        return PredictedProfiles(mean, sd, dict(zip(INTERVAL_LEVELS, multipliers, strict=True)))
+            groups.append((rows, calibration, [begin(base, own, known) for base in self.bases]))
+
+        def predict(target: str) -> PredictedProfiles:
+            t = tissue_index(self.tissues, target)
+            mean, sd = (np.empty(shape, dtype=np.float32) for _ in range(2))
+            multipliers = np.empty((len(INTERVAL_LEVELS), shape[0]), dtype=np.float32)
+            for rows, calibration, by_base in groups:
+                means = [predict_base(target).mean for predict_base in by_base]
+                mean[rows] = np.tensordot(calibration.weights[t], np.stack(means), axes=1)
+                sd[rows] = calibration.error[t]
+                multipliers[:, rows] = calibration.multipliers[t][:, None]
+            return PredictedProfiles(mean, sd, dict(zip(INTERVAL_LEVELS, multipliers, strict=True)))
+
+        return predict
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give the arrays of every base, and those of the stack."""
