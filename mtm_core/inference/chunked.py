@@ -72,6 +72,11 @@ class ChunkedRequest:
         (:func:`mtm_core.inference.prediction_store.rounded`).
     chunk
         Samples at a time; 0 takes what makes a prediction of half a GB.
+
+    Raises
+    ------
+    SelectionError
+        If a value is unknown, or a number is out of its range.
     """
 
     table: Path
@@ -84,6 +89,16 @@ class ChunkedRequest:
     values: tuple[str, ...] = VALUES
     bits: int = ALL_BITS
     chunk: int = 0
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.values if name not in VALUES]
+        if unknown or not self.values:
+            raise SelectionError.unknown("value", unknown or [""], VALUES)
+        if not 1 <= self.bits <= ALL_BITS or self.chunk < 0:
+            raise SelectionError(
+                f"expected 1 to {ALL_BITS} bits and a chunk of 1 sample or more, got {self.bits}"
+                f" and {self.chunk}."
+            )
 
 
 @dataclass(frozen=True)
@@ -199,14 +214,6 @@ class _Plan:
     ) -> _Plan:
         predictor = Predictor.load(request.model)
         targets = predictor.targets_of(request.source, request.targets)
-        unknown = [name for name in request.values if name not in VALUES]
-        if unknown or not request.values:
-            raise SelectionError.unknown("value", unknown or [""], VALUES)
-        if not 1 <= request.bits <= ALL_BITS or request.chunk < 0:
-            raise SelectionError(
-                f"expected 1 to {ALL_BITS} bits and a chunk of 1 sample or more, got"
-                f" {request.bits} and {request.chunk}."
-            )
         table = open_stored_table(request.table, predictor.genes)
         of_sample = 4 * len(request.values) * len(targets) * len(predictor.artefact.genes)
         chunk = request.chunk or min(max(_CHUNK_BYTES // of_sample, 1), _LARGEST_CHUNK)

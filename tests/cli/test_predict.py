@@ -114,6 +114,10 @@ def test_what_is_missing_is_a_warning(mtm: Mtm, tmp_path: Path) -> None:
         (["--source=Blod", "--output=p.csv"], "unknown tissue: 'Blod'"),
         (["--targets=Whole Blood", "--output=p.csv"], "'Whole Blood' is the source"),
         (["--model=none", "--output=p.csv"], "(bundled: gtex_v8_acmg59"),
+        (["--chunk=9", "--output=p.csv"], "part by part is written as .zarr, got 'p.csv'"),
+        (["--values=z,rho", "--output=p.zarr"], "unknown value: 'rho'"),
+        (["--workers=1", "--output=p.zarr"], "there is no such file or folder"),
+        (["--workers=1", "--scheduler=tcp://a:1", "--output=p.zarr"], "--workers or --scheduler"),
     ],
 )
 def test_wrong_choice_is_one_line_before_anything_is_read(
