@@ -6,7 +6,8 @@ Donor n has K factors ``z_n ~ N(0, I)``; the z-scores of tissue t are
 
 with ``Psi_t`` full within the tissue and errors independent between tissues. Fitted by EM over the
 tissues that each donor has; predicts any tissue from any others by conditional expectation, with a
-variance.
+variance. From several source tissues it also predicts what the factors leave of each gene
+(:mod:`mtm_core.methods.gene_factors`).
 
 z-scores are bent to ``b tanh(y / b)``, in and out, so that an outlier counts for little more than
 an extreme value.
@@ -33,6 +34,7 @@ from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import rows_of
 from mtm_core.methods.covariates import CovariateName, by_knowledge, encode_covariates
+from mtm_core.methods.gene_factors import GeneFactors, fit_gene_factors
 from mtm_core.methods.protocol import Floats, PredictedProfiles, PredictTarget, tissue_index
 
 Array = NDArray[np.float64]
@@ -97,6 +99,15 @@ class Factors:
     covariate_loadings: Array
     covariate_weights: Array
 
+    def accumulate(self, training: TrainingDonors) -> tuple[Array, Array]:
+        """Give precision (D, K, K) and precision times mean (D, K), by all that donors show."""
+        return accumulate(
+            training.blocks,
+            training.n_donors,
+            [*self.loadings, self.covariate_loadings],
+            [*self.weights, self.covariate_weights],
+        )
+
     def posterior(self, profiles: Mapping[int, Array], covariates: Array) -> tuple[Array, Array]:
         """Give mean (N, K) and covariance (K, K) of the factors.
 
@@ -125,6 +136,7 @@ class FittedJointGaussian:
     """Factor models of one or more sizes; their predictions are averaged.
 
     A donor whose ``covariates`` are all known is predicted with them, any other without.
+    ``gene_factors`` are of what each of the models leaves; there may be none.
     """
 
     scaler: TissueScaler
@@ -132,6 +144,7 @@ class FittedJointGaussian:
     models: tuple[Factors, ...]
     covariates: tuple[CovariateName, ...] = ()
     bound: float | None = None
+    gene_factors: tuple[GeneFactors, ...] = ()
     name: str = "joint-gaussian"
 
     def predict(
@@ -155,45 +168,60 @@ class FittedJointGaussian:
             tissue_index(self.tissues, name): bend(z, self.bound) for name, z in profiles.items()
         }
         shape = next(iter(given.values())).shape
-        groups = [
-            (
-                rows,
-                [
-                    model.posterior({s: y[rows] for s, y in given.items()}, covariates)
-                    for model in self.models
-                ],
-            )
-            for rows, covariates in by_knowledge(phenotypes, self.covariates, shape[0])
-        ]
+        groups = []
+        for rows, covariates in by_knowledge(phenotypes, self.covariates, shape[0]):
+            own = {s: y[rows] for s, y in given.items()}
+            posteriors = [model.posterior(own, covariates) for model in self.models]
+            by_gene = self._gene_posteriors(own, [mean for mean, _ in posteriors])
+            groups.append((rows, posteriors, by_gene))
 
         def predict(target: str) -> PredictedProfiles:
             t = tissue_index(self.tissues, target)
             average, sd = (np.empty(shape, dtype=np.float32) for _ in range(2))
-            for rows, posteriors in groups:
+            for rows, posteriors, by_gene in groups:
                 means, variances = [], []
                 for model, (mean, covariance) in zip(self.models, posteriors, strict=True):
                     loadings = model.loadings[t]
                     means.append(mean @ loadings.T)
                     variance = ((loadings @ covariance) * loadings).sum(axis=1)
                     variances.append(variance + model.noise[t])
+                for i, (mean, variance) in enumerate(by_gene):
+                    loadings = self.gene_factors[i].loadings[t]
+                    means[i] += loadings * mean
+                    explained = loadings**2 * (1 - variance)
+                    variances[i] = np.maximum(variances[i] - explained, _LEAST_NOISE)
                 average[rows] = np.mean(means, axis=0)
                 sd[rows] = np.sqrt(np.mean(variances, axis=0)[None] + np.var(means, axis=0))
             return PredictedProfiles(average, sd)
 
         return predict
 
+    def _gene_posteriors(
+        self, profiles: Mapping[int, Array], factors: Sequence[Array]
+    ) -> list[tuple[Array, Array]]:
+        """Give the posterior of each model's gene factors; from one tissue they tell nothing."""
+        if len(profiles) == 1:
+            return []
+        return [
+            own.posterior({s: y - mean @ model.loadings[s].T for s, y in profiles.items()})
+            for own, model, mean in zip(self.gene_factors, self.models, factors, strict=False)
+        ]
+
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give the arrays of each model."""
+        """Give the arrays of each model and of its gene factors."""
+        parts: dict[str, Factors | GeneFactors] = {str(i): m for i, m in enumerate(self.models)}
+        parts |= {f"{i}.gene": own for i, own in enumerate(self.gene_factors)}
         return {
-            f"{i}.{name}": array.astype(np.float32)
-            for i, model in enumerate(self.models)
+            f"{part}.{name}": array.astype(np.float32)
+            for part, model in parts.items()
             for name, array in vars(model).items()
         }
 
     def settings(self) -> dict[str, Any]:
-        """Give the number of models, the covariates and the bound."""
+        """Give the numbers of models and of gene factors, the covariates and the bound."""
         return {
             "n_models": len(self.models),
+            "n_gene_factors": len(self.gene_factors),
             "covariates": list(self.covariates),
             "bound": self.bound,
         }
@@ -207,12 +235,20 @@ class FittedJointGaussian:
         tissues: tuple[str, ...],
     ) -> FittedJointGaussian:
         """Put together what :meth:`arrays` and :meth:`settings` gave."""
-        names = [member.name for member in fields(Factors)]
-        models = tuple(
-            Factors(*(np.asarray(arrays[f"{i}.{name}"], dtype=np.float64) for name in names))
-            for i in range(settings["n_models"])
+
+        def part(prefix: str, kind: type) -> dict[str, Array]:
+            names = [member.name for member in fields(kind)]
+            return {n: np.asarray(arrays[f"{prefix}.{n}"], dtype=np.float64) for n in names}
+
+        n_gene_factors = settings.get("n_gene_factors", 0)  # a model of before has none
+        return cls(
+            scaler,
+            tissues,
+            tuple(Factors(**part(str(i), Factors)) for i in range(settings["n_models"])),
+            tuple(settings["covariates"]),
+            settings["bound"],
+            tuple(GeneFactors(**part(f"{i}.gene", GeneFactors)) for i in range(n_gene_factors)),
         )
-        return cls(scaler, tissues, models, tuple(settings["covariates"]), settings["bound"])
 
 
 @dataclass(frozen=True)
@@ -231,6 +267,8 @@ class JointGaussianMethod:
         A tissue of n donors keeps n / (n + shrinkage) of its noise correlations.
     bound
         b of the bent z-scores; ``None`` leaves them straight.
+    gene_ridge
+        As ``ridge``, for the factors of single genes; ``None`` fits none of them.
     """
 
     n_factors: tuple[int, ...] = (8, 12, 16, 22, 30)
@@ -238,6 +276,7 @@ class JointGaussianMethod:
     ridge: float = 300.0
     shrinkage: float = 100.0
     bound: float | None = 3.0
+    gene_ridge: float | None = 100.0
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
     covariates: tuple[CovariateName, ...] = ()
     seed: int = 0
@@ -267,8 +306,26 @@ class JointGaussianMethod:
     def fit_training(self, training: TrainingDonors) -> FittedJointGaussian:
         """Fit on donors made ready by :meth:`training`."""
         models = tuple(self._fit_one(training, k) for k in self.n_factors)
+        ridge = self.gene_ridge
         return FittedJointGaussian(
-            training.scaler, training.tissues, models, self.covariates, self.bound
+            training.scaler,
+            training.tissues,
+            models,
+            self.covariates,
+            self.bound,
+            () if ridge is None else tuple(self._fit_genes(m, training, ridge) for m in models),
+        )
+
+    def _fit_genes(self, model: Factors, training: TrainingDonors, ridge: float) -> GeneFactors:
+        """Fit the factors of single genes to what ``model``, told all of a donor, leaves."""
+        precision, projected = model.accumulate(training)
+        factors = np.linalg.solve(precision, projected[..., None])[..., 0]
+        residuals = [
+            (donor, y - factors[donor] @ loadings.T)
+            for (donor, y), loadings in zip(training.samples, model.loadings, strict=True)
+        ]
+        return fit_gene_factors(
+            residuals, training.n_donors, ridge=ridge, n_iterations=self.n_iterations
         )
 
     def _fit_one(self, training: TrainingDonors, n_factors: int) -> Factors:

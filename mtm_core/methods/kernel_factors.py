@@ -31,7 +31,6 @@ from mtm_core.methods.joint_gaussian import (
     FittedJointGaussian,
     JointGaussianMethod,
     TrainingDonors,
-    accumulate,
     bend,
 )
 from mtm_core.methods.protocol import (
@@ -267,12 +266,7 @@ def _factors_of_other_tissues(model: Factors, training: TrainingDonors) -> Itera
 
     By all tissues, the source would be regressed on a guess that holds its own noise.
     """
-    precision, projected = accumulate(
-        training.blocks,
-        training.n_donors,
-        [*model.loadings, model.covariate_loadings],
-        [*model.weights, model.covariate_weights],
-    )
+    precision, projected = model.accumulate(training)
     for (donor, y), w, p in zip(training.samples, model.loadings, model.weights, strict=True):
         others = np.linalg.solve(precision[donor] - w.T @ p, (projected[donor] - y @ p)[..., None])
         yield np.asarray(others[..., 0], dtype=np.float64)

@@ -84,7 +84,7 @@ def make_method(
         return _BASELINES[name](source, config)
     match name.removesuffix(AGE_SEX):
         case "stack":
-            return kept(StackMethod((KernelFactorsMethod(), mtm), source, name=name))
+            return kept(StackMethod((KernelFactorsMethod(), mtm), source, n_further=3, name=name))
         case "kernel-factors":
             return KernelFactorsMethod(name=name)
         case "joint-gaussian":

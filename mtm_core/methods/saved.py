@@ -14,7 +14,7 @@ from mtm_core.methods.kernel_factors import FittedKernelFactors
 from mtm_core.methods.mlp import NetworkMap
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.protocol import FittedMethod, under_prefix
-from mtm_core.methods.stack import Calibration, FittedStack
+from mtm_core.methods.stack import CALIBRATIONS, Calibration, FittedStack
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -34,19 +34,17 @@ def restore_method(
         If there is no such method, or the parts do not fit together.
     """
     if name == "stack":
-        informed = under_prefix("informed.", arrays)
+        calibrations = {
+            kind: Calibration(**part) if (part := under_prefix(f"{kind}.", arrays)) else None
+            for kind in CALIBRATIONS
+        }
         bases = tuple(
             restore_method(
                 base["method"], under_prefix(f"{i}.", arrays), base["settings"], scaler, tissues
             )
             for i, base in enumerate(settings["bases"])
         )
-        return FittedStack(
-            bases,
-            plain=Calibration(**under_prefix("plain.", arrays)),
-            informed=Calibration(**informed) if informed else None,
-            source=settings["source"],
-        )
+        return FittedStack(bases, source=settings["source"], **cast("dict[str, Any]", calibrations))
     if name == "kernel-factors":
         return FittedKernelFactors.restore(arrays, settings, scaler, tissues)
     if name == "joint-gaussian":

@@ -9,7 +9,8 @@ cross-conformal (Vovk 2015, Annals of Mathematics and Artificial Intelligence 74
 each gene's own error.
 
 Where members read covariates, weights and intervals are learnt twice: from expression alone, and
-with the covariates known. A donor is predicted in the way that fits what is known.
+with the covariates known; and each twice again where several source tissues are to be had: from the
+one source, and from several. A donor is predicted in the way that fits what is known.
 
 Shapes: N samples, G genes, T tissues, M methods, L levels.
 """
@@ -45,6 +46,8 @@ from mtm_core.methods.protocol import (
 Array = NDArray[np.float64]
 _Inner = Mapping[str, tuple[Floats, Floats]]
 """Predicted (M, P, G) and observed (P, G) z-scores by tissue, out of fold."""
+_Condition = tuple[bool, bool]
+"""Whether covariates are told, and whether further source tissues are given."""
 
 _POOLED_DONORS = 100
 """Donors that the weights of all tissues together count beside a tissue's own."""
@@ -72,6 +75,10 @@ class Calibration:
     multipliers: Array
 
 
+CALIBRATIONS = ("plain", "informed", "several", "several_informed")
+"""Those that a :class:`FittedStack` may have, by their names."""
+
+
 @dataclass(frozen=True)
 class FittedStack:
     """Methods on one scaler, with weights and errors for each target tissue.
@@ -87,12 +94,17 @@ class FittedStack:
     source
         Tissue that weights and intervals were learnt from. Predictions from others use the same
         weights, and their intervals are only as good as these others are like it.
+    several, several_informed
+        The same two for donors who give several tissues, learnt from the source and others; without
+        them, those from one tissue hold.
     """
 
     bases: tuple[FittedMethod, ...]
     plain: Calibration
     informed: Calibration | None
     source: str
+    several: Calibration | None = None
+    several_informed: Calibration | None = None
     name: str = "stack"
 
     def __post_init__(self) -> None:
@@ -136,7 +148,7 @@ class FittedStack:
         groups = []
         for rows, covariates in by_knowledge(phenotypes, self.covariates, shape[0]):
             known = phenotypes.iloc[rows] if phenotypes is not None and covariates.size else None
-            calibration = self.plain if known is None else cast("Calibration", self.informed)
+            calibration = self._calibration(len(profiles), informed=known is not None)
             own = {source: z[rows] for source, z in profiles.items()}
             groups.append((rows, calibration, [begin(base, own, known) for base in self.bases]))
 
@@ -153,11 +165,19 @@ class FittedStack:
 
         return predict
 
+    def _calibration(self, n_sources: int, *, informed: bool) -> Calibration:
+        one = self.informed if informed else self.plain
+        several = self.several_informed if informed else self.several
+        return cast("Calibration", several if n_sources > 1 and several is not None else one)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give the arrays of every base, and those of the stack."""
-        own = {f"plain.{name}": array for name, array in vars(self.plain).items()}
-        if self.informed is not None:
-            own |= {f"informed.{name}": array for name, array in vars(self.informed).items()}
+        own = {
+            f"{kind}.{name}": array
+            for kind in CALIBRATIONS
+            if getattr(self, kind) is not None
+            for name, array in vars(getattr(self, kind)).items()
+        }
         for i, base in enumerate(self.bases):
             own |= {f"{i}.{name}": array for name, array in base.arrays().items()}
         return own
@@ -172,31 +192,57 @@ class FittedStack:
 
 @dataclass(frozen=True)
 class StackMethod:
-    """Stack ``bases``, with weights and intervals from ``n_inner`` folds of the training donors."""
+    """Stack ``bases``, with weights and intervals from ``n_inner`` folds of the training donors.
+
+    With ``n_further`` weights and intervals for several source tissues are learnt too: from the
+    source and that many others, those that most donors give beside it. Every base must then take
+    several.
+    """
 
     bases: tuple[Method, ...]
     source: str = "Whole Blood"
     n_inner: int = 3
+    n_further: int = 0
     seed: int = 0
     name: str = field(default="stack", compare=False)
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedStack:
         """Fit every base once an inner fold, then once on all of ``donors``."""
-        plain, informed = self._inner_predictions(cohort, donors)
-        tissues, n_genes = tissue_names(cohort), cohort.n_vars
         bases = tuple(base.fit(cohort, donors) for base in self.bases)
         reads_covariates = any(base.covariates for base in bases)
+        inner = self._inner_predictions(cohort, donors)
+
+        def calibrate(condition: _Condition) -> Calibration:
+            return _calibrate(inner[condition], tissue_names(cohort), len(bases), cohort.n_vars)
+
+        def calibrate_several(one: Calibration | None, *, informed: bool) -> Calibration | None:
+            if one is None or (informed, True) not in inner:
+                return None
+            # The further sources themselves were no targets: for them, what one source gave.
+            targets = [tissue in inner[informed, True] for tissue in tissue_names(cohort)]
+            several = calibrate((informed, True))
+            return Calibration(
+                **{
+                    name: np.where(np.array(targets)[:, None], array, vars(one)[name])
+                    for name, array in vars(several).items()
+                }
+            )
+
+        plain = calibrate((False, False))
+        informed = calibrate((True, False)) if reads_covariates else None
         return FittedStack(
             bases,
-            _calibrate(plain, tissues, len(bases), n_genes),
-            _calibrate(informed, tissues, len(bases), n_genes) if reads_covariates else None,
+            plain,
+            informed,
             self.source,
+            calibrate_several(plain, informed=False),
+            calibrate_several(informed, informed=True),
         )
 
     def _inner_predictions(
         self, cohort: ad.AnnData, donors: Sequence[str]
-    ) -> tuple[_Inner, _Inner]:
-        """Predict the training donors out of fold: from expression alone, and with covariates."""
+    ) -> dict[_Condition, _Inner]:
+        """Predict the training donors out of fold, under every condition."""
         rows = rows_of(cohort.obs["donor"], donors)
         folds = donor_folds(
             cohort.obs.iloc[rows],
@@ -204,12 +250,16 @@ class StackMethod:
             seed=self.seed,
             balance_tissue=self.source,
         )
-        parts: tuple[dict[str, list[list[HeldOutTissue]]], ...] = ({}, {})
+        further = self._further_sources(cohort.obs.iloc[rows])
+        sources: dict[_Condition, tuple[str, ...]] = {(False, False): (), (True, False): ()}
+        if further:
+            sources |= {(False, True): further, (True, True): further}
+        parts: dict[_Condition, dict[str, list[list[HeldOutTissue]]]] = {c: {} for c in sources}
         for fold in range(self.n_inner):
             training, held_out = folds.training(fold), folds.held_out(fold)
             scorer = fit_scorer(cohort, training)
             fitted = [base.fit(cohort, training) for base in self.bases]
-            for informed, by_tissue in enumerate(parts):
+            for condition, by_tissue in parts.items():
                 by_base = [
                     predict_held_out(
                         base,
@@ -217,16 +267,25 @@ class StackMethod:
                         held_out,
                         scorer,
                         source=self.source,
-                        with_phenotypes=bool(informed),
+                        further_sources=sources[condition],
+                        with_phenotypes=condition[0],
                     )
                     for base in fitted
                 ]
                 for tissue in zip(*by_base, strict=True):
                     by_tissue.setdefault(tissue[0].tissue, []).append(list(tissue))
-        plain, informed_parts = (
-            {tissue: _joined(folds_) for tissue, folds_ in by_tissue.items()} for by_tissue in parts
-        )
-        return plain, informed_parts
+        return {
+            condition: {tissue: _joined(folds_) for tissue, folds_ in by_tissue.items()}
+            for condition, by_tissue in parts.items()
+        }
+
+    def _further_sources(self, samples: pd.DataFrame) -> tuple[str, ...]:
+        """Give the tissues that most donors of ``samples`` give beside the source."""
+        givers = samples.loc[samples["tissue"] == self.source, "donor"]
+        beside = samples[samples["donor"].isin(givers) & (samples["tissue"] != self.source)]
+        counts = beside["tissue"].value_counts()
+        by_count = sorted(counts[counts > 0].index, key=lambda tissue: (-counts[tissue], tissue))
+        return tuple(by_count[: min(self.n_further, len(by_count) - 1)])  # one is left to predict
 
 
 def _joined(folds: list[list[HeldOutTissue]]) -> tuple[Floats, Floats]:

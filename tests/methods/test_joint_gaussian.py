@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from mtm_core.data.simulate import SimulationConfig, simulate_cohort
 from mtm_core.data.splits import donor_folds
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
+from mtm_core.methods.gene_factors import GeneFactors
 from mtm_core.methods.joint_gaussian import (
     Factors,
     FittedJointGaussian,
@@ -95,6 +98,54 @@ def test_several_models_add_the_spread_of_their_means(
     inside = np.mean([np.asarray(part.sd) ** 2 for part in parts], axis=0)
     assert both.sd is not None
     np.testing.assert_allclose(both.sd**2, inside + means.var(axis=0), rtol=1e-4)
+
+
+def test_several_tissues_tell_of_single_genes_too(
+    fitted: FittedJointGaussian, rng: np.random.Generator
+) -> None:
+    """Against the posterior of the factors, then of each gene's own, one after the other."""
+    own = GeneFactors(rng.normal(size=(3, N_GENES)) / 3, rng.uniform(0.5, 1, size=(3, N_GENES)))
+    both = replace(fitted, gene_factors=(own,))
+    z = {name: rng.normal(size=(5, N_GENES)).astype(np.float32) for name in ("Liver", "Lung")}
+    from_one = {"Lung": z["Lung"]}
+    np.testing.assert_array_equal(
+        both.predict(from_one, "Liver").mean, fitted.predict(from_one, "Liver").mean
+    )
+
+    model, codes = fitted.models[0], {"Liver": 0, "Lung": 1}
+    factors, _ = model.posterior(
+        {codes[name]: y.astype(np.float64) for name, y in z.items()}, np.empty((5, 0))
+    )
+    mean, variance = own.posterior(
+        {codes[name]: y - factors @ model.loadings[codes[name]].T for name, y in z.items()}
+    )
+    plain, predicted = fitted.predict(z, "Whole Blood"), both.predict(z, "Whole Blood")
+    np.testing.assert_allclose(
+        predicted.mean, plain.mean + own.loadings[2] * mean, rtol=1e-4, atol=1e-5
+    )
+    assert plain.sd is not None
+    assert predicted.sd is not None
+    np.testing.assert_allclose(
+        predicted.sd**2, plain.sd**2 - own.loadings[2] ** 2 * (1 - variance), rtol=1e-4
+    )
+
+
+def test_effects_on_single_genes_are_found_from_several_tissues(shared: ad.AnnData) -> None:
+    rng = np.random.default_rng(0)
+    donor = pd.Categorical(shared.obs["donor"]).codes
+    cohort = shared.copy()
+    effect = 0.8 * rng.normal(size=(donor.max() + 1, shared.n_vars))
+    cohort.X = (np.exp2(effect[donor]) * (1 + shared.X) - 1).clip(0)
+    folds, further = donor_folds(cohort.obs), list(tissue_names(cohort)[:2])
+
+    def rho(gene_ridge: float | None) -> float:
+        method = JointGaussianMethod(n_factors=(2,), ridge=20.0, gene_ridge=gene_ridge)
+        tissues = accuracy(
+            cross_validate(method, cohort, folds, further_sources=further, only=[0, 1])
+        ).tissues
+        return float(tissues["gene_rho_by_fold"].mean())
+
+    assert rho(20.0) > rho(None) + 0.1
 
 
 @pytest.fixture(scope="module")

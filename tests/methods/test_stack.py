@@ -124,6 +124,67 @@ def test_comes_back_from_its_arrays_and_settings(cohort: ad.AnnData, donors: lis
             np.testing.assert_array_equal(first.multipliers[level], second.multipliers[level])
 
 
+@pytest.fixture(scope="module")
+def from_several(cohort: ad.AnnData, donors: list[str]) -> FittedStack:
+    base = replace(QUICK, covariates=("age", "sex"))
+    return StackMethod((base, ControlMethod("source-as-proxy")), n_further=2).fit(cohort, donors)
+
+
+def test_several_sources_have_weights_and_intervals_of_their_own(
+    from_several: FittedStack, cohort: ad.AnnData, donors: list[str], rng: np.random.Generator
+) -> None:
+    alone = replace(from_several, several=None, several_informed=None)
+    z = rng.normal(size=(3, cohort.n_vars)).astype(np.float32)
+    people = pd.DataFrame({"age": [70.0, 20.0, 70.0], "sex": ["male", "male", "female"]})
+    t = from_several.tissues.index("Lung")
+    for known, one, several in (
+        (None, from_several.plain, from_several.several),
+        (people, from_several.informed, from_several.several_informed),
+    ):
+        assert one is not None
+        assert several is not None
+        assert not np.allclose(several.error, one.error)
+        for profiles, expected in (({BLOOD: z}, one), ({BLOOD: z, "Liver": -z}, several)):
+            predicted = from_several.predict(profiles, "Lung", known)
+            by_base = [base.predict(profiles, "Lung", known).mean for base in from_several.bases]
+            np.testing.assert_allclose(
+                predicted.mean, np.tensordot(expected.weights[t], by_base, 1), rtol=1e-4, atol=1e-5
+            )
+            np.testing.assert_allclose(predicted.sd[1], expected.error[t], rtol=1e-6)
+    one_source = from_several.predict({BLOOD: z}, "Lung").mean
+    np.testing.assert_array_equal(one_source, alone.predict({BLOOD: z}, "Lung").mean)
+
+
+def test_further_sources_are_those_that_most_donors_give(
+    from_several: FittedStack, cohort: ad.AnnData
+) -> None:
+    givers = cohort.obs.loc[cohort.obs["tissue"] == BLOOD, "donor"]
+    counts = cohort.obs.loc[cohort.obs["donor"].isin(givers), "tissue"].value_counts()
+    further = counts.drop(BLOOD).index[:2]
+    assert counts.drop(BLOOD).is_unique  # or the test's own order would be chance
+    assert from_several.several is not None
+    for i, tissue in enumerate(from_several.tissues):
+        same = np.array_equal(from_several.several.error[i], from_several.plain.error[i])
+        # No targets while they are sources: what one source gave holds for them.
+        assert same == (tissue in {BLOOD, *further})
+
+
+def test_several_sources_come_back_from_arrays(
+    from_several: FittedStack, cohort: ad.AnnData, rng: np.random.Generator
+) -> None:
+    again = restore_method(
+        "stack",
+        from_several.arrays(),
+        from_several.settings(),
+        from_several.scaler,
+        from_several.tissues,
+    )
+    z = {t: rng.normal(size=(2, cohort.n_vars)).astype(np.float32) for t in (BLOOD, "Liver")}
+    first, second = from_several.predict(z, "Lung"), again.predict(z, "Lung")
+    np.testing.assert_allclose(first.mean, second.mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(first.sd, second.sd)
+
+
 def test_methods_of_other_donors_are_refused(cohort: ad.AnnData, donors: list[str]) -> None:
     one, two = QUICK.fit(cohort, donors[:60]), QUICK.fit(cohort, donors[60:])
     blank = Calibration(np.ones((5, 2)), np.ones((5, 30)), np.ones((5, 4)))
