@@ -18,11 +18,31 @@ def app_command(
         str, typer.Option(help="Address to listen on; the default is this machine alone.")
     ] = "127.0.0.1",
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+    workspace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER|off",
+            help="Where work is kept across a reload for users who ask for it; 'off': nowhere. By"
+            " default a private folder among the temporary files.",
+        ),
+    ] = None,
+    workspace_hours: Annotated[
+        float | None,
+        typer.Option(
+            help="Delete kept work that nobody has used for so long; 24 by default.", min=0.01
+        ),
+    ] = None,
 ) -> None:
     """Start the dashboard on this machine.
 
     **Example:** `mtm app --port 8600`
     """
+    if workspace is not None:
+        is_off = workspace.lower() == "off"
+        folder = workspace if is_off else str(Path(workspace).expanduser().resolve())
+        os.environ["MTM_WORKSPACE"] = folder
+    if workspace_hours is not None:
+        os.environ["MTM_WORKSPACE_HOURS"] = str(workspace_hours)
     script = Path(__file__).parents[2] / "app.py"
     if not script.exists():
         raise InputFileError(

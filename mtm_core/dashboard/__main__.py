@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from threading import Thread
 
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.cli import main
 
+from mtm_core.dashboard.workspace import sweep_for_ever
+
 APP = Path(__file__).parents[2] / "app.py"
 
 if __name__ == "__main__":
+    Thread(target=sweep_for_ever, name="mtm-sweep", daemon=True).start()
     PagesManager.uses_pages_directory = False
     sys.argv = ["streamlit", "run", str(APP), *sys.argv[1:]]
     main()

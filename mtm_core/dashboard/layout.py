@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from mtm_core.dashboard import background
+from mtm_core.dashboard import background, keeping
 from mtm_core.dashboard.downloads import RESEARCH_USE, csv_bytes, file_name, parquet_bytes
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
@@ -31,7 +31,10 @@ def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
     background.begin_page(session, title)
     st.title(title)
     st.markdown(lead)
+    keeping.bring_back(session, model.predictor)
+    keeping.keep(session)
     with st.sidebar:
+        background.show_elsewhere(session)
         artefact = model.predictor.artefact
         st.caption(
             f"**Model** {artefact.name}  \n{len(artefact.genes):,} genes,"
@@ -43,7 +46,7 @@ def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
             st.caption(
                 f"**Samples** {report.file}  \n{report.n_samples:,} of {session.source}{kind}"
             )
-        background.show_elsewhere(session)
+        keeping.offer_to_keep(session)
         st.segmented_control(
             "Camera saves figures as",
             ["png", "svg"],

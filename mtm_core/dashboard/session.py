@@ -16,6 +16,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from mtm_core.dashboard.jobs import Jobs, Progress, Task
 from mtm_core.dashboard.limits import check_n_samples
 from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA, simulated_files
+from mtm_core.dashboard.workspace import Work
 from mtm_core.data.alignment import AlignmentMethod
 from mtm_core.data.expression import ExpressionTable, read_expression
 from mtm_core.data.gtex import WHOLE_BLOOD
@@ -34,7 +35,10 @@ _FIRST_TARGETS = (
 )
 _Key = tuple[str, ...]
 _MOST_RESULTS = 8
-_OUTLIVES_DATA = ("source", "targets", "n_deleted", "upload_id", "page", "jobs")
+_OUTLIVES_DATA = (
+    *("source", "targets", "n_deleted", "upload_id", "page", "jobs"),
+    *("workspace", "workspace_is_own", "workspace_seen", "kept_state"),
+)
 T = TypeVar("T")
 
 
@@ -67,6 +71,15 @@ class Session:
         Title of the page that the user sees.
     jobs
         What is being made in the background.
+    workspace
+        Id of what is kept on disk; empty where the user has not asked for that.
+    workspace_is_own
+        Whether it was made here, not opened by its address: who opens the address of another's
+        work must not leave a table of their own there.
+    workspace_seen
+        Id that was opened, or could not be, so that it is done and said once.
+    kept_state
+        What was last written there, in short.
     """
 
     table: ExpressionTable | None = None
@@ -81,6 +94,10 @@ class Session:
     upload_id: str = field(default="", compare=False)
     page: str = field(default="", compare=False)
     jobs: Jobs = field(default_factory=Jobs, compare=False)
+    workspace: str = field(default="", compare=False)
+    workspace_is_own: bool = field(default=False, compare=False)
+    workspace_seen: str = field(default="", compare=False)
+    kept_state: tuple[object, ...] = field(default=(), compare=False)
     _predicted: _Key = ()
     _prepared: tuple[_Key, Prepared] | None = None
     _results: dict[Hashable, object] = field(default_factory=dict)
@@ -124,6 +141,8 @@ class Session:
         if self.table is not None and (digest, name) == (self.table_sha256, self.table.report.file):
             return None
         self.forget()
+        if not self.workspace_is_own:
+            self.workspace, self.kept_state = "", ()
         genes = predictor.genes
 
         def read(_: Progress) -> ExpressionTable:
@@ -170,6 +189,15 @@ class Session:
             BytesIO(data), name, samples=[str(sample) for sample in self.table.values.index]
         )
         return True
+
+    def take_up(self, work: Work, predictor: Predictor) -> None:
+        """Go on with work that was kept; a tissue that the model lacks is left aside."""
+        self.forget()
+        self.table, self.table_sha256 = work.table, work.table_sha256
+        self.unit, self.alignment, self.targets = work.unit, work.alignment, work.targets
+        self.metadata = work.metadata
+        if work.source in predictor.tissues:
+            self.source = work.source
 
     def prepare(self, predictor: Predictor) -> Prepared:
         """Bring the table to the model's genes and scale, once for each choice of options.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from mtm_core.dashboard.cohort_view import need_samples
+from mtm_core.dashboard.keeping import keep
 from mtm_core.dashboard.layout import (
     DIFFERENTIAL_PAGE,
     TRAITS_PAGE,
@@ -138,6 +139,8 @@ told = metadata.with_roles(
 if told.roles != metadata.roles:
     session.metadata = told
     st.rerun()
+
+keep(session)
 
 st.subheader("Notes")
 show_notes(metadata.notes)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from mtm_core.dashboard.background import start, watch
 from mtm_core.dashboard.cohort_view import need_samples
+from mtm_core.dashboard.keeping import keep
 from mtm_core.dashboard.layout import begin, mark_simulated
 from mtm_core.dashboard.predicted_choice import choose_shown
 from mtm_core.dashboard.predicted_view import Predicted
@@ -36,6 +37,8 @@ with action:
 if go_on:
     start(session, session.predicting(predictor))
 is_predicting = watch(session, "prediction")
+
+keep(session)
 
 prediction = session.prediction
 if prediction is None:

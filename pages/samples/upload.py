@@ -7,6 +7,7 @@ from typing import get_args
 import streamlit as st
 
 from mtm_core.dashboard.background import need, start, watch
+from mtm_core.dashboard.keeping import delete_all, keep
 from mtm_core.dashboard.layout import (
     METADATA_PAGE,
     PREDICTED_PAGE,
@@ -18,7 +19,7 @@ from mtm_core.dashboard.layout import (
     show_notes,
 )
 from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session, delete_data
+from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.views import distance_summary, reference_distance
 from mtm_core.data.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod
 from mtm_core.data.units import UNITS
@@ -122,6 +123,7 @@ with alignment_column:
         key="alignment",
     )
 
+keep(session)
 need(session, session.preparing(predictor))
 prepared = session.prepare(predictor)
 
@@ -137,9 +139,9 @@ with st.container(horizontal=True, vertical_alignment="center"):
         "Delete my data now",
         icon=":material/delete:",
         key="delete",
-        on_click=delete_data,
+        on_click=delete_all,
         args=(session,),
-        help="Removes the file, the table and all results from this server.",
+        help="Removes the file, the table and all results from this server, and what is kept.",
     )
 if go_on:
     start(session, session.predicting(predictor))

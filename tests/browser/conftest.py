@@ -52,7 +52,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    log = tmp_path_factory.mktemp("server") / "server.log"
+    folder = tmp_path_factory.mktemp("server")
+    log = folder / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
             [
@@ -61,7 +62,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 "--server.fileWatcherType=none",
             ],
             cwd=REPOSITORY,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": "1",
+                "MTM_WORKSPACE": str(folder / "workspaces"),
+            },
             stdout=output,
             stderr=subprocess.STDOUT,
         )

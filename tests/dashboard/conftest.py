@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import xarray as xr
 
@@ -16,6 +18,14 @@ from tests.evaluated_model import write_evaluated_model
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have pages wait for their jobs: no browser is there to ask again."""
     monkeypatch.setattr("mtm_core.dashboard.background.PATIENCE_SECONDS", 60.0)
+
+
+@pytest.fixture(autouse=True)
+def own_workspaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep what is kept in a folder of the test's own."""
+    monkeypatch.setenv("MTM_WORKSPACE", str(tmp_path / "workspaces"))
+    monkeypatch.delenv("MTM_WORKSPACE_HOURS", raising=False)
+    return tmp_path / "workspaces"
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,14 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mtm_core.dashboard.background.PATIENCE_SECONDS", 60.0)
 
 
+@pytest.fixture(autouse=True)
+def own_workspaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep what is kept in a folder of the test's own."""
+    monkeypatch.setenv("MTM_WORKSPACE", str(tmp_path / "workspaces"))
+    monkeypatch.delenv("MTM_WORKSPACE_HOURS", raising=False)
+    return tmp_path / "workspaces"
+
+
 @pytest.fixture(scope="session")
 def evaluated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_evaluated_model(tmp_path_factory.mktemp("evaluated") / "model")

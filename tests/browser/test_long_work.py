@@ -1,0 +1,113 @@
+"""Work that takes seconds, in a real browser: its progress, its end, and whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from mtm_core.dashboard.resources import EXAMPLE
+from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.inference.predictor import Predictor
+from tests.browser.conftest import SCREENSHOTS
+from tests.browser.steps import download, open_link, settled, upload
+
+pytestmark = pytest.mark.browser
+LONG = 180_000
+"""Milliseconds that it may take where others use the machine too."""
+N_MANY = 4_000
+"""Samples whose prediction in all tissues takes seconds."""
+
+
+@pytest.fixture(scope="module")
+def many() -> bytes:
+    """The example's people over and over, each a little different."""
+    table = pd.read_csv(EXAMPLE, sep="\t", index_col="sample")
+    rng = np.random.default_rng(0)
+    rows = table.to_numpy()[rng.integers(0, len(table), N_MANY)]
+    values = rows * np.exp(0.1 * rng.normal(size=rows.shape))
+    names = pd.Index([f"P{i}" for i in range(N_MANY)], name="sample")
+    return pd.DataFrame(values.round(3), names, table.columns).to_csv(sep="\t").encode()
+
+
+def predict_many(server: str, page: Page, many: bytes) -> None:
+    """Upload many samples and ask for all tissues."""
+    page.goto(f"{server}/upload")
+    upload(page, "many.tsv", many)
+    expect(page.get_by_role("heading", name="What was found in many.tsv")).to_be_visible()
+    open_link(page, "Predicted expression")
+    expect(page.get_by_text("Choose tissues, then press")).to_be_visible()
+    page.get_by_role("combobox", name="Tissues to predict").click()
+    page.get_by_role("option", name="Select all").click()
+    page.keyboard.press("Escape")
+    settled(page)
+    page.locator(".st-key-predict button").click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_long_prediction_shows_its_progress_and_can_be_cancelled(
+    scheme: str, server: str, new_context: Callable[..., BrowserContext], many: bytes
+) -> None:
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page = new_context(color_scheme=scheme).new_page()
+    predict_many(server, page, many)
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    page.screenshot(path=SCREENSHOTS / f"21_progress_{scheme}.png")
+    open_link(page, "Model card")
+    expect(page.get_by_role("heading", name="What it was trained on")).to_be_visible()
+    sidebar = page.get_by_test_id("stSidebar")
+    expect(sidebar.get_by_text("Predicting…")).to_be_visible()
+    page.screenshot(path=SCREENSHOTS / f"22_progress_elsewhere_{scheme}.png")
+    sidebar.get_by_role("button", name="Cancel").click()
+    expect(sidebar.get_by_text("Predicting…")).to_have_count(0)
+    open_link(page, "Predicted expression")
+    expect(page.get_by_text("Predicting: cancelled.")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+    page.close()
+
+
+def test_a_long_prediction_is_there_when_the_user_comes_back(
+    server: str, page: Page, many: bytes
+) -> None:
+    predict_many(server, page, many)
+    open_link(page, "Model card")
+    sidebar = page.get_by_test_id("stSidebar")
+    expect(sidebar.get_by_text("Predicting…")).to_be_visible()
+    expect(sidebar.get_by_text("Predicting…")).to_have_count(0, timeout=LONG)
+    open_link(page, "Predicted expression")
+    expect(page.get_by_text(f"{N_MANY:,} samples of Whole Blood · 48 tissues")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+
+
+def test_two_sessions_at_once_with_files_that_differ_in_one_value(
+    server: str, new_context: Callable[..., BrowserContext], tmp_path: Path
+) -> None:
+    """Same name, same length, one digit apart: each gets what the library makes of its own."""
+    first = EXAMPLE.read_bytes().replace(b"SIM-", b"P-")
+    second = first.replace(b"53.9320", b"83.9320", 1)
+    assert sum(a != b for a, b in zip(first, second, strict=True)) == 1
+    predictor = Predictor.load(find_model(DEFAULT_MODEL))
+    files, pages = (first, second), [new_context().new_page() for _ in range(2)]
+    for page, data in zip(pages, files, strict=True):
+        page.goto(f"{server}/upload")
+        upload(page, "mine.tsv", data)
+    for page in pages:
+        page.get_by_role("button", name="Predict, reading").click()
+    shown = []
+    for i, (page, data) in enumerate(zip(pages, files, strict=True)):
+        expect(page.locator(".js-plotly-plot")).to_be_visible()
+        _, path = download(page, "download_all_csv", tmp_path / str(i))
+        written = pd.read_csv(path)
+        own = pd.read_csv(StringIO(data.decode()), sep="\t", index_col="sample")
+        expected = predictor.predict(own, targets=written["tissue"].unique().tolist(), unit="tpm")
+        by_rows = written["z"].to_numpy().reshape(expected["z"].shape)
+        np.testing.assert_allclose(by_rows, expected["z"].to_numpy(), rtol=1e-4, atol=1e-5)
+        shown.append(written["z"].to_numpy())
+        page.close()
+    assert np.abs(shown[0] - shown[1]).max() > 1e-4

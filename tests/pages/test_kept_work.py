@@ -1,0 +1,233 @@
+"""Work that is kept across a reload where the user asks for it, and nothing where not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mtm_core.dashboard.resources import EXAMPLE, MODEL_VARIABLE
+from mtm_core.dashboard.session import Session
+from tests.pages.conftest import MODEL_CARD, PREDICTED, UPLOAD, upload, words
+from tests.pages.test_metadata_page import DIFFERENTIAL
+
+OPENED = Callable[[], AppTest]
+KEPT = "whoever has the address"
+
+
+def session_of(app: AppTest) -> Session:
+    session: Session = app.session_state["mtm"]
+    return session
+
+
+def switch(app: AppTest, on: bool) -> AppTest:
+    (toggle,) = [box for box in app.toggle if str(box.key).startswith("keep_work")]
+    toggle.set_value(on).run()
+    assert not app.exception
+    return app
+
+
+def address(app: AppTest) -> str:
+    """Give the id in the page's address; empty where there is none."""
+    return "".join(app.query_params.get("work", []))
+
+
+@pytest.fixture
+def kept(with_example: AppTest) -> AppTest:
+    """The example, predicted, with the switch on."""
+    return switch(with_example, on=True)
+
+
+def reloaded(open_app: OPENED, identifier: str, page: str = PREDICTED) -> AppTest:
+    """Open a page by its address in a session of its own, as a reload does."""
+    app = open_app()
+    app.query_params["work"] = identifier
+    app.switch_page(page).run()
+    assert not app.exception
+    return app
+
+
+def test_nothing_is_written_before_it_is_asked_for(
+    with_example: AppTest, own_workspaces: Path
+) -> None:
+    with_example.switch_page(UPLOAD).run()
+    assert address(with_example) == ""
+    assert KEPT not in words(with_example)
+    assert not own_workspaces.exists()
+
+
+def test_without_samples_there_is_nothing_to_keep(app: AppTest) -> None:
+    assert not app.toggle
+
+
+def test_a_reload_brings_table_metadata_and_prediction_back(
+    kept: AppTest, open_app: OPENED
+) -> None:
+    identifier = address(kept)
+    assert len(identifier) == 43
+    assert KEPT in words(kept)
+    app = reloaded(open_app, identifier)
+    assert "40 samples of Whole Blood" in words(app)
+    assert address(app) == identifier
+    before, after = session_of(kept), session_of(app)
+    assert before.prediction is not None
+    assert after.prediction is not None
+    assert after.prediction.identical(before.prediction)
+    assert after.metadata is not None
+    assert after.metadata.file == "metadata.tsv"
+    assert app.toast[0].value == "Your work is back."
+    app.run()
+    assert not app.toast
+
+
+def test_every_page_keeps_the_address(kept: AppTest) -> None:
+    identifier = address(kept)
+    for page in (UPLOAD, MODEL_CARD, DIFFERENTIAL):
+        kept.switch_page(page).run()
+        assert address(kept) == identifier
+
+
+def test_choices_come_back(kept: AppTest, open_app: OPENED) -> None:
+    kept.multiselect(key="targets").set_value(["Spleen", "Lung"]).run()
+    kept.switch_page(DIFFERENTIAL).run()
+    kept.selectbox(key="tissue").set_value("Spleen").run()
+    kept.slider(key="fold_change").set_value(0.7).run()
+    kept.selectbox(key="group_column").set_value("sex").run()
+    kept.switch_page(UPLOAD).run()
+    kept.radio(key="alignment").set_value("none").run()
+    app = reloaded(open_app, address(kept), UPLOAD)
+    assert app.radio(key="alignment").value == "none"
+    app.switch_page(PREDICTED).run()
+    assert app.multiselect(key="targets").value == ["Spleen", "Lung"]
+    app.switch_page(DIFFERENTIAL).run()
+    assert app.slider(key="fold_change").value == 0.7
+    assert app.selectbox(key="group_column").value == "sex"
+    assert set(app.dataframe[0].value["tissue"]) == {"Spleen", "Whole Blood"}
+
+
+def test_a_unit_that_was_confirmed_comes_back(app: AppTest, open_app: OPENED) -> None:
+    upload(app, "mine.tsv", EXAMPLE.read_bytes().replace(b"SIM-", b"P-"))
+    switch(app, on=True)
+    app.segmented_control[0].set_value("cpm").run()
+    again = reloaded(open_app, address(app), UPLOAD)
+    assert again.segmented_control[0].value == "cpm"
+    again.switch_page(PREDICTED).run()
+    assert "Choose tissues, then press" in words(again)  # nothing was predicted before either
+
+
+def test_turned_off_it_is_gone(kept: AppTest, open_app: OPENED, own_workspaces: Path) -> None:
+    identifier = address(kept)
+    assert len(list(own_workspaces.iterdir())) == 1
+    switch(kept, on=False)
+    assert address(kept) == ""
+    assert not list(own_workspaces.iterdir())
+    app = reloaded(open_app, identifier)
+    assert "Nothing is kept under this address" in app.warning[0].value
+    assert "No samples yet" in words(app)
+
+
+def test_delete_now_deletes_it_too(kept: AppTest, own_workspaces: Path) -> None:
+    kept.switch_page(UPLOAD).run()
+    kept.button(key="delete").click().run()
+    assert not kept.exception
+    assert not list(own_workspaces.iterdir())
+    assert address(kept) == ""
+    upload(kept, "mine.tsv", EXAMPLE.read_bytes())
+    assert not next(box for box in kept.toggle if str(box.key).startswith("keep_work")).value
+    assert not list(own_workspaces.iterdir())
+
+
+def test_what_another_tab_has_deleted_is_not_written_again(
+    kept: AppTest, open_app: OPENED, own_workspaces: Path
+) -> None:
+    other = reloaded(open_app, address(kept))
+    switch(other, on=False)
+    kept.multiselect(key="targets").set_value(["Spleen"]).run()
+    assert not kept.exception
+    assert "no longer kept" in kept.warning[0].value
+    kept.run()
+    assert "no longer kept" not in words(kept)
+    assert not list(own_workspaces.iterdir())
+    assert address(kept) == ""
+
+
+@pytest.mark.parametrize("identifier", ["x", "../../etc/passwd", "a" * 43])
+def test_an_address_of_nothing_is_said_and_the_page_goes_on(
+    open_app: OPENED, identifier: str
+) -> None:
+    app = reloaded(open_app, identifier)
+    assert "Nothing is kept under this address" in app.warning[0].value
+    assert "No samples yet" in words(app)
+    assert address(app) == ""
+    app.button(key="example").click().run()
+    assert not app.exception
+    assert not app.warning
+
+
+def test_damaged_work_is_said(kept: AppTest, open_app: OPENED, own_workspaces: Path) -> None:
+    (table,) = own_workspaces.glob("*/table_*")
+    table.write_bytes(table.read_bytes()[:-10])
+    app = reloaded(open_app, address(kept))
+    assert "cannot be read" in app.warning[0].value
+    assert "No samples yet" in words(app)
+
+
+def test_a_server_can_be_without_it(
+    with_example: AppTest, open_app: OPENED, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTM_WORKSPACE", "off")
+    with_example.run()
+    assert not [box for box in with_example.toggle if str(box.key).startswith("keep_work")]
+    app = reloaded(open_app, "a" * 43)
+    assert "keeps no work" in app.warning[0].value
+
+
+def test_a_folder_that_others_can_read_is_said_and_nothing_is_kept(
+    open_app: OPENED, own_workspaces: Path
+) -> None:
+    own_workspaces.mkdir()
+    own_workspaces.chmod(0o755)
+    app = open_app()
+    assert not app.warning
+    app.button(key="example").click().run()
+    assert not app.exception
+    assert "others can look into it" in app.sidebar.warning[0].value
+    assert not app.sidebar.toggle
+
+
+def test_another_model_predicts_anew_and_it_is_said(
+    kept: AppTest, open_app: OPENED, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MODEL_VARIABLE, "gtex_v8_acmg59")
+    app = reloaded(open_app, address(kept))
+    assert any("The model has changed" in box.value for box in app.info)
+    after = session_of(app).prediction
+    assert after is not None
+    assert after.attrs["model"] == "gtex_v8_acmg59"
+
+
+def test_a_new_table_takes_the_place_of_the_old(kept: AppTest, open_app: OPENED) -> None:
+    table = pd.read_csv(EXAMPLE, sep="\t").head(30)
+    upload(kept, "second.tsv", table.to_csv(sep="\t", index=False).encode())
+    kept.run()
+    app = reloaded(open_app, address(kept), UPLOAD)
+    assert "What was found in second.tsv" in words(app)
+    assert session_of(app).metadata is None
+
+
+def test_an_own_table_does_not_go_into_work_that_was_opened_by_its_address(
+    kept: AppTest, open_app: OPENED
+) -> None:
+    identifier = address(kept)
+    guest = reloaded(open_app, identifier, UPLOAD)
+    upload(guest, "secret.tsv", EXAMPLE.read_bytes().replace(b"SIM-", b"P-"))
+    guest.run()
+    assert address(guest) == ""
+    assert re.search(r"What was found in secret\.tsv", words(guest))
+    again = reloaded(open_app, identifier, UPLOAD)
+    assert "blood_tpm.tsv" in words(again)
+    assert "secret.tsv" not in words(again)
