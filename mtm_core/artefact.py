@@ -20,14 +20,15 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anndata as ad
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from mtm_core import __version__
 from mtm_core.data.cohort import tissue_codes, tissue_names
@@ -39,6 +40,8 @@ from mtm_core.methods.saved import restore_method
 
 FORMAT = "mtm-model"
 FORMAT_VERSION = 1
+MODEL_FILES = ("model.json", "model.safetensors")
+WeightFormat = Literal["fp32", "bf16"]
 _GENE_COLUMNS = ("symbol", "entrez")
 _TISSUE_COLUMNS = ("abbreviation", "colour", "ontology", "n_samples")
 QUANTILE_LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -142,8 +145,12 @@ class Artefact:
             provenance=origin | provenance,
         )
 
-    def save(self, folder: Path) -> None:
-        """Write ``model.safetensors`` and ``model.json`` into ``folder``, the JSON last."""
+    def save(self, folder: Path, *, weights: WeightFormat = "fp32") -> None:
+        """Write ``model.safetensors`` and ``model.json`` into ``folder``, the JSON last.
+
+        With ``"bf16"`` the weight matrices of networks take half the space, at 8 binary digits of
+        precision; all else stays as it is, and what is loaded is float32 either way.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         arrays = {f"method.{name}": array for name, array in self.method.arrays().items()}
         arrays |= {
@@ -152,8 +159,7 @@ class Artefact:
         }
         arrays |= {f"reference.{name}": array for name, array in vars(self.reference).items()}
         path = folder / "model.safetensors"
-        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, path)
-        path.chmod(0o644)  # safetensors writes for the owner alone; a model is to be shared
+        _write_arrays(arrays, path, weights)
         description = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -164,6 +170,7 @@ class Artefact:
             "unit": self.unit,
             "normalisation": self.normalisation,
             "settings": self.method.settings(),
+            "weights": weights,
             "accuracy": self.accuracy,
             "provenance": self.provenance,
             "genes": self.genes.reset_index(names="gene_id").to_dict("records"),
@@ -192,7 +199,7 @@ class Artefact:
                     f"{path} is not the file that model.json describes (its SHA-256 differs)."
                     " Copy the folder again, whole."
                 )
-            arrays = load_file(path)
+            arrays = _map_arrays(path)
             scaler = TissueScaler(arrays["scaler.mean"], arrays["scaler.sd"], description["scale"])
             reference = Reference(**under_prefix("reference.", arrays))
             tissues = _table(description["tissues"], "tissue", _TISSUE_COLUMNS)
@@ -286,6 +293,37 @@ def _check_shapes(scaler: TissueScaler, reference: Reference, n_tissues: int, n_
                 f"{name} has shape {array.shape}, expected {expected} for {n_tissues} tissues and"
                 f" {n_genes} genes"
             )
+
+
+def _write_arrays(
+    arrays: dict[str, NDArray[Any]], path: Path, weights: WeightFormat = "fp32"
+) -> None:
+    """Write arrays as safetensors, in one move: what is mapped from an older file stays whole."""
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in arrays.items()}
+    if weights == "bf16":
+        tensors = {
+            name: tensor.bfloat16() if _is_network_weight(name) else tensor
+            for name, tensor in tensors.items()
+        }
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors, partial)
+    partial.chmod(0o644)  # safetensors writes for the owner alone; a model is to be shared
+    partial.replace(path)
+
+
+def _is_network_weight(name: str) -> bool:
+    """Tell matrices of neural networks by the name that torch gives them."""
+    return name.startswith("method.") and name.endswith(".weight")
+
+
+def _map_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Map the arrays of a file into memory: pages are read when used, and shared by processes."""
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return {
+        name: (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+        for name, tensor in tensors.items()
+    }
 
 
 def _digest(path: Path) -> str:

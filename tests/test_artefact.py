@@ -99,6 +99,37 @@ def test_reference_is_the_cohort_s_own(small_artefact: Artefact, small_cohort: a
     assert small_artefact.provenance["n_donors"] == small_cohort.obs["donor"].nunique()
 
 
+def test_bf16_rounds_the_matrices_of_networks_and_nothing_else(
+    small_artefact: Artefact, saved: Path, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    small_artefact.save(tmp_path, weights="bf16")
+    whole, packed = Artefact.load(saved), Artefact.load(tmp_path)
+    ours, theirs = packed.method.arrays(), whole.method.arrays()
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        assert array.dtype == np.float32
+        if name.endswith(".weight"):
+            np.testing.assert_allclose(array, theirs[name], rtol=2**-8)
+        else:
+            np.testing.assert_array_equal(array, theirs[name])
+    assert any((ours[name] != theirs[name]).any() for name in ours)
+    np.testing.assert_array_equal(packed.method.scaler.mean, whole.method.scaler.mean)
+    z = rng.normal(size=(7, 40)).astype(np.float32)
+    one, other = (a.method.predict({BLOOD: z}, "Lung").mean for a in (packed, whole))
+    assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.999
+    sizes = [(f / "model.safetensors").stat().st_size for f in (tmp_path, saved)]
+    assert sizes[0] < sizes[1]
+    assert read_description(tmp_path)["weights"] == "bf16"
+
+
+def test_saving_over_a_model_leaves_a_loaded_one_whole(folder: Path) -> None:
+    loaded = Artefact.load(folder)  # its arrays are mapped from the file
+    before = {name: array.copy() for name, array in loaded.method.arrays().items()}
+    loaded.save(folder, weights="bf16")
+    for name, array in loaded.method.arrays().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
 @pytest.mark.skipif(os.name != "posix", reason="no such modes elsewhere")
 def test_others_may_read_the_files(saved: Path) -> None:
     assert {p.name for p in saved.iterdir()} == {"model.json", "model.safetensors"}

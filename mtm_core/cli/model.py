@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import torch
 import typer
 
-from mtm_core.artefact import Artefact, read_description
+from mtm_core.artefact import MODEL_FILES, Artefact, WeightFormat, read_description
 from mtm_core.cli.output import print_table
 from mtm_core.config import PresetName, preset, to_json
 from mtm_core.data.scaling import TissueScaler
+from mtm_core.errors import ArtefactError
 from mtm_core.evaluation.model_card import FIGURES
 from mtm_core.inference.models import bundled_models, find_model
 from mtm_core.model.mtm import MTM, count_parameters
 
 model_app = typer.Typer(
-    help="Describe models and presets.\n\n**Example:** `mtm model describe gtex_v8_acmg59`",
+    help="Describe models and presets, and pack models.\n\n**Example:** `mtm model describe gtex_v8_acmg59`",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
 _BY_TISSUE = "gene_rho_by_fold"
-
-
-@model_app.callback()
-def group() -> None:
-    """Keep ``describe`` a command of its own: Typer makes a lone command the program."""
 
 
 @model_app.command("describe")
@@ -77,6 +75,7 @@ def describe(
         "unit": description["unit"],
         "trained on": f"{provenance.get('n_donors', 0):,} donors,"
         f" {provenance.get('n_samples', 0):,} samples",
+        "weights of networks": description.get("weights", "fp32"),
         "sha256": description["sha256"],
     }
     summary = accuracy.get("summary", {})
@@ -95,6 +94,35 @@ def describe(
             for row in description["tissues"]
         ],
     )
+
+
+@model_app.command("pack")
+def pack(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Name of a bundled model, or a model's folder.")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder to write; must not exist.")],
+    weights: Annotated[
+        WeightFormat,
+        typer.Option(help="Of the networks: bf16 takes half the space, at 8 binary digits."),
+    ] = "bf16",
+) -> None:
+    """Copy a model with its networks' weights in another format.
+
+    Scalers, reference distributions and whatever is not a network stay as they are. What bf16 costs
+    in accuracy stands in docs/performance.md.
+
+    **Example:** `mtm model pack gtex_v8_acmg59 --output small --weights bf16`
+    """
+    folder = find_model(model)
+    artefact = Artefact.load(folder)
+    if output.exists():
+        raise ArtefactError(f"{output} is there already. Give a folder that is not.")
+    shutil.copytree(folder, output, ignore=shutil.ignore_patterns(*MODEL_FILES))
+    artefact.save(output, weights=weights)
+    before, after = (sum((f / name).stat().st_size for name in MODEL_FILES) / 1e6
+                     for f in (folder, output))  # fmt: skip
+    typer.echo(f"{output}: {after:,.1f} MB, {before:,.1f} MB before")
 
 
 def _describe_preset(name: PresetName, n_genes: int, n_tissues: int, *, as_json: bool) -> None:

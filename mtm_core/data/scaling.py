@@ -64,8 +64,11 @@ class TissueScaler:
         z: Floats = (values - self.mean[tissue]) / self.sd[tissue]
         return z
 
-    def inverse(self, z: Floats, tissue: Ints) -> Floats:
-        """Give linear expression (N, G), 0 or more, of ``z`` (N, G) and ``tissue`` (N,)."""
+    def inverse(self, z: Floats, tissue: Ints | int) -> Floats:
+        """Give linear expression (N, G), 0 or more, of ``z`` (N, G).
+
+        ``tissue`` is (N,), or one that all samples are of.
+        """
         return from_scale(z * self.sd[tissue] + self.mean[tissue], self.scale)
 
 

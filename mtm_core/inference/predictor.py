@@ -43,7 +43,7 @@ from mtm_core.data.report import Note
 from mtm_core.data.units import Unit, counts_per_million, guess_unit, to_linear
 from mtm_core.errors import ExpressionError, SelectionError
 from mtm_core.methods.covariates import CovariateName, are_known
-from mtm_core.methods.protocol import tissue_index
+from mtm_core.methods.protocol import begin, tissue_index
 
 INTERVAL_LEVEL = 90
 """Level, in percent, of the interval that predictions carry."""
@@ -247,19 +247,20 @@ class Predictor:
         values = {name: np.empty_like(z) for name in ("expression", "lower", "upper")}
         calibrated = True
         people = None if phenotypes is None else phenotypes.reindex(list(prepared.samples))
+        predict = begin(method, {prepared.source: aligned.z}, people)
         for i, target in enumerate(chosen):
             if on_progress is not None:
                 on_progress(i, len(chosen))
-            tissue = np.full(n_samples, tissue_index(self.tissues, target))
-            result = method.predict({prepared.source: aligned.z}, target, people)
+            tissue = tissue_index(self.tissues, target)
+            result = predict(target)
             z[:, i] = result.mean
-            values["expression"][:, i] = method.scaler.inverse(z[:, i], tissue)
+            values["expression"][:, i] = method.scaler.inverse(result.mean, tissue)
             if result.sd is None or result.multipliers is None:
                 calibrated = False
             else:
                 half_width = result.multipliers[INTERVAL_LEVEL][:, None] * result.sd
-                values["lower"][:, i] = method.scaler.inverse(z[:, i] - half_width, tissue)
-                values["upper"][:, i] = method.scaler.inverse(z[:, i] + half_width, tissue)
+                values["lower"][:, i] = method.scaler.inverse(result.mean - half_width, tissue)
+                values["upper"][:, i] = method.scaler.inverse(result.mean + half_width, tissue)
         dims = ("sample", "tissue", "gene")
         shown = values if calibrated else {"expression": values["expression"]}
         return xr.Dataset(

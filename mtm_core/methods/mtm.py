@@ -96,10 +96,11 @@ class FittedMTM:
             If the weights do not fit the config.
         """
         config = from_json(settings["config"])
-        model = MTM(config.model, scaler)
-        state = {name: torch.tensor(np.asarray(array)) for name, array in arrays.items()}
+        with torch.device("meta"):  # no weights are drawn, only to be overwritten
+            model = MTM(config.model, scaler, for_training=False)
+        state = {name: torch.from_numpy(np.require(a, None, "W")) for name, a in arrays.items()}
         try:
-            missing, unexpected = model.load_state_dict(state, strict=False)
+            missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
         except RuntimeError as error:
             raise ValueError(f"weights of another size than the config's: {error}") from error
         lost = [name for name in missing if name.startswith(_KEPT)]

@@ -7,7 +7,13 @@ from torch import Tensor, nn
 
 from mtm_core.config import ExpressionScale, ModelConfig
 from mtm_core.data.scaling import TissueScaler
-from mtm_core.model.networks import Discriminator, Encoder, Generator, MappingNetwork
+from mtm_core.model.networks import (
+    Discriminator,
+    Encoder,
+    Generator,
+    MappingNetwork,
+    numbers_by_tissue,
+)
 
 
 class MTM(nn.Module):
@@ -15,12 +21,16 @@ class MTM(nn.Module):
 
     The encoder reads log2(1 + expression) and the generator writes z-scores, so a profile is
     un-standardised on its way into the encoder, with the ``scaler`` that made it.
+
+    Prediction needs encoder and generator alone: without ``for_training`` there are no others.
     """
 
     mean: Tensor
     sd: Tensor
 
-    def __init__(self, config: ModelConfig, scaler: TissueScaler) -> None:
+    def __init__(
+        self, config: ModelConfig, scaler: TissueScaler, *, for_training: bool = True
+    ) -> None:
         super().__init__()
         if scaler.mean.shape != (config.n_tissues, config.n_genes):
             raise ValueError(
@@ -33,11 +43,12 @@ class MTM(nn.Module):
         self.register_buffer("sd", torch.from_numpy(scaler.sd.copy()), persistent=False)
         self.encoder = Encoder(config)
         self.generator = Generator(config)
-        self.discriminator = Discriminator(config)
-        self.mapping = MappingNetwork(config)
+        if for_training:
+            self.discriminator = Discriminator(config)
+            self.mapping = MappingNetwork(config)
         if config.variance:
-            self.log_variance = nn.Embedding(config.n_tissues, config.n_genes)
-            nn.init.zeros_(self.log_variance.weight)  # of a z-score that nothing predicts
+            # At first 0, as of a z-score that nothing predicts.
+            self.log_variance = numbers_by_tissue(torch.zeros(config.n_tissues, config.n_genes))
 
     def encode(self, z: Tensor, tissue: Tensor) -> Tensor:
         """Encode z-scores (B, G) of ``tissue`` (B,) as latent codes (B, C)."""

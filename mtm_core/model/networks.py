@@ -39,11 +39,9 @@ class TissueConditioning(nn.Module):
         super().__init__()
         linear = nn.Linear(n_in, n_out)
         self.shared = spectral_norm(linear) if spectral else linear
-        self.scale = nn.Embedding(n_tissues, n_out)
-        self.shift = nn.Embedding(n_tissues, n_out)
         # The identity: before training, every tissue is treated alike.
-        nn.init.ones_(self.scale.weight)
-        nn.init.zeros_(self.shift.weight)
+        self.scale = numbers_by_tissue(torch.ones(n_tissues, n_out))
+        self.shift = numbers_by_tissue(torch.zeros(n_tissues, n_out))
 
     def forward(self, x: Tensor, tissue: Tensor) -> Tensor:
         """Map ``x`` (B, n_in) to (B, n_out), given ``tissue`` (B,), int64 in [0, T)."""
@@ -51,6 +49,12 @@ class TissueConditioning(nn.Module):
         # Each sample over its own U units, so batch mates cannot leak into it.
         h = F.layer_norm(h, h.shape[-1:])
         return F.leaky_relu(torch.addcmul(self.shift(tissue), self.scale(tissue), h))
+
+
+def numbers_by_tissue(start: Tensor) -> nn.Embedding:
+    """Give a trainable row of numbers for each tissue, from ``start`` (T, U) on."""
+    table: nn.Embedding = nn.Embedding.from_pretrained(start, freeze=False)  # type: ignore[no-untyped-call]
+    return table
 
 
 class ConditionedStack(nn.Module):

@@ -46,7 +46,7 @@ def side_by_side(prediction: xr.Dataset, prepared: Prepared, artefact: Artefact)
     """
     code = tissue_index(artefact.method.tissues, prepared.source)
     z = prepared.aligned.z
-    measured = artefact.method.scaler.inverse(z, np.full(len(z), code))
+    measured = artefact.method.scaler.inverse(z, code)
     predicted = prediction["expression"].transpose("sample", "tissue", "gene")
     tissues = [prepared.source, *predicted["tissue"].to_numpy().astype(str)]
     return xr.DataArray(

@@ -98,3 +98,24 @@ def test_damaged_model_is_not_described_as_whole(mtm: Mtm, tmp_path: Path) -> No
 
 def test_unknown_model_is_one_line(mtm: Mtm) -> None:
     assert f"(bundled: {', '.join(bundled_models())}" in error_of(mtm("model", "describe", "gtex"))
+
+
+def test_pack_halves_the_networks_and_keeps_the_rest(mtm: Mtm, tmp_path: Path) -> None:
+    packed = tmp_path / "small"
+    done = mtm("model", "pack", "gtex_v8_acmg59", "--output", str(packed))
+    assert done.code == 0
+    assert "MB before" in done.out
+    original = find_model("gtex_v8_acmg59")
+    weights = "model.safetensors"
+    assert (packed / weights).stat().st_size < 0.75 * (original / weights).stat().st_size
+    assert (packed / "README.md").read_bytes() == (original / "README.md").read_bytes()
+    described = json.loads(mtm("model", "describe", str(packed), "--json").out)
+    assert described["weights"] == "bf16"
+    whole = json.loads(mtm("model", "describe", "gtex_v8_acmg59", "--json").out)
+    assert described["accuracy"] == whole["accuracy"]
+
+
+def test_pack_writes_over_nothing(mtm: Mtm, tmp_path: Path) -> None:
+    done = mtm("model", "pack", "gtex_v8_acmg59", "--output", str(tmp_path))
+    assert done.code == 1
+    assert "is there already" in error_of(done)

@@ -295,6 +295,8 @@ class WithError:
     uncertain: tuple[str, ...] = ()
 
     def __getattr__(self, name: str) -> object:
+        if name == "begin":  # its own ``predict`` serves every target
+            raise AttributeError(name)
         return getattr(self.method, name)
 
     def predict(
