@@ -19,14 +19,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mtm_core.evaluation.accuracy import MINIMUM_DONORS
+from mtm_core.statistics.blocks import gene_blocks
 from mtm_core.statistics.correlation import fisher_mean, weighted_correlation
 from mtm_core.statistics.resampling import bootstrap_p, percentile_interval, resampled_counts
 
 Array = NDArray[np.float64]
 
 N_RESAMPLES = 500
-_GENES_AT_ONCE = 1024
-"""Keeps the (fold, resample, gene) correlations of a whole transcriptome out of memory."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +124,8 @@ def _mean_rho(folds: list[tuple[Array, NDArray[np.float32], NDArray[np.float32]]
     n_genes = folds[0][1].shape[1]
     counts = [(weights > 0).sum(axis=1) >= MINIMUM_DONORS for weights, _, _ in folds]
     total = np.where(np.any(counts, axis=0), 0.0, np.nan)
-    for start in range(0, n_genes, _GENES_AT_ONCE):
-        block = slice(start, start + _GENES_AT_ONCE)
+    # The (fold, resample, gene) correlations of a whole transcriptome would fill the memory.
+    for block in gene_blocks(n_genes):
         rho = []
         for fold_counts, (weights, predicted, observed) in zip(counts, folds, strict=True):
             part = weighted_correlation(

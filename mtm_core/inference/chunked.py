@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _CHUNK_BYTES = 512 * 1024**2
-_LARGEST_CHUNK = 4096
+_LARGEST_CHUNK = 1024
 
 ChunkProgress = Callable[[str, int, int], None]
 """Called with (what is being done, chunks done, chunks in all)."""

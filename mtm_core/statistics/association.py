@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from mtm_core.statistics.blocks import gene_blocks
 from mtm_core.statistics.correlation import columnwise_correlation, correlation_p
 from mtm_core.statistics.multiple_testing import benjamini_hochberg
 from mtm_core.statistics.outcome import (
@@ -73,27 +74,34 @@ def trait_association(
             f"expected expression ({len(numbers)}, {len(gene_ids)}) and as many rows of covariates,"
             f" got {values.shape} and {len(others)}"
         )
-    if not np.isfinite(values).all():
-        raise ValueError("expected finite expression")
     known = np.isfinite(numbers) & np.isfinite(others).all(axis=1)
-    values, numbers, others = values[known], numbers[known], others[known]
+    numbers, others = numbers[known], others[known]
     basis = orthonormal_basis(np.column_stack([np.ones(len(numbers)), others]))
     freedom = len(numbers) - 1 - basis.shape[1]
-    left, trait_left = residuals(values, basis), residuals(numbers[:, None], basis)
+    trait_left = residuals(numbers[:, None], basis)
+    n_genes = len(gene_ids)
+    constant, from_covariates = np.empty((2, n_genes), dtype=bool)
+    rho, slope = np.empty((2, n_genes))
+    with np.errstate(invalid="ignore"):  # a trait that nothing is left of: told below
+        for block in gene_blocks(n_genes):
+            part = values[:, block]
+            if not np.isfinite(part).all():
+                raise ValueError("expected finite expression")
+            part = part[known]
+            left = residuals(part, basis)
+            constant[block] = _is_constant(part)
+            from_covariates[block] = np.abs(left).max(axis=0, initial=0) == 0
+            rho[block] = columnwise_correlation(left, np.broadcast_to(trait_left, left.shape))
+            slope[block] = (trait_left * left).sum(axis=0) / (trait_left**2).sum()
     outcome = first_outcome(
-        len(gene_ids),
+        n_genes,
         (freedom < MINIMUM_FREEDOM, TOO_FEW),
         (_is_constant(numbers[:, None]), CONSTANT_TRAIT),
         (not trait_left.any(), TRAIT_FROM_COVARIATES),
-        (_is_constant(values), CONSTANT),
-        (np.abs(left).max(axis=0, initial=0) == 0, FROM_COVARIATES),
+        (constant, CONSTANT),
+        (from_covariates, FROM_COVARIATES),
     )
-    tested = outcome == TESTED
-    rho, slope = np.full(len(gene_ids), np.nan), np.full(len(gene_ids), np.nan)
-    if tested.any():
-        kept = left[:, tested]
-        rho[tested] = columnwise_correlation(kept, np.broadcast_to(trait_left, kept.shape))
-        slope[tested] = (trait_left * kept).sum(axis=0) / (trait_left**2).sum()
+    rho[outcome != TESTED], slope[outcome != TESTED] = np.nan, np.nan
     # The one-sided p of |rho|, with the degrees of freedom that covariates leave, doubled.
     p = np.minimum(2 * correlation_p(np.abs(rho), freedom + 2), 1)
     return pd.DataFrame(

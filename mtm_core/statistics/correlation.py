@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtr
 
+from mtm_core.statistics.blocks import gene_blocks
+
 Array = NDArray[np.float64]
 
 _CONSTANT = 1e-12
@@ -30,9 +32,19 @@ def columnwise_correlation(x: ArrayLike, y: ArrayLike) -> Array:
     ValueError
         If the shapes differ.
     """
-    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    a, b = np.asarray(x), np.asarray(y)
     if a.shape != b.shape:
         raise ValueError(f"expected two arrays of one shape, got {a.shape} and {b.shape}")
+    if a.ndim != 2:
+        return _correlation_of_columns(a, b)
+    rho = np.empty(a.shape[1])
+    for block in gene_blocks(a.shape[1]):
+        rho[block] = _correlation_of_columns(a[:, block], b[:, block])
+    return rho
+
+
+def _correlation_of_columns(x: NDArray[np.floating], y: NDArray[np.floating]) -> Array:
+    a, b = x.astype(np.float64), y.astype(np.float64)
     if len(a) < 2:
         return np.full(a.shape[1:], np.nan)
     a_centred, b_centred = _centred(a), _centred(b)
@@ -75,14 +87,25 @@ def weighted_correlation(
     ValueError
         If the shapes do not fit.
     """
-    w, a, b = (np.asarray(values, dtype=np.float64) for values in (weights, x, y))
+    w, a, b = np.asarray(weights, dtype=np.float64), np.asarray(x), np.asarray(y)
     if a.shape != b.shape or w.shape[1:] != a.shape[:1]:
         raise ValueError(
             f"expected (R, N) weights of two (N, G) arrays, got {w.shape}, {a.shape} and {b.shape}"
         )
-    a, b = _centred(a), _centred(b)  # sums of squares far from 0 would lose their digits
     total = w.sum(axis=1, keepdims=True)
     w = np.divide(w, total, out=np.zeros_like(w), where=total > 0)
+    rho = np.empty((len(w), a.shape[1]))
+    for block in gene_blocks(a.shape[1]):
+        rho[:, block] = _weighted_correlation(w, a[:, block], b[:, block], constant_x)
+    return rho
+
+
+def _weighted_correlation(
+    w: Array, x: NDArray[np.floating], y: NDArray[np.floating], constant_x: float
+) -> Array:
+    """Give :func:`weighted_correlation` under weights that sum to 1."""
+    # Centred, or sums of squares far from 0 would lose their digits.
+    a, b = _centred(x.astype(np.float64)), _centred(y.astype(np.float64))
     a_mean, b_mean = w @ a, w @ b
     a_variance, b_variance = w @ a**2 - a_mean**2, w @ b**2 - b_mean**2
     a_varies = a_variance > _CONSTANT * (a**2).max(axis=0, initial=0)
@@ -91,7 +114,7 @@ def weighted_correlation(
     rho[b_varies & ~a_varies] = constant_x
     scale = np.sqrt(np.where(a_varies & b_varies, a_variance * b_variance, 1))
     np.divide(w @ (a * b) - a_mean * b_mean, scale, out=rho, where=a_varies & b_varies)
-    return np.clip(rho, -1, 1)
+    return np.asarray(np.clip(rho, -1, 1))
 
 
 def correlation_p(rho: ArrayLike, n: int) -> Array:

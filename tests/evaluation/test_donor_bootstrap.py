@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mtm_core.evaluation import bootstrap
 from mtm_core.evaluation.accuracy import MINIMUM_DONORS, accuracy
 from mtm_core.evaluation.bootstrap import resample_donors
+from mtm_core.statistics import blocks
 from mtm_core.statistics.correlation import fisher_mean
 from mtm_core.statistics.resampling import resampled_counts
 
@@ -44,7 +44,7 @@ def by_loop(out_of_fold: xr.Dataset, n_resamples: int, seed: int) -> np.ndarray:
 
 
 def test_resamples_equal_a_loop(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "_GENES_AT_ONCE", 3)  # more than one block, the last not full
+    monkeypatch.setattr(blocks, "GENES_AT_ONCE", 3)  # more than one block, the last not full
     predicted = predict(0.5)
     predicted["predicted"][:, 3] = 0.1  # nothing to say about a gene
     predicted["predicted"][predicted["fold"].to_numpy() == 1, 4] = 0.1
