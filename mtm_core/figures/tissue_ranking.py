@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,9 +82,14 @@ def tissue_ranking(
         customdata=about,
         hovertemplate=hover + "by fold %{x:.3f}<extra></extra>",
     )
-    for row, (_, n, n_predictable) in zip(rows, about, strict=True):
-        _note(figure, row, f"{n_predictable:.0f} · {n:,.0f}")
-    _note(figure, len(rows), "genes · donors")
+    notes = [f"{n_predictable:.0f} · {n:,.0f}" for _, n, n_predictable in about]
+    # All at once: plotly looks through those there are with each that is added.
+    figure.update_layout(
+        annotations=[
+            *(_note(row, note) for row, note in zip(rows, notes, strict=True)),
+            _note(len(rows), "genes · donors"),
+        ]
+    )
     figure.add_vline(x=0, line={"color": NEUTRAL, "width": 1})
     figure.update_yaxes(
         tickmode="array",
@@ -114,13 +120,13 @@ def rho_against_size(
     return finish(figure, height=420)
 
 
-def _note(figure: go.Figure, row: float, text: str) -> None:
-    figure.add_annotation(
-        x=1.01,
-        xref="paper",
-        y=row,
-        text=text,
-        showarrow=False,
-        xanchor="left",
-        font={"size": 12, "color": NEUTRAL},
-    )
+def _note(row: float, text: str) -> dict[str, Any]:
+    return {
+        "x": 1.01,
+        "xref": "paper",
+        "y": row,
+        "text": text,
+        "showarrow": False,
+        "xanchor": "left",
+        "font": {"size": 12, "color": NEUTRAL},
+    }

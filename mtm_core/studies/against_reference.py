@@ -277,17 +277,13 @@ def _among_alike(
     values: np.ndarray, strata: pd.DataFrame, distributions: pd.DataFrame
 ) -> tuple[list[str], list[float]]:
     """Name the donors that each sample is like, and its percentile among them."""
-    names, percentiles = [], []
-    for value, (sex, band) in zip(values, strata.itertuples(index=False), strict=True):
-        known = (sex, band) != (ALL, ALL) and (sex, band) in distributions.index
-        names.append(", ".join(x for x in (sex, band) if x != ALL) if known else "")
-        percentiles.append(
-            float(
-                reference_percentile(
-                    np.array([value]), distributions.loc[(sex, band), list(QUANTILES.values())]
-                )[0]
-            )
-            if known
-            else np.nan
-        )
-    return names, percentiles
+    names, percentiles = np.full(len(values), "", dtype=object), np.full(len(values), np.nan)
+    # A stratum at a time: looking one up costs more than placing all samples in it.
+    for (sex, band), own in strata.reset_index(drop=True).groupby(["sex", "age_band"]):
+        if (sex, band) == (ALL, ALL) or (sex, band) not in distributions.index:
+            continue
+        rows = own.index.to_numpy()
+        names[rows] = ", ".join(part for part in (sex, band) if part != ALL)
+        quantiles = distributions.loc[(sex, band), list(QUANTILES.values())]
+        percentiles[rows] = reference_percentile(values[rows], quantiles)
+    return names.tolist(), percentiles.tolist()

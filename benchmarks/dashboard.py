@@ -1,0 +1,320 @@
+"""Time what a user of the dashboard waits for, on the real server.
+
+With the example loaded: the switch to each page. With 100 simulated samples of 19,291 genes: upload
+to first figure and a selection in the volcano, both in a real browser, and the page switches again.
+The latter is done with the model that is served by default, which reads 59 of the genes, and with a
+made-up one of all 19,291.
+
+    python benchmarks/dashboard.py [--rounds 5] [--port 8620] [--only example|upload|wide]
+
+Needs Chromium (``MTM_CHROMIUM``, by default /usr/bin/chromium) and ``requirements-dev.txt``.
+Times are medians. A page switch takes from the message that a browser would send to the server's
+word that the page is whole; the others until it is on the screen. "CPU" is what the server's
+process used meanwhile: what others do on the machine is in the wall time, not in this.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from urllib.request import urlopen
+
+import numpy as np
+import pandas as pd
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
+
+from mtm_core.artefact import Artefact
+from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.methods.controls import ControlMethod
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+N_SAMPLES, N_GENES = 100, 19_291
+SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
+
+
+@dataclass
+class Server:
+    """A running dashboard."""
+
+    url: str
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Processor time of its process so far; NaN where the system does not tell."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            return float("nan")
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Timings:
+    """Seconds by what was done: wall time, CPU time of the server, bytes sent to the browser."""
+
+    rows: dict[str, list[tuple[float, float, int]]] = field(default_factory=dict)
+
+    def add(self, what: str, wall: float, cpu: float, size: int) -> None:
+        """Add one measurement."""
+        self.rows.setdefault(what, []).append((wall, cpu, size))
+
+    def show(self, aim: Callable[[str], float]) -> None:
+        """Print medians beside the aims."""
+        print(f"{'':<44}{'wall':>8}{'CPU':>8}{'most':>8}{'kB':>8}{'aim':>7}")
+        for what, values in self.rows.items():
+            walls, cpus, sizes = zip(*values, strict=True)
+            wall, cpu = median(walls), median(cpus)
+            met = "" if wall <= aim(what) else "  missed" if cpu > aim(what) else "  missed (wall)"
+            print(
+                f"{what:<44}{wall:>7.2f}s{cpu:>7.2f}s{max(walls):>7.2f}s"
+                f"{median(sizes) / 1e3:>8,.0f}{aim(what):>6.1f}s{met}"
+            )
+
+
+@contextmanager
+def serve(model: Path, port: int, folder: Path) -> Iterator[Server]:
+    """Run the dashboard with ``model`` until the block is left."""
+    url = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "mtm_core.dashboard", f"--server.port={port}"),
+            *("--server.headless=true", "--server.fileWatcherType=none"),
+        ],
+        cwd=REPOSITORY,
+        env={**os.environ, "MTM_MODEL": str(model), "MTM_WORKSPACE": str(folder / "workspaces")},
+        stdout=(folder / "server.log").open("wb"),
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        while True:
+            try:
+                with urlopen(f"{url}/_stcore/health", timeout=1):
+                    break
+            except OSError:
+                if process.poll() is not None:
+                    raise SystemExit((folder / "server.log").read_text()) from None
+                time.sleep(0.2)
+        yield Server(url, process.pid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+class Client:
+    """A browser's connection to the server, without the browser: what it sends and what comes."""
+
+    def __init__(self, server: Server, query: str = "") -> None:
+        address = server.url.replace("http", "ws", 1) + "/_stcore/stream"
+        self.socket = connect(address, subprotocols=["streamlit"], max_size=None, legacy=True)
+        self.query = query
+        self.received = 0
+        self.messages: list[ForwardMsg] = []
+        self.run()
+        (navigation,) = (m.navigation for m in self.messages if m.HasField("navigation"))
+        self.pages = {page.page_name: page.page_script_hash for page in navigation.app_pages}
+
+    def run(self, page: str = "", pressed: str = "") -> None:
+        """Have a page run, by its hash; ``pressed`` is the id of a button."""
+        request = BackMsg()
+        request.rerun_script.query_string = self.query
+        request.rerun_script.page_script_hash = page
+        if pressed:
+            state = request.rerun_script.widget_states.widgets.add()
+            state.id, state.trigger_value = pressed, True
+        self.socket.send(request.SerializeToString())
+        self.messages, self.received = [], 0
+        while True:
+            data = self.socket.recv()
+            self.received += len(data)
+            message = ForwardMsg.FromString(data)
+            self.messages.append(message)
+            if (
+                message.WhichOneof("type") == "script_finished"
+                and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
+            ):
+                return
+
+    def press(self, label: str) -> None:
+        """Press the button of this label."""
+        elements = [message.delta.new_element for message in self.messages]
+        (found,) = {part.button.id for part in elements if part.button.label == label}
+        self.run(pressed=found)
+
+
+def switch_pages(client: Client, server: Server, timings: Timings, rounds: int) -> None:
+    """Go through the pages; the first round, which computes what others find, does not count."""
+    for i in range(rounds + 1):
+        for name, page in client.pages.items():
+            cpu, began = server.cpu_seconds(), time.perf_counter()
+            client.run(page)
+            wall = time.perf_counter() - began
+            if i:
+                used = server.cpu_seconds() - cpu
+                timings.add(f"page: {name.replace('_', ' ')}", wall, used, client.received)
+
+
+def settle(page: Page) -> None:
+    """Wait until the page is whole."""
+    page.wait_for_selector(SETTLED)
+    page.wait_for_selector("[data-testid=stSkeleton]", state="detached")
+
+
+def open_link(page: Page, name: str) -> None:
+    """Go to a page by the menu."""
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
+    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+
+
+def upload(page: Page, name: str, data: bytes) -> None:
+    """Give a file to the page."""
+    page.get_by_test_id("stFileUploader").locator("input[type=file]").set_input_files(
+        {"name": name, "mimeType": "text/csv", "buffer": data}
+    )
+
+
+def wide_table(genes: list[str]) -> bytes:
+    """Write 100 samples of 19,291 genes, of which ``genes`` are the first, as csv."""
+    rng = np.random.default_rng(0)
+    others = [f"ENSG{90_000_000_000 + i}" for i in range(N_GENES - len(genes))]
+    level = rng.normal(3, 2, N_GENES)
+    values = np.exp2(level + rng.normal(0, 0.8, (N_SAMPLES, N_GENES)))
+    values[: N_SAMPLES // 2, :1000:2] *= 3
+    table = pd.DataFrame(values, [f"S{i:03d}" for i in range(N_SAMPLES)], [*genes, *others])
+    return table.T.to_csv(float_format="%.4f", index_label="gene_id").encode()
+
+
+def groups() -> bytes:
+    lines = [
+        f"S{i:03d},{'case' if i < N_SAMPLES // 2 else 'control'},{30 + i % 40}"
+        for i in range(N_SAMPLES)
+    ]
+    return ("sample,group,age\n" + "\n".join(lines) + "\n").encode()
+
+
+def wide_model(folder: Path) -> Path:
+    """Write a model of 19,291 made-up genes and 6 tissues that gives blood for every tissue."""
+    config = SimulationConfig(n_donors=40, n_tissues=6, n_genes=N_GENES)
+    cohort = simulate_cohort(config)
+    donors = sorted(set(cohort.obs["donor"]))
+    fitted = ControlMethod("source-as-proxy").fit(cohort, donors)
+    Artefact.of(fitted, cohort, name="wide", provenance={"command": "benchmark"}).save(folder)
+    return folder
+
+
+def select_points(page: Page) -> float:
+    """Drag a box over the right of the volcano's first panel; tell when it was let go."""
+    panel = page.locator(".st-key-figure_volcano .js-plotly-plot .nsewdrag").first
+    panel.scroll_into_view_if_needed()
+    box = panel.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.02 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.99 * box["width"], box["y"] + 0.9 * box["height"], steps=4)
+    began = time.perf_counter()
+    page.mouse.up()
+    return began
+
+
+def with_example(server: Server, timings: Timings, rounds: int) -> None:
+    """Switch pages with the example loaded."""
+    client = Client(server)
+    client.press("Try it with the example")
+    switch_pages(client, server, timings, rounds)
+
+
+def with_upload(
+    browser: Browser, server: Server, timings: Timings, data: bytes, rounds: int
+) -> None:
+    """Upload, each time in a session of its own; go on with the last one."""
+    for _ in range(rounds):
+        page = browser.new_context(viewport={"width": 1360, "height": 900}).new_page()
+        page.goto(f"{server.url}/upload")
+        settle(page)
+        cpu, began = server.cpu_seconds(), time.perf_counter()
+        upload(page, "wide.csv", data)
+        expect(page.locator(".st-key-figure_distance .main-svg").first).to_be_visible()
+        wall = time.perf_counter() - began
+        timings.add("upload to first figure, on screen", wall, server.cpu_seconds() - cpu, 0)
+    settle(page)
+    open_link(page, "Metadata")
+    expect(page.get_by_text("No metadata yet")).to_be_visible()
+    upload(page, "people.csv", groups())
+    expect(page.get_by_role("heading", name="What was found in people.csv")).to_be_visible()
+    open_link(page, "Differential expression")
+    expect(page.locator(".st-key-figure_volcano .js-plotly-plot")).to_be_visible()
+    for _ in range(rounds):
+        settle(page)
+        cpu, began = server.cpu_seconds(), select_points(page)
+        expect(page.get_by_text("genes selected in the figure")).to_be_visible()
+        wall = time.perf_counter() - began
+        timings.add("volcano: select points, on screen", wall, server.cpu_seconds() - cpu, 0)
+        page.get_by_role("button", name="Show all genes").click()
+        expect(page.get_by_text("All genes. Mark a row")).to_be_visible()
+    settle(page)
+    page.get_by_text("Keep my work across a reload").click()
+    expect(page).to_have_url(re.compile("work="))
+    query = page.url.split("?", 1)[1]
+    page.context.close()
+    switch_pages(Client(server, query), server, timings, rounds)
+
+
+def aim(what: str) -> float:
+    if what.startswith("page"):
+        return 0.3
+    return 5.0 if what.startswith("upload") else 0.5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--port", type=int, default=8620)
+    parser.add_argument("--only", choices=("example", "upload", "wide"))
+    options = parser.parse_args()
+    expect.set_options(timeout=120_000)
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        folder = Path(name)
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("MTM_CHROMIUM", "/usr/bin/chromium"),
+            args=["--no-sandbox", "--disable-gpu"],
+        )
+        default = find_model(DEFAULT_MODEL)
+        if options.only != "wide":
+            with serve(default, options.port, folder) as server:
+                if options.only != "upload":
+                    timings = Timings()
+                    with_example(server, timings, options.rounds)
+                    print(f"\nExample, 40 samples x 59 genes, {default.name}")
+                    timings.show(aim)
+                if options.only != "example":
+                    timings = Timings()
+                    genes = [str(gene) for gene in Artefact.load(default).genes.index]
+                    with_upload(browser, server, timings, wide_table(genes), options.rounds)
+                    print(f"\n{N_SAMPLES} samples x {N_GENES:,} genes, {default.name}")
+                    timings.show(aim)
+        if options.only in (None, "wide"):
+            model = wide_model(folder / "wide")
+            genes = [str(gene) for gene in Artefact.load(model).genes.index]
+            with serve(model, options.port, folder) as server:
+                timings = Timings()
+                with_upload(browser, server, timings, wide_table(genes), options.rounds)
+                print(f"\n{N_SAMPLES} samples x {N_GENES:,} genes, a model of as many")
+                timings.show(aim)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
