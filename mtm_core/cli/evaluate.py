@@ -13,6 +13,7 @@ from joblib import parallel_config
 from mtm_core.cli.output import err, print_table
 from mtm_core.cli.training_options import (
     AcceleratorOption,
+    CudaGraphOption,
     PrecisionOption,
     PresetOption,
     SettingOption,
@@ -59,6 +60,7 @@ def evaluate_command(
     settings: SettingOption = None,
     accelerator: AcceleratorOption = "auto",
     precision: PrecisionOption = "32-true",
+    cuda_graph: CudaGraphOption = False,
     technical: Annotated[
         Path | None,
         typer.Option(
@@ -109,7 +111,7 @@ def evaluate_command(
                 name.strip(),
                 source=source,
                 config=config,
-                hardware=Hardware(accelerator, 1, 1, precision),
+                hardware=Hardware(accelerator, 1, 1, precision, cuda_graph),
                 on_progress=show if jobs == 1 else None,  # a bar belongs to one process
                 keep=output / "fits",
             )

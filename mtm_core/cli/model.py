@@ -21,7 +21,8 @@ from mtm_core.inference.models import bundled_models, find_model
 from mtm_core.model.mtm import MTM, count_parameters
 
 model_app = typer.Typer(
-    help="Describe models and presets, and pack models.\n\n**Example:** `mtm model describe gtex_v8_acmg59`",
+    help="Describe models and presets; pack models.\n\n"
+    "**Example:** `mtm model describe gtex_v8_acmg59`",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode="markdown",

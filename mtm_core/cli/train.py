@@ -15,6 +15,7 @@ from mtm_core.artefact import Artefact
 from mtm_core.cli.output import err
 from mtm_core.cli.training_options import (
     AcceleratorOption,
+    CudaGraphOption,
     DevicesOption,
     NodesOption,
     PrecisionOption,
@@ -63,6 +64,7 @@ def train_command(
     devices: DevicesOption = 1,
     nodes: NodesOption = 1,
     precision: PrecisionOption = "32-true",
+    cuda_graph: CudaGraphOption = False,
 ) -> None:
     """Train a method on every donor of a cohort and write a model's folder.
 
@@ -83,7 +85,7 @@ def train_command(
     data = read_cohort(cohort)
     config = run_config(preset_name, settings, data.n_vars, len(tissue_names(data)))
     tables = _load_evaluation(evaluation, method, data, config) if evaluation is not None else None
-    machine = Hardware(accelerator, devices, nodes, precision)
+    machine = Hardware(accelerator, devices, nodes, precision, cuda_graph)
     provenance: dict[str, Any] = {"command": shlex.join(["mtm", *sys.argv[1:]])}
     donors = sorted(data.obs["donor"].unique())
     with training_bar() as show:

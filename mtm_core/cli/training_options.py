@@ -22,6 +22,9 @@ SettingOption = Annotated[
 AcceleratorOption = Annotated[Accelerator, typer.Option(help="Where to train.")]
 DevicesOption = Annotated[int, typer.Option(help="Devices, or CPU processes, a node.", min=1)]
 NodesOption = Annotated[int, typer.Option(help="Nodes.", min=1)]
+CudaGraphOption = Annotated[
+    bool, typer.Option("--cuda-graph", help="Replay each step as one graph, on one GPU.")
+]
 PrecisionOption = Annotated[Precision, typer.Option(help="Arithmetic of the networks.")]
 
 

@@ -20,7 +20,6 @@ import pandas as pd
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mtm_core.config import LossConfig, RunConfig, ScalingConfig, TrainingConfig, to_json
 from mtm_core.data.cohort import tissue_codes, tissue_names
@@ -28,6 +27,7 @@ from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import hold_out, rows_of
 from mtm_core.errors import TrainingError
 from mtm_core.model.mtm import MTM
+from mtm_core.training.captured import CapturedStep, Step
 from mtm_core.training.checkpoint import (
     Checkpoint,
     optimiser_tensors,
@@ -36,6 +36,7 @@ from mtm_core.training.checkpoint import (
     with_prefix,
 )
 from mtm_core.training.held_out import HeldOutPairs
+from mtm_core.training.optimisers import averaged_weights, optimisers_of, set_learning_rate
 from mtm_core.training.resident import Batch, ResidentPairs
 from mtm_core.training.step import active_weights, training_step
 
@@ -46,12 +47,16 @@ HISTORY_NAME = "history.csv"
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where training runs: ``devices`` (GPUs, or processes on the CPU) on each of ``nodes``."""
+    """Where training runs: ``devices`` (GPUs, or processes on the CPU) on each of ``nodes``.
+
+    ``cuda_graph`` replays each step as one graph, on one GPU.
+    """
 
     accelerator: Accelerator = "auto"
     devices: int = 1
     nodes: int = 1
     precision: Precision = "32-true"
+    cuda_graph: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,8 @@ def train(
     TrainingError
         If the donors make no pairs, the loss diverges, or the checkpoint belongs to another run.
     """
-    fabric = _launch(hardware or Hardware())
+    hardware = hardware or Hardware()
+    fabric = _launch(hardware)
     training = config.training
     scaler, learnt_rows, watched_rows = _split(cohort, donors, training, config.scaling)
     data = ResidentPairs(
@@ -141,7 +147,13 @@ def train(
         if len(watched_rows)
         else None
     )
-    run = _Run(config, scaler, _identity(cohort, donors, config), fabric)
+    run = _Run(
+        config,
+        scaler,
+        _identity(cohort, donors, config),
+        fabric,
+        cuda_graph=hardware.cuda_graph,
+    )
     if resume and folder is not None and (saved := Checkpoint.load(folder)) is not None:
         run.restore(saved)
     tell = on_progress or _no_progress
@@ -172,7 +184,13 @@ class _Run:
     """The networks of one run with their optimisers, averaged weights and best weights so far."""
 
     def __init__(
-        self, config: RunConfig, scaler: TissueScaler, identity: dict[str, Any], fabric: Fabric
+        self,
+        config: RunConfig,
+        scaler: TissueScaler,
+        identity: dict[str, Any],
+        fabric: Fabric,
+        *,
+        cuda_graph: bool = False,
     ) -> None:
         torch.manual_seed(config.training.seed)
         self.config = config
@@ -180,8 +198,9 @@ class _Run:
         self.identity = identity
         self.fabric = fabric
         self.model = MTM(config.model, scaler).to(fabric.device)
-        self.averaged = _averaged(self.model, config.training.ema_decay)
-        self.optimisers = _optimisers(self.model, config.training)
+        self.averaged = averaged_weights(self.model, config.training.ema_decay)
+        self.optimisers = optimisers_of(self.model, config.training, capturable=cuda_graph)
+        self.take: Step = CapturedStep(self._take) if cuda_graph else self._take
         self.standing = _Standing()
         self.best = _weights(self.kept)
 
@@ -212,15 +231,19 @@ class _Run:
         torch.manual_seed(seed * 1_009 + self.fabric.global_rank)  # dropout
         cosine = 0.5 * (1 + math.cos(math.pi * epoch / training.epochs))
         rate = training.learning_rate * (cosine if training.learning_rate_decay else 1.0)
-        for optimiser in self.optimisers.values():
-            for group in optimiser.param_groups:
-                group["lr"] = rate
+        set_learning_rate(self.optimisers, rate)
         self.model.train()
         return epoch, active_weights(self.config.loss, epoch)
 
     def step(self, batch: Batch, weights: LossConfig) -> dict[str, Tensor]:
         """Take one step on this process's share of a batch: the named terms."""
-        terms = training_step(
+        terms = self.take(batch, weights)
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+        return terms
+
+    def _take(self, batch: Batch, weights: LossConfig) -> dict[str, Tensor]:
+        return training_step(
             self.model,
             batch,
             weights,
@@ -229,9 +252,6 @@ class _Run:
             backward=self.fabric.backward,
             average=self._average,
         )
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.model)
-        return terms
 
     def end_epoch(
         self, sums: dict[str, Tensor], n_steps: int, watched: HeldOutPairs | None, began: float
@@ -351,6 +371,11 @@ def _launch(hardware: Hardware) -> Fabric:
         fabric.launch()
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"cannot train on {hardware}: {error}") from error
+    if hardware.cuda_graph and (processes > 1 or fabric.device.type != "cuda"):
+        raise TrainingError(
+            f"a CUDA graph needs one GPU; got {processes} of {fabric.device.type!r}. Leave it out,"
+            " or choose one GPU."
+        )
     return fabric
 
 
@@ -372,32 +397,6 @@ def _split(
         np.asarray(cohort.X[rows]), tissue_codes(cohort)[rows], len(tissue_names(cohort)), scaling
     )
     return scaler, rows, watched
-
-
-def _averaged(model: MTM, decay: float) -> AveragedModel | None:
-    if decay == 0:
-        return None
-    average: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    return AveragedModel(model, multi_avg_fn=average)
-
-
-def _optimisers(model: MTM, config: TrainingConfig) -> dict[str, torch.optim.Optimizer]:
-    """Give the two optimisers of the alternating game: D's, and that of E, G and M together."""
-    named = list(model.named_parameters())
-    parameters = {
-        "discriminator": [p for name, p in named if name.startswith("discriminator.")],
-        "generator": [p for name, p in named if not name.startswith("discriminator.")],
-    }
-    return {
-        name: torch.optim.Adam(
-            members,
-            lr=config.learning_rate,
-            betas=config.betas,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
-        for name, members in parameters.items()
-    }
 
 
 def _identity(cohort: ad.AnnData, donors: Sequence[str], config: RunConfig) -> dict[str, Any]:

@@ -596,6 +596,30 @@ def test_hardware_that_is_not_there_is_named(
         train(factor_cohort, donors, everything, hardware=Hardware(accelerator="cuda"))
 
 
+def test_graph_is_refused_where_there_is_no_one_gpu(
+    factor_cohort: ad.AnnData, donors: list[str], everything: RunConfig
+) -> None:
+    with pytest.raises(TrainingError, match="a CUDA graph needs one GPU; got 1 of 'cpu'"):
+        train(factor_cohort, donors, everything, hardware=dataclasses.replace(CPU, cuda_graph=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_graph_trains_as_steps_one_by_one_do(
+    factor_cohort: ad.AnnData, donors: list[str], everything: RunConfig
+) -> None:
+    gpu = Hardware(accelerator="cuda")
+    # The adversarial term comes in the second epoch: another graph.
+    warm = dataclasses.replace(everything.loss, adversarial_warmup=1)
+    config = changed(everything, epochs=3, ema_decay=0.9, learning_rate_decay=True)
+    config = dataclasses.replace(
+        config, loss=warm, model=dataclasses.replace(config.model, dropout=0.0)
+    )
+    plain = train(factor_cohort, donors, config, hardware=gpu)
+    graph = train(factor_cohort, donors, config, hardware=dataclasses.replace(gpu, cuda_graph=True))
+    losses = ["individual", "cycle", "latent", "total"]
+    np.testing.assert_allclose(graph.history[losses], plain.history[losses], rtol=1e-3)
+
+
 # ---------------------------------------------------------------- what cannot be trained
 
 
