@@ -95,8 +95,8 @@ def resample_donors(
         [out_of_fold[name].to_numpy() for name in ("tissue", "fold", "donor")],
         names=["tissue", "fold", "donor"],
     )
-    out_of_fold = out_of_fold.isel(pair=samples.argsort())
-    samples = samples.sort_values()
+    order = samples.argsort()
+    samples = samples[order]
     donors = samples.droplevel("tissue").unique().sort_values()
     counts = resampled_counts(donors.get_level_values("fold"), n_resamples, seed)
     counts = counts[:, donors.get_indexer(samples.droplevel("tissue"))]
@@ -108,7 +108,7 @@ def resample_donors(
     by_tissue = [
         _mean_rho(
             [
-                (counts[:, rows], predicted[rows], observed[rows])
+                (counts[:, rows], predicted[order[rows]], observed[order[rows]])
                 for (tissue, _), rows in cells.items()
                 if tissue == name
             ]

@@ -115,7 +115,7 @@ class PredictionStore:
                 shape=(len(samples), *array.shape[1:]),
                 dtype=array.dtype,
                 chunks=self._zarr_chunks(array),
-                compressors=_COMPRESSION,
+                compressors=COMPRESSION,
                 fill_value=np.nan if array.dtype.kind == "f" else 0,
                 dimension_names=[str(dimension) for dimension in array.dims],
             )
@@ -159,7 +159,9 @@ class PredictionStore:
         shutil.rmtree(self.progress)
 
 
-_COMPRESSION = (BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),)
+COMPRESSION = (BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle"),)
+"""Predicted values are noise but for their first digits: zstd takes three times as long to make
+them 1 % smaller."""
 
 
 def rounded(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:

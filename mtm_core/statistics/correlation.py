@@ -106,15 +106,22 @@ def _weighted_correlation(
     """Give :func:`weighted_correlation` under weights that sum to 1."""
     # Centred, or sums of squares far from 0 would lose their digits.
     a, b = _centred(x.astype(np.float64)), _centred(y.astype(np.float64))
-    a_mean, b_mean = w @ a, w @ b
-    a_variance, b_variance = w @ a**2 - a_mean**2, w @ b**2 - b_mean**2
-    a_varies = a_variance > _CONSTANT * (a**2).max(axis=0, initial=0)
-    b_varies = b_variance > _CONSTANT * (b**2).max(axis=0, initial=0)
-    rho = np.full(a_mean.shape, np.nan)
+    a_square, b_square = a * a, b * b
+    # In place: of many resamples, these passes take as long as the products.
+    a_mean, b_mean, rho = w @ a, w @ b, w @ (a * b)
+    rho -= a_mean * b_mean
+    a_variance, b_variance = w @ a_square, w @ b_square
+    a_variance -= np.square(a_mean, out=a_mean)
+    b_variance -= np.square(b_mean, out=b_mean)
+    a_varies = a_variance > _CONSTANT * a_square.max(axis=0, initial=0)
+    b_varies = b_variance > _CONSTANT * b_square.max(axis=0, initial=0)
+    scale = np.multiply(a_variance, b_variance, out=a_variance)
+    if not (a_varies.all() and b_varies.all()):
+        scale[~(a_varies & b_varies)] = np.nan
+    rho /= np.sqrt(scale, out=scale)
+    np.clip(rho, -1, 1, out=rho)
     rho[b_varies & ~a_varies] = constant_x
-    scale = np.sqrt(np.where(a_varies & b_varies, a_variance * b_variance, 1))
-    np.divide(w @ (a * b) - a_mean * b_mean, scale, out=rho, where=a_varies & b_varies)
-    return np.asarray(np.clip(rho, -1, 1))
+    return rho
 
 
 def correlation_p(rho: ArrayLike, n: int) -> Array:
@@ -142,13 +149,13 @@ def correlation_interval(rho: ArrayLike, n: int, level: float = 0.95) -> tuple[A
 
 def fisher_mean(rho: ArrayLike, axis: int = 0) -> Array:
     """Average correlations over ``axis`` by Fisher's z, leaving NaN out; NaN where all are."""
-    values = np.asarray(rho, dtype=np.float64)
-    z = np.arctanh(np.clip(values, -_CLIPPED, _CLIPPED))
-    there = ~np.isnan(z)
-    n = there.sum(axis=axis)
-    total = np.where(there, z, 0).sum(axis=axis)
-    mean = np.full(total.shape, np.nan)
-    np.divide(total, n, out=mean, where=n > 0)
+    z = np.clip(np.asarray(rho, dtype=np.float64), -_CLIPPED, _CLIPPED)
+    np.arctanh(z, out=z)
+    missing = np.isnan(z)
+    n = np.asarray(z.shape[axis] - missing.sum(axis=axis))
+    z[missing] = 0
+    mean = np.full(n.shape, np.nan)
+    np.divide(z.sum(axis=axis), n, out=mean, where=n > 0)
     return np.asarray(np.tanh(mean))
 
 
