@@ -237,8 +237,9 @@ class Jobs:
         """Give what was made to the session; called in its thread. Name the jobs that were done."""
         done = [job for job in self._by_slot.values() if job.state == "done"]
         for job in done:
-            del self._by_slot[job.slot]
-            job.deliver()
+            if self._by_slot.get(job.slot) is job:  # else the one before has had all forgotten
+                del self._by_slot[job.slot]
+                job.deliver()
         return done
 
     @property

@@ -24,11 +24,18 @@ DIFFERENTIAL_PAGE = "pages/associations/differential.py"
 TRAITS_PAGE = "pages/associations/traits.py"
 EXTERNAL_PAGE = "pages/associations/external.py"
 MODEL_CARD_PAGE = "pages/model/model_card.py"
+# What is chosen is written in the primary colour on a tint of it: in the dark that is too faint.
+_STYLE = """<style>
+button[data-variant="segmented_control"][data-selected="true"] {
+    color: light-dark(#1B718D, #7CC4DB) !important;
+}
+</style>"""
 
 
 def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
     """Put the page's heading, and in the sidebar what is loaded and what is being made."""
     background.begin_page(session, title)
+    st.html(_STYLE)
     st.title(title)
     st.markdown(lead)
     keeping.bring_back(session, model.predictor)

@@ -131,7 +131,7 @@ def show_agreement(
             data=drawn,
             index=False,
         )
-    st.subheader("Every tissue")
+    st.header("Every tissue")
     st.dataframe(
         table,
         hide_index=True,

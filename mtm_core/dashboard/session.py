@@ -134,23 +134,23 @@ class Session:
     def reading(self, data: bytes, name: str, predictor: Predictor) -> Task[ExpressionTable] | None:
         """Plan to read ``data`` as the session's table, unless it is; its unit is the one guessed.
 
-        The table before is let go at once: its numbers must not stand beside the new one's name,
-        even where that cannot be read.
+        The table before, and all that was made from it, goes when the new one is there: a file that
+        cannot be read takes nothing away.
         """
         digest = hashlib.sha256(data).hexdigest()
         if self.table is not None and (digest, name) == (self.table_sha256, self.table.report.file):
             return None
-        self.forget()
-        if not self.workspace_is_own:
-            self.workspace, self.kept_state = "", ()
         genes = predictor.genes
 
         def read(_: Progress) -> ExpressionTable:
-            table = read_expression(BytesIO(data), name, known_genes=genes)
+            table = read_expression(BytesIO(data), name, known_genes=genes, isolated=True)
             check_n_samples(table.report)
             return table
 
         def keep(table: ExpressionTable) -> None:
+            self.forget()
+            if not self.workspace_is_own:
+                self.workspace, self.kept_state = "", ()
             self.table, self.table_sha256 = table, digest
             self.unit = cast("Unit", table.report.unit)
 
@@ -164,7 +164,7 @@ class Session:
     def open_metadata(self, data: bytes, name: str) -> bool:
         """Read ``data`` as the metadata of the session's table, unless it is.
 
-        Metadata that cannot be read leave none behind, as :meth:`open`.
+        Metadata that cannot be read leave those before, as :meth:`open`.
 
         Returns
         -------
@@ -184,9 +184,11 @@ class Session:
         had = self.metadata
         if had is not None and (digest, name) == (had.sha256, had.file):
             return False
-        self.metadata = None
         self.metadata = read_metadata(
-            BytesIO(data), name, samples=[str(sample) for sample in self.table.values.index]
+            BytesIO(data),
+            name,
+            samples=[str(sample) for sample in self.table.values.index],
+            isolated=True,
         )
         return True
 

@@ -143,7 +143,7 @@ show_figure(
 for line in summary_in_words(table):
     st.markdown(f"- {line}")
 
-st.subheader("Genes")
+st.header("Genes")
 chosen = st.session_state.get("volcano_genes", [])
 rows = table[table["gene_id"].isin(chosen)] if chosen else table
 rows = rows[TABLE_COLUMNS].sort_values("fdr", kind="stable").reset_index(drop=True)
@@ -162,7 +162,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
 show_gene_rows(rows, labels, key="differential_rows", height=380)
 download_table(rows, key="differential_table", name=f"{prefix}differential", label="These rows")
 
-st.subheader(f"{label} in every sample")
+st.header(f"{label} in every sample")
 values = log2_of_gene_by_tissue(expression, gene, shown_tissues)
 show_figure(
     group_strips(

@@ -116,7 +116,7 @@ show_figure(
 for line in trait_summary(table, FDR):
     st.markdown(f"- {line}")
 
-st.subheader("Genes")
+st.header("Genes")
 tissue_column, gene_column, toggle_column = st.columns(3, vertical_alignment="bottom")
 with tissue_column:
     tissue = choose_tissue(expression, help="More can be predicted on 'Predicted expression'.")

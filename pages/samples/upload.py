@@ -80,6 +80,14 @@ is_reading = watch(session, "table")
 if session.table is not before:
     st.rerun()
 
+last = session.jobs.of("table")
+if last is not None and last.is_over and session.table is not None:
+    st.info(
+        f"The samples before, of **{session.table.report.file}**, are still here, with all that was"
+        " made from them.",
+        icon=":material/undo:",
+    )
+
 if session.table is None:
     if not is_reading:
         st.info(

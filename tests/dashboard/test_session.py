@@ -30,15 +30,14 @@ def test_the_same_file_is_not_read_again(session: Session, predictor: Predictor)
     assert session.open(EXAMPLE.read_bytes(), "renamed.tsv", predictor)
 
 
-def test_a_bad_file_leaves_no_table_and_no_prediction(
-    session: Session, predictor: Predictor
-) -> None:
+def test_a_bad_file_takes_nothing_away(session: Session, predictor: Predictor) -> None:
     session.predict(predictor)
+    before = session.table, session.prediction
     with pytest.raises(InputFileError, match=r"bad\.csv"):
         session.open(b"", "bad.csv", predictor)
-    assert session.table is None
-    assert session.prediction is None
-    assert not session.simulated
+    assert (session.table, session.prediction) == before
+    assert session.simulated
+    assert session.is_current(predictor)
 
 
 def test_prediction_is_kept_until_an_option_changes(session: Session, predictor: Predictor) -> None:

@@ -25,7 +25,7 @@ def test_metadata_need_samples(predictor: Predictor) -> None:
         Session().open_metadata(METADATA, "metadata.tsv")
 
 
-def test_the_same_file_is_not_read_again_and_a_bad_one_leaves_none(session: Session) -> None:
+def test_the_same_file_is_not_read_again_and_a_bad_one_takes_nothing_away(session: Session) -> None:
     assert session.open_metadata(METADATA, "metadata.tsv")
     assert session.metadata is not None
     spoken = session.metadata.with_roles(age_column=None, sex_column=None)
@@ -35,7 +35,8 @@ def test_the_same_file_is_not_read_again_and_a_bad_one_leaves_none(session: Sess
     assert session.open_metadata(METADATA, "other.tsv")
     with pytest.raises(InputFileError, match=r"bad\.csv"):
         session.open_metadata(b"", "bad.csv")
-    assert session.metadata is None
+    assert session.metadata is not None
+    assert session.metadata.file == "other.tsv"
 
 
 def test_metadata_and_results_go_with_the_samples(session: Session, predictor: Predictor) -> None:

@@ -130,11 +130,15 @@ def test_bad_file_is_an_error_in_words(app: AppTest, name: str, data: bytes, sai
     assert not app.exception
 
 
-def test_bad_file_leaves_nothing_of_the_table_before(app: AppTest) -> None:
+def test_bad_file_takes_nothing_away_and_says_whose_numbers_stand(app: AppTest) -> None:
     upload(app, "mine.tsv", table())
     upload(app, "bad.csv", b"")
-    assert not app.metric
     assert "bad.csv" in app.error[0].value
+    assert "mine.tsv" in app.info[0].value
+    assert app.header[0].value == "What was found in mine.tsv"
+    upload(app, "other.tsv", table(rows=30))
+    assert not app.error
+    assert app.header[0].value == "What was found in other.tsv"
 
 
 def test_predict_leads_on(app: AppTest) -> None:
