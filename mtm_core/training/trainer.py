@@ -121,7 +121,7 @@ def train(
     resume
         Go on from the checkpoint in ``folder``, if there is one.
     on_progress
-        Told of every step and epoch.
+        Told of every step and epoch, in the first process.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def train(
     )
     if resume and folder is not None and (saved := Checkpoint.load(folder)) is not None:
         run.restore(saved)
-    tell = on_progress or _no_progress
+    tell = on_progress if on_progress and fabric.is_global_zero else _no_progress
 
     with _stop_on_interrupt() as interrupted:
         while not run.is_over:
