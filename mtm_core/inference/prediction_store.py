@@ -1,15 +1,15 @@
 """A prediction too large for memory: a zarr store that is filled chunk by chunk, and its ledger.
 
-Chunks of samples are regions of the store that share no zarr chunk, so that any number of workers
-write at once. A chunk is entered in the ledger when all of it is on disk; a run that was cut off
-goes on with those that are not entered. The ledger lies beside the store, in a folder that is
-deleted when the last chunk is there::
+Chunks of samples are regions of the store that share no file, so that any number of workers write
+at once. A chunk is entered in the ledger when all of it is written; a run that was cut off goes on
+with those that are not entered. The ledger lies beside the store, in a folder that is deleted when
+the last chunk is there::
 
     predicted.zarr
     predicted.zarr.progress/
         run.json             what is predicted, from what, how; found out before the first chunk
         moments.safetensors  mean and spread of each gene over all samples
-        done/0000012         a file a chunk: written by the worker when the chunk is on disk
+        done/0000012         a file a chunk: made by the worker that wrote the chunk
 
 The finished store is the dataset of :mod:`mtm_core.inference.predictor`, with consolidated
 metadata; ``attrs["run"]`` holds run.json.
@@ -36,8 +36,6 @@ from zarr.codecs import BloscCodec
 from mtm_core.data.alignment import GeneMoments
 from mtm_core.errors import SelectionError
 
-_ZARR_CHUNK_BYTES = 32 * 1024**2
-"""Most in one file of the store: small enough to read one tissue without the others."""
 _COMPLETE = "run"
 """Attribute that only a finished store has."""
 
@@ -110,22 +108,18 @@ class PredictionStore:
         group = zarr.open_group(self.path, mode="r+")
         for name in by_sample:
             array = first[name]
+            # One file a chunk of samples, in which each tissue can be read by itself.
+            whole = (self.chunk, *array.shape[1:])
             group.create_array(
                 str(name),
                 shape=(len(samples), *array.shape[1:]),
                 dtype=array.dtype,
-                chunks=self._zarr_chunks(array),
+                chunks=(self.chunk, 1, array.shape[2]) if array.ndim == 3 else whole,
+                shards=whole if array.ndim == 3 else None,
                 compressors=COMPRESSION,
                 fill_value=np.nan if array.dtype.kind == "f" else 0,
                 dimension_names=[str(dimension) for dimension in array.dims],
             )
-
-    def _zarr_chunks(self, array: xr.DataArray) -> tuple[int, ...]:
-        if array.ndim == 1:
-            return (self.chunk,)
-        _, n_tissues, n_genes = array.shape
-        of_tissue = self.chunk * n_genes * array.dtype.itemsize
-        return self.chunk, max(1, min(n_tissues, _ZARR_CHUNK_BYTES // of_tissue)), n_genes
 
     def write(self, number: int, prediction: xr.Dataset) -> None:
         """Write chunk ``number``, then enter it in the ledger."""
