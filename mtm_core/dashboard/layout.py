@@ -24,9 +24,10 @@ DIFFERENTIAL_PAGE = "pages/associations/differential.py"
 TRAITS_PAGE = "pages/associations/traits.py"
 EXTERNAL_PAGE = "pages/associations/external.py"
 MODEL_CARD_PAGE = "pages/model/model_card.py"
-# What is chosen is written in the primary colour on a tint of it: in the dark that is too faint.
+# What is chosen is written in the primary colour: in the dark that is too faint.
 _STYLE = """<style>
-button[data-variant="segmented_control"][data-selected="true"] {
+button[data-variant="segmented_control"][data-selected="true"],
+[data-testid="stSliderThumbValue"] * {
     color: light-dark(#1B718D, #7CC4DB) !important;
 }
 </style>"""
