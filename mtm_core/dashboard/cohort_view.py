@@ -162,6 +162,22 @@ def take_points(chart: str, store: str, labels: dict[str, str]) -> None:
         _mark(genes[0], labels)
 
 
+def chart_of_points(name: str, store: str) -> str:
+    """Give the key of a chart whose points are kept under ``store``: another once they are let go.
+
+    A chart that is shown again has the same points selected still, and does not tell when they are
+    selected anew.
+    """
+    n_let_go = st.session_state.get(f"{store}_let_go", 0)
+    return f"{name}_{n_let_go}" if n_let_go else name
+
+
+def let_points_go(store: str) -> None:
+    """Forget the points that :func:`take_points` has kept."""
+    st.session_state.pop(store, None)
+    st.session_state[f"{store}_let_go"] = st.session_state.get(f"{store}_let_go", 0) + 1
+
+
 def show_gene_rows(rows: pd.DataFrame, labels: dict[str, str], *, key: str, height: int) -> None:
     """Show ``rows`` of genes; marking one makes its gene the one that all screens share."""
     ids = rows["gene_id"].tolist()

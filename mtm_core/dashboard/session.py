@@ -302,14 +302,14 @@ class Session:
         return tuple(t for t in wanted if t in predictor.tissues and t != self.source)
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Give what ``make`` gives, made once for each ``key``; the last few are kept.
+        """Give what ``make`` gives, made once for each ``key``; the last few used are kept.
 
         ``key`` must name all that the result depends on but the prediction's own options.
         """
         whole = (self._predicted, key)
         if whole not in self._results:
             self._keep_result(whole, make())
-        return cast("T", self._results[whole])
+        return cast("T", self.recall(key))
 
     def remembering(
         self, key: Hashable, make: Callable[[Progress], T], *, slot: str, words: str
@@ -321,8 +321,11 @@ class Session:
         return Task(slot, whole, words, make, partial(self._keep_result, whole))
 
     def recall(self, key: Hashable) -> object | None:
-        """Give what is remembered under ``key``."""
-        return self._results.get((self._predicted, key))
+        """Give what is remembered under ``key``, which is then the last to be forgotten."""
+        whole = (self._predicted, key)
+        if whole in self._results:
+            self._results[whole] = self._results.pop(whole)
+        return self._results.get(whole)
 
     def forget(self) -> None:
         """Let go of the table and of all that was made from it; keep the choice of tissues."""

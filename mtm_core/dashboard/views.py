@@ -82,8 +82,8 @@ def distance_summary(aligned: Aligned, reference: pd.Series) -> pd.DataFrame:
 def most_informative(z: pd.DataFrame, rho: pd.Series | None) -> pd.DataFrame:
     """Order the columns of ``z`` by held-out rho, else by spread; keep at most MOST_COLUMNS."""
     if rho is None:
-        kept = z.std(ddof=0).nlargest(MOST_COLUMNS).index
-        return z[[column for column in z.columns if column in set(kept)]]
+        spread = pd.Series(z.to_numpy().std(axis=0), index=z.columns)
+        return z.loc[:, z.columns.isin(spread.nlargest(MOST_COLUMNS).index)]
     order = rho.reindex(z.columns).fillna(-2).sort_values(ascending=False, kind="stable")
     return z[order.index[:MOST_COLUMNS]]
 

@@ -6,8 +6,10 @@ import streamlit as st
 
 from mtm_core.dashboard.background import remember
 from mtm_core.dashboard.cohort_view import (
+    chart_of_points,
     choose_gene,
     choose_tissue,
+    let_points_go,
     need_metadata,
     need_samples,
     own_expression,
@@ -117,7 +119,11 @@ compared = remember(
     slot="groups",
     words="Comparing the groups",
 )
-table = changes(compared, held_out, fold_change=fold_change, fdr=fdr)
+thresholds = (fold_change, fdr)
+table = session.remember(
+    ("changes", *key, *thresholds),
+    lambda: changes(compared, held_out, fold_change=fold_change, fdr=fdr),
+)
 tested = table[table["kind"] != UNTESTED]
 prefix = f"{session.file_stem}{'shuffled_' if choice.seed is not None else ''}"
 if tested.empty:
@@ -127,9 +133,14 @@ if tested.empty:
         icon=":material/warning:",
     )
     st.stop()
+chart = chart_of_points("volcano", "volcano_genes")
 show_figure(
-    volcano(tested, fold_change=fold_change, fdr=fdr, n_labels=n_labels, marked=[gene]),
-    key="volcano",
+    # Not drawn anew where points of it were selected: with all genes that takes a while.
+    session.remember(
+        ("volcano", *key, *thresholds, n_labels, gene),
+        lambda: volcano(tested, fold_change=fold_change, fdr=fdr, n_labels=n_labels, marked=[gene]),
+    ),
+    key=chart,
     name=f"{prefix}volcano_{choice.case}_against_{choice.control}",
     caption=f"{choice.case} (n = {choice.n_case}) against {choice.control}"
     f" (n = {choice.n_control}), {artefact.name}. Dotted lines are the thresholds; panels have"
@@ -138,7 +149,7 @@ show_figure(
     + "Select points by a box, the lasso or a click: the table keeps to them.",
     data=tested.drop(columns="accuracy"),
     index=False,
-    on_select=lambda: take_points("figure_volcano", "volcano_genes", labels),
+    on_select=lambda: take_points(f"figure_{chart}", "volcano_genes", labels),
 )
 for line in summary_in_words(table):
     st.markdown(f"- {line}")
@@ -157,7 +168,8 @@ with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Show all genes",
             key="clear_points",
-            on_click=lambda: st.session_state.pop("volcano_genes"),
+            on_click=let_points_go,
+            args=("volcano_genes",),
         )
 show_gene_rows(rows, labels, key="differential_rows", height=380)
 download_table(rows, key="differential_table", name=f"{prefix}differential", label="These rows")

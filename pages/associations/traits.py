@@ -85,14 +85,15 @@ if seed is not None:
     values = shuffled(values, seed)
 others = covariate_numbers(metadata, covariates)
 key = ("trait", trait, tuple(covariates), seed, metadata.state)
-associated = remember(
+table = remember(
     session,
     key,
-    lambda tell: correlate_trait(expression, values, others, on_progress=tell),
+    lambda tell: with_accuracy(
+        correlate_trait(expression, values, others, on_progress=tell), held_out.genes
+    ),
     slot="trait",
     words=f"Correlating with {trait}",
 )
-table = with_accuracy(associated, held_out.genes)
 prefix = f"{session.file_stem}{'shuffled_' if seed is not None else ''}"
 without = f", {' and '.join(covariates)} regressed out" if covariates else ""
 if table["rho"].isna().all():
@@ -102,7 +103,9 @@ if table["rho"].isna().all():
     )
     st.stop()
 
-rho, pale = rho_matrix(table, labels)
+(rho, pale), summary = session.remember(
+    ("summary", *key), lambda: (rho_matrix(table, labels), trait_summary(table, FDR))
+)
 show_figure(
     rho_heatmap(rho, pale, trait=trait),
     key="trait_rho",
@@ -113,7 +116,7 @@ show_figure(
     + (f" The {rho.shape[1]} genes with the largest rho." if len(labels) > rho.shape[1] else ""),
     data=rho,
 )
-for line in trait_summary(table, FDR):
+for line in summary:
     st.markdown(f"- {line}")
 
 st.header("Genes")

@@ -25,9 +25,9 @@ def open_example(page: Page, server: str) -> None:
     open_link(page, "Differential expression")
 
 
-def drag_over_blood_that_is_higher(page: Page) -> None:
+def drag_over_blood_that_is_higher(page: Page, figure: str = "figure_volcano") -> None:
     """Drag a box over the upper right of the second panel: blood, higher in cases."""
-    panel = page.locator(".st-key-figure_volcano .js-plotly-plot .nsewdrag").nth(1)
+    panel = page.locator(f".st-key-{figure} .js-plotly-plot .nsewdrag").nth(1)
     expect(panel).to_be_visible()
     panel.scroll_into_view_if_needed()
     box = panel.bounding_box()
@@ -56,6 +56,10 @@ def test_selected_points_fill_the_table_that_is_downloaded(
     expect(page.get_by_text("All genes. Mark a row")).to_be_visible()
     _, path = download(page, "download_differential_table_csv", tmp_path)
     assert len(pd.read_csv(path)) == 2 * 59
+    settled(page)
+    expect(page.locator(".select-outline")).to_have_count(0)
+    drag_over_blood_that_is_higher(page, "figure_volcano_1")  # the same points once more
+    expect(page.get_by_text("genes selected in the figure")).to_be_visible()
 
 
 def test_a_row_that_is_marked_rings_its_gene_and_shows_its_samples(server: str, page: Page) -> None:
