@@ -33,6 +33,7 @@ from mtm_core.data.cohort import (
 )
 from mtm_core.data.download import FILE_KINDS, OFFICIAL, FileKind, Release, download_gtex
 from mtm_core.data.gct import read_gct, strip_version
+from mtm_core.data.gct_store import gct_to_zarr
 from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
 from mtm_core.data.normalise import Normalisation
 from mtm_core.errors import CohortError, InputFileError, SelectionError
@@ -149,16 +150,8 @@ def prepare(
         if wanted is not None and not wanted & of_type:
             raise CohortError(f"none of the genes of {genes} has the type {gene_type!r}.")
         wanted = of_type if wanted is None else wanted & of_type
-    with Progress(console=err, transient=True, disable=not err.is_terminal) as bars:
-        task = bars.add_task("Reading genes", total=None)
-        matrix = read_gct(
-            expression,
-            genes=wanted,
-            samples=samples.index,
-            progress=lambda done, total: bars.update(
-                task, completed=done, total=total if total > 0 else None
-            ),
-        )
+    with _gene_bar() as show:
+        matrix = read_gct(expression, genes=wanted, samples=samples.index, progress=show)
     if wanted is not None:
         n_absent = len(wanted - {strip_version(gene) for gene in matrix.var_names})
         logger.info("%d of the %d genes asked for are not in the file.", n_absent, len(wanted))
@@ -175,6 +168,32 @@ def prepare(
     write_cohort(cohort, output)
     _print_summary(cohort, str(output))
     err.print(f"Wrote {output} in {time.perf_counter() - began:.1f} s.")
+
+
+@data_app.command("store")
+def store(
+    table: Annotated[Path, typer.Argument(metavar="GCT", help="GCT or GCT.gz, of any size.")],
+    output: Annotated[Path, typer.Option(help="Store to write (.zarr).")],
+) -> None:
+    """Store a GCT file so that 'mtm predict' can read it part by part.
+
+    **Example:** `mtm data store biobank.gct.gz --output biobank.zarr`
+    """
+    if output.suffix != ".zarr":
+        raise InputFileError(f"--output: expected a name that ends in .zarr, got {output.name!r}.")
+    with _gene_bar() as show:
+        n_samples, n_genes = gct_to_zarr(table, output, show)
+    err.print(f"Wrote {output}: {n_samples:,} samples x {n_genes:,} genes.")
+
+
+@contextmanager
+def _gene_bar() -> Iterator[Callable[[int, int], None]]:
+    """Show how many genes are read, at a terminal."""
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as bars:
+        task = bars.add_task("Reading genes", total=None)
+        yield lambda done, total: bars.update(
+            task, completed=done, total=total if total > 0 else None
+        )
 
 
 def _gene_list(path: Path) -> set[str]:

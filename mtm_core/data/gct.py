@@ -15,7 +15,7 @@ import io
 import logging
 import zlib
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 """Called with (genes read so far, genes that the file declares)."""
+
+GeneRows = tuple[list[tuple[str, str]], NDArray[np.float32]]
+"""Ids and symbols of a few genes, and their values (genes, samples)."""
 
 _READ_BYTES = 1 << 20
 _PARSE_BYTES = 4 << 20
@@ -148,15 +151,43 @@ def read_gct(
             f"{path.name}: none of the genes asked for is in the file. Expected ids such as"
             f" {next(iter(genes or ['ENSG00000141510.16']))!r} in its first column."
         )
-    ids = pd.Index([gene_id for gene_id, _ in names], name="gene_id")
-    if ids.has_duplicates:
-        raise InputFileError(f"{path.name}: gene {ids[ids.duplicated()][0]!r} stands twice.")
     kept_columns = columns if keep is None else [columns[i] for i in keep]
     return ad.AnnData(
         X=rows.T,
         obs=pd.DataFrame(index=pd.Index(kept_columns, name="sample")),
-        var=pd.DataFrame({"symbol": [symbol for _, symbol in names]}, index=ids),
+        var=gene_frame(names, path),
     )
+
+
+def gene_frame(names: Sequence[tuple[str, str]], path: Path) -> pd.DataFrame:
+    """Give ``symbol`` by gene id.
+
+    Raises
+    ------
+    InputFileError
+        If a gene stands twice.
+    """
+    ids = pd.Index([gene_id for gene_id, _ in names], name="gene_id")
+    if ids.has_duplicates:
+        raise InputFileError(f"{path.name}: gene {ids[ids.duplicated()][0]!r} stands twice.")
+    return pd.DataFrame({"symbol": [symbol for _, symbol in names]}, index=ids)
+
+
+@contextmanager
+def open_gct(
+    path: Path, progress: Progress | None = None
+) -> Iterator[tuple[tuple[str, ...], Iterator[GeneRows]]]:
+    """Open a GCT file to be read a few genes at a time: its samples, and (names, rows) in order.
+
+    Raises
+    ------
+    InputFileError
+        As :func:`read_gct`, on opening or on reading.
+    """
+    with open_bytes(path) as file:
+        n_declared, columns = _read_header(file, path)
+        batches = _batches(file, path, None, n_declared, progress or _no_progress)
+        yield tuple(columns), _parsed_in_threads(batches, len(columns))
 
 
 def write_gct(expression: ad.AnnData, path: Path) -> None:
@@ -305,13 +336,10 @@ def _batches(
     progress(n_read, n_read)
 
 
-_Parsed = tuple[list[tuple[str, str]], NDArray[np.float32]]
-
-
-def _parsed_in_threads(batches: Iterator[_Batch], n_columns: int) -> Iterator[_Parsed]:
+def _parsed_in_threads(batches: Iterator[_Batch], n_columns: int) -> Iterator[GeneRows]:
     """Parse batches, in order, in threads of their own, a few ahead of what was asked for."""
     with ThreadPoolExecutor(_PARSERS) as pool:
-        pending: deque[Future[_Parsed]] = deque()
+        pending: deque[Future[GeneRows]] = deque()
         for batch in batches:
             pending.append(pool.submit(_parse_batch, batch, n_columns))
             if len(pending) > _PARSERS:
@@ -320,7 +348,7 @@ def _parsed_in_threads(batches: Iterator[_Batch], n_columns: int) -> Iterator[_P
             yield pending.popleft().result()
 
 
-def _parse_batch(batch: _Batch, n_columns: int) -> _Parsed:
+def _parse_batch(batch: _Batch, n_columns: int) -> GeneRows:
     """Parse a batch with Arrow, which is fast; what it does not take, line by line, to name it."""
     if all(values.count(b"\t") == n_columns - 1 for values in batch.values):
         text = b"\n".join(batch.values).replace(b"\t", b"\n")

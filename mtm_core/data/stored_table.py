@@ -126,7 +126,7 @@ def open_stored_table(path: Path, known_genes: GeneIndex | None = None) -> Store
         else:
             raise InputFileError(
                 f"{path}: a table that is read part by part must be {_READABLE}. Text and xlsx are"
-                " read whole; store the table as one of these."
+                " read whole; store the table as one of these ('mtm data store' does it with GCT)."
             )
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise InputFileError(f"{path}: expected {_READABLE}: {error}") from error

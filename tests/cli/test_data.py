@@ -12,6 +12,7 @@ import pytest
 
 from mtm_core.data.cohort import read_cohort, summarise
 from mtm_core.data.gct import strip_version
+from mtm_core.data.stored_table import open_stored_table
 from tests.cli.conftest import Done, Mtm, error_of
 from tests.gtex_files import GtexFiles, write_gtex_files
 from tests.gtex_server import ATTRIBUTES_PATH, GCT_NAME, GCT_PATH, serving
@@ -87,6 +88,19 @@ def test_gene_type_keeps_genes_of_that_type(
     assert (var["gene_type"] == "protein_coding").all()
     entrez = small_cohort.var["entrez"][:30] if kind == "gene_table" else [""] * 30
     assert var["entrez"].tolist() == list(entrez)
+
+
+def test_store_of_a_gct_is_the_file(
+    mtm: Mtm, files: GtexFiles, small_cohort: ad.AnnData, tmp_path: Path
+) -> None:
+    done = mtm("data", "store", files.expression, "--output", tmp_path / "x.zarr")
+    assert (done.code, done.out) == (0, "")
+    n_samples, n_genes = small_cohort.shape
+    assert f"x.zarr: {n_samples} samples x {n_genes} genes." in done.err
+    stored = open_stored_table(tmp_path / "x.zarr").read(0, n_samples)
+    np.testing.assert_allclose(stored.loc[small_cohort.obs_names], small_cohort.X, rtol=1e-5)
+    refused = mtm("data", "store", files.expression, "--output", tmp_path / "x.h5ad")
+    assert "ends in .zarr, got 'x.h5ad'" in error_of(refused)
 
 
 def test_gene_list_is_kept_and_what_it_lacks_is_said(
