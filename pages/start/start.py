@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import streamlit as st
 
 from mtm_core.dashboard.evaluated import PREDICTABILITY_PAGE
 from mtm_core.dashboard.layout import (
+    DIFFERENTIAL_PAGE,
     PREDICTED_PAGE,
     UPLOAD_PAGE,
     begin,
@@ -14,10 +17,66 @@ from mtm_core.dashboard.layout import (
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 
+REPORT_PAGE = "pages/samples/report.py"
 COMPARED = {
     "ridge": "Ridge regression on the same donors",
     "age-sex-hardy": "Age, sex and circumstance of death alone, without any expression",
 }
+
+
+class Step(NamedTuple):
+    """A stop of the tour."""
+
+    key: str
+    title: str
+    text: str
+    button: str
+    look_at: str
+    page: str
+    needs_prediction: bool
+
+
+TOUR = (
+    Step(
+        "upload",
+        "1. Upload",
+        "A table of expression, in any orientation, unit and kind of gene id. Before anything runs"
+        " you see what was found in it, and can correct it.",
+        "See the report of a table",
+        "Look at: the unit to confirm, the notes, and how far the samples lie from the reference.",
+        UPLOAD_PAGE,
+        False,
+    ),
+    Step(
+        "predict",
+        "2. Predict",
+        "Choose tissues in a list or on a body; look at all samples, or at one gene over the"
+        " reference donors.",
+        "See a prediction",
+        "Look at: the held-out rho beside each value; genes that cannot be predicted are greyed.",
+        PREDICTED_PAGE,
+        True,
+    ),
+    Step(
+        "compare",
+        "3. Compare",
+        "Two groups of your samples, such as cases and controls, in blood and in each predicted"
+        " tissue.",
+        "See two groups",
+        "Look at: select points of the volcano to find them in the table; move the thresholds.",
+        DIFFERENTIAL_PAGE,
+        True,
+    ),
+    Step(
+        "report",
+        "4. Take home",
+        "One report, one bundle that repeats the prediction, and every table and figure as a file.",
+        "See what there is",
+        "Look at: the bundle holds the mtm command that makes the same numbers again.",
+        REPORT_PAGE,
+        True,
+    ),
+)
 
 session, model = current_session(), served_model()
 artefact = model.predictor.artefact
@@ -91,21 +150,26 @@ st.page_link(
     icon=":material/arrow_forward:",
 )
 
-st.header("How it goes")
-for column, page, label, text in zip(
-    st.columns(3),
-    (UPLOAD_PAGE, PREDICTED_PAGE, PREDICTABILITY_PAGE),
-    ("1. Upload", "2. Predict", "3. Weigh"),
-    (
-        "A table of expression, in any orientation, unit and kind of gene id. Before anything"
-        " runs you see what was found in it, and can correct it.",
-        "Choose tissues; look at all samples, or at one gene over the reference donors; take"
-        " everything home as a file.",
-        "Read each value with the accuracy of its gene and tissue. Genes that cannot be"
-        " predicted are greyed.",
-    ),
-    strict=True,
-):
+st.header("A tour in four steps")
+st.markdown(
+    "Each button opens the screen with "
+    + (
+        f"your samples, **{session.table.report.file}**."
+        if session.table is not None and not session.simulated
+        else "the example; no upload is needed."
+    )
+)
+for column, step in zip(st.columns(len(TOUR)), TOUR, strict=True):
     with column.container(border=True, height="stretch"):
-        st.page_link(page, label=f"**{label}**", icon=":material/arrow_forward:")
-        st.markdown(text)
+        st.markdown(f"**{step.title}**  \n{step.text}")
+        if st.button(
+            step.button,
+            icon=":material/arrow_forward:",
+            key=f"tour_{step.key}",
+            help=step.look_at,
+        ):
+            if session.table is None:
+                session.open_example(model.predictor)
+            if step.needs_prediction:
+                session.predict(model.predictor)
+            st.switch_page(step.page)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mtm_core.dashboard.resources import EXAMPLE
 from tests.pages.conftest import PREDICTED, words
 
 
@@ -53,3 +54,35 @@ def test_a_missing_model_is_named_and_leaves_no_traceback(
     app = AppTest.from_file("../../app.py", default_timeout=60).run()
     assert not app.exception
     assert "no model 'no_such_model'" in app.error[0].value
+
+
+@pytest.mark.parametrize(
+    ("step", "title"),
+    [
+        ("upload", "Upload"),
+        ("predict", "Predicted expression"),
+        ("compare", "Differential expression"),
+        ("report", "Report and downloads"),
+    ],
+)
+def test_each_step_of_the_tour_opens_its_screen_with_the_example(
+    app: AppTest, step: str, title: str
+) -> None:
+    app.button(key=f"tour_{step}").click().run()
+    assert not app.exception
+    assert not app.error
+    assert app.title[0].value == title
+    assert "blood_tpm.tsv" in words(app)
+    assert "No samples yet" not in words(app)
+
+
+def test_the_tour_goes_over_ones_own_samples_where_there_are_some(app: AppTest) -> None:
+    own = EXAMPLE.read_bytes().replace(b"SIM-", b"P-")
+    app.switch_page("pages/samples/upload.py").run()
+    app.file_uploader[0].upload("mine.tsv", own).run()
+    app.switch_page("pages/start/start.py").run()
+    assert "your samples, **mine.tsv**" in words(app)
+    app.button(key="tour_predict").click().run()
+    assert app.title[0].value == "Predicted expression"
+    assert "mine.tsv" in words(app)
+    assert "blood_tpm.tsv" not in words(app)
