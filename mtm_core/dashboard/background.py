@@ -40,7 +40,7 @@ def begin_page(session: Session, title: str) -> None:
     """Take what was made since the last run; called by each page before all else."""
     session.page = title
     for job in session.jobs.deliver():
-        if job.page != title:
+        if job.page != title and job.seconds > PATIENCE_SECONDS:
             st.toast(f"{job.words}: done.", icon=":material/check:")
 
 

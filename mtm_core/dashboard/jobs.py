@@ -82,7 +82,7 @@ class Job:
         self.fraction: float | None = None
         self.error = ""
         self.is_fault = False
-        self.began = time.monotonic()
+        self._began, self._ended = time.monotonic(), 0.0
         self._task: Task[Any] | None = task
         self._result: Any = None
         self._lock = Lock()
@@ -95,8 +95,8 @@ class Job:
 
     @property
     def seconds(self) -> float:
-        """Time since it was asked for."""
-        return time.monotonic() - self.began
+        """Time since it was asked for, or that it took."""
+        return (self._ended or time.monotonic()) - self._began
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until it is over, but no longer than ``seconds``; tell whether it is."""
@@ -159,6 +159,7 @@ class Job:
             if self._over.is_set():
                 return
             self.state, self.error, self._result = state, error, result
+            self._ended = time.monotonic()
             if state != "done":
                 self._task = None  # lets go of the data that it was to be made from
             self._over.set()

@@ -123,7 +123,8 @@ def keep(session: Session) -> None:
     if state == session.kept_state:
         return
     try:
-        store.save(session.workspace, work, owner=_owner())
+        with st.spinner("Keeping your work…"):
+            store.save(session.workspace, work, owner=_owner())
     except SelectionError:  # another tab has deleted it
         _let_go(session)
         st.warning(

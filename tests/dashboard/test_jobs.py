@@ -98,6 +98,8 @@ def test_progress_is_told_while_it_runs(pool: JobPool, kept: list[object]) -> No
     assert (job.state, job.fraction, job.is_over) == ("running", 0.25, False)
     going.set()
     assert finished(job).state == "done"
+    took = job.seconds
+    assert job.seconds == took  # and no longer runs on
 
 
 def test_one_that_waits_says_how_many_are_before_it(pool: JobPool, kept: list[object]) -> None:
