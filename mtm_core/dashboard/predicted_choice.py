@@ -77,6 +77,7 @@ def choose_shown(
             default=HEATMAP,
             required=True,
             key="view",
+            help="All samples as a heat map, one gene over the reference donors, or a table.",
             bind="query-params",
         )
         if view == HEATMAP:
@@ -87,6 +88,7 @@ def choose_shown(
                     default=BY_GENE,
                     required=True,
                     key="columns",
+                    help="What the columns of the heat map are; its rows are your samples.",
                     persist_state="session",
                 )
                 == BY_TISSUE
@@ -98,6 +100,7 @@ def choose_shown(
                 index=None,
                 placeholder="none",
                 key="highlighted",
+                help="Drawn in its own mark, with its name.",
                 persist_state="session",
                 width=240,
             )
@@ -107,13 +110,23 @@ def choose_shown(
                 samples,
                 placeholder="all samples",
                 key="table_samples",
+                help="None chosen: all are listed.",
                 persist_state="session",
                 width=220,
             )
             all_tissues = st.toggle(
-                "All predicted tissues", key="all_tissues", persist_state="session"
+                "All predicted tissues",
+                key="all_tissues",
+                help="List every predicted tissue, not the chosen one alone.",
+                persist_state="session",
             )
-            all_genes = st.toggle("All genes", True, key="all_genes", persist_state="session")
+            all_genes = st.toggle(
+                "All genes",
+                True,
+                key="all_genes",
+                help="List every gene, not the chosen one alone.",
+                persist_state="session",
+            )
     tissue_column, gene_column, toggle_column = st.columns(3, vertical_alignment="bottom")
     with tissue_column:
         bring_along("tissue", list(tissues))
@@ -121,6 +134,7 @@ def choose_shown(
             "Tissue",
             tissues,
             key="tissue",
+            help="Of the tissues that were predicted. Type to search.",
             bind="query-params",
             disabled=view == GENE or by_tissue or all_tissues,
         )
@@ -130,6 +144,7 @@ def choose_shown(
             "Gene",
             list(labels),
             key="gene",
+            help="Symbol, or Ensembl id where there is none. Type to search.",
             bind="query-params",
             disabled=(view == HEATMAP and not by_tissue) or all_genes,
         )

@@ -54,6 +54,7 @@ view = st.segmented_control(
     default=next(name for name, is_there in views.items() if is_there),
     required=True,
     key="concordance_of",
+    help="What predictions keep of it: changes, genes found again, groups told apart, traits.",
     bind="query-params",
 )
 colours = artefact.tissues["colour"].to_dict()

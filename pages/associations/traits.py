@@ -126,7 +126,12 @@ with tissue_column:
 with gene_column:
     label, gene = choose_gene(labels, help="Ringed in the figure below. Type to search.")
 with toggle_column:
-    everywhere = st.toggle("All tissues", key="traits_everywhere", persist_state="session")
+    everywhere = st.toggle(
+        "All tissues",
+        key="traits_everywhere",
+        help="List every predicted tissue, not the chosen one and blood alone.",
+        persist_state="session",
+    )
 rows = rho_rows(table if everywhere else table[table["tissue"].isin([tissue, session.source])])
 show_gene_rows(rows, labels, key="trait_rows", height=320)
 download_table(rows, key="trait_table", name=f"{prefix}{trait}_associations", label="These rows")

@@ -45,6 +45,7 @@ view = st.segmented_control(
     default=DONORS,
     required=True,
     key="latent_of",
+    help="Donors, tissues and genes of the model's cohort; or your samples among them.",
     bind="query-params",
 )
 try:

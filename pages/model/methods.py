@@ -86,6 +86,7 @@ part = st.segmented_control(
     default=ACCURACY,
     required=True,
     key="compared_by",
+    help="What the methods are compared by; all on the same donors and folds.",
     bind="query-params",
 )
 left, middle, right = st.columns([2, 2, 3])
@@ -102,6 +103,7 @@ if part in (ACCURACY, NUMBERS, WINS):
         "against",
         [name for name in methods if name != first],
         key="other_method",
+        help="The method that the first is set against, tissue by tissue.",
         bind="query-params",
     )
 
@@ -111,6 +113,7 @@ if part == ACCURACY:
         evaluated.figures_of_merit,
         format_func=RHO_FIGURES.__getitem__,
         key="figure_of_merit",
+        help="What is drawn, and what methods are ranked by.",
         bind="query-params",
     )
     st.header("Accuracy over tissues")
@@ -200,7 +203,13 @@ elif part == NUMBERS:
 elif part == SETS:
     places = [ALL_TISSUES, *evaluated.tissues]
     bring_along("tissue", places)
-    where = left.selectbox("Tissue", places, key="tissue", bind="query-params")
+    where = left.selectbox(
+        "Tissue",
+        places,
+        key="tissue",
+        help="One tissue, or all of them together.",
+        bind="query-params",
+    )
     st.header("Predictable genes that methods share")
     chosen = st.multiselect(
         f"2 to {MOST_SETS} methods",
@@ -208,6 +217,7 @@ elif part == SETS:
         default=methods[:FIRST_SETS],
         max_selections=MOST_SETS,
         key="set_methods",
+        help="Genes that each of them predicts are counted alone and together.",
         persist_state="session",
     )
     if len(chosen) < 2:
@@ -247,6 +257,7 @@ elif part == WINS:
         default="gene",
         required=True,
         key="kind_of_rho",
+        help="Gene-wise: over donors, for each gene. Sample-wise: over genes, for each sample.",
         bind="query-params",
     )
     st.header("Wins and losses over tissues")
@@ -310,6 +321,7 @@ else:
         [name for name in COLUMNS if name in tables.strata],
         format_func=COLUMNS.__getitem__,
         key="figure_in_groups",
+        help="What is shown for each group of donors.",
         persist_state="session",
         width=320,
     )

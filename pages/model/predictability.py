@@ -59,6 +59,7 @@ view = st.segmented_control(
     default=TISSUES,
     required=True,
     key="accuracy_of",
+    help="All tissues at a time, the genes of one, or how far rho spreads over its genes.",
     bind="query-params",
 )
 for key, options in (
@@ -76,10 +77,20 @@ method = method_column.selectbox(
     help="The model's own method stands first; the others were evaluated on the same donors.",
 )
 tissue = tissue_column.selectbox(
-    "Tissue", evaluated.tissues, key="tissue", bind="query-params", disabled=view == SPREAD
+    "Tissue",
+    evaluated.tissues,
+    key="tissue",
+    help="Predicted tissue. Type to search.",
+    bind="query-params",
+    disabled=view == SPREAD,
 )
 label = gene_column.selectbox(
-    "Gene", list(evaluated.genes), key="gene", bind="query-params", disabled=view == TISSUES
+    "Gene",
+    list(evaluated.genes),
+    key="gene",
+    help="Marked in every tissue. Type to search.",
+    bind="query-params",
+    disabled=view == TISSUES,
 )
 
 ranking = rank_tissues(tables.tissues, method)
@@ -133,6 +144,7 @@ elif view == GENES:
             default="all",
             required=True,
             key="gene_choice",
+            help="Which genes the table lists.",
             persist_state="session",
         )
         text = st.text_input(
@@ -210,6 +222,7 @@ else:
         evaluated.tissues,
         placeholder="all tissues",
         key="tissues_drawn",
+        help="Type to search. None chosen: all are drawn.",
         persist_state="session",
     )
     order = [str(name) for name in ranking.index if not chosen or name in chosen]

@@ -128,6 +128,7 @@ with sex_choice:
             default=NOT_KNOWN,
             required=True,
             key=f"sex_code_{file_key}_{sex_column}_{code}",
+            help="Not known: these samples are predicted without sex.",
         )
         for code in asked
     }

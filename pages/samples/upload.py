@@ -59,6 +59,7 @@ with left:
         "Expression table",
         type=FORMATS,
         key=f"table_{session.n_deleted}",
+        help="One file. What is read of it is shown before anything is predicted.",
     )
     st.caption("csv, tsv, txt or gct, also gzipped; xlsx, parquet or h5ad.")
 with right:
