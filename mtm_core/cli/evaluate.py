@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -115,6 +116,7 @@ def evaluate_command(
                 on_progress=show if jobs == 1 else None,  # a bar belongs to one process
                 keep=output / "fits",
             )
+            began = time.perf_counter()
             predictions = cross_validate(
                 method,
                 data,
@@ -125,6 +127,9 @@ def evaluate_command(
                 further_sources=further,
                 settings=what,
                 only=chosen,
+            )
+            err.print(
+                f"{method.name}: {len(chosen)} folds in {time.perf_counter() - began:.1f} s."
             )
             if save_predictions:
                 predictions.to_netcdf(output / f"{method.name}.nc", engine="h5netcdf")

@@ -157,6 +157,7 @@ def test_evaluation_goes_into_the_model_it_was_made_for(
     assert done.code == 0
     printed = {line.split("\t")[0]: line.split("\t") for line in done.out.splitlines()}
     assert {"mtm", "training-mean"} <= set(printed)
+    assert "mtm: 2 folds in " in done.err
     tables = EvaluationTables.load(folder)
     rho = tables.tissues.query("method == 'mtm'")["gene_rho_by_fold"].mean()
     assert f"{rho:.3f}" in printed["mtm"]
