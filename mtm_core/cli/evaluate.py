@@ -128,9 +128,7 @@ def evaluate_command(
                 settings=what,
                 only=chosen,
             )
-            err.print(
-                f"{method.name}: {len(chosen)} folds in {time.perf_counter() - began:.1f} s."
-            )
+            err.print(f"{method.name}: {len(chosen)} folds in {time.perf_counter() - began:.1f} s.")
             if save_predictions:
                 predictions.to_netcdf(output / f"{method.name}.nc", engine="h5netcdf")
             accuracies[method.name] = accuracy(predictions, phenotypes)
