@@ -130,6 +130,17 @@ def test_several_tissues_tell_of_single_genes_too(
     )
 
 
+def test_a_model_saved_before_there_were_gene_factors_comes_back_without(
+    fitted: FittedJointGaussian, rng: np.random.Generator
+) -> None:
+    settings = {k: v for k, v in fitted.settings().items() if k != "n_gene_factors"}
+    again = FittedJointGaussian.restore(fitted.arrays(), settings, fitted.scaler, TISSUES)
+    assert again.gene_factors == ()
+    z = {name: rng.normal(size=(2, N_GENES)).astype(np.float32) for name in ("Liver", "Lung")}
+    first, second = fitted.predict(z, "Whole Blood"), again.predict(z, "Whole Blood")
+    np.testing.assert_allclose(first.mean, second.mean, rtol=1e-5, atol=1e-6)
+
+
 def test_effects_on_single_genes_are_found_from_several_tissues(shared: ad.AnnData) -> None:
     rng = np.random.default_rng(0)
     donor = pd.Categorical(shared.obs["donor"]).codes
