@@ -40,7 +40,7 @@ class Gate:
     """Work that goes on until it is let through, and says when it has begun."""
 
     def __init__(self, result: object = None) -> None:
-        self.begun, self.open, self.left = Event(), Event(), Event()
+        self.begun, self.open, self.left, self.went_on = Event(), Event(), Event(), Event()
         self.result = result
 
     def __call__(self, tell: Progress) -> object:
@@ -48,6 +48,7 @@ class Gate:
         try:
             assert self.open.wait(PATIENCE)
             tell(1, 2)
+            self.went_on.set()
         finally:
             self.left.set()
         return self.result
@@ -143,6 +144,7 @@ def test_cancelled_while_it_runs_it_is_over_at_once_and_its_thread_gives_up(
     gate.open.set()
     drained(pool)
     assert gate.left.is_set()
+    assert not gate.went_on.is_set()
     assert job.state == "cancelled"
     assert jobs.deliver() == []
     assert kept == []
@@ -271,6 +273,7 @@ def test_jobs_of_a_session_that_is_freed_stop(pool: JobPool, kept: list[object])
     gate.open.set()
     drained(pool)
     assert gate.left.is_set()
+    assert not gate.went_on.is_set()
     assert not ran.is_set()
     assert kept == []
 
