@@ -22,7 +22,7 @@ import zarr
 from scipy import sparse
 
 from mtm_core.artefact import Artefact
-from mtm_core.errors import ExpressionError, InputFileError, MTMError, SelectionError
+from mtm_core.errors import ExpressionError, InputFileError, SelectionError
 from mtm_core.inference.chunked import ChunkedRequest, predict_chunked
 from mtm_core.inference.cluster import dask_client
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
@@ -352,12 +352,3 @@ def test_a_run_that_is_killed_goes_on_with_the_same_request(
     assert newly == list(range(len(written), 101))
     expected = Predictor.load(model).predict(table, targets=["Lung", "Liver"])
     xr.testing.assert_allclose(opened(tmp_path / "p.zarr"), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_no_scheduler_is_one_error() -> None:
-    with (
-        pytest.raises(SelectionError, match="--workers or --scheduler"),
-        dask_client("tcp://127.0.0.1:1", 2),
-    ):
-        pass
-    assert issubclass(SelectionError, MTMError)
