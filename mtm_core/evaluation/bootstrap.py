@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from mtm_core.evaluation.accuracy import MINIMUM_DONORS
@@ -105,8 +106,9 @@ def resample_donors(
     predicted, observed = out_of_fold["predicted"].to_numpy(), out_of_fold["observed"].to_numpy()
     cells = pd.Series(range(len(samples)), index=samples).groupby(["tissue", "fold"]).indices
     tissues = tuple(str(name) for name in samples.unique("tissue"))
-    by_tissue = [
-        _mean_rho(
+    # In threads, as many as the caller's joblib jobs: the numbers stay where they are.
+    by_tissue = Parallel(require="sharedmem")(
+        delayed(_mean_rho)(
             [
                 (counts[:, rows], predicted[order[rows]], observed[order[rows]])
                 for (tissue, _), rows in cells.items()
@@ -114,7 +116,7 @@ def resample_donors(
             ]
         )
         for name in tissues
-    ]
+    )
     scores = np.stack(by_tissue, axis=1)
     return ResampledRho(scores[1:], tissues, samples, float(np.nanmean(scores[0])))
 

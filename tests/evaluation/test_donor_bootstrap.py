@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import xarray as xr
+from joblib import parallel_config
 
 from mtm_core.evaluation.accuracy import MINIMUM_DONORS, accuracy
 from mtm_core.evaluation.bootstrap import resample_donors
@@ -132,3 +133,11 @@ def test_methods_scored_on_other_samples_are_not_paired(predict: Predict) -> Non
         first.less(resample_donors(predicted.isel(pair=slice(1, None)), n_resamples=10))
     with pytest.raises(ValueError, match="resampled on the same samples"):
         first.less(resample_donors(predicted, n_resamples=11))
+
+
+def test_threads_change_nothing(predict: Predict) -> None:
+    predicted = predict(0.5)
+    alone = resample_donors(predicted, n_resamples=20)
+    with parallel_config(n_jobs=2):
+        together = resample_donors(predicted, n_resamples=20)
+    np.testing.assert_array_equal(together.by_tissue, alone.by_tissue)
