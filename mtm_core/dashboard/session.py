@@ -142,8 +142,14 @@ class Session:
             return None
         genes = predictor.genes
 
-        def read(_: Progress) -> ExpressionTable:
-            table = read_expression(BytesIO(data), name, known_genes=genes, isolated=True)
+        def read(progress: Progress) -> ExpressionTable:
+            table = read_expression(
+                BytesIO(data),
+                name,
+                known_genes=genes,
+                isolated=True,
+                check=lambda: progress(0, 0),  # raises once it is cancelled
+            )
             check_n_samples(table.report)
             return table
 

@@ -66,6 +66,7 @@ def read_expression(
     known_genes: GeneIndex | None = None,
     max_bytes: int = MAX_BYTES,
     isolated: bool = False,
+    check: Callable[[], None] | None = None,
 ) -> ExpressionTable:
     """Read a table of expression, whatever way it lies.
 
@@ -82,6 +83,8 @@ def read_expression(
     isolated
         Read binary formats in a process of their own (:mod:`mtm_core.data.isolated`), as a server
         must: a damaged file may hang or crash what reads it.
+    check
+        Called now and then while that process reads; what it raises ends it.
 
     Raises
     ------
@@ -94,7 +97,9 @@ def read_expression(
     name = name or Path(str(getattr(source, "name", "table"))).name
     try:
         data = read_bytes(source, max_bytes)
-        raw = (read_isolated if isolated else read_table)(data, max_bytes)
+        raw = (
+            read_isolated(data, max_bytes, check=check) if isolated else read_table(data, max_bytes)
+        )
         layout = find_layout(raw, known_genes)
         if isinstance(layout, GenesInRows):
             orientation = "genes in rows"

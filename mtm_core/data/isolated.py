@@ -14,7 +14,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 import zlib
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,6 +32,7 @@ from mtm_core.errors import InputFileError
 
 SECONDS = 120
 """A workbook of 10 million cells takes about a minute."""
+_POLL_SECONDS = 0.2
 _MEMORY_FACTOR = 4
 _MEMORY_BASE = 2 * 1024**3
 """Address space of the process: what Python and its libraries map, and copies of the table."""
@@ -37,8 +41,21 @@ _ENDS_IN_WORDS = 3
 _NEXT_STEP = "Make the file again, or save the table as csv."
 
 
-def read_isolated(data: bytes, max_bytes: int = MAX_BYTES, seconds: float = SECONDS) -> RawTable:
+def read_isolated(
+    data: bytes,
+    max_bytes: int = MAX_BYTES,
+    *,
+    seconds: float = SECONDS,
+    check: Callable[[], None] | None = None,
+) -> RawTable:
     """Read as :func:`mtm_core.data.tables.read_table`, binary formats in a process of their own.
+
+    Parameters
+    ----------
+    seconds
+        The most that it may take.
+    check
+        Called now and then meanwhile; what it raises ends the process, and goes on from here.
 
     Raises
     ------
@@ -48,29 +65,43 @@ def read_isolated(data: bytes, max_bytes: int = MAX_BYTES, seconds: float = SECO
     """
     if not _is_binary(data):
         return read_table(data, max_bytes)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", __name__, str(max_bytes), str(int(seconds) + 1)],
-            input=data,
-            stdout=subprocess.PIPE,
-            timeout=seconds,
-            check=False,
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
-    except subprocess.TimeoutExpired as error:
+    process = subprocess.Popen(
+        [sys.executable, "-m", __name__, str(max_bytes), str(int(seconds) + 1)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )
+    with process, ThreadPoolExecutor(1) as threads:
+        answering = threads.submit(process.communicate, data)
+        try:
+            _wait(answering, seconds, check)
+        except BaseException:
+            process.kill()
+            raise
+        answer, _ = answering.result()
+    if process.returncode == _ENDS_IN_WORDS:
+        raise InputFileError(answer.decode())
+    if process.returncode != 0:
         raise InputFileError(
-            f"reading the file took longer than {seconds:g} seconds and was stopped: it is damaged"
-            f" or very large. {_NEXT_STEP}"
-        ) from error
-    if done.returncode == _ENDS_IN_WORDS:
-        raise InputFileError(done.stdout.decode())
-    if done.returncode != 0:
-        raise InputFileError(
-            f"the file stopped the program that read it (exit status {done.returncode}): it is"
+            f"the file stopped the program that read it (exit status {process.returncode}): it is"
             f" damaged. {_NEXT_STEP}"
         )
-    return _unpack(done.stdout)
+    return _unpack(answer)
+
+
+def _wait(
+    answering: Future[tuple[bytes, bytes]], seconds: float, check: Callable[[], None] | None
+) -> None:
+    deadline = time.monotonic() + seconds
+    while not wait([answering], timeout=_POLL_SECONDS).done:
+        if time.monotonic() > deadline:
+            raise InputFileError(
+                f"reading the file took longer than {seconds:g} seconds and was stopped: it is"
+                f" damaged or very large. {_NEXT_STEP}"
+            )
+        if check is not None:
+            check()
 
 
 def _is_binary(data: bytes) -> bool:

@@ -75,6 +75,21 @@ def test_a_file_that_never_ends_in_hdf5_is_stopped() -> None:
     assert time.monotonic() - started < 20
 
 
+def test_what_is_raised_while_it_reads_ends_the_process() -> None:
+    data = gzip.decompress((BAD_FILES / "hangs.h5ad.gz").read_bytes())
+    asked: list[float] = []
+
+    def check() -> None:
+        asked.append(time.monotonic())
+        if len(asked) == 4:
+            raise InterruptedError("cancelled")
+
+    with pytest.raises(InterruptedError, match="cancelled"):
+        read_isolated(data, check=check)  # comes back when the process has ended
+    assert len(asked) == 4
+    assert asked[-1] - asked[0] < time.monotonic() - asked[0] < 20
+
+
 def test_an_error_comes_back_in_its_own_words() -> None:
     data = b"PAR1" + b"junk" * 50
     with pytest.raises(InputFileError) as here:
