@@ -42,7 +42,7 @@ TOUR = (
         "1. Upload",
         "A table of expression, in any orientation, unit and kind of gene id. Before anything runs"
         " you see what was found in it, and can correct it.",
-        "See the report of a table",
+        "See a report",
         "Look at: the unit to confirm, the notes, and how far the samples lie from the reference.",
         UPLOAD_PAGE,
         False,
@@ -170,6 +170,6 @@ for column, step in zip(st.columns(len(TOUR)), TOUR, strict=True):
         ):
             if session.table is None:
                 session.open_example(model.predictor)
-            if step.needs_prediction:
+            if step.needs_prediction and session.simulated:  # of one's own when one says so
                 session.predict(model.predictor)
             st.switch_page(step.page)

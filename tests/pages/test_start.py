@@ -86,3 +86,13 @@ def test_the_tour_goes_over_ones_own_samples_where_there_are_some(app: AppTest) 
     assert app.title[0].value == "Predicted expression"
     assert "mine.tsv" in words(app)
     assert "blood_tpm.tsv" not in words(app)
+    assert "Choose tissues" in app.info[0].value
+
+
+def test_the_tour_stumbles_over_no_table_that_cannot_be_predicted_from(app: AppTest) -> None:
+    app.switch_page("pages/samples/upload.py").run()
+    app.file_uploader[0].upload("few.tsv", b"sample\tBRCA1\tBRCA2\nA\t1.5\t2.5\n").run()
+    for step in ("predict", "compare", "report"):
+        app.switch_page("pages/start/start.py").run()
+        app.button(key=f"tour_{step}").click().run()
+        assert not app.exception
