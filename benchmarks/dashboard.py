@@ -179,30 +179,23 @@ def open_link(page: Page, name: str) -> None:
     expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
 
 
-def upload(page: Page, name: str, data: bytes) -> None:
+def upload(page: Page, path: Path) -> None:
     """Give a file to the page."""
-    page.get_by_test_id("stFileUploader").locator("input[type=file]").set_input_files(
-        {"name": name, "mimeType": "text/csv", "buffer": data}
-    )
+    page.get_by_test_id("stFileUploader").locator("input[type=file]").set_input_files(path)
 
 
-def wide_table(genes: list[str]) -> bytes:
-    """Write 100 samples of 19,291 genes, of which ``genes`` are the first, as csv."""
+def write_tables(folder: Path, genes: list[str]) -> None:
+    """Write 100 samples of 19,291 genes, of which ``genes`` are the first, and their groups."""
     rng = np.random.default_rng(0)
     others = [f"ENSG{90_000_000_000 + i}" for i in range(N_GENES - len(genes))]
-    level = rng.normal(3, 2, N_GENES)
-    values = np.exp2(level + rng.normal(0, 0.8, (N_SAMPLES, N_GENES)))
-    values[: N_SAMPLES // 2, :1000:2] *= 3
-    table = pd.DataFrame(values, [f"S{i:03d}" for i in range(N_SAMPLES)], [*genes, *others])
-    return table.T.to_csv(float_format="%.4f", index_label="gene_id").encode()
-
-
-def groups() -> bytes:
-    lines = [
-        f"S{i:03d},{'case' if i < N_SAMPLES // 2 else 'control'},{30 + i % 40}"
-        for i in range(N_SAMPLES)
-    ]
-    return ("sample,group,age\n" + "\n".join(lines) + "\n").encode()
+    samples = pd.Index([f"S{i:03d}" for i in range(N_SAMPLES)], name="sample")
+    is_case = np.arange(N_SAMPLES) < N_SAMPLES // 2
+    values = np.exp2(rng.normal(3, 2, N_GENES) + rng.normal(0, 0.8, (N_SAMPLES, N_GENES)))
+    values[is_case, :1000:2] *= 3
+    table = pd.DataFrame(values, samples, [*genes, *others]).T
+    table.to_csv(folder / "wide.csv", float_format="%.4f", index_label="gene_id")
+    people = {"group": np.where(is_case, "case", "control"), "age": 30 + np.arange(N_SAMPLES) % 40}
+    pd.DataFrame(people, samples).to_csv(folder / "people.csv")
 
 
 def wide_model(folder: Path) -> Path:
@@ -216,9 +209,9 @@ def wide_model(folder: Path) -> Path:
 
 
 def select_points(page: Page) -> float:
-    """Drag a box over the right of the volcano's first panel; tell when it was let go."""
-    panel = page.locator("[class*=st-key-figure_volcano] .js-plotly-plot .nsewdrag").first
-    panel.scroll_into_view_if_needed()
+    """Drag a box over the right of the measured blood's panel; tell when it was let go."""
+    panel = page.locator("[class*=st-key-figure_volcano] .js-plotly-plot .nsewdrag").nth(1)
+    panel.evaluate("element => element.scrollIntoView({block: 'center'})")
     box = panel.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.02 * box["height"])
@@ -237,7 +230,7 @@ def with_example(server: Server, timings: Timings, rounds: int) -> None:
 
 
 def with_upload(
-    browser: Browser, server: Server, timings: Timings, data: bytes, rounds: int
+    browser: Browser, server: Server, timings: Timings, folder: Path, rounds: int
 ) -> None:
     """Upload, each time in a session of its own; go on with the last one."""
     for _ in range(rounds):
@@ -245,14 +238,14 @@ def with_upload(
         page.goto(f"{server.url}/upload")
         settle(page)
         cpu, began = server.cpu_seconds(), time.perf_counter()
-        upload(page, "wide.csv", data)
+        upload(page, folder / "wide.csv")
         expect(page.locator(".st-key-figure_distance .main-svg").first).to_be_visible()
         wall = time.perf_counter() - began
         timings.add("upload to first figure, on screen", wall, server.cpu_seconds() - cpu, 0)
     settle(page)
     open_link(page, "Metadata")
     expect(page.get_by_text("No metadata yet")).to_be_visible()
-    upload(page, "people.csv", groups())
+    upload(page, folder / "people.csv")
     expect(page.get_by_role("heading", name="What was found in people.csv")).to_be_visible()
     open_link(page, "Differential expression")
     expect(page.locator("[class*=st-key-figure_volcano] .js-plotly-plot")).to_be_visible()
@@ -303,7 +296,8 @@ def main() -> None:
                 if options.only != "example":
                     timings = Timings()
                     genes = [str(gene) for gene in Artefact.load(default).genes.index]
-                    with_upload(browser, server, timings, wide_table(genes), options.rounds)
+                    write_tables(folder, genes)
+                    with_upload(browser, server, timings, folder, options.rounds)
                     print(f"\n{N_SAMPLES} samples x {N_GENES:,} genes, {default.name}")
                     timings.show(aim)
         if options.only in (None, "wide"):
@@ -311,7 +305,8 @@ def main() -> None:
             genes = [str(gene) for gene in Artefact.load(model).genes.index]
             with serve(model, options.port, folder) as server:
                 timings = Timings()
-                with_upload(browser, server, timings, wide_table(genes), options.rounds)
+                write_tables(folder, genes)
+                with_upload(browser, server, timings, folder, options.rounds)
                 print(f"\n{N_SAMPLES} samples x {N_GENES:,} genes, a model of as many")
                 timings.show(aim)
         browser.close()
