@@ -55,15 +55,15 @@ def measure(
     folder: Path | None = None,
 ) -> list[Row]:
     """Predict both ways; files go to ``folder``, by default one that is deleted."""
+    command = f"{COMMAND} --samples {n_samples} --wide-samples {n_wide} --workers {workers}"
     with TemporaryDirectory(dir=folder) as scratch:
         place = Path(scratch)
-        rows = _measure_model(
-            find_model(DEFAULT_MODEL).resolve(), n_samples, workers, place / "panel", kill=True
-        )
+        bundled = find_model(DEFAULT_MODEL).resolve()
+        rows = _measure_model(bundled, n_samples, workers, place / "panel", command, kill=True)
         if n_wide:
             model = place / "wide_model"
             random_mtm(n_genes).save(model)
-            rows += _measure_model(model, n_wide, workers, place / "wide", kill=False)
+            rows += _measure_model(model, n_wide, workers, place / "wide", command, kill=False)
     return rows
 
 
@@ -147,7 +147,7 @@ def _run(request: ChunkedRequest, workers: int, *, kill: bool) -> _Run:
 
 
 def _measure_model(
-    model: Path, n_samples: int, workers: int, place: Path, *, kill: bool
+    model: Path, n_samples: int, workers: int, place: Path, command: str, *, kill: bool
 ) -> list[Row]:
     place.mkdir()
     predictor = Predictor.load(model)
@@ -163,7 +163,7 @@ def _measure_model(
         found: Row = {"what": f"{name}: {what}", "value": value, "unit": unit}
         if against:
             found |= {"peer": peer, "against": against, "ratio": value / peer}
-        return found | {"command": f"{COMMAND} --workers {workers}"}
+        return found | {"command": command}
 
     rows = [
         row(

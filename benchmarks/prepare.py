@@ -82,7 +82,8 @@ def _measure_one(files: GtexSizedFiles, gene_types: Path, share: float, place: P
             "floor": floor,
             "against": against,
             "ratio": value / floor,
-            "command": f"python benchmarks/prepare.py --shares {share:g}",
+            "command": "python benchmarks/prepare.py --gene-symbols gene_symbols.tsv.gz"
+            f" --gene-types {gene_types.name} --shares {share:g}",
         }
 
     return [
