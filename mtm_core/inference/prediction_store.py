@@ -150,7 +150,9 @@ class PredictionStore:
             # zarr's authors may yet change how version 3 consolidates; it reads all the same.
             warnings.filterwarnings("ignore", message="Consolidated metadata is currently not")
             zarr.consolidate_metadata(self.path)
-        shutil.rmtree(self.progress)
+        # At once: half a ledger would look like a run that was cut off.
+        over = self.progress.rename(self.path.with_name(self.path.name + ".finished"))
+        shutil.rmtree(over)
 
 
 COMPRESSION = (BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle"),)
