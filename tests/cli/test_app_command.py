@@ -1,0 +1,47 @@
+"""``mtm app`` up to where the server takes over."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mtm_core.cli.app import app_command
+from mtm_core.dashboard.workspace import open_store, settings_of_environment
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The command lines that would have taken this process's place."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, words: commands.append(words))
+    monkeypatch.setattr(os, "chdir", lambda folder: None)
+    for name in ("MTM_WORKSPACE", "MTM_WORKSPACE_HOURS"):
+        monkeypatch.setenv(name, "")  # and put back afterwards what the command sets
+    return commands
+
+
+def test_where_and_how_long_work_is_kept_reaches_the_server(
+    started: list[list[str]], tmp_path: Path
+) -> None:
+    app_command(port=8600, workspace=os.path.relpath(tmp_path / "kept"), workspace_hours=0.5)
+    store = open_store(*settings_of_environment())
+    assert store is not None
+    assert (store.folder, store.hours) == (tmp_path / "kept", 0.5)
+    assert "--server.port=8600" in started[0]
+
+
+def test_a_server_can_be_told_to_keep_none(started: list[list[str]]) -> None:
+    app_command(workspace="off")
+    assert open_store(*settings_of_environment()) is None
+
+
+def test_without_options_the_environment_has_its_say(
+    started: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTM_WORKSPACE", str(tmp_path / "other"))
+    app_command()
+    store = open_store(*settings_of_environment())
+    assert store is not None
+    assert store.folder == tmp_path / "other"
