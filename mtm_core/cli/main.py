@@ -29,7 +29,7 @@ _COMMANDS = {
         "mtm_core.cli.evaluate:evaluate_command",
         "Predict every donor by methods that never saw them, and score it.",
     ),
-    "model": ("mtm_core.cli.model:model_app", "Describe models and presets."),
+    "model": ("mtm_core.cli.model:model_app", "Describe models and presets; pack models."),
     "predict": (
         "mtm_core.cli.predict:predict_command",
         "Predict the expression of other tissues.",
