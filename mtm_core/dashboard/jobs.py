@@ -236,12 +236,13 @@ class Jobs:
 
     def deliver(self) -> list[Job]:
         """Give what was made to the session; called in its thread. Name the jobs that were done."""
-        done = [job for job in self._by_slot.values() if job.state == "done"]
-        for job in done:
+        delivered = []
+        for job in [job for job in self._by_slot.values() if job.state == "done"]:
             if self._by_slot.get(job.slot) is job:  # else the one before has had all forgotten
                 del self._by_slot[job.slot]
                 job.deliver()
-        return done
+                delivered.append(job)
+        return delivered
 
     @property
     def under_way(self) -> list[Job]:

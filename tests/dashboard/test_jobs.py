@@ -263,6 +263,16 @@ def test_forgetting_all_cancels_all(pool: JobPool, kept: list[object]) -> None:
     assert (jobs.deliver(), kept) == ([], [])
 
 
+def test_what_is_kept_first_may_let_go_of_the_rest(pool: JobPool, kept: list[object]) -> None:
+    """As a new table does of a prediction from the table before."""
+    jobs = Jobs()
+    table = Task("table", 1, "", lambda _: "table", lambda _: jobs.forget_all())
+    first = finished(jobs.start(table, pool))
+    finished(jobs.start(task(lambda _: "of the table before", kept, slot="prediction"), pool))
+    assert jobs.deliver() == [first]
+    assert (jobs.deliver(), kept) == ([], [])
+
+
 def test_jobs_of_a_session_that_is_freed_stop(pool: JobPool, kept: list[object]) -> None:
     jobs, gate, ran = Jobs(), Gate(), Event()
     jobs.start(task(gate, kept), pool)
