@@ -18,7 +18,7 @@ def test_as_many_samples_as_allowed_are_read(
     assert session.open(EXAMPLE.read_bytes(), "mine.tsv", predictor)
 
 
-def test_one_more_is_refused_and_leaves_no_table(
+def test_one_more_is_refused_and_the_table_before_stays(
     predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = Session()
@@ -28,7 +28,8 @@ def test_one_more_is_refused_and_leaves_no_table(
         ExpressionError, match=r"more\.tsv: 40 samples; this server takes at most 39"
     ):
         session.open(EXAMPLE.read_bytes(), "more.tsv", predictor)
-    assert session.table is None
+    assert session.table is not None
+    assert session.table.report.file == "mine.tsv"
 
 
 @pytest.mark.parametrize("limit", ["0", "-3", "many", "1e3"])
