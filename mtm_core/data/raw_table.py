@@ -91,7 +91,7 @@ def too_large(what: str, max_bytes: int) -> InputFileError:
     """Give the error for ``what`` that is over the cap."""
     return InputFileError(
         f"{what} is larger than {max_bytes / 1024**3:.3g} GB. Split the samples over several files,"
-        " or keep only the model's genes."
+        " keep only the model's genes, or predict part by part (docs/scale.md)."
     )
 
 
