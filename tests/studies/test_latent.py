@@ -101,13 +101,14 @@ def test_strangers_dealt_as_one_donor_are_not(
     fitted: FittedMTM, small_cohort: ad.AnnData, rng: np.random.Generator
 ) -> None:
     """Within each tissue, profiles are dealt to other donors: nothing is left to know again."""
-    cohort = small_cohort.copy()
-    for tissue in fitted.tissues:
-        rows = np.flatnonzero(cohort.obs["tissue"] == tissue)
-        cohort.X[rows] = cohort.X[rng.permutation(rows)]
-    found = study_latent(fitted, cohort, n_codes=2).codes
-    assert 0.45 < found["auc"] < 0.55
-    assert found["donor_p"] > 0.01
+    cohort, found = small_cohort.copy(), []
+    for _ in range(10):  # one deal leaves donors more or less alike by chance
+        for tissue in fitted.tissues:
+            rows = np.flatnonzero(cohort.obs["tissue"] == tissue)
+            cohort.X[rows] = cohort.X[rng.permutation(rows)]
+        found.append(study_latent(fitted, cohort, n_codes=2).codes)
+    assert np.mean([codes["auc"] for codes in found]) == pytest.approx(0.5, abs=0.03)
+    assert np.median([codes["donor_p"] for codes in found]) > 0.05
 
 
 def test_only_the_donors_chosen_are_looked_at(fitted: FittedMTM, small_cohort: ad.AnnData) -> None:
