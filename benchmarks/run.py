@@ -54,7 +54,7 @@ def run_training() -> list[Row]:
 def run_inference() -> list[Row]:
     import inference
 
-    return inference.measure(1000, 19_291, os.cpu_count() or 1, 2)
+    return inference.measure(1000, 19_291, os.cpu_count() or 1, 1)
 
 
 def run_costs() -> list[Row]:

@@ -25,6 +25,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -243,8 +244,9 @@ class Predictor:
         chosen = self.targets_of(prepared.source, targets)
         method, aligned = self.artefact.method, prepared.aligned
         n_samples, n_genes = aligned.z.shape
-        z = np.empty((n_samples, len(chosen), n_genes), dtype=np.float32)
-        values = {name: np.empty_like(z) for name in ("expression", "lower", "upper")}
+        names = ("z", "expression", "lower", "upper")
+        z, *others = (_blank(n_samples, len(chosen), n_genes) for _ in names)
+        values = dict(zip(names[1:], others, strict=True))
         calibrated = True
         people = None if phenotypes is None else phenotypes.reindex(list(prepared.samples))
         predict = begin(method, {prepared.source: aligned.z}, people)
@@ -333,6 +335,16 @@ def _checked(table: pd.DataFrame) -> pd.DataFrame:
         twice = values.index[values.index.duplicated()][0]
         raise ExpressionError(f"sample {twice!r} stands twice; sample names must be unique.")
     return values
+
+
+def _blank(n_samples: int, n_tissues: int, n_genes: int) -> NDArray[np.float32]:
+    """Give an array (sample, tissue, gene) to be filled tissue by tissue.
+
+    A tissue's values stand together in memory, which torch allocates: numpy asks for huge pages, and
+    waiting for these took longer than predicting where memory was in pieces.
+    """
+    filled: NDArray[np.float32] = torch.empty(n_tissues, n_samples, n_genes).numpy()
+    return filled.transpose(1, 0, 2)
 
 
 def _column(aligned: Aligned, name: str) -> NDArray[np.float64]:
