@@ -340,8 +340,8 @@ def _checked(table: pd.DataFrame) -> pd.DataFrame:
 def _blank(n_samples: int, n_tissues: int, n_genes: int) -> NDArray[np.float32]:
     """Give an array (sample, tissue, gene) to be filled tissue by tissue.
 
-    A tissue's values stand together in memory, which torch allocates: numpy asks for huge pages, and
-    waiting for these took longer than predicting where memory was in pieces.
+    A tissue's values stand together in memory, which torch allocates: numpy asks for huge pages,
+    and waiting for these took longer than predicting where memory was in pieces.
     """
     filled: NDArray[np.float32] = torch.empty(n_tissues, n_samples, n_genes).numpy()
     return filled.transpose(1, 0, 2)
