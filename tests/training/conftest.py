@@ -6,11 +6,11 @@ import anndata as ad
 import pytest
 import torch
 
-from mtm_core.config import ModelConfig
+from mtm_core.config import LossConfig, ModelConfig, RunConfig, TrainingConfig
 from mtm_core.data.simulate import SimulationConfig, simulate_cohort
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     """Sums over threads may round otherwise in a process that has another number of them."""
     before = torch.get_num_threads()
@@ -48,4 +48,28 @@ def factor_model() -> ModelConfig:
         n_noise=4,
         mapping_widths=(8,),
         dropout=0.1,
+    )
+
+
+@pytest.fixture(scope="session")
+def donors(factor_cohort: ad.AnnData) -> list[str]:
+    return sorted(set(factor_cohort.obs["donor"]))
+
+
+@pytest.fixture(scope="session")
+def everything(factor_model: ModelConfig) -> RunConfig:
+    """All that a checkpoint has to bring back: six losses, two optimisers, EMA, rate decay."""
+    return RunConfig(
+        factor_model,
+        loss=LossConfig(adversarial_warmup=2),
+        training=TrainingConfig(
+            epochs=6,
+            batch_size=64,
+            learning_rate=5e-3,
+            learning_rate_decay=True,
+            ema_decay=0.9,
+            validation_fraction=0.2,
+            pair_weighting="donors",
+            tissue_draw="pairs",
+        ),
     )
