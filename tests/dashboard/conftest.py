@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import xarray as xr
 
@@ -11,21 +9,9 @@ from mtm_core.dashboard.resources import EXAMPLE, ServedModel
 from mtm_core.dashboard.session import Session
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from tests.dashboard_settings import own_workspaces as own_workspaces
+from tests.dashboard_settings import patient as patient
 from tests.evaluated_model import write_evaluated_model
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have pages wait for their jobs: no browser is there to ask again."""
-    monkeypatch.setattr("mtm_core.dashboard.background.PATIENCE_SECONDS", 60.0)
-
-
-@pytest.fixture(autouse=True)
-def own_workspaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep what is kept in a folder of the test's own."""
-    monkeypatch.setenv("MTM_WORKSPACE", str(tmp_path / "workspaces"))
-    monkeypatch.delenv("MTM_WORKSPACE_HOURS", raising=False)
-    return tmp_path / "workspaces"
 
 
 @pytest.fixture(scope="session")

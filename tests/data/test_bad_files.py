@@ -20,16 +20,10 @@ import pandas as pd
 import pytest
 
 from mtm_core.data.expression import ExpressionTable, read_expression
-from mtm_core.data.genes import GeneIndex
 from mtm_core.data.metadata import read_metadata
 from mtm_core.errors import MTMError
+from tests.data.user_tables import ENSEMBL, KNOWN, SYMBOLS
 
-SYMBOLS = ["TP53", "BRCA1", "BRCA2", "MLH1", "KCNH2", "LDLR"]
-ENSEMBL = [f"ENSG0000000000{i}.{i}" for i in range(6)]
-ENTREZ = ["7157", "672", "675", "4292", "3757", "3949"]
-KNOWN = GeneIndex(
-    pd.DataFrame({"symbol": SYMBOLS, "entrez": ENTREZ}, index=pd.Index(ENSEMBL, name="gene_id"))
-)
 GOOD = pd.DataFrame(
     {f"P{j}": [10 * j + i for i in range(6)] for j in (1, 2, 3)},
     index=pd.Index(SYMBOLS, name="gene"),

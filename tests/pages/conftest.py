@@ -10,26 +10,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.resources import MODEL_VARIABLE
+from tests.dashboard_settings import own_workspaces as own_workspaces
+from tests.dashboard_settings import patient as patient
 from tests.evaluated_model import write_evaluated_model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 UPLOAD, PREDICTED, MODEL_CARD = (
     f"pages/{page}.py" for page in ("samples/upload", "samples/predicted", "model/model_card")
 )
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have pages wait for their jobs: no browser is there to ask again."""
-    monkeypatch.setattr("mtm_core.dashboard.background.PATIENCE_SECONDS", 60.0)
-
-
-@pytest.fixture(autouse=True)
-def own_workspaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep what is kept in a folder of the test's own."""
-    monkeypatch.setenv("MTM_WORKSPACE", str(tmp_path / "workspaces"))
-    monkeypatch.delenv("MTM_WORKSPACE_HOURS", raising=False)
-    return tmp_path / "workspaces"
 
 
 @pytest.fixture(scope="session")

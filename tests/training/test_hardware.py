@@ -8,11 +8,11 @@ import anndata as ad
 import numpy as np
 import pytest
 import torch
-from training_runs import CPU, changed, weights_of
 
 from mtm_core.config import RunConfig
 from mtm_core.errors import TrainingError
 from mtm_core.training.trainer import Hardware, train
+from tests.training.training_runs import CPU, changed, weights_of
 
 
 def test_mixed_precision_stays_near_float32(

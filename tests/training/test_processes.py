@@ -16,13 +16,13 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import pandas as pd
-from training_runs import CPU, assert_same_weights, changed, weights_of
 
 from mtm_core.config import RunConfig
 from mtm_core.config import to_json as config_to_json
 from mtm_core.data.cohort import write_cohort
 from mtm_core.training.checkpoint import Checkpoint
 from mtm_core.training.trainer import train
+from tests.training.training_runs import CPU, assert_same_weights, changed, weights_of
 
 SCRIPT = textwrap.dedent("""
     import json, os, signal, sys

@@ -8,12 +8,12 @@ from pathlib import Path
 import anndata as ad
 import pandas as pd
 import pytest
-from training_runs import CPU, after, assert_same_weights, changed, interrupt, stop
 
 from mtm_core.config import RunConfig
 from mtm_core.errors import TrainingError
 from mtm_core.training.checkpoint import Checkpoint
 from mtm_core.training.trainer import TrainingProgress, TrainingResult, train
+from tests.training.training_runs import CPU, after, assert_same_weights, changed, interrupt, stop
 
 
 @pytest.fixture(scope="module")

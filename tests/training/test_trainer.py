@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from training_runs import CPU, assert_same_weights, changed, weights_of
 
 from mtm_core.config import LossConfig, ModelConfig, RunConfig, ScalingConfig, TrainingConfig
 from mtm_core.data.cohort import tissue_codes
@@ -22,6 +21,7 @@ from mtm_core.errors import TrainingError
 from mtm_core.training.checkpoint import Checkpoint, under_prefix
 from mtm_core.training.held_out import HeldOutPairs
 from mtm_core.training.trainer import TrainingProgress, TrainingResult, train
+from tests.training.training_runs import CPU, assert_same_weights, changed, weights_of
 
 MSE_ONLY = LossConfig(cycle=0, latent=0, adversarial=0, distance="mse")
 
