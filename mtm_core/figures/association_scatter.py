@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish
+from mtm_core.figures.style import ACCENT, NEUTRAL, RING, finish
+
+_LINE = {"color": NEUTRAL, "width": 1}
 
 
 def association_scatter(
@@ -53,7 +55,7 @@ def association_scatter(
             x=ringed["reference"],
             y=ringed["own"],
             mode="markers+text",
-            marker={"size": 15, "symbol": "circle-open", "color": CONTRAST, "line": {"width": 2.5}},
+            marker={"size": 15, **RING},
             text=ringed["gene"],
             textposition="top center",
             hoverinfo="skip",
@@ -64,20 +66,31 @@ def association_scatter(
 
 def add_axes(figure: go.Figure, points: pd.DataFrame, *, x: str, y: str, equal: bool) -> None:
     """Name the axes, and draw where each is 0 and, if ``equal``, where they are equal."""
-    line = {"color": NEUTRAL, "width": 1}
-    figure.add_vline(x=0, line=line)
-    figure.add_hline(y=0, line=line)
+    add_zero_lines(figure)
     figure.update_xaxes(title=x)
     figure.update_yaxes(title=y)
-    if not equal:
+    if equal:
+        add_equal_line(figure, points[["reference", "own"]])
+
+
+def add_zero_lines(figure: go.Figure, **place: int) -> None:
+    """Draw where each axis is 0, in one panel or in all."""
+    figure.add_vline(x=0, line=_LINE, **place)
+    figure.add_hline(y=0, line=_LINE, **place)
+
+
+def add_equal_line(figure: go.Figure, values: pd.DataFrame, **options: object) -> None:
+    """Draw where both axes are equal, as far as ``values`` (points, axes) reach."""
+    ends = values.to_numpy(dtype=float)
+    if not ends.size:
         return
-    ends = points[["reference", "own"]].to_numpy(dtype=float)
-    low, high = (float(np.nanmin(ends)), float(np.nanmax(ends))) if ends.size else (0.0, 0.0)
+    low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
     figure.add_scatter(
         x=[low, high],
         y=[low, high],
         mode="lines",
-        line={**line, "dash": "dot"},
+        line={**_LINE, "dash": "dot"},
         name="equal",
         hoverinfo="skip",
+        **options,
     )

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish
+from mtm_core.figures.tissue_rows import name_rows, row_heights
 
 MOST_POINTS = 150
 """Genes of a tissue that are drawn one by one; of more, the box alone."""
@@ -41,7 +42,7 @@ def rho_boxes(
     gene_id
         Gene that is marked by a star in each tissue.
     """
-    rows = np.arange(len(distribution), dtype=float)[::-1]
+    rows = row_heights(len(distribution))
     figure = go.Figure()
     for row, (tissue, quantiles) in zip(rows, distribution.iterrows(), strict=True):
         if quantiles["n_genes"] == 0:
@@ -118,7 +119,7 @@ def gene_over_tissues(
     chosen
         Tissue whose name is set in bold.
     """
-    rows = np.arange(len(table), dtype=float)[::-1]
+    rows = row_heights(len(table))
     figure = go.Figure()
     about = np.column_stack([table.index, table["n"]])
     pooled = table["rho_pooled"]
@@ -167,13 +168,7 @@ def gene_over_tissues(
             )
     figure.add_vline(x=0, line={"color": NEUTRAL, "width": 1})
     figure.add_vline(x=PREDICTABLE_RHO, line=_RULE)
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=rows,
-        ticktext=[f"<b>{name}</b>" if name == chosen else str(name) for name in table.index],
-        range=[-0.8, len(rows) - 0.2],
-        showgrid=False,
-    )
+    name_rows(figure, table.index, chosen=chosen)
     figure.update_xaxes(title="rho over held-out donors")
     return finish(figure, height=120 + _GENE_ROW * len(rows))
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from mtm_core.figures.style import ACCENT, CONTRAST, FAINT, NEUTRAL, finish
+from mtm_core.figures.association_scatter import add_equal_line, add_zero_lines
+from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, OVER_LEGEND, RING, finish
+from mtm_core.figures.tissue_rows import add_spans, name_rows, row_heights
 
 BOTH, MEASURED, PREDICTED, NEITHER = (
     "FDR ≤ 5 % in both",
@@ -28,15 +29,6 @@ _ROW = 19
 _GRID_ROW = 22
 _F1_SCALE = [[0, "#D3E3F0"], [1, "#08306B"]]
 """Its low end stands out from white ground, its high end from dark."""
-_PROFILE_LOOKS = (
-    ("circle", ACCENT),
-    ("diamond", CONTRAST),
-    ("square", "#CC3344"),
-    ("cross", NEUTRAL),
-)
-"""Of the profiles, in their order."""
-_OVER_LEGEND = 64
-"""Pixels above a plot that hold its legend below the buttons."""
 
 
 def changes_scatter(
@@ -66,22 +58,10 @@ def changes_scatter(
     for column, panel in enumerate(panels, start=1):
         part = genes[genes["panel"] == panel]
         place = {"row": 1, "col": column}
-        line = {"color": NEUTRAL, "width": 1}
-        figure.add_vline(x=0, line=line, **place)
-        figure.add_hline(y=0, line=line, **place)
-        ends = part[["observed", "predicted"]].to_numpy(dtype=float)
+        add_zero_lines(figure, **place)
         if len(part):
-            low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
-            figure.add_scatter(
-                x=[low, high],
-                y=[low, high],
-                mode="lines",
-                line={**line, "dash": "dot"},
-                name="equal",
-                **_once("equal", named),
-                hoverinfo="skip",
-                **place,
-            )
+            ends = part[["observed", "predicted"]]
+            add_equal_line(figure, ends, **_once("equal", named), **place)
         for name, look in _LOOKS.items():
             own = part[part["significant"] == name]
             if own.empty:
@@ -105,12 +85,7 @@ def changes_scatter(
                 x=ringed["observed"],
                 y=ringed["predicted"],
                 mode="markers+text",
-                marker={
-                    "size": 16,
-                    "symbol": "circle-open",
-                    "color": NEUTRAL,
-                    "line": {"width": 2.5},
-                },
+                marker={"size": 16, **RING, "color": NEUTRAL},
                 text=ringed["gene"],
                 textposition="top center",
                 cliponaxis=False,
@@ -148,7 +123,7 @@ def kept_by_tissue(
         Tissue whose name is set in bold.
     """
     tissues = list(dict.fromkeys(str(name) for name in rows["tissue"]))
-    place_of = {name: len(tissues) - 1 - i for i, name in enumerate(tissues)}
+    place_of = dict(zip(tissues, row_heights(len(tissues)), strict=True))
     figure = _panels(panels)
     named: set[str] = set()
     for column, panel in enumerate(panels, start=1):
@@ -156,16 +131,7 @@ def kept_by_tissue(
         height = part["tissue"].map(place_of)
         place = {"row": 1, "col": column}
         figure.add_vline(x=0, line={"color": NEUTRAL, "width": 1}, **place)
-        gap = np.full(len(part), np.nan)
-        figure.add_scatter(
-            x=np.column_stack([part["rho_low"], part["rho_high"], gap]).ravel(),
-            y=np.column_stack([height, height, gap]).ravel(),
-            mode="lines",
-            line={"color": FAINT, "width": 4},
-            hoverinfo="skip",
-            showlegend=False,
-            **place,
-        )
+        add_spans(figure, part["rho_low"], part["rho_high"], height, **place)
         figure.add_scatter(
             x=part["shuffled"],
             y=height,
@@ -207,13 +173,7 @@ def kept_by_tissue(
                 **place,
             )
     figure.update_xaxes(title=title)
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=list(place_of.values()),
-        ticktext=[f"<b>{name}</b>" if name == chosen else name for name in tissues],
-        range=[-0.8, len(tissues) - 0.2],
-        showgrid=False,
-    )
+    name_rows(figure, tissues, chosen=chosen)
     return _with_titles(figure, height=200 + _ROW * len(tissues))
 
 
@@ -252,93 +212,6 @@ def overlap_grid(f1: pd.DataFrame, stars: pd.DataFrame, notes: pd.DataFrame) -> 
     return finish(figure, height=200 + _GRID_ROW * len(f1))
 
 
-def auroc_dots(
-    areas: pd.DataFrame, profiles: Sequence[tuple[str, str]], *, chosen: str | None = None
-) -> go.Figure:
-    """Draw how well each profile tells the two groups apart, tissue by tissue (Figure 3d).
-
-    Parameters
-    ----------
-    areas
-        ``tissue``, ``profile``, ``auroc``, ``low``, ``high``, ``n_genes``, ``n_case``,
-        ``n_control``; tissues in the order to draw.
-    profiles
-        Each with its name in words, in the order of the legend; at most four.
-    chosen
-        Tissue whose name is set in bold.
-    """
-    tissues = list(dict.fromkeys(str(name) for name in areas["tissue"]))
-    place_of = {name: len(tissues) - 1 - i for i, name in enumerate(tissues)}
-    figure = go.Figure()
-    figure.add_vline(x=0.5, line={"color": NEUTRAL, "width": 1, "dash": "dash"})
-    for i, ((profile, name), (symbol, colour)) in enumerate(
-        zip(profiles, _PROFILE_LOOKS, strict=False)
-    ):
-        own = areas[areas["profile"] == profile]
-        shift = 0.18 * (1.5 - i)
-        figure.add_scatter(
-            x=own["auroc"],
-            y=own["tissue"].map(place_of) + shift,
-            error_x={
-                "array": own["high"] - own["auroc"],
-                "arrayminus": own["auroc"] - own["low"],
-                "thickness": 1,
-                "width": 0,
-            },
-            mode="markers",
-            marker={"size": 8, "symbol": symbol, "color": colour},
-            name=name,
-            customdata=own[["tissue", "low", "high", "n_genes", "n_case", "n_control"]],
-            hovertemplate="<b>%{customdata[0]}</b><br>auROC %{x:.2f} (%{customdata[1]:.2f} to"
-            " %{customdata[2]:.2f})<br>%{customdata[3]} columns, %{customdata[4]} cases,"
-            " %{customdata[5]} controls" + f"<extra>{name}</extra>",
-        )
-    figure.update_xaxes(title="area under the ROC curve (0.5: chance)")
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=list(place_of.values()),
-        ticktext=[f"<b>{name}</b>" if name == chosen else name for name in tissues],
-        range=[-0.8, len(tissues) - 0.2],
-    )
-    finish(figure, height=160 + 30 * len(tissues))
-    return figure.update_layout(margin={"t": _OVER_LEGEND})
-
-
-def roc_curves(curves: pd.DataFrame, profiles: Sequence[tuple[str, str]]) -> go.Figure:
-    """Draw the ROC curves of one tissue (Figure 3c).
-
-    Parameters
-    ----------
-    curves
-        ``profile``, ``false_positive_rate``, ``sensitivity``.
-    profiles
-        As in :func:`auroc_dots`.
-    """
-    dashes = ("solid", "dash", "dot", "dashdot")
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": NEUTRAL, "width": 1, "dash": "dash"},
-        name="chance", hoverinfo="skip",
-    )  # fmt: skip
-    for (profile, name), (_, colour), dash in zip(profiles, _PROFILE_LOOKS, dashes, strict=False):
-        own = curves[curves["profile"] == profile]
-        if own.empty:
-            continue
-        figure.add_scatter(
-            x=own["false_positive_rate"],
-            y=own["sensitivity"],
-            mode="lines",
-            line={"color": colour, "width": 2, "dash": dash},
-            name=name,
-            hovertemplate="%{y:.2f} of the cases found, %{x:.2f} of the controls taken for cases"
-            f"<extra>{name}</extra>",
-        )
-    figure.update_xaxes(title="share of controls taken for cases", range=[0, 1])
-    figure.update_yaxes(title="share of cases found", range=[0, 1.02])
-    finish(figure, height=420)
-    return figure.update_layout(margin={"t": _OVER_LEGEND})
-
-
 def _panels(titles: Mapping[str, str]) -> go.Figure:
     """Give panels side by side, their axes of one range: so that they can be compared."""
     figure = make_subplots(
@@ -355,7 +228,7 @@ def _with_titles(figure: go.Figure, *, height: int) -> go.Figure:
     finish(figure, height=height)
     figure.update_annotations(font={"size": 13})
     return figure.update_layout(
-        margin={"t": _OVER_LEGEND + 46},
+        margin={"t": OVER_LEGEND + 46},
         legend={"y": 1 - 34 / height, "yref": "container", "yanchor": "top"},
     )
 

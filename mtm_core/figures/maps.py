@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish
+from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, RING, finish
 from mtm_core.figures.tissue_marks import tissue_marks
 
 _GROUPS = (
@@ -148,7 +148,7 @@ def _ring(figure: go.Figure, position: pd.DataFrame) -> None:
         x=position["first"],
         y=position["second"],
         mode="markers+text",
-        marker={"size": 18, "symbol": "circle-open", "color": CONTRAST, "line": {"width": 2.5}},
+        marker={"size": 18, **RING},
         text=[str(name) for name in position.index],
         textposition="bottom center",
         cliponaxis=False,

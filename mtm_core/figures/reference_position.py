@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.style import ACCENT, CONTRAST, FAINT, NEUTRAL, finish
+from mtm_core.figures.style import ACCENT, CONTRAST, FAINT, NEUTRAL, RING, finish
 
 _SYMBOLS = ("circle", "diamond", "triangle-up", "square", "cross", "x", "star")
 _COLOURS = (ACCENT, CONTRAST, "#009E73", "#CC79A7", NEUTRAL)
@@ -72,7 +72,7 @@ def percentile_strips(
             x=part["percentile"],
             y=y[part.index],
             mode="markers",
-            marker={"size": 15, "symbol": "circle-open", "color": CONTRAST, "line": {"width": 2.5}},
+            marker={"size": 15, **RING},
             name=marked,
             hoverinfo="skip",
         )

@@ -13,8 +13,12 @@ CONTRAST = "#D9822B"
 """Orange beside the accent's blue: told apart by every common kind of colour vision."""
 NEUTRAL = "#8794A1"
 FAINT = "rgba(135, 148, 161, 0.28)"
+RING = {"symbol": "circle-open", "color": CONTRAST, "line": {"width": 2.5}}
+"""Around what was chosen; its size is the figure's."""
 DIVERGING = "RdBu_r"
 """Blue for below 0, red for above (ColorBrewer): safe for red-green colour blindness."""
+OVER_LEGEND = 64
+"""Pixels above a plot that hold its legend below the buttons."""
 
 
 def finish(figure: go.Figure, *, height: int) -> go.Figure:

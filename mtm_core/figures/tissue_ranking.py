@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.style import CONTRAST, FAINT, NEUTRAL, finish
+from mtm_core.figures.style import CONTRAST, NEUTRAL, finish
 from mtm_core.figures.tissue_marks import tissue_marks
+from mtm_core.figures.tissue_rows import add_spans, name_rows, row_heights
 
 _ROW = 19
 
@@ -36,7 +37,7 @@ def tissue_ranking(
     chosen
         Tissue whose name is set in bold.
     """
-    rows = np.arange(len(ranking), dtype=float)[::-1]
+    rows = row_heights(len(ranking))
     raw = ranking["gene_rho_by_fold"].to_numpy(float)
     figure = go.Figure()
     about = np.column_stack([ranking.index, ranking["n"], ranking["n_predictable"]])
@@ -46,15 +47,7 @@ def tissue_ranking(
     )
     if "gene_rho_partial" in ranking:
         adjusted = ranking["gene_rho_partial"].to_numpy(float)
-        gap = np.full(len(rows), np.nan)
-        figure.add_scatter(
-            x=np.column_stack([adjusted, raw, gap]).ravel(),
-            y=np.column_stack([rows, rows, gap]).ravel(),
-            mode="lines",
-            line={"color": FAINT, "width": 4},
-            hoverinfo="skip",
-            showlegend=False,
-        )
+        add_spans(figure, adjusted, raw, rows)
         figure.add_scatter(
             x=adjusted,
             y=rows,
@@ -91,13 +84,7 @@ def tissue_ranking(
         ]
     )
     figure.add_vline(x=0, line={"color": NEUTRAL, "width": 1})
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=rows,
-        ticktext=[f"<b>{name}</b>" if name == chosen else str(name) for name in ranking.index],
-        range=[-0.8, len(ranking) + 0.4],
-        showgrid=False,
-    )
+    name_rows(figure, ranking.index, chosen=chosen, above=1.4)
     figure.update_xaxes(title="mean gene-wise rho, by fold")
     finish(figure, height=130 + _ROW * len(ranking))
     figure.update_layout(margin={"r": 110})

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from mtm_core.figures.style import ACCENT, CONTRAST, FAINT, NEUTRAL, finish
+from mtm_core.figures.style import ACCENT, CONTRAST, FAINT, NEUTRAL, RING, finish
 from mtm_core.studies.own_cohort import HIGHER, LOWER, UNCHANGED, UNPREDICTABLE
 
 SMALLEST_FDR = 1e-300
@@ -123,10 +123,7 @@ def _name_points(
     foremost = foremost.drop(index=ringed.index, errors="ignore")
     for points, marker in (
         (foremost, {"opacity": 0}),
-        (
-            ringed,
-            {"size": 15, "symbol": "circle-open", "color": CONTRAST, "line": {"width": 2.5}},
-        ),
+        (ringed, {"size": 15, **RING}),
     ):
         if points.empty:
             continue

@@ -20,7 +20,8 @@ from mtm_core.dashboard.kept_view import Kept, show_kept
 from mtm_core.dashboard.layout import begin, show_figure
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
-from mtm_core.figures.kept_changes import auroc_dots, overlap_grid, roc_curves
+from mtm_core.figures.kept_changes import overlap_grid
+from mtm_core.figures.roc import auroc_dots, roc_curves
 
 CHANGES, FOUND, AREAS, TRAITS = "Changes kept", "Genes found again", "Telling apart", "Traits kept"
 
