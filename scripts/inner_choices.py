@@ -15,13 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+from inner_folds import mean_gene_rho, training_part
 
 from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort import read_cohort
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.splits import donor_folds, rows_of
-from mtm_core.evaluation.accuracy import accuracy
-from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.protocol import Method
 
@@ -56,21 +53,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("inner_choices.csv"))
     arguments = parser.parse_args()
     cohort = read_cohort(arguments.cohort)
-    folds = donor_folds(cohort.obs)
+    parts = [training_part(cohort, fold) for fold in (0, 1)]
     rows: list[dict[str, object]] = []
     for sources, choices in ((FURTHER, FROM_FOUR), ((), FROM_BLOOD)):
         for name, method in choices.items():
-            scores = {}
-            for fold in (0, 1):
-                own = cohort[rows_of(cohort.obs["donor"], folds.training(fold))].copy()
-                predictions = cross_validate(
-                    method,
-                    own,
-                    donor_folds(own.obs, n_folds=3, balance_tissue=WHOLE_BLOOD),
-                    further_sources=sources,
-                    with_phenotypes=False,
-                )
-                scores[f"fold {fold}"] = accuracy(predictions).summary()["gene_rho_by_fold_mean"]
+            scores = {
+                f"fold {fold}": mean_gene_rho(method, own, inner, further_sources=sources)
+                for fold, (own, inner) in enumerate(parts)
+            }
             rows.append({"sources": 1 + len(sources), "choice": name, **scores})
             print(rows[-1], flush=True)
             pd.DataFrame(rows).to_csv(arguments.output, index=False, float_format="%.4f")

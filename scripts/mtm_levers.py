@@ -21,13 +21,14 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+from inner_folds import training_part
 from torch import Tensor
 
 from mtm_core.config import ModelConfig, RunConfig, preset, with_changes
 from mtm_core.data.cohort import read_cohort, tissue_codes, tissue_names
 from mtm_core.data.gtex import WHOLE_BLOOD
 from mtm_core.data.scaling import TissueScaler
-from mtm_core.data.splits import donor_folds, rows_of
+from mtm_core.data.splits import rows_of
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
@@ -149,8 +150,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("mtm_levers.csv"))
     arguments = parser.parse_args()
     cohort = read_cohort(arguments.cohort)
-    own = cohort[rows_of(cohort.obs["donor"], donor_folds(cohort.obs).training(0))].copy()
-    inner = donor_folds(own.obs, n_folds=3, balance_tissue=WHOLE_BLOOD)
+    own, inner = training_part(cohort, 0)
 
     def predict(method: Method) -> xr.Dataset:
         return cross_validate(method, own, inner, only=[0], with_phenotypes=False)

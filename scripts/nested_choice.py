@@ -11,18 +11,14 @@ free of that. Printed beside the score of the shipped settings.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import anndata as ad
 import pandas as pd
+from inner_folds import mean_gene_rho, training_part
 
 from mtm_core.data.cohort import read_cohort
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.splits import DonorFolds, donor_folds, rows_of
-from mtm_core.evaluation.accuracy import accuracy
-from mtm_core.evaluation.cross_validation import cross_validate
+from mtm_core.data.splits import donor_folds
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 
 _SHIPPED = KernelFactorsMethod()
@@ -43,14 +39,6 @@ CHOICES = {
 }
 
 
-def score(
-    method: KernelFactorsMethod, cohort: ad.AnnData, folds: DonorFolds, only: Sequence[int] | None
-) -> float:
-    """Give the mean gene-wise rho by fold, from blood alone."""
-    predictions = cross_validate(method, cohort, folds, only=only, with_phenotypes=False)
-    return accuracy(predictions).summary()["gene_rho_by_fold_mean"]
-
-
 def main() -> None:
     """Choose in every fold and write what was chosen."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -61,9 +49,8 @@ def main() -> None:
     folds = donor_folds(cohort.obs)
     rows: list[dict[str, object]] = []
     for fold in range(len(folds.folds)):
-        own = cohort[rows_of(cohort.obs["donor"], folds.training(fold))].copy()
-        inner = donor_folds(own.obs, n_folds=3, balance_tissue=WHOLE_BLOOD)
-        scores = {name: score(method, own, inner, None) for name, method in CHOICES.items()}
+        own, inner = training_part(cohort, fold)
+        scores = {name: mean_gene_rho(method, own, inner) for name, method in CHOICES.items()}
         chosen = max(scores, key=scores.__getitem__)
         rows.append(
             {
@@ -71,8 +58,8 @@ def main() -> None:
                 "chosen": chosen,
                 "inner, chosen": scores[chosen],
                 "inner, shipped": scores["shipped"],
-                "held out, chosen": score(CHOICES[chosen], cohort, folds, [fold]),
-                "held out, shipped": score(_SHIPPED, cohort, folds, [fold]),
+                "held out, chosen": mean_gene_rho(CHOICES[chosen], cohort, folds, only=[fold]),
+                "held out, shipped": mean_gene_rho(_SHIPPED, cohort, folds, only=[fold]),
             }
         )
         print(rows[-1], flush=True)
