@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -45,14 +46,11 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the dashboard, run on a free port until the tests are over."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+@contextmanager
+def run_server(folder: Path, *options: str) -> Iterator[str]:
+    """Run the dashboard on a free port, with its log as ``folder``/server.log; give its address."""
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
-    folder = tmp_path_factory.mktemp("server")
     log = folder / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -60,6 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 *(sys.executable, "-m", "mtm_core.dashboard"),
                 *(f"--server.port={port}", "--server.headless=true"),
                 "--server.fileWatcherType=none",
+                *options,
             ],
             cwd=REPOSITORY,
             env={
@@ -71,11 +70,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             stderr=subprocess.STDOUT,
         )
         try:
-            deadline = time.monotonic() + _START_SECONDS
-            while not _answers(f"{url}/_stcore/health"):
-                if server.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"the dashboard did not start:\n{log.read_text()}")
-                time.sleep(0.1)
+            wait_until_it_answers(f"{url}/_stcore/health", server, log)
             yield url
         finally:
             server.terminate()
@@ -84,7 +79,29 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             except subprocess.TimeoutExpired:  # it waits for browsers that are slow to leave
                 server.kill()
                 server.wait()
-    assert "Traceback" not in log.read_text()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the dashboard, run on a free port until the tests are over."""
+    folder = tmp_path_factory.mktemp("server")
+    with run_server(folder) as url:
+        yield url
+    assert "Traceback" not in (folder / "server.log").read_text()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not _answers(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"nothing answers at {url}:\n{log.read_text()}")
+        time.sleep(0.1)
 
 
 def _answers(url: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import streamlit as st
@@ -46,6 +48,26 @@ def test_a_server_that_is_not_set_up_in_full_says_so() -> None:
     app.button(key="sign_in").click().run()
     assert not app.exception
     assert "not set up in full" in app.error[0].value
+
+
+@pytest.mark.parametrize("answer", [None, b"<p>Moved</p>", b"[]", b'{"issuer": "x"}'])
+def test_a_provider_that_is_none_is_not_asked(answer: bytes | None) -> None:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(404 if answer is None else 200)
+            self.end_headers()
+            self.wfile.write(answer or b"")
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        app = opened(
+            {"is_logged_in": False}, {"auth": AUTH["auth"] | {"server_metadata_url": address}}
+        )
+        app.button(key="sign_in").click().run()
+    assert not app.exception
+    assert "does not answer as it should" in app.error[0].value
+    assert [button.key for button in app.button] == ["sign_in"]
 
 
 def test_who_is_signed_in_uses_the_dashboard_and_can_leave() -> None:
