@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mtm_core.dashboard.traits_view import contrast_in_words
+from mtm_core.dashboard.traits_view import contrast_in_words, regressed_out
 from mtm_core.data.dbgap import medical_history
 from mtm_core.figures.kept_changes import BOTH, MEASURED, NEITHER, PREDICTED
 from mtm_core.statistics.outcome import TESTED
@@ -55,8 +55,8 @@ def trait_in_words(trait: str, associations: ReferenceAssociations | None) -> st
 
 def left_out(adjusted_for: str) -> str:
     """Say what is regressed out: ``"age+hardy"`` as "age, Hardy class out"."""
-    names = adjusted_for.replace("hardy", "Hardy class").split("+")
-    return f"{', '.join(names)} out" if adjusted_for else "as it is"
+    names = regressed_out(adjusted_for)
+    return f"{', '.join(names)} out" if names else "as it is"
 
 
 def diseases_among(traits: Sequence[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import streamlit as st
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.views import gene_labels
 from mtm_core.evaluation.comparison import RankCorrelation
-from mtm_core.evaluation.confounding import CONFOUNDERS
+from mtm_core.evaluation.methods_text import adjusted_for
 from mtm_core.evaluation.predictability import RHO_FIGURES
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.evaluation.standings import standings
@@ -19,8 +19,6 @@ from mtm_core.figures.style import NEUTRAL
 
 PREDICTABILITY_PAGE = "pages/model/predictability.py"
 METHODS_PAGE = "pages/model/methods.py"
-
-_NAMES = {"age": "age", "sex": "sex", "hardy": "Hardy class of death"}
 
 
 @dataclass(frozen=True)
@@ -89,11 +87,7 @@ class Evaluated:
     @property
     def adjusted_for(self) -> str:
         """What the adjusted figures have regressed out, in words."""
-        names = [
-            _NAMES.get(name, name)
-            for name in self.tables.settings.get("adjusted_for") or CONFOUNDERS
-        ]
-        return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+        return adjusted_for(self.tables.settings)
 
     def headline(self, method: str) -> dict[str, str]:
         """Give the figures of ``method`` that stand first, of those that were made, in words."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mtm_core.data.report import IngestReport
+from mtm_core.data.ingest_report import IngestReport
 from mtm_core.errors import ExpressionError, SelectionError
 
 MAX_SAMPLES_VARIABLE = "MTM_MAX_SAMPLES"

@@ -10,7 +10,7 @@ import streamlit as st
 from mtm_core.dashboard.background import remember
 from mtm_core.dashboard.layout import download_table, show_figure
 from mtm_core.dashboard.session import Session
-from mtm_core.dashboard.traits_view import agreement_in_words
+from mtm_core.dashboard.traits_view import agreement_in_words, regressed_out
 from mtm_core.figures.association_scatter import association_scatter
 from mtm_core.figures.hexbin import hexbin
 from mtm_core.studies.against_reference import agreement
@@ -52,9 +52,7 @@ def choose_adjustment(reference: ReferenceAssociations, trait: str) -> str:
         reference.traits[trait]["adjustments"],
         default="",
         required=True,
-        format_func=lambda name: (
-            name.replace("+", " and ").replace("hardy", "Hardy class") or "nothing"
-        ),
+        format_func=lambda name: " and ".join(regressed_out(name)) or "nothing",
         key=f"adjusted_{trait}",
         persist_state="session",
         help="What is regressed out of the reference's expression and trait. The Hardy class says"

@@ -158,7 +158,7 @@ class Session:
             if not self.workspace_is_own:
                 self.workspace, self.kept_state = "", ()
             self.table, self.table_sha256 = table, digest
-            self.unit = cast("Unit", table.report.unit)
+            self.unit = table.report.unit
 
         return Task("table", (digest, name), f"Reading {name}", read, keep)
 

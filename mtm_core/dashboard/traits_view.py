@@ -68,6 +68,11 @@ def agreement_in_words(row: pd.Series) -> str:
     )
 
 
+def regressed_out(adjusted_for: str) -> list[str]:
+    """Name what is regressed out: ``["age", "Hardy class"]`` of ``"age+hardy"``, none of ``""``."""
+    return adjusted_for.replace("hardy", "Hardy class").split("+") if adjusted_for else []
+
+
 def contrast_in_words(trait: str, description: dict[str, str]) -> str:
     """Say what a trait of the reference compares."""
     if description["kind"] == "two groups":

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core.data.genes import GeneIndex, damaged_names, describe_ids, id_type_of
+from mtm_core.data.ingest_report import IngestReport
 from mtm_core.data.isolated import read_isolated
 from mtm_core.data.orientation import (
     TALLIES,
@@ -27,7 +28,7 @@ from mtm_core.data.orientation import (
     look_like_ensembl,
 )
 from mtm_core.data.raw_table import MAX_BYTES, RawTable, to_numbers
-from mtm_core.data.report import IngestReport, Level, Note, name_some
+from mtm_core.data.report import Level, Note, name_some
 from mtm_core.data.tables import read_bytes, read_table
 from mtm_core.data.units import UnitGuess, check_range, guess_unit
 from mtm_core.errors import ExpressionError, InputFileError

@@ -29,7 +29,7 @@ class RawTable:
         (rows, columns), columns numbered from 0; numbers where a whole column is numeric, else
         text; blank cells are NaN.
     format, delimiter
-        As in :class:`mtm_core.data.report.IngestReport`.
+        As in :class:`mtm_core.data.ingest_report.IngestReport`.
     notes
         What was done in reading.
     """

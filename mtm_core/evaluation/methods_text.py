@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.report import IngestReport
+from mtm_core.data.ingest_report import IngestReport
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.evaluation.confounding import CONFOUNDERS
 from mtm_core.evaluation.predictability import rank_tissues

@@ -32,7 +32,8 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from mtm_core.data.report import IngestReport, Note
+from mtm_core.data.ingest_report import IngestReport
+from mtm_core.data.report import Note
 from mtm_core.inference.command_line import predict_arguments
 from mtm_core.inference.export import write_prediction
 from mtm_core.inference.predictor import Prepared

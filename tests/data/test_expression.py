@@ -15,7 +15,7 @@ from mtm_core.data.expression import read_expression
 from mtm_core.data.gct import read_gct
 from mtm_core.data.genes import GeneIndex, collapse
 from mtm_core.data.gtex import read_gene_table
-from mtm_core.data.report import IngestReport
+from mtm_core.data.ingest_report import IngestReport
 from mtm_core.errors import InputFileError
 from tests.data.user_tables import (
     ENSEMBL,

@@ -1,0 +1,58 @@
+"""How a user's table was read, for pages, logs and JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mtm_core.data.report import Note
+from mtm_core.data.units import Unit
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """How a table was read.
+
+    Attributes
+    ----------
+    file, sha256
+        Name of the file and hash of its bytes as they came.
+    format, delimiter
+        ``"csv"``, ``"tsv"``, ``"txt"``, ``"gct"`` (also with ``".gz"``), ``"parquet"``, ``"xlsx"``
+        or ``"h5ad"``; delimiter in words, empty where the format has none.
+    orientation
+        ``"genes in rows"`` or ``"samples in rows"``.
+    n_samples, n_genes
+        Size of the table after columns were set aside.
+    id_type
+        Of the gene ids, as :class:`mtm_core.data.genes.GeneMatch` names them.
+    unit, unit_reason
+        The guess of :func:`mtm_core.data.units.guess_unit`.
+    duplicates
+        Gene ids that stand more than once, as in the file.
+    damaged_names
+        Gene ids that a spreadsheet turned into dates.
+    set_aside
+        Columns that are no expression values.
+    notes
+        All of the above that needs words.
+    """
+
+    file: str
+    sha256: str
+    format: str
+    delimiter: str
+    orientation: str
+    n_samples: int
+    n_genes: int
+    id_type: str
+    unit: Unit
+    unit_reason: str
+    duplicates: tuple[str, ...]
+    damaged_names: tuple[str, ...]
+    set_aside: tuple[str, ...]
+    notes: tuple[Note, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the report as JSON values."""
+        return asdict(self)
