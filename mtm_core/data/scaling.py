@@ -64,12 +64,16 @@ class TissueScaler:
         z: Floats = (values - self.mean[tissue]) / self.sd[tissue]
         return z
 
-    def inverse(self, z: Floats, tissue: Ints | int) -> Floats:
+    def inverse(self, z: Floats, tissue: Ints | int, out: Floats | None = None) -> Floats:
         """Give linear expression (N, G), 0 or more, of ``z`` (N, G).
 
-        ``tissue`` is (N,), or one that all samples are of.
+        ``tissue`` is (N,), or one that all samples are of. The result is written to ``out`` where
+        one is given.
         """
-        return from_scale(z * self.sd[tissue] + self.mean[tissue], self.scale)
+        # In one array: of whole transcriptomes, memory costs more than arithmetic.
+        values = np.multiply(z, self.sd[tissue], out=out)
+        values += self.mean[tissue]
+        return from_scale(values, self.scale, out=values)
 
 
 def to_scale(expression: Floats, scale: ExpressionScale) -> Floats:
@@ -77,7 +81,9 @@ def to_scale(expression: Floats, scale: ExpressionScale) -> Floats:
     return expression if scale == "linear" else np.log2(1 + expression)
 
 
-def from_scale(values: Floats, scale: ExpressionScale) -> Floats:
-    """Bring values on ``scale`` back to linear expression, 0 or more."""
-    linear = values if scale == "linear" else np.exp2(values) - 1
-    return np.maximum(linear, 0)
+def from_scale(values: Floats, scale: ExpressionScale, out: Floats | None = None) -> Floats:
+    """Bring values on ``scale`` back to linear expression, 0 or more, in ``out`` where given."""
+    if scale == "log2":
+        values = out = np.exp2(values, out=out)
+        values -= 1
+    return np.maximum(values, 0, out=out)

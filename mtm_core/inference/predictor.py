@@ -256,13 +256,16 @@ class Predictor:
             tissue = tissue_index(self.tissues, target)
             result = predict(target)
             z[:, i] = result.mean
-            values["expression"][:, i] = method.scaler.inverse(result.mean, tissue)
+            method.scaler.inverse(result.mean, tissue, out=values["expression"][:, i])
             if result.sd is None or result.multipliers is None:
                 calibrated = False
             else:
                 half_width = result.multipliers[INTERVAL_LEVEL][:, None] * result.sd
-                values["lower"][:, i] = method.scaler.inverse(result.mean - half_width, tissue)
-                values["upper"][:, i] = method.scaler.inverse(result.mean + half_width, tissue)
+                for name, bound in (
+                    ("lower", result.mean - half_width),
+                    ("upper", result.mean + half_width),
+                ):
+                    method.scaler.inverse(bound, tissue, out=values[name][:, i])
         dims = ("sample", "tissue", "gene")
         shown = values if calibrated else {"expression": values["expression"]}
         return xr.Dataset(

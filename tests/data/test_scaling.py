@@ -126,3 +126,15 @@ def test_expression_that_comes_back_is_never_negative(scale: ExpressionScale) ->
     linear = from_scale(values, scale)
     assert (linear >= 0).all()
     np.testing.assert_allclose(to_scale(linear, scale)[0, 1:], values[0, 1:], atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_expression_can_be_written_into_an_array_and_leaves_z_alone(
+    expression: np.ndarray, tissue: np.ndarray, scale: ExpressionScale
+) -> None:
+    scaler = fit(expression, tissue, scale=scale)
+    z = scaler.transform(expression, tissue)
+    given, out = z.copy(), np.full_like(z, np.nan)
+    assert scaler.inverse(z, tissue, out=out) is out
+    np.testing.assert_array_equal(out, scaler.inverse(z, tissue))
+    np.testing.assert_array_equal(z, given)
