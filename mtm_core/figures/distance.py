@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.style import ACCENT, CONTRAST, FAINT, NEUTRAL, finish
-
-_GOLDEN = 0.6180339887498949
+from mtm_core.figures.style import ACCENT, CONTRAST, FAINT, NEUTRAL, finish, jitter
 
 
 def distance_strips(distance: pd.DataFrame, reference: pd.Series) -> go.Figure:
@@ -32,7 +29,6 @@ def distance_strips(distance: pd.DataFrame, reference: pd.Series) -> go.Figure:
         annotation_font_color=NEUTRAL,
     )
     figure.add_vline(x=reference[0.5], line={"color": NEUTRAL, "dash": "dot", "width": 1.5})
-    jitter = 0.5 * ((np.arange(len(distance)) * _GOLDEN) % 1 - 0.5)
     for row, (column, name, colour, symbol) in enumerate(
         (
             ("distance_after", "after alignment", ACCENT, "circle"),
@@ -41,7 +37,7 @@ def distance_strips(distance: pd.DataFrame, reference: pd.Series) -> go.Figure:
     ):
         figure.add_scatter(
             x=distance[column],
-            y=row + jitter,
+            y=row + jitter(len(distance), 0.5),
             mode="markers",
             marker={"size": 8, "color": colour, "symbol": symbol, "opacity": 0.75},
             name=name,

@@ -9,13 +9,12 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
-from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish
+from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish, jitter
 from mtm_core.figures.tissue_rows import name_rows, row_heights
 
 MOST_POINTS = 150
 """Genes of a tissue that are drawn one by one; of more, the box alone."""
 _BOX_ROW, _GENE_ROW = 26, 20
-_GOLDEN = 0.6180339887498949
 _RULE = {"color": NEUTRAL, "width": 1.5, "dash": "dash"}
 
 
@@ -63,10 +62,9 @@ def rho_boxes(
             hoverinfo="x",
         )
     if rho.shape[1] <= MOST_POINTS:
-        jitter = 0.55 * ((np.arange(rho.shape[1]) * _GOLDEN) % 1 - 0.5)
         figure.add_scatter(
             x=rho.to_numpy(float).ravel(),
-            y=(rows[:, None] + jitter).ravel(),
+            y=(rows[:, None] + jitter(rho.shape[1], 0.55)).ravel(),
             mode="markers",
             marker={"size": 4, "color": NEUTRAL},
             customdata=[

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish
+from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish, jitter
 
 _ROW = 54
 _JITTER = 0.62
 """Height of the strip of samples, in rows."""
-_GOLDEN = 0.6180339887498949
 
 
 def expression_strips(
@@ -79,8 +78,8 @@ def expression_strips(
         "half of them %{customdata[2]} to %{customdata[4]}<br>"
         "90 % of them %{customdata[1]} to %{customdata[5]}<extra></extra>",
     )
-    # A place of its own for each sample, the same in every tissue: no chance, no overlap.
-    jitter = _JITTER * ((np.arange(len(samples)) * _GOLDEN) % 1 - 0.5)
+    # A place of its own for each sample, the same in every tissue.
+    offsets = jitter(len(samples), _JITTER)
     others = [sample != highlighted for sample in samples]
     for chosen, name, marker in (
         (
@@ -104,7 +103,7 @@ def expression_strips(
         values = predicted.loc[chosen].to_numpy(dtype=float)
         figure.add_scatter(
             x=values.ravel(),
-            y=(rows[None, :] + jitter[chosen][:, None]).ravel(),
+            y=(rows[None, :] + offsets[chosen][:, None]).ravel(),
             mode="markers",
             marker=marker,
             name=name,

@@ -6,13 +6,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish
+from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish, jitter
 
 _LOOKS = ((CONTRAST, "triangle-up"), (ACCENT, "circle"))
 """Of cases and of controls; symbols tell them apart without colour."""
 _OFFSET, _WIDTH = 0.2, 0.28
 """Of a group's strip from the middle of its tissue, and its width, in tissues."""
-_GOLDEN = 0.6180339887498949
 
 
 def group_strips(
@@ -33,10 +32,9 @@ def group_strips(
     figure = go.Figure()
     for side, (group, (colour, symbol)) in enumerate(zip((case, control), _LOOKS, strict=True)):
         own = values.loc[(groups.reindex(values.index) == group).to_numpy()]
-        jitter = _WIDTH * ((np.arange(len(own)) * _GOLDEN) % 1 - 0.5)
         middle = np.arange(len(tissues)) + (_OFFSET if side else -_OFFSET)
         figure.add_scatter(
-            x=(middle[None, :] + jitter[:, None]).ravel(),
+            x=(middle[None, :] + jitter(len(own), _WIDTH)[:, None]).ravel(),
             y=own.to_numpy(dtype=float).ravel(),
             mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.75},

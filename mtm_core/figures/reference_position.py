@@ -8,13 +8,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.style import ACCENT, CONTRAST, FAINT, NEUTRAL, RING, finish
+from mtm_core.figures.style import ACCENT, FAINT, NEUTRAL, RING, finish, jitter, look
 
-_SYMBOLS = ("circle", "diamond", "triangle-up", "square", "cross", "x", "star")
-_COLOURS = (ACCENT, CONTRAST, "#009E73", "#CC79A7", NEUTRAL)
-"""With the symbols, no two of 35 groups look alike; colours after Okabe and Ito (2008)."""
 _ROW, _JITTER = 46, 0.5
-_GOLDEN = 0.6180339887498949
 
 
 def percentile_strips(
@@ -40,16 +36,16 @@ def percentile_strips(
     labels = positions["sample"].map(groups) if groups is not None else None
     levels = [None] if labels is None else sorted(labels.dropna().unique())
     order = {sample: i for i, sample in enumerate(positions["sample"].unique())}
-    jitter = _JITTER * ((positions["sample"].map(order) * _GOLDEN) % 1 - 0.5)
-    y = positions["tissue"].map(rows) + jitter
+    offsets = jitter(len(order), _JITTER)[positions["sample"].map(order)]
+    y = positions["tissue"].map(rows) + offsets
     for i, level in enumerate(levels):
         part = positions if labels is None else positions[labels == level]
-        look = {"symbol": _SYMBOLS[i % len(_SYMBOLS)], "color": _COLOURS[i % len(_COLOURS)]}
+        colour = look(i)["color"]
         figure.add_scatter(
             x=part["percentile"],
             y=y[part.index],
             mode="markers",
-            marker={"size": 7, "opacity": 0.75, **look},
+            marker={"size": 7, "opacity": 0.75, **look(i)},
             name="your samples" if level is None else str(level),
             customdata=part[["sample", "tissue", "log2_expression"]],
             hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>percentile %{x:.0f},"
@@ -60,7 +56,7 @@ def percentile_strips(
             x=median,
             y=rows[median.index],
             mode="markers",
-            marker={"symbol": "line-ns", "size": 34, "line": {"width": 3, "color": look["color"]}},
+            marker={"symbol": "line-ns", "size": 34, "line": {"width": 3, "color": colour}},
             name="median" if level is None else f"median, {level}",
             customdata=median.index,
             hovertemplate="%{customdata}<br>median percentile %{x:.0f}<extra></extra>",
@@ -137,20 +133,14 @@ def strata_bars(
         )
     labels = own["sample"].map(groups) if groups is not None else None
     levels = [None] if labels is None else sorted(labels.dropna().unique())
-    jitter = _JITTER * ((np.arange(len(own)) * _GOLDEN) % 1 - 0.5)
-    top = pd.Series(len(strata) + jitter, index=own.index)
+    top = pd.Series(len(strata) + jitter(len(own), _JITTER), index=own.index)
     for i, level in enumerate(levels):
         part = own if labels is None else own[labels == level]
         figure.add_scatter(
             x=part["log2_expression"],
             y=top[part.index],
             mode="markers",
-            marker={
-                "size": 7,
-                "opacity": 0.75,
-                "symbol": _SYMBOLS[i % len(_SYMBOLS)],
-                "color": _COLOURS[i % len(_COLOURS)],
-            },
+            marker={"size": 7, "opacity": 0.75, **look(i)},
             name="your samples" if level is None else str(level),
             customdata=part["sample"],
             hovertemplate="%{customdata}<br>%{x:.2f}<extra></extra>",

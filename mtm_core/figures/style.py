@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 ImageFormat = Literal["png", "svg"]
 
@@ -17,6 +19,9 @@ RING = {"symbol": "circle-open", "color": CONTRAST, "line": {"width": 2.5}}
 """Around what was chosen; its size is the figure's."""
 DIVERGING = "RdBu_r"
 """Blue for below 0, red for above (ColorBrewer): safe for red-green colour blindness."""
+_COLOURS = (ACCENT, CONTRAST, "#009E73", "#CC79A7", NEUTRAL)
+_SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star")
+_GOLDEN = 0.6180339887498949
 OVER_LEGEND = 64
 """Pixels above a plot that hold its legend below the buttons."""
 
@@ -34,6 +39,20 @@ def finish(figure: go.Figure, *, height: int) -> go.Figure:
     figure.update_xaxes(automargin=True, zeroline=False)
     figure.update_yaxes(automargin=True, zeroline=False)
     return figure
+
+
+def look(i: int) -> dict[str, str]:
+    """Give the symbol and colour of the ``i``-th of several groups: no two of 35 are alike.
+
+    Colours after Okabe and Ito (2008).
+    """
+    return {"symbol": _SYMBOLS[i % len(_SYMBOLS)], "color": _COLOURS[i % len(_COLOURS)]}
+
+
+def jitter(n_points: int, width: float) -> NDArray[np.float64]:
+    """Give (n_points,) places within ``width`` around 0: no chance, no overlap."""
+    places: NDArray[np.float64] = width * ((np.arange(n_points) * _GOLDEN) % 1 - 0.5)
+    return places
 
 
 def export_config(name: str, image_format: ImageFormat) -> dict[str, Any]:

@@ -5,11 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish
-
-_SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star")
-_COLOURS = (ACCENT, CONTRAST, "#009E73", "#CC79A7", NEUTRAL)
-"""With the symbols, no two of 35 methods look alike; colours after Okabe and Ito (2008)."""
+from mtm_core.figures.style import NEUTRAL, finish, look
 
 
 def tissue_accuracy(
@@ -38,11 +34,7 @@ def tissue_accuracy(
             x=rows[figure_of_merit],
             y=rows.index,
             mode="markers",
-            marker={
-                "size": 9 if method == first else 7,
-                "symbol": _SYMBOLS[i % len(_SYMBOLS)],
-                "color": _COLOURS[i % len(_COLOURS)],
-            },
+            marker={"size": 9 if method == first else 7, **look(i)},
             name=method,
             customdata=rows[["n", "n_predictable"]],
             hovertemplate="%{y}<br>%{x:.3f}<br>%{customdata[1]:.0f} predictable genes<br>"
