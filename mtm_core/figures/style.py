@@ -51,8 +51,8 @@ def look(i: int) -> dict[str, str]:
 
 def jitter(n_points: int, width: float) -> NDArray[np.float64]:
     """Give (n_points,) places within ``width`` around 0: no chance, no overlap."""
-    places: NDArray[np.float64] = width * ((np.arange(n_points) * _GOLDEN) % 1 - 0.5)
-    return places
+    shares = np.modf(np.arange(n_points, dtype=np.float64) * _GOLDEN)[0]
+    return (shares - 0.5) * width
 
 
 def export_config(name: str, image_format: ImageFormat) -> dict[str, Any]:
