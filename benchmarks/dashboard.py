@@ -43,6 +43,7 @@ from mtm_core.methods.controls import ControlMethod
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 N_SAMPLES, N_GENES = 100, 19_291
+PATIENCE = 120_000
 SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
@@ -179,6 +180,21 @@ def open_link(page: Page, name: str) -> None:
     expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
 
 
+def appears(page: Page, selector: str, words: str = "") -> None:
+    """Wait until an element has been drawn, looked for at each frame.
+
+    Playwright's ``expect`` looks a few times a second, and takes the browser's time to describe the
+    whole page each time.
+    """
+    page.wait_for_function(
+        "([selector, words]) => [...document.querySelectorAll(selector)]"
+        ".some(element => element.textContent.includes(words))",
+        arg=[selector, words],
+        polling="raf",
+        timeout=PATIENCE,
+    )
+
+
 def upload(page: Page, path: Path) -> None:
     """Give a file to the page."""
     page.get_by_test_id("stFileUploader").locator("input[type=file]").set_input_files(path)
@@ -239,7 +255,7 @@ def with_upload(
         settle(page)
         cpu, began = server.cpu_seconds(), time.perf_counter()
         upload(page, folder / "wide.csv")
-        expect(page.locator(".st-key-figure_distance .main-svg").first).to_be_visible()
+        appears(page, ".st-key-figure_distance .main-svg")
         wall = time.perf_counter() - began
         timings.add("upload to first figure, on screen", wall, server.cpu_seconds() - cpu, 0)
     settle(page)
@@ -252,7 +268,7 @@ def with_upload(
     for _ in range(rounds):
         settle(page)
         cpu, began = server.cpu_seconds(), select_points(page)
-        expect(page.get_by_text("genes selected in the figure")).to_be_visible()
+        appears(page, "[data-testid=stCaptionContainer]", "genes selected in the figure")
         wall = time.perf_counter() - began
         timings.add("volcano: select points, on screen", wall, server.cpu_seconds() - cpu, 0)
         page.get_by_role("button", name="Show all genes").click()
@@ -277,7 +293,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8620)
     parser.add_argument("--only", choices=("example", "upload", "wide"))
     options = parser.parse_args()
-    expect.set_options(timeout=120_000)
+    expect.set_options(timeout=PATIENCE)
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
         browser = playwright.chromium.launch(

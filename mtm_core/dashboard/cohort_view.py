@@ -156,7 +156,7 @@ def take_points(chart: str, store: str, labels: dict[str, str]) -> None:
     ``store``.
     """
     points = st.session_state[chart]["selection"]["points"]
-    genes = list(dict.fromkeys(str(point["customdata"][0]) for point in points))
+    genes = list(dict.fromkeys(str(point["customdata"]) for point in points))
     st.session_state[store] = genes
     if len(genes) == 1:
         _mark(genes[0], labels)

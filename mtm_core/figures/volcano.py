@@ -52,6 +52,11 @@ def volcano(
         Changed genes to name in each panel, the smallest FDR first.
     marked
         Gene ids to ring and name.
+
+    Returns
+    -------
+    go.Figure
+        Each point's ``customdata`` is its gene id.
     """
     tissues = table[["tissue", "origin"]].drop_duplicates()
     n_rows = max(1, ceil(len(tissues) / _COLUMNS))
@@ -75,17 +80,17 @@ def volcano(
                 continue
             figure.add_trace(
                 draw(
-                    x=points["log2_fold_change"],
-                    y=height[points.index],
+                    x=points["log2_fold_change"].astype("float32"),
+                    y=height[points.index].astype("float32"),
                     mode="markers",
                     marker=marker,
                     name=kind,
                     legendgroup=kind,
                     showlegend=kind not in named,
-                    text=points["gene"],
-                    customdata=points[["gene_id", "accuracy"]],
+                    text=points["gene"] + ", " + points["accuracy"],
+                    customdata=points["gene_id"],
                     hovertemplate="<b>%{text}</b><br>log2 fold change %{x:.2f}<br>"
-                    "-log10 FDR %{y:.2f}<br>%{customdata[1]}<extra>" + tissue + "</extra>",
+                    "-log10 FDR %{y:.2f}<extra>" + tissue + "</extra>",
                 ),
                 **place,
             )
@@ -134,7 +139,7 @@ def _name_points(
                 mode="markers+text",
                 marker=marker,
                 text=points["gene"],
-                customdata=points[["gene_id"]],
+                customdata=points["gene_id"],
                 textposition=[_SIDES[i % len(_SIDES)] for i in range(len(points))],
                 hoverinfo="skip",
                 showlegend=False,

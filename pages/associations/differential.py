@@ -133,46 +133,59 @@ if tested.empty:
         icon=":material/warning:",
     )
     st.stop()
-chart = chart_of_points("volcano", "volcano_genes")
-show_figure(
-    # Not drawn anew where points of it were selected: with all genes that takes a while.
-    session.remember(
-        ("volcano", *key, *thresholds, n_labels, gene),
-        lambda: volcano(tested, fold_change=fold_change, fdr=fdr, n_labels=n_labels, marked=[gene]),
-    ),
-    key=chart,
-    name=f"{prefix}volcano_{choice.case}_against_{choice.control}",
-    caption=f"{choice.case} (n = {choice.n_case}) against {choice.control}"
-    f" (n = {choice.n_control}), {artefact.name}. Dotted lines are the thresholds; panels have"
-    " scales of their own. "
-    + ("Pale rings are genes that the model cannot predict there. " if held_out.exists else "")
-    + "Select points by a box, the lasso or a click: the table keeps to them.",
-    data=tested.drop(columns="accuracy"),
-    index=False,
-    on_select=lambda: take_points(f"figure_{chart}", "volcano_genes", labels),
-)
-for line in summary_in_words(table):
-    st.markdown(f"- {line}")
 
-st.header("Genes")
-chosen = st.session_state.get("volcano_genes", [])
-rows = table[table["gene_id"].isin(chosen)] if chosen else table
-rows = rows[TABLE_COLUMNS].sort_values("fdr", kind="stable").reset_index(drop=True)
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.caption(
-        f"{len(chosen)} genes selected in the figure."
-        if chosen
-        else "All genes. Mark a row to ring its gene in the figure and to see its samples below."
+
+@st.fragment
+def figure_and_rows() -> None:
+    """Show the figure and, of the points selected in it, the rows: run alone at each selection."""
+    if st.session_state["gene"] != label:  # one point or row was marked: all is drawn for its gene
+        st.rerun()
+    chart = chart_of_points("volcano", "volcano_genes")
+    show_figure(
+        # Not drawn anew where points of it were selected: with all genes that takes a while.
+        session.remember(
+            ("volcano", *key, *thresholds, n_labels, gene),
+            lambda: volcano(
+                tested, fold_change=fold_change, fdr=fdr, n_labels=n_labels, marked=[gene]
+            ),
+        ),
+        key=chart,
+        name=f"{prefix}volcano_{choice.case}_against_{choice.control}",
+        caption=f"{choice.case} (n = {choice.n_case}) against {choice.control}"
+        f" (n = {choice.n_control}), {artefact.name}. Dotted lines are the thresholds; panels have"
+        " scales of their own. "
+        + ("Pale rings are genes that the model cannot predict there. " if held_out.exists else "")
+        + "Select points by a box, the lasso or a click: the table keeps to them.",
+        data=tested.drop(columns="accuracy"),
+        index=False,
+        on_select=lambda: take_points(f"figure_{chart}", "volcano_genes", labels),
     )
-    if chosen:
-        st.button(
-            "Show all genes",
-            key="clear_points",
-            on_click=let_points_go,
-            args=("volcano_genes",),
+    for line in summary_in_words(table):
+        st.markdown(f"- {line}")
+
+    st.header("Genes")
+    chosen = st.session_state.get("volcano_genes", [])
+    rows = table[table["gene_id"].isin(chosen)] if chosen else table
+    rows = rows[TABLE_COLUMNS].sort_values("fdr", kind="stable").reset_index(drop=True)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            f"{len(chosen)} genes selected in the figure."
+            if chosen
+            else "All genes. Mark a row to ring its gene in the figure and to see its samples"
+            " below."
         )
-show_gene_rows(rows, labels, key="differential_rows", height=380)
-download_table(rows, key="differential_table", name=f"{prefix}differential", label="These rows")
+        if chosen:
+            st.button(
+                "Show all genes",
+                key="clear_points",
+                on_click=let_points_go,
+                args=("volcano_genes",),
+            )
+    show_gene_rows(rows, labels, key="differential_rows", height=380)
+    download_table(rows, key="differential_table", name=f"{prefix}differential", label="These rows")
+
+
+figure_and_rows()
 
 st.header(f"{label} in every sample")
 values = log2_of_gene_by_tissue(expression, gene, shown_tissues)

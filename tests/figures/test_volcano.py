@@ -59,13 +59,14 @@ def test_every_gene_is_one_point_of_its_tissue_with_its_id(table: pd.DataFrame) 
         for trace in figure.data:
             if (trace.xaxis or "x") == axis:
                 for x, y, data in zip(trace.x, trace.y, trace.customdata, strict=True):
-                    seen[data[0]] = (x, y)
+                    seen[data] = (x, y)
         assert set(seen) == set(part.index)
         for gene, (x, y) in seen.items():
-            assert x == part.loc[gene, "log2_fold_change"]
+            assert x == pytest.approx(part.loc[gene, "log2_fold_change"], rel=1e-6)
             assert y == pytest.approx(-np.log10(max(part.loc[gene, "fdr"], SMALLEST_FDR)))
-    assert points(figure, "lower in cases", "x").customdata[0][0] == "ENSG2"
-    assert points(figure, "not predictable", "x2").customdata[0][0] == "ENSG3"
+    assert points(figure, "lower in cases", "x").customdata[0] == "ENSG2"
+    assert points(figure, "not predictable", "x2").customdata[0] == "ENSG3"
+    assert points(figure, "not predictable", "x").text[0] == "G3, held-out rho 0.40"
     titles = [annotation.text for annotation in figure.layout.annotations]
     assert titles == ["Lung (predicted)", "Whole Blood (measured)"]
 
@@ -103,7 +104,7 @@ def test_many_genes_are_drawn_by_webgl(table: pd.DataFrame) -> None:
     many = pd.concat([table] * 60, ignore_index=True)
     figure = volcano(many, fold_change=0.2, fdr=0.05, n_labels=0)
     assert {trace.type for trace in figure.data} == {"scattergl"}
-    assert len(figure.to_json()) < 4e6
+    assert len(figure.to_json()) < 60 * len(many)
 
 
 @pytest.mark.parametrize("n_tissues", [1, 3, 5])
@@ -120,4 +121,4 @@ def test_every_trace_tells_its_genes_to_a_selection(table: pd.DataFrame) -> None
     figure = volcano(table, fold_change=0.2, fdr=0.05, n_labels=3, marked=["ENSG9"])
     for trace in figure.data:
         assert len(trace.customdata) == len(trace.x)
-        assert {str(data[0])[:4] for data in trace.customdata} == {"ENSG"}
+        assert {data[:4] for data in trace.customdata} == {"ENSG"}
