@@ -26,10 +26,10 @@ from plain_training import PairDataset, PlainMTM, PlainTraining, Sizes
 from mtm_core.config import LossConfig, ModelConfig, RunConfig, preset
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.model.mtm import MTM
+from mtm_core.training.hardware import Precision
 from mtm_core.training.optimisers import optimisers_of
 from mtm_core.training.resident import Batch
 from mtm_core.training.step import training_step
-from mtm_core.training.trainer import Precision
 
 N_TISSUES = 49
 SAMPLES_A_DONOR = 20

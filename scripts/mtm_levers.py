@@ -37,7 +37,7 @@ from mtm_core.methods.mtm_training import MTMMethod
 from mtm_core.methods.protocol import FittedMethod, Floats, Method, PredictedProfiles
 from mtm_core.methods.ridge import RidgeMethod
 from mtm_core.model.mtm import MTM
-from mtm_core.training import trainer
+from mtm_core.training import run
 
 SETTINGS: dict[str, dict[str, str]] = {
     "bundled": {},
@@ -88,7 +88,7 @@ class LowRankMethod:
             for t in range(n_tissues)
         ]
         projections = torch.from_numpy(np.stack([v.T @ v for v in leading]))
-        with patch.object(trainer, "MTM", partial(LowRankMTM, projections=projections)):
+        with patch.object(run, "MTM", partial(LowRankMTM, projections=projections)):
             return MTMMethod(self.config).fit(cohort, donors)
 
 

@@ -17,7 +17,7 @@ from mtm_core.data.gct import read_gct
 from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
 from mtm_core.data.simulate import SimulationConfig, simulate_cohort
 from mtm_core.methods.mtm_training import MTMMethod
-from mtm_core.training.trainer import Hardware
+from mtm_core.training.hardware import Hardware
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -34,7 +34,7 @@ from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.evaluation.technical import accuracy_without_laboratory
 from mtm_core.methods.protocol import tissue_index
 from mtm_core.methods.registry import METHOD_NAMES, is_told_phenotypes, make_method
-from mtm_core.training.trainer import Hardware
+from mtm_core.training.hardware import Hardware
 
 
 def evaluate_command(

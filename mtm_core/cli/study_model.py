@@ -39,7 +39,7 @@ from mtm_core.studies.external import study_external, summarise_external
 from mtm_core.studies.latent import find_mtm, study_latent
 from mtm_core.studies.predictable_genes import read_annotation, study_predictable_genes
 from mtm_core.studies.reference import ReferenceAssociations
-from mtm_core.training.trainer import Hardware
+from mtm_core.training.hardware import Hardware
 
 ASSOCIATIONS = "associations"
 """Folder of a model's reference associations."""

@@ -33,7 +33,8 @@ from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.protocol import FittedMethod
 from mtm_core.methods.registry import make_method, trainable_methods
 from mtm_core.training.checkpoint import CHECKPOINT_NAME
-from mtm_core.training.trainer import Hardware, train
+from mtm_core.training.hardware import Hardware
+from mtm_core.training.trainer import train
 
 
 def train_command(

@@ -12,7 +12,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from mtm_core.cli.output import err
 from mtm_core.config import PresetName, RunConfig, preset, with_changes
 from mtm_core.errors import SelectionError
-from mtm_core.training.trainer import Accelerator, Precision, TrainingProgress
+from mtm_core.training.hardware import Accelerator, Precision
+from mtm_core.training.trainer import TrainingProgress
 
 PresetOption = Annotated[PresetName, typer.Option("--preset", help="Settings to start from.")]
 SettingOption = Annotated[

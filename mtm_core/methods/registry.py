@@ -25,7 +25,8 @@ from mtm_core.methods.reduced_rank import ReducedRankRidgeMethod
 from mtm_core.methods.ridge import RidgeMethod
 from mtm_core.methods.stack import StackMethod
 from mtm_core.methods.teebot import TEEBoTMethod
-from mtm_core.training.trainer import Hardware, TrainingProgress
+from mtm_core.training.hardware import Hardware
+from mtm_core.training.trainer import TrainingProgress
 
 _BASELINES: dict[str, Callable[[str, RunConfig], Method]] = {
     "single-task-mtm": lambda source, config: SingleTaskMTMMethod(

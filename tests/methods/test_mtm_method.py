@@ -16,7 +16,7 @@ from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.errors import SelectionError
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.mtm_training import MTMMethod
-from mtm_core.training.trainer import Hardware
+from mtm_core.training.hardware import Hardware
 
 Profiles = dict[str, np.ndarray]
 BLOOD = "Whole Blood"

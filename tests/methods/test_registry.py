@@ -10,7 +10,7 @@ from mtm_core.methods.mlp import SingleTaskMTMMethod
 from mtm_core.methods.mtm_training import MTMMethod
 from mtm_core.methods.registry import METHOD_NAMES, make_method, trainable_methods
 from mtm_core.methods.ridge import RidgeMethod
-from mtm_core.training.trainer import Hardware
+from mtm_core.training.hardware import Hardware
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import torch
 
 from mtm_core.config import RunConfig
 from mtm_core.errors import TrainingError
-from mtm_core.training.trainer import Hardware, train
+from mtm_core.training.hardware import Hardware
+from mtm_core.training.trainer import train
 from tests.training.training_runs import CPU, changed, weights_of
 
 

@@ -32,7 +32,8 @@ SCRIPT = textwrap.dedent("""
 
     from mtm_core.config import from_json
     from mtm_core.data.cohort import read_cohort
-    from mtm_core.training.trainer import Hardware, train
+    from mtm_core.training.hardware import Hardware
+    from mtm_core.training.trainer import train
 
     here = Path(__file__).parent
     torch.set_num_threads(1)

@@ -12,7 +12,8 @@ import pytest
 from mtm_core.config import RunConfig
 from mtm_core.errors import TrainingError
 from mtm_core.training.checkpoint import Checkpoint
-from mtm_core.training.trainer import TrainingProgress, TrainingResult, train
+from mtm_core.training.run import TrainingResult
+from mtm_core.training.trainer import TrainingProgress, train
 from tests.training.training_runs import CPU, after, assert_same_weights, changed, interrupt, stop
 
 

@@ -20,7 +20,8 @@ from mtm_core.data.splits import hold_out, rows_of
 from mtm_core.errors import TrainingError
 from mtm_core.training.checkpoint import Checkpoint, under_prefix
 from mtm_core.training.held_out import HeldOutPairs
-from mtm_core.training.trainer import TrainingProgress, TrainingResult, train
+from mtm_core.training.run import TrainingResult
+from mtm_core.training.trainer import TrainingProgress, train
 from tests.training.training_runs import CPU, assert_same_weights, changed, weights_of
 
 MSE_ONLY = LossConfig(cycle=0, latent=0, adversarial=0, distance="mse")

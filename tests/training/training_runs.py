@@ -10,7 +10,9 @@ import pandas as pd
 import torch
 
 from mtm_core.config import LossConfig, RunConfig
-from mtm_core.training.trainer import Hardware, TrainingProgress, TrainingResult
+from mtm_core.training.hardware import Hardware
+from mtm_core.training.run import TrainingResult
+from mtm_core.training.trainer import TrainingProgress
 
 CPU = Hardware(accelerator="cpu")
 

@@ -1,0 +1,82 @@
+"""Where training runs: one process or several that take the same steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from mtm_core.errors import TrainingError
+
+Accelerator = Literal["auto", "cpu", "cuda"]
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where training runs: ``devices`` (GPUs, or processes on the CPU) on each of ``nodes``.
+
+    ``cuda_graph`` replays each step as one graph, on one GPU.
+    """
+
+    accelerator: Accelerator = "auto"
+    devices: int = 1
+    nodes: int = 1
+    precision: Precision = "32-true"
+    cuda_graph: bool = False
+
+
+def launch(hardware: Hardware) -> Fabric:
+    """Start the processes; past this line the program runs once in each.
+
+    Raises
+    ------
+    TrainingError
+        If the hardware is not there, or a CUDA graph is asked for without one GPU.
+    """
+    processes = hardware.devices * hardware.nodes
+    try:
+        fabric = Fabric(
+            accelerator=hardware.accelerator,
+            devices=hardware.devices,
+            num_nodes=hardware.nodes,
+            strategy="ddp" if processes > 1 else "auto",
+            precision=hardware.precision,
+        )
+        fabric.launch()
+    except (RuntimeError, ValueError) as error:
+        raise TrainingError(f"cannot train on {hardware}: {error}") from error
+    if hardware.cuda_graph and (processes > 1 or fabric.device.type != "cuda"):
+        raise TrainingError(
+            f"a CUDA graph needs one GPU; got {processes} of {fabric.device.type!r}. Leave it out,"
+            " or choose one GPU."
+        )
+    return fabric
+
+
+def any_process(fabric: Fabric, flag: bool) -> bool:
+    """Tell whether ``flag`` is up in any process, so that all of them stop at one step."""
+    if fabric.world_size == 1:
+        return flag
+    up = torch.tensor(float(flag), device=fabric.device)
+    return bool(mean_over_processes(fabric, up) > 0)
+
+
+def average_gradients(fabric: Fabric, gradients: Sequence[Tensor]) -> None:
+    """Average gradients over the processes, in place and in one message."""
+    if fabric.world_size == 1:
+        return
+    flat = mean_over_processes(fabric, torch.cat([g.flatten() for g in gradients]))
+    start = 0
+    for gradient in gradients:
+        gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+        start += gradient.numel()
+
+
+def mean_over_processes(fabric: Fabric, tensor: Tensor) -> Tensor:
+    """Give the mean of what each process holds as ``tensor``, of its shape."""
+    return cast("Tensor", fabric.all_reduce(tensor, reduce_op="mean"))
