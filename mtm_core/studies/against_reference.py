@@ -168,7 +168,9 @@ def all_agreements(
 
 
 def _agreement_of_tissue(
-    points: pd.DataFrame, draws: tuple[NDArray[np.float64], NDArray[np.float64]], gene_ids: pd.Index
+    points: pd.DataFrame,
+    draws: tuple[NDArray[np.floating], NDArray[np.floating]],
+    gene_ids: pd.Index,
 ) -> dict[str, object]:
     """Give one row of :func:`agreement`, of points of one tissue."""
     own, reference = (points.set_index("gene_id")[name] for name in ("own", "reference"))

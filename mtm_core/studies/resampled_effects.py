@@ -23,7 +23,7 @@ from mtm_core.statistics.differential import PSEUDOCOUNT
 from mtm_core.statistics.regression import orthonormal_basis, residuals
 from mtm_core.statistics.resampling import percentile_interval, resampled_counts
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 N_DRAWS = 199
 """Draws of either kind: the least p-value is then 1 / 200."""

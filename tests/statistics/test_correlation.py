@@ -145,6 +145,29 @@ def test_what_does_not_vary_among_the_rows_with_weight_is_told_apart(x: Array, y
     assert np.isnan(weighted_correlation(weights, x, y)[:, 0]).all()
 
 
+def test_float32_is_right_whatever_the_sizes_of_the_values(rng: np.random.Generator) -> None:
+    x, noise = rng.normal(size=(2, 40, 9))
+    x[:, 0] = 3e-30 * x[:, 0]  # its squares are below float32's smallest number
+    x[:, 1] = 1e30 * x[:, 1]  # and these above its largest
+    x[:, 2] = 0.25  # never varies
+    x[1:, 3] = 0.25  # varies where the first row is drawn
+    x[1:, 4] = 0.25 + 1e-3 * x[1:, 4]  # hardly varies where it is not
+    x[0, 3:5] = 1e3
+    x[:, 5] += 1e4
+    size = np.abs(x).max(axis=0)
+    y = x + size * noise
+    y[:, 6] = 7.0
+    weights = rng.multinomial(40, np.full(40, 1 / 40), size=200)
+    assert 0 < (weights[:, 0] == 0).sum() < 200
+    single = [values.astype(np.float32) for values in (x, y)]
+    rho = weighted_correlation(weights, *single, constant_x=0)
+    expected = weighted_correlation(weights, *(v.astype(np.float64) for v in single), constant_x=0)
+    assert rho.dtype == np.float32
+    assert (rho[weights[:, 0] == 0, 3] == 0).all()
+    assert np.isnan(rho[:, 6]).all()
+    np.testing.assert_allclose(rho, expected, atol=1e-5)
+
+
 def test_weights_must_fit_the_rows(x: Array, y: Array) -> None:
     with pytest.raises(ValueError, match=r"\(R, N\) weights .* got \(2, 29\), \(30, 7\)"):
         weighted_correlation(np.ones((2, 29)), x, y)
