@@ -28,6 +28,17 @@ _HTML = """<svg class="hatching" aria-hidden="true"><defs>
 <rect width="0.7" height="2" fill="currentColor"/>
 </pattern></defs></svg><div class="drawings"></div>"""
 
+_HOW_MANY = (
+    "Press an organ to choose its tissues, or to let go of them: hatched with a thick edge,"
+    " all of them are chosen; with a dashed edge, some. Only the list can choose one of"
+    " several. "
+)
+_HOW_ONE = (
+    "Press an organ to choose its tissue; where it has several, press again for the next. What is"
+    " chosen is hatched with a thick edge, or has a dashed edge where the organ has other tissues"
+    " too. "
+)
+
 Pressed = Literal["true", "false", "mixed"]
 
 _component = st.components.v2.component(
@@ -67,6 +78,11 @@ class Organ:
         """Give ``chosen`` with all of its tissues, or, where all are there, without them."""
         others = [tissue for tissue in chosen if tissue not in self.tissues]
         return others if self.pressed(chosen) == "true" else [*others, *self.tissues]
+
+    def following(self, chosen: str) -> str:
+        """Give its first tissue or, where one of its own is ``chosen``, the one after that."""
+        at = self.tissues.index(chosen) if chosen in self.tissues else -1
+        return self.tissues[(at + 1) % len(self.tissues)]
 
     @property
     def label(self) -> str:
@@ -116,8 +132,9 @@ def body_map(
     press: Callable[[Organ], None],
     *,
     key: str,
+    one: bool = False,
 ) -> None:
-    """Show a body whose organs switch tissues on and off.
+    """Show a body whose organs choose tissues.
 
     Parameters
     ----------
@@ -127,6 +144,8 @@ def body_map(
         Called with an organ when it is pressed.
     key
         What the page calls the map.
+    one
+        Whether one tissue is chosen at a time: said below the map.
     """
     opened = st.expander(
         "Choose on a body map",
@@ -167,9 +186,7 @@ def body_map(
         )
         left_out = not_drawn(tissues, organs, list(shown.values()))
         st.caption(
-            "Press an organ to choose its tissues, or to let go of them: hatched with a thick edge,"
-            " all of them are chosen; with a dashed edge, some. Only the list can choose one of"
-            " several. "
+            (_HOW_ONE if one else _HOW_MANY)
             + (f"Not drawn here: {', '.join(left_out)}. " if left_out else "")
             + ATTRIBUTION
         )

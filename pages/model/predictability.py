@@ -9,6 +9,7 @@ from functools import partial
 
 import streamlit as st
 
+from mtm_core.dashboard.body_map import Organ, body_map
 from mtm_core.dashboard.evaluated import bring_along, evaluation_of, rank_in_words
 from mtm_core.dashboard.layout import begin, download_table, show_figure
 from mtm_core.dashboard.resources import served_model
@@ -39,6 +40,16 @@ def choose_gene(labels: list[str]) -> None:
     marked = st.session_state["gene_rows"]["selection"]["rows"]
     if marked:
         st.session_state["gene"] = labels[marked[0]]
+
+
+def press(organ: Organ) -> None:
+    """Choose a tissue of an organ that was pressed."""
+    st.session_state["tissue"] = organ.following(st.session_state["tissue"])
+
+
+def press_to_draw(organ: Organ) -> None:
+    """Draw the tissues of an organ that was pressed, or no longer."""
+    st.session_state["tissues_drawn"] = organ.toggle(st.session_state["tissues_drawn"])
 
 
 session, model = current_session(), served_model()
@@ -92,6 +103,9 @@ label = gene_column.selectbox(
     bind="query-params",
     disabled=view == TISSUES,
 )
+
+if view != SPREAD:
+    body_map(evaluated.tissues, [tissue], press, key="accuracy", one=True)
 
 ranking = rank_tissues(tables.tissues, method)
 has_adjusted = "gene_rho_partial" in ranking
@@ -225,6 +239,7 @@ else:
         help="Type to search. None chosen: all are drawn.",
         persist_state="session",
     )
+    body_map(evaluated.tissues, chosen, press_to_draw, key="drawn")
     order = [str(name) for name in ranking.index if not chosen or name in chosen]
     rho = rho_of_genes(tables.genes, method, order)
     distribution = distribution_of_rho(rho)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.steps import download, open_link, settled
 
@@ -63,3 +63,30 @@ def test_tissue_and_method_go_along_to_other_pages_and_come_back(server: str, pa
     expect(page.get_by_text("Predicted z-scores, Adipose - Subcutaneous")).to_be_visible()
     settled(page)
     expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_a_tissue_is_found_on_the_body(server: str, page: Page) -> None:
+    def organ(name: str) -> Locator:
+        return page.get_by_role("button", name=f"{name}: ")
+
+    page.goto(f"{server}/predictability?accuracy_of=Genes&tissue=Lung")
+    expect(page.get_by_role("heading", name="Genes of Lung")).to_be_visible()
+    page.get_by_text("Choose on a body map").click()
+    expect(organ("Lung")).to_have_attribute("aria-pressed", "true")
+    organ("Colon").press("Enter")
+    expect(page.get_by_role("heading", name="Genes of Colon - Sigmoid")).to_be_visible()
+    expect(organ("Colon")).to_have_attribute("aria-pressed", "mixed")
+    organ("Colon").press("Enter")  # the next of its tissues
+    expect(page.get_by_role("heading", name="Genes of Colon - Transverse")).to_be_visible()
+    expect(page).to_have_url(re.compile("tissue=Colon[^&]*Transverse"))
+    expect(organ("Lung")).to_have_attribute("aria-pressed", "false")
+
+    page.get_by_role("radio", name="Distributions").click()
+    page.get_by_text("Choose on a body map").click()
+    for name in ("Lung", "Colon"):
+        organ(name).press("Enter")
+        expect(organ(name)).to_have_attribute("aria-pressed", "true")
+    figure = page.locator(".st-key-figure_rho_boxes .js-plotly-plot")
+    expect(figure.locator(".ytick")).to_have_count(3)
+    organ("Lung").press("Enter")
+    expect(figure.locator(".ytick")).to_have_count(2)

@@ -91,3 +91,10 @@ def test_an_organ_switches_all_of_its_tissues() -> None:
     assert colon.pressed(both) == "true"
     assert colon.toggle(both) == ["Lung", "Liver"]
     assert colon.toggle([]) == ["Colon - Sigmoid", "Colon - Transverse"]
+
+
+def test_an_organ_gives_its_tissues_one_after_the_other() -> None:
+    colon = Organ("UBERON:0001155", "colon", ("Colon - Sigmoid", "Colon - Transverse"))
+    assert colon.following("Lung") == "Colon - Sigmoid"
+    assert colon.following("Colon - Sigmoid") == "Colon - Transverse"
+    assert colon.following("Colon - Transverse") == "Colon - Sigmoid"
