@@ -210,7 +210,7 @@ def measure(genes: list[int], device: str, threads: int, n_steps: int) -> list[R
                     }
                 )
             arithmetic = flops_a_pair(config.model)
-            rows.append(
+            rows += [
                 {
                     "what": f"{what}, arithmetic of fp32",
                     "value": fp32 * arithmetic / 1e9,
@@ -219,8 +219,17 @@ def measure(genes: list[int], device: str, threads: int, n_steps: int) -> list[R
                     "floor": rate / 1e9,
                     "ratio": fp32 * arithmetic / rate,
                     "command": COMMAND,
-                }
-            )
+                },
+                {
+                    "what": f"{what}, if it were nothing but products at that rate",
+                    "value": rate / arithmetic,
+                    "unit": "pairs/s",
+                    "against": "plain PyTorch, fp32",
+                    "peer": peer,
+                    "ratio": rate / arithmetic / peer,
+                    "command": COMMAND,
+                },
+            ]
         if n_genes < 1000:
             (taken,) = seconds([ours(config, samples, device, "32-true", config.loss)], n, device)
             rows.append(

@@ -140,7 +140,7 @@ class MappingNetwork(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise((config.n_noise, *config.mapping_widths)):
-            layers += [nn.Linear(n_in, n_out), nn.LeakyReLU(), nn.Dropout(config.dropout)]
+            layers += [nn.Linear(n_in, n_out), nn.LeakyReLU(), Dropout(config.dropout)]
         layers.append(nn.Linear(config.mapping_widths[-1], config.n_latent))
         self.layers = nn.Sequential(*layers)
 
