@@ -113,19 +113,19 @@ def test_ctrl_c_ends_with_130_and_the_run_goes_on(
 ) -> None:
     folder = tmp_path / "run"
     command = [
-        "train", str(cohort_file), "--accelerator=cpu", "--set", "training.epochs=40",
+        "train", str(cohort_file), "--accelerator=cpu", "--set", "training.epochs=15",
         "--output", str(folder),
     ]  # fmt: skip
     program = Path(sys.executable).with_name("mtm")
     with subprocess.Popen([program, *command], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        while not process.stderr.readline().startswith("Epoch 2/40"):
+        while not process.stderr.readline().startswith("Epoch 2/15"):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
     assert process.returncode == 130
     n_done = len(pd.read_csv(folder / "history.csv"))
-    assert 2 <= n_done < 40
+    assert 2 <= n_done < 15
     assert rest.splitlines()[-1] == (
         f"Stopped after epoch {n_done}. Go on with the same command and --resume."
     )
@@ -135,9 +135,9 @@ def test_ctrl_c_ends_with_130_and_the_run_goes_on(
     assert "Go on with it by --resume" in error_of(mtm(*command))
     done = mtm(*command, "--resume")
     assert done.code == 0
-    assert done.err.splitlines()[0].startswith(f"Epoch {n_done + 1}/40")
-    assert pd.read_csv(folder / "history.csv")["epoch"].tolist() == list(range(1, 41))
-    assert read_description(folder)["provenance"]["epochs"] == 40
+    assert done.err.splitlines()[0].startswith(f"Epoch {n_done + 1}/15")
+    assert pd.read_csv(folder / "history.csv")["epoch"].tolist() == list(range(1, 16))
+    assert read_description(folder)["provenance"]["epochs"] == 15
 
 
 @pytest.fixture(scope="module")
