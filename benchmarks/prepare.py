@@ -24,7 +24,7 @@ from generate_gtex import GtexSizedFiles, generate
 from measuring import Row, cost_of, print_rows
 
 from mtm_core.data.cohort import MINIMUM_SAMPLES
-from mtm_core.data.gct import strip_version
+from mtm_core.data.gene_ids import strip_version
 from mtm_core.data.gtex import read_gene_table
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import anndata as ad
 
-from mtm_core.data.gct import strip_version, write_gct
+from mtm_core.data.gct import write_gct
+from mtm_core.data.gene_ids import strip_version
 from mtm_core.data.gtex import tissue_table
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from mtm_core.data.cohort import write_cohort
-from mtm_core.data.gct import read_gct, strip_version
+from mtm_core.data.gct import read_gct
+from mtm_core.data.gene_ids import strip_version
 from mtm_core.data.gtex import read_gene_table
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -32,8 +32,9 @@ from mtm_core.data.cohort import (
     write_cohort,
 )
 from mtm_core.data.download import FILE_KINDS, OFFICIAL, FileKind, Release, download_gtex
-from mtm_core.data.gct import read_gct, strip_version
+from mtm_core.data.gct import read_gct
 from mtm_core.data.gct_store import gct_to_zarr
+from mtm_core.data.gene_ids import strip_version
 from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
 from mtm_core.data.normalise import Normalisation
 from mtm_core.errors import CohortError, InputFileError, SelectionError

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.data.gct import strip_version
+from mtm_core.data.gene_ids import strip_version
 from mtm_core.data.gtex import WHOLE_BLOOD, tissue_table
 from mtm_core.data.normalise import UNIT_AFTER, Normalisation, normalise
 from mtm_core.data.pairs import ordered_pairs

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.data.genes import GeneIndex, damaged_names, describe_ids, id_type_of
+from mtm_core.data.gene_ids import damaged_names, describe_ids, id_type_of
+from mtm_core.data.genes import GeneIndex
 from mtm_core.data.ingest_report import IngestReport
 from mtm_core.data.isolated import read_isolated
 from mtm_core.data.orientation import (

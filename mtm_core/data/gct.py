@@ -10,17 +10,14 @@ Format: https://www.genepattern.org/file-formats-guide/#GCT
 
 from __future__ import annotations
 
-import gzip
-import io
 import logging
-import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 import anndata as ad
 import numpy as np
@@ -29,6 +26,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from mtm_core.data.gene_ids import strip_version
+from mtm_core.data.open_file import not_utf8, open_bytes
 from mtm_core.errors import InputFileError
 
 logger = logging.getLogger(__name__)
@@ -39,69 +38,10 @@ Progress = Callable[[int, int], None]
 GeneRows = tuple[list[tuple[str, str]], NDArray[np.float32]]
 """Ids and symbols of a few genes, and their values (genes, samples)."""
 
-_READ_BYTES = 1 << 20
 _PARSE_BYTES = 4 << 20
 """Text that is parsed at once: enough to make the cost of a call small."""
 _PARSERS = 2
 """Threads that parse while another decompresses: that takes about as long as both of them."""
-
-
-def strip_version(gene_id: str) -> str:
-    """Give an Ensembl id without its version: ``ENSG00000141510.16`` -> ``ENSG00000141510``.
-
-    The pseudo-autosomal copies on Y keep their mark (``ENSG00000182378.13_PAR_Y`` ->
-    ``ENSG00000182378_PAR_Y``): they are other rows of the same file.
-    """
-    stem, dot, rest = gene_id.partition(".")
-    if not dot or not stem.startswith("ENSG"):
-        return gene_id
-    return stem + ("_PAR_Y" if rest.endswith("_PAR_Y") else "")
-
-
-@contextmanager
-def open_text(path: Path) -> Iterator[IO[str]]:
-    """Open a text file, gzipped or not, by its first bytes rather than by its name.
-
-    Raises
-    ------
-    InputFileError
-        As :func:`open_bytes`; on reading, if it is not UTF-8.
-    """
-    try:
-        with open_bytes(path) as file, io.TextIOWrapper(file, encoding="utf-8") as text:
-            yield text
-    except UnicodeDecodeError as error:
-        raise _not_utf8(path, error) from error
-
-
-@contextmanager
-def open_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, gzipped or not, by its first bytes.
-
-    Raises
-    ------
-    InputFileError
-        On opening, if there is no such file; on reading, if its compression is damaged or ends
-        early.
-    """
-    try:
-        with path.open("rb") as raw:
-            gzipped = raw.read(2) == b"\x1f\x8b"
-    except OSError as error:
-        raise InputFileError(f"cannot open {path}: {error.strerror or error}") from error
-    try:
-        if gzipped:
-            # Its own buffer is 8 KB, and a line of GTEx 130.
-            with io.BufferedReader(gzip.open(path), _READ_BYTES) as file:
-                yield cast("IO[bytes]", file)
-        else:
-            with path.open("rb", buffering=_READ_BYTES) as plain:
-                yield plain
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputFileError(
-            f"{path.name}: the compressed file ends early or is damaged ({error})."
-            " Download it again."
-        ) from error
 
 
 def read_gct(
@@ -206,15 +146,11 @@ def _no_progress(done: int, total: int) -> None:
     """Ignore how far reading is."""
 
 
-def _not_utf8(path: Path, error: UnicodeDecodeError) -> InputFileError:
-    return InputFileError(f"{path.name}: expected UTF-8 text, got {error}")
-
-
 def _decoded(text: bytes, path: Path) -> str:
     try:
         return text.decode()
     except UnicodeDecodeError as error:
-        raise _not_utf8(path, error) from error
+        raise not_utf8(path, error) from error
 
 
 def _read_header(file: IO[bytes], path: Path) -> tuple[int, list[str]]:

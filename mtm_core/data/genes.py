@@ -2,58 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.data.gct import strip_version
+from mtm_core.data.gene_ids import IdType, comparable, id_type_of, is_date
 from mtm_core.data.gene_names import genes_named
 from mtm_core.data.report import Note, name_some
-
-IdType = Literal["Ensembl", "Ensembl with version", "symbol", "Entrez", "mixed"]
-
-_ENSEMBL = re.compile(r"ENSG\d+(_PAR_Y)?", re.IGNORECASE)
-_ENSEMBL_WITH_VERSION = re.compile(r"ENSG\d+\.\d+(_\d+)?(_PAR_Y)?", re.IGNORECASE)
-_ENTREZ = re.compile(r"\d+(\.0)?")  # '672.0' is what a spreadsheet or pandas makes of 672
-_ONE_TYPE = 0.9
-"""Share of ids that must be of one type for the table to be of it."""
-
-_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)"
-_DATE = re.compile(
-    rf"\d{{1,2}}-{_MONTH}(-\d{{2,4}})?|{_MONTH}-\d{{1,4}}"
-    r"|\d{4}-\d{2}-\d{2}( 00:00:00)?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}",
-    re.IGNORECASE,
-)
-_SERIAL_ZERO = date(1899, 12, 30)
-_SERIALS = range(36526, 54789)
-"""Days of 2000 to 2049 as spreadsheets count them."""
-_LAST_DAY = 15
-"""SEPT15, MARCH11 and DEC1 are the highest."""
-_MOUSE = re.compile(r"[A-Z][a-z][a-z0-9.-]*")
-
-_FOREIGN: tuple[tuple[re.Pattern[str], str, str], ...] = (
-    (re.compile(r"ENST\d{6,}"), "Ensembl transcripts", "Sum transcripts to genes first."),
-    (re.compile(r"ENSP\d{6,}"), "Ensembl proteins", "Give genes instead."),
-    (re.compile(r"HGNC:\d+"), "HGNC ids", "Give symbols or Ensembl ids instead."),
-    (
-        re.compile(r"[OPQ]\d[A-Z\d]{3}\d|[A-NR-Z]\d([A-Z][A-Z\d]{2}\d){1,2}"),
-        "UniProt proteins",
-        "Give genes instead.",
-    ),
-    (re.compile(r"ENS[A-Z]{3,4}G\d{6,}"), "another species' Ensembl genes", "Give human genes."),
-    (re.compile(r"[NX][MR]_\d+"), "RefSeq transcripts", "Sum transcripts to genes first."),
-    (re.compile(r"ILMN_\d+|\w+_at|A_\d\d_P\d+"), "microarray probes", "Map probes to genes first."),
-    (re.compile(r"(chr)?[\dXY]+[:_]\d+.*"), "genomic positions", "Give counts of genes."),
-)
 
 
 @dataclass(frozen=True)
@@ -131,12 +91,12 @@ class GeneIndex:
         while the copy on X is there.
         """
         position: dict[str, int] = {}
-        ids = [_key(str(gene)) for gene in self.genes.index]
+        ids = [comparable(str(gene)) for gene in self.genes.index]
         for i, gene in enumerate(ids):
             position.setdefault(gene, i)
         copies_last = sorted(range(len(ids)), key=lambda i: ids[i].endswith("_PAR_Y"))
         for column in ("symbol", "entrez"):
-            names = [_key(str(name)) for name in self.genes[column]]
+            names = [comparable(str(name)) for name in self.genes[column]]
             for i in copies_last:
                 if names[i]:
                     position.setdefault(names[i], i)
@@ -152,7 +112,7 @@ class GeneIndex:
         result = np.full(len(ids), -1, dtype=np.int64)
         for i, gene in enumerate(ids):
             for part in gene.split("|"):
-                known = position.get(_key(part))
+                known = position.get(comparable(part))
                 if known is not None:
                     result[i] = known
                     break
@@ -196,7 +156,7 @@ class GeneIndex:
         tuple
             Positions in ``ids`` by model gene; and, by id as in the file, what it may mean.
         """
-        stems = {_key(str(gene)): i for i, gene in enumerate(self.genes.index)}
+        stems = {comparable(str(gene)): i for i, gene in enumerate(self.genes.index)}
         absent = set(range(len(self.genes))) - set(gene_of.tolist())
         candidates: dict[int, dict[str, list[int]]] = {}
         unclear: dict[str, str] = {}
@@ -206,7 +166,7 @@ class GeneIndex:
             of_model = [stems[gene.ensembl] for gene in meant if gene.ensembl in stems]
             if absent.isdisjoint(of_model):
                 continue
-            if len(meant) == 1 and not _DATE.fullmatch(name):
+            if len(meant) == 1 and not is_date(name):
                 candidates.setdefault(of_model[0], {}).setdefault(name.upper(), []).append(row)
             else:
                 unclear[name] = " or ".join(gene.symbol for gene in meant)
@@ -239,84 +199,6 @@ def collapse(values: pd.DataFrame, match: GeneMatch) -> tuple[pd.DataFrame, NDAr
     result = np.where(match.found, 0.0, np.nan)[:, None].repeat(len(values), axis=1)
     np.add.at(result, match.gene_of[known], values.to_numpy(dtype=np.float64).T[known])
     return pd.DataFrame(result.T, index=values.index, columns=match.gene_ids), match.found
-
-
-def id_type_of(ids: Sequence[str]) -> IdType:
-    """Give the type that at least 90 % of ``ids`` have, or ``"mixed"``."""
-    counts = Counter(_id_type(gene.strip()) for gene in ids)
-    commonest, n = counts.most_common(1)[0]
-    return commonest if n >= _ONE_TYPE * len(ids) else "mixed"
-
-
-def is_ensembl(gene: str) -> bool:
-    """Tell whether ``gene`` is written as a human Ensembl gene id."""
-    return _id_type(gene.strip()).startswith("Ensembl")
-
-
-def damaged_names(ids: Sequence[str]) -> tuple[str, ...]:
-    """Give the ids that a spreadsheet has turned into dates, such as ``1-Mar`` for MARCH1.
-
-    Dates that it wrote as their number, such as ``43160``, look like Entrez ids: they are taken for
-    dates where most ids are symbols, and all that are numbers are days that genes are named after.
-    """
-    dates = {gene for gene in ids if _DATE.fullmatch(gene.strip())}
-    numbers = {gene for gene in ids if _id_type(gene.strip()) == "Entrez"}
-    if len(numbers) < len(ids) / 2 and all(_is_day_of_a_gene(gene) for gene in numbers):
-        dates |= numbers
-    return tuple(gene for gene in ids if gene in dates)
-
-
-def _is_day_of_a_gene(gene: str) -> bool:
-    number = int(gene.split("|")[0].strip().removesuffix(".0"))
-    if number not in _SERIALS:
-        return False
-    day = _SERIAL_ZERO + timedelta(days=number)
-    return day.month in (3, 9, 12) and day.day <= _LAST_DAY
-
-
-def describe_ids(ids: Sequence[str]) -> list[Note]:
-    """Say where gene ids are of several types, or written as those of mice are."""
-    notes = []
-    types = Counter(_id_type(gene.strip()) for gene in ids)
-    if id_type_of(ids) == "mixed":
-        shown = ", ".join(f"{n:,} {kind}" for kind, n in types.most_common())
-        notes.append(
-            Note("info", f"Gene ids are of several types: {shown}.", "Each was read as what it is.")
-        )
-    mouse = [gene for gene in ids if _MOUSE.fullmatch(gene.strip())]
-    if len(mouse) > len(ids) / 2:
-        notes.append(
-            Note(
-                "warning",
-                f"Most gene ids are written as those of mice and rats are: {name_some(mouse, 3)}.",
-                "They were read as human symbols of the same letters.",
-                "If the samples are of no human, what is predicted means nothing.",
-            )
-        )
-    return notes
-
-
-def describe_foreign(ids: Sequence[str]) -> str:
-    """Say what ``ids`` are, if most are known ids of something other than human genes."""
-    for pattern, kind, next_step in _FOREIGN:
-        if sum(pattern.fullmatch(gene.split(".")[0]) is not None for gene in ids) > len(ids) / 2:
-            return f" {ids[0]!r} and others look like {kind}. {next_step}"
-    return ""
-
-
-def _id_type(gene: str) -> IdType:
-    first = gene.split("|")[0]
-    if _ENSEMBL_WITH_VERSION.fullmatch(first):
-        return "Ensembl with version"
-    if _ENSEMBL.fullmatch(first):
-        return "Ensembl"
-    return "Entrez" if _ENTREZ.fullmatch(first) else "symbol"
-
-
-def _key(gene: str) -> str:
-    """Bring an id to the form in which ids are compared."""
-    name = gene.strip().upper()
-    return name.removesuffix(".0") if _ENTREZ.fullmatch(name) else strip_version(name)
 
 
 def _describe(

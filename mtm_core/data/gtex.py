@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mtm_core.data.gct import open_text, strip_version
+from mtm_core.data.gene_ids import strip_version
+from mtm_core.data.open_file import open_text
 from mtm_core.errors import InputFileError
 
 WHOLE_BLOOD = "Whole Blood"

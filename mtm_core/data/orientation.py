@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtm_core.data.genes import GeneIndex, describe_foreign, is_ensembl
+from mtm_core.data.gene_ids import describe_foreign, is_ensembl
+from mtm_core.data.genes import GeneIndex
 from mtm_core.data.raw_table import RawTable, to_numbers
 from mtm_core.data.report import name_some
 from mtm_core.errors import ExpressionError

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from mtm_core.data.cohort import read_cohort, summarise
-from mtm_core.data.gct import strip_version
+from mtm_core.data.gene_ids import strip_version
 from mtm_core.data.stored_table import open_stored_table
 from tests.cli.conftest import Done, Mtm, error_of
 from tests.gtex_files import GtexFiles, write_gtex_files

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.gct import _PARSE_BYTES, open_text, read_gct, strip_version, write_gct
+from mtm_core.data.gct import _PARSE_BYTES, read_gct, write_gct
+from mtm_core.data.open_file import open_text
 from mtm_core.errors import InputFileError
 
 GCT = (
@@ -80,19 +81,6 @@ def test_part_of_a_file_is_the_whole_then_cut(tmp_path: Path, rng: np.random.Gen
 def test_genes_are_found_with_another_version_but_not_their_copy_on_y(tmp_path: Path) -> None:
     found = read_gct(write(tmp_path), genes=["ENSG00000000002.3", "ENSG00000000001"])
     assert list(found.var_names) == ["ENSG00000000001.5", "ENSG00000000002.11"]
-
-
-@pytest.mark.parametrize(
-    ("gene", "expected"),
-    [
-        ("ENSG00000141510.16", "ENSG00000141510"),
-        ("ENSG00000141510", "ENSG00000141510"),
-        ("ENSG00000182378.13_PAR_Y", "ENSG00000182378_PAR_Y"),
-        ("AC004556.1", "AC004556.1"),
-    ],
-)
-def test_version_is_stripped_from_ensembl_ids_alone(gene: str, expected: str) -> None:
-    assert strip_version(gene) == expected
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.genes import (
-    GeneIndex,
-    collapse,
-    damaged_names,
-    describe_foreign,
-    id_type_of,
-)
+from mtm_core.data.genes import GeneIndex, collapse
 
 GENES = pd.DataFrame(
     {
@@ -98,24 +92,6 @@ def test_order_of_the_file_does_not_matter(rng: np.random.Generator) -> None:
         collapse(values, INDEX.match(ids))[0],
         collapse(shuffled, INDEX.match(list(shuffled.columns)))[0],
     )
-
-
-def test_names_that_became_dates() -> None:
-    dates = ["1-Mar", "2-Sep", "Mar-01", "15-Sept", "2024-03-01 00:00:00", "3/1/2024", "1-Dec-24"]
-    genes = ["MARCH1", "SEPT2", "HLA-A", "NKX2-1", "ENSG00000139618", "7157", "DEC1", "MARC1"]
-    assert damaged_names([*genes, *dates]) == tuple(dates)
-
-
-def test_foreign_ids_are_recognised() -> None:
-    assert "transcripts" in describe_foreign(["ENST00000269305.8", "ENST00000000233"])
-    assert "another species" in describe_foreign(["ENSMUSG00000059552", "ENSMUSG00000041147"])
-    assert "probes" in describe_foreign(["1007_s_at", "1053_at", "x"])
-    assert describe_foreign(["a", "b"]) == ""
-
-
-def test_type_needs_nine_tenths() -> None:
-    assert id_type_of(["TP53"] * 9 + ["7157"]) == "symbol"
-    assert id_type_of(["TP53"] * 8 + ["7157"] * 2) == "mixed"
 
 
 def test_index_refuses_a_gene_twice() -> None:
