@@ -17,13 +17,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from mtm_core.methods.factors import LEAST_NOISE, Array, Block
 
 _START = 0.3
 """Of every loading: a gene's tissues are taken to go together, not against each other."""
-_LEAST_NOISE = 0.05
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class GeneFactors:
 
 
 def fit_gene_factors(
-    residuals: Sequence[tuple[NDArray[np.int64], Array]],
+    residuals: Sequence[Block],
     n_donors: int,
     *,
     ridge: float,
@@ -87,5 +85,5 @@ def fit_gene_factors(
             second = (mean[donor] ** 2 + variance[donor]).sum(axis=0)
             loadings[t] = (r * mean[donor]).sum(axis=0) / (second + ridge)
             error = (r - mean[donor] * loadings[t]) ** 2 + loadings[t] ** 2 * variance[donor]
-            noise[t] = np.maximum(error.sum(axis=0) / max(len(donor), 1), _LEAST_NOISE)
+            noise[t] = np.maximum(error.sum(axis=0) / max(len(donor), 1), LEAST_NOISE)
     return GeneFactors(loadings, noise)

@@ -5,15 +5,12 @@ Donor n has K factors ``z_n ~ N(0, I)``; the z-scores of tissue t are
     ``y_nt = W_t z_n + e_nt``,  ``e_nt ~ N(0, Psi_t)``
 
 with ``Psi_t`` full within the tissue and errors independent between tissues. Fitted by EM over the
-tissues that each donor has; predicts any tissue from any others by conditional expectation, with a
-variance. From several source tissues it also predicts what the factors leave of each gene
-(:mod:`mtm_core.methods.gene_factors`).
+tissues that each donor has (:mod:`mtm_core.methods.factors`); predicts any tissue from any others
+by conditional expectation, with a variance. From several source tissues it also predicts what the
+factors leave of each gene (:mod:`mtm_core.methods.gene_factors`).
 
 z-scores are bent to ``b tanh(y / b)``, in and out, so that an outlier counts for little more than
 an extreme value.
-
-EM for factor analysis: Rubin & Thayer 1982, Psychometrika 47:69-76; the parameter expansion that
-rescales the factors at each step: Liu, Rubin & Wu 1998, Biometrika 85:755-770.
 
 Shapes: D donors, T tissues, G genes, K factors, C covariates, N samples to predict.
 """
@@ -34,101 +31,9 @@ from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import rows_of
 from mtm_core.methods.covariates import CovariateName, by_knowledge, encode_covariates
+from mtm_core.methods.factors import LEAST_NOISE, Array, Factors, TrainingDonors, bend, fit_factors
 from mtm_core.methods.gene_factors import GeneFactors, fit_gene_factors
 from mtm_core.methods.protocol import Floats, PredictedProfiles, PredictTarget, tissue_index
-
-Array = NDArray[np.float64]
-
-_LEAST_NOISE = 0.05
-"""Floor of a gene's own variance, of 1: a noise of 0 would make one gene decide a factor."""
-
-
-Block = tuple[NDArray[np.int64], Array]
-"""Donors (n,) who have a tissue, and their bent z-scores (n, G)."""
-
-
-@dataclass(frozen=True)
-class TrainingDonors:
-    """What a joint Gaussian is fitted on.
-
-    Attributes
-    ----------
-    scaler, tissues
-        Of the z-scores; names of the T tissues.
-    samples
-        Of each tissue.
-    covariates
-        (D, C) of every donor.
-    """
-
-    scaler: TissueScaler
-    tissues: tuple[str, ...]
-    samples: tuple[Block, ...]
-    covariates: Array
-
-    @property
-    def n_donors(self) -> int:
-        """Number of donors."""
-        return len(self.covariates)
-
-    @property
-    def blocks(self) -> list[Block]:
-        """The tissues, and the covariates as a last block that every donor has."""
-        return [*self.samples, (np.arange(self.n_donors), self.covariates)]
-
-
-@dataclass(frozen=True)
-class Factors:
-    """One fitted factor model.
-
-    Attributes
-    ----------
-    loadings
-        (T, G, K): ``W_t``.
-    weights
-        (T, G, K): ``Psi_t^-1 W_t``, what a profile is projected on.
-    noise
-        (T, G): diagonal of ``Psi_t``.
-    covariate_loadings, covariate_weights
-        (C, K): the same of the donor's C covariates, one more block beside the tissues.
-    """
-
-    loadings: Array
-    weights: Array
-    noise: Array
-    covariate_loadings: Array
-    covariate_weights: Array
-
-    def accumulate(self, training: TrainingDonors) -> tuple[Array, Array]:
-        """Give precision (D, K, K) and precision times mean (D, K), by all that donors show."""
-        return accumulate(
-            training.blocks,
-            training.n_donors,
-            [*self.loadings, self.covariate_loadings],
-            [*self.weights, self.covariate_weights],
-        )
-
-    def posterior(self, profiles: Mapping[int, Array], covariates: Array) -> tuple[Array, Array]:
-        """Give mean (N, K) and covariance (K, K) of the factors.
-
-        Parameters
-        ----------
-        profiles
-            Bent z-scores (N, G) by tissue code.
-        covariates
-            (N, C), or (N, 0) where none are known.
-        """
-        precision = np.eye(self.loadings.shape[-1])
-        projected: Array = np.zeros((len(covariates), len(precision)))
-        for t, y in profiles.items():
-            precision = precision + self.loadings[t].T @ self.weights[t]
-            projected = projected + y @ self.weights[t]
-        if covariates.shape[1]:
-            precision = precision + self.covariate_loadings.T @ self.covariate_weights
-            projected = projected + covariates @ self.covariate_weights
-        covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
-        mean: Array = projected @ covariance
-        return mean, covariance
 
 
 @dataclass(frozen=True)
@@ -189,7 +94,7 @@ class FittedJointGaussian:
                     loadings = self.gene_factors[i].loadings[t]
                     means[i] += loadings * mean
                     explained = loadings**2 * (1 - variance)
-                    variances[i] = np.maximum(variances[i] - explained, _LEAST_NOISE)
+                    variances[i] = np.maximum(variances[i] - explained, LEAST_NOISE)
                 average[rows] = np.mean(means, axis=0)
                 sd[rows] = np.sqrt(np.mean(variances, axis=0)[None] + np.var(means, axis=0))
             return PredictedProfiles(average, sd)
@@ -305,7 +210,17 @@ class JointGaussianMethod:
 
     def fit_training(self, training: TrainingDonors) -> FittedJointGaussian:
         """Fit on donors made ready by :meth:`training`."""
-        models = tuple(self._fit_one(training, k) for k in self.n_factors)
+        models = tuple(
+            fit_factors(
+                training,
+                n_factors,
+                n_iterations=self.n_iterations,
+                ridge=self.ridge,
+                shrinkage=self.shrinkage,
+                seed=self.seed,
+            )
+            for n_factors in self.n_factors
+        )
         ridge = self.gene_ridge
         return FittedJointGaussian(
             training.scaler,
@@ -327,64 +242,3 @@ class JointGaussianMethod:
         return fit_gene_factors(
             residuals, training.n_donors, ridge=ridge, n_iterations=self.n_iterations
         )
-
-    def _fit_one(self, training: TrainingDonors, n_factors: int) -> Factors:
-        """Fit K factors; the covariates are a last block, which every donor has."""
-        rng = np.random.default_rng(self.seed)
-        n_donors, blocks = training.n_donors, training.blocks
-        loadings = [
-            0.3 * rng.standard_normal((y.shape[1], n_factors)) / np.sqrt(n_factors)
-            for _, y in blocks
-        ]
-        noise = [np.eye(y.shape[1]) for _, y in blocks]
-        weights = list(loadings)
-        for _ in range(self.n_iterations):
-            precision, projected = accumulate(blocks, n_donors, loadings, weights)
-            covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
-            mean: Array = np.einsum("dkl,dl->dk", covariance, projected)
-            # Rescale the factors to unit second moment: the same model, in far fewer steps.
-            moment = (covariance.sum(axis=0) + mean.T @ mean) / n_donors
-            inverse = np.linalg.inv(np.linalg.cholesky(moment))
-            mean = mean @ inverse.T
-            covariance = inverse @ covariance @ inverse.T
-            for b, (donor, y) in enumerate(blocks):
-                loadings[b], noise[b] = self._maximise(y, mean[donor], covariance[donor])
-                weights[b] = np.linalg.solve(noise[b], loadings[b])
-        return Factors(
-            np.stack(loadings[:-1]),
-            np.stack(weights[:-1]),
-            np.stack([np.diagonal(psi) for psi in noise[:-1]]),
-            loadings[-1],
-            weights[-1],
-        )
-
-    def _maximise(self, y: Array, mean: Array, covariance: Array) -> tuple[Array, Array]:
-        """Fit loadings (G, K) and noise (G, G) of one tissue to its samples' factors."""
-        n, spread = len(y), covariance.sum(axis=0)
-        second = mean.T @ mean + spread
-        loadings = np.linalg.solve(second + self.ridge * np.eye(len(second)), mean.T @ y).T
-        residual = y - mean @ loadings.T
-        noise = (residual.T @ residual + loadings @ spread @ loadings.T) / max(n, 1)
-        diagonal = np.maximum(np.diagonal(noise), _LEAST_NOISE)
-        noise = noise * (n / (n + self.shrinkage))
-        np.fill_diagonal(noise, diagonal)
-        return loadings, noise
-
-
-def bend(z: NDArray[np.floating], bound: float | None) -> Array:
-    """Give ``bound tanh(z / bound)``, or ``z`` where there is no bound."""
-    values = np.asarray(z, dtype=np.float64)
-    return values if bound is None else bound * np.tanh(values / bound)
-
-
-def accumulate(
-    blocks: Sequence[Block], n_donors: int, loadings: Sequence[Array], weights: Sequence[Array]
-) -> tuple[Array, Array]:
-    """Give precision (D, K, K) and precision times mean (D, K) of every donor's factors."""
-    n_factors = loadings[0].shape[-1]
-    precision = np.tile(np.eye(n_factors), (n_donors, 1, 1))
-    projected = np.zeros((n_donors, n_factors))
-    for (donor, y), w, p in zip(blocks, loadings, weights, strict=True):
-        precision[donor] += w.T @ p  # a donor is in a block once
-        projected[donor] += y @ p
-    return precision, projected

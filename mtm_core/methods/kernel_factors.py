@@ -25,14 +25,8 @@ from scipy.spatial.distance import cdist
 
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.methods.covariates import CovariateName, by_knowledge
-from mtm_core.methods.joint_gaussian import (
-    Array,
-    Factors,
-    FittedJointGaussian,
-    JointGaussianMethod,
-    TrainingDonors,
-    bend,
-)
+from mtm_core.methods.factors import Array, Factors, TrainingDonors, bend
+from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
 from mtm_core.methods.protocol import (
     Floats,
     PredictedProfiles,

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.methods.by_target import FittedByTarget, LinearMap
+from mtm_core.methods.calibration import Calibration
 from mtm_core.methods.joint_gaussian import FittedJointGaussian
 from mtm_core.methods.kernel_factors import FittedKernelFactors
 from mtm_core.methods.mlp import NetworkMap
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.protocol import FittedMethod, under_prefix
-from mtm_core.methods.stack import CALIBRATIONS, Calibration, FittedStack
+from mtm_core.methods.stack import CALIBRATIONS, FittedStack
 
 Arrays = Mapping[str, NDArray[Any]]
 

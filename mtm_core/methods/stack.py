@@ -4,10 +4,6 @@ Weights and intervals come from inner out-of-fold predictions: the training dono
 folds, each method predicts every fold from the others, and what it gets wrong there is what it will
 get wrong on new donors. Then each method is fitted anew on all training donors.
 
-Stacking with non-negative weights: Breiman 1996, Machine Learning 24:49-64. The intervals are
-cross-conformal (Vovk 2015, Annals of Mathematics and Artificial Intelligence 74:9-28), scaled by
-each gene's own error.
-
 Where members read covariates, weights and intervals are learnt twice: from expression alone, and
 with the covariates known; and each twice again where several source tissues are to be had: from the
 one source, and from several. A donor is predicted in the way that fits what is known.
@@ -25,11 +21,11 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from mtm_core.data.cohort import tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import donor_folds, rows_of
+from mtm_core.methods.calibration import Calibration, InnerPredictions, calibrate
 from mtm_core.methods.covariates import CovariateName, by_knowledge
 from mtm_core.methods.held_out import HeldOutTissue, fit_scorer, predict_held_out
 from mtm_core.methods.protocol import (
@@ -44,36 +40,8 @@ from mtm_core.methods.protocol import (
 )
 
 Array = NDArray[np.float64]
-_Inner = Mapping[str, tuple[Floats, Floats]]
-"""Predicted (M, P, G) and observed (P, G) z-scores by tissue, out of fold."""
 _Condition = tuple[bool, bool]
 """Whether covariates are told, and whether further source tissues are given."""
-
-_POOLED_DONORS = 100
-"""Donors that the weights of all tissues together count beside a tissue's own."""
-_PRIOR_DONORS = 20
-"""Donors' worth of a gene's expected error in its estimated one, so that small tissues do not
-give intervals that are too sure."""
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How to weigh the methods, and how far to trust the sum.
-
-    Attributes
-    ----------
-    weights
-        (T, M), 0 or more.
-    error
-        (T, G): expected root mean square error of a predicted z-score.
-    multipliers
-        (T, L): half-width of the interval of each of ``INTERVAL_LEVELS``, in units of ``error``.
-    """
-
-    weights: Array
-    error: Array
-    multipliers: Array
-
 
 CALIBRATIONS = ("plain", "informed", "several", "several_informed")
 """Those that a :class:`FittedStack` may have, by their names."""
@@ -212,15 +180,15 @@ class StackMethod:
         reads_covariates = any(base.covariates for base in bases)
         inner = self._inner_predictions(cohort, donors)
 
-        def calibrate(condition: _Condition) -> Calibration:
-            return _calibrate(inner[condition], tissue_names(cohort), len(bases), cohort.n_vars)
+        def calibrate_for(condition: _Condition) -> Calibration:
+            return calibrate(inner[condition], tissue_names(cohort), len(bases), cohort.n_vars)
 
         def calibrate_several(one: Calibration | None, *, informed: bool) -> Calibration | None:
             if one is None or (informed, True) not in inner:
                 return None
             # The further sources themselves were no targets: for them, what one source gave.
             targets = [tissue in inner[informed, True] for tissue in tissue_names(cohort)]
-            several = calibrate((informed, True))
+            several = calibrate_for((informed, True))
             return Calibration(
                 **{
                     name: np.where(np.array(targets)[:, None], array, vars(one)[name])
@@ -228,8 +196,8 @@ class StackMethod:
                 }
             )
 
-        plain = calibrate((False, False))
-        informed = calibrate((True, False)) if reads_covariates else None
+        plain = calibrate_for((False, False))
+        informed = calibrate_for((True, False)) if reads_covariates else None
         return FittedStack(
             bases,
             plain,
@@ -241,7 +209,7 @@ class StackMethod:
 
     def _inner_predictions(
         self, cohort: ad.AnnData, donors: Sequence[str]
-    ) -> dict[_Condition, _Inner]:
+    ) -> dict[_Condition, InnerPredictions]:
         """Predict the training donors out of fold, under every condition."""
         rows = rows_of(cohort.obs["donor"], donors)
         folds = donor_folds(
@@ -294,61 +262,3 @@ def _joined(folds: list[list[HeldOutTissue]]) -> tuple[Floats, Floats]:
         np.concatenate([np.stack([base.predicted for base in fold]) for fold in folds], axis=1),
         np.concatenate([fold[0].observed for fold in folds]),
     )
-
-
-def _calibrate(inner: _Inner, tissues: Sequence[str], n_bases: int, n_genes: int) -> Calibration:
-    """Learn weights, and from what is left the errors."""
-    weights = _weigh(inner, tissues, n_bases, n_genes)
-    return Calibration(weights, *_measure_errors(inner, weights, tissues, n_genes))
-
-
-def _weigh(inner: _Inner, tissues: Sequence[str], n_bases: int, n_genes: int) -> Array:
-    """Give the weights (T, M) of each tissue, drawn towards those of all tissues together."""
-    products = np.zeros((len(tissues), n_bases, n_bases))
-    targets = np.zeros((len(tissues), n_bases))
-    for tissue, (predicted, observed) in inner.items():
-        flat = predicted.reshape(n_bases, -1).astype(np.float64)
-        t = tissues.index(tissue)
-        products[t] = flat @ flat.T / n_genes
-        targets[t] = flat @ observed.ravel() / n_genes
-    n_donors = sum(len(observed) for _, observed in inner.values())
-    pooled = _POOLED_DONORS / max(n_donors, 1)
-    return np.stack(
-        [
-            _non_negative_weights(
-                products[t] + pooled * products.sum(axis=0),
-                targets[t] + pooled * targets.sum(axis=0),
-            )
-            for t in range(len(tissues))
-        ]
-    )
-
-
-def _non_negative_weights(products: Array, targets: Array) -> Array:
-    """Minimise ``w' products w - 2 targets' w`` over ``w >= 0``: non-negative least squares."""
-    scale = np.trace(products) / len(products)
-    root = np.linalg.cholesky(products + 1e-9 * max(scale, 1e-9) * np.eye(len(products))).T
-    weights, _ = nnls(root, np.linalg.solve(root.T, targets))
-    return np.asarray(weights, dtype=np.float64)
-
-
-def _measure_errors(
-    inner: _Inner, weights: Array, tissues: Sequence[str], n_genes: int
-) -> tuple[Array, Array]:
-    """Give each gene's error (T, G) and the intervals' multipliers (T, L), from inner residuals.
-
-    A tissue's multipliers are quantiles of |residual| / error over its donors and genes. A tissue
-    without inner predictions gets error 1, that of the training mean, and the median multipliers.
-    """
-    error = np.ones((len(tissues), n_genes))
-    multipliers = np.full((len(tissues), len(INTERVAL_LEVELS)), np.nan)
-    levels = np.array(INTERVAL_LEVELS) / 100
-    for tissue, (predicted, observed) in inner.items():
-        t, n = tissues.index(tissue), len(observed)
-        residual = observed - np.tensordot(weights[t], predicted, axes=1)
-        square = (residual.astype(np.float64) ** 2).mean(axis=0)
-        typical = square.mean()
-        error[t] = np.sqrt((n * square + _PRIOR_DONORS * typical) / (n + _PRIOR_DONORS))
-        multipliers[t] = np.quantile(np.abs(residual) / error[t], levels)
-    multipliers = np.where(np.isnan(multipliers), np.nanmedian(multipliers, axis=0), multipliers)
-    return error, multipliers

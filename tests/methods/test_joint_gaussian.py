@@ -15,12 +15,9 @@ from mtm_core.data.simulate import SimulationConfig, simulate_cohort
 from mtm_core.data.splits import donor_folds
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
+from mtm_core.methods.factors import Factors
 from mtm_core.methods.gene_factors import GeneFactors
-from mtm_core.methods.joint_gaussian import (
-    Factors,
-    FittedJointGaussian,
-    JointGaussianMethod,
-)
+from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
 
 TISSUES = ("Liver", "Lung", "Whole Blood")
 N_GENES, N_FACTORS = 4, 2

@@ -12,7 +12,8 @@ from mtm_core.data.simulate import SimulationConfig, simulate_cohort
 from mtm_core.data.splits import donor_folds
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
-from mtm_core.methods.joint_gaussian import JointGaussianMethod, accumulate, bend
+from mtm_core.methods.factors import accumulate, bend
+from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import (
     Curves,
     FittedKernelFactors,

@@ -13,13 +13,14 @@ from scipy.optimize import minimize
 from mtm_core.data.simulate import SimulationConfig, simulate_cohort
 from mtm_core.data.splits import donor_folds
 from mtm_core.evaluation.cross_validation import cross_validate
+from mtm_core.methods.calibration import Calibration, _non_negative_weights
 from mtm_core.methods.controls import ControlMethod
 from mtm_core.methods.held_out import fit_scorer, predict_held_out
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
 from mtm_core.methods.protocol import INTERVAL_LEVELS
 from mtm_core.methods.ridge import RidgeMethod
 from mtm_core.methods.saved import restore_method
-from mtm_core.methods.stack import Calibration, FittedStack, StackMethod, _non_negative_weights
+from mtm_core.methods.stack import FittedStack, StackMethod
 
 BLOOD = "Whole Blood"
 QUICK = JointGaussianMethod(n_factors=(2,), n_iterations=8, ridge=5.0)
