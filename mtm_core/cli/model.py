@@ -111,7 +111,7 @@ def pack(
     """Copy a model with its networks' weights in another format.
 
     Scalers, reference distributions and whatever is not a network stay as they are. What bf16 costs
-    in accuracy stands in docs/performance.md.
+    in accuracy stands in docs/scale.md.
 
     **Example:** `mtm model pack gtex_v8_acmg59 --output small --weights bf16`
     """

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
+import pandas as pd
 import typer
 
 from mtm_core.cli.output import err
@@ -49,12 +50,7 @@ def read_samples(
         f" {report.orientation}, {report.id_type} ids."
     )
     prepared = predictor.prepare(read, source=source, unit=unit, alignment=alignment)
-    distance = prepared.aligned.distance
-    err.print(
-        f"Read as {prepared.unit}. Alignment: {prepared.aligned.how}. Distance from the reference,"
-        f" median over samples: {distance['distance_before'].median():.2f} before,"
-        f" {distance['distance_after'].median():.2f} after."
-    )
+    print_reading(prepared.unit, prepared.aligned.how, prepared.aligned.distance)
     # What the reader took the unit for does not hold where the user has said otherwise.
     print_notes(
         note
@@ -113,6 +109,15 @@ def read_known(
             f"{path.name} names no sample of the expression table. Write the same names into both."
         )
     return known
+
+
+def print_reading(unit: str, alignment: str, distance: pd.DataFrame) -> None:
+    """Print how samples were read: ``distance_before`` and ``distance_after`` are by sample."""
+    median = distance[["distance_before", "distance_after"]].median()
+    err.print(
+        f"Read as {unit}. Alignment: {alignment}. Distance from the reference, median over"
+        f" samples: {median['distance_before']:.2f} before, {median['distance_after']:.2f} after."
+    )
 
 
 def print_notes(notes: Iterable[Note]) -> None:

@@ -12,7 +12,7 @@ import typer
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from mtm_core.cli.output import err
-from mtm_core.cli.own_samples import print_notes
+from mtm_core.cli.own_samples import print_notes, print_reading
 from mtm_core.data.stored_table import is_stored_in_parts
 from mtm_core.errors import SelectionError
 from mtm_core.inference.chunked import ChunkedRequest, ChunkedResult, predict_chunked
@@ -76,12 +76,7 @@ def predict_parts(
             f"{result.n_there_before} of {result.n_chunks} parts were there already, and were not"
             " predicted again."
         )
-    distance = result.by_sample.median()
-    err.print(
-        f"Read as {result.unit}. Alignment: {result.alignment}. Distance from the reference,"
-        f" median over samples: {distance['distance_before']:.2f} before,"
-        f" {distance['distance_after']:.2f} after."
-    )
+    print_reading(result.unit, result.alignment, result.by_sample)
     print_notes(result.notes)
     return result
 

@@ -34,6 +34,7 @@ from mtm_core.methods.protocol import FittedMethod
 from mtm_core.methods.registry import make_method, trainable_methods
 from mtm_core.training.checkpoint import CHECKPOINT_NAME
 from mtm_core.training.hardware import Hardware
+from mtm_core.training.run import TrainingResult
 from mtm_core.training.trainer import train
 
 
@@ -88,37 +89,17 @@ def train_command(
     tables = _load_evaluation(evaluation, method, data, config) if evaluation is not None else None
     machine = Hardware(accelerator, devices, nodes, precision, cuda_graph)
     provenance: dict[str, Any] = {"command": shlex.join(["mtm", *sys.argv[1:]])}
-    donors = sorted(data.obs["donor"].unique())
-    with training_bar() as show:
-        if method == "mtm":
-            result = train(
-                data,
-                donors,
-                config,
-                hardware=machine,
-                folder=output,
-                resume=resume,
-                on_progress=show,
-            )
-            if not result.is_first_process:
-                return
-            if not result.finished:
-                raise _stopped(len(result.history))
-            provenance |= {"epochs": len(result.history), "best_epoch": result.best_epoch}
-            fitted: FittedMethod = FittedMTM(
-                result.model, result.scaler, tissue_names(data), config
-            )
-        else:
-            source = config.training.validation_source
-            unfitted = make_method(
-                method,
-                source=source,
-                config=config,
-                hardware=machine,
-                on_progress=show,
-                keep=None if evaluation is None else evaluation / "fits",
-            )
-            fitted = unfitted.fit(data, donors)
+    if method == "mtm":
+        result = _train(data, config, machine, output, resume=resume)
+        if not result.is_first_process:
+            return
+        if not result.finished:
+            raise _stopped(len(result.history))
+        provenance |= {"epochs": len(result.history), "best_epoch": result.best_epoch}
+        fitted: FittedMethod = FittedMTM(result.model, result.scaler, tissue_names(data), config)
+    else:
+        kept_fits = None if evaluation is None else evaluation / "fits"
+        fitted = _fit(method, data, config, machine, kept_fits)
     artefact = Artefact.of(fitted, data, name=output.resolve().name, provenance=provenance)
     if tables is not None:
         artefact = replace(artefact, accuracy=tables.of_method(fitted.name))
@@ -126,6 +107,42 @@ def train_command(
     artefact.save(output)
     (output / "README.md").write_text(render_model_card(artefact, tables), encoding="utf-8")
     err.print(f"Wrote {output}. Try it: mtm predict INPUT --model {output} --output OUTPUT")
+
+
+def _train(
+    cohort: ad.AnnData, config: RunConfig, hardware: Hardware, output: Path, *, resume: bool
+) -> TrainingResult:
+    """Train MTM on every donor, with checkpoints in ``output``."""
+    with training_bar() as show:
+        return train(
+            cohort,
+            _donors(cohort),
+            config,
+            hardware=hardware,
+            folder=output,
+            resume=resume,
+            on_progress=show,
+        )
+
+
+def _fit(
+    method: str, cohort: ad.AnnData, config: RunConfig, hardware: Hardware, keep: Path | None
+) -> FittedMethod:
+    """Fit a method on every donor; fits of MTM and of the stack are taken from ``keep``."""
+    with training_bar() as show:
+        unfitted = make_method(
+            method,
+            source=config.training.validation_source,
+            config=config,
+            hardware=hardware,
+            on_progress=show,
+            keep=keep,
+        )
+        return unfitted.fit(cohort, _donors(cohort))
+
+
+def _donors(cohort: ad.AnnData) -> list[str]:
+    return sorted(cohort.obs["donor"].unique())
 
 
 def _stopped(n_epochs: int) -> typer.Exit:

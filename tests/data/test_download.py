@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtm_core.data import download
+from mtm_core.data import resuming
 from mtm_core.data.download import FILE_KINDS, SUMS, download_gtex
 from mtm_core.data.gct import read_gct
 from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
@@ -41,8 +41,8 @@ def matrix(rng: np.random.Generator) -> bytes:
 @pytest.fixture
 def server(matrix: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(download, "_WAIT", 0.0)
-    monkeypatch.setattr(download, "_CHUNK", 4096)
+    monkeypatch.setattr(resuming, "_WAIT", 0.0)
+    monkeypatch.setattr(resuming, "_CHUNK", 4096)
     files = {
         GCT_PATH: matrix,
         SUBJECTS_PATH: b"SUBJID\tSEX\tAGE\tDTHHRDY\nGTEX-1\t2\t60-69\t4\n",
@@ -108,7 +108,7 @@ def test_part_of_a_failed_run_is_kept_for_the_next(
     server.cut(after=8192, times=1)
     server.requests.clear()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(download, "_ATTEMPTS", 1)
+        patch.setattr(resuming, "_ATTEMPTS", 1)
         with pytest.raises(DownloadError, match=r"the connection broke.*goes on where it stopped"):
             get_matrix(tmp_path, server)
     assert part.read_bytes() == matrix[:8192]

@@ -1,0 +1,179 @@
+"""A download over HTTP that goes on where it broke off, for pooch."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+import pooch
+import requests
+
+from mtm_core.errors import DownloadError
+
+logger = logging.getLogger(__name__)
+
+DownloadProgress = Callable[[str, int, int], None]
+"""Called with (file name, bytes that are there, bytes of the whole file or 0 if not known)."""
+
+_CHUNK = 1 << 16  # what a broken connection can cost
+_ATTEMPTS = 5  # in a row without a byte more
+_WAIT = 0.25  # seconds before the second attempt, then twice as long each time
+_TIMEOUT = (10, 60)  # seconds to connect, and between two reads
+# A bucket that may not be listed answers 403 for a file it does not have.
+_ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN, HTTPStatus.GONE}
+
+
+class AbsentError(DownloadError):
+    """The server has no such file; another name may be tried."""
+
+
+@dataclass(frozen=True)
+class ResumingDownloader:
+    """A downloader for pooch, which has none that resumes.
+
+    Bytes go to ``<path>.part`` and stay there if the connection breaks. ``<path>.part.tag`` holds
+    the server's tag of that version; the next request names it, and a server whose file has
+    changed since sends the whole file (RFC 9110, 13.1.5 If-Range).
+    """
+
+    path: Path
+    progress: DownloadProgress | None
+
+    def __call__(self, url: str, output_file: str, pooch: object) -> None:
+        """Download ``url`` to ``output_file``; pooch then checks and renames it."""
+        part = self.path.with_name(self.path.name + ".part")
+        tag = self.path.with_name(self.path.name + ".part.tag")
+        failures = 0
+        while True:
+            before = part.stat().st_size if part.exists() else 0
+            try:
+                self._request(url, part, tag)
+                break
+            except (requests.RequestException, _BrokenError) as error:
+                gained = part.exists() and part.stat().st_size > before
+                failures = 1 if gained else failures + 1
+                if failures == _ATTEMPTS or not _may_pass(error):
+                    raise DownloadError(
+                        f"{url}: {_reason(error)}. Check the network (and a proxy, if there is one)"
+                        " and run this again: it goes on where it stopped. Or download the file by"
+                        f" hand into {self.path.parent}."
+                    ) from error
+                logger.warning("%s: %s; trying again.", self.path.name, _reason(error))
+                time.sleep(_WAIT * 2 ** (failures - 1))
+        part.replace(output_file)
+        tag.unlink(missing_ok=True)
+
+    def _request(self, url: str, part: Path, tag: Path) -> None:
+        """Get what is missing of ``part``; return when it is whole."""
+        start = part.stat().st_size if part.exists() and tag.exists() else 0
+        headers = {"Accept-Encoding": "identity"}  # else a byte range is one of a compressed stream
+        if start:
+            headers |= {"Range": f"bytes={start}-", "If-Range": tag.read_text()}
+        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+            if response.status_code in _ABSENT:
+                raise AbsentError(f"{url}: not there (HTTP {response.status_code}).")
+            if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                if response.headers.get("Content-Range") != f"bytes */{start}":
+                    part.unlink()
+                    raise _BrokenError("the part that is here is longer than the file")
+            else:
+                response.raise_for_status()
+                if response.status_code != HTTPStatus.PARTIAL_CONTENT:
+                    start = 0
+                elif not _continues(response, start, headers["If-Range"]):
+                    part.unlink()
+                    raise _BrokenError("the server sent a part of another version")
+                self._receive(response, part, tag, start)
+            if not _has_announced_md5(part, response):
+                part.unlink()
+                tag.unlink(missing_ok=True)
+                raise DownloadError(
+                    f"{url}: what came has not the MD5 that the server announced; it was not kept."
+                    " Run this again."
+                )
+
+    def _receive(self, response: requests.Response, part: Path, tag: Path, start: int) -> None:
+        length = response.headers.get("Content-Length")
+        whole = start + int(length) if length else 0
+        free = shutil.disk_usage(part.parent).free
+        if whole - start > free:
+            raise DownloadError(
+                f"{self.path.name}: {(whole - start) / 1e9:.1f} GB are to come and {free / 1e9:.1f}"
+                f" GB are free in {part.parent}. Make room or choose another folder."
+            )
+        tag.unlink(missing_ok=True)
+        version = _version(response)
+        done = start
+        with part.open("ab" if start else "wb") as file:
+            if version:
+                tag.write_text(version)
+            for chunk in response.iter_content(_CHUNK):
+                file.write(chunk)
+                done += len(chunk)
+                if self.progress is not None:
+                    self.progress(self.path.name, done, whole)
+        if whole and done != whole:
+            raise _BrokenError(f"the connection ended at {done} of {whole} bytes")
+
+
+class _BrokenError(Exception):
+    """What came is not what was announced; asking again may help."""
+
+
+def _version(response: requests.Response) -> str | None:
+    """Give what names this version of the file: a strong ETag, or else the date."""
+    tag = response.headers.get("ETag", "W/")
+    return response.headers.get("Last-Modified") if tag.startswith("W/") else tag
+
+
+def _continues(response: requests.Response, start: int, version: str) -> bool:
+    """Tell whether a part goes on at ``start`` in ``version``: not every server heeds If-Range."""
+    at_start = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+    return at_start and _version(response) in (None, version)
+
+
+def _has_announced_md5(part: Path, response: requests.Response) -> bool:
+    """Compare with the MD5 that Google Cloud Storage sends; true where it sends none."""
+    sums = dict(
+        item.strip().split("=", 1)
+        for item in response.headers.get("x-goog-hash", "").split(",")
+        if "=" in item
+    )
+    # Of the stored bytes, which are not those that came if the store unpacked them on the way.
+    unpacked = response.headers.get("x-goog-stored-content-encoding", "identity") != "identity"
+    if "md5" not in sums or unpacked:
+        return True
+    found: str = pooch.file_hash(str(part), alg="md5")
+    return found == base64.b64decode(sums["md5"]).hex()
+
+
+def _may_pass(error: Exception) -> bool:
+    """Tell whether the same request may succeed in a moment."""
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return error.response.status_code in {408, 429} or error.response.status_code >= 500
+    passing = (
+        _BrokenError,
+        requests.ConnectionError,
+        requests.Timeout,
+        requests.exceptions.ChunkedEncodingError,
+    )
+    return isinstance(error, passing)
+
+
+def _reason(error: Exception) -> str:
+    """Say in a few words why a request failed."""
+    if isinstance(error, requests.exceptions.HTTPError) and error.response is not None:
+        return f"the server answered {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke"
+    if isinstance(error, requests.exceptions.Timeout):
+        return "the server does not answer"
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return "no connection to the server"
+    return str(error)
