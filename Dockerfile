@@ -5,9 +5,9 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1
 WORKDIR /app
 
 # First what seldom changes. torch's CPU build, in the version that requirements.txt pins: PyPI's
-# would bring the CUDA libraries.
+# would bring the CUDA libraries. What torch needs comes from PyPI, as constraints.txt pins it.
 COPY requirements.txt constraints.txt ./
-RUN pip install "$(grep '^torch==' requirements.txt)" \
+RUN pip install --no-deps "$(grep '^torch==' requirements.txt)" \
         --index-url https://download.pytorch.org/whl/cpu \
     && pip install --requirement requirements.txt --constraint constraints.txt \
     && pip install "streamlit[auth]" --constraint constraints.txt
