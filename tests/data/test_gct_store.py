@@ -66,7 +66,7 @@ def test_what_is_there_is_left_and_what_is_damaged_is_not_stored(
 def test_memory_is_that_of_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gct_store, "_MOST_GENES", 64)
     monkeypatch.setattr("mtm_core.data.gct._PARSE_BYTES", 50_000)
-    n_genes, n_samples = 3_000, 2_000
+    n_genes, n_samples = 1_500, 2_000
     values = "\t".join(str(i % 1000) for i in range(n_samples))
     with (tmp_path / "wide.gct").open("w") as file:
         file.write(f"#1.2\n{n_genes}\t{n_samples}\nName\tDescription\t")
