@@ -23,8 +23,8 @@ MOST_STYLED = 20_000
 FIGURES: dict[str, ColumnConfig | str | None] = {
     "gene_id": "gene id",
     "log2_fold_change": st.column_config.NumberColumn("log2 fold change", format="%.3f"),
-    "fdr": st.column_config.NumberColumn("FDR", format="%.2e"),
-    "p": st.column_config.NumberColumn("p", format="%.2e"),
+    "fdr": st.column_config.NumberColumn("FDR", format="%.2g"),
+    "p": st.column_config.NumberColumn("p", format="%.2g"),
     "auc": st.column_config.NumberColumn(
         "AUC", format="%.2f", help="Chance that a case is above a control."
     ),
@@ -189,6 +189,7 @@ def show_gene_rows(rows: pd.DataFrame, labels: dict[str, str], *, key: str, heig
         on_select=lambda: take_row(key, ids, labels),
         selection_mode="single-row",
         column_config=FIGURES,
+        placeholder="–",
     )
 
 

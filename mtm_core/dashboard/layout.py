@@ -24,12 +24,22 @@ DIFFERENTIAL_PAGE = "pages/associations/differential.py"
 TRAITS_PAGE = "pages/associations/traits.py"
 EXTERNAL_PAGE = "pages/associations/external.py"
 MODEL_CARD_PAGE = "pages/model/model_card.py"
+_LEAST_WIDTH = 640
+"""Pixels that a figure needs for its legend and its names; a narrower screen scrolls it."""
 # What is chosen is written in the primary colour: in the dark that is too faint.
-_STYLE = """<style>
+_STYLE = f"""<style>
 button[data-variant="segmented_control"][data-selected="true"],
-[data-testid="stSliderThumbValue"] * {
+[data-testid="stSliderThumbValue"] * {{
     color: light-dark(#1B718D, #7CC4DB) !important;
-}
+}}
+@media (max-width: {_LEAST_WIDTH}px) {{
+    [data-testid="stElementContainer"]:has(> * > [data-testid="stPlotlyChart"]) {{
+        overflow-x: auto;
+    }}
+    [data-testid="stFullScreenFrame"]:has(> [data-testid="stPlotlyChart"]) {{
+        min-width: {_LEAST_WIDTH}px;
+    }}
+}}
 </style>"""
 
 
@@ -120,6 +130,8 @@ def show_figure(
         ``figure_{key}``.
     """
     name = name or key
+    if on_select is None and "Mobi" in st.context.headers.get("User-Agent", ""):
+        figure.update_layout(dragmode=False)  # a finger on it scrolls the page, and does not zoom
     st.plotly_chart(
         figure,
         key=f"figure_{key}",

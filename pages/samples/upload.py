@@ -71,6 +71,15 @@ with right:
         help="The accuracy that is shown holds for whole blood.",
     )
     example_button(session, model)
+    if session.table is not None:
+        st.button(
+            "Delete my data now",
+            icon=":material/delete:",
+            key="delete",
+            on_click=delete_all,
+            args=(session,),
+            help="Removes the file, the table and all results from this server, and what is kept.",
+        )
 
 if upload is not None and upload.file_id != session.upload_id:
     session.upload_id = upload.file_id
@@ -144,14 +153,6 @@ with st.container(horizontal=True, vertical_alignment="center"):
         key="predict",
     )
     st.page_link(METADATA_PAGE, label="Add age, sex, groups", icon=":material/badge:")
-    st.button(
-        "Delete my data now",
-        icon=":material/delete:",
-        key="delete",
-        on_click=delete_all,
-        args=(session,),
-        help="Removes the file, the table and all results from this server, and what is kept.",
-    )
 if go_on:
     start(session, session.predicting(predictor))
     st.switch_page(PREDICTED_PAGE)

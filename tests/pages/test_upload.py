@@ -174,6 +174,16 @@ def test_delete_now_deletes(app: AppTest) -> None:
     assert "No samples yet" in app.info[0].value
 
 
+def test_a_table_that_cannot_be_used_can_be_deleted(app: AppTest) -> None:
+    genes = list(pd.read_csv(EXAMPLE, sep="\t", index_col="sample"))
+    upload(app, "few.tsv", table(without=genes[:40]))
+    assert "at least half are needed" in app.error[0].value
+    app.button(key="delete").click().run()
+    assert not app.error
+    assert not app.metric
+    assert "No samples yet" in app.info[0].value
+
+
 def test_sessions_do_not_see_each_other(open_app: Callable[[], AppTest], tmp_path: Path) -> None:
     first, second = open_app(), open_app()
     upload(first, "first.tsv", table(rows=30))
