@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,10 @@ class EvaluationTables:
         ``{figure}_mean`` over the tissues, ``coverage_{level}`` over all held-out values, and the
         interval of ``gene_rho_by_fold_mean`` where it was made.
         """
+        return self._summary.copy()
+
+    @cached_property
+    def _summary(self) -> pd.DataFrame:
         by_method = self.tissues.set_index("tissue").groupby("method", sort=False)
         rows = {name: summarise_tissues(part.drop(columns="method")) for name, part in by_method}
         summary = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")

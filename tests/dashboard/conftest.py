@@ -9,6 +9,7 @@ from mtm_core.dashboard.resources import EXAMPLE, ServedModel
 from mtm_core.dashboard.session import Session
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from tests.dashboard_settings import components_scanned_once as components_scanned_once
 from tests.dashboard_settings import own_workspaces as own_workspaces
 from tests.dashboard_settings import patient as patient
 from tests.evaluated_model import write_evaluated_model

@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.resources import MODEL_VARIABLE
+from tests.dashboard_settings import components_scanned_once as components_scanned_once
 from tests.dashboard_settings import own_workspaces as own_workspaces
 from tests.dashboard_settings import patient as patient
 from tests.evaluated_model import write_evaluated_model
