@@ -110,6 +110,8 @@ class Artefact:
         ``mtm evaluate``; empty where the model was not evaluated.
     provenance
         Cohort, command, date, versions.
+    sha256
+        Of ``model.safetensors``; empty before the model is saved and loaded.
     """
 
     name: str

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import zarr
 from anndata.io import write_elem
+from numpy.typing import NDArray
 
 from mtm_core.data.gct import GeneRows, Progress, gene_frame, open_gct
 from mtm_core.errors import InputFileError
@@ -63,7 +64,7 @@ _ANNDATA = {"encoding-type": "anndata", "encoding-version": "0.1.0"}
 def _blocks(rows: Iterable[GeneRows], width: int) -> Iterator[GeneRows]:
     """Deal genes into blocks of ``width``: columns of files of the store, each written once."""
     names: list[tuple[str, str]] = []
-    parts: list[np.ndarray] = []
+    parts: list[NDArray[np.float32]] = []
     for genes, values in rows:
         names += genes
         parts.append(values)

@@ -48,9 +48,7 @@ def read_sample_attributes(path: Path | str) -> pd.DataFrame:
     """
     path = Path(path)
     raw = _read_table(path, required=("SAMPID", "SMTSD"))
-    if raw["SAMPID"].duplicated().any():
-        twice = raw.loc[raw["SAMPID"].duplicated(), "SAMPID"].iloc[0]
-        raise InputFileError(f"{path.name}: sample {twice!r} stands twice.")
+    _check_unique(raw["SAMPID"], "sample", path)
     samples = pd.DataFrame(
         {"donor": raw["SAMPID"].map(donor_of).to_numpy(), "tissue": raw["SMTSD"].to_numpy()},
         index=pd.Index(raw["SAMPID"], name="sample"),
@@ -76,9 +74,7 @@ def read_technical_attributes(path: Path | str) -> pd.DataFrame:
     """
     path = Path(path)
     raw = _read_table(path, required=("SAMPID", "SMRIN", "SMCENTER", "SMMPPD"))
-    if raw["SAMPID"].duplicated().any():
-        twice = raw.loc[raw["SAMPID"].duplicated(), "SAMPID"].iloc[0]
-        raise InputFileError(f"{path.name}: sample {twice!r} stands twice.")
+    _check_unique(raw["SAMPID"], "sample", path)
     return pd.DataFrame(
         {
             "rin": pd.to_numeric(raw["SMRIN"], errors="coerce").to_numpy(),
@@ -107,9 +103,7 @@ def read_subject_phenotypes(path: Path | str) -> pd.DataFrame:
     """
     path = Path(path)
     raw = _read_table(path, required=("SUBJID", "SEX", "AGE"))
-    if raw["SUBJID"].duplicated().any():
-        twice = raw.loc[raw["SUBJID"].duplicated(), "SUBJID"].iloc[0]
-        raise InputFileError(f"{path.name}: donor {twice!r} stands twice.")
+    _check_unique(raw["SUBJID"], "donor", path)
     bad_sex = raw.loc[~raw["SEX"].isin({"", *_SEXES}), "SEX"]
     if len(bad_sex):
         raise InputFileError(
@@ -204,6 +198,12 @@ def _read_table(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
             )
     padding = [""] * len(header)
     return pd.DataFrame([(row + padding)[: len(header)] for row in body], columns=header)
+
+
+def _check_unique(ids: pd.Series, what: str, path: Path) -> None:
+    if ids.duplicated().any():
+        twice = ids[ids.duplicated()].iloc[0]
+        raise InputFileError(f"{path.name}: {what} {twice!r} stands twice.")
 
 
 def _read_gtf_genes(path: Path) -> pd.DataFrame:

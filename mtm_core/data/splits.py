@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mtm_core.errors import CohortError, InputFileError
 
@@ -132,6 +133,6 @@ def hold_out(
     return folds.training(0), folds.held_out(0)
 
 
-def rows_of(donor: Sequence[str] | pd.Series, donors: Sequence[str]) -> np.ndarray:
+def rows_of(donor: Sequence[str] | pd.Series, donors: Sequence[str]) -> NDArray[np.intp]:
     """Give the rows of the samples whose ``donor`` is one of ``donors``."""
     return np.flatnonzero(pd.Series(np.asarray(donor)).isin(set(donors)).to_numpy())

@@ -154,6 +154,13 @@ def accuracy_in_strata(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("stratum")
 
 
+def with_predictable(genes: pd.DataFrame) -> pd.DataFrame:
+    """Add ``is_predictable`` to rows of genes of an evaluation of before, which lacks it."""
+    if "is_predictable" in genes:
+        return genes
+    return genes.assign(is_predictable=genes["rho_pooled"] > PREDICTABLE_RHO)
+
+
 def correlation_or_0(predicted: NDArray[np.floating], observed: NDArray[np.floating]) -> Array:
     """Give rho by gene: 0 where only the prediction does not vary, NaN where the gene does not.
 

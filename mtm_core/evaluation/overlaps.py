@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
+from mtm_core.evaluation.accuracy import with_predictable
 from mtm_core.evaluation.comparison import fold_changes, predictable_sets
 
 
@@ -33,10 +33,7 @@ def shared_sets(
     chosen = genes["method"].isin(methods)
     if tissue is not None:
         chosen &= genes["tissue"] == tissue
-    rows = genes[chosen]
-    if "is_predictable" not in rows:  # an evaluation of before
-        rows = rows.assign(is_predictable=rows["rho_pooled"] > PREDICTABLE_RHO)
-    sets = predictable_sets(rows)
+    sets = predictable_sets(with_predictable(genes[chosen]))
     lacking = {name: False for name in methods if name not in sets}
     return sets.assign(**lacking)[[*methods, "n"]]
 

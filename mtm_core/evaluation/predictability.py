@@ -12,7 +12,7 @@ from typing import Literal
 
 import pandas as pd
 
-from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
+from mtm_core.evaluation.accuracy import with_predictable
 
 RHO_FIGURES = {
     "gene_rho_by_fold": "gene-wise rho, by fold",
@@ -139,9 +139,7 @@ def coverage_of_method(tissues: pd.DataFrame, method: str) -> pd.DataFrame:
 
 
 def _listed(rows: pd.DataFrame) -> pd.DataFrame:
-    if "is_predictable" not in rows:  # an evaluation of before
-        rows = rows.assign(is_predictable=rows["rho_pooled"] > PREDICTABLE_RHO)
-    ranked = rows.sort_values("rho_by_fold", ascending=False, kind="stable")
+    ranked = with_predictable(rows).sort_values("rho_by_fold", ascending=False, kind="stable")
     return _with_known(ranked, _GENE_FIGURES)
 
 

@@ -14,6 +14,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mtm_core.config import RunConfig, ScalingConfig, TrainingConfig, to_json
@@ -130,10 +131,10 @@ def _no_progress(progress: TrainingProgress) -> None:
 
 def _split(
     cohort: ad.AnnData, donors: Sequence[str], training: TrainingConfig, scaling: ScalingConfig
-) -> tuple[TissueScaler, np.ndarray, np.ndarray]:
+) -> tuple[TissueScaler, NDArray[np.intp], NDArray[np.intp]]:
     """Set aside the watched donors and fit the scaler on the rest: (scaler, learnt, watched)."""
     rows = rows_of(cohort.obs["donor"], donors)
-    watched: np.ndarray = rows[:0]
+    watched = rows[:0]
     if training.validation_fraction > 0:
         kept, held = hold_out(
             cohort.obs.iloc[rows],
