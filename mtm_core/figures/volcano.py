@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from math import ceil
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from mtm_core.figures.style import ACCENT, CONTRAST, FAINT, NEUTRAL, RING, finish
@@ -24,8 +25,14 @@ _MARKERS = {
 """Kinds of points in the order they are drawn; symbols tell them apart without colour."""
 _MANY = 3_000
 """Points from which a panel is drawn by WebGL."""
-_SIDES = ("top left", "top right", "bottom left", "bottom right")
-"""Where names go, by turns: neighbours do not lie over each other."""
+_SIDES = {
+    f"{up} {right}": (x, y)
+    for up, y in (("top", 1), ("bottom", -1), ("middle", 0))
+    for right, x in (("left", -1), ("right", 1))
+}
+"""Where the name of a point can go: right of it (1) or left (-1), above it (1) or below (-1)."""
+_LETTER = (0.025, 0.05)
+"""Width and height that a letter takes, as shares of a panel's."""
 _PANEL = 380
 _COLUMNS = 2
 
@@ -113,6 +120,35 @@ def volcano(
     return figure
 
 
+def _sides(at: NDArray[np.float64], letters: Sequence[int]) -> list[str]:
+    """Choose where the names of points go so that none lies on another, or on another's point.
+
+    Parameters
+    ----------
+    at
+        Points (n, 2) in shares of the panel; of two that are in each other's way, the first stays.
+    letters
+        Length of each name.
+    """
+    taken = [(point, np.zeros(2)) for point in at]
+    sides = []
+    for i, n in enumerate(letters):
+        size = np.array([n, 1]) * _LETTER
+        middles = {side: at[i] + np.array(way) * size / 2 for side, way in _SIDES.items()}
+        hidden = {
+            side: sum(
+                bool((np.abs(middle - other) < (size + its_size) / 2).all())
+                for j, (other, its_size) in enumerate(taken)
+                if j != i
+            )
+            for side, middle in middles.items()
+        }
+        side = min(hidden, key=hidden.__getitem__)
+        sides.append(side)
+        taken.append((middles[side], size))
+    return sides
+
+
 def _name_points(
     figure: go.Figure,
     panel: pd.DataFrame,
@@ -126,6 +162,10 @@ def _name_points(
     foremost = changed.sort_values(["fdr", "gene"], kind="stable").head(n_labels)
     ringed = panel[panel["gene_id"].isin(set(marked))]
     foremost = foremost.drop(index=ringed.index, errors="ignore")
+    named = panel.loc[ringed.index.append(foremost.index)]
+    spread = np.array([np.ptp(panel["log2_fold_change"]) or 1.0, height.max() or 1.0])
+    at = np.column_stack([named["log2_fold_change"], height[named.index]]) / spread
+    sides = pd.Series(_sides(at, [len(name) for name in named["gene"]]), index=named.index)
     for points, marker in (
         (foremost, {"opacity": 0}),
         (ringed, {"size": 15, **RING}),
@@ -140,7 +180,7 @@ def _name_points(
                 marker=marker,
                 text=points["gene"],
                 customdata=points["gene_id"],
-                textposition=[_SIDES[i % len(_SIDES)] for i in range(len(points))],
+                textposition=sides[points.index],
                 hoverinfo="skip",
                 showlegend=False,
                 cliponaxis=False,

@@ -94,6 +94,24 @@ def test_a_marked_gene_is_ringed_and_named_once_in_every_panel(table: pd.DataFra
         assert any(list(t.text) == ["G4", "G9"] for t in ringed)
 
 
+def test_names_of_neighbours_lie_on_different_sides(table: pd.DataFrame) -> None:
+    """Two points side by side, one over the other, and one that is ringed beside them."""
+    lung = table[table["tissue"] == "Lung"].copy()
+    lung.loc[[0, 1, 4], "log2_fold_change"] = [0.90, 1.0, 0.91]
+    lung.loc[[0, 1, 4], "fdr"] = [1e-10, 1e-10, 2e-10]
+    lung.loc[[0, 1, 4], "gene"] = ["SMAD4", "TSC1", "SDHAF2"]
+    figure = volcano(lung, fold_change=0.2, fdr=0.05, n_labels=8, marked=["ENSG4"])
+    sides = {
+        text: side
+        for trace in figure.data
+        if trace.mode == "markers+text"
+        for text, side in zip(trace.text, trace.textposition, strict=True)
+    }
+    assert len({sides[name] for name in ("SMAD4", "TSC1", "SDHAF2")}) == 3
+    assert sides["SMAD4"].endswith("left")
+    assert sides["TSC1"].endswith("right")
+
+
 def test_legend_names_each_kind_once(table: pd.DataFrame) -> None:
     figure = volcano(table, fold_change=0.2, fdr=0.05, n_labels=0)
     shown = [trace.name for trace in figure.data if trace.showlegend]
