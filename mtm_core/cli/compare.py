@@ -22,6 +22,7 @@ from mtm_core.cli.own_samples import (
 from mtm_core.data.alignment import AlignmentMethod
 from mtm_core.data.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
+from mtm_core.evaluation.predictability import held_out_rho
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor, UnitChoice
@@ -223,18 +224,10 @@ def _group_option(option: str) -> tuple[str, str, str]:
 
 
 def _held_out(folder: Path, method: str, source: str) -> pd.DataFrame:
-    """Give the held-out accuracy of every gene by tissue and gene id, if it was evaluated."""
-    empty = pd.DataFrame(
-        columns=["rho_by_fold", "rho_pooled"],
-        index=pd.MultiIndex.from_arrays([[], []], names=["tissue", "gene_id"]),
-    )
-    if not (folder / "evaluation").exists():
-        return empty
-    evaluation = EvaluationTables.load(folder / "evaluation")
-    if evaluation.settings.get("source") != source:
-        return empty
-    genes = evaluation.genes
-    return genes[genes["method"] == method].set_index(["tissue", "gene_id"])
+    """Give the held-out accuracy of every gene, if the model was evaluated from ``source``."""
+    evaluation = folder / "evaluation"
+    tables = EvaluationTables.load(evaluation) if evaluation.exists() else None
+    return held_out_rho(tables, method, source)
 
 
 def _reference(folder: Path) -> ReferenceAssociations | None:

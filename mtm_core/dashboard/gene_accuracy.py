@@ -9,8 +9,7 @@ import pandas as pd
 
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
-
-_FIGURES = ["n", "rho_by_fold", "rho_pooled"]
+from mtm_core.evaluation.predictability import held_out_rho
 
 
 @dataclass(frozen=True)
@@ -20,8 +19,7 @@ class GeneAccuracy:
     Attributes
     ----------
     genes
-        ``n``, ``rho_by_fold`` and ``rho_pooled``, indexed by ``tissue`` and ``gene_id``; empty
-        where the model was not evaluated from that source.
+        Of :func:`mtm_core.evaluation.predictability.held_out_rho`.
     """
 
     genes: pd.DataFrame
@@ -29,12 +27,8 @@ class GeneAccuracy:
     @classmethod
     def of(cls, model: ServedModel, source: str) -> GeneAccuracy:
         """Take the rows of the model's method, if it was evaluated from ``source``."""
-        if model.evaluation is None or model.evaluation.settings.get("source") != source:
-            index = pd.MultiIndex.from_arrays([[], []], names=["tissue", "gene_id"])
-            return cls(pd.DataFrame(columns=_FIGURES, index=index, dtype=float))
-        genes = model.evaluation.genes
-        own = genes[genes["method"] == model.predictor.artefact.method.name]
-        return cls(own.set_index(["tissue", "gene_id"])[_FIGURES])
+        method = model.predictor.artefact.method.name
+        return cls(held_out_rho(model.evaluation, method, source))
 
     @property
     def exists(self) -> bool:

@@ -19,11 +19,8 @@ from mtm_core.figures.style import export_config
 UPLOAD_PAGE = "pages/samples/upload.py"
 METADATA_PAGE = "pages/samples/metadata.py"
 PREDICTED_PAGE = "pages/samples/predicted.py"
-REFERENCE_PAGE = "pages/samples/reference.py"
 DIFFERENTIAL_PAGE = "pages/associations/differential.py"
 TRAITS_PAGE = "pages/associations/traits.py"
-EXTERNAL_PAGE = "pages/associations/external.py"
-MODEL_CARD_PAGE = "pages/model/model_card.py"
 _LEAST_WIDTH = 640
 """Pixels that a figure needs for its legend and its names; a narrower screen scrolls it."""
 # What is chosen is written in the primary colour: in the dark that is too faint.

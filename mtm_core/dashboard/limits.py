@@ -20,20 +20,15 @@ def check_n_samples(report: IngestReport) -> None:
     Raises
     ------
     ExpressionError
-        If it has more, or if the limit itself is no whole number above 0.
+        If it has more.
+    SelectionError
+        If the limit itself is no whole number above 0.
     """
-    limit = os.environ.get(MAX_SAMPLES_VARIABLE, "").strip()
-    if not limit:
-        return
-    if not limit.isdecimal() or int(limit) == 0:
-        raise ExpressionError(
-            f"this server's limit, {MAX_SAMPLES_VARIABLE}={limit!r}, is no whole number above 0."
-            " Tell who runs it."
-        )
-    if report.n_samples > int(limit):
+    limit = _limit(MAX_SAMPLES_VARIABLE)
+    if limit is not None and report.n_samples > limit:
         raise ExpressionError(
             f"{report.file}: {report.n_samples:,} samples; this server takes at most"
-            f" {int(limit):,}. Upload a part of the table, or run 'mtm predict' on your own"
+            f" {limit:,}. Upload a part of the table, or run 'mtm predict' on your own"
             " machine, which takes any number."
         )
 
@@ -46,12 +41,17 @@ def max_jobs() -> int:
     SelectionError
         If the limit that is set is no whole number above 0.
     """
-    limit = os.environ.get(MAX_JOBS_VARIABLE, "").strip()
+    return _limit(MAX_JOBS_VARIABLE) or max(2, (os.cpu_count() or 2) // 2)
+
+
+def _limit(variable: str) -> int | None:
+    """Read a limit from the environment; ``None`` where it is not set."""
+    limit = os.environ.get(variable, "").strip()
     if not limit:
-        return max(2, (os.cpu_count() or 2) // 2)
+        return None
     if not limit.isdecimal() or int(limit) == 0:
         raise SelectionError(
-            f"this server's limit, {MAX_JOBS_VARIABLE}={limit!r}, is no whole number above 0."
+            f"this server's limit, {variable}={limit!r}, is no whole number above 0."
             " Tell who runs it."
         )
     return int(limit)

@@ -13,6 +13,7 @@ from typing import Literal
 import pandas as pd
 
 from mtm_core.evaluation.accuracy import with_predictable
+from mtm_core.evaluation.results import EvaluationTables
 
 RHO_FIGURES = {
     "gene_rho_by_fold": "gene-wise rho, by fold",
@@ -31,6 +32,23 @@ _GENE_FIGURES = (
     "is_predictable", "survives_fdr",
 )  # fmt: skip
 _VERSIONED = re.compile(r"(ens\w*\d)\.\d+")
+
+
+def held_out_rho(evaluation: EvaluationTables | None, method: str, source: str) -> pd.DataFrame:
+    """Give the accuracy of every gene in every tissue.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``tissue`` and ``gene_id``: ``n``, ``rho_by_fold`` and ``rho_pooled``; empty
+        where ``method`` was not evaluated from ``source``.
+    """
+    figures = ["n", "rho_by_fold", "rho_pooled"]
+    if evaluation is None or evaluation.settings.get("source") != source:
+        index = pd.MultiIndex.from_arrays([[], []], names=["tissue", "gene_id"])
+        return pd.DataFrame(columns=figures, index=index, dtype=float)
+    own = evaluation.genes[evaluation.genes["method"] == method]
+    return own.set_index(["tissue", "gene_id"])[figures]
 
 
 def rank_tissues(tissues: pd.DataFrame, method: str) -> pd.DataFrame:

@@ -37,7 +37,7 @@ def test_a_limit_that_is_none_is_said(
     predictor: Predictor, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     monkeypatch.setenv(MAX_SAMPLES_VARIABLE, limit)
-    with pytest.raises(ExpressionError, match="is no whole number above 0"):
+    with pytest.raises(SelectionError, match="is no whole number above 0"):
         Session().open(EXAMPLE.read_bytes(), "mine.tsv", predictor)
 
 
