@@ -189,7 +189,7 @@ def show_gene_rows(rows: pd.DataFrame, labels: dict[str, str], *, key: str, heig
         on_select=lambda: take_row(key, ids, labels),
         selection_mode="single-row",
         column_config=FIGURES,
-        placeholder="–",
+        placeholder="-",
     )
 
 
