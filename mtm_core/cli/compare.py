@@ -33,15 +33,12 @@ from mtm_core.studies.own_cohort import (
     PREDICTED,
     compare_groups,
     correlate_trait,
-    covariate_numbers,
-    shuffled,
     side_by_side,
-    trait_numbers,
-    two_groups,
     with_accuracy,
 )
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.resampled_effects import GroupEffects, TraitEffects
+from mtm_core.studies.sample_labels import covariate_numbers, shuffled, trait_numbers, two_groups
 
 TableFormat = Literal["csv", "parquet"]
 FDR = 0.05

@@ -9,7 +9,7 @@ import streamlit as st
 
 from mtm_core.data.metadata import SampleMetadata
 from mtm_core.data.phenotypes import plain_name
-from mtm_core.studies.own_cohort import shuffled, two_groups
+from mtm_core.studies.sample_labels import shuffled, two_groups
 
 _CONTROLS = frozenset(
     {"control", "controls", "ctrl", "healthy", "hc", "normal", "reference", "untreated", "placebo"}

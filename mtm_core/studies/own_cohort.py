@@ -17,13 +17,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.metadata import SampleMetadata
-from mtm_core.errors import SelectionError
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.inference.predictor import Prepared, TissueProgress
 from mtm_core.methods.protocol import tissue_index
 from mtm_core.statistics.association import trait_association
 from mtm_core.statistics.differential import differential_expression
+from mtm_core.studies.sample_labels import check_groups
 
 MEASURED, PREDICTED = "measured", "predicted"
 HIGHER, LOWER = "higher in cases", "lower in cases"
@@ -94,7 +93,7 @@ def compare_groups(
         If the groups are one, or one has no sample.
     """
     known = groups.reindex(expression["sample"].to_numpy())
-    _check_groups(known, case, control)
+    check_groups(known, case, control)
     values = expression.transpose("tissue", "sample", "gene")
     is_case, is_control = (known == case).to_numpy(), (known == control).to_numpy()
     return _by_tissue(
@@ -118,9 +117,10 @@ def correlate_trait(
     expression
         Of :func:`side_by_side`, or some tissues of it.
     trait
-        A number for each sample, NaN where not known: :func:`trait_numbers`.
+        A number for each sample, NaN where not known:
+        :func:`mtm_core.studies.sample_labels.trait_numbers`.
     covariates
-        Of :func:`covariate_numbers`; regressed out of both sides.
+        Of :func:`mtm_core.studies.sample_labels.covariate_numbers`; regressed out of both sides.
     on_progress
         Told of each tissue.
 
@@ -140,95 +140,6 @@ def correlate_trait(
         lambda tissue, genes: trait_association(tissue, numbers, genes, covariates=others),
         on_progress,
     )
-
-
-def shuffled(values: pd.Series, seed: int) -> pd.Series:
-    """Deal the known values out anew among the samples that have one; the same seed, the same deal.
-
-    What is found with these is chance.
-    """
-    known = values.notna().to_numpy()
-    result = values.copy()
-    dealt = np.random.default_rng(seed).permutation(values.to_numpy()[known])
-    result[known] = dealt
-    return result
-
-
-def two_groups(groups: pd.Series, case: str, control: str) -> pd.Series:
-    """Cut ``groups`` to the two that are compared, NaN elsewhere.
-
-    Raises
-    ------
-    SelectionError
-        If the groups are one, or one has no sample.
-    """
-    _check_groups(groups, case, control)
-    return groups.where(groups.isin([case, control]))
-
-
-def trait_numbers(metadata: SampleMetadata, name: str) -> tuple[pd.Series, str]:
-    """Give a column as numbers by sample, and what they are in words.
-
-    Age is in years whatever way the file writes it, sex 1 for female and 0 for male as in
-    :mod:`mtm_core.studies.donor_traits`; of other two groups the second in the alphabet is 1.
-
-    Raises
-    ------
-    SelectionError
-        If the column holds neither numbers nor two groups.
-    """
-    if name == metadata.age_column:
-        return metadata.phenotypes()["age"], "years"
-    if name == metadata.sex_column:
-        sex = metadata.phenotypes()["sex"]
-        return sex.map({"female": 1.0, "male": 0.0}).astype(np.float64), "female 1, male 0"
-    if metadata.column(name).kind == "two groups":
-        groups = metadata.groups(name)
-        low, high = sorted(metadata.column(name).levels)
-        return groups.map({low: 0.0, high: 1.0}).astype(np.float64), f"{high} 1, {low} 0"
-    return metadata.numbers(name), name
-
-
-def groups_of(metadata: SampleMetadata) -> list[str]:
-    """Name the columns that part the samples into two groups or more."""
-    return [
-        column.name
-        for column in metadata.columns
-        if column.has_groups and _varies(metadata.groups(column.name))
-    ]
-
-
-def traits_of(metadata: SampleMetadata) -> list[str]:
-    """Name the columns that :func:`trait_numbers` takes and that vary among the samples."""
-    roles = (metadata.age_column, metadata.sex_column)
-    return [
-        column.name
-        for column in metadata.columns
-        if (column.kind in ("number", "two groups") or column.name in roles)
-        and _varies(trait_numbers(metadata, column.name)[0])
-    ]
-
-
-def covariate_numbers(metadata: SampleMetadata, names: Sequence[str]) -> pd.DataFrame | None:
-    """Give columns as numbers to regress out: groups as one column of 0 and 1 each but the first.
-
-    ``None`` where ``names`` is empty.
-
-    Raises
-    ------
-    SelectionError
-        If a column holds neither numbers nor groups.
-    """
-    columns: dict[str, pd.Series] = {}
-    traits = traits_of(metadata)
-    for name in names:
-        if name in traits:
-            columns[name] = trait_numbers(metadata, name)[0]
-            continue
-        groups = metadata.groups(name)
-        for level in sorted(metadata.column(name).levels)[1:]:
-            columns[f"{name}: {level}"] = (groups == level).astype(np.float64).where(groups.notna())
-    return pd.DataFrame(columns) if columns else None
 
 
 def with_accuracy(table: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
@@ -312,18 +223,6 @@ def reference_percentile(values: NDArray[np.floating], quantiles: pd.Series) -> 
     points = levels.groupby(quantiles.to_numpy(dtype=np.float64)).mean()
     place = np.interp(np.asarray(values, dtype=np.float64), points.index, points.to_numpy())
     return np.asarray(100 * place)
-
-
-def _check_groups(groups: pd.Series, case: str, control: str) -> None:
-    if case == control:
-        raise SelectionError(f"{case!r} is compared with itself. Choose two different groups.")
-    for group in (case, control):
-        if not (groups == group).any():
-            raise SelectionError.unknown("group", [group], sorted(groups.dropna().unique()))
-
-
-def _varies(values: pd.Series) -> bool:
-    return len(values.dropna().unique()) > 1
 
 
 def _by_tissue(

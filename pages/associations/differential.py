@@ -31,7 +31,8 @@ from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.views import gene_labels
 from mtm_core.figures.group_strips import group_strips
 from mtm_core.figures.volcano import volcano
-from mtm_core.studies.own_cohort import UNTESTED, compare_groups, groups_of
+from mtm_core.studies.own_cohort import UNTESTED, compare_groups
+from mtm_core.studies.sample_labels import groups_of
 
 FDRS = [0.001, 0.01, 0.05, 0.1, 0.25, 1.0]
 

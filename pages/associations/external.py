@@ -22,8 +22,9 @@ from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.traits_view import contrast_in_words
 from mtm_core.dashboard.views import gene_labels
 from mtm_core.studies.against_reference import beside_reference
-from mtm_core.studies.own_cohort import compare_groups, groups_of, with_accuracy
+from mtm_core.studies.own_cohort import compare_groups, with_accuracy
 from mtm_core.studies.resampled_effects import GroupEffects
+from mtm_core.studies.sample_labels import groups_of
 
 session, model = current_session(), served_model()
 begin(

@@ -24,15 +24,9 @@ from mtm_core.dashboard.traits_view import rho_matrix, rho_rows, trait_summary
 from mtm_core.dashboard.views import gene_labels
 from mtm_core.figures.rho_heatmap import rho_heatmap
 from mtm_core.studies.against_reference import beside_reference, reference_trait
-from mtm_core.studies.own_cohort import (
-    correlate_trait,
-    covariate_numbers,
-    shuffled,
-    trait_numbers,
-    traits_of,
-    with_accuracy,
-)
+from mtm_core.studies.own_cohort import correlate_trait, with_accuracy
 from mtm_core.studies.resampled_effects import TraitEffects
+from mtm_core.studies.sample_labels import covariate_numbers, shuffled, trait_numbers, traits_of
 
 FDR = 0.05
 

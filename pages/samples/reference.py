@@ -13,7 +13,7 @@ from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.views import gene_labels, reference_of_gene
 from mtm_core.figures.reference_position import percentile_strips, strata_bars
 from mtm_core.studies.against_reference import distributions_of, positions
-from mtm_core.studies.own_cohort import groups_of
+from mtm_core.studies.sample_labels import groups_of
 
 session, model = current_session(), served_model()
 artefact = model.predictor.artefact

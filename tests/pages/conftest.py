@@ -77,6 +77,18 @@ def upload(app: AppTest, name: str, data: bytes) -> AppTest:
     return app
 
 
+def go_to(app: AppTest, page: str) -> AppTest:
+    app.switch_page(page).run()
+    assert not app.exception
+    return app
+
+
+def rows(app: AppTest) -> pd.DataFrame:
+    """Give the first table of the page."""
+    assert not app.exception
+    return app.dataframe[0].value
+
+
 def words(app: AppTest) -> str:
     """Give all that the page says outside of its widgets."""
     kinds = (app.title, app.header, app.subheader, app.markdown, app.caption)

@@ -5,7 +5,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA
-from tests.pages.conftest import upload, words
+from tests.pages.conftest import go_to, rows, upload, words
 from tests.pages.test_metadata_page import DIFFERENTIAL, METADATA, give
 
 UP, DOWN = {"SDHD", "VHL", "SDHB", "MSH6"}, {"SMAD4", "TSC1", "SDHAF2", "SDHC"}
@@ -13,14 +13,7 @@ UP, DOWN = {"SDHD", "VHL", "SDHB", "MSH6"}, {"SMAD4", "TSC1", "SDHAF2", "SDHC"}
 
 @pytest.fixture
 def screen(with_example: AppTest) -> AppTest:
-    with_example.switch_page(DIFFERENTIAL).run()
-    assert not with_example.exception
-    return with_example
-
-
-def rows(app: AppTest) -> pd.DataFrame:
-    assert not app.exception
-    return app.dataframe[0].value
+    return go_to(with_example, DIFFERENTIAL)
 
 
 def test_without_samples_or_metadata_the_next_step_is_named(app: AppTest) -> None:

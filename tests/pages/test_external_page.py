@@ -4,16 +4,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.resources import EXAMPLE
-from tests.pages.conftest import upload, words
+from tests.pages.conftest import go_to, upload, words
 
 EXTERNAL = "pages/associations/external.py"
 
 
 @pytest.fixture
 def screen(with_example: AppTest) -> AppTest:
-    with_example.switch_page(EXTERNAL).run()
-    assert not with_example.exception
-    return with_example
+    return go_to(with_example, EXTERNAL)
 
 
 def test_without_samples_or_metadata_the_next_step_is_named(app: AppTest) -> None:

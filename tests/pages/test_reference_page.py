@@ -1,25 +1,17 @@
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.resources import EXAMPLE
-from tests.pages.conftest import upload, words
+from tests.pages.conftest import go_to, rows, upload, words
 
 REFERENCE = "pages/samples/reference.py"
 
 
 @pytest.fixture
 def screen(with_example: AppTest) -> AppTest:
-    with_example.switch_page(REFERENCE).run()
-    assert not with_example.exception
-    return with_example
-
-
-def rows(app: AppTest) -> pd.DataFrame:
-    assert not app.exception
-    return app.dataframe[0].value
+    return go_to(with_example, REFERENCE)
 
 
 def test_without_samples_the_next_step_is_named(app: AppTest) -> None:

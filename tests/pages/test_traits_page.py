@@ -7,7 +7,7 @@ from scipy.stats import pearsonr
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA
-from tests.pages.conftest import upload, words
+from tests.pages.conftest import go_to, rows, upload, words
 from tests.pages.test_metadata_page import give
 
 TRAITS = "pages/associations/traits.py"
@@ -15,14 +15,7 @@ TRAITS = "pages/associations/traits.py"
 
 @pytest.fixture
 def screen(with_example: AppTest) -> AppTest:
-    with_example.switch_page(TRAITS).run()
-    assert not with_example.exception
-    return with_example
-
-
-def rows(app: AppTest) -> pd.DataFrame:
-    assert not app.exception
-    return app.dataframe[0].value
+    return go_to(with_example, TRAITS)
 
 
 def test_without_samples_or_metadata_the_next_step_is_named(app: AppTest) -> None:

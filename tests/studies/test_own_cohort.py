@@ -20,16 +20,18 @@ from mtm_core.studies.own_cohort import (
     KEYS,
     compare_groups,
     correlate_trait,
-    covariate_numbers,
-    groups_of,
     kind_of_change,
     reference_percentile,
-    shuffled,
     side_by_side,
+    with_accuracy,
+)
+from mtm_core.studies.sample_labels import (
+    covariate_numbers,
+    groups_of,
+    shuffled,
     trait_numbers,
     traits_of,
     two_groups,
-    with_accuracy,
 )
 
 N = 24
