@@ -13,6 +13,8 @@ from mtm_core.figures.style import ACCENT, DIVERGING, FAINT, NEUTRAL, finish
 
 _ROW = 15
 _TALLEST = 900
+_MOST_PARTED = 150
+"""Rows up to which a gap is drawn between two: thinner ones would be nothing but gap."""
 _STEPS = (0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, 20)
 """Ends that the colour scale may have."""
 
@@ -65,7 +67,7 @@ def z_heatmap(
     # Two layers over one axis: cells of columns that cannot be predicted are drawn paler.
     for shown, opacity in ((False, 1.0), (True, 0.35)):
         kept = [name in grey for name in names]
-        cells = np.where([k == shown for k in kept], z.to_numpy(dtype=float), np.nan)
+        cells = np.where([k == shown for k in kept], z.to_numpy(np.float32), np.float32(np.nan))
         if not np.isfinite(cells).any():
             continue
         figure.add_heatmap(
@@ -76,7 +78,7 @@ def z_heatmap(
             opacity=opacity,
             hoverongaps=False,
             xgap=1,
-            ygap=1,
+            ygap=1 if len(z) <= _MOST_PARTED else 0,
             hovertemplate=f"%{{y}}<br>%{{x}}<br>z %{{z:.2f}}<extra>{column}</extra>",
             row=last,
             col=1,

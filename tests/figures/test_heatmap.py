@@ -27,7 +27,7 @@ def heatmaps(figure: go.Figure) -> list[go.Heatmap]:
 def test_without_accuracy_there_are_cells_and_no_bars(z: pd.DataFrame) -> None:
     figure = z_heatmap(z, None, column="gene")
     (cells,) = figure.data
-    np.testing.assert_array_equal(cells.z, z)
+    np.testing.assert_allclose(cells.z, z, rtol=1e-6)
     assert list(cells.x) == ["TP53", "RB1", "RET"]
     assert list(cells.y) == ["S1", "S2"]
 
@@ -52,6 +52,15 @@ def test_unpredictable_columns_are_drawn_paler_and_named_in_grey(
     assert names[0] == "TP53"
     assert "span" in names[1]
     assert len({figure.data[0].marker.color[i] for i in (0, 1)}) == 2
+
+
+@pytest.mark.parametrize(("n", "gap"), [(40, 1), (1000, 0)])
+def test_rows_thinner_than_their_gaps_have_none(n: int, gap: int, rng: np.random.Generator) -> None:
+    """A gap of a pixel would leave nothing of a row: an empty figure."""
+    figure = z_heatmap(pd.DataFrame(rng.normal(size=(n, 3))), None, column="gene")
+    (cells,) = heatmaps(figure)
+    assert cells.ygap == gap
+    assert figure.layout.height > 2 * n * gap
 
 
 def test_a_scale_without_any_accuracy_is_drawn(z: pd.DataFrame) -> None:
