@@ -136,8 +136,10 @@ def one_by_one(predictor: Predictor, prepared: Prepared) -> None:
     """Predict z-scores and expression of each tissue, and keep none."""
     method = predictor.artefact.method
     predict = begin(method, {prepared.source: prepared.aligned.z})
+    expression = np.empty_like(prepared.aligned.z)
     for target in predictor.targets_of(prepared.source):
-        method.scaler.inverse(predict(target).mean, predictor.tissues.index(target))
+        tissue = predictor.tissues.index(target)
+        method.scaler.inverse(predict(target).mean, tissue, out=expression)
 
 
 def main() -> None:
