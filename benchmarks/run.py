@@ -77,10 +77,12 @@ def run_predict_at_scale() -> list[Row]:
     return predict_at_scale.measure()
 
 
-def run_prepare(gene_symbols: Path, gene_types: Path, shares: tuple[float, ...]) -> list[Row]:
+def run_prepare(
+    gene_symbols: Path, gene_types: Path, shares: tuple[float, ...], folder: Path | None
+) -> list[Row]:
     import prepare
 
-    return prepare.measure(gene_symbols, gene_types, shares=shares)
+    return prepare.measure(gene_symbols, gene_types, shares=shares, folder=folder)
 
 
 BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
@@ -154,6 +156,7 @@ def main() -> None:
     parser.add_argument("--gene-symbols", type=Path)
     parser.add_argument("--gene-types", type=Path)
     parser.add_argument("--shares", default="0.0625,0.25", help="of GTEx's samples, to prepare")
+    parser.add_argument("--folder", type=Path, help="keep the files to prepare, and use them again")
     options = parser.parse_args()
     chosen = options.only.split(",") if options.only else list(BENCHMARKS)
     unknown = set(chosen) - set(BENCHMARKS)
@@ -168,7 +171,7 @@ def main() -> None:
                 print("prepare: left out, for it needs --gene-symbols and --gene-types")
                 continue
             shares = tuple(float(share) for share in options.shares.split(","))
-            arguments = (options.gene_symbols, options.gene_types, shares)
+            arguments = (options.gene_symbols, options.gene_types, shares, options.folder)
         print(name, flush=True)
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=spawn) as process:
