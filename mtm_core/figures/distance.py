@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.style import ACCENT, CONTRAST, FAINT, NEUTRAL, finish, jitter
+from mtm_core.figures.style import ACCENT, CONTRAST, FAINT, NEUTRAL, finish, jitter, scatter_of
 
 
 def distance_strips(distance: pd.DataFrame, reference: pd.Series) -> go.Figure:
@@ -35,15 +35,17 @@ def distance_strips(distance: pd.DataFrame, reference: pd.Series) -> go.Figure:
             ("distance_before", "before alignment", CONTRAST, "diamond"),
         )
     ):
-        figure.add_scatter(
-            x=distance[column],
-            y=row + jitter(len(distance), 0.5),
-            mode="markers",
-            marker={"size": 8, "color": colour, "symbol": symbol, "opacity": 0.75},
-            name=name,
-            customdata=[str(sample) for sample in distance.index],
-            hovertemplate=f"%{{customdata}}<br>{name}: %{{x:.2f}}<extra></extra>",
-            showlegend=False,
+        figure.add_trace(
+            scatter_of(len(distance))(
+                x=distance[column],
+                y=row + jitter(len(distance), 0.5),
+                mode="markers",
+                marker={"size": 8, "color": colour, "symbol": symbol, "opacity": 0.75},
+                name=name,
+                customdata=[str(sample) for sample in distance.index],
+                hovertemplate=f"%{{customdata}}<br>{name}: %{{x:.2f}}<extra></extra>",
+                showlegend=False,
+            )
         )
     figure.update_yaxes(
         tickmode="array",

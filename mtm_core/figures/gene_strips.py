@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish, jitter
+from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish, jitter, scatter_of
 
 _ROW = 54
 _JITTER = 0.62
@@ -101,14 +101,18 @@ def expression_strips(
         if not any(chosen):
             continue
         values = predicted.loc[chosen].to_numpy(dtype=float)
-        figure.add_scatter(
-            x=values.ravel(),
-            y=(rows[None, :] + offsets[chosen][:, None]).ravel(),
-            mode="markers",
-            marker=marker,
-            name=name,
-            customdata=[(s, t) for s, c in zip(samples, chosen, strict=True) if c for t in tissues],
-            hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>%{x:.2f}<extra></extra>",
+        figure.add_trace(
+            scatter_of(values.size)(
+                x=values.ravel(),
+                y=(rows[None, :] + offsets[chosen][:, None]).ravel(),
+                mode="markers",
+                marker=marker,
+                name=name,
+                customdata=[
+                    (s, t) for s, c in zip(samples, chosen, strict=True) if c for t in tissues
+                ],
+                hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>%{x:.2f}<extra></extra>",
+            )
         )
     if highlighted is not None and interval is not None:
         marked = predicted.loc[highlighted]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish, jitter
+from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish, jitter, scatter_of
 
 _LOOKS = ((CONTRAST, "triangle-up"), (ACCENT, "circle"))
 """Of cases and of controls; symbols tell them apart without colour."""
@@ -33,15 +33,17 @@ def group_strips(
     for side, (group, (colour, symbol)) in enumerate(zip((case, control), _LOOKS, strict=True)):
         own = values.loc[(groups.reindex(values.index) == group).to_numpy()]
         middle = np.arange(len(tissues)) + (_OFFSET if side else -_OFFSET)
-        figure.add_scatter(
-            x=(middle[None, :] + jitter(len(own), _WIDTH)[:, None]).ravel(),
-            y=own.to_numpy(dtype=float).ravel(),
-            mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.75},
-            name=f"{group} (n = {len(own)})",
-            customdata=[(str(sample), tissue) for sample in own.index for tissue in tissues],
-            hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>%{y:.2f}"
-            f"<extra>{group}</extra>",
+        figure.add_trace(
+            scatter_of(own.size)(
+                x=(middle[None, :] + jitter(len(own), _WIDTH)[:, None]).ravel(),
+                y=own.to_numpy(dtype=float).ravel(),
+                mode="markers",
+                marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.75},
+                name=f"{group} (n = {len(own)})",
+                customdata=[(str(sample), tissue) for sample in own.index for tissue in tissues],
+                hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>%{y:.2f}"
+                f"<extra>{group}</extra>",
+            )
         )
         figure.add_scatter(
             x=middle,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.style import ACCENT, FAINT, NEUTRAL, RING, finish, jitter, look
+from mtm_core.figures.style import ACCENT, FAINT, NEUTRAL, RING, finish, jitter, look, scatter_of
 
 _ROW, _JITTER = 46, 0.5
 
@@ -41,15 +41,17 @@ def percentile_strips(
     for i, level in enumerate(levels):
         part = positions if labels is None else positions[labels == level]
         colour = look(i)["color"]
-        figure.add_scatter(
-            x=part["percentile"],
-            y=y[part.index],
-            mode="markers",
-            marker={"size": 7, "opacity": 0.75, **look(i)},
-            name="your samples" if level is None else str(level),
-            customdata=part[["sample", "tissue", "log2_expression"]],
-            hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>percentile %{x:.0f},"
-            " log2(1 + x) %{customdata[2]:.2f}<extra></extra>",
+        figure.add_trace(
+            scatter_of(len(part))(
+                x=part["percentile"],
+                y=y[part.index],
+                mode="markers",
+                marker={"size": 7, "opacity": 0.75, **look(i)},
+                name="your samples" if level is None else str(level),
+                customdata=part[["sample", "tissue", "log2_expression"]],
+                hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>percentile %{x:.0f},"
+                " log2(1 + x) %{customdata[2]:.2f}<extra></extra>",
+            )
         )
         median = part.groupby("tissue", sort=False)["percentile"].median()
         figure.add_scatter(
@@ -136,14 +138,16 @@ def strata_bars(
     top = pd.Series(len(strata) + jitter(len(own), _JITTER), index=own.index)
     for i, level in enumerate(levels):
         part = own if labels is None else own[labels == level]
-        figure.add_scatter(
-            x=part["log2_expression"],
-            y=top[part.index],
-            mode="markers",
-            marker={"size": 7, "opacity": 0.75, **look(i)},
-            name="your samples" if level is None else str(level),
-            customdata=part["sample"],
-            hovertemplate="%{customdata}<br>%{x:.2f}<extra></extra>",
+        figure.add_trace(
+            scatter_of(len(part))(
+                x=part["log2_expression"],
+                y=top[part.index],
+                mode="markers",
+                marker={"size": 7, "opacity": 0.75, **look(i)},
+                name="your samples" if level is None else str(level),
+                customdata=part["sample"],
+                hovertemplate="%{customdata}<br>%{x:.2f}<extra></extra>",
+            )
         )
     named = [
         f"{stratum} (n = {n})"

@@ -24,6 +24,16 @@ _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star")
 _GOLDEN = 0.6180339887498949
 OVER_LEGEND = 64
 """Pixels above a plot that hold its legend below the buttons."""
+_MOST_ELEMENTS = 3_000
+"""Points that are each drawn as an element of their own."""
+
+
+def scatter_of(n_points: int) -> type[go.Scatter] | type[go.Scattergl]:
+    """Give the scatter for so many points: WebGL where an element a point takes a browser long."""
+    kind: type[go.Scatter] | type[go.Scattergl] = (
+        go.Scattergl if n_points > _MOST_ELEMENTS else go.Scatter
+    )
+    return kind
 
 
 def finish(figure: go.Figure, *, height: int) -> go.Figure:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from mtm_core.figures.style import ACCENT, CONTRAST, FAINT, NEUTRAL, RING, finish
+from mtm_core.figures.style import ACCENT, CONTRAST, FAINT, NEUTRAL, RING, finish, scatter_of
 from mtm_core.studies.own_cohort import HIGHER, LOWER, UNCHANGED, UNPREDICTABLE
 
 SMALLEST_FDR = 1e-300
@@ -23,8 +23,6 @@ _MARKERS = {
     HIGHER: {"color": CONTRAST, "symbol": "triangle-up", "size": 9},
 }
 """Kinds of points in the order they are drawn; symbols tell them apart without colour."""
-_MANY = 3_000
-"""Points from which a panel is drawn by WebGL."""
 _SIDES = {
     f"{up} {right}": (x, y)
     for up, y in (("top", 1), ("bottom", -1), ("middle", 0))
@@ -80,7 +78,7 @@ def volcano(
         place = {"row": number // _COLUMNS + 1, "col": number % _COLUMNS + 1}
         panel = table[table["tissue"] == tissue]
         height = -np.log10(panel["fdr"].clip(lower=SMALLEST_FDR))
-        draw = go.Scattergl if len(panel) > _MANY else go.Scatter
+        draw = scatter_of(len(panel))
         for kind, marker in _MARKERS.items():
             points = panel[panel["kind"] == kind]
             if points.empty:
