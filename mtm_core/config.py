@@ -103,6 +103,10 @@ class TrainingConfig:
     ----------
     batch_size
         Ordered same-donor tissue pairs a step, over all processes together.
+    betas, weight_decay
+        Of both Adam optimisers.
+    learning_rate_decay
+        Let the rate fall along a cosine, to 0 after the last epoch.
     ema_decay
         Of the averaged weights that are validated and kept; 0 keeps the raw weights.
     tissue_draw
@@ -120,6 +124,8 @@ class TrainingConfig:
         Epochs without a better validation score before training stops; ``None`` never stops early.
     validation_source
         Tissue that held-out predictions start from.
+    checkpoint_every
+        Epochs between two checkpoints; the last epoch has one always.
     """
 
     epochs: int = 200

@@ -108,16 +108,11 @@ class Evaluated:
         pair = standings(self.tables.comparisons, first)
         row = pair.loc[other] if other in pair.index else pd.Series(dtype=float)
         by_fold = _difference("Rho by fold", "gene_rho_by_fold_mean", summary, first, other)
-        sentences = [
-            by_fold + self._uncertainty(row),
-            *(
-                _difference(words, column, summary, first, other) + ". No interval was made of it."
-                for words, column in (
-                    (f"Adjusted for {self.adjusted_for}", "gene_rho_partial_mean"),
-                )
-                if column in summary
-            ),
-        ]
+        sentences = [by_fold + self._uncertainty(row)]
+        if "gene_rho_partial_mean" in summary:
+            words = f"Adjusted for {self.adjusted_for}"
+            adjusted = _difference(words, "gene_rho_partial_mean", summary, first, other)
+            sentences.append(f"{adjusted}. No interval was made of it.")
         for kind, what in (("gene", "Gene-wise"), ("sample", "Sample-wise")):
             if f"{kind}_wins" in row:
                 sentences.append(

@@ -31,16 +31,6 @@ QUICK = KernelFactorsMethod(
 
 
 @pytest.fixture(scope="module")
-def cohort() -> ad.AnnData:
-    return simulate_cohort(SimulationConfig(n_donors=150, n_factors=2, n_genes=30))
-
-
-@pytest.fixture(scope="module")
-def donors(cohort: ad.AnnData) -> list[str]:
-    return sorted(set(cohort.obs["donor"]))
-
-
-@pytest.fixture(scope="module")
 def fitted(cohort: ad.AnnData, donors: list[str]) -> FittedKernelFactors:
     return QUICK.fit(cohort, donors)
 

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize
 
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
 from mtm_core.data.splits import donor_folds
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.calibration import Calibration, _non_negative_weights
@@ -24,16 +23,6 @@ from mtm_core.methods.stack import FittedStack, StackMethod
 
 BLOOD = "Whole Blood"
 QUICK = JointGaussianMethod(n_factors=(2,), n_iterations=8, ridge=5.0)
-
-
-@pytest.fixture(scope="module")
-def cohort() -> ad.AnnData:
-    return simulate_cohort(SimulationConfig(n_donors=150, n_factors=2, n_genes=30))
-
-
-@pytest.fixture(scope="module")
-def donors(cohort: ad.AnnData) -> list[str]:
-    return sorted(set(cohort.obs["donor"]))
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,15 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mtm_core.artefact import read_description
 from mtm_core.dashboard.resources import MODEL_VARIABLE
+from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from tests.dashboard_settings import components_scanned_once as components_scanned_once
 from tests.dashboard_settings import own_workspaces as own_workspaces
 from tests.dashboard_settings import patient as patient
 from tests.evaluated_model import write_evaluated_model
+from tests.pages.changed_evaluation import bundled_tables
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 UPLOAD, PREDICTED, MODEL_CARD = (
@@ -42,6 +46,18 @@ def not_evaluated(evaluated_folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
     description["accuracy"] = {}
     description.to_json(tmp_path / "model.json")
     monkeypatch.setenv(MODEL_VARIABLE, str(tmp_path))
+
+
+@pytest.fixture(scope="session")
+def tables() -> EvaluationTables:
+    """The evaluation of the default model."""
+    return bundled_tables()
+
+
+@pytest.fixture(scope="session")
+def own() -> str:
+    """The default model's method."""
+    return str(read_description(find_model(DEFAULT_MODEL))["method"])
 
 
 @pytest.fixture

@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.artefact import read_description
 from mtm_core.dashboard.evaluated import METHODS_PAGE
 from mtm_core.evaluation.overlaps import shared_sets
 from mtm_core.evaluation.results import EvaluationTables
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
-from tests.pages.changed_evaluation import bundled_tables, serve_with
+from tests.pages.changed_evaluation import serve_with
 from tests.pages.conftest import words
 
 VIEWS = {
@@ -24,16 +22,6 @@ VIEWS = {
     "Wins and losses": "wins",
     "Groups of donors": "strata",
 }
-
-
-@pytest.fixture(scope="module")
-def tables() -> EvaluationTables:
-    return bundled_tables()
-
-
-@pytest.fixture
-def own() -> str:
-    return str(read_description(find_model(DEFAULT_MODEL))["method"])
 
 
 @pytest.fixture
