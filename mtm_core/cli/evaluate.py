@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 from typing import Annotated
 
+import anndata as ad
 import pandas as pd
 import typer
+import xarray as xr
 from joblib import parallel_config
 
 from mtm_core.cli.output import err, print_table
@@ -133,11 +135,7 @@ def evaluate_command(
                 predictions.to_netcdf(output / f"{method.name}.nc", engine="h5netcdf")
             accuracies[method.name] = accuracy(predictions, phenotypes)
             resampled[method.name] = resample_donors(predictions, n_resamples=resamples, seed=seed)
-            parts = accuracy_in_strata(predictions, phenotypes, data.var, seed=seed)
-            if laboratory is not None:
-                without = accuracy_without_laboratory(predictions, phenotypes, data.obs, laboratory)
-                parts = pd.concat([parts, without])
-            strata[method.name] = parts
+            strata[method.name] = _in_strata(predictions, data, laboratory, seed)
     tables = EvaluationTables.of(
         accuracies,
         what
@@ -157,6 +155,18 @@ def evaluate_command(
             " genes on X and Y."
         )
     err.print(f"Wrote {output}.")
+
+
+def _in_strata(
+    predictions: xr.Dataset, cohort: ad.AnnData, laboratory: pd.DataFrame | None, seed: int
+) -> pd.DataFrame:
+    """Score groups of donors and of genes, and pairs without what the laboratory gave."""
+    phenotypes = cohort.uns["donors"]
+    parts = accuracy_in_strata(predictions, phenotypes, cohort.var, seed=seed)
+    if laboratory is None:
+        return parts
+    without = accuracy_without_laboratory(predictions, phenotypes, cohort.obs, laboratory)
+    return pd.concat([parts, without])
 
 
 def _folds(only: str | None, n_folds: int) -> list[int]:
