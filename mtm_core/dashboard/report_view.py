@@ -114,7 +114,7 @@ def report_of(
         lambda: _model(record, model, ranking),
         lambda: _tissue_section(record, model, ranking),
         lambda: _values(record, model, ranking),
-        lambda: _genes(record, model, ranking),
+        lambda: _genes(model, ranking),
     )
     sections = []
     for i, part in enumerate(parts):
@@ -268,7 +268,7 @@ def _values(record: PredictionRecord, model: ServedModel, ranking: pd.DataFrame)
     return Section("Predicted values", tuple(text), figures=tuple(figures))
 
 
-def _genes(record: PredictionRecord, model: ServedModel, ranking: pd.DataFrame) -> Section:
+def _genes(model: ServedModel, ranking: pd.DataFrame) -> Section:
     heading = "Genes that are predicted best"
     if ranking.empty or model.evaluation is None:
         return Section(heading, ("Not known: the model was not evaluated from this source.",))
