@@ -83,8 +83,8 @@ def read_expression(
     max_bytes
         Cap on the decompressed size.
     isolated
-        Read binary formats in a process of their own (:mod:`mtm_core.data.isolated`), as a server
-        must: a damaged file may hang or crash what reads it.
+        Read all but short text in a process of its own (:mod:`mtm_core.data.isolated`), as a server
+        must: a file may hang, crash or bloat what reads it.
     check
         Called now and then while that process reads; what it raises ends it.
 
@@ -184,9 +184,12 @@ def _rows_of_words(
     if not kept or any(raw.is_numeric(column) for column in kept):
         return found
     first = raw.cells[kept[0]]
-    for row in np.flatnonzero(first.notna() & to_numbers(first).isna()):
-        cells = raw.cells[kept].iloc[row].dropna()
-        found.iloc[row] = bool(to_numbers(cells).isna().all()) and not is_gene(genes[row], known)
+    rows = np.flatnonzero(first.notna() & to_numbers(first).isna())
+    for column in kept[1:]:
+        if not len(rows):
+            break
+        rows = rows[to_numbers(raw.cells[column].iloc[rows]).isna()]
+    found.iloc[[row for row in rows if not is_gene(genes[row], known)]] = True
     return found
 
 
@@ -244,10 +247,12 @@ def _numbers(
     """Give ``cells`` as finite numbers, or name the first cell that is none."""
     if cells.empty:
         raise ExpressionError("no column holds numbers. Expected expression values.")
-    numbers = cells.copy()
-    for column in cells.select_dtypes(object):
-        numbers[column] = to_numbers(cells[column])
-    values: NDArray[np.float64] = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    text = ~np.array([pd.api.types.is_numeric_dtype(dtype) for dtype in cells.dtypes])
+    values = np.empty(cells.shape)
+    values[:, ~text] = cells.loc[:, ~text].to_numpy(dtype=np.float64, na_value=np.nan)
+    if text.any():
+        written = cells.loc[:, text].to_numpy()
+        values[:, text] = to_numbers(pd.Series(written.ravel())).to_numpy().reshape(written.shape)
     blank = cells.isna().to_numpy()
     for bad, what, next_step in (
         (np.isnan(values) & ~blank, "no numbers", "Put the number that belongs there."),

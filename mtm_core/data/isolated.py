@@ -1,8 +1,9 @@
-"""Read users' binary tables in a process of its own, which a damaged file may hang or crash.
+"""Read users' tables in a process of its own, which a damaged file may hang, crash or bloat.
 
 HDF5 follows addresses that stand in the file: among files of which a few bytes were changed at
-random, some never come to an end inside the library, where Python cannot stop it. A server reads
-what others send it here; text is read in place.
+random, some never come to an end inside the library, where Python cannot stop it. Text comes to an
+end, but 2 MB of gzip may hold 2 GB of it. A server reads what others send it here; text of less
+than 1 MB, which takes less time than to start a process, is read in place.
 
 The process gets the bytes on its standard input and answers with arrays, never a pickle.
 """
@@ -15,7 +16,6 @@ import os
 import subprocess
 import sys
 import time
-import zlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from mtm_core.data.raw_table import MAX_BYTES, RawTable
 from mtm_core.data.report import Note
@@ -33,12 +34,20 @@ from mtm_core.errors import InputFileError
 SECONDS = 120
 """A workbook of 10 million cells takes about a minute."""
 _POLL_SECONDS = 0.2
-_MEMORY_FACTOR = 4
+_MEMORY_FACTOR = 2
 _MEMORY_BASE = 2 * 1024**3
 """Address space of the process: what Python and its libraries map, and copies of the table."""
 _ENDS_IN_WORDS = 3
 """Exit status of a process that answers with the text of an :class:`InputFileError`."""
-_NEXT_STEP = "Make the file again, or save the table as csv."
+MAX_CELLS = 50_000_000
+"""Of a table that a server takes up: 2,500 samples of 20,000 genes, 0.4 GB and copies of it."""
+MAX_NAMES = 500_000
+"""Of rows or columns: each is looked up among gene ids, in some 20 microseconds."""
+_TEXT_IN_PLACE = 1_000_000
+_FRACTIONS, _WHOLE_NUMBERS, _TEXT, _OTHER = range(4)
+_KINDS = {"float64": _FRACTIONS, "int64": _WHOLE_NUMBERS, "object": _TEXT}
+"""Kinds of columns by their type; text is what :class:`RawTable` leaves as objects."""
+_NEXT_STEP = "Make the file again, save the table as csv, or keep only the model's genes."
 
 
 def read_isolated(
@@ -48,7 +57,7 @@ def read_isolated(
     seconds: float = SECONDS,
     check: Callable[[], None] | None = None,
 ) -> RawTable:
-    """Read as :func:`mtm_core.data.tables.read_table`, binary formats in a process of their own.
+    """Read as :func:`mtm_core.data.tables.read_table`, all but short text in its own process.
 
     Parameters
     ----------
@@ -61,9 +70,10 @@ def read_isolated(
     ------
     InputFileError
         As :func:`mtm_core.data.tables.read_table`; and if the process crashes, asks for too much
-        memory, or takes longer than ``seconds``.
+        memory, or takes longer than ``seconds``, or the table has more than ``MAX_CELLS`` cells or
+        ``MAX_NAMES`` rows or columns.
     """
-    if not _is_binary(data):
+    if _is_short_text(data):
         return read_table(data, max_bytes)
     process = subprocess.Popen(
         [sys.executable, "-m", __name__, str(max_bytes), str(int(seconds) + 1)],
@@ -104,26 +114,29 @@ def _wait(
             check()
 
 
-def _is_binary(data: bytes) -> bool:
-    start = data[:4096]
-    if start.startswith(b"\x1f\x8b"):
-        try:
-            start = zlib.decompressobj(wbits=31).decompress(start, 16)
-        except zlib.error:
-            return False  # the error that names it comes from reading
-    return start.startswith(BINARY_MAGICS)
+def _is_short_text(data: bytes) -> bool:
+    return len(data) <= _TEXT_IN_PLACE and not data.startswith((b"\x1f\x8b", *BINARY_MAGICS))
+
+
+def _check_size(cells: pd.DataFrame) -> None:
+    rows, columns = cells.shape
+    if rows * columns > MAX_CELLS or max(rows, columns) > MAX_NAMES:
+        raise InputFileError(
+            f"the table has {rows:,} rows and {columns:,} columns. A server takes up at most"
+            f" {MAX_CELLS:,} cells, and {MAX_NAMES:,} rows or columns. Split the samples over"
+            " several files, keep only the model's genes, or use the command line: mtm predict"
+            " (docs/scale.md)."
+        )
 
 
 def _pack(table: RawTable) -> bytes:
-    """Give ``table`` as npz: its fractions as one matrix, as Arrow is slow on wide tables."""
+    """Give ``table`` as npz: a matrix of each kind of columns, as Arrow is slow on wide tables."""
     cells = table.cells
-    is_fraction = (cells.dtypes == np.float64).to_numpy()
-    rest = pa.Table.from_pandas(
-        cells.loc[:, ~is_fraction].rename(columns=str), preserve_index=False
-    )
-    arrow = io.BytesIO()
-    with pa.ipc.new_stream(arrow, rest.schema) as writer:
-        writer.write_table(rest)
+    kinds = np.array([_KINDS.get(str(dtype), _OTHER) for dtype in cells.dtypes], dtype=np.int8)
+    parts = {
+        kind: cells.loc[:, kinds == kind] for kind in (_FRACTIONS, _WHOLE_NUMBERS, _TEXT, _OTHER)
+    }
+    text = pa.array(parts[_TEXT].to_numpy(object).ravel(), pa.large_string(), from_pandas=True)
     about = {
         "header": table.header,
         "format": table.format,
@@ -135,9 +148,13 @@ def _pack(table: RawTable) -> bytes:
         packed,
         allow_pickle=False,
         about=np.array(json.dumps(about)),
-        is_fraction=is_fraction,
-        fractions=cells.loc[:, is_fraction].to_numpy(dtype=np.float64),
-        rest=np.frombuffer(arrow.getbuffer(), dtype=np.uint8),
+        kinds=kinds,
+        fractions=parts[_FRACTIONS].to_numpy(np.float64),
+        whole_numbers=parts[_WHOLE_NUMBERS].to_numpy(np.int64),
+        text=_stream(pa.table({"text": text})),
+        other=_stream(
+            pa.Table.from_pandas(parts[_OTHER].rename(columns=str), preserve_index=False)
+        ),
     )
     return packed.getvalue()
 
@@ -145,24 +162,37 @@ def _pack(table: RawTable) -> bytes:
 def _unpack(packed: bytes) -> RawTable:
     with np.load(io.BytesIO(packed), allow_pickle=False) as parts:
         about = json.loads(str(parts["about"]))
-        is_fraction, fractions = parts["is_fraction"], parts["fractions"]
-        with pa.ipc.open_stream(parts["rest"].tobytes()) as reader:
-            rest = reader.read_all().to_pandas()
-    columns = np.arange(len(is_fraction))
-    cells = pd.concat(
-        [
-            pd.DataFrame(fractions, columns=columns[is_fraction]),
-            rest.set_axis(columns[~is_fraction], axis=1),
-        ],
-        axis=1,
-    )[list(columns)]
+        kinds = parts["kinds"]
+        columns = {kind: np.flatnonzero(kinds == kind) for kind in range(_OTHER + 1)}
+        fractions = pd.DataFrame(parts["fractions"], columns=columns[_FRACTIONS])
+        text = _read_stream(parts["text"])["text"].to_numpy(dtype=object)
+        text[pd.isna(text)] = np.nan
+        blocks = [
+            fractions,
+            pd.DataFrame(parts["whole_numbers"], columns=columns[_WHOLE_NUMBERS]),
+            pd.DataFrame(text.reshape(len(fractions), -1), columns=columns[_TEXT]),
+            _read_stream(parts["other"]).set_axis(columns[_OTHER], axis=1),
+        ]
+    cells = pd.concat([block for block in blocks if block.shape[1]], axis=1)
     return RawTable(
         tuple(about["header"]),
-        cells,
+        cells[list(range(len(kinds)))],
         about["format"],
         about["delimiter"],
         tuple(Note(**note) for note in about["notes"]),
     )
+
+
+def _stream(table: pa.Table) -> NDArray[np.uint8]:
+    stream = io.BytesIO()
+    with pa.ipc.new_stream(stream, table.schema) as writer:
+        writer.write_table(table)
+    return np.frombuffer(stream.getbuffer(), dtype=np.uint8)
+
+
+def _read_stream(stream: NDArray[np.uint8]) -> pd.DataFrame:
+    with pa.ipc.open_stream(stream.tobytes()) as reader:
+        return reader.read_all().to_pandas()
 
 
 def _limit(max_bytes: int, seconds: int) -> None:
@@ -179,15 +209,22 @@ def _limit(max_bytes: int, seconds: int) -> None:
     ):
         _, most = resource.getrlimit(limit)
         resource.setrlimit(limit, (value if most < 0 else min(value, most), most))
+    if sys.platform == "linux":  # where memory runs out, this goes, not the server
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _main() -> int:
     max_bytes, seconds = map(int, sys.argv[1:])
     _limit(max_bytes, seconds)
     try:
-        answer, status = _pack(read_table(sys.stdin.buffer.read(), max_bytes)), 0
+        table = read_table(sys.stdin.buffer.read(), max_bytes)
+        _check_size(table.cells)
+        answer, status = _pack(table), 0
     except MemoryError:
-        words = f"the file asks for more memory than it may have: it is damaged. {_NEXT_STEP}"
+        words = (
+            "the file asks for more memory than it may have: it is damaged or very large."
+            f" {_NEXT_STEP}"
+        )
         answer, status = words.encode(), _ENDS_IN_WORDS
     except InputFileError as error:
         answer, status = str(error).encode(), _ENDS_IN_WORDS

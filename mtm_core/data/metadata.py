@@ -223,8 +223,8 @@ def read_metadata(
     max_bytes
         Cap on the decompressed size.
     isolated
-        Read binary formats in a process of their own (:mod:`mtm_core.data.isolated`), as a server
-        must: a damaged file may hang or crash what reads it.
+        Read all but short text in a process of its own (:mod:`mtm_core.data.isolated`), as a server
+        must: a file may hang, crash or bloat what reads it.
 
     Raises
     ------

@@ -7,9 +7,13 @@ import io
 import re
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from mtm_core.data.raw_table import BLANKS, RawTable, to_numbers
+from mtm_core.data.raw_table import BLANKS, RawTable, is_text, to_numbers, with_columns
 from mtm_core.data.report import Note, skipped_titles
 from mtm_core.errors import InputFileError
 
@@ -18,8 +22,8 @@ _DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma", _SPACES: "space"}
 """In order of trust: a comma may be a decimal comma, and a space may be part of a name."""
 _FORMATS = {"\t": "tsv", ";": "csv", ",": "csv", _SPACES: "txt"}
 _N_SNIFFED = 20
-_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+(,\d+)?([eE][-+]?\d+)?\s*")
-_THOUSANDS = re.compile(r"\s*[-+]?\d{1,3}(,\d{3})+\s*")
+_DECIMAL_COMMA = r"\s*[-+]?\d+(,\d+)?([eE][-+]?\d+)?\s*"
+_THOUSANDS = r"\s*[-+]?\d{1,3}(,\d{3})+\s*"
 
 
 def read_text(data: bytes) -> RawTable:
@@ -29,8 +33,7 @@ def read_text(data: bytes) -> RawTable:
     declared = lines[1][1] if is_gct and len(lines) > 1 else ""
     if is_gct:
         lines = lines[2:]
-    while len(lines) > 1 and lines[0][1].startswith("#") and not _is_header(lines):
-        lines = lines[1:]
+    lines = lines[_n_comments(lines) :]
     lines, titles = (lines, ()) if is_gct else _skip_titles(lines)
     if len(lines) < 2:
         raise InputFileError("the table has a header and no rows below it.")
@@ -70,13 +73,23 @@ def read_text(data: bytes) -> RawTable:
 def _first_lines(data: bytes) -> list[tuple[int, str]]:
     """Give the first lines that are not blank, with their numbers from 0."""
     lines: list[tuple[int, str]] = []
+    n_left = _N_SNIFFED
     for number, line in enumerate(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")):
         text = line.rstrip("\r\n")
         if text.strip(" \t,;"):
             lines.append((number, text))
-        if sum(not text.startswith("#") for _, text in lines) == _N_SNIFFED:
+            n_left -= not text.startswith("#")
+        if not n_left:
             break
     return lines
+
+
+def _n_comments(lines: Sequence[tuple[int, str]]) -> int:
+    """Count the lines above the header that start with '#'."""
+    n = 0
+    while n + 1 < len(lines) and lines[n][1].startswith("#") and not _is_header(lines[n : n + 2]):
+        n += 1
+    return n
 
 
 def _skip_titles(
@@ -179,34 +192,49 @@ def _fit_header(header: list[str], cells: pd.DataFrame) -> tuple[list[str], pd.D
 
 def _read_decimal_commas(cells: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Note, ...]]:
     """Read '1,5' as 1.5 where that is the only reading."""
-    found = {}
-    for column in cells.columns[1:]:
-        if pd.api.types.is_numeric_dtype(cells[column]):
-            continue
-        text = cells[column].dropna().astype(str)
-        if text.str.contains(",").any() and text.str.fullmatch(_DECIMAL_COMMA.pattern).all():
-            found[column] = text
-        elif text.str.fullmatch(rf"{_THOUSANDS.pattern}|{_DECIMAL_COMMA.pattern}").all():
-            raise _thousands(text)
-    if not found:
+    columns = np.array([name for name in cells.columns[1:] if is_text(cells[name])], dtype=np.int64)
+    # All columns at once: one by one takes minutes for a row of 20,000 genes.
+    text = cells[columns].to_numpy(dtype=object)
+    has_comma = _tell(text, ",")
+    may_be = has_comma.any(axis=0)
+    columns, text, has_comma = columns[may_be], text[:, may_be], has_comma[:, may_be]
+    blank = pd.isna(text)
+    is_decimal = _tell(text, rf"\A({_DECIMAL_COMMA})\z")
+    is_thousands = _tell(text, rf"\A({_THOUSANDS})\z")
+    found = (is_decimal | blank).all(axis=0)
+    unclear = (is_decimal | is_thousands | blank).all(axis=0) & ~found
+    for column in np.flatnonzero(unclear)[:1]:
+        raise _thousands(text[has_comma[:, column], column][0])
+    if not found.any():
         return cells, ()
-    with_comma = pd.concat([text[text.str.contains(",")] for text in found.values()])
-    if with_comma.str.fullmatch(_THOUSANDS.pattern).all():
-        raise _thousands(with_comma)
-    cells = cells.copy()
-    for column, text in found.items():
-        cells[column] = to_numbers(text.str.replace(",", ".")).reindex(cells.index)
+    columns, text, has_comma = columns[found], text[:, found], has_comma[:, found]
+    with_comma = text.T[has_comma.T]
+    if is_thousands[:, found][has_comma].all():
+        raise _thousands(with_comma[0])
+    numbers = to_numbers(pd.Series(text.ravel(), dtype=object).str.replace(",", "."))
+    cells = with_columns(
+        cells, pd.DataFrame(numbers.to_numpy().reshape(text.shape), cells.index, columns)
+    )
     return cells, (
         Note(
             "warning",
-            f"{len(found)} columns have decimal commas, such as {with_comma.iloc[0]!r}.",
+            f"{len(columns)} columns have decimal commas, such as {with_comma[0]!r}.",
             "They were read as decimal points.",
         ),
     )
 
 
-def _thousands(text: pd.Series) -> InputFileError:
-    example = text[text.str.contains(",")].iloc[0]
+def _tell(text: NDArray[np.object_], pattern: str) -> NDArray[np.bool_]:
+    """Tell in which cells ``pattern`` (RE2) is found, (rows, columns) as ``text``; not in blanks.
+
+    Arrow searches two million cells in half a second, Python's ``re`` in two.
+    """
+    written = pa.array(text.ravel(), pa.large_string(), from_pandas=True)
+    found = pc.match_substring_regex(written, pattern).fill_null(False)
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_).reshape(text.shape)
+
+
+def _thousands(example: str) -> InputFileError:
     return InputFileError(
         f"{example!r} may be a number with a thousands separator or with a decimal comma. Save the"
         " table without thousands separators and with decimal points."

@@ -1,0 +1,94 @@
+"""Text that is wide, long or packed tight: read soon, or refused soon, outside of a server."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from mtm_core.data.expression import read_expression
+from mtm_core.data.isolated import MAX_NAMES, read_isolated
+from mtm_core.data.tables import read_table
+from mtm_core.errors import ExpressionError, InputFileError
+
+WIDE = 20_000
+SOON = 40  # seconds; what took the square of its columns took minutes
+
+
+def row_of_genes(cell: str, delimiter: str = ",") -> bytes:
+    genes = [f"ENSG{i:011d}" for i in range(WIDE)]
+    rows = [["sample", *genes], *([f"P{i}", *([cell] * WIDE)] for i in range(3))]
+    return "\n".join(delimiter.join(row) for row in rows).encode()
+
+
+def test_decimal_commas_of_20_000_genes_are_read_soon() -> None:
+    started = time.monotonic()
+    read = read_expression(io.BytesIO(row_of_genes("1,5", ";")), "wide.csv")
+    assert time.monotonic() - started < SOON
+    assert read.values.shape == (3, WIDE)
+    assert (read.values == 1.5).all(axis=None)
+    assert "20000 columns have decimal commas, such as '1,5'" in str(read.report.notes)
+
+
+def test_a_word_in_each_of_20_000_columns_is_refused_soon() -> None:
+    started = time.monotonic()
+    with pytest.raises(ExpressionError, match=r"60000 cells are no numbers, .* row 'P0'"):
+        read_expression(io.BytesIO(row_of_genes("x")), "wide.csv")
+    assert time.monotonic() - started < SOON
+
+
+def test_mixtures_become_text_in_their_places() -> None:
+    mixed = pd.DataFrame(
+        {"gene": ["TP53", "MLH1"], "flag": [True, 1.5], "P1": [1, 2], "kind": ["x", 3]}
+    )
+    file = io.BytesIO()
+    mixed.to_excel(file, index=False)
+    read = read_table(file.getvalue())
+    assert read.header == ("gene", "flag", "P1", "kind")
+    assert read.cells.T.to_numpy().tolist() == [
+        ["TP53", "MLH1"],
+        ["True", "1.5"],
+        [1, 2],
+        ["x", "3"],
+    ]
+
+
+@pytest.mark.parametrize("n", [1, 200_000])
+def test_comments_above_a_table_are_left_out_however_many(n: int) -> None:
+    started = time.monotonic()
+    table = read_table(b"# said\n" * n + b"gene,P1\nTP53,1\n")
+    assert time.monotonic() - started < SOON
+    assert table.header == ("gene", "P1")
+    assert table.cells.shape == (1, 2)
+
+
+def test_short_text_alone_is_read_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = b"gene,P1\nTP53,1\n"
+    long = short + b"BRCA1,2.5\n" * 100_000
+    expected = read_table(long)
+    actual = read_isolated(long)
+    pd.testing.assert_frame_equal(actual.cells, expected.cells, check_exact=True)
+
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert read_isolated(short).cells.shape == (1, 2)
+    for data in (long, gzip.compress(short)):
+        with pytest.raises(InputFileError, match="stopped the program"):
+            read_isolated(data)
+
+
+def test_a_table_of_too_many_rows_is_refused() -> None:
+    data = b"gene,P1\n" + b"TP53,1\n" * (MAX_NAMES + 1)
+    assert len(read_table(data).cells) == MAX_NAMES + 1
+    with pytest.raises(InputFileError, match=r"500,001 rows and 2 columns\. A server .* 500,000"):
+        read_isolated(data)
+
+
+def test_gzip_that_holds_more_than_may_be_is_refused_and_not_read() -> None:
+    bomb = gzip.compress(b"gene,P1\n" + b"TP53,1\n" * 3_000_000)
+    assert len(bomb) < 100_000
+    with pytest.raises(InputFileError, match="decompressed file is larger than"):
+        read_isolated(bomb, max_bytes=1_000_000)
