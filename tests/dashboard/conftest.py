@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import xarray as xr
 
-from mtm_core.dashboard.resources import EXAMPLE, ServedModel
+from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA, ServedModel
 from mtm_core.dashboard.session import Session
+from mtm_core.dashboard.workspace import Work, WorkspaceStore
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from tests.dashboard.kept_work import Clock
 from tests.dashboard_settings import components_scanned_once as components_scanned_once
 from tests.dashboard_settings import own_workspaces as own_workspaces
 from tests.dashboard_settings import patient as patient
@@ -38,3 +42,31 @@ def prediction(session: Session, predictor: Predictor) -> xr.Dataset:
     session.predict(predictor)
     assert session.prediction is not None
     return session.prediction
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(own_workspaces: Path, clock: Clock) -> WorkspaceStore:
+    return WorkspaceStore(own_workspaces, 24, clock=clock)
+
+
+@pytest.fixture
+def work(session: Session) -> Work:
+    """The example with all that can be kept of it."""
+    session.open_metadata(EXAMPLE_METADATA.read_bytes(), EXAMPLE_METADATA.name)
+    assert session.table is not None
+    return Work(
+        session.table,
+        session.table_sha256,
+        "Whole Blood",
+        "cpm",
+        "none",
+        ("Lung", "Liver"),
+        session.metadata,
+        "abc",
+        {"fold_change": 0.25, "covariates": ["age"], "highlighted": None},
+    )

@@ -1,90 +1,24 @@
-"""Kept work: what comes back, what does not, and what never leaves its folder."""
+"""Kept work: what comes back, to whom, and for how long."""
 
 from __future__ import annotations
 
-import json
-import os
 import stat
-from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from threading import Thread
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA
+from mtm_core.dashboard.resources import EXAMPLE
 from mtm_core.dashboard.session import Session
-from mtm_core.dashboard.workspace import (
-    MOST_WORKSPACES,
-    Work,
-    WorkspaceStore,
-    open_store,
-    settings_of_environment,
-)
+from mtm_core.dashboard.workspace import Work, WorkspaceStore
 from mtm_core.data.expression import read_expression
 from mtm_core.data.metadata import read_metadata
-from mtm_core.errors import InputFileError, SelectionError
+from mtm_core.errors import SelectionError
 from mtm_core.inference.predictor import Predictor
-
-
-class Clock:
-    now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(own_workspaces: Path, clock: Clock) -> WorkspaceStore:
-    return WorkspaceStore(own_workspaces, 24, clock=clock)
-
-
-@pytest.fixture
-def work(session: Session) -> Work:
-    """The example with all that can be kept of it."""
-    session.open_metadata(EXAMPLE_METADATA.read_bytes(), EXAMPLE_METADATA.name)
-    assert session.table is not None
-    return Work(
-        session.table,
-        session.table_sha256,
-        "Whole Blood",
-        "cpm",
-        "none",
-        ("Lung", "Liver"),
-        session.metadata,
-        "abc",
-        {"fold_change": 0.25, "covariates": ["age"], "highlighted": None},
-    )
-
-
-def folder_of(store: WorkspaceStore) -> Path:
-    (folder,) = store.folder.iterdir()
-    return folder
-
-
-def same(work: Work, other: Work) -> bool:
-    """Compare everything, frames to the last bit."""
-    pd.testing.assert_frame_equal(work.table.values, other.table.values, check_exact=True)
-    empty = pd.DataFrame()
-    if work.metadata is None or other.metadata is None:
-        assert work.metadata is other.metadata
-    else:
-        pd.testing.assert_frame_equal(work.metadata.values, other.metadata.values, check_exact=True)
-        work = replace(work, metadata=replace(work.metadata, values=empty))
-        other = replace(other, metadata=replace(other.metadata, values=empty))
-        assert repr(work.metadata) == repr(other.metadata)
-    reports = (work.table.report, other.table.report)
-    assert reports[0] == reports[1]
-    kept = [replace(x, table=replace(x.table, values=empty), metadata=None) for x in (work, other)]
-    return repr(kept[0]) == repr(kept[1])
+from tests.dashboard.kept_work import Clock, folder_of, same
 
 
 def test_all_comes_back_to_the_last_bit(store: WorkspaceStore, work: Work) -> None:
@@ -242,73 +176,6 @@ def test_it_expires_when_nobody_has_used_it(
     assert not list(store.folder.iterdir())
 
 
-def damage_json(folder: Path) -> None:
-    path = folder / "work.json"
-    path.write_bytes(path.read_bytes()[:-40])
-
-
-def damage_field(folder: Path) -> None:
-    path = folder / "work.json"
-    manifest = json.loads(path.read_text())
-    del manifest["work"]["unit"]
-    path.write_text(json.dumps(manifest))
-
-
-def damage_version(folder: Path) -> None:
-    path = folder / "work.json"
-    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 99'))
-
-
-def damage_list(folder: Path) -> None:
-    (folder / "work.json").write_text("[]")
-
-
-def damage_table(folder: Path) -> None:
-    path = next(folder.glob("table_*"))
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def cut_metadata(folder: Path) -> None:
-    path = next(folder.glob("metadata_*"))
-    path.write_bytes(path.read_bytes()[:20])
-
-
-def lose_table(folder: Path) -> None:
-    next(folder.glob("table_*")).unlink()
-
-
-def point_elsewhere(folder: Path) -> None:
-    name = next(folder.glob("table_*")).name
-    (folder.parent.parent / name).write_bytes((folder / name).read_bytes())
-    path = folder / "work.json"
-    path.write_text(path.read_text().replace(name, f"../../{name}"))
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        damage_json,
-        damage_field,
-        damage_version,
-        damage_list,
-        damage_table,
-        cut_metadata,
-        lose_table,
-        point_elsewhere,
-    ],
-)
-def test_damaged_work_is_an_error_in_words(
-    store: WorkspaceStore, work: Work, damage: Callable[[Path], None]
-) -> None:
-    identifier = store.create()
-    store.save(identifier, work)
-    damage(folder_of(store))
-    with pytest.raises(InputFileError, match=r"cannot be read \(.+\)\. Upload your table again"):
-        store.load(identifier)
-
-
 def test_work_without_a_table_yet_is_nothing(store: WorkspaceStore) -> None:
     with pytest.raises(SelectionError, match="nothing is kept"):
         store.load(store.create())
@@ -338,68 +205,6 @@ def test_writers_at_once_leave_one_whole_work(store: WorkspaceStore, work: Work)
     kept = store.load(identifier)
     assert same(kept, others[int(kept.table_sha256)])
     assert len(list(folder_of(store).iterdir())) == 3
-
-
-def test_a_folder_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "shared"
-    folder.mkdir()
-    folder.chmod(0o755)
-    with pytest.raises(SelectionError, match="others can look into it"):
-        WorkspaceStore(folder, 24)
-    folder.chmod(0o700)
-    WorkspaceStore(folder, 24)
-
-
-def test_a_folder_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir(mode=0o700)
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    (tmp_path / "file").write_text("")
-    for name in ("link", "dangling", "file"):
-        with pytest.raises(SelectionError, match="no folder of its own"):
-            WorkspaceStore(tmp_path / name, 24)
-
-
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    store = WorkspaceStore(tmp_path / "file" / "workspaces", 24)
-    with pytest.raises(SelectionError, match=r"work cannot be kept in .*workspaces"):
-        store.create()
-
-
-def test_there_is_an_end_to_how_many(store: WorkspaceStore) -> None:
-    store.create()
-    for i in range(MOST_WORKSPACES - 1):
-        (store.folder / f"other{i}").mkdir()
-        os.utime(store.folder / f"other{i}", (Clock.now, Clock.now))
-    with pytest.raises(SelectionError, match="as much work as it can"):
-        store.create()
-
-
-def test_nothing_is_made_on_disk_before_it_is_asked_for(
-    store: WorkspaceStore, own_workspaces: Path
-) -> None:
-    assert store.sweep() == 0
-    with pytest.raises(SelectionError, match="nothing is kept"):
-        store.load("a" * 43)
-    assert not own_workspaces.exists()
-
-
-def test_the_server_says_where_how_long_and_whether(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MTM_WORKSPACE", f" {tmp_path / 'here'} ")
-    monkeypatch.setenv("MTM_WORKSPACE_HOURS", "1.5")
-    store = open_store(*settings_of_environment())
-    assert store is not None
-    assert (store.folder, store.hours) == (tmp_path / "here", 1.5)
-    assert open_store("OFF") is None
-    default = open_store(hours="2")
-    assert default is not None
-    assert default.folder.name.startswith("mtm-workspaces-")
-    for hours in ("0", "-1", "a day", "nan", "inf"):
-        with pytest.raises(SelectionError, match="no number of hours above 0"):
-            open_store(str(tmp_path / "here"), hours)
 
 
 def test_a_tissue_that_the_model_lacks_is_left_aside(work: Work, predictor: Predictor) -> None:
