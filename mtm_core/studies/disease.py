@@ -50,6 +50,9 @@ INFORMATIVE_AUROC = 0.6
 """What measured tissue must reach, and above the source's, for a pair to be compared."""
 PROFILES = ("observed", "predicted", "source", "covariates")
 
+_Task = tuple[dict[str, str], NDArray[np.floating], NDArray[np.bool_]]
+"""Keys of a classification, its profiles (N, G), and who is a case (N,)."""
+
 
 @dataclass(frozen=True)
 class DiseaseStudy:
@@ -194,24 +197,13 @@ def study_diseases(
                 genes.append(table.assign(**keys))
             if n_repeats:
                 tasks += _profiles(part, trait, values, cohort, source)
-    found: list[Classification] = Parallel()(
-        delayed(classify)(profile, is_case, n_repeats=n_repeats, seed=seed)
-        for _, profile, is_case in tasks
-    )
-    status, curves = [], []
-    for (keys, profile, _), one in zip(tasks, found, strict=True):
-        row = asdict(one)
-        curve = row.pop("sensitivity")
-        status.append(keys | {"n_genes": profile.shape[1]} | row)
-        if curve:
-            rates = {"false_positive_rate": FALSE_POSITIVE_RATES, "sensitivity": curve}
-            curves.append(pd.DataFrame(keys | rates))
+    status, curves = _classified(tasks, n_repeats, seed)
     tested = [table for table in genes if len(table)]
     return DiseaseStudy(
         pd.DataFrame(pairs),
         pd.concat(tested).reset_index(names="gene_id") if tested else pd.DataFrame(),
-        pd.DataFrame(status),
-        pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(),
+        status,
+        curves,
     )
 
 
@@ -276,6 +268,28 @@ def _compare(
     return row | {"outcome": agreement.outcome}, table
 
 
+def _classified(
+    tasks: Sequence[_Task], n_repeats: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give a row a task, how well its profile tells cases from controls, and the ROC curves."""
+    found: list[Classification] = Parallel()(
+        delayed(classify)(profile, is_case, n_repeats=n_repeats, seed=seed)
+        for _, profile, is_case in tasks
+    )
+    status, curves = [], []
+    for (keys, profile, _), one in zip(tasks, found, strict=True):
+        row = asdict(one)
+        curve = row.pop("sensitivity")
+        status.append(keys | {"n_genes": profile.shape[1]} | row)
+        if curve:
+            rates = {"false_positive_rate": FALSE_POSITIVE_RATES, "sensitivity": curve}
+            curves.append(pd.DataFrame(keys | rates))
+    return (
+        pd.DataFrame(status),
+        pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(),
+    )
+
+
 def _changed(effects: pd.DataFrame, sign: int) -> list[str]:
     """Give the genes changed in the direction of ``sign`` with an FDR of at most 5 %."""
     chosen = (effects["fdr"] <= FDR) & (np.sign(effects["effect"]) == sign)
@@ -320,8 +334,8 @@ def _shuffled(
 
 def _profiles(
     part: TissuePredictions, trait: Trait, values: Array, cohort: ad.AnnData, source: str
-) -> list[tuple[dict[str, str], NDArray[np.floating], NDArray[np.bool_]]]:
-    """Give what to tell cases from controls by: keys, profiles (N, G), who is a case (N,)."""
+) -> list[_Task]:
+    """Give what to tell cases from controls by."""
     known = np.isfinite(values)
     if not known.any():
         return []
