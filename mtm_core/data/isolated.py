@@ -41,6 +41,8 @@ _ENDS_IN_WORDS = 3
 """Exit status of a process that answers with the text of an :class:`InputFileError`."""
 MAX_CELLS = 50_000_000
 """Of a table that a server takes up: 2,500 samples of 20,000 genes, 0.4 GB and copies of it."""
+MAX_WORDS = 10_000_000
+"""Of cells that hold no number: each is looked at again, in some 4 microseconds."""
 MAX_NAMES = 500_000
 """Of rows or columns: each is looked up among gene ids, in some 20 microseconds."""
 _TEXT_IN_PLACE = 1_000_000
@@ -70,8 +72,8 @@ def read_isolated(
     ------
     InputFileError
         As :func:`mtm_core.data.tables.read_table`; and if the process crashes, asks for too much
-        memory, or takes longer than ``seconds``, or the table has more than ``MAX_CELLS`` cells or
-        ``MAX_NAMES`` rows or columns.
+        memory, or takes longer than ``seconds``, or the table has more than ``MAX_CELLS`` cells,
+        ``MAX_WORDS`` of text, or ``MAX_NAMES`` rows or columns.
     """
     if _is_short_text(data):
         return read_table(data, max_bytes)
@@ -126,6 +128,12 @@ def _check_size(cells: pd.DataFrame) -> None:
             f" {MAX_CELLS:,} cells, and {MAX_NAMES:,} rows or columns. Split the samples over"
             " several files, keep only the model's genes, or use the command line: mtm predict"
             " (docs/scale.md)."
+        )
+    words = rows * len(cells.select_dtypes(object).columns)
+    if words > MAX_WORDS:
+        raise InputFileError(
+            f"{words:,} cells of the table stand in columns that hold text: expected numbers. Leave"
+            f" out what is no expression; a server takes up at most {MAX_WORDS:,}."
         )
 
 

@@ -87,6 +87,13 @@ def test_a_table_of_too_many_rows_is_refused() -> None:
         read_isolated(data)
 
 
+def test_a_table_of_words_is_refused_before_they_are_looked_at() -> None:
+    row = b"TP53" + b",x" * 1_001 + b"\n"
+    header = b"gene" + b"".join(b",P%d" % i for i in range(1_001)) + b"\n"
+    with pytest.raises(InputFileError, match=r"10,020,000 cells .* hold text: expected numbers"):
+        read_isolated(gzip.compress(header + row * 10_000))
+
+
 def test_gzip_that_holds_more_than_may_be_is_refused_and_not_read() -> None:
     bomb = gzip.compress(b"gene,P1\n" + b"TP53,1\n" * 3_000_000)
     assert len(bomb) < 100_000
