@@ -156,7 +156,7 @@ def figure_and_rows() -> None:
         f" (n = {choice.n_control}), {artefact.name}. Dotted lines are the thresholds; panels have"
         " scales of their own. "
         + ("Pale rings are genes that the model cannot predict there. " if held_out.exists else "")
-        + "Select points by a box, the lasso or a click: the table keeps to them.",
+        + "Draw a box or a lasso around points: the table keeps to them.",
         data=tested.drop(columns="accuracy"),
         index=False,
         on_select=lambda: take_points(f"figure_{chart}", "volcano_genes", labels),
