@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -218,7 +219,8 @@ def _limit(max_bytes: int, seconds: int) -> None:
         _, most = resource.getrlimit(limit)
         resource.setrlimit(limit, (value if most < 0 else min(value, most), most))
     if sys.platform == "linux":  # where memory runs out, this goes, not the server
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        with suppress(OSError):  # a /proc that cannot be written
+            Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _main() -> int:
