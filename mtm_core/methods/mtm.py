@@ -55,10 +55,11 @@ class FittedMTM:
 
         @torch.inference_mode()
         def predict(target: str) -> PredictedProfiles:
-            mean = self._decode(code, target)
-            spread = self.model.error_log_variance(self._tissue(target, len(mean)))
-            sd = None if spread is None else torch.exp(spread / 2).numpy()
-            return PredictedProfiles(mean, sd)
+            tissue = self._tissue(target)
+            mean = self.model.decode(code, tissue)
+            spread = self.model.error_log_variance(tissue)
+            sd = None if spread is None else torch.exp(spread / 2).expand_as(mean).numpy()
+            return PredictedProfiles(mean.numpy(), sd)
 
         return predict
 
@@ -111,14 +112,11 @@ class FittedMTM:
     def _code(self, profiles: Mapping[str, Floats]) -> torch.Tensor:
         codes = [
             # Copied: torch shares no memory with an array that may not be written.
-            self.model.encode(torch.tensor(z), self._tissue(source, len(z)))
+            self.model.encode(torch.tensor(z), self._tissue(source))
             for source, z in profiles.items()
         ]
         return torch.stack(codes).mean(dim=0)
 
-    def _decode(self, code: torch.Tensor, target: str) -> Floats:
-        z: Floats = self.model.decode(code, self._tissue(target, len(code))).numpy()
-        return z
-
-    def _tissue(self, name: str, n: int) -> torch.Tensor:
-        return torch.full((n,), tissue_index(self.tissues, name))
+    def _tissue(self, name: str) -> torch.Tensor:
+        """Give the code (1,) of a tissue that all samples are of: its numbers are not repeated."""
+        return torch.tensor([tissue_index(self.tissues, name)])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mtm_core.config import ExpressionScale, ScalingConfig
+from mtm_core.data import scaling
 from mtm_core.data.scaling import TissueScaler, from_scale, to_scale
 
 N, G, T = 60, 7, 3
@@ -130,11 +131,17 @@ def test_expression_that_comes_back_is_never_negative(scale: ExpressionScale) ->
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_expression_can_be_written_into_an_array_and_leaves_z_alone(
-    expression: np.ndarray, tissue: np.ndarray, scale: ExpressionScale
+    expression: np.ndarray,
+    tissue: np.ndarray,
+    scale: ExpressionScale,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scaler = fit(expression, tissue, scale=scale)
     z = scaler.transform(expression, tissue)
     given, out = z.copy(), np.full_like(z, np.nan)
+    at_once = scaler.inverse(z, tissue)
+    monkeypatch.setattr(scaling, "_VALUES_AT_ONCE", 4 * G + 1)  # four samples at a time
     assert scaler.inverse(z, tissue, out=out) is out
-    np.testing.assert_array_equal(out, scaler.inverse(z, tissue))
+    np.testing.assert_array_equal(out, at_once)
+    np.testing.assert_array_equal(scaler.inverse(z, 1)[7], scaler.inverse(z[7:8], 1)[0])
     np.testing.assert_array_equal(z, given)
