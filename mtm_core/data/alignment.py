@@ -290,7 +290,7 @@ def _describe_cohort(n_samples: int, minimum_samples: int, constant: pd.Index) -
     notes = [
         Note(
             "info",
-            f"The {n_samples} samples were aligned to the reference.",
+            f"The {n_samples:,} samples were aligned to the reference.",
             "Each gene's mean and SD were brought to those of the reference: z-scores say how a"
             " sample differs from the others of this table; a difference from the reference that"
             " all of them share is gone.",

@@ -119,7 +119,10 @@ def read_h5ad(data: bytes, max_bytes: int) -> RawTable:
             )
             values = _h5ad_matrix(x, shape)
     except _DAMAGE as error:
-        raise InputFileError(f"expected an .h5ad with X, obs and var: {error}") from error
+        raise InputFileError(
+            f"the .h5ad is damaged, cut short, or lacks X, obs or var ({error}). Give it again,"
+            " whole, or write it anew: adata.write_h5ad(...)."
+        ) from error
     cells = pd.concat([pd.Series(samples), pd.DataFrame(values)], axis=1)
     return RawTable(("", *genes), cells.set_axis(range(len(genes) + 1), axis=1), "h5ad")
 
