@@ -41,7 +41,8 @@ times, 1 is the floor. Seconds of one machine say little about another; ratios c
 
 "Plain PyTorch" is `benchmarks/plain_training.py`, MTM's step straight from the paper; a test
 holds both to the same loss curves. "A square product" is the machine's own rate for one float32
-product of 2,048 x 2,048.
+product of 2,048 x 2,048; a step that were nothing but products at that rate is the most that any
+program could reach.
 """
 
 
