@@ -94,6 +94,7 @@ def draw(rows: list[Row], path: Path) -> None:
 
     mpl.use("svg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
     panels = (
         ("training step", "genes"),
@@ -106,6 +107,10 @@ def draw(rows: list[Row], path: Path) -> None:
         own = [row for row in rows if row["of"] == what and row["varies"] == varies]
         axis.loglog([row["number"] for row in own], [row["value"] for row in own], "o-")
         axis.set(title=what, xlabel=varies, ylabel="seconds")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        for scale in (axis.xaxis, axis.yaxis):
+            scale.set_major_formatter(StrMethodFormatter("{x:,g}"))
+            scale.set_minor_locator(NullLocator())
         axis.grid(visible=True, which="major", alpha=0.3)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
