@@ -5,7 +5,8 @@ python benchmarks/run.py [--only training,inference] [--gene-symbols F --gene-ty
 
 Each runs in a process of its own. What is measured replaces what docs/performance.json has of the
 same benchmark and leaves the others, so that a long one need not be run again for a short one. The
-two files of genes are GENCODE's of ``prepare.py``; without them preparation is left out.
+two files of genes are GENCODE's of ``prepare.py``; without them preparation is left out. The last
+one, of the dashboard, needs Chromium and ``requirements-dev.txt``.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ TITLES = {
     "statistics_at_width": "Statistics at width",
     "prepare": "Preparation of a file of GTEx's shape",
     "predict_at_scale": "Prediction part by part, past one machine's memory",
+    "dashboard": "What a user of the dashboard waits for",
 }
 INTRODUCTION = """# Performance
 
@@ -78,6 +80,12 @@ def run_predict_at_scale() -> list[Row]:
     return predict_at_scale.measure()
 
 
+def run_dashboard() -> list[Row]:
+    import dashboard
+
+    return dashboard.measure()
+
+
 def run_prepare(
     gene_symbols: Path, gene_types: Path, shares: tuple[float, ...], folder: Path | None
 ) -> list[Row]:
@@ -93,6 +101,7 @@ BENCHMARKS: dict[str, Callable[..., list[Row]]] = {
     "statistics_at_width": run_statistics_at_width,
     "prepare": run_prepare,
     "predict_at_scale": run_predict_at_scale,
+    "dashboard": run_dashboard,
 }
 
 
