@@ -39,7 +39,7 @@ BAD = {
     "cut.tsv.gz": (gzip.compress(OWN)[:-20], "ends early. Upload it again"),
     "old.xlsx": (b"\xd0\xcf\x11\xe0" + bytes(700), "an old Excel file"),
     "cut.parquet": (b"PAR1" + b"junk" * 50, "the parquet file is damaged"),
-    "cut.h5ad": (b"\x89HDF\r\n\x1a\n" + b"junk" * 50, "expected an .h5ad"),
+    "cut.h5ad": (b"\x89HDF\r\n\x1a\n" + b"junk" * 50, "the .h5ad is damaged"),
     "twice.tsv": (twice(OWN), "sample names stand more than once"),
     "words.tsv": (OWN.replace(b"\t0.0", b"\tlow", 1), "cells are no numbers"),
 }

@@ -45,7 +45,7 @@ def zipped(name: str, content: bytes) -> bytes:
         (zipped("xl/workbook.xml", b"<x/>"), "workbook is damaged"),
         (b"PK\x03\x04" + b"junk" * 50, "workbook is damaged"),
         (b"PAR1" + b"junk" * 50, "parquet file is damaged"),
-        (b"\x89HDF\r\n\x1a\n" + b"junk" * 50, r"expected an \.h5ad"),
+        (b"\x89HDF\r\n\x1a\n" + b"junk" * 50, r"the \.h5ad is damaged"),
         (xlsx([]), "no cells"),
     ],
 )
@@ -58,7 +58,7 @@ def test_index_outside_a_sparse_matrix_is_an_error(values: pd.DataFrame, tmp_pat
     h5ad(values, tmp_path, as_sparse=True)
     with h5py.File(tmp_path / "blood.h5ad", "r+") as file:
         file["X/indices"][3] = 10_000
-    with pytest.raises(InputFileError, match=r"expected an \.h5ad"):
+    with pytest.raises(InputFileError, match=r"the \.h5ad is damaged"):
         read_expression(tmp_path / "blood.h5ad")
 
 
