@@ -1,4 +1,4 @@
-"""Pearson correlation of whole matrices at once, in float64, in two passes.
+"""Pearson correlation of whole matrices at once, in two passes; in float64, but where said.
 
 Checked against ``scipy.stats.pearsonr`` gene by gene.
 """
