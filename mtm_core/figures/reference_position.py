@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -33,25 +33,20 @@ def percentile_strips(
     for low, high in ((5, 95), (25, 75)):
         figure.add_vrect(x0=low, x1=high, fillcolor=FAINT, line_width=0, layer="below")
     figure.add_vline(x=50, line={"color": NEUTRAL, "dash": "dot", "width": 1.5})
-    labels = positions["sample"].map(groups) if groups is not None else None
-    levels = [None] if labels is None else sorted(labels.dropna().unique())
     order = {sample: i for i, sample in enumerate(positions["sample"].unique())}
     offsets = jitter(len(order), _JITTER)[positions["sample"].map(order)]
     y = positions["tissue"].map(rows) + offsets
-    for i, level in enumerate(levels):
-        part = positions if labels is None else positions[labels == level]
+    for i, (group, part) in enumerate(_by_group(positions, groups)):
         colour = look(i)["color"]
-        figure.add_trace(
-            scatter_of(len(part))(
-                x=part["percentile"],
-                y=y[part.index],
-                mode="markers",
-                marker={"size": 7, "opacity": 0.75, **look(i)},
-                name="your samples" if level is None else str(level),
-                customdata=part[["sample", "tissue", "log2_expression"]],
-                hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>percentile %{x:.0f},"
-                " log2(1 + x) %{customdata[2]:.2f}<extra></extra>",
-            )
+        _add_samples(
+            figure,
+            i,
+            group,
+            x=part["percentile"],
+            y=y[part.index],
+            customdata=part[["sample", "tissue", "log2_expression"]],
+            hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>percentile %{x:.0f},"
+            " log2(1 + x) %{customdata[2]:.2f}<extra></extra>",
         )
         median = part.groupby("tissue", sort=False)["percentile"].median()
         figure.add_scatter(
@@ -59,7 +54,7 @@ def percentile_strips(
             y=rows[median.index],
             mode="markers",
             marker={"symbol": "line-ns", "size": 34, "line": {"width": 3, "color": colour}},
-            name="median" if level is None else f"median, {level}",
+            name="median" if group is None else f"median, {group}",
             customdata=median.index,
             hovertemplate="%{customdata}<br>median percentile %{x:.0f}<extra></extra>",
             showlegend=False,
@@ -133,21 +128,16 @@ def strata_bars(
             f" {one[0.95]:.2f}<extra></extra>",
             showlegend=False,
         )
-    labels = own["sample"].map(groups) if groups is not None else None
-    levels = [None] if labels is None else sorted(labels.dropna().unique())
     top = pd.Series(len(strata) + jitter(len(own), _JITTER), index=own.index)
-    for i, level in enumerate(levels):
-        part = own if labels is None else own[labels == level]
-        figure.add_trace(
-            scatter_of(len(part))(
-                x=part["log2_expression"],
-                y=top[part.index],
-                mode="markers",
-                marker={"size": 7, "opacity": 0.75, **look(i)},
-                name="your samples" if level is None else str(level),
-                customdata=part["sample"],
-                hovertemplate="%{customdata}<br>%{x:.2f}<extra></extra>",
-            )
+    for i, (group, part) in enumerate(_by_group(own, groups)):
+        _add_samples(
+            figure,
+            i,
+            group,
+            x=part["log2_expression"],
+            y=top[part.index],
+            customdata=part["sample"],
+            hovertemplate="%{customdata}<br>%{x:.2f}<extra></extra>",
         )
     named = [
         f"{stratum} (n = {n})"
@@ -162,3 +152,30 @@ def strata_bars(
     )
     figure.update_xaxes(title=f"log2(1 + {unit})")
     return finish(figure, height=150 + 30 * len(strata))
+
+
+def _by_group(
+    samples: pd.DataFrame, groups: pd.Series | None
+) -> Iterator[tuple[str | None, pd.DataFrame]]:
+    """Give each group with its rows of ``samples``; without ``groups`` all rows, of no name."""
+    if groups is None:
+        yield None, samples
+        return
+    labels = samples["sample"].map(groups)
+    for group in sorted(labels.dropna().unique()):
+        yield str(group), samples[labels == group]
+
+
+def _add_samples(
+    figure: go.Figure, i: int, group: str | None, *, x: pd.Series, **more: object
+) -> None:
+    """Draw the samples of the ``i``-th group as points."""
+    figure.add_trace(
+        scatter_of(len(x))(
+            x=x,
+            mode="markers",
+            marker={"size": 7, "opacity": 0.75, **look(i)},
+            name="your samples" if group is None else group,
+            **more,
+        )
+    )
