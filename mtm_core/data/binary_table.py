@@ -16,6 +16,7 @@ from pyarrow import ArrowException
 from scipy import sparse
 
 from mtm_core.data.raw_table import BLANKS, RawTable, too_large
+from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.report import Note, name_some, skipped_titles
 from mtm_core.errors import InputFileError
 
@@ -26,7 +27,7 @@ _DAMAGE = (
 """What the libraries raise on bytes that are not what their first ones promise."""
 
 
-def read_xlsx(data: bytes, max_bytes: int) -> RawTable:
+def read_xlsx(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LIES) -> RawTable:
     """Read the first worksheet of an Excel workbook that has cells."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -84,7 +85,7 @@ def _plain(value: object) -> object:
     return value
 
 
-def read_parquet(data: bytes, max_bytes: int) -> RawTable:
+def read_parquet(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LIES) -> RawTable:
     """Read a parquet file; an index that pandas wrote becomes the first column."""
     try:
         file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
@@ -100,7 +101,7 @@ def read_parquet(data: bytes, max_bytes: int) -> RawTable:
     return RawTable(header, table.set_axis(range(len(header)), axis=1), "parquet")
 
 
-def read_h5ad(data: bytes, max_bytes: int) -> RawTable:
+def read_h5ad(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LIES) -> RawTable:
     """Read ``X``, the names of samples and genes, and nothing else of an ``.h5ad``."""
     try:
         with h5py.File(io.BytesIO(data), "r") as file:

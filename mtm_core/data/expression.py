@@ -29,6 +29,7 @@ from mtm_core.data.orientation import (
     look_like_ensembl,
 )
 from mtm_core.data.raw_table import MAX_BYTES, RawTable, to_numbers
+from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.report import Level, Note, name_some
 from mtm_core.data.tables import read_bytes, read_table
 from mtm_core.data.units import UnitGuess, check_range, guess_unit
@@ -55,10 +56,13 @@ class ExpressionTable:
         stand twice; sample names do not.
     report
         How it was read.
+    options
+        What the user said about it.
     """
 
     values: pd.DataFrame
     report: IngestReport
+    options: ReadingOptions = AS_IT_LIES
 
 
 def read_expression(
@@ -66,6 +70,7 @@ def read_expression(
     name: str | None = None,
     *,
     known_genes: GeneIndex | None = None,
+    options: ReadingOptions = AS_IT_LIES,
     max_bytes: int = MAX_BYTES,
     isolated: bool = False,
     check: Callable[[], None] | None = None,
@@ -80,6 +85,8 @@ def read_expression(
         Of the file, for messages; by default its own.
     known_genes
         The model's genes: the surest sign of which axis holds genes.
+    options
+        What the user says about it, where it can be read in more than one way.
     max_bytes
         Cap on the decompressed size.
     isolated
@@ -100,7 +107,9 @@ def read_expression(
     try:
         data = read_bytes(source, max_bytes)
         raw = (
-            read_isolated(data, max_bytes, check=check) if isolated else read_table(data, max_bytes)
+            read_isolated(data, max_bytes, options, check=check)
+            if isolated
+            else read_table(data, max_bytes, options)
         )
         layout = find_layout(raw, known_genes)
         if isinstance(layout, GenesInRows):
@@ -138,7 +147,7 @@ def read_expression(
             *_describe(guess, genes, duplicates, damaged),
         ),
     )
-    return ExpressionTable(values, report)
+    return ExpressionTable(values, report, options)
 
 
 _Taken = tuple[pd.DataFrame, tuple[str, ...], tuple[Note, ...]]

@@ -28,6 +28,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mtm_core.data.raw_table import MAX_BYTES, RawTable
+from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.report import Note
 from mtm_core.data.tables import BINARY_MAGICS, read_table
 from mtm_core.errors import InputFileError
@@ -56,6 +57,7 @@ _NEXT_STEP = "Make the file again, save the table as csv, or keep only the model
 def read_isolated(
     data: bytes,
     max_bytes: int = MAX_BYTES,
+    options: ReadingOptions = AS_IT_LIES,
     *,
     seconds: float = SECONDS,
     check: Callable[[], None] | None = None,
@@ -77,9 +79,9 @@ def read_isolated(
         ``MAX_WORDS`` of text, or ``MAX_NAMES`` rows or columns.
     """
     if _is_short_text(data):
-        return read_table(data, max_bytes)
+        return read_table(data, max_bytes, options)
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__, str(max_bytes), str(int(seconds) + 1)],
+        [sys.executable, "-m", __name__, str(max_bytes), str(int(seconds) + 1), options.to_json()],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[2],
@@ -224,10 +226,11 @@ def _limit(max_bytes: int, seconds: int) -> None:
 
 
 def _main() -> int:
-    max_bytes, seconds = map(int, sys.argv[1:])
+    max_bytes, seconds = map(int, sys.argv[1:3])
+    options = ReadingOptions.from_json(sys.argv[3])
     _limit(max_bytes, seconds)
     try:
-        table = read_table(sys.stdin.buffer.read(), max_bytes)
+        table = read_table(sys.stdin.buffer.read(), max_bytes, options)
         _check_size(table.cells)
         answer, status = _pack(table), 0
     except MemoryError:

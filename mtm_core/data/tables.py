@@ -14,10 +14,11 @@ from typing import IO
 
 from mtm_core.data.binary_table import read_h5ad, read_parquet, read_xlsx
 from mtm_core.data.raw_table import MAX_BYTES, RawTable, too_large
+from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.text_table import read_text
 from mtm_core.errors import InputFileError
 
-_BINARY_READERS: dict[bytes, Callable[[bytes, int], RawTable]] = {
+_BINARY_READERS: dict[bytes, Callable[[bytes, int, ReadingOptions], RawTable]] = {
     b"PK\x03\x04": read_xlsx,
     b"PAR1": read_parquet,
     b"\x89HDF\r\n\x1a\n": read_h5ad,
@@ -70,8 +71,12 @@ def read_bytes(source: Path | IO[bytes], max_bytes: int = MAX_BYTES) -> bytes:
     return data
 
 
-def read_table(data: bytes, max_bytes: int = MAX_BYTES) -> RawTable:
+def read_table(
+    data: bytes, max_bytes: int = MAX_BYTES, options: ReadingOptions = AS_IT_LIES
+) -> RawTable:
     """Read the bytes of a file as a table, whatever of the known formats they are.
+
+    ``options`` decides where a file can be read in more than one way.
 
     Raises
     ------
@@ -85,10 +90,10 @@ def read_table(data: bytes, max_bytes: int = MAX_BYTES) -> RawTable:
             raise _empty("the gzip file")
     for magic, read in _BINARY_READERS.items():
         if data.startswith(magic):
-            table = read(data, max_bytes)
+            table = read(data, max_bytes, options)
             break
     else:
-        table = read_text(_as_utf8(data))
+        table = read_text(_as_utf8(data), options)
     return replace(table, format=table.format + ".gz") if gzipped else table
 
 

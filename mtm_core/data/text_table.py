@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mtm_core.data.raw_table import BLANKS, RawTable, is_text, to_numbers, with_columns
+from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.report import Note, skipped_titles
 from mtm_core.errors import InputFileError
 
@@ -26,7 +27,7 @@ _DECIMAL_COMMA = r"\s*[-+]?\d+(,\d+)?([eE][-+]?\d+)?\s*"
 _THOUSANDS = r"\s*[-+]?\d{1,3}(,\d{3})+\s*"
 
 
-def read_text(data: bytes) -> RawTable:
+def read_text(data: bytes, options: ReadingOptions = AS_IT_LIES) -> RawTable:
     """Read delimited text or GCT 1.2."""
     lines = _first_lines(data)
     is_gct = bool(lines) and lines[0][1].startswith("#1.2")

@@ -1,0 +1,79 @@
+"""What a user says about a table that can be read in more than one way.
+
+Every field has a default under which the table itself decides and the report says how; a field is
+set where the user knows better. The whole object is passed down, kept with the prediction and
+written out with it, so that the same words read the same table.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from mtm_core.errors import SelectionError
+
+NumberStyle = Literal["auto", "point", "comma"]
+"""What separates decimals: with ``"point"`` 1,234 is a thousand, with ``"comma"`` 1.234 is."""
+Strand = Literal["auto", "unstranded", "forward", "reverse"]
+"""Column of STAR's ReadsPerGene to read."""
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How to read a table where it can be read in more than one way.
+
+    Attributes
+    ----------
+    take_back
+        Columns that the reader sets aside and that are samples all the same, by name.
+    leave_out
+        Columns that the reader takes for samples and that are none, by name.
+    numbers
+        What separates decimals; ``"auto"`` decides from the whole table.
+    sheet
+        Of a workbook; by default the first that holds a table.
+    quantity
+        Column to read where a file has several quantities of one sample, such as ``unstranded`` or
+        ``TPM``; by default the counts.
+    strand
+        Of STAR's ReadsPerGene; ``"auto"`` chooses by the sums.
+
+    Raises
+    ------
+    SelectionError
+        If a choice is none of those there are.
+    """
+
+    take_back: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    numbers: NumberStyle = "auto"
+    sheet: str = ""
+    quantity: str = ""
+    strand: Strand = "auto"
+
+    def __post_init__(self) -> None:
+        for name, choices in (("numbers", get_args(NumberStyle)), ("strand", get_args(Strand))):
+            if getattr(self, name) not in choices:
+                raise SelectionError.unknown(name, [str(getattr(self, name))], choices)
+
+    def to_json(self) -> str:
+        """Write as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> ReadingOptions:
+        """Read what :meth:`to_json` wrote."""
+        values: dict[str, Any] = json.loads(text)
+        return cls(
+            **{
+                field.name: tuple(values[field.name])
+                if isinstance(values[field.name], list)
+                else values[field.name]
+                for field in fields(cls)
+            }
+        )
+
+
+AS_IT_LIES = ReadingOptions()
+"""The table decides everything."""
