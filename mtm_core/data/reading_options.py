@@ -8,7 +8,7 @@ written out with it, so that the same words read the same table.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from mtm_core.errors import SelectionError
@@ -65,14 +65,8 @@ class ReadingOptions:
     def from_json(cls, text: str) -> ReadingOptions:
         """Read what :meth:`to_json` wrote."""
         values: dict[str, Any] = json.loads(text)
-        return cls(
-            **{
-                field.name: tuple(values[field.name])
-                if isinstance(values[field.name], list)
-                else values[field.name]
-                for field in fields(cls)
-            }
-        )
+        columns = {name: tuple(values.pop(name)) for name in ("take_back", "leave_out")}
+        return cls(**columns, **values)
 
 
 AS_IT_LIES = ReadingOptions()
