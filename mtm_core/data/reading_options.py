@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
+
+import cattrs
 
 from mtm_core.errors import SelectionError
 
@@ -64,9 +66,7 @@ class ReadingOptions:
     @classmethod
     def from_json(cls, text: str) -> ReadingOptions:
         """Read what :meth:`to_json` wrote."""
-        values: dict[str, Any] = json.loads(text)
-        columns = {name: tuple(values.pop(name)) for name in ("take_back", "leave_out")}
-        return cls(**columns, **values)
+        return cattrs.structure(json.loads(text), cls)
 
 
 AS_IT_LIES = ReadingOptions()
