@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mtm_core.data.exact_phenotypes import exact_phenotypes
 from mtm_core.data.gene_ids import strip_version
 from mtm_core.data.gtex import WHOLE_BLOOD, tissue_table
 from mtm_core.data.normalise import UNIT_AFTER, Normalisation, normalise
@@ -75,6 +76,7 @@ def build_cohort(
         ``donor`` and ``tissue`` by sample.
     donors
         Phenotypes by donor; donors it lacks get missing values.
+        :func:`mtm_core.data.exact_phenotypes.exact_phenotypes` says how age and sex are written.
     gene_table
         ``symbol``, ``entrez``, ``gene_type`` by Ensembl id without version.
 
@@ -82,6 +84,8 @@ def build_cohort(
     ------
     CohortError
         If no sample has a tissue, a donor has a tissue twice, or the filters leave nothing.
+    SelectionError
+        If an age or a sex of ``donors`` is not understood.
     """
     known = expression.obs_names.isin(samples.index)
     if not known.any():
@@ -218,7 +222,7 @@ def finish_cohort(
     """Add the donor and tissue tables to ``X``, ``obs`` and ``var``; say what the numbers are."""
     ids = pd.Index(sorted(cohort.obs["donor"].unique()), name="donor")
     cohort.uns["donors"] = _writable(
-        pd.DataFrame(index=ids) if donors is None else donors.reindex(ids)
+        pd.DataFrame(index=ids) if donors is None else exact_phenotypes(donors).reindex(ids)
     )
     counts = cohort.obs["tissue"].value_counts(sort=False)
     tissues = tissue_table().reindex(tissue_names(cohort)).fillna("")

@@ -21,7 +21,7 @@ SEX_NAMES = frozenset({"sex", "gender", "biological_sex"})
 OLDEST = 120
 _DONORS = (20, 79)
 """Ages of the donors of GTEx v8."""
-_SEX_WORDS: Mapping[str, Sex] = {
+SEX_WORDS: Mapping[str, Sex] = {
     "female": "female",
     "f": "female",
     "woman": "female",
@@ -137,7 +137,7 @@ def read_sex(
         return unknown, (), ()
     found = list(labels.dropna().unique())
     meaning: dict[str, Sex] = {
-        label: _SEX_WORDS[label.casefold()] for label in found if label.casefold() in _SEX_WORDS
+        label: SEX_WORDS[label.casefold()] for label in found if label.casefold() in SEX_WORDS
     }
     meaning |= {label: codes[label] for label in found if label in codes}
     sexes = labels.map(meaning).astype(object)

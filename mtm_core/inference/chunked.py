@@ -24,6 +24,7 @@ from mtm_core.data.alignment import (
     GeneMoments,
     describe_far,
 )
+from mtm_core.data.exact_phenotypes import exact_phenotypes_of
 from mtm_core.data.report import Note
 from mtm_core.data.stored_table import StoredTable, open_stored_table
 from mtm_core.data.units import ValueSummary, guess_unit_of, negative_log2_note
@@ -215,10 +216,11 @@ class _Plan:
         predictor = Predictor.load(request.model)
         targets = predictor.targets_of(request.source, request.targets)
         table = open_stored_table(request.table, predictor.genes)
+        people = None if phenotypes is None else exact_phenotypes_of(phenotypes, table.samples)
         of_sample = 4 * len(request.values) * len(targets) * len(predictor.artefact.genes)
         chunk = request.chunk or min(max(_CHUNK_BYTES // of_sample, 1), _LARGEST_CHUNK)
         store = PredictionStore(request.output, min(chunk, len(table.samples)))
-        return cls(request, client, phenotypes, tell, predictor, table, table.state, targets, store)
+        return cls(request, client, people, tell, predictor, table, table.state, targets, store)
 
     @property
     def chunks(self) -> list[Chunk]:

@@ -38,6 +38,7 @@ from mtm_core.data.alignment import (
     align,
     panel_normalise,
 )
+from mtm_core.data.exact_phenotypes import exact_phenotypes_of
 from mtm_core.data.expression import ExpressionTable
 from mtm_core.data.genes import GeneIndex, GeneMatch, collapse
 from mtm_core.data.report import Note
@@ -231,15 +232,17 @@ class Predictor:
         targets
             Tissues.
         phenotypes
-            Sample names as index and columns ``age`` (years) and ``sex`` ("female", "male"); a
-            sample that lacks one of them is predicted from expression alone.
+            Sample names as index and columns ``age`` (years) and ``sex`` ("female", "male", also
+            "f" and "m"), NaN where not known; a sample that lacks one of them is predicted from
+            expression alone.
         on_progress
             Told of each tissue.
 
         Raises
         ------
         SelectionError
-            As :meth:`targets_of`.
+            As :meth:`targets_of`, and
+            :func:`mtm_core.data.exact_phenotypes.exact_phenotypes_of`.
         """
         chosen = self.targets_of(prepared.source, targets)
         method, aligned = self.artefact.method, prepared.aligned
@@ -247,8 +250,8 @@ class Predictor:
         names = ("z", "expression", "lower", "upper")
         z, *others = (_blank(n_samples, len(chosen), n_genes) for _ in names)
         values = dict(zip(names[1:], others, strict=True))
-        calibrated = True
-        people = None if phenotypes is None else phenotypes.reindex(list(prepared.samples))
+        calibrated, calibrated_from = True, ""
+        people = None if phenotypes is None else exact_phenotypes_of(phenotypes, prepared.samples)
         predict = begin(method, {prepared.source: aligned.z}, people)
         for i, target in enumerate(chosen):
             if on_progress is not None:
@@ -260,6 +263,7 @@ class Predictor:
             if result.sd is None or result.multipliers is None:
                 calibrated = False
             else:
+                calibrated_from = result.calibrated_from
                 half_width = result.multipliers[INTERVAL_LEVEL][:, None] * result.sd
                 for name, bound in (
                     ("lower", result.mean - half_width),
@@ -293,9 +297,7 @@ class Predictor:
                 "unit": self.artefact.unit,
                 "alignment": aligned.how,
                 "interval": (
-                    f"{INTERVAL_LEVEL} %, calibrated on donors held out, from Whole Blood"
-                    if calibrated
-                    else "none"
+                    _interval_in_words(calibrated_from, prepared.source) if calibrated else "none"
                 ),
                 "mtm_version": __version__,
                 "use": "For research use, not for diagnosis.",
@@ -324,6 +326,17 @@ class Predictor:
         return self.predict_prepared(prepared, targets, phenotypes=phenotypes)
 
 
+def _interval_in_words(calibrated_from: str, source: str) -> str:
+    """Say what the intervals were calibrated on, and where these samples are of another tissue."""
+    words = f"{INTERVAL_LEVEL} %, calibrated on donors held out"
+    if not calibrated_from:
+        return words
+    words += f", from {calibrated_from}"
+    if calibrated_from == source:
+        return words
+    return words + f"; not from {source}, for which it was not checked"
+
+
 def _checked(table: pd.DataFrame) -> pd.DataFrame:
     """Hold a table that did not come through the reader to what the reader promises."""
     if table.empty:
@@ -336,7 +349,7 @@ def _checked(table: pd.DataFrame) -> pd.DataFrame:
         raise ExpressionError("expected finite numbers; the table has missing or infinite values.")
     if values.index.has_duplicates:
         twice = values.index[values.index.duplicated()][0]
-        raise ExpressionError(f"sample {twice!r} stands twice; sample names must be unique.")
+        raise ExpressionError(f"sample {twice!r} is duplicated; sample names must be unique.")
     return values
 
 

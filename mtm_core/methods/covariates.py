@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mtm_core.data.exact_phenotypes import exact_phenotypes
 from mtm_core.data.gtex import HARDY_CLASSES
 
 AGE_SEX = "-age-sex"
@@ -33,8 +34,15 @@ def encode_covariates(
         Which of them.
     n_donors
         N.
+
+    Raises
+    ------
+    SelectionError
+        As :func:`mtm_core.data.exact_phenotypes.exact_phenotypes`.
     """
-    blank = pd.DataFrame(index=range(n_donors)) if phenotypes is None else phenotypes
+    blank = pd.DataFrame(index=range(n_donors))
+    if phenotypes is not None:
+        blank = exact_phenotypes(phenotypes)
     columns: list[NDArray[np.float64]] = []
     for name in names:
         values = blank.get(name, pd.Series(np.nan, index=blank.index))
@@ -53,10 +61,16 @@ def encode_covariates(
 def are_known(
     phenotypes: pd.DataFrame | None, names: Sequence[CovariateName], n_donors: int
 ) -> NDArray[np.bool_]:
-    """Tell whose covariates are all known (N,): nobody's where ``names`` is empty."""
+    """Tell whose covariates are all known (N,): nobody's where ``names`` is empty.
+
+    Raises
+    ------
+    SelectionError
+        As :func:`mtm_core.data.exact_phenotypes.exact_phenotypes`.
+    """
     if phenotypes is None or not names:
         return np.zeros(n_donors, dtype=bool)
-    known = phenotypes.reindex(columns=list(names))
+    known = exact_phenotypes(phenotypes).reindex(columns=list(names))
     return np.asarray((known.notna() & (known != "")).all(axis=1))  # a cohort's text has no NaN
 
 

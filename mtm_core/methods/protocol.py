@@ -38,11 +38,14 @@ class PredictedProfiles:
     multipliers
         By level of ``INTERVAL_LEVELS``: the half-width (N,) of the calibrated interval, in units
         of ``sd``. A method without calibration gives none.
+    calibrated_from
+        Source tissue that the intervals were calibrated on; empty without calibration.
     """
 
     mean: Floats
     sd: Floats | None = None
     multipliers: Mapping[int, Floats] | None = None
+    calibrated_from: str = ""
 
 
 class FittedMethod(Protocol):

@@ -129,7 +129,8 @@ class FittedStack:
                 mean[rows] = np.tensordot(calibration.weights[t], np.stack(means), axes=1)
                 sd[rows] = calibration.error[t]
                 multipliers[:, rows] = calibration.multipliers[t][:, None]
-            return PredictedProfiles(mean, sd, dict(zip(INTERVAL_LEVELS, multipliers, strict=True)))
+            levels = dict(zip(INTERVAL_LEVELS, multipliers, strict=True))
+            return PredictedProfiles(mean, sd, levels, self.source)
 
         return predict
 

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from mtm_core.data.exact_phenotypes import exact_phenotypes
 from mtm_core.data.metadata import SampleMetadata
 from mtm_core.inference.predictor import TissueProgress
 from mtm_core.statistics.outcome import TESTED
@@ -201,6 +202,7 @@ def stratum_of(phenotypes: pd.DataFrame) -> pd.DataFrame:
     phenotypes
         ``age`` and ``sex`` by sample (:meth:`mtm_core.data.metadata.SampleMetadata.phenotypes`).
     """
+    phenotypes = exact_phenotypes(phenotypes)
     decade = (phenotypes["age"] // 10 * 10).astype("Int64")
     band = decade.astype("string") + "-" + (decade + 9).astype("string")
     return pd.DataFrame(

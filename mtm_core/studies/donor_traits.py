@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mtm_core.data.dbgap import medical_history
+from mtm_core.data.exact_phenotypes import exact_phenotypes
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.confounding import VENTILATOR, phenotypes_of
 from mtm_core.methods.covariates import CovariateName, encode_covariates
@@ -66,6 +67,7 @@ def known_traits(phenotypes: pd.DataFrame) -> tuple[Trait, ...]:
     (:mod:`mtm_core.data.dbgap`) BMI and diseases. Each comes with its adjustments: for age, sex and
     Hardy class as far as it is not one of them, so that what is left is not how donors died.
     """
+    phenotypes = exact_phenotypes(phenotypes)
     blank = pd.Series(np.nan, index=phenotypes.index)
     sex = phenotypes.get("sex", blank).map({"female": 1.0, "male": 0.0}).astype(float)
     age = phenotypes.get("age", blank).astype(float)

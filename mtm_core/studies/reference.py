@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from mtm_core import __version__
 from mtm_core.data.cohort import is_simulated, tissue_codes, tissue_names
+from mtm_core.data.exact_phenotypes import exact_phenotypes
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.statistics.association import trait_association
 from mtm_core.statistics.differential import PSEUDOCOUNT, differential_expression
@@ -262,7 +263,7 @@ def _labelled(rows: pd.DataFrame, trait: str, adjusted_for: str, test: str) -> p
 
 def _distributions(cohort: ad.AnnData) -> pd.DataFrame:
     """Give quantiles of log2(1 + expression) by tissue, gene, sex and age band."""
-    phenotypes: pd.DataFrame = cohort.uns["donors"]
+    phenotypes = exact_phenotypes(cohort.uns["donors"])
     genes = cohort.var_names.to_numpy().astype(str)
     groups = {
         name: phenotypes.get(name, pd.Series("", index=phenotypes.index)).fillna("").astype(str)

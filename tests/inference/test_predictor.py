@@ -19,6 +19,7 @@ from mtm_core.data.expression import read_expression
 from mtm_core.errors import ExpressionError, SelectionError
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.protocol import FittedMethod, PredictedProfiles
 
 BLOOD = "Whole Blood"
@@ -270,7 +271,7 @@ def test_read_table_and_frame_agree_whichever_way_the_file_lies(
         (lambda t: t.assign(SIM1=np.nan), "missing or infinite values"),
         (lambda t: t.assign(SIM1=np.inf), "missing or infinite values"),
         (lambda t: t.assign(SIM1="high"), "expected numbers, samples in rows"),
-        (lambda t: t.set_axis(["a", "b", "c", "b", "d", "e"]), "sample 'b' stands twice"),
+        (lambda t: t.set_axis(["a", "b", "c", "b", "d", "e"]), "sample 'b' is duplicated"),
         (lambda t: t * 0, "all zeros|no expression"),
         (lambda t: -t, "negative"),
         (lambda t: t.set_axis([f"x{i}" for i in range(40)], axis=1), "0 of the model's 40 genes"),
@@ -381,3 +382,49 @@ def test_an_external_cohort_is_predicted_whole(bundled: Predictor, reference_dat
     assert prediction["found"].sum() == 59
     assert prediction.attrs["input_unit"] == "counts"
     assert prediction["distance_after"].median() < prediction["distance_before"].median()
+
+
+@pytest.fixture(scope="module")
+def informed(small_cohort: ad.AnnData) -> Predictor:
+    donors = sorted(set(small_cohort.obs["donor"]))
+    method = JointGaussianMethod(n_factors=(2,), n_iterations=4, covariates=("age", "sex"))
+    fitted = method.fit(small_cohort, donors)
+    return Predictor(Artefact.of(fitted, small_cohort, name="informed", provenance={}))
+
+
+def test_each_spelling_of_sex_predicts_what_the_word_predicts(
+    informed: Predictor, blood: pd.DataFrame
+) -> None:
+    people = pd.DataFrame({"age": 60, "sex": "male"}, index=blood.index)
+    male, female = (
+        informed.predict(blood, unit="tpm", phenotypes=people.assign(sex=sex))["z"].to_numpy()
+        for sex in ("male", "female")
+    )
+    assert np.abs(male - female).max() > 1e-3
+    for sex, expected in (("M", male), ("m", male), ("Male", male), ("F", female)):
+        got = informed.predict(blood, unit="tpm", phenotypes=people.assign(sex=sex, age="60"))
+        np.testing.assert_array_equal(got["z"], expected)
+        assert got["informed"].all()
+    unknown = informed.predict(blood, unit="tpm", phenotypes=people.assign(sex=None))
+    assert not unknown["informed"].any()
+    np.testing.assert_array_equal(unknown["z"], informed.predict(blood, unit="tpm")["z"])
+    for wrong in (people.assign(sex=1), people.assign(age=-9), people.reset_index(drop=True)):
+        with pytest.raises(SelectionError, match="phenotypes: "):
+            informed.predict(blood, unit="tpm", phenotypes=wrong)
+
+
+def test_interval_names_the_source_it_was_calibrated_from(
+    bundled: Predictor, counts: pd.DataFrame
+) -> None:
+    def interval(predictor: Predictor, source: str) -> str:
+        return str(predictor.predict(counts, source=source, targets=["Lung"]).attrs["interval"])
+
+    assert interval(bundled, BLOOD) == "90 %, calibrated on donors held out, from Whole Blood"
+    assert interval(bundled, "Spleen") == (
+        "90 %, calibrated on donors held out, from Whole Blood; not from Spleen, for which it was"
+        " not checked"
+    )
+    method = replace(bundled.artefact.method, source="Spleen")  # type: ignore[type-var]
+    other = Predictor(replace(bundled.artefact, method=method))
+    assert interval(other, "Spleen") == "90 %, calibrated on donors held out, from Spleen"
+    assert "from Spleen; not from Whole Blood" in interval(other, BLOOD)
