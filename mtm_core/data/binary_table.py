@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import openpyxl
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
 from pyarrow import ArrowException
@@ -18,6 +19,7 @@ from scipy import sparse
 from mtm_core.data.raw_table import BLANKS, RawTable, too_large
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.report import Note, name_some, skipped_titles
+from mtm_core.data.self_contained import check_hdf5, check_parquet
 from mtm_core.errors import InputFileError
 
 _DAMAGE = (
@@ -88,10 +90,12 @@ def _plain(value: object) -> object:
 def read_parquet(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LIES) -> RawTable:
     """Read a parquet file; an index that pandas wrote becomes the first column."""
     try:
-        file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
+        file = pyarrow.parquet.ParquetFile(io.BytesIO(data), pre_buffer=False)
+        check_parquet(file.metadata, file.schema_arrow)
         if 8 * file.metadata.num_rows * file.metadata.num_columns > max_bytes:
             raise too_large("the table", max_bytes)
-        table = file.read().to_pandas()
+        # One thread: a process that is shut off may start none.
+        table = _without_zones(file.read(use_threads=False)).to_pandas(use_threads=False)
     except _DAMAGE as error:
         raise InputFileError(f"the parquet file is damaged: {error}") from error
     if not isinstance(table.index, pd.RangeIndex):
@@ -101,10 +105,21 @@ def read_parquet(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LI
     return RawTable(header, table.set_axis(range(len(header)), axis=1), "parquet")
 
 
+def _without_zones(table: pa.Table) -> pa.Table:
+    """Give times of a zone as text, in UTC: what zones are stands in files of the system."""
+    for i, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and field.type.tz is not None:
+            utc = pa.timestamp("s", "UTC")
+            text = table.column(i).cast(utc, safe=False).cast(pa.string())
+            table = table.set_column(i, field.with_type(text.type), text)
+    return table
+
+
 def read_h5ad(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LIES) -> RawTable:
     """Read ``X``, the names of samples and genes, and nothing else of an ``.h5ad``."""
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
+            check_hdf5(file)
             if "X" not in file:
                 raise InputFileError(
                     f"the file has no matrix X; it holds {name_some(file)}. Expected an .h5ad"

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from mtm_core.data.gene_ids import strip_version
 from mtm_core.data.gtex import WHOLE_BLOOD, tissue_table
 from mtm_core.data.normalise import UNIT_AFTER, Normalisation, normalise
 from mtm_core.data.pairs import ordered_pairs
+from mtm_core.data.self_contained import check_hdf5
 from mtm_core.errors import CohortError, InputFileError
 
 logger = logging.getLogger(__name__)
@@ -176,6 +178,8 @@ def read_cohort(path: Path | str) -> ad.AnnData:
     if not path.is_file():
         raise InputFileError(f"{path}: no such file. Make a cohort with 'mtm data prepare'.")
     try:
+        with h5py.File(path, "r") as file:
+            check_hdf5(file)
         cohort = ad.read_h5ad(path)
     except (OSError, KeyError, ValueError) as error:
         raise InputFileError(f"{path}: expected a cohort (.h5ad): {error}") from error

@@ -20,13 +20,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
-import zarr
 from numpy.typing import NDArray
 
 from mtm_core.data.expression import ANNOTATIONS
 from mtm_core.data.genes import GeneIndex
 from mtm_core.data.raw_table import MAX_BYTES
 from mtm_core.data.report import name_some
+from mtm_core.data.self_contained import check_hdf5, check_parquet, open_zarr
 from mtm_core.errors import ExpressionError, InputFileError
 
 _LARGEST_ROW_GROUP = 4 * 1024**3
@@ -116,9 +116,11 @@ def open_stored_table(path: Path, known_genes: GeneIndex | None = None) -> Store
     """
     try:
         if path.is_dir() and any((path / name).exists() for name in ("zarr.json", ".zgroup")):
-            table = _open_anndata(path, zarr.open_group(path, mode="r"))
+            table = _open_anndata(path, open_zarr(path))
         elif path.is_file() and h5py.is_hdf5(path):
-            table = _open_anndata(path, h5py.File(path, "r"))
+            file = h5py.File(path, "r")
+            check_hdf5(file)
+            table = _open_anndata(path, file)
         elif parts := _parquet_parts(path):
             table = _open_parquet(path, parts)
         elif not path.exists():
@@ -246,6 +248,7 @@ def _open_parquet(path: Path, parts: Sequence[Path]) -> StoredTable:
     ]
     for part in parts:
         file = pyarrow.parquet.ParquetFile(part)
+        check_parquet(file.metadata, file.schema_arrow)
         if set(kept) - set(file.schema_arrow.names):
             raise InputFileError(f"{path.name}: {part.name} lacks columns of {parts[0].name}.")
         for number in range(file.num_row_groups):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.scaling import from_scale
+from mtm_core.data.self_contained import check_hdf5
 from mtm_core.data.splits import DonorFolds
 from mtm_core.errors import CohortError, InputFileError
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
@@ -107,6 +109,8 @@ def read_out_of_fold(path: Path) -> xr.Dataset:
         If the file holds no out-of-fold predictions.
     """
     try:
+        with h5py.File(path, "r") as file:
+            check_hdf5(file)
         with xr.open_dataset(path, engine="h5netcdf") as saved:
             out_of_fold = saved.load()
     except (OSError, ValueError) as error:

@@ -1,0 +1,183 @@
+"""Refuse a file or store whose content lies elsewhere, before any of it is read.
+
+HDF5 may name other files to take a dataset's bytes from (external storage, virtual datasets,
+external links) and programs to decode them (filters by plugin); a column of parquet may lie in
+another file; a store of zarr is a folder, which may hold links, and one of its codecs unpickles.
+Whoever reads such a file for a stranger reads their own files for them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pyarrow as pa
+import pyarrow.parquet
+import zarr
+
+from mtm_core.errors import InputFileError
+
+_FILTERS = {
+    h5py.h5z.FILTER_DEFLATE,
+    h5py.h5z.FILTER_SHUFFLE,
+    h5py.h5z.FILTER_FLETCHER32,
+    h5py.h5z.FILTER_SZIP,
+    h5py.h5z.FILTER_NBIT,
+    h5py.h5z.FILTER_SCALEOFFSET,
+    h5py.h5z.FILTER_LZF,
+}
+"""Those that HDF5 and h5py bring themselves."""
+_MOST_OBJECTS = 200_000
+_CODECS = {
+    # zarr's second format names them so, the third may put "numcodecs." before
+    *("blosc", "zstd", "gzip", "zlib", "lz4", "bz2", "lzma"),
+    *("shuffle", "delta", "fixedscaleoffset", "quantize", "bitround", "packbits", "astype"),
+    *("crc32", "crc32c", "adler32", "fletcher32", "jenkins_lookup3"),
+    *("vlen-utf8", "vlen-bytes", "vlen-array", "bytes", "transpose", "sharding_indexed"),
+}
+"""Those that give bytes or numbers, and never run what they read: not "pickle"."""
+_ALONE = "Write it anew as a file of its own: adata.write_h5ad(...)."
+
+
+def check_hdf5(file: h5py.File) -> None:
+    """Look at every object of ``file``, and read none.
+
+    Raises
+    ------
+    InputFileError
+        If one lies in another file, leads to one, or needs a filter that is no part of h5py.
+    """
+    seen: set[int] = set()
+    groups = [h5py.h5g.open(file.id, b"/")]
+    _check_attributes(groups[0], "'/'")
+    while groups:
+        group = groups.pop()
+        for name in group:
+            shown = repr(name.decode(errors="replace"))
+            kind = group.links.get_info(name).type
+            if kind == h5py.h5l.TYPE_SOFT:  # leads to an object of this file, or nowhere
+                continue
+            if kind != h5py.h5l.TYPE_HARD:
+                raise _elsewhere(shown, "is a link to another file")
+            thing = h5py.h5o.open(group, name)
+            address = h5py.h5o.get_info(thing).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if len(seen) > _MOST_OBJECTS:
+                raise InputFileError(f"the file has over {_MOST_OBJECTS:,} objects. {_ALONE}")
+            _check_attributes(thing, shown)
+            if isinstance(thing, h5py.h5g.GroupID):
+                groups.append(thing)
+            elif isinstance(thing, h5py.h5d.DatasetID):
+                _check_dataset(thing, shown)
+
+
+def _check_dataset(dataset: h5py.h5d.DatasetID, shown: str) -> None:
+    how = dataset.get_create_plist()
+    if how.get_external_count():
+        raise _elsewhere(shown, "has its values in another file")
+    if how.get_layout() == h5py.h5d.VIRTUAL:
+        raise _elsewhere(shown, "is virtual: put together from datasets of other files")
+    for i in range(how.get_nfilters()):
+        code = how.get_filter(i)[0]
+        if code not in _FILTERS:
+            raise InputFileError(
+                f"{shown} is compressed by HDF5's filter {code}, which takes a plugin. Expected"
+                " gzip, lzf or none: adata.write_h5ad(..., compression='gzip')."
+            )
+    if any(_references(dataset.get_type())):
+        raise InputFileError(f"{shown} holds references: expected numbers or text. {_ALONE}")
+
+
+def _check_attributes(thing: Any, shown: str) -> None:  # noqa: ANN401 - of any kind of object
+    """Refuse references but the old ones, of AnnData and netCDF, which stay in their file."""
+    for i in range(h5py.h5a.get_num_attrs(thing)):
+        stored = h5py.h5a.open(thing, index=i).get_type()
+        if not all(kind.equal(h5py.h5t.STD_REF_OBJ) for kind in _references(stored)):
+            raise InputFileError(f"an attribute of {shown} holds references. {_ALONE}")
+
+
+def _references(stored: h5py.h5t.TypeID) -> Iterator[h5py.h5t.TypeID]:
+    """Give the types of references in a type, also of its parts."""
+    kind = stored.get_class()
+    if kind == h5py.h5t.COMPOUND:
+        for member in range(stored.get_nmembers()):
+            yield from _references(stored.get_member_type(member))
+    elif kind in (h5py.h5t.ARRAY, h5py.h5t.VLEN):
+        yield from _references(stored.get_super())
+    elif kind == h5py.h5t.REFERENCE:
+        yield stored
+
+
+def check_parquet(metadata: pyarrow.parquet.FileMetaData, schema: pa.Schema) -> None:
+    """Look where the columns of a parquet file lie, and what types they ask for.
+
+    Raises
+    ------
+    InputFileError
+        If one lies in another file, or has a type that only a program of its own can read.
+    """
+    for i in range(metadata.num_row_groups):
+        group = metadata.row_group(i)
+        for j in range(group.num_columns):
+            if group.column(j).file_path:
+                raise InputFileError(
+                    f"column {group.column(j).path_in_schema!r} lies in another file. Write the"
+                    " table into one parquet file."
+                )
+    for field in schema:
+        if isinstance(field.type, pa.BaseExtensionType):
+            raise InputFileError(
+                f"column {field.name!r} has the type {field.type.extension_name!r}. Expected"
+                " numbers or text."
+            )
+
+
+def open_zarr(path: Path) -> zarr.Group:
+    """Open a store of zarr to read, where nothing in it leads out of it.
+
+    Raises
+    ------
+    InputFileError
+        If a link is in it, or an array needs a codec that may run what it reads.
+    """
+    for entry in _entries(path):
+        if entry.is_symlink():
+            raise InputFileError(f"{path}: {entry.name!r} is a link. Expected files and folders.")
+    group = zarr.open_group(path, mode="r", use_consolidated=False)
+    for name, member in group.members(max_depth=None):
+        if isinstance(member, zarr.Array):
+            codecs = set(_codecs(member.metadata.to_dict())) - _CODECS
+            if codecs:
+                raise InputFileError(
+                    f"{path}: {name!r} is stored by {sorted(codecs)[0]!r}, which is not read."
+                    " Expected one of zarr's own ways to compress."
+                )
+    return group
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            yield entry
+            if entry.is_dir(follow_symlinks=False):
+                yield from _entries(Path(entry.path))
+
+
+def _codecs(metadata: Any) -> Iterator[str]:  # noqa: ANN401 - whatever JSON holds
+    """Give the names of all codecs in an array's metadata, also of those within others."""
+    steps = [metadata.get(key) or () for key in ("filters", "compressor", "codecs")]
+    steps += [metadata.get("index_codecs") or ()]
+    for step in steps:
+        for codec in (step,) if isinstance(step, dict) else step:
+            name = codec.get("id") or codec.get("name")
+            yield str(name).removeprefix("numcodecs.")
+            yield from _codecs(codec.get("configuration") or {})
+
+
+def _elsewhere(shown: str, how: str) -> InputFileError:
+    return InputFileError(f"{shown} {how}. A table is read from its own file alone. {_ALONE}")
