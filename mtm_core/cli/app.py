@@ -9,15 +9,26 @@ from typing import Annotated
 
 import typer
 
+from mtm_core.cli.output import err
+from mtm_core.cli.ports import DEFAULT_PORT, HIGHEST_PORT, choose_port
 from mtm_core.errors import InputFileError
 
 
 def app_command(
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8501,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Port to listen on; by default {DEFAULT_PORT}, or the next one that is free.",
+            min=1,
+            max=HIGHEST_PORT,
+        ),
+    ] = None,
     address: Annotated[
         str, typer.Option(help="Address to listen on; the default is this machine alone.")
     ] = "127.0.0.1",
-    browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+    browser: Annotated[
+        bool, typer.Option(help="Open a browser window, where there is a screen.")
+    ] = True,
     workspace: Annotated[
         str | None,
         typer.Option(
@@ -49,15 +60,38 @@ def app_command(
             f"the dashboard is not installed: {script} is missing. Clone the repository and"
             " install it with 'pip install -e .'."
         )
+    open_standard_streams()
+    chosen, note = choose_port(address, port)
+    if note:
+        err.print(note)
+    show = browser and has_screen()
     os.chdir(script.parent)
     # In this process's place, so that whoever ends it ends the server.
     os.execv(
         sys.executable,
         [
             *(sys.executable, "-m", "mtm_core.dashboard"),
-            f"--server.port={port}",
+            f"--server.port={chosen}",
             f"--server.address={address}",
-            f"--server.headless={'false' if browser else 'true'}",
+            f"--server.headless={'false' if show else 'true'}",
             "--server.fileWatcherType=none",  # for those who edit the pages, not who use them
         ],
     )
+
+
+def has_screen() -> bool:
+    """Tell whether a browser can open a window; without one it would open inside the terminal."""
+    is_unix_desktop = sys.platform not in ("darwin", "win32")
+    return not is_unix_desktop or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+
+
+def open_standard_streams() -> None:
+    """Open on nothing what the caller closed (``mtm app <&-``).
+
+    The server's first socket would otherwise become its standard input.
+    """
+    for stream in (0, 1, 2):
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free

@@ -2,20 +2,23 @@
 
 Not ``streamlit run app.py`` itself: that takes a folder named ``pages`` for Streamlit's old way of
 finding pages until a first session has run ``st.navigation``, and greets whoever opens a link to a
-page on a fresh server with "Page not found" over the page.
+page on a fresh server with "Page not found" over the page. It would also ask for an e-mail address
+where it never ran before, and ask other servers for this one's address in order to print it.
 """
 
 from __future__ import annotations
 
 import gc
 import importlib
+import os
 import pkgutil
 import sys
 from pathlib import Path
 from threading import Thread
 
+from streamlit import config
 from streamlit.runtime.pages_manager import PagesManager
-from streamlit.web.cli import main
+from streamlit.web import bootstrap, cli
 
 import mtm_core.figures
 import mtm_core.inference
@@ -39,9 +42,47 @@ def import_all() -> None:
     gc.freeze()
 
 
+def ask_nothing() -> None:
+    """Stand in for Streamlit's question for an e-mail address, which it would send to its maker.
+
+    It asks where the home folder has no answer of an earlier run, and where it has a damaged one,
+    which it deletes.
+    """
+
+
+def print_address(is_running_hello: bool) -> None:
+    """Print where the dashboard is, now that it listens."""
+    host = config.get_option("browser.serverAddress")
+    if not config.is_manually_set("browser.serverAddress"):
+        host = config.get_option("server.address") or "localhost"
+    everywhere = host in ("0.0.0.0", "::")
+    host = "localhost" if everywhere else f"[{host}]" if ":" in host else host
+    scheme = "https" if config.get_option("server.sslCertFile") else "http"
+    path = str(config.get_option("server.baseUrlPath")).strip("/")
+    url = f"{scheme}://{host}:{config.get_option('server.port')}{'/' * bool(path)}{path}"
+    others = ", and at this machine's address for others" if everywhere else ""
+    print(f"\n  The dashboard is at {url}{others}. Ctrl-C ends it.\n", flush=True)
+
+
+def ensure_home() -> None:
+    """Name a home folder where the system knows none, as for a user that only a container has."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/nonexistent"
+
+
 if __name__ == "__main__":
+    ensure_home()
+    for module, name, own in (
+        (cli, "check_credentials", ask_nothing),
+        (bootstrap, "_print_url", print_address),
+    ):
+        setattr(module, name, own)
     import_all()
     Thread(target=sweep_for_ever, name="mtm-sweep", daemon=True).start()
     PagesManager.uses_pages_directory = False
-    sys.argv = ["streamlit", "run", str(APP), *sys.argv[1:]]
-    main()
+    # Its welcome advertises Streamlit's own tools.
+    quiet = "--logger.hideWelcomeMessage=true"
+    sys.argv = ["streamlit", "run", str(APP), quiet, *sys.argv[1:]]
+    cli.main()
