@@ -10,7 +10,9 @@
     ├── ArtefactError       a trained model's folder is damaged, foreign or too new
     ├── TrainingError       training cannot start, go on or resume
     ├── ClusterError        workers are lost over the same piece of work again and again
-    └── DownloadError       an official file cannot be downloaded, or is not what it was
+    ├── DownloadError       an official file cannot be downloaded, or is not what it was
+    ├── OutputError         an output is there already, is an input, or cannot be written
+    └── OverBudgetError     a piece of work needs more memory than this server gives
 
 Each message says what was expected, what came, and the next step. Everything else that is raised
 is a fault of ours and keeps its traceback.
@@ -67,3 +69,11 @@ class ClusterError(MTMError):
 
 class DownloadError(MTMError):
     """An official file cannot be downloaded, or is not what it was."""
+
+
+class OutputError(MTMError):
+    """An output is there already, is an input, or cannot be written."""
+
+
+class OverBudgetError(MTMError):
+    """A piece of work needs more memory than this server gives."""

@@ -1,0 +1,194 @@
+"""One budget of memory for all that a server does at once, so that no piece of work takes it down.
+
+What a piece of work will need is estimated from the shape of its data and held before it begins;
+what its result takes is held for as long as the result is there. Whatever is larger than one piece
+may be is refused at once; what would fit if others were done waits a while for them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from threading import Condition
+
+from mtm_core.errors import OverBudgetError, SelectionError
+
+MEMORY_VARIABLE = "MTM_MAX_MEMORY_GB"
+"""Environment variable: what all work of a server together may take; half of the machine's or
+container's memory where it is not set. One piece of work may take half of that."""
+PATIENCE_SECONDS = 60.0
+"""How long work waits for memory that others hold."""
+_POLL_SECONDS = 0.2
+_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+class Hold:
+    """A part of a budget that is taken; given back by :meth:`release`, or as a context."""
+
+    def __init__(self, budget: MemoryBudget, n_bytes: int) -> None:
+        self._budget, self.n_bytes = budget, n_bytes
+
+    def release(self) -> None:
+        """Give it back; what was given back already is not again."""
+        self.shrink(0)
+
+    def shrink(self, n_bytes: int) -> None:
+        """Give back what is above ``n_bytes``."""
+        with self._budget.changed:
+            if n_bytes < self.n_bytes:
+                self._budget.in_use -= self.n_bytes - n_bytes
+                self.n_bytes = n_bytes
+                self._budget.changed.notify_all()
+
+    def keep_for(self, result: object, n_bytes: int) -> None:
+        """Hold ``n_bytes`` of it for as long as ``result`` is there, and give back the rest."""
+        self.shrink(n_bytes)
+        weakref.finalize(result, _give_back, self._budget, self.n_bytes).atexit = False
+        self.n_bytes = 0  # not ours to give back any more
+
+    def __enter__(self) -> Hold:
+        return self
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        self.release()
+
+
+class MemoryBudget:
+    """Memory that pieces of work share.
+
+    Parameters
+    ----------
+    total
+        What all together may take, in bytes.
+    most
+        What one may take; half of the total by default.
+    """
+
+    def __init__(self, total: int, most: int | None = None) -> None:
+        self.total, self.most = total, total // 2 if most is None else most
+        self.in_use = 0
+        # Re-entrant: a result may be freed, and give back what it held, wherever Python frees it.
+        self.changed = Condition()
+
+    def check(self, n_bytes: int, what: str, instead: str = "") -> None:
+        """Refuse what is larger than one piece of work may be.
+
+        Parameters
+        ----------
+        n_bytes
+            What it needs.
+        what
+            Begins the message: "Predicting 100 samples in 48 tissues".
+        instead
+            Ends it: what to do.
+
+        Raises
+        ------
+        OverBudgetError
+            If it is.
+        """
+        if n_bytes > self.most:
+            raise OverBudgetError(
+                f"{what} needs about {in_words(n_bytes)} of memory; this server gives one piece of"
+                f" work at most {in_words(self.most)}. {instead or INSTEAD}"
+            )
+
+    def hold(
+        self,
+        n_bytes: int,
+        what: str,
+        instead: str = "",
+        *,
+        patience: float = PATIENCE_SECONDS,
+        check: Callable[[], object] | None = None,
+    ) -> Hold:
+        """Take a part of the budget, waiting for others to give some back.
+
+        Parameters
+        ----------
+        n_bytes, what, instead
+            As :meth:`check`.
+        patience
+            Seconds to wait.
+        check
+            Called while it waits; what it raises ends that.
+
+        Raises
+        ------
+        OverBudgetError
+            If it is larger than one piece of work may be, or others hold too much for too long.
+        """
+        self.check(n_bytes, what, instead)
+        until = time.monotonic() + patience
+        while True:
+            with self.changed:
+                if self.in_use + n_bytes <= self.total:
+                    self.in_use += n_bytes
+                    return Hold(self, n_bytes)
+                if time.monotonic() >= until:
+                    raise OverBudgetError(
+                        f"{what} needs about {in_words(n_bytes)} of memory, and"
+                        f" {in_words(max(self.total - self.in_use, 0))} are free: others' work"
+                        f" takes the rest. Try again in a while. {instead or INSTEAD}"
+                    )
+                self.changed.wait(_POLL_SECONDS)
+            if check is not None:
+                check()
+
+
+INSTEAD = "Choose fewer tissues or samples, or run 'mtm predict' on your own machine."
+
+
+@cache
+def shared_budget() -> MemoryBudget:
+    """Give the one budget of this process.
+
+    Raises
+    ------
+    SelectionError
+        If the environment's limit is no number above 0.
+    """
+    asked = os.environ.get(MEMORY_VARIABLE, "").strip()
+    if not asked:
+        return MemoryBudget(machine_memory() // 2)
+    try:
+        gigabytes = float(asked)
+    except ValueError:
+        gigabytes = 0.0
+    if not 0 < gigabytes < float("inf"):
+        raise SelectionError(
+            f"this server's limit, {MEMORY_VARIABLE}={asked!r}, is no number above 0. Tell who"
+            " runs it."
+        )
+    return MemoryBudget(int(gigabytes * 1e9))
+
+
+def machine_memory() -> int:
+    """Give the memory of this machine, or of its container where that has less, in bytes."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        memory = 8 * 1024**3
+    for path in _CGROUPS:
+        try:
+            limit = Path(path).read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            continue
+        if limit.isdecimal():
+            memory = min(memory, int(limit))
+    return memory
+
+
+def in_words(n_bytes: int) -> str:
+    """Give a size as people say it."""
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
+
+
+def _give_back(budget: MemoryBudget, n_bytes: int) -> None:
+    with budget.changed:
+        budget.in_use -= n_bytes
+        budget.changed.notify_all()

@@ -1,0 +1,116 @@
+"""A file for libraries that crash when a write fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+class WholeFile:
+    """A file for libraries that crash when a write fails: it never does, and the error is kept.
+
+    HDF5 ends the process when it cannot write what it has in hand at closing. Here it is told that
+    all was written; :meth:`close` says what was not.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w+b", buffering=0)
+        self._error: OSError | None = None
+        self._end = 0
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer
+        """Write ``data``, unless something could not be written before."""
+        view = memoryview(data).cast("B")
+        n, place = len(view), self._file.tell()
+        self._end = max(self._end, place + n)
+        try:
+            while self._error is None and len(view):
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            self._error = error
+        self._file.seek(place + n)
+        return n
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any buffer
+        """Read what was written; zeros in the place of what could not be."""
+        view = memoryview(buffer).cast("B")
+        n = 0
+        while n < len(view) and (got := self._file.readinto(view[n:])):
+            n += got
+        if self._error is not None and n < len(view):
+            view[n:] = bytes(len(view) - n)
+            self._file.seek(len(view) - n, os.SEEK_CUR)
+            return len(view)
+        return n
+
+    def read(self, n: int = -1) -> bytes:
+        """Read ``n`` bytes, as :meth:`readinto`."""
+        data = bytearray(n if n >= 0 else max(self._end - self._file.tell(), 0))
+        return bytes(data[: self.readinto(data)])
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place; the end is where it would be had all been written."""
+        if whence == os.SEEK_END:
+            return self._file.seek(self._end + offset)
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Give the place."""
+        return self._file.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the length."""
+        size = self._file.tell() if size is None else size
+        self._end = size
+        try:
+            if self._error is None:
+                self._file.truncate(size)
+        except OSError as error:
+            self._error = error
+        return size
+
+    def flush(self) -> None:
+        """Do nothing: nothing is held back."""
+
+    def seekable(self) -> bool:
+        """Tell that any place can be gone to."""
+        return True
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def writable(self) -> bool:
+        """Tell that it can be written."""
+        return True
+
+    def close(self) -> None:
+        """Close it.
+
+        Raises
+        ------
+        OSError
+            If something could not be written.
+        """
+        self._file.close()
+        if self._error is not None:
+            raise self._error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[WholeFile]:
+    """Open a :class:`WholeFile` at ``path``.
+
+    Raises
+    ------
+    OSError
+        If something could not be written, whatever else was raised because of it.
+    """
+    file = WholeFile(path)
+    try:
+        yield file
+    finally:
+        file.close()
