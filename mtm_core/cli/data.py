@@ -37,6 +37,7 @@ from mtm_core.data.gct_store import gct_to_zarr
 from mtm_core.data.gene_ids import strip_version
 from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
 from mtm_core.data.normalise import Normalisation
+from mtm_core.data.open_file import open_text
 from mtm_core.errors import CohortError, InputFileError, SelectionError
 
 logger = logging.getLogger(__name__)
@@ -199,10 +200,8 @@ def _gene_bar() -> Iterator[Callable[[int, int], None]]:
 
 def _gene_list(path: Path) -> set[str]:
     """Read gene ids, one a line, without their versions."""
-    try:
-        ids = {strip_version(gene) for gene in path.read_text(encoding="utf-8").split()}
-    except UnicodeDecodeError as error:
-        raise InputFileError(f"{path}: expected text, one gene id a line: {error}.") from error
+    with open_text(path) as file:
+        ids = {strip_version(gene) for gene in file.read().split()}
     if not ids:
         raise InputFileError(f"{path}: the file is empty; expected one gene id a line.")
     return ids

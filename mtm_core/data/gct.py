@@ -26,6 +26,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from mtm_core.data.gct_header import GctHeader, gct_version
 from mtm_core.data.gene_ids import strip_version
 from mtm_core.data.open_file import not_utf8, open_bytes
 from mtm_core.errors import InputFileError
@@ -73,17 +74,16 @@ def read_gct(
     Raises
     ------
     InputFileError
-        If the file is not GCT, a line is short, a value is no number, a gene or sample stands
-        twice, or nothing asked for is in it.
+        If the file is not GCT, a line is short, a value is no number, a gene or sample is
+        duplicated, or nothing asked for is in it.
     """
     path = Path(path)
     wanted = None if genes is None else {strip_version(gene) for gene in genes}
     with open_bytes(path) as file:
-        n_declared, columns = _read_header(file, path)
+        header = _read_header(file, path)
+        columns = list(header.samples)
         keep = _columns_to_keep(columns, samples, path)
-        names, rows = _read_rows(
-            file, path, wanted, keep, len(columns), n_declared, progress or _no_progress
-        )
+        names, rows = _read_rows(file, path, wanted, keep, header, progress or _no_progress)
     if not names and genes is None:
         raise InputFileError(f"{path.name}: the file has a header, but no genes.")
     if not names:
@@ -105,11 +105,11 @@ def gene_frame(names: Sequence[tuple[str, str]], path: Path) -> pd.DataFrame:
     Raises
     ------
     InputFileError
-        If a gene stands twice.
+        If a gene is duplicated.
     """
     ids = pd.Index([gene_id for gene_id, _ in names], name="gene_id")
     if ids.has_duplicates:
-        raise InputFileError(f"{path.name}: gene {ids[ids.duplicated()][0]!r} stands twice.")
+        raise InputFileError(f"{path.name}: gene {ids[ids.duplicated()][0]!r} is duplicated.")
     return pd.DataFrame({"symbol": [symbol for _, symbol in names]}, index=ids)
 
 
@@ -125,9 +125,9 @@ def open_gct(
         As :func:`read_gct`, on opening or on reading.
     """
     with open_bytes(path) as file:
-        n_declared, columns = _read_header(file, path)
-        batches = _batches(file, path, None, n_declared, progress or _no_progress)
-        yield tuple(columns), _parsed_in_threads(batches, len(columns))
+        header = _read_header(file, path)
+        batches = _batches(file, path, None, header, progress or _no_progress)
+        yield header.samples, _parsed_in_threads(batches, len(header.samples))
 
 
 def write_gct(expression: ad.AnnData, path: Path) -> None:
@@ -153,33 +153,45 @@ def _decoded(text: bytes, path: Path) -> str:
         raise not_utf8(path, error) from error
 
 
-def _read_header(file: IO[bytes], path: Path) -> tuple[int, list[str]]:
-    """Read the three header lines: version, dimensions, column names."""
-    version = _decoded(file.readline(), path).strip()
-    if not version.startswith("#1."):
+def _read_header(file: IO[bytes], path: Path) -> GctHeader:
+    """Read the lines above the genes: version, dimensions, column names, rows about samples."""
+    line = _decoded(file.readline(), path).strip()
+    version = gct_version(line)
+    if not version:
         raise InputFileError(
-            f"{path.name}: expected a GCT file, whose first line is '#1.2'; got {version[:40]!r}."
+            f"{path.name}: expected a GCT file, whose first line is '#1.2'; got {line[:40]!r}."
         )
-    dimensions = _decoded(file.readline(), path).split()
-    header = _decoded(file.readline(), path).rstrip("\r\n").split("\t")
-    if len(header) < 3 or header[0].lower() not in {"name", "id"}:
+    dimensions = _fields(file.readline(), path)
+    columns = _fields(file.readline(), path)
+    if len(columns) == 1 and "," in columns[0]:
         raise InputFileError(
-            f"{path.name}: expected columns 'Name', 'Description', then one a sample on line 3;"
-            f" got {header[:3]}."
+            f"{path.name}: a spreadsheet has saved the GCT with commas. Save it as text separated"
+            " by tabs, or get it again."
         )
-    columns = header[2:]
-    if len(set(columns)) < len(columns):
-        twice = pd.Index(columns)[pd.Index(columns).duplicated()][0]
-        raise InputFileError(f"{path.name}: sample {twice!r} stands twice in the header.")
-    declared = [int(value) if value.isdecimal() else -1 for value in [*dimensions, "", ""][:2]]
-    if declared[1] != len(columns):
+    try:
+        header = GctHeader.of(version, dimensions, columns)
+    except InputFileError as error:
+        raise InputFileError(f"{path.name}: {error}") from error
+    samples = pd.Index(header.samples)
+    if samples.has_duplicates:
+        twice = samples[samples.duplicated()][0]
+        raise InputFileError(f"{path.name}: sample {twice!r} is duplicated in the header.")
+    if header.n_samples != len(samples):
         logger.warning(
-            "%s: the dimension line says %s, the header has %d samples; the header is believed.",
+            "%s: the second line says %s, the header has %d samples; the header is believed.",
             path.name,
-            " x ".join(dimensions) or "nothing",
-            len(columns),
+            header.declared,
+            len(samples),
         )
-    return declared[0], columns
+    for _ in range(header.n_sample_rows):
+        file.readline()
+    return header
+
+
+def _fields(line: bytes, path: Path) -> list[str]:
+    """Give the fields of a line above the genes, without quotes and empty ones at its end."""
+    text = _decoded(line, path).rstrip("\t\r\n")
+    return [field.strip().strip('"') for field in text.split("\t")]
 
 
 def _columns_to_keep(
@@ -202,17 +214,17 @@ def _read_rows(
     path: Path,
     wanted: set[str] | None,
     keep: NDArray[np.intp] | None,
-    n_columns: int,
-    n_declared: int,
+    header: GctHeader,
     progress: Progress,
 ) -> tuple[list[tuple[str, str]], NDArray[np.float32]]:
     """Read the gene lines into one block that grows by doubling: (names, (genes, samples))."""
-    expected = n_declared if wanted is None else len(wanted)
+    n_columns = len(header.samples)
+    expected = header.n_genes if wanted is None else len(wanted)
     n_kept = n_columns if keep is None else len(keep)
     # The declared number is believed only up to a point: files that were cut keep the old one.
     block = np.empty((max(min(expected, 1024), 16), n_kept), dtype=np.float32)
     names: list[tuple[str, str]] = []
-    for parsed in _parsed_in_threads(_batches(file, path, wanted, n_declared, progress), n_columns):
+    for parsed in _parsed_in_threads(_batches(file, path, wanted, header, progress), n_columns):
         genes, rows = parsed
         n = len(names) + len(genes)
         while n > len(block):
@@ -234,16 +246,17 @@ class _Batch:
 
 
 def _batches(
-    file: IO[bytes], path: Path, wanted: set[str] | None, n_declared: int, progress: Progress
+    file: IO[bytes], path: Path, wanted: set[str] | None, header: GctHeader, progress: Progress
 ) -> Iterator[_Batch]:
     """Give the lines of wanted genes, a few at a time, and say how far reading is."""
     batch, size, n_read = _Batch(path, [], []), 0, 0
+    n_fields, n_declared, description = header.n_fields, header.n_genes, header.description
+    line = b""
     for line in file:
         if line.isspace():
             continue
-        gene, tab, rest = line.partition(b"\t")
-        symbol, second_tab, values = rest.partition(b"\t")
-        if not (tab and second_tab):
+        fields = (_unquoted(line) if b'"' in line else line).split(b"\t", n_fields)
+        if len(fields) <= n_fields:
             raise InputFileError(
                 f"{path.name}: expected tab-separated gene id, description and values;"
                 f" got {_decoded(line[:60], path).strip()!r}."
@@ -251,25 +264,42 @@ def _batches(
         n_read += 1
         if n_read % 200 == 0:
             progress(n_read, n_declared)
-        name = _decoded(gene, path), _decoded(symbol, path)
-        if wanted is not None and strip_version(name[0]) not in wanted:
+        gene = _decoded(fields[header.name], path)
+        if wanted is not None and strip_version(gene) not in wanted:
             continue
-        batch.genes.append(name)
-        batch.values.append(values.rstrip(b"\r\n"))
-        size += len(values)
+        symbol = "" if description is None else _decoded(fields[description], path)
+        batch.genes.append((gene, symbol))
+        batch.values.append(fields[-1].rstrip(b"\r\n"))
+        size += len(fields[-1])
         if size > _PARSE_BYTES:
             yield batch
             batch, size = _Batch(path, [], []), 0
+    if n_read < n_declared and line and not line.endswith(b"\n"):
+        raise InputFileError(
+            f"{path.name}: the second line says {n_declared:,} genes, {n_read:,} are there, and the"
+            " last line has no end: the file is cut off. Get it again."
+        )
     if batch.genes:
         yield batch
     if n_read != n_declared:
         logger.warning(
-            "%s: the dimension line says %s genes, %d are there; what is there is read.",
+            "%s: the second line says %s genes, %d are there; what is there is read.",
             path.name,
             n_declared if n_declared >= 0 else "no number of",
             n_read,
         )
     progress(n_read, n_read)
+
+
+def _unquoted(line: bytes) -> bytes:
+    """Take the quotes from around fields."""
+    fields = line.rstrip(b"\r\n").split(b"\t")
+    return b"\t".join(
+        field[1:-1].replace(b'""', b'"')
+        if len(field) > 1 and field[:1] == field[-1:] == b'"'
+        else field
+        for field in fields
+    )
 
 
 def _parsed_in_threads(batches: Iterator[_Batch], n_columns: int) -> Iterator[GeneRows]:

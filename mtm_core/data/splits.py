@@ -51,7 +51,7 @@ class DonorFolds:
     def load(cls, path: Path) -> DonorFolds:
         """Read what :meth:`save` wrote."""
         try:
-            values = json.loads(path.read_text())
+            values = json.loads(path.read_text(encoding="utf-8-sig"))
             folds = tuple(tuple(fold) for fold in values["folds"])
             return cls(folds, int(values["seed"]))
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from mtm_core.data.binary_table import read_h5ad, read_parquet, read_xlsx
+from mtm_core.data.open_file import as_utf8
 from mtm_core.data.raw_table import MAX_BYTES, RawTable, too_large
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.text_table import read_text
@@ -44,8 +45,6 @@ _NO_TABLES = (
     (b"rar!", "a rar archive", "Unpack it, or compress with gzip."),
     (b"\x1f\x8b", "compressed twice", "Decompress it once."),
 )
-_BYTE_ORDER_MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-"""Of Excel's "Unicode text" and the like; UTF-32 begins as UTF-16 does."""
 
 
 def read_bytes(source: Path | IO[bytes], max_bytes: int = MAX_BYTES) -> bytes:
@@ -93,7 +92,7 @@ def read_table(
             table = read(data, max_bytes, options)
             break
     else:
-        table = read_text(_as_utf8(data), options)
+        table = read_text(_checked_text(data), options)
     return replace(table, format=table.format + ".gz") if gzipped else table
 
 
@@ -119,16 +118,9 @@ def _gunzip(data: bytes, max_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def _as_utf8(data: bytes) -> bytes:
+def _checked_text(data: bytes) -> bytes:
     """Give text as UTF-8 without a byte order mark; refuse what is no text."""
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if data.startswith(mark):
-            try:
-                return data.decode(encoding).encode()
-            except UnicodeDecodeError as error:
-                name = encoding.upper()
-                raise InputFileError(f"the {name} text is damaged: {error}") from error
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = as_utf8(data)
     if b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e" in data[:1_000_000]:
         raise InputFileError("the workbook has a password. Save it without one, as xlsx or csv.")
     if data[257:262] == b"ustar":

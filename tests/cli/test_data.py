@@ -139,7 +139,7 @@ def test_normalise_is_remembered(mtm: Mtm, files: GtexFiles, tmp_path: Path) -> 
         (["--gene-table={expression}"], "expected the columns ENSEMBL"),
         (["--genes={nothing}"], "nothing: No such file or directory"),
         (["--genes={empty}"], "the file is empty; expected one gene id a line"),
-        (["--genes={binary}"], "expected text, one gene id a line"),
+        (["--genes={binary}"], "expected UTF-8 text"),
         (["--genes={foreign}"], "none of the genes asked for is in the file"),
         (
             ["--genes={foreign}", "--gene-table={gtf}", "--gene-type=protein_coding"],

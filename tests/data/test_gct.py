@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import gzip
 import logging
+import re
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import anndata as ad
@@ -50,6 +52,61 @@ def test_windows_line_ends_and_blank_lines_change_nothing(tmp_path: Path) -> Non
     pd.testing.assert_frame_equal(read_gct(path).to_df(), expected)
 
 
+def by_gene(path: Path) -> pd.DataFrame:
+    table = read_gct(path)
+    return table.to_df().T.assign(symbol=table.var["symbol"])
+
+
+LAYOUTS = {
+    "a file of one tissue has row numbers": re.sub("^(ENSG)", r"7\t\1", GCT, flags=re.M).replace(
+        "Name", "id\tName"
+    ),
+    "names in capitals": GCT.replace("Name\tDescription", "NAME\tDESCRIPTION"),
+    "description first": re.sub(r"^(ENSG\S+)\t(\w+)", r"\2\t\1", GCT, flags=re.M).replace(
+        "Name\tDescription", "Description\tName"
+    ),
+    "every field in quotes": re.sub(r"[^\t\n]+", r'"\g<0>"', GCT),
+    "a spreadsheet's tabs at the end": GCT.replace("#1.2", "#1.2\t\t\t\t\t").replace(
+        "3\t4\n", "3\t4\t\t\t\t\n", 1
+    ),
+    "with fields of genes and of samples": re.sub("^(ENSG.*?\t.*?)\t", r"\1\tq\t", GCT, flags=re.M)
+    .replace("#1.2\n3\t4", "#1.3\n3\t4\t2\t1")
+    .replace(
+        "Name\tDescription\tS1\tS2\tS3\tS4", "id\tsymbol\tq\tS1\tS2\tS3\tS4\nage\t\t\t1\t2\t3\t4"
+    ),
+    "carriage returns alone": GCT.replace("\n", "\r"),
+    "two marks": "\ufeff\ufeff" + GCT,
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_of_other_programs_give_the_same_table(tmp_path: Path, layout: str) -> None:
+    path = write(tmp_path)
+    expected = by_gene(path)
+    path.write_bytes(LAYOUTS[layout].encode())
+    pd.testing.assert_frame_equal(by_gene(path), expected)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_encodings_of_spreadsheets_give_the_same_table(
+    tmp_path: Path, encoding: str, compress: Callable[[bytes], bytes]
+) -> None:
+    path = write(tmp_path)
+    expected = by_gene(path)
+    path.write_bytes(compress(GCT.replace("\n", "\r\n").encode(encoding)))
+    pd.testing.assert_frame_equal(by_gene(path), expected)
+    with open_text(path) as file:
+        assert file.read() == GCT
+
+
+def test_text_cut_within_a_letter_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.gct"
+    path.write_bytes(GCT.encode("utf-16")[:-1])
+    with pytest.raises(InputFileError, match=r"x\.gct: expected UTF-8 text, got"):
+        read_gct(path)
+
+
 @pytest.mark.parametrize("name", ["x.gct", "x.gct.gz"])
 @pytest.mark.parametrize("gzipped", [True, False])
 def test_compression_is_told_by_the_bytes_not_the_name(
@@ -87,8 +144,8 @@ def test_genes_are_found_with_another_version_but_not_their_copy_on_y(tmp_path: 
     ("dimensions", "message"),
     [
         ("56200\t4", "says 56200 genes, 3 are there"),
-        ("3\t17382", "says 3 x 17382, the header has 4 samples"),
-        ("", "says nothing, the header has 4 samples"),
+        ("3\t17382", "says 3 genes and 17,382 samples, the header has 4 samples"),
+        ("", "says no number of genes and no number of samples, the header has 4 samples"),
         ("many\t4", "says no number of genes, 3 are there"),
     ],
 )
@@ -115,16 +172,18 @@ def test_right_dimension_line_gives_no_warning(
     ("old", "new", "message"),
     [
         ("#1.2\n", "", r"first line is '#1.2'; got '3\\t4'"),
-        ("Name\tDescription", "Gene\tDescription", "'Name', 'Description'.* got .*'Gene'"),
-        ("S1\tS2", "S1\tS1", "sample 'S1' stands twice"),
-        ("ENSG00000000002.11\t", "ENSG00000000001.5\t", "gene 'ENSG00000000001.5' stands twice"),
+        ("\tS1\tS2\tS3\tS4", "", "'Name', 'Description'.* got .*'Name', 'Description'"),
+        ("S1\tS2", "S1\tS1", "sample 'S1' is duplicated"),
+        ("ENSG00000000002.11\t", "ENSG00000000001.5\t", "gene 'ENSG00000000001.5' is duplicated"),
         ("1\t2\t3\t4", "1\t2\t3", "ENSG00000000001.5: expected 4 values, got 3"),
         ("1\t2\t3\t4", "1\t2\t3\t4\t5", "ENSG00000000001.5: expected 4 values, got 5"),
         ("1\t2\t3\t4", "1\t2\tthree\t4", "ENSG00000000001.5: could not convert .*three"),
         ("1\t2\t3\t4", "1\t\t3\t4", "ENSG00000000001.5: could not convert"),
         ("1\t2\t3\t4", "1\tnan\t3\t4", "ENSG00000000001.5: expected finite numbers, got nan"),
         ("1\t2\t3\t4", "1\t2e999\t3\t4", "ENSG00000000001.5: expected finite numbers, got inf"),
-        ("1\t2\t3\t4", '1\t"2"\t3\t4', "ENSG00000000001.5: could not convert"),
+        ("1\t2\t3\t4", '1\t"2\t3\t4', "ENSG00000000001.5: could not convert"),
+        (GCT, GCT.replace("3\t4\n", "4\t4\n", 1)[:-1], "says 4 genes, 3 are there,.* is cut off"),
+        (GCT, GCT.replace("\t", ","), "saved the GCT with commas"),
         ("1\t2\t3\t4", "1\t2\r3\t4\t5", "ENSG00000000001.5: could not convert"),
         ("ENSG00000000001.5\tAAA\t1\t2\t3\t4", "ENSG00000000001.5 AAA", "got 'ENSG.* AAA'"),
     ],

@@ -55,7 +55,7 @@ def test_what_is_there_is_left_and_what_is_damaged_is_not_stored(
     with pytest.raises(InputFileError, match=r"x.zarr is there already"):
         gct_to_zarr(path, tmp_path / "x.zarr")
     path.write_text(path.read_text().replace("ENSG00000000004.1", "ENSG00000000003.1"))
-    with pytest.raises(InputFileError, match=r"'ENSG00000000003\.1' stands twice"):
+    with pytest.raises(InputFileError, match=r"'ENSG00000000003\.1' is duplicated"):
         gct_to_zarr(path, tmp_path / "y.zarr")
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:3]))
     with pytest.raises(InputFileError, match="a header, but no genes"):
