@@ -32,7 +32,6 @@ _NO_TABLES = (
     (b"<", "a web page", "Open it to see what the download said, and download again."),
     (b"{", "JSON", "Save the table as csv."),
     (b"[", "JSON", "Save the table as csv."),
-    (b"#1.3", "GCT 1.3", "Save it as GCT 1.2 or csv."),
     (b"##fileformat=vcf", "variants (VCF)", "Give expression by gene."),
     (b"!", "a GEO matrix", "Take out the lines that start with '!'."),
     (b">", "sequences (FASTA)", "Give expression by gene."),

@@ -1,4 +1,4 @@
-"""Read delimited text, whatever its delimiter, and GCT 1.2."""
+"""Read delimited text, whatever its delimiter, and GCT."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mtm_core.data.gct_header import GctHeader, gct_version
+from mtm_core.data.gct_table import take_gct
 from mtm_core.data.raw_table import BLANKS, RawTable, is_text, to_numbers, with_columns
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.report import Note, skipped_titles
@@ -28,24 +30,28 @@ _THOUSANDS = r"\s*[-+]?\d{1,3}(,\d{3})+\s*"
 
 
 def read_text(data: bytes, options: ReadingOptions = AS_IT_LIES) -> RawTable:
-    """Read delimited text or GCT 1.2."""
+    """Read delimited text or GCT."""
     lines = _first_lines(data)
-    is_gct = bool(lines) and lines[0][1].startswith("#1.2")
-    declared = lines[1][1] if is_gct and len(lines) > 1 else ""
-    if is_gct:
+    version = gct_version(lines[0][1]) if lines else ""
+    sizes = lines[1][1] if version and len(lines) > 1 else ""
+    if version:
         lines = lines[2:]
     lines = lines[_n_comments(lines) :]
-    lines, titles = (lines, ()) if is_gct else _skip_titles(lines)
+    lines, titles = (lines, ()) if version else _skip_titles(lines)
     if len(lines) < 2:
         raise InputFileError("the table has a header and no rows below it.")
-    delimiter = "\t" if is_gct else _sniff([line for _, line in lines])
+    delimiter = "\t" if version and "\t" in lines[0][1] else _sniff([line for _, line in lines])
     header = _split(lines[0][1], delimiter)
+    if version:
+        while len(header) > 1 and not header[-1]:
+            header.pop()
+        gct = GctHeader.of(version, _split(sizes, delimiter), header)
     try:
         cells = pd.read_csv(
             io.BytesIO(data),
             sep=delimiter,
             header=None,
-            skiprows=lines[0][0] + 1,
+            skiprows=lines[0][0] + 1 + (gct.n_sample_rows if version else 0),
             dtype={0: str},
             keep_default_na=False,
             na_values=list(BLANKS),
@@ -59,13 +65,14 @@ def read_text(data: bytes, options: ReadingOptions = AS_IT_LIES) -> RawTable:
             " line: a quote may lack its partner, or a cell may hold the delimiter."
         ) from error
     header, cells = _fit_header(header, cells)
-    if is_gct:
-        _check_size(declared, cells)
     cells, notes = _read_decimal_commas(cells)
+    if version:
+        whole = data.endswith((b"\n", b"\r"))
+        header, cells, titles = take_gct(gct, cells, whole=whole)
     return RawTable(
         tuple(header),
         cells,
-        format="gct" if is_gct else _FORMATS[delimiter],
+        format="gct" if version else _FORMATS[delimiter],
         delimiter=_DELIMITERS[delimiter],
         notes=(*titles, *notes),
     )
@@ -112,16 +119,6 @@ def _skip_titles(
 def _filled_fields(line: str) -> list[str]:
     delimiter = next((delimiter for delimiter in "\t;," if delimiter in line), "\t")
     return [field for field in _split(line, delimiter) if field]
-
-
-def _check_size(declared: str, cells: pd.DataFrame) -> None:
-    """Compare a GCT with the size that its second line gives: a file cut off is shorter."""
-    n_genes, n_samples = len(cells), cells.shape[1] - 2
-    if declared.split() != [str(n_genes), str(n_samples)]:
-        raise InputFileError(
-            f"the second line of the GCT says {declared!r}, genes and samples; there are {n_genes}"
-            f" and {n_samples}. The file may be cut off: get it again."
-        )
 
 
 def _is_header(lines: Sequence[tuple[int, str]]) -> bool:

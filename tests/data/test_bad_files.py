@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -84,6 +85,7 @@ def change(old: str, new: str, table: str = CSV) -> str:
     return table.replace(old, new)
 
 
+GCT = "#1.2\n6\t3\n" + GOOD.assign(D="a gene")[["D", *GOOD]].to_csv(sep="\t", index_label="Name")
 SHEET = [
     ["gene", *GOOD.columns],
     *([g, *map(int, row)] for g, row in zip(SYMBOLS, GOOD.to_numpy(), strict=True)),
@@ -116,8 +118,12 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
     "NUL bytes": (change("MLH1", "ML\0H1"), "binary and none of the formats"),
     # lines and headers
     "GCT cut off": (
-        "#1.2\n99\t3\nName\tDescription\tP1\tP2\tP3\nTP53\tx\t1\t2\t3\nMLH1\tx\t1\t2\t3\n",
-        r"says '99\\t3', genes and samples; there are 2 and 3. The file may be cut off",
+        "#1.2\n99\t3\nName\tDescription\tP1\tP2\tP3\nTP53\tx\t1\t2\t3\nMLH1\tx\t1\t2\t3",
+        "says 99 genes and 3 samples; there are 2 and 3, and the last line breaks off. The file is",
+    ),
+    "GCT cut off within a line": (
+        "#1.2\n2\t3\nName\tDescription\tP1\tP2\tP3\nTP53\tx\t1\t2\t3\nMLH1\tx\t1\t2\n",
+        "there are 2 and 3, and the last line breaks off. The file is cut off: get it again",
     ),
     "quote without its partner": (change("TP53", '"TP53'), "a quote may lack its partner"),
     "no header, one sample": ("TP53\t10\nBRCA1\t20\nMLH1\t5\n", r"holds values \('10'\)"),
@@ -228,6 +234,10 @@ NOTES: dict[str, tuple[bytes | str, str]] = {
         parquet(GOOD.T),
         "No column names the samples. They were numbered.",
     ),
+    "GCT with genes taken out": (
+        GCT.replace("6\t3", "99\t4"),
+        "says 99 genes and 4 samples; there are 6 and 3. What is there was read. If genes or",
+    ),
     "several sheets": (xlsx(*SHEET), "The workbook has 2 sheets. 'Sheet' was read."),
 }
 
@@ -251,8 +261,16 @@ SAME: dict[str, bytes | str] = {
     "genes without an index": parquet(GOOD.reset_index()),
     "row numbers before the ids": GOOD.reset_index().to_csv(),
     "blank lines": CSV.replace("\n", "\n\n"),
-    "GCT": "#1.2\n6\t3\n"
-    + GOOD.assign(D="a gene")[["D", *GOOD]].to_csv(sep="\t", index_label="Name"),
+    "GCT": GCT,
+    "GCT saved by a spreadsheet with commas": "#1.2,,,,\n6,3,,,\n" + GCT[9:].replace("\t", ","),
+    "GCT saved by a spreadsheet in quotes": '"#1.2";;;;\n"6";"3";;;\n'
+    + re.sub("[^\t\n]+", r'"\g<0>"', GCT[9:]).replace("\t", ";"),
+    "GCT as Unicode text": GCT.replace("\n", "\r\n").encode("utf-16"),
+    "GCT without an end": GCT[:-1],
+    "GCT 1.3": "#1.3\n6\t3\t2\t1\n"
+    + GOOD.assign(type="coding", entrez=7)[["type", "entrez", *GOOD]]
+    .to_csv(sep="\t", index_label="id")
+    .replace("\n", "\nage\t\t\t50\t60\t70\n", 1),
 }
 
 

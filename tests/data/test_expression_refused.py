@@ -33,7 +33,7 @@ def zipped(name: str, content: bytes) -> bytes:
         (bytes(range(256)) * 20, "binary and none of the formats"),
         (b"%PDF-1.7\n1 0 obj", "a PDF"),
         (b"\n<!DOCTYPE html><html><body>404 Not Found", "a web page"),
-        (b"#1.3\n2\t2\t0\t0\nid\ta\tb\n", "GCT 1.3"),
+        (b"#1.3\n2\t2\t0\t0\nid\ta\tb\n", "a header and no rows"),
         (b"gene|s1|s2\nTP53|1|2\n", "not cut alike by tabs, commas, semicolons or spaces"),
         (b"gene,s1\nTP53,1,2,3\nMLH1,1,2,3\n", "not cut alike"),
         (b"gene,s1,s2\nTP53,1,2\nMLH1,1,2\nLDLR,1,2,3\n", r"Expected 3 fields in line 4, saw 4"),
