@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from mtm_core.data.gct_header import GctHeader
@@ -29,6 +31,8 @@ def take_gct(
     InputFileError
         If the file is cut off: its last line is short, or has no end while genes are missing.
     """
+    if gct.n_fields == 1 and to_numbers(cells[1].dropna()).isna().mean() > 0.5:
+        gct = replace(gct, n_fields=2)  # the second line counts a description as a sample
     notes = list(_check_size(gct, cells, whole=whole))
     fields = [i for i in range(gct.n_fields) if i != gct.name]
     numbers = [i for i in fields if to_numbers(cells[i].dropna()).notna().mean() > 0.5]
