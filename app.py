@@ -1,4 +1,4 @@
-"""The dashboard's router: ``mtm app``, or ``streamlit run app.py``."""
+"""The dashboard's router, which ``mtm app`` serves."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from mtm_core.dashboard.guard import guarded_page
 from mtm_core.dashboard.sign_in import require_sign_in
 
 # A file: a ":material/...:" page icon would be fetched from a font server by every visitor.
@@ -13,7 +14,7 @@ ICON = Path(__file__).parent / "mtm_core" / "dashboard" / "icon.svg"
 
 st.set_page_config(page_title="MTM", page_icon=str(ICON), layout="wide")
 require_sign_in()
-st.navigation(
+page = st.navigation(
     {
         "": [
             st.Page("pages/start/start.py", title="Start", icon=":material/home:", default=True),
@@ -79,4 +80,6 @@ st.navigation(
         ],
     },
     expanded=True,  # a menu that hides its last pages behind "View more" loses them
-).run()
+)
+with guarded_page():
+    page.run()

@@ -26,6 +26,14 @@ def app_command(
     address: Annotated[
         str, typer.Option(help="Address to listen on; the default is this machine alone.")
     ] = "127.0.0.1",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Another name that the server answers to, beside localhost and its address; may be"
+            " given several times. Behind a proxy: the name that browsers see.",
+        ),
+    ] = None,
     browser: Annotated[
         bool, typer.Option(help="Open a browser window, where there is a screen.")
     ] = True,
@@ -74,6 +82,7 @@ def app_command(
             f"--server.port={chosen}",
             f"--server.address={address}",
             f"--server.headless={'false' if show else 'true'}",
+            *(f"--server.allowedHosts={name}" for name in allow_host or ()),
             "--server.fileWatcherType=none",  # for those who edit the pages, not who use them
         ],
     )

@@ -1,9 +1,9 @@
 """Start the server: ``python -m mtm_core.dashboard``, with any option of ``streamlit run``.
 
-Not ``streamlit run app.py`` itself: that takes a folder named ``pages`` for Streamlit's old way of
-finding pages until a first session has run ``st.navigation``, and greets whoever opens a link to a
-page on a fresh server with "Page not found" over the page. It would also ask for an e-mail address
-where it never ran before, and ask other servers for this one's address in order to print it.
+Not ``streamlit run app.py`` itself: that asks for an e-mail address where it never ran before, asks
+other servers for this one's address in order to print it, answers to any name and to pages of other
+sites, keeps the data of closed tabs, and greets whoever opens a link to a page on a fresh server
+with "Page not found".
 """
 
 from __future__ import annotations
@@ -17,15 +17,13 @@ from pathlib import Path
 from threading import Thread
 
 from streamlit import config
-from streamlit.runtime.pages_manager import PagesManager
-from streamlit.web import bootstrap, cli
+from streamlit.web import bootstrap
 
 import mtm_core.figures
 import mtm_core.inference
 import mtm_core.studies
+from mtm_core.dashboard.server import serve
 from mtm_core.dashboard.workspace import sweep_for_ever
-
-APP = Path(__file__).parents[2] / "app.py"
 
 
 def import_all() -> None:
@@ -40,14 +38,6 @@ def import_all() -> None:
             importlib.import_module(module.name)
     gc.collect()
     gc.freeze()
-
-
-def ask_nothing() -> None:
-    """Stand in for Streamlit's question for an e-mail address, which it would send to its maker.
-
-    It asks where the home folder has no answer of an earlier run, and where it has a damaged one,
-    which it deletes.
-    """
 
 
 def print_address(is_running_hello: bool) -> None:
@@ -74,15 +64,7 @@ def ensure_home() -> None:
 
 if __name__ == "__main__":
     ensure_home()
-    for module, name, own in (
-        (cli, "check_credentials", ask_nothing),
-        (bootstrap, "_print_url", print_address),
-    ):
-        setattr(module, name, own)
+    bootstrap._print_url = print_address
     import_all()
     Thread(target=sweep_for_ever, name="mtm-sweep", daemon=True).start()
-    PagesManager.uses_pages_directory = False
-    # Its welcome advertises Streamlit's own tools.
-    quiet = "--logger.hideWelcomeMessage=true"
-    sys.argv = ["streamlit", "run", str(APP), quiet, *sys.argv[1:]]
-    cli.main()
+    serve(sys.argv[1:])

@@ -7,6 +7,7 @@ sidebar of every other page says how it goes.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import streamlit as st
@@ -31,7 +32,7 @@ def _pool() -> JobPool:
         st.stop()
 
 
-@st.cache_resource(show_spinner=False)
+@cache  # not one of Streamlit's caches, which may be emptied while jobs run
 def _shared_pool() -> JobPool:
     return JobPool(max_jobs())
 

@@ -33,6 +33,8 @@ _FIRST_TARGETS = (
     "Lung",
     "Muscle - Skeletal",
 )
+SESSION_KEY = "mtm"
+"""Under which Streamlit's session state has ours."""
 _Key = tuple[str, ...]
 _MOST_RESULTS = 8
 _OUTLIVES_DATA = (
@@ -357,7 +359,7 @@ class Session:
 
 def current_session() -> Session:
     """Give the session of the user who sees this page."""
-    session: Session = st.session_state.setdefault("mtm", Session())
+    session: Session = st.session_state.setdefault(SESSION_KEY, Session())
     return session
 
 

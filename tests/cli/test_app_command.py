@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mtm_core.cli.app import app_command
+from mtm_core.dashboard import server
 from mtm_core.dashboard.workspace import open_store, settings_of_environment
 
 
@@ -45,3 +46,11 @@ def test_without_options_the_environment_has_its_say(
     store = open_store(*settings_of_environment())
     assert store is not None
     assert store.folder == tmp_path / "other"
+
+
+def test_names_to_answer_to_reach_the_server(started: list[list[str]]) -> None:
+    app_command(allow_host=["lab.example.org", "*.clinic.example"])
+    names = [word for word in started[0] if word.startswith("--server.allowedHosts")]
+    settings = server._settings(started[0][3:])
+    assert len(names) == 2
+    assert settings["server.allowedHosts"] == ("lab.example.org", "*.clinic.example")
