@@ -14,6 +14,12 @@ IdType = Literal["Ensembl", "Ensembl with version", "symbol", "Entrez", "mixed"]
 
 _ENSEMBL = re.compile(r"ENSG\d+(_PAR_Y)?", re.IGNORECASE)
 _ENSEMBL_WITH_VERSION = re.compile(r"ENSG\d+\.\d+(_\d+)?(_PAR_Y)?", re.IGNORECASE)
+_ENSEMBL_WITHIN = re.compile(
+    r"(?<![A-Z0-9])ENSG\d{5,}(\.\d+(_\d{1,2}(?![A-Z0-9]))?)?(_PAR_Y)?(?![A-Z0-9])", re.IGNORECASE
+)
+"""An Ensembl id with something else at its side: ``ENSG00000141510_TP53``, ``TP53|ENSG...12``."""
+_JOINTS = re.compile(r"[|:;,/()\s]+")
+"""What programs join several ids of one gene with; '_', '-' and '.' are part of names, too."""
 _ENTREZ = re.compile(r"\d+(\.0)?")  # '672.0' is what a spreadsheet or pandas makes of 672
 _ONE_TYPE = 0.9
 """Share of ids that must be of one type for the table to be of it."""
@@ -62,7 +68,27 @@ def strip_version(gene_id: str) -> str:
 def comparable(gene: str) -> str:
     """Bring an id to the form in which ids are compared: no version, no blanks, capitals."""
     name = gene.strip().upper()
-    return name.removesuffix(".0") if _ENTREZ.fullmatch(name) else strip_version(name)
+    if _ENTREZ.fullmatch(name):
+        return name.removesuffix(".0")
+    return strip_version(name) if _ENSEMBL_WITH_VERSION.fullmatch(name) else name
+
+
+def parts_of(gene: str) -> tuple[str, ...]:
+    """Give the ids that a compound such as ``ENSG00000141510.16_TP53`` or ``TP53|7157`` is made of.
+
+    An Ensembl id comes first, wherever it stands. Several of them are several genes, which no part
+    names: the result is then empty. An id that is no compound is its own only part.
+    """
+    within = [match.group() for match in _ENSEMBL_WITHIN.finditer(gene)]
+    if len({strip_version(name.upper()) for name in within}) > 1:
+        return ()
+    rest = _ENSEMBL_WITHIN.sub("|", gene).split("|") if within else [gene]
+    others = [part for text in rest for part in _JOINTS.split(text.strip("_-. ")) if part]
+    if not within and len(others) == 1 and gene.count("_") == 1:  # TP53_7157
+        one, other = gene.strip().split("_")
+        if one and other and (_ENTREZ.fullmatch(one) or _ENTREZ.fullmatch(other)):
+            others = [gene.strip(), one, other]
+    return (*dict.fromkeys(within), *others)
 
 
 def is_date(gene: str) -> bool:
@@ -134,7 +160,8 @@ def describe_foreign(ids: Sequence[str]) -> str:
 
 
 def _id_type(gene: str) -> IdType:
-    first = gene.split("|")[0]
+    within = _ENSEMBL_WITHIN.search(gene)
+    first = within.group() if within else gene.split("|")[0]
     if _ENSEMBL_WITH_VERSION.fullmatch(first):
         return "Ensembl with version"
     if _ENSEMBL.fullmatch(first):

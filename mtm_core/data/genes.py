@@ -11,7 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.data.gene_ids import IdType, comparable, id_type_of, is_date
+from mtm_core.data.gene_ids import (
+    IdType,
+    comparable,
+    id_type_of,
+    is_date,
+    is_ensembl,
+    parts_of,
+)
 from mtm_core.data.gene_names import genes_named
 from mtm_core.data.report import Note, name_some
 
@@ -105,18 +112,36 @@ class GeneIndex:
     def find(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Give the model gene (I,) of each of the I ``ids``, -1 for none.
 
-        Case, surrounding blanks and versions do not count. Of a compound id such as
-        ``TP53|7157`` the first part that is known holds.
+        Case, surrounding blanks and versions do not count. A compound id such as ``TP53|7157`` or
+        ``ENSG00000141510_TP53`` is the gene of its Ensembl id, else the one that its parts
+        name; one whose parts name several genes is none of them.
         """
         position = self._position
         result = np.full(len(ids), -1, dtype=np.int64)
         for i, gene in enumerate(ids):
-            for part in gene.split("|"):
-                known = position.get(comparable(part))
-                if known is not None:
-                    result[i] = known
-                    break
+            known = position.get(comparable(gene))
+            result[i] = self._find_part(gene) if known is None else known
         return result
+
+    def _find_part(self, gene: str) -> int:
+        """Give the gene that the parts of a compound id name, -1 for none."""
+        parts = parts_of(gene)
+        if len(parts) < 2 and parts == (gene.strip(),):
+            return -1
+        known = [self._position.get(comparable(part)) for part in parts]
+        if known and known[0] is not None and is_ensembl(parts[0]):
+            return known[0]
+        named = {place for place in known if place is not None}
+        if len(named) != 1:
+            return -1
+        (place,) = named
+        symbol = str(self.genes["symbol"].iloc[place]).upper()
+        for part, other in zip(parts, known, strict=True):
+            if other is None and "_" not in part:  # a second gene that the model does not have?
+                meant = genes_named(part)
+                if meant and symbol not in {one.symbol.upper() for one in meant}:
+                    return -1
+        return place
 
     def match(self, ids: Sequence[str]) -> GeneMatch:
         """Find the model's genes among the gene ids of a file.
@@ -132,7 +157,7 @@ class GeneIndex:
         symbols = self.genes[["symbol"]]
         missing = symbols[n_rows == 0]
         duplicated = symbols.assign(n_rows=n_rows)[n_rows > 1]
-        names = [ids[rows[0]].strip() for rows in by_name.values()]
+        names = [_name_of(ids[rows[0]]) for rows in by_name.values()]
         by_other_name = symbols.iloc[list(by_name)].assign(name=names)
         return GeneMatch(
             id_type=id_type_of(ids),
@@ -161,7 +186,7 @@ class GeneIndex:
         candidates: dict[int, dict[str, list[int]]] = {}
         unclear: dict[str, str] = {}
         for row in np.flatnonzero(gene_of < 0).tolist() if absent else ():
-            name = ids[row].split("|")[0].strip()
+            name = _name_of(ids[row])
             meant = genes_named(name)
             of_model = [stems[gene.ensembl] for gene in meant if gene.ensembl in stems]
             if absent.isdisjoint(of_model):
@@ -179,6 +204,11 @@ class GeneIndex:
                     ids[i[0]].strip(): str(self.genes["symbol"].iloc[gene]) for i in rows.values()
                 }
         return found, unclear
+
+
+def _name_of(gene: str) -> str:
+    """Give the part of an id that may be a symbol: ``TP53`` of ``ENSG00000141510|TP53``."""
+    return next((part for part in parts_of(gene) if not is_ensembl(part)), gene.strip())
 
 
 def collapse(values: pd.DataFrame, match: GeneMatch) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
