@@ -20,6 +20,7 @@ from mtm_core.data.isolated import read_isolated
 from mtm_core.data.metadata_columns import MetadataColumn, as_labels, read_column
 from mtm_core.data.phenotypes import AGE_NAMES, SEX_NAMES, Sex, plain_name, read_age, read_sex
 from mtm_core.data.raw_table import MAX_BYTES, RawTable
+from mtm_core.data.reading_options import ANY_TABLE
 from mtm_core.data.report import Note, name_some
 from mtm_core.data.sample_names import SampleMatch, match_samples
 from mtm_core.data.tables import read_bytes, read_table
@@ -235,7 +236,7 @@ def read_metadata(
     name = name or Path(str(getattr(source, "name", "metadata"))).name
     try:
         data = read_bytes(source, max_bytes)
-        raw = (read_isolated if isolated else read_table)(data, max_bytes)
+        raw = (read_isolated if isolated else read_table)(data, max_bytes, ANY_TABLE)
         _check_shape(raw, samples)
         label = _sample_column(raw, samples)
         index = pd.Index(raw.labels(label), name="sample", dtype=object)

@@ -17,6 +17,7 @@ from mtm_core.errors import SelectionError
 
 NumberStyle = Literal["auto", "point", "comma"]
 """What separates decimals: with ``"point"`` 1,234 is a thousand, with ``"comma"`` 1.234 is."""
+Contents = Literal["expression", "any"]
 Strand = Literal["auto", "unstranded", "forward", "reverse"]
 """Column of STAR's ReadsPerGene to read."""
 
@@ -38,6 +39,9 @@ class ReadingOptions:
     quantity
         Column to read where a file has several quantities of one sample, such as ``unstranded`` or
         ``TPM``; by default the counts.
+    contents
+        What the table holds. Of ``"any"`` table, such as metadata, no layout of expression is
+        sought, and no number that is written plainly is doubted.
     strand
         Of STAR's ReadsPerGene; ``"auto"`` chooses by the sums.
 
@@ -53,9 +57,11 @@ class ReadingOptions:
     sheet: str = ""
     quantity: str = ""
     strand: Strand = "auto"
+    contents: Contents = "expression"
 
     def __post_init__(self) -> None:
-        for name, choices in (("numbers", get_args(NumberStyle)), ("strand", get_args(Strand))):
+        for name, kind in (("numbers", NumberStyle), ("strand", Strand), ("contents", Contents)):
+            choices = get_args(kind)
             if getattr(self, name) not in choices:
                 raise SelectionError.unknown(name, [str(getattr(self, name))], choices)
 
@@ -71,3 +77,5 @@ class ReadingOptions:
 
 AS_IT_LIES = ReadingOptions()
 """The table decides everything."""
+ANY_TABLE = ReadingOptions(contents="any")
+"""For tables that hold no expression."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from mtm_core.data.binary_table import read_h5ad, read_parquet, read_xlsx
+from mtm_core.data.numbers import read_numbers
 from mtm_core.data.open_file import as_utf8
 from mtm_core.data.raw_table import MAX_BYTES, RawTable, too_large
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
@@ -89,6 +90,8 @@ def read_table(
     for magic, read in _BINARY_READERS.items():
         if data.startswith(magic):
             table = read(data, max_bytes, options)
+            cells, notes = read_numbers(table.header, table.cells, options)
+            table = replace(table, cells=cells, notes=(*table.notes, *notes))
             break
     else:
         table = read_text(_checked_text(data), options)

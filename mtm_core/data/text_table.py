@@ -6,16 +6,14 @@ import csv
 import io
 import re
 from collections.abc import Sequence
+from functools import partial
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from mtm_core.data.gct_header import GctHeader, gct_version
 from mtm_core.data.gct_table import take_gct
-from mtm_core.data.raw_table import BLANKS, RawTable, is_text, to_numbers, with_columns
+from mtm_core.data.numbers import read_numbers
+from mtm_core.data.raw_table import BLANKS, RawTable, to_numbers
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.report import Note, skipped_titles
 from mtm_core.errors import InputFileError
@@ -25,8 +23,6 @@ _DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma", _SPACES: "space"}
 """In order of trust: a comma may be a decimal comma, and a space may be part of a name."""
 _FORMATS = {"\t": "tsv", ";": "csv", ",": "csv", _SPACES: "txt"}
 _N_SNIFFED = 20
-_DECIMAL_COMMA = r"\s*[-+]?\d+(,\d+)?([eE][-+]?\d+)?\s*"
-_THOUSANDS = r"\s*[-+]?\d{1,3}(,\d{3})+\s*"
 
 
 def read_text(data: bytes, options: ReadingOptions = AS_IT_LIES) -> RawTable:
@@ -46,16 +42,19 @@ def read_text(data: bytes, options: ReadingOptions = AS_IT_LIES) -> RawTable:
         while len(header) > 1 and not header[-1]:
             header.pop()
         gct = GctHeader.of(version, _split(sizes, delimiter), header)
+    read = partial(
+        pd.read_csv,
+        sep=delimiter,
+        header=None,
+        skiprows=lines[0][0] + 1 + (gct.n_sample_rows if version else 0),
+        keep_default_na=False,
+        na_values=list(BLANKS),
+        low_memory=False,
+    )
     try:
-        cells = pd.read_csv(
+        cells = read(
             io.BytesIO(data),
-            sep=delimiter,
-            header=None,
-            skiprows=lines[0][0] + 1 + (gct.n_sample_rows if version else 0),
             dtype={0: str},
-            keep_default_na=False,
-            na_values=list(BLANKS),
-            low_memory=False,
             float_precision="round_trip",  # the others crash on 1e3000000000: see to_numbers
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
@@ -65,7 +64,12 @@ def read_text(data: bytes, options: ReadingOptions = AS_IT_LIES) -> RawTable:
             " line: a quote may lack its partner, or a cell may hold the delimiter."
         ) from error
     header, cells = _fit_header(header, cells)
-    cells, notes = _read_decimal_commas(cells)
+    cells, notes = read_numbers(
+        header,
+        cells,
+        options,
+        lambda columns: read(io.BytesIO(data), usecols=list(columns), dtype=str),
+    )
     if version:
         whole = data.endswith((b"\n", b"\r"))
         header, cells, titles = take_gct(gct, cells, whole=whole)
@@ -186,54 +190,3 @@ def _fit_header(header: list[str], cells: pd.DataFrame) -> tuple[list[str], pd.D
             f" {header[:3]}, the first row with {cells.iloc[0, :3].tolist()}."
         )
     return header, cells
-
-
-def _read_decimal_commas(cells: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Note, ...]]:
-    """Read '1,5' as 1.5 where that is the only reading."""
-    columns = np.array([name for name in cells.columns[1:] if is_text(cells[name])], dtype=np.int64)
-    # All columns at once: one by one takes minutes for a row of 20,000 genes.
-    text = cells[columns].to_numpy(dtype=object)
-    has_comma = _tell(text, ",")
-    may_be = has_comma.any(axis=0)
-    columns, text, has_comma = columns[may_be], text[:, may_be], has_comma[:, may_be]
-    blank = pd.isna(text)
-    is_decimal = _tell(text, rf"\A({_DECIMAL_COMMA})\z")
-    is_thousands = _tell(text, rf"\A({_THOUSANDS})\z")
-    found = (is_decimal | blank).all(axis=0)
-    unclear = (is_decimal | is_thousands | blank).all(axis=0) & ~found
-    for column in np.flatnonzero(unclear)[:1]:
-        raise _thousands(text[has_comma[:, column], column][0])
-    if not found.any():
-        return cells, ()
-    columns, text, has_comma = columns[found], text[:, found], has_comma[:, found]
-    with_comma = text.T[has_comma.T]
-    if is_thousands[:, found][has_comma].all():
-        raise _thousands(with_comma[0])
-    numbers = to_numbers(pd.Series(text.ravel(), dtype=object).str.replace(",", "."))
-    cells = with_columns(
-        cells, pd.DataFrame(numbers.to_numpy().reshape(text.shape), cells.index, columns)
-    )
-    return cells, (
-        Note(
-            "warning",
-            f"{len(columns)} columns have decimal commas, such as {with_comma[0]!r}.",
-            "They were read as decimal points.",
-        ),
-    )
-
-
-def _tell(text: NDArray[np.object_], pattern: str) -> NDArray[np.bool_]:
-    """Tell in which cells ``pattern`` (RE2) is found, (rows, columns) as ``text``; not in blanks.
-
-    Arrow searches two million cells in half a second, Python's ``re`` in two.
-    """
-    written = pa.array(text.ravel(), pa.large_string(), from_pandas=True)
-    found = pc.match_substring_regex(written, pattern).fill_null(False)
-    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_).reshape(text.shape)
-
-
-def _thousands(example: str) -> InputFileError:
-    return InputFileError(
-        f"{example!r} may be a number with a thousands separator or with a decimal comma. Save the"
-        " table without thousands separators and with decimal points."
-    )

@@ -16,6 +16,7 @@ from scipy.stats import mannwhitneyu
 from mtm_core.data.cohort import tissue_names
 from mtm_core.data.genes import GeneIndex
 from mtm_core.data.raw_table import MAX_BYTES, to_numbers
+from mtm_core.data.reading_options import ANY_TABLE
 from mtm_core.data.tables import read_bytes, read_table
 from mtm_core.errors import InputFileError
 from mtm_core.statistics.multiple_testing import benjamini_hochberg
@@ -171,7 +172,7 @@ def read_annotation(path: Path, genes: pd.DataFrame) -> pd.Series:
         If the file has no second column of numbers, or knows none of the genes.
     """
     try:
-        raw = read_table(read_bytes(path, MAX_BYTES), MAX_BYTES)
+        raw = read_table(read_bytes(path, MAX_BYTES), MAX_BYTES, ANY_TABLE)
         if len(raw.header) < 2:
             raise InputFileError("expected two columns, a gene and a number; there is one")
         ids = raw.labels(0)

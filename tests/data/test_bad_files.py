@@ -171,8 +171,8 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
     "below detection": (change("10", "<0.1"), "no numbers.*'<0.1'"),
     "percent": (change("10", "10%"), "no numbers.*'10%'"),
     "true": (change("10", "TRUE"), "no numbers.*'TRUE'"),
-    "thousands by blanks": (change(";10;", ";1 234;", SEMICOLON), "no numbers.*'1 234'"),
-    "thousands by points": (change(";10;", ";1.234.567;", SEMICOLON), "no numbers.*'1.234.567'"),
+    "two numbers in a cell": (change(";10;", ";1 23;", SEMICOLON), "no numbers.*'1 23'"),
+    "points here and there": (change(";10;", ";1.23.4567;", SEMICOLON), "no numbers.*'1.23.4567'"),
     "thousands by commas": (change(",10,", ',"1,234",'), "thousands separator or .* decimal comma"),
     "row cut short": (change("MLH1,13,23,33", "MLH1,13,23"), "blank.*row 'MLH1', column 'P3'"),
     "minus infinity": (change("10", "-inf"), r"infinite.*'-inf'\. Was a logarithm taken of 0"),
@@ -228,6 +228,14 @@ NOTES: dict[str, tuple[bytes | str, str]] = {
     "decimal commas": (
         change(";10;", ";1,5;", SEMICOLON),
         "1 columns have decimal commas, such as '1,5'. They were read as decimal points.",
+    ),
+    "thousands by blanks": (
+        change(";10;", ";1 234;", SEMICOLON),
+        "1 columns have blanks or apostrophes between thousands, such as '1 234'.",
+    ),
+    "thousands by points": (
+        change(";10;", ";1.234.567;", SEMICOLON),
+        "1 columns have points between thousands, such as '1.234.567'.",
     ),
     "gene twice": (change("LDLR", "TP53"), "1 gene ids stand more than once: 'TP53'. Those of one"),
     "samples without a column of names": (
