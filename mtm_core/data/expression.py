@@ -146,6 +146,7 @@ def read_expression(
             *_describe_columns(raw, set_aside),
             *_describe(guess, genes, duplicates, damaged),
         ),
+        choices=raw.choices,
     )
     return ExpressionTable(values, report, options)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mtm_core.data.report import Note
+from mtm_core.data.report import Choice, Note
 from mtm_core.data.units import Unit
 
 
@@ -36,6 +36,8 @@ class IngestReport:
         Columns that are no expression values.
     notes
         All of the above that needs words.
+    choices
+        Sheet, quantity and strand that were read, where the file offers several.
     """
 
     file: str
@@ -52,6 +54,7 @@ class IngestReport:
     damaged_names: tuple[str, ...]
     set_aside: tuple[str, ...]
     notes: tuple[Note, ...]
+    choices: tuple[Choice, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give the report as JSON values."""

@@ -22,6 +22,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+import cattrs
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.raw_table import MAX_BYTES, RawTable
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
-from mtm_core.data.report import Note
+from mtm_core.data.report import Choice, Note
 from mtm_core.data.tables import BINARY_MAGICS, read_table
 from mtm_core.errors import InputFileError
 
@@ -153,6 +154,7 @@ def _pack(table: RawTable) -> bytes:
         "format": table.format,
         "delimiter": table.delimiter,
         "notes": [asdict(note) for note in table.notes],
+        "choices": [asdict(choice) for choice in table.choices],
     }
     packed = io.BytesIO()
     np.savez(
@@ -191,6 +193,7 @@ def _unpack(packed: bytes) -> RawTable:
         about["format"],
         about["delimiter"],
         tuple(Note(**note) for note in about["notes"]),
+        tuple(cattrs.structure(choice, Choice) for choice in about["choices"]),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mtm_core.data.report import Note
+from mtm_core.data.report import Choice, Note
 from mtm_core.errors import InputFileError
 
 MAX_BYTES = 2 * 1024**3
@@ -32,6 +32,8 @@ class RawTable:
         As in :class:`mtm_core.data.ingest_report.IngestReport`.
     notes
         What was done in reading.
+    choices
+        What else could have been read.
     """
 
     header: tuple[str, ...]
@@ -39,6 +41,7 @@ class RawTable:
     format: str
     delimiter: str = ""
     notes: tuple[Note, ...] = ()
+    choices: tuple[Choice, ...] = ()
 
     def __post_init__(self) -> None:
         blank = self.cells.isna().all(axis=1)  # below tables of spreadsheets

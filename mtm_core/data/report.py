@@ -30,6 +30,25 @@ class Note:
         return " ".join(part for part in (self.found, self.done, self.next_step) if part)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Where a file can be read in more than one way: how it was, and how else it can be.
+
+    Attributes
+    ----------
+    option
+        Field of :class:`mtm_core.data.reading_options.ReadingOptions` that chooses.
+    taken
+        What was read.
+    offered
+        What there is to choose from.
+    """
+
+    option: Literal["sheet", "quantity", "strand"]
+    taken: str
+    offered: tuple[str, ...]
+
+
 def skipped_titles(n_lines: int) -> Note:
     """Note the lines above a table."""
     return Note("info", f"{n_lines} lines stand above the table.", "They were skipped.")

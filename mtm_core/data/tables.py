@@ -12,12 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from mtm_core.data.binary_table import read_h5ad, read_parquet, read_xlsx
+from mtm_core.data.binary_table import read_parquet
+from mtm_core.data.h5ad_table import read_h5ad
 from mtm_core.data.numbers import read_numbers
 from mtm_core.data.open_file import as_utf8
 from mtm_core.data.raw_table import MAX_BYTES, RawTable, too_large
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.text_table import read_text
+from mtm_core.data.workbook import read_xlsx
 from mtm_core.errors import InputFileError
 
 _BINARY_READERS: dict[bytes, Callable[[bytes, int, ReadingOptions], RawTable]] = {

@@ -135,10 +135,6 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
         "batch,b1,b1,b2\n" + CSV,
         "own name. 1 rows hold no number: 'gene'. If that is the header",
     ),
-    "merged header": (
-        xlsx(["", "cases", "", "control"], *SHEET, merge="B1:C1"),
-        "sample 2 has no name.* 'gene'. If that is the header, take out the lines above",
-    ),
     "samples of one name": (change("P2", "P1"), "more than once: 'P1'. Give every sample its own"),
     "samples of one name, by sample": (change("P2", "P1", BY_SAMPLE), "more than once: 'P1'"),
     "sample without a name": (change("P2", ""), "sample 2 has no name"),
@@ -246,7 +242,18 @@ NOTES: dict[str, tuple[bytes | str, str]] = {
         GCT.replace("6\t3", "99\t4"),
         "says 99 genes and 4 samples; there are 6 and 3. What is there was read. If genes or",
     ),
-    "several sheets": (xlsx(*SHEET), "The workbook has 2 sheets. 'Sheet' was read."),
+    "several sheets": (
+        xlsx(*SHEET),
+        "The workbook has 2 sheets: 'Sheet', 'Notes'. 'Sheet' was read. If the expression is in",
+    ),
+    "merged header": (
+        xlsx(["", "cases", "", "control"], *SHEET, merge="B1:C1"),
+        "1 lines stand above the table. They were skipped.",
+    ),
+    "remarks below the table": (
+        xlsx(*SHEET, [], ["Counts of the second run, by STAR."]),
+        "1 lines stand below the table: 'Counts of the second run, by STAR.'. They were left out.",
+    ),
 }
 
 SAME: dict[str, bytes | str] = {
@@ -325,15 +332,20 @@ def test_h5ad_with_genes_in_obs_is_turned(tmp_path: Path) -> None:
     assert table.report.orientation == "genes in rows"
 
 
-def test_h5ad_without_x_says_where_to_put_the_numbers(tmp_path: Path) -> None:
+def test_h5ad_without_x_says_what_was_read_or_where_to_choose(tmp_path: Path) -> None:
     names = pd.DataFrame(index=GOOD.index), pd.DataFrame(index=GOOD.columns)
-    layers = ad.AnnData(None, *names, layers={"counts": GOOD.to_numpy(np.float32)})
-    message = r"has no matrix X; it holds 'layers', .* adata\.X = adata\.layers"
-    with pytest.raises(MTMError, match=message):
-        read(h5ad(tmp_path, layers))
+    x = GOOD.to_numpy(np.float32)
+    one = read(h5ad(tmp_path, ad.AnnData(None, *names, layers={"counts": x})))
+    assert str(one.report.notes[0]) == "The file holds 'counts', and no X. 'counts' was read."
+    two = ad.AnnData(None, *names, layers={"counts": x, "tpm": x})
+    with pytest.raises(MTMError, match=r"no matrix X; .* in 'counts', 'tpm'\. Choose one .*--quan"):
+        read(h5ad(tmp_path, two))
+    empty = ad.AnnData(0 * x, *names, layers={"counts": x})
+    with pytest.raises(MTMError, match=r"X holds nothing but zeros; .* in 'counts'\. Choose"):
+        read(h5ad(tmp_path, empty))
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["measured"] = np.arange(3)
-    with pytest.raises(MTMError, match=r"has no matrix X; it holds 'measured'"):
+    with pytest.raises(MTMError, match=r"no \.h5ad .*no obs and no var; it holds 'measured'"):
         read((tmp_path / "other.h5").read_bytes())
 
 

@@ -1,0 +1,226 @@
+"""Read one sheet of an Excel workbook: the one that was asked for, or the first with expression."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import openpyxl
+import pandas as pd
+
+from mtm_core.data.orientation import GenesInRows, find_layout
+from mtm_core.data.raw_table import BLANKS, RawTable, too_large
+from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.report import Choice, Note, name_some, skipped_titles
+from mtm_core.errors import ExpressionError, InputFileError
+
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, OSError, EOFError, SyntaxError, LookupError, ValueError),
+    *(TypeError, AttributeError, RuntimeError, ArithmeticError, AssertionError),
+)
+"""What zipfile and openpyxl raise on bytes that are not what their first ones promise."""
+_MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
+"""Of a sheet, in Excel."""
+_MOST_TITLES = 20
+_N_LOOKED_AT = 50
+_LEAST_GENES = 20
+_NO_TABLE, _WORDS, _NUMBERS, _EXPRESSION = range(4)
+Row = tuple[object, ...]
+
+
+def read_xlsx(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LIES) -> RawTable:
+    """Read a worksheet of an Excel workbook.
+
+    Sheets are looked at in order, hidden ones last: the first that holds expression is read, else
+    the first with numbers, else the first with a table.
+
+    Raises
+    ------
+    InputFileError
+        If the workbook is damaged, holds no table, or lacks the sheet that ``options`` name.
+    """
+    sheets = _open(data, max_bytes)
+    titles = [sheet.title for sheet in sheets]
+    if options.sheet:
+        sheets = [sheets[_position(options.sheet, titles)]]
+    best: tuple[int, RawTable | None, str] = (-1, None, "")
+    passed: list[str] = []
+    for sheet in sheets:
+        table = _as_table(_rows(sheet))
+        kind = _kind(table)
+        if kind > best[0] and table is not None:
+            best = kind, table, sheet.title
+        if kind == _EXPRESSION:
+            break
+        passed.append(sheet.title)
+    _, table, title = best
+    if table is None:
+        where = f"the sheet {options.sheet!r}" if options.sheet else "the workbook"
+        raise InputFileError(
+            f"{where} has no cells. Its sheets: {name_some(titles)}."
+            if len(titles) > 1
+            else f"{where} has no cells."
+        )
+    if len(titles) == 1:
+        return table
+    return replace(
+        table,
+        notes=(_describe(title, titles, passed, options), *table.notes),
+        choices=(Choice("sheet", title, tuple(titles)),),
+    )
+
+
+def _describe(
+    title: str, titles: Sequence[str], passed: Sequence[str], options: ReadingOptions
+) -> Note:
+    before = [name for name in passed if name != title and titles.index(name) < titles.index(title)]
+    why = (
+        f"{name_some(before)} before it {'holds' if len(before) == 1 else 'hold'} no expression."
+        if before
+        else ""
+    )
+    return Note(
+        "info" if options.sheet else "warning",
+        f"The workbook has {len(titles)} sheets: {name_some(titles, 8)}.",
+        " ".join(part for part in (f"{title!r} was read.", why) if part),
+        "" if options.sheet else "If the expression is in another, choose that sheet (--sheet).",
+    )
+
+
+def _position(wanted: str, titles: Sequence[str]) -> int:
+    plain = [title.strip().casefold() for title in titles]
+    if wanted in titles:
+        return titles.index(wanted)
+    if wanted.strip().casefold() in plain:
+        return plain.index(wanted.strip().casefold())
+    raise InputFileError(
+        f"the workbook has no sheet {wanted!r}. Choose one of its sheets: {name_some(titles, 20)}."
+    )
+
+
+def _open(data: bytes, max_bytes: int) -> list[Any]:
+    """Give the worksheets, hidden ones last; charts are none."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            # A member cannot give more than this size when it is read.
+            size = sum(member.file_size for member in archive.infolist())
+            _check_members(archive.namelist())
+        if size > max_bytes:
+            raise too_large("the decompressed workbook", max_bytes)
+        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+        sheets = [sheet for sheet in book.worksheets if hasattr(sheet, "reset_dimensions")]
+        for sheet in sheets:
+            sheet.reset_dimensions()  # what the file says of its size may be wrong, or a trap
+    except _DAMAGE as error:
+        raise _damaged(error) from error
+    if not sheets:
+        raise InputFileError("the workbook has no sheet of cells, only charts. Save the table.")
+    return sorted(sheets, key=lambda sheet: sheet.sheet_state != "visible")
+
+
+def _check_members(names: Sequence[str]) -> None:
+    """Refuse workbooks of a kind that is not read."""
+    if "xl/workbook.bin" in names:
+        raise InputFileError("the file is a binary workbook (.xlsb). Save it as xlsx or csv.")
+    if "content.xml" in names:
+        raise InputFileError("the file is an OpenDocument (.ods). Save it as xlsx or csv.")
+    if not any(name.startswith("xl/") for name in names):
+        raise InputFileError("the file is a zip archive. Unpack it, or compress with gzip.")
+
+
+def _damaged(error: Exception) -> InputFileError:
+    return InputFileError(
+        f"the Excel workbook is damaged: {error}. Open it in the program that made it, and save it"
+        " again as xlsx or csv."
+    )
+
+
+def _rows(sheet: Any) -> list[Row]:  # noqa: ANN401 - openpyxl has no types
+    """Give the rows of a sheet that have a filled cell."""
+    rows: list[Row] = []
+    try:
+        for number, row in enumerate(sheet.iter_rows(values_only=True)):
+            if number >= _MOST_ROWS or len(row) > _MOST_COLUMNS:
+                raise ValueError(f"the sheet {sheet.title!r} is larger than a sheet can be")
+            if row and any(map(_filled, row)):
+                rows.append(row)
+    except _DAMAGE as error:
+        raise _damaged(error) from error
+    return rows
+
+
+def _as_table(rows: Sequence[Row]) -> RawTable | None:
+    """Give the table among ``rows``, without titles above it and remarks below it."""
+    if not rows:
+        return None
+    filled = [sum(map(_filled, row)) for row in rows[:_N_LOOKED_AT]]
+    usual = float(np.median(filled))
+    # A group's name over merged cells is no name of a column; a title is one cell.
+    n_titles = next(
+        (i for i, n in enumerate(filled[: _MOST_TITLES + 1]) if n > max(usual / 2, usual > 1)), 0
+    )
+    notes = [skipped_titles(n_titles)] if n_titles else []
+    header = [str(name).strip() if _filled(name) else "" for name in rows[n_titles]]
+    body = list(rows[n_titles + 1 :])
+    remarks = list(_remarks(body)) if usual > 1 else []
+    if remarks:
+        del body[-len(remarks) :]
+        notes.append(
+            Note(
+                "info",
+                f"{len(remarks)} lines stand below the table: {name_some(remarks, 1)}.",
+                "They were left out.",
+            )
+        )
+    if not body:
+        return None
+    width = max(len(header), *(len(row) for row in body))
+    header += [""] * (width - len(header))
+    cells = pd.DataFrame([[*map(_plain, row), *[np.nan] * (width - len(row))] for row in body])
+    named = [i for i, name in enumerate(header) if name or cells[i].notna().any()]
+    cells = cells[named].set_axis(range(len(named)), axis=1)
+    if cells.isna().all(axis=None):
+        return None
+    return RawTable(tuple(header[i] for i in named), cells, "xlsx", notes=tuple(notes))
+
+
+def _remarks(rows: Sequence[Row]) -> Iterator[str]:
+    """Give sentences below the table, the last first: one cell of several words, and no more."""
+    for row in reversed(rows):
+        filled = [cell for cell in row if _filled(cell)]
+        if len(filled) != 1 or len(str(filled[0]).split()) < 3:
+            return
+        yield str(filled[0])
+
+
+def _kind(table: RawTable | None) -> int:
+    """Grade what a sheet holds."""
+    if table is None:
+        return _NO_TABLE
+    numeric = [table.is_numeric(i) and not table.is_words(i) for i in range(len(table.header))]
+    if len(table.header) < 2:
+        return _NO_TABLE
+    if not any(numeric[1:]):
+        return _WORDS
+    try:
+        layout = find_layout(table, None)
+    except ExpressionError:
+        return _NUMBERS
+    n_genes = len(table.cells) if isinstance(layout, GenesInRows) else sum(numeric)
+    return _EXPRESSION if np.mean(numeric) > 0.5 and n_genes >= _LEAST_GENES else _NUMBERS
+
+
+def _filled(value: object) -> bool:
+    return value is not None and str(value).strip() != ""
+
+
+def _plain(value: object) -> object:
+    """Give a cell as number or text, NaN where it is blank; dates as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return np.nan if value is None or str(value).strip() in BLANKS else str(value)
+    return value
