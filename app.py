@@ -6,11 +6,12 @@ from pathlib import Path
 
 import streamlit as st
 
+import mtm_core.dashboard
 from mtm_core.dashboard.guard import guarded_page
 from mtm_core.dashboard.sign_in import require_sign_in
 
 # A file: a ":material/...:" page icon would be fetched from a font server by every visitor.
-ICON = Path(__file__).parent / "mtm_core" / "dashboard" / "icon.svg"
+ICON = Path(mtm_core.dashboard.__file__).with_name("icon.svg")
 
 st.set_page_config(page_title="MTM", page_icon=str(ICON), layout="wide")
 require_sign_in()

@@ -1,3 +1,48 @@
-"""Multi-tissue transcriptome mapping: one person's blood in, the expression of 48 tissues out."""
+"""Multi-tissue transcriptome mapping: one person's blood in, the expression of 48 tissues out.
+
+::
+
+    from mtm_core import SAMPLES, Predictor, read_expression
+
+    predictor = Predictor.load("gtex_v8_acmg59_stack")
+    table = read_expression(SAMPLES / "blood_tpm.tsv", known_genes=predictor.genes)
+    prediction = predictor.predict(table, source="Whole Blood", targets=["Lung", "Liver"])
+
+What stands in ``__all__`` is imported when it is first asked for: torch takes seconds.
+"""
+
+from importlib import import_module
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Artefact": "mtm_core.artefact",
+    "ArtefactError": "mtm_core.errors",
+    "ExpressionError": "mtm_core.errors",
+    "ExpressionTable": "mtm_core.data.expression",
+    "InputFileError": "mtm_core.errors",
+    "MTMError": "mtm_core.errors",
+    "Predictor": "mtm_core.inference.predictor",
+    "Prepared": "mtm_core.inference.predictor",
+    "ReadingOptions": "mtm_core.data.reading_options",
+    "SAMPLES": "mtm_core.places",
+    "SampleMetadata": "mtm_core.data.metadata",
+    "SelectionError": "mtm_core.errors",
+    "bundled_models": "mtm_core.inference.models",
+    "find_model": "mtm_core.inference.models",
+    "read_expression": "mtm_core.data.expression",
+    "read_metadata": "mtm_core.data.metadata",
+    "write_prediction": "mtm_core.inference.export",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

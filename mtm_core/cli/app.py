@@ -12,6 +12,7 @@ import typer
 from mtm_core.cli.output import err
 from mtm_core.cli.ports import DEFAULT_PORT, HIGHEST_PORT, choose_port
 from mtm_core.errors import InputFileError
+from mtm_core.places import place_of
 
 
 def app_command(
@@ -62,11 +63,10 @@ def app_command(
         os.environ["MTM_WORKSPACE"] = folder
     if workspace_hours is not None:
         os.environ["MTM_WORKSPACE_HOURS"] = str(workspace_hours)
-    script = Path(__file__).parents[2] / "app.py"
+    script = place_of("app.py")
     if not script.exists():
         raise InputFileError(
-            f"the dashboard is not installed: {script} is missing. Clone the repository and"
-            " install it with 'pip install -e .'."
+            f"the dashboard is not installed: {script} is missing. Install the package again."
         )
     open_standard_streams()
     chosen, note = choose_port(address, port)

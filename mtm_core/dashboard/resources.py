@@ -15,10 +15,11 @@ from mtm_core.errors import MTMError
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from mtm_core.places import SAMPLES
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.shipped import StudyTables
 
-EXAMPLE = Path(__file__).parents[2] / "data_samples" / "blood_tpm.tsv"
+EXAMPLE = SAMPLES / "blood_tpm.tsv"
 """Blood profiles of simulated people; the other tables beside it are of the same people."""
 EXAMPLE_METADATA = EXAMPLE.with_name("metadata.tsv")
 """Their groups, age and sex."""

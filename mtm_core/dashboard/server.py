@@ -37,8 +37,9 @@ from mtm_core.dashboard.freeing import (
 )
 from mtm_core.dashboard.guard import show_fault
 from mtm_core.dashboard.hosts import Door, Hosts, look_nothing_up, security_headers
+from mtm_core.places import place_of
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = place_of("app.py")
 """The router that every page goes through."""
 _UPLOADS = "/_stcore/upload_file"
 _UNUSED_UPLOADS, _ALL_UPLOADS = 2, 8

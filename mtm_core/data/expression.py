@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -31,7 +29,7 @@ from mtm_core.data.orientation import (
 from mtm_core.data.raw_table import MAX_BYTES, RawTable, to_numbers
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.report import Level, Note, name_some
-from mtm_core.data.tables import read_bytes, read_table
+from mtm_core.data.tables import Source, name_of, read_bytes, read_table
 from mtm_core.data.units import UnitGuess, check_range, guess_unit
 from mtm_core.errors import ExpressionError, InputFileError
 
@@ -66,7 +64,7 @@ class ExpressionTable:
 
 
 def read_expression(
-    source: Path | IO[bytes],
+    source: Source,
     name: str | None = None,
     *,
     known_genes: GeneIndex | None = None,
@@ -80,7 +78,8 @@ def read_expression(
     Parameters
     ----------
     source
-        csv, tsv, txt or gct (also gzipped), xlsx, parquet or h5ad; told apart by content.
+        Path, or open file, of csv, tsv, txt or gct (also gzipped), xlsx, parquet or h5ad; told
+        apart by content.
     name
         Of the file, for messages; by default its own.
     known_genes
@@ -103,7 +102,7 @@ def read_expression(
         If neither axis holds genes, a sample stands twice, or a cell is blank, no number, infinite,
         or negative where it cannot be.
     """
-    name = name or Path(str(getattr(source, "name", "table"))).name
+    name = name or name_of(source, "table")
     try:
         data = read_bytes(source, max_bytes)
         raw = (

@@ -10,8 +10,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -23,7 +21,7 @@ from mtm_core.data.raw_table import MAX_BYTES, RawTable
 from mtm_core.data.reading_options import ANY_TABLE
 from mtm_core.data.report import Note, name_some
 from mtm_core.data.sample_names import SampleMatch, match_samples
-from mtm_core.data.tables import read_bytes, read_table
+from mtm_core.data.tables import Source, name_of, read_bytes, read_table
 from mtm_core.errors import InputFileError, SelectionError
 
 _MOST_COLUMNS = 1_000
@@ -204,7 +202,7 @@ class SampleMetadata:
 
 
 def read_metadata(
-    source: Path | IO[bytes],
+    source: Source,
     name: str | None = None,
     *,
     samples: Sequence[str],
@@ -233,7 +231,7 @@ def read_metadata(
         If the file cannot be read as a table, lies the other way, names a sample twice or a column
         twice, or is an expression table.
     """
-    name = name or Path(str(getattr(source, "name", "metadata"))).name
+    name = name or name_of(source, "metadata")
     try:
         data = read_bytes(source, max_bytes)
         raw = (read_isolated if isolated else read_table)(data, max_bytes, ANY_TABLE)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtm_core.data.gene_ids import describe_foreign, is_ensembl
+from mtm_core.data.gene_names import genes_named
 from mtm_core.data.genes import GeneIndex
 from mtm_core.data.raw_table import RawTable, to_numbers
 from mtm_core.data.report import name_some
@@ -98,11 +99,14 @@ _NONE: _Evidence = (False, 0, 0)
 
 
 def _evidence(ids: Sequence[str], known: GeneIndex | None) -> _Evidence:
-    """Grade ``ids`` as genes: Ensembl ids or not, model's genes among them, 2 symbols, 1 Entrez."""
+    """Grade ``ids`` as genes: Ensembl ids or not, genes known among them, 2 symbols, 1 Entrez."""
     if not ids or is_run(ids):  # 1, 2, 3, ... are row numbers, though Entrez ids too
         return _NONE
-    genes = np.empty(0) if known is None else known.find(ids)
-    n_known = len(np.unique(genes[genes >= 0]))
+    if known is None:  # no model to ask: all genes of HGNC
+        n_known = sum(len(genes_named(gene)) == 1 for gene in set(ids))
+    else:
+        genes = known.find(ids)
+        n_known = len(np.unique(genes[genes >= 0]))
     if look_like_ensembl(ids):
         return True, n_known, 0
     if describe_foreign(ids):

@@ -6,6 +6,7 @@ file, and nothing grows past a cap when it is decompressed.
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -47,9 +48,18 @@ _NO_TABLES = (
     (b"rar!", "a rar archive", "Unpack it, or compress with gzip."),
     (b"\x1f\x8b", "compressed twice", "Decompress it once."),
 )
+Source = str | os.PathLike[str] | IO[bytes]
+"""A file: where it is, or itself, open."""
 
 
-def read_bytes(source: Path | IO[bytes], max_bytes: int = MAX_BYTES) -> bytes:
+def name_of(source: Source, otherwise: str) -> str:
+    """Give a file's name for messages, ``otherwise`` where it has none."""
+    if isinstance(source, str | os.PathLike):
+        return Path(source).name
+    return Path(str(getattr(source, "name", otherwise))).name
+
+
+def read_bytes(source: Source, max_bytes: int = MAX_BYTES) -> bytes:
     """Read a file whole.
 
     Raises
@@ -58,8 +68,8 @@ def read_bytes(source: Path | IO[bytes], max_bytes: int = MAX_BYTES) -> bytes:
         If it cannot be opened, is empty, or is larger than ``max_bytes``.
     """
     try:
-        if isinstance(source, Path):
-            with source.open("rb") as file:
+        if isinstance(source, str | os.PathLike):
+            with Path(source).open("rb") as file:
                 data = file.read(max_bytes + 1)
         else:
             data = source.read(max_bytes + 1)

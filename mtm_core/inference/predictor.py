@@ -17,10 +17,10 @@ A prediction is an ``xarray.Dataset`` with dims (sample, tissue, gene):
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -44,6 +44,7 @@ from mtm_core.data.genes import GeneIndex, GeneMatch, collapse
 from mtm_core.data.report import Note
 from mtm_core.data.units import Unit, counts_per_million, guess_unit, to_linear
 from mtm_core.errors import ExpressionError, SelectionError
+from mtm_core.inference.models import find_model
 from mtm_core.methods.covariates import CovariateName, are_known
 from mtm_core.methods.protocol import begin, tissue_index
 
@@ -91,15 +92,15 @@ class Predictor:
     artefact: Artefact
 
     @classmethod
-    def load(cls, folder: Path | str) -> Predictor:
-        """Load the model of ``folder``.
+    def load(cls, model: str | os.PathLike[str]) -> Predictor:
+        """Load ``model``: a bundled one's name, or a model's folder.
 
         Raises
         ------
         ArtefactError
-            If the folder does not hold one.
+            If there is no such model, or it cannot be used.
         """
-        return cls(Artefact.load(folder))
+        return cls(Artefact.load(find_model(model)))
 
     @cached_property
     def genes(self) -> GeneIndex:

@@ -1,0 +1,109 @@
+"""What ``import mtm_core`` gives."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mtm_core
+from mtm_core import ArtefactError, InputFileError, Predictor, read_expression, read_metadata
+from mtm_core.inference.models import BUNDLED, DEFAULT_MODEL, find_model
+from mtm_core.places import SAMPLES
+
+TABLE = SAMPLES / "blood_tpm.tsv"
+
+
+def test_the_front_door_is_what_it_was() -> None:
+    assert mtm_core.__all__ == [
+        "Artefact",
+        "ArtefactError",
+        "ExpressionError",
+        "ExpressionTable",
+        "InputFileError",
+        "MTMError",
+        "Predictor",
+        "Prepared",
+        "ReadingOptions",
+        "SAMPLES",
+        "SampleMetadata",
+        "SelectionError",
+        "bundled_models",
+        "find_model",
+        "read_expression",
+        "read_metadata",
+        "write_prediction",
+    ]
+    for name in mtm_core.__all__:
+        found = getattr(mtm_core, name)
+        assert getattr(found, "__name__", name) == name
+        assert name in dir(mtm_core)
+    with pytest.raises(AttributeError, match="has no attribute 'predict'"):
+        mtm_core.predict  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_type_checkers_see_the_same_door() -> None:
+    stub = ast.parse(Path(mtm_core.__file__).with_suffix(".pyi").read_text())
+    imported = {
+        alias.asname: node.module
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert imported == mtm_core._HOMES  # type: ignore[attr-defined]
+
+
+def test_importing_it_imports_nothing_slow() -> None:
+    slow = "{'torch', 'pandas', 'numpy', 'streamlit', 'anndata', 'mtm_core.errors'}"
+    code = f"import mtm_core, sys; assert not {slow} & set(sys.modules); mtm_core.MTMError"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_a_table_is_read_by_any_kind_of_path() -> None:
+    expected = read_expression(TABLE)
+    assert expected.report.file == TABLE.name
+    for source in (str(TABLE), Named(TABLE)):
+        read = read_expression(source)
+        assert read.report.file == TABLE.name
+        assert read.values.equals(expected.values)
+    samples = [str(name) for name in expected.values.index]
+    metadata = str(SAMPLES / "metadata.tsv")
+    assert len(read_metadata(metadata, samples=samples).values) == len(samples)
+    with pytest.raises(InputFileError, match=r"nowhere\.csv"):
+        read_expression("nowhere.csv")
+
+
+class Named(os.PathLike[str]):
+    """A path of another kind than pathlib's."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+def test_a_model_is_loaded_by_its_name_or_any_kind_of_path() -> None:
+    folder = BUNDLED / "gtex_v8_acmg59"
+    for model in ("gtex_v8_acmg59", str(folder), folder, Named(folder)):
+        assert Predictor.load(model).artefact.name == "gtex_v8_acmg59"
+
+
+def test_a_bundled_name_is_that_model_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(BUNDLED / "gtex_v8_acmg59", tmp_path / DEFAULT_MODEL)
+    monkeypatch.chdir(tmp_path)
+    assert find_model(DEFAULT_MODEL) == BUNDLED / DEFAULT_MODEL
+    assert find_model(f"./{DEFAULT_MODEL}") == Path(DEFAULT_MODEL)
+
+
+@pytest.mark.parametrize("name", ["", "nowhere", "a\0b", "x" * 5000, "../" * 3])
+def test_what_is_no_model_is_said_in_words(name: str) -> None:
+    with pytest.raises(ArtefactError, match=f"no model .*bundled: .*{DEFAULT_MODEL}"):
+        Predictor.load(name)
