@@ -37,10 +37,13 @@ from mtm_core.data.scaling import TissueScaler, to_scale
 from mtm_core.errors import ArtefactError
 from mtm_core.methods.protocol import FittedMethod, under_prefix
 from mtm_core.methods.saved import restore_method
+from mtm_core.safe_output import OwnFolder
 
 FORMAT = "mtm-model"
 FORMAT_VERSION = 1
 MODEL_FILES = ("model.json", "model.safetensors")
+MODEL = "a model"
+"""What the mark of a model's folder says it is."""
 WeightFormat = Literal["fp32", "bf16"]
 _GENE_COLUMNS = ("symbol", "entrez")
 _TISSUE_COLUMNS = ("abbreviation", "colour", "ontology", "n_samples")
@@ -152,8 +155,17 @@ class Artefact:
 
         With ``"bf16"`` the weight matrices of networks take half the space, at 8 binary digits of
         precision; all else stays as it is, and what is loaded is float32 either way.
+
+        Raises
+        ------
+        OutputError
+            If there are files of these names that are not ours, or they cannot be written.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        own = OwnFolder.among(folder, MODEL)
+        with own.adding(last="model.json") as place:
+            self._write(place, weights)
+
+    def _write(self, folder: Path, weights: WeightFormat) -> None:
         arrays = {f"method.{name}": array for name, array in self.method.arrays().items()}
         arrays |= {
             "scaler.mean": self.method.scaler.mean,
@@ -300,17 +312,15 @@ def _check_shapes(scaler: TissueScaler, reference: Reference, n_tissues: int, n_
 def _write_arrays(
     arrays: dict[str, NDArray[Any]], path: Path, weights: WeightFormat = "fp32"
 ) -> None:
-    """Write arrays as safetensors, in one move: what is mapped from an older file stays whole."""
+    """Write arrays as safetensors."""
     tensors = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in arrays.items()}
     if weights == "bf16":
         tensors = {
             name: tensor.bfloat16() if _is_network_weight(name) else tensor
             for name, tensor in tensors.items()
         }
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial)
-    partial.chmod(0o644)  # safetensors writes for the owner alone; a model is to be shared
-    partial.replace(path)
+    save_file(tensors, path)
+    path.chmod(0o644)  # safetensors writes for the owner alone; a model is to be shared
 
 
 def _is_network_weight(name: str) -> bool:

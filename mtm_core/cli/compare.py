@@ -11,7 +11,7 @@ import pandas as pd
 import typer
 import xarray as xr
 
-from mtm_core.cli.output import err
+from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.own_samples import (
     NearNamesOption,
     SexCodesOption,
@@ -26,6 +26,7 @@ from mtm_core.evaluation.predictability import held_out_rho
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor, UnitChoice
+from mtm_core.safe_output import check_output, writing
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.against_reference import all_agreements, reference_trait
 from mtm_core.studies.own_cohort import (
@@ -81,6 +82,7 @@ def compare_command(
         typer.Option(help="Seed to shuffle the labels with: what is found then is chance."),
     ] = None,
     table_format: Annotated[TableFormat, typer.Option("--format", help="Of the tables.")] = "csv",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Compare groups of your samples, or correlate them with traits, tissue by tissue.
 
@@ -99,6 +101,8 @@ def compare_command(
     pair = _group_option(groups) if groups else None
     codes = sex_code_option(sex_codes)
     folder = find_model(model)
+    inputs = [table, metadata, folder / "model.json"]
+    check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     predictor = Predictor.load(folder)
     chosen = predictor.targets_of(source, None if targets == "all" else _names(targets))
     prepared = read_samples(table, predictor, source=source, unit=unit, alignment=alignment)
@@ -143,7 +147,10 @@ def compare_command(
         "n_samples": len(prepared.samples),
         "note": "Predicted tissues are functions of the measured samples.",
     }
-    _write(tables, settings, output, table_format)
+    with writing(
+        output, overwrite=overwrite, inputs=inputs, folder=True, kind="a comparison"
+    ) as place:
+        _write(tables, settings, place, table_format)
     err.print(
         f"Wrote {', '.join(tables)} to {output}: {len(prepared.samples)} samples,"
         f" {len(chosen)} predicted tissues beside {source}."
@@ -251,7 +258,6 @@ def _write(
     folder: Path,
     table_format: TableFormat,
 ) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         if table_format == "csv":
             table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")

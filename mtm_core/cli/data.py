@@ -21,7 +21,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from mtm_core.cli.output import err, print_table
+from mtm_core.cli.output import OverwriteOption, err, print_table
 from mtm_core.data.cohort import (
     MINIMUM_SAMPLES,
     MINIMUM_TISSUES,
@@ -39,6 +39,7 @@ from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_sub
 from mtm_core.data.normalise import Normalisation
 from mtm_core.data.open_file import open_text
 from mtm_core.errors import CohortError, InputFileError, SelectionError
+from mtm_core.safe_output import check_output
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +129,7 @@ def prepare(
     minimum_tissues: Annotated[
         int, typer.Option(help="Such tissues a donor needs.", min=1)
     ] = MINIMUM_TISSUES,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Read GTEx files, apply the paper's filters, and write a cohort.
 
@@ -140,6 +142,9 @@ def prepare(
         raise CohortError(f"--output: expected a name that ends in .h5ad, got {output.name!r}.")
     if gene_type is not None and gene_table is None:
         raise CohortError("--gene-type needs --gene-table, which says what type a gene is.")
+    read = (expression, sample_attributes, subject_phenotypes, gene_table, genes)
+    inputs = [path for path in read if path is not None]
+    check_output(output, overwrite=overwrite, inputs=inputs)
     samples = read_sample_attributes(sample_attributes)
     donors = read_subject_phenotypes(subject_phenotypes) if subject_phenotypes else None
     known = read_gene_table(gene_table) if gene_table else None
@@ -167,7 +172,7 @@ def prepare(
         minimum_tissues=minimum_tissues,
     )
     del matrix  # at full size 1.3 GB, as is the cohort
-    write_cohort(cohort, output)
+    write_cohort(cohort, output, overwrite=overwrite)
     _print_summary(cohort, str(output))
     err.print(f"Wrote {output} in {time.perf_counter() - began:.1f} s.")
 
@@ -176,6 +181,7 @@ def prepare(
 def store(
     table: Annotated[Path, typer.Argument(metavar="GCT", help="GCT or GCT.gz, of any size.")],
     output: Annotated[Path, typer.Option(help="Store to write (.zarr).")],
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Store a GCT file so that 'mtm predict' can read it part by part.
 
@@ -184,7 +190,7 @@ def store(
     if output.suffix != ".zarr":
         raise InputFileError(f"--output: expected a name that ends in .zarr, got {output.name!r}.")
     with _gene_bar() as show:
-        n_samples, n_genes = gct_to_zarr(table, output, show)
+        n_samples, n_genes = gct_to_zarr(table, output, show, overwrite=overwrite)
     err.print(f"Wrote {output}: {n_samples:,} samples x {n_genes:,} genes.")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import anndata as ad
 import pandas as pd
@@ -13,7 +14,7 @@ import typer
 import xarray as xr
 from joblib import parallel_config
 
-from mtm_core.cli.output import err, print_table
+from mtm_core.cli.output import OverwriteOption, err, print_table
 from mtm_core.cli.training_options import (
     AcceleratorOption,
     CudaGraphOption,
@@ -27,15 +28,16 @@ from mtm_core.config import to_json
 from mtm_core.data.cohort import read_cohort, tissue_names
 from mtm_core.data.gtex import read_technical_attributes
 from mtm_core.data.splits import donor_folds
-from mtm_core.errors import SelectionError
+from mtm_core.errors import OutputError, SelectionError
 from mtm_core.evaluation.accuracy import accuracy, accuracy_in_strata
 from mtm_core.evaluation.bootstrap import N_RESAMPLES, resample_donors
 from mtm_core.evaluation.confounding import SHUFFLED, known_confounders
-from mtm_core.evaluation.cross_validation import cross_validate
-from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.evaluation.cross_validation import cross_validate, write_netcdf
+from mtm_core.evaluation.results import EVALUATION, TABLES, EvaluationTables
 from mtm_core.evaluation.technical import accuracy_without_laboratory
 from mtm_core.methods.protocol import tissue_index
 from mtm_core.methods.registry import METHOD_NAMES, is_told_phenotypes, make_method
+from mtm_core.safe_output import OwnFolder
 from mtm_core.training.hardware import Hardware
 
 
@@ -80,6 +82,7 @@ def evaluate_command(
     save_predictions: Annotated[
         bool, typer.Option(help="Also keep every out-of-fold value (NetCDF, one file a method).")
     ] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Predict every donor by methods that never saw them, and score it.
 
@@ -88,14 +91,14 @@ def evaluate_command(
 
     **Example:** `mtm evaluate cohort.h5ad --methods mtm,ridge --folds 5 --output runs/evaluation`
     """
+    inputs = [cohort] if technical is None else [cohort, technical]
+    OwnFolder.to_be(output, EVALUATION, inputs=inputs)
     data = read_cohort(cohort)
     further = [part.strip() for part in further_sources.split(";")] if further_sources else []
     for tissue in (source, *further):
         tissue_index(tissue_names(data), tissue)  # a misspelt tissue is to cost no training
     config = run_config(preset_name, settings, data.n_vars, len(tissue_names(data)))
     dealt = donor_folds(data.obs, n_folds=folds, seed=seed, balance_tissue=source)
-    output.mkdir(parents=True, exist_ok=True)
-    dealt.save(output / "folds.json")
     chosen = _folds(only, folds)
     what = {
         "cohort_sha256": str(data.uns["mtm"]["sha256"]),
@@ -105,6 +108,9 @@ def evaluate_command(
         "further_sources": further,
         "mtm": to_json(config),
     }
+    own = _claim(output, inputs, what, methods, overwrite=overwrite)
+    with own.writing("folds.json") as place:
+        dealt.save(place)
     phenotypes = data.uns["donors"]
     laboratory = None if technical is None else read_technical_attributes(technical)
     accuracies, resampled, strata = {}, {}, {}
@@ -132,7 +138,8 @@ def evaluate_command(
             )
             err.print(f"{method.name}: {len(chosen)} folds in {time.perf_counter() - began:.1f} s.")
             if save_predictions:
-                predictions.to_netcdf(output / f"{method.name}.nc", engine="h5netcdf")
+                with own.writing(f"{method.name}.nc") as place:
+                    write_netcdf(predictions, place)
             accuracies[method.name] = accuracy(predictions, phenotypes)
             resampled[method.name] = resample_donors(predictions, n_resamples=resamples, seed=seed)
             strata[method.name] = _in_strata(predictions, data, laboratory, seed)
@@ -155,6 +162,25 @@ def evaluate_command(
             " genes on X and Y."
         )
     err.print(f"Wrote {output}.")
+
+
+def _claim(
+    output: Path, inputs: list[Path], what: dict[str, Any], methods: str, *, overwrite: bool
+) -> OwnFolder:
+    """Take the folder; tables of other settings in it are replaced only when asked."""
+    own = OwnFolder.claim(output, EVALUATION, inputs=inputs)
+    own.own("folds/", "fits/")
+    names = [name.strip() for name in methods.split(",")]
+    own.check("folds.json", *TABLES, *(f"{name}.nc" for name in names))
+    if not overwrite and (output / "settings.json").exists():
+        before, now = EvaluationTables.load(output).settings, json.loads(json.dumps(what))
+        other = [name for name in now if before.get(name) != now[name]]
+        if other:
+            raise OutputError(
+                f"{output} holds an evaluation of other settings ({', '.join(other)}). Name another"
+                " folder, or replace its tables with --overwrite; fits that were kept stay."
+            )
+    return own
 
 
 def _in_strata(

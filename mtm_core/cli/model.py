@@ -11,14 +11,15 @@ import numpy as np
 import torch
 import typer
 
-from mtm_core.artefact import MODEL_FILES, Artefact, WeightFormat, read_description
-from mtm_core.cli.output import print_table
+from mtm_core.artefact import MODEL, MODEL_FILES, Artefact, WeightFormat, read_description
+from mtm_core.cli.output import OverwriteOption, print_table
 from mtm_core.config import PresetName, preset, to_json
 from mtm_core.data.scaling import TissueScaler
-from mtm_core.errors import ArtefactError
 from mtm_core.evaluation.model_card import FIGURES
 from mtm_core.inference.models import bundled_models, find_model
 from mtm_core.model.mtm import MTM, count_parameters
+from mtm_core.safe_output import check_output, writing
+from mtm_core.safe_output.mark import MARK_NAME
 
 model_app = typer.Typer(
     help="Describe models and presets; pack models.\n\n"
@@ -102,11 +103,12 @@ def pack(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="Name of a bundled model, or a model's folder.")
     ],
-    output: Annotated[Path, typer.Option(help="Folder to write; must not exist.")],
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
     weights: Annotated[
         WeightFormat,
         typer.Option(help="Of the networks: bf16 takes half the space, at 8 binary digits."),
     ] = "bf16",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Copy a model with its networks' weights in another format.
 
@@ -116,11 +118,12 @@ def pack(
     **Example:** `mtm model pack gtex_v8_acmg59 --output small --weights bf16`
     """
     folder = find_model(model)
+    check_output(output, overwrite=overwrite, inputs=[folder], folder=True)
     artefact = Artefact.load(folder)
-    if output.exists():
-        raise ArtefactError(f"{output} is there already. Give a folder that is not.")
-    shutil.copytree(folder, output, ignore=shutil.ignore_patterns(*MODEL_FILES))
-    artefact.save(output, weights=weights)
+    with writing(output, overwrite=overwrite, inputs=[folder], folder=True, kind=MODEL) as place:
+        others = shutil.ignore_patterns(*MODEL_FILES, MARK_NAME)
+        shutil.copytree(folder, place, ignore=others, dirs_exist_ok=True)
+        artefact.save(place, weights=weights)
     before, after = (sum((f / name).stat().st_size for name in MODEL_FILES) / 1e6
                      for f in (folder, output))  # fmt: skip
     typer.echo(f"{output}: {after:,.1f} MB, {before:,.1f} MB before")

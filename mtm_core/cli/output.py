@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+OverwriteOption = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Replace what is there: a file, or a folder in which mtm wrote all."
+    ),
+]
 out = Console(soft_wrap=True, highlight=False, markup=False)
 """Standard output: results."""
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)

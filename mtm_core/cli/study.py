@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mtm_core.cli.output import err
+from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.study_model import external_command, latent_command, pgenes_command
 from mtm_core.cli.study_options import (
     CohortArgument,
@@ -14,6 +14,7 @@ from mtm_core.cli.study_options import (
     read_study_cohort,
 )
 from mtm_core.cli.study_predictions import disease_command, traits_command
+from mtm_core.safe_output import check_output
 from mtm_core.studies.reference import ReferenceAssociations
 
 study_app = typer.Typer(
@@ -27,7 +28,10 @@ study_app = typer.Typer(
 
 @study_app.command("reference")
 def reference_command(
-    cohort: CohortArgument, output: OutputOption, dbgap: DbgapOption = None
+    cohort: CohortArgument,
+    output: OutputOption,
+    dbgap: DbgapOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Associate every gene of every tissue with the donors' traits.
 
@@ -36,8 +40,10 @@ def reference_command(
 
     **Example:** `mtm study reference cohort.h5ad --output trained_models/mine/associations`
     """
+    inputs = [cohort] if dbgap is None else [cohort, dbgap]
+    check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     associations = ReferenceAssociations.of(read_study_cohort(cohort, dbgap))
-    associations.save(output)
+    associations.save(output, overwrite=overwrite)
     print_study("Associations in the cohort", associations.summary().reset_index())
     err.print(f"Wrote {output}.")
 

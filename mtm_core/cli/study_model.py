@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from mtm_core.cli.output import err
+from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.study_options import (
     CohortArgument,
     OutputOption,
@@ -35,6 +35,7 @@ from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor, UnitChoice
 from mtm_core.methods.mtm_training import MTMMethod
+from mtm_core.safe_output import check_output
 from mtm_core.studies.external import study_external, summarise_external
 from mtm_core.studies.latent import find_mtm, study_latent
 from mtm_core.studies.predictable_genes import read_annotation, study_predictable_genes
@@ -55,6 +56,7 @@ def pgenes_command(
         typer.Option(help="name=FILE, a table of genes and one number each; repeatable."),
     ] = None,
     seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Ask what sets predictable genes apart: expression, connectivity, conservation.
 
@@ -64,6 +66,8 @@ def pgenes_command(
     **Example:** `mtm study pgenes cohort.h5ad --evaluation runs/evaluation --annotation
     degree=degree.tsv --output studies/pgenes`
     """
+    inputs = [cohort, evaluation / "settings.json", *_annotation_files(annotation)]
+    check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     data = read_study_cohort(cohort)
     tables = EvaluationTables.load(evaluation)
     of_method = tables.genes[tables.genes["method"] == method]
@@ -76,9 +80,21 @@ def pgenes_command(
     summary = study.summary().reset_index()
     similarity = pd.DataFrame([study.tissues.__dict__])
     settings = cohort_settings(data) | {"method": method, "seed": seed, "rho": "pooled"}
-    save_study(output, settings, quartiles=study.quartiles, summary=summary, similarity=similarity)
+    save_study(
+        output,
+        settings,
+        overwrite=overwrite,
+        quartiles=study.quartiles,
+        summary=summary,
+        similarity=similarity,
+    )
     print_study("Top against bottom quartile of gene-wise rho, tissues counted", summary)
     print_study("Similarity of tissues against that of their gene-wise rho", similarity)
+
+
+def _annotation_files(options: list[str] | None) -> list[Path]:
+    files = [option.partition("=")[2] for option in options or []]
+    return [Path(file) for file in files if file]
 
 
 def _annotations(options: list[str] | None, genes: pd.DataFrame) -> dict[str, pd.Series]:
@@ -109,6 +125,7 @@ def latent_command(
     settings: SettingOption = None,
     accelerator: AcceleratorOption = "auto",
     seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Ask whether the tissues of one donor have like latent codes, and how codes are decoded.
 
@@ -117,6 +134,8 @@ def latent_command(
 
     **Example:** `mtm study latent cohort.h5ad --folds runs/evaluation/folds.json --output latent`
     """
+    inputs = [cohort] if folds is None else [cohort, folds]
+    check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     data = read_study_cohort(cohort)
     if folds is None:
         fitted, donors = find_mtm(Predictor.load(find_model(model)).artefact.method), None
@@ -143,6 +162,7 @@ def latent_command(
     save_study(
         output,
         cohort_settings(data) | about | {"seed": seed},
+        overwrite=overwrite,
         pairs=study.pairs,
         codes=codes,
         layers=study.layers,
@@ -171,6 +191,7 @@ def external_command(
     ] = None,
     source: Annotated[str, typer.Option(help="Tissue of the samples.")] = "Whole Blood",
     unit: Annotated[UnitChoice, typer.Option(help="Unit of the values.")] = "auto",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Hold predicted changes between groups of other samples against a reference's.
 
@@ -180,6 +201,8 @@ def external_command(
     **Example:** `mtm study external blood.tsv --metadata groups.tsv --group group --case disease
     --control healthy --trait age --output studies/external`
     """
+    inputs = [table, metadata, *([] if reference is None else [reference / "associations.json"])]
+    check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     folder = find_model(model)
     associations = ReferenceAssociations.load(reference or folder / ASSOCIATIONS)
     predictor = Predictor.load(folder)
@@ -209,7 +232,7 @@ def external_command(
         "reference_cohort_sha256": associations.settings["cohort_sha256"],
     }
     summary = summarise_external(tissues)
-    save_study(output, settings, tissues=tissues, genes=genes, summary=summary)
+    save_study(output, settings, overwrite=overwrite, tissues=tissues, genes=genes, summary=summary)
     print_study(
         f"Predicted log2 fold change, {case} against {control}, and the reference's of {trait}",
         summary,

@@ -14,6 +14,7 @@ import typer
 from mtm_core.cli.output import err, print_table
 from mtm_core.data.cohort import is_simulated, read_cohort
 from mtm_core.data.dbgap import with_dbgap_phenotypes
+from mtm_core.safe_output import writing
 
 CohortArgument = Annotated[
     Path, typer.Argument(metavar="COHORT", help="Cohort (.h5ad) of 'mtm data prepare'.")
@@ -57,15 +58,17 @@ def cohort_settings(cohort: ad.AnnData) -> dict[str, Any]:
     }
 
 
-def save_study(output: Path, settings: dict[str, Any], **tables: pd.DataFrame) -> None:
+def save_study(
+    output: Path, settings: dict[str, Any], *, overwrite: bool, **tables: pd.DataFrame
+) -> None:
     """Write the tables of a study, ``genes`` as parquet, the others as CSV, and its settings."""
-    output.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        if name == "genes":
-            table.to_parquet(output / "genes.parquet", index=False, compression="zstd")
-        else:
-            table.to_csv(output / f"{name}.csv", index=False, float_format="%.6g")
-    (output / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
+    with writing(output, overwrite=overwrite, folder=True, kind="a study") as folder:
+        for name, table in tables.items():
+            if name == "genes":
+                table.to_parquet(folder / "genes.parquet", index=False, compression="zstd")
+            else:
+                table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+        (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
     err.print(f"Wrote {output}.")
 
 

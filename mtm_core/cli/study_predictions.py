@@ -10,6 +10,7 @@ import typer
 import xarray as xr
 from joblib import parallel_config
 
+from mtm_core.cli.output import OverwriteOption
 from mtm_core.cli.study_options import (
     CohortArgument,
     DbgapOption,
@@ -25,6 +26,7 @@ from mtm_core.cli.study_options import (
 )
 from mtm_core.data.splits import DonorFolds
 from mtm_core.errors import SelectionError
+from mtm_core.safe_output import check_output
 from mtm_core.studies.disease import MINIMUM_DEGS, N_REPEATS, study_diseases
 from mtm_core.studies.donor_traits import MINIMUM_DISEASE, Trait, choose_traits, known_traits
 from mtm_core.studies.out_of_fold import TissuePredictions, on_expression_scale, read_out_of_fold
@@ -47,6 +49,7 @@ def traits_command(
     names: TraitsOption = None,
     shuffles: ShufflesOption = N_SHUFFLES,
     seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Ask whether predicted genes go with donors' traits as measured ones do.
 
@@ -55,13 +58,22 @@ def traits_command(
 
     **Example:** `mtm study traits cohort.h5ad runs/evaluation/stack.nc --output studies/traits`
     """
+    inputs = [path for path in (cohort, predictions, folds, dbgap) if path is not None]
+    check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     data = read_study_cohort(cohort, dbgap)
     chosen = _chosen(known_traits(data.uns["donors"]), names)
     out_of_fold, by_tissue = _read(predictions, folds, data)
     study = study_traits(by_tissue, data.uns["donors"], chosen, n_shuffles=shuffles, seed=seed)
     summary = study.summary().reset_index()
     settings = _settings(data, out_of_fold) | {"shuffles": shuffles, "seed": seed}
-    save_study(output, settings, tissues=study.tissues, genes=study.genes, summary=summary)
+    save_study(
+        output,
+        settings,
+        overwrite=overwrite,
+        tissues=study.tissues,
+        genes=study.genes,
+        summary=summary,
+    )
     print_study(
         "Correlation over genes between predicted and measured association with a trait,"
         " medians over tissues",
@@ -88,6 +100,7 @@ def disease_command(
     shuffles: ShufflesOption = N_SHUFFLES,
     jobs: Annotated[int, typer.Option(help="Processes; -1: one a core.")] = 1,
     seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Ask whether predictions show a difference between two groups as measurements do.
 
@@ -96,6 +109,8 @@ def disease_command(
 
     **Example:** `mtm study disease cohort.h5ad runs/evaluation/stack.nc --output studies/disease`
     """
+    inputs = [path for path in (cohort, predictions, folds, dbgap) if path is not None]
+    check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     data = read_study_cohort(cohort, dbgap)
     every = tuple(t for t in known_traits(data.uns["donors"]) if t.kind == "two groups")
     chosen = _chosen(every, names)
@@ -123,6 +138,7 @@ def disease_command(
     save_study(
         output,
         settings,
+        overwrite=overwrite,
         pairs=study.pairs,
         genes=study.genes,
         status=study.status,

@@ -12,7 +12,7 @@ import anndata as ad
 import typer
 
 from mtm_core.artefact import Artefact
-from mtm_core.cli.output import err
+from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.training_options import (
     AcceleratorOption,
     CudaGraphOption,
@@ -32,7 +32,7 @@ from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.protocol import FittedMethod
 from mtm_core.methods.registry import make_method, trainable_methods
-from mtm_core.training.checkpoint import CHECKPOINT_NAME
+from mtm_core.training.checkpoint import CHECKPOINT_NAME, check_run, claim_run
 from mtm_core.training.hardware import Hardware
 from mtm_core.training.run import TrainingResult
 from mtm_core.training.trainer import train
@@ -67,6 +67,7 @@ def train_command(
     nodes: NodesOption = 1,
     precision: PrecisionOption = "32-true",
     cuda_graph: CudaGraphOption = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Train a method on every donor of a cohort and write a model's folder.
 
@@ -83,10 +84,12 @@ def train_command(
         raise TrainingError(f"several processes are for --method mtm, not for {method}.")
     if method not in trainable_methods():
         raise SelectionError.unknown("method", [method], trainable_methods())
-    _check_folder(output, resume=resume)
+    inputs = [cohort, *([] if evaluation is None else [evaluation / "settings.json"])]
+    _check_folder(output, inputs, resume=resume, overwrite=overwrite)
     data = read_cohort(cohort)
     config = run_config(preset_name, settings, data.n_vars, len(tissue_names(data)))
     tables = _load_evaluation(evaluation, method, data, config) if evaluation is not None else None
+    own = claim_run(output)
     machine = Hardware(accelerator, devices, nodes, precision, cuda_graph)
     provenance: dict[str, Any] = {"command": shlex.join(["mtm", *sys.argv[1:]])}
     if method == "mtm":
@@ -104,8 +107,9 @@ def train_command(
     if tables is not None:
         artefact = replace(artefact, accuracy=tables.of_method(fitted.name))
         tables.save(output / "evaluation")
+    with own.writing("README.md") as place:
+        place.write_text(render_model_card(artefact, tables), encoding="utf-8")
     artefact.save(output)
-    (output / "README.md").write_text(render_model_card(artefact, tables), encoding="utf-8")
     err.print(f"Wrote {output}. Try it: mtm predict INPUT --model {output} --output OUTPUT")
 
 
@@ -150,15 +154,22 @@ def _stopped(n_epochs: int) -> typer.Exit:
     return typer.Exit(130)
 
 
-def _check_folder(output: Path, *, resume: bool) -> None:
-    """Refuse a folder whose run or model would be lost."""
+def _check_folder(output: Path, inputs: list[Path], *, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder whose run or model would be lost, or that is others'.
+
+    What is replaced stays until something whole takes its place.
+    """
+    check_run(output, inputs)
     has_checkpoint = (output / CHECKPOINT_NAME).exists()
-    if has_checkpoint and not resume:
+    if has_checkpoint and not resume and not overwrite:
         raise TrainingError(
-            f"{output} holds a run already. Go on with it by --resume, or name another folder."
+            f"{output} holds a run already. Go on with it by --resume, begin anew with --overwrite,"
+            " or name another folder."
         )
-    if not has_checkpoint and (output / "model.json").exists():
-        raise TrainingError(f"{output} holds a finished model. Name another folder.")
+    if not has_checkpoint and (output / "model.json").exists() and not overwrite:
+        raise TrainingError(
+            f"{output} holds a finished model. Name another folder, or replace it with --overwrite."
+        )
     if resume and not has_checkpoint:
         err.print(f"{output} holds no checkpoint: training starts from the beginning.")
 

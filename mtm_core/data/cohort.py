@@ -24,6 +24,7 @@ import anndata as ad
 import h5py
 import numpy as np
 import pandas as pd
+from anndata.io import write_elem
 from numpy.typing import NDArray
 
 from mtm_core.data.exact_phenotypes import exact_phenotypes
@@ -33,6 +34,7 @@ from mtm_core.data.normalise import UNIT_AFTER, Normalisation, normalise
 from mtm_core.data.pairs import ordered_pairs
 from mtm_core.data.self_contained import check_hdf5
 from mtm_core.errors import CohortError, InputFileError
+from mtm_core.safe_output import whole_file, writing
 
 logger = logging.getLogger(__name__)
 
@@ -155,15 +157,22 @@ def filter_samples(
     return kept
 
 
-def write_cohort(cohort: ad.AnnData, path: Path) -> None:
-    """Write a cohort as ``.h5ad``, compressed: the whole file or, if interrupted, none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
+def write_cohort(cohort: ad.AnnData, path: Path, *, overwrite: bool = False) -> None:
+    """Write a cohort as ``.h5ad``, compressed: the whole file or, if interrupted, none.
+
+    Raises
+    ------
+    OutputError
+        As :func:`mtm_core.safe_output.writing`.
+    """
     # Level 1: expression is noise to gzip, and more effort takes twice as long for 2 %.
-    cohort.write_h5ad(
-        partial, compression="gzip", compression_opts=1, convert_strings_to_categoricals=False
-    )
-    partial.replace(path)
+    how = {"compression": "gzip", "compression_opts": 1}
+    with (
+        writing(path, overwrite=overwrite) as place,
+        whole_file(place) as target,
+        h5py.File(target, "w") as file,
+    ):
+        write_elem(file, "/", cohort, dataset_kwargs=how)
 
 
 def read_cohort(path: Path | str) -> ad.AnnData:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.gct import GeneRows, Progress, gene_frame, open_gct
 from mtm_core.errors import InputFileError
+from mtm_core.safe_output import writing
 
 _SAMPLES_AT_ONCE = 128
 """Of a file of the store: what a part that is predicted reads, or a little more."""
@@ -21,7 +21,9 @@ _BLOCK_BYTES = 256 * 1024**2
 _LEAST_GENES, _MOST_GENES = 16, 512
 
 
-def gct_to_zarr(path: Path, output: Path, progress: Progress | None = None) -> tuple[int, int]:
+def gct_to_zarr(
+    path: Path, output: Path, progress: Progress | None = None, *, overwrite: bool = False
+) -> tuple[int, int]:
     """Write the table of a GCT file as a zarr store of AnnData, and give (samples, genes).
 
     In memory are the names, and a block of genes of at most a quarter of a GB. The store is there
@@ -30,14 +32,14 @@ def gct_to_zarr(path: Path, output: Path, progress: Progress | None = None) -> t
     Raises
     ------
     InputFileError
-        As :func:`mtm_core.data.gct.read_gct`; or if ``output`` is there already.
+        As :func:`mtm_core.data.gct.read_gct`.
+    OutputError
+        As :func:`mtm_core.safe_output.writing`.
     """
-    if output.exists():
-        raise InputFileError(f"{output} is there already. Delete it, or choose another name.")
-    partial = output.with_name(output.name + ".part")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    with open_gct(path, progress) as (samples, rows):
+    with (
+        writing(output, overwrite=overwrite, inputs=[path], folder=True, kind="a table") as partial,
+        open_gct(path, progress) as (samples, rows),
+    ):
         n = len(samples)
         width = min(max(_BLOCK_BYTES // (4 * n), _LEAST_GENES), _MOST_GENES)
         group = zarr.create_group(partial, zarr_format=2, attributes=_ANNDATA)
@@ -54,7 +56,6 @@ def gct_to_zarr(path: Path, output: Path, progress: Progress | None = None) -> t
             raise InputFileError(f"{path.name}: the file has a header, but no genes.")
         write_elem(group, "obs", pd.DataFrame(index=pd.Index(samples, name="sample")))
         write_elem(group, "var", gene_frame(names, path))
-    partial.rename(output)
     return n, len(names)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core.errors import CohortError, InputFileError
+from mtm_core.safe_output import writing
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,18 @@ class DonorFolds:
         return tuple(sorted(rest))
 
     def save(self, path: Path) -> None:
-        """Write the folds as JSON."""
-        path.write_text(json.dumps({"seed": self.seed, "folds": self.folds}, indent=1) + "\n")
+        """Write the folds as JSON, to a file that is new or holds the same folds.
+
+        Raises
+        ------
+        OutputError
+            If something else is there, or it cannot be written.
+        """
+        text = json.dumps({"seed": self.seed, "folds": self.folds}, indent=1) + "\n"
+        if path.is_file() and path.read_bytes() == text.encode():
+            return
+        with writing(path) as place:
+            place.write_text(text)
 
     @classmethod
     def load(cls, path: Path) -> DonorFolds:

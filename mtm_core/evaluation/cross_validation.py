@@ -23,6 +23,7 @@ from mtm_core.data.splits import DonorFolds
 from mtm_core.methods.held_out import HeldOutTissue, fit_scorer, predict_held_out
 from mtm_core.methods.kept import identity
 from mtm_core.methods.protocol import Method
+from mtm_core.safe_output import replacing, whole_file
 
 
 def predict_fold(
@@ -115,15 +116,25 @@ def cross_validate(
             with_phenotypes=with_phenotypes,
         )
         if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            partial = kept.with_suffix(".partial")
-            part.to_netcdf(partial, engine="h5netcdf")
-            partial.replace(kept)
+            with replacing(kept) as place:
+                write_netcdf(part, place)
         return part
 
     chosen = range(len(folds.folds)) if only is None else only
     parts: list[xr.Dataset] = Parallel()(delayed(run)(fold) for fold in chosen)
     return xr.concat(parts, dim="pair").assign_attrs(method=method.name, source=source)
+
+
+def write_netcdf(predictions: xr.Dataset, path: Path) -> None:
+    """Write out-of-fold predictions to ``path``.
+
+    Raises
+    ------
+    OSError
+        If there is no room.
+    """
+    with whole_file(path) as file:
+        predictions.to_netcdf(file, engine="h5netcdf")
 
 
 def _as_dataset(part: HeldOutTissue, fold: int, genes: NDArray[np.str_]) -> xr.Dataset:

@@ -15,9 +15,16 @@ from mtm_core.errors import InputFileError
 from mtm_core.evaluation.accuracy import Accuracy, summarise_tissues
 from mtm_core.evaluation.bootstrap import ResampledRho
 from mtm_core.evaluation.comparison import compare_methods
+from mtm_core.safe_output import OwnFolder
 
 _INTERVAL = ["gene_rho_by_fold_low", "gene_rho_by_fold_high"]
 _OPTIONAL = ("comparisons", "comparisons_by_tissue", "strata")
+_SETTINGS = "settings.json"
+EVALUATION = "an evaluation"
+"""What the mark of an evaluation's folder says it is."""
+_CSV = ("tissues", "summary", *_OPTIONAL)
+TABLES = ("genes.parquet", *(f"{name}.csv" for name in _CSV), _SETTINGS)
+"""Files that :meth:`EvaluationTables.save` writes."""
 
 
 @dataclass(frozen=True)
@@ -132,18 +139,22 @@ class EvaluationTables:
 
         ``genes.parquet``, ``tissues.csv``, ``settings.json`` and ``summary.csv`` (with SD and range
         over tissues); ``comparisons.csv``, ``comparisons_by_tissue.csv`` and ``strata.csv`` where
-        they were made.
+        they were made. Tables of an earlier evaluation make room, others' files never do.
+
+        Raises
+        ------
+        OutputError
+            If there are other files of these names, or they cannot be written.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        self.genes.to_parquet(folder / "genes.parquet", index=False)
-        self.tissues.to_csv(folder / "tissues.csv", index=False, float_format="%.6g")
-        self.summary().join(self.spread()).to_csv(folder / "summary.csv", float_format="%.6g")
-        for name in _OPTIONAL:
-            path, table = folder / f"{name}.csv", getattr(self, name)
-            path.unlink(missing_ok=True)  # of an earlier evaluation
-            if len(table):
-                table.to_csv(path, index=False, float_format="%.6g")
-        (folder / "settings.json").write_text(json.dumps(self.settings, indent=1) + "\n")
+        own = OwnFolder.among(folder, EVALUATION)
+        with own.adding(last=_SETTINGS, instead_of=[f"{name}.csv" for name in _OPTIONAL]) as place:
+            self.genes.to_parquet(place / "genes.parquet", index=False)
+            self.tissues.to_csv(place / "tissues.csv", index=False, float_format="%.6g")
+            self.summary().join(self.spread()).to_csv(place / "summary.csv", float_format="%.6g")
+            for name in _OPTIONAL:
+                if len(table := getattr(self, name)):
+                    table.to_csv(place / f"{name}.csv", index=False, float_format="%.6g")
+            (place / _SETTINGS).write_text(json.dumps(self.settings, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> EvaluationTables:

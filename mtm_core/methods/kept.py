@@ -23,6 +23,7 @@ from mtm_core.data.cohort import tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.methods.protocol import FittedMethod, Method, under_prefix
 from mtm_core.methods.saved import restore_method
+from mtm_core.safe_output import replacing
 
 
 def identity(value: object) -> object:
@@ -78,10 +79,9 @@ class KeptMethod:
             "settings": json.dumps(fitted.settings()),
             "scale": fitted.scaler.scale,
         }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        save_file({n: np.ascontiguousarray(a) for n, a in arrays.items()}, partial, metadata=about)
-        partial.replace(path)
+        with replacing(path) as place:
+            own = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+            save_file(own, place, metadata=about)
 
     @staticmethod
     def _load(path: Path, tissues: tuple[str, ...]) -> FittedMethod:

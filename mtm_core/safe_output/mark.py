@@ -35,7 +35,8 @@ class Mark:
     @classmethod
     def of(cls, folder: Path) -> Mark | None:
         """Read the mark of ``folder``; ``None`` where there is none that is ours."""
-        for path in (folder / MARK_NAME, *sorted(folder.glob(f"*/{MARK_NAME}"))):
+        inside = sorted(folder.glob(f"*/{MARK_NAME}")) if _is_zarr(folder) else []
+        for path in (folder / MARK_NAME, *inside):
             values = read_json(path)
             if values.get("format") == _FORMAT and isinstance(values.get("files"), list):
                 return cls(str(values.get("kind", "")), frozenset(map(str, values["files"])))
@@ -50,7 +51,7 @@ class Mark:
             "kind": self.kind,
             "files": sorted(self.files),
         }
-        partial = folder / f"{MARK_NAME}.part"
+        partial = folder / f"{MARK_NAME}.{os.getpid()}"
         partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
         partial.replace(_mark_place(folder))
 
@@ -79,11 +80,15 @@ def files_below(folder: Path) -> list[str]:
 
 def _mark_place(folder: Path) -> Path:
     """Give where the mark goes: readers of zarr warn of a file beside arrays, not of one inside."""
-    if any((folder / name).exists() for name in ("zarr.json", ".zgroup")):
+    if _is_zarr(folder):
         for path in sorted(folder.iterdir()):
             if path.is_dir() and ((path / "zarr.json").exists() or (path / ".zarray").exists()):
                 return path / MARK_NAME
     return folder / MARK_NAME
+
+
+def _is_zarr(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("zarr.json", ".zgroup"))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -24,10 +24,27 @@ class OwnFolder:
         self.path, self._mark = path, mark
 
     @classmethod
+    def among(cls, path: Path, kind: str) -> OwnFolder:
+        """Take a folder that may hold others' files too: none of these is ever replaced.
+
+        Raises
+        ------
+        OutputError
+            If it is no folder, or cannot be written to.
+        """
+        mark = Mark.of(path) if path.is_dir() else None
+        if path.exists() and not path.is_dir():
+            raise OutputError(f"{path} is there already, and is no folder. Name another.")
+        check_parent(path)
+        with said_in_words(path):
+            path.mkdir(parents=True, exist_ok=True)
+        return cls(real_place(path), mark or Mark(kind, frozenset()))
+
+    @classmethod
     def claim(
         cls, path: Path, kind: str, *, inputs: Iterable[Path] = (), known: Iterable[str] = ()
     ) -> OwnFolder:
-        """Take a folder that is new, empty, or of the same kind.
+        """Take a folder that is new, empty, or of the same kind, and mark it.
 
         Parameters
         ----------
@@ -43,29 +60,41 @@ class OwnFolder:
         OutputError
             If it holds other things, or cannot be written to.
         """
+        own = cls.to_be(path, kind, inputs=inputs, known=known)
+        with said_in_words(path):
+            own.path.mkdir(parents=True, exist_ok=True)
+            if Mark.of(own.path) is None:
+                own._mark.write(own.path)
+            sweep(own.path, "")
+        return own
+
+    @classmethod
+    def to_be(
+        cls, path: Path, kind: str, *, inputs: Iterable[Path] = (), known: Iterable[str] = ()
+    ) -> OwnFolder:
+        """Check what :meth:`claim` would, and touch nothing.
+
+        Raises
+        ------
+        OutputError
+            As there.
+        """
         refuse_inputs(path, inputs)
         path = real_place(path)
         mark = Mark.of(path) if path.is_dir() else None
         if mark is not None and mark.kind != kind:
-            raise OutputError(f"{path} holds {mark.kind}. Name another folder.")
-        names = set(known)
+            raise OutputError(f"{path} holds {mark.kind} of mtm. Name another folder.")
         if mark is None and path.exists():
             if not path.is_dir() or path.is_symlink():
                 raise OutputError(f"{path} is there already, and is no folder. Name another.")
-            others = sorted(set(files_below(path)) - names)
+            others = sorted(set(files_below(path)) - set(known))
             if others:
                 raise OutputError(
                     f"{path} holds files that mtm did not write ({listed(others)}). Name a new"
                     " folder."
                 )
         check_parent(path)
-        with said_in_words(path):
-            path.mkdir(parents=True, exist_ok=True)
-            if mark is None:
-                mark = Mark(kind, frozenset(names))
-                mark.write(path)
-            sweep(path, "")
-        return cls(path, mark)
+        return cls(path, mark or Mark(kind, frozenset(known)))
 
     def check(self, *names: str) -> None:
         """Refuse, before any work, names under which there is something that is not ours.
@@ -137,9 +166,11 @@ class OwnFolder:
     def own(self, *names: str) -> None:
         """Enter names in the mark; one that ends in ``/`` stands for all below."""
         self.check(*names)
-        with said_in_words(self.path):
-            self._mark = Mark(self._mark.kind, self._mark.files | set(names))
-            self._mark.write(self.path)
+        if not set(names) <= self._mark.files:
+            there = Mark.of(self.path) or self._mark  # another process may have added to it
+            self._mark = Mark(there.kind, there.files | set(names))
+            with said_in_words(self.path):
+                self._mark.write(self.path)
 
     def clear(self) -> None:
         """Delete what is ours in it: to begin anew."""

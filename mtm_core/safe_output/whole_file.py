@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 
-class WholeFile:
-    """A file for libraries that crash when a write fails: it never does, and the error is kept.
+class WholeFile(io.RawIOBase):
+    """A file whose writing never fails: the error is kept.
 
     HDF5 ends the process when it cannot write what it has in hand at closing. Here it is told that
-    all was written; :meth:`close` says what was not.
+    all was written; :func:`whole_file` says what was not.
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._file = path.open("w+b", buffering=0)
-        self._error: OSError | None = None
         self._end = 0
+        self.error: OSError | None = None
 
     def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer
         """Write ``data``, unless something could not be written before."""
@@ -27,10 +29,10 @@ class WholeFile:
         n, place = len(view), self._file.tell()
         self._end = max(self._end, place + n)
         try:
-            while self._error is None and len(view):
+            while self.error is None and len(view):
                 view = view[self._file.write(view) :]
         except OSError as error:
-            self._error = error
+            self.error = error
         self._file.seek(place + n)
         return n
 
@@ -40,16 +42,11 @@ class WholeFile:
         n = 0
         while n < len(view) and (got := self._file.readinto(view[n:])):
             n += got
-        if self._error is not None and n < len(view):
+        if self.error is not None and n < len(view):
             view[n:] = bytes(len(view) - n)
             self._file.seek(len(view) - n, os.SEEK_CUR)
             return len(view)
         return n
-
-    def read(self, n: int = -1) -> bytes:
-        """Read ``n`` bytes, as :meth:`readinto`."""
-        data = bytearray(n if n >= 0 else max(self._end - self._file.tell(), 0))
-        return bytes(data[: self.readinto(data)])
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place; the end is where it would be had all been written."""
@@ -63,17 +60,13 @@ class WholeFile:
 
     def truncate(self, size: int | None = None) -> int:
         """Set the length."""
-        size = self._file.tell() if size is None else size
-        self._end = size
+        self._end = self._file.tell() if size is None else size
         try:
-            if self._error is None:
-                self._file.truncate(size)
+            if self.error is None:
+                self._file.truncate(self._end)
         except OSError as error:
-            self._error = error
-        return size
-
-    def flush(self) -> None:
-        """Do nothing: nothing is held back."""
+            self.error = error
+        return self._end
 
     def seekable(self) -> bool:
         """Tell that any place can be gone to."""
@@ -88,16 +81,10 @@ class WholeFile:
         return True
 
     def close(self) -> None:
-        """Close it.
-
-        Raises
-        ------
-        OSError
-            If something could not be written.
-        """
-        self._file.close()
-        if self._error is not None:
-            raise self._error
+        """Close it; :attr:`error` has what could not be written."""
+        if not self.closed:
+            self._file.close()
+        super().close()
 
 
 @contextmanager
@@ -114,3 +101,5 @@ def whole_file(path: Path) -> Iterator[WholeFile]:
         yield file
     finally:
         file.close()
+        if file.error is not None:
+            raise file.error

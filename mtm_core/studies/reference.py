@@ -26,6 +26,7 @@ from mtm_core import __version__
 from mtm_core.data.cohort import is_simulated, tissue_codes, tissue_names
 from mtm_core.data.exact_phenotypes import exact_phenotypes
 from mtm_core.errors import InputFileError, SelectionError
+from mtm_core.safe_output import writing
 from mtm_core.statistics.association import trait_association
 from mtm_core.statistics.differential import PSEUDOCOUNT, differential_expression
 from mtm_core.statistics.outcome import TESTED, outcome_column
@@ -160,15 +161,21 @@ class ReferenceAssociations:
             )
         )
 
-    def save(self, folder: Path) -> None:
-        """Write the tables and what they are."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.table.to_parquet(folder / "associations.parquet", index=False, compression="zstd")
-        self.distributions.to_parquet(
-            folder / "distributions.parquet", index=False, compression="zstd"
-        )
-        path = folder / "associations.json"
-        path.write_text(json.dumps(self.settings, indent=1) + "\n")
+    def save(self, folder: Path, *, overwrite: bool = False) -> None:
+        """Write the tables and what they are.
+
+        Raises
+        ------
+        OutputError
+            As :func:`mtm_core.safe_output.writing`.
+        """
+        with writing(folder, overwrite=overwrite, folder=True, kind="associations") as place:
+            self.table.to_parquet(place / "associations.parquet", index=False, compression="zstd")
+            self.distributions.to_parquet(
+                place / "distributions.parquet", index=False, compression="zstd"
+            )
+            text = json.dumps(self.settings, indent=1) + "\n"
+            (place / "associations.json").write_text(text)
 
     @classmethod
     def load(cls, folder: Path) -> ReferenceAssociations:

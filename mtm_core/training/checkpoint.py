@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mtm_core.errors import TrainingError
+from mtm_core.safe_output import OwnFolder, replacing
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
+HISTORY_NAME = "history.csv"
+MODEL_NAMES = ("model.json", "model.safetensors", "README.md")
+"""What becomes of it in the end."""
+RUN = "a model"
+"""What the mark of a folder says it is: a model is trained in its own."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +42,9 @@ class Checkpoint:
 
     def save(self, folder: Path) -> None:
         """Write into ``folder``; at any moment the last one or this one is there, whole."""
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f"{CHECKPOINT_NAME}.partial"
         tensors = {name: tensor.detach().cpu().clone() for name, tensor in self.tensors.items()}
-        save_file(tensors, partial, metadata={"state": json.dumps(self.state)})
-        with partial.open("r+b") as file:
-            os.fsync(file.fileno())
-        partial.replace(folder / CHECKPOINT_NAME)
+        with replacing(folder / CHECKPOINT_NAME) as place:
+            save_file(tensors, place, metadata={"state": json.dumps(self.state)})
 
     @classmethod
     def load(cls, folder: Path) -> Checkpoint | None:
@@ -65,6 +68,40 @@ class Checkpoint:
                 " Delete it, or train into another folder."
             ) from error
         return cls(tensors, state)
+
+
+def claim_run(folder: Path) -> OwnFolder:
+    """Take the folder of a run: new, empty, or one that training has written in.
+
+    Raises
+    ------
+    OutputError
+        If it holds files that are not ours, or cannot be written to.
+    """
+    check_run(folder)
+    own = OwnFolder.claim(folder, RUN, known=_known(folder))
+    own.own(CHECKPOINT_NAME, HISTORY_NAME)
+    return own
+
+
+def check_run(folder: Path, inputs: Iterable[Path] = ()) -> None:
+    """Check what :func:`claim_run` would, and touch nothing; ``folder`` holds none of ``inputs``.
+
+    Raises
+    ------
+    OutputError
+        As there.
+    """
+    own = OwnFolder.to_be(folder, RUN, inputs=inputs, known=_known(folder))
+    own.check(CHECKPOINT_NAME, HISTORY_NAME, *MODEL_NAMES)
+
+
+def _known(folder: Path) -> list[str]:
+    """Give what is a run's in a folder without a mark, which an earlier version left."""
+    with suppress(SafetensorError, OSError), safe_open(folder / CHECKPOINT_NAME, "pt") as file:
+        if "state" in (file.metadata() or {}):
+            return [CHECKPOINT_NAME, HISTORY_NAME]
+    return []
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

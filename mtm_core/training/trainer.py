@@ -21,14 +21,13 @@ from mtm_core.config import RunConfig, ScalingConfig, TrainingConfig, to_json
 from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import hold_out, rows_of
-from mtm_core.training.checkpoint import Checkpoint
+from mtm_core.safe_output import replacing
+from mtm_core.training.checkpoint import HISTORY_NAME, Checkpoint, claim_run
 from mtm_core.training.hardware import Hardware, any_process, launch
 from mtm_core.training.held_out import HeldOutPairs
 from mtm_core.training.interrupt import stop_on_interrupt
 from mtm_core.training.resident import ResidentPairs
 from mtm_core.training.run import Run, TrainingResult
-
-HISTORY_NAME = "history.csv"
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,8 @@ def train(
     ------
     TrainingError
         If the donors make no pairs, the loss diverges, or the checkpoint belongs to another run.
+    OutputError
+        If ``folder`` holds files that are not ours, or cannot be written to.
     """
     hardware = hardware or Hardware()
     fabric = launch(hardware)
@@ -99,6 +100,8 @@ def train(
         fabric,
         cuda_graph=hardware.cuda_graph,
     )
+    if folder is not None and fabric.is_global_zero:
+        claim_run(folder)
     if resume and folder is not None and (saved := Checkpoint.load(folder)) is not None:
         run.restore(saved)
     tell = on_progress if on_progress and fabric.is_global_zero else _no_progress
@@ -118,8 +121,8 @@ def train(
             if folder is not None and fabric.is_global_zero:
                 if run.is_over or (epoch + 1) % training.checkpoint_every == 0:
                     run.checkpoint().save(folder)
-                folder.mkdir(parents=True, exist_ok=True)
-                pd.DataFrame(run.standing.history).to_csv(folder / HISTORY_NAME, index=False)
+                with replacing(folder / HISTORY_NAME) as place:
+                    pd.DataFrame(run.standing.history).to_csv(place, index=False)
             n_steps = data.steps_per_epoch
             tell(TrainingProgress(epoch + 1, training.epochs, n_steps, n_steps, row))
     return run.result(finished=True)

@@ -116,6 +116,7 @@ def test_pack_halves_the_networks_and_keeps_the_rest(mtm: Mtm, tmp_path: Path) -
 
 
 def test_pack_writes_over_nothing(mtm: Mtm, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
     done = mtm("model", "pack", "gtex_v8_acmg59", "--output", str(tmp_path))
     assert done.code == 1
     assert "is there already" in error_of(done)

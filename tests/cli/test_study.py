@@ -167,9 +167,17 @@ def test_predictable_genes_of_an_evaluation(
     table = pd.read_csv(tmp_path / "p" / "quartiles.csv")
     assert set(table["annotation"]) == {"expression", "degree"}
     assert "unknown method: 'stack'" in error_of_last(
-        mtm("study", "pgenes", public_cohort, *options)
+        mtm("study", "pgenes", public_cohort, *options, "--overwrite")
     )
-    wrong = mtm("study", "pgenes", public_cohort, "--method=ridge", *options, "--annotation=x")
+    wrong = mtm(
+        "study",
+        "pgenes",
+        public_cohort,
+        "--method=ridge",
+        *options,
+        "--annotation=x",
+        "--overwrite",
+    )
     assert "--annotation expects name=FILE, got 'x'" in error_of_last(wrong)
 
 
