@@ -23,8 +23,18 @@ POLL_SECONDS = 0.5
 T = TypeVar("T")
 
 
-def _pool() -> JobPool:
-    """Give the threads that all sessions share; where they cannot be had, say why and end."""
+_MOST_READINGS = 16
+"""Files that are read or wait for their turn (:mod:`mtm_core.data.reading_turns`); more wait for
+a thread."""
+
+
+def _pool(work: Task[Any] | Job) -> JobPool:
+    """Give the threads that all sessions share; where they cannot be had, say why and end.
+
+    Files are read in threads of their own: they wait for one another, and no computation for them.
+    """
+    if work.turn is not None:
+        return _reading_pool()
     try:
         return _shared_pool()
     except MTMError as error:
@@ -35,6 +45,11 @@ def _pool() -> JobPool:
 @cache  # not one of Streamlit's caches, which may be emptied while jobs run
 def _shared_pool() -> JobPool:
     return JobPool(max_jobs())
+
+
+@cache
+def _reading_pool() -> JobPool:
+    return JobPool(_MOST_READINGS)
 
 
 def begin_page(session: Session, title: str) -> None:
@@ -56,7 +71,13 @@ def start(session: Session, task: Task[Any] | None) -> None:
     """Start ``task``, also where it has failed or was cancelled before."""
     if task is not None:
         session.jobs.forget(task.slot)
-        session.jobs.start(task, _pool(), session.page)
+        start_once(session, task)
+
+
+def start_once(session: Session, task: Task[Any] | None) -> None:
+    """Start ``task``, unless it is under way, or has failed or was cancelled."""
+    if task is not None:
+        session.jobs.start(task, _pool(task), session.page)
 
 
 def watch(session: Session, slot: str) -> bool:
@@ -82,7 +103,7 @@ def need(session: Session, task: Task[Any] | None) -> None:
     """Have ``task`` done; end the page here while it is not, or where it cannot be."""
     if task is None:
         return
-    job = session.jobs.start(task, _pool(), session.page)
+    job = session.jobs.start(task, _pool(task), session.page)
     watch(session, task.slot)
     if job.state == "done":
         return
@@ -161,9 +182,11 @@ def offer_file(
 def _show_progress(job: Job) -> None:
     if job.is_over:
         st.rerun()
-    ahead = _pool().ahead_of(job)
-    how = f"{job.seconds:.0f} s"
+    ahead = job.turn.ahead if job.turn is not None else None
     if job.state == "waiting":
+        ahead = _pool(job).ahead_of(job)
+    how = f"{job.seconds:.0f} s"
+    if ahead is not None:
         how = "waits for a free place" + (f", {ahead} before it" if ahead else "")
     st.progress(job.fraction or 0.0, text=f":material/hourglass_top: {job.words}… {how}")
     st.button("Cancel", icon=":material/cancel:", key=f"cancel_{job.slot}", on_click=job.cancel)

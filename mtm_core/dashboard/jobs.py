@@ -16,6 +16,7 @@ from threading import Event, Lock
 from typing import Any, Generic, Literal, TypeVar
 from uuid import uuid4
 
+from mtm_core.data.reading_turns import Turn
 from mtm_core.errors import MTMError
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -42,6 +43,8 @@ class Task(Generic[T]):
         Makes it, in a thread of its own; reads nothing that the session may change meanwhile.
     keep
         Takes it, in the session's thread.
+    turn
+        Where the work is to read a file: how far that is from its turn among all sessions' files.
     """
 
     slot: str
@@ -49,6 +52,7 @@ class Task(Generic[T]):
     words: str
     make: Callable[[Progress], T]
     keep: Callable[[T], None]
+    turn: Turn | None = None
 
     def now(self) -> None:
         """Make it here and now, and keep it."""
@@ -74,10 +78,13 @@ class Job:
         Whether that is none of what was given, so that it may succeed another time.
     page
         Title of the page that asked for it.
+    turn
+        As in :class:`Task`.
     """
 
     def __init__(self, task: Task[Any], page: str = "") -> None:
         self.slot, self.key, self.words, self.page = task.slot, task.key, task.words, page
+        self.turn = task.turn
         self.state: State = "waiting"
         self.fraction: float | None = None
         self.error = ""

@@ -21,6 +21,7 @@ from mtm_core.data.alignment import AlignmentMethod
 from mtm_core.data.expression import ExpressionTable, read_expression
 from mtm_core.data.gtex import WHOLE_BLOOD
 from mtm_core.data.metadata import SampleMetadata, read_metadata
+from mtm_core.data.reading_turns import Turn
 from mtm_core.data.units import Unit
 from mtm_core.errors import SelectionError
 from mtm_core.inference.predictor import Predictor, Prepared
@@ -144,13 +145,12 @@ class Session:
             return None
         genes = predictor.genes
 
+        turn = Turn(id(self.jobs))
+
         def read(progress: Progress) -> ExpressionTable:
+            turn.check = lambda: progress(0, 0)  # raises once it is cancelled
             table = read_expression(
-                BytesIO(data),
-                name,
-                known_genes=genes,
-                isolated=True,
-                check=lambda: progress(0, 0),  # raises once it is cancelled
+                BytesIO(data), name, known_genes=genes, isolated=True, turn=turn
             )
             check_n_samples(table.report)
             return table
@@ -162,7 +162,7 @@ class Session:
             self.table, self.table_sha256 = table, digest
             self.unit = table.report.unit
 
-        return Task("table", (digest, name), f"Reading {name}", read, keep)
+        return Task("table", (digest, name), f"Reading {name}", read, keep, turn)
 
     def open_example(self, predictor: Predictor) -> None:
         """Read the simulated samples that come with the program, and their metadata."""
@@ -170,9 +170,7 @@ class Session:
         self.open_metadata(EXAMPLE_METADATA.read_bytes(), EXAMPLE_METADATA.name)
 
     def open_metadata(self, data: bytes, name: str) -> bool:
-        """Read ``data`` as the metadata of the session's table, unless it is.
-
-        Metadata that cannot be read leave those before, as :meth:`open`.
+        """Read ``data`` as the table's metadata, as :meth:`reading_metadata`, here and now.
 
         Returns
         -------
@@ -186,19 +184,41 @@ class Session:
         InputFileError
             As :func:`mtm_core.data.metadata.read_metadata`.
         """
-        if self.table is None:
+        task = self.reading_metadata(data, name)
+        if task is not None:
+            task.now()
+        return task is not None
+
+    def reading_metadata(self, data: bytes, name: str) -> Task[SampleMetadata] | None:
+        """Plan to read ``data`` as the metadata of the session's table, unless it is.
+
+        Metadata that cannot be read leave those before, as :meth:`reading`.
+
+        Raises
+        ------
+        SelectionError
+            If there is no table.
+        """
+        table = self.table
+        if table is None:
             raise SelectionError("no samples are loaded; upload a table first.")
         digest = hashlib.sha256(data).hexdigest()
         had = self.metadata
         if had is not None and (digest, name) == (had.sha256, had.file):
-            return False
-        self.metadata = read_metadata(
-            BytesIO(data),
-            name,
-            samples=[str(sample) for sample in self.table.values.index],
-            isolated=True,
-        )
-        return True
+            return None
+        samples = [str(sample) for sample in table.values.index]
+        turn = Turn(id(self.jobs))
+
+        def read(progress: Progress) -> SampleMetadata:
+            turn.check = lambda: progress(0, 0)
+            return read_metadata(BytesIO(data), name, samples=samples, isolated=True, turn=turn)
+
+        def keep(metadata: SampleMetadata) -> None:
+            if self.table is table:
+                self.metadata = metadata
+
+        key = (self.table_sha256, digest, name)
+        return Task("metadata", key, f"Reading {name}", read, keep, turn)
 
     def take_up(self, work: Work, predictor: Predictor) -> None:
         """Go on with work that was kept; a tissue that the model lacks is left aside."""

@@ -28,6 +28,7 @@ from mtm_core.data.orientation import (
 )
 from mtm_core.data.raw_table import MAX_BYTES, RawTable, to_numbers
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.reading_turns import Turn
 from mtm_core.data.report import Level, Note, name_some
 from mtm_core.data.tables import Source, name_of, read_bytes, read_table
 from mtm_core.data.units import UnitGuess, check_range, guess_unit
@@ -71,7 +72,7 @@ def read_expression(
     options: ReadingOptions = AS_IT_LIES,
     max_bytes: int = MAX_BYTES,
     isolated: bool = False,
-    check: Callable[[], None] | None = None,
+    turn: Turn | None = None,
 ) -> ExpressionTable:
     """Read a table of expression, whatever way it lies.
 
@@ -89,10 +90,10 @@ def read_expression(
     max_bytes
         Cap on the decompressed size.
     isolated
-        Read all but short text in a process of its own (:mod:`mtm_core.data.isolated`), as a server
-        must: a file may hang, crash or bloat what reads it.
-    check
-        Called now and then while that process reads; what it raises ends it.
+        Read in a process of its own (:mod:`mtm_core.data.isolated`), as a server must: a file may
+        hang, crash or bloat what reads it.
+    turn
+        Whose file it is, and what may end that process.
 
     Raises
     ------
@@ -106,7 +107,7 @@ def read_expression(
     try:
         data = read_bytes(source, max_bytes)
         raw = (
-            read_isolated(data, max_bytes, options, check=check)
+            read_isolated(data, max_bytes, options, turn=turn)
             if isolated
             else read_table(data, max_bytes, options)
         )

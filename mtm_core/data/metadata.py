@@ -19,6 +19,7 @@ from mtm_core.data.metadata_columns import MetadataColumn, as_labels, read_colum
 from mtm_core.data.phenotypes import AGE_NAMES, SEX_NAMES, Sex, plain_name, read_age, read_sex
 from mtm_core.data.raw_table import MAX_BYTES, RawTable
 from mtm_core.data.reading_options import ANY_TABLE
+from mtm_core.data.reading_turns import Turn
 from mtm_core.data.report import Note, name_some
 from mtm_core.data.sample_names import SampleMatch, match_samples
 from mtm_core.data.tables import Source, name_of, read_bytes, read_table
@@ -208,6 +209,7 @@ def read_metadata(
     samples: Sequence[str],
     max_bytes: int = MAX_BYTES,
     isolated: bool = False,
+    turn: Turn | None = None,
 ) -> SampleMetadata:
     """Read a table of metadata, samples in rows.
 
@@ -222,8 +224,10 @@ def read_metadata(
     max_bytes
         Cap on the decompressed size.
     isolated
-        Read all but short text in a process of its own (:mod:`mtm_core.data.isolated`), as a server
-        must: a file may hang, crash or bloat what reads it.
+        Read in a process of its own (:mod:`mtm_core.data.isolated`), as a server must: a file may
+        hang, crash or bloat what reads it.
+    turn
+        Whose file it is, and what may end that process.
 
     Raises
     ------
@@ -234,7 +238,11 @@ def read_metadata(
     name = name or name_of(source, "metadata")
     try:
         data = read_bytes(source, max_bytes)
-        raw = (read_isolated if isolated else read_table)(data, max_bytes, ANY_TABLE)
+        raw = (
+            read_isolated(data, max_bytes, ANY_TABLE, turn=turn)
+            if isolated
+            else read_table(data, max_bytes, ANY_TABLE)
+        )
         _check_shape(raw, samples)
         label = _sample_column(raw, samples)
         index = pd.Index(raw.labels(label), name="sample", dtype=object)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtm_core.dashboard.background import start_once, watch
 from mtm_core.dashboard.cohort_view import need_samples
 from mtm_core.dashboard.keeping import keep
 from mtm_core.dashboard.layout import (
@@ -19,7 +20,6 @@ from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.data.metadata import metadata_template
 from mtm_core.data.phenotypes import Sex
-from mtm_core.errors import MTMError
 
 TEXT = ["csv", "tsv", "txt"]
 FORMATS = [*TEXT, *(f"{ending}.gz" for ending in TEXT), "xlsx", "parquet"]
@@ -53,18 +53,16 @@ with right:
     download_table(metadata_template(samples), key="metadata_template", label="Template")
 
 if upload is not None:
-    try:
-        with st.spinner("Reading the metadata…"):
-            session.open_metadata(upload.getvalue(), upload.name)
-    except MTMError as error:
-        st.error(str(error), icon=":material/error:")
+    start_once(session, session.reading_metadata(upload.getvalue(), upload.name))
+is_reading = watch(session, "metadata")
 
 metadata = session.metadata
 if metadata is None:
-    st.info(
-        "No metadata yet. Upload a table, or fill in the template.",
-        icon=":material/arrow_upward:",
-    )
+    if not is_reading:
+        st.info(
+            "No metadata yet. Upload a table, or fill in the template.",
+            icon=":material/arrow_upward:",
+        )
     st.stop()
 
 match = metadata.match

@@ -1,11 +1,16 @@
-"""Tables read in a process of their own: the same as in this one, and nothing that hangs."""
+"""Tables read in a process of its own: the same as in this one, and nothing that hangs."""
 
 from __future__ import annotations
 
 import gzip
 import io
+import logging
+import os
+import signal
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -13,14 +18,29 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mtm_core.data import isolated
 from mtm_core.data.expression import read_expression
-from mtm_core.data.isolated import read_isolated
+from mtm_core.data.isolated import read_isolated, reader_server
 from mtm_core.data.metadata import read_metadata
 from mtm_core.data.raw_table import RawTable
+from mtm_core.data.reader_server import ReaderServer
+from mtm_core.data.reading_turns import Turn
 from mtm_core.data.tables import read_table
 from mtm_core.errors import InputFileError
 
 BAD_FILES = Path(__file__).parent / "bad_files"
+HANGS = gzip.decompress((BAD_FILES / "hangs.h5ad.gz").read_bytes())
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="one process divides on Linux alone")
+
+
+@pytest.fixture(scope="module", params=["divides", "starts anew"])
+def server(request: pytest.FixtureRequest) -> Iterator[ReaderServer]:
+    """Both ways to have a process: of one that stands ready, and a new one for each file."""
+    if request.param == "divides" and sys.platform != "linux":
+        pytest.skip("one process divides on Linux alone")
+    server = ReaderServer(divides=request.param == "divides")
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +54,7 @@ def mixed() -> pd.DataFrame:
             "note": ["", "é", "x"],
             "s2": [1.0, 2.0, 3.0],
             "flag": [True, False, True],
+            "short": np.array([1, 2, 3], dtype=np.float32),
         }
     )
 
@@ -44,10 +65,9 @@ def equal(actual: RawTable, expected: RawTable) -> None:
         assert getattr(actual, field) == getattr(expected, field)
 
 
-@pytest.mark.parametrize("kind", ["parquet", "xlsx", "h5ad", "h5ad.gz", "csv", "csv.gz"])
-def test_the_table_is_the_one_that_is_read_in_place(mixed: pd.DataFrame, kind: str) -> None:
+def file_of(mixed: pd.DataFrame, kind: str) -> bytes:
     file = io.BytesIO()
-    if kind == "parquet":
+    if kind.startswith("parquet"):
         mixed.to_parquet(file)
     elif kind == "xlsx":
         with pd.ExcelWriter(file, engine="openpyxl") as book:
@@ -62,32 +82,64 @@ def test_the_table_is_the_one_that_is_read_in_place(mixed: pd.DataFrame, kind: s
     else:
         mixed.to_csv(file)
     data = file.getvalue()
-    data = gzip.compress(data) if kind.endswith("gz") else data
+    if kind.endswith("utf16"):
+        data = data.decode().encode("utf-16")
+    return gzip.compress(data) if kind.endswith("gz") else data
+
+
+@pytest.mark.parametrize(
+    "kind", ["parquet", "parquet.gz", "xlsx", "h5ad", "h5ad.gz", "csv", "csv.gz", "csv.utf16"]
+)
+def test_the_table_is_the_one_that_is_read_in_place(mixed: pd.DataFrame, kind: str) -> None:
+    data = file_of(mixed, kind)
     equal(read_isolated(data), read_table(data))
 
 
-def test_a_file_that_never_ends_in_hdf5_is_stopped() -> None:
+def test_so_it_is_either_way_to_have_a_process(mixed: pd.DataFrame, server: ReaderServer) -> None:
+    data = file_of(mixed, "parquet")
+    equal(read_isolated(data, server=server), read_table(data))
+    with pytest.raises(InputFileError, match="parquet file is damaged"):
+        read_isolated(b"PAR1" + b"junk" * 50, server=server)
+
+
+def test_a_file_that_never_ends_in_hdf5_is_stopped(server: ReaderServer) -> None:
     """One of the files that came of changing some bytes of an h5ad at random."""
-    data = gzip.decompress((BAD_FILES / "hangs.h5ad.gz").read_bytes())
     started = time.monotonic()
-    with pytest.raises(InputFileError, match=r"longer than 3 seconds .* damaged .* as csv"):
-        read_isolated(data, seconds=3)
+    with pytest.raises(InputFileError, match=r"longer than \d+ seconds .* damaged .* as csv"):
+        read_isolated(HANGS, seconds=3, server=server)
     assert time.monotonic() - started < 20
 
 
-def test_what_is_raised_while_it_reads_ends_the_process() -> None:
-    data = gzip.decompress((BAD_FILES / "hangs.h5ad.gz").read_bytes())
+def test_what_is_raised_while_it_reads_ends_the_process(server: ReaderServer) -> None:
     asked: list[float] = []
 
     def check() -> None:
         asked.append(time.monotonic())
-        if len(asked) == 4:
+        if asked[-1] - asked[0] > 1:
             raise InterruptedError("cancelled")
 
     with pytest.raises(InterruptedError, match="cancelled"):
-        read_isolated(data, check=check)  # comes back when the process has ended
-    assert len(asked) == 4
+        read_isolated(HANGS, turn=Turn(check=check), server=server)
     assert asked[-1] - asked[0] < time.monotonic() - asked[0] < 20
+    assert not children_of(os.getpid(), "once")
+    if server.process_id:
+        assert not children_of(server.process_id)
+
+
+def children_of(parent: int, word: str = "") -> list[int]:
+    """Give the processes that ``parent`` has started and that are no zombies."""
+    if sys.platform != "linux":
+        return []
+    children = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, ppid = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            command = (folder / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if int(ppid) == parent and state != "Z" and word in command:
+            children.append(int(folder.name))
+    return children
 
 
 def test_an_error_comes_back_in_its_own_words() -> None:
@@ -101,16 +153,36 @@ def test_an_error_comes_back_in_its_own_words() -> None:
         read_isolated((BAD_FILES / "hangs.h5ad.gz").read_bytes(), max_bytes=1000)
 
 
-def test_memory_that_the_process_may_not_have_is_refused() -> None:
-    """A column of text of one billion bytes in a file of some thousand."""
+def column_of_long_words() -> bytes:
+    """Eight billion bytes of text, once it is laid out, in a file of some thousand."""
     pyarrow = pytest.importorskip("pyarrow")
     file = io.BytesIO()
-    word = "x" * 2_000_000
-    table = pyarrow.table({"gene": pyarrow.array([word]).dictionary_encode().take([0] * 4000)})
+    table = pyarrow.table({"gene": pyarrow.array(["x" * 2_000_000]).dictionary_encode()})
+    table = pyarrow.table({"gene": table["gene"].combine_chunks().take(pyarrow.array([0] * 4000))})
     pyarrow.parquet.write_table(table, file, compression="zstd")
     assert len(file.getvalue()) < 100_000
+    return file.getvalue()
+
+
+def test_memory_that_the_process_may_not_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolated, "MOST_MEMORY", 500_000_000)
     with pytest.raises(InputFileError, match="more memory than it may have"):
-        read_isolated(file.getvalue(), max_bytes=10_000_000)
+        read_isolated(column_of_long_words())
+
+
+def test_a_file_that_takes_more_than_its_size_suggests_gets_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = b"gene,P1\n" + b"".join(b"G%d,%d\n" % (i, i) for i in range(100_000))
+    asked: list[int] = []
+
+    def little(files: object) -> int:
+        asked.append(1)
+        return 1_000_000
+
+    monkeypatch.setattr(isolated, "memory_to_begin_with", little)
+    equal(read_isolated(data), read_table(data))
+    assert asked == [1]
 
 
 def test_expression_and_metadata_are_read_so_where_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,8 +195,71 @@ def test_expression_and_metadata_are_read_so_where_asked(monkeypatch: pytest.Mon
     pd.testing.assert_frame_equal(there.values, here.values)
     assert there.report == here.report
 
+    none = ReaderServer()
+    monkeypatch.setattr(isolated, "reader_server", lambda: none)
     monkeypatch.setattr(sys, "executable", "/bin/false")  # a process that ends with status 1
-    with pytest.raises(InputFileError, match=r"^a\.parquet: .* stopped the program .*status 1"):
-        read_expression(io.BytesIO(data), "a.parquet", isolated=True)
-    with pytest.raises(InputFileError, match=r"^m\.parquet: .* stopped the program .*status 1"):
-        read_metadata(io.BytesIO(data), "m.parquet", samples=["P1"], isolated=True)
+    for text in (data, b"gene,P1\nTP53,1\n"):  # short text too is read there alone
+        with pytest.raises(InputFileError, match=r"^a\.x: .* cannot read files now.*status 1"):
+            read_expression(io.BytesIO(text), "a.x", isolated=True)
+        with pytest.raises(InputFileError, match=r"^m\.x: .* cannot read files now.*status 1"):
+            read_metadata(io.BytesIO(text), "m.x", samples=["P1"], isolated=True)
+
+
+def test_a_fault_of_the_reader_is_told_by_number_and_logged_whole(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(isolated, "encode", lambda *_: [b"\0" * 8])  # no question
+    with (
+        caplog.at_level(logging.ERROR),
+        pytest.raises(InputFileError, match=r"cannot be read \(fault [0-9a-f]{8}") as told,
+    ):
+        read_isolated(b"gene,P1\nTP53,1\n")
+    assert "Traceback" not in str(told.value)
+    assert "JSONDecodeError" in caplog.text
+
+
+@on_linux
+def test_a_crash_is_told_by_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill() -> None:
+        for child in children_of(reader_server().process_id):
+            os.kill(child, signal.SIGSEGV)
+
+    with pytest.raises(InputFileError, match=r"stopped the program .* status -11.* is damaged"):
+        read_isolated(HANGS, turn=Turn(check=kill))
+
+
+@on_linux
+def test_the_process_is_started_anew_when_it_was_killed(mixed: pd.DataFrame) -> None:
+    server = ReaderServer()
+    data = file_of(mixed, "csv")
+    equal(read_isolated(data, server=server), read_table(data))
+    os.kill(server.process_id, signal.SIGKILL)
+    equal(read_isolated(data, server=server), read_table(data))
+    server.stop()
+
+
+@on_linux
+def test_what_reads_ends_with_the_server_even_where_that_is_killed() -> None:
+    script = f"""
+import gzip, os, pathlib, sys, threading, time
+from mtm_core.data.isolated import read_isolated, reader_server
+data = gzip.decompress(pathlib.Path({str(BAD_FILES / "hangs.h5ad.gz")!r}).read_bytes())
+reader_server().start()
+threading.Thread(target=read_isolated, args=(data,), daemon=True).start()
+time.sleep(1)
+print(reader_server().process_id, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+    ) as process:
+        assert process.stdout is not None
+        server = int(process.stdout.readline())
+        readers = children_of(server)
+        assert len(readers) == 1
+        process.kill()
+    folders = [Path(f"/proc/{pid}") for pid in (server, *readers)]
+    until = time.monotonic() + 10
+    while time.monotonic() < until and any(folder.exists() for folder in folders):
+        time.sleep(0.1)
+    assert not any(folder.exists() for folder in folders)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gzip
 import io
-import sys
 import time
 
 import pandas as pd
 import pytest
 
 from mtm_core.data.expression import read_expression
-from mtm_core.data.isolated import MAX_NAMES, read_isolated
+from mtm_core.data.isolated import read_isolated
+from mtm_core.data.reading_limits import MAX_NAMES
 from mtm_core.data.tables import read_table
 from mtm_core.errors import ExpressionError, InputFileError
 
@@ -64,20 +64,6 @@ def test_comments_above_a_table_are_left_out_however_many(n: int) -> None:
     assert time.monotonic() - started < SOON
     assert table.header == ("gene", "P1")
     assert table.cells.shape == (1, 2)
-
-
-def test_short_text_alone_is_read_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    short = b"gene,P1\nTP53,1\n"
-    long = short + b"BRCA1,2.5\n" * 100_000
-    expected = read_table(long)
-    actual = read_isolated(long)
-    pd.testing.assert_frame_equal(actual.cells, expected.cells, check_exact=True)
-
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    assert read_isolated(short).cells.shape == (1, 2)
-    for data in (long, gzip.compress(short)):
-        with pytest.raises(InputFileError, match="stopped the program"):
-            read_isolated(data)
 
 
 def test_a_table_of_too_many_rows_is_refused() -> None:

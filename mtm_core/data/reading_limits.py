@@ -1,0 +1,67 @@
+"""What a server reads of what others send: the size of a table, and what reading it may take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from mtm_core.errors import InputFileError
+
+MAX_CELLS = 50_000_000
+"""Of a table that a server takes up: 2,500 samples of 20,000 genes, 0.4 GB and copies of it."""
+MAX_WORDS = 10_000_000
+"""Of cells that hold no number: each is looked at again, in some 4 microseconds."""
+MAX_NAMES = 500_000
+"""Of rows or columns: each is looked up among gene ids, in some 20 microseconds."""
+
+SECONDS = 120
+"""The most that reading may take. A workbook of 10 million cells takes about a minute."""
+_SECONDS_AT_LEAST, _SECONDS_A_MEGABYTE = 30, 4
+"""Of a processor: a megabyte of csv takes 0.1, one of gzip or xlsx 1, on a quiet machine."""
+
+_MEGABYTE = 1_000_000
+MOST_MEMORY = 4 * 1024**3
+"""Of a process that reads, beside Python and its libraries: ``MAX_CELLS`` take half of that."""
+_MEMORY_AT_LEAST = 384 * _MEGABYTE
+_COPIES, _COPIES_PACKED = 10, 40
+"""Memory to begin with, as multiples of the file: numbers and their copies, and what is packed."""
+_PACKED = (b"\x1f\x8b", b"PK", b"PAR1", b"\x89HDF")
+
+
+def check_size(cells: pd.DataFrame) -> None:
+    """Refuse a table that a server does not take up.
+
+    Raises
+    ------
+    InputFileError
+        If it has too many cells, rows or columns, or too many cells of text.
+    """
+    rows, columns = cells.shape
+    if rows * columns > MAX_CELLS or max(rows, columns) > MAX_NAMES:
+        raise InputFileError(
+            f"the table has {rows:,} rows and {columns:,} columns. A server takes up at most"
+            f" {MAX_CELLS:,} cells, and {MAX_NAMES:,} rows or columns. Split the samples over"
+            " several files, keep only the model's genes, or use the command line: mtm predict"
+            " (docs/scale.md)."
+        )
+    words = rows * len(cells.select_dtypes(object).columns)
+    if words > MAX_WORDS:
+        raise InputFileError(
+            f"{words:,} cells of the table stand in columns that hold text: expected numbers. Leave"
+            f" out what is no expression; a server takes up at most {MAX_WORDS:,}."
+        )
+
+
+def processor_seconds(files: Sequence[tuple[str, bytes]]) -> int:
+    """Give the time of a processor that reading ``files`` may take: more for larger ones."""
+    size = sum(len(data) for _, data in files) / _MEGABYTE
+    return int(min(SECONDS, _SECONDS_AT_LEAST + _SECONDS_A_MEGABYTE * size))
+
+
+def memory_to_begin_with(files: Sequence[tuple[str, bytes]]) -> int:
+    """Give the memory that reading ``files`` may take at first; where it falls short, the most."""
+    copies = sum(
+        len(data) * (_COPIES_PACKED if data.startswith(_PACKED) else _COPIES) for _, data in files
+    )
+    return min(MOST_MEMORY, _MEMORY_AT_LEAST + copies)
