@@ -11,21 +11,35 @@ import pandas as pd
 import typer
 import xarray as xr
 
-from mtm_core.cli.output import OverwriteOption, err
-from mtm_core.cli.own_samples import (
+from mtm_core.cli.metadata_options import (
+    AgeColumnOption,
+    MetadataSheetOption,
     NearNamesOption,
     SexCodesOption,
+    SexColumnOption,
+    UnknownOption,
+    metadata_options,
     read_known,
-    read_samples,
-    sex_code_option,
 )
-from mtm_core.data.alignment import AlignmentMethod
+from mtm_core.cli.output import OverwriteOption, err
+from mtm_core.cli.own_samples import (
+    AlignmentOption,
+    ModelOption,
+    SourceOption,
+    TargetsOption,
+    UnitOption,
+    read_samples,
+    targets_option,
+)
+from mtm_core.data.gtex import WHOLE_BLOOD
 from mtm_core.data.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import held_out_rho
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
-from mtm_core.inference.predictor import Predictor, UnitChoice
+from mtm_core.inference.name_lists import split_column, split_names, two_names
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.predictor import Predictor
 from mtm_core.safe_output import check_output, writing
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.against_reference import all_agreements, reference_trait
@@ -59,24 +73,33 @@ def compare_command(
     ],
     output: Annotated[Path, typer.Option(help="Folder to write the tables into.")],
     groups: Annotated[
-        str, typer.Option(help="Groups to compare, as COLUMN=CASE,CONTROL of the metadata.")
+        str,
+        typer.Option(
+            help="Groups to compare, as COLUMN=CASE,CONTROL of the metadata. A name with a comma or"
+            " an equals sign goes in double quotes."
+        ),
     ] = "",
     traits: Annotated[
-        str, typer.Option(help="Columns of numbers or two groups to correlate, comma-separated.")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            help="Columns of numbers or two groups to correlate, comma-separated or repeated."
+        ),
+    ] = None,
     covariates: Annotated[
-        str, typer.Option(help="Columns to regress out of the traits, comma-separated.")
-    ] = "",
-    model: Annotated[str, typer.Option(help="Bundled model, or a model's folder.")] = DEFAULT_MODEL,
-    source: Annotated[str, typer.Option(help="Tissue of the samples.")] = "Whole Blood",
-    targets: Annotated[str, typer.Option(help="Tissues, comma-separated, or all.")] = "all",
-    unit: Annotated[UnitChoice, typer.Option(help="Unit of the values.")] = "auto",
-    alignment: Annotated[
-        AlignmentMethod,
-        typer.Option(help="Bring each gene's mean and SD in the samples to the reference's."),
-    ] = "auto",
+        list[str] | None,
+        typer.Option(help="Columns to regress out of the traits, comma-separated or repeated."),
+    ] = None,
+    model: ModelOption = DEFAULT_MODEL,
+    source: SourceOption = WHOLE_BLOOD,
+    targets: TargetsOption = None,
+    unit: UnitOption = "auto",
+    alignment: AlignmentOption = "auto",
+    age_column: AgeColumnOption = None,
+    sex_column: SexColumnOption = None,
     sex_codes: SexCodesOption = "",
+    unknown: UnknownOption = None,
     near_names: NearNamesOption = False,
+    metadata_sheet: MetadataSheetOption = "",
     shuffle: Annotated[
         int | None,
         typer.Option(help="Seed to shuffle the labels with: what is found then is chance."),
@@ -93,27 +116,33 @@ def compare_command(
     **Example:** `mtm compare data_samples/blood_tpm.tsv --metadata data_samples/metadata.tsv
     --groups group=case,control --traits age --output compared`
     """
-    trait_names = _names(traits)
+    trait_names, covariate_names = split_names(traits or []), split_names(covariates or [])
     if not groups and not trait_names:
         raise SelectionError(
             "nothing to do: give --groups COLUMN=CASE,CONTROL or --traits COLUMN, or both."
         )
-    pair = _group_option(groups) if groups else None
-    codes = sex_code_option(sex_codes)
+    asked = _group_option(groups) if groups else None
+    said = metadata_options(
+        age_column, sex_column, sex_codes, unknown, metadata_sheet, near_names=near_names
+    )
+    options = PredictionOptions(source, targets_option(targets), unit, alignment, metadata=said)
     folder = find_model(model)
     inputs = [table, metadata, folder / "model.json"]
     check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     predictor = Predictor.load(folder)
-    chosen = predictor.targets_of(source, None if targets == "all" else _names(targets))
-    prepared = read_samples(table, predictor, source=source, unit=unit, alignment=alignment)
-    known = read_known(metadata, prepared.samples, codes, near_names=near_names)
+    chosen = predictor.targets_of(source, options.targets)
+    _, prepared = read_samples(table, predictor, options)
+    known = read_known(metadata, prepared.samples, said)
     # Wrong names of columns are said before anything is predicted.
+    pair = None if asked is None else _pair(known, *asked)
     labels = None if pair is None else two_groups(known.groups(pair[0]), pair[1], pair[2])
+    if pair is not None and labels is not None:
+        err.print(_counts_in_words(known.groups(pair[0]), pair[1], pair[2]))
     numbers = {name: trait_numbers(known, name) for name in trait_names}
     for name, (values, _) in numbers.items():
         if values.isna().all():
             raise SelectionError(f"{name!r} is known of no sample: see the notes on the metadata.")
-    others = covariate_numbers(known, _names(covariates))
+    others = covariate_numbers(known, covariate_names)
     prediction = predictor.predict_prepared(prepared, chosen)
     cohort = _Cohort(
         side_by_side(prediction, prepared, predictor.artefact),
@@ -141,8 +170,9 @@ def compare_command(
         **{key: str(value) for key, value in prediction.attrs.items()},
         "metadata": metadata.name,
         "groups": groups,
+        "options": options.as_used(prediction).to_json(),
         "traits": trait_names,
-        "covariates": _names(covariates),
+        "covariates": covariate_names,
         "shuffled_with_seed": shuffle,
         "n_samples": len(prepared.samples),
         "note": "Predicted tissues are functions of the measured samples.",
@@ -215,16 +245,28 @@ class _Cohort:
         return values if self.seed is None else shuffled(values, self.seed)
 
 
-def _names(option: str) -> list[str]:
-    return [name.strip() for name in option.split(",") if name.strip()]
+def _group_option(option: str) -> tuple[str, str]:
+    """Give column and groups of ``COLUMN=CASE,CONTROL``; the groups are read with the metadata."""
+    column, text = split_column(option)
+    if "," not in text:
+        two_names(text)
+    return column, text
 
 
-def _group_option(option: str) -> tuple[str, str, str]:
-    column, equals, pair = option.partition("=")
-    levels = _names(pair)
-    if not equals or len(levels) != 2:
-        raise SelectionError(f"--groups expects COLUMN=CASE,CONTROL, got {option!r}.")
-    return column.strip(), levels[0], levels[1]
+def _pair(known: SampleMetadata, column: str, text: str) -> tuple[str, str, str]:
+    """Give column, cases and controls, as the metadata write them."""
+    levels = [str(level) for level in known.groups(column).dropna().unique()]
+    case, control = two_names(text, levels)
+    return column, known.level(column, case), known.level(column, control)
+
+
+def _counts_in_words(groups: pd.Series, case: str, control: str) -> str:
+    """Say how many samples each group has, and how many take no part."""
+    n = {name: int((groups == name).sum()) for name in (case, control)}
+    unknown = int(groups.isna().sum())
+    others = len(groups) - sum(n.values()) - unknown
+    words = f"Comparing {n[case]} samples of {case!r} with {n[control]} of {control!r}"
+    return f"{words}; {others} are of other groups, {unknown} of none that is known."
 
 
 def _held_out(folder: Path, method: str, source: str) -> pd.DataFrame:

@@ -9,13 +9,25 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from mtm_core.cli.output import err
-from mtm_core.cli.own_samples import (
+from mtm_core.cli.metadata_options import (
+    AgeColumnOption,
+    MetadataSheetOption,
     NearNamesOption,
     SexCodesOption,
+    SexColumnOption,
+    UnknownOption,
+    metadata_options,
     read_known,
+)
+from mtm_core.cli.output import err
+from mtm_core.cli.own_samples import (
+    AlignmentOption,
+    ModelOption,
+    SourceOption,
+    TargetsOption,
+    UnitOption,
     read_samples,
-    sex_code_option,
+    targets_option,
 )
 from mtm_core.cli.predict_chunked import (
     BitsOption,
@@ -27,14 +39,16 @@ from mtm_core.cli.predict_chunked import (
     is_asked_for,
     predict_parts,
 )
-from mtm_core.data.alignment import AlignmentMethod
-from mtm_core.data.phenotypes import Sex
+from mtm_core.data.gtex import WHOLE_BLOOD
+from mtm_core.data.metadata_options import MetadataOptions
 from mtm_core.data.stored_table import open_stored_table
 from mtm_core.inference.chunk_tasks import ALL_BITS, VALUES
 from mtm_core.inference.chunked import ChunkedRequest
 from mtm_core.inference.export import check_output, write_prediction
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
-from mtm_core.inference.predictor import Predictor, UnitChoice
+from mtm_core.inference.name_lists import split_names
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.predictor import Predictor
 
 
 def predict_command(
@@ -46,23 +60,21 @@ def predict_command(
         ),
     ],
     output: Annotated[Path, typer.Option(help="File to write: .csv, .parquet, .h5ad or .zarr.")],
-    model: Annotated[str, typer.Option(help="Bundled model, or a model's folder.")] = DEFAULT_MODEL,
-    source: Annotated[str, typer.Option(help="Tissue of the samples.")] = "Whole Blood",
-    targets: Annotated[
-        str,
-        typer.Option(help="Tissues, comma-separated, or all; 'mtm model describe' lists them."),
-    ] = "all",
-    unit: Annotated[UnitChoice, typer.Option(help="Unit of the values.")] = "auto",
-    alignment: Annotated[
-        AlignmentMethod,
-        typer.Option(help="Bring each gene's mean and SD in the samples to the reference's."),
-    ] = "auto",
+    model: ModelOption = DEFAULT_MODEL,
+    source: SourceOption = WHOLE_BLOOD,
+    targets: TargetsOption = None,
+    unit: UnitOption = "auto",
+    alignment: AlignmentOption = "auto",
     metadata: Annotated[
         Path | None,
         typer.Option(help="Age and sex of the samples, for models that read them: csv, tsv, xlsx."),
     ] = None,
+    age_column: AgeColumnOption = None,
+    sex_column: SexColumnOption = None,
     sex_codes: SexCodesOption = "",
+    unknown: UnknownOption = None,
     near_names: NearNamesOption = False,
+    metadata_sheet: MetadataSheetOption = "",
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     chunk: ChunkOption = None,
@@ -86,10 +98,12 @@ def predict_command(
     """
     began = time.perf_counter()
     check_output(output)
-    codes = sex_code_option(sex_codes)
+    said = metadata_options(
+        age_column, sex_column, sex_codes, unknown, metadata_sheet, near_names=near_names
+    )
+    options = PredictionOptions(source, targets_option(targets), unit, alignment, metadata=said)
     predictor = Predictor.load(find_model(model))
-    chosen = None if targets == "all" else [name.strip() for name in targets.split(",")]
-    chosen = list(predictor.targets_of(source, chosen))
+    chosen = predictor.targets_of(source, options.targets)
     if is_asked_for(table, workers, scheduler, chunk, values, bits):
         check_chunked_output(output)
         request = ChunkedRequest(
@@ -97,26 +111,26 @@ def predict_command(
             output.resolve(),
             find_model(model).resolve(),
             source,
-            tuple(chosen),
+            chosen,
             unit,
             alignment,
-            VALUES if values is None else tuple(name.strip() for name in values.split(",")),
+            VALUES if values is None else tuple(split_names(values)),
             bits or ALL_BITS,
             chunk or 0,
         )
         phenotypes = None
         if metadata is not None:
             samples = open_stored_table(request.table, predictor.genes).samples
-            phenotypes = _phenotypes(metadata, samples, codes, predictor, near_names=near_names)
+            phenotypes = _phenotypes(metadata, samples, said, predictor)
         result = predict_parts(request, phenotypes, scheduler, workers)
         told = int(result.by_sample["informed"].sum())
         n_samples, n_tissues, n_genes = result.sizes
     else:
-        prepared = read_samples(table, predictor, source=source, unit=unit, alignment=alignment)
+        _, prepared = read_samples(table, predictor, options)
         phenotypes = None
         if metadata is not None:
             samples = prepared.samples
-            phenotypes = _phenotypes(metadata, samples, codes, predictor, near_names=near_names)
+            phenotypes = _phenotypes(metadata, samples, said, predictor)
         prediction = predictor.predict_prepared(prepared, chosen, phenotypes=phenotypes)
         write_prediction(prediction, output)
         told = int(prediction["informed"].sum())
@@ -133,13 +147,11 @@ def predict_command(
 def _phenotypes(
     metadata: Path,
     samples: tuple[str, ...],
-    codes: dict[str, Sex],
+    said: MetadataOptions,
     predictor: Predictor,
-    *,
-    near_names: bool,
 ) -> pd.DataFrame:
     """Read age and sex of ``samples``; say so where the model does not read them."""
-    phenotypes = read_known(metadata, samples, codes, near_names=near_names).phenotypes()
+    phenotypes = read_known(metadata, samples, said).phenotypes()
     if not predictor.covariates:
         err.print("This model reads expression alone: age and sex change nothing.")
     return phenotypes

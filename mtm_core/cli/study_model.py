@@ -208,7 +208,12 @@ def external_command(
     predictor = Predictor.load(folder)
     read = read_expression(table, known_genes=predictor.genes)
     samples = [str(name) for name in read.values.index]
-    groups = read_metadata(metadata, samples=samples).groups(group)
+    known = read_metadata(metadata, samples=samples)
+    groups, case, control = (
+        known.groups(group),
+        known.level(group, case),
+        known.level(group, control),
+    )
     prediction = predictor.predict(read, source=source, unit=unit)
     tissues, genes = study_external(
         prediction,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
@@ -11,11 +12,12 @@ from pandas.io.formats.style import Styler
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from mtm_core.dashboard import background
-from mtm_core.dashboard.layout import METADATA_PAGE, UPLOAD_PAGE, example_button
+from mtm_core.dashboard.layout import METADATA_PAGE, UPLOAD_PAGE, example_button, show_shell
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
 from mtm_core.data.expression import ExpressionTable
 from mtm_core.data.metadata import SampleMetadata
+from mtm_core.inference.command_line import Comparison, InputFiles, compare_arguments
 from mtm_core.studies.own_cohort import side_by_side
 
 MOST_STYLED = 20_000
@@ -125,6 +127,22 @@ def say_where_it_comes_from(model: ServedModel) -> None:
         else ""
     )
     st.info(NO_NEW_INFORMATION + alone, icon=":material/info:")
+
+
+def show_comparison(session: Session, model: ServedModel, comparison: Comparison) -> None:
+    """Show the command that makes the tables of ``comparison`` from the session's prediction."""
+    assert session.prediction is not None
+    assert session.metadata is not None
+    used = session.predicted_by.as_used(session.prediction)
+    show_shell(
+        compare_arguments(
+            replace(used, metadata=session.metadata.options),
+            InputFiles(session.predicted_from.tables, session.metadata.file),
+            comparison,
+            model=model.predictor.artefact.name,
+            output="compared",
+        )
+    )
 
 
 def greyed(table: pd.DataFrame) -> pd.DataFrame | Styler:

@@ -15,6 +15,7 @@ from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
 from mtm_core.data.report import Note
 from mtm_core.figures.style import export_config
+from mtm_core.inference.command_line import in_shell
 
 UPLOAD_PAGE = "pages/samples/upload.py"
 METADATA_PAGE = "pages/samples/metadata.py"
@@ -98,6 +99,12 @@ def show_notes(notes: Sequence[Note]) -> None:
     infos = [f"- {note}" for note in notes if note.level == "info"]
     if infos:
         st.markdown("\n".join(infos))
+
+
+def show_shell(words: Sequence[str]) -> None:
+    """Show a command, quoted for a shell, whatever the user's names hold."""
+    st.code(in_shell(words), language="bash", wrap_lines=True)
+    st.caption("For sh, bash and zsh, run where the files are; each name is quoted.")
 
 
 def show_figure(

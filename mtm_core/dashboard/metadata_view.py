@@ -44,3 +44,9 @@ def columns_table(metadata: SampleMetadata) -> pd.DataFrame:
             else (column.name, column.kind, column.n_known, "", role)
         )
     return pd.DataFrame(rows, columns=["column", "holds", "known", "groups", "tells the model"])
+
+
+def words_for_none(metadata: SampleMetadata) -> list[str]:
+    """Give the groups that other files write for no value, and those that the user has named."""
+    markers = (marker for column in metadata.columns for marker in column.markers)
+    return list(dict.fromkeys([*metadata.unknown, *markers]))

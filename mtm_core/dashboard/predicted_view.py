@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -13,7 +12,7 @@ from mtm_core.artefact import Artefact
 from mtm_core.dashboard.cohort_view import greyed
 from mtm_core.dashboard.downloads import file_name, prediction_bytes
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
-from mtm_core.dashboard.layout import download_table, show_figure
+from mtm_core.dashboard.layout import download_table, show_figure, show_shell
 from mtm_core.dashboard.predicted_choice import GENE, HEATMAP, Shown
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
@@ -31,7 +30,8 @@ from mtm_core.dashboard.views import (
 )
 from mtm_core.figures.gene_strips import expression_strips
 from mtm_core.figures.heatmap import z_heatmap
-from mtm_core.inference.command_line import predict_arguments
+from mtm_core.inference.command_line import InputFiles, predict_arguments
+from mtm_core.inference.options import PredictionOptions
 
 MOST_ROWS = 100_000
 """Rows of a table that the browser can search."""
@@ -229,13 +229,16 @@ class Predicted:
                     icon=":material/download:",
                 )
 
-    def show_command(self, file: str, metadata: str | None) -> None:
-        """Show the command that makes the same values of ``file`` and, if told, ``metadata``."""
+    def show_command(self, options: PredictionOptions, files: InputFiles) -> None:
+        """Show the command that makes the same values, of the options and files that made these."""
         with st.expander("The same from the command line"):
             command = predict_arguments(
-                self.prediction, file, output="predicted.csv", metadata=metadata
+                options.as_used(self.prediction),
+                files,
+                model=self.artefact.name,
+                output="predicted.csv",
             )
-            st.code(shlex.join(command), language="bash", wrap_lines=True)
+            show_shell(command)
             st.caption(
                 f"Model SHA-256 {self.artefact.sha256}, mtm {self.prediction.attrs['mtm_version']}."
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 
 import pandas as pd
@@ -29,6 +28,7 @@ from mtm_core.figures.heatmap import z_heatmap
 from mtm_core.figures.report import Report, ReportFigure, Section, as_label, render_report
 from mtm_core.figures.tissue_ranking import tissue_ranking
 from mtm_core.inference.bundle import PredictionRecord, bundle_bytes
+from mtm_core.inference.command_line import in_shell
 
 MOST_HEATMAPS = 12
 MOST_GENES = 60
@@ -72,6 +72,7 @@ def record_of(session: Session, model: ServedModel) -> PredictionRecord:
         session.prepare(predictor),
         session.metadata.phenotypes() if told and session.metadata is not None else None,
         session.simulated,
+        session.predicted_by,
     )
 
 
@@ -135,7 +136,7 @@ def report_of(
             Section(
                 "Repeat it",
                 ("The dashboard's bundle holds the values, and this command as a script.",),
-                verbatim=shlex.join(record.command),
+                verbatim=in_shell(record.command),
             ),
         ),
     )

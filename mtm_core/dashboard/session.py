@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from io import BytesIO
 from typing import TypeVar, cast
@@ -21,9 +22,13 @@ from mtm_core.data.alignment import AlignmentMethod
 from mtm_core.data.expression import ExpressionTable, read_expression
 from mtm_core.data.gtex import WHOLE_BLOOD
 from mtm_core.data.metadata import SampleMetadata, read_metadata
+from mtm_core.data.metadata_options import AS_FOUND
+from mtm_core.data.reading_options import AS_IT_LIES
 from mtm_core.data.reading_turns import Turn
 from mtm_core.data.units import Unit
 from mtm_core.errors import SelectionError
+from mtm_core.inference.command_line import InputFiles
+from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor, Prepared
 
 _FIRST_TARGETS = (
@@ -66,6 +71,8 @@ class Session:
         What is known of the table's samples; ``None`` before a file is opened.
     prediction
         The last prediction made, of whatever options.
+    predicted_by, predicted_from
+        The options that made it, and the files it was made from.
     n_deleted
         How often data was deleted: part of the uploader's key, so that it empties.
     upload_id
@@ -93,6 +100,8 @@ class Session:
     targets: tuple[str, ...] | None = None
     metadata: SampleMetadata | None = None
     prediction: xr.Dataset | None = None
+    predicted_by: PredictionOptions = field(default_factory=PredictionOptions)
+    predicted_from: InputFiles = field(default_factory=InputFiles)
     n_deleted: int = 0
     upload_id: str = field(default="", compare=False)
     page: str = field(default="", compare=False)
@@ -259,7 +268,7 @@ class Session:
         key = self._preparation(predictor)
         if self._prepared is not None and self._prepared[0] == key:
             return None
-        source, unit, alignment = self.source, self.unit, self.alignment
+        options = self.options(predictor)
 
         def keep(prepared: Prepared) -> None:
             self._prepared = (key, prepared)
@@ -268,7 +277,7 @@ class Session:
             "preparation",
             key,
             "Comparing with the reference",
-            lambda _: predictor.prepare(table, source=source, unit=unit, alignment=alignment),
+            lambda _: options.prepare(predictor, table),
             keep,
         )
 
@@ -302,6 +311,7 @@ class Session:
         preparing = self.preparing(predictor)
         known = self.prepare(predictor) if preparing is None else None
         told = self.metadata if predictor.covariates else None
+        options, files = self.options(predictor), self.files(predictor)
 
         def make(on_progress: Progress) -> tuple[Prepared, xr.Dataset]:
             prepared = known if preparing is None else preparing.make(on_progress)
@@ -317,8 +327,28 @@ class Session:
             if preparing is not None:
                 preparing.keep(made[0])
             self.prediction, self._predicted = made[1], key
+            self.predicted_by, self.predicted_from = options, files
 
         return Task("prediction", key, "Predicting", make, keep)
+
+    def options(self, predictor: Predictor) -> PredictionOptions:
+        """Give all that the user has chosen, as it is now."""
+        return PredictionOptions(
+            self.source,
+            self.chosen_targets(predictor),
+            self.unit,
+            self.alignment,
+            AS_IT_LIES if self.table is None else self.table.options,
+            AS_FOUND if self.metadata is None else self.metadata.options,
+        )
+
+    def files(self, predictor: Predictor) -> InputFiles:
+        """Name the files that a prediction is made from: metadata where the model is told them."""
+        told = self.metadata if predictor.covariates else None
+        return InputFiles(
+            () if self.table is None else (self.table.report.file,),
+            "" if told is None else told.file,
+        )
 
     def is_current(self, predictor: Predictor) -> bool:
         """Tell whether the prediction is of the table and the options as they are now."""
@@ -373,8 +403,8 @@ class Session:
         return (*self._preparation(predictor), told, *self.chosen_targets(predictor))
 
     def _preparation(self, predictor: Predictor) -> _Key:
-        model = predictor.artefact.sha256
-        return (self.table_sha256, model, self.source, self.unit, self.alignment)
+        options = replace(self.options(predictor), targets=None, metadata=AS_FOUND)
+        return (self.table_sha256, predictor.artefact.sha256, json.dumps(options.to_json()))
 
 
 def current_session() -> Session:

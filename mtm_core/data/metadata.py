@@ -15,20 +15,29 @@ import numpy as np
 import pandas as pd
 
 from mtm_core.data.isolated import read_isolated
-from mtm_core.data.metadata_columns import MetadataColumn, as_labels, read_column
+from mtm_core.data.metadata_columns import (
+    ColumnValues,
+    MetadataColumn,
+    describe_spaces,
+    level_named,
+    read_column,
+)
+from mtm_core.data.metadata_options import AS_FOUND, MetadataOptions
+from mtm_core.data.metadata_shape import (
+    check_names,
+    check_shape,
+    describe_match,
+    sample_column,
+)
 from mtm_core.data.phenotypes import AGE_NAMES, SEX_NAMES, Sex, plain_name, read_age, read_sex
-from mtm_core.data.raw_table import MAX_BYTES, RawTable
-from mtm_core.data.reading_options import ANY_TABLE
+from mtm_core.data.raw_table import MAX_BYTES, RawTable, is_text
+from mtm_core.data.reading_options import AS_WRITTEN
 from mtm_core.data.reading_turns import Turn
 from mtm_core.data.report import Note, name_some
 from mtm_core.data.sample_names import SampleMatch, match_samples
 from mtm_core.data.tables import Source, name_of, read_bytes, read_table
 from mtm_core.errors import InputFileError, SelectionError
 
-_MOST_COLUMNS = 1_000
-_SAMPLE_NAMES = frozenset(
-    {"sample", "sample_id", "sampleid", "sample_name", "id", "name", "subject", "sampid"}
-)
 _TEMPLATE = ("age", "sex", "group")
 
 
@@ -43,13 +52,17 @@ class SampleMetadata:
     samples
         Of the expression table.
     values
-        The file's rows by sample name; numbers as float64, all else as text, NaN where blank.
-    columns
-        What they hold, in the order of the file.
+        The file's rows by sample name: text as it is written, NaN where blank.
     age_column, sex_column
         Columns that tell the model age and sex; ``None`` where there is none.
     sex_codes
         What the user has said that codes of ``sex_column`` mean.
+    unknown
+        Words that the user has said mean no value, in every column.
+    near_names
+        Whether names that differ in writing alone were taken for the same.
+    sheet
+        Of the workbook, where the user has named one.
     reading_notes
         How the file was read.
     """
@@ -58,11 +71,26 @@ class SampleMetadata:
     sha256: str
     samples: tuple[str, ...]
     values: pd.DataFrame
-    columns: tuple[MetadataColumn, ...]
-    age_column: str | None
-    sex_column: str | None
+    age_column: str | None = None
+    sex_column: str | None = None
     sex_codes: Mapping[str, Sex] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+    near_names: bool = False
+    sheet: str = ""
     reading_notes: tuple[Note, ...] = ()
+
+    @cached_property
+    def _read(self) -> dict[str, ColumnValues]:
+        """What each column holds, empty ones too, by name."""
+        return {
+            str(name): read_column(str(name), self.values[name], self.unknown)
+            for name in self.values.columns
+        }
+
+    @cached_property
+    def columns(self) -> tuple[MetadataColumn, ...]:
+        """What the columns hold that have a value, in the order of the file."""
+        return tuple(read.column for read in self._read.values() if read.column.n_known)
 
     @cached_property
     def match(self) -> SampleMatch:
@@ -74,15 +102,17 @@ class SampleMetadata:
         """How the file was read, which samples match, and what the model is told."""
         return (
             *self.reading_notes,
-            *_describe_match(self.match),
+            *_describe_columns(self._read),
+            *describe_match(self.match),
+            *self._describe_missing(),
             *self._age[1],
             *self._sex[1],
         )
 
     @property
-    def roles(self) -> tuple[str | None, str | None, dict[str, Sex]]:
-        """What the user can say: column of ages, column of sexes, meaning of codes."""
-        return self.age_column, self.sex_column, dict(self.sex_codes)
+    def roles(self) -> tuple[str | None, str | None, dict[str, Sex], tuple[str, ...]]:
+        """What the user can say: columns of ages and of sexes, what codes mean, words for none."""
+        return self.age_column, self.sex_column, dict(self.sex_codes), self.unknown
 
     @property
     def state(self) -> tuple[str, tuple[str, ...], str]:
@@ -102,10 +132,10 @@ class SampleMetadata:
         SelectionError
             If there is none.
         """
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise SelectionError.unknown("metadata column", [name], [c.name for c in self.columns])
+        read = self._read.get(name)
+        if read is None or not read.column.n_known:
+            raise SelectionError.unknown("metadata column", [name], [c.name for c in self.columns])
+        return read.column
 
     def numbers(self, name: str) -> pd.Series:
         """Give a column of numbers by sample of the expression table, NaN where not known.
@@ -120,7 +150,7 @@ class SampleMetadata:
                 f"column {name!r} holds {self.column(name).kind}, not numbers. Choose a column of"
                 f" numbers{_listed([c.name for c in self.columns if c.kind == 'number'])}."
             )
-        return self._of_samples(name)
+        return self._numbers_of(name)
 
     def groups(self, name: str) -> pd.Series:
         """Give the group of each sample of the expression table as text, NaN where not known.
@@ -136,7 +166,17 @@ class SampleMetadata:
                 f" Choose a column of groups"
                 f"{_listed([c.name for c in self.columns if c.has_groups])}."
             )
-        return as_labels(self._of_samples(name))
+        return self._text_of(name)
+
+    def level(self, name: str, asked: str) -> str:
+        """Give the group of column ``name`` that ``asked`` names, as the file writes it.
+
+        Raises
+        ------
+        SelectionError
+            As :meth:`groups`, and :func:`mtm_core.data.metadata_columns.level_named`.
+        """
+        return level_named(asked, [str(level) for level in self.groups(name).dropna().unique()])
 
     def phenotypes(self) -> pd.DataFrame:
         """Give what the model may be told of each sample of the expression table.
@@ -148,6 +188,38 @@ class SampleMetadata:
             :func:`mtm_core.data.gtex.read_subject_phenotypes` gives them; NaN where not known.
         """
         return pd.DataFrame({"age": self._age[0], "sex": self._sex[0]})
+
+    @property
+    def options(self) -> MetadataOptions:
+        """What reads these metadata from their file again."""
+        return MetadataOptions(
+            self.age_column or "",
+            self.sex_column or "",
+            tuple(sorted(self.sex_codes.items())),
+            self.unknown,
+            self.near_names,
+            self.sheet,
+        )
+
+    def read_by(self, options: MetadataOptions) -> SampleMetadata:
+        """Take what the user has said; the sheet is chosen where the file is read.
+
+        Raises
+        ------
+        SelectionError
+            If a column does not exist.
+        """
+        named = replace(
+            self.with_near_matches() if options.near_names else self, unknown=options.unknown
+        )
+        roles = {
+            role: found if said is None else (said or None)
+            for role, found, said in (
+                ("age_column", named.age_column, options.age_column),
+                ("sex_column", named.sex_column, options.sex_column),
+            )
+        }
+        return named.with_roles(**roles, sex_codes=dict(options.sex_codes))
 
     def with_near_matches(self) -> SampleMetadata:
         """Take every near match for the sample of the expression table: the user has agreed."""
@@ -161,6 +233,7 @@ class SampleMetadata:
         return replace(
             self,
             values=self.values.rename(index=names),
+            near_names=bool(names),
             reading_notes=(*self.reading_notes, note) if names else self.reading_notes,
         )
 
@@ -170,36 +243,76 @@ class SampleMetadata:
         age_column: str | None,
         sex_column: str | None,
         sex_codes: Mapping[str, Sex] | None = None,
+        unknown: Sequence[str] | None = None,
     ) -> SampleMetadata:
-        """Say which columns are age and sex, and what unclear codes of sex mean.
+        """Say which columns are age and sex, what unclear codes of sex mean, and what means none.
+
+        Parameters
+        ----------
+        unknown
+            Words that mean no value; ``None`` leaves those that were said.
 
         Raises
         ------
         SelectionError
             If a column does not exist.
         """
+        said = replace(self, unknown=self.unknown if unknown is None else tuple(unknown))
         for name in (age_column, sex_column):
             if name is not None:
-                self.column(name)
+                said.column(name)
         return replace(
-            self, age_column=age_column, sex_column=sex_column, sex_codes=dict(sex_codes or {})
+            said, age_column=age_column, sex_column=sex_column, sex_codes=dict(sex_codes or {})
         )
 
     @cached_property
     def _age(self) -> tuple[pd.Series, tuple[Note, ...]]:
-        return read_age(self._of_samples(self.age_column), self.age_column)
+        if self.age_column is None:
+            return read_age(self._blank(), None)
+        is_number = self.column(self.age_column).kind == "number"
+        values = (self._numbers_of if is_number else self._text_of)(self.age_column)
+        return read_age(values, self.age_column)
 
     @cached_property
     def _sex(self) -> tuple[pd.Series, tuple[Note, ...], tuple[str, ...]]:
-        return read_sex(
-            as_labels(self._of_samples(self.sex_column)), self.sex_column, self.sex_codes
-        )
+        if self.sex_column is None:
+            return read_sex(self._blank(), None, self.sex_codes)
+        markers = self.column(self.sex_column).markers
+        labels = self._text_of(self.sex_column)
+        return read_sex(labels.mask(labels.isin(markers)), self.sex_column, self.sex_codes)
 
-    def _of_samples(self, name: str | None) -> pd.Series:
-        index = pd.Index(self.samples, name="sample", dtype=object)
-        if name is None:
-            return pd.Series(np.nan, index=index)
-        return self.values[name].reindex(index)
+    def _describe_missing(self) -> list[Note]:
+        """Say how many of the samples that have metadata lack a value, column by column."""
+        samples = list(self.match.matched)
+        lacking = {
+            column.name: int(self._read[column.name].text.reindex(samples).isna().sum())
+            for column in self.columns
+        }
+        shown = [f"{name} ({n})" for name, n in lacking.items() if n]
+        if not shown:
+            return []
+        return [
+            Note(
+                "info",
+                f"Samples without a value, of {len(samples)}: {name_some(shown, 20)}.",
+                "They take no part where that column is used.",
+            )
+        ]
+
+    def _blank(self) -> pd.Series:
+        return pd.Series(np.nan, index=self._index)
+
+    def _text_of(self, name: str) -> pd.Series:
+        return self._read[name].text.reindex(self._index)
+
+    def _numbers_of(self, name: str) -> pd.Series:
+        numbers = self._read[name].numbers
+        assert numbers is not None
+        return numbers.reindex(self._index)
+
+    @property
+    def _index(self) -> pd.Index:
+        return pd.Index(self.samples, name="sample", dtype=object)
 
 
 def read_metadata(
@@ -210,8 +323,11 @@ def read_metadata(
     max_bytes: int = MAX_BYTES,
     isolated: bool = False,
     turn: Turn | None = None,
+    options: MetadataOptions = AS_FOUND,
 ) -> SampleMetadata:
     """Read a table of metadata, samples in rows.
+
+    Cells are kept as they are written: ``001``, ``TRUE`` and ``1e5`` are names as good as others.
 
     Parameters
     ----------
@@ -228,48 +344,67 @@ def read_metadata(
         hang, crash or bloat what reads it.
     turn
         Whose file it is, and what may end that process.
+    options
+        What the user says about it.
 
     Raises
     ------
     InputFileError
         If the file cannot be read as a table, lies the other way, names a sample twice or a column
         twice, or is an expression table.
+    SelectionError
+        If a column of ``options`` does not exist.
     """
-    name = name or name_of(source, "metadata")
+    name, raw = name or name_of(source, "metadata"), None
     try:
         data = read_bytes(source, max_bytes)
+        as_text = replace(AS_WRITTEN, sheet=options.sheet)
         raw = (
-            read_isolated(data, max_bytes, ANY_TABLE, turn=turn)
+            read_isolated(data, max_bytes, as_text, turn=turn)
             if isolated
-            else read_table(data, max_bytes, ANY_TABLE)
+            else read_table(data, max_bytes, as_text)
         )
-        _check_shape(raw, samples)
-        label = _sample_column(raw, samples)
+        check_shape(raw, samples)
+        label = sample_column(raw, samples)
         index = pd.Index(raw.labels(label), name="sample", dtype=object)
-        _check_names(index, raw, label)
-        typed = [read_column(raw, i) for i in range(len(raw.header)) if i != label]
+        check_names(index, raw, label)
     except InputFileError as error:
-        raise InputFileError(f"{name}: {error}") from error
-    empty = [values.name for values, column, _ in typed if column.n_known == 0]
-    kept = [part for part in typed if part[1].n_known]
-    notes = [*raw.notes, *(note for _, _, notes in kept for note in notes)]
-    if empty:
-        notes.append(Note("info", f"No value in {name_some(empty)}.", "They were set aside."))
-    if not kept:
-        notes.append(Note("warning", "No column holds a value.", "", "Fill in age, sex or groups."))
-    columns = tuple(column for _, column, _ in kept)
-    return SampleMetadata(
+        raise InputFileError(f"{name}: {error}{_other_sheets(raw)}") from error
+    notes = list(raw.notes)
+    if label:
+        notes.append(Note("info", f"Column {raw.name_of(label)!r} names the samples.", ""))
+    values: dict[str, pd.Series] = {}
+    for i in range(len(raw.header)):
+        if i != label:
+            text = pd.Series(raw.labels(i), index, dtype=object)
+            values[raw.name_of(i)] = text.mask(text == "")
+            if is_text(raw.cells[i]):
+                notes += describe_spaces(raw.name_of(i), raw.cells[i].dropna().tolist())
+    read = SampleMetadata(
         file=name,
         sha256=hashlib.sha256(data).hexdigest(),
         samples=tuple(samples),
-        values=pd.DataFrame(
-            {column.name: values.to_numpy() for values, column, _ in kept}, index=index
-        ),
-        columns=columns,
-        age_column=_named(columns, AGE_NAMES),
-        sex_column=_named(columns, SEX_NAMES),
+        values=pd.DataFrame(values, index=index, dtype=object),
+        sheet=options.sheet,
         reading_notes=tuple(notes),
     )
+    known = replace(
+        read,
+        age_column=_named(read.columns, AGE_NAMES),
+        sex_column=_named(read.columns, SEX_NAMES),
+    )
+    return known.read_by(options)
+
+
+def _other_sheets(raw: RawTable | None) -> str:
+    """Name the sheets of a workbook of which the one that was read is no metadata."""
+    for choice in () if raw is None else raw.choices:
+        if choice.option == "sheet":
+            return (
+                f" Sheet {choice.taken!r} was read, of {name_some(choice.offered, 8)}. Choose"
+                " another with --metadata-sheet, or save it as a file of its own."
+            )
+    return ""
 
 
 def metadata_template(samples: Sequence[str]) -> pd.DataFrame:
@@ -277,89 +412,14 @@ def metadata_template(samples: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({"sample": list(samples), **dict.fromkeys(_TEMPLATE, "")})
 
 
-def _check_shape(raw: RawTable, samples: Sequence[str]) -> None:
-    if raw.format.removesuffix(".gz") in ("gct", "h5ad") or len(raw.header) > _MOST_COLUMNS:
-        raise InputFileError(
-            f"a {raw.format} with {len(raw.header):,} columns looks like an expression table."
-            " Expected metadata: one row a sample, columns such as age, sex and group, as csv, tsv,"
-            " xlsx or parquet."
-        )
-    if len(raw.header) < 2:
-        raise InputFileError(
-            f"the table has one column, {raw.name_of(0)!r}. Expected a column with the samples'"
-            " names and at least one with what is known of them."
-        )
-    known = set(samples)
-    across = sum(name in known for name in raw.header)
-    down = max(sum(label in known for label in raw.labels(i)) for i in range(len(raw.header)))
-    if across > max(1, down):
-        raise InputFileError(
-            f"samples stand in the columns ({across} names of the expression table are in the"
-            " header). Turn the table, so that each row is a sample."
-        )
-
-
-def _sample_column(raw: RawTable, samples: Sequence[str]) -> int:
-    """Give the column with most of ``samples``, near matches counted; else one so named."""
-
-    def evidence(column: int) -> tuple[int, int, int]:
-        labels = list(dict.fromkeys(raw.labels(column)))
-        match = match_samples(labels, samples)
-        return (
-            len(match.matched),
-            len(match.near),
-            plain_name(raw.header[column]) in _SAMPLE_NAMES,
-        )
-
-    return max(range(len(raw.header)), key=lambda i: (*evidence(i), -i))
-
-
-def _check_names(index: pd.Index, raw: RawTable, label: int) -> None:
-    if (index == "").any():
-        raise InputFileError(
-            f"row {int(np.argmax(index == '')) + 1} has no name in column {raw.name_of(label)!r}."
-            " Name every sample."
-        )
-    if index.has_duplicates:
-        twice = index[index.duplicated()].unique()
-        raise InputFileError(
-            f"{len(twice)} samples stand more than once in column {raw.name_of(label)!r}:"
-            f" {name_some(twice)}. Keep one row a sample."
-        )
-    names = pd.Index([raw.name_of(i) for i in range(len(raw.header))])
-    if names.has_duplicates:
-        raise InputFileError(
-            f"two columns are named {names[names.duplicated()][0]!r}. Give each its own name."
-        )
-
-
-def _describe_match(match: SampleMatch) -> list[Note]:
-    n = len(match.matched) + len(match.expression_only)
-    found = f"{len(match.matched)} of {n} samples of the expression table have metadata."
-    if not match.matched:
-        return [
-            Note(
-                "warning",
-                f"No sample of the metadata is in the expression table:"
-                f" {name_some(match.metadata_only, 3)} against"
-                f" {name_some(match.expression_only, 3)}.",
-                "Nothing is known of any sample.",
-                "Agree to the proposed names, or write the expression table's names into the file.",
-            )
-        ]
-    if not match.expression_only and not match.metadata_only:
-        return [Note("info", found, "")]
-    return [
-        Note(
-            "warning" if match.expression_only else "info",
-            f"{found} Without: {name_some(match.expression_only)}."
-            if match.expression_only
-            else found,
-            f"{len(match.metadata_only)} rows of the metadata are of no sample and were set aside."
-            if match.metadata_only
-            else "Samples without metadata take no part in comparisons.",
-        )
-    ]
+def _describe_columns(read: Mapping[str, ColumnValues]) -> list[Note]:
+    notes = [note for column in read.values() if column.column.n_known for note in column.notes]
+    empty = [name for name, column in read.items() if not column.column.n_known]
+    if empty:
+        notes.append(Note("info", f"No value in {name_some(empty)}.", "They were set aside."))
+    if len(empty) == len(read):
+        notes.append(Note("warning", "No column holds a value.", "", "Fill in age, sex or groups."))
+    return notes
 
 
 def _named(columns: Sequence[MetadataColumn], names: frozenset[str]) -> str | None:

@@ -175,6 +175,8 @@ def read_numbers(
     InputFileError
         If numbers can be read in two ways and ``options.numbers`` is ``"auto"``.
     """
+    if options.contents == "text":
+        return cells, ()
     fractions, n_points = _may_be_thousands(cells, options)
     if written is not None and fractions:
         cells = with_columns(cells, written(fractions).set_axis(fractions, axis=1))

@@ -30,12 +30,20 @@ SEX_WORDS: Mapping[str, Sex] = {
     "man": "male",
 }
 _MOST_CODES = 4
+_CODE = re.compile(r"-?\d+(\.0*)?")
+_TIMES = frozenset({"month", "months", "mo", "mos", "week", "weeks", "day", "days"})
+"""Words in a column's name that say that it holds no years."""
 _BAND = r"^\s*(\d+)\s*-\s*(\d+)\s*$"
 
 
 def plain_name(name: str) -> str:
     """Give ``name`` in lower case with one ``_`` for all between its letters and digits."""
     return re.sub(r"[^0-9a-z]+", "_", name.casefold()).strip("_")
+
+
+def plain_code(label: str) -> str:
+    """Give a code such as ``1.0`` as ``1``; other labels as they are."""
+    return label.partition(".")[0] if _CODE.fullmatch(label) else label
 
 
 def read_age(values: pd.Series, column: str | None) -> tuple[pd.Series, tuple[Note, ...]]:
@@ -51,6 +59,15 @@ def read_age(values: pd.Series, column: str | None) -> tuple[pd.Series, tuple[No
     unknown = pd.Series(np.nan, index=values.index)
     if column is None or values.isna().all():
         return unknown, ()
+    if times := _TIMES & set(plain_name(column).split("_")):
+        return unknown, (
+            Note(
+                "warning",
+                f"Column {column!r} is named as one of {min(times)}, not of years.",
+                "No age is known.",
+                "Give years.",
+            ),
+        )
     notes: list[Note] = []
     years = values
     if not pd.api.types.is_numeric_dtype(values):
@@ -139,10 +156,11 @@ def read_sex(
     meaning: dict[str, Sex] = {
         label: SEX_WORDS[label.casefold()] for label in found if label.casefold() in SEX_WORDS
     }
-    meaning |= {label: codes[label] for label in found if label in codes}
+    said = {plain_code(code): sex for code, sex in codes.items()}
+    meaning |= {label: said[plain_code(label)] for label in found if plain_code(label) in said}
     sexes = labels.map(meaning).astype(object)
     rest = [label for label in found if label not in meaning]
-    unclear = tuple(sorted(label for label in rest if label.lstrip("-").isdigit()))
+    unclear = tuple(sorted(label for label in rest if _CODE.fullmatch(label)))
     if len(unclear) > _MOST_CODES:
         return unknown, (_no_sex(column, unclear),), ()
     notes: list[Note] = []

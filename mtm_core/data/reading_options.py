@@ -17,7 +17,7 @@ from mtm_core.errors import SelectionError
 
 NumberStyle = Literal["auto", "point", "comma"]
 """What separates decimals: with ``"point"`` 1,234 is a thousand, with ``"comma"`` 1.234 is."""
-Contents = Literal["expression", "any"]
+Contents = Literal["expression", "any", "text"]
 Strand = Literal["auto", "unstranded", "forward", "reverse"]
 """Column of STAR's ReadsPerGene to read."""
 
@@ -40,8 +40,9 @@ class ReadingOptions:
         Column to read where a file has several quantities of one sample, such as ``unstranded`` or
         ``TPM``; by default the counts.
     contents
-        What the table holds. Of ``"any"`` table, such as metadata, no layout of expression is
-        sought, and no number that is written plainly is doubted.
+        What the table holds. Of ``"any"`` table no layout of expression is sought, and no number
+        that is written plainly is doubted. Of ``"text"``, such as metadata, every cell is given as
+        it is written, blank only where nothing is: ``001``, ``TRUE`` and ``NA`` may be names.
     strand
         Of STAR's ReadsPerGene; ``"auto"`` chooses by the sums.
 
@@ -79,3 +80,5 @@ AS_IT_LIES = ReadingOptions()
 """The table decides everything."""
 ANY_TABLE = ReadingOptions(contents="any")
 """For tables that hold no expression."""
+AS_WRITTEN = ReadingOptions(contents="text")
+"""For tables whose cells are names."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 _SPACES = re.compile(r"\s+")
 _PUNCTUATION = re.compile(r"[^0-9a-z]+")
+_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
 _R_PREFIX = re.compile(r"^x(?=[0-9.])")
 _RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("upper and lower case", str.casefold),
@@ -21,6 +22,7 @@ _RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
         "the X that R puts before a digit",
         lambda name: _PUNCTUATION.sub("", _R_PREFIX.sub("", name.casefold())),
     ),
+    ("leading zeros", lambda name: _PUNCTUATION.sub("", _ZEROS.sub("", name.casefold()))),
 )
 """What two names may differ in, from the least on, and the form in which they are then equal."""
 

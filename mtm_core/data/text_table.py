@@ -48,13 +48,13 @@ def read_text(data: bytes, options: ReadingOptions = AS_IT_LIES) -> RawTable:
         header=None,
         skiprows=lines[0][0] + 1 + (gct.n_sample_rows if version else 0),
         keep_default_na=False,
-        na_values=list(BLANKS),
+        na_values=[""] if options.contents == "text" else list(BLANKS),
         low_memory=False,
     )
     try:
         cells = read(
             io.BytesIO(data),
-            dtype={0: str},
+            dtype=str if options.contents == "text" else {0: str},
             float_precision="round_trip",  # the others crash on 1e3000000000: see to_numbers
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:

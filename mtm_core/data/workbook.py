@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -51,8 +52,8 @@ def read_xlsx(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LIES)
     best: tuple[int, RawTable | None, str] = (-1, None, "")
     passed: list[str] = []
     for sheet in sheets:
-        table = _as_table(_rows(sheet))
-        kind = _kind(table)
+        table = _as_table(_rows(sheet), options)
+        kind = _kind(table, options)
         if kind > best[0] and table is not None:
             best = kind, table, sheet.title
         if kind == _EXPRESSION:
@@ -154,7 +155,7 @@ def _rows(sheet: Any) -> list[Row]:  # noqa: ANN401 - openpyxl has no types
     return rows
 
 
-def _as_table(rows: Sequence[Row]) -> RawTable | None:
+def _as_table(rows: Sequence[Row], options: ReadingOptions) -> RawTable | None:
     """Give the table among ``rows``, without titles above it and remarks below it."""
     if not rows:
         return None
@@ -181,7 +182,8 @@ def _as_table(rows: Sequence[Row]) -> RawTable | None:
         return None
     width = max(len(header), *(len(row) for row in body))
     header += [""] * (width - len(header))
-    cells = pd.DataFrame([[*map(_plain, row), *[np.nan] * (width - len(row))] for row in body])
+    plain = _as_shown if options.contents == "text" else _plain
+    cells = pd.DataFrame([[*map(plain, row), *[np.nan] * (width - len(row))] for row in body])
     named = [i for i, name in enumerate(header) if name or cells[i].notna().any()]
     cells = cells[named].set_axis(range(len(named)), axis=1)
     if cells.isna().all(axis=None):
@@ -198,10 +200,12 @@ def _remarks(rows: Sequence[Row]) -> Iterator[str]:
         yield str(filled[0])
 
 
-def _kind(table: RawTable | None) -> int:
-    """Grade what a sheet holds."""
+def _kind(table: RawTable | None, options: ReadingOptions) -> int:
+    """Grade what a sheet holds; of text, any table is as good as another."""
     if table is None:
         return _NO_TABLE
+    if options.contents == "text":
+        return _WORDS if len(table.header) > 1 else _NO_TABLE
     numeric = [table.is_numeric(i) and not table.is_words(i) for i in range(len(table.header))]
     if len(table.header) < 2:
         return _NO_TABLE
@@ -224,3 +228,15 @@ def _plain(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return np.nan if value is None or str(value).strip() in BLANKS else str(value)
     return value
+
+
+def _as_shown(value: object) -> object:
+    """Give a cell as the text that a spreadsheet shows of it, NaN where it is blank."""
+    if not _filled(value):
+        return np.nan
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.0f}"
+    text = str(value)
+    return text.removesuffix(" 00:00:00") if isinstance(value, datetime) else text

@@ -21,9 +21,8 @@ from __future__ import annotations
 import io
 import json
 import platform
-import shlex
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -33,9 +32,11 @@ import pandas as pd
 import xarray as xr
 
 from mtm_core.data.ingest_report import IngestReport
+from mtm_core.data.metadata_options import AS_FOUND
 from mtm_core.data.report import Note
-from mtm_core.inference.command_line import predict_arguments
+from mtm_core.inference.command_line import InputFiles, in_shell, predict_arguments
 from mtm_core.inference.export import write_prediction
+from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Prepared
 
 FORMAT = "mtm-bundle"
@@ -75,6 +76,8 @@ class PredictionRecord:
         ``age`` and ``sex`` by sample, as the model was told them; ``None`` where it was not.
     simulated
         Whether the samples are of no person.
+    options
+        What the user chose.
     """
 
     prediction: xr.Dataset
@@ -82,15 +85,20 @@ class PredictionRecord:
     prepared: Prepared
     phenotypes: pd.DataFrame | None = None
     simulated: bool = False
+    options: PredictionOptions = field(default_factory=PredictionOptions)
 
     @property
     def command(self) -> list[str]:
         """The words of the command line that makes the prediction again."""
+        used = self.options.as_used(self.prediction)
         return predict_arguments(
-            self.prediction,
-            PurePosixPath(self.ingest.file).name,
+            replace(used, metadata=AS_FOUND),  # its names are the bundle's own
+            InputFiles(
+                (PurePosixPath(self.ingest.file).name,),
+                "" if self.phenotypes is None else AGE_AND_SEX,
+            ),
+            model=self.prediction.attrs["model"],
             output=REPRODUCED,
-            metadata=None if self.phenotypes is None else AGE_AND_SEX,
         )
 
     @property
@@ -120,6 +128,7 @@ def settings_of(record: PredictionRecord) -> dict[str, Any]:
             "model_reads": [name for name in attrs["covariates"].split(", ") if name],
             "n_samples_read": int(record.prediction["informed"].sum()),
         },
+        "options": record.options.as_used(record.prediction).to_json(),
         "expression_unit": attrs["unit"],
         "interval": attrs["interval"],
         "command": record.command,
@@ -173,7 +182,7 @@ def reproduce_script(record: PredictionRecord) -> str:
         f"# of your file {record.ingest.sha256}.\n"
         "# A model that does not come with the program: put its folder here, or give its path.\n"
         "set -eu\n"
-        f"{shlex.join(record.command)}\n"
+        f"{in_shell(record.command)}\n"
     )
 
 

@@ -14,6 +14,7 @@ from mtm_core.dashboard.cohort_view import (
     need_samples,
     own_expression,
     say_where_it_comes_from,
+    show_comparison,
     show_gene_rows,
     take_points,
 )
@@ -31,6 +32,7 @@ from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.views import gene_labels
 from mtm_core.figures.group_strips import group_strips
 from mtm_core.figures.volcano import volcano
+from mtm_core.inference.command_line import Comparison
 from mtm_core.studies.own_cohort import UNTESTED, compare_groups
 from mtm_core.studies.sample_labels import groups_of
 
@@ -210,13 +212,8 @@ show_figure(
     data=values.assign(group=choice.groups),
 )
 with st.expander("The same from the command line"):
-    st.code(
-        f'mtm compare "{session.table.report.file}" --metadata "{metadata.file}"'
-        f' --groups "{choice.column}={choice.case},{choice.control}" --model {artefact.name}'
-        f' --source "{session.source}" --targets "{",".join(expression["tissue"].values[1:])}"'
-        f" --unit {session.unit} --alignment {session.alignment}"
-        + (f" --shuffle {choice.seed}" if choice.seed is not None else "")
-        + " --output compared",
-        language="bash",
-        wrap_lines=True,
+    show_comparison(
+        session,
+        model,
+        Comparison((choice.column, choice.case, choice.control), shuffle=choice.seed),
     )

@@ -12,6 +12,7 @@ from mtm_core.dashboard.cohort_view import (
     need_samples,
     own_expression,
     say_where_it_comes_from,
+    show_comparison,
 )
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.group_choice import choose_groups, offer_shuffle
@@ -21,6 +22,7 @@ from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.traits_view import contrast_in_words
 from mtm_core.dashboard.views import gene_labels
+from mtm_core.inference.command_line import Comparison
 from mtm_core.studies.against_reference import beside_reference
 from mtm_core.studies.own_cohort import compare_groups, with_accuracy
 from mtm_core.studies.resampled_effects import GroupEffects
@@ -113,3 +115,10 @@ show_agreement(
     f" ({contrast}); up, the predicted log2 fold change of {choice.case} (n = {choice.n_case})"
     f" against {choice.control} (n = {choice.n_control}).",
 )
+
+with st.expander("The same from the command line"):
+    show_comparison(
+        session,
+        model,
+        Comparison((choice.column, choice.case, choice.control), shuffle=choice.seed),
+    )

@@ -12,6 +12,7 @@ from mtm_core.dashboard.cohort_view import (
     need_samples,
     own_expression,
     say_where_it_comes_from,
+    show_comparison,
     show_gene_rows,
 )
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
@@ -23,6 +24,7 @@ from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.traits_view import rho_matrix, rho_rows, trait_summary
 from mtm_core.dashboard.views import gene_labels
 from mtm_core.figures.rho_heatmap import rho_heatmap
+from mtm_core.inference.command_line import Comparison
 from mtm_core.studies.against_reference import beside_reference, reference_trait
 from mtm_core.studies.own_cohort import correlate_trait, with_accuracy
 from mtm_core.studies.resampled_effects import TraitEffects
@@ -167,4 +169,9 @@ else:
         equal=True,
         caption=f"Each point is a gene: across, its correlation with {known} in GTEx donors of"
         f" {tissue}; up, with {trait} in your samples as predicted there.",
+    )
+
+with st.expander("The same from the command line"):
+    show_comparison(
+        session, model, Comparison(traits=(trait,), covariates=tuple(covariates), shuffle=seed)
     )

@@ -15,7 +15,12 @@ from mtm_core.dashboard.layout import (
     mark_simulated,
     show_notes,
 )
-from mtm_core.dashboard.metadata_view import columns_table, difference_table, near_table
+from mtm_core.dashboard.metadata_view import (
+    columns_table,
+    difference_table,
+    near_table,
+    words_for_none,
+)
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.data.metadata import metadata_template
@@ -130,9 +135,20 @@ with sex_choice:
         )
         for code in asked
     }
+unknown = st.multiselect(
+    "Words that mean not known",
+    words_for_none(metadata),
+    default=metadata.unknown,
+    placeholder="none",
+    key=f"unknown_{file_key}",
+    accept_new_options=True,
+    help="Cells with such a word count as blank, in every column. A word such as NA or None is kept"
+    " as a group unless you name it here: in some files it is one.",
+)
 told = metadata.with_roles(
     age_column=age_column,
     sex_column=sex_column,
+    unknown=unknown,
     sex_codes={code: sex for code in asked for sex in SEXES if answers[code] == sex},
 )
 if told.roles != metadata.roles:

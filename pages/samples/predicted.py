@@ -26,7 +26,7 @@ begin(
     session,
     model,
 )
-table = need_samples(session, model)
+need_samples(session, model)
 mark_simulated(session)
 
 choice, action = st.columns([5, 1], vertical_alignment="bottom")
@@ -77,5 +77,4 @@ if not predicted.held_out.exists:
     )
 predicted.show(shown)
 predicted.offer_everything()
-read = session.metadata if predictor.covariates else None
-predicted.show_command(table.report.file, None if read is None else read.file)
+predicted.show_command(session.predicted_by, session.predicted_from)

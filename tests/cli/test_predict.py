@@ -110,7 +110,7 @@ def test_what_is_missing_is_a_warning(mtm: Mtm, tmp_path: Path) -> None:
     [
         (["--output=p.xlsx"], "cannot tell a format from 'p.xlsx'"),
         (["--targets=Lungs", "--output=p.csv"], "'Lungs' (did you mean 'Lung'?)"),
-        (["--targets=", "--output=p.csv"], "unknown tissue: ''"),
+        (["--targets=", "--output=p.csv"], "--targets names no tissue"),
         (["--source=Blod", "--output=p.csv"], "unknown tissue: 'Blod'"),
         (["--targets=Whole Blood", "--output=p.csv"], "'Whole Blood' is the source"),
         (["--model=none", "--output=p.csv"], "(bundled: gtex_v8_acmg59"),

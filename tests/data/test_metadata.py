@@ -284,7 +284,7 @@ def test_groups_that_differ_in_writing_are_kept_apart_and_said(table: pd.DataFra
         (b"\x89PNG\r\n\x1a\n" + bytes(64), "none of the formats"),
         (b"%PDF-1.4 and so on", "a PDF"),
         (b"sample,group\n", "no rows below it"),
-        (b"sample,group\nP-1,case\nP-1,control\n", "1 samples stand more than once .*'P-1'"),
+        (b"sample,group\nP-1,case\nP-1,control\n", "1 samples are duplicated .*'P-1'"),
         (b"sample,group\nP-1,case\n,control\nP-2,case\n", "row 2 has no name"),
         (b"sample,age,age\nP-1,3,4\nP-2,5,6\n", "two columns are named 'age'"),
         (b",P-1,P-2,P-3\nage,40,50,60\nsex,f,m,f\n", "Turn the table"),

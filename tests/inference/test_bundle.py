@@ -21,7 +21,8 @@ from mtm_core.inference.bundle import (
     reproduce_script,
     settings_of,
 )
-from mtm_core.inference.command_line import predict_arguments
+from mtm_core.inference.command_line import InputFiles, predict_arguments
+from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 
 
@@ -152,7 +153,10 @@ def test_the_script_can_be_run_as_it_is_unpacked(record: PredictionRecord) -> No
 
 
 def test_command_says_every_option(record: PredictionRecord) -> None:
-    words = predict_arguments(record.prediction, "a b.csv", output="o.csv", metadata="m.csv")
+    options = PredictionOptions(alignment="cohort").as_used(record.prediction)
+    words = predict_arguments(
+        options, InputFiles(("a b.csv",), "m.csv"), model="small", output="o.csv"
+    )
     assert shlex.join(words) == (
         "mtm predict 'a b.csv' --model small --source 'Whole Blood' --targets Lung,Liver"
         " --unit counts --alignment none --metadata m.csv --output o.csv"

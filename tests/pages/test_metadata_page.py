@@ -5,6 +5,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA
+from mtm_core.data.metadata import SampleMetadata
 from tests.pages.conftest import upload, words
 
 METADATA = "pages/samples/metadata.py"
@@ -34,6 +35,12 @@ def give(app: AppTest, table: pd.DataFrame | bytes, name: str = "people.csv") ->
 
 def metrics(app: AppTest) -> dict[str, str]:
     return {metric.label: metric.value for metric in app.metric}
+
+
+def metadata_of(app: AppTest) -> SampleMetadata:
+    metadata = app.session_state["mtm"].metadata
+    assert isinstance(metadata, SampleMetadata)
+    return metadata
 
 
 def test_without_samples_the_next_step_is_named(app: AppTest) -> None:
@@ -120,7 +127,7 @@ def test_another_column_can_be_the_ages(with_samples: AppTest, people: pd.DataFr
     ("data", "message"),
     [
         (b"%PDF-1.4 and so on", "people.csv: the file is a PDF"),
-        (b"sample,group\nSIM-001,a\nSIM-001,b\n", "stand more than once"),
+        (b"sample,group\nSIM-001,a\nSIM-001,b\n", "are duplicated"),
         (EXAMPLE.with_name("blood_tpm.gct").read_bytes(), "looks like an expression table"),
     ],
 )
@@ -144,3 +151,17 @@ def test_metadata_survive_a_page_switch_and_go_with_the_samples(
     app.button(key="delete").click().run()
     app.switch_page(METADATA).run()
     assert "No samples yet" in app.info[0].value
+
+
+def test_a_word_that_means_nothing_known_is_asked_for(
+    with_samples: AppTest, people: pd.DataFrame
+) -> None:
+    people.loc[:3, "group"] = "NA"
+    app = give(with_samples, people)
+    assert any("'NA' (4)" in warning.value for warning in app.warning)
+    assert metadata_of(app).column("group").levels["NA"] == 4
+    unknown = next(widget for widget in app.multiselect if widget.key.startswith("unknown_"))
+    unknown.select("NA").run()
+    assert not app.exception
+    assert "NA" not in metadata_of(app).column("group").levels
+    assert metadata_of(app).groups("group").isna().sum() == 4

@@ -1,0 +1,103 @@
+"""Options that say how a table of metadata is to be read, and the reading of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from mtm_core.cli.output import err
+from mtm_core.cli.own_samples import print_notes
+from mtm_core.data.metadata import SampleMetadata, read_metadata
+from mtm_core.data.metadata_options import MetadataOptions
+from mtm_core.data.phenotypes import Sex
+from mtm_core.errors import SelectionError
+from mtm_core.inference.name_lists import split_names
+
+_IN_QUOTES = "Commas within a name go in double quotes."
+AgeColumnOption = Annotated[
+    str | None,
+    typer.Option(help="Column of ages in the metadata, found by its name otherwise; '': none."),
+]
+SexColumnOption = Annotated[
+    str | None,
+    typer.Option(help="Column of sexes in the metadata, found by its name otherwise; '': none."),
+]
+SexCodesOption = Annotated[
+    str, typer.Option(help="What codes of the metadata's sexes mean, as 1=male,2=female.")
+]
+UnknownOption = Annotated[
+    list[str] | None,
+    typer.Option(help=f"Words of the metadata that mean no value, such as NA. {_IN_QUOTES}"),
+]
+NearNamesOption = Annotated[
+    bool,
+    typer.Option("--near-names", help="Take names that differ in writing alone for the same."),
+]
+MetadataSheetOption = Annotated[
+    str, typer.Option(help="Sheet of the metadata, where it is a workbook.")
+]
+
+
+def metadata_options(
+    age_column: str | None,
+    sex_column: str | None,
+    sex_codes: str,
+    unknown: list[str] | None,
+    sheet: str,
+    *,
+    near_names: bool,
+) -> MetadataOptions:
+    """Gather what the options say.
+
+    Raises
+    ------
+    SelectionError
+        If one is not written as it should be.
+    """
+    return MetadataOptions(
+        age_column,
+        sex_column,
+        _sex_codes(sex_codes),
+        tuple(split_names(unknown or [])),
+        near_names,
+        sheet,
+    )
+
+
+def _sex_codes(option: str) -> tuple[tuple[str, Sex], ...]:
+    codes: dict[str, Sex] = {}
+    for pair in split_names(option):
+        code, equals, sex = (part.strip() for part in pair.rpartition("="))
+        if not equals or not code or sex not in ("male", "female"):
+            raise SelectionError(f"--sex-codes expects 1=male,2=female or the like, got {pair!r}.")
+        codes[code] = cast("Sex", sex)
+    return tuple(codes.items())
+
+
+def read_known(path: Path, samples: tuple[str, ...], options: MetadataOptions) -> SampleMetadata:
+    """Read the metadata of ``samples`` and print what was found.
+
+    Raises
+    ------
+    InputFileError
+        As :func:`mtm_core.data.metadata.read_metadata`.
+    SelectionError
+        If it names none of the samples, or a column of ``options`` is not there.
+    """
+    known = read_metadata(path, samples=samples, options=options)
+    print_notes(known.notes)
+    match = known.match
+    if match.near:
+        near = match.near[0]
+        err.print(
+            f"{len(match.near)} names differ in writing alone, such as {near.metadata!r} and"
+            f" {near.expression!r}. If they are the same samples, add --near-names.",
+            style="yellow",
+        )
+    if not match.matched:
+        raise SelectionError(
+            f"{path.name} names no sample of the expression table. Write the same names into both."
+        )
+    return known

@@ -1,0 +1,106 @@
+"""Several names in one option: comma-separated, and quoted as CSV is where a name has a comma.
+
+What :func:`join_names` writes :func:`split_names` reads, whatever the names hold.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Iterable, Sequence
+
+from mtm_core.errors import SelectionError
+
+_SPECIAL = frozenset(',"\r\n=')
+
+
+def join_names(names: Iterable[str]) -> str:
+    """Write names as one option."""
+    return ",".join(_quoted(name) for name in names)
+
+
+def split_names(option: str | Sequence[str]) -> list[str]:
+    """Read the names of an option, or of one that is repeated; spaces around them do not count.
+
+    Raises
+    ------
+    SelectionError
+        If a quote lacks its partner.
+    """
+    names: list[str] = []
+    for text in [option] if isinstance(option, str) else option:
+        reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+        try:
+            rows = list(reader)
+        except csv.Error as error:
+            raise SelectionError(
+                f"{text!r} is not a list of names: {error}. Separate names by commas, and put a"
+                " name with a comma in double quotes: '\"COVID, severe\",healthy'."
+            ) from error
+        names += [name.strip() for row in rows for name in row]
+    return [name for name in names if name]
+
+
+def join_groups(column: str, case: str, control: str) -> str:
+    """Write ``COLUMN=CASE,CONTROL``."""
+    return f"{_quoted(column)}={join_names([case, control])}"
+
+
+def split_column(option: str) -> tuple[str, str]:
+    """Read what stands before and after the first equals sign that is not in quotes.
+
+    Raises
+    ------
+    SelectionError
+        If there is none.
+    """
+    quoted = False
+    for i, letter in enumerate(option):
+        quoted ^= letter == '"'
+        if letter == "=" and not quoted:
+            column = split_names(option[:i])
+            if len(column) == 1:
+                return column[0], option[i + 1 :]
+            break
+    raise SelectionError(
+        f"--groups expects COLUMN=CASE,CONTROL, got {option!r}. A name with a comma or an equals"
+        " sign goes in double quotes: 'stage=\"COVID, severe\",healthy'."
+    )
+
+
+def two_names(text: str, known: Collection[str] | None = None) -> tuple[str, str]:
+    """Read ``CASE,CONTROL``.
+
+    Parameters
+    ----------
+    text
+        Of the option.
+    known
+        Names that there are: a comma that is part of one then needs no quotes, where only one
+        reading of ``text`` has two known names.
+
+    Raises
+    ------
+    SelectionError
+        If there are not two names.
+    """
+    names = split_names(text)
+    if len(names) == 2:
+        return names[0], names[1]
+    parts = text.split(",")
+    readings = [
+        (",".join(parts[:i]).strip(), ",".join(parts[i:]).strip()) for i in range(1, len(parts))
+    ]
+    meant = [pair for pair in readings if set(pair) <= set(known or ())]
+    if len(meant) == 1:
+        return meant[0]
+    raise SelectionError(
+        f"--groups expects COLUMN=CASE,CONTROL, got {text!r} for the two groups. A name with a"
+        " comma goes in double quotes: 'stage=\"COVID, severe\",healthy'."
+    )
+
+
+def _quoted(name: str) -> str:
+    if name and name == name.strip() and not _SPECIAL & set(name):
+        return name
+    return '"' + name.replace('"', '""') + '"'

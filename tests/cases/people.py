@@ -1,0 +1,75 @@
+"""Tables of metadata that people bring, of the 24 people of the base, each in every format."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable
+
+import openpyxl
+import pandas as pd
+
+from tests.cases.base import N_PEOPLE
+
+NAMES = [f"PT{i:02d}" for i in range(1, N_PEOPLE + 1)]
+ZEROS = [f"{i:03d}" for i in range(1, N_PEOPLE + 1)]
+GROUPS = ["covid", "healthy"] * (N_PEOPLE // 2)
+
+
+def base() -> pd.DataFrame:
+    """Give the clean metadata, every cell as text."""
+    ages = [str(25 + 2 * i) for i in range(N_PEOPLE)]
+    sexes = ["F", "F", "M"] * (N_PEOPLE // 3)
+    return pd.DataFrame({"sample": NAMES, "group": GROUPS, "age": ages, "sex": sexes})
+
+
+def with_none() -> pd.DataFrame:
+    """Give case 40: groups named None and NA."""
+    none = ["None" if group == "covid" else "Drug" for group in GROUPS]
+    na = ["covid" if group == "covid" else "NA" for group in GROUPS]
+    return base().assign(treatment=none, status=na)
+
+
+def with_zeros() -> pd.DataFrame:
+    """Give case 41: ids with leading zeros, in the second column."""
+    table = base().assign(sample=ZEROS)
+    table.insert(0, "hospital", "North")
+    return table
+
+
+def with_spellings() -> pd.DataFrame:
+    """Give case 45: truth values as R writes them, a comma, an equals sign, and near spellings."""
+    is_case = [group == "covid" for group in GROUPS]
+    return base().assign(
+        group=[["COVID", "healthy", "covid", "HEALTHY"][i % 4] for i in range(N_PEOPLE)],
+        smoker=["TRUE" if case else "FALSE" for case in is_case],
+        stage=["COVID, severe" if case else "healthy" for case in is_case],
+        code=["1" if case else "0" for case in is_case],
+        eq=["a=b" if case else "c" for case in is_case],
+    )
+
+
+def _xlsx(table: pd.DataFrame) -> bytes:
+    book, file = openpyxl.Workbook(), io.BytesIO()
+    for row in [list(table.columns), *table.to_numpy(dtype=object).tolist()]:
+        book.active.append(row)
+    book.save(file)
+    return file.getvalue()
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    file = io.BytesIO()
+    table.to_parquet(file, index=False)
+    return file.getvalue()
+
+
+FORMATS: dict[str, Callable[[pd.DataFrame], bytes]] = {
+    "csv": lambda table: table.to_csv(index=False).encode(),
+    "tsv": lambda table: table.to_csv(index=False, sep="\t").encode(),
+    "quoted.csv": lambda table: table.to_csv(index=False, quoting=1).encode(),
+    "utf16.csv": lambda table: table.to_csv(index=False, sep=";").encode("utf-16"),
+    "csv.gz": lambda table: gzip.compress(table.to_csv(index=False).encode()),
+    "xlsx": _xlsx,
+    "parquet": _parquet,
+}
+"""Ways to write a table, by the end of the file's name."""
