@@ -13,12 +13,13 @@ from mtm_core.cli.output import err
 from mtm_core.data.alignment import AlignmentMethod
 from mtm_core.data.expression import ExpressionTable, read_expression
 from mtm_core.data.report import Note
+from mtm_core.data.units import UNIT_HELP, UnitChoice
 from mtm_core.errors import SelectionError
 from mtm_core.inference.name_lists import split_names
 from mtm_core.inference.options import PredictionOptions
-from mtm_core.inference.predictor import Predictor, Prepared, UnitChoice
+from mtm_core.inference.predictor import Predictor, Prepared
 
-UnitOption = Annotated[UnitChoice, typer.Option(help="Unit of the values.")]
+UnitOption = Annotated[UnitChoice, typer.Option(help=UNIT_HELP)]
 AlignmentOption = Annotated[
     AlignmentMethod,
     typer.Option(help="Bring each gene's mean and SD in the samples to the reference's."),
@@ -61,7 +62,12 @@ def read_samples(
         As :func:`mtm_core.data.expression.read_expression` and
         :meth:`mtm_core.inference.predictor.Predictor.prepare`.
     """
-    read = read_expression(table, known_genes=predictor.genes, options=options.reading)
+    read = read_expression(
+        table,
+        known_genes=predictor.genes,
+        typical=predictor.typical(options.source),
+        options=options.reading,
+    )
     report = read.report
     err.print(
         f"{report.file}: {report.n_samples} samples, {report.n_genes:,} genes,"

@@ -9,6 +9,7 @@ import pandas as pd
 import typer
 
 from mtm_core.cli.output import OverwriteOption, err
+from mtm_core.cli.own_samples import UnitOption
 from mtm_core.cli.study_options import (
     CohortArgument,
     OutputOption,
@@ -33,7 +34,7 @@ from mtm_core.data.splits import DonorFolds
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
-from mtm_core.inference.predictor import Predictor, UnitChoice
+from mtm_core.inference.predictor import Predictor
 from mtm_core.methods.mtm_training import MTMMethod
 from mtm_core.safe_output import check_output
 from mtm_core.studies.external import study_external, summarise_external
@@ -190,7 +191,7 @@ def external_command(
         typer.Option(help="Folder of 'mtm study reference'; by default the model's own."),
     ] = None,
     source: Annotated[str, typer.Option(help="Tissue of the samples.")] = "Whole Blood",
-    unit: Annotated[UnitChoice, typer.Option(help="Unit of the values.")] = "auto",
+    unit: UnitOption = "auto",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Hold predicted changes between groups of other samples against a reference's.
@@ -206,7 +207,7 @@ def external_command(
     folder = find_model(model)
     associations = ReferenceAssociations.load(reference or folder / ASSOCIATIONS)
     predictor = Predictor.load(folder)
-    read = read_expression(table, known_genes=predictor.genes)
+    read = read_expression(table, known_genes=predictor.genes, typical=predictor.typical(source))
     samples = [str(name) for name in read.values.index]
     known = read_metadata(metadata, samples=samples)
     groups, case, control = (
@@ -233,6 +234,7 @@ def external_command(
         "trait": trait,
         "adjusted_for": adjusted_for,
         "source": source,
+        "unit": str(prediction.attrs["input_unit"]),
         "alignment": str(prediction.attrs["alignment"]),
         "reference_cohort_sha256": associations.settings["cohort_sha256"],
     }

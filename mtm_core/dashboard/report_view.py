@@ -152,7 +152,7 @@ def _uploaded(record: PredictionRecord, model: ServedModel) -> Section:
         "SHA-256": ingest.sha256,
         "Samples": f"{ingest.n_samples:,} of {prepared.source}",
         "Genes in the table": f"{ingest.n_genes:,}, {ingest.id_type} ids, {ingest.orientation}",
-        "Unit": f"read as {prepared.unit}; guessed {ingest.unit}",
+        "Unit": f"read as {prepared.unit}; by its values {ingest.unit or 'not clear'}",
         "Alignment": prepared.aligned.how,
         "Genes of the model found": f"{int(prepared.match.found.sum()):,} of"
         f" {len(prepared.match.found):,}",

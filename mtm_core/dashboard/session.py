@@ -64,7 +64,8 @@ class Session:
     table_sha256
         Of the bytes it was read from.
     source, unit, alignment
-        How to read the table.
+        How to read the table; the unit is ``None`` where its values do not tell it and the user has
+        not chosen.
     targets
         Tissues to predict; ``None`` before the user has chosen.
     metadata
@@ -95,7 +96,7 @@ class Session:
     table: ExpressionTable | None = None
     table_sha256: str = ""
     source: str = WHOLE_BLOOD
-    unit: Unit = "tpm"
+    unit: Unit | None = None
     alignment: AlignmentMethod = "auto"
     targets: tuple[str, ...] | None = None
     metadata: SampleMetadata | None = None
@@ -144,22 +145,27 @@ class Session:
         return task is not None
 
     def reading(self, data: bytes, name: str, predictor: Predictor) -> Task[ExpressionTable] | None:
-        """Plan to read ``data`` as the session's table, unless it is; its unit is the one guessed.
+        """Plan to read ``data`` as the session's table, unless it is.
 
-        The table before, and all that was made from it, goes when the new one is there: a file that
-        cannot be read takes nothing away.
+        Its unit is what its values tell. The table before, and all that was made from it, goes when
+        the new one is there: a file that cannot be read takes nothing away.
         """
         digest = hashlib.sha256(data).hexdigest()
         if self.table is not None and (digest, name) == (self.table_sha256, self.table.report.file):
             return None
-        genes = predictor.genes
+        genes, typical = predictor.genes, predictor.typical(self.source)
 
         turn = Turn(id(self.jobs))
 
         def read(progress: Progress) -> ExpressionTable:
             turn.check = lambda: progress(0, 0)  # raises once it is cancelled
             table = read_expression(
-                BytesIO(data), name, known_genes=genes, isolated=True, turn=turn
+                BytesIO(data),
+                name,
+                known_genes=genes,
+                typical=typical,
+                isolated=True,
+                turn=turn,
             )
             check_n_samples(table.report)
             return table
@@ -336,7 +342,7 @@ class Session:
         return PredictionOptions(
             self.source,
             self.chosen_targets(predictor),
-            self.unit,
+            self.unit or "auto",
             self.alignment,
             AS_IT_LIES if self.table is None else self.table.options,
             AS_FOUND if self.metadata is None else self.metadata.options,

@@ -81,7 +81,7 @@ class Work:
     table: ExpressionTable
     table_sha256: str
     source: str
-    unit: Unit
+    unit: Unit | None
     alignment: AlignmentMethod
     targets: tuple[str, ...] | None = None
     metadata: SampleMetadata | None = None

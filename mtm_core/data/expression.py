@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mtm_core.data.gene_ids import damaged_names, describe_ids, id_type_of
 from mtm_core.data.genes import GeneIndex
@@ -31,7 +31,8 @@ from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.reading_turns import Turn
 from mtm_core.data.report import Level, Note, name_some
 from mtm_core.data.tables import Source, name_of, read_bytes, read_table
-from mtm_core.data.units import UnitGuess, check_range, guess_unit
+from mtm_core.data.unit_guess import UnitGuess, judge
+from mtm_core.data.units import Unit
 from mtm_core.errors import ExpressionError, InputFileError
 
 ANNOTATIONS = frozenset(
@@ -57,11 +58,14 @@ class ExpressionTable:
         How it was read.
     options
         What the user said about it.
+    stated_unit
+        What the file itself says of its unit; ``None`` where it says nothing.
     """
 
     values: pd.DataFrame
     report: IngestReport
     options: ReadingOptions = AS_IT_LIES
+    stated_unit: Unit | None = None
 
 
 def read_expression(
@@ -69,6 +73,7 @@ def read_expression(
     name: str | None = None,
     *,
     known_genes: GeneIndex | None = None,
+    typical: ArrayLike | None = None,
     options: ReadingOptions = AS_IT_LIES,
     max_bytes: int = MAX_BYTES,
     isolated: bool = False,
@@ -85,6 +90,8 @@ def read_expression(
         Of the file, for messages; by default its own.
     known_genes
         The model's genes: the surest sign of which axis holds genes.
+    typical
+        Mean linear expression of each of them in the reference: tells logarithms apart.
     options
         What the user says about it, where it can be read in more than one way.
     max_bytes
@@ -100,8 +107,8 @@ def read_expression(
     InputFileError
         If the file cannot be read as a table.
     ExpressionError
-        If neither axis holds genes, a sample stands twice, or a cell is blank, no number, infinite,
-        or negative where it cannot be.
+        If neither axis holds genes, a sample stands twice, or a cell is blank, no number,
+        infinite, or negative where it cannot be.
     """
     name = name or name_of(source, "table")
     try:
@@ -119,8 +126,7 @@ def read_expression(
             orientation = "samples in rows"
             values, set_aside, notes = _take_samples_in_rows(raw, layout.label, known_genes)
         _check_samples(values.index, notes)
-        guess = guess_unit(values)
-        check_range(values, guess.unit)
+        guess = judge(values, known_genes, typical, raw.stated_unit)
     except (InputFileError, ExpressionError) as error:
         raise type(error)(f"{name}: {error}") from error
     genes = values.columns
@@ -137,6 +143,7 @@ def read_expression(
         id_type=id_type_of(genes),
         unit=guess.unit,
         unit_reason=guess.reason,
+        possible_units=guess.possible,
         duplicates=duplicates,
         damaged_names=damaged,
         set_aside=set_aside,
@@ -148,7 +155,7 @@ def read_expression(
         ),
         choices=raw.choices,
     )
-    return ExpressionTable(values, report, options)
+    return ExpressionTable(values, report, options, raw.stated_unit)
 
 
 _Taken = tuple[pd.DataFrame, tuple[str, ...], tuple[Note, ...]]
@@ -312,12 +319,7 @@ def _describe_columns(raw: RawTable, set_aside: Sequence[str]) -> list[Note]:
 def _describe(
     guess: UnitGuess, genes: pd.Index, duplicates: Sequence[str], damaged: Sequence[str]
 ) -> list[Note]:
-    notes = [
-        Note(
-            "info", guess.reason, f"The unit is taken to be {guess.unit}.", "Confirm or change it."
-        ),
-        *describe_ids(genes),
-    ]
+    notes = [guess.note(), *describe_ids(genes)]
     if duplicates:
         notes.append(
             Note(

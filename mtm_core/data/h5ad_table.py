@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from mtm_core.data.raw_table import RawTable, too_large
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.report import Choice, Note, name_some
 from mtm_core.data.self_contained import check_hdf5
+from mtm_core.data.units import Unit
 from mtm_core.errors import InputFileError
 
 _DAMAGE = (
@@ -40,6 +42,8 @@ _LAYOUTS = {
     **{"csr_matrix": sparse.csr_matrix, "csr": sparse.csr_matrix},
     **{"csc_matrix": sparse.csc_matrix, "csc": sparse.csc_matrix},
 }
+_LOGGED = ("X", "raw.X")
+"""What ``uns["log1p"]`` speaks of; layers keep what was before."""
 _OTHER_KINDS = {
     "mod": "several AnnData in one (.h5mu)",
     "matrix": "a matrix of 10x Genomics, of cells",
@@ -72,6 +76,7 @@ def read_h5ad(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LIES)
             found = _matrices(file)
             name = _choose(found, options.quantity)
             samples, genes, values = _read(file, found[name], max_bytes)
+            stated = unit_of_log1p(file) if name in _LOGGED else None
             others = [other for other in found if other != name]
             if not options.quantity and others and name == "X" and not np.nan_to_num(values).any():
                 raise InputFileError(_no_x("X holds nothing but zeros", others))
@@ -87,7 +92,26 @@ def read_h5ad(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LIES)
         "h5ad",
         notes=_describe(name, others) if others or name != "X" else (),
         choices=(Choice("quantity", name, tuple(found)),) if others else (),
+        stated_unit=stated,
     )
+
+
+def unit_of_log1p(file: Any) -> Unit | None:  # noqa: ANN401 - a group of HDF5 or of zarr
+    """Give the unit that ``uns["log1p"]`` of an AnnData states; ``None`` where it states none.
+
+    scanpy writes the base of the logarithm there, and nothing for the natural one.
+    """
+    if "uns" not in file or "log1p" not in file["uns"]:
+        return None
+    log1p = file["uns"]["log1p"]
+    base = log1p["base"] if hasattr(log1p, "keys") and "base" in log1p else None
+    if base is None or base.attrs.get("encoding-type") == "null" or base.shape != ():
+        return "ln"
+    value = np.asarray(base[()])
+    if not np.issubdtype(value.dtype, np.number):
+        return None
+    units: dict[Unit, float] = {"log2": 2.0, "log10": 10.0, "ln": math.e}
+    return next((unit for unit, b in units.items() if abs(float(value) - b) < 1e-3), None)
 
 
 def _describe(name: str, others: Sequence[str]) -> tuple[Note, ...]:

@@ -26,8 +26,9 @@ class IngestReport:
         Size of the table after columns were set aside.
     id_type
         Of the gene ids, as :class:`mtm_core.data.genes.GeneMatch` names them.
-    unit, unit_reason
-        The guess of :func:`mtm_core.data.units.guess_unit`.
+    unit, unit_reason, possible_units
+        The judgement of :func:`mtm_core.data.unit_guess.guess_unit`; the unit is ``None`` where the
+        values do not tell it.
     duplicates
         Gene ids that stand more than once, as in the file.
     damaged_names
@@ -48,13 +49,14 @@ class IngestReport:
     n_samples: int
     n_genes: int
     id_type: str
-    unit: Unit
+    unit: Unit | None
     unit_reason: str
     duplicates: tuple[str, ...]
     damaged_names: tuple[str, ...]
     set_aside: tuple[str, ...]
     notes: tuple[Note, ...]
     choices: tuple[Choice, ...] = ()
+    possible_units: tuple[Unit, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give the report as JSON values."""

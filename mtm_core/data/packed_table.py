@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.raw_table import RawTable
 from mtm_core.data.report import Choice, Note
+from mtm_core.data.units import UNITS
 
 _FRACTIONS, _WHOLE_NUMBERS, _TEXT, _OTHER = range(4)
 _KINDS = {"float64": _FRACTIONS, "int64": _WHOLE_NUMBERS, "object": _TEXT}
@@ -39,6 +40,7 @@ def pack(table: RawTable) -> bytes:
         "delimiter": table.delimiter,
         "notes": [asdict(note) for note in table.notes],
         "choices": [asdict(choice) for choice in table.choices],
+        "stated_unit": table.stated_unit,
     }
     packed = io.BytesIO()
     np.savez(
@@ -88,6 +90,9 @@ def _unpack(packed: bytes | bytearray) -> RawTable:
             _read_stream(parts["other"]).set_axis(columns[_OTHER], axis=1),
         ]
     cells = pd.concat([block for block in blocks if block.shape[1]], axis=1)
+    stated = about["stated_unit"]
+    if stated is not None and stated not in UNITS:
+        raise ValueError(f"no unit: {stated!r}")
     return RawTable(
         tuple(about["header"]),
         cells[list(range(len(kinds)))],
@@ -95,6 +100,7 @@ def _unpack(packed: bytes | bytearray) -> RawTable:
         about["delimiter"],
         tuple(Note(**note) for note in about["notes"]),
         tuple(cattrs.structure(choice, Choice) for choice in about["choices"]),
+        stated,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mtm_core.data.report import Choice, Note
+from mtm_core.data.units import Unit
 from mtm_core.errors import InputFileError
 
 MAX_BYTES = 2 * 1024**3
@@ -34,6 +35,8 @@ class RawTable:
         What was done in reading.
     choices
         What else could have been read.
+    stated_unit
+        What the file itself says of its unit; ``None`` where it says nothing.
     """
 
     header: tuple[str, ...]
@@ -42,6 +45,7 @@ class RawTable:
     delimiter: str = ""
     notes: tuple[Note, ...] = ()
     choices: tuple[Choice, ...] = ()
+    stated_unit: Unit | None = None
 
     def __post_init__(self) -> None:
         blank = self.cells.isna().all(axis=1)  # below tables of spreadsheets

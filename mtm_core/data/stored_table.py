@@ -24,9 +24,11 @@ from numpy.typing import NDArray
 
 from mtm_core.data.expression import ANNOTATIONS
 from mtm_core.data.genes import GeneIndex
+from mtm_core.data.h5ad_table import unit_of_log1p
 from mtm_core.data.raw_table import MAX_BYTES
 from mtm_core.data.report import name_some
 from mtm_core.data.self_contained import check_hdf5, check_parquet, open_zarr
+from mtm_core.data.units import Unit
 from mtm_core.errors import ExpressionError, InputFileError
 
 _LARGEST_ROW_GROUP = 4 * 1024**3
@@ -51,12 +53,15 @@ class StoredTable:
         File or folder.
     samples, genes
         Names, trimmed; sample names are unique.
+    stated_unit
+        What the file itself says of its unit; ``None`` where it says nothing.
     """
 
     path: Path
     samples: tuple[str, ...]
     genes: tuple[str, ...]
     rows: _Rows
+    stated_unit: Unit | None = None
 
     def read(self, start: int, stop: int) -> pd.DataFrame:
         """Read samples ``start`` to ``stop``: (samples, genes) float64.
@@ -195,7 +200,7 @@ def _open_anndata(path: Path, group: Any) -> StoredTable:  # noqa: ANN401 - of H
             f"{path.name}: X is {rows.x.shape}, obs and var name {len(samples)} samples and"
             f" {len(genes)} genes."
         )
-    return StoredTable(path, samples, genes, rows)
+    return StoredTable(path, samples, genes, rows, unit_of_log1p(group))
 
 
 def _names(table: Any) -> tuple[str, ...]:  # noqa: ANN401 - of HDF5 or of zarr

@@ -1,151 +1,233 @@
-"""Units of a user's values: guess them, and bring them to a linear scale."""
+"""Units of a user's values: one table of them, and the way from each to a linear scale.
+
+Every choice of a unit, on pages and on the command line, its words and its arithmetic come from
+:data:`UNIT_TABLE`. Which of them a table is in, :mod:`mtm_core.data.unit_guess` judges.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.data.report import Note
+from mtm_core.data.report import name_some
 from mtm_core.errors import ExpressionError
 
-Unit = Literal["counts", "cpm", "tpm", "log2"]
-"""``"log2"`` is log2(1 + x) of any of the others."""
+Unit = Literal[
+    "counts", "cpm", "tpm", "fpkm",
+    "log2", "ln", "log10", "log2-0.001", "log2-0.01", "log2-0", "logcpm", "vst",
+]  # fmt: skip
+"""Names of units, as the command line takes them; :data:`UNIT_TABLE` says what each is."""
 UNITS: tuple[Unit, ...] = get_args(Unit)
+UnitChoice = Literal["auto", Unit]
+"""A unit, or ``"auto"``: the table itself decides, and where it does not, nothing is predicted."""
 
 LARGEST_LOG2 = 25.0
 """log2(1 + x) of TPM ends at 19.9 (a million), of counts at 25 (33 million reads of one gene)."""
-_SUM_TOLERANCE = 0.02
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class UnitGuess:
-    """A guess and, in words, what it rests on."""
-
-    unit: Unit
-    reason: str
-
-
-@dataclass(frozen=True)
-class ValueSummary:
-    """What the guess of a unit rests on, of a table or of a part of one.
+class UnitKind:
+    """A unit: its name, its words and its arithmetic.
 
     Attributes
     ----------
-    low, high
-        Least and greatest value.
-    whole
-        Whether all are whole numbers.
-    n_values, n_negative
-        Values; those below 0.
-    sums
-        (N,) of each sample.
+    unit
+        As in settings and on the command line.
+    label
+        As on pages.
+    meaning
+        What it is, and who writes it, in a few words.
+    base
+        Of the logarithm; ``None`` for a linear scale.
+    added
+        What is added before the logarithm is taken; ``None`` where it differs from table to table
+        and shows in each sample's least values, which are its zeros.
+    near
+        What is only nearly true of it, a sentence; empty for the rest.
+    better
+        What to give instead, where there is something nearer.
     """
 
-    low: float
-    high: float
-    whole: bool
-    n_values: int
-    n_negative: int
-    sums: NDArray[np.float64]
+    unit: Unit
+    label: str
+    meaning: str
+    base: float | None = None
+    added: float | None = 0.0
+    near: str = ""
+    better: str = ""
 
-    @classmethod
-    def of(cls, values: NDArray[np.float64]) -> ValueSummary:
-        """Summarise ``values`` (samples, genes), finite."""
-        return cls(
-            float(values.min()),
-            float(values.max()),
-            bool((values == np.floor(values)).all()),
-            values.size,
-            int((values < 0).sum()),
-            values.sum(axis=1),
-        )
+    @property
+    def is_log(self) -> bool:
+        """Whether it is a logarithm."""
+        return self.base is not None
 
-    @classmethod
-    def joined(cls, parts: Sequence[ValueSummary]) -> ValueSummary:
-        """Give the summary of the samples of ``parts`` together."""
-        return cls(
-            min(part.low for part in parts),
-            max(part.high for part in parts),
-            all(part.whole for part in parts),
-            sum(part.n_values for part in parts),
-            sum(part.n_negative for part in parts),
-            np.concatenate([part.sums for part in parts]),
-        )
+    @property
+    def low(self) -> float:
+        """Least value it can have."""
+        if self.base is None:
+            return 0.0
+        return math.log(self.added, self.base) if self.added else -math.inf
+
+    @property
+    def high(self) -> float:
+        """Greatest value that can be undone: beyond it there is no such expression."""
+        return math.inf if self.base is None else 2 * LARGEST_LOG2 / math.log2(self.base)
+
+    def transform(self, linear: Floats) -> Floats:
+        """Bring linear values to this unit; what it is by formula.
+
+        Raises
+        ------
+        ValueError
+            If what was added differs from table to table.
+        """
+        if self.base is None:
+            return linear
+        if self.added is None:
+            raise ValueError(f"{self.unit} has no formula of one value alone")
+        with np.errstate(divide="ignore"):
+            values: Floats = np.log2(linear + self.added) / math.log2(self.base)
+        return values
+
+    def inverse(self, values: Floats, floors: Floats | None = None) -> Floats:
+        """Bring ``values`` (N, G) in this unit to a linear scale; what is below 0 there stays so.
+
+        Parameters
+        ----------
+        floors
+            (N,) what a zero is in each sample, NaN where it is not known: of :func:`zero_levels`.
+            Only read where ``added`` is ``None``.
+        """
+        if self.base is None:
+            return values
+        linear: Floats = np.exp2(values * math.log2(self.base))
+        if self.added is None:
+            assert floors is not None
+            zero = np.exp2(floors * math.log2(self.base))
+            linear -= np.nan_to_num(zero)[:, None]
+        else:
+            linear -= self.added
+        return linear
 
 
-def guess_unit(values: pd.DataFrame) -> UnitGuess:
-    """Guess the unit of ``values`` (samples, genes), finite.
+_KINDS = (
+    UnitKind("counts", "Counts", "read counts, also estimated ones (RSEM, salmon)"),
+    UnitKind("cpm", "CPM", "counts per million reads"),
+    UnitKind("tpm", "TPM", "transcripts per million"),
+    UnitKind("fpkm", "FPKM", "FPKM or RPKM; brought to a sum of a million they are TPM"),
+    UnitKind("log2", "log2(1 + x)", "of any of the above; the most common logarithm", 2.0, 1.0),
+    UnitKind("ln", "ln(1 + x)", "natural logarithm: scanpy's and numpy's log1p", math.e, 1.0),
+    UnitKind("log10", "log10(1 + x)", "decimal logarithm", 10.0, 1.0),
+    UnitKind("log2-0.001", "log2(x + 0.001)", "TPM of UCSC Xena (toil)", 2.0, 0.001),
+    UnitKind("log2-0.01", "log2(x + 0.01)", "with a hundredth added", 2.0, 0.01),
+    UnitKind("log2-0", "log2(x)", "nothing added: zeros were left out before", 2.0, 0.0),
+    UnitKind(
+        "logcpm",
+        "log CPM (voom, edgeR)",
+        "log2 of CPM with about half a read added, as limma's voom and edgeR's cpm(log=TRUE) give"
+        " it",
+        2.0,
+        None,
+    ),
+    UnitKind(
+        "vst",
+        "vst or rlog (DESeq2)",
+        "variance-stabilised; read as log2(1 + x), to which it is near",
+        2.0,
+        1.0,
+        "vst and rlog are near to log2(1 + x), not the same: low levels are read too high.",
+        "The counts that they were made of are better.",
+    ),
+)
+UNIT_TABLE: Mapping[Unit, UnitKind] = MappingProxyType({kind.unit: kind for kind in _KINDS})
+"""Every unit that is read, in the order in which it is offered."""
+UNIT_HELP = "Unit of the values. " + ". ".join(
+    f"{kind.unit}: {kind.label + ', ' if kind.is_log else ''}{kind.meaning}" for kind in _KINDS
+)
+"""The table in sentences, for the command line."""
+HOW_TO_CHOOSE = (
+    "Say which it is: on the Upload page under 'Unit of the values', on the command line with"
+    " --unit, in Python with unit=."
+)
 
-    The user is asked to confirm it: a table cut to a few genes can be anything.
-    """
-    return guess_unit_of(ValueSummary.of(values.to_numpy(dtype=np.float64)))
 
-
-def guess_unit_of(summary: ValueSummary) -> UnitGuess:
-    """Guess the unit of the values that ``summary`` is of."""
-    low, high, sums = summary.low, summary.high, summary.sums
-    if low >= 0 and summary.whole:
-        return UnitGuess("counts", "All values are whole numbers, 0 or more.")
-    if low >= 0 and (abs(sums / 1e6 - 1) < _SUM_TOLERANCE).all():
-        return UnitGuess(
-            "tpm",
-            "Every sample sums to about a million. Sums do not tell TPM from CPM; both are read"
-            " the same way.",
-        )
-    if high <= LARGEST_LOG2:
-        share = summary.n_negative / summary.n_values
-        sign = f"{share:.0%} of them negative" if low < 0 else "none negative"
-        return UnitGuess(
-            "log2", f"Values are fractions between {low:.3g} and {high:.3g}, {sign}: log2(1 + x)."
-        )
-    if np.median(sums) > 1e6 * (1 + _SUM_TOLERANCE):
-        return UnitGuess(
-            "counts",
-            f"Values are fractions up to {high:.4g}, and samples sum to {np.median(sums):.3g}, more"
-            " than the million of TPM: estimated counts, as RSEM or salmon write them.",
-        )
-    return UnitGuess(
-        "tpm",
-        f"Values are fractions up to {high:.4g}, too large for a logarithm, and samples sum to"
-        f" {np.median(sums):.3g}: TPM or CPM of some of the genes. This is a guess.",
-    )
+def name_units(units: tuple[Unit, ...]) -> str:
+    """Give ``units`` as the command line takes them, with what each is."""
+    return ", ".join(f"{unit} ({UNIT_TABLE[unit].label})" for unit in units)
 
 
 def check_range(values: pd.DataFrame, unit: Unit) -> None:
     """Refuse values (samples, genes) that ``unit`` cannot have.
+
+    Give only genes that are used: what is wrong elsewhere changes nothing.
 
     Raises
     ------
     ExpressionError
         If a linear value is negative, or a logarithm too large to undo.
     """
-    x = values.to_numpy(dtype=np.float64)
-    bad = x > 2 * LARGEST_LOG2 if unit == "log2" else x < 0
+    kind, x = UNIT_TABLE[unit], values.to_numpy(dtype=np.float64)
+    bad = x > kind.high if kind.is_log else x < 0
     if not bad.any():
         return
     row, column = np.argwhere(bad)[0]
     where = f"sample {values.index[row]!r}, gene {values.columns[column]!r}: {x[row, column]:.6g}"
-    if unit == "log2":
+    if kind.is_log:
         raise ExpressionError(
-            f"expected log2(1 + x), which ends at about {LARGEST_LOG2:.0f}; {int(bad.sum())} values"
-            f" are far larger, the first in {where}. Choose counts, CPM or TPM as the unit."
+            f"expected {kind.label}, which ends at about {kind.high / 2:.0f}; {int(bad.sum())}"
+            f" values are far larger, the first in {where}. They are no such logarithms. If they"
+            " are linear, give the unit as counts, cpm, tpm or fpkm."
         )
     raise ExpressionError(
-        f"expected {unit}, 0 or more; {int(bad.sum())} values are negative, the first in {where}."
-        " If the values are logarithms, choose log2 as the unit; z-scores, log ratios and"
-        " batch-corrected values cannot be used: give counts, CPM or TPM."
+        f"expected {kind.label}, 0 or more; {int(bad.sum())} values are negative, the first in"
+        f" {where}. If the values are logarithms, give the unit as log2, logcpm or another"
+        f" logarithm. {NOT_CENTRED}"
     )
 
 
-def to_linear(values: pd.DataFrame, unit: Unit) -> tuple[pd.DataFrame, tuple[Note, ...]]:
+def check_possible(values: pd.DataFrame) -> None:
+    """Refuse values (samples, genes) that no unit can have: negative ones on a linear scale.
+
+    Raises
+    ------
+    ExpressionError
+        If some are negative, and some too far from 0 for a logarithm.
+    """
+    x = values.to_numpy(dtype=np.float64)
+    if not x.size or x.min() >= 0 or np.abs(x).max() <= 2 * LARGEST_LOG2:
+        return
+    row, column = np.argwhere(x < 0)[0]
+    raise ExpressionError(
+        f"{int((x < 0).sum())} values are negative, the first in sample {values.index[row]!r}, gene"
+        f" {values.columns[column]!r}: {x[row, column]:.6g}. No logarithm reaches from"
+        f" {x.min():.6g} to {x.max():.6g}, and counts, CPM, TPM and FPKM are 0 or more: correct the"
+        " values."
+    )
+
+
+NOT_CENTRED = (
+    "z-scores, centred logarithms, log ratios and values centred by correction of batches cannot"
+    " be used: a gene's level is gone from them. Give the table from before that, best as counts."
+)
+
+
+def to_linear(values: pd.DataFrame, unit: Unit, floors: Floats | None = None) -> pd.DataFrame:
     """Bring ``values`` (samples, genes) in ``unit`` to a linear scale, 0 or more.
 
-    log2 becomes 2**x - 1; what is negative there is set to 0, and noted.
+    A logarithm is undone; what is negative then is set to 0.
+
+    Parameters
+    ----------
+    floors
+        (N,) what a zero is in each sample, for ``"logcpm"``; by default found in ``values``.
 
     Raises
     ------
@@ -153,40 +235,44 @@ def to_linear(values: pd.DataFrame, unit: Unit) -> tuple[pd.DataFrame, tuple[Not
         As :func:`check_range`.
     """
     check_range(values, unit)
-    if unit != "log2":
-        return values, ()
-    linear = np.exp2(values) - 1
-    n_negative = int((linear.to_numpy() < 0).sum())
-    if not n_negative:
-        return linear, ()
-    return linear.clip(lower=0), (negative_log2_note(n_negative, linear.size),)
+    kind = UNIT_TABLE[unit]
+    if not kind.is_log:
+        return values
+    x = values.to_numpy(dtype=np.float64)
+    if kind.added is None and floors is None:
+        floors = zero_levels(x)
+    return pd.DataFrame(np.maximum(kind.inverse(x, floors), 0), values.index, values.columns)
 
 
-def negative_log2_note(n_negative: int, n_values: int) -> Note:
-    """Say what was done about values below 0 on a log2(1 + x) scale."""
-    share = n_negative / n_values
-    return Note(
-        "warning",
-        f"{n_negative} values ({share:.1%}) are negative, which log2(1 + x) never is.",
-        "They were read as no expression.",
-        "If these are z-scores, log ratios or batch-corrected values, give counts, CPM or TPM"
-        " instead.",
-    )
+def zero_levels(values: Floats) -> Floats:
+    """Give (N,) what a zero count is in each sample of ``values`` (N, G), NaN where none shows.
+
+    A zero is the least value there can be, and several genes have it: a least value of one gene
+    alone is that gene's level.
+    """
+    low = values.min(axis=1)
+    repeated = (values <= low[:, None] + 1e-9 * np.maximum(1, np.abs(low[:, None]))).sum(axis=1) > 1
+    return np.where(repeated, low, np.nan)
 
 
-def counts_per_million(values: pd.DataFrame) -> pd.DataFrame:
-    """Scale each sample of ``values`` (samples, genes), linear, to a sum of a million.
+def per_million(linear: pd.DataFrame, totals: pd.Series | None = None) -> pd.DataFrame:
+    """Scale each sample of ``linear`` (samples, genes) to a sum of a million.
 
-    For models in TPM that are given counts: library size must go before genes are dropped.
+    For models in TPM that are given counts or FPKM: library size must go before genes are dropped.
+
+    Parameters
+    ----------
+    totals
+        Of each sample over all genes of its table; by default the sums of ``linear``.
 
     Raises
     ------
     ExpressionError
         If a sample is all zeros.
     """
-    totals = values.sum(axis=1)
-    check_totals(totals)
-    return values.mul(1e6 / totals, axis=0)
+    sums = linear.sum(axis=1) if totals is None else totals
+    check_totals(sums)
+    return linear.mul(1e6 / sums, axis=0)
 
 
 def check_totals(totals: pd.Series) -> None:
@@ -200,6 +286,6 @@ def check_totals(totals: pd.Series) -> None:
     empty = totals.index[totals == 0]
     if len(empty):
         raise ExpressionError(
-            f"{len(empty)} of {len(totals)} samples have no expression in any gene that is used,"
-            f" the first is {empty[0]!r}. Take them out of the table."
+            f"{len(empty)} of {len(totals)} samples have no expression in any gene that is used:"
+            f" {name_some(empty)}. Take them out of the table."
         )

@@ -15,10 +15,11 @@ import xarray as xr
 
 from mtm_core.data.alignment import AlignmentMethod, GeneMoments, on_genes_found
 from mtm_core.data.stored_table import StoredTable, open_stored_table
-from mtm_core.data.units import Unit, ValueSummary
+from mtm_core.data.unit_guess import UnitReading
+from mtm_core.data.value_summary import ValueSummary
 from mtm_core.errors import ArtefactError, InputFileError
 from mtm_core.inference.prediction_store import PredictionStore, rounded
-from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.predictor import Predictor, TableGenes
 
 VALUES = ("z", "expression", "lower", "upper")
 """What a prediction can hold of each sample, tissue and gene."""
@@ -38,7 +39,7 @@ class ChunkWork:
         The model's folder and what is in it.
     store
         Where predictions go.
-    source, targets, unit, alignment
+    source, targets, reading, alignment
         As in :class:`~mtm_core.inference.predictor.Predictor`.
     values, bits
         As in :class:`~mtm_core.inference.chunked.ChunkedRequest`.
@@ -51,7 +52,7 @@ class ChunkWork:
     store: PredictionStore
     source: str
     targets: tuple[str, ...]
-    unit: Unit
+    reading: UnitReading
     alignment: AlignmentMethod
     values: tuple[str, ...]
     bits: int
@@ -66,18 +67,22 @@ class Chunk:
     stop: int
 
 
-def summarise(table: Path, state: tuple[int, ...], chunk: Chunk) -> tuple[ValueSummary, str]:
+def summarise(
+    table: Path, state: tuple[int, ...], model: Path, model_sha256: str, chunk: Chunk
+) -> tuple[ValueSummary, str]:
     """Summarise the values of a chunk, and give their SHA-256."""
     values = _table(table, state).read(chunk.start, chunk.stop)
-    return ValueSummary.of(values.to_numpy()), _digest(values)
+    genes = _genes(table, state, model, model_sha256)
+    return ValueSummary.of(values.to_numpy(), genes.columns), _digest(values)
 
 
 def moments_of(work: ChunkWork, chunk: Chunk) -> GeneMoments:
     """Take each gene's moments over a chunk."""
     predictor = _predictor(work.model, work.model_sha256)
     values = _table(work.table, work.state).read(chunk.start, chunk.stop)
-    linear, match, _ = predictor.normalised(values, work.unit, work.source)
-    expression = on_genes_found(linear, match.found)
+    genes = _genes(work.table, work.state, work.model, work.model_sha256)
+    linear = predictor.normalised(values, work.reading, work.source, genes)
+    expression = on_genes_found(linear, genes.match.found)
     return GeneMoments.of(expression, predictor.artefact.method.scaler.scale)
 
 
@@ -89,7 +94,7 @@ def predict_values(
     prepared = predictor.prepare(
         values,
         source=work.source,
-        unit=work.unit,
+        reading=work.reading,
         alignment=work.alignment,
         whole=_moments(work.store, work.state),
     )
@@ -142,6 +147,11 @@ def _predictor(model: Path, sha256: str) -> Predictor:
 def _table(path: Path, state: tuple[int, ...]) -> StoredTable:
     """Open the table; ``state`` is there so that a changed file is opened anew."""
     return open_stored_table(path)
+
+
+@lru_cache(maxsize=1)
+def _genes(table: Path, state: tuple[int, ...], model: Path, sha256: str) -> TableGenes:
+    return _predictor(model, sha256).match(_table(table, state).genes)
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,7 +27,9 @@ from mtm_core.data.alignment import (
 from mtm_core.data.exact_phenotypes import exact_phenotypes_of
 from mtm_core.data.report import Note
 from mtm_core.data.stored_table import StoredTable, open_stored_table
-from mtm_core.data.units import ValueSummary, guess_unit_of, negative_log2_note
+from mtm_core.data.unit_guess import UnitReading, guess_unit_of, read_unit
+from mtm_core.data.units import UnitChoice
+from mtm_core.data.value_summary import ValueSummary
 from mtm_core.errors import SelectionError
 from mtm_core.inference.chunk_tasks import (
     ALL_BITS,
@@ -41,7 +43,7 @@ from mtm_core.inference.chunk_tasks import (
 )
 from mtm_core.inference.cluster import in_order
 from mtm_core.inference.prediction_store import PredictionStore, Run
-from mtm_core.inference.predictor import Predictor, UnitChoice
+from mtm_core.inference.predictor import Predictor
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -184,7 +186,7 @@ def predict_chunked(
         sizes=(len(by_sample), len(work.targets), len(plan.predictor.artefact.genes)),
         n_chunks=len(plan.chunks),
         n_there_before=len(there),
-        unit=work.unit,
+        unit=work.reading.unit,
         alignment=work.alignment,
         by_sample=by_sample,
         notes=(*notes, *describe_far(by_sample)),
@@ -251,11 +253,18 @@ class _Plan:
 
     def look_through(self) -> Run:
         """Find out about all values together: their hash, their unit, how to align them."""
-        jobs = [(self.table.path, self.state, chunk) for chunk in self.chunks]
+        artefact, source = self.predictor.artefact, self.request.source
+        model = (self.request.model, artefact.sha256)
+        jobs = [(self.table.path, self.state, *model, chunk) for chunk in self.chunks]
         parts = list(self._each("Reading", summarise, jobs))
         whole = ValueSummary.joined([summary for summary, _ in parts])
         hashes = [sha256 for _, sha256 in parts]
-        guess, alignment = guess_unit_of(whole), self.request.alignment
+        told = (self.predictor.typical(source), self.table.stated_unit)
+        reading = read_unit(whole, self.request.unit, *told)
+        notes = list(reading.notes)
+        if self.request.unit == "auto":
+            notes.insert(0, guess_unit_of(whole, *told).note())
+        alignment = self.request.alignment
         if alignment == "auto":
             enough = len(self.table.samples) >= MINIMUM_FOR_ALIGNMENT
             alignment = "cohort" if enough else "none"
@@ -263,11 +272,10 @@ class _Plan:
             "state": list(self.state),
             "sha256": hashlib.sha256("".join(hashes).encode()).hexdigest(),
             "chunks": hashes,
-            "unit": guess.unit if self.request.unit == "auto" else self.request.unit,
-            "unit_reason": guess.reason if self.request.unit == "auto" else "",
+            "unit": reading.unit,
+            "to_million": reading.to_million,
+            "unit_notes": [asdict(note) for note in notes],
             "alignment": alignment,
-            "n_negative": whole.n_negative,
-            "n_values": whole.n_values,
         }
 
     def work(self, found: Run) -> ChunkWork:
@@ -281,7 +289,7 @@ class _Plan:
             self.store,
             request.source,
             self.targets,
-            found["unit"],
+            UnitReading(found["unit"], found["to_million"], ()),
             found["alignment"],
             request.values,
             request.bits,
@@ -309,16 +317,11 @@ class _Plan:
 
     def notes(self, work: ChunkWork, found: Run) -> list[Note]:
         """Say what was found and done, but for what each sample's distance says."""
-        notes = []
-        if found["unit_reason"]:
-            done = f"The unit is taken to be {found['unit']}."
-            notes.append(Note("info", found["unit_reason"], done, "Confirm or change it."))
-        if found["unit"] == "log2" and found["n_negative"]:
-            notes.append(negative_log2_note(found["n_negative"], found["n_values"]))
+        notes = [Note(**note) for note in found["unit_notes"]]
         one = self.predictor.prepare(
             self.table.read(0, 1),
             source=work.source,
-            unit=work.unit,
+            reading=work.reading,
             alignment=work.alignment,
             whole=self.store.moments(),
         )

@@ -20,7 +20,8 @@ from mtm_core.data.expression import ExpressionTable
 from mtm_core.data.gtex import WHOLE_BLOOD
 from mtm_core.data.metadata_options import AS_FOUND, MetadataOptions
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
-from mtm_core.inference.predictor import Predictor, Prepared, UnitChoice
+from mtm_core.data.units import UnitChoice
+from mtm_core.inference.predictor import Predictor, Prepared
 
 
 @dataclass(frozen=True)

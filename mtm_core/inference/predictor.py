@@ -19,9 +19,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -42,7 +41,9 @@ from mtm_core.data.exact_phenotypes import exact_phenotypes_of
 from mtm_core.data.expression import ExpressionTable
 from mtm_core.data.genes import GeneIndex, GeneMatch, collapse
 from mtm_core.data.report import Note
-from mtm_core.data.units import Unit, counts_per_million, guess_unit, to_linear
+from mtm_core.data.unit_guess import UnitReading, read_unit
+from mtm_core.data.units import UNIT_TABLE, Unit, UnitChoice, per_million, to_linear, zero_levels
+from mtm_core.data.value_summary import GeneColumns, ValueSummary
 from mtm_core.errors import ExpressionError, SelectionError
 from mtm_core.inference.models import find_model
 from mtm_core.methods.covariates import CovariateName, are_known
@@ -51,7 +52,6 @@ from mtm_core.methods.protocol import begin, tissue_index
 INTERVAL_LEVEL = 90
 """Level, in percent, of the interval that predictions carry."""
 
-UnitChoice = Literal["auto", "counts", "cpm", "tpm", "log2"]
 TissueProgress = Callable[[int, int], None]
 """Called with (tissues done so far, tissues in all), before the first too; what it raises ends the
 work."""
@@ -83,6 +83,14 @@ class Prepared:
     source: str
     unit: Unit
     notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True)
+class TableGenes:
+    """Genes among a table's columns: the model's, and all that count in judging its unit."""
+
+    match: GeneMatch
+    columns: GeneColumns
 
 
 @dataclass(frozen=True)
@@ -139,6 +147,7 @@ class Predictor:
         unit: UnitChoice = "auto",
         alignment: AlignmentMethod = "auto",
         whole: GeneMoments | None = None,
+        reading: UnitReading | None = None,
     ) -> Prepared:
         """Bring a table to the model's genes, unit and z-scores, without predicting.
 
@@ -150,66 +159,89 @@ class Predictor:
         source
             Tissue that the samples are of.
         unit
-            Of the table; ``"auto"`` guesses.
+            Of the table; ``"auto"`` takes what the values tell
+            (:mod:`mtm_core.data.unit_guess`).
         alignment
             ``"cohort"``, ``"none"`` or ``"auto"``: see :func:`mtm_core.data.alignment.align`.
-        whole
-            Of all samples after :meth:`normalised`, where ``table`` is a part of them.
+        whole, reading
+            Of all samples after :meth:`normalised`, and how all are read, where ``table`` is a part
+            of them; ``unit`` is then not looked at.
 
         Raises
         ------
         ExpressionError
-            If the table is empty, in another unit than said, or has too few of the model's genes.
+            If the table is empty, its unit is not clear or cannot be as said, its values are
+            centred, or it has too few of the model's genes.
         SelectionError
             If ``source`` is unknown.
         """
         code = tissue_index(self.tissues, source)
         values = table.values if isinstance(table, ExpressionTable) else _checked(table)
-        known_unit: Unit = guess_unit(values).unit if unit == "auto" else unit
-        normalised, match, notes = self.normalised(values, known_unit, source)
+        stated = table.stated_unit if isinstance(table, ExpressionTable) else None
+        genes = self.match([str(name) for name in values.columns])
+        if reading is None:
+            summary = ValueSummary.of(values.to_numpy(dtype=np.float64), genes.columns)
+            reading = read_unit(summary, unit, self.typical(source), stated)
+        normalised = self.normalised(values, reading, source, genes)
         aligned = align(
             normalised,
-            match.found,
+            genes.match.found,
             code,
             self.artefact.method.scaler,
             alignment,
-            unit=known_unit,
+            unit=reading.unit,
             normalisation=self.artefact.normalisation,
             whole=whole,
         )
         return Prepared(
             aligned,
-            match,
+            genes.match,
             tuple(str(name) for name in values.index),
             source,
-            known_unit,
-            (*notes, *match.notes, *aligned.notes),
+            reading.unit,
+            (*reading.notes, *genes.match.notes, *aligned.notes),
         )
 
+    def match(self, ids: Sequence[str]) -> TableGenes:
+        """Find the model's genes, and all that are genes, among the names of a table's columns."""
+        match = self.genes.match(ids)
+        return TableGenes(match, GeneColumns.of(ids, match.gene_of))
+
+    def typical(self, source: str) -> NDArray[np.float32]:
+        """Give the mean linear expression (G,) of the reference in ``source``."""
+        mean: NDArray[np.float32] = self.artefact.reference.mean[tissue_index(self.tissues, source)]
+        return mean
+
     def normalised(
-        self, values: pd.DataFrame, unit: Unit, source: str
-    ) -> tuple[pd.DataFrame, GeneMatch, tuple[Note, ...]]:
+        self, values: pd.DataFrame, reading: UnitReading, source: str, genes: TableGenes
+    ) -> pd.DataFrame:
         """Bring ``values`` (samples, ids) to the model's genes and unit, each sample by itself.
+
+        Only values of the model's genes must be such as the unit can have.
 
         Returns
         -------
-        tuple
-            (N, G) linear expression, NaN where a gene is missing; which genes the table has; what
-            was done.
+        pandas.DataFrame
+            (N, G) linear expression, NaN where a gene is missing.
 
         Raises
         ------
         ExpressionError
             As :meth:`prepare`.
         """
-        linear, notes = to_linear(values, unit)
-        normalisation = self.artefact.normalisation
-        if normalisation == "none" and unit == "counts":
-            linear = counts_per_million(linear)
-        match = self.genes.match([str(name) for name in values.columns])
-        on_genes, found = collapse(linear, match)
-        reference_mean = self.artefact.reference.mean[tissue_index(self.tissues, source)]
-        return panel_normalise(on_genes, found, reference_mean, normalisation), match, notes
+        kind, x = UNIT_TABLE[reading.unit], values.to_numpy(dtype=np.float64)
+        floors = zero_levels(x[:, genes.columns.is_gene]) if kind.added is None else None
+        known = genes.match.gene_of >= 0
+        linear = to_linear(values.loc[:, known], reading.unit, floors)
+        if self.artefact.normalisation == "none" and reading.to_million:
+            possible = np.where(x > kind.high, -np.inf, x) if kind.is_log else x
+            totals = genes.columns.totals(
+                np.maximum(kind.inverse(possible, floors), 0), repeats=True
+            )
+            linear = per_million(linear, pd.Series(totals, values.index))
+        of_known = replace(genes.match, gene_of=genes.match.gene_of[known])
+        on_genes, found = collapse(linear, of_known)
+        return panel_normalise(on_genes, found, self.typical(source), self.artefact.normalisation)
 
     @property
     def covariates(self) -> tuple[CovariateName, ...]:

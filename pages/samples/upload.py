@@ -22,13 +22,12 @@ from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.views import distance_summary, reference_distance
 from mtm_core.data.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod
-from mtm_core.data.units import UNITS
+from mtm_core.data.units import UNIT_TABLE, UNITS, Unit
 from mtm_core.figures.distance import distance_strips
 
 # With "csv" alone the browser's own check turns "table.csv.gz" away.
 TEXT = ["csv", "tsv", "txt", "gct"]
 FORMATS = [*TEXT, *(f"{ending}.gz" for ending in TEXT), "xlsx", "parquet", "h5ad"]
-UNIT_NAMES = {"counts": "Counts", "cpm": "CPM", "tpm": "TPM", "log2": "log2(1 + x)"}
 ALIGNMENT_NAMES = {
     "auto": "Automatic",
     "cohort": "Align to the reference",
@@ -42,12 +41,23 @@ ALIGNMENT_HELP = [
 ]
 PREVIEW_ROWS, PREVIEW_COLUMNS = 20, 30
 
+
+def _name_unit(unit: Unit) -> str:
+    kind = UNIT_TABLE[unit]
+    return f"{kind.label}: {kind.meaning}"
+
+
+def _say_unit(unit: Unit | None, reason: str) -> str:
+    found = "The values do not tell their unit" if unit is None else UNIT_TABLE[unit].label
+    return f"By its values: {found}. {reason}"
+
+
 session, model = current_session(), served_model()
 predictor = model.predictor
 begin(
     "Upload",
-    "One table of expression: samples by genes or genes by samples, read counts, CPM, TPM or"
-    " log2(1 + x), with Ensembl ids, symbols or Entrez ids.",
+    "One table of expression: samples by genes or genes by samples, read counts, CPM, TPM, FPKM or"
+    " a logarithm of these, with Ensembl ids, symbols or Entrez ids.",
     session,
     model,
 )
@@ -120,16 +130,16 @@ st.caption(
 
 unit_column, alignment_column = st.columns(2, gap="large")
 with unit_column:
-    session.unit = st.segmented_control(
-        "Is this the unit of the values?",
+    session.unit = st.selectbox(
+        "Unit of the values",
         UNITS,
-        default=session.unit,
-        required=True,
-        format_func=UNIT_NAMES.__getitem__,
+        index=None if session.unit is None else UNITS.index(session.unit),
+        format_func=_name_unit,
+        placeholder="Choose the unit",
         key=f"unit_{session.table_sha256[:12]}",
-        help="Sums and ranges tell units apart only in part: please confirm.",
+        help="Values tell units apart only in part: please confirm.",
     )
-    st.caption(f"Guessed: {UNIT_NAMES[report.unit]}. {report.unit_reason}")
+    st.caption(_say_unit(report.unit, report.unit_reason))
 with alignment_column:
     choices: tuple[AlignmentMethod, ...] = get_args(AlignmentMethod)
     session.alignment = st.radio(
@@ -142,12 +152,34 @@ with alignment_column:
     )
 
 keep(session)
+if session.unit is None:
+    if not report.possible_units:
+        st.error(f"{report.unit_reason}", icon=":material/error:")
+        st.stop()
+    st.warning(
+        "**Choose the unit of the values.** The table does not tell it, and with a wrong one the"
+        " predictions look right and are not. It may be:\n\n"
+        + "\n".join(
+            f"- {UNIT_TABLE[unit].label}: {UNIT_TABLE[unit].meaning}"
+            for unit in report.possible_units
+        ),
+        icon=":material/help:",
+    )
+    st.button(
+        "Predict",
+        type="primary",
+        icon=":material/play_arrow:",
+        key="predict",
+        disabled=True,
+        help="Choose the unit of the values first.",
+    )
+    st.stop()
 need(session, session.preparing(predictor))
 prepared = session.prepare(predictor)
 
 with st.container(horizontal=True, vertical_alignment="center"):
     go_on = st.button(
-        f"Predict, reading the values as {UNIT_NAMES[session.unit]}",
+        f"Predict, reading the values as {UNIT_TABLE[session.unit].label}",
         type="primary",
         icon=":material/play_arrow:",
         key="predict",

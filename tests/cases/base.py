@@ -18,8 +18,9 @@ from numpy.testing import assert_allclose
 from mtm_core.data.expression import ExpressionTable, read_expression
 from mtm_core.data.gene_names import TABLE
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.units import UnitChoice
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
-from mtm_core.inference.predictor import Predictor, UnitChoice
+from mtm_core.inference.predictor import Predictor
 
 N_PEOPLE, N_OTHER_GENES = 24, 141
 CASES = Path(os.environ.get("MTM_CASES", Path(__file__).parents[3] / "shared" / "cases"))
@@ -87,7 +88,12 @@ def write(table: pd.DataFrame, path: Path, sep: str = ",", **options: object) ->
 
 def read(path: Path, options: ReadingOptions = AS_IT_LIES) -> ExpressionTable:
     """Read a file as the command line does."""
-    return read_expression(path, known_genes=predictor().genes, options=options)
+    return read_expression(
+        path,
+        known_genes=predictor().genes,
+        typical=predictor().typical("Whole Blood"),
+        options=options,
+    )
 
 
 def z_of(

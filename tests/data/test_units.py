@@ -1,22 +1,36 @@
-"""What unit a table is in, and the way back to a linear scale."""
+"""The table of units: words, ranges, and the way back to a linear scale."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from mtm_core.data.units import (
-    ValueSummary,
+    UNIT_HELP,
+    UNIT_TABLE,
+    UNITS,
+    Unit,
+    UnitChoice,
+    check_possible,
     check_range,
-    counts_per_million,
-    guess_unit,
-    guess_unit_of,
+    per_million,
     to_linear,
+    zero_levels,
 )
 from mtm_core.errors import ExpressionError
+
+FORMULAS = {
+    "log2": lambda x: np.log2(1 + x),
+    "ln": np.log1p,
+    "log10": lambda x: np.log10(1 + x),
+    "log2-0.001": lambda x: np.log2(x + 0.001),
+    "log2-0.01": lambda x: np.log2(x + 0.01),
+    "log2-0": np.log2,
+    "vst": lambda x: np.log2(1 + x),
+}
 
 
 def frame(values: np.ndarray) -> pd.DataFrame:
@@ -31,78 +45,70 @@ def counts(rng: np.random.Generator) -> pd.DataFrame:
     return frame(rng.poisson(rng.gamma(0.5, 2000, size=200), size=(6, 200)).astype(float))
 
 
-@pytest.fixture
-def tpm(rng: np.random.Generator) -> pd.DataFrame:
-    x = rng.gamma(0.3, 1.0, size=(6, 200))
-    return frame(1e6 * x / x.sum(axis=1, keepdims=True))
+def test_every_unit_is_named_once_everywhere() -> None:
+    assert tuple(UNIT_TABLE) == UNITS == get_args(Unit)
+    assert get_args(UnitChoice) == ("auto", *UNITS)
+    labels = [kind.label for kind in UNIT_TABLE.values()]
+    assert len(set(labels)) == len(labels)
+    assert all(f"{unit}: " in UNIT_HELP for unit in UNITS)
 
 
-def test_counts_tpm_and_logarithms_are_told_apart(counts: pd.DataFrame, tpm: pd.DataFrame) -> None:
-    assert guess_unit(counts).unit == "counts"
-    assert guess_unit(tpm).unit == "tpm"
-    assert "TPM from CPM" in guess_unit(tpm).reason
-    assert guess_unit(np.log2(1 + tpm)).unit == "log2"
-    assert guess_unit(np.log2(0.01 + tpm)).unit == "log2"
-    assert "negative" in guess_unit(np.log2(0.01 + tpm)).reason
+@pytest.mark.parametrize("unit", FORMULAS)
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_each_logarithm_is_undone(counts: pd.DataFrame, unit: Unit) -> None:
+    written = FORMULAS[unit](counts / 7)
+    np.testing.assert_allclose(UNIT_TABLE[unit].transform(counts.to_numpy() / 7), written)
+    np.testing.assert_allclose(to_linear(written, unit), counts / 7, rtol=1e-9, atol=1e-9)
 
 
-def test_part_of_a_tpm_table_is_a_stated_guess(tpm: pd.DataFrame) -> None:
-    guess = guess_unit(tpm.iloc[:, :40])
-    assert guess.unit == "tpm"
-    assert "This is a guess" in guess.reason
+@pytest.mark.parametrize("unit", ["counts", "cpm", "tpm", "fpkm"])
+def test_linear_values_are_left(counts: pd.DataFrame, unit: Unit) -> None:
+    assert to_linear(counts, unit).equals(counts)
 
 
-def test_estimated_counts_are_no_tpm(counts: pd.DataFrame) -> None:
-    assert counts.sum(axis=1).min() < 1.02e6
-    assert guess_unit(counts * 100.25).unit == "counts"
+def test_log_cpm_is_undone_by_what_a_zero_is_in_each_sample(counts: pd.DataFrame) -> None:
+    counts.iloc[:, :3] = 0
+    library = counts.sum(axis=1)
+    voom = np.log2((counts + 0.5).mul(1e6 / (library + 1), axis=0))
+    expected = counts.mul(1e6 / (library + 1), axis=0)
+    np.testing.assert_allclose(to_linear(voom, "logcpm"), expected, atol=1e-9)
+    np.testing.assert_allclose(zero_levels(voom.to_numpy()), np.log2(0.5e6 / (library + 1)))
 
 
-def test_logarithm_is_undone(tpm: pd.DataFrame) -> None:
-    linear, notes = to_linear(np.log2(1 + tpm), "log2")
-    pd.testing.assert_frame_equal(linear, tpm, rtol=1e-9, atol=1e-9)
-    assert notes == ()
+def test_the_least_value_of_one_gene_alone_is_no_zero() -> None:
+    assert np.isnan(zero_levels(np.array([[1.0, 2.0, 2.0]]))).all()
 
 
-def test_linear_values_are_left(tpm: pd.DataFrame) -> None:
-    assert to_linear(tpm, "cpm")[0].equals(tpm)
-
-
-def test_clipping_is_counted() -> None:
-    linear, (note,) = to_linear(frame(np.array([[-1.0, 1.0], [-0.5, 0.0]])), "log2")
+def test_what_is_below_the_least_becomes_no_expression() -> None:
+    linear = to_linear(frame(np.array([[-1.0, 1.0], [-0.5, 0.0]])), "log2")
     np.testing.assert_array_equal(linear, [[0, 1], [0, 0]])
-    assert note.level == "warning"
-    assert "2 values (50.0%)" in note.found
 
 
 def test_negative_linear_value_is_named() -> None:
     values = frame(np.array([[1.0, 2.0], [3.0, -4.0]]))
-    with pytest.raises(ExpressionError, match=r"'s1', gene 'g1': -4.*choose log2"):
+    with pytest.raises(ExpressionError, match=r"'s1', gene 'g1': -4.*give the unit as log2"):
         to_linear(values, "counts")
 
 
-def test_linear_values_are_refused_as_logarithms() -> None:
-    with pytest.raises(ExpressionError, match=r"'s0', gene 'g1': 700"):
-        check_range(frame(np.array([[1.0, 700.0]])), "log2")
+def test_values_that_no_unit_has_are_named() -> None:
+    with pytest.raises(
+        ExpressionError, match=r"'s1', gene 'g1': -4\. No logarithm reaches from -4 to 300"
+    ):
+        check_possible(frame(np.array([[300.0, 2.0], [3.0, -4.0]])))
+    check_possible(frame(np.array([[20.0, 2.0], [3.0, -4.0]])))
 
 
-def test_counts_per_million(counts: pd.DataFrame) -> None:
-    cpm = counts_per_million(counts)
+@pytest.mark.parametrize("unit", [unit for unit in UNITS if UNIT_TABLE[unit].is_log])
+def test_linear_values_are_refused_as_logarithms(unit: Unit) -> None:
+    with pytest.raises(ExpressionError, match=r"'s0', gene 'g1': 700.*counts, cpm, tpm or fpkm"):
+        check_range(frame(np.array([[1.0, 700.0]])), unit)
+
+
+def test_per_million(counts: pd.DataFrame) -> None:
     expected = [[1e6 * x / sum(row) for x in row] for row in counts.to_numpy()]
-    np.testing.assert_allclose(cpm, expected)
+    np.testing.assert_allclose(per_million(counts), expected)
+    twice = per_million(counts, 2 * counts.sum(axis=1))
+    np.testing.assert_allclose(2 * twice, expected)
     counts.loc["s2"] = 0
     with pytest.raises(ExpressionError, match=r"1 of 6 samples .* 's2'"):
-        counts_per_million(counts)
-
-
-@pytest.mark.parametrize("kind", ["counts", "tpm", "log2"])
-def test_parts_of_a_table_summarise_to_the_whole(
-    counts: pd.DataFrame, tpm: pd.DataFrame, kind: str
-) -> None:
-    table = {"counts": counts, "tpm": tpm, "log2": np.log2(1 + tpm) - 0.1}[kind]
-    values = table.to_numpy(dtype=np.float64)
-    whole = ValueSummary.of(values)
-    parts = ValueSummary.joined([ValueSummary.of(values[:1]), ValueSummary.of(values[1:])])
-    np.testing.assert_array_equal(parts.sums, whole.sums)
-    assert replace(parts, sums=whole.sums) == whole
-    assert guess_unit_of(parts) == guess_unit(table)
-    assert guess_unit_of(parts).unit == kind
+        per_million(counts)

@@ -139,11 +139,12 @@ def test_units_missing_genes_and_phenotypes_are_read_as_in_the_whole(
         {"age": np.linspace(20, 80, 20), "sex": ["male", "female"] * 10}, index=table.index[5:25]
     )
     predictor = Predictor.load(model)
-    prepared = predictor.prepare(table, alignment=alignment)
+    asked = "log2" if unit == "log2" else "auto"
+    prepared = predictor.prepare(table, unit=asked, alignment=alignment)
     expected = predictor.predict_prepared(prepared, ["Lung"], phenotypes=people)
     request = ChunkedRequest(
         write_h5ad(table, tmp_path), tmp_path / "p.zarr", model,
-        targets=("Lung",), chunk=11, alignment=alignment,
+        targets=("Lung",), chunk=11, unit=asked, alignment=alignment,
     )  # fmt: skip
     result = predict_chunked(request, client, phenotypes=people)
     xr.testing.assert_allclose(opened(tmp_path / "p.zarr"), expected, rtol=1e-4, atol=1e-5)
@@ -254,7 +255,7 @@ def test_something_else_in_the_place_of_the_output_is_left(
     ("bad", "message"),
     [
         (np.nan, "sample 'SIM-012', gene 'LDLR'|got nan in sample 'SIM-012'"),
-        (-5.0, "expected tpm, 0 or more.*SIM-012"),
+        (-5.0, "expected TPM, 0 or more.*SIM-012"),
     ],
 )
 def test_bad_value_is_named_wherever_it_stands(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
 
 from mtm_core.artefact import read_description
 from mtm_core.dashboard.resources import MODEL_VARIABLE
@@ -110,3 +111,9 @@ def words(app: AppTest) -> str:
     kinds = (app.title, app.header, app.subheader, app.markdown, app.caption)
     boxes = (app.info, app.warning, app.error)
     return "\n".join(element.value for kind in (*kinds, *boxes) for element in kind)
+
+
+def unit_choice(app: AppTest) -> Selectbox:
+    """Give the Upload page's choice of a unit."""
+    (choice,) = (box for box in app.selectbox if box.label == "Unit of the values")
+    return choice

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.resources import EXAMPLE, MODEL_VARIABLE
 from mtm_core.dashboard.session import Session
-from tests.pages.conftest import MODEL_CARD, PREDICTED, UPLOAD, upload, words
+from tests.pages.conftest import MODEL_CARD, PREDICTED, UPLOAD, unit_choice, upload, words
 from tests.pages.test_metadata_page import DIFFERENTIAL
 
 OPENED = Callable[[], AppTest]
@@ -112,9 +112,9 @@ def test_choices_come_back(kept: AppTest, open_app: OPENED) -> None:
 def test_a_unit_that_was_confirmed_comes_back(app: AppTest, open_app: OPENED) -> None:
     upload(app, "mine.tsv", EXAMPLE.read_bytes().replace(b"SIM-", b"P-"))
     switch(app, on=True)
-    app.segmented_control[0].set_value("cpm").run()
+    unit_choice(app).set_value("cpm").run()
     again = reloaded(open_app, address(app), UPLOAD)
-    assert again.segmented_control[0].value == "cpm"
+    assert unit_choice(again).value == "cpm"
     again.switch_page(PREDICTED).run()
     assert "Choose tissues, then press" in words(again)  # nothing was predicted before either
 

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.resources import EXAMPLE
-from tests.pages.conftest import MODEL_CARD, PREDICTED, UPLOAD, upload, words
+from tests.pages.conftest import MODEL_CARD, PREDICTED, UPLOAD, unit_choice, upload, words
 
 COUNTS = EXAMPLE.with_name("blood_counts.csv")
 
@@ -58,8 +58,8 @@ def test_report_says_what_was_found(
     assert found["Genes in the table"] == "59"
     assert found["Layout"] == layout
     assert found["Gene ids"] == ids
-    assert app.segmented_control[0].value == unit
-    assert "Guessed" in words(app)
+    assert unit_choice(app).value == unit
+    assert "By its values" in words(app)
     assert "**simulated**" in words(app)
 
 
@@ -80,16 +80,16 @@ def test_missing_genes_are_listed_and_can_be_downloaded(app: AppTest) -> None:
 def test_unit_can_be_changed(app: AppTest) -> None:
     upload(app, "mine.csv", COUNTS.read_bytes().replace(b"SIM-", b"P-"))
     assert "Counts" in app.button(key="predict").label
-    app.segmented_control[0].set_value("cpm").run()
+    unit_choice(app).set_value("cpm").run()
     assert "CPM" in app.button(key="predict").label
 
 
 def test_impossible_unit_is_an_error_in_words(app: AppTest) -> None:
     upload(app, "mine.csv", COUNTS.read_bytes())
-    app.segmented_control[0].set_value("log2").run()
+    unit_choice(app).set_value("log2").run()
     assert not app.exception
     assert "expected log2(1 + x)" in app.error[0].value
-    app.segmented_control[0].set_value("counts").run()
+    unit_choice(app).set_value("counts").run()
     assert not app.error
 
 
@@ -152,14 +152,14 @@ def test_predict_leads_on(app: AppTest) -> None:
 
 def test_table_and_options_survive_a_page_switch(app: AppTest) -> None:
     upload(app, "mine.tsv", table(rows=30))
-    app.segmented_control[0].set_value("cpm").run()
+    unit_choice(app).set_value("cpm").run()
     app.radio(key="alignment").set_value("none").run()
     app.selectbox(key="source").set_value("Spleen").run()
     for page in (MODEL_CARD, PREDICTED, UPLOAD):
         app.switch_page(page).run()
         assert not app.exception
     assert metrics(app)["Samples"] == "30"
-    assert app.segmented_control[0].value == "cpm"
+    assert unit_choice(app).value == "cpm"
     assert app.radio(key="alignment").value == "none"
     assert app.selectbox(key="source").value == "Spleen"
 
