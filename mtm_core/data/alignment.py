@@ -144,7 +144,7 @@ def panel_normalise(
     ExpressionError
         If fewer than half of the genes are found, or a sample has no expression in them.
     """
-    _check_coverage(linear, found)
+    check_coverage(linear.columns, found)
     if normalisation == "none":
         return linear
     reference = np.asarray(reference_mean, dtype=np.float64)
@@ -198,7 +198,7 @@ def align(
     ExpressionError
         If fewer than half of the genes are found, or ``"cohort"`` is asked of fewer than 3 samples.
     """
-    _check_coverage(linear, found)
+    check_coverage(linear.columns, found)
     n_samples = len(linear) if whole is None else whole.n
     if how == "cohort" and n_samples < _LEAST_SAMPLES:
         raise ExpressionError(
@@ -245,11 +245,23 @@ def _distance(z: NDArray[np.float32], found: NDArray[np.bool_]) -> NDArray[np.fl
     return distance
 
 
-def _check_coverage(linear: pd.DataFrame, found: NDArray[np.bool_]) -> None:
-    if found.mean() < _LEAST_SHARE:
+def is_covered(found: NDArray[np.bool_]) -> bool:
+    """Tell whether enough of the model's genes are found (G,)."""
+    return bool(found.mean() >= _LEAST_SHARE)
+
+
+def check_coverage(genes: pd.Index, found: NDArray[np.bool_]) -> None:
+    """Refuse a table that has too few of the model's ``genes`` (G,).
+
+    Raises
+    ------
+    ExpressionError
+        If fewer than half of them are found.
+    """
+    if not is_covered(found):
         raise ExpressionError(
             f"{int(found.sum())} of the model's {len(found)} genes are in the table; at least half"
-            f" are needed. Missing are, for example, {name_some(linear.columns[~found], 3)}. Give"
+            f" are needed. Missing are, for example, {name_some(genes[~found], 3)}. Give"
             " the table before genes were filtered out, with Ensembl ids, symbols or Entrez ids of"
             " human genes."
         )

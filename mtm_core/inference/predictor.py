@@ -35,6 +35,7 @@ from mtm_core.data.alignment import (
     AlignmentMethod,
     GeneMoments,
     align,
+    check_coverage,
     panel_normalise,
 )
 from mtm_core.data.exact_phenotypes import exact_phenotypes_of
@@ -179,6 +180,7 @@ class Predictor:
         values = table.values if isinstance(table, ExpressionTable) else _checked(table)
         stated = table.stated_unit if isinstance(table, ExpressionTable) else None
         genes = self.match([str(name) for name in values.columns])
+        check_coverage(genes.match.gene_ids, genes.match.found)
         if reading is None:
             summary = ValueSummary.of(values.to_numpy(dtype=np.float64), genes.columns)
             reading = read_unit(summary, unit, self.typical(source), stated)

@@ -21,7 +21,7 @@ from mtm_core.dashboard.layout import (
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.views import distance_summary, reference_distance
-from mtm_core.data.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod
+from mtm_core.data.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod, is_covered
 from mtm_core.data.units import UNIT_TABLE, UNITS, Unit
 from mtm_core.figures.distance import distance_strips
 
@@ -152,7 +152,8 @@ with alignment_column:
     )
 
 keep(session)
-if session.unit is None:
+names = [str(name) for name in session.table.values.columns]
+if session.unit is None and is_covered(predictor.match(names).match.found):
     if not report.possible_units:
         st.error(f"{report.unit_reason}", icon=":material/error:")
         st.stop()
@@ -179,7 +180,7 @@ prepared = session.prepare(predictor)
 
 with st.container(horizontal=True, vertical_alignment="center"):
     go_on = st.button(
-        f"Predict, reading the values as {UNIT_TABLE[session.unit].label}",
+        f"Predict, reading the values as {UNIT_TABLE[prepared.unit].label}",
         type="primary",
         icon=":material/play_arrow:",
         key="predict",

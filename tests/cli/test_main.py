@@ -69,7 +69,7 @@ def test_version(mtm: Mtm) -> None:
         (["predct", "x.csv"], "No such command 'predct'. Did you mean 'predict'?"),
         (["predict"], "Missing argument 'INPUT'"),
         (["predict", "x.csv"], "Missing option '--output'"),
-        (["predict", "x.csv", "--output", "y.csv", "--unit", "fpkm"], "'fpkm' is not one of"),
+        (["predict", "x.csv", "--output", "y.csv", "--unit", "rpm"], "'rpm' is not one of"),
         (["train", "x.h5ad", "--output", "m", "--preset", "large"], "'large' is not one of"),
         (["data", "download", "--release", "v9"], "'v9' is not one of"),
         (["app", "--port", "0"], "Invalid value for '--port'"),
