@@ -7,42 +7,28 @@ a number is an error that names the cell.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mtm_core.data.gene_ids import damaged_names, describe_ids, id_type_of
 from mtm_core.data.genes import GeneIndex
 from mtm_core.data.ingest_report import IngestReport
 from mtm_core.data.isolated import read_isolated
-from mtm_core.data.orientation import (
-    TALLIES,
-    GenesInRows,
-    find_layout,
-    is_gene,
-    is_run,
-    look_like_ensembl,
-)
-from mtm_core.data.raw_table import MAX_BYTES, RawTable, to_numbers
+from mtm_core.data.orientation import GenesInRows, find_layout
+from mtm_core.data.quantities import sample_of_file
+from mtm_core.data.raw_table import MAX_BYTES
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.reading_turns import Turn
-from mtm_core.data.report import Level, Note, name_some
+from mtm_core.data.report import Note, name_some
 from mtm_core.data.tables import Source, name_of, read_bytes, read_table
+from mtm_core.data.taking import SECOND_HEADER, take_genes_in_rows, take_samples_in_rows
 from mtm_core.data.unit_guess import UnitGuess, judge
 from mtm_core.data.units import Unit
 from mtm_core.errors import ExpressionError, InputFileError
-
-ANNOTATIONS = frozenset(
-    {"age", "sex", "gender", "bmi", "hardy", "group", "batch", "rin"}
-    | {"chr", "chromosome", "start", "end", "strand", "length", "gene_length"}
-    | {"entrez", "entrezid", "entrez_id", "geneid"}
-)
-"""Names, in lower case, of columns that may be numbers but are no expression."""
-_GIVE_METADATA = "Give age, sex and groups as metadata."
-_WORDS = "If that is the header, take out the lines above it; give groups as metadata."
 
 
 @dataclass(frozen=True)
@@ -121,11 +107,13 @@ def read_expression(
         layout = find_layout(raw, known_genes)
         if isinstance(layout, GenesInRows):
             orientation = "genes in rows"
-            values, set_aside, notes = _take_genes_in_rows(raw, layout.label, known_genes)
+            sample = sample_of_file(name)
+            taken = take_genes_in_rows(raw, layout.label, known_genes, options, sample)
         else:
             orientation = "samples in rows"
-            values, set_aside, notes = _take_samples_in_rows(raw, layout.label, known_genes)
-        _check_samples(values.index, notes)
+            taken = take_samples_in_rows(raw, layout.label, known_genes, options)
+        values = taken.values
+        _check_samples(values.index, taken.notes)
         guess = judge(values, known_genes, typical, raw.stated_unit)
     except (InputFileError, ExpressionError) as error:
         raise type(error)(f"{name}: {error}") from error
@@ -146,149 +134,24 @@ def read_expression(
         possible_units=guess.possible,
         duplicates=duplicates,
         damaged_names=damaged,
-        set_aside=set_aside,
+        set_aside=tuple(taken.aside),
+        reasons=tuple(taken.aside.values()),
+        doubted=tuple(taken.doubted),
         notes=(
             *raw.notes,
-            *notes,
-            *_describe_columns(raw, set_aside),
+            *taken.notes,
             *_describe(guess, genes, duplicates, damaged),
         ),
-        choices=raw.choices,
+        choices=(*raw.choices, *taken.choices),
     )
     return ExpressionTable(values, report, options, raw.stated_unit)
 
 
-_Taken = tuple[pd.DataFrame, tuple[str, ...], tuple[Note, ...]]
-"""Values (samples, genes), the columns set aside, and notes."""
-
-
-def _take_genes_in_rows(raw: RawTable, label: int, known: GeneIndex | None) -> _Taken:
-    genes = pd.Series(raw.labels(label))
-    kept, aside = _sort_columns(
-        raw,
-        label,
-        lambda column: (
-            not raw.is_words(column)
-            and raw.header[column].lower() not in ANNOTATIONS
-            and not (column == 0 and is_run(raw.labels(0)))
-        ),
-    )
-    named = genes != ""
-    tallies = genes.str.fullmatch(TALLIES.pattern)
-    metadata = genes.str.lower().isin(ANNOTATIONS) & ~genes.map(lambda gene: is_gene(gene, known))
-    words = _rows_of_words(raw, kept, genes, known) & named & ~metadata
-    notes = [
-        Note("warning", f"{int(which.sum())} {what}{shown}.", "They were set aside.", next_step)
-        for which, what, shown, next_step in (
-            (~named, "rows without a gene id", "", ""),
-            (tallies, "rows that tally reads", "", ""),
-            (metadata, "rows of metadata", f": {name_some(genes[metadata])}", _GIVE_METADATA),
-            (words, "rows hold no number", f": {name_some(genes[words])}", _WORDS),
-        )
-        if which.any()
-    ]
-    rows = np.flatnonzero(named & ~(tallies | metadata | words))
-    samples, genes = [raw.header[column] for column in kept], genes.iloc[rows].tolist()
-    values = _numbers(raw.cells[kept].iloc[rows], genes, samples)
-    return _frame(values.T, samples, genes), aside, tuple(notes)
-
-
-def _rows_of_words(
-    raw: RawTable, kept: Sequence[int], genes: pd.Series, known: GeneIndex | None
-) -> pd.Series:
-    """Tell rows that hold words for every sample, such as groups, and are named by no gene."""
-    found = pd.Series(False, index=genes.index)
-    if not kept or any(raw.is_numeric(column) for column in kept):
-        return found
-    first = raw.cells[kept[0]]
-    rows = np.flatnonzero(first.notna() & to_numbers(first).isna())
-    for column in kept[1:]:
-        if not len(rows):
-            break
-        rows = rows[to_numbers(raw.cells[column].iloc[rows]).isna()]
-    found.iloc[[row for row in rows if not is_gene(genes[row], known)]] = True
-    return found
-
-
-def _take_samples_in_rows(raw: RawTable, label: int | None, known: GeneIndex | None) -> _Taken:
-    notes = []
-    if label is None:
-        samples = [f"sample {i + 1}" for i in range(len(raw.cells))]
-        notes.append(Note("warning", "No column names the samples.", "They were numbered."))
-    else:
-        samples = raw.labels(label)
-    only_ensembl = look_like_ensembl([name for name in raw.header if name])
-
-    def holds_expression(column: int) -> bool:
-        name = raw.header[column]
-        if is_gene(name, known):
-            return True
-        if not name or only_ensembl or name.lower() in ANNOTATIONS:
-            return False
-        return not raw.is_words(column)
-
-    kept, aside = _sort_columns(raw, label, holds_expression)
-    genes = [raw.header[column] for column in kept]
-    return _frame(_numbers(raw.cells[kept], samples, genes), samples, genes), aside, tuple(notes)
-
-
-def _sort_columns(
-    raw: RawTable, label: int | None, holds_expression: Callable[[int], bool]
-) -> tuple[list[int], tuple[str, ...]]:
-    """Give the columns that hold expression, and the names of those that do not."""
-    kept: list[int] = []
-    aside: list[str] = []
-    for column in range(len(raw.header)):
-        if column == label:
-            continue
-        if holds_expression(column):
-            kept.append(column)
-        else:
-            aside.append(raw.name_of(column))
-    return kept, tuple(aside)
-
-
-def _frame(
-    values: NDArray[np.float64], samples: Sequence[str], genes: Sequence[str]
-) -> pd.DataFrame:
-    return pd.DataFrame(
-        values,
-        index=pd.Index(samples, name="sample", dtype=object),
-        columns=pd.Index(genes, name="gene", dtype=object),
-    )
-
-
-def _numbers(
-    cells: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]
-) -> NDArray[np.float64]:
-    """Give ``cells`` as finite numbers, or name the first cell that is none."""
-    if cells.empty:
-        raise ExpressionError("no column holds numbers. Expected expression values.")
-    text = ~np.array([pd.api.types.is_numeric_dtype(dtype) for dtype in cells.dtypes])
-    values = np.empty(cells.shape)
-    values[:, ~text] = cells.loc[:, ~text].to_numpy(dtype=np.float64, na_value=np.nan)
-    if text.any():
-        written = cells.loc[:, text].to_numpy()
-        values[:, text] = to_numbers(pd.Series(written.ravel())).to_numpy().reshape(written.shape)
-    blank = cells.isna().to_numpy()
-    for bad, what, next_step in (
-        (np.isnan(values) & ~blank, "no numbers", "Put the number that belongs there."),
-        (blank, "blank", "Fill them, or take out the genes or samples that have them."),
-        (np.isinf(values), "infinite", "Was a logarithm taken of 0?"),
-    ):
-        if bad.any():
-            i, j = np.argwhere(bad)[0]
-            value = "" if blank[i, j] else f": {str(cells.iloc[i, j])!r}"
-            raise ExpressionError(
-                f"{int(bad.sum())} cells are {what}, the first in row {rows[i]!r}, column"
-                f" {columns[j]!r}{value}. {next_step}"
-            )
-    return values
-
-
 def _check_samples(samples: pd.Index, notes: Sequence[Note]) -> None:
     """Refuse samples without a name, or two of one name; a second header may be why."""
-    hint = "".join(f" {note.found} {_WORDS}" for note in notes if note.next_step == _WORDS)
+    hint = "".join(
+        f" {note.found} {SECOND_HEADER}" for note in notes if note.next_step == SECOND_HEADER
+    )
     if (samples == "").any():
         raise ExpressionError(
             f"sample {int(np.argmax(samples == '')) + 1} has no name. Name every sample." + hint
@@ -299,21 +162,6 @@ def _check_samples(samples: pd.Index, notes: Sequence[Note]) -> None:
             f"{twice.nunique()} sample names stand more than once: {name_some(twice.unique())}."
             " Give every sample its own name." + hint
         )
-
-
-def _describe_columns(raw: RawTable, set_aside: Sequence[str]) -> list[Note]:
-    blank = raw.cells.isna().all().tolist()
-    empty = [name for name, is_blank in zip(raw.header, blank, strict=True) if is_blank and name]
-    words = [name for name in set_aside if name not in empty]
-    kinds: tuple[tuple[Level, list[str], str, str], ...] = (
-        ("warning", empty, "are empty", "If they are samples, look up why."),
-        ("info", words, "are no expression", ""),
-    )
-    return [
-        Note(level, f"{len(names)} columns {what}: {name_some(names)}.", "They were set aside.", do)
-        for level, names, what, do in kinds
-        if names
-    ]
 
 
 def _describe(

@@ -77,9 +77,13 @@ class GeneIndex:
     genes
         ``symbol`` and ``entrez`` (text, empty where unknown), indexed by ``gene_id``, an Ensembl id
         with or without version.
+    profiles
+        (T, G) mean expression of each tissue in the reference: what tells samples from other
+        columns of numbers.
     """
 
     genes: pd.DataFrame
+    profiles: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         lacking = {"symbol", "entrez"} - set(self.genes.columns)

@@ -33,8 +33,10 @@ class IngestReport:
         Gene ids that stand more than once, as in the file.
     damaged_names
         Gene ids that a spreadsheet turned into dates.
-    set_aside
-        Columns that are no expression values.
+    set_aside, reasons
+        Columns that are no expression values; why, of each.
+    doubted
+        Samples that may be none: their values go with the others' less than those of samples do.
     notes
         All of the above that needs words.
     choices
@@ -57,6 +59,8 @@ class IngestReport:
     notes: tuple[Note, ...]
     choices: tuple[Choice, ...] = ()
     possible_units: tuple[Unit, ...] = ()
+    reasons: tuple[str, ...] = ()
+    doubted: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give the report as JSON values."""

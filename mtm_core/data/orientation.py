@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mtm_core.data.column_names import is_statistic
 from mtm_core.data.gene_ids import describe_foreign, is_ensembl
 from mtm_core.data.gene_names import genes_named
 from mtm_core.data.genes import GeneIndex
@@ -22,15 +23,11 @@ _SAMPLE = re.compile(
     r"[-_.]?[A-Z]*\d+.*",
     re.IGNORECASE,
 )
-TALLIES = re.compile(r"__\w+|N_(unmapped|multimapping|noFeature|ambiguous)")
-"""Rows that HTSeq and STAR add to the genes."""
-_QUANTITIES = frozenset(
-    {"length", "effective_length", "effectivelength", "eff_length", "expected_count", "est_counts"}
-    | {"numreads", "tpm", "fpkm", "rpkm", "counts"}
-    | {"basemean", "log2foldchange", "logfc", "lfcse", "stat", "t", "b", "aveexpr", "logcpm", "lr"}
-    | {"pvalue", "p.value", "pval", "padj", "adj.p.val", "fdr", "qvalue"}
+TALLIES = re.compile(
+    r"__\w+|N_(unmapped|multimapping|noFeature|ambiguous)|Unassigned_\w+"
+    r"|no_feature|ambiguous|too_low_aQual|not_aligned|alignment_not_unique|\*"
 )
-"""Columns, in lower case, that RSEM, salmon, kallisto, DESeq2, edgeR and limma write."""
+"""Rows that HTSeq, STAR, featureCounts and samtools add to the genes."""
 _MUCH_LONGER = 5
 """A table this much longer one way has its genes that way, if nothing else tells."""
 
@@ -104,6 +101,7 @@ def _evidence(ids: Sequence[str], known: GeneIndex | None) -> _Evidence:
         return _NONE
     if known is None:  # no model to ask: all genes of HGNC
         n_known = sum(len(genes_named(gene)) == 1 for gene in set(ids))
+        n_known *= n_known > len(set(ids)) / 5  # PT24 is another name of some gene, too
     else:
         genes = known.find(ids)
         n_known = len(np.unique(genes[genes >= 0]))
@@ -149,16 +147,26 @@ def _check_header(raw: RawTable, label: int, known: GeneIndex | None) -> None:
     names = [name for i, name in enumerate(raw.header) if i != label and not raw.is_words(i)]
     numbers = to_numbers(pd.Series(names, dtype=object))
     first = raw.header[label]
-    is_row = is_gene(first, known) or TALLIES.fullmatch(first) is not None
-    if numbers.notna().all() and (is_row or numbers.duplicated().any() or (numbers % 1 != 0).any()):
+    if numbers.notna().all() and (
+        is_gene(first, known)
+        or TALLIES.fullmatch(first)
+        or genes_named(first)
+        or re.fullmatch(r"\d+|[A-Z]{1,4}\d{4,}(\.\d+)?", first)
+        or numbers.duplicated().any()
+        or not (_are_visits(names) or (numbers % 1 == 0).all())
+    ):
         raise ExpressionError(
             f"the first line holds values ({name_some(names, 3)}), not sample names."
             " Add a first line with the name of each sample."
         )
-    quantities = [name for name in names if name.lower() in _QUANTITIES]
-    if len(quantities) > 1 and len(quantities) == len(names):
+    tests = [name for name in names if is_statistic(name)]
+    if len(tests) > 1 and len(tests) == len(names):
         raise ExpressionError(
-            f"the columns {name_some(names)} are quantities of one sample or one test, not samples."
-            " Keep the gene ids and one column of expression, named after its sample; put samples"
-            " side by side."
+            f"the columns {name_some(names)} are results of one test, not samples. Give the table"
+            " that they were made from: counts, CPM or TPM, a column a sample."
         )
+
+
+def _are_visits(names: Sequence[str]) -> bool:
+    """Tell samples that are numbered in two parts, such as 101.1 and 101.2."""
+    return all(re.fullmatch(r"[1-9]\d*\.\d{1,2}", name) for name in names)

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from mtm_core.data.expression import ANNOTATIONS
+from mtm_core.data.column_names import METADATA, normalised
 from mtm_core.data.genes import GeneIndex
 from mtm_core.data.h5ad_table import unit_of_log1p
 from mtm_core.data.raw_table import MAX_BYTES
@@ -249,7 +249,7 @@ def _open_parquet(path: Path, parts: Sequence[Path]) -> StoredTable:
         for field in schema
         if (pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
         and field.name != index
-        and field.name.lower() not in ANNOTATIONS
+        and normalised(field.name) not in METADATA
     ]
     for part in parts:
         file = pyarrow.parquet.ParquetFile(part)

@@ -114,7 +114,7 @@ class Predictor:
     @cached_property
     def genes(self) -> GeneIndex:
         """The model's genes."""
-        return GeneIndex(self.artefact.genes)
+        return GeneIndex(self.artefact.genes, self.artefact.reference.mean)
 
     @property
     def tissues(self) -> tuple[str, ...]:

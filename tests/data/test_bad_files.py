@@ -140,14 +140,9 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
     "sample without a name": (change("P2", ""), "sample 2 has no name"),
     "last sample without a name": (change("P3", ""), "sample 3 has no name"),
     # columns that are no samples
-    "RSEM of one sample": (
-        "gene_id\ttranscript_id(s)\texpected_count\tTPM\nENSG00000000000\tENST1\t3\t1.5\n"
-        "ENSG00000000001\tENST2\t3\t1.5\n",
-        "'expected_count', 'TPM' are quantities of one sample .* named after its sample",
-    ),
     "results of a test": (
         "gene,log2FoldChange,pvalue,padj\nTP53,-1.5,0.01,0.1\nMLH1,1,0.5,0.9\n",
-        "quantities of one sample or one test, not samples",
+        "are results of one test, not samples. Give the table that they were made from",
     ),
     # ids
     "transcripts": ("id,P1,P2\nENST00000269305.8,1,2\nENST00000000233,1,2\n", "Sum transcripts"),

@@ -1,0 +1,373 @@
+"""Take samples and genes out of a table whose layout is known, and say what is neither."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtm_core.data.annotation_columns import FEWEST_ROWS, judge_columns, sample_rows
+from mtm_core.data.column_names import METADATA, is_metadata, normalised
+from mtm_core.data.gene_names import genes_named
+from mtm_core.data.genes import GeneIndex
+from mtm_core.data.orientation import TALLIES, is_gene, is_run, look_like_ensembl
+from mtm_core.data.quantities import Chosen, choose_quantity
+from mtm_core.data.raw_table import RawTable, to_numbers
+from mtm_core.data.reading_options import ReadingOptions
+from mtm_core.data.report import Choice, Level, Note, name_some
+from mtm_core.errors import ExpressionError
+
+_GIVE_METADATA = "Give age, sex and groups as metadata."
+SECOND_HEADER = "If that is the header, take out the lines above it; give groups as metadata."
+_PUT_BACK = "If one is a sample, put it back: --take-back NAME (Columns, on the Upload page)."
+_LEAVE_OUT = "If one is no sample, leave it out: --leave-out NAME (Columns, on the Upload page)."
+_FEW_NUMBERS = 0.1
+"""Share of cells that are numbers, up to which a column is one of words."""
+_IS_SUM = 0.005
+
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class Taken:
+    """What was taken out of a table.
+
+    Attributes
+    ----------
+    values
+        (samples, genes).
+    aside
+        Columns that were set aside and why, in the table's order.
+    doubted
+        Columns that were taken for samples and may be none, and why.
+    notes
+        What was found.
+    choices
+        Quantity that was read, where there are several.
+    """
+
+    values: pd.DataFrame
+    aside: dict[str, str]
+    doubted: dict[str, str] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+    choices: tuple[Choice, ...] = ()
+
+
+def take_genes_in_rows(
+    raw: RawTable, label: int, known: GeneIndex | None, options: ReadingOptions, sample: str
+) -> Taken:
+    """Take the samples of a table with genes in rows, by their values.
+
+    ``sample`` names the sample of a table that has quantities of one and does not name it.
+
+    Raises
+    ------
+    ExpressionError
+        If an option names no column, or a cell is no number.
+    """
+    genes = pd.Series(raw.labels(label))
+    named = genes != ""
+    tallies = genes.str.fullmatch(TALLIES.pattern)
+    metadata = _rows_of_metadata(genes, known)
+    possible = np.flatnonzero(named & ~(tallies | metadata))
+    columns = _Sorting.of(raw, label, options)
+    columns.judge(possible, genes, known, sample)
+    kept = columns.kept
+    words = _rows_of_words(raw, kept, genes, known) & named & ~tallies
+    words &= ~(metadata & genes.map(normalised).isin(METADATA))
+    metadata &= ~words
+    rows = np.flatnonzero(named & ~(tallies | metadata | words))
+    samples = [columns.names[column] for column in kept]
+    values = to_values(raw.cells[kept].iloc[rows], genes.iloc[rows].tolist(), samples)
+    total = _sums(values, genes.iloc[rows], known)
+    sums = pd.Series(False, index=genes.index)
+    sums.iloc[rows[total]] = True
+    notes = [
+        Note("warning", f"{int(which.sum())} {what}{shown}.", "They were set aside.", next_step)
+        for which, what, shown, next_step in (
+            (~named, "rows without a gene id", "", ""),
+            (tallies, "rows that tally reads", "", ""),
+            (metadata, "rows of metadata", f": {name_some(genes[metadata])}", _GIVE_METADATA),
+            (words, "rows hold no number", f": {name_some(genes[words])}", SECOND_HEADER),
+            (sums, "rows are the sum of all others", f": {name_some(genes[sums])}", ""),
+        )
+        if which.any()
+    ]
+    taken = frame(values[~total].T, samples, genes.iloc[rows[~total]].tolist())
+    return columns.result(taken, notes)
+
+
+def take_samples_in_rows(
+    raw: RawTable, label: int | None, known: GeneIndex | None, options: ReadingOptions
+) -> Taken:
+    """Take the genes of a table with samples in rows, by their names.
+
+    Raises
+    ------
+    ExpressionError
+        As :func:`take_genes_in_rows`.
+    """
+    notes = []
+    if label is None:
+        samples = [f"sample {i + 1}" for i in range(len(raw.cells))]
+        notes.append(Note("warning", "No column names the samples.", "They were numbered."))
+    else:
+        samples = raw.labels(label)
+    columns = _Sorting.of(raw, label, options)
+    columns.sort_genes(known)
+    genes = [raw.header[column] for column in columns.kept]
+    values = to_values(raw.cells[columns.kept], samples, genes)
+    total = _sums(values.T, pd.Series(genes, dtype=object), known)
+    for column in np.array(columns.kept, dtype=np.int64)[total]:
+        if raw.header[column] in options.take_back:
+            total[columns.kept.index(int(column))] = False
+        else:
+            columns.aside[int(column)] = "it is the sum of all others in every row"
+    values, genes = values[:, ~total], [g for g, no in zip(genes, total, strict=True) if not no]
+    return columns.result(frame(values, samples, genes), notes)
+
+
+@dataclass
+class _Sorting:
+    """Columns of a table on their way to be kept or set aside, by place."""
+
+    raw: RawTable
+    options: ReadingOptions
+    names: dict[int, str]
+    aside: dict[int, str]
+    doubted: dict[int, str] = field(default_factory=dict)
+    chosen: Chosen | None = None
+
+    @classmethod
+    def of(cls, raw: RawTable, label: int | None, options: ReadingOptions) -> _Sorting:
+        """Begin with all columns but ``label``; those that the user leaves out go first."""
+        names = {i: raw.header[i] for i in range(len(raw.header)) if i != label}
+        for option, wanted in (
+            ("--leave-out", options.leave_out),
+            ("--take-back", options.take_back),
+        ):
+            unknown = sorted(set(wanted) - {raw.name_of(i) for i in names})
+            if unknown:
+                raise ExpressionError(
+                    f"{option} names {name_some(unknown)}, and no column of the table is called so."
+                    f" Its columns are {name_some(names.values(), 8)}."
+                )
+        out = {i: "you left it out" for i in names if raw.name_of(i) in options.leave_out}
+        return cls(raw, options, names, out)
+
+    @property
+    def kept(self) -> list[int]:
+        """Columns that are not set aside."""
+        return [i for i in self.names if i not in self.aside]
+
+    def _is_taken_back(self, column: int) -> bool:
+        return self.raw.name_of(column) in self.options.take_back
+
+    def judge(
+        self, rows: NDArray[np.int64], genes: pd.Series, known: GeneIndex | None, sample: str
+    ) -> None:
+        """Sort columns of a table with genes in ``rows``."""
+        raw = self.raw
+        places = (
+            np.full(len(genes), -1, dtype=np.int64) if known is None else known.find(genes.tolist())
+        )
+        some = rows[sample_rows(len(rows), len(self.names), places[rows] >= 0)]
+        few = len(some) < FEWEST_ROWS
+        candidates: dict[int, Floats] = {}
+        cells = raw.cells.iloc[some] if len(some) < len(raw.cells) else raw.cells
+        for column in self.kept:
+            if self._is_taken_back(column):
+                continue
+            numbers = _floats(cells[column])
+            share = np.isfinite(numbers).sum() / max(int(cells[column].notna().sum()), 1)
+            if raw.cells[column].isna().all():
+                self.aside[column] = EMPTY
+            elif raw.is_words(column) if few else share <= _FEW_NUMBERS:
+                self.aside[column] = WORDS
+            elif column == 0 and is_run(raw.labels(0)):
+                self.aside[column] = NUMBERS
+            else:
+                candidates[column] = numbers
+        self.chosen = choose_quantity(
+            {column: self.names[column] for column in candidates},
+            self.options.quantity,
+            sample,
+            lambda wanted: np.column_stack([candidates[column] for column in wanted]),
+        )
+        if self.chosen is not None:
+            self.aside |= self.chosen.aside
+            self.names |= self.chosen.columns
+            candidates = {c: x for c, x in candidates.items() if c not in self.aside}
+        if not candidates:
+            return
+        order = list(candidates)
+        verdict = judge_columns(
+            np.column_stack([candidates[column] for column in order]),
+            [self.names[column] for column in order],
+            _profiles(known, places[some]),
+        )
+        self.aside |= {order[i]: why for i, why in verdict.aside.items()}
+        self.doubted |= {order[i]: why for i, why in verdict.doubted.items()}
+        if self.chosen is not None and not (self.chosen.columns.keys() - self.aside.keys()):
+            for column in self.chosen.columns:  # what is chosen by its name is never left out
+                self.aside.pop(column, None)
+
+    def sort_genes(self, known: GeneIndex | None) -> None:
+        """Sort columns of a table with genes in its header."""
+        raw = self.raw
+        only_ensembl = look_like_ensembl([name for name in raw.header if name])
+        for column in self.kept:
+            name = raw.header[column]
+            if self._is_taken_back(column) or is_gene(name, known):
+                continue
+            if not name or only_ensembl:
+                self.aside[column] = WORDS if raw.is_words(column) else "it is named by no gene"
+            elif raw.is_words(column):
+                self.aside[column] = EMPTY if raw.cells[column].isna().all() else WORDS
+            elif (is_metadata(name) and not genes_named(name)) or normalised(name) in METADATA:
+                self.aside[column] = "its name is that of metadata"
+
+    def result(self, values: pd.DataFrame, notes: list[Note]) -> Taken:
+        """Give what was taken, with notes on columns."""
+        aside = {self.raw.name_of(i): self.aside[i] for i in sorted(self.aside)}
+        doubted = {self.names[i]: why for i, why in sorted(self.doubted.items())}
+        if self.chosen is not None:
+            notes = [*notes, self.chosen.note]
+        return Taken(
+            values,
+            aside,
+            doubted,
+            [*notes, *_describe_columns(aside, doubted)],
+            () if self.chosen is None else (self.chosen.choice,),
+        )
+
+
+WORDS = "it holds words"
+EMPTY = "it is empty"
+NUMBERS = "it numbers the rows"
+
+
+def _describe_columns(aside: dict[str, str], doubted: dict[str, str]) -> list[Note]:
+    """Say which columns were set aside, by reason, and which were kept in doubt."""
+    empty = [name for name, why in aside.items() if why == EMPTY]
+    words = [name for name, why in aside.items() if why in (WORDS, NUMBERS)]
+    others = {name: why for name, why in aside.items() if why not in (EMPTY, WORDS, NUMBERS)}
+    kinds: tuple[tuple[Level, list[str], str, str], ...] = (
+        ("warning", empty, "are empty", "If they are samples, look up why."),
+        ("info", words, "are no expression", ""),
+    )
+    notes = [
+        Note(level, f"{len(names)} columns {what}: {name_some(names)}.", "They were set aside.", do)
+        for level, names, what, do in kinds
+        if names
+    ]
+    for columns, what, done, do in (
+        (others, "are no samples", "They were set aside.", _PUT_BACK),
+        (doubted, "may be no samples", "They were kept.", _LEAVE_OUT),
+    ):
+        if columns:
+            shown = [f"{name!r} ({why})" for name, why in list(columns.items())[:8]]
+            more = ", …" if len(columns) > 8 else ""
+            found = f"{len(columns)} columns {what}: {', '.join(shown)}{more}."
+            notes.append(Note("warning", found, done, do))
+    return notes
+
+
+def _floats(cells: pd.Series) -> Floats:
+    """Give a column as numbers, NaN where a cell is none."""
+    numbers: Floats = to_numbers(cells).to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _profiles(known: GeneIndex | None, places: NDArray[np.int64]) -> Floats | None:
+    """Give the mean of each tissue (rows, tissues), NaN where the model lacks the gene."""
+    if known is None or known.profiles is None:
+        return None
+    profiles = known.profiles.T[np.maximum(places, 0)].astype(np.float64)
+    profiles[places < 0] = np.nan
+    return profiles
+
+
+def _rows_of_metadata(genes: pd.Series, known: GeneIndex | None) -> pd.Series:
+    short = genes.map(lambda gene: normalised(gene) in METADATA or is_metadata(gene))
+    rows = np.flatnonzero(short)
+    found = pd.Series(False, index=genes.index)
+    for row in rows:
+        gene = genes.iloc[row]
+        in_hgnc = normalised(gene) not in METADATA and bool(genes_named(gene))
+        found.iloc[row] = not in_hgnc and not is_gene(gene, known)
+    return found
+
+
+def _rows_of_words(
+    raw: RawTable, kept: Sequence[int], genes: pd.Series, known: GeneIndex | None
+) -> pd.Series:
+    """Tell rows that hold words for every sample, such as groups, and are named by no gene."""
+    found = pd.Series(False, index=genes.index)
+    if not kept or any(raw.is_numeric(column) for column in kept):
+        return found
+    first = raw.cells[kept[0]]
+    rows = np.flatnonzero(first.notna() & to_numbers(first).isna())
+    for column in kept[1:]:
+        if not len(rows):
+            break
+        rows = rows[to_numbers(raw.cells[column].iloc[rows]).isna()]
+    found.iloc[[row for row in rows if not is_gene(genes[row], known)]] = True
+    return found
+
+
+def _sums(values: Floats, genes: pd.Series, known: GeneIndex | None) -> NDArray[np.bool_]:
+    """Tell rows (of genes by samples) that are the sum of all others in every sample."""
+    found = np.zeros(len(values), dtype=np.bool_)
+    if len(values) < FEWEST_ROWS or (values[:, 0] < 0).any():
+        return found
+    total = values.sum(axis=0)
+    for row in np.flatnonzero(values[:, 0] >= 0.45 * total[0])[:3]:
+        rest = total - values[row]
+        same = (np.abs(values[row] - rest) <= _IS_SUM * rest).all() and rest.all()
+        found[row] = same and not is_gene(str(genes.iloc[row]), known)
+    return found
+
+
+def frame(values: Floats, samples: Sequence[str], genes: Sequence[str]) -> pd.DataFrame:
+    """Give (samples, genes) with names."""
+    return pd.DataFrame(
+        values,
+        index=pd.Index(samples, name="sample", dtype=object),
+        columns=pd.Index(genes, name="gene", dtype=object),
+    )
+
+
+def to_values(cells: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> Floats:
+    """Give ``cells`` as finite numbers, or name the first cell that is none.
+
+    Raises
+    ------
+    ExpressionError
+        If there is none, or a cell is no number, blank or infinite.
+    """
+    if cells.empty:
+        raise ExpressionError("no column holds numbers. Expected expression values.")
+    text = ~np.array([pd.api.types.is_numeric_dtype(dtype) for dtype in cells.dtypes])
+    values = np.empty(cells.shape)
+    values[:, ~text] = cells.loc[:, ~text].to_numpy(dtype=np.float64, na_value=np.nan)
+    if text.any():
+        written = cells.loc[:, text].to_numpy()
+        values[:, text] = to_numbers(pd.Series(written.ravel())).to_numpy().reshape(written.shape)
+    blank = cells.isna().to_numpy()
+    for bad, what, next_step in (
+        (np.isnan(values) & ~blank, "no numbers", "Put the number that belongs there."),
+        (blank, "blank", "Fill them, or take out the genes or samples that have them."),
+        (np.isinf(values), "infinite", "Was a logarithm taken of 0?"),
+    ):
+        if bad.any():
+            i, j = np.argwhere(bad)[0]
+            value = "" if blank[i, j] else f": {str(cells.iloc[i, j])!r}"
+            raise ExpressionError(
+                f"{int(bad.sum())} cells are {what}, the first in row {rows[i]!r}, column"
+                f" {columns[j]!r}{value}. {next_step}"
+            )
+    return values
