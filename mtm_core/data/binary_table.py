@@ -29,7 +29,7 @@ def read_parquet(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LI
         if 8 * file.metadata.num_rows * file.metadata.num_columns > max_bytes:
             raise too_large("the table", max_bytes)
         # One thread: a process that is shut off may start none.
-        table = _without_zones(file.read(use_threads=False)).to_pandas(use_threads=False)
+        table = _as_plain(file.read(use_threads=False)).to_pandas(use_threads=False)
     except _DAMAGE as error:
         raise InputFileError(f"the parquet file is damaged: {error}") from error
     if not isinstance(table.index, pd.RangeIndex):
@@ -39,11 +39,26 @@ def read_parquet(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LI
     return RawTable(header, table.set_axis(range(len(header)), axis=1), "parquet")
 
 
-def _without_zones(table: pa.Table) -> pa.Table:
-    """Give times of a zone as text, in UTC: what zones are stands in files of the system."""
-    for i, field in enumerate(table.schema):
-        if pa.types.is_timestamp(field.type) and field.type.tz is not None:
-            utc = pa.timestamp("s", "UTC")
-            text = table.column(i).cast(utc, safe=False).cast(pa.string())
-            table = table.set_column(i, field.with_type(text.type), text)
-    return table
+def _as_plain(table: pa.Table) -> pa.Table:
+    """Give bytes as text, and times of a zone as text in UTC: zones stand in the system's files."""
+    fields, columns = list(table.schema), list(table.columns)
+    for i, field in enumerate(fields):
+        kind = field.type
+        if pa.types.is_dictionary(kind) and _is_bytes(kind.value_type):
+            columns[i], kind = columns[i].cast(kind.value_type), kind.value_type
+        if _is_bytes(kind):
+            text = [b and b.decode(errors="replace") for b in columns[i].to_pylist()]
+            columns[i] = pa.chunked_array([pa.array(text, pa.large_string())])
+        elif pa.types.is_timestamp(kind) and kind.tz is not None:
+            columns[i] = columns[i].cast(pa.timestamp("s", "UTC"), safe=False).cast(pa.string())
+        fields[i] = field.with_type(columns[i].type)
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields, table.schema.metadata))
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    types = pa.types
+    is_one_of = (
+        *(types.is_binary, types.is_large_binary),
+        *(types.is_fixed_size_binary, types.is_binary_view),
+    )
+    return any(is_bytes(kind) for is_bytes in is_one_of)

@@ -17,7 +17,7 @@ MAX_NAMES = 500_000
 
 SECONDS = 120
 """The most that reading may take. A workbook of 10 million cells takes about a minute."""
-_SECONDS_AT_LEAST, _SECONDS_A_MEGABYTE = 30, 4
+_SECONDS_AT_LEAST, _SECONDS_A_MEGABYTE = 15, 5
 """Of a processor: a megabyte of csv takes 0.1, one of gzip or xlsx 1, on a quiet machine."""
 
 _MEGABYTE = 1_000_000

@@ -27,6 +27,13 @@ _DAMAGE = (
 """What zipfile and openpyxl raise on bytes that are not what their first ones promise."""
 _MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
 """Of a sheet, in Excel."""
+_MOST_CELLS = 30_000_000
+"""Of a sheet that is read, empty ones before filled ones counted: takes three minutes."""
+_MOST_SHEETS = 1_000
+_MOST_OF_PART = 4_000_000
+"""Bytes of styles, of the list of sheets and the like, unpacked."""
+_TIGHTEST = 100
+"""Times that cells are packed together at most: those of a table some ten times."""
 _MOST_TITLES = 20
 _N_LOOKED_AT = 50
 _LEAST_GENES = 20
@@ -111,9 +118,14 @@ def _open(data: bytes, max_bytes: int) -> list[Any]:
             # A member cannot give more than this size when it is read.
             size = sum(member.file_size for member in archive.infolist())
             _check_members(archive.namelist())
+            _check_parts(archive.infolist())
+            if archive.read("xl/workbook.xml").count(b"sheetId=") > _MOST_SHEETS:
+                raise ValueError(f"it has more than {_MOST_SHEETS:,} sheets")
         if size > max_bytes:
             raise too_large("the decompressed workbook", max_bytes)
-        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+        book = openpyxl.load_workbook(
+            io.BytesIO(data), read_only=True, data_only=True, keep_links=False
+        )
         sheets = [sheet for sheet in book.worksheets if hasattr(sheet, "reset_dimensions")]
         for sheet in sheets:
             sheet.reset_dimensions()  # what the file says of its size may be wrong, or a trap
@@ -134,6 +146,18 @@ def _check_members(names: Sequence[str]) -> None:
         raise InputFileError("the file is a zip archive. Unpack it, or compress with gzip.")
 
 
+def _check_parts(parts: Sequence[zipfile.ZipInfo]) -> None:
+    """Refuse what no program that makes workbooks writes, and what takes long to read."""
+    for part in parts:
+        is_cells = part.filename.startswith(("xl/worksheets/", "xl/sharedStrings"))
+        is_read = part.filename.endswith((".xml", ".rels"))
+        is_tight = part.file_size > _TIGHTEST * part.compress_size
+        if is_read and part.file_size > _MOST_OF_PART and (is_tight or not is_cells):
+            raise ValueError(
+                f"{part.filename!r} unpacks from {part.compress_size:,} bytes to {part.file_size:,}"
+            )
+
+
 def _damaged(error: Exception) -> InputFileError:
     return InputFileError(
         f"the Excel workbook is damaged: {error}. Open it in the program that made it, and save it"
@@ -144,8 +168,15 @@ def _damaged(error: Exception) -> InputFileError:
 def _rows(sheet: Any) -> list[Row]:  # noqa: ANN401 - openpyxl has no types
     """Give the rows of a sheet that have a filled cell."""
     rows: list[Row] = []
+    n_cells = 0
     try:
         for number, row in enumerate(sheet.iter_rows(values_only=True)):
+            n_cells += len(row)
+            if n_cells > _MOST_CELLS:
+                raise InputFileError(
+                    f"the sheet {sheet.title!r} spans more than {_MOST_CELLS:,} cells. Delete what"
+                    " stands far from the table, or save it as csv."
+                )
             if number >= _MOST_ROWS or len(row) > _MOST_COLUMNS:
                 raise ValueError(f"the sheet {sheet.title!r} is larger than a sheet can be")
             if row and any(map(_filled, row)):

@@ -203,6 +203,20 @@ def test_times_of_any_zone_are_given_in_utc() -> None:
     ]
 
 
+def test_bytes_are_read_as_text() -> None:
+    """Found by seeds 1044, 1118 and 1286 of benchmarks/mutations.py."""
+    file = io.BytesIO()
+    names = pa.array([b"TP53", b"ML\xffH1", None])
+    fixed = pa.array([b"ab", b"\xff\xfe", b"cd"], pa.binary(2))
+    table = pa.table({"a": names, "b": names.dictionary_encode(), "c": fixed, "P1": [1.0, 2, 3]})
+    pyarrow.parquet.write_table(table, file)
+    read = read_table(file.getvalue()).cells
+    for column in (0, 1):
+        assert read[column].tolist()[:2] == ["TP53", "ML\ufffdH1"]
+        assert read[column].isna().tolist() == [False, False, True]
+    assert read[2].tolist() == ["ab", "\ufffd\ufffd", "cd"]
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     path = tmp_path / "table.zarr"

@@ -1,0 +1,182 @@
+"""Read damaged and hostile files as a server does, and count what must not happen.
+
+Run ``python benchmarks/mutations.py`` (``--n 200 --first 0`` for a part). Every file comes of a
+seed (:mod:`benchmarks.mutated_files`); a seed that fails is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import io
+import json
+import logging
+import os
+import struct
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.mutated_files import CANARY, SAMPLES, Mutant, mutant
+from mtm_core.data.expression import read_expression
+from mtm_core.data.isolated import reader_server
+from mtm_core.data.metadata import read_metadata
+from mtm_core.errors import MTMError
+
+HANG_SECONDS = 60.0
+"""Longer than a reader may take for files as small as these, on busy processors."""
+_IN_ACCESS, _IN_OPEN, _IN_NONBLOCK = 1, 0x20, 0x800
+
+
+@dataclass
+class Findings:
+    """What came of the files; the lists name seeds."""
+
+    n: int = 0
+    read: int = 0
+    refused: int = 0
+    stopped: list[int] = field(default_factory=list)
+    """Refused because the reader crashed or was stopped at a limit: contained."""
+    tracebacks: list[int] = field(default_factory=list)
+    hangs: list[int] = field(default_factory=list)
+    leaks: list[int] = field(default_factory=list)
+    """Whose table or message tells what stands in the canary."""
+    opened: int = 0
+    """How often the canary was opened or read, as the system tells."""
+    seconds: float = 0.0
+    slowest: float = 0.0
+    parent_before: float = 0.0
+    parent_after: float = 0.0
+    """Memory of this process, MB: its most, at the start and at the end."""
+    bases: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything happened that must not."""
+        return bool(self.tracebacks or self.hangs or self.leaks or self.opened)
+
+
+def read_one(made: Mutant) -> tuple[str, str]:
+    """Read a file as the dashboard does; give how that ended, and all words of it."""
+    try:
+        if made.is_metadata:
+            known = read_metadata(io.BytesIO(made.data), "m", samples=SAMPLES, isolated=True)
+            words = f"{known.values.to_csv()} {known.notes} {known.phenotypes().to_csv()}"
+        else:
+            table = read_expression(io.BytesIO(made.data), "t", isolated=True)
+            words = f"{table.values.to_csv()} {table.report}"
+    except MTMError as error:
+        words = str(error)
+        if "Traceback" in words or "(fault " in words:
+            return "tracebacks", words
+        if "stopped the program" in words or "was stopped" in words or "more memory" in words:
+            return "stopped", words
+        return "refused", words
+    except Exception:  # noqa: BLE001 - this is what is looked for
+        return "tracebacks", traceback.format_exc()
+    return "read", words
+
+
+def run(first: int, n: int, threads: int = 2, log: io.TextIOBase | None = None) -> Findings:
+    """Read the files of seeds ``first`` to ``first + n``."""
+    found, bases = Findings(), Counter[str]()
+    with canary() as (path, count), ThreadPoolExecutor(threads) as pool:
+        reader_server().start()
+        found.parent_before = _most_memory()
+        began = time.monotonic()
+
+        def one(seed: int) -> tuple[Mutant, str, str, float]:
+            made = mutant(seed, path)
+            start = time.monotonic()
+            how, words = read_one(made)
+            return made, how, words, time.monotonic() - start
+
+        for made, how, words, seconds in pool.map(one, range(first, first + n)):
+            found.n += 1
+            bases[made.base] += 1
+            found.slowest = max(found.slowest, seconds)
+            if how in ("read", "refused"):
+                setattr(found, how, getattr(found, how) + 1)
+            else:
+                getattr(found, how).append(made.seed)
+            if seconds > HANG_SECONDS:
+                found.hangs.append(made.seed)
+            if CANARY in words:
+                found.leaks.append(made.seed)
+            if log is not None and how in ("tracebacks", "stopped"):
+                log.write(f"{made.seed} {made.base} {how} {seconds:.1f} s\n{words}\n")
+                log.flush()
+        found.seconds = time.monotonic() - began
+        found.opened = count()
+    found.bases = dict(sorted(bases.items()))
+    gc.collect()
+    found.parent_after = _most_memory()
+    return found
+
+
+@contextmanager
+def canary() -> Iterator[tuple[Path, object]]:
+    """Make a file that must not be read, work in its folder, and count who opens or reads it."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "canary.h5"
+        path.write_bytes((CANARY + "\n").encode() * 400)
+        os.chdir(folder)
+        try:
+            yield path, _watch(path)
+        finally:
+            os.chdir(before)
+
+
+def _watch(path: Path):  # noqa: ANN202 - a function that counts
+    if sys.platform != "linux":
+        return lambda: 0
+    libc = ctypes.CDLL(None, use_errno=True)
+    watch = libc.inotify_init1(_IN_NONBLOCK)
+    libc.inotify_add_watch(watch, str(path).encode(), _IN_OPEN | _IN_ACCESS)
+
+    def count() -> int:
+        n = 0
+        try:
+            while events := os.read(watch, 65536):
+                n += len(events) // struct.calcsize("iIII")
+        except BlockingIOError:
+            os.close(watch)
+        return n
+
+    return count
+
+
+def _most_memory() -> float:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> int:
+    """Run, print what came of it as JSON, and tell by the status whether all held."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n", type=int, default=10_000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--log", type=Path, help="Where words of what failed or was stopped go.")
+    options = parser.parse_args()
+    with Path(options.log or os.devnull).open("w", encoding="utf-8") as log:
+        logging.basicConfig(stream=log, level=logging.WARNING)
+        found = run(options.first, options.n, options.threads, log)
+    print(json.dumps(asdict(found) | {"layers": reader_server().layers}, indent=1))
+    return int(found.failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

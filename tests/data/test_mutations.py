@@ -1,0 +1,65 @@
+"""A few of the damaged and hostile files of benchmarks/mutations.py, whose whole run is by hand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import pytest
+
+from benchmarks.mutated_files import CANARY, mutant
+from benchmarks.mutations import canary, read_one, run
+
+ROOT = Path(__file__).parents[2]
+ONCE_FAILED = (1044, 1118, 1286)
+"""Seeds: columns of bytes in parquet that are no UTF-8."""
+
+
+def test_nothing_happens_that_must_not() -> None:
+    found = run(first=0, n=150)
+    assert (found.n, found.read + found.refused + len(found.stopped)) == (150, 150)
+    assert found.read > 10
+    assert found.refused > 60
+    assert len(found.bases) == 21
+    assert not found.failed, found
+    assert found.parent_after < found.parent_before + 500
+
+
+def test_seeds_that_once_failed() -> None:
+    with canary() as (path, _):
+        for seed in ONCE_FAILED:
+            how, words = read_one(mutant(seed, path))
+            assert how in ("read", "refused"), words
+
+
+def test_a_seed_makes_the_same_file_again() -> None:
+    script = """
+import hashlib, pathlib, sys
+from benchmarks.mutated_files import mutant
+made = [mutant(seed, pathlib.Path("/tmp/canary.h5")) for seed in range(60)]
+# HDF5 leaves what it does not use as it was in memory.
+print([(m.base, hashlib.sha256(m.data).hexdigest()) for m in made if "h5ad" not in m.base])
+"""
+    told = set()
+    for _ in range(2):
+        told.add(subprocess.check_output([sys.executable, "-c", script], cwd=ROOT))
+        time.sleep(1.1)  # some formats have the time in them
+    assert len(told) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who opens a file")
+def test_a_reader_that_opens_the_canary_is_found_out(tmp_path: Path) -> None:
+    """What a run would have found before files were checked and the process was sealed."""
+    with canary() as (path, count):
+        with h5py.File(tmp_path / "t.h5", "w") as file:
+            file.create_dataset("names", (4,), f"S{len(CANARY)}", external=[(str(path), 0, 999)])
+        assert count() == 0
+    with canary() as (path, count):
+        with h5py.File(tmp_path / "t.h5", "w") as file:
+            file.create_dataset("names", (1,), f"S{len(CANARY)}", external=[(str(path), 0, 999)])
+        with h5py.File(tmp_path / "t.h5") as file:
+            assert file["names"][0] == CANARY.encode()
+        assert count() > 0
