@@ -16,6 +16,7 @@ from mtm_core.dashboard.jobs import Job, JobPool, Progress, Task
 from mtm_core.dashboard.limits import max_jobs
 from mtm_core.dashboard.session import Session
 from mtm_core.errors import MTMError
+from mtm_core.escaping import plain, plain_message
 
 PATIENCE_SECONDS = 1.0
 """What is done by then shows no progress, so that nothing flickers."""
@@ -38,7 +39,7 @@ def _pool(work: Task[Any] | Job) -> JobPool:
     try:
         return _shared_pool()
     except MTMError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain_message(error), icon=":material/error:")
         st.stop()
 
 
@@ -57,7 +58,7 @@ def begin_page(session: Session, title: str) -> None:
     session.page = title
     for job in session.jobs.deliver():
         if job.page != title and job.seconds > PATIENCE_SECONDS:
-            st.toast(f"{job.words}: done.", icon=":material/check:")
+            st.toast(f"{plain(job.words)}: done.", icon=":material/check:")
 
 
 def show_elsewhere(session: Session) -> None:
@@ -93,9 +94,9 @@ def watch(session: Session, slot: str) -> bool:
         return True
     session.jobs.deliver()
     if job.state == "failed":
-        st.error(job.error, icon=":material/error:")
+        st.error(plain_message(job.error), icon=":material/error:")
     elif job.state == "cancelled":
-        st.info(f"{job.words}: cancelled.", icon=":material/cancel:")
+        st.info(f"{plain(job.words)}: cancelled.", icon=":material/cancel:")
     return False
 
 
@@ -188,5 +189,5 @@ def _show_progress(job: Job) -> None:
     how = f"{job.seconds:.0f} s"
     if ahead is not None:
         how = "waits for a free place" + (f", {ahead} before it" if ahead else "")
-    st.progress(job.fraction or 0.0, text=f":material/hourglass_top: {job.words}… {how}")
+    st.progress(job.fraction or 0.0, text=f":material/hourglass_top: {plain(job.words)}… {how}")
     st.button("Cancel", icon=":material/cancel:", key=f"cancel_{job.slot}", on_click=job.cancel)

@@ -15,6 +15,8 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
+from mtm_core.escaping import plain_message
+
 FOLDER = Path(__file__).parent / "anatomogram"
 ATTRIBUTION = (
     "Drawings: [EBI anatomogram](https://github.com/ebi-gene-expression-group/anatomogram),"
@@ -187,6 +189,6 @@ def body_map(
         left_out = not_drawn(tissues, organs, list(shown.values()))
         st.caption(
             (_HOW_ONE if one else _HOW_MANY)
-            + (f"Not drawn here: {', '.join(left_out)}. " if left_out else "")
+            + (f"Not drawn here: {plain_message(', '.join(left_out))}. " if left_out else "")
             + ATTRIBUTION
         )

@@ -17,6 +17,7 @@ from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
 from mtm_core.data.expression import ExpressionTable
 from mtm_core.data.metadata import SampleMetadata
+from mtm_core.escaping import in_figure, plain
 from mtm_core.inference.command_line import Comparison, InputFiles, compare_arguments
 from mtm_core.studies.own_cohort import side_by_side
 
@@ -43,9 +44,9 @@ FIGURES: dict[str, ColumnConfig | str | None] = {
 }
 """How columns of the cohort's tables are shown."""
 NO_NEW_INFORMATION = (
-    "Predicted tissues are functions of the measured blood: a difference in a predicted tissue is"
-    " what the difference in blood would go with in GTEx donors. n is the number of your blood"
-    " samples, and a prediction adds no information to them."
+    "Predicted tissues are functions of the measured {source}: a difference in a predicted tissue"
+    " is what the difference in {source} would go with in GTEx donors. n is the number of your"
+    " {source} samples, and a prediction adds no information to them."
 )
 
 
@@ -81,7 +82,7 @@ def need_metadata(
         st.info(
             f"No metadata yet: this screen needs {what}."
             if metadata is None
-            else f"{metadata.file} has no column with {what} for these samples.",
+            else f"{plain(metadata.file)} has no column with {what} for these samples.",
             icon=":material/info:",
         )
         if st.button("Add metadata", type="primary", key="to_metadata"):
@@ -118,7 +119,7 @@ def own_expression(session: Session, model: ServedModel, *, informed: bool = Fal
     )
 
 
-def say_where_it_comes_from(model: ServedModel) -> None:
+def say_where_it_comes_from(session: Session, model: ServedModel) -> None:
     """Say that predictions know nothing but the measured source."""
     alone = (
         " They are made here from expression alone, though the model can read"
@@ -126,7 +127,8 @@ def say_where_it_comes_from(model: ServedModel) -> None:
         if model.predictor.covariates
         else ""
     )
-    st.info(NO_NEW_INFORMATION + alone, icon=":material/info:")
+    source = plain(session.source_in_words)
+    st.info(NO_NEW_INFORMATION.format(source=source) + alone, icon=":material/info:")
 
 
 def show_comparison(session: Session, model: ServedModel, comparison: Comparison) -> None:
@@ -174,7 +176,9 @@ def take_points(chart: str, store: str, labels: dict[str, str]) -> None:
     ``store``.
     """
     points = st.session_state[chart]["selection"]["points"]
-    genes = list(dict.fromkeys(str(point["customdata"]) for point in points))
+    by_drawn = {in_figure(gene): gene for gene in labels.values()}
+    drawn = dict.fromkeys(str(point["customdata"]) for point in points)
+    genes = [by_drawn[name] for name in drawn if name in by_drawn]
     st.session_state[store] = genes
     if len(genes) == 1:
         _mark(genes[0], labels)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mtm_core.dashboard.traits_view import contrast_in_words, regressed_out
 from mtm_core.data.dbgap import medical_history
+from mtm_core.escaping import in_figure, plain
 from mtm_core.figures.kept_changes import BOTH, MEASURED, NEITHER, PREDICTED
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.disease import FDR, INFORMATIVE_AUROC
@@ -142,11 +143,11 @@ def panel_titles(rows: pd.DataFrame, adjustments: Sequence[str]) -> dict[str, st
     """
     own = rows.set_index("adjusted_for")
     return {
-        name: f"<b>{left_out(name)}</b><br>"
+        name: f"<b>{in_figure(left_out(name))}</b><br>"
         + (
             f"rho {own.loc[name, 'rho']:.2f}, shuffled {own.loc[name, 'shuffled']:.2f}"
             if own.loc[name, "outcome"] == TESTED
-            else str(own.loc[name, "outcome"])
+            else in_figure(own.loc[name, "outcome"])
         )
         for name in adjustments
     }
@@ -155,7 +156,7 @@ def panel_titles(rows: pd.DataFrame, adjustments: Sequence[str]) -> dict[str, st
 def tissue_in_words(row: pd.Series) -> str:
     """Say how far predicted and measured agree in one tissue, and what chance gives."""
     text = (
-        f"**{left_out(row['adjusted_for'])}**: rho {row['rho']:.2f} ({row['rho_low']:.2f} to"
+        f"**{plain(left_out(row['adjusted_for']))}**: rho {row['rho']:.2f} ({row['rho_low']:.2f} to"
         f" {row['rho_high']:.2f}) over {row['n_genes']} predictable genes, {_people(row)}."
         f" With the labels shuffled the median rho is {row['shuffled']:.2f}"
         f" (p = {row['shuffle_p']:.3f})."
@@ -207,8 +208,7 @@ def overlap_cells(
     rows = rows.assign(
         stars=["*" * sum(p < level for level in STARS) for p in rows["p"]],
         note=[
-            f"{observed:.0f} measured, {predicted:.0f} predicted, {shared:.0f} shared"
-            f"<br>p = {p:.2g}"
+            f"{observed:.0f} measured, {predicted:.0f} predicted, {shared:.0f} shared; p = {p:.2g}"
             for observed, predicted, shared, p in zip(
                 rows["n_observed"], rows["n_predicted"], rows["n_shared"], rows["p"], strict=True
             )
@@ -271,9 +271,10 @@ def settings_in_words(settings: Mapping[str, Any]) -> str:
     """Say in a line how a study was made."""
     simulated = "**a simulated cohort** · " if settings.get("simulated") else ""
     return (
-        f"{simulated}method {settings.get('method', '?')} · from {settings.get('source', '?')} ·"
+        f"{simulated}method {plain(settings.get('method', '?'))} · from"
+        f" {plain(settings.get('source', '?'))} ·"
         f" {settings.get('n_pairs', 0):,} samples of donors that it had not seen · genes"
-        f" {settings.get('genes', '?')} · {settings.get('shuffles', '?')} shuffles"
+        f" {plain(settings.get('genes', '?'))} · {settings.get('shuffles', '?')} shuffles"
     )
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.views import gene_labels
+from mtm_core.escaping import plain, plain_message
 from mtm_core.evaluation.comparison import RankCorrelation
 from mtm_core.evaluation.methods_text import adjusted_for
 from mtm_core.evaluation.predictability import RHO_FIGURES
@@ -74,7 +75,7 @@ class Evaluated:
         settings = self.tables.settings
         return (
             f"{settings.get('folds', '?')}-fold cross-validation by donor ·"
-            f" {settings.get('source', 'unknown source')} to {len(self.tissues)} tissues ·"
+            f" {plain(settings.get('source', 'unknown source'))} to {len(self.tissues)} tissues ·"
             f" {len(self.genes):,} genes · z-scores of log2(1 + expression)"
         )
 
@@ -149,7 +150,8 @@ def evaluation_of(model: ServedModel) -> Evaluated:
     """Give the evaluation of ``model``; where there is none, say so and end the page."""
     if model.evaluation is None:
         st.info(
-            f"**{model.predictor.artefact.name}** is **not evaluated**: it is not known how well it"
+            f"**{plain(model.predictor.artefact.name)}** is **not evaluated**: it is not known"
+            " how well it"
             " predicts. Evaluate it with `mtm evaluate`, and train it with `--evaluation`.",
             icon=":material/help:",
         )
@@ -158,8 +160,9 @@ def evaluation_of(model: ServedModel) -> Evaluated:
     own = model.predictor.artefact.method.name
     if own not in evaluated.methods:
         st.warning(
-            f"The model's own method, **{own}**, is not in its evaluation. What is shown is of"
-            f" {', '.join(evaluated.methods)}.",
+            f"The model's own method, **{plain(own)}**, is not in its evaluation. What is shown"
+            " is of"
+            f" {plain_message(', '.join(evaluated.methods))}.",
             icon=":material/warning:",
         )
     return evaluated

@@ -9,6 +9,7 @@ import streamlit as st
 
 from mtm_core.data.metadata import SampleMetadata
 from mtm_core.data.phenotypes import plain_name
+from mtm_core.escaping import plain
 from mtm_core.studies.sample_labels import shuffled, two_groups
 
 _CONTROLS = frozenset(
@@ -105,7 +106,10 @@ def choose_groups(metadata: SampleMetadata, columns: list[str]) -> GroupChoice:
             help="The group that cases are compared with.",
         )
     if case == control:
-        st.error(f"{case!r} is compared with itself. Choose two groups.", icon=":material/error:")
+        st.error(
+            f"{plain(repr(case))} is compared with itself. Choose two groups.",
+            icon=":material/error:",
+        )
         st.stop()
     return GroupChoice(column, case, control, two_groups(groups, case, control))
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 import streamlit as st
 
 from mtm_core.errors import MTMError
+from mtm_core.escaping import plain_message
 
 _log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -27,7 +28,7 @@ def show_fault(error: Exception) -> bool:
         Always: it is said, and nobody else needs to.
     """
     if isinstance(error, MTMError):
-        st.error(str(error), icon=":material/error:")
+        st.error(plain_message(error), icon=":material/error:")
         return True
     number = uuid4().hex[:8]
     _log.error("a page ended by fault %s", number, exc_info=error)

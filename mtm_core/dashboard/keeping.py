@@ -19,6 +19,7 @@ from mtm_core.dashboard.workspace import (
     settings_of_environment,
 )
 from mtm_core.errors import MTMError, SelectionError
+from mtm_core.escaping import plain, plain_message
 from mtm_core.inference.predictor import Predictor
 
 ADDRESS = "work"
@@ -48,7 +49,10 @@ def bring_back(session: Session, predictor: Predictor) -> None:
     try:
         work = store.load(identifier, owner=_owner())
     except MTMError as error:
-        st.warning(str(error)[:1].upper() + str(error)[1:], icon=":material/history_toggle_off:")
+        st.warning(
+            plain_message(f"{str(error)[:1].upper()}{str(error)[1:]}"),
+            icon=":material/history_toggle_off:",
+        )
         return
     session.workspace, session.workspace_is_own = identifier, False
     session.take_up(work, predictor)
@@ -134,7 +138,8 @@ def keep(session: Session) -> None:
         )
     except OSError as error:
         st.warning(
-            f"Your work could not be kept: {error.strerror or error}. Tell who runs this server.",
+            f"Your work could not be kept: {plain(error.strerror or error)}. Tell who runs this"
+            " server.",
             icon=":material/warning:",
         )
     else:
@@ -158,7 +163,7 @@ def _switch(session: Session, store: WorkspaceStore, key: str) -> None:
     try:
         session.workspace, session.workspace_is_own = store.create(), True
     except (MTMError, OSError) as error:
-        st.warning(str(error), icon=":material/warning:")
+        st.warning(plain_message(error), icon=":material/warning:")
 
 
 def _let_go(session: Session) -> None:
@@ -194,7 +199,9 @@ def _store() -> WorkspaceStore | None:
     try:
         return _opened(*settings_of_environment())
     except MTMError as error:
-        st.warning(f"{str(error)[:1].upper()}{str(error)[1:]}", icon=":material/warning:")
+        st.warning(
+            plain_message(f"{str(error)[:1].upper()}{str(error)[1:]}"), icon=":material/warning:"
+        )
         return None
 
 

@@ -25,6 +25,7 @@ from mtm_core.dashboard.evaluated import bring_along
 from mtm_core.dashboard.layout import download_table, show_figure
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.views import gene_labels
+from mtm_core.escaping import plain
 from mtm_core.figures.kept_changes import changes_scatter, kept_by_tissue
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.disease import RHO, SIGN, DiseaseStudy
@@ -164,7 +165,7 @@ def show_kept(kept: Kept, model: ServedModel, colours: Mapping[str, str]) -> Non
         bind="query-params",
         help="Ringed, where it is predictable in the tissue. Type to search.",
     )
-    st.header(f"Predictable genes of {tissue}")
+    st.header(f"Predictable genes of {plain(tissue)}")
     _show_genes(kept, trait, tissue, adjustments, labels, label)
     st.header("Every tissue")
     rows = tissue_rows(kept.tissues, trait, adjustments)
@@ -215,7 +216,8 @@ def _show_genes(
         minimum = kept.settings.get("minimum_group")
         needed = f" {minimum} donors of each group are needed, and" if minimum else ""
         st.info(
-            f"{trait} was not tested in {tissue}:{needed} a gene that can be predicted. Choose"
+            f"{plain(trait)} was not tested in {plain(tissue)}:{needed} a gene that can be"
+            " predicted. Choose"
             " another tissue.",
             icon=":material/info:",
         )

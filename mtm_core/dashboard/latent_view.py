@@ -8,6 +8,7 @@ import streamlit as st
 from mtm_core.artefact import Artefact
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.data.metadata import SampleMetadata
+from mtm_core.escaping import plain
 from mtm_core.figures.maps import MOST_GROUPS
 from mtm_core.inference.predictor import Prepared
 from mtm_core.methods.mtm import FittedMTM
@@ -54,7 +55,7 @@ def codes_in_words(studies: StudyTables) -> list[str]:
         codes = shipped.study.codes
         lines.append(
             f"**{name.capitalize()}** ({codes['n_donors']:.0f};"
-            f" {shipped.settings.get('model', 'unknown model')}): mean rho"
+            f" {plain(shipped.settings.get('model', 'unknown model'))}): mean rho"
             f" {codes['same_donor']:.2f} between tissues of one donor, {codes['other_donor']:.2f}"
             f" of two donors, {codes['matched_donor']:.2f} of two of one sex and Hardy class."
             f" One donor's is above two donors' in {codes['auc']:.0%} of pairs of samples, above"

@@ -14,7 +14,8 @@ from mtm_core.dashboard.downloads import RESEARCH_USE, csv_bytes, file_name, par
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
 from mtm_core.data.report import Note
-from mtm_core.figures.style import export_config
+from mtm_core.escaping import plain, plain_message
+from mtm_core.figures.style import export_config, with_plain_names
 from mtm_core.inference.command_line import in_shell
 
 UPLOAD_PAGE = "pages/samples/upload.py"
@@ -44,6 +45,7 @@ button[data-variant="segmented_control"][data-selected="true"],
 def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
     """Put the page's heading, and in the sidebar what is loaded and what is being made."""
     background.begin_page(session, title)
+    session.fit_to(model.predictor)
     st.html(_STYLE)
     st.title(title)
     st.markdown(lead)
@@ -53,14 +55,15 @@ def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
         background.show_elsewhere(session)
         artefact = model.predictor.artefact
         st.caption(
-            f"**Model** {artefact.name}  \n{len(artefact.genes):,} genes,"
+            f"**Model** {plain(artefact.name)}  \n{len(artefact.genes):,} genes,"
             f" {len(artefact.tissues)} tissues"
         )
         if session.table is not None:
             report = session.table.report
             kind = ", **simulated**" if session.simulated else ""
             st.caption(
-                f"**Samples** {report.file}  \n{report.n_samples:,} of {session.source}{kind}"
+                f"**Samples** {plain(report.file)}  \n{report.n_samples:,} of"
+                f" {plain(session.source)}{kind}"
             )
         keeping.offer_to_keep(session)
         st.segmented_control(
@@ -95,8 +98,8 @@ def show_notes(notes: Sequence[Note]) -> None:
     """Show findings: warnings each in a box, the rest as a list."""
     for note in notes:
         if note.level == "warning":
-            st.warning(str(note), icon=":material/warning:")
-    infos = [f"- {note}" for note in notes if note.level == "info"]
+            st.warning(plain_message(note), icon=":material/warning:")
+    infos = [f"- {plain_message(note)}" for note in notes if note.level == "info"]
     if infos:
         st.markdown("\n".join(infos))
 
@@ -137,13 +140,13 @@ def show_figure(
     if on_select is None and "Mobi" in st.context.headers.get("User-Agent", ""):
         figure.update_layout(dragmode=False)  # a finger on it scrolls the page, and does not zoom
     st.plotly_chart(
-        figure,
+        with_plain_names(figure),
         key=f"figure_{key}",
         config=export_config(file_name(name, ""), st.session_state["image_format"]),
         alt=caption,
         on_select=on_select or "ignore",
     )
-    st.caption(caption)
+    st.caption(plain_message(caption))
     download_table(data, key=key, name=name, label="Data of the figure", index=index)
 
 

@@ -9,6 +9,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from mtm_core.dashboard.evaluated import Evaluated, best_first, in_order, rank_in_words
 from mtm_core.dashboard.layout import download_table, show_figure
+from mtm_core.escaping import plain, plain_message
 from mtm_core.evaluation.comparison import against_size
 from mtm_core.evaluation.overlaps import predictable_by_tissue, set_sizes, shared_sets
 from mtm_core.evaluation.predictability import RHO_FIGURES
@@ -67,8 +68,10 @@ def show_accuracy(evaluated: Evaluated, first: str, other: str, figure_of_merit:
         data=drawn.join(interval, on="method") if has_interval else drawn,
         index=False,
     )
-    st.subheader(f"{first} against {other}")
-    st.markdown("\n".join(f"- {sentence}" for sentence in evaluated.compared(first, other)))
+    st.subheader(f"{plain(first)} against {plain(other)}")
+    st.markdown(
+        "\n".join(f"- {plain_message(sentence)}" for sentence in evaluated.compared(first, other))
+    )
     st.subheader("Means over tissues")
     summary = tables.summary().loc[methods]
     summary = summary[[name for name in _COLUMNS if name in summary]].reset_index()
@@ -145,7 +148,7 @@ def show_shared(evaluated: Evaluated, where: str) -> None:
         st.stop()
     sets = shared_sets(tables.genes, chosen, None if where == ALL_TISSUES else where)
     if sets.empty:
-        st.info(f"{where}: none of these methods has a predictable gene.")
+        st.info(f"{plain(where)}: none of these methods has a predictable gene.")
         st.stop()
     hidden = sets.iloc[_MOST_COMBINATIONS:]
     show_figure(
@@ -193,7 +196,7 @@ def show_wins(evaluated: Evaluated, first: str, other: str, kind: RhoKind) -> No
         " not quite: the bootstrap of the donors (Accuracy) is the safer judge of the whole.",
         data=seen[[name for name in seen if name.startswith(kind)]],
     )
-    st.subheader(f"{first} against {other}, tissue by tissue")
+    st.subheader(f"{plain(first)} against {plain(other)}, tissue by tissue")
     rows = standings_by_tissue(tables.comparisons_by_tissue, first)
     if not rows.empty:
         rows = rows[rows["other"] == other]
@@ -212,7 +215,8 @@ def show_wins(evaluated: Evaluated, first: str, other: str, kind: RhoKind) -> No
             | _numbers({f"{kind}_p": "p", f"{kind}_fdr": "FDR"}, "%.2g"),
         )
         st.caption(
-            f"Difference of the mean {KINDS[kind]} rho of {first} and {other}; how often a"
+            f"Difference of the mean {KINDS[kind]} rho of {plain(first)} and {plain(other)};"
+            " how often a"
             f" {'gene' if kind == 'gene' else 'donor'} of the first has a higher rho than one of"
             " the second, 50 % for alike; two-sided p, and FDR over tissues."
         )
@@ -256,7 +260,7 @@ def show_strata(evaluated: Evaluated) -> None:
         " of it among donors who died alike. Compare methods, not groups: these differ in tissues"
         " and size ("
         + "; ".join(
-            f"{row['stratum']}: {row['n_tissues']} tissues, {row['n_samples']:,} samples"
+            f"{plain(row['stratum'])}: {row['n_tissues']} tissues, {row['n_samples']:,} samples"
             for row in sizes.to_dict("records")
         )
         + "). With donors shuffled within a tissue every rho must be about 0, or something leaks."

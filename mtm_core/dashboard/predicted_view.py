@@ -28,6 +28,7 @@ from mtm_core.dashboard.views import (
     z_of_gene,
     z_of_tissue,
 )
+from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.gene_strips import expression_strips
 from mtm_core.figures.heatmap import z_heatmap
 from mtm_core.inference.command_line import InputFiles, predict_arguments
@@ -103,7 +104,8 @@ class Predicted:
             z = z.loc[:, accuracy["predictable"] == "yes"]
         if z.empty:
             st.info(
-                f"Nothing is predictable in {where}. Turn off 'Predictable genes only' to see it"
+                f"Nothing is predictable in {plain(where)}. Turn off 'Predictable genes only'"
+                " to see it"
                 " greyed."
             )
             st.stop()
@@ -182,7 +184,7 @@ class Predicted:
             column_config={
                 "gene_id": "gene id",
                 "expression": st.column_config.NumberColumn(
-                    f"expression ({attrs['unit']})", format="%.3f"
+                    f"expression ({plain(attrs['unit'])})", format="%.3f"
                 ),
                 "z": st.column_config.NumberColumn("z", format="%.3f"),
                 "lower": st.column_config.NumberColumn("90 % from", format="%.3f"),
@@ -193,7 +195,11 @@ class Predicted:
         )
         st.caption(
             f"{len(first):,} of {len(rows):,} rows. Predictable: a pooled held-out rho above 0.3."
-            + (f" Interval: {attrs['interval']}." if "lower" in self.prediction else "")
+            + (
+                f" Interval: {plain_message(attrs['interval'])}."
+                if "lower" in self.prediction
+                else ""
+            )
             + (" Filter to see others." if len(first) < len(rows) else "")
         )
         download_table(
@@ -215,7 +221,8 @@ class Predicted:
         st.markdown(
             f"All {len(self.samples):,} samples, {len(self.tissues)} tissues and"
             f" {len(self.labels):,} genes. CSV and parquet have one row a sample, tissue and gene:"
-            f" `sample`, `tissue`, `gene_id`, `gene`, `expression` ({unit}) and `z`{interval}."
+            f" `sample`, `tissue`, `gene_id`, `gene`, `expression` ({plain(unit)}) and"
+            f" `z`{interval}."
             " Every file is for research use, not for diagnosis, and its name says so."
         )
         with st.container(horizontal=True):
@@ -240,5 +247,6 @@ class Predicted:
             )
             show_shell(command)
             st.caption(
-                f"Model SHA-256 {self.artefact.sha256}, mtm {self.prediction.attrs['mtm_version']}."
+                f"Model SHA-256 {self.artefact.sha256}, mtm"
+                f" {plain(self.prediction.attrs['mtm_version'])}."
             )

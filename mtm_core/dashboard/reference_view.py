@@ -11,6 +11,7 @@ from mtm_core.dashboard.background import remember
 from mtm_core.dashboard.layout import download_table, show_figure
 from mtm_core.dashboard.session import Session
 from mtm_core.dashboard.traits_view import agreement_in_words, regressed_out
+from mtm_core.escaping import plain
 from mtm_core.figures.association_scatter import association_scatter
 from mtm_core.figures.hexbin import hexbin
 from mtm_core.studies.against_reference import agreement
@@ -115,7 +116,7 @@ def show_agreement(
     )
     drawn = kept[kept["tissue"] == tissue]
     if drawn.empty:
-        st.info(f"No gene of {tissue} was tested on both sides.", icon=":material/info:")
+        st.info(f"No gene of {plain(tissue)} was tested on both sides.", icon=":material/info:")
     else:
         row = table[table["tissue"] == tissue].iloc[0]
         many = len(drawn) > MOST_POINTS

@@ -25,7 +25,7 @@ from mtm_core.evaluation.model_card import LIMITS
 from mtm_core.evaluation.predictability import genes_of_tissue
 from mtm_core.figures.distance import distance_strips
 from mtm_core.figures.heatmap import z_heatmap
-from mtm_core.figures.report import Report, ReportFigure, Section, as_label, render_report
+from mtm_core.figures.report import Report, ReportFigure, Section, render_report
 from mtm_core.figures.tissue_ranking import tissue_ranking
 from mtm_core.inference.bundle import PredictionRecord, bundle_bytes
 from mtm_core.inference.command_line import in_shell
@@ -161,7 +161,7 @@ def _uploaded(record: PredictionRecord, model: ServedModel) -> Section:
         facts["Genes missing"] = ", ".join(missing[:MOST_MISSING]) + (
             f" and {len(missing) - MOST_MISSING:,} more" if len(missing) > MOST_MISSING else ""
         )
-    distance = prepared.aligned.distance.rename(index=as_label)
+    distance = prepared.aligned.distance
     return Section(
         "What was uploaded, and what was found in it",
         facts=facts,
@@ -244,7 +244,7 @@ def _values(record: PredictionRecord, model: ServedModel, ranking: pd.DataFrame)
         accuracy.index = pd.Index(labels)
         rho = accuracy["rho_by_fold"] if held_out.exists else None
         z = most_informative(z_of_tissue(prediction, tissue, labels), rho)
-        shown = z.iloc[:MOST_SAMPLES, :MOST_GENES].rename(index=as_label)
+        shown = z.iloc[:MOST_SAMPLES, :MOST_GENES]
         caption = (
             f"Predicted z-scores, {tissue}: {len(shown):,} of {len(z):,} samples in rows,"
             f" {shown.shape[1]:,} of {len(labels):,} genes in columns. 0 is the mean of the GTEx"

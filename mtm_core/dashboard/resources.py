@@ -11,8 +11,16 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from mtm_core.data.gtex import WHOLE_BLOOD
 from mtm_core.errors import MTMError
+from mtm_core.escaping import plain_message
 from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.inference.example import (
+    SIMULATED_METADATA,
+    SIMULATED_TABLE,
+    Example,
+    simulate_example,
+)
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
 from mtm_core.places import SAMPLES
@@ -86,12 +94,51 @@ def served_model() -> ServedModel:
     try:
         return _load(find_model(os.environ.get(MODEL_VARIABLE, DEFAULT_MODEL)))
     except MTMError as error:
-        st.error(str(error))
+        st.error(plain_message(error))
         st.stop()
 
 
+@dataclass(frozen=True)
+class NamedExample:
+    """Simulated samples and the names of their files."""
+
+    example: Example
+    table_name: str
+    metadata_name: str
+
+
+def example_for(predictor: Predictor) -> NamedExample:
+    """Give the example that fits a model: the bundled one where it has its genes, else a new one.
+
+    A new one is drawn from the model's reference, the same each time.
+    """
+    sha256 = predictor.artefact.sha256
+    if sha256 not in _examples:
+        _examples[sha256] = _make_example(predictor)
+        _digests[hashlib.sha256(_examples[sha256].example.table).hexdigest()] = sha256
+    return _examples[sha256]
+
+
+_examples: dict[str, NamedExample] = {}
+_digests: dict[str, str] = {}
+
+
+def _make_example(predictor: Predictor) -> NamedExample:
+    if WHOLE_BLOOD in predictor.tissues:
+        data = EXAMPLE.read_bytes()
+        names = data.split(b"\n", 1)[0].decode().split("\t")[1:]
+        if predictor.genes.match(names).found.all():
+            bundled = Example(data, EXAMPLE_METADATA.read_bytes(), WHOLE_BLOOD)
+            return NamedExample(bundled, EXAMPLE.name, EXAMPLE_METADATA.name)
+    return NamedExample(simulate_example(predictor.artefact), SIMULATED_TABLE, SIMULATED_METADATA)
+
+
 @cache
-def simulated_files() -> frozenset[str]:
-    """Give the SHA-256 of the simulated tables that come with the program."""
+def _bundled_files() -> frozenset[str]:
     files = EXAMPLE.parent.glob(f"{EXAMPLE.stem.split('_')[0]}_*")
     return frozenset(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+
+
+def is_simulated(sha256: str) -> bool:
+    """Tell whether a table is one that comes with the program, or was made by it: of no person."""
+    return sha256 in _bundled_files() or sha256 in _digests

@@ -16,7 +16,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from mtm_core.dashboard.jobs import Jobs, Progress, Task
 from mtm_core.dashboard.limits import check_n_samples
-from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA, simulated_files
+from mtm_core.dashboard.resources import example_for, is_simulated
 from mtm_core.dashboard.workspace import Work
 from mtm_core.data.alignment import AlignmentMethod
 from mtm_core.data.expression import ExpressionTable, read_expression
@@ -28,6 +28,7 @@ from mtm_core.data.reading_turns import Turn
 from mtm_core.data.units import Unit
 from mtm_core.errors import SelectionError
 from mtm_core.inference.command_line import InputFiles
+from mtm_core.inference.example import default_source
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor, Prepared
 
@@ -118,7 +119,12 @@ class Session:
     @property
     def simulated(self) -> bool:
         """Whether the samples are those that come with the program, of no person."""
-        return self.table_sha256 in simulated_files()
+        return is_simulated(self.table_sha256)
+
+    @property
+    def source_in_words(self) -> str:
+        """The tissue of the samples inside of a sentence: "blood" for whole blood."""
+        return "blood" if self.source == WHOLE_BLOOD else self.source
 
     @property
     def file_stem(self) -> str:
@@ -180,9 +186,17 @@ class Session:
         return Task("table", (digest, name), f"Reading {name}", read, keep, turn)
 
     def open_example(self, predictor: Predictor) -> None:
-        """Read the simulated samples that come with the program, and their metadata."""
-        self.open(EXAMPLE.read_bytes(), EXAMPLE.name, predictor)
-        self.open_metadata(EXAMPLE_METADATA.read_bytes(), EXAMPLE_METADATA.name)
+        """Read simulated samples that fit the model, and their metadata."""
+        named = example_for(predictor)
+        is_new = self.open(named.example.table, named.table_name, predictor)
+        if is_new:  # what the user chose for it since stays
+            self.source, self.unit = named.example.source, "tpm"
+        self.open_metadata(named.example.metadata, named.metadata_name)
+
+    def fit_to(self, predictor: Predictor) -> None:
+        """Start from a tissue that the model has."""
+        if self.source not in predictor.tissues:
+            self.source = default_source(predictor.artefact)
 
     def open_metadata(self, data: bytes, name: str) -> bool:
         """Read ``data`` as the table's metadata, as :meth:`reading_metadata`, here and now.
@@ -362,8 +376,11 @@ class Session:
 
     def chosen_targets(self, predictor: Predictor) -> tuple[str, ...]:
         """Give the tissues to predict that the model has and the samples are not of."""
-        wanted = _FIRST_TARGETS if self.targets is None else self.targets
-        return tuple(t for t in wanted if t in predictor.tissues and t != self.source)
+        others = [tissue for tissue in predictor.tissues if tissue != self.source]
+        if self.targets is not None:
+            return tuple(tissue for tissue in self.targets if tissue in others)
+        first = [tissue for tissue in _FIRST_TARGETS if tissue in others]
+        return tuple(first or others[: len(_FIRST_TARGETS)])
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
         """Give what ``make`` gives, made once for each ``key``; the last few used are kept.

@@ -22,6 +22,7 @@ from streamlit.errors import StreamlitAuthError
 from streamlit.web.server.starlette.starlette_app_utils import decode_xsrf_token_string
 
 from mtm_core.dashboard.downloads import RESEARCH_USE
+from mtm_core.escaping import plain
 
 _log = logging.getLogger(__name__)
 _PROVIDER_SECONDS = 5.0
@@ -43,7 +44,9 @@ def require_sign_in() -> None:
     if st.user.is_logged_in:
         attempt.is_open = False
         with st.sidebar:
-            st.caption(f"Signed in as {st.user.get('email') or st.user.get('name') or 'a user'}")
+            st.caption(
+                f"Signed in as {plain(st.user.get('email') or st.user.get('name') or 'a user')}"
+            )
             st.button("Sign out", key="sign_out", on_click=st.logout, type="tertiary")
         return
     st.title("Other tissues, from blood")
@@ -58,7 +61,7 @@ def _offer_sign_in(attempt: _Attempt) -> None:
         if address and own and address != own:
             # The provider sends back to the address it knows, where this browser has no cookies.
             st.warning(
-                f"You opened this server as {address}, where nobody can sign in."
+                f"You opened this server as {plain(address)}, where nobody can sign in."
                 f" Open it as [{own}]({own}).",
                 icon=":material/warning:",
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from mtm_core.dashboard.views import MOST_COLUMNS
+from mtm_core.escaping import plain
 
 TRAIT_COLUMNS = [
     *("tissue", "gene", "rho", "fdr", "p", "slope", "n", "rho_by_fold", "rho_pooled"),
@@ -43,13 +44,13 @@ def trait_summary(table: pd.DataFrame, fdr: float) -> list[str]:
     for (tissue, origin), part in table.groupby(["tissue", "origin"], sort=False):
         counted = part[(part["predictable"] != "no") & part["rho"].notna()]
         if counted.empty:
-            lines.append(f"**{tissue}** ({origin}): no gene was tested.")
+            lines.append(f"**{plain(tissue)}** ({origin}): no gene was tested.")
             continue
         foremost = counted.loc[counted["rho"].abs().idxmax()]
         lines.append(
-            f"**{tissue}** ({origin}, n = {foremost['n']:.0f}):"
+            f"**{plain(tissue)}** ({origin}, n = {foremost['n']:.0f}):"
             f" {int((counted['fdr'] <= fdr).sum())} of {len(counted):,} genes at FDR {fdr:g};"
-            f" the largest correlation is {foremost['rho']:.2f}, of {foremost['gene']}."
+            f" the largest correlation is {foremost['rho']:.2f}, of {plain(foremost['gene'])}."
         )
     return lines
 
@@ -60,8 +61,8 @@ def agreement_in_words(row: pd.Series) -> str:
         return f"No correlation can be given: {row['outcome']} (n = {row['n']} genes)."
     return (
         f"rho {row['pearson']:.2f} over n = {row['n']} genes, {row['low']:.2f} to {row['high']:.2f}"
-        f" in 95 % of resamples of your samples. **With shuffled labels 95 % of rho lie between"
-        f" {row['chance_low']:.2f} and {row['chance_high']:.2f}** (p = {row['p']:.3f}): genes go"
+        f" in 95 % of resamples of your samples. With shuffled labels 95 % of rho lie between"
+        f" {row['chance_low']:.2f} and {row['chance_high']:.2f} (p = {row['p']:.3f}): genes go"
         " together, so that lists of them correlate easily by chance."
         f" {row['same_sign']:.0%} of the genes have the same sign. The reference's values are of up"
         f" to {row['n_reference']} donors."

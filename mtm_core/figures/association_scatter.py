@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from mtm_core.escaping import in_figure
 from mtm_core.figures.style import ACCENT, NEUTRAL, RING, finish
 
 _LINE = {"color": NEUTRAL, "width": 1}
@@ -47,7 +48,7 @@ def association_scatter(
             text=part["gene"],
             customdata=part[["gene_id"]],
             hovertemplate="<b>%{text}</b><br>reference %{x:.3f}<br>yours %{y:.3f}"
-            f"<extra>{name}</extra>",
+            f"<extra>{in_figure(name)}</extra>",
         )
     ringed = points[points["gene_id"].isin(set(marked))]
     if len(ringed):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from mtm_core.escaping import in_figure
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish, jitter
 from mtm_core.figures.tissue_rows import name_rows, row_heights
@@ -86,7 +87,7 @@ def rho_boxes(
             },
             name=labels[gene_id],
             customdata=[str(tissue) for tissue in rho.index],
-            hovertemplate=f"{labels[gene_id]}<br>%{{customdata}}<br>by fold %{{x:.3f}}"
+            hovertemplate=f"{in_figure(labels[gene_id])}<br>%{{customdata}}<br>by fold %{{x:.3f}}"
             "<extra></extra>",
             showlegend=True,
         )

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from mtm_core.escaping import in_figure
 from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish, jitter, scatter_of
 
 _LOOKS = ((CONTRAST, "triangle-up"), (ACCENT, "circle"))
@@ -42,7 +43,7 @@ def group_strips(
                 name=f"{group} (n = {len(own)})",
                 customdata=[(str(sample), tissue) for sample in own.index for tissue in tissues],
                 hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>%{y:.2f}"
-                f"<extra>{group}</extra>",
+                f"<extra>{in_figure(group)}</extra>",
             )
         )
         figure.add_scatter(
@@ -52,7 +53,7 @@ def group_strips(
             marker={"symbol": "line-ew", "size": 44, "line": {"width": 3, "color": NEUTRAL}},
             name="mean",
             customdata=tissues,
-            hovertemplate=f"%{{customdata}}<br>mean %{{y:.2f}}<extra>{group}</extra>",
+            hovertemplate=f"%{{customdata}}<br>mean %{{y:.2f}}<extra>{in_figure(group)}</extra>",
             showlegend=side == 0,
         )
     figure.update_xaxes(

@@ -9,7 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from mtm_core.figures.style import ACCENT, DIVERGING, FAINT, NEUTRAL, finish
+from mtm_core.escaping import in_figure
+from mtm_core.figures.style import ACCENT, DIVERGING, FAINT, NEUTRAL, OWN_MARK, finish
 
 _ROW = 15
 _TALLEST = 900
@@ -88,7 +89,10 @@ def z_heatmap(
         type="category",
         tickmode="array",
         tickvals=names,
-        ticktext=[f'<span style="color:{NEUTRAL}">{n}</span>' if n in grey else n for n in names],
+        ticktext=[
+            f'{OWN_MARK}<span style="color:{NEUTRAL}">{in_figure(n)}</span>' if n in grey else n
+            for n in names
+        ],
         tickangle=-60 if column == "gene" else -40,
         row=last,
         col=1,

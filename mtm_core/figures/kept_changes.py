@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from mtm_core.escaping import in_figure
 from mtm_core.figures.association_scatter import add_equal_line, add_zero_lines
 from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, OVER_LEGEND, RING, finish
 from mtm_core.figures.tissue_rows import add_spans, name_rows, row_heights
@@ -76,7 +77,8 @@ def changes_scatter(
                 text=own["gene"],
                 customdata=own[["gene_id", "fdr_observed", "fdr_predicted"]],
                 hovertemplate="<b>%{text}</b><br>measured %{x:.3f} (FDR %{customdata[1]:.2g})<br>"
-                "predicted %{y:.3f} (FDR %{customdata[2]:.2g})" + f"<extra>{name}</extra>",
+                "predicted %{y:.3f} (FDR %{customdata[2]:.2g})"
+                + f"<extra>{in_figure(name)}</extra>",
                 **place,
             )
         ringed = part[part["gene_id"].isin(set(marked))]

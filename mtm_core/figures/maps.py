@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
+from mtm_core.escaping import in_figure
 from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, RING, finish
 from mtm_core.figures.tissue_marks import tissue_marks
 
@@ -131,7 +132,7 @@ def _add_samples(
     if positions.empty:
         return
     about = pd.DataFrame({"sample": positions.index.astype(str)}, index=positions.index)
-    shown = name if values is None else f"{name} %{{customdata[1]:.4g}}"
+    shown = in_figure(name) if values is None else f"{in_figure(name)} %{{customdata[1]:.4g}}"
     figure.add_scatter(
         x=positions["first"],
         y=positions["second"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from mtm_core.escaping import in_figure
 from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish
 
 _BOX_ROW, _BAR_ROW = 52, 30
@@ -50,7 +51,7 @@ def accuracy_by_method(
             marker={"color": ACCENT if method == first else NEUTRAL, "size": 5, "opacity": 0.75},
             customdata=rows[["tissue", "n"]],
             hovertemplate="%{customdata[0]}<br>%{x:.3f}<br>%{customdata[1]:.0f} donors"
-            f"<extra>{method}</extra>",
+            f"<extra>{in_figure(method)}</extra>",
             showlegend=False,
         )
     means = tissues.groupby("method")[figure_of_merit].mean().reindex(methods)

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from mtm_core.escaping import in_figure
 from mtm_core.figures.style import ACCENT, FAINT, NEUTRAL, finish
 from mtm_core.figures.tissue_marks import tissue_marks
 
@@ -45,7 +46,8 @@ def predictable_scatter(
     )
     figure.add_scatter(
         customdata=np.column_stack([counts.index, counts["n"]]),
-        hovertemplate=f"%{{customdata[0]}}<br>{first}: %{{y}}<br>{other}: %{{x}}<br>"
+        hovertemplate=f"%{{customdata[0]}}<br>{in_figure(first)}: %{{y}}<br>"
+        f"{in_figure(other)}: %{{x}}<br>"
         "%{customdata[1]:.0f} donors<extra></extra>",
         **tissue_marks(
             counts["n_predictable_other"], counts["n_predictable"], colours, abbreviations

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from mtm_core.data.report import Note
-from mtm_core.figures.style import FAINT, NEUTRAL
+from mtm_core.figures.style import FAINT, NEUTRAL, with_plain_names
 
 _PAGE, _SCRIPT = "report.html.jinja", "report.js"
 
@@ -33,8 +32,7 @@ class ReportFigure:
     Attributes
     ----------
     title, figure
-        What stands above it, and the figure; labels in it that a user has named are to be given
-        through :func:`as_label`.
+        What stands above it, and the figure; names in it are drawn as they are.
     caption
         What is drawn and how to read it; also its text for screen readers.
     """
@@ -95,11 +93,6 @@ class Report:
     sections: tuple[Section, ...]
 
 
-def as_label(name: object) -> str:
-    """Give a user's name so that plotly draws its letters and reads no markup in it."""
-    return html.escape(str(name), quote=False)
-
-
 def render_report(report: Report) -> str:
     """Give the page, UTF-8; plotly.js is in it once, if there is a figure."""
     folder = Path(__file__).parent
@@ -122,7 +115,7 @@ def render_report(report: Report) -> str:
 
 def _json(figure: go.Figure) -> str:
     """Give the figure for a page that chooses its own ground; plotly escapes <, > and /."""
-    drawn = go.Figure(figure)
+    drawn = with_plain_names(figure)
     clear = "rgba(0,0,0,0)"
     drawn.update_layout(template="none", paper_bgcolor=clear, plot_bgcolor=clear)
     drawn.update_layout(font_family="system-ui, sans-serif")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from mtm_core.escaping import in_figure
 from mtm_core.figures.style import DIVERGING, finish
 
 _ROW = 26
@@ -42,7 +43,7 @@ def rho_heatmap(rho: pd.DataFrame, pale: pd.DataFrame, *, trait: str) -> go.Figu
             xgap=1,
             ygap=1,
             hovertemplate="%{y}<br>%{x}<br>rho with "
-            + trait
+            + in_figure(trait)
             + " %{z:.2f}<extra>"
             + ("not predictable" if is_pale else "")
             + "</extra>",

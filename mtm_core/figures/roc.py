@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
+from mtm_core.escaping import in_figure
 from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, OVER_LEGEND, finish
 from mtm_core.figures.tissue_rows import name_rows, row_heights
 
@@ -58,7 +59,7 @@ def auroc_dots(
             customdata=own[["tissue", "low", "high", "n_genes", "n_case", "n_control"]],
             hovertemplate="<b>%{customdata[0]}</b><br>auROC %{x:.2f} (%{customdata[1]:.2f} to"
             " %{customdata[2]:.2f})<br>%{customdata[3]} columns, %{customdata[4]} cases,"
-            " %{customdata[5]} controls" + f"<extra>{name}</extra>",
+            " %{customdata[5]} controls" + f"<extra>{in_figure(name)}</extra>",
         )
     figure.update_xaxes(title="area under the ROC curve (0.5: chance)")
     name_rows(figure, tissues, chosen=chosen)
@@ -94,7 +95,7 @@ def roc_curves(curves: pd.DataFrame, profiles: Sequence[tuple[str, str]]) -> go.
             line={"color": colour, "width": 2, "dash": dash},
             name=name,
             hovertemplate="%{y:.2f} of the cases found, %{x:.2f} of the controls taken for cases"
-            f"<extra>{name}</extra>",
+            f"<extra>{in_figure(name)}</extra>",
         )
     figure.update_xaxes(title="share of controls taken for cases", range=[0, 1])
     figure.update_yaxes(title="share of cases found", range=[0, 1.02])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
+
+from mtm_core.escaping import in_figure, own_markup
 
 ImageFormat = Literal["png", "svg"]
 
@@ -49,6 +52,49 @@ def finish(figure: go.Figure, *, height: int) -> go.Figure:
     figure.update_xaxes(automargin=True, zeroline=False)
     figure.update_yaxes(automargin=True, zeroline=False)
     return figure
+
+
+def with_plain_names(figure: go.Figure) -> go.Figure:
+    """Give ``figure`` for a browser: names in it are letters, whatever they hold.
+
+    Plotly reads some HTML in all that it writes. What comes as data, one for each point or each
+    tick, is a name; in titles, notes and templates a few tags of our own are read and no others.
+    """
+    return go.Figure(_plain("", figure.to_plotly_json()))
+
+
+OWN_MARK = "\ue000"
+"""Before a tick's text of ours that has markup; names in it are escaped already."""
+_OWN_TEXT = frozenset({"text", "hovertemplate", "texttemplate"})
+
+
+def _plain(key: str, part: object) -> Any:  # noqa: ANN401 - as plotly takes it
+    if isinstance(part, str):
+        return own_markup(part) if key in _OWN_TEXT else _plain_cell(part)
+    if isinstance(part, Mapping):
+        if key == "title":  # of an axis
+            return {name: _plain_cell(value) for name, value in part.items()}
+        return {name: _plain(str(name), value) for name, value in part.items()}
+    if isinstance(part, np.ndarray):
+        if part.dtype.kind not in "OU":
+            return part
+        cells = np.empty(part.size, dtype=object)
+        cells[:] = [_plain_cell(cell) for cell in part.flat]
+        return cells.reshape(part.shape)
+    if isinstance(part, list | tuple):
+        return [
+            _plain(key, one) if isinstance(one, Mapping | list | tuple) else _plain_cell(one)
+            for one in part
+        ]
+    return part
+
+
+def _plain_cell(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    if cell.startswith(OWN_MARK):
+        return own_markup(cell.removeprefix(OWN_MARK))
+    return in_figure(cell)
 
 
 def look(i: int) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from mtm_core.escaping import in_figure
 from mtm_core.figures.style import NEUTRAL, finish, look
 
 
@@ -39,7 +40,7 @@ def tissue_accuracy(
             customdata=rows[["n", "n_predictable"]],
             hovertemplate="%{y}<br>%{x:.3f}<br>%{customdata[1]:.0f} predictable genes<br>"
             "%{customdata[0]:.0f} donors"
-            f"<extra>{method}</extra>",
+            f"<extra>{in_figure(method)}</extra>",
         )
     figure.update_yaxes(range=[-0.8, len(own) - 0.2])
     figure.add_vline(x=0, line={"color": NEUTRAL, "width": 1})

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
+from mtm_core.escaping import in_figure
 from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish
 
 _LOOKS = (ACCENT, CONTRAST, NEUTRAL)
@@ -36,7 +37,7 @@ def code_likeness(pairs: pd.DataFrame, columns: Mapping[str, str]) -> go.Figure:
             marker={"color": colour, "size": 3, "opacity": 0.4},
             customdata=pairs[["tissue", "other_tissue", "n"]],
             hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>%{y:.2f}, n = %{customdata[2]}"
-            f" donors<extra>{name}</extra>",
+            f" donors<extra>{in_figure(name)}</extra>",
         )
     figure.add_hline(y=0, line={"color": NEUTRAL, "width": 1})
     figure.update_layout(boxmode="group")

@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from mtm_core.figures.style import FAINT
+from mtm_core.escaping import in_figure
+from mtm_core.figures.style import FAINT, OWN_MARK
 
 
 def row_heights(n_rows: int) -> NDArray[np.float64]:
@@ -23,7 +24,9 @@ def name_rows(
     figure.update_yaxes(
         tickmode="array",
         tickvals=row_heights(len(names)),
-        ticktext=[f"<b>{name}</b>" if name == chosen else str(name) for name in names],
+        ticktext=[
+            f"{OWN_MARK}<b>{in_figure(name)}</b>" if name == chosen else str(name) for name in names
+        ],
         range=[-0.8, len(names) - 1 + above],
         showgrid=False,
     )

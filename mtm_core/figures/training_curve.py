@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from mtm_core.escaping import in_figure
 from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish
 
 _COLOURS = (ACCENT, CONTRAST, NEUTRAL)
@@ -23,7 +24,7 @@ def training_curve(history: pd.DataFrame) -> go.Figure:
             mode="lines+markers",
             line={"color": _COLOURS[i % len(_COLOURS)], "dash": _DASHES[i % len(_DASHES)]},
             name=name.replace("_", " "),
-            hovertemplate=f"epoch %{{x:.0f}}<br>{name} %{{y:.4f}}<extra></extra>",
+            hovertemplate=f"epoch %{{x:.0f}}<br>{in_figure(name)} %{{y:.4f}}<extra></extra>",
         )
     figure.update_xaxes(title="epoch", dtick=1 if len(history) <= 12 else None)
     figure.update_yaxes(title="mean over the epoch")

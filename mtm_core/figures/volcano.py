@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from mtm_core.escaping import in_figure
 from mtm_core.figures.style import ACCENT, CONTRAST, FAINT, NEUTRAL, RING, finish, scatter_of
 from mtm_core.studies.own_cohort import HIGHER, LOWER, UNCHANGED, UNPREDICTABLE
 
@@ -69,7 +70,7 @@ def volcano(
     figure = make_subplots(
         rows=n_rows,
         cols=n_columns,
-        subplot_titles=[f"{row.tissue} ({row.origin})" for row in tissues.itertuples()],
+        subplot_titles=[f"{in_figure(row.tissue)} ({row.origin})" for row in tissues.itertuples()],
         horizontal_spacing=0.08,
         vertical_spacing=0.16 / n_rows,
     )
@@ -95,7 +96,7 @@ def volcano(
                     text=points["gene"] + ", " + points["accuracy"],
                     customdata=points["gene_id"],
                     hovertemplate="<b>%{text}</b><br>log2 fold change %{x:.2f}<br>"
-                    "-log10 FDR %{y:.2f}<extra>" + tissue + "</extra>",
+                    f"-log10 FDR %{{y:.2f}}<extra>{in_figure(tissue)}</extra>",
                 ),
                 **place,
             )

@@ -30,6 +30,7 @@ from mtm_core.dashboard.layout import begin, download_table, mark_simulated, sho
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.views import gene_labels
+from mtm_core.escaping import plain
 from mtm_core.figures.group_strips import group_strips
 from mtm_core.figures.volcano import volcano
 from mtm_core.inference.command_line import Comparison
@@ -42,7 +43,8 @@ session, model = current_session(), served_model()
 artefact = model.predictor.artefact
 begin(
     "Differential expression",
-    "Which genes differ between two groups of your samples: measured in blood, and predicted in"
+    "Which genes differ between two groups of your samples: measured in"
+    f" {plain(session.source_in_words)}, and predicted in"
     " other tissues.  \nEach point is a gene; right is higher in cases, up is less likely to be"
     " chance.",
     session,
@@ -54,7 +56,7 @@ metadata, columns = need_metadata(session, groups_of, "two groups or more")
 expression = own_expression(session, model)
 held_out = GeneAccuracy.of(model, session.source)
 labels = gene_labels(artefact.genes)
-say_where_it_comes_from(model)
+say_where_it_comes_from(session, model)
 
 choice = choose_groups(metadata, columns)
 choice = choice.shuffled(offer_shuffle())
@@ -69,7 +71,7 @@ with beside_column:
         default=[others[0]],
         key=f"beside_{session.source}",
         persist_state="session",
-        help=f"{session.source} is measured; all others are predicted.",
+        help=f"{plain(session.source)} is measured; all others are predicted.",
     )
 shown_tissues = [tissue, *(other for other in beside if other in others)]
 
@@ -131,8 +133,9 @@ tested = table[table["kind"] != UNTESTED]
 prefix = f"{session.file_stem}{'shuffled_' if choice.seed is not None else ''}"
 if tested.empty:
     st.warning(
-        f"No gene was tested: {table['outcome'].iloc[0]}. {choice.case}: {choice.n_case} samples,"
-        f" {choice.control}: {choice.n_control}; three of each are needed.",
+        f"No gene was tested: {plain(table['outcome'].iloc[0])}. {plain(choice.case)}:"
+        f" {choice.n_case} samples,"
+        f" {plain(choice.control)}: {choice.n_control}; three of each are needed.",
         icon=":material/warning:",
     )
     st.stop()
@@ -190,7 +193,7 @@ def figure_and_rows() -> None:
 
 figure_and_rows()
 
-st.header(f"{label} in every sample")
+st.header(f"{plain(label)} in every sample")
 values = log2_of_gene_by_tissue(expression, gene, shown_tissues)
 show_figure(
     group_strips(

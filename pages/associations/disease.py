@@ -20,6 +20,7 @@ from mtm_core.dashboard.kept_view import Kept, show_kept
 from mtm_core.dashboard.layout import begin, show_figure
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
+from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.kept_changes import overlap_grid
 from mtm_core.figures.roc import auroc_dots, roc_curves
 
@@ -42,7 +43,8 @@ views = {
 }
 if not any(views.values()):
     st.info(
-        f"**{artefact.name}** comes without studies of what its predictions keep. Make them with"
+        f"**{plain(artefact.name)}** comes without studies of what its predictions keep. Make"
+        " them with"
         " `mtm study disease` and `mtm study traits`, from the predictions that"
         " `mtm evaluate --save-predictions` leaves, with `--output` in the model's folder"
         " `studies`.",
@@ -71,9 +73,10 @@ elif disease is not None:
     study, settings = disease.study, disease.settings
     contrasts = [str(name) for name in study.pairs["trait"].unique()]
     if not diseases_among(contrasts):
+        named = [trait_in_words(name, model.associations) for name in contrasts]
         st.warning(
             "**None of the contrasts at hand is a disease.** They are"
-            f" {', '.join(trait_in_words(name, model.associations) for name in contrasts)}. The"
+            f" {plain_message(', '.join(named))}. The"
             " public table of GTEx donors knows no diseases; with the dbGaP file of phenotypes they"
             " join: `mtm study disease --dbgap FILE`.",
             icon=":material/warning:",
@@ -143,10 +146,10 @@ elif disease is not None:
             data=areas,
             index=False,
         )
-        st.markdown(areas_in_words(areas_by_trait.loc[trait], source))
+        st.markdown(plain_message(areas_in_words(areas_by_trait.loc[trait], source)))
         curves = curves_of(study.curves, trait, tissue)
         if len(curves):
-            st.subheader(f"ROC curves of {tissue}")
+            st.subheader(f"ROC curves of {plain(tissue)}")
             show_figure(
                 roc_curves(curves, profiles),
                 key="curves",

@@ -22,6 +22,7 @@ from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.traits_view import contrast_in_words
 from mtm_core.dashboard.views import gene_labels
+from mtm_core.escaping import plain
 from mtm_core.inference.command_line import Comparison
 from mtm_core.studies.against_reference import beside_reference
 from mtm_core.studies.own_cohort import compare_groups, with_accuracy
@@ -50,7 +51,7 @@ if model.associations is None:
 expression = own_expression(session, model)
 held_out = GeneAccuracy.of(model, session.source)
 labels = gene_labels(model.predictor.artefact.genes)
-say_where_it_comes_from(model)
+say_where_it_comes_from(session, model)
 
 choice = choose_groups(metadata, columns)
 choice = choice.shuffled(offer_shuffle())
@@ -93,8 +94,8 @@ points = beside_reference(
 )
 if points.empty:
     st.warning(
-        f"No gene was tested on both sides. {choice.case}: {choice.n_case} samples,"
-        f" {choice.control}: {choice.n_control}; three of each are needed.",
+        f"No gene was tested on both sides. {plain(choice.case)}: {choice.n_case} samples,"
+        f" {plain(choice.control)}: {choice.n_control}; three of each are needed.",
         icon=":material/warning:",
     )
     st.stop()

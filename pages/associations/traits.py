@@ -23,6 +23,7 @@ from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.traits_view import rho_matrix, rho_rows, trait_summary
 from mtm_core.dashboard.views import gene_labels
+from mtm_core.escaping import plain
 from mtm_core.figures.rho_heatmap import rho_heatmap
 from mtm_core.inference.command_line import Comparison
 from mtm_core.studies.against_reference import beside_reference, reference_trait
@@ -36,7 +37,8 @@ session, model = current_session(), served_model()
 artefact = model.predictor.artefact
 begin(
     "Traits",
-    "Which genes go with age, sex or another trait of your samples: measured in blood, and"
+    "Which genes go with age, sex or another trait of your samples: measured in"
+    f" {plain(session.source_in_words)}, and"
     " predicted in other tissues.  \nRed cells rise with the trait, blue ones fall.",
     session,
     model,
@@ -47,7 +49,7 @@ metadata, columns = need_metadata(session, traits_of, "numbers, or two groups,")
 expression = own_expression(session, model)
 held_out = GeneAccuracy.of(model, session.source)
 labels = gene_labels(artefact.genes)
-say_where_it_comes_from(model)
+say_where_it_comes_from(session, model)
 
 trait_column, covariate_column = st.columns(2)
 with trait_column:
@@ -94,7 +96,7 @@ prefix = f"{session.file_stem}{'shuffled_' if seed is not None else ''}"
 without = f", {' and '.join(covariates)} regressed out" if covariates else ""
 if table["rho"].isna().all():
     st.warning(
-        f"No gene was tested: {table['outcome'].iloc[0]} (n = {table['n'].iloc[0]}).",
+        f"No gene was tested: {plain(table['outcome'].iloc[0])} (n = {table['n'].iloc[0]}).",
         icon=":material/warning:",
     )
     st.stop()
@@ -125,7 +127,8 @@ with toggle_column:
     everywhere = st.toggle(
         "All tissues",
         key="traits_everywhere",
-        help="List every predicted tissue, not the chosen one and blood alone.",
+        help=f"List every predicted tissue, not the chosen one and"
+        f" {plain(session.source_in_words)} alone.",
         persist_state="session",
     )
 rows = rho_rows(table if everywhere else table[table["tissue"].isin([tissue, session.source])])
@@ -136,7 +139,8 @@ st.header("Against the GTEx reference")
 known = reference_trait(metadata, trait)
 if known is None:
     st.info(
-        f"The reference knows age and sex of its donors, not {trait!r}. Which columns are age and"
+        f"The reference knows age and sex of its donors, not {plain(repr(trait))}. Which"
+        " columns are age and"
         " sex is said on the page Metadata.",
         icon=":material/info:",
     )

@@ -23,6 +23,7 @@ from mtm_core.dashboard.layout import begin, download_table, mark_simulated, sho
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.errors import SelectionError
+from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.maps import sample_map, tissue_map
 from mtm_core.figures.tissue_pairs import code_likeness, likeness_scatter
 from mtm_core.studies.latent import find_mtm
@@ -53,7 +54,7 @@ try:
 except SelectionError as error:
     fitted = None
     if view in (DECODING, SAMPLES):
-        st.info(str(error), icon=":material/info:")
+        st.info(plain_message(error), icon=":material/info:")
         st.stop()
 tissues = sorted(str(name) for name in artefact.tissues.index)
 colours = artefact.tissues["colour"].to_dict()
@@ -72,7 +73,7 @@ def choose_tissue() -> str:
 if view == DONORS:
     if studies.latent is None and studies.latent_held_out is None:
         st.info(
-            f"**{artefact.name}** comes without a study of its codes. Make it with"
+            f"**{plain(artefact.name)}** comes without a study of its codes. Make it with"
             " `mtm study latent COHORT --output MODEL/studies/latent`, and of donors held out with"
             " `--folds folds.json --output MODEL/studies/latent_held_out`.",
             icon=":material/info:",
@@ -159,7 +160,8 @@ elif view == GENES:
     found = predictability_of(model)
     if found is None:
         st.info(
-            f"**{artefact.name}** is not evaluated, so it is not known which genes it predicts."
+            f"**{plain(artefact.name)}** is not evaluated, so it is not known which genes it"
+            " predicts."
             " Evaluate it with `mtm evaluate`, and train it with `--evaluation`.",
             icon=":material/info:",
         )
@@ -184,7 +186,7 @@ elif view == GENES:
     st.header("What sets predictable genes apart")
     if shipped is None:
         st.info(
-            f"**{artefact.name}** comes without this study. Make it with"
+            f"**{plain(artefact.name)}** comes without this study. Make it with"
             " `mtm study pgenes COHORT --evaluation EVALUATION --output MODEL/studies/pgenes`.",
             icon=":material/info:",
         )
@@ -210,7 +212,8 @@ elif view == GENES:
     st.caption(
         "In how many tissues the best predicted quarter of the genes is higher than the worst:"
         " in expression, and in what else was given. With few genes to a quarter, single tissues"
-        f" say little. Method {shipped.settings.get('method', '?')}; Wilcoxon's rank-sum test."
+        f" say little. Method {plain(shipped.settings.get('method', '?'))}; Wilcoxon's rank-sum"
+        " test."
     )
     download_table(shipped.study.quartiles, key="quartiles", name="quartiles", label="Every tissue")
 
@@ -222,7 +225,7 @@ else:
     try:
         mapped = sample_map_of(fitted, session.prepare(model.predictor))
     except SelectionError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain_message(error), icon=":material/error:")
         st.stop()
     columns = colour_columns(session.metadata)
     colour = st.selectbox(

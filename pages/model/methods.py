@@ -20,6 +20,7 @@ from mtm_core.dashboard.methods_view import (
 )
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
+from mtm_core.escaping import plain
 from mtm_core.evaluation.predictability import RHO_FIGURES
 
 ACCURACY, NUMBERS, SETS, WINS, STRATA = (
@@ -43,7 +44,8 @@ methods = evaluated.methods
 st.caption(evaluated.setting)
 if len(methods) < 2:
     st.info(
-        f"Only **{methods[0]}** was evaluated: there is nothing to compare it with. Name several"
+        f"Only **{plain(methods[0])}** was evaluated: there is nothing to compare it with. Name"
+        " several"
         " methods in `mtm evaluate --methods`.",
         icon=":material/help:",
     )

@@ -8,6 +8,7 @@ from mtm_core.dashboard.evaluated import METHODS_PAGE, PREDICTABILITY_PAGE
 from mtm_core.dashboard.layout import begin, download_table, show_figure
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
+from mtm_core.escaping import plain, strangers_markdown
 from mtm_core.evaluation.model_card import LIMITS
 from mtm_core.evaluation.predictability import coverage_of_method
 from mtm_core.figures.model_data import interval_coverage, training_samples
@@ -23,8 +24,10 @@ begin(
     model,
 )
 st.markdown(
-    f"**{artefact.name}**, method **{method}**: {len(artefact.genes):,} genes in any of"
-    f" {len(artefact.tissues)} tissues from any other of them, expression in {artefact.unit}."
+    f"**{plain(artefact.name)}**, method **{plain(method)}**: {len(artefact.genes):,} genes in"
+    " any of"
+    f" {len(artefact.tissues)} tissues from any other of them, expression in"
+    f" {plain(artefact.unit)}."
 )
 
 st.header("Accuracy")
@@ -47,7 +50,7 @@ else:
     )
     coverage = coverage_of_method(model.evaluation.tissues, method)
     if coverage.empty:
-        st.caption(f"{method} gave no intervals in its evaluation.")
+        st.caption(f"{plain(method)} gave no intervals in its evaluation.")
     else:
         st.subheader("Do the intervals hold?")
         show_figure(
@@ -120,6 +123,6 @@ if model.card:
         type="tertiary",
     )
     with st.container(border=True, height=560):
-        st.markdown(model.card)
+        st.markdown(strangers_markdown(model.card))
 else:
     st.info("The model's folder has no README.md. `mtm train` writes one.")

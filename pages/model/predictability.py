@@ -14,6 +14,7 @@ from mtm_core.dashboard.evaluated import bring_along, evaluation_of, rank_in_wor
 from mtm_core.dashboard.layout import begin, download_table, show_figure
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
+from mtm_core.escaping import plain
 from mtm_core.evaluation.comparison import against_size
 from mtm_core.evaluation.predictability import (
     GeneChoice,
@@ -122,7 +123,8 @@ if view == TISSUES:
             name,
             value,
             border=True,
-            help=f"{method}, mean over tissues; in brackets a 95 % interval, if there is one.",
+            help=f"{plain(method)}, mean over tissues; in brackets a 95 % interval, if there is"
+            " one.",
         )
     st.header("Tissues, the best predicted first")
     show_figure(
@@ -147,7 +149,7 @@ if view == TISSUES:
     )
 
 elif view == GENES:
-    st.header(f"Genes of {tissue}")
+    st.header(f"Genes of {plain(tissue)}")
     table = genes_of_tissue(tables.genes, method, tissue)
     table.insert(0, "gene", table.index.map(evaluated.labels))
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -203,7 +205,8 @@ elif view == GENES:
     n_predictable, n_shown = int(table["is_predictable"].sum()), len(shown)
     st.caption(
         f"{n_shown:,} of {len(table):,} genes shown; {n_predictable:,} are predictable by the"
-        f" paper's rule, a pooled rho above 0.3 ({method}, {tissue}). Mark a row to see its gene"
+        f" paper's rule, a pooled rho above 0.3 ({plain(method)}, {plain(tissue)}). Mark a row"
+        " to see its gene"
         " below. The interval is of the pooled rho, p of a pooled rho of 0; FDR is over the genes"
         " of the tissue (Benjamini and Hochberg)." + (ADJUSTED if "partial_rho" in table else "")
     )
@@ -211,7 +214,7 @@ elif view == GENES:
         st.info("No gene fits. Clear the search, or show all.", icon=":material/search_off:")
     download_table(shown, key="gene_rows", name=f"genes_{tissue}_{method}", label="These rows")
 
-    st.header(f"{label} in every tissue")
+    st.header(f"{plain(label)} in every tissue")
     of_gene = tissues_of_gene(tables.genes, method, evaluated.genes[label])
     undefined = [str(name) for name in of_gene.index[of_gene["rho_pooled"].isna()]]
     show_figure(

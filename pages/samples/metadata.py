@@ -25,6 +25,7 @@ from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.data.metadata import metadata_template
 from mtm_core.data.phenotypes import Sex
+from mtm_core.escaping import plain
 
 TEXT = ["csv", "tsv", "txt"]
 FORMATS = [*TEXT, *(f"{ending}.gz" for ending in TEXT), "xlsx", "parquet"]
@@ -71,7 +72,7 @@ if metadata is None:
     st.stop()
 
 match = metadata.match
-st.header(f"What was found in {metadata.file}")
+st.header(f"What was found in {plain(metadata.file)}")
 matched, columns, aged, sexed = st.columns(4)
 phenotypes = metadata.phenotypes()
 matched.metric("Samples with metadata", f"{len(match.matched):,} of {len(samples):,}")
@@ -126,7 +127,7 @@ with sex_choice:
     asked = metadata.with_roles(age_column=age_column, sex_column=sex_column).unclear_sex_codes
     answers = {
         code: st.segmented_control(
-            f"What does {code} mean?",
+            f"What does {plain(code)} mean?",
             [*SEXES, NOT_KNOWN],
             default=NOT_KNOWN,
             required=True,

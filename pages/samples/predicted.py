@@ -16,6 +16,7 @@ from mtm_core.dashboard.predicted_view import Predicted
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.target_choice import choose_targets
+from mtm_core.escaping import plain
 
 session, model = current_session(), served_model()
 predictor = model.predictor
@@ -57,13 +58,16 @@ elif not session.is_current(predictor):
 predicted = Predicted.of(prediction, session, model)
 attrs, n_told = prediction.attrs, int(prediction["informed"].sum())
 told = (
-    f" · told age and sex of {n_told:,} samples (held-out rho is of blood alone, a little lower)"
+    f" · told age and sex of {n_told:,} samples (held-out rho is of expression alone, a little"
+    " lower)"
     if n_told
     else " · from expression alone: metadata with age and sex make predictions a little better"
 )
 st.caption(
-    f"{len(predicted.samples):,} samples of {attrs['source']} · {len(predicted.tissues)} tissues ·"
-    f" {len(predicted.labels):,} genes · expression in {attrs['unit']}, z-scores against the GTEx"
+    f"{len(predicted.samples):,} samples of {plain(attrs['source'])} · {len(predicted.tissues)}"
+    " tissues ·"
+    f" {len(predicted.labels):,} genes · expression in {plain(attrs['unit'])}, z-scores against"
+    " the GTEx"
     f" donors of the tissue · alignment: {attrs['alignment']}"
     + (told if predictor.covariates else "")
 )
@@ -72,7 +76,8 @@ shown = choose_shown(
 )
 if not predicted.held_out.exists:
     st.caption(
-        f":material/help: Predictions of this model from {attrs['source']} were **not evaluated**:"
+        f":material/help: Predictions of this model from {plain(attrs['source'])} were **not"
+        " evaluated**:"
         " no held-out rho can stand beside the values, and no gene is greyed."
     )
 predicted.show(shown)

@@ -11,6 +11,7 @@ from mtm_core.dashboard.reference_view import alike_strata, strata_table
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.views import gene_labels, reference_of_gene
+from mtm_core.escaping import plain
 from mtm_core.figures.reference_position import percentile_strips, strata_bars
 from mtm_core.studies.against_reference import distributions_of, positions
 from mtm_core.studies.sample_labels import groups_of
@@ -34,7 +35,8 @@ samples = [str(sample) for sample in expression["sample"].values]
 
 if session.prepare(model.predictor).aligned.how == "cohort":
     st.info(
-        "Your samples were aligned: each gene's mean and SD in blood were set to those of GTEx."
+        "Your samples were aligned: each gene's mean and SD in"
+        f" {plain(session.source_in_words)} were set to those of GTEx."
         " A place here says how a sample differs from the **other samples of your table**; that all"
         " of them are higher or lower than GTEx cannot be seen.",
         icon=":material/info:",
@@ -95,7 +97,7 @@ show_figure(
     index=False,
 )
 
-st.header(f"{label} in {tissue}, by sex and age")
+st.header(f"{plain(label)} in {plain(tissue)}, by sex and age")
 if model.associations is None:
     st.info(
         "This model comes without distributions by sex and age. Make them with"

@@ -13,6 +13,7 @@ from mtm_core.dashboard.layout import begin, mark_simulated
 from mtm_core.dashboard.report_view import bundle_of, methods_of, record_of, report_bytes
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
+from mtm_core.escaping import plain, plain_message
 from mtm_core.inference.bundle import ingest_text, reproduce_script
 
 session, model = current_session(), served_model()
@@ -35,7 +36,7 @@ if not session.is_current(predictor):
         icon=":material/info:",
     )
     tissues = ", ".join(session.chosen_targets(predictor)) or "no tissue is chosen"
-    st.caption(f"Tissues: {tissues}. Choose others under Predicted expression.")
+    st.caption(f"Tissues: {plain_message(tissues)}. Choose others under Predicted expression.")
     if st.button("Predict", type="primary", icon=":material/play_arrow:", key="predict"):
         start(session, session.predicting(predictor))
     watch(session, "prediction")
@@ -47,8 +48,8 @@ record = record_of(session, model)
 prediction, artefact = record.prediction, predictor.artefact
 n_samples, n_tissues, n_genes = prediction["z"].shape
 st.caption(
-    f"{record.ingest.file} · {n_samples:,} samples of {prediction.attrs['source']} ·"
-    f" {n_tissues} tissues · {n_genes:,} genes · {artefact.name}"
+    f"{plain(record.ingest.file)} · {n_samples:,} samples of {plain(prediction.attrs['source'])} ·"
+    f" {n_tissues} tissues · {n_genes:,} genes · {plain(artefact.name)}"
 )
 
 report_part, bundle_part = st.columns(2, gap="large")

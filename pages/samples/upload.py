@@ -23,6 +23,7 @@ from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.views import distance_summary, reference_distance
 from mtm_core.data.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod, is_covered
 from mtm_core.data.units import UNIT_TABLE, UNITS, Unit
+from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.distance import distance_strips
 
 # With "csv" alone the browser's own check turns "table.csv.gz" away.
@@ -103,7 +104,8 @@ if session.table is not before:
 last = session.jobs.of("table")
 if last is not None and last.is_over and session.table is not None:
     st.info(
-        f"The samples before, of **{session.table.report.file}**, are still here, with all that was"
+        f"The samples before, of **{plain(session.table.report.file)}**, are still here, with"
+        " all that was"
         " made from them.",
         icon=":material/undo:",
     )
@@ -118,14 +120,15 @@ if session.table is None:
     st.stop()
 
 report = session.table.report
-st.header(f"What was found in {report.file}")
+st.header(f"What was found in {plain(report.file)}")
 samples, genes, ids, kind = st.columns([2, 2, 3, 3])
 samples.metric("Samples", f"{report.n_samples:,}")
 genes.metric("Genes in the table", f"{report.n_genes:,}")
 ids.metric("Gene ids", report.id_type)
 kind.metric("Layout", report.orientation)
 st.caption(
-    f"Read as {report.format}{f', parted by {report.delimiter}' if report.delimiter else ''}."
+    f"Read as {plain(report.format)}"
+    f"{f', parted by {plain(report.delimiter)}' if report.delimiter else ''}."
 )
 
 unit_column, alignment_column = st.columns(2, gap="large")
@@ -139,7 +142,7 @@ with unit_column:
         key=f"unit_{session.table_sha256[:12]}",
         help="Values tell units apart only in part: please confirm.",
     )
-    st.caption(_say_unit(report.unit, report.unit_reason))
+    st.caption(plain_message(_say_unit(report.unit, report.unit_reason)))
 with alignment_column:
     choices: tuple[AlignmentMethod, ...] = get_args(AlignmentMethod)
     session.alignment = st.radio(

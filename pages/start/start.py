@@ -16,6 +16,7 @@ from mtm_core.dashboard.layout import (
 )
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
+from mtm_core.escaping import plain
 
 REPORT_PAGE = "pages/samples/report.py"
 COMPARED = {
@@ -106,7 +107,8 @@ st.header("How far to trust it")
 summary = artefact.accuracy.get("summary")
 if summary is None:
     st.info(
-        f"The model in use, **{artefact.name}**, is **not evaluated**: it is not known how well it"
+        f"The model in use, **{plain(artefact.name)}**, is **not evaluated**: it is not known"
+        " how well it"
         " predicts. Evaluate it with `mtm evaluate`, and train it with `--evaluation`.",
         icon=":material/help:",
     )
@@ -154,7 +156,7 @@ st.header("A tour in four steps")
 st.markdown(
     "Each button opens the screen with "
     + (
-        f"your samples, **{session.table.report.file}**."
+        f"your samples, **{plain(session.table.report.file)}**."
         if session.table is not None and not session.simulated
         else "the example; no upload is needed."
     )

@@ -116,7 +116,7 @@ def test_agreement_says_what_chance_gives() -> None:
     )
     said = agreement_in_words(row)
     assert "rho 0.50 over n = 59 genes, 0.10 to 0.70" in said
-    assert "between -0.60 and 0.61** (p = 0.200)" in said
+    assert "between -0.60 and 0.61 (p = 0.200)" in said
     assert "75% of the genes have the same sign" in said
     row["pearson"], row["outcome"] = np.nan, "constant"
     assert agreement_in_words(row) == "No correlation can be given: constant (n = 59 genes)."

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mtm_core.dashboard.resources import EXAMPLE, ServedModel, simulated_files
+from mtm_core.dashboard.resources import EXAMPLE, ServedModel, _bundled_files
 from mtm_core.errors import ArtefactError
 from tests.evaluated_model import NAME, write_evaluated_model
 
@@ -35,4 +35,4 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 
 def test_tables_that_come_with_the_program_are_known_to_be_simulated() -> None:
     files = [EXAMPLE, EXAMPLE.with_name("blood_counts.csv"), EXAMPLE.with_name("blood_tpm.gct")]
-    assert simulated_files() == {hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    assert _bundled_files() == {hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

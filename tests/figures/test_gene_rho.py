@@ -6,6 +6,7 @@ import pytest
 
 from mtm_core.evaluation.predictability import distribution_of_rho
 from mtm_core.figures.gene_rho import MOST_POINTS, gene_over_tissues, rho_boxes
+from mtm_core.figures.style import OWN_MARK
 
 COLOURS = {"Lung": "#99FF00", "Liver": "#AABB66"}
 
@@ -69,7 +70,7 @@ def of_gene() -> pd.DataFrame:
 def test_a_gene_has_its_interval_and_both_rhos_in_each_tissue(of_gene: pd.DataFrame) -> None:
     figure = gene_over_tissues(of_gene, COLOURS, chosen="Liver")
     pooled, by_fold, adjusted = figure.data
-    assert list(figure.layout.yaxis.ticktext) == ["Lung", "<b>Liver</b>"]
+    assert list(figure.layout.yaxis.ticktext) == ["Lung", f"{OWN_MARK}<b>Liver</b>"]
     np.testing.assert_allclose(pooled.x - pooled.error_x.arrayminus, of_gene["rho_low"])
     np.testing.assert_allclose(pooled.x + pooled.error_x.array, of_gene["rho_high"])
     assert list(by_fold.x) == [0.5, 0.1]

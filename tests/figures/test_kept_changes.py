@@ -16,6 +16,7 @@ from mtm_core.figures.kept_changes import (
     kept_by_tissue,
     overlap_grid,
 )
+from mtm_core.figures.style import OWN_MARK
 
 PANELS = {"": "as it is", "age": "age out"}
 
@@ -88,7 +89,7 @@ def rows() -> pd.DataFrame:
 
 def test_tissues_stand_beside_what_shuffling_gives(rows: pd.DataFrame) -> None:
     figure = kept_by_tissue(rows, PANELS, {"Lung": "#0A0B0C"}, title="rho", chosen="Liver")
-    assert list(figure.layout.yaxis.ticktext) == ["Lung", "<b>Liver</b>"]
+    assert list(figure.layout.yaxis.ticktext) == ["Lung", f"{OWN_MARK}<b>Liver</b>"]
     height = dict(zip(["Lung", "Liver"], figure.layout.yaxis.tickvals, strict=True))
     shuffled = {
         trace.xaxis: dict(zip(trace.y, trace.x, strict=True))

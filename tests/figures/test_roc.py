@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from mtm_core.figures.roc import auroc_dots, roc_curves
+from mtm_core.figures.style import OWN_MARK
 
 
 def test_each_profile_has_its_area_and_interval() -> None:
@@ -25,7 +26,7 @@ def test_each_profile_has_its_area_and_interval() -> None:
     assert (list(measured.x), list(blood.x)) == ([0.9, 0.6], [0.7])
     assert list(measured.error_x.array) == pytest.approx([0.05, 0.1])
     assert list(blood.error_x.arrayminus) == pytest.approx([0.2])
-    assert list(figure.layout.yaxis.ticktext) == ["<b>Lung</b>", "Liver"]
+    assert list(figure.layout.yaxis.ticktext) == [f"{OWN_MARK}<b>Lung</b>", "Liver"]
     # A tissue's marks stand nearer to it than to the next.
     assert abs(measured.y[0] - figure.layout.yaxis.tickvals[0]) < 0.4
     assert measured.y[0] > blood.y[0] > measured.y[1]

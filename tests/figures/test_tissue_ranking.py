@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from mtm_core.figures.style import NEUTRAL
+from mtm_core.figures.style import NEUTRAL, OWN_MARK
 from mtm_core.figures.tissue_ranking import rho_against_size, tissue_ranking
 
 COLOURS = {"Lung": "#99FF00", "Liver": "#AABB66"}
@@ -32,7 +32,7 @@ def named(figure: go.Figure, start: str) -> go.Scatter:
 def test_raw_and_adjusted_stand_in_the_row_of_their_tissue(ranking: pd.DataFrame) -> None:
     figure = tissue_ranking(ranking, COLOURS, n_genes=59, chosen="Lung")
     names = dict(zip(figure.layout.yaxis.tickvals, figure.layout.yaxis.ticktext, strict=True))
-    assert list(names.values()) == ["Liver", "<b>Lung</b>", "Spleen"]
+    assert list(names.values()) == ["Liver", f"{OWN_MARK}<b>Lung</b>", "Spleen"]
     assert list(names) == sorted(names, reverse=True)  # the first stands at the top
     raw, adjusted = named(figure, "by fold"), named(figure, "adjusted")
     np.testing.assert_array_equal(raw.x, ranking["gene_rho_by_fold"])

@@ -1,0 +1,115 @@
+"""Names that users gave, made harmless where they are shown: one function a kind of reader.
+
+A name is a file's, a sample's, a column's, a group's; a gene's or tissue's of a model from
+elsewhere. What reads it must take it for a name: Markdown, plotly, a spreadsheet, a terminal. What
+is computed with or matched is the name itself, never what these functions give.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+MOST_SHOWN = 160
+"""Characters of a name that are shown; of a longer one, its beginning and its end."""
+_JOINER = "\u2060"
+"""Of no width: parts what together would be a sign of Markdown's."""
+# What starts or ends a format in GitHub's Markdown, mathematics, directives. An underscore inside
+# of a word does neither.
+_FORMATS = re.compile(r"[\\`*\[\]<|~$]|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])")
+# What is replaced in the finished text, where a backslash is gone: icons and emojis (":name:"),
+# addresses, arrows.
+_REPLACED = re.compile(
+    r":(?=[\w+/-])|(?<=\bwww)\.|@|(?<=[-<>=~])(?=[-=>\\])|(?<=-)(?=>)", re.IGNORECASE
+)
+_STARTS_BLOCK = re.compile(r"^([-+#>=]|\d+(?=[.)]))")
+# Control characters, those that turn the direction of text, and halves of surrogate pairs.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff]"
+)
+_BLANK = re.compile(r"\s+")
+_OWN_TAG = re.compile(r"</?(?:b|extra)>|<br>|</span>|<span style=\"color:#[0-9A-Fa-f]{6}\">")
+_UNSEEN_BUT_JOINER = re.compile(_UNSEEN.pattern.replace("\u2060-\u206f", "\u2061-\u206f"))
+_LEADS_AWAY = (
+    (re.compile(r"\](?=[(\[:])"), f"]{_JOINER}"),  # links, images, what defines their addresses
+    (re.compile(r"<(?=[!/?A-Za-z])"), f"<{_JOINER}"),  # addresses in angle brackets, HTML
+    (re.compile(r":(?=//|[\w+-]+[\[:/])"), f":{_JOINER}"),
+    (re.compile(r"(\bwww)\.", re.IGNORECASE), rf"\1.{_JOINER}"),
+    (re.compile(r"@"), f"@{_JOINER}"),
+    (re.compile(r"\$"), r"\\$"),
+    (
+        re.compile(r"^([ >\t]*(?:`{3,}|~{3,})[ \t]*)mermaid", re.MULTILINE | re.IGNORECASE),
+        r"\1text",
+    ),
+)
+_FORMULA = re.compile(r"[\s]*[=+\-@\t\r\uff0b\uff0d\uff1d\uff20]")
+
+
+def seen(text: str) -> str:
+    """Give ``text`` with what cannot be seen replaced by a mark that can."""
+    return _UNSEEN.sub("\ufffd", text)
+
+
+def short(name: object) -> str:
+    """Give a name on one line, without what cannot be seen and not too long to be read."""
+    text = _BLANK.sub(" ", seen(str(name))).strip()
+    if len(text) > MOST_SHOWN:
+        text = f"{text[: MOST_SHOWN - 41]}…{text[-40:]}"
+    return text
+
+
+def plain(name: object) -> str:
+    """Give a name for Markdown, where it says what it says and formats or fetches nothing."""
+    return _in_markdown(short(name))
+
+
+def plain_message(text: object) -> str:
+    """Give a message with names in it for Markdown; its lines stay."""
+    return "  \n".join(_in_markdown(line.rstrip()) for line in seen(str(text)).splitlines())
+
+
+def in_figure(name: object) -> str:
+    """Give a name for plotly, which reads some HTML in all that it writes, and ``%{...}``."""
+    return html.escape(short(name), quote=False).replace("%{", f"%{_JOINER}{{")
+
+
+def own_markup(text: str) -> str:
+    """Give text of a figure in which a few tags of the program's own are read and no others."""
+    parts, end = [], 0
+    for tag in _OWN_TAG.finditer(text):
+        parts += [text[end : tag.start()].replace("<", "&lt;"), tag.group()]
+        end = tag.end()
+    return "".join((*parts, text[end:].replace("<", "&lt;")))
+
+
+def strangers_markdown(text: str) -> str:
+    """Give Markdown of elsewhere, such as a model's card, that formats and fetches nothing.
+
+    Images and links stay as the text that they were written as; so do mathematics and icons.
+    """
+    for pattern, replacement in _LEADS_AWAY:
+        text = pattern.sub(replacement, text)
+    return _UNSEEN_BUT_JOINER.sub("\ufffd", text)
+
+
+def in_cell(name: str) -> str:
+    """Give a name for a file that a spreadsheet may open: it runs a cell that begins as a formula.
+
+    A quotation mark before it makes it text; a name that begins with the mark and would be a
+    formula after it gets another, so that names stay different.
+    """
+    return f"'{name}" if _FORMULA.match(name.lstrip("'")) else name
+
+
+def on_terminal(text: str) -> str:
+    """Give text for a terminal, which would obey control characters: they are shown by number."""
+    return _UNSEEN.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
+def _in_markdown(line: str) -> str:
+    escaped = _FORMATS.sub(r"\\\g<0>", line)
+    escaped = _REPLACED.sub(lambda found: found.group() + _JOINER, escaped)
+    return _STARTS_BLOCK.sub(
+        lambda found: f"\\{found[1]}" if found[1] in "-+#>=" else f"{found[1]}{_JOINER}", escaped
+    )
