@@ -158,7 +158,7 @@ keep(session)
 names = [str(name) for name in session.table.values.columns]
 if session.unit is None and is_covered(predictor.match(names).match.found):
     if not report.possible_units:
-        st.error(f"{report.unit_reason}", icon=":material/error:")
+        st.error(f"{plain_message(report.unit_reason)}", icon=":material/error:")
         st.stop()
     st.warning(
         "**Choose the unit of the values.** The table does not tell it, and with a wrong one the"
