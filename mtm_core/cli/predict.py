@@ -19,7 +19,7 @@ from mtm_core.cli.metadata_options import (
     metadata_options,
     read_known,
 )
-from mtm_core.cli.output import err
+from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.own_samples import (
     AlignmentOption,
     ModelOption,
@@ -42,13 +42,17 @@ from mtm_core.cli.predict_chunked import (
 from mtm_core.data.gtex import WHOLE_BLOOD
 from mtm_core.data.metadata_options import MetadataOptions
 from mtm_core.data.stored_table import open_stored_table
+from mtm_core.inference.blocks import predict_blocks
 from mtm_core.inference.chunk_tasks import ALL_BITS, VALUES
 from mtm_core.inference.chunked import ChunkedRequest
-from mtm_core.inference.export import check_output, write_prediction
+from mtm_core.inference.export import check_output, is_folder, write_blocks
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.name_lists import split_names
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
+from mtm_core.methods.covariates import are_known
+from mtm_core.safe_output import check_output as check_place
+from mtm_core.safe_output import refuse_inputs
 
 
 def predict_command(
@@ -80,6 +84,7 @@ def predict_command(
     chunk: ChunkOption = None,
     values: ValuesOption = None,
     bits: BitsOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Predict the expression of other tissues.
 
@@ -102,14 +107,21 @@ def predict_command(
         age_column, sex_column, sex_codes, unknown, metadata_sheet, near_names=near_names
     )
     options = PredictionOptions(source, targets_option(targets), unit, alignment, metadata=said)
-    predictor = Predictor.load(find_model(model))
+    in_parts = is_asked_for(table, workers, scheduler, chunk, values, bits)
+    folder = find_model(model)
+    inputs = [table, folder / "model.json", *([] if metadata is None else [metadata])]
+    if in_parts:
+        refuse_inputs(output, inputs)
+    else:
+        check_place(output, overwrite=overwrite, inputs=inputs, folder=is_folder(output))
+    predictor = Predictor.load(folder)
     chosen = predictor.targets_of(source, options.targets)
-    if is_asked_for(table, workers, scheduler, chunk, values, bits):
+    if in_parts:
         check_chunked_output(output)
         request = ChunkedRequest(
             table.resolve(),
             output.resolve(),
-            find_model(model).resolve(),
+            folder.resolve(),
             source,
             chosen,
             unit,
@@ -122,7 +134,7 @@ def predict_command(
         if metadata is not None:
             samples = open_stored_table(request.table, predictor.genes).samples
             phenotypes = _phenotypes(metadata, samples, said, predictor)
-        result = predict_parts(request, phenotypes, scheduler, workers)
+        result = predict_parts(request, phenotypes, scheduler, workers, overwrite=overwrite)
         told = int(result.by_sample["informed"].sum())
         n_samples, n_tissues, n_genes = result.sizes
     else:
@@ -131,10 +143,12 @@ def predict_command(
         if metadata is not None:
             samples = prepared.samples
             phenotypes = _phenotypes(metadata, samples, said, predictor)
-        prediction = predictor.predict_prepared(prepared, chosen, phenotypes=phenotypes)
-        write_prediction(prediction, output)
-        told = int(prediction["informed"].sum())
-        n_samples, n_tissues, n_genes = prediction["z"].shape
+        blocks = predict_blocks(predictor, prepared, chosen, phenotypes=phenotypes)
+        write_blocks(blocks, prepared.samples, output, overwrite=overwrite, inputs=inputs)
+        n_samples, n_genes = prepared.aligned.z.shape
+        n_tissues = len(chosen)
+        people = None if phenotypes is None else phenotypes.reindex(list(prepared.samples))
+        told = int(are_known(people, predictor.covariates, n_samples).sum())
     if predictor.covariates:
         read = " and ".join(predictor.covariates)
         err.print(f"{told} samples are predicted with {read}, {n_samples - told} without.")

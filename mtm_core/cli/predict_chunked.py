@@ -67,10 +67,14 @@ def predict_parts(
     phenotypes: pd.DataFrame | None,
     scheduler: str | None,
     workers: int | None,
+    *,
+    overwrite: bool = False,
 ) -> ChunkedResult:
     """Predict ``request`` and print what was found."""
     with dask_client(scheduler, workers) as client, _chunk_bar() as show:
-        result = predict_chunked(request, client, phenotypes=phenotypes, progress=show)
+        result = predict_chunked(
+            request, client, phenotypes=phenotypes, progress=show, overwrite=overwrite
+        )
     if result.n_there_before:
         err.print(
             f"{result.n_there_before} of {result.n_chunks} parts were there already, and were not"

@@ -30,7 +30,7 @@ from mtm_core.data.stored_table import StoredTable, open_stored_table
 from mtm_core.data.unit_guess import UnitReading, guess_unit_of, read_unit
 from mtm_core.data.units import UnitChoice
 from mtm_core.data.value_summary import ValueSummary
-from mtm_core.errors import SelectionError
+from mtm_core.errors import OutputError, SelectionError
 from mtm_core.inference.chunk_tasks import (
     ALL_BITS,
     VALUES,
@@ -44,6 +44,7 @@ from mtm_core.inference.chunk_tasks import (
 from mtm_core.inference.cluster import in_order
 from mtm_core.inference.prediction_store import PredictionStore, Run
 from mtm_core.inference.predictor import Predictor
+from mtm_core.safe_output import check_output, refuse_inputs
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -137,6 +138,7 @@ def predict_chunked(
     *,
     phenotypes: pd.DataFrame | None = None,
     progress: ChunkProgress | None = None,
+    overwrite: bool = False,
 ) -> ChunkedResult:
     """Predict ``request`` on the workers of ``client``, or go on where it was cut off.
 
@@ -146,9 +148,13 @@ def predict_chunked(
         As in :meth:`~mtm_core.inference.predictor.Predictor.predict_prepared`.
     progress
         Told of each chunk.
+    overwrite
+        Whether to begin anew where the output is of another run, and to replace it in the end.
 
     Raises
     ------
+    OutputError
+        If the output is something else, or cannot be written.
     SelectionError
         If the output is of another model, table or option; or as
         :meth:`~mtm_core.inference.predictor.Predictor.targets_of`.
@@ -159,28 +165,31 @@ def predict_chunked(
     ClusterError
         As :func:`mtm_core.inference.cluster.in_order`.
     """
+    refuse_inputs(request.output, [request.table, request.model / "model.json"])
     plan = _Plan.of(request, client, phenotypes, progress or (lambda what, done, total: None))
-    begun = plan.store.begun()
-    if begun is not None:
-        _refuse_another(begun["asked"], plan.asked, request.output)
+    begun = plan.begun(overwrite=overwrite)
     if begun is not None and tuple(begun["found"]["state"]) == plan.state:
         found = begun["found"]
     else:
         found = plan.look_through()
         if begun is not None and begun["found"]["sha256"] != found["sha256"]:
-            raise SelectionError(
-                f"{request.output} was begun from other values than {request.table} has now."
-                " Delete it, or choose another name."
-            )
+            if not overwrite:
+                raise SelectionError(
+                    f"{request.output} was begun from other values than {request.table} has now."
+                    " Delete it, choose another name, or begin anew with --overwrite."
+                )
+            begun = None
     run = {"asked": plan.asked, "found": found}
     work = plan.work(found)
-    if begun is None:
-        plan.store.begin(run, plan.moments(work))
     there, notes = set(range(len(plan.chunks))), []
-    if not plan.store.is_complete():
+    if begun is None or not plan.store.is_complete(run):
+        if begun is None:
+            plan.store.begin_anew()
+            plan.store.begin(run, plan.moments(work))
         there, notes = plan.store.done(), plan.notes(work, found)
         plan.predict(work, found, there)
-        plan.store.finish(run)
+        plan.store.finish(run, overwrite=overwrite)
+    plan.store.begin_anew()  # a ledger that a run left which was killed at its very end
     by_sample = plan.store.by_sample(plan.table.samples)
     return ChunkedResult(
         sizes=(len(by_sample), len(work.targets), len(plan.predictor.artefact.genes)),
@@ -223,6 +232,22 @@ class _Plan:
         chunk = request.chunk or min(max(_CHUNK_BYTES // of_sample, 1), _LARGEST_CHUNK)
         store = PredictionStore(request.output, min(chunk, len(table.samples)))
         return cls(request, client, people, tell, predictor, table, table.state, targets, store)
+
+    def begun(self, *, overwrite: bool) -> Run | None:
+        """Give the run that was begun, if it is the one asked for; another is refused."""
+        try:
+            begun = self.store.begun()
+        except OutputError:
+            if not overwrite:
+                raise
+            check_output(self.store.path, overwrite=True, folder=True)
+            return None
+        if begun is not None:
+            other = [name for name in self.asked if begun["asked"].get(name) != self.asked[name]]
+            if other and overwrite:
+                return None
+            _refuse_another(begun["asked"], self.asked, self.request.output)
+        return begun
 
     @property
     def chunks(self) -> list[Chunk]:
@@ -356,6 +381,6 @@ def _refuse_another(begun: Run, asked: Run, output: Path) -> None:
     said = {name: (str(begun.get(name))[:60], str(asked[name])[:60]) for name in other}
     shown = "; ".join(f"{name} {was}, now {now}" for name, (was, now) in said.items())
     raise SelectionError(
-        f"{output} was begun otherwise: {shown}. Give the same command to go on with it, delete it"
-        f" (and {output}.progress), or choose another name."
+        f"{output} was begun otherwise: {shown}. Give the same command to go on with it, choose"
+        " another name, or begin anew with --overwrite."
     )

@@ -1,45 +1,46 @@
-"""Write predictions: long tables for people, zarr and h5ad for programs."""
+"""Write predictions: long tables for people, zarr and h5ad for programs; block by block.
+
+A block is a prediction of samples that follow each other (:mod:`mtm_core.inference.blocks`), so
+that what is written need not be in memory as a whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import anndata as ad
 import numpy as np
-import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from mtm_core.errors import SelectionError
+from mtm_core.inference.write_blocks import (
+    INTERVAL,
+    LONG_COLUMNS,
+    WRITERS,
+    genes_of,
+    rows_of_samples,
+    to_long_table,
+)
+from mtm_core.safe_output import writing
 
-LONG_COLUMNS = ("sample", "tissue", "gene_id", "gene", "expression", "z")
-INTERVAL = ("lower", "upper")
-"""Columns after these, where the prediction has an interval."""
+__all__ = [
+    "INTERVAL",
+    "LONG_COLUMNS",
+    "blocks_in",
+    "check_output",
+    "file_bytes",
+    "to_anndata",
+    "to_long_table",
+    "write_blocks",
+    "write_prediction",
+]
 
-
-def to_long_table(prediction: xr.Dataset) -> pd.DataFrame:
-    """Give one row a (sample, tissue, gene): ``LONG_COLUMNS``, and ``INTERVAL`` if there is one."""
-    n_samples, n_tissues, n_genes = prediction["z"].shape
-    genes, symbols = prediction["gene"].to_numpy(), prediction["symbol"].to_numpy()
-    samples = prediction["sample"].to_numpy().astype(str)
-    tissues = prediction["tissue"].to_numpy().astype(str)
-    return pd.DataFrame(
-        {
-            "sample": pd.Categorical(
-                np.repeat(samples, n_tissues * n_genes), categories=pd.unique(samples)
-            ),
-            "tissue": pd.Categorical(
-                np.tile(np.repeat(tissues, n_genes), n_samples), categories=pd.unique(tissues)
-            ),
-            "gene_id": np.tile(genes.astype(object), n_samples * n_tissues),
-            "gene": np.tile(symbols.astype(object), n_samples * n_tissues),
-            "expression": prediction["expression"].to_numpy().ravel(),
-            "z": prediction["z"].to_numpy().ravel(),
-            **{
-                name: prediction[name].to_numpy().ravel() for name in INTERVAL if name in prediction
-            },
-        }
-    )
+_BLOCK_BYTES = 128 * 1024**2
+_BYTES_A_ROW = {".csv": 60, ".parquet": 5, ".h5ad": 1, ".zarr": 1}
+_BYTES_A_VALUE = {".csv": 11, ".parquet": 5, ".h5ad": 4, ".zarr": 4}
+"""At most, about: names and six figures with a comma, or a float32."""
 
 
 def to_anndata(prediction: xr.Dataset) -> ad.AnnData:
@@ -47,52 +48,19 @@ def to_anndata(prediction: xr.Dataset) -> ad.AnnData:
 
     ``X`` holds z-scores; layers ``expression`` and, where there is an interval, ``INTERVAL``.
     """
-    rows = prediction.stack(row=("sample", "tissue")).transpose("row", "gene")
-    samples = rows["sample"].to_numpy().astype(str)
-    tissues = rows["tissue"].to_numpy().astype(str)
-    names = pd.Index([f"{s} | {t}" for s, t in zip(samples, tissues, strict=True)])
-    distances = prediction[["distance_before", "distance_after"]].to_dataframe()
-    distances.index = distances.index.astype(str)
+    n_samples, n_tissues, n_genes = prediction["z"].shape
+
+    def rows(name: str) -> NDArray[np.float32]:
+        values: NDArray[np.float32] = prediction[name].to_numpy()
+        return values.reshape(n_samples * n_tissues, n_genes)
+
     return ad.AnnData(
-        X=rows["z"].to_numpy(),
-        obs=pd.DataFrame({"sample": samples, "tissue": tissues}, index=names).join(
-            distances, on="sample"
-        ),
-        var=pd.DataFrame(
-            {"symbol": prediction["symbol"].to_numpy(), "found": prediction["found"].to_numpy()},
-            index=pd.Index(prediction["gene"].to_numpy().astype(str), name="gene_id"),
-        ),
-        layers={
-            name: rows[name].to_numpy() for name in ("expression", *INTERVAL) if name in prediction
-        },
+        X=rows("z"),
+        obs=rows_of_samples(prediction, prediction["sample"].to_numpy().astype(str)),
+        var=genes_of(prediction),
+        layers={name: rows(name) for name in ("expression", *INTERVAL) if name in prediction},
         uns={"mtm": dict(prediction.attrs)},
     )
-
-
-def _write_csv(prediction: xr.Dataset, path: Path) -> None:
-    to_long_table(prediction).to_csv(path, index=False, float_format="%.6g")
-
-
-def _write_parquet(prediction: xr.Dataset, path: Path) -> None:
-    to_long_table(prediction).to_parquet(path, index=False)
-
-
-def _write_h5ad(prediction: xr.Dataset, path: Path) -> None:
-    to_anndata(prediction).write_h5ad(path, compression="gzip")
-
-
-def _write_zarr(prediction: xr.Dataset, path: Path) -> None:
-    text = [name for name in prediction.variables if prediction[name].dtype.kind == "U"]
-    objects = {name: prediction[name].astype(object) for name in text}
-    prediction.assign_coords(objects).to_zarr(path, mode="w", consolidated=False)
-
-
-_WRITERS: dict[str, Callable[[xr.Dataset, Path], None]] = {
-    ".csv": _write_csv,
-    ".parquet": _write_parquet,
-    ".h5ad": _write_h5ad,
-    ".zarr": _write_zarr,
-}
 
 
 def check_output(path: Path) -> None:
@@ -103,14 +71,26 @@ def check_output(path: Path) -> None:
     SelectionError
         If it is not one of .csv, .parquet, .h5ad and .zarr.
     """
-    if path.suffix not in _WRITERS:
+    if path.suffix not in WRITERS:
         raise SelectionError(
             f"cannot tell a format from {path.name!r}: expected a name that ends in"
-            f" {', '.join(_WRITERS)}."
+            f" {', '.join(WRITERS)}."
         )
 
 
-def write_prediction(prediction: xr.Dataset, path: Path) -> None:
+def is_folder(path: Path) -> bool:
+    """Tell whether the format that the ending of ``path`` names is a folder."""
+    return path.suffix == ".zarr"
+
+
+def file_bytes(shape: tuple[int, int, int], ending: str, *, n_values: int = 4) -> int:
+    """Estimate, from above, what a file of a prediction of ``shape`` takes."""
+    n_samples, n_tissues, n_genes = shape
+    rows = n_samples * n_tissues * n_genes
+    return rows * (_BYTES_A_ROW[ending] + n_values * _BYTES_A_VALUE[ending])
+
+
+def write_prediction(prediction: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
     """Write ``prediction`` in the format that the ending of ``path`` names.
 
     ``.csv`` and ``.parquet`` are long tables (:func:`to_long_table`); ``.h5ad`` has one row a
@@ -120,7 +100,51 @@ def write_prediction(prediction: xr.Dataset, path: Path) -> None:
     ------
     SelectionError
         As :func:`check_output`.
+    OutputError
+        As :func:`mtm_core.safe_output.writing`.
+    """
+    samples = prediction["sample"].to_numpy().astype(str)
+    write_blocks(blocks_in(prediction), samples.tolist(), path, overwrite=overwrite)
+
+
+def write_blocks(
+    blocks: Iterable[xr.Dataset],
+    samples: Sequence[str],
+    path: Path,
+    *,
+    overwrite: bool = False,
+    inputs: Iterable[Path] = (),
+) -> None:
+    """Write a prediction as :func:`write_prediction`, one block after the other.
+
+    Parameters
+    ----------
+    blocks
+        Predictions of samples that follow each other, in order, alike in all else.
+    samples
+        Names of all of them.
+    path, overwrite, inputs
+        As :func:`mtm_core.safe_output.writing`.
+
+    Raises
+    ------
+    SelectionError, OutputError
+        As :func:`write_prediction`.
     """
     check_output(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _WRITERS[path.suffix](prediction, path)
+    with writing(
+        path,
+        overwrite=overwrite,
+        inputs=inputs,
+        folder=is_folder(path),
+        kind="a prediction",
+    ) as place:
+        WRITERS[path.suffix](iter(blocks), tuple(samples), place)
+
+
+def blocks_in(prediction: xr.Dataset, n_bytes: int = _BLOCK_BYTES) -> Iterator[xr.Dataset]:
+    """Cut a prediction into blocks of about ``n_bytes``."""
+    n_samples = prediction.sizes["sample"]
+    size = max(1, n_bytes // max(prediction.nbytes // max(n_samples, 1), 1))
+    for start in range(0, max(n_samples, 1), size):
+        yield prediction.isel(sample=slice(start, start + size))

@@ -2,13 +2,13 @@
 
 Chunks of samples are regions of the store that share no file, so that any number of workers write
 at once. A chunk is entered in the ledger when all of it is written; a run that was cut off goes on
-with those that are not entered. The ledger lies beside the store, in a folder that is deleted when
-the last chunk is there::
+with those that are not entered. Until the last chunk is there, store and ledger are in a folder
+beside the place of the store, which says by its name that it is not whole::
 
-    predicted.zarr
     predicted.zarr.progress/
         run.json             what is predicted, from what, how; found out before the first chunk
         moments.safetensors  mean and spread of each gene over all samples
+        predicted.zarr       the store
         done/0000012         a file a chunk: made by the worker that wrote the chunk
 
 The finished store is the dataset of :mod:`mtm_core.inference.predictor`, with consolidated
@@ -18,7 +18,6 @@ metadata; ``attrs["run"]`` holds run.json.
 from __future__ import annotations
 
 import json
-import shutil
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,8 +33,18 @@ from safetensors.numpy import load_file, save_file
 from zarr.codecs import BloscCodec
 
 from mtm_core.data.alignment import GeneMoments
-from mtm_core.errors import SelectionError
+from mtm_core.errors import OutputError
+from mtm_core.safe_output import (
+    OwnFolder,
+    check_output,
+    discard,
+    put_folder,
+    replacing,
+    said_in_words,
+)
 
+_STORE, _LEDGER, _MOMENTS = "predicted.zarr", "run.json", "moments.safetensors"
+_KIND = "a prediction that is not whole"
 _COMPLETE = "run"
 """Attribute that only a finished store has."""
 
@@ -52,84 +61,109 @@ class PredictionStore:
 
     @property
     def progress(self) -> Path:
-        """Folder of the ledger."""
+        """Folder of what is not whole."""
         return self.path.with_name(self.path.name + ".progress")
+
+    @property
+    def unfinished(self) -> Path:
+        """The store until it is whole."""
+        return self.progress / _STORE
 
     def begun(self) -> Run | None:
         """Give the run that the store is of, finished or not; ``None`` where there is no store.
 
         Raises
         ------
-        SelectionError
-            If ``path`` is something else.
+        OutputError
+            If there is something else in its place, or in that of its ledger.
         """
-        ledger = self.progress / "run.json"
-        if ledger.exists():
-            run: Run = json.loads(ledger.read_text(encoding="utf-8"))
-            return run
-        if not self.path.exists():
+        if self.progress.is_symlink() or self.progress.exists():
+            check_output(self.progress, overwrite=True, folder=True)
+            ledger = self.progress / _LEDGER
+            if ledger.exists():
+                run: Run = json.loads(ledger.read_text(encoding="utf-8"))
+                return run
+        if not self.path.is_symlink() and not self.path.exists():
             return None
+        if (whole := self._run_of_whole()) is not None:
+            return whole
+        raise OutputError(
+            f"{self.path} is there already, and is no prediction of this kind. Choose another name,"
+            " or delete it."
+        )
+
+    def _run_of_whole(self) -> Run | None:
         try:
             return dict(json.loads(str(zarr.open_group(self.path, mode="r").attrs[_COMPLETE])))
-        except (KeyError, ValueError, OSError) as error:
-            raise SelectionError(
-                f"{self.path} is there already, and is no prediction of this kind. Choose another"
-                " name, or delete it."
-            ) from error
+        except (KeyError, ValueError, OSError):
+            return None
 
-    def is_complete(self) -> bool:
-        """Tell whether every chunk is there."""
-        return self.path.exists() and not self.progress.exists()
+    def is_complete(self, run: Run) -> bool:
+        """Tell whether every chunk of ``run`` is there."""
+        whole = self._run_of_whole() if self.path.exists() else None
+        if whole is None or whole.get("asked") != run["asked"]:
+            return False
+        return bool(whole["found"].get("sha256") == run["found"].get("sha256"))
 
     def begin(self, run: Run, moments: GeneMoments | None) -> None:
-        """Open the ledger of a run whose table has been looked through."""
-        (self.progress / "done").mkdir(parents=True, exist_ok=True)
+        """Open the ledger of a run whose table has been looked through.
+
+        Raises
+        ------
+        OutputError
+            If its folder holds what is not ours, or cannot be written to.
+        """
+        own = OwnFolder.claim(self.progress, _KIND)
+        own.own("done/", f"{_STORE}/", _LEDGER, _MOMENTS)
+        own.clear()
+        with said_in_words(self.path):
+            (self.progress / "done").mkdir()
         if moments is not None:
-            partial = self.progress / "moments.part"
-            save_file(vars(moments) | {"n": np.array([moments.n])}, partial)
-            partial.replace(self.progress / "moments.safetensors")
-        _write(self.progress / "run.json", json.dumps(run))
+            with replacing(self.progress / _MOMENTS) as place:
+                save_file(vars(moments) | {"n": np.array([moments.n])}, place)
+        with replacing(self.progress / _LEDGER) as place:
+            place.write_text(json.dumps(run), encoding="utf-8")
+
+    def begin_anew(self) -> None:
+        """Let go of a run that was cut off; a whole store stays until another takes its place.
+
+        Raises
+        ------
+        OutputError
+            If its folder holds what is not ours.
+        """
+        discard(self.progress)
 
     def moments(self) -> GeneMoments | None:
         """Give the moments that :meth:`begin` was given."""
-        path = self.progress / "moments.safetensors"
+        path = self.progress / _MOMENTS
         if not path.exists():
             return None
         arrays = load_file(path)
         return GeneMoments(n=int(arrays.pop("n")[0]), **arrays)
 
     def create(self, first: xr.Dataset, samples: tuple[str, ...]) -> None:
-        """Lay out the store after the prediction ``first`` of some samples, without values."""
-        by_sample = [name for name, array in first.data_vars.items() if "sample" in array.dims]
-        text = {name: first[name].astype(object) for name in ("tissue", "gene", "symbol")}
-        first.drop_vars([*by_sample, "sample"]).assign_coords(
-            text | {"sample": np.array(samples, dtype=object)}
-        ).to_zarr(self.path, mode="w", consolidated=False)
-        group = zarr.open_group(self.path, mode="r+")
-        for name in by_sample:
-            array = first[name]
-            # One file a chunk of samples, in which each tissue can be read by itself.
-            whole = (self.chunk, *array.shape[1:])
-            group.create_array(
-                str(name),
-                shape=(len(samples), *array.shape[1:]),
-                dtype=array.dtype,
-                chunks=(self.chunk, 1, array.shape[2]) if array.ndim == 3 else whole,
-                shards=whole if array.ndim == 3 else None,
-                compressors=COMPRESSION,
-                fill_value=np.nan if array.dtype.kind == "f" else 0,
-                dimension_names=[str(dimension) for dimension in array.dims],
-            )
+        """Lay out the store after the prediction ``first`` of some samples, without values.
+
+        Raises
+        ------
+        OutputError
+            If there is no room.
+        """
+        with said_in_words(self.path):
+            create_store(self.unfinished, first, samples, self.chunk)
 
     def write(self, number: int, prediction: xr.Dataset) -> None:
-        """Write chunk ``number``, then enter it in the ledger."""
-        group = zarr.open_group(self.path, mode="r+")
-        start = number * self.chunk
-        region = slice(start, start + prediction.sizes["sample"])
-        for name, array in prediction.data_vars.items():
-            if "sample" in array.dims:
-                cast("zarr.Array[Any]", group[str(name)])[region] = array.to_numpy()
-        _write(self.progress / "done" / f"{number:07d}", "")
+        """Write chunk ``number``, then enter it in the ledger.
+
+        Raises
+        ------
+        OutputError
+            If there is no room.
+        """
+        with said_in_words(self.path):
+            fill_store(self.unfinished, prediction, number * self.chunk)
+            (self.progress / "done" / f"{number:07d}").touch()
 
     def by_sample(self, samples: Sequence[str]) -> pd.DataFrame:
         """Give what is known of each sample: distances, and whether its age and sex were read."""
@@ -142,17 +176,56 @@ class PredictionStore:
         """Give the numbers of the chunks that are there."""
         return {int(path.name) for path in (self.progress / "done").glob("[0-9]*[0-9]")}
 
-    def finish(self, run: Run) -> None:
-        """Mark the store as complete, and delete the ledger."""
-        group = zarr.open_group(self.path, mode="r+")
-        group.attrs[_COMPLETE] = json.dumps(run)
-        with warnings.catch_warnings():
-            # zarr's authors may yet change how version 3 consolidates; it reads all the same.
-            warnings.filterwarnings("ignore", message="Consolidated metadata is currently not")
-            zarr.consolidate_metadata(self.path)
-        # At once: half a ledger would look like a run that was cut off.
-        over = self.progress.rename(self.path.with_name(self.path.name + ".finished"))
-        shutil.rmtree(over)
+    def finish(self, run: Run, *, overwrite: bool = False) -> None:
+        """Mark the store as complete, put it in its place, and delete the ledger.
+
+        Raises
+        ------
+        OutputError
+            If there is something in its place that is not to be replaced.
+        """
+        with said_in_words(self.path):
+            group = zarr.open_group(self.unfinished, mode="r+")
+            group.attrs[_COMPLETE] = json.dumps(run)
+            with warnings.catch_warnings():
+                # zarr's authors may yet change how version 3 consolidates; it reads all the same.
+                warnings.filterwarnings("ignore", message="Consolidated metadata is currently not")
+                zarr.consolidate_metadata(self.unfinished)
+        put_folder(self.unfinished, self.path, overwrite=overwrite, kind="a prediction")
+        discard(self.progress)
+
+
+def create_store(path: Path, first: xr.Dataset, samples: tuple[str, ...], chunk: int) -> None:
+    """Lay out a store after the prediction ``first`` of some of ``samples``, without values."""
+    by_sample = [name for name, array in first.data_vars.items() if "sample" in array.dims]
+    text = {name: first[name].astype(object) for name in ("tissue", "gene", "symbol")}
+    first.drop_vars([*by_sample, "sample"]).assign_coords(
+        text | {"sample": np.array(samples, dtype=object)}
+    ).to_zarr(path, mode="w", consolidated=False)
+    group = zarr.open_group(path, mode="r+")
+    for name in by_sample:
+        array = first[name]
+        # One file a chunk of samples, in which each tissue can be read by itself.
+        whole = (chunk, *array.shape[1:])
+        group.create_array(
+            str(name),
+            shape=(len(samples), *array.shape[1:]),
+            dtype=array.dtype,
+            chunks=(chunk, 1, array.shape[2]) if array.ndim == 3 else whole,
+            shards=whole if array.ndim == 3 else None,
+            compressors=COMPRESSION,
+            fill_value=np.nan if array.dtype.kind == "f" else 0,
+            dimension_names=[str(dimension) for dimension in array.dims],
+        )
+
+
+def fill_store(path: Path, prediction: xr.Dataset, start: int) -> None:
+    """Write a prediction of the samples from ``start`` on into the store at ``path``."""
+    group = zarr.open_group(path, mode="r+")
+    region = slice(start, start + prediction.sizes["sample"])
+    for name, array in prediction.data_vars.items():
+        if "sample" in array.dims:
+            cast("zarr.Array[Any]", group[str(name)])[region] = array.to_numpy()
 
 
 COMPRESSION = (BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle"),)
@@ -174,10 +247,3 @@ def rounded(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
     half = np.uint32((1 << (22 - bits)) - 1)
     kept = (whole + half + odd) >> dropped << dropped
     return np.where(np.isfinite(values), kept.view(np.float32), values)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or, if interrupted, not at all."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

@@ -15,14 +15,16 @@ One rule for all writers:
 
 from mtm_core.safe_output.in_words import said_in_words
 from mtm_core.safe_output.own_folder import OwnFolder
-from mtm_core.safe_output.place import check_output
+from mtm_core.safe_output.place import check_output, refuse_inputs
 from mtm_core.safe_output.whole_file import whole_file
-from mtm_core.safe_output.writing import discard, replacing, scratch_folder, writing
+from mtm_core.safe_output.writing import discard, put_folder, replacing, scratch_folder, writing
 
 __all__ = [
     "OwnFolder",
     "check_output",
     "discard",
+    "put_folder",
+    "refuse_inputs",
     "replacing",
     "said_in_words",
     "scratch_folder",

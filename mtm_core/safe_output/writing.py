@@ -66,6 +66,24 @@ def writing(
             _move_new(staged, place)
 
 
+def put_folder(made: Path, output: Path, *, overwrite: bool = False, kind: str) -> None:
+    """Give a folder that was made elsewhere on the same disk its place, marked.
+
+    Raises
+    ------
+    OutputError
+        As :func:`writing`.
+    """
+    check_output(output, overwrite=overwrite, folder=True)
+    place = real_place(output)
+    with said_in_words(output), staged_beside(place.parent, place.name) as own:
+        Mark(kind, frozenset(files_below(made))).write(made)
+        if _must_stay(place):
+            _move_in(made, place)
+        else:
+            _swap_in(made, place, own / OLD)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a place beside ``path`` to write to, which takes its place when the block ends.

@@ -92,7 +92,7 @@ def test_unit_that_is_given_is_not_contradicted(mtm: Mtm, tmp_path: Path) -> Non
     options = [*LUNG_AND_LIVER, "--output", tmp_path / "p.csv"]
     guessed = mtm("predict", TPM, *options)
     assert "The unit is taken to be tpm" in guessed.err
-    given = mtm("predict", TPM, *options, "--unit=cpm")
+    given = mtm("predict", TPM, *options, "--unit=cpm", "--overwrite")
     assert "Read as cpm." in given.err
     assert "taken to be" not in given.err
 

@@ -86,8 +86,8 @@ def test_parquet_comes_back(prediction: xr.Dataset, tmp_path: Path) -> None:
 
 
 def test_zarr_comes_back_as_it_was(prediction: xr.Dataset, tmp_path: Path) -> None:
-    for _ in range(2):  # a second time over the first
-        write_prediction(prediction, tmp_path / "p.zarr")
+    for again in (False, True):  # a second time over the first
+        write_prediction(prediction, tmp_path / "p.zarr", overwrite=again)
     with xr.open_zarr(tmp_path / "p.zarr", consolidated=False) as again:
         xr.testing.assert_identical(again.load().drop_encoding(), prediction)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mtm_core.data.alignment import GeneMoments
-from mtm_core.errors import SelectionError
+from mtm_core.errors import OutputError
 from mtm_core.inference.prediction_store import PredictionStore, rounded
 
 
@@ -51,7 +51,7 @@ def test_ledger_gives_back_what_it_was_given(tmp_path: Path, rng: np.random.Gene
     for name in ("0000003", "0000012", "0000013.part"):
         (store.progress / "done" / name).write_text("")
     assert store.done() == {3, 12}  # what is half entered is not
-    assert not store.is_complete()
+    assert not store.is_complete({"asked": {"unit": "tpm"}, "found": {}})
 
 
 def test_without_alignment_there_are_no_moments(tmp_path: Path) -> None:
@@ -62,5 +62,5 @@ def test_without_alignment_there_are_no_moments(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "p.zarr").write_text("mine")
-    with pytest.raises(SelectionError, match="is there already, and is no prediction"):
+    with pytest.raises(OutputError, match="is there already, and is no prediction"):
         PredictionStore(tmp_path / "p.zarr", 10).begun()

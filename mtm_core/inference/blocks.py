@@ -1,0 +1,65 @@
+"""Predict so many samples at a time that a prediction of any number fits in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+import pandas as pd
+import xarray as xr
+
+from mtm_core.inference.predictor import Predictor, Prepared, TissueProgress
+
+BLOCK_BYTES = 256 * 1024**2
+"""Of a block's values."""
+_VALUES, _VALUE_BYTES = 4, 4
+
+
+def prediction_bytes(n_samples: int, n_tissues: int, n_genes: int) -> int:
+    """Give what a prediction of this shape takes in memory: four float32 for each value."""
+    return _VALUES * _VALUE_BYTES * n_samples * n_tissues * n_genes
+
+
+def predict_blocks(
+    predictor: Predictor,
+    prepared: Prepared,
+    targets: Collection[str] | None = None,
+    *,
+    phenotypes: pd.DataFrame | None = None,
+    block_bytes: int = BLOCK_BYTES,
+    on_progress: TissueProgress | None = None,
+) -> Iterator[xr.Dataset]:
+    """Predict as :meth:`~mtm_core.inference.predictor.Predictor.predict_prepared`, block by block.
+
+    Every method predicts a sample by itself, so that blocks hold what the whole would.
+
+    Parameters
+    ----------
+    block_bytes
+        What the values of a block take, about.
+    on_progress
+        Told of each block: (samples done so far, samples in all).
+
+    Raises
+    ------
+    SelectionError
+        As there.
+    """
+    chosen = predictor.targets_of(prepared.source, targets)
+    n_samples, n_genes = prepared.aligned.z.shape
+    size = max(1, block_bytes // prediction_bytes(1, len(chosen), n_genes))
+    for start in range(0, n_samples, size):
+        if on_progress is not None:
+            on_progress(start, n_samples)
+        part = samples_of(prepared, start, min(start + size, n_samples))
+        yield predictor.predict_prepared(part, chosen, phenotypes=phenotypes)
+
+
+def samples_of(prepared: Prepared, start: int, stop: int) -> Prepared:
+    """Give samples ``start`` to ``stop``, prepared as among them all."""
+    aligned = replace(
+        prepared.aligned,
+        z=prepared.aligned.z[start:stop],
+        distance=prepared.aligned.distance.iloc[start:stop],
+    )
+    return replace(prepared, aligned=aligned, samples=prepared.samples[start:stop])

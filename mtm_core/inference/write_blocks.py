@@ -1,0 +1,188 @@
+"""The formats of a prediction, each written block by block."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from itertools import chain
+from math import isnan
+from pathlib import Path
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xarray as xr
+from anndata.io import write_elem
+from numpy.typing import NDArray
+
+from mtm_core.inference.prediction_store import create_store, fill_store
+from mtm_core.safe_output import whole_file
+
+LONG_COLUMNS = ("sample", "tissue", "gene_id", "gene", "expression", "z")
+INTERVAL = ("lower", "upper")
+"""Columns after these, where the prediction has an interval."""
+_ROWS_AT_ONCE = 1 << 20
+_ROWS_OF_A_PART, _GENES_OF_A_PART = 64, 4096
+
+Blocks = Iterator[xr.Dataset]
+
+
+def to_long_table(prediction: xr.Dataset, samples: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Give one row a (sample, tissue, gene): ``LONG_COLUMNS``, and ``INTERVAL`` if there is one.
+
+    ``samples`` are the categories of its first column: those of ``prediction`` by default.
+    """
+    n_samples, n_tissues, n_genes = prediction["z"].shape
+    genes, symbols = prediction["gene"].to_numpy(), prediction["symbol"].to_numpy()
+    names = prediction["sample"].to_numpy().astype(str)
+    tissues = prediction["tissue"].to_numpy().astype(str)
+    return pd.DataFrame(
+        {
+            "sample": pd.Categorical(
+                np.repeat(names, n_tissues * n_genes),
+                categories=pd.unique(np.array(samples or names)),
+            ),
+            "tissue": pd.Categorical(
+                np.tile(np.repeat(tissues, n_genes), n_samples), categories=pd.unique(tissues)
+            ),
+            "gene_id": np.tile(genes.astype(object), n_samples * n_tissues),
+            "gene": np.tile(symbols.astype(object), n_samples * n_tissues),
+            **{name: prediction[name].to_numpy().ravel() for name in _numbers(prediction)},
+        }
+    )
+
+
+def rows_of_samples(prediction: xr.Dataset, samples: NDArray[np.str_]) -> pd.DataFrame:
+    """Give ``sample``, ``tissue`` and distances of each (sample, tissue), indexed by both."""
+    tissues = prediction["tissue"].to_numpy().astype(str)
+    names = [f"{sample} | {tissue}" for sample in samples for tissue in tissues]
+    by_sample = {
+        name: np.repeat(prediction[name].to_numpy(), len(tissues))
+        for name in ("distance_before", "distance_after")
+    }
+    return pd.DataFrame(
+        {"sample": np.repeat(samples, len(tissues)), "tissue": np.tile(tissues, len(samples))}
+        | by_sample,
+        index=pd.Index(names),
+    )
+
+
+def _numbers(prediction: xr.Dataset) -> list[str]:
+    """Name the columns of numbers, in order."""
+    return [name for name in (*LONG_COLUMNS[4:], *INTERVAL) if name in prediction]
+
+
+def _write_csv(blocks: Blocks, samples: tuple[str, ...], path: Path) -> None:
+    """Write what pandas would of the long table, in a fifth of the time and a little memory."""
+    first, blocks = _first(blocks)
+    numbers = _numbers(first)
+    tissues = [_cell(name) for name in first["tissue"].to_numpy()]
+    genes = zip(first["gene"].to_numpy(), first["symbol"].to_numpy(), strict=True)
+    names = [f"{_cell(gene)},{_cell(symbol)},".replace("%", "%%") for gene, symbol in genes]
+    lines, blank_lines = (
+        [name + ",".join([form] * len(numbers)) + "\n" for name in names] for form in ("%.6g", "%s")
+    )
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(",".join([*LONG_COLUMNS[:4], *numbers]) + "\n")
+        for block in blocks:
+            for i, sample in enumerate(block["sample"].to_numpy()):
+                values = np.stack([block[name][i].to_numpy() for name in numbers], axis=-1)
+                for tissue, of_tissue in zip(tissues, values, strict=True):
+                    prefix = f"{_cell(sample)},{tissue},".replace("%", "%%")
+                    flat = of_tissue.ravel().tolist()
+                    if np.isnan(of_tissue).any():  # not known is blank
+                        cells = ["" if isnan(value) else f"{value:.6g}" for value in flat]
+                        file.write((prefix + prefix.join(blank_lines)) % tuple(cells))
+                    else:
+                        file.write((prefix + prefix.join(lines)) % tuple(flat))
+
+
+def _cell(name: object) -> str:
+    """Give a name as a cell of CSV, quoted where it must be."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow([str(name), "-"])
+    return text.getvalue()[:-4]
+
+
+def _write_parquet(blocks: Blocks, samples: tuple[str, ...], path: Path) -> None:
+    writer = None
+    try:
+        for block in blocks:
+            size = max(1, _ROWS_AT_ONCE // max(block["z"][0].size, 1))
+            for start in range(0, block.sizes["sample"], size):
+                rows = to_long_table(block.isel(sample=slice(start, start + size)), samples)
+                table = pa.Table.from_pandas(rows, preserve_index=False)
+                if writer is None:
+                    writer = pq.ParquetWriter(path, table.schema)
+                writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _write_h5ad(blocks: Blocks, samples: tuple[str, ...], path: Path) -> None:
+    first, blocks = _first(blocks)
+    n_tissues, n_genes = first["z"].shape[1:]
+    chunks = (max(min(n_tissues, _ROWS_OF_A_PART), 1), max(min(n_genes, _GENES_OF_A_PART), 1))
+    parts, row = [], 0
+    with whole_file(path) as target, h5py.File(target, "w") as file:
+        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        for name in ("layers", "obsm", "varm", "obsp", "varp"):
+            write_elem(file, name, {})
+        arrays = {}
+        for name in _numbers(first):
+            arrays[name] = file.create_dataset(
+                "X" if name == "z" else f"layers/{name}",
+                (len(samples) * n_tissues, n_genes),
+                first[name].dtype,
+                chunks=chunks,
+                compression="gzip",
+                fillvalue=np.nan,
+            )
+            arrays[name].attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+        for block in blocks:
+            n_rows = block.sizes["sample"] * n_tissues
+            for name, array in arrays.items():
+                array[row : row + n_rows] = block[name].to_numpy().reshape(n_rows, n_genes)
+            parts.append(rows_of_samples(block, block["sample"].to_numpy().astype(str)))
+            row += n_rows
+        about = ad.AnnData(obs=pd.concat(parts), var=genes_of(first))
+        about.strings_to_categoricals()
+        write_elem(file, "obs", about.obs)
+        write_elem(file, "var", about.var)
+        write_elem(file, "uns", {"mtm": dict(first.attrs)})
+
+
+def genes_of(prediction: xr.Dataset) -> pd.DataFrame:
+    """Give ``symbol`` and ``found``, indexed by gene id."""
+    return pd.DataFrame(
+        {"symbol": prediction["symbol"].to_numpy(), "found": prediction["found"].to_numpy()},
+        index=pd.Index(prediction["gene"].to_numpy().astype(str), name="gene_id"),
+    )
+
+
+def _write_zarr(blocks: Blocks, samples: tuple[str, ...], path: Path) -> None:
+    first, blocks = _first(blocks)
+    create_store(path, first, samples, first.sizes["sample"])
+    start = 0
+    for block in blocks:
+        fill_store(path, block, start)
+        start += block.sizes["sample"]
+
+
+def _first(blocks: Blocks) -> tuple[xr.Dataset, Blocks]:
+    """Give the first block, and all of them."""
+    first = next(blocks)
+    return first, chain([first], blocks)
+
+
+WRITERS: dict[str, Callable[[Blocks, tuple[str, ...], Path], None]] = {
+    ".csv": _write_csv,
+    ".parquet": _write_parquet,
+    ".h5ad": _write_h5ad,
+    ".zarr": _write_zarr,
+}
