@@ -1,13 +1,18 @@
 """Entry point of ``mtm``: its commands, and how errors end.
 
 Exit codes: 0 done, 1 an error of the input (one line on standard error), 2 wrong usage,
-130 stopped by Ctrl-C.
+130 stopped by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -118,15 +123,46 @@ for _name, (_, _summary) in _COMMANDS.items():
 def run() -> None:
     """Run ``mtm``; a user's error is one line, a fault of the program keeps its traceback."""
     try:
-        app(prog_name="mtm")
+        with _ended_by_signals():
+            app(prog_name="mtm")
+            sys.stdout.flush()
     except MTMError as error:
         message = str(error)
     except OSError as error:
-        if error.strerror is None or error.filename is None:
+        if error.errno in _NO_ROOM:
+            message = f"{error.filename or 'no room to write'}: {error.strerror}."
+        elif error.strerror is None or error.filename is None:
             raise
-        # A full disk or a folder that may not be written to: whichever file it was.
-        message = f"{error.filename}: {error.strerror}."
+        else:  # a folder that may not be written to, a file that is gone
+            message = f"{error.filename}: {error.strerror}."
     else:
         return
     typer.echo(f"mtm: error: {message}", err=True)
     sys.exit(1)
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """End as by Ctrl-C where the system, a scheduler or a closed terminal asks for it.
+
+    So that what is half written is deleted. The exit code is 128 and the signal's number.
+    """
+
+    def end(number: int, frame: object) -> None:
+        for signum in before:
+            signal.signal(signum, signal.SIG_IGN)  # a second one is not to break off the deleting
+        typer.echo(f"mtm: stopped by {signal.Signals(number).name}.", err=True)
+        raise SystemExit(128 + number)
+
+    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    # Under nohup a closed terminal is to end nothing.
+    before = {n: signal.signal(n, end) for n in numbers if signal.getsignal(n) != signal.SIG_IGN}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -122,7 +122,8 @@ def test_what_is_there_stays_unless_asked(
 
 def test_sizes_are_estimated_from_above(prediction: xr.Dataset, tmp_path: Path, rng) -> None:
     big = prediction.isel(gene=np.arange(5).repeat(40), sample=np.arange(6).repeat(5))
-    big = big.assign_coords(sample=[f"sample {i}" for i in range(30)])
+    names = {"sample": [f"sample {i}" for i in range(30)], "gene": [f"G{i}" for i in range(200)]}
+    big = big.assign_coords(names)
     for name in ("z", "expression", "lower", "upper"):
         big[name] = big[name].copy(data=rng.standard_normal(big[name].shape, dtype="f4"))
     for ending in (".csv", ".parquet", ".h5ad"):
