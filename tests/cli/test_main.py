@@ -94,7 +94,9 @@ def test_folder_that_cannot_be_written_is_one_line(mtm: Mtm, tmp_path: Path) -> 
     samples = Path(__file__).parents[2] / "data_samples" / "blood_tpm.tsv"
     done = mtm("predict", samples, "--targets=Lung", "--output", tmp_path / "file" / "p.csv")
     assert done.code == 1
-    assert done.err.splitlines()[-1] == f"mtm: error: {tmp_path / 'file'}: File exists."
+    assert done.err.splitlines()[-1] == (
+        f"mtm: error: cannot write {tmp_path / 'file' / 'p.csv'}: {tmp_path / 'file'} is no folder."
+    )
 
 
 def test_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
