@@ -33,7 +33,8 @@ _OTHERS = (
     *("logcpm", "logtpm", "log2tpm", "log2cpm", "log2fpkm", "vst", "rlog", "scaledtpm"),
 )
 _LENGTHS = ("length", "effectivelength", "efflength", "effectivegenelength")
-_ORDER = (*_COUNTS, *_SCALED, *_OTHERS)
+QUANTITIES = (*_COUNTS, *_SCALED, *_OTHERS)
+"""Of expression, the counts first, normalised as by :func:`column_names.normalised`."""
 _INTERVALS = re.compile(r"(tpm|fpkm)(ci(lower|upper)bound|coefficientofquartilevariation)")
 _ENDINGS = re.compile(r"(\.(gz|csv|tsv|txt|tab|xlsx|parquet|sf|results|genes|counts|out))+$", re.I)
 _JOINT = re.compile(r"[-._:/| ()\[\]]+")
@@ -135,19 +136,24 @@ def sample_of_file(name: str) -> str:
 
 def _is_quantity(name: str) -> bool:
     short = normalised(name)
-    return short in _ORDER or short in _LENGTHS or _INTERVALS.fullmatch(short) is not None
+    return short in QUANTITIES or short in _LENGTHS or _INTERVALS.fullmatch(short) is not None
 
 
-def holds_expression(name: str) -> bool:
+def is_expression(name: str) -> bool:
     """Tell whether ``name`` is that of expression, as a program that quantifies writes it."""
-    return normalised(name) in _ORDER
+    return normalised(name) in QUANTITIES
+
+
+def is_counts(name: str) -> bool:
+    """Tell whether ``name`` is that of counts."""
+    return normalised(name) in _COUNTS
 
 
 def _of_one_sample(names: dict[int, str], sample: str) -> _Found | None:
     """Find names all of which are quantities, expression among them."""
     quantities = {name: column for column, name in names.items() if _is_quantity(name)}
     others = [name for name in names.values() if name not in quantities]
-    expression = [name for name in quantities if holds_expression(name)]
+    expression = [name for name in quantities if is_expression(name)]
     if len(quantities) < 2 or not expression or not all(map(is_annotation, others)):
         return None
     return {name: {sample: column} for name, column in quantities.items()}
@@ -169,7 +175,7 @@ def _of_samples(names: dict[int, str]) -> _Found | None:
     shared = [
         name for name, columns in found.items() if 2 * len(columns.keys() & samples) > len(samples)
     ]
-    if len(shared) < 2 or not any(not name or holds_expression(name) for name in shared):
+    if len(shared) < 2 or not any(not name or is_expression(name) for name in shared):
         return None
     return {name: found[name] for name in shared}
 
@@ -253,7 +259,7 @@ def _choose(found: _Found, wanted: str, values: Callable[[Sequence[int]], Floats
         raise ExpressionError(
             f"--quantity {wanted!r}: expected one of {name_some(found, 20)}. Choose one of these."
         )
-    rank = {name: place for place, name in enumerate(_ORDER)}
+    rank = {name: place for place, name in enumerate(QUANTITIES)}
     known = sorted((rank[normalised(name)], name) for name in found if normalised(name) in rank)
     if known and known[0][0] < len(_COUNTS):
         return known[0][1]

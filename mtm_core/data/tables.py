@@ -15,6 +15,7 @@ from typing import IO
 
 from mtm_core.data.binary_table import read_parquet
 from mtm_core.data.h5ad_table import read_h5ad
+from mtm_core.data.long_table import lay_out
 from mtm_core.data.numbers import read_numbers
 from mtm_core.data.open_file import as_utf8
 from mtm_core.data.raw_table import MAX_BYTES, RawTable, too_large
@@ -107,6 +108,8 @@ def read_table(
             break
     else:
         table = read_text(_checked_text(data), options)
+    if options.contents == "expression":
+        table = lay_out(table, options)
     return replace(table, format=table.format + ".gz") if gzipped else table
 
 

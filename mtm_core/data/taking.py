@@ -191,9 +191,10 @@ class _Sorting:
                 self.aside[column] = NUMBERS
             else:
                 candidates[column] = numbers
+        is_chosen = any(choice.option == "quantity" for choice in raw.choices)
         self.chosen = choose_quantity(
             {column: self.names[column] for column in candidates},
-            self.options.quantity,
+            "" if is_chosen else self.options.quantity,
             sample,
             lambda wanted: np.column_stack([candidates[column] for column in wanted]),
         )
