@@ -7,8 +7,10 @@ a number is an error that names the cell.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,14 +18,17 @@ from numpy.typing import ArrayLike
 
 from mtm_core.data.gene_ids import damaged_names, describe_ids, id_type_of
 from mtm_core.data.genes import GeneIndex
+from mtm_core.data.given_files import gather, name_with_folder
 from mtm_core.data.ingest_report import IngestReport
 from mtm_core.data.isolated import read_isolated
-from mtm_core.data.orientation import GenesInRows, find_layout
+from mtm_core.data.orientation import GenesInRows, SamplesInRows, find_layout
+from mtm_core.data.program_files import STAR
 from mtm_core.data.quantities import sample_of_file
-from mtm_core.data.raw_table import MAX_BYTES
+from mtm_core.data.raw_table import MAX_BYTES, RawTable
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.reading_turns import Turn
 from mtm_core.data.report import Note, name_some
+from mtm_core.data.sample_files import named
 from mtm_core.data.tables import Source, name_of, read_bytes, read_table
 from mtm_core.data.taking import SECOND_HEADER, take_genes_in_rows, take_samples_in_rows
 from mtm_core.data.unit_guess import UnitGuess, judge
@@ -55,12 +60,13 @@ class ExpressionTable:
 
 
 def read_expression(
-    source: Source,
+    source: Source | Sequence[Path],
     name: str | None = None,
     *,
     known_genes: GeneIndex | None = None,
     typical: ArrayLike | None = None,
     options: ReadingOptions = AS_IT_LIES,
+    tx2gene: Path | None = None,
     max_bytes: int = MAX_BYTES,
     isolated: bool = False,
     turn: Turn | None = None,
@@ -71,7 +77,8 @@ def read_expression(
     ----------
     source
         Path, or open file, of csv, tsv, txt or gct (also gzipped), xlsx, parquet or h5ad; told
-        apart by content.
+        apart by content. Or files of one sample each, as STAR, RSEM, Salmon and others write them:
+        several, a folder or a zip.
     name
         Of the file, for messages; by default its own.
     known_genes
@@ -80,6 +87,8 @@ def read_expression(
         Mean linear expression of each of them in the reference: tells logarithms apart.
     options
         What the user says about it, where it can be read in more than one way.
+    tx2gene
+        Table of transcripts and their genes, for files of transcripts.
     max_bytes
         Cap on the decompressed size.
     isolated
@@ -96,22 +105,22 @@ def read_expression(
         If neither axis holds genes, a sample stands twice, or a cell is blank, no number,
         infinite, or negative where it cannot be.
     """
-    name = name or name_of(source, "table")
+    data, name, sample = _bytes_of(source, name, tx2gene, max_bytes)
     try:
-        data = read_bytes(source, max_bytes)
         raw = (
             read_isolated(data, max_bytes, options, turn=turn)
             if isolated
             else read_table(data, max_bytes, options)
         )
-        layout = find_layout(raw, known_genes)
+        raw = named(raw, sample) if raw.sample_of_file else raw
+        layout, left = _layout(raw, known_genes), _left_to_say(raw, options)
         if isinstance(layout, GenesInRows):
             orientation = "genes in rows"
             sample = sample_of_file(name)
-            taken = take_genes_in_rows(raw, layout.label, known_genes, options, sample)
+            taken = take_genes_in_rows(raw, layout.label, known_genes, left, sample)
         else:
             orientation = "samples in rows"
-            taken = take_samples_in_rows(raw, layout.label, known_genes, options)
+            taken = take_samples_in_rows(raw, layout.label, known_genes, left)
         values = taken.values
         _check_samples(values.index, taken.notes)
         guess = judge(values, known_genes, typical, raw.stated_unit)
@@ -143,8 +152,46 @@ def read_expression(
             *_describe(guess, genes, duplicates, damaged),
         ),
         choices=(*raw.choices, *taken.choices),
+        files=raw.files,
     )
     return ExpressionTable(values, report, options, raw.stated_unit)
+
+
+def _layout(raw: RawTable, known: GeneIndex | None) -> GenesInRows | SamplesInRows:
+    """Find the layout; what names of samples look like says nothing where files are named so."""
+    if raw.files:
+        raw = replace(
+            raw, header=(raw.header[0], *(f"file {i}" for i in range(len(raw.header) - 1)))
+        )
+    return find_layout(raw, known)
+
+
+def _left_to_say(raw: RawTable, options: ReadingOptions) -> ReadingOptions:
+    """Give what the user has said that the reader of the format has not yet heeded."""
+    if any(choice.option == "quantity" for choice in raw.choices) or raw.format == STAR.name:
+        options = replace(options, quantity="")
+    if raw.files:  # each is a sample, whatever its values look like
+        samples = [name for name in raw.header[1:] if name not in options.leave_out]
+        options = replace(options, take_back=(*options.take_back, *samples))
+    return options
+
+
+def _bytes_of(
+    source: Source | Sequence[Path], name: str | None, tx2gene: Path | None, max_bytes: int
+) -> tuple[bytes, str, str]:
+    """Give the bytes to read, a name for messages, and what may name a sample."""
+    if isinstance(source, str | os.PathLike):
+        source = [Path(source)]
+    try:
+        if isinstance(source, Sequence):
+            paths = [Path(path) for path in source]
+            name = name or (paths[0].name if len(paths) == 1 else None)
+            data, found = gather(paths, tx2gene, max_bytes)
+            return data, name or found, name_with_folder(paths[0])
+        name = name or name_of(source, "table")
+        return read_bytes(source, max_bytes), name, name
+    except InputFileError as error:
+        raise InputFileError(f"{name}: {error}" if name else str(error)) from error
 
 
 def _check_samples(samples: pd.Index, notes: Sequence[Note]) -> None:

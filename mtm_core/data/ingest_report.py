@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mtm_core.data.report import Choice, Note
+from mtm_core.data.report import Choice, FileRead, Note
 from mtm_core.data.units import Unit
 
 
@@ -16,7 +16,8 @@ class IngestReport:
     Attributes
     ----------
     file, sha256
-        Name of the file and hash of its bytes as they came.
+        Name of the file and hash of its bytes as they came; of several, of the zip of them that
+        :func:`mtm_core.data.archive.pack` makes.
     format, delimiter
         ``"csv"``, ``"tsv"``, ``"txt"``, ``"gct"`` (also with ``".gz"``), ``"parquet"``, ``"xlsx"``
         or ``"h5ad"``; delimiter in words, empty where the format has none.
@@ -41,6 +42,8 @@ class IngestReport:
         All of the above that needs words.
     choices
         Sheet, quantity and strand that were read, where the file offers several.
+    files
+        That the table was joined from, where they are several, each with its hash.
     """
 
     file: str
@@ -61,6 +64,7 @@ class IngestReport:
     possible_units: tuple[Unit, ...] = ()
     reasons: tuple[str, ...] = ()
     doubted: tuple[str, ...] = ()
+    files: tuple[FileRead, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give the report as JSON values."""

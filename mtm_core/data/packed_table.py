@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mtm_core.data.raw_table import RawTable
-from mtm_core.data.report import Choice, Note
+from mtm_core.data.report import Choice, FileRead, Note
 from mtm_core.data.units import UNITS
 
 _FRACTIONS, _WHOLE_NUMBERS, _TEXT, _OTHER = range(4)
@@ -41,6 +41,8 @@ def pack(table: RawTable) -> bytes:
         "notes": [asdict(note) for note in table.notes],
         "choices": [asdict(choice) for choice in table.choices],
         "stated_unit": table.stated_unit,
+        "files": [asdict(file) for file in table.files],
+        "sample_of_file": table.sample_of_file,
     }
     packed = io.BytesIO()
     np.savez(
@@ -101,6 +103,8 @@ def _unpack(packed: bytes | bytearray) -> RawTable:
         tuple(Note(**note) for note in about["notes"]),
         tuple(cattrs.structure(choice, Choice) for choice in about["choices"]),
         stated,
+        tuple(cattrs.structure(file, FileRead) for file in about["files"]),
+        bool(about["sample_of_file"]),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mtm_core.data.report import Choice, Note
+from mtm_core.data.report import Choice, FileRead, Note
 from mtm_core.data.units import Unit
 from mtm_core.errors import InputFileError
 
@@ -37,6 +37,10 @@ class RawTable:
         What else could have been read.
     stated_unit
         What the file itself says of its unit; ``None`` where it says nothing.
+    files
+        That it was joined from, where they are several.
+    sample_of_file
+        Whether it holds one sample, the second column, which the name of the file names.
     """
 
     header: tuple[str, ...]
@@ -46,6 +50,8 @@ class RawTable:
     notes: tuple[Note, ...] = ()
     choices: tuple[Choice, ...] = ()
     stated_unit: Unit | None = None
+    files: tuple[FileRead, ...] = ()
+    sample_of_file: bool = False
 
     def __post_init__(self) -> None:
         blank = self.cells.isna().all(axis=1)  # below tables of spreadsheets

@@ -49,6 +49,23 @@ class Choice:
     offered: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class FileRead:
+    """One of several files that a table was joined from.
+
+    Attributes
+    ----------
+    path, sha256
+        Its name, with its folder where that is known, and the hash of its bytes.
+    sample
+        That it holds; empty where it holds none, as a table of transcripts.
+    """
+
+    path: str
+    sha256: str
+    sample: str = ""
+
+
 def skipped_titles(n_lines: int) -> Note:
     """Note the lines above a table."""
     return Note("info", f"{n_lines} lines stand above the table.", "They were skipped.")

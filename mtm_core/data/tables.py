@@ -7,48 +7,52 @@ file, and nothing grows past a cap when it is decompressed.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from mtm_core.data.archive import ZIP, is_workbook, unpack
 from mtm_core.data.binary_table import read_parquet
 from mtm_core.data.h5ad_table import read_h5ad
 from mtm_core.data.long_table import lay_out
 from mtm_core.data.numbers import read_numbers
-from mtm_core.data.open_file import as_utf8
+from mtm_core.data.program_files import read_program_file
 from mtm_core.data.raw_table import MAX_BYTES, RawTable, too_large
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.report import Note
+from mtm_core.data.sample_files import join_files, named, one_sample
+from mtm_core.data.table_bytes import GZIP, checked_text, gunzip
 from mtm_core.data.text_table import read_text
 from mtm_core.data.workbook import read_xlsx
 from mtm_core.errors import InputFileError
 
+
+def _read_zip(data: bytes, max_bytes: int, options: ReadingOptions) -> RawTable:
+    """Read a workbook, the one table of a zip, or its files of one sample each."""
+    if is_workbook(data):
+        return read_xlsx(data, max_bytes, options)
+    archive = unpack(data, max_bytes)
+    if len(archive.files) > 1:
+        return join_files(archive, max_bytes, options)
+    (file,) = archive.files
+    if file.data.startswith(ZIP) and not is_workbook(file.data):
+        raise InputFileError("the zip archive holds another. Make one of the files themselves.")
+    if not file.data.strip():
+        raise _empty(repr(file.path))
+    table = read_table(file.data, max_bytes, options)
+    table = named(table, file.path) if table.sample_of_file else table
+    note = Note("info", "The zip archive holds one table.", f"{file.path!r} was read.")
+    return replace(table, format=table.format + ".zip", notes=(note, *table.notes))
+
+
 _BINARY_READERS: dict[bytes, Callable[[bytes, int, ReadingOptions], RawTable]] = {
-    b"PK\x03\x04": read_xlsx,
+    ZIP: _read_zip,
     b"PAR1": read_parquet,
     b"\x89HDF\r\n\x1a\n": read_h5ad,
 }
 BINARY_MAGICS = tuple(_BINARY_READERS)
 """What files of the binary formats start with."""
-_NO_TABLES = (
-    (b"%pdf", "a PDF", "Save the table in it as csv or xlsx."),
-    (b"<?xml", "XML", "Save the table as csv or xlsx."),
-    (b"<", "a web page", "Open it to see what the download said, and download again."),
-    (b"{", "JSON", "Save the table as csv."),
-    (b"[", "JSON", "Save the table as csv."),
-    (b"##fileformat=vcf", "variants (VCF)", "Give expression by gene."),
-    (b"!", "a GEO matrix", "Take out the lines that start with '!'."),
-    (b">", "sequences (FASTA)", "Give expression by gene."),
-    (b"\xd0\xcf\x11\xe0", "an old Excel file (.xls)", "Save it as xlsx or csv."),
-    (b"rdx", "R data", "Save the table with write.csv."),
-    (b"bzh", "compressed with bzip2", "Compress it with gzip."),
-    (b"\xfd7zxz", "compressed with xz", "Compress it with gzip."),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "Compress it with gzip."),
-    (b"7z\xbc\xaf", "a 7z archive", "Unpack it, or compress with gzip."),
-    (b"rar!", "a rar archive", "Unpack it, or compress with gzip."),
-    (b"\x1f\x8b", "compressed twice", "Decompress it once."),
-)
 Source = str | os.PathLike[str] | IO[bytes]
 """A file: where it is, or itself, open."""
 
@@ -95,9 +99,9 @@ def read_table(
     InputFileError
         If they are none, damaged, or larger than ``max_bytes`` when decompressed.
     """
-    gzipped = data.startswith(b"\x1f\x8b")
+    gzipped = data.startswith(GZIP)
     if gzipped:
-        data = _gunzip(data, max_bytes)
+        data = gunzip(data, max_bytes)
         if not data.strip():
             raise _empty("the gzip file")
     for magic, read in _BINARY_READERS.items():
@@ -107,52 +111,13 @@ def read_table(
             table = replace(table, cells=cells, notes=(*table.notes, *notes))
             break
     else:
-        table = read_text(_checked_text(data), options)
-    if options.contents == "expression":
+        text = checked_text(data)
+        program = read_program_file(text)
+        table = read_text(text, options) if program is None else one_sample(program, options)
+    if options.contents == "expression" and not (table.files or table.sample_of_file):
         table = lay_out(table, options)
     return replace(table, format=table.format + ".gz") if gzipped else table
 
 
 def _empty(what: str) -> InputFileError:
     return InputFileError(f"{what} is empty. Expected a table of genes and samples.")
-
-
-def _gunzip(data: bytes, max_bytes: int) -> bytes:
-    """Decompress all members of a gzip file, as far as ``max_bytes``."""
-    parts, size, rest = [], 0, data
-    while rest.startswith(b"\x1f\x8b"):
-        member = zlib.decompressobj(wbits=31)
-        try:
-            parts.append(member.decompress(rest, max_bytes - size + 1))
-        except zlib.error as error:
-            raise InputFileError(f"the gzip file is damaged ({error}). Make it again.") from error
-        size += len(parts[-1])
-        if size > max_bytes:
-            raise too_large("the decompressed file", max_bytes)
-        if not member.eof:
-            raise InputFileError("the gzip file ends early. Upload it again, whole.")
-        rest = member.unused_data
-    return b"".join(parts)
-
-
-def _checked_text(data: bytes) -> bytes:
-    """Give text as UTF-8 without a byte order mark; refuse what is no text."""
-    data = as_utf8(data)
-    if b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e" in data[:1_000_000]:
-        raise InputFileError("the workbook has a password. Save it without one, as xlsx or csv.")
-    if data[257:262] == b"ustar":
-        raise InputFileError("the file is a tar archive. Unpack it, and give the table in it.")
-    start = data[:4096].lstrip()
-    for magic, kind, next_step in _NO_TABLES:
-        if start.lower().startswith(magic):
-            raise InputFileError(f"the file is {kind}, not a table. {next_step}")
-    if b"\0" in start or sum(byte < 32 and byte not in b"\t\n\r\f" for byte in start) > 4:
-        raise InputFileError(
-            "the file is binary and none of the formats that are read: csv, tsv, txt, gct (also"
-            " gzipped), xlsx, parquet, h5ad. Save the table as one of these."
-        )
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace").encode()
-    return data

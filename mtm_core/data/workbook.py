@@ -142,8 +142,6 @@ def _check_members(names: Sequence[str]) -> None:
         raise InputFileError("the file is a binary workbook (.xlsb). Save it as xlsx or csv.")
     if "content.xml" in names:
         raise InputFileError("the file is an OpenDocument (.ods). Save it as xlsx or csv.")
-    if not any(name.startswith("xl/") for name in names):
-        raise InputFileError("the file is a zip archive. Unpack it, or compress with gzip.")
 
 
 def _check_parts(parts: Sequence[zipfile.ZipInfo]) -> None:

@@ -107,7 +107,7 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
     ),
     "binary workbook": (zipped("xl/workbook.bin"), r"\.xlsb\)\. Save it as xlsx"),
     "OpenDocument": (zipped("content.xml"), r"\.ods\)\. Save it as xlsx"),
-    "zip renamed": (zipped("blood.csv"), "a zip archive. Unpack it"),
+    "zip of several tables": (zipped("a.csv", "b.csv"), "none of the 2 files holds one sample: 'a"),
     "tar.gz": (tarred(), "a tar archive. Unpack it"),
     "7z": (b"7z\xbc\xaf\x27\x1c", "7z archive"),
     "rar": (b"Rar!\x1a\x07", "rar archive"),
@@ -126,7 +126,6 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
         "there are 2 and 3, and the last line breaks off. The file is cut off: get it again",
     ),
     "quote without its partner": (change("TP53", '"TP53'), "a quote may lack its partner"),
-    "no header, one sample": ("TP53\t10\nBRCA1\t20\nMLH1\t5\n", r"holds values \('10'\)"),
     "no header, tallies first": (
         "N_unmapped\t7\t8\nENSG00000000001\t1\t2\nENSG00000000002\t3\t4\n",
         r"holds values \('7', '8'\)",
@@ -232,6 +231,11 @@ NOTES: dict[str, tuple[bytes | str, str]] = {
     "samples without a column of names": (
         parquet(GOOD.T),
         "No column names the samples. They were numbered.",
+    ),
+    "zip of one table": (zipped("t/a.csv"), "The zip archive holds one table. 't/a.csv' was read."),
+    "one sample without a header": (
+        GOOD["P1"].to_csv(sep="\t", header=False),
+        "genes and values of one sample, without a header. The sample is named by the file.",
     ),
     "GCT with genes taken out": (
         GCT.replace("6\t3", "99\t4"),
