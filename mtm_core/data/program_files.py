@@ -42,6 +42,11 @@ _NO_GENES = frozenset(
         "unnamed: 0",
     }
 )
+_VALUES = frozenset(
+    {"count", "counts", "raw_count", "raw_counts", "read_count", "reads", "expected_count", "tpm"}
+    | {"fpkm", "rpkm", "cpm", "value", "values", "expression", "abundance", "est_counts"}
+)
+"""Headers, in lower case, that name a quantity and no sample."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,7 @@ def read_program_file(text: bytes, path: str = "", *, plain: bool = False) -> Pr
     Parameters
     ----------
     plain
-        Whether a table of two columns with a header is one too.
+        Whether a table of two columns is one whatever its header, which else must name a quantity.
 
     Raises
     ------
@@ -251,7 +256,7 @@ def _known_by_rows(
         return None
     if not has_header and _HTSEQ_ROW.search(text):
         return _Known(HTSEQ, 0, {"count": width - 1}, has_header=False)
-    if has_header and not plain:
+    if has_header and not plain and first[-1].lower() not in _VALUES:
         return None
     return _Known(PLAIN, 0, {"value": width - 1}, has_header=has_header)
 

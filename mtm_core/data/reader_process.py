@@ -31,6 +31,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from mtm_core.data.archive import NamedFile
+from mtm_core.data.archive import pack as pack_files
 from mtm_core.data.packed_table import pack
 from mtm_core.data.reading_limits import check_size
 from mtm_core.data.reading_options import ReadingOptions
@@ -115,8 +117,10 @@ def warm_up() -> None:
     csv = table.to_csv(index=False).encode()
     gct = b"#1.2\n1\t1\nName\tDescription\tP1\nTP53\tTP53\t1,5\n"
     broken = (b"PAR1" + b"x" * 20, b"PK\x03\x04xx", b"\x89HDF\r\n\x1a\nxx", b"\x1f\x8bxx", b"a\0b")
+    counts = b"ENSG00000141510\t1\nENSG00000012048\t2\n"
+    study = pack_files([NamedFile("a.txt", counts), NamedFile("b.txt", counts.replace(b"1", b"2"))])
     good = [parquet, book, h5ad]
-    for data in (*(file.getvalue() for file in good), csv, gct, gzip.compress(csv), *broken):
+    for data in (*(file.getvalue() for file in good), csv, gct, study, gzip.compress(csv), *broken):
         with suppress(InputFileError):
             pack(read_table(data))
 

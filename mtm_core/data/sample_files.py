@@ -289,7 +289,7 @@ def _describe(files: Sequence[ProgramFile]) -> Note:
             "info",
             f"The file holds one sample, as {program} writes it."
             if files[0].program is not PLAIN
-            else "The file holds genes and values of one sample, without a header.",
+            else "The file holds genes and values of one sample, without its name.",
             "The sample is named by the file.",
         )
     return Note(

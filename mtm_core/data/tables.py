@@ -20,7 +20,7 @@ from mtm_core.data.numbers import read_numbers
 from mtm_core.data.program_files import read_program_file
 from mtm_core.data.raw_table import MAX_BYTES, RawTable, too_large
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
-from mtm_core.data.report import Note
+from mtm_core.data.report import Note, name_some
 from mtm_core.data.sample_files import join_files, named, one_sample
 from mtm_core.data.table_bytes import GZIP, checked_text, gunzip
 from mtm_core.data.text_table import read_text
@@ -33,6 +33,9 @@ def _read_zip(data: bytes, max_bytes: int, options: ReadingOptions) -> RawTable:
     if is_workbook(data):
         return read_xlsx(data, max_bytes, options)
     archive = unpack(data, max_bytes)
+    if len(archive.files) > 1 and options.contents != "expression":
+        names = name_some(file.path for file in archive.files)
+        raise InputFileError(f"the zip archive holds several files: {names}. Give the table alone.")
     if len(archive.files) > 1:
         return join_files(archive, max_bytes, options)
     (file,) = archive.files
@@ -112,7 +115,7 @@ def read_table(
             break
     else:
         text = checked_text(data)
-        program = read_program_file(text)
+        program = read_program_file(text) if options.contents == "expression" else None
         table = read_text(text, options) if program is None else one_sample(program, options)
     if options.contents == "expression" and not (table.files or table.sample_of_file):
         table = lay_out(table, options)

@@ -14,6 +14,8 @@ import numpy as np
 import openpyxl
 import pandas as pd
 
+from mtm_core.data.gene_ids import is_ensembl
+from mtm_core.data.gene_names import genes_named
 from mtm_core.data.orientation import GenesInRows, find_layout
 from mtm_core.data.raw_table import BLANKS, RawTable, too_large
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
@@ -244,8 +246,13 @@ def _kind(table: RawTable | None, options: ReadingOptions) -> int:
         layout = find_layout(table, None)
     except ExpressionError:
         return _NUMBERS
-    n_genes = len(table.cells) if isinstance(layout, GenesInRows) else sum(numeric)
-    return _EXPRESSION if np.mean(numeric) > 0.5 and n_genes >= _LEAST_GENES else _NUMBERS
+    if isinstance(layout, GenesInRows):
+        genes = [name for name in table.labels(layout.label) if name]
+    else:
+        genes = [name for name in table.header if name]
+    n_genes = sum(is_ensembl(name) or name.isdigit() or bool(genes_named(name)) for name in genes)
+    is_expression = _LEAST_GENES <= n_genes > len(genes) / 2 and np.mean(numeric) > 0.5
+    return _EXPRESSION if is_expression else _NUMBERS
 
 
 def _filled(value: object) -> bool:

@@ -301,3 +301,28 @@ def test_zip_is_looked_at_before_it_is_read(data: bytes, message: str | None) ->
     else:
         with pytest.raises(MTMError, match=message):
             call()
+
+
+@pytest.mark.parametrize(
+    "name", ["star_default_names", "htseq", "rsem", "stringtie", "two_columns"]
+)
+def test_one_file_alone_is_one_sample_named_by_it(name: str, study: Path) -> None:
+    many_files.CASES[name](study)
+    path = next(path for path in sorted(study.rglob("PT03*")) if "SJ" not in path.name)
+    path = path / "ReadsPerGene.out.tab" if path.is_dir() else path
+    table = base.read(path)
+    expected = base.tpm() if name in many_files.TPM else base.counts()
+    assert_allclose(table.values.loc["PT03", expected.index], expected["PT03"])
+    assert len(table.values) == 1
+
+
+def test_files_that_people_brought() -> None:
+    star = base.case_file("10_htseq_star/PT01.ReadsPerGene.out.tab")
+    gdc = base.case_file("04_gdc_star/augmented_star_gene_counts.tsv")
+    clean = pd.read_csv(base.case_file("00_base/counts.csv"), index_col=0)["PT01"]
+    for path in (star, gdc):
+        values = base.read(path).values
+        values.columns = values.columns.str.split(".").str[0]
+        assert_allclose(values.iloc[0][clean.index], clean)
+    assert list(base.read(star).values.index) == ["PT01"]
+    assert base.read(gdc).report.choices[0].taken == "unstranded"

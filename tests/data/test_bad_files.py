@@ -233,10 +233,6 @@ NOTES: dict[str, tuple[bytes | str, str]] = {
         "No column names the samples. They were numbered.",
     ),
     "zip of one table": (zipped("t/a.csv"), "The zip archive holds one table. 't/a.csv' was read."),
-    "one sample without a header": (
-        GOOD["P1"].to_csv(sep="\t", header=False),
-        "genes and values of one sample, without a header. The sample is named by the file.",
-    ),
     "GCT with genes taken out": (
         GCT.replace("6\t3", "99\t4"),
         "says 99 genes and 4 samples; there are 6 and 3. What is there was read. If genes or",
