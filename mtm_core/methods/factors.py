@@ -1,15 +1,14 @@
-"""Factors that all tissues of a donor share: their model, their posterior, and how they are fitted.
+"""Factors that all tissues of a donor share: their model and their posterior.
 
-EM for factor analysis: Rubin & Thayer 1982, Psychometrika 47:69-76; the parameter expansion that
-rescales the factors at each step: Liu, Rubin & Wu 1998, Biometrika 85:755-770. The model itself
-stands in :mod:`mtm_core.methods.joint_gaussian`.
+The model itself is written out in :mod:`mtm_core.methods.joint_gaussian`; it is fitted in
+:mod:`mtm_core.methods.factor_fit`.
 
 Shapes: D donors, T tissues, G genes, K factors, C covariates, N samples to predict.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +20,7 @@ Array = NDArray[np.float64]
 
 LEAST_NOISE = 0.05
 """Floor of a gene's own variance, of 1: a noise of 0 would make one gene decide a factor."""
-
-
-Block = tuple[NDArray[np.int64], Array]
+Block = tuple[NDArray[np.int64], NDArray[np.floating]]
 """Donors (n,) who have a tissue, and their bent z-scores (n, G)."""
 
 
@@ -50,6 +47,11 @@ class TrainingDonors:
     def n_donors(self) -> int:
         """Number of donors."""
         return len(self.covariates)
+
+    @property
+    def n_genes(self) -> int:
+        """G."""
+        return int(self.samples[0][1].shape[1])
 
     @property
     def blocks(self) -> list[Block]:
@@ -81,12 +83,13 @@ class Factors:
 
     def accumulate(self, training: TrainingDonors) -> tuple[Array, Array]:
         """Give precision (D, K, K) and precision times mean (D, K), by all that donors show."""
-        return accumulate(
-            training.blocks,
-            training.n_donors,
-            [*self.loadings, self.covariate_loadings],
-            [*self.weights, self.covariate_weights],
+        loadings = [*self.loadings, self.covariate_loadings]
+        weights = [*self.weights, self.covariate_weights]
+        told = (
+            (donor, w.T @ p, y @ p)
+            for (donor, y), w, p in zip(training.blocks, loadings, weights, strict=True)
         )
+        return gather(told, training.n_donors, self.loadings.shape[-1])
 
     def posterior(self, profiles: Mapping[int, Array], covariates: Array) -> tuple[Array, Array]:
         """Give mean (N, K) and covariance (K, K) of the factors.
@@ -111,81 +114,39 @@ class Factors:
         return mean, covariance
 
 
-def fit_factors(
-    training: TrainingDonors,
-    n_factors: int,
-    *,
-    n_iterations: int,
-    ridge: float,
-    shrinkage: float,
-    seed: int,
-) -> Factors:
-    """Fit K factors by EM.
-
-    Parameters
-    ----------
-    n_iterations, ridge, shrinkage
-        As in :class:`mtm_core.methods.joint_gaussian.JointGaussianMethod`.
-    seed
-        Of the loadings to begin with.
-    """
-    rng = np.random.default_rng(seed)
-    n_donors, blocks = training.n_donors, training.blocks
-    loadings = [
-        0.3 * rng.standard_normal((y.shape[1], n_factors)) / np.sqrt(n_factors) for _, y in blocks
-    ]
-    noise = [np.eye(y.shape[1]) for _, y in blocks]
-    weights = list(loadings)
-    for _ in range(n_iterations):
-        precision, projected = accumulate(blocks, n_donors, loadings, weights)
-        covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
-        mean: Array = np.einsum("dkl,dl->dk", covariance, projected)
-        # Rescale the factors to unit second moment: the same model, in far fewer steps.
-        moment = (covariance.sum(axis=0) + mean.T @ mean) / n_donors
-        inverse = np.linalg.inv(np.linalg.cholesky(moment))
-        mean = mean @ inverse.T
-        covariance = inverse @ covariance @ inverse.T
-        for b, (donor, y) in enumerate(blocks):
-            loadings[b], noise[b] = _maximise(y, mean[donor], covariance[donor], ridge, shrinkage)
-            weights[b] = np.linalg.solve(noise[b], loadings[b])
-    return Factors(
-        np.stack(loadings[:-1]),
-        np.stack(weights[:-1]),
-        np.stack([np.diagonal(psi) for psi in noise[:-1]]),
-        loadings[-1],
-        weights[-1],
-    )
-
-
-def _maximise(
-    y: Array, mean: Array, covariance: Array, ridge: float, shrinkage: float
-) -> tuple[Array, Array]:
-    """Fit loadings (G, K) and noise (G, G) of one tissue to its samples' factors."""
-    n, spread = len(y), covariance.sum(axis=0)
-    second = mean.T @ mean + spread
-    loadings = np.linalg.solve(second + ridge * np.eye(len(second)), mean.T @ y).T
-    residual = y - mean @ loadings.T
-    noise = (residual.T @ residual + loadings @ spread @ loadings.T) / max(n, 1)
-    diagonal = np.maximum(np.diagonal(noise), LEAST_NOISE)
-    noise = noise * (n / (n + shrinkage))
-    np.fill_diagonal(noise, diagonal)
-    return loadings, noise
-
-
 def bend(z: NDArray[np.floating], bound: float | None) -> Array:
     """Give ``bound tanh(z / bound)``, or ``z`` where there is no bound."""
     values = np.asarray(z, dtype=np.float64)
     return values if bound is None else bound * np.tanh(values / bound)
 
 
-def accumulate(
-    blocks: Sequence[Block], n_donors: int, loadings: Sequence[Array], weights: Sequence[Array]
+def bend_in_place(z: NDArray[np.float32], bound: float | None) -> NDArray[np.float32]:
+    """Bend ``z`` as :func:`bend` does, in its own memory: a wide cohort's is large."""
+    if bound is not None:
+        z /= np.float32(bound)
+        np.tanh(z, out=z)
+        z *= np.float32(bound)
+    return z
+
+
+def gather(
+    told: Iterable[tuple[NDArray[np.int64], Array, Array]], n_donors: int, n_factors: int
 ) -> tuple[Array, Array]:
-    """Give precision (D, K, K) and precision times mean (D, K) of every donor's factors."""
-    n_factors = loadings[0].shape[-1]
+    """Add up what tissues tell of their donors' factors.
+
+    Parameters
+    ----------
+    told
+        Of each tissue: its donors (n,), each once; ``W' Psi^-1 W`` (K, K); ``Y Psi^-1 W`` (n, K).
+
+    Returns
+    -------
+    tuple
+        Precision (D, K, K) and precision times mean (D, K) of every donor's factors.
+    """
     precision = np.tile(np.eye(n_factors), (n_donors, 1, 1))
     projected = np.zeros((n_donors, n_factors))
-    for (donor, y), w, p in zip(blocks, loadings, weights, strict=True):
-        precision[donor] += w.T @ p  # a donor is in a block once
-        projected[donor] += y @ p
+    for donor, own_precision, own_projected in told:
+        precision[donor] += own_precision
+        projected[donor] += own_projected
     return precision, projected

@@ -31,7 +31,14 @@ from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import rows_of
 from mtm_core.methods.covariates import CovariateName, by_knowledge, encode_covariates
-from mtm_core.methods.factors import LEAST_NOISE, Array, Factors, TrainingDonors, bend, fit_factors
+from mtm_core.methods.factor_fit import fit_factors
+from mtm_core.methods.factors import (
+    LEAST_NOISE,
+    Array,
+    Factors,
+    TrainingDonors,
+    bend,
+)
 from mtm_core.methods.gene_factors import GeneFactors, fit_gene_factors
 from mtm_core.methods.protocol import Floats, PredictedProfiles, PredictTarget, tissue_index
 

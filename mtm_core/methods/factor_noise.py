@@ -1,0 +1,215 @@
+"""A tissue's part of the factor model, in the space of its genes or of its samples.
+
+Tissue t has n samples with factors Z (n, K), summed posterior covariance C (K, K) and z-scores
+Y (n, G). EM needs of it what a donor's factors are told (``W' Psi^-1 W`` and ``Y Psi^-1 W``), and in
+return fits
+
+    ``W' = A Y``,  ``A = H^-1 Z'``,  ``H = P + ridge I``,  ``P = Z'Z + C``,
+    ``Psi = D + s R``,  ``R`` the residuals' covariance off its diagonal,  ``s = n / (n + shrinkage)``.
+
+:class:`GeneSpace` holds ``Psi`` (G, G): right where there are fewer genes than samples.
+:class:`SampleSpace` never holds anything of size G x G. The residuals' covariance has rank n at most:
+with d its diagonal and ``D = max(d, floor) - s d``,
+
+    ``Psi = D + Y' S Y``,  ``S = c (I + Z L Z')``,  ``c = s / n``,  ``L = H^-1 P H^-1 - 2 H^-1``.
+
+Woodbury's identity, twice, leaves of ``M = Y D^-1 Y'`` (n, n) and ``T = M (I + c M)^-1``
+
+    ``Y Psi^-1 W    = T Z U H^-1``,             ``U = (I + c L Z'TZ)^-1``,
+    ``W' Psi^-1 W   = H^-1 Z'T Z U H^-1``,
+    ``Psi^-1 W      = D^-1 Y' (I - c T) Z U H^-1``.
+
+A step then costs n x n x K whatever G is; M and T are made anew only when D is.
+
+Shapes: n samples of the tissue, G genes, K factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from mtm_core.methods.factors import LEAST_NOISE, Array, Block
+
+
+class TissuePart(Protocol):
+    """What EM asks of a tissue.
+
+    Attributes
+    ----------
+    donor
+        (n,) who have the tissue, each once.
+    precision
+        (K, K): ``W' Psi^-1 W``.
+    projected
+        (n, K): ``Y Psi^-1 W``.
+    """
+
+    donor: NDArray[np.int64]
+    precision: Array
+    projected: Array
+
+    def maximise(self, factors: Array, spread: Array, *, renew: bool) -> None:
+        """Fit loadings and noise to factors (n, K) and their summed covariance (K, K).
+
+        ``renew`` asks a part that keeps its diagonal noise from step to step to fit it anew.
+        """
+        ...
+
+    def loadings(self) -> tuple[Array, Array, Array]:
+        """Give ``W`` and ``Psi^-1 W`` (G, K), and the diagonal of ``Psi`` (G,)."""
+        ...
+
+
+class GeneSpace:
+    """A tissue with its full noise (G, G)."""
+
+    def __init__(self, block: Block, start: Array, ridge: float, shrinkage: float) -> None:
+        self.donor, y = block
+        self._y = np.asarray(y, dtype=np.float64)
+        self._ridge, self._shrinkage = ridge, shrinkage
+        self._tell(start, np.eye(len(start)), start)
+
+    def maximise(self, factors: Array, spread: Array, *, renew: bool) -> None:
+        """Fit loadings and noise; the diagonal is fitted anew at every step."""
+        y, n = self._y, len(self._y)
+        second = factors.T @ factors + spread
+        loadings = np.linalg.solve(second + self._ridge * np.eye(len(second)), factors.T @ y).T
+        residual = y - factors @ loadings.T
+        noise = (residual.T @ residual + loadings @ spread @ loadings.T) / max(n, 1)
+        diagonal = np.maximum(np.diagonal(noise), LEAST_NOISE)
+        noise = noise * (n / (n + self._shrinkage))
+        np.fill_diagonal(noise, diagonal)
+        self._tell(loadings, noise, np.linalg.solve(noise, loadings))
+
+    def loadings(self) -> tuple[Array, Array, Array]:
+        """Give what was fitted."""
+        return self._loadings, self._weights, np.diagonal(self._noise)
+
+    def _tell(self, loadings: Array, noise: Array, weights: Array) -> None:
+        self._loadings, self._noise, self._weights = loadings, noise, weights
+        self.precision: Array = loadings.T @ weights
+        self.projected: Array = self._y @ weights
+
+
+class SampleSteps:
+    """The steps of EM in the space of samples.
+
+    Parameters
+    ----------
+    donor
+        (n,) of the tissue.
+    apply
+        Gives ``T Z`` for Z (n, K).
+    told
+        Precision and projections to begin with.
+    """
+
+    def __init__(
+        self,
+        donor: NDArray[np.int64],
+        apply: Callable[[Array], Array],
+        told: tuple[Array, Array],
+        ridge: float,
+        shrinkage: float,
+    ) -> None:
+        self.donor, self._apply, self.ridge = donor, apply, ridge
+        self.precision, self.projected = told
+        self.kept, self.c = sharing(len(donor), shrinkage)
+
+    def maximise(self, factors: Array, spread: Array, *, renew: bool) -> None:
+        """Fit loadings and noise; ``renew`` asks for the diagonal noise, too."""
+        self.factors, self.second = factors, factors.T @ factors + spread
+        if renew:
+            self.renew()
+        unit = np.eye(len(spread))
+        self.inverse = np.linalg.inv(self.second + self.ridge * unit)
+        low_rank = self.inverse @ self.second @ self.inverse - 2 * self.inverse
+        self._through = self._apply(factors)
+        inner = factors.T @ self._through
+        self._right = np.linalg.solve(unit + self.c * low_rank @ inner, self.inverse)
+        precision = self.inverse @ inner @ self._right
+        self.precision = (precision + precision.T) / 2
+        self.projected = self._through @ self._right
+
+    def renew(self) -> None:
+        """Fit the diagonal noise anew; here it stays."""
+
+    @property
+    def left(self) -> Array:
+        """(n, K), which ``D^-1 Y'`` brings to the weights ``Psi^-1 W``."""
+        left: Array = (self.factors - self.c * self._through) @ self._right
+        return left
+
+    @property
+    def coefficients(self) -> Array:
+        """(n, K): ``A'``, which ``Y'`` brings to the loadings ``W``."""
+        coefficients: Array = self.factors @ self.inverse
+        return coefficients
+
+
+class SampleSpace(SampleSteps):
+    """A tissue of more genes than samples; gene-sized work is in float32, n-sized in float64."""
+
+    def __init__(self, block: Block, start: Array, ridge: float, shrinkage: float) -> None:
+        donor, y = block
+        self._y = np.ascontiguousarray(y, dtype=np.float32)
+        told = np.asarray(self._y @ start.astype(np.float32), dtype=np.float64)
+        super().__init__(donor, lambda z: self._t @ z, (start.T @ start, told), ridge, shrinkage)
+        self._square = mean_square(self._y)
+        self._set_noise(self._square)
+
+    def renew(self) -> None:
+        """Fit the diagonal noise anew, and with it M and T."""
+        self._set_noise(self._residual_square())
+
+    def loadings(self) -> tuple[Array, Array, Array]:
+        """Bring loadings and weights to genes."""
+        loadings = self._y.T @ self.coefficients.astype(np.float32)
+        weights = (self._y.T @ self.left.astype(np.float32)) / self._own[:, None]
+        noise = np.maximum(self._residual_square(), LEAST_NOISE)
+        return np.asarray(loadings, np.float64), np.asarray(weights, np.float64), noise
+
+    def _residual_square(self) -> Array:
+        """Give the mean square (G,) of what the loadings leave, the factors' own spread included."""
+        crossed = np.asarray(self.factors.astype(np.float32).T @ self._y, dtype=np.float64)
+        w = np.linalg.solve(self.second + self.ridge * np.eye(len(self.second)), crossed)
+        fitted = -2 * (crossed * w).sum(axis=0) + (w * (self.second @ w)).sum(axis=0)
+        square: Array = self._square + fitted / max(len(self._y), 1)
+        return square
+
+    def _set_noise(self, square: Array) -> None:
+        """Take the diagonal (G,) of the residuals' covariance, and make M and T of it."""
+        self._own = own_noise(square, self.kept)
+        gram = gram_of(self._y, self._own)
+        self._t: Array = linalg.solve(np.eye(len(gram)) + self.c * gram, gram, assume_a="pos")
+
+
+def sharing(n: int, shrinkage: float) -> tuple[float, float]:
+    """Give s and c = s / n of a tissue of n samples; 0 where it has none."""
+    kept = n / (n + shrinkage)
+    return kept, kept / max(n, 1)
+
+
+def own_noise(square: Array, kept: float) -> Array:
+    """Give D (G,) of the diagonal (G,) of the residuals' covariance."""
+    noise: Array = np.maximum(square, LEAST_NOISE) - kept * square
+    return noise
+
+
+def mean_square(y: NDArray[np.float32]) -> Array:
+    """Give the mean square (G,) of each gene of ``y`` (n, G)."""
+    square: Array = np.einsum("ng,ng->g", y, y, dtype=np.float64) / max(len(y), 1)
+    return square
+
+
+def gram_of(y: NDArray[np.float32], own: Array) -> Array:
+    """Give ``Y D^-1 Y'`` (n, n)."""
+    scaled = y / np.sqrt(own).astype(np.float32)
+    gram = np.asarray(scaled @ scaled.T, dtype=np.float64)
+    symmetric: Array = (gram + gram.T) / 2
+    return symmetric
