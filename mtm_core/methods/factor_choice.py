@@ -2,36 +2,34 @@
 
 What serves on 59 genes does not on 19,291: how many factors donors share, and how far the noise of
 a tissue's few samples may be trusted, change with the panel. A tissue's samples enter EM through
-their Gram matrix alone (:mod:`mtm_core.methods.factor_noise`), that of a part of its donors is a part
-of it, and with the diagonal noise held at each gene's own variance it is the same for every setting:
-so it is made once, and a candidate costs steps of n x n x K. Candidates are scored on the other
-donors and on some genes drawn at random.
+their Gram matrix alone (:mod:`mtm_core.methods.factor_noise`). That of some of the donors is a part
+of that of all, and with the diagonal noise held at each gene's own variance it is the same for
+every setting: so it is made once, and a step costs n x n x K whatever G is. Candidates are scored
+on the other donors and on some genes drawn at random.
 
-Shapes: n samples of a tissue, G genes, g of them scored, K factors.
+A candidate takes the place of the present settings only where it is better by more than chance
+makes it: by more than the standard error of the difference over folds and tissues.
+
+Shapes: n samples of a tissue, G genes, g of them scored, K factors, B folds x target tissues.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtm_core.methods.factor_fit import expectation_maximisation
-from mtm_core.methods.factor_noise import (
-    GeneSpace,
-    SampleSteps,
-    TissuePart,
-    gram_of,
-    mean_square,
-    sharing,
-)
+from mtm_core.methods.factor_fit import expectation_maximisation, fit_factors, is_wide
+from mtm_core.methods.factor_noise import GeneSpace, SampleSteps, gram_of, mean_square, sharing
 from mtm_core.methods.factors import LEAST_NOISE, Array, TrainingDonors
 
 N_FOLDS = 3
-N_STEPS = 10
-N_SCORED = 1500
+N_STEPS = 20
+N_SCORED = 1000
+_NEGLIGIBLE = 1e-6
 _LEAST_PAIRS = 10
 """Held-out donors below which a tissue's correlations say too little to be counted."""
 
@@ -57,12 +55,18 @@ class FactorSettings:
 
 @dataclass(frozen=True)
 class Grid:
-    """Candidates, each tried with the best of the others."""
+    """Candidates, in order; from the present settings a neighbour is taken as long as it is better.
 
-    n_factors: tuple[int, ...] = (8, 12, 16, 22, 30, 45, 60)
-    ridge: tuple[float, ...] = (30.0, 100.0, 300.0, 1000.0)
-    shrinkage: tuple[float, ...] = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0)
-    start: FactorSettings = FactorSettings((22,), 300.0, 1000.0)
+    Attributes
+    ----------
+    sizes
+        Of the models to average. Ridge and shrinkage are chosen with the present sizes: what suits
+        one model alone is too much for an average of several.
+    """
+
+    ridge: tuple[float, ...] = (30.0, 100.0, 300.0, 1000.0, 3000.0)
+    shrinkage: tuple[float, ...] = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0)
+    sizes: tuple[tuple[int, ...], ...] = ((5, 8, 12), (8, 12, 16, 22, 30), (15, 30, 45), (40, 60))
 
 
 @dataclass(frozen=True)
@@ -73,81 +77,37 @@ class Choice:
     ----------
     settings
         The best.
-    scores
-        Gene-wise rho of held-out inner donors, mean over genes, tissues and folds, by candidate.
+    rho
+        Of held-out inner donors, by candidate: mean over genes, one value (B,) a fold and tissue.
     """
 
     settings: FactorSettings
-    scores: Mapping[FactorSettings, float]
+    rho: Mapping[FactorSettings, Array]
 
-
-@dataclass(frozen=True)
-class _Tissue:
-    """What candidates need of one tissue.
-
-    Attributes
-    ----------
-    donor
-        (n,).
-    gram
-        (n, n): ``Y diag(1 / v) Y'``, v each gene's own variance.
-    scored
-        (n, g) z-scores.
-    """
-
-    donor: NDArray[np.int64]
-    gram: Array
-    scored: Array
-
-
-class _Samples(SampleSteps):
-    """The training part of a tissue, in the eigenvectors of its Gram matrix."""
-
-    def __init__(self, tissue: _Tissue, own: NDArray[np.int64]) -> None:
-        self._own, self.tissue = own, tissue
-        values, vectors = np.linalg.eigh(tissue.gram[np.ix_(own, own)])
-        used = values > 1e-6 * max(values.max(initial=0.0), 1.0)
-        self._values, self._vectors = values[used], vectors[:, used]
-
-    def begin(self, start: Array, settings: FactorSettings) -> None:
-        """Make ready for steps with ``settings`` from loadings ``start`` (g, K) of scored genes."""
-        n = len(self._own)
-        kept, c = sharing(n, settings.shrinkage)
-        values = self._values / (1 - kept)
-        through = values / (1 + c * values)
-        told = self.tissue.scored[self._own] @ start
-        super().__init__(
-            self.tissue.donor[self._own],
-            lambda z: self._vectors @ (through[:, None] * (self._vectors.T @ z)),
-            (start.T @ start, told),
-            settings.ridge,
-            settings.shrinkage,
-        )
-
-    def project(self, held_out: NDArray[np.int64]) -> Array:
-        """Give ``Y Psi^-1 W`` (m, K) of samples that were not trained on."""
-        crossed = self.tissue.gram[np.ix_(held_out, self._own)] / (1 - self.kept)
-        projected: Array = crossed @ self.left
-        return projected
-
-    def scored_loadings(self) -> Array:
-        """Give ``W`` (g, K) of the scored genes."""
-        loadings: Array = self.tissue.scored[self._own].T @ self.coefficients
-        return loadings
+    @property
+    def scores(self) -> dict[FactorSettings, float]:
+        """Mean rho of each candidate."""
+        return {settings: float(rho.mean()) for settings, rho in self.rho.items()}
 
 
 def choose_settings(
-    training: TrainingDonors, source: int, *, grid: Grid | None = None, seed: int = 0
+    training: TrainingDonors,
+    source: int,
+    present: FactorSettings,
+    *,
+    grid: Grid | None = None,
+    seed: int = 0,
 ) -> Choice:
     """Choose by how well held-out inner donors are predicted from their tissue ``source``.
 
-    Shrinkage first, then ridge, the number of factors, and shrinkage once more; at last it is tried
-    whether the average of the best few sizes does better than the best.
+    Shrinkage first, then ridge, then the sizes, and shrinkage once more.
 
     Parameters
     ----------
     source
         Code of the tissue to predict from.
+    present
+        Settings to begin with, which hold where nothing is clearly better.
     grid
         Candidates; ``None`` for the default.
     seed
@@ -155,122 +115,242 @@ def choose_settings(
     """
     grid = grid or Grid()
     trial = _Trial.of(training, source, seed)
-    best = grid.start
-    for name in ("shrinkage", "ridge", "n_factors", "shrinkage"):
-        values = [(k,) for k in grid.n_factors] if name == "n_factors" else getattr(grid, name)
-        best = trial.best(replace(best, **{name: value}) for value in values)
-    sizes = sorted(
-        ((k,) for k in grid.n_factors),
-        key=lambda size: -trial.score(replace(best, n_factors=size)),
-    )
-    averages = [sum(sizes[:n], ()) for n in range(1, len(sizes) + 1)]
-    best = trial.best(replace(best, n_factors=tuple(sorted(size))) for size in averages)
-    return Choice(best, dict(trial.scores))
+    best = present
+    for name, values in (
+        ("shrinkage", grid.shrinkage),
+        ("ridge", grid.ridge),
+        ("n_factors", grid.sizes),
+        ("shrinkage", grid.shrinkage),
+    ):
+        best = trial.climb(best, name, values)
+    return Choice(best, dict(trial.rho))
 
 
 @dataclass
 class _Trial:
-    """Inner folds of the training donors, with the scores of what was tried on them."""
+    """Inner folds of the training donors, with how what was tried on them fared."""
 
-    training: TrainingDonors
-    source: int
     folds: tuple[_Fold, ...]
     seed: int
-    scores: dict[FactorSettings, float]
+    rho: dict[FactorSettings, Array] = field(default_factory=dict)
 
     @classmethod
     def of(cls, training: TrainingDonors, source: int, seed: int) -> _Trial:
         rng = np.random.default_rng(seed)
-        genes = np.sort(rng.choice(training.n_genes, min(N_SCORED, training.n_genes), False))
-        tissues = []
-        for donor, y in training.samples:
-            values = np.asarray(y, dtype=np.float32)
-            own = np.maximum(mean_square(values), LEAST_NOISE)
-            scored = np.asarray(values[:, genes], dtype=np.float64)
-            tissues.append(_Tissue(donor, gram_of(values, own), scored))
+        n_scored = min(N_SCORED, training.n_genes)
+        genes = np.sort(rng.choice(training.n_genes, n_scored, replace=False))
+        scored = [np.asarray(y[:, genes], dtype=np.float64) for _, y in training.samples]
+        grams = [_gram(y) for _, y in training.samples] if is_wide(training) else []
         fold_of = _deal(training.n_donors, training.samples[source][0], rng)
-        folds = tuple(_Fold(training, tissues, fold_of == f, source) for f in range(N_FOLDS))
-        return cls(training, source, folds, seed, {})
-
-    def best(self, candidates: Iterable[FactorSettings]) -> FactorSettings:
-        """Give the candidate of the highest score; of equals, the first."""
-        return max(candidates, key=self.score)
-
-    def score(self, settings: FactorSettings) -> float:
-        """Give the mean rho over folds."""
-        if settings not in self.scores:
-            self.scores[settings] = float(
-                np.mean([fold.score(settings, self.seed) for fold in self.folds])
+        folds = []
+        for f in range(N_FOLDS):
+            held_out = [fold_of[donor] == f for donor, _ in training.samples]
+            fit: _Fit = (
+                _InSamples(training, fold_of == f, held_out, source, grams, scored)
+                if grams
+                else _InGenes(training, fold_of == f, held_out, source)
             )
-        return self.scores[settings]
+            folds.append(_Fold(fit, _paired(training, held_out, source, scored)))
+        return cls(tuple(folds), seed)
+
+    def climb(self, best: FactorSettings, name: str, values: Sequence[Any]) -> FactorSettings:
+        """Go from one of ``values`` of the setting ``name`` to the next while it is better."""
+        present = getattr(best, name)
+        below = [value for value in values if value < present]
+        above = [value for value in values if value > present]
+        for way in (above, below[::-1]):
+            for value in way:
+                candidate = replace(best, **{name: value})
+                if not self._is_better(candidate, best):
+                    break
+                best = candidate
+            if getattr(best, name) != present:
+                break
+        return best
+
+    def _is_better(self, candidate: FactorSettings, present: FactorSettings) -> bool:
+        """Tell whether ``candidate`` is better than ``present`` by more than chance."""
+        gain = self.try_out(candidate) - self.try_out(present)
+        return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))
+
+    def try_out(self, settings: FactorSettings) -> Array:
+        """Give rho (B,) of every fold and target tissue."""
+        if settings not in self.rho:
+            self.rho[settings] = np.concatenate(
+                [fold.try_out(settings, self.seed) for fold in self.folds]
+            )
+        return self.rho[settings]
 
 
+_Pairs = dict[int, tuple[NDArray[np.int64], Array]]
+"""By target: rows among the held-out source samples, and what was observed (pairs, g)."""
+_Fit = Callable[[FactorSettings, int, Collection[int]], tuple[Array, dict[int, Array]]]
+"""Fits one model to the other donors: gives factors (m, K) of the held-out source samples, and
+loadings (g, K) of the targets asked for."""
+
+
+@dataclass(frozen=True)
 class _Fold:
-    """Donors held out, and what the others tell of them under each setting."""
+    """Donors held out, and how the others are fitted."""
+
+    fit: _Fit
+    pairs: _Pairs
+
+    def try_out(self, settings: FactorSettings, seed: int) -> Array:
+        """Give rho of each target, mean over scored genes, of the average of the models."""
+        fits = [
+            self.fit(replace(settings, n_factors=(k,)), seed, self.pairs)
+            for k in settings.n_factors
+        ]
+        return np.array(
+            [
+                _gene_rho(
+                    np.mean([factors[rows] @ loadings[t].T for factors, loadings in fits], axis=0),
+                    observed,
+                )
+                for t, (rows, observed) in self.pairs.items()
+            ]
+        )
+
+
+class _InGenes:
+    """Fits in the space of genes: few genes, all of them scored."""
 
     def __init__(
         self,
         training: TrainingDonors,
-        tissues: Sequence[_Tissue],
-        held_out: NDArray[np.bool_],
+        is_held_out: NDArray[np.bool_],
+        held_out: Sequence[NDArray[np.bool_]],
         source: int,
     ) -> None:
-        self._training, self._source = training, source
-        self._held_out = [np.flatnonzero(held_out[tissue.donor]) for tissue in tissues]
-        self._parts = [
-            _Samples(tissue, np.flatnonzero(~held_out[tissue.donor])) for tissue in tissues
-        ]
-        trained = np.flatnonzero(~held_out)
-        self._covariates = (trained, training.covariates[trained])
-        self._predicted: dict[FactorSettings, list[Array]] = {}
-        self._pairs = self._paired(tissues)
+        number = np.cumsum(~is_held_out) - 1
+        self._training = replace(
+            training,
+            samples=tuple(
+                (number[donor[~held]], y[~held])
+                for (donor, y), held in zip(training.samples, held_out, strict=True)
+            ),
+            covariates=training.covariates[~is_held_out],
+        )
+        self._source = source
+        self._given = np.asarray(training.samples[source][1][held_out[source]], dtype=np.float64)
 
-    def _paired(self, tissues: Sequence[_Tissue]) -> dict[int, tuple[NDArray[np.int64], Array]]:
-        """Give, of each target, rows of the held-out source samples and what was observed."""
-        givers = tissues[self._source].donor[self._held_out[self._source]]
-        place = np.full(self._training.n_donors, -1)
-        place[givers] = np.arange(len(givers))
-        pairs = {}
-        for t, (tissue, rows) in enumerate(zip(tissues, self._held_out, strict=True)):
-            row = place[tissue.donor[rows]]
-            if t != self._source and (row >= 0).sum() >= _LEAST_PAIRS:
-                pairs[t] = (row[row >= 0], tissue.scored[rows[row >= 0]])
-        return pairs
+    def __call__(
+        self, settings: FactorSettings, seed: int, targets: Collection[int]
+    ) -> tuple[Array, dict[int, Array]]:
+        (k,) = settings.n_factors
+        model = fit_factors(
+            self._training,
+            k,
+            n_iterations=N_STEPS,
+            ridge=settings.ridge,
+            shrinkage=settings.shrinkage,
+            seed=seed,
+        )
+        factors, _ = model.posterior({self._source: self._given}, np.empty((len(self._given), 0)))
+        return factors, {t: model.loadings[t] for t in targets}
 
-    def score(self, settings: FactorSettings, seed: int) -> float:
-        """Give rho, mean over scored genes and targets, of the average of the models."""
-        parts = [self._predict(replace(settings, n_factors=(k,)), seed) for k in settings.n_factors]
-        rho = [
-            _gene_rho(np.mean(predicted, axis=0), observed)
-            for predicted, (_, observed) in zip(
-                zip(*parts, strict=True), self._pairs.values(), strict=True
+
+class _InSamples:
+    """Fits in the space of samples: many genes, of which some are scored."""
+
+    def __init__(
+        self,
+        training: TrainingDonors,
+        is_held_out: NDArray[np.bool_],
+        held_out: Sequence[NDArray[np.bool_]],
+        source: int,
+        grams: Sequence[Array],
+        scored: Sequence[Array],
+    ) -> None:
+        number = np.cumsum(~is_held_out) - 1
+        self._covariates = training.covariates[~is_held_out]
+        self._source = source
+        self._tissues = [
+            _Samples(number[donor[~held]], gram[np.ix_(~held, ~held)], y[~held])
+            for (donor, _), held, gram, y in zip(
+                training.samples, held_out, grams, scored, strict=True
             )
         ]
-        return float(np.mean(rho)) if rho else 0.0
+        own = held_out[source]
+        self._crossed = grams[source][np.ix_(own, ~own)]
 
-    def _predict(self, settings: FactorSettings, seed: int) -> list[Array]:
-        """Give predictions (pairs, g) of every target; the last few are remembered."""
-        if settings not in self._predicted:
-            self._predicted[settings] = self._fit(settings, seed)
-        return self._predicted[settings]
-
-    def _fit(self, settings: FactorSettings, seed: int) -> list[Array]:
+    def __call__(
+        self, settings: FactorSettings, seed: int, targets: Collection[int]
+    ) -> tuple[Array, dict[int, Array]]:
         (k,) = settings.n_factors
         rng = np.random.default_rng(seed)
-        n_scored = self._parts[0].tissue.scored.shape[1]
-        for part in self._parts:
-            part.begin(0.3 * rng.standard_normal((n_scored, k)) / np.sqrt(k), settings)
-        start = 0.3 * rng.standard_normal((self._covariates[1].shape[1], k)) / np.sqrt(k)
-        known = GeneSpace(self._covariates, start, settings.ridge, settings.shrinkage)
-        everyone: list[TissuePart] = [*self._parts, known]
-        expectation_maximisation(everyone, self._training.n_donors, k, N_STEPS)
-        source = self._parts[self._source]
-        precision = np.eye(k) + source.precision
-        factors = np.linalg.solve(precision, source.project(self._held_out[self._source]).T).T
-        return [
-            (factors[rows] @ self._parts[t].scored_loadings().T).astype(np.float32)
-            for t, (rows, _) in self._pairs.items()
-        ]
+
+        def start(width: int) -> Array:
+            loadings: Array = 0.3 * rng.standard_normal((width, k)) / np.sqrt(k)
+            return loadings
+
+        n_scored = self._tissues[0].scored.shape[1]
+        parts = [tissue.steps(start(n_scored), settings) for tissue in self._tissues]
+        n_donors, n_covariates = self._covariates.shape
+        everyone = (np.arange(n_donors), self._covariates)
+        known = GeneSpace(everyone, start(n_covariates), settings.ridge, settings.shrinkage)
+        expectation_maximisation([*parts, known], n_donors, k, N_STEPS)
+        source = parts[self._source]
+        projected = self._crossed / (1 - source.kept) @ source.left
+        factors = np.linalg.solve(np.eye(k) + source.precision, projected.T).T
+        loadings = {t: self._tissues[t].scored.T @ parts[t].coefficients for t in targets}
+        return np.asarray(factors, dtype=np.float64), loadings
+
+
+class _Samples:
+    """Samples of a tissue that are trained on, in the eigenvectors of their Gram matrix.
+
+    Attributes
+    ----------
+    donor
+        (n,).
+    scored
+        (n, g) z-scores.
+    """
+
+    def __init__(self, donor: NDArray[np.int64], gram: Array, scored: Array) -> None:
+        self.donor, self.scored = donor, scored
+        values, vectors = np.linalg.eigh(gram)
+        used = values > _NEGLIGIBLE * max(values.max(initial=0.0), 1.0)
+        self._values, self._vectors = values[used], vectors[:, used]
+
+    def steps(self, start: Array, settings: FactorSettings) -> SampleSteps:
+        """Begin EM with ``settings`` from loadings ``start`` (g, K) of the scored genes."""
+        kept, c = sharing(len(self.donor), settings.shrinkage)
+        values = self._values / (1 - kept)
+        through = (values / (1 + c * values))[:, None]
+
+        def apply(factors: Array) -> Array:
+            applied: Array = self._vectors @ (through * (self._vectors.T @ factors))
+            return applied
+
+        told = (start.T @ start, self.scored @ start)
+        return SampleSteps(self.donor, apply, told, settings.ridge, settings.shrinkage)
+
+
+def _gram(y: NDArray[np.floating[Any]]) -> Array:
+    """Give ``Y diag(1 / v) Y'`` (n, n), v each gene's own variance."""
+    values = np.asarray(y, dtype=np.float32)
+    return gram_of(values, np.maximum(mean_square(values), LEAST_NOISE))
+
+
+def _paired(
+    training: TrainingDonors,
+    held_out: Sequence[NDArray[np.bool_]],
+    source: int,
+    scored: Sequence[Array],
+) -> _Pairs:
+    """Pair held-out source samples with the same donors' other tissues."""
+    place = np.full(training.n_donors, -1)
+    givers = training.samples[source][0][held_out[source]]
+    place[givers] = np.arange(len(givers))
+    pairs = {}
+    for t, ((donor, _), held, y) in enumerate(zip(training.samples, held_out, scored, strict=True)):
+        rows = place[donor[held]]
+        if t != source and (rows >= 0).sum() >= _LEAST_PAIRS:
+            pairs[t] = (rows[rows >= 0], y[held][rows >= 0])
+    return pairs
 
 
 def _deal(n_donors: int, givers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from mtm_core.methods.factor_noise import GeneSpace, SampleSpace, TissuePart
+from mtm_core.methods.factor_noise import GeneSpace, SampleSpace, Steps, TissuePart
 from mtm_core.methods.factors import Array, Factors, TrainingDonors, gather
 
 RENEWALS = 2
@@ -44,7 +44,7 @@ def fit_factors(
         In the space of samples: how often diagonal noise is fitted anew.
     """
     rng = np.random.default_rng(seed)
-    wide = training.n_genes > max(len(donor) for donor, _ in training.samples)
+    wide = is_wide(training)
     parts: list[TissuePart] = []
     for i, block in enumerate(training.blocks):
         width = block[1].shape[1]
@@ -64,8 +64,13 @@ def fit_factors(
     )
 
 
+def is_wide(training: TrainingDonors) -> bool:
+    """Tell whether there are more genes than the largest tissue has samples."""
+    return training.n_genes > max(len(donor) for donor, _ in training.samples)
+
+
 def expectation_maximisation(
-    parts: Sequence[TissuePart],
+    parts: Sequence[Steps],
     n_donors: int,
     n_factors: int,
     n_iterations: int,

@@ -1,15 +1,15 @@
 """A tissue's part of the factor model, in the space of its genes or of its samples.
 
 Tissue t has n samples with factors Z (n, K), summed posterior covariance C (K, K) and z-scores
-Y (n, G). EM needs of it what a donor's factors are told (``W' Psi^-1 W`` and ``Y Psi^-1 W``), and in
-return fits
+Y (n, G). EM asks it what it tells of its donors' factors, ``W' Psi^-1 W`` and ``Y Psi^-1 W``, and
+gives it new factors, to which it fits
 
     ``W' = A Y``,  ``A = H^-1 Z'``,  ``H = P + ridge I``,  ``P = Z'Z + C``,
-    ``Psi = D + s R``,  ``R`` the residuals' covariance off its diagonal,  ``s = n / (n + shrinkage)``.
+    ``Psi = D + s R``,  ``s = n / (n + shrinkage)``,
 
-:class:`GeneSpace` holds ``Psi`` (G, G): right where there are fewer genes than samples.
-:class:`SampleSpace` never holds anything of size G x G. The residuals' covariance has rank n at most:
-with d its diagonal and ``D = max(d, floor) - s d``,
+R being the residuals' covariance, off its diagonal. :class:`GeneSpace` holds ``Psi`` (G, G): right
+where there are fewer genes than samples. :class:`SampleSpace` holds nothing of size G x G. The
+residuals' covariance has rank n at most: with d its diagonal and ``D = max(d, floor) - s d``,
 
     ``Psi = D + Y' S Y``,  ``S = c (I + Z L Z')``,  ``c = s / n``,  ``L = H^-1 P H^-1 - 2 H^-1``.
 
@@ -27,7 +27,7 @@ Shapes: n samples of the tissue, G genes, K factors.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +36,8 @@ from scipy import linalg
 from mtm_core.methods.factors import LEAST_NOISE, Array, Block
 
 
-class TissuePart(Protocol):
-    """What EM asks of a tissue.
+class Steps(Protocol):
+    """What a step of EM asks of a tissue.
 
     Attributes
     ----------
@@ -60,6 +60,10 @@ class TissuePart(Protocol):
         """
         ...
 
+
+class TissuePart(Steps, Protocol):
+    """A tissue that gives what was fitted, gene by gene."""
+
     def loadings(self) -> tuple[Array, Array, Array]:
         """Give ``W`` and ``Psi^-1 W`` (G, K), and the diagonal of ``Psi`` (G,)."""
         ...
@@ -78,13 +82,14 @@ class GeneSpace:
         """Fit loadings and noise; the diagonal is fitted anew at every step."""
         y, n = self._y, len(self._y)
         second = factors.T @ factors + spread
-        loadings = np.linalg.solve(second + self._ridge * np.eye(len(second)), factors.T @ y).T
+        penalised = second + self._ridge * np.eye(len(second))
+        loadings: Array = _solve(penalised, factors.T @ y).T
         residual = y - factors @ loadings.T
         noise = (residual.T @ residual + loadings @ spread @ loadings.T) / max(n, 1)
         diagonal = np.maximum(np.diagonal(noise), LEAST_NOISE)
         noise = noise * (n / (n + self._shrinkage))
         np.fill_diagonal(noise, diagonal)
-        self._tell(loadings, noise, np.linalg.solve(noise, loadings))
+        self._tell(loadings, noise, _solve(noise, loadings))
 
     def loadings(self) -> tuple[Array, Array, Array]:
         """Give what was fitted."""
@@ -175,7 +180,7 @@ class SampleSpace(SampleSteps):
         return np.asarray(loadings, np.float64), np.asarray(weights, np.float64), noise
 
     def _residual_square(self) -> Array:
-        """Give the mean square (G,) of what the loadings leave, the factors' own spread included."""
+        """Give the mean square (G,) of what the loadings leave, with the factors' own spread."""
         crossed = np.asarray(self.factors.astype(np.float32).T @ self._y, dtype=np.float64)
         w = np.linalg.solve(self.second + self.ridge * np.eye(len(self.second)), crossed)
         fitted = -2 * (crossed * w).sum(axis=0) + (w * (self.second @ w)).sum(axis=0)
@@ -213,3 +218,7 @@ def gram_of(y: NDArray[np.float32], own: Array) -> Array:
     gram = np.asarray(scaled @ scaled.T, dtype=np.float64)
     symmetric: Array = (gram + gram.T) / 2
     return symmetric
+
+
+def _solve(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> Array:
+    return np.asarray(np.linalg.solve(a, b), dtype=np.float64)

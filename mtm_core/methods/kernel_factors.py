@@ -243,7 +243,7 @@ class KernelFactorsMethod:
             if len(donor) < _MINIMUM_DONORS:
                 continue
             known = training.covariates[donor] if with_covariates else np.empty((len(donor), 0))
-            linear, _ = model.posterior({t: y}, known)
+            linear, _ = model.posterior({t: np.asarray(y, dtype=np.float64)}, known)
             spread = np.cov(linear.T) + _JITTER * np.eye(n_factors)
             centre[t], root[t] = linear.mean(axis=0), np.linalg.cholesky(spread)
             own = centre[t] + points @ root[t].T
