@@ -37,9 +37,17 @@ class TissueScaler:
 
     @classmethod
     def fit(
-        cls, expression: Floats, tissue: Ints, n_tissues: int, config: ScalingConfig
+        cls,
+        expression: Floats,
+        tissue: Ints,
+        n_tissues: int,
+        config: ScalingConfig,
+        rows: Ints | None = None,
     ) -> TissueScaler:
         """Fit on ``expression`` (N, G), linear, of ``tissue`` (N,) in [0, n_tissues).
+
+        With ``rows`` (N,), on these rows of ``expression`` alone, of which no copy is made but a
+        tissue at a time.
 
         A gene that does not vary in a tissue gets SD 1. So does, under
         ``config.low_expression_rule``, one whose mean expression there is below 1.
@@ -49,7 +57,8 @@ class TissueScaler:
         mean = np.zeros((n_tissues, n_genes), dtype=np.float32)
         sd = np.ones((n_tissues, n_genes), dtype=np.float32)
         for t in np.unique(tissue):
-            linear = expression[tissue == t]
+            own = np.flatnonzero(tissue == t)
+            linear = expression[own if rows is None else rows[own]]
             values = to_scale(linear, config.scale).astype(np.float64)
             mean[t] = values.mean(axis=0)
             spread = values.std(axis=0)

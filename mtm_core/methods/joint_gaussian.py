@@ -18,10 +18,11 @@ Shapes: D donors, T tissues, G genes, K factors, C covariates, N samples to pred
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import anndata as ad
+import cattrs
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import rows_of
 from mtm_core.methods.covariates import CovariateName, by_knowledge, encode_covariates
+from mtm_core.methods.factor_choice import FactorSettings, Grid, choose_settings
 from mtm_core.methods.factor_fit import fit_factors
 from mtm_core.methods.factors import (
     LEAST_NOISE,
@@ -38,9 +40,13 @@ from mtm_core.methods.factors import (
     Factors,
     TrainingDonors,
     bend,
+    bend_in_place,
 )
 from mtm_core.methods.gene_factors import GeneFactors, fit_gene_factors
 from mtm_core.methods.protocol import Floats, PredictedProfiles, PredictTarget, tissue_index
+
+FEWEST_TO_CHOOSE = 150
+"""Donors of the source tissue below which inner folds say too little to choose by."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,8 @@ class FittedJointGaussian:
     """Factor models of one or more sizes; their predictions are averaged.
 
     A donor whose ``covariates`` are all known is predicted with them, any other without.
-    ``gene_factors`` are of what each of the models leaves; there may be none.
+    ``gene_factors`` are of what each of the models leaves; there may be none. ``fitted_with`` is a
+    record of the settings; models saved by earlier versions have none.
     """
 
     scaler: TissueScaler
@@ -57,6 +64,7 @@ class FittedJointGaussian:
     covariates: tuple[CovariateName, ...] = ()
     bound: float | None = None
     gene_factors: tuple[GeneFactors, ...] = ()
+    fitted_with: FactorSettings | None = None
     name: str = "joint-gaussian"
 
     def predict(
@@ -136,6 +144,7 @@ class FittedJointGaussian:
             "n_gene_factors": len(self.gene_factors),
             "covariates": list(self.covariates),
             "bound": self.bound,
+            "fitted_with": None if self.fitted_with is None else asdict(self.fitted_with),
         }
 
     @classmethod
@@ -153,6 +162,7 @@ class FittedJointGaussian:
             return {n: np.asarray(arrays[f"{prefix}.{n}"], dtype=np.float64) for n in names}
 
         n_gene_factors = settings.get("n_gene_factors", 0)  # a model of before has none
+        fitted_with = settings.get("fitted_with")
         return cls(
             scaler,
             tissues,
@@ -160,6 +170,7 @@ class FittedJointGaussian:
             tuple(settings["covariates"]),
             settings["bound"],
             tuple(GeneFactors(**part(f"{i}.gene", GeneFactors)) for i in range(n_gene_factors)),
+            None if fitted_with is None else cattrs.structure(fitted_with, FactorSettings),
         )
 
 
@@ -177,6 +188,12 @@ class JointGaussianMethod:
         Added to the factors' second moment when loadings are fitted: donors' worth of prior.
     shrinkage
         A tissue of n donors keeps n / (n + shrinkage) of its noise correlations.
+    choose_from
+        Tissue from which inner donors are predicted, to choose other sizes, ridge and shrinkage
+        than these where they predict better (:mod:`mtm_core.methods.factor_choice`). They are kept
+        where it is ``None``, or fewer than ``FEWEST_TO_CHOOSE`` donors have that tissue.
+    grid
+        What to choose among.
     bound
         b of the bent z-scores; ``None`` leaves them straight.
     gene_ridge
@@ -187,6 +204,8 @@ class JointGaussianMethod:
     n_iterations: int = 20
     ridge: float = 300.0
     shrinkage: float = 100.0
+    choose_from: str | None = None
+    grid: Grid = field(default_factory=Grid)
     bound: float | None = 3.0
     gene_ridge: float | None = 100.0
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
@@ -202,31 +221,35 @@ class JointGaussianMethod:
         """Bring the samples of ``donors`` to what is fitted."""
         rows = rows_of(cohort.obs["donor"], donors)
         tissues, tissue = tissue_names(cohort), tissue_codes(cohort)[rows]
-        expression = np.asarray(cohort.X[rows])
-        scaler = TissueScaler.fit(expression, tissue, len(tissues), self.scaling)
-        y = bend(scaler.transform(expression, tissue), self.bound)
+        scaler = TissueScaler.fit(cohort.X, tissue, len(tissues), self.scaling, rows=rows)
         ids = cohort.obs["donor"].to_numpy()[rows].astype(str)
         names, donor = np.unique(ids, return_inverse=True)
         phenotypes = cohort.uns["donors"].loc[names]
+        samples = []
+        for t in range(len(tissues)):  # one at a time: of a wide cohort there is room for one copy
+            own = tissue == t
+            z = scaler.transform(np.asarray(cohort.X[rows[own]]), tissue[own])
+            samples.append((donor[own], bend_in_place(z, self.bound)))
         return TrainingDonors(
             scaler,
             tissues,
-            tuple((donor[tissue == t], y[tissue == t]) for t in range(len(tissues))),
+            tuple(samples),
             encode_covariates(phenotypes, self.covariates, len(names)),
         )
 
     def fit_training(self, training: TrainingDonors) -> FittedJointGaussian:
         """Fit on donors made ready by :meth:`training`."""
+        settings = self.settings_for(training)
         models = tuple(
             fit_factors(
                 training,
                 n_factors,
                 n_iterations=self.n_iterations,
-                ridge=self.ridge,
-                shrinkage=self.shrinkage,
+                ridge=settings.ridge,
+                shrinkage=settings.shrinkage,
                 seed=self.seed,
             )
-            for n_factors in self.n_factors
+            for n_factors in settings.n_factors
         )
         ridge = self.gene_ridge
         return FittedJointGaussian(
@@ -236,7 +259,18 @@ class JointGaussianMethod:
             self.covariates,
             self.bound,
             () if ridge is None else tuple(self._fit_genes(m, training, ridge) for m in models),
+            settings,
         )
+
+    def settings_for(self, training: TrainingDonors) -> FactorSettings:
+        """Choose settings for ``training`` where that is asked for and there are enough donors."""
+        present = FactorSettings(self.n_factors, self.ridge, self.shrinkage)
+        if self.choose_from is None:
+            return present
+        source = tissue_index(training.tissues, self.choose_from)
+        if len(training.samples[source][0]) < FEWEST_TO_CHOOSE:
+            return present
+        return choose_settings(training, source, present, grid=self.grid, seed=self.seed).settings
 
     def _fit_genes(self, model: Factors, training: TrainingDonors, ridge: float) -> GeneFactors:
         """Fit the factors of single genes to what ``model``, told all of a donor, leaves."""

@@ -12,7 +12,7 @@ from mtm_core.data.simulate import SimulationConfig, simulate_cohort
 from mtm_core.data.splits import donor_folds
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
-from mtm_core.methods.factors import accumulate, bend
+from mtm_core.methods.factors import bend, gather
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import (
     Curves,
@@ -62,7 +62,11 @@ def test_factors_of_other_tissues_are_the_posterior_without_the_source(
         kept = [b for i, b in enumerate(training.blocks) if i != t]
         loadings = [w for i, w in enumerate([*model.loadings, model.covariate_loadings]) if i != t]
         weights = [w for i, w in enumerate([*model.weights, model.covariate_weights]) if i != t]
-        precision, projected = accumulate(kept, training.n_donors, loadings, weights)
+        told = [
+            (donor, w.T @ p, y @ p)
+            for (donor, y), w, p in zip(kept, loadings, weights, strict=True)
+        ]
+        precision, projected = gather(told, training.n_donors, model.loadings.shape[-1])
         slow = np.stack(
             [np.linalg.solve(precision[d], projected[d]) for d in training.samples[t][0]]
         )
