@@ -23,8 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtm_core.methods.factor_fit import expectation_maximisation, fit_factors, is_wide
-from mtm_core.methods.factor_noise import GeneSpace, SampleSteps, gram_of, mean_square, sharing
-from mtm_core.methods.factors import LEAST_NOISE, Array, TrainingDonors
+from mtm_core.methods.factor_noise import (
+    GeneSpace,
+    SampleSteps,
+    Steps,
+    gram_of,
+    mean_square,
+    sharing,
+)
+from mtm_core.methods.factors import LEAST_NOISE, Array, Told, TrainingDonors, by_other_tissues
 
 N_FOLDS = 3
 N_STEPS = 20
@@ -32,6 +39,9 @@ N_SCORED = 1000
 _NEGLIGIBLE = 1e-6
 _LEAST_PAIRS = 10
 """Held-out donors below which a tissue's correlations say too little to be counted."""
+
+
+_Pairs = dict[int, tuple[NDArray[np.int64], Array]]
 
 
 @dataclass(frozen=True, order=True)
@@ -70,6 +80,56 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class InnerFit:
+    """A model fitted without the donors held out; the scored genes stand for all.
+
+    Attributes
+    ----------
+    factors
+        (m, K) of the held-out source samples, by these alone.
+    loadings
+        (g, K) of each target.
+    linear, others
+        (n, K) of the other donors who have the source: by it alone, and by all but it.
+    """
+
+    factors: Array
+    loadings: Mapping[int, Array]
+    linear: Array
+    others: Array
+
+
+@dataclass(frozen=True)
+class InnerFold:
+    """Donors held out, paired with what was seen of them, and the models of the others.
+
+    Attributes
+    ----------
+    fits
+        The models to average.
+    pairs
+        By target: rows among the held-out source samples, and what was observed (pairs, g).
+    """
+
+    fits: tuple[InnerFit, ...]
+    pairs: _Pairs
+
+    def rho(self, factors: Callable[[InnerFit], Array] | None = None) -> Array:
+        """Give gene-wise rho of each target, mean over scored genes.
+
+        ``factors`` gives other factors than a fit's own for its held-out samples.
+        """
+        codes = [fit.factors if factors is None else factors(fit) for fit in self.fits]
+        rho = []
+        for t, (rows, observed) in self.pairs.items():
+            predicted = [
+                own[rows] @ fit.loadings[t].T for own, fit in zip(codes, self.fits, strict=True)
+            ]
+            rho.append(_gene_rho(np.mean(predicted, axis=0), observed))
+        return np.array(rho)
+
+
+@dataclass(frozen=True)
 class Choice:
     """What was chosen, and how every candidate fared.
 
@@ -77,17 +137,21 @@ class Choice:
     ----------
     settings
         The best.
-    rho
-        Of held-out inner donors, by candidate: mean over genes, one value (B,) a fold and tissue.
+    trial
+        The inner folds, for what else is to be chosen by them.
     """
 
     settings: FactorSettings
-    rho: Mapping[FactorSettings, Array]
+    trial: _Trial
 
     @property
     def scores(self) -> dict[FactorSettings, float]:
-        """Mean rho of each candidate."""
-        return {settings: float(rho.mean()) for settings, rho in self.rho.items()}
+        """Gene-wise rho of held-out inner donors, mean over genes, tissues and folds."""
+        return {settings: float(rho.mean()) for settings, rho in self.trial.rho.items()}
+
+    def inner_fits(self) -> list[InnerFold]:
+        """Give every inner fold with the models that have the chosen settings."""
+        return [fold.fitted(self.settings, self.trial.seed) for fold in self.trial.folds]
 
 
 def choose_settings(
@@ -123,7 +187,7 @@ def choose_settings(
         ("shrinkage", grid.shrinkage),
     ):
         best = trial.climb(best, name, values)
-    return Choice(best, dict(trial.rho))
+    return Choice(best, trial)
 
 
 @dataclass
@@ -170,23 +234,19 @@ class _Trial:
 
     def _is_better(self, candidate: FactorSettings, present: FactorSettings) -> bool:
         """Tell whether ``candidate`` is better than ``present`` by more than chance."""
-        gain = self.try_out(candidate) - self.try_out(present)
-        return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))
+        return by_more_than_chance(self.try_out(candidate) - self.try_out(present))
 
     def try_out(self, settings: FactorSettings) -> Array:
         """Give rho (B,) of every fold and target tissue."""
         if settings not in self.rho:
             self.rho[settings] = np.concatenate(
-                [fold.try_out(settings, self.seed) for fold in self.folds]
+                [fold.fitted(settings, self.seed).rho() for fold in self.folds]
             )
         return self.rho[settings]
 
 
-_Pairs = dict[int, tuple[NDArray[np.int64], Array]]
-"""By target: rows among the held-out source samples, and what was observed (pairs, g)."""
-_Fit = Callable[[FactorSettings, int, Collection[int]], tuple[Array, dict[int, Array]]]
-"""Fits one model to the other donors: gives factors (m, K) of the held-out source samples, and
-loadings (g, K) of the targets asked for."""
+_Fit = Callable[[FactorSettings, int, Collection[int]], InnerFit]
+"""Fits one model to the other donors, with loadings of the targets asked for."""
 
 
 @dataclass(frozen=True)
@@ -196,21 +256,10 @@ class _Fold:
     fit: _Fit
     pairs: _Pairs
 
-    def try_out(self, settings: FactorSettings, seed: int) -> Array:
-        """Give rho of each target, mean over scored genes, of the average of the models."""
-        fits = [
-            self.fit(replace(settings, n_factors=(k,)), seed, self.pairs)
-            for k in settings.n_factors
-        ]
-        return np.array(
-            [
-                _gene_rho(
-                    np.mean([factors[rows] @ loadings[t].T for factors, loadings in fits], axis=0),
-                    observed,
-                )
-                for t, (rows, observed) in self.pairs.items()
-            ]
-        )
+    def fitted(self, settings: FactorSettings, seed: int) -> InnerFold:
+        """Fit the models to average."""
+        each = [replace(settings, n_factors=(k,)) for k in settings.n_factors]
+        return InnerFold(tuple(self.fit(one, seed, self.pairs) for one in each), self.pairs)
 
 
 class _InGenes:
@@ -235,9 +284,7 @@ class _InGenes:
         self._source = source
         self._given = np.asarray(training.samples[source][1][held_out[source]], dtype=np.float64)
 
-    def __call__(
-        self, settings: FactorSettings, seed: int, targets: Collection[int]
-    ) -> tuple[Array, dict[int, Array]]:
+    def __call__(self, settings: FactorSettings, seed: int, targets: Collection[int]) -> InnerFit:
         (k,) = settings.n_factors
         model = fit_factors(
             self._training,
@@ -248,7 +295,9 @@ class _InGenes:
             seed=seed,
         )
         factors, _ = model.posterior({self._source: self._given}, np.empty((len(self._given), 0)))
-        return factors, {t: model.loadings[t] for t in targets}
+        loadings = {t: model.loadings[t] for t in targets}
+        told = model.told(self._training)
+        return _inner_fit(factors, loadings, told, self._source, self._training.n_donors)
 
 
 class _InSamples:
@@ -275,9 +324,7 @@ class _InSamples:
         own = held_out[source]
         self._crossed = grams[source][np.ix_(own, ~own)]
 
-    def __call__(
-        self, settings: FactorSettings, seed: int, targets: Collection[int]
-    ) -> tuple[Array, dict[int, Array]]:
+    def __call__(self, settings: FactorSettings, seed: int, targets: Collection[int]) -> InnerFit:
         (k,) = settings.n_factors
         rng = np.random.default_rng(seed)
 
@@ -288,14 +335,20 @@ class _InSamples:
         n_scored = self._tissues[0].scored.shape[1]
         parts = [tissue.steps(start(n_scored), settings) for tissue in self._tissues]
         n_donors, n_covariates = self._covariates.shape
-        everyone = (np.arange(n_donors), self._covariates)
-        known = GeneSpace(everyone, start(n_covariates), settings.ridge, settings.shrinkage)
-        expectation_maximisation([*parts, known], n_donors, k, N_STEPS)
+        known = GeneSpace(
+            (np.arange(n_donors), self._covariates),
+            start(n_covariates),
+            settings.ridge,
+            settings.shrinkage,
+        )
+        everyone: list[Steps] = [*parts, known]
+        expectation_maximisation(everyone, n_donors, k, N_STEPS)
         source = parts[self._source]
         projected = self._crossed / (1 - source.kept) @ source.left
         factors = np.linalg.solve(np.eye(k) + source.precision, projected.T).T
         loadings = {t: self._tissues[t].scored.T @ parts[t].coefficients for t in targets}
-        return np.asarray(factors, dtype=np.float64), loadings
+        told = [(part.donor, part.precision, part.projected) for part in everyone]
+        return _inner_fit(np.asarray(factors), loadings, told, self._source, n_donors)
 
 
 class _Samples:
@@ -327,6 +380,15 @@ class _Samples:
 
         told = (start.T @ start, self.scored @ start)
         return SampleSteps(self.donor, apply, told, settings.ridge, settings.shrinkage)
+
+
+def _inner_fit(
+    factors: Array, loadings: Mapping[int, Array], told: Sequence[Told], source: int, n_donors: int
+) -> InnerFit:
+    _, precision, projected = told[source]
+    linear = np.linalg.solve(np.eye(len(precision)) + precision, projected.T).T
+    (others,) = by_other_tissues(told, n_donors, [source])
+    return InnerFit(factors, loadings, np.asarray(linear, dtype=np.float64), others)
 
 
 def _gram(y: NDArray[np.floating[Any]]) -> Array:
@@ -367,3 +429,8 @@ def _gene_rho(predicted: Array, observed: Array) -> float:
     p, o = predicted - predicted.mean(axis=0), observed - observed.mean(axis=0)
     scale = np.sqrt((p**2).sum(axis=0) * (o**2).sum(axis=0))
     return float(np.mean((p * o).sum(axis=0)[scale > 0] / scale[scale > 0]))
+
+
+def by_more_than_chance(gain: Array) -> bool:
+    """Tell whether the mean of ``gain`` (B,) is above its standard error."""
+    return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))

@@ -8,7 +8,7 @@ Shapes: D donors, T tissues, G genes, K factors, C covariates, N samples to pred
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ LEAST_NOISE = 0.05
 """Floor of a gene's own variance, of 1: a noise of 0 would make one gene decide a factor."""
 Block = tuple[NDArray[np.int64], NDArray[np.floating]]
 """Donors (n,) who have a tissue, and their bent z-scores (n, G)."""
+Told = tuple[NDArray[np.int64], Array, Array]
+"""What a tissue tells of factors: donors (n,), ``W' Psi^-1 W`` (K, K) and ``Y Psi^-1 W`` (n, K)."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,16 @@ class Factors:
 
     def accumulate(self, training: TrainingDonors) -> tuple[Array, Array]:
         """Give precision (D, K, K) and precision times mean (D, K), by all that donors show."""
+        return gather(self.told(training), training.n_donors, self.loadings.shape[-1])
+
+    def told(self, training: TrainingDonors) -> list[Told]:
+        """Give what each tissue, and the covariates at last, tell of their donors' factors."""
         loadings = [*self.loadings, self.covariate_loadings]
         weights = [*self.weights, self.covariate_weights]
-        told = (
+        return [
             (donor, w.T @ p, y @ p)
             for (donor, y), w, p in zip(training.blocks, loadings, weights, strict=True)
-        )
-        return gather(told, training.n_donors, self.loadings.shape[-1])
+        ]
 
     def posterior(self, profiles: Mapping[int, Array], covariates: Array) -> tuple[Array, Array]:
         """Give mean (N, K) and covariance (K, K) of the factors.
@@ -129,15 +134,8 @@ def bend_in_place(z: NDArray[np.float32], bound: float | None) -> NDArray[np.flo
     return z
 
 
-def gather(
-    told: Iterable[tuple[NDArray[np.int64], Array, Array]], n_donors: int, n_factors: int
-) -> tuple[Array, Array]:
+def gather(told: Iterable[Told], n_donors: int, n_factors: int) -> tuple[Array, Array]:
     """Add up what tissues tell of their donors' factors.
-
-    Parameters
-    ----------
-    told
-        Of each tissue: its donors (n,), each once; ``W' Psi^-1 W`` (K, K); ``Y Psi^-1 W`` (n, K).
 
     Returns
     -------
@@ -150,3 +148,18 @@ def gather(
         precision[donor] += own_precision
         projected[donor] += own_projected
     return precision, projected
+
+
+def by_other_tissues(told: Sequence[Told], n_donors: int, tissues: Iterable[int]) -> list[Array]:
+    """Give, for each of ``tissues``, the factors (n, K) of its donors by all but that tissue.
+
+    By all tissues, a source that is regressed on them would be regressed on its own noise.
+    """
+    precision, projected = gather(told, n_donors, told[0][1].shape[0])
+    found = []
+    for t in tissues:
+        donor, own_precision, own_projected = told[t]
+        right = (projected[donor] - own_projected)[..., None]
+        others = np.linalg.solve(precision[donor] - own_precision, right)
+        found.append(np.asarray(others[..., 0], dtype=np.float64))
+    return found

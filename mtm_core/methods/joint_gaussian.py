@@ -32,7 +32,7 @@ from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import rows_of
 from mtm_core.methods.covariates import CovariateName, by_knowledge, encode_covariates
-from mtm_core.methods.factor_choice import FactorSettings, Grid, choose_settings
+from mtm_core.methods.factor_choice import Choice, FactorSettings, Grid, choose_settings
 from mtm_core.methods.factor_fit import fit_factors
 from mtm_core.methods.factors import (
     LEAST_NOISE,
@@ -215,7 +215,9 @@ class JointGaussianMethod:
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedJointGaussian:
         """Fit on ``donors``."""
-        return self.fit_training(self.training(cohort, donors))
+        training = self.training(cohort, donors)
+        choice = self.choose(training)
+        return self.fit_training(training, None if choice is None else choice.settings)
 
     def training(self, cohort: ad.AnnData, donors: Sequence[str]) -> TrainingDonors:
         """Bring the samples of ``donors`` to what is fitted."""
@@ -237,9 +239,11 @@ class JointGaussianMethod:
             encode_covariates(phenotypes, self.covariates, len(names)),
         )
 
-    def fit_training(self, training: TrainingDonors) -> FittedJointGaussian:
-        """Fit on donors made ready by :meth:`training`."""
-        settings = self.settings_for(training)
+    def fit_training(
+        self, training: TrainingDonors, settings: FactorSettings | None = None
+    ) -> FittedJointGaussian:
+        """Fit on donors made ready by :meth:`training`, with ``settings`` or the method's own."""
+        settings = settings or self.present
         models = tuple(
             fit_factors(
                 training,
@@ -262,15 +266,19 @@ class JointGaussianMethod:
             settings,
         )
 
-    def settings_for(self, training: TrainingDonors) -> FactorSettings:
+    @property
+    def present(self) -> FactorSettings:
+        """The settings that hold where none are chosen."""
+        return FactorSettings(self.n_factors, self.ridge, self.shrinkage)
+
+    def choose(self, training: TrainingDonors) -> Choice | None:
         """Choose settings for ``training`` where that is asked for and there are enough donors."""
-        present = FactorSettings(self.n_factors, self.ridge, self.shrinkage)
         if self.choose_from is None:
-            return present
+            return None
         source = tissue_index(training.tissues, self.choose_from)
         if len(training.samples[source][0]) < FEWEST_TO_CHOOSE:
-            return present
-        return choose_settings(training, source, present, grid=self.grid, seed=self.seed).settings
+            return None
+        return choose_settings(training, source, self.present, grid=self.grid, seed=self.seed)
 
     def _fit_genes(self, model: Factors, training: TrainingDonors, ridge: float) -> GeneFactors:
         """Fit the factors of single genes to what ``model``, told all of a donor, leaves."""

@@ -13,8 +13,9 @@ Shapes: D donors, T tissues, K factors, M points, N samples to predict.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import anndata as ad
@@ -25,7 +26,8 @@ from scipy.spatial.distance import cdist
 
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.methods.covariates import CovariateName, by_knowledge
-from mtm_core.methods.factors import Array, Factors, TrainingDonors, bend
+from mtm_core.methods.factor_choice import Choice, InnerFit, by_more_than_chance
+from mtm_core.methods.factors import Array, Factors, TrainingDonors, bend, by_other_tissues
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
 from mtm_core.methods.protocol import (
     Floats,
@@ -69,6 +71,28 @@ class Curves:
         own = self.centre[source] + self.points @ self.root[source].T
         factors: Array = _kernel(linear, own, self.width) @ self.coefficients[source]
         return factors
+
+    def fit(self, source: int, linear: Array, wanted: Array, ridge: float) -> None:
+        """Regress ``wanted`` (n, K) on ``linear`` (n, K), the guesses from ``source``."""
+        spread = np.cov(linear.T) + _JITTER * np.eye(linear.shape[1])
+        self.centre[source], self.root[source] = linear.mean(axis=0), np.linalg.cholesky(spread)
+        own = self.centre[source] + self.points @ self.root[source].T
+        features = _kernel(linear, own, self.width)
+        penalty = ridge * (_kernel(own, own, self.width) + _JITTER * np.eye(len(own)))
+        self.coefficients[source] = np.linalg.solve(
+            features.T @ features + penalty, features.T @ wanted
+        )
+
+
+@dataclass(frozen=True)
+class CurveShape:
+    """Width of the kernel, in the units of the factors, and ridge of the kernel regression."""
+
+    width: float
+    ridge: float
+
+
+_OTHER_SHAPES = (CurveShape(0.03, 1.0), CurveShape(0.1, 3.0), CurveShape(0.03, 3.0))
 
 
 @dataclass(frozen=True)
@@ -196,10 +220,9 @@ class KernelFactorsMethod:
     ----------
     joint
         The joint Gaussian, covariates included.
-    width
-        Of the kernel, in the units of the factors.
-    ridge
-        Of the kernel regression.
+    width, ridge
+        Of the kernel, as in :class:`CurveShape`. Where ``joint`` chooses its settings by inner
+        folds, these are chosen by the same folds, and whether curves are better than none.
     n_points
         M.
     """
@@ -216,13 +239,18 @@ class KernelFactorsMethod:
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedKernelFactors:
         """Fit on ``donors``."""
         training = self.joint.training(cohort, donors)
-        joint = self.joint.fit_training(training)
+        choice = self.joint.choose(training)
+        shape = self._choose_shape(choice)
+        joint = self.joint.fit_training(training, None if choice is None else choice.settings)
         plain, informed = [], []
         for model in joint.models:
-            others = list(_factors_of_other_tissues(model, training))
-            plain.append(self._fit_curves(model, training, others, with_covariates=False))
+            tissues = range(len(training.tissues))
+            others = by_other_tissues(model.told(training), training.n_donors, tissues)
+            plain.append(self._fit_curves(model, training, others, shape, with_covariates=False))
             if joint.covariates:
-                informed.append(self._fit_curves(model, training, others, with_covariates=True))
+                informed.append(
+                    self._fit_curves(model, training, others, shape, with_covariates=True)
+                )
         return FittedKernelFactors(joint, tuple(plain), tuple(informed))
 
     def _fit_curves(
@@ -230,40 +258,65 @@ class KernelFactorsMethod:
         model: Factors,
         training: TrainingDonors,
         others: Sequence[Array],
+        shape: CurveShape | None,
         *,
         with_covariates: bool,
     ) -> Curves:
         """Regress, for each source, ``others`` (n, K) on the linear guess from the source."""
         n_tissues, n_factors = len(training.tissues), model.loadings.shape[-1]
-        points = np.random.default_rng(self.seed).standard_normal((self.n_points, n_factors))
-        centre = np.zeros((n_tissues, n_factors))
-        root = np.zeros((n_tissues, n_factors, n_factors))
-        coefficients = np.zeros((n_tissues, self.n_points, n_factors))
+        points = self._points(n_factors)
+        curves = Curves(
+            points,
+            np.zeros((n_tissues, n_factors)),
+            np.zeros((n_tissues, n_factors, n_factors)),
+            np.zeros((n_tissues, self.n_points, n_factors)),
+            self.width if shape is None else shape.width,
+        )
         for t, (donor, y) in enumerate(training.samples):
-            if len(donor) < _MINIMUM_DONORS:
+            if shape is None or len(donor) < _MINIMUM_DONORS:
                 continue
             known = training.covariates[donor] if with_covariates else np.empty((len(donor), 0))
             linear, _ = model.posterior({t: np.asarray(y, dtype=np.float64)}, known)
-            spread = np.cov(linear.T) + _JITTER * np.eye(n_factors)
-            centre[t], root[t] = linear.mean(axis=0), np.linalg.cholesky(spread)
-            own = centre[t] + points @ root[t].T
-            features = _kernel(linear, own, self.width)
-            penalty = self.ridge * (_kernel(own, own, self.width) + _JITTER * np.eye(len(own)))
-            coefficients[t] = np.linalg.solve(
-                features.T @ features + penalty, features.T @ others[t]
-            )
-        return Curves(points, centre, root, coefficients, self.width)
+            curves.fit(t, linear, others[t], shape.ridge)
+        return curves
 
+    def _points(self, n_factors: int) -> Array:
+        points: Array = np.random.default_rng(self.seed).standard_normal((self.n_points, n_factors))
+        return points
 
-def _factors_of_other_tissues(model: Factors, training: TrainingDonors) -> Iterator[Array]:
-    """Give, for each tissue, the factors (n, K) of its donors by all but that tissue.
+    def _choose_shape(self, choice: Choice | None) -> CurveShape | None:
+        """Choose by the inner folds that ``choice`` was made on; ``None`` is straight."""
+        present = CurveShape(self.width, self.ridge)
+        if choice is None:
+            return present
+        folds = choice.inner_fits()
 
-    By all tissues, the source would be regressed on a guess that holds its own noise.
-    """
-    precision, projected = model.accumulate(training)
-    for (donor, y), w, p in zip(training.samples, model.loadings, model.weights, strict=True):
-        others = np.linalg.solve(precision[donor] - w.T @ p, (projected[donor] - y @ p)[..., None])
-        yield np.asarray(others[..., 0], dtype=np.float64)
+        def rho(factors: Callable[[InnerFit], Array] | None = None) -> Array:
+            by_fold: Array = np.concatenate([fold.rho(factors) for fold in folds])
+            return by_fold
+
+        straight = rho()
+        gains = {
+            shape: rho(partial(self._curve, shape)) - straight
+            for shape in (present, *_OTHER_SHAPES)
+        }
+        best = max(gains, key=lambda shape: float(gains[shape].mean()))
+        if not by_more_than_chance(gains[best] - gains[present]):
+            best = present
+        return best if by_more_than_chance(gains[best]) else None
+
+    def _curve(self, shape: CurveShape, fit: InnerFit) -> Array:
+        """Give the factors of held-out donors by a curve fitted to the others."""
+        n_factors = fit.linear.shape[1]
+        curves = Curves(
+            self._points(n_factors),
+            np.zeros((1, n_factors)),
+            np.zeros((1, n_factors, n_factors)),
+            np.zeros((1, self.n_points, n_factors)),
+            shape.width,
+        )
+        curves.fit(0, fit.linear, fit.others, shape.ridge)
+        return curves(0, fit.factors)
 
 
 def _kernel(a: Array, b: Array, width: float) -> Array:

@@ -8,6 +8,7 @@ with or without.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from mtm_core.config import RunConfig
@@ -83,13 +84,15 @@ def make_method(
         return mtm
     if name in _BASELINES:
         return _BASELINES[name](source, config)
+    joint = JointGaussianMethod(covariates=("age", "sex"), choose_from=source)
     match name.removesuffix(AGE_SEX):
         case "stack":
-            return kept(StackMethod((KernelFactorsMethod(), mtm), source, n_further=3, name=name))
+            bases = (KernelFactorsMethod(joint), mtm)
+            return kept(StackMethod(bases, source, n_further=3, name=name))
         case "kernel-factors":
-            return KernelFactorsMethod(name=name)
+            return KernelFactorsMethod(joint, name=name)
         case "joint-gaussian":
-            return JointGaussianMethod(covariates=("age", "sex"), name=name)
+            return replace(joint, name=name)
     raise SelectionError.unknown("method", [name], METHOD_NAMES)
 
 

@@ -95,5 +95,6 @@ def test_choice_reads_the_training_donors_alone() -> None:
     method = JointGaussianMethod(n_factors=(2, 4), choose_from="Whole Blood", grid=GRID)
     broken = cohort.copy()
     broken.X[~cohort.obs["donor"].isin(everyone[:180]).to_numpy()] = 1e6
-    settings = [method.settings_for(method.training(c, everyone[:180])) for c in (cohort, broken)]
+    chosen = [method.choose(method.training(c, everyone[:180])) for c in (cohort, broken)]
+    settings = [choice.settings for choice in chosen if choice is not None]
     assert settings[0] == settings[1] != FactorSettings((2, 4), 300.0, 100.0)

@@ -12,13 +12,12 @@ from mtm_core.data.simulate import SimulationConfig, simulate_cohort
 from mtm_core.data.splits import donor_folds
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
-from mtm_core.methods.factors import bend, gather
+from mtm_core.methods.factors import bend, by_other_tissues, gather
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import (
     Curves,
     FittedKernelFactors,
     KernelFactorsMethod,
-    _factors_of_other_tissues,
     _kernel,
 )
 from mtm_core.methods.saved import restore_method
@@ -58,7 +57,8 @@ def test_factors_of_other_tissues_are_the_posterior_without_the_source(
     joint = QUICK.joint
     training = joint.training(cohort, donors)
     model = joint.fit_training(training).models[0]
-    for t, others in enumerate(_factors_of_other_tissues(model, training)):
+    found = by_other_tissues(model.told(training), training.n_donors, range(len(training.tissues)))
+    for t, others in enumerate(found):
         kept = [b for i, b in enumerate(training.blocks) if i != t]
         loadings = [w for i, w in enumerate([*model.loadings, model.covariate_loadings]) if i != t]
         weights = [w for i, w in enumerate([*model.weights, model.covariate_weights]) if i != t]
