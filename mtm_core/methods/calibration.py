@@ -19,9 +19,8 @@ from scipy.optimize import nnls
 from mtm_core.methods.protocol import INTERVAL_LEVELS, Floats
 
 Array = NDArray[np.float64]
-InnerPredictions = Mapping[str, tuple[Floats, Floats]]
-"""Predicted (M, P, G) and observed (P, G) z-scores by tissue, out of fold."""
-
+_SAMPLED_GENES = 2000
+"""Genes whose residuals are kept for the quantiles of all: 100 donors of them give 200,000."""
 _POOLED_DONORS = 100
 """Donors that the weights of all tissues together count beside a tissue's own."""
 _PRIOR_DONORS = 20
@@ -48,15 +47,71 @@ class Calibration:
     multipliers: Array
 
 
+class Evidence:
+    """What inner folds show of one tissue, added up fold by fold.
+
+    Sums by gene are all that weights and errors need; so what is kept does not grow with donors but
+    for a sample of the genes.
+
+    Attributes
+    ----------
+    n_donors
+        P, so far.
+    products, targets, squares
+        (G, M, M), (G, M), (G,): sums over donors of products of predictions, of these with what was
+        observed, and of the square of that.
+    """
+
+    def __init__(self, n_bases: int, n_genes: int) -> None:
+        self.n_donors = 0
+        self.products: Array = np.zeros((n_genes, n_bases, n_bases))
+        self.targets: Array = np.zeros((n_genes, n_bases))
+        self.squares: Array = np.zeros(n_genes)
+        rng = np.random.default_rng(0)
+        n_sampled = min(n_genes, _SAMPLED_GENES)
+        self.sampled = np.sort(rng.choice(n_genes, n_sampled, replace=False))
+        self._predicted: list[Floats] = []
+        self._observed: list[Floats] = []
+
+    def add(self, predicted: Sequence[Floats], observed: Floats) -> None:
+        """Add a fold: z-scores (P, G) by each method, and observed."""
+        self.n_donors += len(observed)
+        self.squares += (observed.astype(np.float64) ** 2).sum(axis=0)
+        for i, own in enumerate(predicted):
+            self.targets[:, i] += np.einsum("pg,pg->g", own, observed, dtype=np.float64)
+            for j, other in enumerate(predicted[: i + 1]):
+                product = np.einsum("pg,pg->g", own, other, dtype=np.float64)
+                self.products[:, i, j] += product
+                if i != j:
+                    self.products[:, j, i] += product
+        self._predicted.append(np.stack([own[:, self.sampled] for own in predicted]))
+        self._observed.append(observed[:, self.sampled])
+
+    def mean_square(self, weights: Array) -> Array:
+        """Give the mean square (G,) of what the sum with ``weights`` (M,) leaves."""
+        explained = 2 * self.targets @ weights - (self.products @ weights) @ weights
+        square: Array = np.maximum(self.squares - explained, 0) / max(self.n_donors, 1)
+        return square
+
+    def sampled_residuals(self, weights: Array) -> Array:
+        """Give what the sum leaves (P, sampled genes) of the genes that are kept."""
+        predicted, observed = (
+            np.concatenate(self._predicted, axis=1),
+            np.concatenate(self._observed),
+        )
+        residuals: Array = observed - np.tensordot(weights, predicted, axes=1)
+        return residuals
+
+
 def calibrate(
-    inner: InnerPredictions, tissues: Sequence[str], n_bases: int, n_genes: int
+    inner: Mapping[str, Evidence], tissues: Sequence[str], n_bases: int, n_genes: int
 ) -> Calibration:
     """Learn how to weigh M methods in T tissues, and from what they leave the errors.
 
     Parameters
     ----------
     inner
-        Out-of-fold predictions of the training donors.
+        By tissue, what out-of-fold predictions of the training donors show.
     tissues
         Names of the T tissues.
     """
@@ -64,16 +119,17 @@ def calibrate(
     return Calibration(weights, *_measure_errors(inner, weights, tissues, n_genes))
 
 
-def _weigh(inner: InnerPredictions, tissues: Sequence[str], n_bases: int, n_genes: int) -> Array:
+def _weigh(
+    inner: Mapping[str, Evidence], tissues: Sequence[str], n_bases: int, n_genes: int
+) -> Array:
     """Give the weights (T, M) of each tissue, drawn towards those of all tissues together."""
     products = np.zeros((len(tissues), n_bases, n_bases))
     targets = np.zeros((len(tissues), n_bases))
-    for tissue, (predicted, observed) in inner.items():
-        flat = predicted.reshape(n_bases, -1).astype(np.float64)
+    for tissue, shown in inner.items():
         t = tissues.index(tissue)
-        products[t] = flat @ flat.T / n_genes
-        targets[t] = flat @ observed.ravel() / n_genes
-    n_donors = sum(len(observed) for _, observed in inner.values())
+        products[t] = shown.products.mean(axis=0)
+        targets[t] = shown.targets.mean(axis=0)
+    n_donors = sum(shown.n_donors for shown in inner.values())
     pooled = _POOLED_DONORS / max(n_donors, 1)
     return np.stack(
         [
@@ -95,22 +151,23 @@ def _non_negative_weights(products: Array, targets: Array) -> Array:
 
 
 def _measure_errors(
-    inner: InnerPredictions, weights: Array, tissues: Sequence[str], n_genes: int
+    inner: Mapping[str, Evidence], weights: Array, tissues: Sequence[str], n_genes: int
 ) -> tuple[Array, Array]:
     """Give each gene's error (T, G) and the intervals' multipliers (T, L), from inner residuals.
 
-    A tissue's multipliers are quantiles of |residual| / error over its donors and genes. A tissue
-    without inner predictions gets error 1, that of the training mean, and the median multipliers.
+    A tissue's multipliers are quantiles of |residual| / error over its donors and a sample of
+    genes. A tissue without inner predictions gets error 1, that of the training mean, and the
+    median multipliers.
     """
     error = np.ones((len(tissues), n_genes))
     multipliers = np.full((len(tissues), len(INTERVAL_LEVELS)), np.nan)
     levels = np.array(INTERVAL_LEVELS) / 100
-    for tissue, (predicted, observed) in inner.items():
-        t, n = tissues.index(tissue), len(observed)
-        residual = observed - np.tensordot(weights[t], predicted, axes=1)
-        square = (residual.astype(np.float64) ** 2).mean(axis=0)
+    for tissue, shown in inner.items():
+        t, n = tissues.index(tissue), shown.n_donors
+        square = shown.mean_square(weights[t])
         typical = square.mean()
         error[t] = np.sqrt((n * square + _PRIOR_DONORS * typical) / (n + _PRIOR_DONORS))
-        multipliers[t] = np.quantile(np.abs(residual) / error[t], levels)
+        residuals = np.abs(shown.sampled_residuals(weights[t]))
+        multipliers[t] = np.quantile(residuals / error[t][shown.sampled], levels)
     multipliers = np.where(np.isnan(multipliers), np.nanmedian(multipliers, axis=0), multipliers)
     return error, multipliers

@@ -5,7 +5,7 @@ Shapes: P pairs (a held-out donor's source and target sample), G genes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import anndata as ad
@@ -69,11 +69,12 @@ def predict_held_out(
     source: str,
     further_sources: Sequence[str] = (),
     with_phenotypes: bool = True,
-) -> list[HeldOutTissue]:
+) -> Iterator[HeldOutTissue]:
     """Predict every other tissue of ``donors`` from their ``source``, for those who have both.
 
     Of ``further_sources`` each donor gives those that are there; none of them is a target. Without
-    ``with_phenotypes`` the method is told nothing but expression.
+    ``with_phenotypes`` the method is told nothing but expression. Tissues come one at a time: of a
+    wide cohort there is not room for all.
     """
     names = tissue_names(cohort)
     rows = rows_of(cohort.obs["donor"], donors)
@@ -88,7 +89,6 @@ def predict_held_out(
         index="donor", columns="tissue", values="row"
     )
     row_of = row_of[row_of[sources[0]].notna()]
-    parts = []
     for target in row_of.columns.difference(sources):
         wanted = row_of[row_of[target].notna()]
         if wanted.empty:
@@ -115,17 +115,14 @@ def predict_held_out(
             int(target),
         )
         ordered = pd.concat([group for group, _ in groups])
-        parts.append(
-            HeldOutTissue(
-                names[target],
-                ordered.index.to_numpy().astype(str),
-                predicted,
-                observed[ordered[target].astype(int)],
-                sd,
-                _joined_multipliers(results),
-            )
+        yield HeldOutTissue(
+            names[target],
+            ordered.index.to_numpy().astype(str),
+            predicted,
+            observed[ordered[target].astype(int)],
+            sd,
+            _joined_multipliers(results),
         )
-    return parts
 
 
 def _concatenated(parts: Sequence[Floats | None]) -> Floats | None:

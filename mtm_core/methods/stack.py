@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from mtm_core.data.cohort import tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import donor_folds, rows_of
-from mtm_core.methods.calibration import Calibration, InnerPredictions, calibrate
+from mtm_core.methods.calibration import Calibration, Evidence, calibrate
 from mtm_core.methods.covariates import CovariateName, by_knowledge
-from mtm_core.methods.held_out import HeldOutTissue, fit_scorer, predict_held_out
+from mtm_core.methods.held_out import fit_scorer, predict_held_out
 from mtm_core.methods.protocol import (
     INTERVAL_LEVELS,
     FittedMethod,
@@ -179,7 +179,7 @@ class StackMethod:
         """Fit every base once an inner fold, then once on all of ``donors``."""
         bases = tuple(base.fit(cohort, donors) for base in self.bases)
         reads_covariates = any(base.covariates for base in bases)
-        inner = self._inner_predictions(cohort, donors)
+        inner = self._inner_evidence(cohort, donors)
 
         def calibrate_for(condition: _Condition) -> Calibration:
             return calibrate(inner[condition], tissue_names(cohort), len(bases), cohort.n_vars)
@@ -208,9 +208,9 @@ class StackMethod:
             calibrate_several(informed, informed=True),
         )
 
-    def _inner_predictions(
+    def _inner_evidence(
         self, cohort: ad.AnnData, donors: Sequence[str]
-    ) -> dict[_Condition, InnerPredictions]:
+    ) -> dict[_Condition, dict[str, Evidence]]:
         """Predict the training donors out of fold, under every condition."""
         rows = rows_of(cohort.obs["donor"], donors)
         folds = donor_folds(
@@ -223,12 +223,12 @@ class StackMethod:
         sources: dict[_Condition, tuple[str, ...]] = {(False, False): (), (True, False): ()}
         if further:
             sources |= {(False, True): further, (True, True): further}
-        parts: dict[_Condition, dict[str, list[list[HeldOutTissue]]]] = {c: {} for c in sources}
+        shown: dict[_Condition, dict[str, Evidence]] = {condition: {} for condition in sources}
         for fold in range(self.n_inner):
             training, held_out = folds.training(fold), folds.held_out(fold)
             scorer = fit_scorer(cohort, training)
             fitted = [base.fit(cohort, training) for base in self.bases]
-            for condition, by_tissue in parts.items():
+            for condition, by_tissue in shown.items():
                 by_base = [
                     predict_held_out(
                         base,
@@ -241,12 +241,12 @@ class StackMethod:
                     )
                     for base in fitted
                 ]
-                for tissue in zip(*by_base, strict=True):
-                    by_tissue.setdefault(tissue[0].tissue, []).append(list(tissue))
-        return {
-            condition: {tissue: _joined(folds_) for tissue, folds_ in by_tissue.items()}
-            for condition, by_tissue in parts.items()
-        }
+                for parts in zip(*by_base, strict=True):
+                    evidence = by_tissue.setdefault(
+                        parts[0].tissue, Evidence(len(fitted), cohort.n_vars)
+                    )
+                    evidence.add([part.predicted for part in parts], parts[0].observed)
+        return shown
 
     def _further_sources(self, samples: pd.DataFrame) -> tuple[str, ...]:
         """Give the tissues that most donors of ``samples`` give beside the source."""
@@ -255,11 +255,3 @@ class StackMethod:
         counts = beside["tissue"].value_counts()
         by_count = sorted(counts[counts > 0].index, key=lambda tissue: (-counts[tissue], tissue))
         return tuple(by_count[: min(self.n_further, len(by_count) - 1)])  # one is left to predict
-
-
-def _joined(folds: list[list[HeldOutTissue]]) -> tuple[Floats, Floats]:
-    """Join a tissue's inner folds, each a list of the methods' predictions."""
-    return (
-        np.concatenate([np.stack([base.predicted for base in fold]) for fold in folds], axis=1),
-        np.concatenate([fold[0].observed for fold in folds]),
-    )

@@ -188,8 +188,8 @@ def test_further_sources_are_used_where_a_donor_has_them(
     training, held_out = tuple(donors[:100]), tuple(donors[100:])
     fitted = QUICK.fit(cohort, training)
     scorer = fit_scorer(cohort, training)
-    parts = predict_held_out(
-        fitted, cohort, held_out, scorer, source=BLOOD, further_sources=["Liver"]
+    parts = list(
+        predict_held_out(fitted, cohort, held_out, scorer, source=BLOOD, further_sources=["Liver"])
     )
     assert {part.tissue for part in parts} == set(fitted.tissues) - {BLOOD, "Liver"}
     samples = {
