@@ -11,7 +11,7 @@ from pyarrow import ArrowException
 
 from mtm_core.data.raw_table import RawTable, too_large
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
-from mtm_core.data.self_contained import check_parquet
+from mtm_core.data.self_contained import check_parquet_columns, check_parquet_types
 from mtm_core.errors import InputFileError
 
 _DAMAGE = (
@@ -25,11 +25,14 @@ def read_parquet(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LI
     """Read a parquet file; an index that pandas wrote becomes the first column."""
     try:
         file = pyarrow.parquet.ParquetFile(io.BytesIO(data), pre_buffer=False)
-        check_parquet(file.metadata, file.schema_arrow)
+        check_parquet_types(file.schema_arrow)
         if 8 * file.metadata.num_rows * file.metadata.num_columns > max_bytes:
             raise too_large("the table", max_bytes)
         # One thread: a process that is shut off may start none.
-        table = _as_plain(file.read(use_threads=False)).to_pandas(use_threads=False)
+        stored = file.read(use_threads=False)
+        for i in range(file.num_row_groups):
+            check_parquet_columns(file.metadata.row_group(i))
+        table = _as_plain(stored).to_pandas(use_threads=False)
     except _DAMAGE as error:
         raise InputFileError(f"the parquet file is damaged: {error}") from error
     if not isinstance(table.index, pd.RangeIndex):

@@ -113,27 +113,38 @@ def _references(stored: h5py.h5t.TypeID) -> Iterator[h5py.h5t.TypeID]:
         yield stored
 
 
-def check_parquet(metadata: pyarrow.parquet.FileMetaData, schema: pa.Schema) -> None:
-    """Look where the columns of a parquet file lie, and what types they ask for.
+def check_parquet_types(schema: pa.Schema) -> None:
+    """Look what types the columns of a parquet file ask for.
 
     Raises
     ------
     InputFileError
-        If one lies in another file, or has a type that only a program of its own can read.
+        If one has a type that only a program of its own can read.
     """
-    for i in range(metadata.num_row_groups):
-        group = metadata.row_group(i)
-        for j in range(group.num_columns):
-            if group.column(j).file_path:
-                raise InputFileError(
-                    f"column {group.column(j).path_in_schema!r} lies in another file. Write the"
-                    " table into one parquet file."
-                )
     for field in schema:
         if isinstance(field.type, pa.BaseExtensionType):
             raise InputFileError(
                 f"column {field.name!r} has the type {field.type.extension_name!r}. Expected"
                 " numbers or text."
+            )
+
+
+def check_parquet_columns(group: pyarrow.parquet.RowGroupMetaData) -> None:
+    """Look where the columns of a row group lie that has been read.
+
+    Arrow opens no other file: what it has read then is something else. To be called *after*
+    reading, which refuses damaged metadata; asked for them here, Arrow would end the process.
+
+    Raises
+    ------
+    InputFileError
+        If one lies in another file.
+    """
+    for j in range(group.num_columns):
+        if group.column(j).file_path:
+            raise InputFileError(
+                f"column {group.column(j).path_in_schema!r} lies in another file. Write the table"
+                " into one parquet file."
             )
 
 

@@ -27,7 +27,12 @@ from mtm_core.data.genes import GeneIndex
 from mtm_core.data.h5ad_table import unit_of_log1p
 from mtm_core.data.raw_table import MAX_BYTES
 from mtm_core.data.report import name_some
-from mtm_core.data.self_contained import check_hdf5, check_parquet, open_zarr
+from mtm_core.data.self_contained import (
+    check_hdf5,
+    check_parquet_columns,
+    check_parquet_types,
+    open_zarr,
+)
 from mtm_core.data.units import Unit
 from mtm_core.errors import ExpressionError, InputFileError
 
@@ -230,7 +235,9 @@ class _RowGroups:
         parts = []
         for i in range(first, last + 1):
             path, number = self.groups[i]
-            table = pyarrow.parquet.ParquetFile(path).read_row_group(number, list(self.columns))
+            file = pyarrow.parquet.ParquetFile(path)
+            table = file.read_row_group(number, list(self.columns))
+            check_parquet_columns(file.metadata.row_group(number))
             begin = int(self.ends[i - 1]) if i else 0
             part = table.slice(max(start - begin, 0), stop - max(start, begin))
             columns = [column.to_numpy().astype(np.float64) for column in part.columns]
@@ -253,7 +260,7 @@ def _open_parquet(path: Path, parts: Sequence[Path]) -> StoredTable:
     ]
     for part in parts:
         file = pyarrow.parquet.ParquetFile(part)
-        check_parquet(file.metadata, file.schema_arrow)
+        check_parquet_types(file.schema_arrow)
         if set(kept) - set(file.schema_arrow.names):
             raise InputFileError(f"{path.name}: {part.name} lacks columns of {parts[0].name}.")
         for number in range(file.num_row_groups):

@@ -17,6 +17,7 @@ import pyarrow.parquet
 import pytest
 import zarr
 
+from benchmarks.mutated_files import mutant
 from mtm_core.data.cohort import read_cohort
 from mtm_core.data.self_contained import check_hdf5
 from mtm_core.data.stored_table import open_stored_table
@@ -181,8 +182,18 @@ def test_a_column_of_parquet_in_another_file_is_refused(tmp_path: Path) -> None:
     written[0].write_metadata_file(footer)
     # The rows of one file under the footer of another, whose columns say where they lie.
     end = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    path.write_bytes(data[:end] + footer.getvalue()[4:])
     with pytest.raises(InputFileError, match="'gene' lies in another file"):
-        read_table(data[:end] + footer.getvalue()[4:])
+        read_table(path.read_bytes())
+    with pytest.raises(InputFileError, match="'gene' lies in another file"):
+        open_stored_table(path).read(0, 2)
+
+
+def test_metadata_of_parquet_that_end_the_process_are_asked_for_after_reading() -> None:
+    """Found by seed 3378 of benchmarks/mutations.py: refused by Arrow in words, or not at all."""
+    data = mutant(3378, Path("/tmp/x/canary.h5")).data
+    with pytest.raises(InputFileError, match="histogram size mismatch"):
+        read_table(data)
 
 
 def test_types_of_programs_are_refused() -> None:
