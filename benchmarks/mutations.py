@@ -19,7 +19,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -31,10 +31,12 @@ from benchmarks.mutated_files import CANARY, SAMPLES, Mutant, mutant
 from mtm_core.data.expression import read_expression
 from mtm_core.data.isolated import reader_server
 from mtm_core.data.metadata import read_metadata
+from mtm_core.data.reading_limits import SECONDS
 from mtm_core.errors import MTMError
 
-HANG_SECONDS = 60.0
-"""Longer than a reader may take for files as small as these, on busy processors."""
+HANG_SECONDS = SECONDS + 20.0
+"""Longer than any file may take."""
+_AT_ONCE = 200
 _IN_ACCESS, _IN_OPEN, _IN_NONBLOCK = 1, 0x20, 0x800
 
 
@@ -59,6 +61,19 @@ class Findings:
     parent_after: float = 0.0
     """Memory of this process, MB: its most, at the start and at the end."""
     bases: dict[str, int] = field(default_factory=dict)
+
+    def add(self, made: Mutant, how: str, words: str, seconds: float) -> None:
+        """Count a file."""
+        self.n += 1
+        if how in ("read", "refused"):
+            setattr(self, how, getattr(self, how) + 1)
+        else:
+            getattr(self, how).append(made.seed)
+        self.slowest = max(self.slowest, seconds)
+        if seconds > HANG_SECONDS:
+            self.hangs.append(made.seed)
+        if CANARY in words:
+            self.leaks.append(made.seed)
 
     @property
     def failed(self) -> bool:
@@ -90,55 +105,56 @@ def read_one(made: Mutant) -> tuple[str, str]:
 def run(first: int, n: int, threads: int = 2, log: io.TextIOBase | None = None) -> Findings:
     """Read the files of seeds ``first`` to ``first + n``."""
     found, bases = Findings(), Counter[str]()
-    with canary() as (path, count), ThreadPoolExecutor(threads) as pool:
-        reader_server().start()
-        found.parent_before = _most_memory()
-        began = time.monotonic()
-
-        def one(seed: int) -> tuple[Mutant, str, str, float]:
-            made = mutant(seed, path)
-            start = time.monotonic()
-            how, words = read_one(made)
-            return made, how, words, time.monotonic() - start
-
-        for made, how, words, seconds in pool.map(one, range(first, first + n)):
-            found.n += 1
-            bases[made.base] += 1
-            found.slowest = max(found.slowest, seconds)
-            if how in ("read", "refused"):
-                setattr(found, how, getattr(found, how) + 1)
-            else:
-                getattr(found, how).append(made.seed)
-            if seconds > HANG_SECONDS:
-                found.hangs.append(made.seed)
-            if CANARY in words:
-                found.leaks.append(made.seed)
-            if log is not None and how in ("tracebacks", "stopped"):
-                log.write(f"{made.seed} {made.base} {how} {seconds:.1f} s\n{words}\n")
-                log.flush()
-        found.seconds = time.monotonic() - began
-        found.opened = count()
+    reader_server().start()
+    found.parent_before = _most_memory()
+    began = time.monotonic()
+    for start in range(first, first + n, _AT_ONCE):
+        seeds = range(start, min(start + _AT_ONCE, first + n))
+        with canary() as (path, guard), ThreadPoolExecutor(threads) as pool:
+            files = [mutant(seed, path) for seed in seeds]  # may look where their links lead
+            count = guard()
+            for made, how, words, seconds in pool.map(_timed, files):
+                bases[made.base] += 1
+                found.add(made, how, words, seconds)
+                if log is not None and how in ("tracebacks", "stopped"):
+                    log.write(f"{made.seed} {made.base} {how} {seconds:.1f} s\n{words}\n")
+                    log.flush()
+            found.opened += count()
+    found.seconds = time.monotonic() - began
     found.bases = dict(sorted(bases.items()))
     gc.collect()
     found.parent_after = _most_memory()
     return found
 
 
+def _timed(made: Mutant) -> tuple[Mutant, str, str, float]:
+    start = time.monotonic()
+    how, words = read_one(made)
+    return made, how, words, time.monotonic() - start
+
+
 @contextmanager
-def canary() -> Iterator[tuple[Path, object]]:
-    """Make a file that must not be read, work in its folder, and count who opens or reads it."""
+def canary() -> Iterator[tuple[Path, Callable[[], Callable[[], int]]]]:
+    """Work in an empty folder; give the path of a file that must not be read there.
+
+    The second value puts the file there, and gives what counts who opens or reads it from then on.
+    """
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "canary.h5"
-        path.write_bytes((CANARY + "\n").encode() * 400)
+
+        def guard() -> Callable[[], int]:
+            path.write_bytes((CANARY + "\n").encode() * 400)
+            return _watch(path)
+
         os.chdir(folder)
         try:
-            yield path, _watch(path)
+            yield path, guard
         finally:
             os.chdir(before)
 
 
-def _watch(path: Path):  # noqa: ANN202 - a function that counts
+def _watch(path: Path) -> Callable[[], int]:
     if sys.platform != "linux":
         return lambda: 0
     libc = ctypes.CDLL(None, use_errno=True)

@@ -29,7 +29,8 @@ def test_nothing_happens_that_must_not() -> None:
 
 
 def test_seeds_that_once_failed() -> None:
-    with canary() as (path, _):
+    with canary() as (path, guard):
+        guard()
         for seed in ONCE_FAILED:
             how, words = read_one(mutant(seed, path))
             assert how in ("read", "refused"), words
@@ -53,13 +54,15 @@ print([(m.base, hashlib.sha256(m.data).hexdigest()) for m in made if "h5ad" not 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who opens a file")
 def test_a_reader_that_opens_the_canary_is_found_out(tmp_path: Path) -> None:
     """What a run would have found before files were checked and the process was sealed."""
-    with canary() as (path, count):
-        with h5py.File(tmp_path / "t.h5", "w") as file:
-            file.create_dataset("names", (4,), f"S{len(CANARY)}", external=[(str(path), 0, 999)])
-        assert count() == 0
-    with canary() as (path, count):
+    with canary() as (path, guard):
         with h5py.File(tmp_path / "t.h5", "w") as file:
             file.create_dataset("names", (1,), f"S{len(CANARY)}", external=[(str(path), 0, 999)])
+        count = guard()
+        assert count() == 0
+    with canary() as (path, guard):
+        with h5py.File(tmp_path / "t.h5", "w") as file:
+            file.create_dataset("names", (1,), f"S{len(CANARY)}", external=[(str(path), 0, 999)])
+        count = guard()
         with h5py.File(tmp_path / "t.h5") as file:
             assert file["names"][0] == CANARY.encode()
         assert count() > 0
