@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 import pandas as pd
 import typer
-import xarray as xr
 
 from mtm_core.cli.metadata_options import (
     AgeColumnOption,
@@ -46,9 +45,9 @@ from mtm_core.studies.against_reference import all_agreements, reference_trait
 from mtm_core.studies.own_cohort import (
     MEASURED,
     PREDICTED,
+    OwnCohort,
     compare_groups,
     correlate_trait,
-    side_by_side,
     with_accuracy,
 )
 from mtm_core.studies.reference import ReferenceAssociations
@@ -109,8 +108,9 @@ def compare_command(
 ) -> None:
     """Compare groups of your samples, or correlate them with traits, tissue by tissue.
 
-    The measured source and the predicted tissues stand side by side in each table, with the
-    held-out accuracy of every gene. Predictions are functions of the measured samples: they add no
+    The measured source, with every gene of your table and as you measured it, and the predicted
+    tissues stand side by side in each table, with the held-out accuracy of every predicted gene.
+    Predictions are functions of the measured samples: they add no
     information to them. They are made from expression alone, whatever else the model can read.
 
     **Example:** `mtm compare data_samples/blood_tpm.tsv --metadata data_samples/metadata.tsv
@@ -131,7 +131,7 @@ def compare_command(
     check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     predictor = Predictor.load(folder)
     chosen = predictor.targets_of(source, options.targets)
-    _, prepared = read_samples(table, predictor, options)
+    read, prepared = read_samples(table, predictor, options)
     known = read_known(metadata, prepared.samples, said)
     # Wrong names of columns are said before anything is predicted.
     pair = None if asked is None else _pair(known, *asked)
@@ -144,8 +144,10 @@ def compare_command(
             raise SelectionError(f"{name!r} is known of no sample: see the notes on the metadata.")
     others = covariate_numbers(known, covariate_names)
     prediction = predictor.predict_prepared(prepared, chosen)
+    samples = OwnCohort.of(prediction, prepared, predictor.artefact, read)
+    err.print(f"Measured {source}: {samples.measured.meaning}")
     cohort = _Cohort(
-        side_by_side(prediction, prepared, predictor.artefact),
+        samples,
         _held_out(folder, predictor.artefact.method.name, source),
         _reference(folder),
         known,
@@ -175,6 +177,9 @@ def compare_command(
         "covariates": covariate_names,
         "shuffled_with_seed": shuffle,
         "n_samples": len(prepared.samples),
+        "measured": samples.measured.meaning,
+        "measured_genes": samples.measured.log2.shape[1],
+        "fold_change": "mean of log2 values of cases minus that of controls, on the scale named",
         "note": "Predicted tissues are functions of the measured samples.",
     }
     with writing(
@@ -193,7 +198,7 @@ def compare_command(
 class _Cohort:
     """The samples in every tissue, and what is known of them and of the model."""
 
-    expression: xr.DataArray
+    samples: OwnCohort
     held_out: pd.DataFrame
     reference: ReferenceAssociations | None
     metadata: SampleMetadata
@@ -205,17 +210,17 @@ class _Cohort:
         """Give the comparison of two groups, and how it agrees with the reference's contrasts."""
         dealt = self._deal(labels)
         compared = with_accuracy(
-            compare_groups(self.expression, dealt, case=case, control=control), self.held_out
+            compare_groups(self.samples, dealt, case=case, control=control), self.held_out
         )
         err.print(f"{case} against {control}: {_in_words(compared)}")
         if self.reference is None:
             return compared, pd.DataFrame()
         agreed = all_agreements(
             compared,
-            GroupEffects(self.expression, dealt, case, control),
+            GroupEffects(self.samples, dealt, case, control),
             self.reference,
             list(self.reference.traits),
-            own_column="log2_fold_change",
+            own_column="log2_ratio",
             reference_column="effect",
         )
         return compared, agreed.assign(yours=f"{case} against {control}")
@@ -225,7 +230,7 @@ class _Cohort:
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Give the correlations with a trait; of age and sex, how they agree with the reference."""
         dealt = self._deal(values)
-        rows = with_accuracy(correlate_trait(self.expression, dealt, covariates), self.held_out)
+        rows = with_accuracy(correlate_trait(self.samples, dealt, covariates), self.held_out)
         err.print(f"{name} ({meaning}): {_in_words(rows)}")
         rows = rows.assign(trait=name, trait_is=meaning)
         known = reference_trait(self.metadata, name)
@@ -233,7 +238,7 @@ class _Cohort:
             return rows, pd.DataFrame()
         agreed = all_agreements(
             rows,
-            TraitEffects(self.expression, dealt, covariates),
+            TraitEffects(self.samples, dealt, covariates),
             self.reference,
             [known],
             own_column="rho",
@@ -266,7 +271,7 @@ def _counts_in_words(groups: pd.Series, case: str, control: str) -> str:
     unknown = int(groups.isna().sum())
     others = len(groups) - sum(n.values()) - unknown
     words = f"Comparing {n[case]} samples of {case!r} with {n[control]} of {control!r}"
-    return f"{words}; {others} are of other groups, {unknown} of none that is known."
+    return f"{words}; {others} samples are of other groups, {unknown} have no value."
 
 
 def _held_out(folder: Path, method: str, source: str) -> pd.DataFrame:

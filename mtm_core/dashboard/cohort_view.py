@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -15,11 +15,13 @@ from mtm_core.dashboard import background
 from mtm_core.dashboard.layout import METADATA_PAGE, UPLOAD_PAGE, example_button, show_shell
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
+from mtm_core.dashboard.views import gene_labels
 from mtm_core.data.expression import ExpressionTable
 from mtm_core.data.metadata import SampleMetadata
 from mtm_core.escaping import in_figure, plain
 from mtm_core.inference.command_line import Comparison, InputFiles, compare_arguments
-from mtm_core.studies.own_cohort import side_by_side
+from mtm_core.inference.predictor import Prepared
+from mtm_core.studies.own_cohort import OwnCohort, on_reference_scale
 
 MOST_STYLED = 20_000
 """Rows of a table that are greyed one by one."""
@@ -33,7 +35,9 @@ FIGURES: dict[str, ColumnConfig | str | None] = {
     ),
     "rho": st.column_config.NumberColumn("rho with trait", format="%.3f"),
     "slope": st.column_config.NumberColumn("slope", format="%.4f"),
-    "mean_case": st.column_config.NumberColumn("mean, cases", format="%.4g"),
+    "mean_case": st.column_config.NumberColumn(
+        "mean, cases", format="%.4g", help="Of log2 expression, on the scale that is named."
+    ),
     "mean_control": st.column_config.NumberColumn("mean, controls", format="%.4g"),
     "rho_by_fold": st.column_config.NumberColumn(
         "held-out rho",
@@ -43,6 +47,7 @@ FIGURES: dict[str, ColumnConfig | str | None] = {
     "rho_pooled": st.column_config.NumberColumn("held-out rho, pooled", format="%.2f"),
 }
 """How columns of the cohort's tables are shown."""
+_MORE_TISSUES = "More can be predicted on 'Predicted expression'."
 NO_NEW_INFORMATION = (
     "Predicted tissues are functions of the measured {source}: a difference in a predicted tissue"
     " is what the difference in {source} would go with in GTEx donors. n is the number of your"
@@ -91,17 +96,37 @@ def need_metadata(
     return metadata, columns
 
 
-def own_expression(session: Session, model: ServedModel, *, informed: bool = False) -> xr.DataArray:
+def own_cohort(session: Session, model: ServedModel) -> OwnCohort:
     """Give the measured source beside the predicted tissues, predicted now if they are not yet.
 
-    While that is not done the page ends here, and where it fails.
-
-    Parameters
-    ----------
-    informed
-        Whether models that take age and sex are told them. Not where groups or traits are compared:
-        what goes with age would be put in by hand.
+    While that is not done the page ends here, and where it fails. Models that take age and sex are
+    not told them: what goes with age would be put in by hand.
     """
+    prediction, prepared = _predicted(session, model, informed=False)
+    table = session.table
+    assert table is not None
+    return session.remember(
+        "own cohort",
+        lambda: OwnCohort.of(prediction, prepared, model.predictor.artefact, table),
+    )
+
+
+def expression_on_reference(session: Session, model: ServedModel) -> xr.DataArray:
+    """Give the samples as the model has read them and the predicted tissues, as :func:`own_cohort`.
+
+    Models that take age and sex are told them.
+    """
+    prediction, prepared = _predicted(session, model, informed=True)
+    return session.remember(
+        "on the reference's scale",
+        lambda: on_reference_scale(prediction, prepared, model.predictor.artefact),
+    )
+
+
+def _predicted(
+    session: Session, model: ServedModel, *, informed: bool
+) -> tuple[xr.Dataset, Prepared]:
+    """Give the prediction of the session's choice, and how the samples were made ready."""
     predictor = model.predictor
     background.need(session, session.predicting(predictor))
     prediction, prepared = session.predict(predictor), session.prepare(predictor)
@@ -114,9 +139,7 @@ def own_expression(session: Session, model: ServedModel, *, informed: bool = Fal
             slot="uninformed",
             words="Predicting from expression alone",
         )
-    return session.remember(
-        ("side by side", informed), lambda: side_by_side(prediction, prepared, predictor.artefact)
-    )
+    return prediction, prepared
 
 
 def say_where_it_comes_from(session: Session, model: ServedModel) -> None:
@@ -158,13 +181,33 @@ def greyed(table: pd.DataFrame) -> pd.DataFrame | Styler:
 
 def choose_gene(labels: dict[str, str], *, help: str) -> tuple[str, str]:
     """Let the user choose the gene that all screens share; give its label and its id."""
+    # Another page may offer genes that this one does not.
+    if st.session_state.get("gene", next(iter(labels))) not in labels:
+        del st.session_state["gene"]
     label: str = st.selectbox("Gene", list(labels), key="gene", bind="query-params", help=help)
     return label, labels[label]
 
 
-def choose_tissue(expression: xr.DataArray, *, help: str) -> str:
+def labels_of(cohort: OwnCohort, genes: pd.DataFrame) -> dict[str, str]:
+    """Give gene ids by label: those of the model, then those that were measured alone.
+
+    Parameters
+    ----------
+    genes
+        Of the model.
+    """
+    labels = gene_labels(genes)
+    others = cohort.measured.symbols[~cohort.measured.symbols.index.isin(genes.index)]
+    shared = others.duplicated(keep=False) | others.isin(list(labels))
+    more = {
+        f"{symbol} ({gene})" if both and symbol != gene else str(symbol): str(gene)
+        for gene, symbol, both in zip(others.index, others, shared, strict=True)
+    }
+    return labels | {label: more[label] for label in sorted(more) if label not in labels}
+
+
+def choose_tissue(predicted: Sequence[str], *, help: str = _MORE_TISSUES) -> str:
     """Let the user choose the predicted tissue that all screens share."""
-    predicted = expression["tissue"].to_numpy().astype(str)[1:].tolist()
     tissue: str = st.selectbox("Tissue", predicted, key="tissue", bind="query-params", help=help)
     return tissue
 
@@ -222,5 +265,8 @@ def take_row(table: str, genes: list[str], labels: dict[str, str]) -> None:
         _mark(genes[rows[0]], labels)
 
 
-def _mark(gene: str, labels: dict[str, str]) -> None:
-    st.session_state["gene"] = next(label for label, known in labels.items() if known == gene)
+def _mark(gene: str, labels: Mapping[str, str]) -> None:
+    for label, known in labels.items():
+        if known == gene:
+            st.session_state["gene"] = label
+            return

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import pandas as pd
-import xarray as xr
 
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
 from mtm_core.escaping import plain
@@ -22,7 +18,7 @@ from mtm_core.studies.own_cohort import (
 TABLE_COLUMNS = [
     *("tissue", "gene", "log2_fold_change", "fdr", "p", "auc", "kind", "rho_by_fold"),
     *("rho_pooled", "predictable", "mean_case", "mean_control", "n_case", "n_control"),
-    *("outcome", "origin", "gene_id"),
+    *("outcome", "origin", "scale", "gene_id"),
 ]
 
 
@@ -63,15 +59,3 @@ def summary_in_words(table: pd.DataFrame) -> list[str]:
             line += f"; {n[UNTESTED]} were not tested ({plain(untested)})"
         lines.append(line + ".")
     return lines
-
-
-def log2_of_gene_by_tissue(
-    expression: xr.DataArray, gene: str, tissues: Sequence[str]
-) -> pd.DataFrame:
-    """Give log2(1 + expression) (samples, ``tissues``) of one gene."""
-    cut = expression.sel(gene=gene, tissue=list(tissues)).transpose("sample", "tissue")
-    return pd.DataFrame(
-        np.log2(1 + cut.to_numpy()),
-        index=pd.Index(cut["sample"].to_numpy().astype(str), name="sample"),
-        columns=pd.Index(list(tissues), name="tissue"),
-    )

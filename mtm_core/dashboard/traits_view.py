@@ -9,17 +9,19 @@ from mtm_core.escaping import plain
 
 TRAIT_COLUMNS = [
     *("tissue", "gene", "rho", "fdr", "p", "slope", "n", "rho_by_fold", "rho_pooled"),
-    *("predictable", "outcome", "origin", "gene_id"),
+    *("predictable", "outcome", "origin", "scale", "gene_id"),
 ]
 
 
 def rho_matrix(table: pd.DataFrame, labels: dict[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Turn a table of associations into (tissues, genes by label), and which cells are pale.
 
+    Genes that are not in ``labels``, such as those that were measured alone, are left out.
     Genes are in the order of their mean rho; of more than ``MOST_COLUMNS`` those with the largest
     rho anywhere are kept.
     """
     by_id = {gene: label for label, gene in labels.items()}
+    table = table[table["gene_id"].isin(by_id)]
     named = table.assign(
         label=table["gene_id"].map(by_id), pale=(table["predictable"] == "no").to_numpy()
     )

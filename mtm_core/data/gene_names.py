@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -47,6 +47,18 @@ def genes_named(name: str) -> tuple[NamedGene, ...]:
     stems = _NAMED_AS_MONTHS.get(month[:3].lower(), ())
     found = [gene for stem in stems for gene in names.get(f"{stem}{int(number)}", ())]
     return tuple(dict.fromkeys(found))
+
+
+def symbols_of(ids: Sequence[str]) -> list[str]:
+    """Give the approved symbol of each Ensembl id, with or without version; '' of other ids."""
+    known = _symbols()
+    return [known.get(gene.strip().upper().partition(".")[0], "") for gene in ids]
+
+
+@cache
+def _symbols() -> Mapping[str, str]:
+    """Give the approved symbol of each Ensembl id."""
+    return {gene.ensembl: gene.symbol for genes in _names().values() for gene in genes}
 
 
 @cache

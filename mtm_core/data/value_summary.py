@@ -27,7 +27,7 @@ LOWS = tuple(sorted({kind.low for kind in UNIT_TABLE.values() if math.isfinite(k
 _ROUNDING = 1e-3
 _SHORTEST_ALIAS = 4
 """An alias of up to three letters, such as RIN, SEX or AST, may mean something else in a row."""
-_LARGEST_OF_ONE = 0.1
+LARGEST_OF_ONE = 0.1
 """Share of a sample's sum from which a row that no gene is known by is a total or a tally."""
 _SMALL = 30.5
 """Counts up to this are looked at for being whole: beyond it, rounding blurs them."""
@@ -86,7 +86,7 @@ class GeneColumns:
         """
         sums: Floats = linear[:, self.is_gene].sum(axis=1)
         others = linear[:, ~self.is_gene & (repeats | ~self.is_repeat)]
-        small = (others > 0) & (others < _LARGEST_OF_ONE * sums[:, None])
+        small = (others > 0) & (others < LARGEST_OF_ONE * sums[:, None])
         return np.asarray(sums + np.where(small, others, 0).sum(axis=1))
 
 

@@ -135,7 +135,9 @@ def _samples(
     if prepared.aligned.how == "cohort":
         sentences.append(
             "Each gene's mean and standard deviation over the samples were set to those of the GTEx"
-            f" donors' {prepared.source}: predictions are relative to the other samples."
+            f" donors' {prepared.source}: predictions are relative to the other samples. Where"
+            f" groups or traits are compared, measured {prepared.source} is compared as measured,"
+            " without this alignment."
         )
     else:
         sentences.append("The samples were not aligned to the reference.")

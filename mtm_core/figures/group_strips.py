@@ -16,18 +16,18 @@ _OFFSET, _WIDTH = 0.2, 0.28
 
 
 def group_strips(
-    values: pd.DataFrame, groups: pd.Series, *, case: str, control: str, unit: str
+    values: pd.DataFrame, groups: pd.Series, *, case: str, control: str, scale: str
 ) -> go.Figure:
     """Draw the samples of two groups with the mean of each.
 
     Parameters
     ----------
     values
-        (samples, tissues) log2(1 + expression) of one gene.
+        (samples, tissues) log2 expression of one gene.
     groups
         Group by sample; samples of others are left out.
-    unit
-        Of linear expression.
+    scale
+        Of ``values``, in words.
     """
     tissues = [str(tissue) for tissue in values.columns]
     figure = go.Figure()
@@ -63,5 +63,5 @@ def group_strips(
         range=[-0.6, len(tissues) - 0.4],
         showgrid=False,
     )
-    figure.update_yaxes(title=f"log2(1 + {unit})")
+    figure.update_yaxes(title=scale)
     return finish(figure, height=400)

@@ -6,6 +6,7 @@ Letters: N samples, G genes. Checked against ``scipy.stats.mannwhitneyu`` gene b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from mtm_core.statistics.blocks import gene_blocks
 from mtm_core.statistics.multiple_testing import benjamini_hochberg
 from mtm_core.statistics.outcome import CONSTANT, TOO_FEW, first_outcome, outcome_column
 
+Scale = Literal["linear", "log2"]
 PSEUDOCOUNT = 1.0
 """Added to both groups' mean expression before the log2 fold change is taken."""
 MINIMUM_GROUP = 3
@@ -27,27 +29,32 @@ def differential_expression(
     control: ArrayLike,
     gene_ids: Sequence[str],
     *,
+    scale: Scale = "linear",
     pseudocount: float = PSEUDOCOUNT,
     minimum_group: int = MINIMUM_GROUP,
 ) -> pd.DataFrame:
-    """Compare linear expression of ``case`` (N1, G) and ``control`` (N2, G).
+    """Compare expression of ``case`` (N1, G) and ``control`` (N2, G).
 
     Parameters
     ----------
     case, control
-        Linear expression, 0 or more, in one unit. Never z-scores: they have no fold change.
+        Linear expression, 0 or more, in one unit, or its log2. Never z-scores: they have no fold
+        change.
     gene_ids
         (G,).
+    scale
+        Of the expression. On ``"log2"`` the fold change is the difference of the groups' means.
     pseudocount
-        In the unit of the expression.
+        In the unit of the expression, where that is linear.
     minimum_group
         Samples that each group needs.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by ``gene_id``: ``n_case``, ``n_control``; ``mean_case``, ``mean_control``;
-        ``log2_fold_change`` = log2((mean_case + pseudocount) / (mean_control + pseudocount));
+        Indexed by ``gene_id``: ``n_case``, ``n_control``; ``mean_case``, ``mean_control``, on
+        ``scale``; ``log2_fold_change`` = log2((mean_case + pseudocount) / (mean_control +
+        pseudocount)) of linear values, mean_case - mean_control of log2 values;
         ``auc``, the chance that a case is above a control (a tie counts half); ``p``, two-sided,
         of Wilcoxon's rank-sum test (normal approximation, corrected for ties and continuity);
         ``fdr`` (Benjamini and Hochberg 1995) over the genes tested; ``outcome``: ``"tested"``, or
@@ -69,8 +76,10 @@ def differential_expression(
         # Genes in rows: ranking along contiguous memory is twice as fast.
         x, y = (np.ascontiguousarray(values[:, block].T, dtype=np.float64) for values in (a, b))
         for values, mean in ((x, mean_case), (y, mean_control)):
-            if not (np.isfinite(values).all() and (values >= 0).all()):
-                raise ValueError("expected linear expression: finite numbers, 0 or more")
+            if not (np.isfinite(values).all() and (scale == "log2" or (values >= 0).all())):
+                raise ValueError(
+                    f"expected {scale} expression: finite numbers, 0 or more if linear"
+                )
             if values.shape[1]:
                 mean[block] = values.mean(axis=1)
         constant[block] = _is_constant(x, y)
@@ -79,13 +88,18 @@ def differential_expression(
     outcome = first_outcome(
         n_genes, (min(n_case, n_control) < minimum_group, TOO_FEW), (constant, CONSTANT)
     )
+    change = (
+        mean_case - mean_control
+        if scale == "log2"
+        else np.log2((mean_case + pseudocount) / (mean_control + pseudocount))
+    )
     return pd.DataFrame(
         {
             "n_case": n_case,
             "n_control": n_control,
             "mean_case": mean_case,
             "mean_control": mean_control,
-            "log2_fold_change": np.log2((mean_case + pseudocount) / (mean_control + pseudocount)),
+            "log2_fold_change": change,
             "auc": auc,
             "p": p,
             "fdr": benjamini_hochberg(p),

@@ -115,7 +115,9 @@ def agreement(
     for tissue, part in by_tissue:
         if on_progress is not None:
             on_progress(len(rows), by_tissue.ngroups)
-        rows.append(_agreement_of_tissue(part, effects.draw(str(tissue)), effects.gene_ids))
+        rows.append(
+            _agreement_of_tissue(part, effects.draw(str(tissue)), effects.gene_ids(str(tissue)))
+        )
     return pd.DataFrame(rows)
 
 
@@ -161,7 +163,7 @@ def all_agreements(
                     choices["predictable"] = points[points["predictable"] != "no"]
                 rows += [
                     {"reference": trait, "adjusted_for": adjusted_for, "genes": genes}
-                    | _agreement_of_tissue(kept, draws, effects.gene_ids)
+                    | _agreement_of_tissue(kept, draws, effects.gene_ids(str(tissue)))
                     for genes, kept in choices.items()
                     if len(kept)
                 ]
@@ -226,7 +228,7 @@ def positions(
     Parameters
     ----------
     expression
-        Of :func:`mtm_core.studies.own_cohort.side_by_side`.
+        Of :func:`mtm_core.studies.own_cohort.on_reference_scale`.
     quantiles
         (tissues, levels) of the reference's log2(1 + expression) of the gene, over all donors.
     reference, phenotypes

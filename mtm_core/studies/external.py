@@ -11,7 +11,7 @@ from mtm_core.statistics.differential import differential_expression
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.statistics.overlap import concordance, sign_consistency
 from mtm_core.studies.reference import ReferenceAssociations
-from mtm_core.studies.resampled_effects import GroupEffects, chance_of_agreement
+from mtm_core.studies.resampled_effects import GroupEffects, LinearTissues, chance_of_agreement
 
 FDR = 0.05
 MINIMUM_DEGS = 10
@@ -71,7 +71,8 @@ def study_external(
     prediction = prediction.isel(gene=prediction["found"].to_numpy())
     samples = np.flatnonzero((labels == case) | (labels == control))
     is_case = labels[samples] == case
-    effects = GroupEffects(prediction["expression"], groups, case, control)
+    tissues = LinearTissues(prediction["expression"])
+    effects = GroupEffects(tissues, groups, case, control)
     genes = [str(gene) for gene in prediction["gene"].to_numpy()]
     rows, tables = [], []
     for tissue in prediction["tissue"].to_numpy().astype(str):

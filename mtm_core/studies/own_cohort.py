@@ -1,15 +1,19 @@
 """A user's own cohort: measured source and predicted tissues side by side.
 
-Predictions are functions of the measured source. A difference between groups in a predicted tissue
-is what the difference in blood would go with in the reference's donors: the number of samples is
-that of the blood samples, and no test on predictions adds to what blood knows.
+The measured source is what the user measured: every gene of their table, on their own scale, never
+aligned (:mod:`mtm_core.data.measured`). Predictions are functions of it. A difference between
+groups in a predicted tissue is what the difference in blood would go with in the reference's
+donors: the number of samples is that of the blood samples, and no test on predictions adds to what
+blood knows.
 
-Shapes: N samples, T tissues (the source first), G genes.
+Shapes: N samples, T tissues, G genes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -17,11 +21,15 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mtm_core.artefact import Artefact
+from mtm_core.data.expression import ExpressionTable
+from mtm_core.data.measured import Measured, as_measured
+from mtm_core.errors import SelectionError
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.inference.predictor import Prepared, TissueProgress
 from mtm_core.methods.protocol import tissue_index
 from mtm_core.statistics.association import trait_association
 from mtm_core.statistics.differential import differential_expression
+from mtm_core.studies.resampled_effects import linear_of, log2_ratio
 from mtm_core.studies.sample_labels import check_groups
 
 MEASURED, PREDICTED = "measured", "predicted"
@@ -31,11 +39,127 @@ KEYS = ("tissue", "origin", "gene_id", "gene")
 """First columns of every table here: one row a gene in a tissue."""
 
 
-def side_by_side(prediction: xr.Dataset, prepared: Prepared, artefact: Artefact) -> xr.DataArray:
-    """Put the measured source before the predicted tissues.
+@dataclass(frozen=True)
+class OwnCohort:
+    """The samples in every tissue, as log2 expression.
 
-    The source is what the model has read: on its genes, in its unit, after alignment. A gene that
-    the table lacks is constant there.
+    Attributes
+    ----------
+    source
+        Tissue that was measured.
+    measured
+        Every gene of the user's table.
+    predicted
+        (N, T, G) linear expression of the model's genes, with ``symbol`` by gene.
+    unit
+        Of ``predicted``.
+    tissues
+        Those that are looked at: the source first, where it is one of them.
+    """
+
+    source: str
+    measured: Measured
+    predicted: xr.DataArray
+    unit: str
+    tissues: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        prediction: xr.Dataset,
+        prepared: Prepared,
+        artefact: Artefact,
+        table: ExpressionTable | pd.DataFrame,
+    ) -> OwnCohort:
+        """Put ``table``, as it was measured, beside its ``prediction``.
+
+        Raises
+        ------
+        ExpressionError
+            As :func:`mtm_core.data.measured.as_measured`.
+        """
+        values = table.values if isinstance(table, ExpressionTable) else table
+        predicted = prediction["expression"].transpose("sample", "tissue", "gene")
+        return cls(
+            prepared.source,
+            as_measured(values, prepared.unit, prepared.match, artefact.genes["symbol"]),
+            predicted,
+            str(prediction.attrs["unit"]),
+            (prepared.source, *predicted["tissue"].to_numpy().astype(str).tolist()),
+        )
+
+    @cached_property
+    def samples(self) -> pd.Index:
+        """Names of the samples."""
+        return pd.Index(self.predicted["sample"].to_numpy().astype(str), name="sample")
+
+    @property
+    def predicted_tissues(self) -> tuple[str, ...]:
+        """Those of the tissues that are predicted."""
+        return tuple(tissue for tissue in self.tissues if tissue != self.source)
+
+    def cut(self, tissues: Sequence[str]) -> OwnCohort:
+        """Look at ``tissues`` alone.
+
+        Raises
+        ------
+        SelectionError
+            If one is not there.
+        """
+        unknown = [tissue for tissue in tissues if tissue not in self.tissues]
+        if unknown:
+            raise SelectionError.unknown("tissue", unknown, self.tissues)
+        return replace(self, tissues=tuple(tissues))
+
+    def origin(self, tissue: str) -> str:
+        """Say whether ``tissue`` was measured or predicted."""
+        return MEASURED if tissue == self.source else PREDICTED
+
+    def scale(self, tissue: str) -> str:
+        """Say what the numbers of ``tissue`` are."""
+        return self.measured.scale if tissue == self.source else f"log2(1 + {self.unit})"
+
+    def genes(self, tissue: str) -> pd.Index:
+        """Give the ids of the genes of ``tissue``: all of the table's, or the model's."""
+        if tissue == self.source:
+            return self.measured.log2.columns
+        return pd.Index(self.predicted["gene"].to_numpy().astype(str), name="gene_id")
+
+    def symbols(self, tissue: str) -> list[str]:
+        """Give their symbols."""
+        if tissue == self.source:
+            return [str(symbol) for symbol in self.measured.symbols]
+        return [str(symbol) for symbol in self.predicted["symbol"].to_numpy()]
+
+    def log2(self, tissue: str) -> NDArray[np.floating]:
+        """Give log2 expression (N, genes of ``tissue``), on the scale of that tissue."""
+        if tissue == self.source:
+            values: NDArray[np.floating] = self.measured.log2.to_numpy()
+            return values
+        linear = self.predicted.sel(tissue=tissue).transpose("sample", "gene").to_numpy()
+        return np.asarray(np.log2(1 + linear))
+
+    def gene(self, gene: str) -> pd.DataFrame:
+        """Give log2 expression (N, tissues) of one gene, NaN in a tissue that lacks it."""
+        columns: dict[str, NDArray[np.float64]] = {}
+        for tissue in self.tissues:
+            at = self.genes(tissue).get_indexer([gene])[0]
+            columns[tissue] = np.full(len(self.samples), np.nan)
+            if at >= 0 and tissue == self.source:
+                columns[tissue] = self.measured.log2.iloc[:, at].to_numpy()
+            elif at >= 0:
+                linear = self.predicted.sel(tissue=tissue, gene=gene).to_numpy()
+                columns[tissue] = np.log2(1 + linear.astype(np.float64))
+        return pd.DataFrame(columns, index=self.samples).rename_axis(columns="tissue")
+
+
+def on_reference_scale(
+    prediction: xr.Dataset, prepared: Prepared, artefact: Artefact
+) -> xr.DataArray:
+    """Put the source as the model has read it before the predicted tissues.
+
+    On the model's genes, in its unit, after alignment: to be placed among the reference's donors,
+    and for nothing else. What was measured is in :class:`OwnCohort`.
 
     Returns
     -------
@@ -45,11 +169,11 @@ def side_by_side(prediction: xr.Dataset, prepared: Prepared, artefact: Artefact)
     """
     code = tissue_index(artefact.method.tissues, prepared.source)
     z = prepared.aligned.z
-    measured = artefact.method.scaler.inverse(z, code)
+    read = artefact.method.scaler.inverse(z, code)
     predicted = prediction["expression"].transpose("sample", "tissue", "gene")
     tissues = [prepared.source, *predicted["tissue"].to_numpy().astype(str)]
     return xr.DataArray(
-        np.concatenate([measured[:, None], predicted.to_numpy()], axis=1),
+        np.concatenate([read[:, None], predicted.to_numpy()], axis=1),
         dims=("sample", "tissue", "gene"),
         coords={
             "sample": prediction["sample"].to_numpy().astype(str),
@@ -63,7 +187,7 @@ def side_by_side(prediction: xr.Dataset, prepared: Prepared, artefact: Artefact)
 
 
 def compare_groups(
-    expression: xr.DataArray,
+    cohort: OwnCohort,
     groups: pd.Series,
     *,
     case: str,
@@ -74,8 +198,8 @@ def compare_groups(
 
     Parameters
     ----------
-    expression
-        Of :func:`side_by_side`, or some tissues of it.
+    cohort
+        The samples.
     groups
         Group of each sample, NaN where not known.
     on_progress
@@ -85,37 +209,41 @@ def compare_groups(
     -------
     pandas.DataFrame
         ``KEYS``, then the columns of
-        :func:`mtm_core.statistics.differential.differential_expression`; FDR within a tissue.
+        :func:`mtm_core.statistics.differential.differential_expression` of log2 values: means, and
+        the difference of means as fold change, on the ``scale`` of the tissue. FDR within a tissue,
+        over all its genes. ``log2_ratio`` is that of the groups' means of linear expression, as the
+        reference's effects are: to be set beside these.
 
     Raises
     ------
     SelectionError
         If the groups are one, or one has no sample.
     """
-    known = groups.reindex(expression["sample"].to_numpy())
+    known = groups.reindex(cohort.samples)
     check_groups(known, case, control)
-    values = expression.transpose("tissue", "sample", "gene")
     is_case, is_control = (known == case).to_numpy(), (known == control).to_numpy()
-    return _by_tissue(
-        values,
-        lambda tissue, genes: differential_expression(tissue[is_case], tissue[is_control], genes),
-        on_progress,
-    )
+
+    def compare(values: NDArray[np.floating], genes: Sequence[str]) -> pd.DataFrame:
+        a, b = values[is_case], values[is_control]
+        ratio = log2_ratio(linear_of(a).mean(axis=0), linear_of(b).mean(axis=0))
+        return differential_expression(a, b, genes, scale="log2").assign(log2_ratio=ratio)
+
+    return _by_tissue(cohort, compare, on_progress)
 
 
 def correlate_trait(
-    expression: xr.DataArray,
+    cohort: OwnCohort,
     trait: pd.Series,
     covariates: pd.DataFrame | None = None,
     *,
     on_progress: TissueProgress | None = None,
 ) -> pd.DataFrame:
-    """Correlate log2(1 + expression) of every gene of every tissue with a trait.
+    """Correlate log2 expression of every gene of every tissue with a trait.
 
     Parameters
     ----------
-    expression
-        Of :func:`side_by_side`, or some tissues of it.
+    cohort
+        The samples.
     trait
         A number for each sample, NaN where not known:
         :func:`mtm_core.studies.sample_labels.trait_numbers`.
@@ -128,16 +256,15 @@ def correlate_trait(
     -------
     pandas.DataFrame
         ``KEYS``, then the columns of
-        :func:`mtm_core.statistics.association.trait_association`; FDR within a tissue.
+        :func:`mtm_core.statistics.association.trait_association`; FDR within a tissue, over all
+        its genes.
     """
-    samples = expression["sample"].to_numpy()
+    samples = cohort.samples
     numbers = trait.reindex(samples).to_numpy(dtype=np.float64)
     others = None if covariates is None else covariates.reindex(samples).to_numpy(dtype=np.float64)
-    linear = expression.transpose("tissue", "sample", "gene")
-    values = linear.copy(data=np.log2(1 + linear.to_numpy()))
     return _by_tissue(
-        values,
-        lambda tissue, genes: trait_association(tissue, numbers, genes, covariates=others),
+        cohort,
+        lambda values, genes: trait_association(values, numbers, genes, covariates=others),
         on_progress,
     )
 
@@ -226,19 +353,18 @@ def reference_percentile(values: NDArray[np.floating], quantiles: pd.Series) -> 
 
 
 def _by_tissue(
-    values: xr.DataArray,
+    cohort: OwnCohort,
     analyse: Callable[[NDArray[np.floating], Sequence[str]], pd.DataFrame],
     on_progress: TissueProgress | None,
 ) -> pd.DataFrame:
     """Apply ``analyse`` to (samples, genes) of each tissue and put the tables below each other."""
-    genes = values["gene"].to_numpy().astype(str).tolist()
     tables = []
-    for i, tissue in enumerate(values["tissue"].to_numpy().astype(str)):
+    for i, tissue in enumerate(cohort.tissues):
         if on_progress is not None:
-            on_progress(i, values.sizes["tissue"])
-        table = analyse(values[i].to_numpy(), genes).reset_index()
+            on_progress(i, len(cohort.tissues))
+        table = analyse(cohort.log2(tissue), cohort.genes(tissue).tolist()).reset_index()
         table.insert(0, "tissue", tissue)
-        table.insert(1, "origin", str(values["origin"].to_numpy()[i]))
-        table.insert(3, "gene", values["symbol"].to_numpy().astype(str))
-        tables.append(table)
+        table.insert(1, "origin", cohort.origin(tissue))
+        table.insert(3, "gene", cohort.symbols(tissue))
+        tables.append(table.assign(scale=cohort.scale(tissue)))
     return pd.concat(tables, ignore_index=True)

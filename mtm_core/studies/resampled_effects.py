@@ -30,12 +30,49 @@ N_DRAWS = 199
 _SEED = 0
 
 
+class Profiles(Protocol):
+    """Samples in one tissue or more, as log2 expression."""
+
+    @property
+    def samples(self) -> pd.Index:
+        """Names of the samples."""
+        ...
+
+    def genes(self, tissue: str) -> pd.Index:
+        """Give the ids of the genes of ``tissue``."""
+        ...
+
+    def log2(self, tissue: str) -> Array:
+        """Give log2 expression (N, genes of ``tissue``)."""
+        ...
+
+
+@dataclass(frozen=True)
+class LinearTissues:
+    """Linear expression (sample, tissue, gene) of one set of genes, as :class:`Profiles`."""
+
+    expression: xr.DataArray
+
+    @property
+    def samples(self) -> pd.Index:
+        """Names of the samples."""
+        return pd.Index(self.expression["sample"].to_numpy().astype(str), name="sample")
+
+    def genes(self, tissue: str) -> pd.Index:
+        """Give the ids of the genes."""
+        return pd.Index(self.expression["gene"].to_numpy().astype(str), name="gene_id")
+
+    def log2(self, tissue: str) -> Array:
+        """Give log2(1 + expression) (N, G)."""
+        linear = self.expression.sel(tissue=tissue).transpose("sample", "gene").to_numpy()
+        return np.asarray(np.log2(1 + linear.astype(np.float64)))
+
+
 class Effects(Protocol):
     """Effects that can be drawn anew."""
 
-    @property
-    def gene_ids(self) -> pd.Index:
-        """The genes that are the columns of every draw."""
+    def gene_ids(self, tissue: str) -> pd.Index:
+        """Give the genes that are the columns of every draw in ``tissue``."""
         ...
 
     def draw(self, tissue: str) -> tuple[Array, Array]:
@@ -45,40 +82,43 @@ class Effects(Protocol):
 
 @dataclass(frozen=True)
 class GroupEffects:
-    """log2 fold changes between two groups.
+    """log2 ratios of two groups' means of linear expression, as the reference's effects are.
+
+    Not differences of the means of logarithms: these turn with the labels, so that shuffles which
+    undo most of a true change agree with a reference nearly as well, in the other direction.
 
     Attributes
     ----------
-    expression
-        Of :func:`mtm_core.studies.own_cohort.side_by_side`.
+    profiles
+        The samples: :class:`mtm_core.studies.own_cohort.OwnCohort`, or some tissues of a
+        prediction.
     groups
         Group by sample, NaN where not known.
     case, control
         The groups that are compared.
     """
 
-    expression: xr.DataArray
+    profiles: Profiles
     groups: pd.Series
     case: str
     control: str
 
-    @property
-    def gene_ids(self) -> pd.Index:
-        """The genes of ``expression``."""
-        return self.expression.indexes["gene"]
+    def gene_ids(self, tissue: str) -> pd.Index:
+        """Give the genes of ``tissue``."""
+        return self.profiles.genes(tissue)
 
     def draw(self, tissue: str) -> tuple[Array, Array]:
-        """Give log2 fold changes, as :class:`Effects` says."""
-        groups = self.groups.reindex(self.expression["sample"].to_numpy())
+        """Give log2 ratios, as :class:`Effects` says."""
+        groups = self.groups.reindex(self.profiles.samples)
         known = groups.isin([self.case, self.control]).to_numpy()
-        values = _of_tissue(self.expression, tissue)[known]
+        values = linear_of(self.profiles.log2(tissue)[known])
         is_case = (groups[known] == self.case).to_numpy()
         rng = np.random.default_rng(_SEED)
         shuffled = np.stack([rng.permutation(is_case) for _ in range(N_DRAWS)])
         counts = resampled_counts(is_case, N_DRAWS, _SEED)
         return (
-            _log2_fold_changes(values, shuffled, ~shuffled),
-            _log2_fold_changes(values, counts * is_case, counts * ~is_case),
+            _log2_ratios(values, shuffled, ~shuffled),
+            _log2_ratios(values, counts * is_case, counts * ~is_case),
         )
 
 
@@ -88,32 +128,32 @@ class TraitEffects:
 
     Attributes
     ----------
-    expression
-        Of :func:`mtm_core.studies.own_cohort.side_by_side`.
+    profiles
+        The samples: :class:`mtm_core.studies.own_cohort.OwnCohort`, or some tissues of a
+        prediction.
     trait, covariates
         As in :func:`mtm_core.studies.own_cohort.correlate_trait`. Covariates are regressed out
         once, before any draw.
     """
 
-    expression: xr.DataArray
+    profiles: Profiles
     trait: pd.Series
     covariates: pd.DataFrame | None = None
 
-    @property
-    def gene_ids(self) -> pd.Index:
-        """The genes of ``expression``."""
-        return self.expression.indexes["gene"]
+    def gene_ids(self, tissue: str) -> pd.Index:
+        """Give the genes of ``tissue``."""
+        return self.profiles.genes(tissue)
 
     def draw(self, tissue: str) -> tuple[Array, Array]:
         """Give correlations, as :class:`Effects` says."""
-        samples = self.expression["sample"].to_numpy()
+        samples = self.profiles.samples
         trait = self.trait.reindex(samples).to_numpy(dtype=np.float64)
         others = np.empty((len(samples), 0))
         if self.covariates is not None:
             others = self.covariates.reindex(samples).to_numpy(dtype=np.float64)
         known = np.isfinite(trait) & np.isfinite(others).all(axis=1)
         basis = orthonormal_basis(np.column_stack([np.ones(known.sum()), others[known]]))
-        values = residuals(np.log2(1 + _of_tissue(self.expression, tissue)[known]), basis)
+        values = residuals(self.profiles.log2(tissue)[known], basis)
         left = residuals(trait[known, None], basis)
         rng = np.random.default_rng(_SEED)
         shuffled = np.stack([rng.permutation(left[:, 0]) for _ in range(N_DRAWS)])
@@ -162,21 +202,26 @@ def chance_of_agreement(
     }
 
 
-def _of_tissue(expression: xr.DataArray, tissue: str) -> NDArray[np.floating]:
-    values: NDArray[np.floating] = (
-        expression.sel(tissue=tissue).transpose("sample", "gene").to_numpy()
+def linear_of(log2: ArrayLike) -> Array:
+    """Undo log2(1 + x); what is below 0 then is 0."""
+    return np.asarray(np.maximum(np.exp2(np.asarray(log2, dtype=np.float64)) - 1, 0))
+
+
+def log2_ratio(case: ArrayLike, control: ArrayLike) -> Array:
+    """Give log2 of the ratio of two means of linear expression, 1 added to each."""
+    return np.asarray(
+        np.log2((np.asarray(case) + PSEUDOCOUNT) / (np.asarray(control) + PSEUDOCOUNT))
     )
-    return values
 
 
-def _log2_fold_changes(values: ArrayLike, case: ArrayLike, control: ArrayLike) -> Array:
-    """Give log2 fold changes (R, G) of ``values`` (N, G) under weights (R, N) of both groups."""
+def _log2_ratios(values: ArrayLike, case: ArrayLike, control: ArrayLike) -> Array:
+    """Give log2 ratios (R, G) of linear ``values`` (N, G) under weights (R, N) of both groups."""
     x = np.asarray(values, dtype=np.float64)
     means = []
     for weights in (case, control):
         w = np.asarray(weights, dtype=np.float64)
-        means.append(w @ x / w.sum(axis=1, keepdims=True) + PSEUDOCOUNT)
-    return np.asarray(np.log2(means[0] / means[1]))
+        means.append(w @ x / w.sum(axis=1, keepdims=True))
+    return log2_ratio(*means)
 
 
 def _correlations(traits: Array, values: Array) -> Array:

@@ -9,10 +9,11 @@ from mtm_core.dashboard.cohort_view import (
     chart_of_points,
     choose_gene,
     choose_tissue,
+    labels_of,
     let_points_go,
     need_metadata,
     need_samples,
-    own_expression,
+    own_cohort,
     say_where_it_comes_from,
     show_comparison,
     show_gene_rows,
@@ -21,7 +22,6 @@ from mtm_core.dashboard.cohort_view import (
 from mtm_core.dashboard.differential_view import (
     TABLE_COLUMNS,
     changes,
-    log2_of_gene_by_tissue,
     summary_in_words,
 )
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
@@ -29,7 +29,6 @@ from mtm_core.dashboard.group_choice import choose_groups, offer_shuffle
 from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
-from mtm_core.dashboard.views import gene_labels
 from mtm_core.escaping import plain
 from mtm_core.figures.group_strips import group_strips
 from mtm_core.figures.volcano import volcano
@@ -53,18 +52,18 @@ begin(
 need_samples(session, model)
 mark_simulated(session)
 metadata, columns = need_metadata(session, groups_of, "two groups or more")
-expression = own_expression(session, model)
+cohort = own_cohort(session, model)
 held_out = GeneAccuracy.of(model, session.source)
-labels = gene_labels(artefact.genes)
+labels = labels_of(cohort, artefact.genes)
 say_where_it_comes_from(session, model)
 
 choice = choose_groups(metadata, columns)
 choice = choice.shuffled(offer_shuffle())
 tissue_column, beside_column = st.columns([1, 2])
 with tissue_column:
-    tissue = choose_tissue(expression, help="More can be predicted on 'Predicted expression'.")
+    tissue = choose_tissue(cohort.predicted_tissues)
 with beside_column:
-    others = [str(other) for other in expression["tissue"].values if other != tissue]
+    others = [other for other in cohort.tissues if other != tissue]
     beside = st.multiselect(
         "Beside it",
         others,
@@ -115,7 +114,7 @@ compared = remember(
     session,
     key,
     lambda tell: compare_groups(
-        expression.sel(tissue=shown_tissues),
+        cohort.cut(shown_tissues),
         choice.groups,
         case=choice.case,
         control=choice.control,
@@ -158,8 +157,9 @@ def figure_and_rows() -> None:
         key=chart,
         name=f"{prefix}volcano_{choice.case}_against_{choice.control}",
         caption=f"{choice.case} (n = {choice.n_case}) against {choice.control}"
-        f" (n = {choice.n_control}), {artefact.name}. Dotted lines are the thresholds; panels have"
-        " scales of their own. "
+        f" (n = {choice.n_control}), {artefact.name}. Fold change: the difference of the groups'"
+        f" means of log2 expression. Measured {session.source}: {cohort.measured.meaning}"
+        " Dotted lines are the thresholds; panels have scales of their own. "
         + ("Pale rings are genes that the model cannot predict there. " if held_out.exists else "")
         + "Draw a box or a lasso around points: the table keeps to them.",
         data=tested.drop(columns="accuracy"),
@@ -194,24 +194,32 @@ def figure_and_rows() -> None:
 figure_and_rows()
 
 st.header(f"{plain(label)} in every sample")
-values = log2_of_gene_by_tissue(expression, gene, shown_tissues)
+values = cohort.cut(shown_tissues).gene(gene).dropna(axis=1, how="all")
 show_figure(
     group_strips(
         values,
         choice.groups,
         case=choice.case,
         control=choice.control,
-        unit=expression.attrs["unit"],
+        scale="log2 expression",
     ),
     key="strips",
     name=f"{prefix}strips_{label}",
     caption=f"{label}: each point is a sample, the bar the mean of its group."
     + "".join(
         f" {other}: {held_out.in_words(other, gene)}."
-        for other in shown_tissues
+        for other in values
         if other != session.source
     )
-    + f" {session.source}: measured, as the model reads it.",
+    + f" Predicted tissues: log2(1 + {cohort.unit}). {session.source}, measured:"
+    f" {cohort.measured.meaning}"
+    + (
+        " The model does not predict this gene."
+        if gene not in artefact.genes.index
+        else f" {label} is not in your table."
+        if session.source in shown_tissues and session.source not in values
+        else ""
+    ),
     data=values.assign(group=choice.groups),
 )
 with st.expander("The same from the command line"):

@@ -10,7 +10,7 @@ from mtm_core.dashboard.cohort_view import (
     choose_tissue,
     need_metadata,
     need_samples,
-    own_expression,
+    own_cohort,
     say_where_it_comes_from,
     show_comparison,
 )
@@ -48,7 +48,7 @@ if model.associations is None:
         icon=":material/info:",
     )
     st.stop()
-expression = own_expression(session, model)
+cohort = own_cohort(session, model)
 held_out = GeneAccuracy.of(model, session.source)
 labels = gene_labels(model.predictor.artefact.genes)
 say_where_it_comes_from(session, model)
@@ -71,7 +71,7 @@ with adjustment_column:
     adjusted_for = choose_adjustment(model.associations, trait)
 tissue_column, gene_column = st.columns(2)
 with tissue_column:
-    tissue = choose_tissue(expression, help="More can be predicted on 'Predicted expression'.")
+    tissue = choose_tissue(cohort.predicted_tissues)
 with gene_column:
     _, gene = choose_gene(labels, help="Ringed in the figure. Type to search.")
 
@@ -79,7 +79,7 @@ compared = remember(
     session,
     ("groups", choice.key, "all"),
     lambda tell: compare_groups(
-        expression, choice.groups, case=choice.case, control=choice.control, on_progress=tell
+        cohort, choice.groups, case=choice.case, control=choice.control, on_progress=tell
     ),
     slot="groups",
     words="Comparing the groups",
@@ -89,7 +89,7 @@ points = beside_reference(
     model.associations,
     trait,
     adjusted_for=adjusted_for,
-    own_column="log2_fold_change",
+    own_column="log2_ratio",
     reference_column="effect",
 )
 if points.empty:
@@ -104,17 +104,18 @@ contrast = contrast_in_words(trait, traits[trait])
 show_agreement(
     session,
     points,
-    GroupEffects(expression, choice.groups, choice.case, choice.control),
+    GroupEffects(cohort, choice.groups, choice.case, choice.control),
     key=(choice.key, trait, adjusted_for),
     tissue=tissue,
     gene=gene,
-    own=f"log2 fold change, {choice.case} against {choice.control}",
+    own=f"log2 ratio of means, {choice.case} against {choice.control}",
     reference=f"GTEx: {contrast}",
     name=f"{prefix}{choice.case}_against_{trait}",
     equal=traits[trait]["kind"] == "two groups",
     caption=f"Each point is a gene of {tissue}: across, the change between GTEx donors"
-    f" ({contrast}); up, the predicted log2 fold change of {choice.case} (n = {choice.n_case})"
-    f" against {choice.control} (n = {choice.n_control}).",
+    f" ({contrast}); up, the log2 ratio of predicted means of {choice.case} (n = {choice.n_case})"
+    f" against {choice.control} (n = {choice.n_control}). In 'Every tissue' below, measured"
+    f" {session.source} is as in your table, not aligned; the genes in common are compared.",
 )
 
 with st.expander("The same from the command line"):

@@ -8,9 +8,10 @@ from mtm_core.dashboard.background import remember
 from mtm_core.dashboard.cohort_view import (
     choose_gene,
     choose_tissue,
+    labels_of,
     need_metadata,
     need_samples,
-    own_expression,
+    own_cohort,
     say_where_it_comes_from,
     show_comparison,
     show_gene_rows,
@@ -46,9 +47,9 @@ begin(
 need_samples(session, model)
 mark_simulated(session)
 metadata, columns = need_metadata(session, traits_of, "numbers, or two groups,")
-expression = own_expression(session, model)
+cohort = own_cohort(session, model)
 held_out = GeneAccuracy.of(model, session.source)
-labels = gene_labels(artefact.genes)
+labels, of_model = labels_of(cohort, artefact.genes), gene_labels(artefact.genes)
 say_where_it_comes_from(session, model)
 
 trait_column, covariate_column = st.columns(2)
@@ -87,7 +88,7 @@ table = remember(
     session,
     key,
     lambda tell: with_accuracy(
-        correlate_trait(expression, values, others, on_progress=tell), held_out.genes
+        correlate_trait(cohort, values, others, on_progress=tell), held_out.genes
     ),
     slot="trait",
     words=f"Correlating with {trait}",
@@ -102,16 +103,17 @@ if table["rho"].isna().all():
     st.stop()
 
 (rho, pale), summary = session.remember(
-    ("summary", *key), lambda: (rho_matrix(table, labels), trait_summary(table, FDR))
+    ("summary", *key), lambda: (rho_matrix(table, of_model), trait_summary(table, FDR))
 )
 show_figure(
     rho_heatmap(rho, pale, trait=trait),
     key="trait_rho",
     name=f"{prefix}rho_with_{trait}",
-    caption=f"Pearson correlation of log2(1 + expression) with {trait} ({meaning}){without}, over"
-    f" n = {table['n'].max()} samples; genes in the order of their mean."
+    caption=f"Pearson correlation of log2 expression with {trait} ({meaning}){without}, over"
+    f" n = {table['n'].max()} samples; the model's genes in the order of their mean. Measured"
+    f" {session.source}: {cohort.measured.meaning} Its other genes are in the table below."
     + (" Faded cells: the model cannot predict that gene there." if held_out.exists else "")
-    + (f" The {rho.shape[1]} genes with the largest rho." if len(labels) > rho.shape[1] else ""),
+    + (f" The {rho.shape[1]} genes with the largest rho." if len(of_model) > rho.shape[1] else ""),
     data=rho,
 )
 for line in summary:
@@ -120,7 +122,7 @@ for line in summary:
 st.header("Genes")
 tissue_column, gene_column, toggle_column = st.columns(3, vertical_alignment="bottom")
 with tissue_column:
-    tissue = choose_tissue(expression, help="More can be predicted on 'Predicted expression'.")
+    tissue = choose_tissue(cohort.predicted_tissues)
 with gene_column:
     label, gene = choose_gene(labels, help="Ringed in the figure below. Type to search.")
 with toggle_column:
@@ -163,7 +165,7 @@ else:
     show_agreement(
         session,
         points,
-        TraitEffects(expression, values, others),
+        TraitEffects(cohort, values, others),
         key=(*key, adjusted_for),
         tissue=tissue,
         gene=gene,

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.cohort_view import choose_gene, choose_tissue, need_samples, own_expression
+from mtm_core.dashboard.cohort_view import (
+    choose_gene,
+    choose_tissue,
+    expression_on_reference,
+    need_samples,
+)
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
 from mtm_core.dashboard.reference_view import alike_strata, strata_table
@@ -27,7 +32,7 @@ begin(
 )
 need_samples(session, model)
 mark_simulated(session)
-expression = own_expression(session, model, informed=True)
+expression = expression_on_reference(session, model)
 held_out = GeneAccuracy.of(model, session.source)
 labels = gene_labels(artefact.genes)
 metadata = session.metadata
@@ -37,7 +42,8 @@ if session.prepare(model.predictor).aligned.how == "cohort":
     st.info(
         "Your samples were aligned: each gene's mean and SD in"
         f" {plain(session.source_in_words)} were set to those of GTEx."
-        " A place here says how a sample differs from the **other samples of your table**; that all"
+        " They stand here as the model reads them, **aligned**, not as they were measured. A place"
+        " here says how a sample differs from the **other samples of your table**; that all"
         " of them are higher or lower than GTEx cannot be seen.",
         icon=":material/info:",
     )
@@ -46,7 +52,8 @@ gene_column, tissue_column, group_column, sample_column = st.columns(4)
 with gene_column:
     label, gene = choose_gene(labels, help="Type to search.")
 with tissue_column:
-    tissue = choose_tissue(expression, help="Of the second figure.")
+    predicted = [str(name) for name in expression["tissue"].values[1:]]
+    tissue = choose_tissue(predicted, help="Of the second figure.")
 with group_column:
     by = st.selectbox(
         "Groups",

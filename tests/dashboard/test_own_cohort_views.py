@@ -3,12 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 
 from mtm_core.dashboard.cohort_view import greyed
 from mtm_core.dashboard.differential_view import (
     accuracy_words,
-    log2_of_gene_by_tissue,
     summary_in_words,
 )
 from mtm_core.dashboard.group_choice import GroupChoice
@@ -143,17 +141,6 @@ def test_stratum_of_a_sample_is_named_where_it_is_known() -> None:
     assert alike_strata(own, "b") == []
     assert alike_strata(own, None) == []
     assert alike_strata(own[["sample"]], "a") == []
-
-
-def test_gene_is_cut_on_the_log_scale() -> None:
-    values = xr.DataArray(
-        np.arange(12.0).reshape(2, 3, 2),
-        dims=("sample", "tissue", "gene"),
-        coords={"sample": ["s1", "s2"], "tissue": ["a", "b", "c"], "gene": ["E1", "E2"]},
-    )
-    cut = log2_of_gene_by_tissue(values, "E2", ["c", "a"])
-    np.testing.assert_allclose(cut, np.log2([[6, 2], [12, 8]]))
-    assert cut.columns.tolist() == ["c", "a"]
 
 
 def test_rows_that_cannot_be_predicted_are_greyed() -> None:

@@ -10,7 +10,7 @@ def test_groups_stand_apart_with_their_means(rng: np.random.Generator) -> None:
     samples = [f"s{i}" for i in range(9)]
     values = pd.DataFrame(rng.normal(8, 1, (9, 2)), index=samples, columns=["Lung", "Liver"])
     groups = pd.Series(["a"] * 4 + ["b"] * 3 + ["c", np.nan], index=samples).iloc[::-1]
-    figure = group_strips(values, groups, case="b", control="a", unit="TPM")
+    figure = group_strips(values, groups, case="b", control="a", scale="log2(1 + TPM)")
     case, case_mean, control, control_mean = figure.data
     assert (case.name, control.name) == ("b (n = 3)", "a (n = 4)")
     assert {tuple(data) for data in case.customdata} == {

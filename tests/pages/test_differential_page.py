@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA
+from tests.cases import base, people
 from tests.pages.conftest import go_to, rows, upload, words
 from tests.pages.test_metadata_page import DIFFERENTIAL, METADATA, give
 
@@ -155,3 +157,31 @@ def test_another_file_of_metadata_brings_its_own_groups(screen: AppTest) -> None
     give(screen, people)
     screen.switch_page(DIFFERENTIAL).run()
     assert "COVID (n = 20) against healthy (n = 20)" in words(screen)
+
+
+def test_every_gene_of_the_users_table_is_compared_as_it_was_measured(app: AppTest) -> None:
+    counts = base.counts()
+    upload(app, "counts.csv", counts.to_csv().encode())
+    give(app, people.base())
+    app.switch_page(DIFFERENTIAL).run()
+    assert not app.exception
+    shown = rows(app)
+    blood = shown[shown["origin"] == "measured"].set_index("gene_id")
+    assert len(blood) == 200
+    assert (shown["origin"] == "predicted").sum() == 59
+    own = np.log2(1 + counts / counts.sum() * 1e6)
+    is_case = np.array(people.GROUPS) == "covid"
+    stems = [gene.split(".")[0] for gene in blood.index]
+    for name, mean in (("mean_case", own.loc[:, is_case]), ("mean_control", own.loc[:, ~is_case])):
+        np.testing.assert_allclose(blood[name], mean.mean(axis=1)[stems], atol=1e-9)
+    assert "log2(1 + CPM) of the table's own counts" in words(app)
+
+    panel = set(base.predictor().artefact.genes["symbol"])
+    alone = next(symbol for symbol in base.genes()["symbol"] if symbol not in panel)
+    app.selectbox(key="gene").select(alone).run()
+    assert not app.exception
+    assert "The model does not predict this gene." in words(app)
+    go_to(app, "pages/samples/reference.py")  # which knows the model's genes alone
+    go_to(app, "pages/associations/traits.py")
+    traits = next(frame.value for frame in app.dataframe if "rho" in frame.value)
+    assert (traits["origin"] == "measured").sum() == 200

@@ -24,6 +24,7 @@ from mtm_core.studies.against_reference import (
 from mtm_core.studies.own_cohort import compare_groups, with_accuracy
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.resampled_effects import GroupEffects
+from tests.studies.own_cohorts import cohort_of
 
 TISSUES = ["Whole Blood", "Lung"]
 
@@ -73,7 +74,7 @@ def own(expression: xr.DataArray, groups: pd.Series) -> pd.DataFrame:
             "rho_pooled": [0.4 if i < len(genes) / 2 else 0.1 for i in range(len(genes))],
         }
     ).set_index(["tissue", "gene_id"])
-    table = compare_groups(expression, groups, case="case", control="control")
+    table = compare_groups(cohort_of(expression), groups, case="case", control="control")
     return with_accuracy(table, held_out)
 
 
@@ -87,7 +88,7 @@ def test_each_gene_meets_its_own_value_of_the_reference(
         reference,
         "sex",
         adjusted_for=adjusted_for,
-        own_column="log2_fold_change",
+        own_column="log2_ratio",
         reference_column="effect",
     )
     assert set(points["tissue"]) == set(TISSUES)
@@ -98,14 +99,14 @@ def test_each_gene_meets_its_own_value_of_the_reference(
         )
         assert row["n_reference"] == other["n"]
         mine = own[(own["tissue"] == row["tissue"]) & (own["gene_id"] == row["gene_id"])]
-        assert row["own"] == mine["log2_fold_change"].item()
+        assert row["own"] == mine["log2_ratio"].item()
         assert row["predictable"] == mine["predictable"].item()
 
 
 def test_what_is_not_tested_or_not_in_the_reference_is_left_out(
     own: pd.DataFrame, reference: ReferenceAssociations
 ) -> None:
-    columns = {"own_column": "log2_fold_change", "reference_column": "effect"}
+    columns = {"own_column": "log2_ratio", "reference_column": "effect"}
     part = own.copy()
     part.loc[part["gene"] == part["gene"][0], "outcome"] = "constant"
     part["tissue"] = part["tissue"].replace("Lung", "Moon")
@@ -130,8 +131,8 @@ def test_agreement_is_the_correlation_in_each_tissue(
     expression: xr.DataArray,
     groups: pd.Series,
 ) -> None:
-    effects = GroupEffects(expression, groups, "case", "control")
-    columns = {"own_column": "log2_fold_change", "reference_column": "effect"}
+    effects = GroupEffects(cohort_of(expression), groups, "case", "control")
+    columns = {"own_column": "log2_ratio", "reference_column": "effect"}
     points = beside_reference(own, reference, "sex", **columns)
     table = agreement(points, effects).set_index("tissue")
     lung = points[points["tissue"] == "Lung"]
@@ -170,10 +171,10 @@ def test_too_few_genes_have_no_correlation(
     groups: pd.Series,
 ) -> None:
     points = beside_reference(
-        own, reference, "sex", own_column="log2_fold_change", reference_column="effect"
+        own, reference, "sex", own_column="log2_ratio", reference_column="effect"
     )
     few = points[points["tissue"] == "Lung"].iloc[:3]
-    row = agreement(few, GroupEffects(expression, groups, "case", "control")).iloc[0]
+    row = agreement(few, GroupEffects(cohort_of(expression), groups, "case", "control")).iloc[0]
     assert row["outcome"] == "too few samples"
     assert row[["pearson", "low", "high", "chance_low", "chance_high", "p"]].isna().all()
 

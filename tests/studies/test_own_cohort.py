@@ -18,11 +18,12 @@ from mtm_core.errors import SelectionError
 from mtm_core.inference.predictor import Predictor
 from mtm_core.studies.own_cohort import (
     KEYS,
+    OwnCohort,
     compare_groups,
     correlate_trait,
     kind_of_change,
+    on_reference_scale,
     reference_percentile,
-    side_by_side,
     with_accuracy,
 )
 from mtm_core.studies.sample_labels import (
@@ -46,27 +47,30 @@ def blood(small_cohort: ad.AnnData) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def expression(small_artefact: Artefact, blood: pd.DataFrame) -> xr.DataArray:
-    predictor = Predictor(small_artefact)
-    prepared = predictor.prepare(blood, unit="tpm")
-    prediction = predictor.predict_prepared(prepared, TARGETS)
-    return side_by_side(prediction, prepared, small_artefact)
+def prediction(small_artefact: Artefact, blood: pd.DataFrame) -> xr.Dataset:
+    return Predictor(small_artefact).predict(blood, unit="tpm", targets=TARGETS)
+
+
+@pytest.fixture(scope="module")
+def cohort(small_artefact: Artefact, blood: pd.DataFrame, prediction: xr.Dataset) -> OwnCohort:
+    prepared = Predictor(small_artefact).prepare(blood, unit="tpm")
+    return OwnCohort.of(prediction, prepared, small_artefact, blood)
 
 
 @pytest.fixture
-def groups(expression: xr.DataArray) -> pd.Series:
+def groups(cohort: OwnCohort) -> pd.Series:
     """Ten cases, nine controls, three of another group, two unknown."""
     labels = ["case"] * 10 + ["control"] * 9 + ["other"] * 3 + [np.nan] * 2
     values = np.random.default_rng(1).permutation(np.array(labels, dtype=object))
-    return pd.Series(values, index=expression["sample"].to_numpy()).replace("nan", np.nan)
+    return pd.Series(values, index=cohort.samples).replace("nan", np.nan)
 
 
 @pytest.fixture
-def metadata(expression: xr.DataArray) -> SampleMetadata:
+def metadata(cohort: OwnCohort) -> SampleMetadata:
     rng = np.random.default_rng(2)
     table = pd.DataFrame(
         {
-            "sample": expression["sample"].to_numpy(),
+            "sample": cohort.samples,
             "age": rng.integers(20, 80, N),
             "sex": np.where(rng.random(N) < 0.5, "f", "m"),
             "group": np.where(rng.random(N) < 0.5, "case", "control"),
@@ -76,97 +80,120 @@ def metadata(expression: xr.DataArray) -> SampleMetadata:
         }
     )
     data = io.BytesIO(table.to_csv(index=False).encode())
-    return read_metadata(data, "m.csv", samples=expression["sample"].to_numpy().tolist())
+    return read_metadata(data, "m.csv", samples=cohort.samples.tolist())
 
 
-def test_source_stands_first_as_the_model_read_it(
-    expression: xr.DataArray, small_artefact: Artefact, blood: pd.DataFrame
+def log2_by_hand(tissue: str, gene: str, blood: pd.DataFrame, prediction: xr.Dataset) -> pd.Series:
+    """Give log2(1 + expression) of a gene: the user's own TPM, or what was predicted."""
+    if tissue == "Whole Blood":
+        return np.log2(1 + blood[gene].astype(float))
+    return np.log2(1 + prediction["expression"].sel(tissue=tissue, gene=gene).to_pandas())
+
+
+def test_source_is_what_was_measured_and_the_reference_scale_is_aligned(
+    cohort: OwnCohort, small_artefact: Artefact, blood: pd.DataFrame, prediction: xr.Dataset
 ) -> None:
-    assert expression["tissue"].to_numpy().tolist() == ["Whole Blood", *TARGETS]
-    assert expression["origin"].to_numpy().tolist() == ["measured", "predicted", "predicted"]
-    measured = expression[:, 0].to_pandas()
-    lacking = [gene for gene in measured.columns if gene not in blood.columns]
-    assert len(lacking) == 1
-    assert np.ptp(measured[lacking[0]]) == 0
+    assert cohort.tissues == ("Whole Blood", *TARGETS)
+    assert [cohort.origin(tissue) for tissue in cohort.tissues] == [
+        *("measured", "predicted", "predicted"),
+    ]
+    np.testing.assert_allclose(cohort.measured.log2, np.log2(1 + blood))
+    assert cohort.genes("Whole Blood").tolist() == blood.columns.tolist()
+    assert len(cohort.genes("Lung")) == 40  # the table lacks one
+    lacking = next(gene for gene in cohort.genes("Lung") if gene not in blood)
+    assert cohort.gene(lacking)["Whole Blood"].isna().all()
+    assert cohort.gene(lacking)["Lung"].notna().all()
+
+    prepared = Predictor(small_artefact).prepare(blood, unit="tpm")
+    expression = on_reference_scale(prediction, prepared, small_artefact)
+    aligned = expression[:, 0].to_pandas()
+    assert np.ptp(aligned[lacking]) == 0
     # Alignment keeps the order of samples, and gives each gene the reference's mean.
     for gene in blood.columns[:10]:
-        assert measured[gene].rank().tolist() == blood[gene].rank().tolist()
+        assert aligned[gene].rank().tolist() == blood[gene].rank().tolist()
     code = small_artefact.method.tissues.index("Whole Blood")
     np.testing.assert_allclose(
-        np.log2(1 + measured).mean(),
+        np.log2(1 + aligned).mean(),
         small_artefact.method.scaler.mean[code],
         atol=0.02,
     )
 
 
-def test_comparison_is_that_of_each_gene_alone(expression: xr.DataArray, groups: pd.Series) -> None:
-    table = compare_groups(expression, groups, case="case", control="control")
+def test_comparison_is_that_of_each_gene_alone(
+    cohort: OwnCohort, groups: pd.Series, blood: pd.DataFrame, prediction: xr.Dataset
+) -> None:
+    table = compare_groups(cohort, groups, case="case", control="control")
     assert list(table.columns[:4]) == list(KEYS)
-    assert len(table) == 3 * expression.sizes["gene"]
+    assert table.groupby("tissue").size().to_dict() == {"Whole Blood": 39, "Lung": 40, "Liver": 40}
+    assert set(table["scale"]) == {"log2(1 + TPM)"}
     for _, row in table.iloc[::7].iterrows():
-        values = expression.sel(tissue=row["tissue"], gene=row["gene_id"]).to_pandas()
-        values = values.astype(float)
+        values = log2_by_hand(row["tissue"], row["gene_id"], blood, prediction)
         case, control = values[groups == "case"], values[groups == "control"]
         assert (row["n_case"], row["n_control"]) == (10, 9)
-        expected = np.log2((case.mean() + 1) / (control.mean() + 1))
-        assert row["log2_fold_change"] == pytest.approx(expected, abs=1e-5)
+        assert row["mean_case"] == pytest.approx(case.mean(), abs=1e-5)
+        assert row["mean_control"] == pytest.approx(control.mean(), abs=1e-5)
+        assert row["log2_fold_change"] == pytest.approx(case.mean() - control.mean(), abs=1e-5)
+        ratio = (np.exp2(case).mean()) / (np.exp2(control).mean())  # 1 is added to both means
+        assert row["log2_ratio"] == pytest.approx(np.log2(ratio), abs=1e-5)
         if row["outcome"] == "tested":
             test = mannwhitneyu(case, control, method="asymptotic")
             assert row["p"] == pytest.approx(test.pvalue)
             assert row["auc"] == pytest.approx(test.statistic / 90)
-    constant = table[table["outcome"] == "constant"]
-    assert constant["origin"].tolist() == ["measured"]
 
 
 def test_comparison_does_not_depend_on_order_or_on_other_tissues(
-    expression: xr.DataArray, groups: pd.Series
+    cohort: OwnCohort, groups: pd.Series
 ) -> None:
-    whole = compare_groups(expression, groups, case="case", control="control")
-    mixed = expression[::-1].sel(tissue=["Liver"])
+    whole = compare_groups(cohort, groups, case="case", control="control")
     alone = compare_groups(
-        mixed, groups.sample(frac=1, random_state=0), case="case", control="control"
+        cohort.cut(["Liver"]),
+        groups.sample(frac=1, random_state=0),
+        case="case",
+        control="control",
     )
     expected = whole[whole["tissue"] == "Liver"].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, expected)
-    turned = compare_groups(expression, groups, case="control", control="case")
+    turned = compare_groups(cohort, groups, case="control", control="case")
     np.testing.assert_allclose(turned["log2_fold_change"], -whole["log2_fold_change"])
     np.testing.assert_allclose(turned["p"], whole["p"])
+    with pytest.raises(SelectionError, match="unknown tissue: 'Livr'"):
+        cohort.cut(["Livr"])
 
 
-def test_groups_that_are_not_there_are_refused(expression: xr.DataArray, groups: pd.Series) -> None:
+def test_groups_that_are_not_there_are_refused(cohort: OwnCohort, groups: pd.Series) -> None:
     with pytest.raises(SelectionError, match="compared with itself"):
-        compare_groups(expression, groups, case="case", control="case")
+        compare_groups(cohort, groups, case="case", control="case")
     with pytest.raises(SelectionError, match=r"unknown group: 'cases' \(did you mean 'case'"):
-        compare_groups(expression, groups, case="cases", control="control")
+        compare_groups(cohort, groups, case="cases", control="control")
 
 
 def test_correlation_is_that_of_each_gene_alone(
-    expression: xr.DataArray, metadata: SampleMetadata
+    cohort: OwnCohort, metadata: SampleMetadata, blood: pd.DataFrame, prediction: xr.Dataset
 ) -> None:
     age = trait_numbers(metadata, "age")[0]
     age.iloc[:4] = np.nan
-    table = correlate_trait(expression, age)
+    table = correlate_trait(cohort, age)
     assert (table["n"] == N - 4).all()
     for _, row in table[table["outcome"] == "tested"].iloc[::7].iterrows():
-        values = expression.sel(tissue=row["tissue"], gene=row["gene_id"]).to_pandas()
-        expected = pearsonr(np.log2(1 + values.iloc[4:].astype(float)), age.iloc[4:])
+        values = log2_by_hand(row["tissue"], row["gene_id"], blood, prediction)
+        expected = pearsonr(values.iloc[4:].astype(float), age.iloc[4:])
         assert row["rho"] == pytest.approx(expected.statistic, abs=1e-4)
         assert row["p"] == pytest.approx(expected.pvalue, abs=1e-4)
 
 
 def test_partial_correlation_is_that_of_least_squares_residuals(
-    expression: xr.DataArray, metadata: SampleMetadata
+    cohort: OwnCohort, metadata: SampleMetadata, blood: pd.DataFrame, prediction: xr.Dataset
 ) -> None:
     bmi = trait_numbers(metadata, "bmi")[0]
     covariates = covariate_numbers(metadata, ["age", "sex", "stage"])
     assert covariates is not None
     assert list(covariates) == ["age", "sex", "stage: II", "stage: III"]
-    table = correlate_trait(expression, bmi, covariates)
+    table = correlate_trait(cohort, bmi, covariates)
     design = sm.add_constant(covariates.to_numpy())
     left = sm.OLS(bmi.to_numpy(), design).fit().resid
     for _, row in table[table["outcome"] == "tested"].iloc[::9].iterrows():
-        values = expression.sel(tissue=row["tissue"], gene=row["gene_id"]).to_pandas()
-        residual = sm.OLS(np.log2(1 + values.to_numpy(dtype=float)), design).fit().resid
+        values = log2_by_hand(row["tissue"], row["gene_id"], blood, prediction)
+        residual = sm.OLS(values.to_numpy(dtype=float), design).fit().resid
         assert row["rho"] == pytest.approx(pearsonr(left, residual).statistic, abs=1e-4)
 
 

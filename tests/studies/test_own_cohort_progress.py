@@ -10,8 +10,9 @@ import pytest
 import xarray as xr
 
 from mtm_core.studies.against_reference import agreement
-from mtm_core.studies.own_cohort import compare_groups, correlate_trait
+from mtm_core.studies.own_cohort import OwnCohort, compare_groups, correlate_trait
 from mtm_core.studies.resampled_effects import GroupEffects
+from tests.studies.own_cohorts import cohort_of
 
 TISSUES = ["Whole Blood", "Lung", "Liver"]
 
@@ -21,9 +22,9 @@ class Enough(Exception):
 
 
 @pytest.fixture
-def expression(rng: np.random.Generator) -> xr.DataArray:
+def cohort(rng: np.random.Generator) -> OwnCohort:
     """20 samples, 3 tissues, 5 genes."""
-    return xr.DataArray(
+    expression = xr.DataArray(
         rng.lognormal(size=(20, 3, 5)),
         dims=("sample", "tissue", "gene"),
         coords={
@@ -34,25 +35,26 @@ def expression(rng: np.random.Generator) -> xr.DataArray:
             "symbol": ("gene", list("ABCDE")),
         },
     )
+    return cohort_of(expression)
 
 
 @pytest.fixture
-def groups(expression: xr.DataArray) -> pd.Series:
-    return pd.Series(["case", "control"] * 10, index=expression["sample"].to_numpy())
+def groups(cohort: OwnCohort) -> pd.Series:
+    return pd.Series(["case", "control"] * 10, index=cohort.samples)
 
 
 Work = Callable[[Callable[[int, int], None] | None], pd.DataFrame]
 
 
 @pytest.fixture(params=["groups", "trait", "agreement"])
-def work(request: pytest.FixtureRequest, expression: xr.DataArray, groups: pd.Series) -> Work:
+def work(request: pytest.FixtureRequest, cohort: OwnCohort, groups: pd.Series) -> Work:
     if request.param == "groups":
         return lambda tell: compare_groups(
-            expression, groups, case="case", control="control", on_progress=tell
+            cohort, groups, case="case", control="control", on_progress=tell
         )
     if request.param == "trait":
         trait = pd.Series(np.arange(20.0), index=groups.index)
-        return lambda tell: correlate_trait(expression, trait, on_progress=tell)
+        return lambda tell: correlate_trait(cohort, trait, on_progress=tell)
     points = pd.DataFrame(
         {
             "tissue": np.repeat(TISSUES, 5),
@@ -63,7 +65,7 @@ def work(request: pytest.FixtureRequest, expression: xr.DataArray, groups: pd.Se
             "n_reference": 100,
         }
     )
-    effects = GroupEffects(expression, groups, "case", "control")
+    effects = GroupEffects(cohort, groups, "case", "control")
     return lambda tell: agreement(points, effects, on_progress=tell)
 
 

@@ -13,6 +13,7 @@ from mtm_core.statistics.resampling import resampled_counts
 from mtm_core.studies.resampled_effects import (
     N_DRAWS,
     GroupEffects,
+    LinearTissues,
     TraitEffects,
     chance_of_agreement,
 )
@@ -44,7 +45,7 @@ def groups() -> pd.Series:
 def test_group_draws_are_comparisons_of_shuffled_and_resampled_samples(
     expression: xr.DataArray, groups: pd.Series
 ) -> None:
-    effects = GroupEffects(expression, groups, "case", "control")
+    effects = GroupEffects(LinearTissues(expression), groups, "case", "control")
     shuffled, resampled = effects.draw("Lung")
     assert shuffled.shape == resampled.shape == (N_DRAWS, G)
     values = expression[:, 0].to_pandas()
@@ -69,7 +70,7 @@ def test_trait_draws_are_correlations_of_shuffled_and_resampled_samples(
 ) -> None:
     trait = pd.Series(rng.normal(size=N), index=SAMPLES)
     trait.iloc[2] = np.nan
-    shuffled, resampled = TraitEffects(expression, trait).draw("Lung")
+    shuffled, resampled = TraitEffects(LinearTissues(expression), trait).draw("Lung")
     known = trait.notna().to_numpy()
     values = np.log2(1 + expression[:, 0].to_numpy()[known])
     numbers = trait[known].to_numpy()
@@ -91,8 +92,10 @@ def test_covariates_are_out_of_every_draw(
 ) -> None:
     covariate = pd.DataFrame({"batch": rng.normal(size=N)}, index=SAMPLES)
     trait = pd.Series(rng.normal(size=N), index=SAMPLES)
-    without, _ = TraitEffects(expression, trait, covariate).draw("Lung")
-    moved, _ = TraitEffects(expression, trait + 50 * covariate["batch"], covariate).draw("Lung")
+    without, _ = TraitEffects(LinearTissues(expression), trait, covariate).draw("Lung")
+    moved, _ = TraitEffects(
+        LinearTissues(expression), trait + 50 * covariate["batch"], covariate
+    ).draw("Lung")
     np.testing.assert_allclose(without, moved, atol=1e-9)
 
 
@@ -100,7 +103,7 @@ def test_what_goes_together_by_chance_is_not_taken_for_more(
     expression: xr.DataArray, groups: pd.Series, rng: np.random.Generator
 ) -> None:
     """With two factors behind all genes, shuffled labels agree with a reference as they like."""
-    effects = GroupEffects(expression, groups, "case", "control")
+    effects = GroupEffects(LinearTissues(expression), groups, "case", "control")
     shuffled, resampled = effects.draw("Lung")
     kept = [i for i in range(G) if i != 7]
     draws = (shuffled[:, kept], resampled[:, kept])
@@ -120,7 +123,7 @@ def test_a_true_effect_stands_out(expression: xr.DataArray, groups: pd.Series) -
     moved = expression.copy(
         data=expression.to_numpy() * np.exp2(np.outer(is_case, change))[:, None]
     )
-    draws = GroupEffects(moved, groups, "case", "control").draw("Lung")
+    draws = GroupEffects(LinearTissues(moved), groups, "case", "control").draw("Lung")
     worth = chance_of_agreement(draws, change, 0.95)
     assert worth["p"] == pytest.approx(1 / (1 + N_DRAWS))
     assert worth["low"] > 0.5
@@ -130,8 +133,10 @@ def test_a_true_effect_stands_out(expression: xr.DataArray, groups: pd.Series) -
 def test_samples_in_another_order_give_the_same_distribution(
     expression: xr.DataArray, groups: pd.Series
 ) -> None:
-    first = GroupEffects(expression, groups, "case", "control").draw("Lung")[0]
-    second = GroupEffects(expression[::-1], groups, "case", "control").draw("Lung")[0]
+    first = GroupEffects(LinearTissues(expression), groups, "case", "control").draw("Lung")[0]
+    second = GroupEffects(LinearTissues(expression[::-1]), groups, "case", "control").draw("Lung")[
+        0
+    ]
     spread = first.std(axis=0)
     varies = spread > 0
     np.testing.assert_allclose(first.mean(axis=0), 0, atol=4 * spread.max() / np.sqrt(N_DRAWS))
