@@ -23,11 +23,18 @@ from mtm_core.cli.metadata_options import (
 from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.own_samples import (
     AlignmentOption,
+    LeaveOutOption,
     ModelOption,
+    NumbersOption,
+    QuantityOption,
+    SheetOption,
     SourceOption,
+    StrandOption,
+    TakeBackOption,
     TargetsOption,
     UnitOption,
     read_samples,
+    reading_options,
     targets_option,
 )
 from mtm_core.data.gtex import WHOLE_BLOOD
@@ -93,6 +100,12 @@ def compare_command(
     targets: TargetsOption = None,
     unit: UnitOption = "auto",
     alignment: AlignmentOption = "auto",
+    take_back: TakeBackOption = None,
+    leave_out: LeaveOutOption = None,
+    numbers: NumbersOption = "auto",
+    quantity: QuantityOption = "",
+    sheet: SheetOption = "",
+    strand: StrandOption = "auto",
     age_column: AgeColumnOption = None,
     sex_column: SexColumnOption = None,
     sex_codes: SexCodesOption = "",
@@ -125,7 +138,9 @@ def compare_command(
     said = metadata_options(
         age_column, sex_column, sex_codes, unknown, metadata_sheet, near_names=near_names
     )
-    options = PredictionOptions(source, targets_option(targets), unit, alignment, metadata=said)
+    reading = reading_options(take_back, leave_out, numbers, quantity, sheet, strand)
+    chosen_targets = targets_option(targets)
+    options = PredictionOptions(source, chosen_targets, unit, alignment, reading, said)
     folder = find_model(model)
     inputs = [table, metadata, folder / "model.json"]
     check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
@@ -138,8 +153,8 @@ def compare_command(
     labels = None if pair is None else two_groups(known.groups(pair[0]), pair[1], pair[2])
     if pair is not None and labels is not None:
         err.print(_counts_in_words(known.groups(pair[0]), pair[1], pair[2]))
-    numbers = {name: trait_numbers(known, name) for name in trait_names}
-    for name, (values, _) in numbers.items():
+    of_traits = {name: trait_numbers(known, name) for name in trait_names}
+    for name, (values, _) in of_traits.items():
         if values.isna().all():
             raise SelectionError(f"{name!r} is known of no sample: see the notes on the metadata.")
     others = covariate_numbers(known, covariate_names)
@@ -160,7 +175,7 @@ def compare_command(
         tables["differential_expression"] = compared
         agreements.append(agreed)
     associated = []
-    for name, (values, meaning) in numbers.items():
+    for name, (values, meaning) in of_traits.items():
         rows, agreed = cohort.trait(name, values, meaning, others)
         associated.append(rows)
         agreements.append(agreed)

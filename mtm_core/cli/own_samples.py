@@ -12,6 +12,7 @@ import typer
 from mtm_core.cli.output import err
 from mtm_core.data.alignment import AlignmentMethod
 from mtm_core.data.expression import ExpressionTable, read_expression
+from mtm_core.data.reading_options import NumberStyle, ReadingOptions, Strand
 from mtm_core.data.report import Note
 from mtm_core.data.units import UNIT_HELP, UnitChoice
 from mtm_core.errors import SelectionError
@@ -32,7 +33,49 @@ TargetsOption = Annotated[
         " with a comma goes in double quotes."
     ),
 ]
+TakeBackOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Columns that are set aside and are samples all the same, as --targets."),
+]
+LeaveOutOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Columns that are read as samples and are none, as --targets."),
+]
+NumbersOption = Annotated[
+    NumberStyle,
+    typer.Option(help="What separates decimals; with comma, 1.234 is a thousand."),
+]
+QuantityOption = Annotated[
+    str, typer.Option(help="Column to read where there are several of a sample: TPM, unstranded.")
+]
+SheetOption = Annotated[str, typer.Option(help="Sheet of a workbook to read.")]
+StrandOption = Annotated[Strand, typer.Option(help="Column of STAR's ReadsPerGene to read.")]
 ModelOption = Annotated[str, typer.Option(help="Bundled model, or a model's folder.")]
+
+
+def reading_options(
+    take_back: list[str] | None,
+    leave_out: list[str] | None,
+    numbers: NumberStyle,
+    quantity: str,
+    sheet: str,
+    strand: Strand,
+) -> ReadingOptions:
+    """Give what the options say about the table of expression.
+
+    Raises
+    ------
+    SelectionError
+        If a list of names cannot be read.
+    """
+    return ReadingOptions(
+        take_back=tuple(split_names(take_back or [])),
+        leave_out=tuple(split_names(leave_out or [])),
+        numbers=numbers,
+        sheet=sheet,
+        quantity=quantity,
+        strand=strand,
+    )
 
 
 def targets_option(targets: list[str] | None) -> tuple[str, ...] | None:

@@ -22,11 +22,18 @@ from mtm_core.cli.metadata_options import (
 from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.own_samples import (
     AlignmentOption,
+    LeaveOutOption,
     ModelOption,
+    NumbersOption,
+    QuantityOption,
+    SheetOption,
     SourceOption,
+    StrandOption,
+    TakeBackOption,
     TargetsOption,
     UnitOption,
     read_samples,
+    reading_options,
     targets_option,
 )
 from mtm_core.cli.predict_chunked import (
@@ -41,7 +48,9 @@ from mtm_core.cli.predict_chunked import (
 )
 from mtm_core.data.gtex import WHOLE_BLOOD
 from mtm_core.data.metadata_options import MetadataOptions
+from mtm_core.data.reading_options import AS_IT_LIES
 from mtm_core.data.stored_table import open_stored_table
+from mtm_core.errors import SelectionError
 from mtm_core.inference.blocks import predict_blocks
 from mtm_core.inference.chunk_tasks import ALL_BITS, VALUES
 from mtm_core.inference.chunked import ChunkedRequest
@@ -69,6 +78,12 @@ def predict_command(
     targets: TargetsOption = None,
     unit: UnitOption = "auto",
     alignment: AlignmentOption = "auto",
+    take_back: TakeBackOption = None,
+    leave_out: LeaveOutOption = None,
+    numbers: NumbersOption = "auto",
+    quantity: QuantityOption = "",
+    sheet: SheetOption = "",
+    strand: StrandOption = "auto",
     metadata: Annotated[
         Path | None,
         typer.Option(help="Age and sex of the samples, for models that read them: csv, tsv, xlsx."),
@@ -106,11 +121,18 @@ def predict_command(
     said = metadata_options(
         age_column, sex_column, sex_codes, unknown, metadata_sheet, near_names=near_names
     )
-    options = PredictionOptions(source, targets_option(targets), unit, alignment, metadata=said)
+    reading = reading_options(take_back, leave_out, numbers, quantity, sheet, strand)
+    chosen_targets = targets_option(targets)
+    options = PredictionOptions(source, chosen_targets, unit, alignment, reading, said)
     in_parts = is_asked_for(table, workers, scheduler, chunk, values, bits)
     folder = find_model(model)
     inputs = [table, folder / "model.json", *([] if metadata is None else [metadata])]
     if in_parts:
+        if reading != AS_IT_LIES:
+            raise SelectionError(
+                "a table that is read part by part is read as it lies: --take-back, --leave-out,"
+                " --numbers, --quantity, --sheet and --strand are for tables that are read whole."
+            )
         refuse_inputs(output, inputs)
     else:
         check_place(output, overwrite=overwrite, inputs=inputs, folder=is_folder(output))

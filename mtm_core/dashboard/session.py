@@ -23,7 +23,7 @@ from mtm_core.data.expression import ExpressionTable, read_expression
 from mtm_core.data.gtex import WHOLE_BLOOD
 from mtm_core.data.metadata import SampleMetadata, read_metadata
 from mtm_core.data.metadata_options import AS_FOUND
-from mtm_core.data.reading_options import AS_IT_LIES
+from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.reading_turns import Turn
 from mtm_core.data.units import Unit
 from mtm_core.errors import SelectionError
@@ -150,14 +150,25 @@ class Session:
             task.now()
         return task is not None
 
-    def reading(self, data: bytes, name: str, predictor: Predictor) -> Task[ExpressionTable] | None:
+    def reading(
+        self,
+        data: bytes,
+        name: str,
+        predictor: Predictor,
+        options: ReadingOptions = AS_IT_LIES,
+    ) -> Task[ExpressionTable] | None:
         """Plan to read ``data`` as the session's table, unless it is.
 
         Its unit is what its values tell. The table before, and all that was made from it, goes when
         the new one is there: a file that cannot be read takes nothing away.
         """
         digest = hashlib.sha256(data).hexdigest()
-        if self.table is not None and (digest, name) == (self.table_sha256, self.table.report.file):
+        had = self.table
+        if had is not None and (digest, name, options) == (
+            self.table_sha256,
+            had.report.file,
+            had.options,
+        ):
             return None
         genes, typical = predictor.genes, predictor.typical(self.source)
 
@@ -170,6 +181,7 @@ class Session:
                 name,
                 known_genes=genes,
                 typical=typical,
+                options=options,
                 isolated=True,
                 turn=turn,
             )
@@ -183,7 +195,8 @@ class Session:
             self.table, self.table_sha256 = table, digest
             self.unit = table.report.unit
 
-        return Task("table", (digest, name), f"Reading {name}", read, keep, turn)
+        key = (digest, name, options.to_json())
+        return Task("table", key, f"Reading {name}", read, keep, turn)
 
     def open_example(self, predictor: Predictor) -> None:
         """Read simulated samples that fit the model, and their metadata."""

@@ -127,7 +127,11 @@ def take_samples_in_rows(
         else:
             columns.aside[int(column)] = "it is the sum of all others in every row"
     values, genes = values[:, ~total], [g for g, no in zip(genes, total, strict=True) if not no]
-    return columns.result(frame(values, samples, genes), notes)
+    taken = frame(values, samples, genes)
+    left_out = taken.index.isin(options.leave_out)
+    result = columns.result(taken[~left_out], notes, samples)
+    result.aside |= dict.fromkeys(taken.index[left_out], LEFT_OUT)
+    return result
 
 
 @dataclass
@@ -145,17 +149,7 @@ class _Sorting:
     def of(cls, raw: RawTable, label: int | None, options: ReadingOptions) -> _Sorting:
         """Begin with all columns but ``label``; those that the user leaves out go first."""
         names = {i: raw.header[i] for i in range(len(raw.header)) if i != label}
-        for option, wanted in (
-            ("--leave-out", options.leave_out),
-            ("--take-back", options.take_back),
-        ):
-            unknown = sorted(set(wanted) - {raw.name_of(i) for i in names})
-            if unknown:
-                raise ExpressionError(
-                    f"{option} names {name_some(unknown)}, and no column of the table is called so."
-                    f" Its columns are {name_some(names.values(), 8)}."
-                )
-        out = {i: "you left it out" for i in names if raw.name_of(i) in options.leave_out}
+        out = {i: LEFT_OUT for i in names if raw.name_of(i) in options.leave_out}
         return cls(raw, options, names, out)
 
     @property
@@ -201,6 +195,8 @@ class _Sorting:
         if self.chosen is not None:
             self.aside |= self.chosen.aside
             self.names |= self.chosen.columns
+            left_out = [i for i, name in self.names.items() if name in self.options.leave_out]
+            self.aside |= dict.fromkeys(left_out, LEFT_OUT)
             candidates = {c: x for c, x in candidates.items() if c not in self.aside}
         if not candidates:
             return
@@ -213,8 +209,9 @@ class _Sorting:
         self.aside |= {order[i]: why for i, why in verdict.aside.items()}
         self.doubted |= {order[i]: why for i, why in verdict.doubted.items()}
         if self.chosen is not None and not (self.chosen.columns.keys() - self.aside.keys()):
-            for column in self.chosen.columns:  # what is chosen by its name is never left out
-                self.aside.pop(column, None)
+            for column in self.chosen.columns:  # what is read by its name is not judged
+                if self.aside.get(column) != LEFT_OUT:
+                    self.aside.pop(column, None)
 
     def sort_genes(self, known: GeneIndex | None) -> None:
         """Sort columns of a table with genes in its header."""
@@ -231,8 +228,25 @@ class _Sorting:
             elif (is_metadata(name) and not genes_named(name)) or normalised(name) in METADATA:
                 self.aside[column] = "its name is that of metadata"
 
-    def result(self, values: pd.DataFrame, notes: list[Note]) -> Taken:
-        """Give what was taken, with notes on columns."""
+    def result(self, values: pd.DataFrame, notes: list[Note], samples: Sequence[str] = ()) -> Taken:
+        """Give what was taken, with notes on columns; ``samples`` are rows that have names.
+
+        Raises
+        ------
+        ExpressionError
+            If an option names neither a column nor a sample.
+        """
+        there = {self.raw.name_of(i) for i in self.names} | set(self.names.values()) | set(samples)
+        for option, wanted in (
+            ("--leave-out", self.options.leave_out),
+            ("--take-back", self.options.take_back),
+        ):
+            unknown = [name for name in wanted if name not in there]
+            if unknown:
+                raise ExpressionError(
+                    f"{option} names {name_some(unknown)}, and no column of the table is called so."
+                    f" Its columns are {name_some(self.names.values(), 8)}."
+                )
         aside = {self.raw.name_of(i): self.aside[i] for i in sorted(self.aside)}
         doubted = {self.names[i]: why for i, why in sorted(self.doubted.items())}
         if self.chosen is not None:
@@ -246,6 +260,7 @@ class _Sorting:
         )
 
 
+LEFT_OUT = "you left it out"
 WORDS = "it holds words"
 EMPTY = "it is empty"
 NUMBERS = "it numbers the rows"

@@ -130,7 +130,7 @@ def _reading(reading: ReadingOptions) -> list[str]:
         if value != getattr(default, name):
             option = "--" + name.replace("_", "-")
             for one in value if isinstance(value, tuple) else (value,):
-                words += _option(option, one)
+                words += _option(option, join_names([one]) if isinstance(value, tuple) else one)
     return words
 
 
