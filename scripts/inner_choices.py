@@ -21,6 +21,7 @@ from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort import read_cohort
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.protocol import Method
+from mtm_core.safe_output import check_output, writing
 
 FURTHER = ("Skin - Sun Exposed (Lower leg)", "Muscle - Skeletal", "Adipose - Subcutaneous")
 _SHIPPED = KernelFactorsMethod()
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("cohort", type=Path)
     parser.add_argument("--output", type=Path, default=Path("inner_choices.csv"))
     arguments = parser.parse_args()
+    check_output(arguments.output)
     cohort = read_cohort(arguments.cohort)
     parts = [training_part(cohort, fold) for fold in (0, 1)]
     rows: list[dict[str, object]] = []
@@ -63,7 +65,8 @@ def main() -> None:
             }
             rows.append({"sources": 1 + len(sources), "choice": name, **scores})
             print(rows[-1], flush=True)
-            pd.DataFrame(rows).to_csv(arguments.output, index=False, float_format="%.4f")
+            with writing(arguments.output, overwrite=len(rows) > 1) as place:
+                pd.DataFrame(rows).to_csv(place, index=False, float_format="%.4f")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.kernel_factors import FittedKernelFactors, KernelFactorsMethod
 from mtm_core.methods.protocol import Method
+from mtm_core.safe_output import check_output, writing
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 REPEATS = 2
@@ -66,6 +67,7 @@ def main() -> None:
     parser.add_argument("cohort", type=Path)
     parser.add_argument("--output", type=Path, default=Path("learning_curve.csv"))
     arguments = parser.parse_args()
+    check_output(arguments.output)
     cohort = read_cohort(arguments.cohort)
     folds = donor_folds(cohort.obs)
     rng = np.random.default_rng(0)
@@ -79,7 +81,8 @@ def main() -> None:
                 figures = score(KernelFactorsMethod(), shown, folds)
                 rows.append({"varied": "genes", "share": share, "repeat": seed, **figures})
             print(rows[-1], flush=True)
-            pd.DataFrame(rows).to_csv(arguments.output, index=False, float_format="%.4f")
+            with writing(arguments.output, overwrite=len(rows) > 1) as place:
+                pd.DataFrame(rows).to_csv(place, index=False, float_format="%.4f")
 
 
 if __name__ == "__main__":

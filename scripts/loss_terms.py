@@ -27,6 +27,7 @@ from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.mtm_training import MTMMethod
+from mtm_core.safe_output import check_output, writing
 
 _ALONE = LossConfig(cycle=0, latent=0, adversarial=0)
 TERMS = {
@@ -96,6 +97,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--output", type=Path, default=Path("loss_terms.csv"))
     arguments = parser.parse_args()
+    check_output(arguments.output)
     rows: list[dict[str, object]] = []
     for n_genes in arguments.genes:
         cohort = simulate_cohort(
@@ -111,7 +113,8 @@ def main() -> None:
             spread = spread_of_codes(method.last, cohort)
             rows.append({"genes": n_genes, "terms": name, "rho": rho, "spread": spread})
             print(rows[-1], flush=True)
-            pd.DataFrame(rows).to_csv(arguments.output, index=False, float_format="%.4f")
+            with writing(arguments.output, overwrite=len(rows) > 1) as place:
+                pd.DataFrame(rows).to_csv(place, index=False, float_format="%.4f")
 
 
 if __name__ == "__main__":

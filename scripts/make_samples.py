@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mtm_core.data.cohort import read_cohort
 from mtm_core.data.gct import write_gct
 from mtm_core.data.gtex import WHOLE_BLOOD
+from mtm_core.safe_output import OwnFolder
 
 N_CASES, N_CONTROLS = 20, 20
 N_CHANGED, LOG2_FOLD_CHANGE = 8, 0.8
@@ -88,14 +89,15 @@ def main(
         index=pd.Index(source.var_names, name="gene_id"),
         columns=shares.index,
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    tpm.to_csv(folder / "blood_tpm.tsv", sep="\t", float_format="%.4f", lineterminator="\n")
-    counts.to_csv(folder / "blood_counts.csv", lineterminator="\n")
-    metadata.to_csv(folder / "metadata.tsv", sep="\t", lineterminator="\n")
-    write_gct(
-        ad.AnnData(tpm.to_numpy(), obs=tpm[[]].copy(), var=source.var[["symbol"]]),
-        folder / "blood_tpm.gct",
-    )
+    own = OwnFolder.among(folder, "samples")
+    with own.adding() as place:
+        tpm.to_csv(place / "blood_tpm.tsv", sep="\t", float_format="%.4f", lineterminator="\n")
+        counts.to_csv(place / "blood_counts.csv", lineterminator="\n")
+        metadata.to_csv(place / "metadata.tsv", sep="\t", lineterminator="\n")
+        write_gct(
+            ad.AnnData(tpm.to_numpy(), obs=tpm[[]].copy(), var=source.var[["symbol"]]),
+            place / "blood_tpm.gct",
+        )
     typer.echo(
         f"{len(tpm)} simulated samples in {folder};"
         f" case effect in {', '.join(changed_genes(log2_cpm, symbols))}."

@@ -37,6 +37,7 @@ from mtm_core.methods.mtm_training import MTMMethod
 from mtm_core.methods.protocol import FittedMethod, Floats, Method, PredictedProfiles
 from mtm_core.methods.ridge import RidgeMethod
 from mtm_core.model.mtm import MTM
+from mtm_core.safe_output import check_output, writing
 from mtm_core.training import run
 
 SETTINGS: dict[str, dict[str, str]] = {
@@ -149,6 +150,7 @@ def main() -> None:
     parser.add_argument("--changes", nargs="+", help="only these, by name")
     parser.add_argument("--output", type=Path, default=Path("mtm_levers.csv"))
     arguments = parser.parse_args()
+    check_output(arguments.output)
     cohort = read_cohort(arguments.cohort)
     own, inner = training_part(cohort, 0)
 
@@ -174,7 +176,8 @@ def main() -> None:
         beside = curved.assign(predicted=0.7 * curved["predicted"] + 0.3 * predictions["predicted"])
         rows.append({"change": name, "alone": rho(predictions), "beside": rho(beside)})
         print(rows[-1], flush=True)
-        pd.DataFrame(rows).to_csv(arguments.output, index=False, float_format="%.4f")
+        with writing(arguments.output, overwrite=len(rows) > 1) as place:
+            pd.DataFrame(rows).to_csv(place, index=False, float_format="%.4f")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from inner_folds import mean_gene_rho, training_part
 from mtm_core.data.cohort import read_cohort
 from mtm_core.data.splits import donor_folds
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
+from mtm_core.safe_output import check_output, writing
 
 _SHIPPED = KernelFactorsMethod()
 _JOINT = _SHIPPED.joint
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("cohort", type=Path)
     parser.add_argument("--output", type=Path, default=Path("nested_choice.csv"))
     arguments = parser.parse_args()
+    check_output(arguments.output)
     cohort = read_cohort(arguments.cohort)
     folds = donor_folds(cohort.obs)
     rows: list[dict[str, object]] = []
@@ -63,7 +65,8 @@ def main() -> None:
             }
         )
         print(rows[-1], flush=True)
-        pd.DataFrame(rows).to_csv(arguments.output, index=False, float_format="%.4f")
+        with writing(arguments.output, overwrite=len(rows) > 1) as place:
+            pd.DataFrame(rows).to_csv(place, index=False, float_format="%.4f")
     print(pd.DataFrame(rows).mean(numeric_only=True))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import anndata as ad
@@ -90,3 +92,19 @@ def reference_cohort(reference_data: Path) -> ad.AnnData:
         gene_table=read_gene_table(reference_data / "gencode_v26" / "gene_types.tsv.gz"),
         normalisation="panel-cpm",
     )
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 256 kB, where this user may mount one."""
+    place = tmp_path / "full"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("there is no command 'mount'")
+    if done.returncode:
+        pytest.skip("no disk can be mounted by this user")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)

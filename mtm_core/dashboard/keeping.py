@@ -18,7 +18,7 @@ from mtm_core.dashboard.workspace import (
     open_store,
     settings_of_environment,
 )
-from mtm_core.errors import MTMError, SelectionError
+from mtm_core.errors import MTMError, OutputError, SelectionError
 from mtm_core.escaping import plain, plain_message
 from mtm_core.inference.predictor import Predictor
 
@@ -136,10 +136,10 @@ def keep(session: Session) -> None:
             " switch on to keep it again.",
             icon=":material/history_toggle_off:",
         )
-    except OSError as error:
+    except (OSError, OutputError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
         st.warning(
-            f"Your work could not be kept: {plain(error.strerror or error)}. Tell who runs this"
-            " server.",
+            f"Your work could not be kept: {plain(why)}. Tell who runs this server.",
             icon=":material/warning:",
         )
     else:

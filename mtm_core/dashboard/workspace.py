@@ -16,7 +16,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -39,13 +38,20 @@ from mtm_core.dashboard.workspace_files import (
     read_parquet,
     write_parquet,
 )
+from mtm_core.dashboard.workspace_mark import (
+    FORMAT,
+    MANIFEST,
+    delete_files,
+    delete_own,
+    is_own,
+    mark,
+)
 from mtm_core.data.alignment import AlignmentMethod
 from mtm_core.data.expression import ExpressionTable
 from mtm_core.data.metadata import SampleMetadata
 from mtm_core.data.units import Unit
-from mtm_core.errors import InputFileError, SelectionError
+from mtm_core.errors import InputFileError, OutputError, SelectionError
 
-FORMAT = "mtm-workspace"
 FORMAT_VERSION = 1
 FOLDER_VARIABLE = "MTM_WORKSPACE"
 """Environment variable: the folder that work is kept in, or ``off``."""
@@ -56,7 +62,6 @@ MOST_WORKSPACES = 500
 _SWEEP_SECONDS = 600
 _ID_BYTES = 32
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
-_MANIFEST = "work.json"
 
 
 @dataclass(frozen=True)
@@ -133,14 +138,22 @@ class WorkspaceStore:
             ) from error
         _check_private(self.folder)
         self.sweep()
-        if sum(1 for _ in self.folder.iterdir()) >= MOST_WORKSPACES:
+        if sum(is_own(path) for path in self.folder.iterdir()) >= MOST_WORKSPACES:
             raise SelectionError(
                 "this server keeps as much work as it can. Try again later, or download what you"
                 " need under Report and downloads."
             )
         identifier = secrets.token_urlsafe(_ID_BYTES)
         folder = self._folder_of(identifier)
-        folder.mkdir(mode=0o700)
+        try:
+            folder.mkdir(mode=0o700)
+            mark(folder)
+        except (OSError, OutputError) as error:
+            with suppress(OSError):
+                folder.rmdir()
+            raise SelectionError(
+                f"work cannot be kept: {error} Tell who runs this server."
+            ) from error
         self._touch(folder)
         return identifier
 
@@ -158,7 +171,7 @@ class WorkspaceStore:
             name = f"metadata_{_digest(repr(work.metadata.state))[:16]}.parquet"
             frames["metadata"] = (name, metadata_to_arrow, work.metadata.values)
         with self._lock:
-            if not folder.is_dir():
+            if not is_own(folder):
                 raise self._unknown()
             known = _files_of(folder)
             files = {}
@@ -172,12 +185,9 @@ class WorkspaceStore:
                 "files": files,
                 "work": _converter.unstructure(work),
             }
-            put(folder / _MANIFEST, json.dumps(manifest).encode())
+            put(folder / MANIFEST, json.dumps(manifest).encode())
             self._touch(folder)
-            kept = {_MANIFEST, *(file["name"] for file in files.values())}
-            for path in folder.iterdir():
-                if path.name not in kept:
-                    path.unlink()
+            delete_files(folder, keep={file["name"] for file in files.values()})
 
     def load(self, identifier: str, *, owner: str = "") -> Work:
         """Give what is kept under ``identifier``, and keep it for as long again.
@@ -193,7 +203,7 @@ class WorkspaceStore:
         self.sweep()
         with self._lock:
             try:
-                text = (folder / _MANIFEST).read_bytes()
+                text = (folder / MANIFEST).read_bytes()
             except OSError:
                 raise self._unknown() from None
             try:
@@ -226,10 +236,13 @@ class WorkspaceStore:
     def delete(self, identifier: str) -> None:
         """Delete what is kept under ``identifier``, if there is anything."""
         with self._lock:
-            shutil.rmtree(self._folder_of(identifier), ignore_errors=True)
+            delete_own(self._folder_of(identifier))
 
     def sweep(self) -> int:
-        """Delete what nobody has used for too long; give how many it was."""
+        """Delete the workspaces that nobody has used for too long; give how many it was.
+
+        What is not ours in the folder stays, however old.
+        """
         oldest = self._clock() - 3600 * self.hours
         if not self.folder.is_dir():
             return 0
@@ -237,9 +250,8 @@ class WorkspaceStore:
         with self._lock:
             for path in self.folder.iterdir():
                 with suppress(FileNotFoundError):  # another server on the same folder was first
-                    if path.stat().st_mtime < oldest:
-                        shutil.rmtree(path, ignore_errors=True)
-                        n_old += 1
+                    if path.lstat().st_mtime < oldest:
+                        n_old += delete_own(path)
         return n_old
 
     def _folder_of(self, identifier: str) -> Path:
@@ -329,7 +341,7 @@ def _digest(text: str) -> str:
 def _files_of(folder: Path) -> dict[str, str]:
     """Give the SHA-256 of each file that the manifest in ``folder`` names, if there is one."""
     try:
-        files: Mapping[str, Mapping[str, str]] = json.loads((folder / _MANIFEST).read_bytes())[
+        files: Mapping[str, Mapping[str, str]] = json.loads((folder / MANIFEST).read_bytes())[
             "files"
         ]
         return {file["name"]: file["sha256"] for file in files.values()}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,13 +16,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mtm_core.errors import InputFileError
+from mtm_core.safe_output import replacing
 
 
 def put(path: Path, data: bytes) -> None:
-    """Put ``data`` in the place of ``path`` at once."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
-    Path(file.name).replace(path)
+    """Put ``data`` in the place of ``path`` at once.
+
+    Raises
+    ------
+    OutputError
+        If there is no room.
+    """
+    with replacing(path) as place:
+        place.touch(mode=0o600)
+        place.write_bytes(data)
 
 
 def write_parquet(path: Path, table: pa.Table) -> str:

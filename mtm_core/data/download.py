@@ -21,6 +21,7 @@ import pooch
 
 from mtm_core.data.resuming import AbsentError, DownloadProgress, ResumingDownloader
 from mtm_core.errors import DownloadError, SelectionError
+from mtm_core.safe_output import replacing
 
 logger = logging.getLogger(__name__)
 
@@ -198,6 +199,5 @@ def _read_sums(folder: Path) -> dict[str, str]:
 
 
 def _write_sums(folder: Path, sums: Mapping[str, str]) -> None:
-    partial = folder / (SUMS + ".part")
-    partial.write_text(json.dumps(dict(sorted(sums.items())), indent=1) + "\n")
-    partial.replace(folder / SUMS)
+    with replacing(folder / SUMS) as place:
+        place.write_text(json.dumps(dict(sorted(sums.items())), indent=1) + "\n")

@@ -30,6 +30,7 @@ from mtm_core.data.gct_header import GctHeader, gct_version
 from mtm_core.data.gene_ids import strip_version
 from mtm_core.data.open_file import not_utf8, open_bytes
 from mtm_core.errors import InputFileError
+from mtm_core.safe_output import writing
 
 logger = logging.getLogger(__name__)
 
@@ -130,10 +131,19 @@ def open_gct(
         yield header.samples, _parsed_in_threads(batches, len(header.samples))
 
 
-def write_gct(expression: ad.AnnData, path: Path) -> None:
-    """Write ``expression`` (samples, genes; ``var`` has ``symbol``) as GCT, values to 6 digits."""
+def write_gct(expression: ad.AnnData, path: Path, *, overwrite: bool = False) -> None:
+    """Write ``expression`` (samples, genes; ``var`` has ``symbol``) as GCT, values to 6 digits.
+
+    Raises
+    ------
+    OutputError
+        As :func:`mtm_core.safe_output.writing`.
+    """
     symbols = expression.var["symbol"]
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    with (
+        writing(path, overwrite=overwrite) as place,
+        place.open("w", encoding="utf-8", newline="\n") as file,
+    ):
         file.write(f"#1.2\n{expression.n_vars}\t{expression.n_obs}\n")
         file.write("\t".join(["Name", "Description", *expression.obs_names]) + "\n")
         for gene, symbol, values in zip(

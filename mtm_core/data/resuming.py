@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 DownloadProgress = Callable[[str, int, int], None]
 """Called with (file name, bytes that are there, bytes of the whole file or 0 if not known)."""
 
+_OURS = "mtm-download"
+"""What the tag of a part begins with."""
 _CHUNK = 1 << 16  # what a broken connection can cost
 _ATTEMPTS = 5  # in a row without a byte more
 _WAIT = 0.25  # seconds before the second attempt, then twice as long each time
@@ -37,9 +39,9 @@ class AbsentError(DownloadError):
 class ResumingDownloader:
     """A downloader for pooch, which has none that resumes.
 
-    Bytes go to ``<path>.part`` and stay there if the connection breaks. ``<path>.part.tag`` holds
-    the server's tag of that version; the next request names it, and a server whose file has
-    changed since sends the whole file (RFC 9110, 13.1.5 If-Range).
+    Bytes go to ``<path>.part`` and stay there if the connection breaks. ``<path>.part.tag`` says
+    that it is ours, and holds the server's tag of that version; the next request names it, and a
+    server whose file has changed since sends the whole file (RFC 9110, 13.1.5 If-Range).
     """
 
     path: Path
@@ -49,6 +51,7 @@ class ResumingDownloader:
         """Download ``url`` to ``output_file``; pooch then checks and renames it."""
         part = self.path.with_name(self.path.name + ".part")
         tag = self.path.with_name(self.path.name + ".part.tag")
+        _check_ours(part, tag)
         failures = 0
         while True:
             before = part.stat().st_size if part.exists() else 0
@@ -71,10 +74,11 @@ class ResumingDownloader:
 
     def _request(self, url: str, part: Path, tag: Path) -> None:
         """Get what is missing of ``part``; return when it is whole."""
-        start = part.stat().st_size if part.exists() and tag.exists() else 0
+        known = _read_tag(tag) or ""
+        start = part.stat().st_size if part.exists() and known else 0
         headers = {"Accept-Encoding": "identity"}  # else a byte range is one of a compressed stream
         if start:
-            headers |= {"Range": f"bytes={start}-", "If-Range": tag.read_text()}
+            headers |= {"Range": f"bytes={start}-", "If-Range": known}
         with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
             if response.status_code in _ABSENT:
                 raise AbsentError(f"{url}: not there (HTTP {response.status_code}).")
@@ -107,12 +111,12 @@ class ResumingDownloader:
                 f"{self.path.name}: {(whole - start) / 1e9:.1f} GB are to come and {free / 1e9:.1f}"
                 f" GB are free in {part.parent}. Make room or choose another folder."
             )
-        tag.unlink(missing_ok=True)
+        tag.write_text(f"{_OURS}\n")  # ours, and of no version while it is not what the last was
         version = _version(response)
         done = start
         with part.open("ab" if start else "wb") as file:
             if version:
-                tag.write_text(version)
+                tag.write_text(f"{_OURS}\n{version}")
             for chunk in response.iter_content(_CHUNK):
                 file.write(chunk)
                 done += len(chunk)
@@ -120,6 +124,25 @@ class ResumingDownloader:
                     self.progress(self.path.name, done, whole)
         if whole and done != whole:
             raise _BrokenError(f"the connection ended at {done} of {whole} bytes")
+
+
+def _check_ours(part: Path, tag: Path) -> None:
+    """Refuse to write over a file that only looks like a part of ours."""
+    for path in (part, tag):
+        if path.is_symlink() or (path.exists() and _read_tag(tag) is None):
+            raise DownloadError(
+                f"{path} is there already, and is no part of a download of this program. Move it,"
+                " or choose another folder."
+            )
+
+
+def _read_tag(tag: Path) -> str | None:
+    """Give the version that a tag of ours names, "" where none; ``None`` where there is no tag."""
+    try:
+        ours, _, version = tag.read_text(encoding="utf-8").partition("\n")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return version if ours == _OURS else None
 
 
 class _BrokenError(Exception):

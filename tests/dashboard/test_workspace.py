@@ -76,12 +76,14 @@ def test_only_parquet_and_json_are_written_and_what_is_replaced_goes(
     folder = folder_of(store)
     first = {path.name for path in folder.iterdir()}
     assert {Path(name).suffix for name in first} == {".json", ".parquet"}
-    assert len(first) == 3
-    (folder / "tmp_left_by_a_crash").write_bytes(b"half")
+    assert len(first) == 4
+    left = folder / ".work.json.mtm-partial-abc"  # by a crash
+    left.mkdir()
+    (left / "mtm-partial.json").write_text('{"format": "mtm-partial"}')
     store.save(identifier, replace(work, table_sha256="another", metadata=None))
     second = {path.name for path in folder.iterdir()}
-    assert len(second) == 2
-    assert second & first == {"work.json"}
+    assert len(second) == 3
+    assert second & first == {"work.json", ".mtm-workspace.json"}
 
 
 def test_an_unchanged_table_is_not_written_again(store: WorkspaceStore, work: Work) -> None:
@@ -204,7 +206,7 @@ def test_writers_at_once_leave_one_whole_work(store: WorkspaceStore, work: Work)
         writer.join()
     kept = store.load(identifier)
     assert same(kept, others[int(kept.table_sha256)])
-    assert len(list(folder_of(store).iterdir())) == 3
+    assert len(list(folder_of(store).iterdir())) == 4
 
 
 def test_a_tissue_that_the_model_lacks_is_left_aside(work: Work, predictor: Predictor) -> None:

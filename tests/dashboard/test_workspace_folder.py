@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from mtm_core.dashboard.workspace import (
     MOST_WORKSPACES,
+    Work,
     WorkspaceStore,
     open_store,
     settings_of_environment,
 )
+from mtm_core.dashboard.workspace_mark import mark
 from mtm_core.errors import SelectionError
 from tests.dashboard.kept_work import Clock
 
@@ -47,8 +51,11 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 def test_there_is_an_end_to_how_many(store: WorkspaceStore) -> None:
     store.create()
     for i in range(MOST_WORKSPACES - 1):
-        (store.folder / f"other{i}").mkdir()
-        os.utime(store.folder / f"other{i}", (Clock.now, Clock.now))
+        folder = store.folder / f"{i:040x}"
+        folder.mkdir()
+        mark(folder)
+        os.utime(folder, (Clock.now, Clock.now))
+        (store.folder / f"others{i}").mkdir()  # count for nothing
     with pytest.raises(SelectionError, match="as much work as it can"):
         store.create()
 
@@ -77,3 +84,54 @@ def test_the_server_says_where_how_long_and_whether(
     for hours in ("0", "-1", "a day", "nan", "inf"):
         with pytest.raises(SelectionError, match="no number of hours above 0"):
             open_store(str(tmp_path / "here"), hours)
+
+
+def test_only_what_is_ours_is_swept(store: WorkspaceStore, work: Work, clock: Clock) -> None:
+    """A folder with others' things in it: theses, copies of our marks, links."""
+    old, kept_beside = store.create(), store.create()
+    store.save(old, work)
+    store.save(kept_beside, work)
+    own = store.folder / hashlib.sha256(old.encode()).hexdigest()[:40]
+    beside = store.folder / hashlib.sha256(kept_beside.encode()).hexdigest()[:40]
+    (beside / "mine.parquet").write_text("mine")
+    elsewhere = store.folder.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "thesis.txt").write_text("mine")
+    folder = store.folder
+    (folder / "Documents").mkdir()
+    (folder / "Documents" / "thesis.txt").write_text("mine")
+    (folder / "notes.txt").write_text("mine")
+    (folder / "link").symlink_to(elsewhere)
+    (folder / ("a" * 40)).mkdir()
+    (folder / ("a" * 40) / "thesis.txt").write_text("mine")
+    (folder / ("b" * 40)).symlink_to(own)
+    shutil.copytree(own, folder / "copy of ours")
+    (folder / ("c" * 40)).mkdir()  # a mark that names another folder
+    shutil.copy(own / ".mtm-workspace.json", folder / ("c" * 40))
+    (folder / ("d" * 40)).mkdir()
+    (folder / ("d" * 40) / "work.json").write_text('{"format": "mtm-workspace"}')
+    (folder / ("e" * 40)).mkdir()
+    (folder / ("e" * 40) / ".mtm-workspace.json").write_text("[[]]")
+    paths = [path for path in folder.rglob("*") if own not in (path, *path.parents)]
+    theirs = {path: path.lstat() for path in paths if beside not in path.parents}
+    for path in [*theirs, own, beside]:
+        os.utime(path, (0, 0), follow_symlinks=False)
+    assert store.sweep() == 2
+    assert not own.exists()
+    assert [path.name for path in beside.iterdir()] == ["mine.parquet"]
+    assert all(path.lstat().st_ino == state.st_ino for path, state in theirs.items())
+    assert (elsewhere / "thesis.txt").read_text() == "mine"
+    assert store.sweep() == 0
+
+
+def test_work_of_a_version_that_left_no_mark_is_ours(
+    store: WorkspaceStore, work: Work, clock: Clock
+) -> None:
+    identifier = store.create()
+    store.save(identifier, work)
+    folder = next(store.folder.iterdir())
+    (folder / ".mtm-workspace.json").unlink()
+    assert store.load(identifier).source == work.source
+    clock.now += 25 * 3600
+    assert store.sweep() == 1
+    assert list(store.folder.iterdir()) == []

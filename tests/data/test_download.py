@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -124,7 +125,8 @@ def test_part_of_a_file_that_has_changed_since_is_not_gone_on_with(
 ) -> None:
     old = bytes(len(matrix) + 100)
     (tmp_path / (GCT_NAME + ".part")).write_bytes(old[:6000])
-    (tmp_path / (GCT_NAME + ".part.tag")).write_text('"' + hashlib.md5(old).hexdigest() + '"')
+    tag = 'mtm-download\n"' + hashlib.md5(old).hexdigest() + '"'
+    (tmp_path / (GCT_NAME + ".part.tag")).write_text(tag)
     server.heeds_if_range = heeds_if_range
     assert get_matrix(tmp_path, server).read_bytes() == matrix
     assert server.requests[0][1] == "bytes=6000-"
@@ -134,8 +136,20 @@ def test_part_of_unknown_version_is_begun_anew(
     tmp_path: Path, server: Server, matrix: bytes
 ) -> None:
     (tmp_path / (GCT_NAME + ".part")).write_bytes(b"x" * 6000)
+    (tmp_path / (GCT_NAME + ".part.tag")).write_text("mtm-download\n")
     assert get_matrix(tmp_path, server).read_bytes() == matrix
     assert server.requests == [(GCT_PATH, None)]
+
+
+@pytest.mark.parametrize("ending", [".part", ".part.tag"])
+def test_files_of_others_are_not_taken_for_parts(
+    tmp_path: Path, server: Server, ending: str
+) -> None:
+    (tmp_path / (GCT_NAME + ending)).write_text("mine")
+    with pytest.raises(DownloadError, match=r"is no part of a download of this program"):
+        get_matrix(tmp_path, server)
+    assert (tmp_path / (GCT_NAME + ending)).read_text() == "mine"
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("surplus", [b"", b"more"])
@@ -143,7 +157,8 @@ def test_part_that_is_already_whole_or_longer(
     tmp_path: Path, server: Server, matrix: bytes, surplus: bytes
 ) -> None:
     (tmp_path / (GCT_NAME + ".part")).write_bytes(matrix + surplus)
-    (tmp_path / (GCT_NAME + ".part.tag")).write_text('"' + hashlib.md5(matrix).hexdigest() + '"')
+    tag = 'mtm-download\n"' + hashlib.md5(matrix).hexdigest() + '"'
+    (tmp_path / (GCT_NAME + ".part.tag")).write_text(tag)
     assert get_matrix(tmp_path, server).read_bytes() == matrix
     assert len(server.requests) == (2 if surplus else 1)
 
@@ -258,11 +273,14 @@ def test_too_little_room_is_said_before_anything_is_written(tmp_path: Path, serv
     assert names_in(tmp_path) == set()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_full_disk_is_named(tmp_path: Path, server: Server) -> None:
-    (tmp_path / (GCT_NAME + ".part")).symlink_to("/dev/full")
+def test_full_disk_is_named(
+    full_disk: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (full_disk / "filler").write_bytes(b"x" * shutil.disk_usage(full_disk).free)
+    room = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: room)
     with pytest.raises(DownloadError, match=r"the disk is full\. Make room and run this again"):
-        get_matrix(tmp_path, server)
+        get_matrix(full_disk, server)
 
 
 def test_folder_that_cannot_be_made_is_named(tmp_path: Path, server: Server) -> None:

@@ -188,22 +188,6 @@ def test_an_empty_folder_is_filled_where_it_is(tmp_path):
     assert names(path) == [MARK_NAME, "deep", "table.csv"]
 
 
-@pytest.fixture
-def full_disk(tmp_path):
-    """A disk of 256 kB, where this user may mount one."""
-    place = tmp_path / "full"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(command, check=False, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("no mount")
-    if done.returncode:
-        pytest.skip("no disk can be mounted here")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
 def test_a_full_disk_is_one_line_and_leaves_nothing(full_disk):
     noise = np.random.default_rng(0).bytes(1 << 20)
     with (
