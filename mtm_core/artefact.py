@@ -5,12 +5,16 @@ A folder holds::
     model.json           genes, tissues, settings, accuracy by tissue, where it came from
     model.safetensors    weights, scaler, reference distributions
     README.md            the model card
+    history.csv          of its training, if it was kept
     evaluation/          tables of ``mtm evaluate`` that the accuracy was taken from, if any
     associations/        of the training cohort, by ``mtm study reference``, if any
     studies/             what held-out predictions keep, by ``mtm study``, if any
+    manifest.json        size and SHA-256 of all of these
 
-``model.json`` carries the SHA-256 of ``model.safetensors``, so that a half-copied or altered folder
-is noticed before it predicts.
+Nothing is read but what the manifest names (:mod:`mtm_core.model_folder`), and what a stranger
+could have written is checked for its meaning too (:mod:`mtm_core.model_checks`). ``model.json``
+carries the SHA-256 of ``model.safetensors``, so that its own stands for all that a prediction
+depends on.
 """
 
 from __future__ import annotations
@@ -27,26 +31,31 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from mtm_core import __version__
 from mtm_core.data.cohort import tissue_codes, tissue_names
+from mtm_core.data.genes import GeneIndex
 from mtm_core.data.normalise import NORMALISATIONS, Normalisation
 from mtm_core.data.scaling import TissueScaler, to_scale
 from mtm_core.errors import ArtefactError
-from mtm_core.methods.protocol import FittedMethod, under_prefix
+from mtm_core.methods.protocol import FittedMethod, check_shape, under_prefix
 from mtm_core.methods.saved import restore_method
-from mtm_core.safe_output import OwnFolder
+from mtm_core.model_checks import (
+    check_description,
+    check_numbers,
+    check_reference,
+)
+from mtm_core.model_folder import MANIFEST, MODEL, ModelFolder, seal_folder
+from mtm_core.safe_output import OwnFolder, replacing
+from mtm_core.strict_json import read_strict_json
 
 FORMAT = "mtm-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MODEL_FILES = ("model.json", "model.safetensors")
-MODEL = "a model"
-"""What the mark of a model's folder says it is."""
+_MOST_DESCRIPTION_BYTES = 256 * 2**20
 WeightFormat = Literal["fp32", "bf16"]
-_GENE_COLUMNS = ("symbol", "entrez")
-_TISSUE_COLUMNS = ("abbreviation", "colour", "ontology", "n_samples")
 QUANTILE_LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -114,7 +123,8 @@ class Artefact:
     provenance
         Cohort, command, date, versions.
     sha256
-        Of ``model.safetensors``; empty before the model is saved and loaded.
+        Of ``model.json``, which holds that of the weights: of all that a prediction depends on.
+        Empty before the model is saved and loaded.
     """
 
     name: str
@@ -151,7 +161,7 @@ class Artefact:
         )
 
     def save(self, folder: Path, *, weights: WeightFormat = "fp32") -> None:
-        """Write ``model.safetensors`` and ``model.json`` into ``folder``, the JSON last.
+        """Write ``model.safetensors`` and ``model.json`` into ``folder``, and seal what is there.
 
         With ``"bf16"`` the weight matrices of networks take half the space, at 8 binary digits of
         precision; all else stays as it is, and what is loaded is float32 either way.
@@ -162,8 +172,9 @@ class Artefact:
             If there are files of these names that are not ours, or they cannot be written.
         """
         own = OwnFolder.among(folder, MODEL)
-        with own.adding(last="model.json") as place:
+        with own.adding(last=MANIFEST) as place:
             self._write(place, weights)
+            seal_folder(folder, new=place)
 
     def _write(self, folder: Path, weights: WeightFormat) -> None:
         arrays = {f"method.{name}": array for name, array in self.method.arrays().items()}
@@ -195,56 +206,65 @@ class Artefact:
         (folder / "model.json").write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path | str) -> Artefact:
+    def load(cls, folder: Path | str | ModelFolder) -> Artefact:
         """Read a model's folder.
 
         Raises
         ------
         ArtefactError
-            If the folder is missing, foreign, damaged, or of a newer format.
+            If the folder is missing, foreign, damaged, or of another format.
         """
-        folder = Path(folder)
-        description = read_description(folder)
-        path = folder / "model.safetensors"
-        try:
-            digest = _digest(path)
-            if digest != description["sha256"]:
-                raise ArtefactError(
-                    f"{path} is not the file that model.json describes (its SHA-256 differs)."
-                    " Copy the folder again, whole."
-                )
-            arrays = _map_arrays(path)
-            scaler = TissueScaler(arrays["scaler.mean"], arrays["scaler.sd"], description["scale"])
-            reference = Reference(**under_prefix("reference.", arrays))
-            tissues = _table(description["tissues"], "tissue", _TISSUE_COLUMNS)
-            genes = _table(description["genes"], "gene_id", _GENE_COLUMNS)
-            _check_shapes(scaler, reference, len(tissues), len(genes))
-            method = restore_method(
-                description["method"],
-                under_prefix("method.", arrays),
-                description["settings"],
-                scaler,
-                tuple(tissues.index),
-            )
-            return cls(
-                name=description["name"],
-                method=method,
-                genes=genes,
-                tissues=tissues,
-                unit=description["unit"],
-                normalisation=description["normalisation"],
-                reference=reference,
-                accuracy=description["accuracy"],
-                provenance=description["provenance"],
-                sha256=digest,
-            )
-        except OSError as error:
-            raise ArtefactError(f"cannot read {path}: {error.strerror or error}.") from error
-        except (KeyError, TypeError, ValueError, SafetensorError) as error:
+        files = folder if isinstance(folder, ModelFolder) else ModelFolder.open(folder)
+        description, sha256 = _describe(files)
+        weights = files.file("model.safetensors")
+        assert weights is not None
+        if files.seals["model.safetensors"].sha256 != description["sha256"]:
             raise ArtefactError(
-                f"{folder} does not hold a model of this program, or is damaged"
-                f" ({type(error).__name__}: {error}). Copy the folder again, whole."
-            ) from error
+                f"{weights} is not the file that model.json describes (its SHA-256 differs)."
+                " Copy the folder again, whole."
+            )
+        try:
+            return _assemble(description, weights, sha256)
+        # A stranger's file may fail in any way, in any library that puts it together.
+        except Exception as error:
+            raise ArtefactError(_damaged(files.path, error)) from error
+
+
+def _assemble(description: dict[str, Any], weights: Path, sha256: str) -> Artefact:
+    """Put a model together from its description, checked, and the file of its weights."""
+    arrays = _map_arrays(weights)
+    tissues = pd.DataFrame(description["tissues"]).set_index("tissue")
+    genes = pd.DataFrame(description["genes"]).set_index("gene_id")
+    GeneIndex(genes).find(list(genes.index[:1]))  # its names can be looked up
+    scaler = TissueScaler(arrays["scaler.mean"], arrays["scaler.sd"], description["scale"])
+    reference = Reference(**under_prefix("reference.", arrays))
+    _check_shapes(scaler, reference, len(tissues), len(genes))
+    check_reference(
+        scaler,
+        reference.mean,
+        reference.expression,
+        reference.distance,
+        description["normalisation"],
+    )
+    method = restore_method(
+        description["method"],
+        under_prefix("method.", arrays),
+        description["settings"],
+        scaler,
+        tuple(tissues.index),
+    )
+    return Artefact(
+        name=description["name"],
+        method=method,
+        genes=genes,
+        tissues=tissues,
+        unit=description["unit"],
+        normalisation=description["normalisation"],
+        reference=reference,
+        accuracy=description["accuracy"],
+        provenance=description["provenance"],
+        sha256=sha256,
+    )
 
 
 def read_description(folder: Path | str) -> dict[str, Any]:
@@ -253,19 +273,20 @@ def read_description(folder: Path | str) -> dict[str, Any]:
     Raises
     ------
     ArtefactError
-        If it is not there, not JSON, foreign or of a newer format.
+        If it is not there, not what the manifest says, foreign or of another format.
     """
-    path = Path(folder) / "model.json"
+    return _describe(ModelFolder.open(folder))[0]
+
+
+def _describe(files: ModelFolder) -> tuple[dict[str, Any], str]:
+    """Read and check ``model.json``; give it and its SHA-256."""
+    path = files.path / "model.json"
+    data = files.read("model.json", _MOST_DESCRIPTION_BYTES)
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ArtefactError(
-            f"no model in {folder}: cannot read model.json ({error.strerror or error}). Expected"
-            " a folder that 'mtm train' wrote."
-        ) from error
+        description = read_strict_json(data)
     except ValueError as error:
         raise ArtefactError(f"{path} is damaged: {error}. Copy the folder again.") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
+    if description.get("format") != FORMAT:
         raise ArtefactError(f"{path} does not describe an MTM model (no format {FORMAT!r}).")
     version = description.get("format_version")
     if version != FORMAT_VERSION:
@@ -278,35 +299,55 @@ def read_description(folder: Path | str) -> dict[str, Any]:
             f"{path}: unknown normalisation {description.get('normalisation')!r}; expected one of"
             f" {', '.join(NORMALISATIONS)}."
         )
-    return description
+    try:
+        check_description(description)
+    except (ValueError, TypeError) as error:
+        raise ArtefactError(_damaged(files.path, error)) from error
+    return description, files.seals["model.json"].sha256
 
 
-def _table(records: list[dict[str, Any]], index: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Give a table of ``model.json`` that has ``columns`` and names nothing twice."""
-    table = pd.DataFrame(records).set_index(index)
-    lacking = [name for name in columns if name not in table]
-    if lacking:
-        raise ValueError(f"the {index}s have no {', '.join(lacking)}")
-    if table.index.has_duplicates:
-        raise ValueError(f"{index} {table.index[table.index.duplicated()][0]!r} stands twice")
-    return table
+def _damaged(folder: Path, error: Exception) -> str:
+    reason = " ".join(str(error).split())[:500]
+    return (
+        f"{folder} does not hold a model of this program, or is damaged"
+        f" ({type(error).__name__}: {reason}). Copy the folder again, whole."
+    )
+
+
+def seal_model(folder: Path | str) -> None:
+    """Seal a model's folder as it is, also one of an earlier version; it must then load.
+
+    Raises
+    ------
+    ArtefactError
+        If it is no model.
+    OutputError
+        If it cannot be written to.
+    """
+    folder = Path(folder)
+    path = folder / "model.json"
+    try:
+        if path.is_symlink():
+            raise ValueError("it is a link, which is never followed")
+        description = read_strict_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ArtefactError(f"no model in {folder}: cannot read model.json ({error}).") from error
+    if (description.get("format"), description.get("format_version")) == (FORMAT, 1):
+        text = json.dumps(description | {"format_version": FORMAT_VERSION}, indent=1) + "\n"
+        with replacing(path) as place:
+            place.write_text(text, encoding="utf-8")
+    seal_folder(folder)
+    Artefact.load(folder)
 
 
 def _check_shapes(scaler: TissueScaler, reference: Reference, n_tissues: int, n_genes: int) -> None:
     """Hold every array beside the weights to the number of tissues and genes."""
     by_gene, n_levels = (n_tissues, n_genes), len(QUANTILE_LEVELS)
-    for name, array, expected in (
-        ("scaler.mean", scaler.mean, by_gene),
-        ("scaler.sd", scaler.sd, by_gene),
-        ("reference.mean", reference.mean, by_gene),
-        ("reference.expression", reference.expression, (n_levels, *by_gene)),
-        ("reference.distance", reference.distance, (n_levels, n_tissues)),
-    ):
-        if array.shape != expected:
-            raise ValueError(
-                f"{name} has shape {array.shape}, expected {expected} for {n_tissues} tissues and"
-                f" {n_genes} genes"
-            )
+    check_shape("scaler.mean", scaler.mean, by_gene)
+    check_shape("scaler.sd", scaler.sd, by_gene)
+    check_shape("reference.mean", reference.mean, by_gene)
+    check_shape("reference.expression", reference.expression, (n_levels, *by_gene))
+    check_shape("reference.distance", reference.distance, (n_levels, n_tissues))
 
 
 def _write_arrays(
@@ -332,6 +373,7 @@ def _map_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Map the arrays of a file into memory: pages are read when used, and shared by processes."""
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    check_numbers(tensors)
     return {
         name: (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
         for name, tensor in tensors.items()

@@ -12,6 +12,7 @@ from mtm_core.artefact import Artefact
 from mtm_core.evaluation.model_card import render_model_card
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import find_model
+from mtm_core.model_folder import seal_folder
 
 NAME = "made_up_accuracy"
 
@@ -63,4 +64,5 @@ def write_evaluated_model(folder: Path) -> Path:
     (folder / "README.md").write_text(card, encoding="utf-8")
     history = pd.DataFrame({"epoch": [1, 2, 3], "individual": [0.9, 0.8, 0.75], "seconds": 1.0})
     history.to_csv(folder / "history.csv", index=False)
+    seal_folder(folder)
     return folder

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 import typer
 
+from mtm_core.artefact import Artefact
 from mtm_core.cli.metadata_options import (
     AgeColumnOption,
     MetadataSheetOption,
@@ -41,14 +42,15 @@ from mtm_core.data.gtex import WHOLE_BLOOD
 from mtm_core.data.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import held_out_rho
-from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.name_lists import split_column, split_names, two_names
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_folder import ModelFolder
 from mtm_core.safe_output import check_output, writing
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.against_reference import all_agreements, reference_trait
+from mtm_core.studies.beside_model import associations_of, evaluation_of
 from mtm_core.studies.own_cohort import (
     MEASURED,
     PREDICTED,
@@ -144,7 +146,10 @@ def compare_command(
     folder = find_model(model)
     inputs = [table, metadata, folder / "model.json"]
     check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
-    predictor = Predictor.load(folder)
+    files = ModelFolder.open(folder)
+    predictor = Predictor(Artefact.load(files))
+    evaluation = evaluation_of(files, predictor.artefact)
+    associations = associations_of(files, predictor.artefact)
     chosen = predictor.targets_of(source, options.targets)
     read, prepared = read_samples(table, predictor, options)
     known = read_known(metadata, prepared.samples, said)
@@ -163,8 +168,8 @@ def compare_command(
     err.print(f"Measured {source}: {samples.measured.meaning}")
     cohort = _Cohort(
         samples,
-        _held_out(folder, predictor.artefact.method.name, source),
-        _reference(folder),
+        held_out_rho(evaluation, predictor.artefact.method.name, source),
+        associations,
         known,
         shuffle,
     )
@@ -287,18 +292,6 @@ def _counts_in_words(groups: pd.Series, case: str, control: str) -> str:
     others = len(groups) - sum(n.values()) - unknown
     words = f"Comparing {n[case]} samples of {case!r} with {n[control]} of {control!r}"
     return f"{words}; {others} samples are of other groups, {unknown} have no value."
-
-
-def _held_out(folder: Path, method: str, source: str) -> pd.DataFrame:
-    """Give the held-out accuracy of every gene, if the model was evaluated from ``source``."""
-    evaluation = folder / "evaluation"
-    tables = EvaluationTables.load(evaluation) if evaluation.exists() else None
-    return held_out_rho(tables, method, source)
-
-
-def _reference(folder: Path) -> ReferenceAssociations | None:
-    associations = folder / "associations"
-    return ReferenceAssociations.load(associations) if associations.exists() else None
 
 
 def _in_words(table: pd.DataFrame) -> str:

@@ -37,6 +37,7 @@ from mtm_core.evaluation.results import EVALUATION, TABLES, EvaluationTables
 from mtm_core.evaluation.technical import accuracy_without_laboratory
 from mtm_core.methods.protocol import tissue_index
 from mtm_core.methods.registry import METHOD_NAMES, is_told_phenotypes, make_method
+from mtm_core.model_folder import seal_around
 from mtm_core.safe_output import OwnFolder
 from mtm_core.training.hardware import Hardware
 
@@ -155,6 +156,7 @@ def evaluate_command(
         strata=strata,
     )
     tables.save(output)
+    seal_around(output)
     _print(tables)
     if "chromosome" not in data.var:
         err.print(

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 import typer
 
-from mtm_core.artefact import MODEL, MODEL_FILES, Artefact, WeightFormat, read_description
+from mtm_core.artefact import MODEL_FILES, Artefact, WeightFormat, read_description, seal_model
 from mtm_core.cli.output import OverwriteOption, print_table
 from mtm_core.config import PresetName, preset, to_json
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.evaluation.model_card import FIGURES
 from mtm_core.inference.models import bundled_models, find_model
 from mtm_core.model.mtm import MTM, count_parameters
+from mtm_core.model_folder import MANIFEST, MODEL, ModelFolder
 from mtm_core.safe_output import check_output, writing
-from mtm_core.safe_output.mark import MARK_NAME
 
 model_app = typer.Typer(
     help="Describe models and presets; pack models.\n\n"
@@ -120,13 +120,31 @@ def pack(
     folder = find_model(model)
     check_output(output, overwrite=overwrite, inputs=[folder], folder=True)
     artefact = Artefact.load(folder)
+    files = ModelFolder.open(folder)
     with writing(output, overwrite=overwrite, inputs=[folder], folder=True, kind=MODEL) as place:
-        others = shutil.ignore_patterns(*MODEL_FILES, MARK_NAME)
-        shutil.copytree(folder, place, ignore=others, dirs_exist_ok=True)
+        for name in files.seals:
+            if name not in MODEL_FILES and (path := files.file(name)) is not None:
+                (place / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, place / name)
         artefact.save(place, weights=weights)
     before, after = (sum((f / name).stat().st_size for name in MODEL_FILES) / 1e6
                      for f in (folder, output))  # fmt: skip
     typer.echo(f"{output}: {after:,.1f} MB, {before:,.1f} MB before")
+
+
+@model_app.command("seal")
+def seal(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A model's folder.")],
+) -> None:
+    """Seal a model's folder as it is now, after you changed it or to bring it to this version.
+
+    Its manifest holds the SHA-256 of every file, and a file that differs is refused. Seal only what
+    you trust: the check is then of what you sealed.
+
+    **Example:** `mtm model seal trained_models/mine`
+    """
+    seal_model(folder)
+    typer.echo(f"{folder / MANIFEST}: {len(ModelFolder.open(folder).seals)} files")
 
 
 def _describe_preset(name: PresetName, n_genes: int, n_tissues: int, *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from mtm_core.cli.study_options import (
     read_study_cohort,
 )
 from mtm_core.cli.study_predictions import disease_command, traits_command
+from mtm_core.model_folder import seal_around
 from mtm_core.safe_output import check_output
 from mtm_core.studies.reference import ReferenceAssociations
 
@@ -44,6 +45,7 @@ def reference_command(
     check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     associations = ReferenceAssociations.of(read_study_cohort(cohort, dbgap))
     associations.save(output, overwrite=overwrite)
+    seal_around(output)
     print_study("Associations in the cohort", associations.summary().reset_index())
     err.print(f"Wrote {output}.")
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
+from mtm_core.artefact import Artefact
 from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.own_samples import UnitOption
 from mtm_core.cli.study_options import (
@@ -36,15 +37,14 @@ from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
 from mtm_core.methods.mtm_training import MTMMethod
+from mtm_core.model_folder import ModelFolder
 from mtm_core.safe_output import check_output
+from mtm_core.studies.beside_model import associations_of
 from mtm_core.studies.external import study_external, summarise_external
 from mtm_core.studies.latent import find_mtm, study_latent
 from mtm_core.studies.predictable_genes import read_annotation, study_predictable_genes
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.training.hardware import Hardware
-
-ASSOCIATIONS = "associations"
-"""Folder of a model's reference associations."""
 
 
 def pgenes_command(
@@ -205,8 +205,18 @@ def external_command(
     inputs = [table, metadata, *([] if reference is None else [reference / "associations.json"])]
     check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     folder = find_model(model)
-    associations = ReferenceAssociations.load(reference or folder / ASSOCIATIONS)
-    predictor = Predictor.load(folder)
+    files = ModelFolder.open(folder)
+    predictor = Predictor(Artefact.load(files))
+    associations = (
+        associations_of(files, predictor.artefact)
+        if reference is None
+        else ReferenceAssociations.load(reference)
+    )
+    if associations is None:
+        raise InputFileError(
+            f"{folder} holds no reference associations. Make them with 'mtm study reference', or"
+            " name their folder with --reference."
+        )
     read = read_expression(table, known_genes=predictor.genes, typical=predictor.typical(source))
     samples = [str(name) for name in read.values.index]
     known = read_metadata(metadata, samples=samples)

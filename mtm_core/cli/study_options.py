@@ -14,6 +14,7 @@ import typer
 from mtm_core.cli.output import err, print_table
 from mtm_core.data.cohort import is_simulated, read_cohort
 from mtm_core.data.dbgap import with_dbgap_phenotypes
+from mtm_core.model_folder import seal_around
 from mtm_core.safe_output import writing
 
 CohortArgument = Annotated[
@@ -69,6 +70,7 @@ def save_study(
             else:
                 table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
         (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
+    seal_around(output)
     err.print(f"Wrote {output}.")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from mtm_core.artefact import Artefact
 from mtm_core.data.gtex import WHOLE_BLOOD
 from mtm_core.errors import MTMError
 from mtm_core.escaping import plain_message
@@ -23,7 +24,15 @@ from mtm_core.inference.example import (
 )
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_folder import ModelFolder
 from mtm_core.places import SAMPLES
+from mtm_core.studies.beside_model import (
+    associations_of,
+    card_of,
+    evaluation_of,
+    history_of,
+    studies_of,
+)
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.shipped import StudyTables
 
@@ -71,16 +80,15 @@ class ServedModel:
         ArtefactError, InputFileError
             If the model, its evaluation, associations or studies are damaged.
         """
-        evaluation, card, history, associations = (
-            folder / name for name in ("evaluation", "README.md", "history.csv", "associations")
-        )
+        files = ModelFolder.open(folder)
+        artefact = Artefact.load(files)
         return cls(
-            Predictor.load(folder),
-            EvaluationTables.load(evaluation) if evaluation.exists() else None,
-            card.read_text(encoding="utf-8") if card.exists() else "",
-            pd.read_csv(history) if history.exists() else None,
-            ReferenceAssociations.load(associations) if associations.exists() else None,
-            StudyTables.load(folder / "studies"),
+            Predictor(artefact),
+            evaluation_of(files, artefact),
+            card_of(files),
+            history_of(files),
+            associations_of(files, artefact),
+            studies_of(files, artefact),
         )
 
 

@@ -45,7 +45,7 @@ from mtm_core.data.report import Note
 from mtm_core.data.unit_guess import UnitReading, read_unit
 from mtm_core.data.units import UNIT_TABLE, Unit, UnitChoice, per_million, to_linear, zero_levels
 from mtm_core.data.value_summary import GeneColumns, ValueSummary
-from mtm_core.errors import ExpressionError, SelectionError
+from mtm_core.errors import ArtefactError, ExpressionError, SelectionError
 from mtm_core.inference.models import find_model
 from mtm_core.methods.covariates import CovariateName, are_known
 from mtm_core.methods.protocol import begin, tissue_index
@@ -275,6 +275,8 @@ class Predictor:
 
         Raises
         ------
+        ArtefactError
+            If the model gives numbers that are not finite.
         SelectionError
             As :meth:`targets_of`, and
             :func:`mtm_core.data.exact_phenotypes.exact_phenotypes_of`.
@@ -292,19 +294,26 @@ class Predictor:
             if on_progress is not None:
                 on_progress(i, len(chosen))
             tissue = tissue_index(self.tissues, target)
-            result = predict(target)
-            z[:, i] = result.mean
-            method.scaler.inverse(result.mean, tissue, out=values["expression"][:, i])
-            if result.sd is None or result.multipliers is None:
-                calibrated = False
-            else:
-                calibrated_from = result.calibrated_from
-                half_width = result.multipliers[INTERVAL_LEVEL][:, None] * result.sd
-                for name, bound in (
-                    ("lower", result.mean - half_width),
-                    ("upper", result.mean + half_width),
-                ):
-                    method.scaler.inverse(bound, tissue, out=values[name][:, i])
+            with np.errstate(over="ignore", invalid="ignore"):  # looked at below
+                result = predict(target)
+                z[:, i] = result.mean
+                method.scaler.inverse(result.mean, tissue, out=values["expression"][:, i])
+                if result.sd is None or result.multipliers is None:
+                    calibrated = False
+                else:
+                    calibrated_from = result.calibrated_from
+                    half_width = result.multipliers[INTERVAL_LEVEL][:, None] * result.sd
+                    for name, bound in (
+                        ("lower", result.mean - half_width),
+                        ("upper", result.mean + half_width),
+                    ):
+                        method.scaler.inverse(bound, tissue, out=values[name][:, i])
+            made = (z, *values.values()) if calibrated else (z, values["expression"])
+            if not all(np.isfinite(array[:, i]).all() for array in made):
+                raise ArtefactError(
+                    f"the model {self.artefact.name} gives numbers for {target} that are not"
+                    " finite: its weights are not of this program's training. Use another model."
+                )
         dims = ("sample", "tissue", "gene")
         shown = values if calibrated else {"expression": values["expression"]}
         return xr.Dataset(

@@ -24,7 +24,13 @@ from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import rows_of
 from mtm_core.errors import SelectionError
 from mtm_core.methods.covariates import CovariateName, encode_covariates
-from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index
+from mtm_core.methods.protocol import (
+    Floats,
+    PredictedProfiles,
+    check_names,
+    check_shape,
+    tissue_index,
+)
 
 Rows = NDArray[np.intp]
 
@@ -63,8 +69,23 @@ class LinearMap:
         return {"kind": "linear"}
 
     @classmethod
-    def restore(cls, arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> LinearMap:
-        """Put together what :meth:`arrays` gave."""
+    def restore(
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        settings: Mapping[str, Any],
+        n_inputs: int,
+        n_genes: int,
+    ) -> LinearMap:
+        """Put together what :meth:`arrays` gave, of P inputs and G genes.
+
+        Raises
+        ------
+        ValueError
+            If it is of others.
+        """
+        check_names(arrays, ("coefficients", "intercept"))
+        check_shape("coefficients", arrays["coefficients"], (n_inputs, n_genes))
+        check_shape("intercept", arrays["intercept"], (n_genes,))
         return cls(**arrays)
 
     def __call__(self, inputs: Floats) -> Floats:

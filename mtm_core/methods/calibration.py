@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from mtm_core.methods.protocol import INTERVAL_LEVELS, Floats
+from mtm_core.methods.protocol import INTERVAL_LEVELS, Floats, check_shape
 
 Array = NDArray[np.float64]
 _SAMPLED_GENES = 2000
@@ -45,6 +45,23 @@ class Calibration:
     weights: Array
     error: Array
     multipliers: Array
+
+    def check(self, n_bases: int, by_gene: tuple[int, ...]) -> None:
+        """Check that a saved calibration is of T tissues, G genes and M methods.
+
+        Raises
+        ------
+        ValueError
+            If it is not, or an interval would be none.
+        """
+        n_tissues = by_gene[0]
+        check_shape("weights", self.weights, (n_tissues, n_bases))
+        check_shape("error", self.error, by_gene)
+        check_shape("multipliers", self.multipliers, (n_tissues, len(INTERVAL_LEVELS)))
+        if (self.weights < 0).any() or (self.error <= 0).any():
+            raise ValueError("expected weights of 0 or more, and errors above 0")
+        if (self.multipliers < 0).any() or (np.diff(self.multipliers, axis=1) < 0).any():
+            raise ValueError("expected intervals that grow with their level")
 
 
 class Evidence:

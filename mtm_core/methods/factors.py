@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtm_core.data.scaling import TissueScaler
+from mtm_core.methods.protocol import check_shape
 
 Array = NDArray[np.float64]
 
@@ -82,6 +83,33 @@ class Factors:
     noise: Array
     covariate_loadings: Array
     covariate_weights: Array
+
+    def check(self, by_gene: tuple[int, ...], n_covariates: int) -> None:
+        """Check that a saved model is one of T tissues, G genes and C covariates.
+
+        Raises
+        ------
+        ValueError
+            If sizes do not fit, or its factors have no posterior.
+        """
+        n_factors = self.loadings.shape[-1]
+        for name, expected in (
+            ("loadings", (*by_gene, n_factors)),
+            ("weights", (*by_gene, n_factors)),
+            ("noise", by_gene),
+            ("covariate_loadings", (n_covariates, n_factors)),
+            ("covariate_weights", (n_covariates, n_factors)),
+        ):
+            check_shape(name, getattr(self, name), expected)
+        if n_factors == 0 or (self.noise <= 0).any():
+            raise ValueError("expected factors, and noise above 0")
+        blocks = [*zip(self.loadings, self.weights, strict=True)]
+        blocks.append((self.covariate_loadings, self.covariate_weights))
+        for loadings, weights in blocks:
+            told = loadings.T @ weights
+            # All of them together then leave a precision that can be inverted.
+            if np.linalg.eigvalsh(told + told.T).min() < -1 / len(blocks):
+                raise ValueError("loadings and weights of the factors do not go together")
 
     def accumulate(self, training: TrainingDonors) -> tuple[Array, Array]:
         """Give precision (D, K, K) and precision times mean (D, K), by all that donors show."""

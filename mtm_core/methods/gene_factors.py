@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtm_core.methods.factors import LEAST_NOISE, Array, Block
+from mtm_core.methods.protocol import check_shape
 
 _START = 0.3
 """Of every loading: a gene's tissues are taken to go together, not against each other."""
@@ -36,6 +37,19 @@ class GeneFactors:
 
     loadings: Array
     noise: Array
+
+    def check(self, by_gene: tuple[int, ...]) -> None:
+        """Check that saved factors are of T tissues and G genes.
+
+        Raises
+        ------
+        ValueError
+            If they are not, or a noise is not above 0.
+        """
+        check_shape("gene.loadings", self.loadings, by_gene)
+        check_shape("gene.noise", self.noise, by_gene)
+        if (self.noise <= 0).any():
+            raise ValueError("expected noise above 0")
 
     def posterior(self, residuals: Mapping[int, Array]) -> tuple[Array, Array]:
         """Give mean (N, G) and variance (G,) of the factors, by residuals (N, G) of tissues."""

@@ -43,7 +43,17 @@ from mtm_core.methods.factors import (
     bend_in_place,
 )
 from mtm_core.methods.gene_factors import GeneFactors, fit_gene_factors
-from mtm_core.methods.protocol import Floats, PredictedProfiles, PredictTarget, tissue_index
+from mtm_core.methods.protocol import (
+    Floats,
+    PredictedProfiles,
+    PredictTarget,
+    check_covariates,
+    check_names,
+    check_size,
+    tissue_index,
+)
+
+_MOST_MODELS = 64
 
 FEWEST_TO_CHOOSE = 150
 """Donors of the source tissue below which inner folds say too little to choose by."""
@@ -161,15 +171,36 @@ class FittedJointGaussian:
             names = [member.name for member in fields(kind)]
             return {n: np.asarray(arrays[f"{prefix}.{n}"], dtype=np.float64) for n in names}
 
-        n_gene_factors = settings.get("n_gene_factors", 0)  # a model of before has none
+        n_models = check_size(settings["n_models"], _MOST_MODELS, "n_models")
+        # A model of before has none.
+        n_gene_factors = check_size(settings.get("n_gene_factors", 0), n_models, "n_gene_factors")
+        if n_models == 0:
+            raise ValueError("a joint Gaussian of no model")
+        kinds: dict[str, type[Factors | GeneFactors]]
+        kinds = {str(i): Factors for i in range(n_models)}
+        kinds |= {f"{i}.gene": GeneFactors for i in range(n_gene_factors)}
+        check_names(arrays, [f"{p}.{f.name}" for p, kind in kinds.items() for f in fields(kind)])
+        covariates = check_covariates(settings["covariates"])
+        models = tuple(Factors(**part(str(i), Factors)) for i in range(n_models))
+        gene_factors = tuple(
+            GeneFactors(**part(f"{i}.gene", GeneFactors)) for i in range(n_gene_factors)
+        )
+        n_covariates = encode_covariates(None, covariates, 1).shape[1]
+        for model in models:
+            model.check(scaler.mean.shape, n_covariates)
+        for own in gene_factors:
+            own.check(scaler.mean.shape)
+        bound = settings["bound"]
+        if bound is not None and not (type(bound) in (int, float) and bound > 0):
+            raise ValueError(f"the bound is {bound!r}; expected a number above 0, or none")
         fitted_with = settings.get("fitted_with")
         return cls(
             scaler,
             tissues,
-            tuple(Factors(**part(str(i), Factors)) for i in range(settings["n_models"])),
-            tuple(settings["covariates"]),
-            settings["bound"],
-            tuple(GeneFactors(**part(f"{i}.gene", GeneFactors)) for i in range(n_gene_factors)),
+            models,
+            covariates,
+            bound,
+            gene_factors,
             None if fitted_with is None else cattrs.structure(fitted_with, FactorSettings),
         )
 

@@ -13,8 +13,9 @@ Shapes: D donors, T tissues, K factors, M points, N samples to predict.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,8 @@ from mtm_core.methods.protocol import (
     Floats,
     PredictedProfiles,
     PredictTarget,
+    check_names,
+    check_shape,
     tissue_index,
     under_prefix,
 )
@@ -63,6 +66,20 @@ class Curves:
     root: Array
     coefficients: Array
     width: float
+
+    def check(self, n_tissues: int, n_factors: int) -> None:
+        """Check that saved curves are of T tissues and K factors.
+
+        Raises
+        ------
+        ValueError
+            If they are not.
+        """
+        n_points = len(self.points)
+        check_shape("points", self.points, (n_points, n_factors))
+        check_shape("centre", self.centre, (n_tissues, n_factors))
+        check_shape("root", self.root, (n_tissues, n_factors, n_factors))
+        check_shape("coefficients", self.coefficients, (n_tissues, n_points, n_factors))
 
     def __call__(self, source: int, linear: Array) -> Array:
         """Give factors (N, K) for the linear guesses (N, K) from tissue ``source``."""
@@ -196,6 +213,20 @@ class FittedKernelFactors:
         joint = FittedJointGaussian.restore(
             under_prefix("joint.", arrays), settings["joint"], scaler, tissues
         )
+        width = settings["width"]
+        if not (type(width) in (int, float) and 0 < width < math.inf):
+            raise ValueError(f"the kernel's width is {width!r}; expected a number above 0")
+        kinds = ("plain", "informed") if joint.covariates else ("plain",)
+        check_names(
+            {name: array for name, array in arrays.items() if not name.startswith("joint.")},
+            [
+                f"{kind}.{i}.{member.name}"
+                for kind in kinds
+                for i in range(len(joint.models))
+                for member in fields(Curves)
+                if member.name != "width"
+            ],
+        )
 
         def curves(kind: str) -> tuple[Curves, ...]:
             return tuple(
@@ -209,7 +240,11 @@ class FittedKernelFactors:
                 for i in range(len(joint.models))
             )
 
-        return cls(joint, curves("plain"), curves("informed") if joint.covariates else ())
+        fitted = cls(joint, curves("plain"), curves("informed") if joint.covariates else ())
+        for kind in kinds:
+            for model, own in zip(joint.models, getattr(fitted, kind), strict=True):
+                own.check(len(tissues), model.loadings.shape[-1])
+        return fitted
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,13 @@ from mtm_core.config import Distance, ModelConfig, ScalingConfig
 from mtm_core.methods.by_target import FittedByTarget, TrainingPairs
 from mtm_core.methods.protocol import Floats
 from mtm_core.model.losses import individual_loss
-from mtm_core.model.networks import Encoder, Generator
+from mtm_core.model.networks import (
+    MOST_LAYERS,
+    Encoder,
+    Generator,
+    check_sizes,
+    check_weights,
+)
 from mtm_core.statistics.correlation import columnwise_correlation
 
 
@@ -169,11 +175,34 @@ class NetworkMap:
         return {"kind": kind, "sizes": cattrs.unstructure(self.build)}
 
     @classmethod
-    def restore(cls, arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> NetworkMap:
-        """Put together what :meth:`arrays` and :meth:`settings` gave."""
+    def restore(
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        settings: Mapping[str, Any],
+        n_inputs: int,
+        n_genes: int,
+    ) -> NetworkMap:
+        """Put together what :meth:`arrays` and :meth:`settings` gave, of P inputs and G genes.
+
+        Raises
+        ------
+        ValueError
+            If the weights are of other sizes.
+        """
         build = cattrs.structure(settings["sizes"], _BUILDERS[settings["kind"]])
-        network = build()
-        network.load_state_dict({n: torch.tensor(np.asarray(a)) for n, a in arrays.items()})
+        if isinstance(build, Perceptron):
+            widths, ends = build.widths, (build.widths[0], build.widths[-1])
+        else:
+            widths = (*build.config.encoder_widths, *build.config.generator_widths)
+            ends = (build.config.n_genes, build.config.n_genes)
+            check_sizes(build.config)
+        if ends != (n_inputs, n_genes) or len(widths) > MOST_LAYERS or min(widths) < 1:
+            raise ValueError(f"a network of widths {widths[:5]}, for {n_inputs} inputs")
+        with torch.device("meta"):  # nothing is allocated for sizes that somebody wrote
+            network = build()
+        weights = {n: torch.tensor(np.asarray(a)) for n, a in arrays.items()}
+        check_weights(weights, network)
+        network.load_state_dict(weights, assign=True)
         return cls(network.eval(), build)
 
 

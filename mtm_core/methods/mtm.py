@@ -16,6 +16,7 @@ from mtm_core.data.scaling import TissueScaler
 from mtm_core.methods.covariates import CovariateName
 from mtm_core.methods.protocol import Floats, PredictedProfiles, PredictTarget, tissue_index
 from mtm_core.model.mtm import MTM
+from mtm_core.model.networks import check_sizes, check_weights
 
 _KEPT = ("encoder.", "generator.", "log_variance.")
 
@@ -97,13 +98,14 @@ class FittedMTM:
             If the weights do not fit the config.
         """
         config = from_json(settings["config"])
+        check_sizes(config.model)
+        if config.scaling.scale != scaler.scale:
+            raise ValueError(f"trained on scale {config.scaling.scale!r}, not {scaler.scale!r}")
         with torch.device("meta"):  # no weights are drawn, only to be overwritten
             model = MTM(config.model, scaler, for_training=False)
         state = {name: torch.from_numpy(np.require(a, None, "W")) for name, a in arrays.items()}
-        try:
-            missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
-        except RuntimeError as error:
-            raise ValueError(f"weights of another size than the config's: {error}") from error
+        check_weights(state, model)
+        missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
         lost = [name for name in missing if name.startswith(_KEPT)]
         if lost or unexpected:
             raise ValueError(f"weights missing: {lost[:3]}; unexpected: {unexpected[:3]}")

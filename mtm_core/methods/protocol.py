@@ -5,9 +5,9 @@ Shapes: N donors, G genes. All profiles are z-scores of the fitted method's own 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, get_args, runtime_checkable
 
 import anndata as ad
 import numpy as np
@@ -151,6 +151,61 @@ def tissue_index(tissues: Sequence[str], name: str) -> int:
         return tissues.index(name)
     except ValueError:
         raise SelectionError.unknown("tissue", [name], tissues) from None
+
+
+def check_shape(name: str, array: NDArray[Any], expected: tuple[int, ...]) -> None:
+    """Hold an array of a saved method to its shape.
+
+    Raises
+    ------
+    ValueError
+        If it has another.
+    """
+    if array.shape != expected:
+        raise ValueError(f"{name} has shape {array.shape}, expected {expected}")
+
+
+def check_names(arrays: Mapping[str, NDArray[Any]], expected: Iterable[str]) -> None:
+    """Hold the names of a saved method's arrays to those that it has.
+
+    Raises
+    ------
+    ValueError
+        If one is missing or unknown.
+    """
+    known = set(expected)
+    missing, unexpected = sorted(known - set(arrays)), sorted(set(arrays) - known)
+    if missing or unexpected:
+        raise ValueError(f"arrays missing: {missing[:3]}; unexpected: {unexpected[:3]}")
+
+
+def check_covariates(names: object) -> tuple[CovariateName, ...]:
+    """Give the covariates of a saved method's settings.
+
+    Raises
+    ------
+    ValueError
+        If one is unknown or duplicated.
+    """
+    known = get_args(CovariateName)
+    if not isinstance(names, list) or any(n not in known for n in names):
+        raise ValueError(f"unknown covariates {names!r}; expected {', '.join(known)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"a covariate is duplicated in {names!r}")
+    return tuple(names)
+
+
+def check_size(value: object, most: int, what: str) -> int:
+    """Give a number of parts of a saved method's settings.
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number from 0 to ``most``.
+    """
+    if type(value) is not int or not 0 <= value <= most:
+        raise ValueError(f"{what} is {value!r}; expected 0 to {most:,}")
+    return value
 
 
 def under_prefix(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -9,7 +9,7 @@ Reference: He et al. 2023, Bioinformatics 39(6):btad363, section 2.2 and Figure 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -19,6 +19,40 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from mtm_core.config import ModelConfig
 from mtm_core.model.dropout import Dropout
+
+MOST_LAYERS = 64
+_WIDEST = 2**20
+
+
+def check_sizes(config: ModelConfig) -> None:
+    """Check sizes that a file gives, before networks are put together.
+
+    Raises
+    ------
+    ValueError
+        If they are beyond any network of ours.
+    """
+    widths = (*config.encoder_widths, *config.generator_widths, config.n_latent)
+    if len(widths) > 2 * MOST_LAYERS or not all(0 < width <= _WIDEST for width in widths):
+        raise ValueError(f"networks of widths {widths[:5]} and on are beyond any of ours")
+
+
+def check_weights(weights: Mapping[str, Tensor], network: nn.Module) -> None:
+    """Hold weights that a file gives to the sizes of ``network``, and to single precision.
+
+    Raises
+    ------
+    ValueError
+        If a weight of the network is of another size or type; which ones it lacks, loading tells.
+    """
+    for name, own in network.state_dict().items():
+        if name in weights and weights[name].shape != own.shape:
+            raise ValueError(
+                f"weights of another size than the config's: {name} has shape"
+                f" {tuple(weights[name].shape)}, expected {tuple(own.shape)}"
+            )
+        if name in weights and weights[name].dtype != own.dtype:
+            raise ValueError(f"{name} is of type {weights[name].dtype}, expected {own.dtype}")
 
 
 class TissueConditioning(nn.Module):

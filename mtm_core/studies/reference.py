@@ -12,7 +12,7 @@ Aggregates only: no number is of fewer than ``MINIMUM_DONORS`` donors.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,16 +190,25 @@ class ReferenceAssociations:
             settings = json.loads((folder / "associations.json").read_text())
             if settings.get("format_version") != FORMAT_VERSION:
                 raise ValueError(f"format version {settings.get('format_version')!r}")
+            for name, trait in settings["traits"].items():
+                parts = (name, trait["kind"], trait["case"], trait["control"])
+                if not all(isinstance(text, str) for text in (*parts, *trait["adjustments"])):
+                    raise ValueError(f"the trait {name!r} is not described")
             return cls(
-                pd.read_parquet(folder / "associations.parquet"),
-                pd.read_parquet(folder / "distributions.parquet"),
+                _with_categories(pd.read_parquet(folder / "associations.parquet"), _KEYS),
+                _with_categories(pd.read_parquet(folder / "distributions.parquet"), _GROUPS),
                 settings,
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise InputFileError(
                 f"{folder} holds no reference associations ({error}). Make them with"
                 " 'mtm study reference'."
             ) from error
+
+
+def _with_categories(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Give ``table`` with categories in the columns ``names``, which it must have."""
+    return table.astype(dict.fromkeys(names, "category"))
 
 
 def tissues_of(
@@ -247,6 +256,7 @@ def _associate(
 
 
 _KEYS = ("trait", "adjusted_for", "test", "tissue", "gene_id")
+_GROUPS = ("tissue", "gene_id", "sex", "age_band")
 _NUMBERS = (
     "n", "n_case", "n_control", "mean_case", "mean_control", "log2_fold_change", "auc",
     "rho", "slope", "p", "fdr",
@@ -302,6 +312,6 @@ def _distributions(cohort: ad.AnnData) -> pd.DataFrame:
                     )
                 )
     table = pd.concat(parts, ignore_index=True)
-    for name in ("tissue", "gene_id", "sex", "age_band"):
+    for name in _GROUPS:
         table[name] = table[name].astype("category")
     return table

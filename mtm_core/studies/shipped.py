@@ -6,7 +6,6 @@ each with its tables and ``settings.json``; see ``docs/studies.md``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from pandas.errors import EmptyDataError
 
 from mtm_core.errors import InputFileError
 from mtm_core.statistics.similarity import SimilarityAgreement
+from mtm_core.strict_json import read_strict_json
 from mtm_core.studies.disease import DiseaseStudy
 from mtm_core.studies.latent import LatentStudy
 from mtm_core.studies.predictable_genes import PredictableGenesStudy
@@ -95,7 +95,7 @@ def _read(folder: Path, make: Callable[[Path], StudyT]) -> Shipped[StudyT] | Non
     if not folder.exists():
         return None
     try:
-        settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        settings = read_strict_json((folder / "settings.json").read_bytes())
         return Shipped(make(folder), settings)
     except (OSError, ValueError) as error:
         raise InputFileError(

@@ -19,7 +19,7 @@ from mtm_core.safe_output import OwnFolder, replacing
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 HISTORY_NAME = "history.csv"
-MODEL_NAMES = ("model.json", "model.safetensors", "README.md")
+MODEL_NAMES = ("model.json", "model.safetensors", "README.md", "manifest.json")
 """What becomes of it in the end."""
 RUN = "a model"
 """What the mark of a folder says it is: a model is trained in its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -91,8 +92,9 @@ def test_model_or_preset_is_asked_for(mtm: Mtm, arguments: list[str]) -> None:
 
 def test_damaged_model_is_not_described_as_whole(mtm: Mtm, tmp_path: Path) -> None:
     folder = shutil.copytree(find_model(DEFAULT_MODEL), tmp_path / "copy")
-    with (folder / "model.safetensors").open("ab") as file:
-        file.write(b"\0")
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\xff")
     assert "its SHA-256 differs" in error_of(mtm("model", "describe", folder))
 
 

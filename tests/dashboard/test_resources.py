@@ -7,6 +7,7 @@ import pytest
 
 from mtm_core.dashboard.resources import EXAMPLE, ServedModel, _bundled_files
 from mtm_core.errors import ArtefactError
+from mtm_core.model_folder import seal_folder
 from tests.evaluated_model import NAME, write_evaluated_model
 
 
@@ -24,6 +25,7 @@ def test_what_a_folder_lacks_is_absent(tmp_path: Path) -> None:
     for file in (folder / "evaluation").iterdir():
         file.unlink()
     (folder / "evaluation").rmdir()
+    seal_folder(folder)
     model = ServedModel.load(folder)
     assert (model.evaluation, model.card, model.history) == (None, "", None)
 

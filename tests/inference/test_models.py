@@ -24,14 +24,6 @@ def test_model_is_found_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert find_model("models/mine") == Path("models/mine")
 
 
-def test_folder_here_comes_before_a_bundled_model_of_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(BUNDLED / DEFAULT_MODEL, tmp_path / DEFAULT_MODEL)
-    monkeypatch.chdir(tmp_path)
-    assert find_model(DEFAULT_MODEL).resolve() == tmp_path / DEFAULT_MODEL
-
-
 @pytest.mark.parametrize("name", ["gtex", ".", "", "/"])
 def test_what_is_no_model_is_told_which_are_bundled(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

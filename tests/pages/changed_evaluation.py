@@ -9,6 +9,7 @@ import pytest
 from mtm_core.dashboard.resources import MODEL_VARIABLE
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.model_folder import seal_folder
 
 
 def bundled_tables() -> EvaluationTables:
@@ -19,4 +20,5 @@ def serve_with(tables: EvaluationTables, folder: Path, monkeypatch: pytest.Monke
     for name in ("model.json", "model.safetensors"):
         (folder / name).write_bytes((find_model(DEFAULT_MODEL) / name).read_bytes())
     tables.save(folder / "evaluation")
+    seal_folder(folder)
     monkeypatch.setenv(MODEL_VARIABLE, str(folder))

@@ -14,6 +14,7 @@ from mtm_core.artefact import read_description
 from mtm_core.dashboard.resources import MODEL_VARIABLE
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.model_folder import seal_folder
 from tests.dashboard_settings import components_scanned_once as components_scanned_once
 from tests.dashboard_settings import own_workspaces as own_workspaces
 from tests.dashboard_settings import patient as patient
@@ -46,6 +47,7 @@ def not_evaluated(evaluated_folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
     description = pd.read_json(tmp_path / "model.json", typ="series")
     description["accuracy"] = {}
     description.to_json(tmp_path / "model.json")
+    seal_folder(tmp_path)
     monkeypatch.setenv(MODEL_VARIABLE, str(tmp_path))
 
 

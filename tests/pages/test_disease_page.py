@@ -23,6 +23,7 @@ from mtm_core.dashboard.concordance_view import (
 from mtm_core.dashboard.resources import MODEL_VARIABLE
 from mtm_core.figures.kept_changes import BOTH, MEASURED, NEITHER
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.model_folder import seal_folder
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.disease import DiseaseStudy
 from mtm_core.studies.shipped import Shipped, StudyTables
@@ -45,6 +46,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("model.json", "model.safetensors"):
         shutil.copy(find_model(DEFAULT_MODEL) / name, tmp_path / name)
     shutil.copytree(find_model(DEFAULT_MODEL) / "studies", tmp_path / "studies")
+    seal_folder(tmp_path)
     monkeypatch.setenv(MODEL_VARIABLE, str(tmp_path))
     return tmp_path
 
@@ -152,6 +154,7 @@ def test_diseases_are_no_cause_for_a_warning(app: AppTest, own_folder: Path) -> 
     for name in ("pairs.csv", "status.csv"):
         table = pd.read_csv(folder / name)
         table.replace({"trait": {"sex": "MHT2D"}}).to_csv(folder / name, index=False)
+    seal_folder(own_folder)
     opened(app, VIEWS[0])
     assert "MHT2D" in app.selectbox(key="kept_contrast").options
     assert not app.warning
@@ -159,6 +162,7 @@ def test_diseases_are_no_cause_for_a_warning(app: AppTest, own_folder: Path) -> 
 
 def test_traits_alone_are_shown_alone(app: AppTest, own_folder: Path) -> None:
     shutil.rmtree(own_folder / "studies" / "disease")
+    seal_folder(own_folder)
     opened(app)
     assert app.segmented_control(key="concordance_of").options == ["Traits kept"]
     assert app.dataframe
@@ -166,12 +170,14 @@ def test_traits_alone_are_shown_alone(app: AppTest, own_folder: Path) -> None:
 
 def test_without_areas_there_is_no_view_of_them(app: AppTest, own_folder: Path) -> None:
     (own_folder / "studies" / "disease" / "status.csv").write_text("\n")
+    seal_folder(own_folder)
     opened(app)
     assert "Telling apart" not in app.segmented_control(key="concordance_of").options
 
 
 def test_a_damaged_study_is_named(app: AppTest, own_folder: Path) -> None:
     (own_folder / "studies" / "traits" / "settings.json").write_text("{")
+    seal_folder(own_folder)
     app.switch_page(PAGE).run()
     assert not app.exception
     assert "holds no study" in app.error[0].value
@@ -180,6 +186,7 @@ def test_a_damaged_study_is_named(app: AppTest, own_folder: Path) -> None:
 def test_a_simulated_cohort_is_marked(app: AppTest, own_folder: Path) -> None:
     path = own_folder / "studies" / "disease" / "settings.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"simulated": True}))
+    seal_folder(own_folder)
     opened(app, VIEWS[0])
     assert "a simulated cohort" in words(app)
 

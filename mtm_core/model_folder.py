@@ -1,0 +1,308 @@
+"""The door to a model's folder: nothing in it is read but what its manifest names, unchanged.
+
+``manifest.json`` holds size and SHA-256 of every file that the program reads there. A file that is
+altered, cut, missing, added or a link is refused before its content is looked at. A stranger can
+write a manifest of their own, so what is read is checked for its meaning too, by its readers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from mtm_core.errors import ArtefactError
+from mtm_core.safe_output import replacing
+from mtm_core.strict_json import read_strict_json
+
+MANIFEST = "manifest.json"
+MODEL = "a model"
+"""What the mark of a model's folder says it is."""
+FORMAT = "mtm-model-files"
+FORMAT_VERSION = 1
+FILES = ("model.json", "model.safetensors", "README.md", "history.csv")
+"""What is read at the top of a model's folder."""
+PARTS = ("evaluation", "associations", "studies")
+"""Folders that are read in it."""
+MOST_BYTES = 64 * 2**30
+"""Of the weights; hashing more would take minutes."""
+MOST_BYTES_OF_OTHERS = 2 * 2**30
+_MOST_MANIFEST = 2**22
+_MOST_FILES = 1000
+_DEEPEST = 4
+_COPY_AGAIN = "Copy the folder again, whole, from where you have it."
+
+
+@dataclass(frozen=True)
+class Seal:
+    """What the manifest says of a file."""
+
+    n_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model's folder and its manifest."""
+
+    path: Path
+    seals: Mapping[str, Seal]
+    _verified: set[str] = field(default_factory=set, repr=False, compare=False)
+
+    @classmethod
+    def open(cls, folder: Path | str) -> ModelFolder:
+        """Read the manifest of ``folder``.
+
+        Raises
+        ------
+        ArtefactError
+            If it holds no model, is of an earlier version, or its manifest is damaged.
+        """
+        folder = Path(folder)
+        if not _is_file(folder, "model.json"):
+            raise ArtefactError(
+                f"no model in {folder}: cannot read model.json. Expected a folder that 'mtm train'"
+                " wrote."
+            )
+        if not _is_file(folder, MANIFEST):
+            raise ArtefactError(
+                f"{folder} has no {MANIFEST}: it is not whole, or an earlier version of the program"
+                " wrote it, which did not protect gene names and tables. Copy it again; or, if you"
+                f" trust where it is from, seal it as it is: mtm model seal {folder}"
+            )
+        try:
+            values = read_strict_json(_read(folder, MANIFEST, _MOST_MANIFEST))
+            if (values.get("format"), values.get("format_version")) != (FORMAT, FORMAT_VERSION):
+                raise ValueError(f"format version {values.get('format_version')!r}")
+            seals = {name: _seal_of(name, seal) for name, seal in values["files"].items()}
+            if not {"model.json", "model.safetensors"} <= set(seals):
+                raise ValueError("it does not name model.json and model.safetensors")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ArtefactError(
+                f"{folder / MANIFEST} is damaged, or of another version of the program"
+                f" ({type(error).__name__}: {error}). {_COPY_AGAIN}"
+            ) from error
+        return cls(folder, seals)
+
+    def file(self, name: str) -> Path | None:
+        """Give the file ``name``, verified; ``None`` where there is none.
+
+        Raises
+        ------
+        ArtefactError
+            If it is not what the manifest says.
+        """
+        if name not in self.seals:
+            if os.path.lexists(self.path / name):
+                raise self._unnamed(name)
+            return None
+        if name not in self._verified:
+            self._verify(name)
+            self._verified.add(name)
+        return self.path / name
+
+    def part(self, name: str) -> Path | None:
+        """Give the folder ``name``, all files in it verified; ``None`` where there is none.
+
+        Raises
+        ------
+        ArtefactError
+            If a file is not what the manifest says, is missing, or is not in it.
+        """
+        named = [other for other in self.seals if other.startswith(f"{name}/")]
+        for other in named:
+            self.file(other)
+        for found in _walk(self.path, name):
+            if found not in self.seals:
+                raise self._unnamed(found)
+        return self.path / name if named else None
+
+    def read(self, name: str, most_bytes: int) -> bytes:
+        """Read the file ``name`` whole: the bytes are those that were verified.
+
+        Raises
+        ------
+        ArtefactError
+            If it is not what the manifest says.
+        """
+        seal = self.seals[name]
+        try:
+            data = _read(self.path, name, most_bytes)
+        except (OSError, ValueError) as error:
+            raise self._changed(name, str(error)) from error
+        if Seal(len(data), hashlib.sha256(data).hexdigest()) != seal:
+            raise self._changed(name, "its SHA-256 differs")
+        return data
+
+    def _verify(self, name: str) -> None:
+        seal = self.seals[name]
+        most = MOST_BYTES if name == "model.safetensors" else MOST_BYTES_OF_OTHERS
+        try:
+            with _open(self.path, name) as file:
+                n_bytes = os.fstat(file.fileno()).st_size
+                if n_bytes != seal.n_bytes:
+                    raise ValueError(f"it has {n_bytes:,} bytes, expected {seal.n_bytes:,}")
+                if n_bytes > most:
+                    raise ValueError(f"it has {n_bytes:,} bytes, more than any of ours")
+                if hashlib.file_digest(file, "sha256").hexdigest() != seal.sha256:
+                    raise ValueError("its SHA-256 differs")
+        except (OSError, ValueError) as error:
+            raise self._changed(name, str(error)) from error
+
+    def _changed(self, name: str, reason: str) -> ArtefactError:
+        return ArtefactError(
+            f"{self.path / name} is not the file that {MANIFEST} names ({reason}). {_COPY_AGAIN}"
+        )
+
+    def _unnamed(self, name: str) -> ArtefactError:
+        return ArtefactError(
+            f"{self.path / name} is not in {MANIFEST}: it was added after the model was sealed."
+            f" Take it away; or, if it is yours: mtm model seal {self.path}"
+        )
+
+
+def seal_folder(folder: Path, new: Path | None = None, changed: str | None = None) -> None:
+    """Write the manifest of what the program reads in ``folder``.
+
+    Parameters
+    ----------
+    new
+        Where files are that are about to be moved into it; the manifest is written there.
+    changed
+        Below it, files may differ from what the manifest there says; all others are verified
+        first, so that no change is sealed that nobody meant. ``None`` seals all as it is.
+
+    Raises
+    ------
+    ArtefactError
+        If one of the files is a link, or not what the manifest said.
+    OutputError
+        If the manifest cannot be written.
+    """
+    if changed is not None:
+        before = ModelFolder.open(folder)
+        for name in before.seals:
+            if not name.startswith(changed):
+                before.file(name)
+    seals: dict[str, Seal] = {}
+    for place in (folder, *([] if new is None else [new])):
+        for name in _listed(place):
+            try:
+                with _open(place, name) as file:
+                    n_bytes = os.fstat(file.fileno()).st_size
+                    seals[name] = Seal(n_bytes, hashlib.file_digest(file, "sha256").hexdigest())
+            except (OSError, ValueError) as error:
+                raise ArtefactError(f"{place / name} cannot be sealed: {error}.") from error
+    values = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "files": {
+            name: {"bytes": seals[name].n_bytes, "sha256": seals[name].sha256}
+            for name in sorted(seals)
+        },
+    }
+    text = json.dumps(values, indent=1) + "\n"
+    if new is not None:
+        (new / MANIFEST).write_text(text, encoding="utf-8")
+        return
+    if os.path.lexists(folder / MANIFEST) and not _is_ours(folder):
+        raise ArtefactError(f"{folder / MANIFEST} is no manifest of a model. Move it away first.")
+    with replacing(folder / MANIFEST) as place:
+        place.write_text(text, encoding="utf-8")
+
+
+def seal_around(output: Path) -> None:
+    """Seal the model that ``output``, just written by a command, is a part of, if it is of one."""
+    for folder in output.resolve().parents[:2]:
+        name = output.resolve().relative_to(folder).as_posix()
+        if name.split("/")[0] in PARTS and _is_file(folder, MANIFEST):
+            seal_folder(folder, changed=f"{name}/")
+
+
+def _seal_of(name: str, value: Mapping[str, object]) -> Seal:
+    """Check one entry of a manifest."""
+    path = PurePosixPath(name)
+    parts = name.split("/")
+    is_ours = name in FILES or (parts[0] in PARTS and 1 < len(parts) <= _DEEPEST)
+    if path.is_absolute() or not is_ours or not all(_is_plain(part) for part in parts):
+        raise ValueError(f"{name!r} is no file of a model's folder")
+    n_bytes, digest = value["bytes"], value["sha256"]
+    if not (type(n_bytes) is int and n_bytes >= 0 and isinstance(digest, str)):
+        raise ValueError(f"{name!r} has no size and SHA-256")
+    return Seal(n_bytes, digest)
+
+
+def _is_plain(part: str) -> bool:
+    return part.isprintable() and not part.startswith(".") and not set('\\:*?"<>|') & set(part)
+
+
+def _listed(folder: Path) -> list[str]:
+    """List what is to be sealed."""
+    top = [name for name in FILES if os.path.lexists(folder / name)]
+    return [*top, *(name for part in PARTS for name in _walk(folder, part))]
+
+
+def _walk(folder: Path, name: str, depth: int = 1) -> Iterator[str]:
+    """List the files below the folder ``name``, hidden ones apart; links as files."""
+    try:
+        entries = sorted(os.scandir(folder / name), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ArtefactError(f"cannot read {folder / name}: {error.strerror}.") from error
+    if len(entries) > _MOST_FILES or depth > _DEEPEST:
+        raise ArtefactError(f"{folder / name} holds more than any of a model's folders.")
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(folder, f"{name}/{entry.name}", depth + 1)
+        else:
+            yield f"{name}/{entry.name}"
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return read_strict_json(_read(folder, MANIFEST, _MOST_MANIFEST)).get("format") == FORMAT
+    except (OSError, ValueError):
+        return False
+
+
+def _is_file(folder: Path, name: str) -> bool:
+    try:
+        return stat.S_ISREG((folder / name).lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _open(folder: Path, name: str) -> io.BufferedReader:
+    """Open a plain file below ``folder``: nothing on the way to it, nor itself, may be a link.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is none.
+    """
+    path = folder
+    for part in name.split("/"):
+        path = path / part
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            raise ValueError("it is a link, which is never followed")
+    if not stat.S_ISREG(mode):
+        raise ValueError("it is no plain file")
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(path, flags), "rb")
+
+
+def _read(folder: Path, name: str, most_bytes: int) -> bytes:
+    with _open(folder, name) as file:
+        data: bytes = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise ValueError(f"it has more than {most_bytes:,} bytes")
+    return data
