@@ -31,8 +31,10 @@ from mtm_core.cli.own_samples import (
     SheetOption,
     SourceOption,
     StrandOption,
+    TablesArgument,
     TakeBackOption,
     TargetsOption,
+    TranscriptsOption,
     UnitOption,
     read_samples,
     reading_options,
@@ -69,12 +71,7 @@ FDR = 0.05
 
 
 def compare_command(
-    table: Annotated[
-        Path,
-        typer.Argument(
-            metavar="INPUT", help="Expression: csv, tsv, txt, gct (also .gz), xlsx, parquet, h5ad."
-        ),
-    ],
+    given: TablesArgument,
     metadata: Annotated[
         Path,
         typer.Option(help="What is known of the samples, one a row: csv, tsv, xlsx or parquet."),
@@ -108,6 +105,7 @@ def compare_command(
     quantity: QuantityOption = "",
     sheet: SheetOption = "",
     strand: StrandOption = "auto",
+    tx2gene: TranscriptsOption = None,
     age_column: AgeColumnOption = None,
     sex_column: SexColumnOption = None,
     sex_codes: SexCodesOption = "",
@@ -144,14 +142,14 @@ def compare_command(
     chosen_targets = targets_option(targets)
     options = PredictionOptions(source, chosen_targets, unit, alignment, reading, said)
     folder = find_model(model)
-    inputs = [table, metadata, folder / "model.json"]
+    inputs = [*given, metadata, folder / "model.json", *([] if tx2gene is None else [tx2gene])]
     check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     files = ModelFolder.open(folder)
     predictor = Predictor(Artefact.load(files))
     evaluation = evaluation_of(files, predictor.artefact)
     associations = associations_of(files, predictor.artefact)
     chosen = predictor.targets_of(source, options.targets)
-    read, prepared = read_samples(table, predictor, options)
+    read, prepared = read_samples(given, predictor, options, tx2gene)
     known = read_known(metadata, prepared.samples, said)
     # Wrong names of columns are said before anything is predicted.
     pair = None if asked is None else _pair(known, *asked)

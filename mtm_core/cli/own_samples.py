@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +50,21 @@ QuantityOption = Annotated[
 ]
 SheetOption = Annotated[str, typer.Option(help="Sheet of a workbook to read.")]
 StrandOption = Annotated[Strand, typer.Option(help="Column of STAR's ReadsPerGene to read.")]
+TablesArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="INPUT...",
+        help="Expression: csv, tsv, txt, gct (also .gz), xlsx, parquet, h5ad. Or files of one"
+        " sample each (STAR, HTSeq, featureCounts, RSEM, Salmon, kallisto, StringTie): several, a"
+        " folder or a zip.",
+    ),
+]
+TranscriptsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tx2gene", help="Transcripts and their genes, for files of transcripts: csv, tsv or GTF."
+    ),
+]
 ModelOption = Annotated[str, typer.Option(help="Bundled model, or a model's folder.")]
 
 
@@ -93,11 +108,12 @@ def targets_option(targets: list[str] | None) -> tuple[str, ...] | None:
 
 
 def read_samples(
-    table: Path,
+    tables: Sequence[Path],
     predictor: Predictor,
     options: PredictionOptions,
+    tx2gene: Path | None = None,
 ) -> tuple[ExpressionTable, Prepared]:
-    """Read ``table`` and bring it to the model's genes, unit and z-scores.
+    """Read ``tables`` and bring them to the model's genes, unit and z-scores.
 
     Raises
     ------
@@ -106,10 +122,11 @@ def read_samples(
         :meth:`mtm_core.inference.predictor.Predictor.prepare`.
     """
     read = read_expression(
-        table,
+        tables,
         known_genes=predictor.genes,
         typical=predictor.typical(options.source),
         options=options.reading,
+        tx2gene=tx2gene,
     )
     report = read.report
     err.print(

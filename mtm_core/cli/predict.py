@@ -29,8 +29,10 @@ from mtm_core.cli.own_samples import (
     SheetOption,
     SourceOption,
     StrandOption,
+    TablesArgument,
     TakeBackOption,
     TargetsOption,
+    TranscriptsOption,
     UnitOption,
     read_samples,
     reading_options,
@@ -65,13 +67,7 @@ from mtm_core.safe_output import refuse_inputs
 
 
 def predict_command(
-    table: Annotated[
-        Path,
-        typer.Argument(
-            metavar="INPUT",
-            help="Expression: csv, tsv, txt, gct (also .gz), xlsx, parquet, h5ad, zarr.",
-        ),
-    ],
+    tables: TablesArgument,
     output: Annotated[Path, typer.Option(help="File to write: .csv, .parquet, .h5ad or .zarr.")],
     model: ModelOption = DEFAULT_MODEL,
     source: SourceOption = WHOLE_BLOOD,
@@ -84,6 +80,7 @@ def predict_command(
     quantity: QuantityOption = "",
     sheet: SheetOption = "",
     strand: StrandOption = "auto",
+    tx2gene: TranscriptsOption = None,
     metadata: Annotated[
         Path | None,
         typer.Option(help="Age and sex of the samples, for models that read them: csv, tsv, xlsx."),
@@ -108,6 +105,8 @@ def predict_command(
 
     **Example:** `mtm predict blood.csv --output predicted.parquet`
 
+    **Example:** `mtm predict quants/*/quant.sf --tx2gene t2g.csv --output predicted.csv`
+
     **Example:** `mtm predict data_samples/blood_tpm.tsv --targets "Lung,Liver" --output lung.csv`
 
     A zarr store or a folder of parquet files, and whatever is given one of the options "part by
@@ -124,9 +123,9 @@ def predict_command(
     reading = reading_options(take_back, leave_out, numbers, quantity, sheet, strand)
     chosen_targets = targets_option(targets)
     options = PredictionOptions(source, chosen_targets, unit, alignment, reading, said)
-    in_parts = is_asked_for(table, workers, scheduler, chunk, values, bits)
+    in_parts = is_asked_for(tables, workers, scheduler, chunk, values, bits)
     folder = find_model(model)
-    inputs = [table, folder / "model.json", *([] if metadata is None else [metadata])]
+    inputs = [*tables, folder / "model.json", *(p for p in (metadata, tx2gene) if p is not None)]
     if in_parts:
         if reading != AS_IT_LIES:
             raise SelectionError(
@@ -141,7 +140,7 @@ def predict_command(
     if in_parts:
         check_chunked_output(output)
         request = ChunkedRequest(
-            table.resolve(),
+            tables[0].resolve(),
             output.resolve(),
             folder.resolve(),
             source,
@@ -160,7 +159,7 @@ def predict_command(
         told = int(result.by_sample["informed"].sum())
         n_samples, n_tissues, n_genes = result.sizes
     else:
-        _, prepared = read_samples(table, predictor, options)
+        _, prepared = read_samples(tables, predictor, options, tx2gene)
         phenotypes = None
         if metadata is not None:
             samples = prepared.samples

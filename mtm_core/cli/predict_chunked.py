@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -43,9 +43,22 @@ BitsOption = Annotated[
 ]
 
 
-def is_asked_for(table: Path, *options: object) -> bool:
-    """Tell whether to predict part by part: an option says so, or the table needs it."""
-    return any(option is not None for option in options) or is_stored_in_parts(table)
+def is_asked_for(tables: Sequence[Path], *options: object) -> bool:
+    """Tell whether to predict part by part: an option says so, or the table needs it.
+
+    Raises
+    ------
+    SelectionError
+        If there are several.
+    """
+    in_parts = any(option is not None for option in options) or any(
+        is_stored_in_parts(table) for table in tables
+    )
+    if in_parts and len(tables) > 1:
+        raise SelectionError(
+            f"part by part one table is predicted; got {len(tables)}, such as {tables[1].name!r}."
+        )
+    return in_parts
 
 
 def check_chunked_output(output: Path) -> None:

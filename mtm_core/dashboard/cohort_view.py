@@ -19,7 +19,7 @@ from mtm_core.dashboard.views import gene_labels
 from mtm_core.data.expression import ExpressionTable
 from mtm_core.data.metadata import SampleMetadata
 from mtm_core.escaping import in_figure, plain
-from mtm_core.inference.command_line import Comparison, InputFiles, compare_arguments
+from mtm_core.inference.command_line import Comparison, compare_arguments
 from mtm_core.inference.predictor import Prepared
 from mtm_core.studies.own_cohort import OwnCohort, on_reference_scale
 
@@ -162,7 +162,7 @@ def show_comparison(session: Session, model: ServedModel, comparison: Comparison
     show_shell(
         compare_arguments(
             replace(used, metadata=session.metadata.options),
-            InputFiles(session.predicted_from.tables, session.metadata.file),
+            replace(session.predicted_from, metadata=session.metadata.file),
             comparison,
             model=model.predictor.artefact.name,
             output="compared",

@@ -378,10 +378,8 @@ class Session:
     def files(self, predictor: Predictor) -> InputFiles:
         """Name the files that a prediction is made from: metadata where the model is told them."""
         told = self.metadata if predictor.covariates else None
-        return InputFiles(
-            () if self.table is None else (self.table.report.file,),
-            "" if told is None else told.file,
-        )
+        tables, transcripts = ((), "") if self.table is None else self.table.report.given
+        return InputFiles(tables, "" if told is None else told.file, transcripts)
 
     def is_current(self, predictor: Predictor) -> bool:
         """Tell whether the prediction is of the table and the options as they are now."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mtm_core.data.archive import MAX_MEMBERS, NamedFile, pack
 from mtm_core.data.raw_table import MAX_BYTES, too_large
+from mtm_core.data.tables import read_bytes
 from mtm_core.errors import InputFileError
 
 _STORES = (".zgroup", ".zattrs", ".zmetadata", "zarr.json")
@@ -54,7 +55,7 @@ def gather(
         )
     if len(files) == 1 and transcripts is None:
         (_, path) = files[0]
-        return _read(path, max_bytes), path.name
+        return read_bytes(path, max_bytes), path.name
     resolved = [path.resolve() for _, path in files]
     base = Path(os.path.commonpath([path.parent for path in resolved])).parent
     left = max_bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from mtm_core.data.report import Choice, FileRead, Note
@@ -65,6 +66,14 @@ class IngestReport:
     reasons: tuple[str, ...] = ()
     doubted: tuple[str, ...] = ()
     files: tuple[FileRead, ...] = ()
+
+    @property
+    def given(self) -> tuple[tuple[str, ...], str]:
+        """Names of what was given: tables, folder or files; and the table of transcripts."""
+        apart = [file for file in self.files if not file.inside]
+        tables = tuple(file.path for file in apart if file.sample)
+        transcripts = [PurePosixPath(file.path).name for file in apart if not file.sample]
+        return tables or (self.file,), transcripts[0] if transcripts else ""
 
     def to_json(self) -> dict[str, Any]:
         """Give the report as JSON values."""

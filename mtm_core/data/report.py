@@ -59,11 +59,14 @@ class FileRead:
         Its name, with its folder where that is known, and the hash of its bytes.
     sample
         That it holds; empty where it holds none, as a table of transcripts.
+    inside
+        Whether it lay in the folder or zip that was given.
     """
 
     path: str
     sha256: str
     sample: str = ""
+    inside: bool = False
 
 
 def skipped_titles(n_lines: int) -> Note:

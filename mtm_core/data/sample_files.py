@@ -115,9 +115,13 @@ def join_files(archive: Archive, max_bytes: int, options: ReadingOptions = AS_IT
     found = _by_gene_where_both(found)
     _check_alike(found, hashes)
     names = sample_names([file.path for file in found])
+    named_apart = {file.path for file in archive.files if file.is_transcript_table}
     files = [
-        *(FileRead(f.path, hashes[f.path], name) for f, name in zip(found, names, strict=True)),
-        *(FileRead(table.path, hashes[table.path]) for table in tables),
+        FileRead(path, hashes[path], name, not (archive.one_by_one or path in named_apart))
+        for path, name in (
+            *zip([file.path for file in found], names, strict=True),
+            *((table.path, "") for table in tables),
+        )
     ]
     joined = _join(found, names, tables[0] if tables else None, options, notes)
     return replace(joined, files=tuple(files))
@@ -329,7 +333,7 @@ def _side_by_side(
         )
     elif table is not None and not transcripts and sum(map(_is_gene, ids)) > len(ids) / 2:
         raise InputFileError(
-            f"the files are by gene already ({name_some(ids, 2)}). Leave out {table.path}, the"
+            f"the files are by gene already ({name_some(ids, 2)}). Leave out {table.name}, the"
             " table of transcripts."
         )
     elif table is not None:
@@ -340,7 +344,7 @@ def _side_by_side(
         notes.append(
             Note(
                 "warning" if share > 0.05 else "info",
-                f"{table.path} has {n_all - len(absent):,} of the {n_all:,} transcripts."
+                f"{table.name} has {n_all - len(absent):,} of the {n_all:,} transcripts."
                 + (f" It lacks {name_some(absent)}." if absent else ""),
                 f"Transcripts were summed to {len(ids):,} genes."
                 + (f" Those it lacks, {share:.1%} of all, were left out." if absent else ""),

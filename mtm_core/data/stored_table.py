@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.column_names import METADATA, normalised
 from mtm_core.data.genes import GeneIndex
+from mtm_core.data.given_files import is_store
 from mtm_core.data.h5ad_table import unit_of_log1p
 from mtm_core.data.raw_table import MAX_BYTES
 from mtm_core.data.report import name_some
@@ -149,9 +150,10 @@ def open_stored_table(path: Path, known_genes: GeneIndex | None = None) -> Store
 def is_stored_in_parts(path: Path) -> bool:
     """Tell whether ``path`` is a table that only :func:`open_stored_table` can read.
 
-    A folder is, and a file larger than what is read whole.
+    A store of zarr is, a folder of parquet, and a file larger than what is read whole; a folder of
+    other files holds samples.
     """
-    return path.is_dir() or (path.is_file() and path.stat().st_size > MAX_BYTES)
+    return is_store(path) or (path.is_file() and path.stat().st_size > MAX_BYTES)
 
 
 def _check_names(table: StoredTable, known: GeneIndex | None) -> None:

@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from mtm_core.data.gene_ids import is_ensembl
 from mtm_core.data.report import name_some
@@ -42,6 +43,11 @@ class TranscriptTable:
 
     path: str
     rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the file, without its folder."""
+        return PurePosixPath(self.path).name
 
     @classmethod
     def read(cls, text: bytes, path: str) -> TranscriptTable:
@@ -93,14 +99,14 @@ class TranscriptTable:
             name = plain_transcript(row[column])
             if name in wanted and genes.setdefault(name, row[gene]) != row[gene]:
                 raise InputFileError(
-                    f"{self.path}: transcript {row[column]!r} is of two genes, {genes[name]!r} and"
+                    f"{self.name}: transcript {row[column]!r} is of two genes, {genes[name]!r} and"
                     f" {row[gene]!r}. Keep one of the rows."
                 )
         found = [genes.get(plain_transcript(name), "") for name in transcripts]
         absent = [name for name, of in zip(transcripts, found, strict=True) if not of]
         if len(absent) > (1 - _LEAST_SHARE) * len(transcripts):
             raise InputFileError(
-                f"{self.path} has {len(transcripts) - len(absent):,} of the {len(transcripts):,}"
+                f"{self.name} has {len(transcripts) - len(absent):,} of the {len(transcripts):,}"
                 f" transcripts of the files; it lacks {name_some(absent, 3)}. Expected the table of"
                 f" the annotation that they were made with; its rows are such as"
                 f" {name_some(self.rows[-1][:3])}."

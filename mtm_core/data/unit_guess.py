@@ -184,7 +184,7 @@ def guess_unit_of(
     if low >= 0 and summary.whole:
         return UnitGuess("counts", "All values of known genes are whole numbers, 0 or more.")
     if stated is not None and low >= UNIT_TABLE[stated].low and high <= UNIT_TABLE[stated].high:
-        return UnitGuess(stated, f"The file says so: its log1p is {UNIT_TABLE[stated].label}.")
+        return UnitGuess(stated, f"The file says so: its values are {UNIT_TABLE[stated].label}.")
     if low >= 0 and _sum_to(summary, summary.sums):
         return UnitGuess(
             "tpm",

@@ -91,11 +91,15 @@ class PredictionRecord:
     def command(self) -> list[str]:
         """The words of the command line that makes the prediction again."""
         used = self.options.as_used(self.prediction)
+        tables, transcripts = self.ingest.given
         return predict_arguments(
             replace(used, metadata=AS_FOUND),  # its names are the bundle's own
             InputFiles(
-                (PurePosixPath(self.ingest.file).name,),
+                tuple(PurePosixPath(table).name for table in tables)
+                if len(tables) == 1
+                else tables,
                 "" if self.phenotypes is None else AGE_AND_SEX,
+                transcripts,
             ),
             model=self.prediction.attrs["model"],
             output=REPRODUCED,

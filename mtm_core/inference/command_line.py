@@ -26,10 +26,19 @@ class InputFiles:
         Of expression.
     metadata
         Empty where the command reads none.
+    tx2gene
+        Table of transcripts and their genes; empty where the tables are by gene.
     """
 
     tables: tuple[str, ...] = ()
     metadata: str = ""
+    tx2gene: str = ""
+
+    @property
+    def words(self) -> list[str]:
+        """The words that name the expression."""
+        transcripts = _option("--tx2gene", _as_path(self.tx2gene)) if self.tx2gene else []
+        return [*map(_as_path, self.tables), *transcripts]
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ def predict_arguments(
         File to write.
     """
     return [
-        *("mtm", "predict", *map(_as_path, files.tables)),
+        *("mtm", "predict", *files.words),
         *_shared(options, model),
         *(_metadata(options.metadata, files.metadata) if files.metadata else ()),
         *_option("--output", _as_path(output)),
@@ -101,7 +110,7 @@ def compare_arguments(
     output
         Folder to write.
     """
-    words = ["mtm", "compare", *map(_as_path, files.tables)]
+    words = ["mtm", "compare", *files.words]
     words += _metadata(options.metadata, files.metadata)
     if comparison.groups is not None:
         words += _option("--groups", join_groups(*comparison.groups))

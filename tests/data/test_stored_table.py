@@ -85,8 +85,12 @@ def test_state_and_names_change_with_the_file(table: pd.DataFrame, tmp_path: Pat
     assert again.names_sha256 == first.names_sha256
 
 
-def test_only_folders_and_the_very_large_are_read_in_parts(tmp_path: Path) -> None:
-    assert is_stored_in_parts(tmp_path)
+def test_only_stores_and_the_very_large_are_read_in_parts(tmp_path: Path) -> None:
+    assert not is_stored_in_parts(tmp_path)
+    for name in ("store.zarr/zarr.json", "old.zarr/.zgroup", "parts/0.parquet"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"{}")
+        assert is_stored_in_parts((tmp_path / name).parent)
     (tmp_path / "small.h5ad").write_bytes(b"x")
     assert not is_stored_in_parts(tmp_path / "small.h5ad")
     with (tmp_path / "large.h5ad").open("wb") as file:
