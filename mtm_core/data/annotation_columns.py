@@ -315,7 +315,8 @@ def _shape(values: Floats) -> dict[str, Floats]:
         above = x[x != 0]
         n_distinct = len(np.unique(x))
         shape["low"][i], shape["high"][i] = x.min(), x.max()
-        shape["middle"][i] = np.median(x)
+        with np.errstate(over="ignore"):  # of numbers as large as there are
+            shape["middle"][i] = np.median(x)
         shape["negative"][i] = (x < 0).any()
         shape["whole"][i] = (x == np.floor(x)).all()
         shape["zeros"][i] = 1 - len(above) / len(x)

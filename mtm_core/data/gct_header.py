@@ -81,7 +81,7 @@ class GctHeader:
             n_fields = 1 + max(of_genes, 0)
             name, description = 0, 1 if n_fields > 1 else None
         else:
-            n_fields = _n_fields(names, n_samples)
+            n_fields = min(_n_fields(names, n_samples), len(names))
             found = [names.index(known) for known in _GENE_NAMES if known in names[:n_fields]]
             name = found[0] if found else 0
             others = [i for i in range(n_fields) if i != name and names[i] != "id"]

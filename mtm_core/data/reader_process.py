@@ -8,7 +8,6 @@ process is started for each file. Both work in an empty folder, with an empty en
 from __future__ import annotations
 
 import array
-import encodings
 import gc
 import gzip
 import importlib
@@ -23,6 +22,7 @@ import struct
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -49,6 +49,9 @@ _BLOCK = 1 << 20
 _NO_ANSWER = 70
 """Exit status of a process that ended without one."""
 _MOST_MESSAGE = 4096
+_READS = ("encodings", "pandas.core", "openpyxl", "h5py", "numpy", "scipy.sparse")
+"""Packages that read, of which any part may be imported late."""
+_TESTS = {"tests", "testing", "conftest", "f2py", "distutils", "_pyinstaller"}
 
 
 def encode(
@@ -100,9 +103,10 @@ def _take(read: Callable[[int], bytes], size: int) -> bytes:
 
 def warm_up() -> None:
     """Import whatever reading may import late: afterwards no module can be found."""
-    for module in pkgutil.iter_modules(encodings.__path__):
-        with suppress(ImportError):  # of other systems
-            importlib.import_module(f"encodings.{module.name}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for package in _READS:
+            _import_all(package)
     table = pd.DataFrame({"gene": ["TP53", "MLH1"], "P1": [1.5, 2], "P2": ["x", None]})
     table["P3"] = pd.Categorical(["a", "b"])
     table["P4"] = pd.to_datetime(["2020-01-01", None]).tz_localize("UTC")
@@ -123,6 +127,15 @@ def warm_up() -> None:
     for data in (*(file.getvalue() for file in good), csv, gct, study, gzip.compress(csv), *broken):
         with suppress(InputFileError):
             pack(read_table(data))
+
+
+def _import_all(name: str) -> None:
+    """Import a package and all in it, but what tests it or lacks what it needs."""
+    package = importlib.import_module(name)
+    for module in pkgutil.walk_packages(package.__path__, f"{name}.", onerror=lambda _: None):
+        if not _TESTS & set(module.name.split(".")):
+            with suppress(ImportError):
+                importlib.import_module(module.name)
 
 
 def _empty_folder() -> None:

@@ -14,6 +14,7 @@ from mtm_core.data.isolated import read_isolated
 from mtm_core.data.reader_server import ReaderServer
 from mtm_core.errors import InputFileError
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no layer is there")
 
 ATTACK = """
@@ -133,7 +134,7 @@ else:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
     ).stdout.strip()
     if told == "not here":
         pytest.skip("this kernel lacks it")
@@ -159,7 +160,28 @@ while True:
         text=True,
         check=False,
         timeout=60,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
     )
     assert ended.stdout.strip() == "no more"
     assert ended.returncode == -24  # SIGXCPU
+
+
+@pytest.mark.parametrize("package", ["pandas.core", "openpyxl", "h5py", "encodings"])
+def test_nothing_that_reads_is_left_to_be_imported(package: str) -> None:
+    script = f"""
+import importlib, pkgutil, sys
+from mtm_core.data.reader_process import _TESTS, warm_up
+warm_up()
+late = []
+package = importlib.import_module({package!r})
+for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    if module.name not in sys.modules and not _TESTS & set(module.name.split(".")):
+        try:
+            importlib.import_module(module.name)
+            late.append(module.name)
+        except ImportError:
+            pass
+print(late)
+"""
+    told = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=ROOT)
+    assert told.strip() == "[]"
