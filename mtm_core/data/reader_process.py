@@ -49,7 +49,7 @@ _BLOCK = 1 << 20
 _NO_ANSWER = 70
 """Exit status of a process that ended without one."""
 _MOST_MESSAGE = 4096
-_READS = ("encodings", "pandas.core", "openpyxl", "h5py", "numpy", "scipy.sparse")
+_READS = ("encodings", "pandas.core", "openpyxl", "h5py", "numpy.ma", "numpy.lib", "scipy.sparse")
 """Packages that read, of which any part may be imported late."""
 _TESTS = {"tests", "testing", "conftest", "f2py", "distutils", "_pyinstaller"}
 

@@ -32,9 +32,9 @@ from mtm_core.data.self_contained import (
     check_hdf5,
     check_parquet_columns,
     check_parquet_types,
-    open_zarr,
 )
 from mtm_core.data.units import Unit
+from mtm_core.data.zarr_store import open_zarr
 from mtm_core.errors import ExpressionError, InputFileError
 
 _LARGEST_ROW_GROUP = 4 * 1024**3

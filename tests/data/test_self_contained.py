@@ -279,7 +279,7 @@ def test_a_store_that_unpickles_is_refused(store: Path, tmp_path: Path) -> None:
 
 
 def test_codecs_in_the_third_format_are_looked_at_too(tmp_path: Path) -> None:
-    from mtm_core.data.self_contained import _codecs
+    from mtm_core.data.zarr_store import _codecs
 
     about = {
         "codecs": (
