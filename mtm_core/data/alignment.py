@@ -206,8 +206,7 @@ def align(
             " 'none' to compare the samples with the reference as they are."
         )
     expression = on_genes_found(linear, found)
-    before = scaler.transform(expression, np.full(len(linear), source))
-    before[:, ~found] = 0
+    before = _as_they_are(expression, found, source, scaler)
     done: Literal["cohort", "none"]
     if how == "none" or (how == "auto" and n_samples < minimum_samples):
         z, done = before, "none"
@@ -238,6 +237,21 @@ def _own_scaler(
     sd = np.where(scaler.sd[source] == 1, np.maximum(sd, 1), sd)
     own = TissueScaler(moments.mean[None].astype(np.float32), sd[None], scaler.scale)
     return own, moments.high == moments.low
+
+
+def distance_before(
+    linear: pd.DataFrame, found: NDArray[np.bool_], source: int, scaler: TissueScaler
+) -> NDArray[np.float64]:
+    """Give the distance (N,) of samples from the reference as they are, as in :func:`align`."""
+    return _distance(_as_they_are(on_genes_found(linear, found), found, source, scaler), found)
+
+
+def _as_they_are(
+    expression: NDArray[np.float32], found: NDArray[np.bool_], source: int, scaler: TissueScaler
+) -> NDArray[np.float32]:
+    z = scaler.transform(expression, np.full(len(expression), source))
+    z[:, ~found] = 0
+    return z
 
 
 def _distance(z: NDArray[np.float32], found: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -340,6 +354,6 @@ def describe_far(distance: pd.DataFrame) -> list[Note]:
             f"{len(far)} of {len(distance)} samples lie more than {_FAR:g} SD from the reference:"
             f" {name_some(far)}.",
             "They were kept.",
-            "Check their tissue, their quality, and the unit.",
+            "Check their tissue, their quality and the unit.",
         )
     ]

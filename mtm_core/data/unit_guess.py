@@ -48,6 +48,7 @@ from mtm_core.data.units import (
     UnitChoice,
     check_possible,
     name_units,
+    zero_levels,
 )
 from mtm_core.data.value_summary import BASES, LOWS, GeneColumns, ValueSummary
 from mtm_core.errors import ExpressionError
@@ -67,14 +68,17 @@ _LARGEST_LN = 14.0
 """ln(1 + x) of TPM ends at 13.8."""
 _FLOORS: dict[Unit, float] = {unit: UNIT_TABLE[unit].low for unit in ("log2-0.001", "log2-0.01")}
 _FLOOR_TOLERANCE = 0.005
+_LEAST_VST = 0.5
+"""vst of 0 is 1 and more; rlog of genes without reads is 0."""
 _CENTRED, _CENTRED_OF_FEW = 0.005, 0.001
 _FLAT = 1.0
 _WHOLE_TRANSCRIPTOME, _MANY_GENES = 15_000, 5_000
 _SUM_OF_ALL = (1.5e5, 1.1e6)
 """Sums of FPKM, CPM and TPM of a whole transcriptome lie in here."""
-_LOGCPM_REASON = (
-    "Each sample's lowest values are what 0, 1, 2, ... reads give after half a read is added: log2"
-    " CPM as voom writes it."
+_OTHER_FLOORS = tuple(
+    (f"{name}(x + {10.0**-k:g})", -k * per_decade)
+    for name, per_decade in (("ln", np.log(10)), ("log10", 1.0))
+    for k in range(1, 7)
 )
 _LINEAR: tuple[Unit, ...] = ("tpm", "fpkm", "cpm", "counts")
 _WITH_NEGATIVES: tuple[Unit, ...] = ("logcpm", "log2-0.001", "log2-0.01", "log2-0", "log2")
@@ -191,6 +195,9 @@ def guess_unit_of(
             "Every sample sums to about a million. Sums do not tell TPM from CPM; both are read"
             " the same way.",
         )
+    signature = None if high > LARGEST_LOG2 else _of_floor(summary)
+    if signature is not None:
+        return signature
     slightly = summary.share_below(0.0) <= MOST_NEGATIVE / 4 and low > -1
     if low < 0 and not slightly:
         return _of_negative(summary)
@@ -209,13 +216,30 @@ class UnitReading:
         Of the values.
     to_million
         Whether, once linear, each sample is yet to be divided by its sum, for a model in TPM.
+    zero
+        What a zero is in samples that do not show it; ``None`` where that is not known.
     notes
         What is to be said of it.
     """
 
     unit: Unit
     to_million: bool
+    zero: float | None
     notes: tuple[Note, ...]
+
+    def floors(self, genes: Floats) -> Floats | None:
+        """Give (N,) what a zero is in each sample of ``genes`` (N, I), where the unit asks for it.
+
+        Under vst it is one number in all samples; under log CPM each sample has its own, and one
+        without zeros gets what others have.
+        """
+        kind = UNIT_TABLE[self.unit]
+        if kind.added is not None or not kind.is_log:
+            return None
+        own = np.full(len(genes), np.nan) if kind.stabilised else zero_levels(genes)
+        if self.zero is None:
+            return own
+        return np.asarray(np.minimum(np.where(np.isnan(own), self.zero, own), genes.min(axis=1)))
 
 
 def read_unit(
@@ -245,6 +269,7 @@ def read_unit(
     guess = guess_unit_of(summary, typical, stated)
     unit = guess.known() if choice == "auto" else choice
     kind, notes = UNIT_TABLE[unit], []
+    zero = _usual_zero(summary, unit)
     if kind.low in LOWS and kind.is_log:
         share, n = summary.share_below(kind.low), int(summary.n_below[LOWS.index(kind.low)])
         if share > MOST_NEGATIVE:
@@ -264,7 +289,10 @@ def read_unit(
                 )
             )
     if kind.near:
-        notes.append(Note("warning", kind.near, "They were read as log2(1 + x).", kind.better))
+        done = "They were read as log2."
+        if zero is not None:
+            done = f"vst was undone by its own formula, from what its zeros are ({zero:.4g})."
+        notes.append(Note("warning", kind.near, done, kind.better))
     if guess.unit is not None and _class_of(guess.unit) != _class_of(unit):
         notes.append(
             Note(
@@ -274,7 +302,26 @@ def read_unit(
                 "Alignment hides a wrong unit: check which it is.",
             )
         )
-    return UnitReading(unit, scaled_to_million(summary, unit), tuple(notes))
+    if guess.unit is None and all(UNIT_TABLE[it].is_log != kind.is_log for it in guess.possible):
+        notes.append(
+            Note(
+                "warning",
+                guess.reason,
+                f"They were read as {unit}, as was asked.",
+                "Alignment hides a wrong unit: check which it is.",
+            )
+        )
+    return UnitReading(unit, scaled_to_million(summary, unit), zero, tuple(notes))
+
+
+def _usual_zero(summary: ValueSummary, unit: Unit) -> float | None:
+    """Give what a zero is in a sample that does not show it, from those that do."""
+    kind = UNIT_TABLE[unit]
+    floors = summary.floors[np.isfinite(summary.floors)]
+    if kind.stabilised:
+        floor = _common_floor(summary)
+        return floor if floor > _LEAST_VST else None
+    return float(np.median(floors)) if kind.is_log and kind.added is None and len(floors) else None
 
 
 def _class_of(unit: Unit) -> tuple[float | None, float | None]:
@@ -290,23 +337,21 @@ def describe_centred(summary: ValueSummary) -> str:
     the genes' means is 2.5 to 10 times that within genes. Where it is smaller than that within
     genes, and values are on both sides of 0, each gene's own level was taken out.
     """
-    if summary.share_below(0.0) <= MOST_NEGATIVE / 2:
-        return ""
-    share = f"{summary.share_below(0.0):.0%} of the values are negative, and "
-    spread = summary.spreads > 0
-    few = summary.n_samples < _FEWEST_FOR_SHAPE
+    few, spread = summary.n_samples < _FEWEST_FOR_SHAPE, summary.spreads > 0
     if spread.all() and summary.n_genes >= _FEWEST_GENES:
         off = float(np.abs(summary.means / summary.spreads).max())
         if off < (_CENTRED_OF_FEW if few else _CENTRED):
-            return f"{share}every sample has a mean of 0: {NOT_CENTRED}"
-    if few:
+            return f"The values of every sample have a mean of 0: {NOT_CENTRED}"
+    share = summary.share_below(0.0)
+    if few or share <= MOST_NEGATIVE / 2:
         return ""
     within = float(np.sqrt(np.mean(summary.sd**2)))
     between = float(summary.mean.std())
     if within > 0 and between < _FLAT * within:
         return (
-            f"{share}genes have about one level (their means have an SD of {between:.2g}, the"
-            f" samples of a gene one of {within:.2g}): {NOT_CENTRED}"
+            f"{share:.0%} of the values are negative, and genes have about one level (their means"
+            f" have an SD of {between:.2g}, the samples of a gene one of {within:.2g}):"
+            f" {NOT_CENTRED}"
         )
     return ""
 
@@ -373,21 +418,43 @@ def _of_negative(summary: ValueSummary) -> UnitGuess:
     shown = f"Values lie between {summary.low:.4g} and {summary.high:.4g}, {share} negative."
     if summary.high > LARGEST_LOG2:
         return UnitGuess(None, f"{shown} {NOT_CENTRED}")
-    floor = _common_floor(summary)
-    for unit, zero in _FLOORS.items():
-        if abs(floor - zero) < _FLOOR_TOLERANCE:
-            return UnitGuess(
-                unit,
-                f"The lowest value, which several genes have, is {floor:.2f}: that is"
-                f" {UNIT_TABLE[unit].label} of 0.",
-            )
-    if _is_logcpm(summary):
-        return UnitGuess("logcpm", _LOGCPM_REASON)
     return UnitGuess(
         None,
         f"{shown} If they are z-scores or centred in any way, they cannot be used.",
         _WITH_NEGATIVES,
     )
+
+
+def _of_floor(summary: ValueSummary) -> UnitGuess | None:
+    """Judge by what a zero is: the lowest value, where several genes have it."""
+    floor = _common_floor(summary)
+    shown = f"The lowest value, which several genes have, is {floor:.2f}"
+    for unit, zero in _FLOORS.items():
+        if abs(floor - zero) < _FLOOR_TOLERANCE:
+            return UnitGuess(unit, f"{shown}: that is {UNIT_TABLE[unit].label} of 0.")
+    for name, zero in _OTHER_FLOORS:
+        if abs(floor - zero) < _FLOOR_TOLERANCE:
+            return UnitGuess(
+                None, f"{shown}: as {name} of 0 is, which has to be undone first.", _WITH_NEGATIVES
+            )
+    if _is_logcpm(summary):
+        return UnitGuess(
+            "logcpm",
+            "Each sample's lowest values are what 0, 1, 2, ... reads give after half a read is"
+            " added: log2 CPM as voom writes it.",
+        )
+    if floor < -_FLOOR_TOLERANCE and summary.n_samples >= _FEWEST_FOR_SHAPE:
+        return UnitGuess(
+            "logcpm", f"{shown}: log2 CPM with a little added, as edgeR's cpm(log=TRUE) writes it."
+        )
+    if floor > _LEAST_VST and not any(_are_whole(summary, place) for place in range(len(BASES))):
+        return UnitGuess("vst", f"{shown}, not 0: DESeq2's vst.")
+    return None
+
+
+def _are_whole(summary: ValueSummary, place: int) -> bool:
+    n_small, n_whole = summary.n_small[place], summary.n_whole[place]
+    return bool(n_small >= _FEWEST_WHOLE and n_whole >= _ALMOST_ALL * n_small)
 
 
 def _common_floor(summary: ValueSummary) -> float:
@@ -414,22 +481,11 @@ def _of_small(summary: ValueSummary, typical: ArrayLike | None) -> UnitGuess:
                 unit,
                 f"Taken as {label} and undone, every sample sums to {float(np.median(sums)):.3g}.",
             )
-        if (
-            summary.n_small[place] >= _FEWEST_WHOLE
-            and summary.n_whole[place] >= _ALMOST_ALL * summary.n_small[place]
-        ):
+        if _are_whole(summary, place):
             return UnitGuess(unit, f"Taken as {label} and undone, values are whole numbers.")
     multiples = _of_multiples(summary)
     if multiples is not None:
         return multiples
-    if _is_logcpm(summary):
-        return UnitGuess("logcpm", _LOGCPM_REASON)
-    floor = _common_floor(summary)
-    if floor > 0.5:
-        return UnitGuess(
-            "vst",
-            f"The lowest value, which several genes have, is {floor:.2f}, not 0: DESeq2's vst.",
-        )
     if summary.n_genes >= _WHOLE_TRANSCRIPTOME:
         middle = np.median(summary.undone, axis=0)
         fit = [

@@ -50,6 +50,8 @@ class UnitKind:
     added
         What is added before the logarithm is taken; ``None`` where it differs from table to table
         and shows in each sample's least values, which are its zeros.
+    stabilised
+        Whether it is DESeq2's variance-stabilising transformation, near to a logarithm.
     near
         What is only nearly true of it, a sentence; empty for the rest.
     better
@@ -61,6 +63,7 @@ class UnitKind:
     meaning: str
     base: float | None = None
     added: float | None = 0.0
+    stabilised: bool = False
     near: str = ""
     better: str = ""
 
@@ -105,14 +108,20 @@ class UnitKind:
         floors
             (N,) what a zero is in each sample, NaN where it is not known: of :func:`zero_levels`.
             Only read where ``added`` is ``None``.
+
+        Notes
+        -----
+        DESeq2's vst of a normalised count q is log2((s + 2 a q + 2 sqrt(a q (s + a q))) / 4 a), of
+        two numbers a and s of the whole table. With f, what it is of 0, it is undone without either
+        of them: q = (2**v - 2**f)**2 / 2**v.
         """
         if self.base is None:
             return values
         linear: Floats = np.exp2(values * math.log2(self.base))
         if self.added is None:
             assert floors is not None
-            zero = np.exp2(floors * math.log2(self.base))
-            linear -= np.nan_to_num(zero)[:, None]
+            zero = np.nan_to_num(np.exp2(floors * math.log2(self.base)))[:, None]
+            linear = np.maximum(linear - zero, 0) * (1 - zero / linear if self.stabilised else 1)
         else:
             linear -= self.added
         return linear
@@ -140,11 +149,12 @@ _KINDS = (
     UnitKind(
         "vst",
         "vst or rlog (DESeq2)",
-        "variance-stabilised; read as log2(1 + x), to which it is near",
+        "variances stabilised; near to log2, read so where no zeros show",
         2.0,
-        1.0,
-        "vst and rlog are near to log2(1 + x), not the same: low levels are read too high.",
-        "The counts that they were made of are better.",
+        None,
+        stabilised=True,
+        near="vst and rlog are near to log2 of counts, not the same.",
+        better="Better give the counts that they were made of.",
     ),
 )
 UNIT_TABLE: Mapping[Unit, UnitKind] = MappingProxyType({kind.unit: kind for kind in _KINDS})

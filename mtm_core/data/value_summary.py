@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.gene_ids import comparable, is_ensembl
 from mtm_core.data.gene_names import genes_named
+from mtm_core.data.orientation import TALLIES
 from mtm_core.data.units import LARGEST_LOG2, UNIT_TABLE, Floats, Unit, zero_levels
 
 BASES: Mapping[Unit, float] = MappingProxyType({"log2": 2.0, "ln": math.e, "log10": 10.0})
@@ -50,19 +51,22 @@ class GeneColumns:
         the model's genes; without a model, or where none is found, all that is a gene.
     of_model
         Which gene of the model each of ``judged`` is; ``None`` where they are not the model's.
-    is_gene, is_repeat
-        (I,) bool: whether a gene is known by the column's name; whether it is one before it again.
+    is_gene, is_repeat, is_tally
+        (I,) bool: whether a gene is known by the column's name; whether it is one before it again;
+        whether it tallies reads of no gene.
     """
 
     judged: NDArray[np.int64]
     of_model: NDArray[np.int64] | None
     is_gene: NDArray[np.bool_]
     is_repeat: NDArray[np.bool_]
+    is_tally: NDArray[np.bool_]
 
     @classmethod
     def of(cls, ids: Sequence[str], gene_of: NDArray[np.int64] | None = None) -> GeneColumns:
         """Look at the names of a table's columns; ``gene_of`` is of :class:`GeneMatch`."""
         names = [str(name) for name in ids]
+        tally = np.array([TALLIES.fullmatch(name) is not None for name in names], dtype=bool)
         first = ~pd.Index([comparable(name) for name in names]).duplicated()
         gene_of = np.full(len(names), -1) if gene_of is None else gene_of
         is_gene = gene_of >= 0
@@ -71,11 +75,11 @@ class GeneColumns:
         for i in np.flatnonzero(~is_gene):
             is_gene[i] = _is_any_gene(names[i], entrez=entrez)
         if is_gene.mean() < 0.5:  # ids of a kind that nothing here knows
-            is_gene[:] = True
+            is_gene[:] = ~tally
         if (gene_of >= 0).any():
             genes, judged = np.unique(gene_of, return_index=True)
-            return cls(judged[genes >= 0], genes[genes >= 0], is_gene & first, ~first)
-        return cls(np.flatnonzero(is_gene & first), None, is_gene & first, ~first)
+            return cls(judged[genes >= 0], genes[genes >= 0], is_gene & first, ~first, tally)
+        return cls(np.flatnonzero(is_gene & first), None, is_gene & first, ~first, tally)
 
     def totals(self, linear: Floats, *, repeats: bool = False) -> Floats:
         """Give (N,) the sum over genes of each sample of ``linear`` (N, I).
@@ -85,7 +89,7 @@ class GeneColumns:
         columns of a gene count too.
         """
         sums: Floats = linear[:, self.is_gene].sum(axis=1)
-        others = linear[:, ~self.is_gene & (repeats | ~self.is_repeat)]
+        others = linear[:, ~self.is_gene & ~self.is_tally & (repeats | ~self.is_repeat)]
         small = (others > 0) & (others < LARGEST_OF_ONE * sums[:, None])
         return np.asarray(sums + np.where(small, others, 0).sum(axis=1))
 

@@ -44,6 +44,7 @@ from mtm_core.inference.chunk_tasks import (
 from mtm_core.inference.cluster import in_order
 from mtm_core.inference.prediction_store import PredictionStore, Run
 from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.unit_distance import SAMPLES_LOOKED_AT, describe_far_before
 from mtm_core.safe_output import check_output, refuse_inputs
 
 if TYPE_CHECKING:
@@ -198,7 +199,11 @@ def predict_chunked(
         unit=work.reading.unit,
         alignment=work.alignment,
         by_sample=by_sample,
-        notes=(*notes, *describe_far(by_sample)),
+        notes=(
+            *notes,
+            *describe_far(by_sample),
+            *describe_far_before(by_sample, work.alignment),
+        ),
     )
 
 
@@ -299,6 +304,7 @@ class _Plan:
             "chunks": hashes,
             "unit": reading.unit,
             "to_million": reading.to_million,
+            "zero": reading.zero,
             "unit_notes": [asdict(note) for note in notes],
             "alignment": alignment,
         }
@@ -314,7 +320,7 @@ class _Plan:
             self.store,
             request.source,
             self.targets,
-            UnitReading(found["unit"], found["to_million"], ()),
+            UnitReading(found["unit"], found["to_million"], found["zero"], ()),
             found["alignment"],
             request.values,
             request.bits,
@@ -352,7 +358,10 @@ class _Plan:
         )
         of_sample = describe_far(one.aligned.distance)
         aligned = [note for note in one.aligned.notes if note not in of_sample]
-        return [*notes, *one.match.notes, *aligned]
+        first = self.table.read(0, min(SAMPLES_LOOKED_AT, len(self.table.samples)))
+        genes = self.predictor.match(self.table.genes)
+        nearer = self.predictor.nearer_units(first, work.reading, work.source, genes)
+        return [*notes, *one.match.notes, *aligned, *nearer]
 
     def _people(self, chunk: Chunk) -> pd.DataFrame | None:
         samples = list(self.table.samples[chunk.start : chunk.stop])

@@ -36,6 +36,7 @@ from mtm_core.data.alignment import (
     GeneMoments,
     align,
     check_coverage,
+    distance_before,
     panel_normalise,
 )
 from mtm_core.data.exact_phenotypes import exact_phenotypes_of
@@ -43,10 +44,15 @@ from mtm_core.data.expression import ExpressionTable
 from mtm_core.data.genes import GeneIndex, GeneMatch, collapse
 from mtm_core.data.report import Note
 from mtm_core.data.unit_guess import UnitReading, read_unit
-from mtm_core.data.units import UNIT_TABLE, Unit, UnitChoice, per_million, to_linear, zero_levels
+from mtm_core.data.units import UNIT_TABLE, Unit, UnitChoice, per_million, to_linear
 from mtm_core.data.value_summary import GeneColumns, ValueSummary
 from mtm_core.errors import ArtefactError, ExpressionError, SelectionError
 from mtm_core.inference.models import find_model
+from mtm_core.inference.unit_distance import (
+    SAMPLES_LOOKED_AT,
+    describe_far_before,
+    describe_nearer,
+)
 from mtm_core.methods.covariates import CovariateName, are_known
 from mtm_core.methods.protocol import begin, tissue_index
 
@@ -181,6 +187,7 @@ class Predictor:
         stated = table.stated_unit if isinstance(table, ExpressionTable) else None
         genes = self.match([str(name) for name in values.columns])
         check_coverage(genes.match.gene_ids, genes.match.found)
+        is_whole = reading is None
         if reading is None:
             summary = ValueSummary.of(values.to_numpy(dtype=np.float64), genes.columns)
             reading = read_unit(summary, unit, self.typical(source), stated)
@@ -195,14 +202,34 @@ class Predictor:
             normalisation=self.artefact.normalisation,
             whole=whole,
         )
+        notes = [*reading.notes, *genes.match.notes, *aligned.notes]
+        if is_whole:
+            notes += describe_far_before(aligned.distance, aligned.how)
+            notes += self.nearer_units(values, reading, source, genes)
         return Prepared(
             aligned,
             genes.match,
             tuple(str(name) for name in values.index),
             source,
             reading.unit,
-            (*reading.notes, *genes.match.notes, *aligned.notes),
+            tuple(notes),
         )
+
+    def nearer_units(
+        self, values: pd.DataFrame, reading: UnitReading, source: str, genes: TableGenes
+    ) -> tuple[Note, ...]:
+        """Say whether the first samples of ``values`` (samples, ids) lie nearer in another unit.
+
+        See :mod:`mtm_core.inference.unit_distance`.
+        """
+        first, code = values.iloc[:SAMPLES_LOOKED_AT], tissue_index(self.tissues, source)
+        found, scaler = genes.match.found, self.artefact.method.scaler
+
+        def distance_of(other: UnitReading) -> float:
+            linear = self.normalised(first, other, source, genes)
+            return float(np.median(distance_before(linear, found, code, scaler)))
+
+        return describe_nearer(distance_of, reading)
 
     def match(self, ids: Sequence[str]) -> TableGenes:
         """Find the model's genes, and all that are genes, among the names of a table's columns."""
@@ -232,7 +259,7 @@ class Predictor:
             As :meth:`prepare`.
         """
         kind, x = UNIT_TABLE[reading.unit], values.to_numpy(dtype=np.float64)
-        floors = zero_levels(x[:, genes.columns.is_gene]) if kind.added is None else None
+        floors = reading.floors(x[:, genes.columns.is_gene])
         known = genes.match.gene_of >= 0
         linear = to_linear(values.loc[:, known], reading.unit, floors)
         if self.artefact.normalisation == "none" and reading.to_million:

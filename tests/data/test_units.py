@@ -29,7 +29,6 @@ FORMULAS = {
     "log2-0.001": lambda x: np.log2(x + 0.001),
     "log2-0.01": lambda x: np.log2(x + 0.01),
     "log2-0": np.log2,
-    "vst": lambda x: np.log2(1 + x),
 }
 
 
@@ -73,6 +72,17 @@ def test_log_cpm_is_undone_by_what_a_zero_is_in_each_sample(counts: pd.DataFrame
     expected = counts.mul(1e6 / (library + 1), axis=0)
     np.testing.assert_allclose(to_linear(voom, "logcpm"), expected, atol=1e-9)
     np.testing.assert_allclose(zero_levels(voom.to_numpy()), np.log2(0.5e6 / (library + 1)))
+
+
+def test_vst_is_undone_by_what_a_zero_is_alone(counts: pd.DataFrame) -> None:
+    s, a = 2.7, 0.03
+    root = np.sqrt(a * counts * (s + a * counts))
+    vst = np.log2((s + 2 * a * counts + 2 * root) / (4 * a))
+    zero = np.full(len(counts), np.log2(s / (4 * a)))
+    np.testing.assert_allclose(to_linear(vst, "vst", zero), counts, rtol=1e-9, atol=1e-9)
+    # Where no zero shows, it is read as log2.
+    unknown = np.full(len(counts), np.nan)
+    np.testing.assert_allclose(to_linear(vst, "vst", unknown), 2**vst)
 
 
 def test_the_least_value_of_one_gene_alone_is_no_zero() -> None:

@@ -1,0 +1,88 @@
+"""Look at units before alignment, which hides a wrong one.
+
+Aligned, each gene has the reference's mean and SD whatever the unit was. As they are, samples in
+their right unit lie where another protocol lies from the reference. Median distance before
+alignment, in SD, of whole blood and of sorted blood cells against GTEx whole blood (59 genes;
+GSE152641, GSE127530, GSE60424; as counts, and divided by lengths of genes):
+
+======================================  ==============  ==============
+read as it is                           1.95 to 2.5     2.6 to 4.2
+log2(1 + x) read as log10(1 + x)        7.0 to 10.7     6.7 to 11.4
+small linear values read as log2        8.4 to 16       10 to 16
+======================================  ==============  ==============
+
+No single sample in its right unit lies beyond 4.9. A base too small, such as ln read as log2, lies
+as near as the right one: distance cannot tell it, and :mod:`mtm_core.data.unit_guess` asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from mtm_core.data.report import Note, name_some
+from mtm_core.data.unit_guess import UnitReading
+from mtm_core.data.units import Unit
+from mtm_core.errors import ExpressionError
+
+SAMPLES_LOOKED_AT = 50
+_FAR = 3.5
+_FAR_SAMPLE = 5.0
+_NEARER = 0.6
+"""Share of the distance from which another unit is called nearer; no right unit came below 0.69."""
+_TRIED: tuple[Unit, ...] = ("tpm", "log2", "ln", "log10")
+
+
+def describe_nearer(
+    distance_of: Callable[[UnitReading], float], reading: UnitReading
+) -> tuple[Note, ...]:
+    """Say which other units would bring the samples far nearer to the reference.
+
+    Parameters
+    ----------
+    distance_of
+        Gives the median distance before alignment of samples that are read so.
+    reading
+        How they are read.
+    """
+    chosen = distance_of(reading)
+    if chosen < _FAR:
+        return ()
+    others: dict[Unit, float] = {}
+    for unit in _TRIED:
+        try:
+            other = distance_of(UnitReading(unit, reading.to_million, None, ()))
+        except ExpressionError:  # the values cannot be in it
+            continue
+        if unit != reading.unit and other < _NEARER * chosen:
+            others[unit] = other
+    if not others:
+        return ()
+    shown = ", ".join(f"{unit} {other:.1f}" for unit, other in others.items())
+    return (
+        Note(
+            "warning",
+            f"Read as {reading.unit}, the samples lie {chosen:.1f} SD from the reference before"
+            f" alignment (median). Read otherwise they would lie nearer: {shown}.",
+            "Alignment hides a wrong unit.",
+            "Check the unit.",
+        ),
+    )
+
+
+def describe_far_before(distance: pd.DataFrame, how: str) -> tuple[Note, ...]:
+    """Name samples that lay far before they were aligned; ``distance`` is of ``Aligned``."""
+    far = distance.index[distance["distance_before"] > _FAR_SAMPLE]
+    if how == "none" or far.empty:
+        return ()
+    return (
+        Note(
+            "warning",
+            f"{len(far)} of {len(distance)} samples lie more than {_FAR_SAMPLE:g} SD from the"
+            " reference before alignment, farther than another protocol explains:"
+            f" {name_some(far)}.",
+            "They were kept, and aligned with the others.",
+            "Check their tissue and the unit.",
+        ),
+    )
