@@ -78,3 +78,13 @@ def name_some(names: Iterable[object], limit: int = 5) -> str:
     """Give the first of ``names`` in quotes, with '…' where there are more."""
     listed = [str(name) for name in names]
     return ", ".join(repr(name) for name in listed[:limit]) + (", …" if len(listed) > limit else "")
+
+
+def told_apart(names: Iterable[object]) -> list[str]:
+    """Give ``names`` with a number behind each that is duplicated: no table shows two of one."""
+    count: dict[str, int] = {}
+    result = []
+    for name in map(str, names):
+        count[name] = count.get(name, 0) + 1
+        result.append(name if count[name] == 1 else f"{name} ({count[name]})")
+    return result

@@ -18,10 +18,13 @@ from mtm_core.dashboard.layout import (
     show_figure,
     show_notes,
 )
+from mtm_core.dashboard.reading_view import ask_reading
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.views import distance_summary, reference_distance
 from mtm_core.data.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod, is_covered
+from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.report import told_apart
 from mtm_core.data.units import UNIT_TABLE, UNITS, Unit
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.distance import distance_strips
@@ -51,6 +54,10 @@ def _name_unit(unit: Unit) -> str:
 def _say_unit(unit: Unit | None, reason: str) -> str:
     found = "The values do not tell their unit" if unit is None else UNIT_TABLE[unit].label
     return f"By its values: {found}. {reason}"
+
+
+def _said(options: ReadingOptions) -> str:
+    return "" if options == AS_IT_LIES else options.to_json()
 
 
 session, model = current_session(), served_model()
@@ -110,6 +117,21 @@ if last is not None and last.is_over and session.table is not None:
         icon=":material/undo:",
     )
 
+if upload is not None and not is_reading:
+    failed = last is not None and last.is_over
+    its_own = session.table is not None and session.table.report.file == upload.name
+    shown = session.table if its_own and not failed else None
+    again = ask_reading(
+        None if shown is None else shown.report,
+        [] if shown is None else [str(sample) for sample in shown.values.index],
+        AS_IT_LIES if shown is None else shown.options,
+        key=f"{upload.file_id}_{session.table_sha256[:12] if shown else ''}",
+        expanded=failed or (shown is not None and bool(shown.report.doubted)),
+    )
+    if again is not None:
+        start(session, session.reading(upload.getvalue(), upload.name, predictor, again))
+        st.rerun()
+
 if session.table is None:
     if not is_reading:
         st.info(
@@ -139,7 +161,7 @@ with unit_column:
         index=None if session.unit is None else UNITS.index(session.unit),
         format_func=_name_unit,
         placeholder="Choose the unit",
-        key=f"unit_{session.table_sha256[:12]}",
+        key=f"unit_{session.table_sha256[:12]}{_said(session.table.options)}",
         help="Values tell units apart only in part: please confirm.",
     )
     st.caption(plain_message(_say_unit(report.unit, report.unit_reason)))
@@ -224,7 +246,8 @@ show_figure(
 st.dataframe(distance_summary(prepared.aligned, reference).style.format("{:.2f}"))
 
 st.subheader("The table as it was read")
-st.dataframe(session.table.values.iloc[:PREVIEW_ROWS, :PREVIEW_COLUMNS])
+preview = session.table.values.iloc[:PREVIEW_ROWS, :PREVIEW_COLUMNS]
+st.dataframe(preview.set_axis(told_apart(preview.columns), axis=1))
 st.caption(
     f"The first {min(PREVIEW_ROWS, report.n_samples)} of {report.n_samples:,} samples and"
     f" {min(PREVIEW_COLUMNS, report.n_genes)} of {report.n_genes:,} genes."
