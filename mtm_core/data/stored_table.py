@@ -22,7 +22,6 @@ import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from mtm_core.data.column_names import METADATA, normalised
 from mtm_core.data.genes import GeneIndex
 from mtm_core.data.given_files import is_store
 from mtm_core.data.h5ad_table import unit_of_log1p
@@ -33,6 +32,7 @@ from mtm_core.data.self_contained import (
     check_parquet_columns,
     check_parquet_types,
 )
+from mtm_core.data.taking import is_metadata_column
 from mtm_core.data.units import Unit
 from mtm_core.data.zarr_store import open_zarr
 from mtm_core.errors import ExpressionError, InputFileError
@@ -258,7 +258,7 @@ def _open_parquet(path: Path, parts: Sequence[Path]) -> StoredTable:
         for field in schema
         if (pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
         and field.name != index
-        and normalised(field.name) not in METADATA
+        and not is_metadata_column(field.name)
     ]
     for part in parts:
         file = pyarrow.parquet.ParquetFile(part)

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core.data.annotation_columns import FEWEST_ROWS, judge_columns, sample_rows
-from mtm_core.data.column_names import METADATA, is_metadata, normalised
+from mtm_core.data.column_names import METADATA, is_metadata, normalised, written_alike
+from mtm_core.data.gene_ids import is_ensembl
 from mtm_core.data.gene_names import genes_named
 from mtm_core.data.genes import GeneIndex
 from mtm_core.data.orientation import TALLIES, is_gene, is_run, look_like_ensembl
@@ -132,6 +133,37 @@ def take_samples_in_rows(
     result = columns.result(taken[~left_out], notes, samples)
     result.aside |= dict.fromkeys(taken.index[left_out], LEFT_OUT)
     return result
+
+
+def is_metadata_column(name: str) -> bool:
+    """Tell whether ``name``, among those of genes, is that of metadata: ``age``, ``weight_kg``."""
+    if is_ensembl(name):
+        return False
+    return normalised(name) in METADATA or (is_metadata(name) and not genes_named(name))
+
+
+def check_samples(values: pd.DataFrame, known: GeneIndex) -> None:
+    """Refuse a table (samples, genes) that did not come through the reader, if rows are no samples.
+
+    Raises
+    ------
+    ExpressionError
+        If rows are ids, lengths, statistics, sums or the like.
+    """
+    places = known.find([str(name) for name in values.columns])
+    some = sample_rows(values.shape[1], len(values), places >= 0)
+    names = [str(name) for name in values.index]
+    x = values.iloc[:, some].to_numpy(dtype=np.float64).T
+    verdict = judge_columns(x, names, _profiles(known, places[some]))
+    alike = written_alike(names)
+    others = {names[i]: why for i, why in verdict.aside.items() if not alike[i]}
+    if others and len(some) >= FEWEST_ROWS:
+        shown = [f"{name!r} ({why})" for name, why in list(others.items())[:5]]
+        raise ExpressionError(
+            f"{len(others)} rows are no samples: {', '.join(shown)}. Take them out:"
+            f" table.drop(index={list(others)}). To keep one all the same, read the file with"
+            " read_expression(..., options=ReadingOptions(take_back=(...)))."
+        )
 
 
 @dataclass

@@ -43,6 +43,7 @@ from mtm_core.data.exact_phenotypes import exact_phenotypes_of
 from mtm_core.data.expression import ExpressionTable
 from mtm_core.data.genes import GeneIndex, GeneMatch, collapse
 from mtm_core.data.report import Note
+from mtm_core.data.taking import check_samples
 from mtm_core.data.unit_guess import UnitReading, read_unit
 from mtm_core.data.units import UNIT_TABLE, Unit, UnitChoice, per_million, to_linear
 from mtm_core.data.value_summary import GeneColumns, ValueSummary
@@ -178,7 +179,7 @@ class Predictor:
         ------
         ExpressionError
             If the table is empty, its unit is not clear or cannot be as said, its values are
-            centred, or it has too few of the model's genes.
+            centred, it has too few of the model's genes, or rows of a ``DataFrame`` are no samples.
         SelectionError
             If ``source`` is unknown.
         """
@@ -189,6 +190,8 @@ class Predictor:
         check_coverage(genes.match.gene_ids, genes.match.found)
         is_whole = reading is None
         if reading is None:
+            if not isinstance(table, ExpressionTable):
+                check_samples(values, self.genes)
             summary = ValueSummary.of(values.to_numpy(dtype=np.float64), genes.columns)
             reading = read_unit(summary, unit, self.typical(source), stated)
         normalised = self.normalised(values, reading, source, genes)

@@ -10,6 +10,7 @@ import pytest
 
 from mtm_core.data.annotation_columns import judge_columns
 from mtm_core.data.reading_options import ReadingOptions
+from mtm_core.data.stored_table import open_stored_table
 from mtm_core.errors import ExpressionError
 from tests.cases import base
 
@@ -227,3 +228,18 @@ def test_real_files(file: str) -> None:
     np.testing.assert_allclose(found, clean, atol=tolerance)
     expected = clean.index if "leading0" not in file else [f"{i:03d}" for i in range(1, 25)]
     assert list(found.index) == list(expected)
+
+
+def test_rows_of_a_data_frame_that_are_no_samples_are_refused() -> None:
+    """Who calls from Python has no page to put a column back on."""
+    table = COUNTS.assign(gc=COLUMNS["gc"], x7=COLUMNS["x7"]).T
+    with pytest.raises(ExpressionError, match=r"2 rows are no samples: 'gc' \(.*'x7' \("):
+        base.z_of_table(table.astype(float), "counts")
+    base.same_z(base.z_of_table(COUNTS.T.astype(float)), base.clean_z(), 0)
+
+
+def test_metadata_in_a_stored_table_are_no_genes(tmp_path: Path) -> None:
+    table = COUNTS.T.assign(age=50, weight_kg=70.5, total_reads=COUNTS.sum())
+    table.rename_axis("sample").to_parquet(tmp_path / "x.parquet")
+    stored = open_stored_table(tmp_path / "x.parquet", base.predictor().genes)
+    assert stored.genes == tuple(COUNTS.index)

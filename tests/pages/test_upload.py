@@ -70,8 +70,8 @@ def test_gzipped_table_is_read(app: AppTest) -> None:
 
 def test_missing_genes_are_listed_and_can_be_downloaded(app: AppTest) -> None:
     upload(app, "mine.tsv", table(without=["SDHB", "MUTYH"]))
-    assert app.expander[0].label == "2 genes that the table lacks"
-    missing = app.expander[0].dataframe[0].value
+    (listed,) = (one for one in app.expander if one.label == "2 genes that the table lacks")
+    missing = listed.dataframe[0].value
     assert missing["symbol"].tolist() == ["SDHB", "MUTYH"]
     assert app.download_button(key="download_missing_genes_csv").label == "Missing genes (CSV)"
     assert any("57 of the model's 59 genes" in box.value for box in app.warning)
