@@ -238,7 +238,8 @@ def _seal_of(name: str, value: Mapping[str, object]) -> Seal:
 
 
 def _is_plain(part: str) -> bool:
-    return part.isprintable() and not part.startswith(".") and not set('\\:*?"<>|') & set(part)
+    is_text = bool(part) and part.isprintable()
+    return is_text and not part.startswith(".") and not set('\\:*?"<>|') & set(part)
 
 
 def _listed(folder: Path) -> list[str]:
