@@ -64,7 +64,7 @@ class Mutant:
 def mutant(seed: int, canary: Path) -> Mutant:
     """Make the file of ``seed``."""
     dice = random.Random(seed)
-    name = dice.choice(sorted(_MAKERS))
+    name = dice.choice(sorted(_MAKERS) if seed < _ALL_FROM else sorted({*_MAKERS, *_LATER}))
     data = _bases()[name]
     special = _SPECIAL.get(name.split(".")[0].split(" ")[0])
     for _ in range(dice.randint(1, 3)):
@@ -106,11 +106,11 @@ def _gct() -> bytes:
     return f"#1.2\n{N_GENES}\t{N_SAMPLES}\n{table.to_csv(sep=chr(9), index=False)}".encode()
 
 
-def _star() -> bytes:
+def _star(sample: str = "P1") -> bytes:
     tallies = [
         f"N_{name}\t1\t2\t3" for name in ("unmapped", "multimapping", "noFeature", "ambiguous")
     ]
-    rows = [f"{gene}\t{n}\t{n // 2}\t{n - n // 2}" for gene, n in _values()["P1"].items()]
+    rows = [f"{gene}\t{n}\t{n // 2}\t{n - n // 2}" for gene, n in _values()[sample].items()]
     return "\n".join([*tallies, *rows, ""]).encode()
 
 
@@ -193,9 +193,47 @@ def _archive() -> bytes:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in SAMPLES[:3]:
             member = zipfile.ZipInfo(f"{name}/ReadsPerGene.out.tab")
-            archive.writestr(member, _star(), zipfile.ZIP_DEFLATED)
+            archive.writestr(member, _star(name), zipfile.ZIP_DEFLATED)
         archive.writestr(zipfile.ZipInfo("__MACOSX/._x"), b"\0")
     return file.getvalue()
+
+
+def _archive_of(files: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return file.getvalue()
+
+
+def _rsem(sample: str) -> bytes:
+    head = [
+        "gene_id",
+        "transcript_id(s)",
+        "length",
+        "effective_length",
+        "expected_count",
+        "TPM",
+        "FPKM",
+    ]
+    rows = [
+        [gene, f"ENST{i:011d}", "1000.00", "900.00", f"{n:.2f}", f"{n / 3:.2f}", f"{n / 4:.2f}"]
+        for i, (gene, n) in enumerate(_values()[sample].items())
+    ]
+    return "\n".join("\t".join(row) for row in [head, *rows]).encode()
+
+
+def _salmon(sample: str) -> bytes:
+    rows = [
+        f"ENST{i:011d}.{1 + i % 3}\t1000\t900.5\t{n / 3:.3f}\t{n:.3f}"
+        for i, n in enumerate(_values()[sample])
+    ]
+    return "\n".join(["Name\tLength\tEffectiveLength\tTPM\tNumReads", *rows, ""]).encode()
+
+
+def _tx2gene() -> bytes:
+    genes = _values().index
+    return "\n".join(f"ENST{i:011d}\t{gene}" for i, gene in enumerate(genes)).encode()
 
 
 _MAKERS: dict[str, Callable[[], bytes]] = {
@@ -223,9 +261,20 @@ _MAKERS: dict[str, Callable[[], bytes]] = {
 }
 
 
+_ALL_FROM = 20_000
+"""Seeds from here on are of all bases; those below are as they were when they failed."""
+_LATER: dict[str, Callable[[], bytes]] = {
+    "text.rsem": lambda: _rsem("P1"),
+    "zip.rsem": lambda: _archive_of({f"{name}.genes.results": _rsem(name) for name in SAMPLES}),
+    "zip.salmon": lambda: _archive_of(
+        {f"{name}/quant.sf": _salmon(name) for name in SAMPLES[:3]} | {"tx2gene.tsv": _tx2gene()}
+    ),
+}
+
+
 @cache
 def _bases() -> dict[str, bytes]:
-    return {name: make() for name, make in _MAKERS.items()}
+    return {name: make() for name, make in {**_MAKERS, **_LATER}.items()}
 
 
 # Mutations
@@ -255,7 +304,7 @@ def _bytes(data: bytes, dice: random.Random, canary: Path) -> bytes:
     elif how == 4:
         out[at:at] = out[at : at + size] * dice.choice((1, 10, 200))
     elif how == 5:
-        other = _bases()[dice.choice(sorted(_MAKERS))]
+        other = _bases()[dice.choice(sorted(_MAKERS))]  # of the old ones, for the old seeds
         start = dice.randrange(len(other))
         out[at : at + size] = other[start : start + size]
     elif how == 6:

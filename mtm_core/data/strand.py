@@ -42,8 +42,17 @@ def choose_strand(files: Sequence[ProgramFile], wanted: Strand) -> tuple[str, No
     Raises
     ------
     InputFileError
-        If files show different strands, or none shows one, and the user has not said which.
+        If a file lacks a column of numbers, files show different strands, or none shows one, and
+        the user has not said which.
     """
+    for file in files:
+        lacking = [strand for strand in STRANDS if strand not in file.quantities]
+        if lacking:
+            where = f"{file.path}: " if file.path else ""
+            raise InputFileError(
+                f"{where}expected STAR's three columns of counts ({', '.join(STRANDS)}); the"
+                f" {lacking[0]} one holds no numbers throughout. Get the file again."
+            )
     shares = [forward_share(file) for file in files]
     known = [share for share in shares if not np.isnan(share)]
     shown = (

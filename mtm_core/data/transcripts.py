@@ -149,7 +149,7 @@ def is_transcript_table(text: bytes) -> bool:
         return True
     body = rows[1:-1] or rows[1:]
     return any(
-        all(_TRANSCRIPT.match(row[i]) for row in body) for i in range(len(names))
+        all(i < len(row) and _TRANSCRIPT.match(row[i]) for row in body) for i in range(len(names))
     ) and not any(_is_number(field) for row in body for field in row)
 
 
