@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from io import BytesIO
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import cast
 
 import pandas as pd
 import xarray as xr
 
-from mtm_core.inference.export import write_prediction
+from mtm_core.dashboard.held import WORK_BYTES, hold_result
+from mtm_core.inference.export import INTERVAL, file_bytes, write_prediction
+from mtm_core.memory_budget import shared_budget
+from mtm_core.safe_output import scratch_folder
 
+_PATIENCE_SECONDS = 10.0
 RESEARCH_USE = "For research use, not for diagnosis."
 
 
@@ -37,9 +40,33 @@ def parquet_bytes(table: pd.DataFrame, *, index: bool = False) -> bytes:
     return buffer.getvalue()
 
 
+def prediction_file_bytes(prediction: xr.Dataset, ending: str) -> int:
+    """Estimate, from above, what :func:`prediction_bytes` gives."""
+    n_samples, n_tissues, n_genes = prediction["z"].shape
+    n_values = sum(name in prediction for name in ("z", "expression", *INTERVAL))
+    return file_bytes((n_samples, n_tissues, n_genes), ending, n_values=n_values)
+
+
 def prediction_bytes(prediction: xr.Dataset, ending: str) -> bytes:
-    """Give the whole prediction as the command line writes it: .csv, .parquet or .h5ad."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / f"prediction{ending}"
-        write_prediction(prediction, path)
-        return path.read_bytes()
+    """Give the whole prediction as the command line writes it: .csv, .parquet or .h5ad.
+
+    It is written to the disk block by block, and is in memory once, within the server's budget.
+
+    Raises
+    ------
+    OverBudgetError
+        If the server has not so much memory.
+    OutputError
+        If there is no room on the disk for temporary files.
+    """
+    memory = WORK_BYTES + 2 * prediction_file_bytes(prediction, ending)
+    hold = shared_budget().hold(memory, "This file", patience=_PATIENCE_SECONDS)
+    try:
+        with scratch_folder("download") as folder:
+            path = folder / f"prediction{ending}"
+            write_prediction(prediction, path)
+            data = path.read_bytes()
+        return cast("bytes", hold_result(hold, data))
+    except BaseException:
+        hold.release()
+        raise

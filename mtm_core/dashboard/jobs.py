@@ -13,11 +13,13 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event, Lock
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, cast
 from uuid import uuid4
 
+from mtm_core.dashboard.held import hold_result
 from mtm_core.data.reading_turns import Turn
 from mtm_core.errors import MTMError
+from mtm_core.memory_budget import shared_budget
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 Progress = Callable[[int, int], None]
@@ -45,6 +47,11 @@ class Task(Generic[T]):
         Takes it, in the session's thread.
     turn
         Where the work is to read a file: how far that is from its turn among all sessions' files.
+    memory
+        What the work takes at most, in bytes, estimated from the shape of its data: held in the
+        server's budget before it begins; what its result takes is held until that goes.
+    instead
+        What to do where the server has not so much.
     """
 
     slot: str
@@ -53,10 +60,31 @@ class Task(Generic[T]):
     make: Callable[[Progress], T]
     keep: Callable[[T], None]
     turn: Turn | None = None
+    memory: int = 0
+    instead: str = ""
 
     def now(self) -> None:
         """Make it here and now, and keep it."""
-        self.keep(self.make(_tell_nobody))
+        self.keep(self.made(_tell_nobody))
+
+    def made(self, tell: Progress) -> T:
+        """Make it, within the server's budget of memory.
+
+        Raises
+        ------
+        OverBudgetError
+            If the server has not so much for one piece of work, or others take it for too long.
+        """
+        if not self.memory:
+            return self.make(tell)
+        budget = shared_budget()
+        hold = budget.hold(self.memory, self.words, self.instead, check=lambda: tell(0, 0))
+        try:
+            result = self.make(tell)
+        except BaseException:
+            hold.release()
+            raise
+        return cast("T", hold_result(hold, result))
 
 
 class Stopped(Exception):
@@ -125,7 +153,7 @@ class Job:
                 return
             self.state = "running"
         try:
-            result = task.make(self._tell)
+            result = task.made(self._tell)
         except Stopped:
             self._end("cancelled")
         except MTMError as error:

@@ -10,6 +10,10 @@ from mtm_core.errors import ExpressionError, SelectionError
 MAX_SAMPLES_VARIABLE = "MTM_MAX_SAMPLES"
 """Environment variable: the most samples that a table may have; no limit where it is not set."""
 
+MAX_DOWNLOAD_VARIABLE = "MTM_MAX_DOWNLOAD_MB"
+"""Environment variable: the largest file that a page makes; it is in memory while it is offered."""
+_MOST_DOWNLOAD_MB = 200
+
 MAX_JOBS_VARIABLE = "MTM_MAX_JOBS"
 """Environment variable: how many long computations of all sessions run at once."""
 
@@ -42,6 +46,17 @@ def max_jobs() -> int:
         If the limit that is set is no whole number above 0.
     """
     return _limit(MAX_JOBS_VARIABLE) or max(2, (os.cpu_count() or 2) // 2)
+
+
+def max_download() -> int:
+    """Give the size of the largest file that a page makes, in bytes.
+
+    Raises
+    ------
+    SelectionError
+        If the limit that is set is no whole number above 0.
+    """
+    return (_limit(MAX_DOWNLOAD_VARIABLE) or _MOST_DOWNLOAD_MB) * 1_000_000
 
 
 def _limit(variable: str) -> int | None:

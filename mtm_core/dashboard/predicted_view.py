@@ -10,9 +10,10 @@ import xarray as xr
 
 from mtm_core.artefact import Artefact
 from mtm_core.dashboard.cohort_view import greyed
-from mtm_core.dashboard.downloads import file_name, prediction_bytes
+from mtm_core.dashboard.downloads import file_name, prediction_bytes, prediction_file_bytes
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.layout import download_table, show_figure, show_shell
+from mtm_core.dashboard.limits import max_download
 from mtm_core.dashboard.predicted_choice import GENE, HEATMAP, Shown
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
@@ -33,9 +34,7 @@ from mtm_core.figures.gene_strips import expression_strips
 from mtm_core.figures.heatmap import z_heatmap
 from mtm_core.inference.command_line import InputFiles, predict_arguments
 from mtm_core.inference.options import PredictionOptions
-
-MOST_ROWS = 100_000
-"""Rows of a table that the browser can search."""
+from mtm_core.memory_budget import in_words
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ class Predicted:
 
     def _show_rows(self, shown: Shown) -> None:
         attrs = self.prediction.attrs
-        rows = rows_of(
+        first = rows_of(
             self.prediction,
             self.held_out,
             tissues=self.tissues if shown.all_tissues else [shown.tissue],
@@ -174,7 +173,7 @@ class Predicted:
             samples=shown.samples or self.samples,
             predictable_only=shown.predictable_only,
         )
-        first = rows.iloc[:MOST_ROWS]
+        n_rows = first.attrs.pop("n_rows")
         st.dataframe(
             greyed(first),
             hide_index=True,
@@ -194,13 +193,13 @@ class Predicted:
             },
         )
         st.caption(
-            f"{len(first):,} of {len(rows):,} rows. Predictable: a pooled held-out rho above 0.3."
+            f"{len(first):,} of {n_rows:,} rows. Predictable: a pooled held-out rho above 0.3."
             + (
                 f" Interval: {plain_message(attrs['interval'])}."
                 if "lower" in self.prediction
                 else ""
             )
-            + (" Filter to see others." if len(first) < len(rows) else "")
+            + (" Filter to see others." if len(first) < n_rows else "")
         )
         download_table(
             first,
@@ -209,8 +208,8 @@ class Predicted:
             label="These rows",
         )
 
-    def offer_everything(self) -> None:
-        """Offer the whole prediction as a file."""
+    def offer_everything(self, options: PredictionOptions, files: InputFiles) -> None:
+        """Offer the whole prediction as a file; of a larger one, the command that makes it."""
         unit = self.prediction.attrs["unit"]
         interval = (
             "; `lower` and `upper` bound the 90 % interval of `expression`"
@@ -225,8 +224,13 @@ class Predicted:
             f" `z`{interval}."
             " Every file is for research use, not for diagnosis, and its name says so."
         )
+        most, too_large = max_download(), []
         with st.container(horizontal=True):
             for ending, name in ((".csv", "CSV"), (".parquet", "Parquet"), (".h5ad", "h5ad")):
+                size = prediction_file_bytes(self.prediction, ending)
+                if size > most:
+                    too_large.append((name, ending, size))
+                    continue
                 st.download_button(
                     name,
                     partial(prediction_bytes, self.prediction, ending),
@@ -235,6 +239,18 @@ class Predicted:
                     on_click="ignore",
                     icon=":material/download:",
                 )
+
+        if too_large:
+            sizes = " and ".join(f"{name} (up to {in_words(size)})" for name, _, size in too_large)
+            st.info(
+                f"{sizes}: larger than the files that this server makes (up to {in_words(most)})."
+                " Make the file on your own machine:",
+                icon=":material/terminal:",
+            )
+            name, ending, _ = too_large[0]
+            output = f"predicted{ending}"
+            used = options.as_used(self.prediction)
+            show_shell(predict_arguments(used, files, model=self.artefact.name, output=output))
 
     def show_command(self, options: PredictionOptions, files: InputFiles) -> None:
         """Show the command that makes the same values, of the options and files that made these."""

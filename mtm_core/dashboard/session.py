@@ -14,6 +14,7 @@ import streamlit as st
 import xarray as xr
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from mtm_core.dashboard.held import WORK_BYTES, preparing_bytes, size_of
 from mtm_core.dashboard.jobs import Jobs, Progress, Task
 from mtm_core.dashboard.limits import check_n_samples
 from mtm_core.dashboard.resources import example_for, is_simulated
@@ -27,10 +28,12 @@ from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.reading_turns import Turn
 from mtm_core.data.units import Unit
 from mtm_core.errors import SelectionError
-from mtm_core.inference.command_line import InputFiles
+from mtm_core.inference.blocks import prediction_bytes
+from mtm_core.inference.command_line import InputFiles, in_shell, predict_arguments
 from mtm_core.inference.example import default_source
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.memory_budget import shared_budget
 
 _FIRST_TARGETS = (
     "Adipose - Subcutaneous",
@@ -186,6 +189,9 @@ class Session:
                 turn=turn,
             )
             check_n_samples(table.report)
+            size = size_of(table.values)
+            hold = shared_budget().hold(size, "This table", check=lambda: progress(0, 0))
+            hold.keep_for(table, size)
             return table
 
         def keep(table: ExpressionTable) -> None:
@@ -312,6 +318,10 @@ class Session:
             "Comparing with the reference",
             lambda _: options.prepare(predictor, table),
             keep,
+            memory=preparing_bytes(
+                len(table.values), table.values.shape[1], len(predictor.artefact.genes)
+            ),
+            instead=self._instead(predictor),
         )
 
     def predict(self, predictor: Predictor) -> xr.Dataset:
@@ -362,7 +372,29 @@ class Session:
             self.prediction, self._predicted = made[1], key
             self.predicted_by, self.predicted_from = options, files
 
-        return Task("prediction", key, "Predicting", make, keep)
+        assert self.table is not None
+        n_samples, n_columns = self.table.values.shape
+        n_genes = len(predictor.artefact.genes)
+        result = prediction_bytes(n_samples, len(targets), n_genes)
+        memory = result + preparing_bytes(n_samples, n_columns, n_genes)
+        if size_of(self.prediction) + memory > shared_budget().most >= memory:
+            self.prediction, self._predicted = None, ()  # no room for two
+            self._results.clear()
+        instead = self._instead(predictor)
+        return Task("prediction", key, "Predicting", make, keep, memory=memory, instead=instead)
+
+    def _instead(self, predictor: Predictor) -> str:
+        """Say how to do on one's own machine what this server has no memory for."""
+        command = predict_arguments(
+            self.options(predictor),
+            self.files(predictor),
+            model=predictor.artefact.name,
+            output="predicted.parquet",
+        )
+        return (
+            "Choose fewer tissues or samples, or run this on your own machine, where any number"
+            f" will do: {in_shell(command)}"
+        )
 
     def options(self, predictor: Predictor) -> PredictionOptions:
         """Give all that the user has chosen, as it is now."""
@@ -400,7 +432,7 @@ class Session:
         """
         whole = (self._predicted, key)
         if whole not in self._results:
-            self._keep_result(whole, make())
+            self._task(whole, lambda _: make(), slot="", words="This").now()
         return cast("T", self.recall(key))
 
     def remembering(
@@ -410,7 +442,14 @@ class Session:
         whole = (self._predicted, key)
         if whole in self._results:
             return None
-        return Task(slot, whole, words, make, partial(self._keep_result, whole))
+        return self._task(whole, make, slot=slot, words=words)
+
+    def _task(
+        self, whole: Hashable, make: Callable[[Progress], T], *, slot: str, words: str
+    ) -> Task[T]:
+        """Plan what is made from the prediction: at most, a copy of it."""
+        memory = WORK_BYTES + size_of(self.prediction)
+        return Task(slot, whole, words, make, partial(self._keep_result, whole), memory=memory)
 
     def recall(self, key: Hashable) -> object | None:
         """Give what is remembered under ``key``, which is then the last to be forgotten."""

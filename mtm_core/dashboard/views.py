@@ -13,6 +13,8 @@ from mtm_core.dashboard.gene_accuracy import GeneAccuracy
 from mtm_core.data.alignment import Aligned
 from mtm_core.inference.export import INTERVAL, to_long_table
 
+MOST_ROWS = 100_000
+"""Rows of a table that the browser can search."""
 MOST_COLUMNS = 120
 """Genes that a heatmap can name."""
 
@@ -115,21 +117,33 @@ def rows_of(
     genes: Sequence[str],
     samples: Sequence[str],
     predictable_only: bool,
+    most: int = MOST_ROWS,
 ) -> pd.DataFrame:
     """Give one row a (sample, tissue, gene) of the choice, with its held-out accuracy.
 
     Columns: those of :data:`mtm_core.inference.export.LONG_COLUMNS`, then ``rho_by_fold``,
-    ``rho_pooled``, ``predictable``.
+    ``rho_pooled``, ``predictable``. No more than ``most`` rows are made; ``attrs["n_rows"]`` says
+    how many there are.
     """
-    cut = prediction.sel(sample=list(samples), tissue=list(tissues), gene=list(genes))
-    long = to_long_table(cut)
     pairs = held_out.of_pairs(
         np.repeat(list(tissues), len(genes)).tolist(), list(genes) * len(tissues)
     )
-    n = len(samples)
-    for column in ("rho_by_fold", "rho_pooled", "predictable"):
-        long[column] = np.tile(pairs[column].to_numpy(), n)
-    return long[long["predictable"] == "yes"] if predictable_only else long
+    shown = np.ones(len(pairs), dtype=bool)
+    if predictable_only:
+        shown = (pairs["predictable"] == "yes").to_numpy()
+    n_shown = int(shown.sum())
+    # Of the first samples alone: a sample may have a million rows.
+    first = list(samples)[: max(1, -(-most // max(n_shown, 1)))]
+    parts = []
+    for sample in first if n_shown else first[:1]:
+        cut = prediction.sel(sample=[sample], tissue=list(tissues), gene=list(genes))
+        part = to_long_table(cut, tuple(map(str, samples)))
+        for column in ("rho_by_fold", "rho_pooled", "predictable"):
+            part[column] = pairs[column].to_numpy()
+        parts.append(part[shown].iloc[:most])
+    rows = pd.concat(parts, ignore_index=True).iloc[:most]
+    rows.attrs["n_rows"] = n_shown * len(samples)
+    return rows
 
 
 def _samples(prediction: xr.Dataset) -> pd.Index:

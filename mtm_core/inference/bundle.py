@@ -18,14 +18,13 @@ The same prediction gives the same bytes.
 
 from __future__ import annotations
 
-import io
 import json
 import platform
+import shutil
 import zipfile
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from pathlib import PurePosixPath
 from typing import Any
 
 import pandas as pd
@@ -35,12 +34,14 @@ from mtm_core.data.ingest_report import IngestReport
 from mtm_core.data.metadata_options import AS_FOUND
 from mtm_core.data.report import Note
 from mtm_core.inference.command_line import InputFiles, in_shell, predict_arguments
-from mtm_core.inference.export import write_prediction
+from mtm_core.inference.export import file_bytes, write_prediction
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Prepared
+from mtm_core.safe_output import scratch_folder
 
 FORMAT = "mtm-bundle"
 FORMAT_VERSION = 1
+_COPIED_AT_ONCE = 1 << 20
 REPRODUCED = "reproduced.parquet"
 AGE_AND_SEX = "age_and_sex.csv"
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -211,11 +212,6 @@ def bundle_bytes(
         index=pd.Index(prediction["sample"].to_numpy().astype(str), name="sample"),
     )
     contents: dict[str, bytes] = {}
-    with TemporaryDirectory() as folder:
-        for name in ("predicted.parquet", "predicted.csv"):
-            path = Path(folder) / name
-            write_prediction(prediction, path)
-            contents[name] = path.read_bytes()
     contents["samples.csv"] = _csv(samples.reset_index())
     if record.phenotypes is not None:
         # With every digit: the prediction is to come out the same.
@@ -227,15 +223,34 @@ def bundle_bytes(
     contents["ingest.json"] = _json(ingest_json(record))
     contents["ingest.txt"] = ingest_text(record).encode()
     contents["methods.txt"] = methods.encode()
-    contents = {"README.txt": _readme(record, list(contents)).encode(), **contents}
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in contents.items():
-            entry = zipfile.ZipInfo(name, _DATE)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = (0o755 if name.endswith(".sh") else 0o644) << 16
-            archive.writestr(entry, data)
-    return buffer.getvalue()
+    values = ("predicted.parquet", "predicted.csv")
+    readme = _readme(record, [*values, *contents]).encode()
+    with scratch_folder("bundle") as folder:  # values are the most of it, and may be large
+        whole = folder / "bundle.zip"
+        with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(_entry("README.txt"), readme)
+            for name in values:
+                write_prediction(prediction, folder / name)
+                with (folder / name).open("rb") as file, archive.open(_entry(name), "w") as into:
+                    shutil.copyfileobj(file, into, _COPIED_AT_ONCE)
+                (folder / name).unlink()
+            for name, data in contents.items():
+                archive.writestr(_entry(name), data)
+        return whole.read_bytes()
+
+
+def bundle_size(prediction: xr.Dataset) -> int:
+    """Estimate, from above, the bytes of the bundle of ``prediction``."""
+    n_samples, n_tissues, n_genes = prediction["z"].shape
+    shape = (n_samples, n_tissues, n_genes)
+    return file_bytes(shape, ".parquet") + file_bytes(shape, ".csv") // 2
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _DATE)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = (0o755 if name.endswith(".sh") else 0o644) << 16
+    return entry
 
 
 def _readme(record: PredictionRecord, names: list[str]) -> str:

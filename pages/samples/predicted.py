@@ -81,5 +81,5 @@ if not predicted.held_out.exists:
         " no held-out rho can stand beside the values, and no gene is greyed."
     )
 predicted.show(shown)
-predicted.offer_everything()
+predicted.offer_everything(session.predicted_by, session.predicted_from)
 predicted.show_command(session.predicted_by, session.predicted_from)

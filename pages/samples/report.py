@@ -9,12 +9,14 @@ import streamlit as st
 from mtm_core.dashboard.background import offer_file, start, watch
 from mtm_core.dashboard.cohort_view import need_samples
 from mtm_core.dashboard.downloads import file_name
-from mtm_core.dashboard.layout import begin, mark_simulated
+from mtm_core.dashboard.layout import begin, mark_simulated, show_shell
+from mtm_core.dashboard.limits import max_download
 from mtm_core.dashboard.report_view import bundle_of, methods_of, record_of, report_bytes
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.escaping import plain, plain_message
-from mtm_core.inference.bundle import ingest_text, reproduce_script
+from mtm_core.inference.bundle import bundle_size, ingest_text, reproduce_script
+from mtm_core.memory_budget import in_words
 
 session, model = current_session(), served_model()
 predictor = model.predictor
@@ -80,14 +82,23 @@ with bundle_part:
             else "."
         )
     )
-    offer_file(
-        session,
-        "bundle",
-        lambda _: bundle_of(record, model),
-        label="the bundle (zip)",
-        name=file_name(f"{session.file_stem}bundle_{artefact.name}", ".zip"),
-        mime="application/zip",
-    )
+    if (size := bundle_size(prediction)) > max_download():
+        st.info(
+            f"The bundle would be up to {in_words(size)}: larger than the files that this server"
+            f" makes (up to {in_words(max_download())}). This makes the same values on your own"
+            " machine:",
+            icon=":material/terminal:",
+        )
+        show_shell(record.command)
+    else:
+        offer_file(
+            session,
+            "bundle",
+            lambda _: bundle_of(record, model),
+            label="the bundle (zip)",
+            name=file_name(f"{session.file_stem}bundle_{artefact.name}", ".zip"),
+            mime="application/zip",
+        )
 
 methods = methods_of(record, model)
 st.header("Methods, to paste")

@@ -168,3 +168,34 @@ def test_command_line_that_gives_the_same_is_shown(with_example: AppTest) -> Non
 
 def test_says_who_was_predicted_with_age_and_sex(with_example: AppTest) -> None:
     assert "told age and sex of 40 samples" in words(with_example)
+
+
+def test_a_file_that_is_too_large_is_replaced_by_the_command_that_makes_it(
+    with_example: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {f"download_all_{ending}" for ending in ("csv", "parquet", "h5ad")}
+    offered = {button.key for button in with_example.download_button}
+    assert keys <= offered
+    monkeypatch.setenv("MTM_MAX_DOWNLOAD_MB", "1")
+    app = with_example.run()
+    assert not app.exception
+    assert keys - {button.key for button in app.download_button} == {"download_all_csv"}
+    [said] = [info.value for info in app.info if "larger than the files" in info.value]
+    assert said.startswith("CSV (up to 1 MB)")
+    [command] = [shlex.split(code.value) for code in app.code if "predicted.csv" in code.value][:1]
+    assert command[:2] == ["mtm", "predict"]
+    assert command[-1] == "predicted.csv"
+
+
+def test_a_prediction_that_is_too_large_is_refused_before_it_is_made(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(app, "mine.tsv", EXAMPLE.read_bytes())
+    monkeypatch.setattr(
+        "mtm_core.dashboard.session.prediction_bytes", lambda *shape: 100 * 48 * 19187 * 10**6
+    )
+    app.switch_page(PREDICTED).run()
+    app.button(key="predict").click().run()
+    assert not app.exception
+    assert "Predicting needs about" in app.error[0].value
+    assert "mtm predict" in app.error[0].value

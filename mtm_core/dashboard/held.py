@@ -1,0 +1,59 @@
+"""What results take of the server's memory, held in its budget for as long as they are there."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mtm_core.memory_budget import Hold
+
+WORK_BYTES = 64 * 1024**2
+"""Of any work, beside its data."""
+_COPIES, _NUMBER_BYTES = 6, 8
+
+
+class HeldBytes(bytes):
+    """A file in memory that holds its part of the budget until nobody has it.
+
+    Streamlit keeps what a button offers for as long as the page shows it.
+    """
+
+    hold: Hold | None = None
+
+    def __del__(self) -> None:
+        if self.hold is not None:
+            self.hold.release()
+
+
+def preparing_bytes(n_samples: int, n_columns: int, n_genes: int) -> int:
+    """Estimate what it takes to bring a table to the model's genes: a few copies of it."""
+    return WORK_BYTES + _COPIES * _NUMBER_BYTES * n_samples * max(n_columns, n_genes)
+
+
+def hold_result(hold: Hold, result: object) -> object:
+    """Keep of ``hold`` what ``result`` takes until it goes; give the result to be kept."""
+    if isinstance(result, bytes):
+        held = HeldBytes(result)
+        hold.shrink(len(held))
+        held.hold = hold
+        return held
+    parts = result if isinstance(result, tuple) else (result,)
+    largest = max(parts, key=size_of, default=None)
+    if size_of(largest):
+        hold.keep_for(largest, size_of(largest))
+    hold.release()
+    return result
+
+
+def size_of(thing: object) -> int:
+    """Give the bytes of arrays and tables, and of dataclasses that have some."""
+    if isinstance(thing, xr.Dataset | xr.DataArray | np.ndarray):
+        return int(thing.nbytes)
+    if isinstance(thing, pd.DataFrame):
+        return int(thing.memory_usage(index=False).sum())
+    if is_dataclass(thing) and not isinstance(thing, type):
+        return sum(size_of(getattr(thing, field.name)) for field in fields(thing))
+    return 0
