@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from mtm_core.cli.output import err
 from mtm_core.cli.ports import DEFAULT_PORT, HIGHEST_PORT, choose_port
-from mtm_core.errors import InputFileError
+from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.places import place_of
 
 
@@ -60,8 +61,12 @@ def app_command(
     if workspace is not None:
         is_off = workspace.lower() == "off"
         folder = workspace if is_off else str(Path(workspace).expanduser().resolve())
+        if not is_off and Path(folder).exists() and not Path(folder).is_dir():
+            raise SelectionError(f"--workspace: {folder} is a file. Name a folder, or 'off'.")
         os.environ["MTM_WORKSPACE"] = folder
     if workspace_hours is not None:
+        if not math.isfinite(workspace_hours):
+            raise SelectionError(f"--workspace-hours: expected hours, got {workspace_hours}.")
         os.environ["MTM_WORKSPACE_HOURS"] = str(workspace_hours)
     script = place_of("app.py")
     if not script.exists():

@@ -11,6 +11,7 @@ import pandas as pd
 import typer
 
 from mtm_core.artefact import Artefact
+from mtm_core.cli.checks import check_metadata, check_there
 from mtm_core.cli.metadata_options import (
     AgeColumnOption,
     MetadataSheetOption,
@@ -114,7 +115,7 @@ def compare_command(
     metadata_sheet: MetadataSheetOption = "",
     shuffle: Annotated[
         int | None,
-        typer.Option(help="Seed to shuffle the labels with: what is found then is chance."),
+        typer.Option(help="Seed to shuffle the labels with: what is found then is chance.", min=0),
     ] = None,
     table_format: Annotated[TableFormat, typer.Option("--format", help="Of the tables.")] = "csv",
     overwrite: OverwriteOption = False,
@@ -149,6 +150,15 @@ def compare_command(
     evaluation = evaluation_of(files, predictor.artefact)
     associations = associations_of(files, predictor.artefact)
     chosen = predictor.targets_of(source, options.targets)
+    check_there(input=given, metadata=metadata, tx2gene=tx2gene)
+    column, text = asked or ("", "")
+    check_metadata(
+        metadata,
+        said,
+        columns=[*trait_names, *covariate_names],
+        group=column,
+        levels=(lambda known: two_names(text, known)) if asked else None,
+    )
     read, prepared = read_samples(given, predictor, options, tx2gene)
     known = read_known(metadata, prepared.samples, said)
     # Wrong names of columns are said before anything is predicted.

@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from mtm_core.cli.checks import check_there
 from mtm_core.cli.output import OverwriteOption, err, print_table
 from mtm_core.data.cohort import (
     MINIMUM_SAMPLES,
@@ -138,6 +139,15 @@ def prepare(
     gencode.v26.GRCh38.genes.gtf --gene-type protein_coding --output cohort.h5ad`
     """
     began = time.perf_counter()
+    check_there(
+        expression=expression,
+        sample_attributes=sample_attributes,
+        subject_phenotypes=subject_phenotypes,
+        gene_table=gene_table,
+        genes=genes,
+    )
+    if gene_type is not None and gene_table is None:
+        raise SelectionError("--gene-type needs --gene-table, which says of what type a gene is.")
     if output.suffix != ".h5ad":
         raise CohortError(f"--output: expected a name that ends in .h5ad, got {output.name!r}.")
     if gene_type is not None and gene_table is None:
@@ -187,6 +197,7 @@ def store(
 
     **Example:** `mtm data store biobank.gct.gz --output biobank.zarr`
     """
+    check_there(input=table)
     if output.suffix != ".zarr":
         raise InputFileError(f"--output: expected a name that ends in .zarr, got {output.name!r}.")
     with _gene_bar() as show:

@@ -14,6 +14,7 @@ import typer
 import xarray as xr
 from joblib import parallel_config
 
+from mtm_core.cli.checks import check_jobs, check_names, check_there
 from mtm_core.cli.output import OverwriteOption, err, print_table
 from mtm_core.cli.training_options import (
     AcceleratorOption,
@@ -39,7 +40,7 @@ from mtm_core.methods.protocol import tissue_index
 from mtm_core.methods.registry import METHOD_NAMES, is_told_phenotypes, make_method
 from mtm_core.model_folder import seal_around
 from mtm_core.safe_output import OwnFolder
-from mtm_core.training.hardware import Hardware
+from mtm_core.training.hardware import Hardware, check_hardware
 
 
 def evaluate_command(
@@ -54,7 +55,7 @@ def evaluate_command(
     only: Annotated[
         str | None, typer.Option(help="Run only these folds, comma-separated, from 0.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the folds.", min=0)] = 0,
     source: Annotated[str, typer.Option(help="Tissue to predict from.")] = "Whole Blood",
     further_sources: Annotated[
         str | None,
@@ -92,15 +93,25 @@ def evaluate_command(
 
     **Example:** `mtm evaluate cohort.h5ad --methods mtm,ridge --folds 5 --output runs/evaluation`
     """
+    names = list(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
+    check_names("methods", "method", names, METHOD_NAMES)
+    chosen = _folds(only, folds)
+    check_jobs(jobs)
+    hardware = Hardware(accelerator, 1, 1, precision, cuda_graph)
+    check_hardware(hardware)
+    check_there(cohort=cohort, technical=technical)
+    laboratory = None if technical is None else read_technical_attributes(technical)
     inputs = [cohort] if technical is None else [cohort, technical]
     OwnFolder.to_be(output, EVALUATION, inputs=inputs)
     data = read_cohort(cohort)
     further = [part.strip() for part in further_sources.split(";")] if further_sources else []
     for tissue in (source, *further):
         tissue_index(tissue_names(data), tissue)  # a misspelt tissue is to cost no training
+    if source in further:
+        raise SelectionError(f"--further-sources: {source!r} is the source itself.")
     config = run_config(preset_name, settings, data.n_vars, len(tissue_names(data)))
+    tissue_index(tissue_names(data), config.training.validation_source)
     dealt = donor_folds(data.obs, n_folds=folds, seed=seed, balance_tissue=source)
-    chosen = _folds(only, folds)
     what = {
         "cohort_sha256": str(data.uns["mtm"]["sha256"]),
         "folds": folds,
@@ -113,15 +124,14 @@ def evaluate_command(
     with own.writing("folds.json") as place:
         dealt.save(place)
     phenotypes = data.uns["donors"]
-    laboratory = None if technical is None else read_technical_attributes(technical)
     accuracies, resampled, strata = {}, {}, {}
     with training_bar() as show, parallel_config(n_jobs=jobs):
-        for name in dict.fromkeys(methods.split(",")):
+        for name in names:
             method = make_method(
-                name.strip(),
+                name,
                 source=source,
                 config=config,
-                hardware=Hardware(accelerator, 1, 1, precision, cuda_graph),
+                hardware=hardware,
                 on_progress=show if jobs == 1 else None,  # a bar belongs to one process
                 keep=output / "fits",
             )
@@ -132,7 +142,7 @@ def evaluate_command(
                 dealt,
                 source=source,
                 folder=output / "folds",
-                with_phenotypes=is_told_phenotypes(name.strip()),
+                with_phenotypes=is_told_phenotypes(name),
                 further_sources=further,
                 settings=what,
                 only=chosen,

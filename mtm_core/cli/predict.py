@@ -9,6 +9,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from mtm_core.cli.checks import check_metadata, check_there
 from mtm_core.cli.metadata_options import (
     AgeColumnOption,
     MetadataSheetOption,
@@ -151,6 +152,7 @@ def predict_command(
             bits or ALL_BITS,
             chunk or 0,
         )
+        _check_metadata(metadata, said)
         phenotypes = None
         if metadata is not None:
             samples = open_stored_table(request.table, predictor.genes).samples
@@ -159,6 +161,8 @@ def predict_command(
         told = int(result.by_sample["informed"].sum())
         n_samples, n_tissues, n_genes = result.sizes
     else:
+        check_there(input=tables, tx2gene=tx2gene)
+        _check_metadata(metadata, said)
         _, prepared = read_samples(tables, predictor, options, tx2gene)
         phenotypes = None
         if metadata is not None:
@@ -177,6 +181,12 @@ def predict_command(
         f"Wrote {output}: {n_samples} samples x {n_tissues} tissues x {n_genes} genes, in"
         f" {time.perf_counter() - began:.1f} s. For research use, not for diagnosis."
     )
+
+
+def _check_metadata(metadata: Path | None, said: MetadataOptions) -> None:
+    check_there(metadata=metadata)
+    if metadata is not None:
+        check_metadata(metadata, said)
 
 
 def _phenotypes(

@@ -9,6 +9,7 @@ import pandas as pd
 import typer
 
 from mtm_core.artefact import Artefact
+from mtm_core.cli.checks import check_metadata, check_names, check_there
 from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.own_samples import UnitOption
 from mtm_core.cli.study_options import (
@@ -31,12 +32,14 @@ from mtm_core.config import to_json
 from mtm_core.data.cohort import tissue_names
 from mtm_core.data.expression import read_expression
 from mtm_core.data.metadata import read_metadata
+from mtm_core.data.metadata_options import AS_FOUND
 from mtm_core.data.splits import DonorFolds
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
 from mtm_core.methods.mtm_training import MTMMethod
+from mtm_core.methods.protocol import tissue_index
 from mtm_core.model_folder import ModelFolder
 from mtm_core.safe_output import check_output
 from mtm_core.studies.beside_model import associations_of
@@ -44,7 +47,7 @@ from mtm_core.studies.external import study_external, summarise_external
 from mtm_core.studies.latent import find_mtm, study_latent
 from mtm_core.studies.predictable_genes import read_annotation, study_predictable_genes
 from mtm_core.studies.reference import ReferenceAssociations
-from mtm_core.training.hardware import Hardware
+from mtm_core.training.hardware import Hardware, check_hardware
 
 
 def pgenes_command(
@@ -67,6 +70,8 @@ def pgenes_command(
     **Example:** `mtm study pgenes cohort.h5ad --evaluation runs/evaluation --annotation
     degree=degree.tsv --output studies/pgenes`
     """
+    _check_annotations(annotation)
+    check_there(cohort=cohort, evaluation=evaluation)
     inputs = [cohort, evaluation / "settings.json", *_annotation_files(annotation)]
     check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     data = read_study_cohort(cohort)
@@ -98,12 +103,18 @@ def _annotation_files(options: list[str] | None) -> list[Path]:
     return [Path(file) for file in files if file]
 
 
-def _annotations(options: list[str] | None, genes: pd.DataFrame) -> dict[str, pd.Series]:
-    annotations = {}
+def _check_annotations(options: list[str] | None) -> None:
     for option in options or []:
         name, equals, file = option.partition("=")
         if not equals or not name:
             raise SelectionError(f"--annotation expects name=FILE, got {option!r}.")
+        check_there(annotation=Path(file))
+
+
+def _annotations(options: list[str] | None, genes: pd.DataFrame) -> dict[str, pd.Series]:
+    annotations = {}
+    for option in options or []:
+        name, _, file = option.partition("=")
         annotations[name] = read_annotation(Path(file), genes)
     return annotations
 
@@ -135,6 +146,11 @@ def latent_command(
 
     **Example:** `mtm study latent cohort.h5ad --folds runs/evaluation/folds.json --output latent`
     """
+    hardware = Hardware(accelerator, 1, 1)
+    check_hardware(hardware)
+    check_there(cohort=cohort, folds=folds)
+    if folds is None:
+        find_model(model)
     inputs = [cohort] if folds is None else [cohort, folds]
     check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     data = read_study_cohort(cohort)
@@ -149,8 +165,9 @@ def latent_command(
                 "fold", [str(hold_out)], [str(k) for k in range(len(dealt.folds))]
             )
         config = run_config(preset_name, settings, data.n_vars, len(tissue_names(data)))
+        tissue_index(tissue_names(data), config.training.validation_source)
         with training_bar() as show:
-            method = MTMMethod(config, Hardware(accelerator, 1, 1), show)
+            method = MTMMethod(config, hardware, show)
             fitted = method.fit(data, dealt.training(hold_out))
         donors = dealt.held_out(hold_out)
         about = {
@@ -205,8 +222,11 @@ def external_command(
     inputs = [table, metadata, *([] if reference is None else [reference / "associations.json"])]
     check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     folder = find_model(model)
+    check_there(input=table, metadata=metadata, reference=reference)
+    check_metadata(metadata, AS_FOUND, group=group, levels=lambda _: (case, control))
     files = ModelFolder.open(folder)
     predictor = Predictor(Artefact.load(files))
+    predictor.targets_of(source)
     associations = (
         associations_of(files, predictor.artefact)
         if reference is None
@@ -217,6 +237,9 @@ def external_command(
             f"{folder} holds no reference associations. Make them with 'mtm study reference', or"
             " name their folder with --reference."
         )
+    check_names("trait", "trait", [trait], list(associations.traits))
+    adjustments = associations.traits[trait]["adjustments"]
+    check_names("adjusted-for", "adjustment", [adjusted_for], list(adjustments))
     read = read_expression(table, known_genes=predictor.genes, typical=predictor.typical(source))
     samples = [str(name) for name in read.values.index]
     known = read_metadata(metadata, samples=samples)

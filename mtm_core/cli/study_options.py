@@ -11,6 +11,7 @@ import anndata as ad
 import pandas as pd
 import typer
 
+from mtm_core.cli.checks import check_there
 from mtm_core.cli.output import err, print_table
 from mtm_core.data.cohort import is_simulated, read_cohort
 from mtm_core.data.dbgap import with_dbgap_phenotypes
@@ -37,11 +38,12 @@ FoldsOption = Annotated[
 ShufflesOption = Annotated[
     int, typer.Option(help="Of the trait among the donors: what chance alone gives.", min=19)
 ]
-SeedOption = Annotated[int, typer.Option(help="Of everything random.")]
+SeedOption = Annotated[int, typer.Option(help="Of everything random.", min=0)]
 
 
 def read_study_cohort(path: Path, dbgap: Path | None = None) -> ad.AnnData:
     """Read a cohort, with the phenotypes of the dbGaP file where there is one."""
+    check_there(cohort=path, dbgap=dbgap)
     cohort = read_cohort(path)
     if dbgap is not None:
         cohort.uns["donors"] = with_dbgap_phenotypes(cohort.uns["donors"], dbgap)

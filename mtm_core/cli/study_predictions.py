@@ -10,6 +10,7 @@ import typer
 import xarray as xr
 from joblib import parallel_config
 
+from mtm_core.cli.checks import check_jobs, check_there
 from mtm_core.cli.output import OverwriteOption
 from mtm_core.cli.study_options import (
     CohortArgument,
@@ -58,6 +59,7 @@ def traits_command(
 
     **Example:** `mtm study traits cohort.h5ad runs/evaluation/stack.nc --output studies/traits`
     """
+    check_there(cohort=cohort, predictions=predictions, folds=folds, dbgap=dbgap)
     inputs = [path for path in (cohort, predictions, folds, dbgap) if path is not None]
     check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     data = read_study_cohort(cohort, dbgap)
@@ -109,6 +111,8 @@ def disease_command(
 
     **Example:** `mtm study disease cohort.h5ad runs/evaluation/stack.nc --output studies/disease`
     """
+    check_there(cohort=cohort, predictions=predictions, folds=folds, dbgap=dbgap)
+    check_jobs(jobs)
     inputs = [path for path in (cohort, predictions, folds, dbgap) if path is not None]
     check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     data = read_study_cohort(cohort, dbgap)

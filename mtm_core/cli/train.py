@@ -12,6 +12,7 @@ import anndata as ad
 import typer
 
 from mtm_core.artefact import Artefact
+from mtm_core.cli.checks import check_there
 from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.training_options import (
     AcceleratorOption,
@@ -30,10 +31,10 @@ from mtm_core.errors import SelectionError, TrainingError
 from mtm_core.evaluation.model_card import render_model_card
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.methods.mtm import FittedMTM
-from mtm_core.methods.protocol import FittedMethod
+from mtm_core.methods.protocol import FittedMethod, tissue_index
 from mtm_core.methods.registry import make_method, trainable_methods
 from mtm_core.training.checkpoint import CHECKPOINT_NAME, check_run, claim_run
-from mtm_core.training.hardware import Hardware
+from mtm_core.training.hardware import Hardware, check_hardware
 from mtm_core.training.run import TrainingResult
 from mtm_core.training.trainer import train
 
@@ -78,19 +79,22 @@ def train_command(
 
     **Example:** `mtm train cohort.h5ad --method stack --output trained_models/mine_stack`
     """
+    if method not in trainable_methods():
+        raise SelectionError.unknown("method", [method], trainable_methods())
     if method != "mtm" and resume:
         raise TrainingError(f"--resume is for --method mtm; {method} keeps no checkpoint.")
     if method != "mtm" and devices * nodes > 1:
         raise TrainingError(f"several processes are for --method mtm, not for {method}.")
-    if method not in trainable_methods():
-        raise SelectionError.unknown("method", [method], trainable_methods())
+    machine = Hardware(accelerator, devices, nodes, precision, cuda_graph)
+    check_hardware(machine)
+    check_there(cohort=cohort, evaluation=evaluation)
     inputs = [cohort, *([] if evaluation is None else [evaluation / "settings.json"])]
     _check_folder(output, inputs, resume=resume, overwrite=overwrite)
     data = read_cohort(cohort)
     config = run_config(preset_name, settings, data.n_vars, len(tissue_names(data)))
+    tissue_index(tissue_names(data), config.training.validation_source)
     tables = _load_evaluation(evaluation, method, data, config) if evaluation is not None else None
     own = claim_run(output)
-    machine = Hardware(accelerator, devices, nodes, precision, cuda_graph)
     provenance: dict[str, Any] = {"command": shlex.join(["mtm", *sys.argv[1:]])}
     if method == "mtm":
         result = _train(data, config, machine, output, resume=resume)

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -394,6 +395,43 @@ def read_metadata(
         sex_column=_named(read.columns, SEX_NAMES),
     )
     return known.read_by(options)
+
+
+def check_names_of_metadata(
+    path: Path, options: MetadataOptions, columns: Sequence[str] = ()
+) -> Mapping[str, tuple[str, ...]]:
+    """Refuse columns that a file of metadata does not have, before its samples are known.
+
+    Parameters
+    ----------
+    path, options
+        As in :func:`read_metadata`.
+    columns
+        Names that must be there, beside those of ``options``.
+
+    Returns
+    -------
+    Mapping
+        The different cells of each column, as written.
+
+    Raises
+    ------
+    InputFileError
+        If the file cannot be read as a table.
+    SelectionError
+        If a column is not there.
+    """
+    name = name_of(path, "metadata")
+    try:
+        raw = read_table(read_bytes(path), MAX_BYTES, replace(AS_WRITTEN, sheet=options.sheet))
+    except InputFileError as error:
+        raise InputFileError(f"{name}: {error}") from error
+    known = {raw.name_of(i): tuple(dict.fromkeys(raw.labels(i))) for i in range(len(raw.header))}
+    roles = [column for column in (options.age_column, options.sex_column) if column]
+    missing = [column for column in (*roles, *columns) if column not in known]
+    if missing:
+        raise SelectionError.unknown("metadata column", missing, list(known))
+    return known
 
 
 def _other_sheets(raw: RawTable | None) -> str:

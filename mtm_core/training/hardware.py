@@ -30,6 +30,27 @@ class Hardware:
     cuda_graph: bool = False
 
 
+def check_hardware(hardware: Hardware) -> None:
+    """Refuse, before any work, hardware that is not there.
+
+    Raises
+    ------
+    TrainingError
+        If there are fewer GPUs than asked for, or a CUDA graph is asked for without one GPU.
+    """
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    on_gpu = hardware.accelerator == "cuda" or (hardware.accelerator == "auto" and n_gpus > 0)
+    if hardware.accelerator == "cuda" and n_gpus < hardware.devices:
+        raise TrainingError(
+            f"--accelerator cuda needs {hardware.devices} GPU{'s' * (hardware.devices != 1)}; there"
+            f" are {n_gpus} here. Use --accelerator cpu or auto, or fewer --devices."
+        )
+    if hardware.cuda_graph and (not on_gpu or hardware.devices * hardware.nodes > 1):
+        raise TrainingError(
+            "--cuda-graph needs one GPU: leave it out, or run where there is one, with --devices 1."
+        )
+
+
 def launch(hardware: Hardware) -> Fabric:
     """Start the processes; past this line the program runs once in each.
 
