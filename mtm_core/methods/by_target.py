@@ -35,6 +35,8 @@ from mtm_core.methods.protocol import (
 Rows = NDArray[np.intp]
 
 _LEAST_DONORS = 2
+_FEW_INPUTS = 1000
+"""Coefficients of 1,000 inputs and as many genes are 4 MB; of 19,291 they are 1.5 GB a target."""
 
 
 class TargetModel(Protocol):
@@ -95,6 +97,99 @@ class LinearMap:
 
 
 @dataclass(frozen=True)
+class FactoredMap:
+    """``inputs @ left @ right + intercept``: coefficients (P, G) that would be too many to hold.
+
+    ``left`` is (P, R), ``right`` (R, G), ``intercept`` (G,).
+    """
+
+    left: Floats
+    right: Floats
+    intercept: Floats
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give both factors and the intercept."""
+        return {"left": self.left, "right": self.right, "intercept": self.intercept}
+
+    def settings(self) -> dict[str, Any]:
+        """Give the kind."""
+        return {"kind": "factored"}
+
+    @classmethod
+    def restore(
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        settings: Mapping[str, Any],
+        n_inputs: int,
+        n_genes: int,
+    ) -> FactoredMap:
+        """Put together what :meth:`arrays` gave, as :meth:`LinearMap.restore`."""
+        check_names(arrays, ("left", "right", "intercept"))
+        rank = len(arrays["right"])
+        check_shape("left", arrays["left"], (n_inputs, rank))
+        check_shape("right", arrays["right"], (rank, n_genes))
+        check_shape("intercept", arrays["intercept"], (n_genes,))
+        return cls(**arrays)
+
+    def __call__(self, inputs: Floats) -> Floats:
+        """Map ``inputs`` (N, P) to z-scores (N, G)."""
+        z = (inputs @ self.left) @ self.right + self.intercept
+        return np.asarray(z, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class SparseMap:
+    """A map that reads J inputs for each gene.
+
+    ``chosen`` (J, G) numbers them, ``values`` (J, G) are their coefficients, ``intercept`` (G,).
+    """
+
+    chosen: NDArray[np.int32]
+    values: Floats
+    intercept: Floats
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give inputs, coefficients and intercept."""
+        return {"chosen": self.chosen, "values": self.values, "intercept": self.intercept}
+
+    def settings(self) -> dict[str, Any]:
+        """Give the kind."""
+        return {"kind": "sparse"}
+
+    @classmethod
+    def restore(
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        settings: Mapping[str, Any],
+        n_inputs: int,
+        n_genes: int,
+    ) -> SparseMap:
+        """Put together what :meth:`arrays` gave, as :meth:`LinearMap.restore`."""
+        check_names(arrays, ("chosen", "values", "intercept"))
+        chosen, per_gene = arrays["chosen"], len(arrays["values"])
+        check_shape("chosen", chosen, (per_gene, n_genes))
+        check_shape("values", arrays["values"], (per_gene, n_genes))
+        check_shape("intercept", arrays["intercept"], (n_genes,))
+        if chosen.dtype.kind != "i" or (
+            chosen.size and not 0 <= chosen.min() <= chosen.max() < n_inputs
+        ):
+            raise ValueError(f"expected numbers of inputs from 0 to {n_inputs - 1} in 'chosen'")
+        return cls(**arrays)
+
+    def __call__(self, inputs: Floats) -> Floats:
+        """Map ``inputs`` (N, P) to z-scores (N, G)."""
+        z: Floats = np.tile(np.asarray(self.intercept, dtype=np.float32), (len(inputs), 1))
+        for chosen, values in zip(self.chosen, self.values, strict=True):
+            z += inputs[:, chosen] * values
+        return z
+
+
+def is_wide(inputs: Floats) -> bool:
+    """Tell whether ``inputs`` (n, P) are too many for P x G coefficients a target."""
+    return inputs.shape[1] > _FEW_INPUTS
+
+
+@dataclass(frozen=True)
 class TrainingPairs:
     """What the training donors show of each target tissue.
 
@@ -137,9 +232,11 @@ class TrainingPairs:
         """
         rows = rows_of(cohort.obs["donor"], donors)
         tissues, tissue = tissue_names(cohort), tissue_codes(cohort)[rows]
-        expression = np.asarray(cohort.X[rows])
-        scaler = TissueScaler.fit(expression, tissue, len(tissues), scaling)
-        z = scaler.transform(expression, tissue)
+        scaler = TissueScaler.fit(cohort.X, tissue, len(tissues), scaling, rows=rows)
+        z = np.empty((len(rows), cohort.n_vars), dtype=np.float32)
+        for t in range(len(tissues)):  # one at a time: of a wide cohort there is room for one copy
+            own = np.flatnonzero(tissue == t)
+            z[own] = scaler.transform(np.asarray(cohort.X[rows[own]]), tissue[own])
         donor = pd.Index(cohort.obs["donor"].to_numpy()[rows].astype(str))
         row_of = [
             pd.Series(np.flatnonzero(tissue == t), index=donor[tissue == t]).sort_index()

@@ -17,11 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtm_core.config import ScalingConfig
-from mtm_core.methods.by_target import FittedByTarget, LinearMap, TrainingPairs
+from mtm_core.methods.by_target import FittedByTarget, TargetModel, TrainingPairs
 from mtm_core.methods.protocol import Floats
-from mtm_core.methods.ridge import PENALTIES
+from mtm_core.methods.ridge_path import PENALTIES, RidgePath
 
 Array = NDArray[np.float64]
+
+_NEGLIGIBLE = 1e-12
+_TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -47,64 +50,67 @@ class ReducedRankRidgeMethod:
         pairs = TrainingPairs.of(cohort, donors, source=self.source, scaling=self.scaling)
         return pairs.fit(self.name, self.fit_target)
 
-    def fit_target(self, inputs: Floats, z: Floats) -> LinearMap:
+    def fit_target(self, inputs: Floats, z: Floats) -> TargetModel:
         """Choose rank and penalty, then fit ``z`` (n, G) to ``inputs`` (n, P) with them."""
-        x, y = inputs.astype(np.float64), z.astype(np.float64)
-        order = np.random.default_rng(self.seed).permutation(len(x))
+        order = np.random.default_rng(self.seed).permutation(len(inputs))
         folds = []
-        for held in np.array_split(order, min(self.n_folds, len(x))):
+        for held in np.array_split(order, min(self.n_folds, len(inputs))):
             rest = np.setdiff1d(order, held)
-            folds.append(_RidgePath.of(x[rest], y[rest]).errors(x[held], y[held]))
+            path = _RankedPath.of(RidgePath.of(inputs[rest], z[rest]))
+            folds.append(path.errors(inputs[held], z[held]))
         # Folds of unlike sizes may reach unlike ranks.
         n_ranks = min(fold.shape[1] for fold in folds)
         errors = np.sum([fold[:, :n_ranks] for fold in folds], axis=0)
         best, rank = np.unravel_index(np.argmin(errors), errors.shape)
-        return _RidgePath.of(x, y).map(PENALTIES[best], int(rank) + 1)
+        return _RankedPath.of(RidgePath.of(inputs, z)).map(PENALTIES[best], int(rank) + 1)
 
 
 @dataclass(frozen=True)
-class _RidgePath:
-    """Centred data in the singular basis of the inputs: every penalty is then cheap.
+class _RankedPath:
+    """A ridge path and the Gram matrix (R, R) of its projected targets.
 
-    ``x_mean`` (P,), ``y_mean`` (G,), ``values`` (R,), ``basis`` (R, P), ``projected`` (R, G), the
-    targets on the left singular vectors.
+    The directions V of the targets' genes are never made: with P the projected targets and f the
+    roots of the shrunk values, ``f P = U s V'``, so that U and s come from ``f P P' f``, and
+    ``V' = s^-1 U' f P``.
     """
 
-    x_mean: Array
-    y_mean: Array
-    values: Array
-    basis: Array
-    projected: Array
+    path: RidgePath
+    gram: Array
 
     @classmethod
-    def of(cls, x: Array, y: Array) -> _RidgePath:
-        x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
-        left, values, basis = np.linalg.svd(x - x_mean, full_matrices=False)
-        return cls(x_mean, y_mean, values, basis, left.T @ (y - y_mean))
+    def of(cls, path: RidgePath) -> _RankedPath:
+        return cls(path, np.asarray(path.projected @ path.projected.T, dtype=np.float64))
 
-    def solve(self, penalty: float) -> tuple[Array, Array]:
-        """Give ridge coefficients on the basis (R, G), and the directions V' (min(R, G), G)."""
-        shrunk = self.values**2 + penalty
-        coefficients = (self.values / shrunk)[:, None] * self.projected
-        fitted = (self.values / np.sqrt(shrunk))[:, None] * self.projected
-        directions = np.linalg.svd(fitted, full_matrices=False)[2]
-        return coefficients, directions
+    def _directions(self, penalty: float) -> tuple[Array, Array]:
+        """Give shrunk values (R,), and what brings P to V' (min(R, G), R), leading ones first."""
+        values = self.path.values
+        fitted = values / np.sqrt(values**2 + penalty)
+        squares, vectors = np.linalg.eigh(fitted[:, None] * self.gram * fitted)
+        n_directions = min(self.path.projected.shape)
+        order = np.argsort(-squares)[:n_directions]
+        order = order[squares[order] > _NEGLIGIBLE * max(squares.max(initial=0.0), _TINY)]
+        order = order if len(order) else np.argsort(-squares)[:1]
+        singular = np.sqrt(np.maximum(squares[order], _TINY))
+        return values / (values**2 + penalty), (vectors[:, order] / singular).T * fitted
 
-    def errors(self, x: Array, y: Array) -> Array:
+    def errors(self, x: Floats, y: Floats) -> Array:
         """Give squared errors on ``x`` and ``y``: (penalties, ranks), up to one constant."""
-        on_basis, centred = (x - self.x_mean) @ self.basis.T, y - self.y_mean
+        path = self.path
+        on_basis = (x - path.x_mean) @ path.basis.T
+        crossed = (y - path.y_mean) @ path.projected.T
         rows = []
         for penalty in PENALTIES:
-            coefficients, directions = self.solve(penalty)
-            predicted = on_basis @ (coefficients @ directions.T)
+            shrunk, directions = self._directions(penalty)
+            predicted = (on_basis * shrunk) @ (self.gram @ directions.T)
             # Directions are orthonormal, so each adds its own share to the error.
-            gain = predicted**2 - 2 * predicted * (centred @ directions.T)
+            gain = predicted**2 - 2 * predicted * (crossed @ directions.T)
             rows.append(np.cumsum(gain.sum(axis=0)))
-        return np.stack(rows)
+        # Of penalties that leave fewer directions, further ranks change nothing.
+        n_ranks = max(len(row) for row in rows)
+        return np.stack([np.pad(row, (0, n_ranks - len(row)), mode="edge") for row in rows])
 
-    def map(self, penalty: float, rank: int) -> LinearMap:
-        coefficients, directions = self.solve(penalty)
+    def map(self, penalty: float, rank: int) -> TargetModel:
+        shrunk, directions = self._directions(penalty)
         kept = directions[:rank]
-        full = self.basis.T @ (coefficients @ kept.T) @ kept
-        intercept = self.y_mean - self.x_mean @ full
-        return LinearMap(full.astype(np.float32), intercept.astype(np.float32))
+        inner = shrunk[:, None] * (self.gram @ kept.T)
+        return self.path.map(inner @ (kept @ self.path.projected))

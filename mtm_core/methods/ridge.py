@@ -7,15 +7,23 @@ from dataclasses import dataclass, field
 
 import anndata as ad
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
 from mtm_core.config import ScalingConfig
-from mtm_core.methods.by_target import FittedByTarget, LinearMap, TrainingPairs
+from mtm_core.methods.by_target import (
+    FactoredMap,
+    FittedByTarget,
+    LinearMap,
+    TargetModel,
+    TrainingPairs,
+    is_wide,
+)
 from mtm_core.methods.covariates import CovariateName
 from mtm_core.methods.protocol import Floats
+from mtm_core.methods.ridge_path import PENALTIES, RidgePath
 
-PENALTIES: NDArray[np.float64] = np.logspace(0, 5, 21)
+N_CHOOSING = 2000
+"""Genes that the one penalty of all is chosen on, where there are more."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +55,38 @@ class RidgeMethod:
         return pairs.fit(self.name, fit_ridge)
 
 
-def fit_ridge(inputs: Floats, z: Floats) -> LinearMap:
+def fit_ridge(inputs: Floats, z: Floats) -> TargetModel:
     """Fit ``z`` (n, G) of n donors to ``inputs`` (n, P), one penalty for all genes.
 
-    A donor is one row, so scikit-learn's closed-form leave-one-out is by donor.
+    A donor is one row, so the closed form of leave-one-out is by donor: scikit-learn's where donors
+    outnumber inputs, else the same from the donors' Gram matrix.
     """
+    if is_wide(inputs):
+        return _fit_wide(inputs, z)
     model = RidgeCV(alphas=PENALTIES).fit(inputs, z)
     return LinearMap(
         np.asarray(model.coef_, dtype=np.float32).T,
         np.asarray(model.intercept_, dtype=np.float32),
     )
+
+
+def _fit_wide(inputs: Floats, z: Floats) -> FactoredMap:
+    """Fit in the space of donors; the penalty is chosen on ``N_CHOOSING`` of the genes."""
+    path = RidgePath.of(inputs, z)
+    n, rng = len(z), np.random.default_rng(0)
+    genes = rng.choice(z.shape[1], min(z.shape[1], N_CHOOSING), replace=False)
+    y = z[:, genes].astype(np.float64) - path.y_mean[genes]
+    projected = path.left.T @ y
+    outside = y - path.left @ projected  # of centred data, 0 unless inputs are dependent
+    errors = []
+    for penalty in PENALTIES:
+        # Leave-one-out: (y - fit) / (1 - leverage), the mean's leverage being 1 / n.
+        share = penalty / (path.values**2 + penalty)
+        residual = path.left @ (share[:, None] * projected) + outside
+        leverage = 1 / n + (path.left**2) @ (1 - share)
+        errors.append(float(((residual / (1 - leverage)[:, None]) ** 2).mean()))
+    best = PENALTIES[int(np.argmin(errors))]
+    shrunk = path.values / (path.values**2 + best)
+    fitted = path.map(shrunk[:, None] * path.projected)
+    assert isinstance(fitted, FactoredMap)
+    return fitted

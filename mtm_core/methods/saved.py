@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, cast
 
 from numpy.typing import NDArray
 
 from mtm_core.data.scaling import TissueScaler
-from mtm_core.methods.by_target import FittedByTarget, LinearMap
+from mtm_core.methods.by_target import (
+    FactoredMap,
+    FittedByTarget,
+    LinearMap,
+    SparseMap,
+    TargetModel,
+)
 from mtm_core.methods.calibration import Calibration
 from mtm_core.methods.covariates import encode_covariates
 from mtm_core.methods.joint_gaussian import FittedJointGaussian
@@ -95,6 +101,13 @@ def _restore_stack(
     return fitted
 
 
+_TARGET_MODELS: dict[str, Callable[[Arrays, Mapping[str, Any], int, int], TargetModel]] = {
+    "linear": LinearMap.restore,
+    "factored": FactoredMap.restore,
+    "sparse": SparseMap.restore,
+}
+
+
 def _restore_by_target(
     name: str,
     arrays: Arrays,
@@ -114,7 +127,7 @@ def _restore_by_target(
     n_inputs = encode_covariates(None, covariates, 1).shape[1] + (n_genes if source else 0)
     numbers = {str(i) for i in range(len(targets))}
     check_names(arrays, [name for name in arrays if name.split(".")[0] in numbers])
-    restore = LinearMap.restore if model["kind"] == "linear" else NetworkMap.restore
+    restore = _TARGET_MODELS.get(model["kind"], NetworkMap.restore)
     models = {
         target: restore(under_prefix(f"{i}.", arrays), model, n_inputs, n_genes)
         for i, target in enumerate(targets)

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from mtm_core.config import ScalingConfig
-from mtm_core.methods.by_target import FittedByTarget, LinearMap, TrainingPairs
+from mtm_core.methods.by_target import (
+    FactoredMap,
+    FittedByTarget,
+    LinearMap,
+    TargetModel,
+    TrainingPairs,
+    is_wide,
+)
 from mtm_core.methods.protocol import Floats
 
 Array = NDArray[np.float64]
@@ -25,6 +32,7 @@ Array = NDArray[np.float64]
 _TOLERANCE = 1e-6
 """Largest change of a prediction, in SDs of a gene, at which coordinate descent has converged."""
 _MOST_SWEEPS = 1000
+_GENES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -55,9 +63,23 @@ class TEEBoTMethod:
         pca = PCA(n_components, svd_solver="full").fit(pairs.inputs.astype(np.float64))
         return pairs.fit(self.name, partial(self.fit_target, pca))
 
-    def fit_target(self, pca: PCA, inputs: Floats, z: Floats) -> LinearMap:
+    def fit_target(self, pca: PCA, inputs: Floats, z: Floats) -> TargetModel:
         """Fit ``z`` (n, G) to components of ``inputs`` (n, P), gene by gene."""
-        scores, y = pca.transform(inputs.astype(np.float64)), z.astype(np.float64)
+        scores = pca.transform(inputs.astype(np.float64))
+        blocks = [
+            self._fit_genes(scores, z[:, start : start + _GENES_AT_ONCE].astype(np.float64))
+            for start in range(0, z.shape[1], _GENES_AT_ONCE)
+        ]
+        coefficients = np.concatenate([block for block, _ in blocks], axis=1)
+        intercept = np.concatenate([block for _, block in blocks])
+        left = pca.components_.T
+        intercept = (intercept - (pca.mean_ @ left) @ coefficients).astype(np.float32)
+        if is_wide(inputs):
+            return FactoredMap(left.astype(np.float32), coefficients.astype(np.float32), intercept)
+        return LinearMap((left @ coefficients).astype(np.float32), intercept)
+
+    def _fit_genes(self, scores: Array, y: Array) -> tuple[Array, Array]:
+        """Give coefficients (K, G) on components and intercepts (G,), penalties chosen."""
         penalties = self._penalties(scores, y)
         errors = np.zeros_like(penalties)
         for held in np.array_split(np.arange(len(y)), min(self.n_folds, len(y))):
@@ -68,11 +90,7 @@ class TEEBoTMethod:
             errors += ((predicted - y[held][:, None]) ** 2).mean(axis=0)
         best = np.take_along_axis(penalties, errors.argmin(axis=0)[None], axis=0)
         coefficients, intercept = fit_lasso(scores, y, best)
-        on_inputs = pca.components_.T @ coefficients[:, 0]
-        return LinearMap(
-            on_inputs.astype(np.float32),
-            (intercept[0] - pca.mean_ @ on_inputs).astype(np.float32),
-        )
+        return coefficients[:, 0], intercept[0]
 
     def _penalties(self, scores: Array, y: Array) -> Array:
         """Give penalties (A, G) for each gene, down from the one that leaves nothing."""
