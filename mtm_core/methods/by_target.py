@@ -186,7 +186,7 @@ class SparseMap:
 
 def is_wide(inputs: Floats) -> bool:
     """Tell whether ``inputs`` (n, P) are too many for P x G coefficients a target."""
-    return inputs.shape[1] > _FEW_INPUTS
+    return bool(inputs.shape[1] > _FEW_INPUTS)
 
 
 @dataclass(frozen=True)
