@@ -216,8 +216,15 @@ def _values(raw: RawTable, genes: _Key, samples: _Key) -> list[int]:
             continue
         if is_annotation(raw.header[column]) and not is_expression(raw.header[column]):
             continue
+        if _number_rows(numbers):
+            continue
         values.append(column)
     return values
+
+
+def _number_rows(numbers: NDArray[np.float64]) -> bool:
+    """Tell whether ``numbers`` are whole and no two alike, as row numbers are and no counts."""
+    return bool((numbers % 1 == 0).all() and len(np.unique(numbers)) == len(numbers))
 
 
 def _is_same_within(numbers: NDArray[np.float64], codes: NDArray[np.int64]) -> bool:

@@ -25,6 +25,8 @@ from mtm_core.errors import InputFileError
 STRANDS = ("unstranded", "forward", "reverse")
 """Columns of STAR's ReadsPerGene after the gene, in their order."""
 _N_LOOKED_AT = 12
+_LEAST_UNIQUE = 0.9
+"""Share of a list of genes that are there once; of a table of several samples they are not."""
 _GENE_OF_NAME = re.compile(r"ENSG\d+(\.\d+)?(_PAR_Y)?")
 _TRANSCRIPT = re.compile(r"(ENST\d{6,}|[NX][MR]_\d+)")
 _NO_GENES = frozenset(
@@ -199,6 +201,8 @@ def read_program_file(text: bytes, path: str = "", *, plain: bool = False) -> Pr
             f"{_shown(path)}the file of {known.program.name} cannot be parsed:"
             f" {str(error).removeprefix('Error tokenizing data. C error: ').strip()}."
         ) from error
+    if known.program is PLAIN and cells[known.gene].nunique() < _LEAST_UNIQUE * len(cells):
+        return None  # a row for each sample and gene
     if max(known.gene, *known.quantities.values()) >= cells.shape[1]:
         raise InputFileError(f"{_shown(path)}the rows have fewer columns than the header.")
     return _taken(path, known, cells)

@@ -53,6 +53,16 @@ def more_columns(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def gene_sample_value(rows: pd.DataFrame) -> pd.DataFrame:
+    """Three columns that a list of genes, symbols and values of one sample has, too."""
+    return rows[["gene_id", "sample", "count"]].set_axis(["gene", "sample", "value"], axis=1)
+
+
+def numbered_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Write the row numbers of R and pandas, which shuffling has mixed, as a column."""
+    return rows.reset_index(names="").sample(frac=1, random_state=1)
+
+
 def two_values(rows: pd.DataFrame) -> pd.DataFrame:
     rate = rows["count"] / rows["gene_id"].map(base.lengths())
     return rows.assign(TPM=rate * 1e6 / rate.groupby(rows["sample"]).transform("sum"))[
@@ -68,6 +78,8 @@ CHANGES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "numbered": numbered,
     "more columns": more_columns,
     "two values": two_values,
+    "gene, sample, value": gene_sample_value,
+    "row numbers": numbered_rows,
 }
 
 
