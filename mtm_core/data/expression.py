@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from mtm_core.data.file_names import sample_name
 from mtm_core.data.gene_ids import damaged_names, describe_ids, id_type_of
 from mtm_core.data.genes import GeneIndex
 from mtm_core.data.given_files import gather, name_with_folder
@@ -23,7 +24,6 @@ from mtm_core.data.ingest_report import IngestReport
 from mtm_core.data.isolated import read_isolated
 from mtm_core.data.orientation import GenesInRows, SamplesInRows, find_layout
 from mtm_core.data.program_files import STAR
-from mtm_core.data.quantities import sample_of_file
 from mtm_core.data.raw_table import MAX_BYTES, RawTable
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.reading_turns import Turn
@@ -116,7 +116,7 @@ def read_expression(
         layout, left = _layout(raw, known_genes), _left_to_say(raw, options)
         if isinstance(layout, GenesInRows):
             orientation = "genes in rows"
-            sample = sample_of_file(name)
+            sample = sample_name(name)
             taken = take_genes_in_rows(raw, layout.label, known_genes, left, sample)
         else:
             orientation = "samples in rows"

@@ -36,7 +36,6 @@ _LENGTHS = ("length", "effectivelength", "efflength", "effectivegenelength")
 QUANTITIES = (*_COUNTS, *_SCALED, *_OTHERS)
 """Of expression, the counts first, normalised as by :func:`column_names.normalised`."""
 _INTERVALS = re.compile(r"(tpm|fpkm)(ci(lower|upper)bound|coefficientofquartilevariation)")
-_ENDINGS = re.compile(r"(\.(gz|csv|tsv|txt|tab|xlsx|parquet|sf|results|genes|counts|out))+$", re.I)
 _JOINT = re.compile(r"[-._:/| ()\[\]]+")
 _LEAST_SAMPLES = 3
 _SAME_RANKS = 0.9995
@@ -126,12 +125,6 @@ def choose_quantity(
 
 _Found = dict[str, dict[str, int]]
 """Column by sample by quantity."""
-
-
-def sample_of_file(name: str) -> str:
-    """Give the name of the sample that a file of one is of: without its ending."""
-    stem = _ENDINGS.sub("", name)
-    return stem or name
 
 
 def _is_quantity(name: str) -> bool:

@@ -70,11 +70,17 @@ def two_values(rows: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
+def as_in_a_program(rows: pd.DataFrame) -> pd.DataFrame:
+    """Name the columns as a file of one sample does."""
+    return rows.set_axis(["Name", "gene", "counts"], axis=1)
+
+
 CHANGES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "plain": lambda rows: rows,
     "order": mixed_order,
     "other names": other_names,
     "symbols": symbols,
+    "as in a program": as_in_a_program,
     "numbered": numbered,
     "more columns": more_columns,
     "two values": two_values,
