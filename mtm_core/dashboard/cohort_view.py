@@ -55,14 +55,25 @@ NO_NEW_INFORMATION = (
 )
 
 
-def need_samples(session: Session, model: ServedModel) -> ExpressionTable:
-    """Give the session's table; without one, name the next step and end the page."""
+def need_samples(
+    session: Session, model: ServedModel, *, with_unit: bool = True
+) -> ExpressionTable:
+    """Give the session's table; without it or its unit, name the next step and end the page."""
     if session.table is None:
         st.info("No samples yet. Upload a table first, or try the example.", icon=":material/info:")
         with st.container(horizontal=True):
             if st.button("Upload your samples", type="primary", key="to_upload"):
                 st.switch_page(UPLOAD_PAGE)
             example_button(session, model)
+        st.stop()
+    if with_unit and session.unit is None and session.table.report.unit is None:
+        st.info(
+            "The unit of the values is not clear from the table, and has not been chosen. Nothing"
+            " is predicted before it is.",
+            icon=":material/help:",
+        )
+        if st.button("Choose the unit", type="primary", key="to_unit"):
+            st.switch_page(UPLOAD_PAGE)
         st.stop()
     return session.table
 

@@ -20,7 +20,7 @@ from mtm_core.config import ExpressionScale
 from mtm_core.data.normalise import Normalisation
 from mtm_core.data.report import Note, name_some
 from mtm_core.data.scaling import CONSTANT_SD, TissueScaler, to_scale
-from mtm_core.data.units import Unit, check_totals
+from mtm_core.data.units import UNIT_TABLE, Unit, check_totals
 from mtm_core.errors import ExpressionError
 
 AlignmentMethod = Literal["auto", "cohort", "none"]
@@ -33,6 +33,9 @@ samples 0.22 and 0.16 of the SD, small beside the spread of z-scores, which is 1
 """
 _LEAST_SAMPLES = 3
 _LEAST_SHARE = 0.5
+_MAY_BE_BY_LENGTH: tuple[Unit, ...] = (
+    *("tpm", "fpkm", "log2", "ln", "log10", "log2-0.001", "log2-0.01", "log2-0"),
+)
 _FAR = 3.0
 """RMS of z-scores from which a sample is called far: reference samples lie about 1 away."""
 
@@ -202,8 +205,9 @@ def align(
     n_samples = len(linear) if whole is None else whole.n
     if how == "cohort" and n_samples < _LEAST_SAMPLES:
         raise ExpressionError(
-            f"aligning a cohort needs {_LEAST_SAMPLES} samples or more, got {n_samples}. Choose"
-            " 'none' to compare the samples with the reference as they are."
+            f"aligning a cohort needs {_LEAST_SAMPLES} samples or more, got {n_samples}. Give"
+            " more, or leave them as they are: --alignment none, or 'Leave as they are' on the"
+            " Upload page."
         )
     expression = on_genes_found(linear, found)
     before = _as_they_are(expression, found, source, scaler)
@@ -299,17 +303,23 @@ def _describe_none(
             " the two remain.",
         )
     ]
-    if normalisation == "panel-cpm" and unit in ("tpm", "log2"):
+    if normalisation == "panel-cpm" and unit in _MAY_BE_BY_LENGTH:
         notes.append(
             Note(
                 "warning",
-                "TPM is divided by gene length, and the counts that the model was trained on are"
-                " not.",
+                f"{_by_length(unit)} divided by gene length, and the counts that the model was"
+                " trained on are not.",
                 "Without alignment, levels of long genes look too low and of short ones too high.",
                 f"Give counts, or {minimum_samples} samples or more.",
             )
         )
     return notes
+
+
+def _by_length(unit: Unit) -> str:
+    if UNIT_TABLE[unit].is_log:
+        return "The values may be logarithms of TPM or FPKM, which are"
+    return f"{UNIT_TABLE[unit].label} is"
 
 
 def _describe_cohort(n_samples: int, minimum_samples: int, constant: pd.Index) -> list[Note]:

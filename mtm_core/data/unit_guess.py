@@ -14,18 +14,18 @@ What speaks for a unit, in this order:
 - the shape. Linear values have a long tail, and each gene's SD grows with its mean; logarithms have
   neither. How far genes are spread, against the reference, tells the base.
 
-The bounds on shape rest on real blood and cells (GSE152641, GSE127530, GSE60424: nine groups of
-samples, counts, CPM and FPKM, the panel's 59 genes; docs/units.md):
+The bounds on shape rest on real blood and sorted cells (GSE152641, GSE127530, GSE60424: nine groups
+of samples, as CPM and FPKM, the panel's 59 genes; benchmarks/units.py, docs/units.md):
 
-====================================================  ===========  ============
-figure                                                linear       log (1 + x)
-====================================================  ===========  ============
-greatest over median of the genes' means              7 to 220     1.2 to 3
-slope of log SD on log mean of genes                  0.5 to 0.8   -0.5 to 0.25
-spread of genes over that of log2(1 + reference)                   log2 0.99 to 1.2,
-                                                                   ln 0.67 to 0.83,
-                                                                   log10 0.30 to 0.36
-====================================================  ===========  ============
+================================================  ============  =============
+figure                                            linear        log(1 + x)
+================================================  ============  =============
+greatest over median of the genes' means          7 to 82       1.6 to 4.1
+slope of log SD on log mean over genes            0.51 to 0.75  -0.27 to 0.30
+SD of genes' means over that of log2(1 + mean)                  log2 0.84 to 1.09
+of the reference                                                ln 0.58 to 0.76
+                                                                log10 0.25 to 0.33
+================================================  ============  =============
 """
 
 from __future__ import annotations

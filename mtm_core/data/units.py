@@ -30,6 +30,7 @@ UnitChoice = Literal["auto", Unit]
 
 LARGEST_LOG2 = 25.0
 """log2(1 + x) of TPM ends at 19.9 (a million), of counts at 25 (33 million reads of one gene)."""
+_TINY = np.finfo(np.float64).tiny
 Floats = NDArray[np.float64]
 
 
@@ -121,7 +122,8 @@ class UnitKind:
         if self.added is None:
             assert floors is not None
             zero = np.nan_to_num(np.exp2(floors * math.log2(self.base)))[:, None]
-            linear = np.maximum(linear - zero, 0) * (1 - zero / linear if self.stabilised else 1)
+            above = np.maximum(linear - zero, 0)
+            linear = above**2 / np.maximum(linear, _TINY) if self.stabilised else above
         else:
             linear -= self.added
         return linear

@@ -2,17 +2,23 @@
 
 Aligned, each gene has the reference's mean and SD whatever the unit was. As they are, samples in
 their right unit lie where another protocol lies from the reference. Median distance before
-alignment, in SD, of whole blood and of sorted blood cells against GTEx whole blood (59 genes;
-GSE152641, GSE127530, GSE60424; as counts, and divided by lengths of genes):
+alignment, in SD, from GTEx whole blood (GSE152641, GSE127530, GSE60424 as CPM and FPKM, 59 genes;
+benchmarks/units.py, docs/units.md):
 
-======================================  ==============  ==============
-read as it is                           1.95 to 2.5     2.6 to 4.2
-log2(1 + x) read as log10(1 + x)        7.0 to 10.7     6.7 to 11.4
-small linear values read as log2        8.4 to 16       10 to 16
-======================================  ==============  ==============
+===================================  ============  ============
+samples                              whole blood   sorted cells
+===================================  ============  ============
+read as what they are                1.9 to 2.6    2.5 to 4.3
+log2(1 + x) read as ln(1 + x)        2.4 to 3.4    2.9 to 5.3
+log2(1 + x) read as log10(1 + x)     7.0 to 10.7   6.7 to 13.4
+ln(1 + x) read as log2(1 + x)        1.8 to 2.4    2.5 to 4.2
+log2(1 + x) read as linear           2.1 to 2.6    2.7 to 4.1
+===================================  ============  ============
 
-No single sample in its right unit lies beyond 4.9. A base too small, such as ln read as log2, lies
-as near as the right one: distance cannot tell it, and :mod:`mtm_core.data.unit_guess` asks.
+So distance tells a base that is too large, and small linear values taken for logarithms (8 to 16).
+It does not tell a base that is too small, nor a logarithm taken for linear values: these lie as
+near as the right unit, and :mod:`mtm_core.data.unit_guess` judges them otherwise, or asks. No
+single sample in its right unit lies beyond 4.9.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ begin(
     session,
     model,
 )
-table = need_samples(session, model)
+table = need_samples(session, model, with_unit=False)
 mark_simulated(session)
 samples = [str(sample) for sample in table.values.index]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -50,6 +51,9 @@ def test_every_unit_is_named_once_everywhere() -> None:
     labels = [kind.label for kind in UNIT_TABLE.values()]
     assert len(set(labels)) == len(labels)
     assert all(f"{unit}: " in UNIT_HELP for unit in UNITS)
+    docs = (Path(__file__).parents[2] / "docs" / "units.md").read_text()
+    for kind in UNIT_TABLE.values():
+        assert f"| `{kind.unit}` | {kind.label} | {kind.meaning} |" in docs
 
 
 @pytest.mark.parametrize("unit", FORMULAS)

@@ -27,6 +27,7 @@ from mtm_core.inference.chunked import ChunkedRequest, predict_chunked
 from mtm_core.inference.cluster import dask_client
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from tests.cases import base, units
 
 distributed = pytest.importorskip("distributed")
 
@@ -151,6 +152,54 @@ def test_units_missing_genes_and_phenotypes_are_read_as_in_the_whole(
     assert result.unit == unit
     assert result.by_sample["informed"].sum() == 20
     assert set(prepared.notes) == {n for n in result.notes if "taken to be" not in n.done}
+
+
+@pytest.mark.parametrize("name", ["log2 of tpm", "log10 of counts", "voom", "vst"])
+def test_units_and_rows_of_the_clinic_are_judged_as_in_the_whole(
+    client: distributed.Client, model: Path, tmp_path: Path, name: str
+) -> None:
+    case = units.TOLD[name]
+    table = units.clinic_rows(case.values).T
+    predictor = Predictor.load(model)
+    prepared = predictor.prepare(table)
+    expected = predictor.predict_prepared(prepared, ["Lung"])
+    request = ChunkedRequest(
+        write_h5ad(table, tmp_path), tmp_path / "p.zarr", model, targets=("Lung",), chunk=9
+    )
+    result = predict_chunked(request, client)
+    assert result.unit == prepared.unit == case.unit
+    xr.testing.assert_allclose(opened(tmp_path / "p.zarr"), expected, rtol=1e-4, atol=1e-4)
+    assert set(prepared.notes) == {n for n in result.notes if "taken to be" not in n.done}
+
+
+def test_a_unit_that_is_not_clear_or_centred_is_no_result(
+    client: distributed.Client, model: Path, tmp_path: Path
+) -> None:
+    small, z = units.small_fpkm().values.T, units.centred()["z-scores of genes"].T
+    for table, unit, message in (
+        (small, "auto", r"not clear.*fpkm \(FPKM\).*--unit"),
+        (z, "auto", "z-scores, centred logarithms"),
+        (z, "logcpm", "z-scores, centred logarithms"),
+    ):
+        request = ChunkedRequest(
+            write_h5ad(table, tmp_path), tmp_path / "p.zarr", model, chunk=9, unit=unit
+        )
+        with pytest.raises(ExpressionError, match=message):
+            predict_chunked(request, client)
+        assert not request.output.exists()
+
+
+def test_what_the_file_says_of_its_unit_holds_part_by_part(
+    client: distributed.Client, model: Path, tmp_path: Path
+) -> None:
+    case = units.log_of(units.panel(base.tpm()) / 30, "ln")
+    adata = ad.AnnData(case.values.T)
+    adata.uns["log1p"] = {}
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    request = ChunkedRequest(
+        tmp_path / "x.h5ad", tmp_path / "p.zarr", model, targets=("Lung",), chunk=9
+    )
+    assert predict_chunked(request, client).unit == "ln"
 
 
 def test_what_is_kept_of_a_value_can_be_chosen(

@@ -4,11 +4,14 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.resources import EXAMPLE
+from tests.cases import base
+from tests.cases.units import centred, small_fpkm
 from tests.pages.conftest import MODEL_CARD, PREDICTED, UPLOAD, unit_choice, upload, words
 
 COUNTS = EXAMPLE.with_name("blood_counts.csv")
@@ -193,3 +196,34 @@ def test_sessions_do_not_see_each_other(open_app: Callable[[], AppTest], tmp_pat
     assert metrics(second)["Samples"] == "25"
     assert "second.tsv" not in words(first)
     assert "first.tsv" not in words(second)
+
+
+def test_a_unit_that_is_not_clear_is_asked_for_and_nothing_is_predicted_before(
+    app: AppTest,
+) -> None:
+    case = small_fpkm()
+    upload(app, "mine.csv", case.values.to_csv().encode())
+    assert unit_choice(app).value is None
+    assert app.button(key="predict").disabled
+    (asked,) = (box.value for box in app.warning if "Choose the unit" in box.value)
+    assert "FPKM or RPKM" in asked
+    assert "log2(1 + x)" in asked
+    app.switch_page(PREDICTED).run()
+    assert not app.exception
+    assert any("The unit of the values is not clear" in box.value for box in app.info)
+    app.switch_page(UPLOAD).run()
+    unit_choice(app).set_value("fpkm").run()
+    assert not app.exception
+    assert not app.button(key="predict").disabled
+    assert "FPKM" in app.button(key="predict").label
+    prepared = app.session_state["mtm"].prepare(base.predictor())
+    assert prepared.unit == "fpkm"
+    np.testing.assert_allclose(prepared.aligned.z, case.expected, atol=1e-3)
+
+
+def test_centred_values_are_refused_with_the_reason(app: AppTest) -> None:
+    upload(app, "mine.csv", centred()["z-scores of genes"].to_csv().encode())
+    assert "z-scores, centred logarithms" in app.error[0].value
+    assert not app.exception
+    unit_choice(app).set_value("log2").run()
+    assert "z-scores, centred logarithms" in app.error[0].value
