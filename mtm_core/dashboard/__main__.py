@@ -24,6 +24,8 @@ import mtm_core.inference
 import mtm_core.studies
 from mtm_core.dashboard.server import serve
 from mtm_core.dashboard.workspace import sweep_for_ever
+from mtm_core.data.isolated import reader_server
+from mtm_core.data.reader_server import Dead
 
 
 def import_all() -> None:
@@ -54,6 +56,18 @@ def print_address(is_running_hello: bool) -> None:
     print(f"\n  The dashboard is at {url}{others}. Ctrl-C ends it.\n", flush=True)
 
 
+def have_reader_ready() -> None:
+    """Start the process that reads uploads, before there are any, and say what shuts it off."""
+    server = reader_server()
+    try:
+        server.start()
+    except Dead as error:
+        print(f"  Uploads cannot be read: {error}.", file=sys.stderr, flush=True)
+        return
+    held = ", ".join(server.layers) or "nothing but limits of memory and time (docs/serving.md)"
+    print(f"  Uploads are read in a process shut off by: {held}.", file=sys.stderr, flush=True)
+
+
 def ensure_home() -> None:
     """Name a home folder where the system knows none, as for a user that only a container has."""
     try:
@@ -67,4 +81,5 @@ if __name__ == "__main__":
     bootstrap._print_url = print_address
     import_all()
     Thread(target=sweep_for_ever, name="mtm-sweep", daemon=True).start()
+    Thread(target=have_reader_ready, name="mtm-reader", daemon=True).start()
     serve(sys.argv[1:])

@@ -217,7 +217,11 @@ def _names(table: Any) -> tuple[str, ...]:  # noqa: ANN401 - of HDF5 or of zarr
 
 def _parquet_parts(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(path.glob("*.parquet"))
+        parts = sorted(path.glob("*.parquet"))
+        for part in parts:
+            if part.is_symlink():
+                raise InputFileError(f"{path}: {part.name!r} is a link. Expected files.")
+        return parts
     if path.is_file():
         with path.open("rb") as file:
             return [path] if file.read(4) == b"PAR1" else []

@@ -19,6 +19,7 @@ import zarr
 
 from benchmarks.mutated_files import mutant
 from mtm_core.data.cohort import read_cohort
+from mtm_core.data.isolated import read_isolated
 from mtm_core.data.self_contained import check_hdf5
 from mtm_core.data.stored_table import open_stored_table
 from mtm_core.data.tables import read_table
@@ -110,7 +111,7 @@ def test_hdf5_that_leads_to_another_file_is_refused(
 ) -> None:
     target = secret if how is external else secret.with_name("secret.h5")
     data = h5ad(how(where, str(target) if absolute else target.name))
-    for read in (in_memory, in_parts, as_cohort):
+    for read in (in_memory, as_uploaded, in_parts, as_cohort):
         with pytest.raises(InputFileError, match=r"another file|other files") as refused:
             read(data)
         assert SECRET not in str(refused.value)
@@ -119,6 +120,10 @@ def test_hdf5_that_leads_to_another_file_is_refused(
 
 def in_memory(data: bytes) -> None:
     read_table(data)
+
+
+def as_uploaded(data: bytes) -> None:
+    read_isolated(data)
 
 
 def in_parts(data: bytes) -> None:
@@ -257,6 +262,17 @@ def test_a_link_in_a_store_of_zarr_is_refused(store: Path, secret: Path) -> None
         if kept is not None:
             link.write_bytes(kept)
     open_stored_table(store)
+
+
+def test_a_link_among_parts_of_parquet_is_refused(tmp_path: Path) -> None:
+    values = pd.DataFrame({"TP53": [1.0], "MLH1": [2.0]}, index=["P1"])
+    (tmp_path / "parts").mkdir()
+    values.to_parquet(tmp_path / "parts" / "a.parquet")
+    values.set_axis(["P2"]).to_parquet(tmp_path / "elsewhere.parquet")
+    assert open_stored_table(tmp_path / "parts").samples == ("P1",)
+    (tmp_path / "parts" / "b.parquet").symlink_to(tmp_path / "elsewhere.parquet")
+    with pytest.raises(InputFileError, match=r"'b\.parquet' is a link"):
+        open_stored_table(tmp_path / "parts")
 
 
 def test_a_store_that_unpickles_is_refused(store: Path, tmp_path: Path) -> None:
