@@ -7,6 +7,7 @@ is computed with or matched is the name itself, never what these functions give.
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 
@@ -54,8 +55,9 @@ def seen(text: str) -> str:
 def short(name: object) -> str:
     """Give a name on one line, without what cannot be seen and not too long to be read."""
     text = _BLANK.sub(" ", seen(str(name))).strip()
-    if len(text) > MOST_SHOWN:
-        text = f"{text[: MOST_SHOWN - 41]}…{text[-40:]}"
+    if len(text) > MOST_SHOWN:  # no two long names become one, as rows of a figure
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        text = f"{text[: MOST_SHOWN - 50]}…{digest}…{text[-40:]}"
     return text
 
 

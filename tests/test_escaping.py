@@ -86,6 +86,7 @@ def test_long_names_are_cut_in_the_middle() -> None:
     shown = plain("begin" + "x" * 5_000 + "end")
     assert len(shown) == MOST_SHOWN
     assert (shown[:5], shown[-3:]) == ("begin", "end")
+    assert in_figure("x" * 200 + "a" + "x" * 200) != in_figure("x" * 200 + "b" + "x" * 200)
 
 
 def test_messages_keep_their_lines_and_their_length() -> None:

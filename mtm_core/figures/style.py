@@ -72,6 +72,8 @@ def _plain(key: str, part: object) -> Any:  # noqa: ANN401 - as plotly takes it
     if isinstance(part, str):
         return own_markup(part) if key in _OWN_TEXT else _plain_cell(part)
     if isinstance(part, Mapping):
+        if "bdata" in part:  # numbers, packed
+            return part
         if key == "title":  # of an axis
             return {name: _plain_cell(value) for name, value in part.items()}
         return {name: _plain(str(name), value) for name, value in part.items()}
