@@ -74,7 +74,8 @@ def test_no_name_fetches_or_formats(
         expect(page.locator(".st-key-figure_z .js-plotly-plot")).to_be_visible()
         sidebar = page.get_by_test_id("stSidebar")
         shown = sidebar.inner_text().replace("\u2060", "")
-        assert hostile_names(address)[0] in shown  # letter by letter
+        assert "[b](javascript:alert(1)) **bold**" in shown  # letter by letter
+        assert hostile_names(address)[4] in shown
         for title in PAGES:
             open_link(page, title)
             page.wait_for_timeout(200)

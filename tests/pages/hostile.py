@@ -48,13 +48,11 @@ def hostile_names(address: str = ADDRESS) -> list[str]:
 def hostile_model(folder: Path, address: str = ADDRESS) -> Path:
     """A stranger's model: hostile symbols, tissues, name and card; with half of the gene ids."""
     names = hostile_names(address)
-    cohort = cohort_of()
-    cohort.var["symbol"] = [names[i] if i < len(names) else f"SYM{i}" for i in range(40)]
-    renamed = dict(zip(cohort.uns["tissues"].index, names, strict=False))
-    cohort = cohort_of(rename=renamed)
-    cohort.var["symbol"] = [names[i] if i < len(names) else f"SYM{i}" for i in range(40)]
-    cohort.uns["tissues"]["abbreviation"] = names[:5]
-    write_model(folder, JointGaussianMethod(), cohort, name=names[0])
+    shown = [name.strip() for name in names if name.isprintable()]  # others are no model's
+    cohort = cohort_of(rename=dict(zip(cohort_of().uns["tissues"].index, shown, strict=False)))
+    cohort.var["symbol"] = [shown[i] if i < len(shown) else f"SYM{i}" for i in range(40)]
+    cohort.uns["tissues"]["abbreviation"] = shown[:5]
+    write_model(folder, JointGaussianMethod(), cohort, name="[b](javascript:alert(1)) **bold**")
     card = "\n\n".join(
         (
             *(f"Card {name}" for name in names),
