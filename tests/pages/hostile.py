@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from mtm_core.inference.example import simulate_example
 from mtm_core.inference.predictor import Predictor
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
+from mtm_core.model_folder import seal_folder
 from tests.pages.every_page import messages
 from tests.pages.other_models import cohort_of, write_model
 
@@ -48,7 +49,9 @@ def hostile_names(address: str = ADDRESS) -> list[str]:
 def hostile_model(folder: Path, address: str = ADDRESS) -> Path:
     """A stranger's model: hostile symbols, tissues, name and card; with half of the gene ids."""
     names = hostile_names(address)
-    shown = [name.strip() for name in names if name.isprintable()]  # others are no model's
+    shown = [
+        name.strip() for name in names if name.isprintable() and len(name) < 200
+    ]  # others are no model's
     cohort = cohort_of(rename=dict(zip(cohort_of().uns["tissues"].index, shown, strict=False)))
     cohort.var["symbol"] = [shown[i] if i < len(shown) else f"SYM{i}" for i in range(40)]
     cohort.uns["tissues"]["abbreviation"] = shown[:5]
@@ -62,6 +65,7 @@ def hostile_model(folder: Path, address: str = ADDRESS) -> Path:
         )
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
+    seal_folder(folder)
     return folder
 
 
