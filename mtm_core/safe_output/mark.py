@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 MARK_NAME = ".mtm-output.json"
 """What a folder of ours carries; of a zarr store, in the folder of its first array."""
 _FORMAT = "mtm-output"
+_MARKS = re.compile(re.escape(MARK_NAME) + r"(\.\d+)?")
+"""A mark, also one that a process was killed over."""
 PARTIAL_ENDING = ".mtm-partial-"
 PARTIAL_MARK = "mtm-partial.json"
 PARTIAL_FORMAT = "mtm-partial"
@@ -52,8 +55,11 @@ class Mark:
             "files": sorted(self.files),
         }
         partial = folder / f"{MARK_NAME}.{os.getpid()}"
-        partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-        partial.replace(_mark_place(folder))
+        try:
+            partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+            partial.replace(_mark_place(folder))
+        finally:
+            partial.unlink(missing_ok=True)
 
     def owns(self, name: str) -> bool:
         """Tell whether the file ``name`` is of those that we wrote."""
@@ -72,7 +78,9 @@ def files_below(folder: Path) -> list[str]:
         folders[:] = [name for name in folders if not is_partial(Path(place) / name)]
         below = Path(place).relative_to(folder)
         links = [name for name in folders if (Path(place) / name).is_symlink()]
-        found += [(below / name).as_posix() for name in (*files, *links) if name != MARK_NAME]
+        found += [
+            (below / name).as_posix() for name in (*files, *links) if not _MARKS.fullmatch(name)
+        ]
         if not files and not folders and place != str(folder):
             found.append(f"{below.as_posix()}/.")
     return sorted(found)

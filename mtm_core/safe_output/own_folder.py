@@ -10,7 +10,7 @@ from mtm_core.errors import OutputError
 from mtm_core.safe_output.in_words import real_place, said_in_words
 from mtm_core.safe_output.mark import Mark, files_below
 from mtm_core.safe_output.place import check_parent, listed, refuse_inputs
-from mtm_core.safe_output.staging import staged_beside, sweep, to_disk
+from mtm_core.safe_output.staging import made_parents, staged_beside, sweep, to_disk
 
 
 class OwnFolder:
@@ -61,8 +61,7 @@ class OwnFolder:
             If it holds other things, or cannot be written to.
         """
         own = cls.to_be(path, kind, inputs=inputs, known=known)
-        with said_in_words(path):
-            own.path.mkdir(parents=True, exist_ok=True)
+        with said_in_words(path), made_parents(own.path):
             if Mark.of(own.path) is None:
                 own._mark.write(own.path)
             sweep(own.path, "")
