@@ -29,7 +29,7 @@ from measuring import Row, print_rows
 from threadpoolctl import threadpool_limits
 
 from mtm_core.artefact import QUANTILE_LEVELS, Artefact, Reference
-from mtm_core.config import preset
+from mtm_core.config import ScalingConfig, preset
 from mtm_core.data.gtex import tissue_table
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.inference.chunked import ChunkedRequest, predict_chunked
@@ -74,7 +74,7 @@ def random_mtm(n_genes: int = N_GENES) -> Artefact:
     shape = (N_TISSUES, n_genes)
     mean = rng.normal(4, 2, shape).clip(0).astype(np.float32)
     scaler = TissueScaler(mean, np.full(shape, 0.8, dtype=np.float32), "log2")
-    config = preset("paper", n_genes, N_TISSUES)
+    config = replace(preset("paper", n_genes, N_TISSUES), scaling=ScalingConfig("log2"))
     torch.manual_seed(0)
     method = FittedMTM(MTM(config.model, scaler).eval(), scaler, tuple(tissues.index), config)
     ids = pd.Index([f"ENSG{i:011d}" for i in range(n_genes)], name="gene_id")

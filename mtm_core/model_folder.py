@@ -29,9 +29,10 @@ FILES = ("model.json", "model.safetensors", "README.md", "history.csv")
 """What is read at the top of a model's folder."""
 PARTS = ("evaluation", "associations", "studies")
 """Folders that are read in it."""
-MOST_BYTES = 64 * 2**30
-"""Of the weights; hashing more would take minutes."""
-MOST_BYTES_OF_OTHERS = 2 * 2**30
+MOST_BYTES = 16 * 2**30
+"""Of the weights, five times those of all genes; a file of holes would be read for minutes."""
+MOST_BYTES_OF_OTHERS = 4 * 2**30
+"""Of all other files together."""
 _MOST_MANIFEST = 2**22
 _MOST_FILES = 1000
 _DEEPEST = 4
@@ -82,6 +83,10 @@ class ModelFolder:
             seals = {name: _seal_of(name, seal) for name, seal in values["files"].items()}
             if not {"model.json", "model.safetensors"} <= set(seals):
                 raise ValueError("it does not name model.json and model.safetensors")
+            weights = seals["model.safetensors"].n_bytes
+            others = sum(seal.n_bytes for seal in seals.values()) - weights
+            if weights > MOST_BYTES or others > MOST_BYTES_OF_OTHERS:
+                raise ValueError(f"it names {weights + others:,} bytes, more than any of ours")
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ArtefactError(
                 f"{folder / MANIFEST} is damaged, or of another version of the program"
@@ -141,14 +146,11 @@ class ModelFolder:
 
     def _verify(self, name: str) -> None:
         seal = self.seals[name]
-        most = MOST_BYTES if name == "model.safetensors" else MOST_BYTES_OF_OTHERS
         try:
             with _open(self.path, name) as file:
                 n_bytes = os.fstat(file.fileno()).st_size
                 if n_bytes != seal.n_bytes:
                     raise ValueError(f"it has {n_bytes:,} bytes, expected {seal.n_bytes:,}")
-                if n_bytes > most:
-                    raise ValueError(f"it has {n_bytes:,} bytes, more than any of ours")
                 if hashlib.file_digest(file, "sha256").hexdigest() != seal.sha256:
                     raise ValueError("its SHA-256 differs")
         except (OSError, ValueError) as error:

@@ -151,6 +151,16 @@ def test_a_manifest_names_nothing_outside(folder: Path, name: str) -> None:
         read_all(folder)
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "evaluation/tissues.csv"])
+def test_files_of_holes_are_not_read(folder: Path, name: str) -> None:
+    n_bytes = 40 * 2**30
+    with (folder / name).open("r+b") as file:
+        file.truncate(n_bytes)  # takes no room
+    change(folder / MANIFEST, lambda m: m["files"][name].update(bytes=n_bytes))
+    with pytest.raises(ArtefactError, match="more than any of ours"):
+        read_all(folder)
+
+
 def test_a_folder_of_before_is_told_how_to_be_sealed(folder: Path) -> None:
     (folder / MANIFEST).unlink()
     change(folder / "model.json", lambda d: d.update(format_version=1))

@@ -61,7 +61,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(*build, "--target", "sdist", cwd=REPOSITORY, home=folder)
     (source,) = folder.glob("*.tar.gz")
     with tarfile.open(source) as archive:
-        archive.extractall(folder, filter="data")
+        if hasattr(tarfile, "data_filter"):  # Python 3.11.4 and newer
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(folder)
     run(*build, "--target", "wheel", cwd=folder / source.name[: -len(".tar.gz")], home=folder)
     (built,) = folder.glob("*.whl")
     return built

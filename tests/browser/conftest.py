@@ -35,7 +35,7 @@ _FLAGS = (
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     executable = Path(os.environ.get("MTM_CHROMIUM", "/usr/bin/chromium"))
-    if not executable.exists():
+    if not executable.is_file():
         if os.environ.get("CI"):
             pytest.fail(f"no Chromium at {executable}; set MTM_CHROMIUM to its path")
         pytest.skip(f"browser tests skipped: no Chromium at {executable}; set MTM_CHROMIUM")
