@@ -65,7 +65,7 @@ def show_elsewhere(session: Session) -> None:
     """Say how the jobs go that other pages have asked for; nothing where there are none."""
     for job in session.jobs.under_way:
         if job.page != session.page:
-            _show_progress(job)
+            _show_progress(job, "elsewhere_")
 
 
 def start(session: Session, task: Task[Any] | None) -> None:
@@ -180,7 +180,8 @@ def offer_file(
 
 
 @st.fragment(run_every=POLL_SECONDS)
-def _show_progress(job: Job) -> None:
+def _show_progress(job: Job, prefix: str = "") -> None:
+    """Show how a job goes; ``prefix`` tells it from the page's own of the same slot."""
     if job.is_over:
         st.rerun()
     ahead = job.turn.ahead if job.turn is not None else None
@@ -190,4 +191,5 @@ def _show_progress(job: Job) -> None:
     if ahead is not None:
         how = "waits for a free place" + (f", {ahead} before it" if ahead else "")
     st.progress(job.fraction or 0.0, text=f":material/hourglass_top: {plain(job.words)}… {how}")
-    st.button("Cancel", icon=":material/cancel:", key=f"cancel_{job.slot}", on_click=job.cancel)
+    key = f"{prefix}cancel_{job.slot}"
+    st.button("Cancel", icon=":material/cancel:", key=key, on_click=job.cancel)

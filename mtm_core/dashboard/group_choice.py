@@ -111,6 +111,13 @@ def choose_groups(metadata: SampleMetadata, columns: list[str]) -> GroupChoice:
             icon=":material/error:",
         )
         st.stop()
+    unknown = int(groups.isna().sum())
+    others = int(groups.notna().sum()) - int(counts[case]) - int(counts[control])
+    if others or unknown:
+        st.caption(
+            f"{others:,} samples are of other groups, and of {unknown:,} the group is not known:"
+            " they take no part."
+        )
     return GroupChoice(column, case, control, two_groups(groups, case, control))
 
 

@@ -185,3 +185,16 @@ def test_every_gene_of_the_users_table_is_compared_as_it_was_measured(app: AppTe
     go_to(app, "pages/associations/traits.py")
     traits = next(frame.value for frame in app.dataframe if "rho" in frame.value)
     assert (traits["origin"] == "measured").sum() == 200
+
+
+def test_samples_that_take_no_part_are_counted(app: AppTest) -> None:
+    upload(app, "counts.csv", base.counts().to_csv().encode())
+    table = people.base()
+    table.loc[:2, "group"] = ""
+    table.loc[3:5, "group"] = "recovered"
+    give(app, table)
+    app.switch_page(DIFFERENTIAL).run()
+    assert not app.exception
+    assert "3 samples are of other groups, and of 3 the group is not known: they take no part." in (
+        words(app)
+    )
