@@ -21,17 +21,20 @@ from mtm_core.dashboard.layout import (
 from mtm_core.dashboard.reading_view import ask_reading
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
+from mtm_core.dashboard.uploads import Upload, last_chosen
 from mtm_core.dashboard.views import distance_summary, reference_distance
 from mtm_core.data.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod, is_covered
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.report import told_apart
 from mtm_core.data.units import UNIT_TABLE, UNITS, Unit
+from mtm_core.errors import InputFileError
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.distance import distance_strips
 
 # With "csv" alone the browser's own check turns "table.csv.gz" away.
 TEXT = ["csv", "tsv", "txt", "gct"]
-FORMATS = [*TEXT, *(f"{ending}.gz" for ending in TEXT), "xlsx", "parquet", "h5ad"]
+OTHERS = ["xlsx", "parquet", "h5ad", "loom", "zip", "tab", "sf", "results", "counts"]
+FORMATS = [*TEXT, *(f"{ending}.gz" for ending in TEXT), *OTHERS]
 ALIGNMENT_NAMES = {
     "auto": "Automatic",
     "cohort": "Align to the reference",
@@ -73,13 +76,26 @@ mark_simulated(session)
 
 left, right = st.columns([2, 1], gap="large")
 with left:
-    upload = st.file_uploader(
+    table = st.file_uploader(
         "Expression table",
         type=FORMATS,
         key=f"table_{session.n_deleted}",
         help="One file. What is read of it is shown before anything is predicted.",
     )
-    st.caption("csv, tsv, txt or gct, also gzipped; xlsx, parquet or h5ad.")
+    st.caption("csv, tsv, txt or gct, also gzipped; xlsx, parquet, h5ad; or a zip.")
+    with st.expander("Many files of one sample each"):
+        many = st.file_uploader(
+            "Files of samples",
+            accept_multiple_files=True,
+            key=f"files_{session.n_deleted}",
+            help="As STAR (ReadsPerGene), HTSeq, featureCounts, RSEM, Salmon, kallisto or StringTie"
+            " write them. They are joined by gene; samples are named by their files.",
+        )
+        st.caption(
+            "All at once. Salmon and kallisto need one more file: transcripts and their genes, in"
+            " two columns. Files of one name (quant.sf) go into a zip with their folders, in either"
+            " field."
+        )
 with right:
     session.source = st.selectbox(
         "Tissue of the samples",
@@ -99,10 +115,17 @@ with right:
             help="Removes the file, the table and all results from this server, and what is kept.",
         )
 
-if upload is not None and upload.file_id != session.upload_id:
-    session.upload_id = upload.file_id
-    start(session, session.reading(upload.getvalue(), upload.name, predictor))
-    st.rerun()  # what stands above this line speaks of the table before
+upload, session.upload_id, is_new = last_chosen(
+    [Upload.of([] if table is None else [table]), Upload.of(many)], session.upload_id
+)
+if upload is not None and is_new:
+    try:
+        data = upload.getvalue()
+    except InputFileError as error:
+        st.error(plain_message(str(error)), icon=":material/error:")
+    else:
+        start(session, session.reading(data, upload.name, predictor))
+        st.rerun()  # what stands above this line speaks of the table before
 before = session.table
 is_reading = watch(session, "table")
 if session.table is not before:
