@@ -9,7 +9,7 @@ from typing import Protocol
 import streamlit as st
 
 from mtm_core.data.archive import NamedFile, pack
-from mtm_core.errors import InputFileError
+from mtm_core.data.report import name_some
 
 _BETWEEN = " | "
 
@@ -52,24 +52,30 @@ class Upload:
         name = files[0].name if len(files) == 1 else f"{len(files)} files"
         return cls("+".join(file.file_id for file in files), name, tuple(files))
 
-    def getvalue(self) -> bytes:
-        """Give the bytes of the file, or of a zip of the files.
-
-        Raises
-        ------
-        InputFileError
-            If two files have the same name, or they are together larger than one file may be.
-        """
-        if len(self.files) == 1:
-            return self.files[0].getvalue()
+    @property
+    def problem(self) -> str:
+        """Why the files cannot be read as one: two of one name, or too large together; or ""."""
+        names = [file.name for file in self.files]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            return (
+                f"{name_some(twice, 3)} is given more than once. Where samples have files of one"
+                " name, put their folders into a zip and give that."
+            )
         most = int(st.get_option("server.maxUploadSize"))
         size = sum(file.size for file in self.files)
-        if size > most * 1024**2:
-            raise InputFileError(
+        if len(self.files) > 1 and size > most * 1024**2:
+            return (
                 f"{self.name} are {size / 1024**2:,.0f} MB together; this server takes up {most:,}"
                 " MB at once. Leave out what is no sample's file, or use the command line: mtm"
                 " predict."
             )
+        return ""
+
+    def getvalue(self) -> bytes:
+        """Give the bytes of the file, or of a zip of the files, which must have no problem."""
+        if len(self.files) == 1:
+            return self.files[0].getvalue()
         return pack([NamedFile(file.name, file.getvalue()) for file in self.files])
 
 

@@ -27,7 +27,6 @@ from mtm_core.data.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod, is_c
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.report import told_apart
 from mtm_core.data.units import UNIT_TABLE, UNITS, Unit
-from mtm_core.errors import InputFileError
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.distance import distance_strips
 
@@ -118,14 +117,12 @@ with right:
 upload, session.upload_id, is_new = last_chosen(
     [Upload.of([] if table is None else [table]), Upload.of(many)], session.upload_id
 )
+if upload is not None and upload.problem:
+    st.error(plain_message(upload.problem), icon=":material/error:")
+    upload = None
 if upload is not None and is_new:
-    try:
-        data = upload.getvalue()
-    except InputFileError as error:
-        st.error(plain_message(str(error)), icon=":material/error:")
-    else:
-        start(session, session.reading(data, upload.name, predictor))
-        st.rerun()  # what stands above this line speaks of the table before
+    start(session, session.reading(upload.getvalue(), upload.name, predictor))
+    st.rerun()  # what stands above this line speaks of the table before
 before = session.table
 is_reading = watch(session, "table")
 if session.table is not before:
