@@ -23,7 +23,7 @@ from mtm_core.data.given_files import gather, name_with_folder
 from mtm_core.data.ingest_report import IngestReport
 from mtm_core.data.isolated import read_isolated
 from mtm_core.data.orientation import GenesInRows, SamplesInRows, find_layout
-from mtm_core.data.program_files import STAR
+from mtm_core.data.program_files import GDC, STAR
 from mtm_core.data.raw_table import MAX_BYTES, RawTable
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.reading_turns import Turn
@@ -112,8 +112,10 @@ def read_expression(
             if isolated
             else read_table(data, max_bytes, options)
         )
+        _check_heeded(raw, options)
+        left = _left_to_say(raw, options, sample)
         raw = named(raw, sample) if raw.sample_of_file else raw
-        layout, left = _layout(raw, known_genes), _left_to_say(raw, options)
+        layout = _layout(raw, known_genes)
         if isinstance(layout, GenesInRows):
             orientation = "genes in rows"
             sample = sample_name(name)
@@ -166,12 +168,28 @@ def _layout(raw: RawTable, known: GeneIndex | None) -> GenesInRows | SamplesInRo
     return find_layout(raw, known)
 
 
-def _left_to_say(raw: RawTable, options: ReadingOptions) -> ReadingOptions:
+def _check_heeded(raw: RawTable, options: ReadingOptions) -> None:
+    """Refuse a sheet or a strand that is asked for of a file that has none."""
+    offered = {choice.option for choice in raw.choices}
+    if options.sheet and raw.format.split(".")[0] != "xlsx":
+        raise InputFileError(
+            f"--sheet {options.sheet!r} is for workbooks (xlsx), and this is {raw.format}. Leave it"
+            " out."
+        )
+    if options.strand != "auto" and "strand" not in offered and raw.format != GDC.name:
+        raise InputFileError(
+            f"--strand {options.strand} is for counts of STAR by strand (ReadsPerGene), and this is"
+            f" {raw.format}. Leave it out."
+        )
+
+
+def _left_to_say(raw: RawTable, options: ReadingOptions, sample: str) -> ReadingOptions:
     """Give what the user has said that the reader of the format has not yet heeded."""
     if any(choice.option == "quantity" for choice in raw.choices) or raw.format == STAR.name:
         options = replace(options, quantity="")
-    if raw.files:  # each is a sample, whatever its values look like
-        samples = [name for name in raw.header[1:] if name not in options.leave_out]
+    if raw.files or raw.sample_of_file:  # each is a sample, whatever its values look like
+        names = raw.header[1:] if raw.files else [sample_name(sample)]
+        samples = [name for name in names if name not in options.leave_out]
         options = replace(options, take_back=(*options.take_back, *samples))
     return options
 

@@ -29,7 +29,8 @@ _PARTS = re.compile(r"(?=[._])")
 
 def sample_name(path: str) -> str:
     """Give the name of the sample that a single file holds."""
-    return _undecorated(_told_by(PurePosixPath(path), 0))
+    (name,) = sample_names([path])
+    return name
 
 
 def sample_names(paths: Sequence[str]) -> tuple[str, ...]:

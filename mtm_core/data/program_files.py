@@ -76,16 +76,17 @@ class Program:
     linear: bool = True
 
 
-PROGRAMS = (
-    Program(
-        "GDC (STAR)",
-        "gene_id",
-        frozenset({"gene_id", "unstranded", "stranded_first", "stranded_second"}),
-        (
-            *("unstranded", "stranded_first", "stranded_second"),
-            *("tpm_unstranded", "fpkm_unstranded", "fpkm_uq_unstranded"),
-        ),
+GDC = Program(
+    "GDC (STAR)",
+    "gene_id",
+    frozenset({"gene_id", "unstranded", "stranded_first", "stranded_second"}),
+    (
+        *("unstranded", "stranded_first", "stranded_second"),
+        *("tpm_unstranded", "fpkm_unstranded", "fpkm_uq_unstranded"),
     ),
+)
+PROGRAMS = (
+    GDC,
     Program(
         "RSEM",
         "gene_id",

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mtm_core.data.archive import Archive, NamedFile
 from mtm_core.data.file_names import sample_names
 from mtm_core.data.program_files import (
+    GDC,
     PLAIN,
     STAR,
     STRANDS,
@@ -39,7 +40,6 @@ from mtm_core.errors import InputFileError
 
 _LEAST_SHARED = 0.9
 """Of the genes of all files that each must have."""
-_GDC = "GDC (STAR)"
 _GDC_STRANDS = dict(zip(STRANDS, ("unstranded", "stranded_first", "stranded_second"), strict=True))
 _BESIDE = (".json", ".log", ".md", ".html", ".pdf", ".png", ".summary", ".h5", ".bam", ".bai")
 _BESIDE_NAMES = ("sj.out.tab", "log.out", "log.final.out", "log.progress.out", "flendist.txt")
@@ -243,7 +243,7 @@ def _join(
         choices.append(Choice("strand", column, STRANDS))
     else:
         wanted = options.quantity
-        if program.name == _GDC and options.strand != "auto":
+        if program is GDC and options.strand != "auto":
             wanted = wanted or _GDC_STRANDS[options.strand]
         column, offered = choose_column(files, wanted)
         if len(offered) > 1:
@@ -326,10 +326,11 @@ def _side_by_side(
             )
         )
     elif transcripts and table is None:
+        shown = f"{files[0].path}: " if files[0].path else ""
         raise InputFileError(
-            f"{files[0].path or 'the file'}: its rows are transcripts ({name_some(ids, 2)}), which"
-            " must be summed to genes. Give a table of two columns, transcripts and their genes,"
-            " too (--tx2gene), or the GTF of the annotation."
+            f"{shown}the rows are transcripts ({name_some(ids, 2)}), which must be summed to genes."
+            " Give a table of two columns, transcripts and their genes, too (--tx2gene; on the"
+            " Upload page, beside the files of samples), or the GTF of the annotation."
         )
     elif table is not None and not transcripts and sum(map(_is_gene, ids)) > len(ids) / 2:
         raise InputFileError(

@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from mtm_core.data.archive import ZIP, is_workbook, unpack
+from mtm_core.data.archive import ZIP, Archive, NamedFile, is_workbook, unpack
 from mtm_core.data.binary_table import read_parquet
 from mtm_core.data.h5ad_table import read_h5ad
 from mtm_core.data.long_table import lay_out
 from mtm_core.data.numbers import read_numbers
+from mtm_core.data.orientation import GenesInRows, find_layout
 from mtm_core.data.program_files import read_program_file
 from mtm_core.data.raw_table import MAX_BYTES, RawTable, too_large
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
@@ -25,7 +26,7 @@ from mtm_core.data.sample_files import join_files, named, one_sample
 from mtm_core.data.table_bytes import GZIP, checked_text, gunzip
 from mtm_core.data.text_table import read_text
 from mtm_core.data.workbook import read_xlsx
-from mtm_core.errors import InputFileError
+from mtm_core.errors import ExpressionError, InputFileError
 
 
 def _read_zip(data: bytes, max_bytes: int, options: ReadingOptions) -> RawTable:
@@ -36,19 +37,50 @@ def _read_zip(data: bytes, max_bytes: int, options: ReadingOptions) -> RawTable:
     if len(archive.files) > 1 and options.contents != "expression":
         names = name_some(file.path for file in archive.files)
         raise InputFileError(f"the zip archive holds several files: {names}. Give the table alone.")
+    file = archive.files[0]
     if len(archive.files) > 1:
-        return join_files(archive, max_bytes, options)
-    (file,) = archive.files
+        tables = [] if archive.one_by_one else _tables_in(archive, max_bytes, options)
+        if len(tables) != 1:
+            return join_files(archive, max_bytes, options)
+        file = tables[0]
     if file.data.startswith(ZIP) and not is_workbook(file.data):
         raise InputFileError("the zip archive holds another. Make one of the files themselves.")
     if not file.data.strip():
         raise _empty(repr(file.path))
     table = read_table(file.data, max_bytes, options)
     table = named(table, file.path) if table.sample_of_file else table
-    note = Note("info", "The zip archive holds one table.", f"{file.path!r} was read.")
+    others = [other.path for other in archive.files if other is not file]
+    note = Note(
+        "info",
+        "The zip archive holds one table.",
+        f"{file.path!r} was read" + (f", and {name_some(others)} passed over." if others else "."),
+    )
     return replace(table, format=table.format + ".zip", notes=(note, *table.notes))
 
 
+def _tables_in(archive: Archive, max_bytes: int, options: ReadingOptions) -> list[NamedFile]:
+    """Give the files of a zip, if they are few, that are tables of several samples.
+
+    None where another is of one sample.
+    """
+    found = []
+    for file in archive.files if len(archive.files) <= _MOST_TRIED else ():
+        if not file.data.strip() or (file.data.startswith(ZIP) and not is_workbook(file.data)):
+            continue
+        try:
+            table = read_table(file.data, max_bytes, options)
+            layout = find_layout(table, None)
+        except (InputFileError, ExpressionError):
+            continue
+        n_samples = len(table.header) if isinstance(layout, GenesInRows) else len(table.cells)
+        if table.sample_of_file:
+            return []
+        if n_samples > 2:
+            found.append(file)
+    return found
+
+
+_MOST_TRIED = 8
 _BINARY_READERS: dict[bytes, Callable[[bytes, int, ReadingOptions], RawTable]] = {
     ZIP: _read_zip,
     b"PAR1": read_parquet,

@@ -326,3 +326,33 @@ def test_files_that_people_brought() -> None:
         assert_allclose(values.iloc[0][clean.index], clean)
     assert list(base.read(star).values.index) == ["PT01"]
     assert base.read(gdc).report.choices[0].taken == "unstranded"
+
+
+def test_a_table_is_found_beside_other_files_of_its_zip() -> None:
+    table = base.counts().to_csv().encode()
+    beside = {
+        "README.txt": b"This is\nwhat the columns mean",
+        "people.csv": b"sample,age\nPT01,5\n",
+    }
+    read_one = read_expression(io.BytesIO(make_zip({"t/counts.csv": table, **beside})), "x.zip")
+    assert_allclose(read_one.values.T[list(base.counts())], base.counts())
+    assert "'t/counts.csv' was read, and 'README.txt', 'people.csv' passed over" in str(
+        read_one.report.notes[0]
+    )
+    with pytest.raises(InputFileError, match=r"none of the 2 files holds one sample: 'a', 'b'"):
+        read_expression(io.BytesIO(make_zip({"a": table, "b": table})), "x.zip")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (ReadingOptions(sheet="Counts"), "--sheet 'Counts' is for workbooks .* this is csv"),
+        (ReadingOptions(strand="reverse"), "--strand reverse is for counts of STAR .* this is csv"),
+    ],
+)
+def test_an_option_that_the_file_has_no_use_for_is_refused(
+    options: ReadingOptions, message: str, tmp_path: Path
+) -> None:
+    base.counts().to_csv(tmp_path / "x.csv")
+    with pytest.raises(InputFileError, match=message):
+        base.read(tmp_path / "x.csv", options)
