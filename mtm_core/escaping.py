@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import html
+import logging
 import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_SHOWN = 160
 """Characters of a name that are shown; of a longer one, its beginning and its end."""
@@ -44,6 +49,7 @@ _LEADS_AWAY = (
         r"\1text",
     ),
 )
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _FORMULA = re.compile(r"[\s]*[=+\-@\t\r\uff0b\uff0d\uff1d\uff20]")
 
 
@@ -95,18 +101,51 @@ def strangers_markdown(text: str) -> str:
     return _UNSEEN_BUT_JOINER.sub("\ufffd", text)
 
 
+def in_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Give ``table`` for such a file: all texts and names in it as :func:`in_cell`."""
+    from pandas.api.types import is_numeric_dtype
+
+    escaped = table.copy(deep=False)
+    for place, kind in enumerate(table.dtypes):
+        if not is_numeric_dtype(kind):
+            escaped.isetitem(place, table.iloc[:, place].map(_cell))
+    escaped.index = table.index.map(_cell).rename(table.index.names)
+    escaped.columns = table.columns.map(_cell)
+    return escaped
+
+
 def in_cell(name: str) -> str:
     """Give a name for a file that a spreadsheet may open: it runs a cell that begins as a formula.
 
     A quotation mark before it makes it text; a name that begins with the mark and would be a
     formula after it gets another, so that names stay different.
     """
-    return f"'{name}" if _FORMULA.match(name.lstrip("'")) else name
+    is_formula = _FORMULA.match(name.lstrip("'")) and not _NUMBER.fullmatch(name)
+    return f"'{name}" if is_formula else name
 
 
 def on_terminal(text: str) -> str:
     """Give text for a terminal, which would obey control characters: they are shown by number."""
     return _UNSEEN.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
+def keep_records_plain() -> None:
+    """Have what the package logs hold no control characters, wherever it is written."""
+    make = logging.getLogRecordFactory()
+
+    def make_plain(*args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: ANN401 - as logging's own
+        record = make(*args, **kwargs)
+        if record.name.startswith("mtm_core"):
+            record.msg, record.args = on_terminal(record.getMessage()), None
+        return record
+
+    logging.setLogRecordFactory(make_plain)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(map(_cell, value))
+    return in_cell(value) if isinstance(value, str) else value
 
 
 def _in_markdown(line: str) -> str:

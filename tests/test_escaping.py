@@ -5,15 +5,20 @@ from __future__ import annotations
 import csv
 import html
 import io
+import logging
 import re
 
+import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
+from mtm_core.cli.output import out, say
 from mtm_core.escaping import (
     MOST_SHOWN,
     in_cell,
+    in_cells,
     in_figure,
+    keep_records_plain,
     on_terminal,
     own_markup,
     plain,
@@ -102,13 +107,45 @@ def test_a_figure_draws_letters() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", " =1", "\uff1d1", "'=1"]
+    "name", ["=1+1", "+1+1", "-1+2", "@x", "\t=1", "\r=1", " =1", "\uff1d1", "'=1"]
 )
 def test_a_spreadsheet_takes_a_name_for_text(name: str) -> None:
     written = io.StringIO()
     csv.writer(written).writerow([in_cell(name)])
     (cell,) = next(csv.reader(io.StringIO(written.getvalue())))
     assert cell == f"'{name}"
+
+
+def test_numbers_are_no_formulas() -> None:
+    for number in ("-1", "+2.5", "-1e-5", "-.5"):
+        assert in_cell(number) == number
+    table = pd.DataFrame({"=group": ["@a", "b"], "change": [-1.5, 2.0]}, ["-x", "y"])
+    written = in_cells(table)
+    assert list(written.columns) == ["'=group", "change"]
+    assert list(written.index) == ["'-x", "y"]
+    assert list(written["'=group"]) == ["'@a", "b"]
+    assert list(written["change"]) == [-1.5, 2.0]
+    assert list(table.columns) == ["=group", "change"]  # as it was
+
+
+def test_what_is_logged_and_printed_obeys_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "_logRecordFactory", logging.getLogRecordFactory())
+    keep_records_plain()
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", records.append)
+    log = logging.getLogger("mtm_core.of_this_test")
+    log.addHandler(handler)
+    log.error("cannot read %s", "\x1b]0;owned\x07.csv")
+    log.removeHandler(handler)
+    assert records[0].getMessage() == "cannot read \\x1b]0;owned\\x07.csv"
+    say("\x1b[2J\u202e.csv")
+    assert capsys.readouterr().out == "\\x1b[2J\\u202e.csv\n"
+    monkeypatch.setattr(out, "file", io.StringIO())
+    out.print("\x9b31m")
+    assert out.file.getvalue() == "\\x9b31m\n"
 
 
 def test_different_names_stay_different() -> None:

@@ -44,6 +44,7 @@ from mtm_core.cli.own_samples import (
 from mtm_core.data.gtex import WHOLE_BLOOD
 from mtm_core.data.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
+from mtm_core.escaping import in_cells
 from mtm_core.evaluation.predictability import held_out_rho
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.name_lists import split_column, split_names, two_names
@@ -323,7 +324,7 @@ def _write(
 ) -> None:
     for name, table in tables.items():
         if table_format == "csv":
-            table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+            in_cells(table).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
         else:
             table.to_parquet(folder / f"{name}.parquet", index=False)
     text = json.dumps(settings, indent=1) + "\n"

@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.table import Column
 
 from mtm_core.cli.checks import check_there
-from mtm_core.cli.output import OverwriteOption, err, print_table
+from mtm_core.cli.output import OverwriteOption, err, print_table, say
 from mtm_core.data.cohort import (
     MINIMUM_SAMPLES,
     MINIMUM_TISSUES,
@@ -69,7 +69,7 @@ def download(
     with _download_bars() as show:
         paths = download_gtex(output, release, chosen, base_url=base_url, progress=show)
     for kind, path in paths.items():
-        typer.echo(f"{kind}: {path}")
+        say(f"{kind}: {path}")
 
 
 @contextmanager

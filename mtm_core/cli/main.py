@@ -21,8 +21,9 @@ from rich.logging import RichHandler
 from typer.core import TyperGroup
 
 from mtm_core import __version__
-from mtm_core.cli.output import err
+from mtm_core.cli.output import err, say
 from mtm_core.errors import MTMError
+from mtm_core.escaping import keep_records_plain
 
 _COMMANDS = {
     "data": ("mtm_core.cli.data:data_app", "Get and prepare cohorts."),
@@ -90,7 +91,7 @@ app = typer.Typer(
 
 def _show_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"mtm {__version__}")
+        say(f"mtm {__version__}")
         raise typer.Exit
 
 
@@ -108,6 +109,7 @@ def main(
         handler = RichHandler(console=err, show_time=False, show_path=False)
     else:
         handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    keep_records_plain()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("mtm_core").setLevel(logging.DEBUG if verbose else logging.INFO)
 
@@ -137,7 +139,7 @@ def run() -> None:
             message = f"{error.filename}: {error.strerror}."
     else:
         return
-    typer.echo(f"mtm: error: {message}", err=True)
+    say(f"mtm: error: {message}", err=True)
     sys.exit(1)
 
 
@@ -154,7 +156,7 @@ def _ended_by_signals() -> Iterator[None]:
     def end(number: int, frame: object) -> None:
         for signum in before:
             signal.signal(signum, signal.SIG_IGN)  # a second one is not to break off the deleting
-        typer.echo(f"mtm: stopped by {signal.Signals(number).name}.", err=True)
+        say(f"mtm: stopped by {signal.Signals(number).name}.", err=True)
         raise SystemExit(128 + number)
 
     names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()

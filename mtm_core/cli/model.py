@@ -12,7 +12,7 @@ import torch
 import typer
 
 from mtm_core.artefact import MODEL_FILES, Artefact, WeightFormat, read_description, seal_model
-from mtm_core.cli.output import OverwriteOption, print_table
+from mtm_core.cli.output import OverwriteOption, print_table, say
 from mtm_core.config import PresetName, preset, to_json
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.evaluation.model_card import FIGURES
@@ -65,7 +65,7 @@ def describe(
         # Means over tissues stand beside the tables, without a level of their own.
         accuracy = dict(description["accuracy"])
         summary = accuracy.pop("summary", {})
-        typer.echo(json.dumps(description | {"accuracy": summary | accuracy}, indent=1))
+        say(json.dumps(description | {"accuracy": summary | accuracy}, indent=1))
         return
     Artefact.load(folder)  # a damaged folder is not described as if it were whole
     provenance, accuracy = description["provenance"], description["accuracy"]
@@ -129,7 +129,7 @@ def pack(
         artefact.save(place, weights=weights)
     before, after = (sum((f / name).stat().st_size for name in MODEL_FILES) / 1e6
                      for f in (folder, output))  # fmt: skip
-    typer.echo(f"{output}: {after:,.1f} MB, {before:,.1f} MB before")
+    say(f"{output}: {after:,.1f} MB, {before:,.1f} MB before")
 
 
 @model_app.command("seal")
@@ -144,7 +144,7 @@ def seal(
     **Example:** `mtm model seal trained_models/mine`
     """
     seal_model(folder)
-    typer.echo(f"{folder / MANIFEST}: {len(ModelFolder.open(folder).seals)} files")
+    say(f"{folder / MANIFEST}: {len(ModelFolder.open(folder).seals)} files")
 
 
 def _describe_preset(name: PresetName, n_genes: int, n_tissues: int, *, as_json: bool) -> None:
@@ -159,7 +159,7 @@ def _describe_preset(name: PresetName, n_genes: int, n_tissues: int, *, as_json:
     }
     total = count_parameters(model)
     if as_json:
-        typer.echo(
+        say(
             json.dumps(
                 {"config": to_json(config), "parameters": sizes | {"total": total}}, indent=1
             )

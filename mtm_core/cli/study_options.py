@@ -15,6 +15,7 @@ from mtm_core.cli.checks import check_there
 from mtm_core.cli.output import err, print_table
 from mtm_core.data.cohort import is_simulated, read_cohort
 from mtm_core.data.dbgap import with_dbgap_phenotypes
+from mtm_core.escaping import in_cells
 from mtm_core.model_folder import seal_around
 from mtm_core.safe_output import writing
 
@@ -70,7 +71,7 @@ def save_study(
             if name == "genes":
                 table.to_parquet(folder / "genes.parquet", index=False, compression="zstd")
             else:
-                table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+                in_cells(table).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
         (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
     seal_around(output)
     err.print(f"Wrote {output}.")

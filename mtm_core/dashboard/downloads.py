@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from mtm_core.dashboard.held import WORK_BYTES, hold_result
+from mtm_core.escaping import in_cells
 from mtm_core.inference.export import INTERVAL, file_bytes, write_prediction
 from mtm_core.memory_budget import shared_budget
 from mtm_core.safe_output import scratch_folder
@@ -27,7 +28,7 @@ def file_name(stem: str, ending: str) -> str:
 
 def csv_bytes(table: pd.DataFrame, *, index: bool = False) -> bytes:
     """Give ``table`` as CSV, to six figures."""
-    text: str = table.to_csv(index=index, float_format="%.6g")
+    text: str = in_cells(table).to_csv(index=index, float_format="%.6g")
     return text.encode()
 
 

@@ -37,6 +37,7 @@ from mtm_core.dashboard.freeing import (
 )
 from mtm_core.dashboard.guard import show_fault
 from mtm_core.dashboard.hosts import Door, Hosts, look_nothing_up, security_headers
+from mtm_core.escaping import keep_records_plain
 from mtm_core.places import place_of
 
 APP = place_of("app.py")
@@ -170,6 +171,7 @@ def serve(options: Sequence[str]) -> None:
     settings = _settings(options)
     sys.argv = [str(APP)]  # Streamlit looks for its settings beside it
     look_nothing_up()
+    keep_records_plain()
     PagesManager.uses_pages_directory = False
     config._main_script_path = str(APP)
     config.get_config_options(force_reparse=True, options_from_flags=dict(settings))

@@ -33,6 +33,7 @@ import xarray as xr
 from mtm_core.data.ingest_report import IngestReport
 from mtm_core.data.metadata_options import AS_FOUND
 from mtm_core.data.report import Note
+from mtm_core.escaping import in_cells
 from mtm_core.inference.command_line import InputFiles, in_shell, predict_arguments
 from mtm_core.inference.export import file_bytes, write_prediction
 from mtm_core.inference.options import PredictionOptions
@@ -267,7 +268,7 @@ def _readme(record: PredictionRecord, names: list[str]) -> str:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    text: str = table.to_csv(index=False, float_format="%.6g")
+    text: str = in_cells(table).to_csv(index=False, float_format="%.6g")
     return text.encode()
 
 

@@ -19,6 +19,7 @@ import xarray as xr
 from anndata.io import write_elem
 from numpy.typing import NDArray
 
+from mtm_core.escaping import in_cell
 from mtm_core.inference.prediction_store import create_store, fill_store
 from mtm_core.safe_output import whole_file
 
@@ -104,7 +105,7 @@ def _write_csv(blocks: Blocks, samples: tuple[str, ...], path: Path) -> None:
 def _cell(name: object) -> str:
     """Give a name as a cell of CSV, quoted where it must be."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow([str(name), "-"])
+    csv.writer(text, lineterminator="\r\n").writerow([in_cell(str(name)), "-"])
     return text.getvalue()[:-4]
 
 
