@@ -53,6 +53,10 @@ _MOST_ANCHORS = 400
 _ALL_THE_SAME = 0.9995
 """Rank correlation of columns that hold one thing again and again, such as lengths."""
 _MOST_WEIGHED = 400
+_ENOUGH = 3
+_OTHER_SCALE = 50
+_LIMITS = (0, 0.1, 0.5, 1, 4, 5, 9, 10)
+"""From which a gene is counted as detected, in a column of how many samples have it."""
 _SMOOTH = 0.2
 """A mean misses the profile of the samples by less than a fifth of what a sample does; the real
 samples that missed it least missed it by 0.35 of that."""
@@ -116,8 +120,11 @@ def judge_columns(values: Floats, names: Sequence[str], profiles: Floats | None 
             aside[i] = "it has the same value in every row"
         elif normalised(name) in ALWAYS_SUMMARIES:
             aside[i] = "its name is that of a summary over samples"
+        elif sure and filled.is_share(i):
+            aside[i] = "its values lie between 0 and 1"
         elif sure or filled.is_zero[i]:
-            continue
+            if other := filled.other_scale(i):
+                doubted[i] = other
         elif not filled.can_judge:
             if is_annotation(name) or filled.is_run[i]:
                 aside[i] = _BY_NAME if is_annotation(name) else why or "it counts the rows"
@@ -132,10 +139,16 @@ def judge_columns(values: Floats, names: Sequence[str], profiles: Floats | None 
             aside[i] = why
         else:
             doubted[i] = "its name is that of a summary over samples, its values are not"
+    first: dict[bytes, int] = {}
+    for i in left:
+        same = first.setdefault(values[:, i].tobytes(), i)
+        if same != i and i not in aside and not filled.is_zero[i]:
+            doubted[i] = f"its values are those of {names[same]!r}"
     samples = frozenset(i for i in left if i not in aside and filled.looks(i))
     for i in samples:
         if is_annotation(names[i]) and i not in doubted:
             doubted[i] = "its name is that of an annotation, its values are those of a sample"
+    doubted = {i: why for i, why in doubted.items() if i not in aside}
     return Verdict(aside, doubted, samples)
 
 
@@ -194,6 +207,25 @@ class _Columns:
         """Tell whether column ``i`` goes with the samples, or with a tissue."""
         enough = LIKE_A_TISSUE if len(self.core) > 3 else ALIKE
         return bool(self.with_core[i] >= ALIKE or self.with_tissue[i] >= enough)
+
+    def is_share(self, i: int) -> bool:
+        """Tell a column of shares, such as of samples in which a gene is detected."""
+        others = [j for j in self.core if j != i]
+        if self.alike[i] or len(others) < _ENOUGH:
+            return False
+        low, high = self.shape["low"][i], self.shape["high"][i]
+        usual = float(np.median(self.shape["high"][others]))
+        return bool(low >= 0 and high <= 1 and usual > 5 and not self.shape["whole"][i])
+
+    def other_scale(self, i: int) -> str:
+        """Say that column ``i`` is on another scale than the samples, '' if it is not."""
+        others = [j for j in self.core if j != i]
+        if self.alike[i] or len(others) < _ENOUGH or self.is_zero[i]:
+            return ""
+        high, usual = self.shape["high"][i], float(np.median(self.shape["high"][others]))
+        if usual / _OTHER_SCALE < high < usual * _OTHER_SCALE:
+            return ""
+        return f"its values go up to {high:.3g}, those of the samples to {usual:.3g}"
 
     def is_in_doubt(self, i: int) -> bool:
         """Tell whether column ``i`` may be of another tissue, where no reference tells."""
@@ -350,7 +382,8 @@ def _summaries(
         for of in (samples, others):
             if len(of) > 1 and not why:
                 why = _reckoned(x[:, i], x[:, of], weigh=bool(summed[i]))
-        if not why and smooth[i] and len(others) > 3:
+        is_copy = (x[:, others] == x[:, [i]]).all(axis=0).any()
+        if not why and smooth[i] and len(others) > 3 and not is_copy:
             why = "it goes with the samples' mean as no sample does"
         if why or i in by_name:
             found[i] = why
@@ -378,6 +411,8 @@ def _row_scale(x: Floats) -> Floats:
 
 def _reckoned(x: Floats, others: Floats, *, weigh: bool) -> str:
     """Say how ``x`` (rows,) is reckoned from ``others`` (rows, columns), '' if it is not."""
+    if (others == x[:, None]).all(axis=0).any():
+        return ""  # the same sample under two names
     decimals = next((d for d in range(7) if np.allclose(np.round(x, d), x, rtol=0, atol=1e-9)), 7)
     rounding = 0.51 * 10.0**-decimals if decimals < 7 else 0.0
     simple = {
@@ -387,7 +422,13 @@ def _reckoned(x: Floats, others: Floats, *, weigh: bool) -> str:
         "highest value": others.max(axis=1),
         "lowest value": others.min(axis=1),
         "SD": others.std(axis=1, ddof=1),
+        "variance": others.var(axis=1, ddof=1),
     }
+    for limit in _LIMITS:
+        above = (others > limit).sum(axis=1)
+        simple[f"number above {limit}"] = above
+        simple[f"share above {limit}"] = above / others.shape[1]
+        simple[f"percentage above {limit}"] = 100 * above / others.shape[1]
     for what, expected in simple.items():
         if _same(x, expected, rounding) and expected.any():
             return f"it is the {what} of the other columns in every row"

@@ -82,7 +82,8 @@ def take_genes_in_rows(
     metadata &= ~words
     rows = np.flatnonzero(named & ~(tallies | metadata | words))
     samples = [columns.names[column] for column in kept]
-    values = to_values(raw.cells[kept].iloc[rows], genes.iloc[rows].tolist(), samples)
+    cells = raw.cells[kept] if len(rows) == len(genes) else raw.cells[kept].iloc[rows]
+    values = to_values(cells, genes.iloc[rows].tolist(), samples)
     total = _sums(values, genes.iloc[rows], known)
     sums = pd.Series(False, index=genes.index)
     sums.iloc[rows[total]] = True
@@ -97,7 +98,8 @@ def take_genes_in_rows(
         )
         if which.any()
     ]
-    taken = frame(values[~total].T, samples, genes.iloc[rows[~total]].tolist())
+    values = values[~total] if total.any() else values
+    taken = frame(values.T, samples, genes.iloc[rows[~total]].tolist())
     return columns.result(taken, notes)
 
 
@@ -340,8 +342,11 @@ def _profiles(known: GeneIndex | None, places: NDArray[np.int64]) -> Floats | No
 
 
 def _rows_of_metadata(genes: pd.Series, known: GeneIndex | None) -> pd.Series:
-    short = genes.map(lambda gene: normalised(gene) in METADATA or is_metadata(gene))
-    rows = np.flatnonzero(short)
+    rows = [
+        row
+        for row, gene in enumerate(genes)
+        if not gene.startswith("ENSG") and (normalised(gene) in METADATA or is_metadata(gene))
+    ]
     found = pd.Series(False, index=genes.index)
     for row in rows:
         gene = genes.iloc[row]

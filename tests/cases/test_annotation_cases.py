@@ -58,6 +58,10 @@ COLUMNS: dict[str, object] = {
     "q6": COUNTS.std(axis=1).to_numpy(),
     "mean_covid": COUNTS.iloc[:, :11].mean(axis=1).to_numpy(),
     "q7": COUNTS.iloc[:, 5:19].sum(axis=1).to_numpy(),
+    "n_detected": (COUNTS > 0).sum(axis=1).to_numpy(),
+    "at_least_5": (COUNTS >= 5).mean(axis=1).to_numpy(),
+    "rank_of_mean": COUNTS.mean(axis=1).rank().to_numpy(),
+    "log_of_mean": np.log2(1 + COUNTS.mean(axis=1)).round(4).to_numpy(),
     "z1": drawn(16).normal(0, 1, N),
     "entrezgene_id": np.where(
         drawn(17).uniform(0, 1, N) < 0.1, np.nan, drawn(17).integers(1, 99999, N)
@@ -84,7 +88,7 @@ def test_all_of_them_at_once(unit: str, tmp_path: Path) -> None:
     """More columns that are no samples than samples."""
     table = {"counts": COUNTS, "log2": LOG_CPM.round(4), "tpm": base.tpm().round(4)}[unit]
     clean = base.z_of_table(table.T.astype(float), unit)  # type: ignore[arg-type]
-    reckoned = [name for name in COLUMNS if name[0] in "qbmt" and name != "n_transcripts"]
+    reckoned = [name for name in COLUMNS if name[0] in "qbmt" or name.endswith("of_mean")]
     for name, values in COLUMNS.items():
         if unit == "counts" or name not in reckoned:
             table = table.assign(**{name: values})
@@ -155,6 +159,47 @@ def test_sample_in_doubt_is_kept_and_named(tmp_path: Path) -> None:
     without = base.read(tmp_path / "x.csv", ReadingOptions(leave_out=("PT03",)))
     assert without.report.set_aside == ("PT03",)
     assert without.report.n_samples == 23
+
+
+def test_sample_under_two_names_is_kept_and_named(tmp_path: Path) -> None:
+    COUNTS.assign(copy=COUNTS["PT05"]).to_csv(tmp_path / "x.csv")
+    report = base.read(tmp_path / "x.csv").report
+    assert report.set_aside == ()
+    assert report.doubted == ("copy",)
+    assert "'copy' (its values are those of 'PT05')" in str(report.notes)
+
+
+@pytest.mark.parametrize("kind", ["tximport", "RSEM", "no name tells", "lengths"])
+def test_of_several_quantities_the_counts_are_read(kind: str, tmp_path: Path) -> None:
+    lengths = pd.DataFrame({name: base.lengths() - 150.5 - i for i, name in enumerate(COUNTS)})
+    lengths = lengths.clip(lower=20)
+    parts = {
+        "tximport": [
+            base.tpm().add_prefix("abundance."),
+            COUNTS.add_prefix("counts."),
+            lengths.add_prefix("length."),
+        ],
+        "RSEM": [
+            (base.tpm() * 0.8).add_suffix("_FPKM"),
+            COUNTS.add_suffix("_expected_count"),
+            (COUNTS * 0.99).add_suffix("_posterior_mean_count"),
+        ],
+        "no name tells": [
+            (COUNTS / COUNTS.sum() * 1e6).add_prefix("k2:"),
+            COUNTS.add_prefix("k1:"),
+        ],
+        "lengths": [lengths.add_prefix("w_"), COUNTS],
+    }[kind]
+    pd.concat(parts, axis=1).to_csv(tmp_path / "x.csv")
+    read = base.read(tmp_path / "x.csv")
+    base.same_z(base.z_of_table(read), base.clean_z(), 0)
+    assert len(read.report.set_aside) == len(read.report.reasons) == 24 * (len(parts) - 1)
+
+
+def test_groups_and_visits_are_people_not_quantities(tmp_path: Path) -> None:
+    table = COUNTS.set_axis([f"visit{i % 2 + 1}_P{i // 2}" for i in range(24)], axis=1)
+    table.to_csv(tmp_path / "x.csv")
+    assert base.read(tmp_path / "x.csv").report.set_aside == ()
 
 
 def test_columns_are_put_back_and_left_out(tmp_path: Path) -> None:
