@@ -432,17 +432,22 @@ def _of_floor(summary: ValueSummary) -> UnitGuess | None:
     for unit, zero in _FLOORS.items():
         if abs(floor - zero) < _FLOOR_TOLERANCE:
             return UnitGuess(unit, f"{shown}: that is {UNIT_TABLE[unit].label} of 0.")
-    for name, zero in _OTHER_FLOORS:
-        if abs(floor - zero) < _FLOOR_TOLERANCE:
-            return UnitGuess(
-                None, f"{shown}: as {name} of 0 is, which has to be undone first.", _WITH_NEGATIVES
-            )
     if _is_logcpm(summary):
         return UnitGuess(
             "logcpm",
             "Each sample's lowest values are what 0, 1, 2, ... reads give after half a read is"
             " added: log2 CPM as voom writes it.",
         )
+    for name, zero in _OTHER_FLOORS:
+        if abs(floor - zero) < _FLOOR_TOLERANCE:
+            if zero == -1:  # of log2(x + 0.5) too
+                reason = f"{shown}: as log2(x + 0.5) of 0 is, and {name}."
+                return UnitGuess(None, reason, _WITH_NEGATIVES)
+            return UnitGuess(
+                None,
+                f"{shown}: as {name} of 0 is. No such unit is read: undo the logarithm, or give"
+                " counts, CPM or TPM.",
+            )
     if floor < -_FLOOR_TOLERANCE and summary.n_samples >= _FEWEST_FOR_SHAPE:
         return UnitGuess(
             "logcpm", f"{shown}: log2 CPM with a little added, as edgeR's cpm(log=TRUE) writes it."
@@ -474,16 +479,21 @@ def _is_logcpm(summary: ValueSummary) -> bool:
 
 def _of_small(summary: ValueSummary, typical: ArrayLike | None) -> UnitGuess:
     """Judge fractions that may be a logarithm or small linear values."""
+    alike = [unit for unit, sums in _sums(summary).items() if _have_one_sum(sums)]
+    if alike == ["tpm"]:
+        return UnitGuess(
+            "tpm", f"As they are, samples all sum to {float(np.median(summary.sums)):.3g}: linear."
+        )
     for place, (unit, sums) in enumerate(zip(BASES, summary.undone.T, strict=True)):
         label = UNIT_TABLE[unit].label
-        if _sum_to(summary, sums) or _have_one_sum(sums):
+        if _sum_to(summary, sums) or alike == [unit]:
             return UnitGuess(
                 unit,
                 f"Taken as {label} and undone, every sample sums to {float(np.median(sums)):.3g}.",
             )
         if _are_whole(summary, place):
             return UnitGuess(unit, f"Taken as {label} and undone, values are whole numbers.")
-    multiples = _of_multiples(summary)
+    multiples = _of_multiples(summary) if len(alike) < 2 else None  # ranks are multiples too
     if multiples is not None:
         return multiples
     if summary.n_genes >= _WHOLE_TRANSCRIPTOME:
@@ -500,6 +510,11 @@ def _of_small(summary: ValueSummary, typical: ArrayLike | None) -> UnitGuess:
                 f" {middle[list(BASES).index(fit[0])]:.3g}, as whole transcriptomes do.",
             )
     return _of_shape(summary, typical)
+
+
+def _sums(summary: ValueSummary) -> dict[Unit, Floats]:
+    """Give each sample's sum as it is and undone; alike in all, they are of a quantile's kind."""
+    return {"tpm": summary.sums, **dict(zip(BASES, summary.undone.T, strict=True))}
 
 
 def _of_multiples(summary: ValueSummary) -> UnitGuess | None:

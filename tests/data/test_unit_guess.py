@@ -157,3 +157,19 @@ def test_a_guess_says_what_to_do() -> None:
     note = UnitGuess(None, "It is not clear.", ("log2", "tpm")).note()
     assert "--unit" in note.next_step
     assert "Upload page" in note.next_step
+
+
+def test_quantiles_have_one_sum_on_every_scale_and_tell_nothing(tpm: pd.DataFrame) -> None:
+    quantiles = (tpm.rank(axis=1, method="first") - 0.5) / tpm.shape[1]
+    assert guess_unit(quantiles).unit is None
+
+
+def test_another_floor_is_named_and_not_guessed_at(tpm: pd.DataFrame) -> None:
+    tpm.iloc[:, :3] = 0.0
+    for values, name in (
+        (np.log10(tpm + 0.001), r"log10\(x \+ 0.001\)"),
+        (np.log(tpm + 0.01), r"ln\(x \+ 0.01\)"),
+    ):
+        with pytest.raises(ExpressionError, match=rf"as {name} of 0 is. No such unit is read"):
+            guess_unit(values).known()
+    assert "logcpm" in guess_unit(np.log2(tpm + 0.5)).possible
