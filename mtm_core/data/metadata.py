@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -258,13 +259,20 @@ class SampleMetadata:
         SelectionError
             If a column does not exist.
         """
-        said = replace(self, unknown=self.unknown if unknown is None else tuple(unknown))
+        said = self._with(unknown=self.unknown if unknown is None else tuple(unknown))
         for name in (age_column, sex_column):
             if name is not None:
                 said.column(name)
-        return replace(
-            said, age_column=age_column, sex_column=sex_column, sex_codes=dict(sex_codes or {})
+        return said._with(
+            age_column=age_column, sex_column=sex_column, sex_codes=dict(sex_codes or {})
         )
+
+    def _with(self, **changes: Any) -> SampleMetadata:  # noqa: ANN401 - of any field
+        """Change fields; columns are not looked at again where they read the same."""
+        changed = replace(self, **changes)
+        if changed.unknown == self.unknown and changed.values is self.values:
+            changed.__dict__["_read"] = self._read
+        return changed
 
     @cached_property
     def _age(self) -> tuple[pd.Series, tuple[Note, ...]]:
