@@ -45,6 +45,7 @@ from mtm_core.safe_output import (
 
 _STORE, _LEDGER, _MOMENTS = "predicted.zarr", "run.json", "moments.safetensors"
 _KIND = "a prediction that is not whole"
+_LEFT = "What is predicted so far is kept, and the same command goes on from it."
 _COMPLETE = "run"
 """Attribute that only a finished store has."""
 
@@ -116,7 +117,7 @@ class PredictionStore:
         own = OwnFolder.claim(self.progress, _KIND)
         own.own("done/", f"{_STORE}/", _LEDGER, _MOMENTS)
         own.clear()
-        with said_in_words(self.path):
+        with said_in_words(self.path, _LEFT):
             (self.progress / "done").mkdir()
         if moments is not None:
             with replacing(self.progress / _MOMENTS) as place:
@@ -150,7 +151,7 @@ class PredictionStore:
         OutputError
             If there is no room.
         """
-        with said_in_words(self.path):
+        with said_in_words(self.path, _LEFT):
             create_store(self.unfinished, first, samples, self.chunk)
 
     def write(self, number: int, prediction: xr.Dataset) -> None:
@@ -161,7 +162,7 @@ class PredictionStore:
         OutputError
             If there is no room.
         """
-        with said_in_words(self.path):
+        with said_in_words(self.path, _LEFT):
             fill_store(self.unfinished, prediction, number * self.chunk)
             (self.progress / "done" / f"{number:07d}").touch()
 
@@ -184,7 +185,7 @@ class PredictionStore:
         OutputError
             If there is something in its place that is not to be replaced.
         """
-        with said_in_words(self.path):
+        with said_in_words(self.path, _LEFT):
             group = zarr.open_group(self.unfinished, mode="r+")
             group.attrs[_COMPLETE] = json.dumps(run)
             with warnings.catch_warnings():

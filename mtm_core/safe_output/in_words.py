@@ -27,8 +27,8 @@ _QUOTED = re.compile(r"(?:errno = |os error |\[Errno )(\d+)")
 
 
 @contextmanager
-def said_in_words(output: Path) -> Iterator[None]:
-    """Turn what ends a write into one line that names ``output``.
+def said_in_words(output: Path, left: str = "Nothing is left of it.") -> Iterator[None]:
+    """Turn what ends a write into one line that names ``output``, and says what is left of it.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def said_in_words(output: Path) -> Iterator[None]:
         advice = "Make room, or name another place." if number in _NO_ROOM else "Name another."
         raise OutputError(
             f"cannot write {output}: {_IN_WORDS.get(number, os.strerror(number).lower())}{room}."
-            f" Nothing is left of it. {advice}"
+            f" {left} {advice}"
         ) from error
 
 
