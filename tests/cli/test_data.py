@@ -139,7 +139,7 @@ def test_normalise_is_remembered(mtm: Mtm, files: GtexFiles, tmp_path: Path) -> 
         (["--gene-type=protein_coding"], "--gene-type needs --gene-table"),
         (["--gene-table={gtf}", "--gene-type=lncRNA"], "there are processed_pseudogene, protein_c"),
         (["--gene-table={expression}"], "expected the columns ENSEMBL"),
-        (["--genes={nothing}"], "nothing: No such file or directory"),
+        (["--genes={nothing}"], "nothing: there is no such file"),
         (["--genes={empty}"], "the file is empty; expected one gene id a line"),
         (["--genes={binary}"], "expected UTF-8 text"),
         (["--genes={foreign}"], "none of the genes asked for is in the file"),

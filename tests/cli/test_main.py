@@ -67,7 +67,7 @@ def test_version(mtm: Mtm) -> None:
     ("arguments", "message"),
     [
         (["predct", "x.csv"], "No such command 'predct'. Did you mean 'predict'?"),
-        (["predict"], "Missing argument 'INPUT'"),
+        (["predict"], "Missing argument 'INPUT"),
         (["predict", "x.csv"], "Missing option '--output'"),
         (["predict", "x.csv", "--output", "y.csv", "--unit", "rpm"], "'rpm' is not one of"),
         (["train", "x.h5ad", "--output", "m", "--preset", "large"], "'large' is not one of"),
@@ -85,7 +85,7 @@ def test_wrong_usage_ends_with_2(mtm: Mtm, arguments: list[str], message: str) -
 
 def test_error_of_the_input_is_one_line(mtm: Mtm, tmp_path: Path) -> None:
     done = mtm("predict", tmp_path / "no.csv", "--output", tmp_path / "p.csv")
-    assert f"no.csv: cannot open {tmp_path}/no.csv: No such file or directory" in error_of(done)
+    assert f"INPUT: cannot open {tmp_path}/no.csv: there is no such file" in error_of(done)
     assert done.out == ""
 
 

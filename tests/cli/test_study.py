@@ -139,7 +139,7 @@ def test_traits_and_disease_of_saved_predictions(
     ("options", "message"),
     [
         (["--traits=agee"], "unknown trait: 'agee' (did you mean 'age'?)"),
-        (["--folds=nowhere.json"], "nowhere.json: expected folds as JSON"),
+        (["--folds=nowhere.json"], "--folds: cannot open nowhere.json"),
     ],
 )
 def test_wrong_choice_of_a_study_is_one_line(
