@@ -33,6 +33,8 @@ def read_parquet(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LI
         for i in range(file.num_row_groups):
             check_parquet_columns(file.metadata.row_group(i))
         table = _as_plain(stored).to_pandas(use_threads=False)
+    except MemoryError:  # Arrow's is one of its other errors too
+        raise
     except _DAMAGE as error:
         raise InputFileError(f"the parquet file is damaged: {error}") from error
     if not isinstance(table.index, pd.RangeIndex):

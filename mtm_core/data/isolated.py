@@ -143,8 +143,8 @@ def _table(answer: Answer, seconds: int) -> RawTable:
     if status == _SIGXCPU:
         raise _too_long(seconds)
     raise InputFileError(
-        f"the file stopped the program that read it (exit status {status}): it is damaged."
-        f" {_NEXT_STEP}"
+        f"the file stopped the program that read it (exit status {status}): it is damaged"
+        f" or very large. {_NEXT_STEP}"
     )
 
 

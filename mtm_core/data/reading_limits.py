@@ -17,7 +17,7 @@ MAX_NAMES = 500_000
 
 SECONDS = 120
 """The most that reading may take. A workbook of 10 million cells takes about a minute."""
-_SECONDS_AT_LEAST, _SECONDS_A_MEGABYTE = 15, 5
+_SECONDS_AT_LEAST, _SECONDS_A_MEGABYTE, _SECONDS_UNPACKED = 15, 5, 0.3
 """Of a processor: a megabyte of csv takes 0.1, one of gzip or xlsx 1, on a quiet machine."""
 
 _MEGABYTE = 1_000_000
@@ -26,7 +26,9 @@ MOST_MEMORY = 4 * 1024**3
 _MEMORY_AT_LEAST = 384 * _MEGABYTE
 _COPIES, _COPIES_PACKED = 10, 40
 """Memory to begin with, as multiples of the file: numbers and their copies, and what is packed."""
-_PACKED = (b"\x1f\x8b", b"PK", b"PAR1", b"\x89HDF")
+_GZIP = b"\x1f\x8b"
+_TIGHTEST_GZIP = 1032
+_PACKED = (_GZIP, b"PK", b"PAR1", b"\x89HDF")
 
 
 def check_size(cells: pd.DataFrame) -> None:
@@ -56,12 +58,25 @@ def check_size(cells: pd.DataFrame) -> None:
 def processor_seconds(files: Sequence[tuple[str, bytes]]) -> int:
     """Give the time of a processor that reading ``files`` may take: more for larger ones."""
     size = sum(len(data) for _, data in files) / _MEGABYTE
-    return int(min(SECONDS, _SECONDS_AT_LEAST + _SECONDS_A_MEGABYTE * size))
+    unpacked = sum(_unpacked(data) for _, data in files) / _MEGABYTE
+    seconds = _SECONDS_AT_LEAST + _SECONDS_A_MEGABYTE * size + _SECONDS_UNPACKED * unpacked
+    return int(min(SECONDS, seconds))
 
 
 def memory_to_begin_with(files: Sequence[tuple[str, bytes]]) -> int:
     """Give the memory that reading ``files`` may take at first; where it falls short, the most."""
     copies = sum(
-        len(data) * (_COPIES_PACKED if data.startswith(_PACKED) else _COPIES) for _, data in files
+        max(
+            len(data) * (_COPIES_PACKED if data.startswith(_PACKED) else _COPIES),
+            _unpacked(data) * _COPIES,
+        )
+        for _, data in files
     )
     return min(MOST_MEMORY, _MEMORY_AT_LEAST + copies)
+
+
+def _unpacked(data: bytes) -> int:
+    """Give the size that gzip says it unpacks to, as far as that can be."""
+    if not data.startswith(_GZIP):
+        return 0
+    return min(int.from_bytes(data[-4:], "little"), len(data) * _TIGHTEST_GZIP)

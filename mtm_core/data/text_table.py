@@ -58,6 +58,8 @@ def read_text(data: bytes, options: ReadingOptions = AS_IT_LIES) -> RawTable:
             float_precision="round_trip",  # the others crash on 1e3000000000: see to_numbers
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        if "out of memory" in str(error):  # pandas' word for it
+            raise MemoryError from error
         raise InputFileError(
             f"read as a table separated by {_DELIMITERS[delimiter]}s, the file cannot be parsed:"
             f" {str(error).removeprefix('Error tokenizing data. C error: ').strip()}. Look at that"

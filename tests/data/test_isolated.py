@@ -24,6 +24,7 @@ from mtm_core.data.isolated import read_isolated, reader_server
 from mtm_core.data.metadata import read_metadata
 from mtm_core.data.raw_table import RawTable
 from mtm_core.data.reader_server import ReaderServer
+from mtm_core.data.reading_limits import SECONDS, memory_to_begin_with, processor_seconds
 from mtm_core.data.reading_turns import Turn
 from mtm_core.data.tables import read_table
 from mtm_core.errors import InputFileError
@@ -263,3 +264,25 @@ time.sleep(60)
     while time.monotonic() < until and any(folder.exists() for folder in folders):
         time.sleep(0.1)
     assert not any(folder.exists() for folder in folders)
+
+
+def test_gzip_is_given_memory_and_time_by_what_it_unpacks_to() -> None:
+    text = b"gene,P1\n" + b"TP53,1\n" * 1_000_000
+    packed = gzip.compress(text)
+    assert len(packed) < 20_000
+    silent = packed[:-4] + b"\0" * 4
+    assert memory_to_begin_with([("", packed)]) > memory_to_begin_with([("", silent)])
+    assert memory_to_begin_with([("", packed)]) >= 10 * len(text)
+    assert processor_seconds([("", packed)]) > processor_seconds([("", silent)])
+    lying = packed[:-4] + b"\xff" * 4
+    assert memory_to_begin_with([("", lying)]) < 1_000_000_000
+    assert processor_seconds([("", b"\x1f\x8b" + b"\xff" * 10**8)]) == SECONDS
+
+
+def test_pandas_word_for_too_little_memory_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_little(*_: object, **__: object) -> None:
+        raise pd.errors.ParserError("Error tokenizing data. C error: out of memory")
+
+    monkeypatch.setattr(pd, "read_csv", too_little)
+    with pytest.raises(MemoryError):
+        read_table(b"gene,P1\nTP53,1\n")
