@@ -127,7 +127,7 @@ class Session:
     @property
     def source_in_words(self) -> str:
         """The tissue of the samples inside of a sentence: "blood" for whole blood."""
-        return "blood" if self.source == WHOLE_BLOOD else self.source
+        return words_of(self.source)
 
     @property
     def file_stem(self) -> str:
@@ -478,6 +478,11 @@ class Session:
     def _preparation(self, predictor: Predictor) -> _Key:
         options = replace(self.options(predictor), targets=None, metadata=AS_FOUND)
         return (self.table_sha256, predictor.artefact.sha256, json.dumps(options.to_json()))
+
+
+def words_of(tissue: str) -> str:
+    """Give a tissue inside of a sentence: "blood" for whole blood."""
+    return "blood" if tissue == WHOLE_BLOOD else tissue
 
 
 def current_session() -> Session:

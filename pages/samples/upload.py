@@ -20,7 +20,7 @@ from mtm_core.dashboard.layout import (
 )
 from mtm_core.dashboard.reading_view import ask_reading
 from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session
+from mtm_core.dashboard.session import current_session, words_of
 from mtm_core.dashboard.uploads import Upload, last_chosen
 from mtm_core.dashboard.views import distance_summary, reference_distance
 from mtm_core.data.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod, is_covered
@@ -101,7 +101,12 @@ with right:
         predictor.tissues,
         index=predictor.tissues.index(session.source),
         key="source",
-        help="The accuracy that is shown holds for whole blood.",
+        help="The accuracy that is shown holds for the tissue that the model was evaluated from: "
+        + (
+            "of this model none."
+            if model.evaluation is None
+            else plain(words_of(str(model.evaluation.settings.get("source", "not known")))) + "."
+        ),
     )
     example_button(session, model)
     if session.table is not None:

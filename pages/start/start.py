@@ -15,8 +15,9 @@ from mtm_core.dashboard.layout import (
     example_button,
 )
 from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session
+from mtm_core.dashboard.session import current_session, words_of
 from mtm_core.escaping import plain
+from mtm_core.inference.example import default_source
 
 REPORT_PAGE = "pages/samples/report.py"
 COMPARED = {
@@ -83,7 +84,8 @@ session, model = current_session(), served_model()
 artefact = model.predictor.artefact
 begin(
     "Other tissues, from blood",
-    "Give gene expression measured in **blood**, get the expression to expect in up to"
+    f"Give gene expression measured in **{plain(words_of(default_source(artefact)))}**, get the"
+    " expression to expect in up to"
     f" **{len(artefact.tissues) - 1} other tissues** of the same persons.  \n"
     "The model has learned from donors of the GTEx project, of whom many tissues were"
     " measured.  \n"
@@ -100,7 +102,8 @@ with st.container(horizontal=True):
         st.switch_page(UPLOAD_PAGE)
     example_button(session, model)
 st.caption(
-    "The example is 40 simulated blood profiles, 20 cases and 20 controls: rows of no person."
+    f"The example is 40 simulated {plain(session.source_in_words)} profiles, 20 cases and 20"
+    " controls: rows of no person."
 )
 
 st.header("How far to trust it")

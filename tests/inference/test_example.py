@@ -1,0 +1,58 @@
+"""The example of any model: from its reference, the same each time, with a planted effect."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+
+from mtm_core.artefact import QUANTILE_LEVELS, Artefact
+from mtm_core.inference.example import (
+    LOG2_FOLD_CHANGE,
+    N_CHANGED,
+    Example,
+    default_source,
+    simulate_example,
+)
+
+
+def tables(example: Example) -> tuple[pd.DataFrame, pd.DataFrame]:
+    table, metadata = (
+        pd.read_csv(io.BytesIO(part), sep="\t", index_col=0)
+        for part in (example.table, example.metadata)
+    )
+    return table, metadata
+
+
+def test_it_has_the_models_genes_within_the_quantiles_of_its_donors(
+    small_artefact: Artefact,
+) -> None:
+    source = small_artefact.method.tissues[1]
+    table, metadata = tables(simulate_example(small_artefact, source))
+    assert list(table.index) == list(small_artefact.genes.index)
+    assert list(table.columns) == list(metadata.index)
+    quantiles = small_artefact.reference.expression[:, 1]
+    if small_artefact.method.scaler.scale == "linear":
+        quantiles = np.log2(1 + quantiles)
+    low, high = (quantiles[QUANTILE_LEVELS.index(level)] for level in (0.05, 0.95))
+    controls = np.log2(1 + table.loc[:, metadata["group"] == "control"].to_numpy())
+    assert (controls >= low[:, None] - 1e-3).all()
+    assert (controls <= high[:, None] + 1e-3).all()
+
+
+def test_cases_differ_in_some_genes_by_what_is_said(small_artefact: Artefact) -> None:
+    source = default_source(small_artefact)
+    table, metadata = tables(simulate_example(small_artefact))
+    assert (metadata["group"].value_counts() == 20).all()
+    log2 = np.log2(1 + table)
+    by_group = log2.T.groupby(metadata["group"]).mean()
+    change = (by_group.loc["case"] - by_group.loc["control"]).abs()
+    changed = change.nlargest(N_CHANGED)
+    assert source == "Whole Blood"
+    assert 0.5 < changed.median() < LOG2_FOLD_CHANGE + 0.3
+
+
+def test_the_same_seed_gives_the_same_bytes(small_artefact: Artefact) -> None:
+    assert simulate_example(small_artefact) == simulate_example(small_artefact)
+    assert simulate_example(small_artefact, seed=1) != simulate_example(small_artefact)
