@@ -23,7 +23,7 @@ def open_link(page: Page, name: str) -> None:
 def upload(page: Page, name: str, data: bytes) -> None:
     """Give a file to the upload page."""
     settled(page)
-    page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(
+    page.locator("[data-testid=stFileUploader] input[type=file]").first.set_input_files(
         {"name": name, "mimeType": "application/octet-stream", "buffer": data}
     )
 

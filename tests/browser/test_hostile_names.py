@@ -100,6 +100,6 @@ def test_no_name_fetches_or_formats(
 
 def _upload(page: Page, name: str, data: bytes) -> None:
     settled(page)
-    page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(
+    page.locator("[data-testid=stFileUploader] input[type=file]").first.set_input_files(
         {"name": name, "mimeType": "application/octet-stream", "buffer": data}
     )

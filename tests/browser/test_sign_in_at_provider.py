@@ -120,7 +120,7 @@ def test_who_signs_in_uses_the_dashboard_until_signing_out(
 ) -> None:
     sign_in(stranger, guarded, "ada@example.org")
     stranger.goto(f"{guarded.url}/model_card")  # another session: the cookie says who it is
-    expect(stranger.get_by_text("Signed in as ada@example.org")).to_be_visible()
+    expect(stranger.get_by_text("Signed in as ada@\u2060example.org")).to_be_visible()
     expect(stranger.get_by_role("heading", name="Model card and training")).to_be_visible()
 
     stranger.locator(".st-key-sign_out button").click()
