@@ -3,10 +3,13 @@
 On the scale y = log2(1 + TPM), sample (donor n, tissue t), gene g:
 
     ``y[n, t, g] = mean[t, g] + factors[n] . loadings[t, :, g] + noise_sd[t, g] * e
+    + private[n, t] . private_loadings[t, :, g] + own_sd[t, g] * u[n, g]
     + sum of effects[trait][t, g] * trait[n]``
 
-with e and ``factors`` standard normal. A donor's factors are the same in all tissues; that is what
-makes one tissue predict another.
+with e, ``factors``, ``private`` and u standard normal. A donor's factors are the same in all
+tissues; that is what makes one tissue predict another. Private factors are of one sample: genes go
+together in it that tell nothing of other tissues. u, of a few genes, is the same in all tissues of
+a donor, as the effect of a common variant is.
 """
 
 from __future__ import annotations
@@ -81,6 +84,13 @@ class SimulationConfig:
         Share of a loading's variance that all tissues have in common; the rest is the tissue's own.
     gene_sd
         SD of y within a tissue, before traits: of a gene, on average, log2 units.
+    factor_decay
+        A factor's share of variance, shared or private, falls with its number k as
+        ``k**-factor_decay``.
+    private_variance, n_private
+        Share of a gene's variance within a tissue that private factors explain, and their number.
+    own_variance, n_own_genes
+        Share that a donor's own effect has of the genes that have one, and how many these are.
     tissue_sd
         SD of a gene's mean between tissues, log2 units.
     trait_effect
@@ -96,6 +106,11 @@ class SimulationConfig:
     n_factors: int = 4
     shared_variance: float = 0.6
     common_loading: float = 0.5
+    factor_decay: float = 0.0
+    private_variance: float = 0.0
+    n_private: int = 30
+    own_variance: float = 0.0
+    n_own_genes: int = 0
     gene_sd: float = 0.8
     tissue_sd: float = 1.5
     trait_effect: float = 0.3
@@ -112,9 +127,14 @@ class SimulationConfig:
                 "expected at least 1 donor, gene and factor, got"
                 f" {self.n_donors}, {self.n_genes} and {self.n_factors}"
             )
-        for name in ("shared_variance", "common_loading"):
+        for name in ("shared_variance", "common_loading", "private_variance", "own_variance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"expected {name} in [0, 1], got {getattr(self, name)}")
+        explained = self.shared_variance + self.private_variance + self.own_variance
+        if explained > 1:
+            raise ValueError(
+                f"expected shares of variance that sum to 1 or less, got {explained:g}"
+            )
         if not 1 >= self.presence[0] >= self.presence[1] > 0:
             raise ValueError(f"expected presence 1 >= highest >= lowest > 0, got {self.presence}")
 
@@ -138,7 +158,8 @@ def simulate_cohort(
     anndata.AnnData
         TPM. ``uns["truth"]``, in the order of the donor and tissue tables: ``factors`` (D, K),
         ``loadings`` (T, K, G), ``mean`` and ``noise_sd`` (T, G), and ``effects``, a (T, G) array
-        for each of ``male``, ``decade`` (ten years of age above 50), ``ventilator`` and ``case``.
+        for each of ``male``, ``decade`` (ten years of age above 50), ``ventilator`` and ``case``;
+        where genes have effects of their own, ``own_genes`` (positions), ``own_effects`` by donor.
 
     Raises
     ------
@@ -168,6 +189,11 @@ def simulate_cohort(
         who = donor[rows]
         y = truth["mean"][t] + truth["factors"][who] @ truth["loadings"][t]
         y += truth["noise_sd"][t] * rng.standard_normal(y.shape, dtype=np.float32)
+        if config.private_variance:
+            y += truth["sd"][t] * _private_variation(config, len(who), len(genes), t)
+        if config.n_own_genes:
+            of_own = truth["own_genes"]
+            y[:, of_own] += truth["own_sd"][t] * truth["own_effects"][who]
         for name, effect in truth["effects"].items():
             y += np.outer(traits[name][who], effect[t])
         x[rows] = np.maximum(np.exp2(y) - 1, 0)
@@ -238,6 +264,7 @@ def _draw_truth(
     common = rng.normal(size=(n_factors, n_genes))
     own = rng.normal(size=(n_tissues, n_factors, n_genes))
     loadings = np.sqrt(config.common_loading) * common + np.sqrt(1 - config.common_loading) * own
+    loadings *= _falling(n_factors, config.factor_decay)[:, None]
     # The factors' part of a gene's variance is then shared_variance exactly, in every tissue.
     loadings /= np.linalg.norm(loadings, axis=1, keepdims=True)
     mean = rng.normal(6, 2, size=n_genes) + rng.normal(0, config.tissue_sd, (n_tissues, n_genes))
@@ -245,15 +272,45 @@ def _draw_truth(
         name: _trait_effect(config.trait_effect, n_tissues, n_genes, rng)
         for name in ("male", "decade", "ventilator")
     }
+    own_genes, own_variance = np.arange(0), np.zeros(n_genes)
+    extra: dict[str, Any] = {}
+    if config.n_own_genes:
+        draws = np.random.default_rng((config.seed, 1))
+        own_genes = np.sort(draws.choice(n_genes, config.n_own_genes, replace=False))
+        own_variance[own_genes] = config.own_variance
+        shape = (config.n_donors, len(own_genes))
+        extra = {
+            "own_genes": own_genes,
+            "own_effects": draws.standard_normal(shape, dtype=np.float32),
+            "own_sd": (np.sqrt(config.own_variance) * sd[:, own_genes]).astype(np.float32),
+        }
+    left = 1 - config.shared_variance - config.private_variance - own_variance
     return {
+        **extra,
+        "sd": sd.astype(np.float32),
         "factors": rng.standard_normal((config.n_donors, n_factors), dtype=np.float32),
         "loadings": (np.sqrt(config.shared_variance) * sd[:, None, :] * loadings).astype(
             np.float32
         ),
         "mean": np.maximum(mean, 0).astype(np.float32),
-        "noise_sd": (np.sqrt(1 - config.shared_variance) * sd).astype(np.float32),
+        "noise_sd": (np.sqrt(left) * sd).astype(np.float32),
         "effects": effects,
     }
+
+
+def _falling(n: int, decay: float) -> Floats:
+    """Give the sizes (n,) of factors whose shares of variance fall as ``k**-decay``."""
+    return np.asarray(np.arange(1, n + 1) ** (-decay / 2), dtype=np.float32)
+
+
+def _private_variation(config: SimulationConfig, n: int, n_genes: int, tissue: int) -> Floats:
+    """Draw what private factors make of n samples (n, G), in units of a gene's SD."""
+    draws = np.random.default_rng((config.seed, 2, tissue))
+    loadings = draws.standard_normal((config.n_private, n_genes), dtype=np.float32)
+    loadings *= _falling(config.n_private, config.factor_decay)[:, None]
+    loadings /= np.linalg.norm(loadings, axis=0)
+    factors = draws.standard_normal((n, config.n_private), dtype=np.float32)
+    return np.asarray(np.sqrt(config.private_variance) * (factors @ loadings), dtype=np.float32)
 
 
 def _trait_effect(size: float, n_tissues: int, n_genes: int, rng: np.random.Generator) -> Floats:

@@ -194,3 +194,63 @@ def test_truth_survives_the_disk(tmp_path: Path) -> None:
 def test_impossible_settings_are_named(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(SimulationConfig(), **change)
+
+
+def _of_two_tissues(config: SimulationConfig) -> tuple[ad.AnnData, np.ndarray, np.ndarray]:
+    """Give a cohort, and log2(1 + TPM) of the donors who have blood and lung."""
+    cohort = simulate_cohort(config)
+    blood, lung = log2_of(cohort, WHOLE_BLOOD), log2_of(cohort, "Lung")
+    both = blood.index.intersection(lung.index)
+    return cohort, blood.loc[both].to_numpy(), lung.loc[both].to_numpy()
+
+
+def test_private_factors_join_genes_of_a_tissue_and_tell_nothing_of_another() -> None:
+    config = SimulationConfig(
+        n_donors=400,
+        n_genes=60,
+        shared_variance=0.0,
+        trait_effect=0.0,
+        private_variance=0.6,
+        n_private=2,
+        tissue_sd=0.0,
+    )
+    _, blood, lung = _of_two_tissues(config)
+    values = np.linalg.eigvalsh(np.corrcoef(blood.T))
+    assert values[-2:].sum() / values.sum() == pytest.approx(0.6, abs=0.08)
+    across = np.corrcoef(blood.T, lung.T)[:60, 60:]
+    assert np.abs(across).mean() < 0.06
+
+
+def test_own_effects_are_of_their_genes_and_the_same_in_all_tissues() -> None:
+    config = SimulationConfig(
+        n_donors=400,
+        shared_variance=0.0,
+        trait_effect=0.0,
+        own_variance=0.5,
+        n_own_genes=6,
+        tissue_sd=0.0,
+    )
+    cohort, blood, lung = _of_two_tissues(config)
+    own = cohort.uns["truth"]["own_genes"]
+    rho = np.array([np.corrcoef(blood[:, g], lung[:, g])[0, 1] for g in range(40)])
+    assert len(own) == 6
+    np.testing.assert_allclose(rho[own], 0.5, atol=0.12)
+    assert np.abs(np.delete(rho, own)).max() < 0.2
+
+
+def test_factors_that_fall_leave_the_share_of_variance() -> None:
+    even, falling = (
+        simulate_cohort(SimulationConfig(n_factors=6, factor_decay=decay)).uns["truth"]
+        for decay in (0.0, 2.0)
+    )
+    for truth in (even, falling):
+        explained = (truth["loadings"] ** 2).sum(axis=1) / truth["sd"] ** 2
+        np.testing.assert_allclose(explained, 0.6, rtol=1e-4)
+    sizes = [(truth["loadings"] ** 2).mean(axis=(0, 2)) for truth in (even, falling)]
+    assert sizes[0][0] / sizes[0][-1] < 2
+    assert sizes[1][0] / sizes[1][-1] > 10
+
+
+def test_shares_of_variance_above_one_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"sum to 1 or less, got 1\.2"):
+        SimulationConfig(private_variance=0.6)
