@@ -275,7 +275,7 @@ class KernelFactorsMethod:
         """Fit on ``donors``."""
         training = self.joint.training(cohort, donors)
         choice = self.joint.choose(training)
-        shape = self._choose_shape(choice)
+        shape = self.choose_shape(choice)
         joint = self.joint.fit_training(training, None if choice is None else choice.settings)
         plain, informed = [], []
         for model in joint.models:
@@ -319,7 +319,7 @@ class KernelFactorsMethod:
         points: Array = np.random.default_rng(self.seed).standard_normal((self.n_points, n_factors))
         return points
 
-    def _choose_shape(self, choice: Choice | None) -> CurveShape | None:
+    def choose_shape(self, choice: Choice | None) -> CurveShape | None:
         """Choose by the inner folds that ``choice`` was made on; ``None`` is straight."""
         present = CurveShape(self.width, self.ridge)
         if choice is None:
