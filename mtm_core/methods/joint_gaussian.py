@@ -32,7 +32,7 @@ from mtm_core.data.cohort import tissue_codes, tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import rows_of
 from mtm_core.methods.covariates import CovariateName, by_knowledge, encode_covariates
-from mtm_core.methods.factor_choice import Choice, FactorSettings, Grid, choose_settings
+from mtm_core.methods.factor_choice import Choice, Grid, choose_settings
 from mtm_core.methods.factor_fit import fit_factors
 from mtm_core.methods.factors import (
     LEAST_NOISE,
@@ -43,6 +43,7 @@ from mtm_core.methods.factors import (
     bend_in_place,
 )
 from mtm_core.methods.gene_factors import GeneFactors, fit_gene_factors
+from mtm_core.methods.inner_folds import FactorSettings
 from mtm_core.methods.protocol import (
     Floats,
     PredictedProfiles,

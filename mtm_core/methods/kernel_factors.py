@@ -27,8 +27,9 @@ from scipy.spatial.distance import cdist
 
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.methods.covariates import CovariateName, by_knowledge
-from mtm_core.methods.factor_choice import Choice, InnerFit, by_more_than_chance
+from mtm_core.methods.factor_choice import Choice, by_more_than_chance
 from mtm_core.methods.factors import Array, Factors, TrainingDonors, bend, by_other_tissues
+from mtm_core.methods.inner_folds import InnerFit
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
 from mtm_core.methods.protocol import (
     Floats,

@@ -10,9 +10,10 @@ import pytest
 
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.simulate import SimulationConfig, simulate_cohort
-from mtm_core.methods.factor_choice import FactorSettings, Grid, choose_settings
+from mtm_core.methods.factor_choice import Grid, choose_settings
 from mtm_core.methods.factor_fit import fit_factors
 from mtm_core.methods.factors import TrainingDonors
+from mtm_core.methods.inner_folds import FactorSettings
 from mtm_core.methods.joint_gaussian import FEWEST_TO_CHOOSE, JointGaussianMethod
 
 GRID = Grid(
