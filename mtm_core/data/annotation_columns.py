@@ -137,6 +137,11 @@ def judge_columns(values: Floats, names: Sequence[str], profiles: Floats | None 
         same = first.setdefault(values[:, i].tobytes(), i)
         if same != i and i not in aside and not filled.is_zero[i]:
             doubted[i] = f"its values are those of {names[same]!r}"
+    if filled.like_no_tissue(left):
+        if filled.is_one_thing(left):
+            aside |= dict.fromkeys(left, _ONE_THING)
+        else:
+            doubted |= dict.fromkeys(left, _LIKE_NO_TISSUE)
     samples = frozenset(i for i in left if i not in aside and filled.looks(i))
     for i in samples:
         if is_annotation(names[i]) and i not in doubted:
@@ -146,6 +151,10 @@ def judge_columns(values: Floats, names: Sequence[str], profiles: Floats | None 
 
 
 _BY_NAME = "its name is that of an annotation"
+_LIKE_NO_TISSUE = "its values go with no tissue of the reference"
+_ONE_THING = (
+    "its values are in the same order as in the other columns, and go with no tissue, as lengths do"
+)
 
 
 @dataclass(frozen=True)
@@ -200,6 +209,16 @@ class _Columns:
         """Tell whether column ``i`` goes with the samples, or with a tissue."""
         enough = LIKE_A_TISSUE if len(self.core) > 3 else ALIKE
         return bool(self.with_core[i] >= ALIKE or self.with_tissue[i] >= enough)
+
+    def like_no_tissue(self, columns: Sequence[int]) -> bool:
+        """Tell whether none of ``columns`` goes with a tissue of the reference, if there is one."""
+        highest = self.with_tissue[list(columns)]
+        return bool(len(highest) and (highest < ALIKE).all() and not self.is_zero[columns].any())
+
+    def is_one_thing(self, columns: Sequence[int]) -> bool:
+        """Tell whether all ``columns`` are one thing again and again, such as lengths."""
+        ranks = standard_ranks(self.values[:, list(columns)])
+        return len(columns) > 1 and float((ranks.T @ ranks[:, :1]).min()) > _ALL_THE_SAME
 
     def is_share(self, i: int) -> bool:
         """Tell a column of shares, such as of samples in which a gene is detected."""

@@ -37,11 +37,22 @@ def read_parquet(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LI
         raise
     except _DAMAGE as error:
         raise InputFileError(f"the parquet file is damaged: {error}") from error
+    if isinstance(table.columns, pd.MultiIndex):
+        table.columns = _one_level(table.columns)
     if not isinstance(table.index, pd.RangeIndex):
         index = table.index.to_frame(index=False).astype(str)
         table = pd.concat([index, table.reset_index(drop=True)], axis=1)
     header = tuple("" if name is None else str(name).strip() for name in table.columns)
     return RawTable(header, table.set_axis(range(len(header)), axis=1), "parquet")
+
+
+def _one_level(names: pd.MultiIndex) -> pd.Index:
+    """Give the last level that names every column, such as samples below groups; else all."""
+    for level in reversed(range(names.nlevels)):
+        found = names.get_level_values(level)
+        if found.is_unique:
+            return found
+    return pd.Index(["_".join(map(str, parts)) for parts in names])
 
 
 def _as_plain(table: pa.Table) -> pa.Table:

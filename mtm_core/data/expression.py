@@ -58,6 +58,18 @@ class ExpressionTable:
     options: ReadingOptions = AS_IT_LIES
     stated_unit: Unit | None = None
 
+    @property
+    def other_quantities(self) -> str:
+        """A sentence on what else the file holds of the same samples, '' if nothing."""
+        for choice in self.report.choices:
+            others = [name for name in choice.offered if name != choice.taken]
+            if choice.option == "quantity" and others:
+                return (
+                    f" The file also holds {name_some(others, 8)}: to read one of them,"
+                    f" --quantity {others[-1]!r} (Quantity, on the Upload page)."
+                )
+        return ""
+
 
 def read_expression(
     source: Source | Sequence[Path],
@@ -224,7 +236,7 @@ def _check_samples(samples: pd.Index, notes: Sequence[Note]) -> None:
     if samples.has_duplicates:
         twice = samples[samples.duplicated()]
         raise ExpressionError(
-            f"{twice.nunique()} sample names stand more than once: {name_some(twice.unique())}."
+            f"{twice.nunique()} sample names are duplicated: {name_some(twice.unique())}."
             " Give every sample its own name." + hint
         )
 
@@ -237,7 +249,7 @@ def _describe(
         notes.append(
             Note(
                 "warning",
-                f"{len(duplicates)} gene ids stand more than once: {name_some(duplicates)}.",
+                f"{len(duplicates)} gene ids are duplicated: {name_some(duplicates)}.",
                 "Those of one model gene are summed on the linear scale.",
             )
         )

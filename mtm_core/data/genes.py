@@ -280,7 +280,7 @@ def _describe(
         notes.append(
             Note(
                 "warning",
-                f"{len(duplicated)} genes stand more than once: {shown(duplicated)}.",
+                f"{len(duplicated)} genes are duplicated: {shown(duplicated)}.",
                 "Their values were summed on the linear scale.",
                 "Check that none is there twice by mistake.",
             )

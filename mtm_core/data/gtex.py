@@ -203,7 +203,7 @@ def _read_table(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
 def _check_unique(ids: pd.Series, what: str, path: Path) -> None:
     if ids.duplicated().any():
         twice = ids[ids.duplicated()].iloc[0]
-        raise InputFileError(f"{path.name}: {what} {twice!r} stands twice.")
+        raise InputFileError(f"{path.name}: {what} {twice!r} is duplicated.")
 
 
 def _read_gtf_genes(path: Path) -> pd.DataFrame:

@@ -24,8 +24,11 @@ from mtm_core.errors import ExpressionError
 _COUNTS = (
     *("unstranded", "expectedcount", "numreads", "estcounts", "estcount", "rawcounts", "rawcount"),
     *("readcounts", "readcount", "rawreads", "counts", "count", "reads", "raw", "htseqcounts"),
+    *("totalgenereads", "totalexonreads", "uniquegenereads", "uniqueexonreads"),
 )
-_SCALED = ("tpm", "tpmunstranded", "abundance", "cpm", "fpkm", "fpkmunstranded", "rpkm")
+_SCALED = (
+    *("tpm", "tpmunstranded", "abundance", "cpm", "fpkm", "fpkmunstranded", "rpkm", "avgsignal"),
+)
 _OTHERS = (
     *("fpkmuq", "fpkmuqunstranded", "strandedfirst", "strandedsecond", "posteriormeancount"),
     *("posteriorstandarddeviationofcount", "pmetpm", "pmefpkm", "coverage", "cov", "isopct"),
@@ -33,6 +36,12 @@ _OTHERS = (
     *("logcpm", "logtpm", "log2tpm", "log2cpm", "log2fpkm", "vst", "rlog", "scaledtpm"),
 )
 _LENGTHS = ("length", "effectivelength", "efflength", "effectivegenelength")
+_NO_EXPRESSION = (
+    *_LENGTHS,
+    *("conflo", "confhi", "fpkmconflo", "fpkmconfhi", "detectionpval", "detectionpvalue"),
+    *("beadstderr", "avgnbeads", "nobeads"),
+)
+"""What programs write beside the expression of a sample."""
 QUANTITIES = (*_COUNTS, *_SCALED, *_OTHERS)
 """Of expression, the counts first, normalised as by :func:`column_names.normalised`."""
 _INTERVALS = re.compile(r"(tpm|fpkm)(ci(lower|upper)bound|coefficientofquartilevariation)")
@@ -129,7 +138,7 @@ _Found = dict[str, dict[str, int]]
 
 def _is_quantity(name: str) -> bool:
     short = normalised(name)
-    return short in QUANTITIES or short in _LENGTHS or _INTERVALS.fullmatch(short) is not None
+    return short in QUANTITIES or short in _NO_EXPRESSION or _INTERVALS.fullmatch(short) is not None
 
 
 def is_expression(name: str) -> bool:
@@ -182,25 +191,34 @@ def _parts(name: str) -> tuple[str, str]:
             return bare[: joint.start()], name[joint.end() :]
     for joint in joints:  # the longest one behind
         if joint.start() and _is_quantity(bare[joint.end() :]):
-            return bare[joint.end() :], bare[: joint.start()]
+            sample = bare[: joint.start()]
+            is_open = joint[0].startswith(")") and sample.count("(") > sample.count(")")
+            return bare[joint.end() :], sample + ")" * is_open
     return "", name
 
 
 def _by_values(names: dict[int, str], values: Callable[[Sequence[int]], Floats]) -> _Found | None:
     """Find names of two parts, one of which tells quantities by what the values show."""
-    for of in (_first_part, _last_part):
+    for of in (_first_part, _last_part, _repeated):
         found: _Found = {}
         for column, name in names.items():
             label, sample = of(name)
             found.setdefault(label, {})[sample] = column
         sets = [set(columns) for columns in found.values()]
-        if not 2 <= len(found) <= _MOST_LABELS or "" in found or len(sets[0]) < _LEAST_SAMPLES:
+        if not 2 <= len(found) <= _MOST_LABELS or len(sets[0]) < _LEAST_SAMPLES:
+            continue
+        if ("" in found) != (of is _repeated):
             continue
         if any(samples != sets[0] for samples in sets):
             continue
         first, *others = found.values()
         samples = list(first)[:20]
         one = values([first[sample] for sample in samples])
+        if of is _repeated and all(
+            _are_whole(values([columns[sample] for sample in samples]))
+            for columns in found.values()
+        ):
+            continue  # counts of a sample that was sequenced twice
         if all(_are_one(one, values([other[sample] for sample in samples])) for other in others):
             return found
     return None
@@ -216,6 +234,12 @@ def _last_part(name: str) -> tuple[str, str]:
     if not joints or joints[-1].end() == len(name):
         return "", name
     return name[joints[-1].end() :], name[: joints[-1].start()]
+
+
+def _repeated(name: str) -> tuple[str, str]:
+    """Take off the number that a name gets where it is there a second time: ``PT01.1``."""
+    parts = re.fullmatch(r"(.+)\.(\d)", name, re.DOTALL)
+    return (parts[2], parts[1]) if parts else ("", name)
 
 
 def _are_one(a: Floats, b: Floats) -> bool:
@@ -257,7 +281,7 @@ def _choose(found: _Found, wanted: str, values: Callable[[Sequence[int]], Floats
     if known and known[0][0] < len(_COUNTS):
         return known[0][1]
     whole = [name for name, columns in found.items() if _are_whole(values(list(columns.values())))]
-    whole = [name for name in whole if normalised(name) not in _LENGTHS]
+    whole = [name for name in whole if normalised(name) not in _NO_EXPRESSION]
     if len(whole) == 1:
         return whole[0]
     if known and known[0][0] < len(_COUNTS) + len(_SCALED):

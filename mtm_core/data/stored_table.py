@@ -177,7 +177,7 @@ def _check_names(table: StoredTable, known: GeneIndex | None) -> None:
     if samples.has_duplicates:
         twice = samples[samples.duplicated()].unique()
         raise ExpressionError(
-            f"{where}: {len(twice)} sample names stand more than once: {name_some(twice)}."
+            f"{where}: {len(twice)} sample names are duplicated: {name_some(twice)}."
         )
 
 

@@ -10,7 +10,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core.data.annotation_columns import FEWEST_ROWS, judge_columns, sample_rows
-from mtm_core.data.column_names import METADATA, is_metadata, normalised, written_alike
+from mtm_core.data.column_names import (
+    METADATA,
+    is_metadata,
+    most_written_alike,
+    normalised,
+    written_alike,
+)
+from mtm_core.data.column_notes import (
+    EMPTY,
+    LEFT_OUT,
+    NUMBERS,
+    WORDS,
+    check_none_kept,
+    describe_columns,
+    first_cell,
+)
 from mtm_core.data.gene_ids import is_ensembl
 from mtm_core.data.gene_names import genes_named
 from mtm_core.data.genes import GeneIndex
@@ -18,13 +33,11 @@ from mtm_core.data.orientation import TALLIES, is_gene, is_run, look_like_ensemb
 from mtm_core.data.quantities import Chosen, choose_quantity
 from mtm_core.data.raw_table import RawTable, to_numbers
 from mtm_core.data.reading_options import ReadingOptions
-from mtm_core.data.report import Choice, Level, Note, name_some
+from mtm_core.data.report import Choice, Note, name_some
 from mtm_core.errors import ExpressionError
 
 _GIVE_METADATA = "Give age, sex and groups as metadata."
 SECOND_HEADER = "If that is the header, take out the lines above it; give groups as metadata."
-_PUT_BACK = "If one is a sample, put it back: --take-back NAME (Columns, on the Upload page)."
-_LEAVE_OUT = "If one is no sample, leave it out: --leave-out NAME (Columns, on the Upload page)."
 _FEW_NUMBERS = 0.1
 """Share of cells that are numbers, up to which a column is one of words."""
 _IS_SUM = 0.005
@@ -77,6 +90,7 @@ def take_genes_in_rows(
     columns = _Sorting.of(raw, label, options)
     columns.judge(possible, genes, known, sample)
     kept = columns.kept
+    columns.check(kept)
     words = _rows_of_words(raw, kept, genes, known) & named & ~tallies
     words &= ~(metadata & genes.map(normalised).isin(METADATA))
     metadata &= ~words
@@ -247,6 +261,22 @@ class _Sorting:
                 if self.aside.get(column) != LEFT_OUT:
                     self.aside.pop(column, None)
 
+    def check(self, kept: Sequence[int]) -> None:
+        """Refuse a table without samples, or one of which a sample would be lost unsaid."""
+        raw = self.raw
+        if not kept:
+            check_none_kept(raw, self.names, self.aside)
+        usual = set(most_written_alike([raw.header[i] for i in kept]))
+        for column, why in self.aside.items():
+            name = raw.header[column]
+            if why not in (WORDS, EMPTY) or name not in most_written_alike([*usual, name]):
+                continue
+            cell = f", such as {first_cell(raw, column)!r}" if why == WORDS else ""
+            raise ExpressionError(
+                f"column {name!r} is named as the samples are, and {why}{cell}. Give its values, or"
+                f" leave it out: --leave-out {name!r} (Columns, on the Upload page)."
+            )
+
     def sort_genes(self, known: GeneIndex | None) -> None:
         """Sort columns of a table with genes in its header."""
         raw = self.raw
@@ -289,41 +319,9 @@ class _Sorting:
             values,
             aside,
             doubted,
-            [*notes, *_describe_columns(aside, doubted)],
+            [*notes, *describe_columns(aside, doubted)],
             () if self.chosen is None else (self.chosen.choice,),
         )
-
-
-LEFT_OUT = "you left it out"
-WORDS = "it holds words"
-EMPTY = "it is empty"
-NUMBERS = "it numbers the rows"
-
-
-def _describe_columns(aside: dict[str, str], doubted: dict[str, str]) -> list[Note]:
-    """Say which columns were set aside, by reason, and which were kept in doubt."""
-    empty = [name for name, why in aside.items() if why == EMPTY]
-    words = [name for name, why in aside.items() if why in (WORDS, NUMBERS)]
-    others = {name: why for name, why in aside.items() if why not in (EMPTY, WORDS, NUMBERS)}
-    kinds: tuple[tuple[Level, list[str], str, str], ...] = (
-        ("warning", empty, "are empty", "If they are samples, look up why."),
-        ("info", words, "are no expression", ""),
-    )
-    notes = [
-        Note(level, f"{len(names)} columns {what}: {name_some(names)}.", "They were set aside.", do)
-        for level, names, what, do in kinds
-        if names
-    ]
-    for columns, what, done, do in (
-        (others, "are no samples", "They were set aside.", _PUT_BACK),
-        (doubted, "may be no samples", "They were kept.", _LEAVE_OUT),
-    ):
-        if columns:
-            shown = [f"{name!r} ({why})" for name, why in list(columns.items())[:8]]
-            more = ", …" if len(columns) > 8 else ""
-            found = f"{len(columns)} columns {what}: {', '.join(shown)}{more}."
-            notes.append(Note("warning", found, done, do))
-    return notes
 
 
 def _floats(cells: pd.Series) -> Floats:

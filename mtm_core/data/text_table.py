@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import pandas as pd
@@ -23,6 +23,9 @@ _DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma", _SPACES: "space"}
 """In order of trust: a comma may be a decimal comma, and a space may be part of a name."""
 _FORMATS = {"\t": "tsv", ";": "csv", ",": "csv", _SPACES: "txt"}
 _N_SNIFFED = 20
+_MOST_BREAKS = 50
+"""Line breaks within one pair of quotes; with more, the quote is taken for a plain character."""
+_OPEN_QUOTE = re.compile(r'(\A|[\t;, ])"[^"]*\Z')
 
 
 def read_text(data: bytes, options: ReadingOptions = AS_IT_LIES) -> RawTable:
@@ -88,7 +91,7 @@ def _first_lines(data: bytes) -> list[tuple[int, str]]:
     """Give the first lines that are not blank, with their numbers from 0."""
     lines: list[tuple[int, str]] = []
     n_left = _N_SNIFFED
-    for number, line in enumerate(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")):
+    for number, line in enumerate(_records(data)):
         text = line.rstrip("\r\n")
         if text.strip(" \t,;"):
             lines.append((number, text))
@@ -96,6 +99,30 @@ def _first_lines(data: bytes) -> list[tuple[int, str]]:
         if not n_left:
             break
     return lines
+
+
+def _records(data: bytes) -> Iterator[str]:
+    """Give lines; those between which a quoted name is broken are given, and counted, as one."""
+    lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
+    for line in lines:
+        parts = [line]
+        while _is_open("".join(parts)) and len(parts) <= _MOST_BREAKS:
+            more = next(lines, None)
+            if more is None:
+                break
+            parts.append(more)
+        whole = "".join(parts)
+        if _is_open(whole):
+            yield from parts
+        else:
+            yield whole
+
+
+def _is_open(line: str) -> bool:
+    """Tell whether ``line`` ends within quotes."""
+    if line.startswith("#") or line.count('"') % 2 == 0:
+        return False
+    return _OPEN_QUOTE.search(re.sub(r'"[^"]*"', "", line)) is not None
 
 
 def _n_comments(lines: Sequence[tuple[int, str]]) -> int:

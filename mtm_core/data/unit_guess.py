@@ -440,8 +440,10 @@ def _of_floor(summary: ValueSummary) -> UnitGuess | None:
         )
     for name, zero in _OTHER_FLOORS:
         if abs(floor - zero) < _FLOOR_TOLERANCE:
-            if zero == -1:  # of log2(x + 0.5) too
-                reason = f"{shown}: as log2(x + 0.5) of 0 is, and {name}."
+            if zero in (-1, -2):  # log10 of a tenth is log2 of a half
+                reason = (
+                    f"{shown}: as log2(x + {2.0**zero:g}) of 0 is, and {name}, which is not read."
+                )
                 return UnitGuess(None, reason, _WITH_NEGATIVES)
             return UnitGuess(
                 None,

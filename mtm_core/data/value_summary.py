@@ -196,9 +196,12 @@ class ValueSummary:
             n_whole.append(int((np.abs(small - np.rint(small)) < _NEAR_WHOLE).sum()))
             lattice.append(_multiples(of_genes))
         lattice.append(_multiples(genes))
-        with np.errstate(over="ignore", invalid="ignore"):
-            halves = 0.5 * (np.exp2(genes - floors[:, None]) - 1)
-        lattice.append(_multiples(np.nan_to_num(halves, posinf=0), unit=1.0))
+        if own.max() > _LARGEST_LOG:
+            lattice.append((0, 0))
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):
+                halves = 0.5 * (np.exp2(genes - floors[:, None]) - 1)
+            lattice.append(_multiples(np.nan_to_num(halves, posinf=0), unit=1.0))
         return cls(
             float(own.min()),
             float(own.max()),

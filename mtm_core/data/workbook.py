@@ -197,7 +197,7 @@ def _as_table(rows: Sequence[Row], options: ReadingOptions) -> RawTable | None:
         (i for i, n in enumerate(filled[: _MOST_TITLES + 1]) if n > max(usual / 2, usual > 1)), 0
     )
     notes = [skipped_titles(n_titles)] if n_titles else []
-    header = [str(name).strip() if _filled(name) else "" for name in rows[n_titles]]
+    header = [_name(name) for name in rows[n_titles]]
     body = list(rows[n_titles + 1 :])
     remarks = list(_remarks(body)) if usual > 1 else []
     if remarks:
@@ -257,6 +257,14 @@ def _kind(table: RawTable | None, options: ReadingOptions) -> int:
 
 def _filled(value: object) -> bool:
     return value is not None and str(value).strip() != ""
+
+
+def _name(value: object) -> str:
+    """Give a name of a column; a date as it is shown, without its midnight."""
+    if not _filled(value):
+        return ""
+    text = str(value).strip()
+    return text.removesuffix(" 00:00:00") if isinstance(value, datetime) else text
 
 
 def _plain(value: object) -> object:

@@ -193,7 +193,11 @@ class Predictor:
             if not isinstance(table, ExpressionTable):
                 check_samples(values, self.genes)
             summary = ValueSummary.of(values.to_numpy(dtype=np.float64), genes.columns)
-            reading = read_unit(summary, unit, self.typical(source), stated)
+            try:
+                reading = read_unit(summary, unit, self.typical(source), stated)
+            except ExpressionError as error:
+                others = table.other_quantities if isinstance(table, ExpressionTable) else ""
+                raise ExpressionError(f"{error}{others}") from error
         normalised = self.normalised(values, reading, source, genes)
         aligned = align(
             normalised,

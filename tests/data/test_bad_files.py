@@ -92,6 +92,18 @@ SHEET = [
 ]
 
 ERRORS: dict[str, tuple[bytes | str, str]] = {
+    "empty sample": (
+        "\n".join(f"{line}," if i else f"{line},P4" for i, line in enumerate(CSV.split())),
+        "column 'P4' is named as the samples are, and it is empty. Give its values, or leave it",
+    ),
+    "sample of words": (
+        "\n".join(f"{line},failed" if i else f"{line},P4" for i, line in enumerate(CSV.split())),
+        "column 'P4' is named as the samples are, and it holds words, such as 'failed'.",
+    ),
+    "formulas without results": (
+        xlsx(["gene", "P1", "P2"], *(["TP53", "=1+1", "=2+2"], ["MLH1", "=3", "=4"])),
+        "'P1' is empty. If it holds formulas, open the workbook in a spreadsheet program",
+    ),
     # files that are no tables
     "web page": ("<table><tr><td>TP53</td></tr></table>", "a web page, .* download again"),
     "web page after a comment": ("<!-- cdn --><html>", "a web page"),
@@ -134,8 +146,11 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
         "batch,b1,b1,b2\n" + CSV,
         "own name. 1 rows hold no number: 'gene'. If that is the header",
     ),
-    "samples of one name": (change("P2", "P1"), "more than once: 'P1'. Give every sample its own"),
-    "samples of one name, by sample": (change("P2", "P1", BY_SAMPLE), "more than once: 'P1'"),
+    "samples of one name": (
+        change("P2", "P1"),
+        "names are duplicated: 'P1'. Give every sample its own",
+    ),
+    "samples of one name, by sample": (change("P2", "P1", BY_SAMPLE), "are duplicated: 'P1'"),
     "sample without a name": (change("P2", ""), "sample 2 has no name"),
     "last sample without a name": (change("P3", ""), "sample 3 has no name"),
     # columns that are no samples
@@ -195,9 +210,9 @@ NOTES: dict[str, tuple[bytes | str, str]] = {
         "Table S1,,,\nof blood,,,\n" + CSV,
         "2 lines stand above the table. They were skipped.",
     ),
-    "empty sample": (
-        "\n".join(f"{line},," if i else f"{line},P4,P5" for i, line in enumerate(CSV.split())),
-        "2 columns are empty: 'P4', 'P5'. They were set aside. If they are samples, look up why.",
+    "empty columns": (
+        "\n".join(f"{line},," if i else f"{line},note,seen" for i, line in enumerate(CSV.split())),
+        "2 columns are empty: 'note', 'seen'. They were set aside. If they are samples, look up",
     ),
     "dates for genes": (
         change("KCNH2", "1-Mar", change("LDLR", "2-Sep")),
@@ -227,7 +242,7 @@ NOTES: dict[str, tuple[bytes | str, str]] = {
         change(";10;", ";1.234.567;", SEMICOLON),
         "1 columns have points between thousands, such as '1.234.567'.",
     ),
-    "gene twice": (change("LDLR", "TP53"), "1 gene ids stand more than once: 'TP53'. Those of one"),
+    "gene twice": (change("LDLR", "TP53"), "1 gene ids are duplicated: 'TP53'. Those of one"),
     "samples without a column of names": (
         parquet(GOOD.T),
         "No column names the samples. They were numbered.",

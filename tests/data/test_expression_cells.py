@@ -67,7 +67,7 @@ def test_thousands_are_not_guessed_at(values: pd.DataFrame) -> None:
 def test_duplicate_samples_are_refused(values: pd.DataFrame) -> None:
     twice = values.set_axis(["P-1", "P-2", "P-1", "P-4"], axis=0)
     for table in (twice, twice.T):
-        with pytest.raises(ExpressionError, match="1 sample names stand more than once: 'P-1'"):
+        with pytest.raises(ExpressionError, match="1 sample names are duplicated: 'P-1'"):
             read(text(table))
     with pytest.raises(ExpressionError, match="sample 3 has no name"):
         read(text(values.set_axis(["P-1", "P-2", "", "P-4"], axis=0)))

@@ -85,7 +85,7 @@ def test_rows_may_lack_trailing_columns_but_not_the_needed_ones(tmp_path: Path) 
     ("text", "message"),
     [
         ("SAMPID\tSMTS\nGTEX-A-1\tLung\n", "SMTSD missing. Columns found: SAMPID, SMTS"),
-        ("SAMPID\tSMTSD\nGTEX-A-1\tLung\nGTEX-A-1\tLung\n", "sample 'GTEX-A-1' stands twice"),
+        ("SAMPID\tSMTSD\nGTEX-A-1\tLung\nGTEX-A-1\tLung\n", "sample 'GTEX-A-1' is duplicated"),
         ("SAMPID\tSMTSD\n", "the table has no rows"),
         ("", "SAMPID, SMTSD missing"),
     ],
@@ -134,7 +134,7 @@ def test_dbgap_phenotypes_give_exact_ages_and_history(tmp_path: Path) -> None:
         ("\t2\t60-69", "\tF\t60-69", r"expected SEX 1 \(male\) or 2 \(female\), got 'F'"),
         ("60-69", "sixty", "column AGE: 'sixty' is not a number"),
         ("\t4\n", "\tslow\n", "column DTHHRDY: 'slow' is not a number"),
-        ("GTEX-111CU", "GTEX-1117F", "donor 'GTEX-1117F' stands twice"),
+        ("GTEX-111CU", "GTEX-1117F", "donor 'GTEX-1117F' is duplicated"),
         ("SUBJID", "DONOR", "expected the columns SUBJID, SEX, AGE; SUBJID missing"),
     ],
 )

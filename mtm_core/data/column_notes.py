@@ -1,0 +1,84 @@
+"""Words on columns: why they were set aside or doubted, and why none of them is a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mtm_core.data.raw_table import RawTable, to_numbers
+from mtm_core.data.report import Level, Note, name_some
+from mtm_core.errors import ExpressionError
+
+LEFT_OUT = "you left it out"
+WORDS = "it holds words"
+EMPTY = "it is empty"
+NUMBERS = "it numbers the rows"
+_PUT_BACK = "If one is a sample, put it back: --take-back NAME (Columns, on the Upload page)."
+_LEAVE_OUT = "If one is no sample, leave it out: --leave-out NAME (Columns, on the Upload page)."
+
+
+def describe_columns(aside: dict[str, str], doubted: dict[str, str]) -> list[Note]:
+    """Say which columns were set aside, by reason, and which were kept in doubt."""
+    empty = [name for name, why in aside.items() if why == EMPTY]
+    words = [name for name, why in aside.items() if why in (WORDS, NUMBERS)]
+    others = {name: why for name, why in aside.items() if why not in (EMPTY, WORDS, NUMBERS)}
+    kinds: tuple[tuple[Level, list[str], str, str], ...] = (
+        ("warning", empty, "are empty", "If they are samples, look up why."),
+        ("info", words, "are no expression", ""),
+    )
+    notes = [
+        Note(level, f"{len(names)} columns {what}: {name_some(names)}.", "They were set aside.", do)
+        for level, names, what, do in kinds
+        if names
+    ]
+    for columns, what, done, do in (
+        (others, "are no samples", "They were set aside.", _PUT_BACK),
+        (doubted, "may be no samples", "They were kept.", _LEAVE_OUT),
+    ):
+        if columns:
+            found = f"{len(columns)} columns {what}: {with_reasons(columns, 8)}."
+            notes.append(Note("warning", found, done, do))
+    return notes
+
+
+def check_none_kept(raw: RawTable, names: Mapping[int, str], aside: Mapping[int, str]) -> None:
+    """Say why no column is a sample, where there is more to say than that there is none.
+
+    Raises
+    ------
+    ExpressionError
+        Then.
+    """
+    first, why = next(iter(aside.items()), (0, ""))
+    others = {i: why for i, why in aside.items() if why not in (WORDS, EMPTY, LEFT_OUT)}
+    if others:
+        shown = with_reasons({names[i]: why for i, why in others.items()}, 3)
+        raise ExpressionError(
+            f"no column is a sample: {shown}. Expected counts, CPM or TPM, a column a sample."
+            f" {_PUT_BACK}"
+        )
+    if why == WORDS:
+        raise ExpressionError(
+            f"no column holds numbers: {names[first]!r} holds"
+            f" {first_cell(raw, first)!r}. Expected expression values."
+        )
+    if why == EMPTY and raw.format == "xlsx":
+        raise ExpressionError(
+            f"no column holds numbers: {names[first]!r} is empty. If it holds formulas,"
+            " open the workbook in a spreadsheet program and save it, so that it holds their"
+            " results too."
+        )
+
+
+def with_reasons(columns: dict[str, str], most: int) -> str:
+    """Name columns with why each was set aside or doubted; a reason that all share, once."""
+    reasons = set(columns.values())
+    if len(columns) > 1 and len(reasons) == 1:
+        return f"{name_some(columns)} ({reasons.pop()})"
+    shown = [f"{name!r} ({why})" for name, why in list(columns.items())[:most]]
+    return ", ".join(shown) + (", …" if len(columns) > most else "")
+
+
+def first_cell(raw: RawTable, column: int) -> str:
+    """Give the first cell that is no number, '' if all are."""
+    cells = raw.cells[column].dropna()
+    return next((str(cell) for cell in cells[to_numbers(cells).isna()]), "")
