@@ -50,6 +50,11 @@ _LEAST_SAMPLES = 3
 _SAME_RANKS = 0.9995
 _LITTLE_LEFT = 0.05
 """Share of the variance between samples that is left when two quantities of them are compared."""
+_PLAIN = "plain"
+"""Of samples by their names alone, beside the same with more to their names."""
+_BY_CHANCE = 0.35
+"""Share of the variance between two Poisson counts, from which two columns of counts are of two
+runs. Of one run, where one has a share p of the other's reads, they have (1 - p) / (1 + p)."""
 _MOST_LABELS = 8
 
 Floats = NDArray[np.float64]
@@ -199,7 +204,8 @@ def _parts(name: str) -> tuple[str, str]:
 
 def _by_values(names: dict[int, str], values: Callable[[Sequence[int]], Floats]) -> _Found | None:
     """Find names of two parts, one of which tells quantities by what the values show."""
-    for of in (_first_part, _last_part, _repeated):
+    repeated = _Repeated(frozenset(names.values()))
+    for of in (_first_part, _last_part, repeated):
         found: _Found = {}
         for column, name in names.items():
             label, sample = of(name)
@@ -207,20 +213,13 @@ def _by_values(names: dict[int, str], values: Callable[[Sequence[int]], Floats])
         sets = [set(columns) for columns in found.values()]
         if not 2 <= len(found) <= _MOST_LABELS or len(sets[0]) < _LEAST_SAMPLES:
             continue
-        if ("" in found) != (of is _repeated):
-            continue
-        if any(samples != sets[0] for samples in sets):
+        if ("" in found) != (of is repeated) or any(samples != sets[0] for samples in sets):
             continue
         first, *others = found.values()
         samples = list(first)[:20]
         one = values([first[sample] for sample in samples])
-        if of is _repeated and all(
-            _are_whole(values([columns[sample] for sample in samples]))
-            for columns in found.values()
-        ):
-            continue  # counts of a sample that was sequenced twice
         if all(_are_one(one, values([other[sample] for sample in samples])) for other in others):
-            return found
+            return {label or _PLAIN: columns for label, columns in found.items()}
     return None
 
 
@@ -236,10 +235,20 @@ def _last_part(name: str) -> tuple[str, str]:
     return name[joints[-1].end() :], name[: joints[-1].start()]
 
 
-def _repeated(name: str) -> tuple[str, str]:
-    """Take off the number that a name gets where it is there a second time: ``PT01.1``."""
-    parts = re.fullmatch(r"(.+)\.(\d)", name, re.DOTALL)
-    return (parts[2], parts[1]) if parts else ("", name)
+@dataclass(frozen=True)
+class _Repeated:
+    """Takes off what joins a name to another that is there: of ``PT01.1`` beside ``PT01``."""
+
+    names: frozenset[str]
+
+    def __call__(self, name: str) -> tuple[str, str]:
+        """Give what was taken off, '' if nothing, and the other name."""
+        for joint in _JOINT.finditer(name):
+            before, after = name[: joint.start()], name[joint.end() :]
+            for label, sample in ((after, before), (before, after)):
+                if label and sample in self.names:
+                    return label, sample
+        return "", name
 
 
 def _are_one(a: Floats, b: Floats) -> bool:
@@ -257,8 +266,11 @@ def _are_one(a: Floats, b: Floats) -> bool:
     expressed = ((a > 0) & (b > 0)).all(axis=1)
     if expressed.sum() < 20:
         return False
-    x, y = np.log2(a[expressed]), np.log2(b[expressed])
+    x, y = np.log(a[expressed]), np.log(b[expressed])
     left, whole = _centred(x - y), _centred(x)
+    by_chance = 1 / a[expressed] + 1 / b[expressed]
+    if _are_whole(a) and _are_whole(b) and (left**2).mean() > _BY_CHANCE * by_chance.mean():
+        return False  # counts of two runs; of one run they would go together more closely
     return bool(np.median(left**2) < _LITTLE_LEFT * np.median(whole**2))
 
 

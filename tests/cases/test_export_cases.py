@@ -57,6 +57,10 @@ def bead_array() -> pd.DataFrame:
     return side_by_side(**{"{}.AVG_Signal": signal, "{}.Detection Pval": random_shares()})
 
 
+def logs_beside() -> pd.DataFrame:
+    return pd.concat([base.counts(), np.log2(base.counts() + 1).add_prefix("log2_")], axis=1)
+
+
 def second_block() -> pd.DataFrame:
     return pd.concat([base.counts(), base.tpm().add_suffix(".1")], axis=1)
 
@@ -67,7 +71,8 @@ def second_block() -> pd.DataFrame:
         (clc, "Total gene reads", "TPM"),
         (cufflinks, "FPKM", "conf_lo"),
         (bead_array, "AVG_Signal", "Detection Pval"),
-        (second_block, "", "1"),
+        (second_block, "plain", "1"),
+        (logs_beside, "plain", "log2"),
     ],
 )
 def test_one_quantity_of_each_sample_is_read(
@@ -78,7 +83,7 @@ def test_one_quantity_of_each_sample_is_read(
     (choice,) = read.report.choices
     assert choice.taken == quantity
     assert other in choice.offered
-    counted = table in (clc, second_block)
+    counted = table in (clc, second_block, logs_beside)
     expected = base.clean_z() if counted else base.clean_z_of_tpm()
     found = base.z_of(path, unit="log2" if table is bead_array else "auto")
     found.index = pd.Index([name.removesuffix(" (GE)") for name in found.index])
@@ -90,14 +95,32 @@ def test_a_second_quantity_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
     base.same_z(base.z_of(path, ReadingOptions(quantity="1")), base.clean_z_of_tpm())
 
 
-def test_samples_sequenced_twice_are_all_kept(tmp_path: Path) -> None:
-    """A second run of the same libraries differs by chance alone, as a quantity would not."""
-    again = pd.DataFrame(
-        np.random.default_rng(9).poisson(base.counts()), base.counts().index, PEOPLE
-    )
-    both = pd.concat([base.counts(), again.add_suffix(".1")], axis=1)
+@pytest.mark.parametrize(("first", "second"), [("", ".1"), ("_L001", "_L002")])
+@pytest.mark.parametrize("depth", [1, 40])
+def test_samples_sequenced_twice_are_all_kept(
+    first: str, second: str, depth: int, tmp_path: Path
+) -> None:
+    """Two runs of one library differ by chance, two quantities of one run by less."""
+    runs = np.random.default_rng(9).poisson(base.counts() * depth, (2, *base.counts().shape))
+    tables = [pd.DataFrame(run, base.counts().index, PEOPLE) for run in runs]
+    both = pd.concat([tables[0].add_suffix(first), tables[1].add_suffix(second)], axis=1)
     read = base.read(base.write(both, tmp_path / "x.csv"))
     assert list(read.values.index) == list(both.columns)
+
+
+def test_two_counts_of_one_run_are_not_two_people(tmp_path: Path) -> None:
+    unique = np.random.default_rng(9).binomial(base.counts() * 40, 0.8)
+    both = pd.concat(
+        [
+            (base.counts() * 40).add_suffix("_total"),
+            pd.DataFrame(unique, base.counts().index, PEOPLE).add_suffix("_unique"),
+        ],
+        axis=1,
+    )
+    path = base.write(both, tmp_path / "x.csv")
+    with pytest.raises(ExpressionError, match=r"quantities .*'total', 'unique'.*--quantity"):
+        base.read(path)
+    base.same_z(base.z_of(path, ReadingOptions(quantity="total")), base.clean_z(), 0.05)
 
 
 @pytest.mark.parametrize("format_", ["csv", "xlsx"])
