@@ -49,7 +49,10 @@ class Upload:
         """Gather what an uploader holds; ``None`` where it holds nothing."""
         if not files:
             return None
-        name = files[0].name if len(files) == 1 else f"{len(files)} files"
+        zips = [file.name for file in files if file.name.lower().endswith(".zip")]
+        name = f"{len(files)} files"
+        if len(files) == 1 or len(zips) == 1:  # a zip, and the table of its transcripts
+            name = zips[0] if zips else files[0].name
         return cls("+".join(file.file_id for file in files), name, tuple(files))
 
     @property

@@ -10,7 +10,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from mtm_core.data.raw_table import too_large
@@ -34,11 +34,14 @@ class NamedFile:
     ----------
     is_transcript_table
         Whether it was given as the table of transcripts and their genes.
+    apart
+        Whether somebody named it beside a zip that was given too.
     """
 
     path: str
     data: bytes
     is_transcript_table: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,12 +119,31 @@ def unpack(data: bytes, max_bytes: int) -> Archive:
                 )
                 for member in members
             )
-            return Archive(files, archive.comment == _ONE_BY_ONE)
+            one_by_one = archive.comment == _ONE_BY_ONE
     except _DAMAGE as error:
         raise InputFileError(
             f"the zip archive is damaged, or packed in a way that is not read ({error}). Make it"
             " again."
         ) from error
+    return _opened(Archive(files, one_by_one), max_bytes)
+
+
+def _opened(given: Archive, max_bytes: int) -> Archive:
+    """Give the members of zips among files that somebody named, such as one beside a table.
+
+    A zip within a zip that somebody made is left closed.
+    """
+    zips = [f for f in given.files if f.data.startswith(ZIP) and not is_workbook(f.data)]
+    if not given.one_by_one or not zips:
+        return given
+    left = max_bytes - sum(len(file.data) for file in given.files)
+    found = [replace(file, apart=True) for file in given.files if file not in zips]
+    for file in zips:
+        inside = unpack(file.data, left).files
+        left -= sum(len(member.data) for member in inside)
+        folder = f"{PurePosixPath(file.path).stem}/" if len(zips) > 1 else ""
+        found += [replace(member, path=folder + member.path) for member in inside]
+    return Archive(tuple(found), one_by_one=False)
 
 
 def _of_system(name: str) -> bool:

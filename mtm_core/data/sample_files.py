@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import cast
@@ -41,7 +42,11 @@ from mtm_core.errors import InputFileError
 _LEAST_SHARED = 0.9
 """Of the genes of all files that each must have."""
 _GDC_STRANDS = dict(zip(STRANDS, ("unstranded", "stranded_first", "stranded_second"), strict=True))
-_BESIDE = (".json", ".log", ".md", ".html", ".pdf", ".png", ".summary", ".h5", ".bam", ".bai")
+_BESIDE = (
+    *(".json", ".log", ".md", ".html", ".pdf", ".png", ".summary", ".h5", ".bam", ".bai"),
+    *(".ctab", ".cnt", ".model", ".theta"),
+)
+_BESIDE_FOLDERS = {"aux_info", "libparams", "logs", "_stargenome", "_starpass1", "_startmp"}
 _BESIDE_NAMES = ("sj.out.tab", "log.out", "log.final.out", "log.progress.out", "flendist.txt")
 """Files, in lower case, that programs leave beside those of the samples."""
 _KNOWN = (
@@ -87,7 +92,7 @@ def join_files(archive: Archive, max_bytes: int, options: ReadingOptions = AS_IT
     beside: list[str] = []
     left = max_bytes
     for file in archive.files:
-        if not archive.one_by_one and _is_beside(file.path):
+        if not archive.one_by_one and not file.apart and _is_beside(file.path):
             beside.append(file.path)
             continue
         try:
@@ -106,7 +111,9 @@ def join_files(archive: Archive, max_bytes: int, options: ReadingOptions = AS_IT
         else:
             found.append(known)
             hashes[file.path] = hashlib.sha256(file.data).hexdigest()
-    notes = _set_aside(found, unknown, beside, one_by_one=archive.one_by_one)
+    named_apart = {file.path for file in archive.files if file.is_transcript_table or file.apart}
+    may_be_left = set() if archive.one_by_one else set(unknown) - named_apart
+    notes = _set_aside(found, unknown, beside, may_be_left)
     if len(tables) > 1:
         raise InputFileError(
             f"{name_some(table.path for table in tables)} are tables of transcripts and their"
@@ -115,7 +122,6 @@ def join_files(archive: Archive, max_bytes: int, options: ReadingOptions = AS_IT
     found = _by_gene_where_both(found)
     _check_alike(found, hashes)
     names = sample_names([file.path for file in found])
-    named_apart = {file.path for file in archive.files if file.is_transcript_table}
     files = [
         FileRead(path, hashes[path], name, not (archive.one_by_one or path in named_apart))
         for path, name in (
@@ -144,8 +150,7 @@ def _set_aside(
     found: Sequence[ProgramFile],
     unknown: Mapping[str, str],
     beside: Sequence[str],
-    *,
-    one_by_one: bool,
+    may_be_left: AbstractSet[str],
 ) -> tuple[Note, ...]:
     """Note the files that lie beside the samples' ones; refuse to leave out a sample's."""
     if unknown and not found:
@@ -157,7 +162,7 @@ def _set_aside(
         )
     endings = {_ending(file.path) for file in found}
     for path, why in unknown.items():
-        if one_by_one or _ending(path) in endings:
+        if path not in may_be_left or _ending(path) in endings:
             raise InputFileError(
                 f"{path}: {why.rstrip('.')}. Expected one sample a file: of {_KNOWN}."
             )
@@ -180,7 +185,11 @@ def _ending(path: str) -> str:
 
 def _is_beside(path: str) -> bool:
     name = path.lower().removesuffix(".gz")
-    return name.endswith((*_BESIDE, *_BESIDE_NAMES))
+    folders = PurePosixPath(name).parts[:-1]
+    return name.endswith((*_BESIDE, *_BESIDE_NAMES)) or any(
+        folder in _BESIDE_FOLDERS or folder.endswith((".stat", "_stargenome", "_starpass1"))
+        for folder in folders
+    )
 
 
 def _by_gene_where_both(files: Sequence[ProgramFile]) -> list[ProgramFile]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -52,3 +53,34 @@ def test_a_zip_is_compared(mtm: Mtm, study: Path, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert "24 files of one sample each, as STAR writes them" in " ".join(done.err.split())
     assert (tmp_path / "compared" / "differential_expression.csv").exists()
+
+
+def test_a_zip_of_runs_is_read_with_a_table_beside_it(
+    mtm: Mtm, study: Path, tmp_path: Path
+) -> None:
+    """A run's own folders hold lists that are of no sample; Salmon's ambig_info has two columns."""
+    many_files.salmon(study)
+    for run in study.iterdir():
+        for name, text in (
+            ("aux_info/ambig_info.tsv", "UniqueCount\tAmbigCount\n1\t2\n3\t0\n"),
+            ("logs/salmon_quant.log", "[2024-01-01] done\n"),
+            ("cmd_info.json", "{}"),
+        ):
+            (run / name).parent.mkdir(exist_ok=True)
+            (run / name).write_text(text)
+    table = many_files.tx2gene(tmp_path / "t.csv")
+    packed = Path(shutil.make_archive(str(tmp_path / "runs"), "zip", study))
+    base.counts().to_csv(tmp_path / "clean.csv")
+    made = []
+    for i, given in enumerate(([study], [packed], [tmp_path / "clean.csv"])):
+        output = tmp_path / f"{i}.csv"
+        transcripts = ["--tx2gene", table] if i < 2 else []
+        done = mtm("predict", *given, *transcripts, "--targets=Lung", "--output", output)
+        assert done.code == 0, done.err
+        rows = pd.read_csv(output).sort_values(["sample", "gene_id"], ignore_index=True)
+        made.append(rows)
+    pd.testing.assert_frame_equal(made[0], made[1])
+    pd.testing.assert_frame_equal(made[0], made[2], rtol=1e-4)
+    (tmp_path / "PT25.txt").write_text("what is this")
+    lost = error_of(mtm("predict", packed, tmp_path / "PT25.txt", "--output", tmp_path / "x.csv"))
+    assert "PT25.txt" in lost

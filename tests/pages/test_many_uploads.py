@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from numpy.testing import assert_allclose
@@ -48,6 +49,23 @@ def test_files_of_one_name_are_told_to_go_into_a_zip(app: AppTest) -> None:
     assert not app.exception
     assert "given more than once" in app.error[0].value
     assert not app.run().exception
+
+
+def test_a_zip_and_the_table_of_its_transcripts_are_given_at_once(
+    app: AppTest, tmp_path: Path
+) -> None:
+    (tmp_path / "study").mkdir()
+    many_files.salmon(tmp_path / "study")
+    packed = Path(shutil.make_archive(str(tmp_path / "runs"), "zip", tmp_path / "study"))
+    table = many_files.tx2gene(tmp_path / "t.csv")
+    app.switch_page(UPLOAD).run()
+    files = [(path.name, path.read_bytes(), "") for path in (packed, table)]
+    app.file_uploader[1].set_value(files).run()
+    assert not app.exception
+    assert metrics(app)["Samples"] == "24"
+    read = session_of(app).table
+    assert read is not None
+    assert read.report.given == (("runs.zip",), "t.csv")  # what the command line is to be given
 
 
 class Held:
