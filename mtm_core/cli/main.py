@@ -35,7 +35,7 @@ _COMMANDS = {
         "mtm_core.cli.evaluate:evaluate_command",
         "Predict every donor by methods that never saw them, and score it.",
     ),
-    "model": ("mtm_core.cli.model:model_app", "Describe models and presets; pack models."),
+    "model": ("mtm_core.cli.model:model_app", "List and describe models; pack and seal them."),
     "predict": (
         "mtm_core.cli.predict:predict_command",
         "Predict the expression of other tissues.",

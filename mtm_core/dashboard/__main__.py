@@ -65,7 +65,11 @@ def have_reader_ready() -> None:
         print(f"  Uploads cannot be read: {error}.", file=sys.stderr, flush=True)
         return
     held = ", ".join(server.layers) or "nothing but limits of memory and time (docs/serving.md)"
-    print(f"  Uploads are read in a process shut off by: {held}.", file=sys.stderr, flush=True)
+    print(
+        f"  Uploads are read in a process of their own, shut off by: {held}.",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def ensure_home() -> None:

@@ -29,6 +29,7 @@ from mtm_core.dashboard.views import (
     z_of_gene,
     z_of_tissue,
 )
+from mtm_core.data.normalise import explain_unit
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.gene_strips import expression_strips
 from mtm_core.figures.heatmap import z_heatmap
@@ -210,7 +211,7 @@ class Predicted:
 
     def offer_everything(self, options: PredictionOptions, files: InputFiles) -> None:
         """Offer the whole prediction as a file; of a larger one, the command that makes it."""
-        unit = self.prediction.attrs["unit"]
+        unit_in_words = explain_unit(self.prediction.attrs["unit"], len(self.labels))
         interval = (
             "; `lower` and `upper` bound the 90 % interval of `expression`"
             if "lower" in self.prediction
@@ -220,7 +221,7 @@ class Predicted:
         st.markdown(
             f"All {len(self.samples):,} samples, {len(self.tissues)} tissues and"
             f" {len(self.labels):,} genes. CSV and parquet have one row a sample, tissue and gene:"
-            f" `sample`, `tissue`, `gene_id`, `gene`, `expression` ({plain(unit)}) and"
+            f" `sample`, `tissue`, `gene_id`, `gene`, `expression` in {plain(unit_in_words)}, and"
             f" `z`{interval}."
             " Every file is for research use, not for diagnosis, and its name says so."
         )

@@ -16,6 +16,11 @@ NUMBER_NAMES: dict[NumberStyle, str] = {
     "point": "Point: 1.5; 1,234 is a thousand",
     "comma": "Comma: 1,5; 1.234 is a thousand",
 }
+_HELP = {
+    "Quantity": "For a file with several quantities of each sample: the one to read, such as TPM,"
+    " or its layer.",
+    "Sheet": "For a workbook: the name of the sheet to read.",
+}
 MOST_SHOWN = 2000
 """Samples that are offered to leave out."""
 
@@ -118,7 +123,11 @@ def _columns(title: str, offered: Sequence[str], chosen: Sequence[str], *, key: 
 def _choice(title: str, offered: Sequence[str], chosen: str, *, key: str) -> str:
     """Offer one of several; where it is not known which there are, let it be written."""
     if not offered:
-        return str(st.text_input(title, chosen, key=key)).strip()
+        return str(
+            st.text_input(
+                title, chosen, key=key, placeholder="As the table tells", help=_HELP[title]
+            )
+        ).strip()
     names = list(dict.fromkeys(("", *offered, chosen)))
     picked: str = st.selectbox(
         title,

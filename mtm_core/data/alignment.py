@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtm_core.config import ExpressionScale
 from mtm_core.data.normalise import Normalisation
-from mtm_core.data.report import Note, name_some
+from mtm_core.data.report import Note, counted, name_some, they_were
 from mtm_core.data.scaling import CONSTANT_SD, TissueScaler, to_scale
 from mtm_core.data.units import UNIT_TABLE, Unit, check_totals
 from mtm_core.errors import ExpressionError
@@ -294,7 +294,10 @@ def _describe_none(
 ) -> list[Note]:
     reason = "No alignment was asked for."
     if how == "auto":
-        reason = f"{n_samples} samples are fewer than the {minimum_samples} that alignment needs."
+        reason = (
+            f"{counted(n_samples, 'sample is', 'samples are')} fewer than the {minimum_samples}"
+            " that alignment needs."
+        )
     notes = [
         Note(
             "info" if how == "none" else "warning",
@@ -346,8 +349,9 @@ def _describe_cohort(n_samples: int, minimum_samples: int, constant: pd.Index) -
         notes.append(
             Note(
                 "warning",
-                f"{len(constant)} genes do not vary among the samples: {name_some(constant)}.",
-                "They were set to the reference mean.",
+                f"{counted(len(constant), 'gene does', 'genes do')} not vary among the samples:"
+                f" {name_some(constant)}.",
+                they_were(len(constant), "set to the reference mean"),
             )
         )
     return notes
@@ -361,9 +365,9 @@ def describe_far(distance: pd.DataFrame) -> list[Note]:
     return [
         Note(
             "warning",
-            f"{len(far)} of {len(distance)} samples lie more than {_FAR:g} SD from the reference:"
-            f" {name_some(far)}.",
-            "They were kept.",
+            f"{len(far)} of {len(distance)} samples {'lies' if len(far) == 1 else 'lie'} more than"
+            f" {_FAR:g} SD from the reference: {name_some(far)}.",
+            they_were(len(far), "kept"),
             "Check their tissue, their quality and the unit.",
         )
     ]

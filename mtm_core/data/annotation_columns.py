@@ -249,11 +249,13 @@ class _Columns:
         if not np.isnan(self.with_core[i]):
             of_samples = self.with_core[list(self.core)]
             usual = (
-                "" if np.isnan(of_samples).all() else f" ({np.nanmedian(of_samples):.2f} is usual)"
+                "" if np.isnan(of_samples).all() else f", usual is {np.nanmedian(of_samples):.2f}"
             )
             parts.append(f"its correlation with the samples is {self.with_core[i]:.2f}{usual}")
-        if not np.isnan(self.with_tissue[i]):
-            parts.append(f"that with the tissue most like it {self.with_tissue[i]:.2f}")
+        elif not np.isnan(self.with_tissue[i]):
+            parts.append(
+                f"its correlation with the tissue most like it is {self.with_tissue[i]:.2f}"
+            )
         return ", ".join(parts) or "it goes with no other column"
 
     def unlike(self, i: int) -> str:
@@ -268,7 +270,7 @@ class _Columns:
         if own["negative"] and not self.shape["negative"][others].any():
             return "it has negative values, and the samples have none"
         if usual["whole"] and not own["whole"]:
-            return "it has fractions, and the samples have whole numbers"
+            return "it has decimals, and the samples have whole numbers"
         if own["low"] >= 0 and own["high"] <= 1 and usual["high"] > 20:
             return "its values lie between 0 and 1"
         if own["low"] >= 0 and own["high"] <= 100 and own["low"] > 1 and usual["high"] > 1000:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mtm_core.data.raw_table import RawTable, to_numbers
-from mtm_core.data.report import Level, Note, name_some
+from mtm_core.data.report import Level, Note, counted, name_some, they_were
 from mtm_core.errors import ExpressionError
 
 LEFT_OUT = "you left it out"
 WORDS = "it holds words"
 EMPTY = "it is empty"
 NUMBERS = "it numbers the rows"
-_PUT_BACK = "If one is a sample, put it back: --take-back NAME (Columns, on the Upload page)."
-_LEAVE_OUT = "If one is no sample, leave it out: --leave-out NAME (Columns, on the Upload page)."
+_PUT_BACK = "To put one back: --take-back NAME (Columns, on the Upload page)."
+_LEAVE_OUT = "To leave one out: --leave-out NAME (Columns, on the Upload page)."
+NO_EXPRESSION = (
+    "Expected a table of expression. If this is a table of age, sex or groups, give the expression"
+    " first, and this as metadata (Metadata page, --metadata)."
+)
+"""What to do with a table that holds no numbers."""
 
 
 def describe_columns(aside: dict[str, str], doubted: dict[str, str]) -> list[Note]:
@@ -21,22 +26,28 @@ def describe_columns(aside: dict[str, str], doubted: dict[str, str]) -> list[Not
     empty = [name for name, why in aside.items() if why == EMPTY]
     words = [name for name, why in aside.items() if why in (WORDS, NUMBERS)]
     others = {name: why for name, why in aside.items() if why not in (EMPTY, WORDS, NUMBERS)}
-    kinds: tuple[tuple[Level, list[str], str, str], ...] = (
-        ("warning", empty, "are empty", "If they are samples, look up why."),
-        ("info", words, "are no expression", ""),
+    kinds: tuple[tuple[Level, list[str], str, str, str], ...] = (
+        ("warning", empty, "is empty", "are empty", "If a sample is meant, find out why."),
+        ("info", words, "holds no expression", "hold no expression", ""),
     )
     notes = [
-        Note(level, f"{len(names)} columns {what}: {name_some(names)}.", "They were set aside.", do)
-        for level, names, what, do in kinds
+        Note(
+            level,
+            f"{counted(len(names), f'column {one}', f'columns {many}')}: {name_some(names)}.",
+            they_were(len(names), "set aside"),
+            do,
+        )
+        for level, names, one, many, do in kinds
         if names
     ]
-    for columns, what, done, do in (
-        (others, "are no samples", "They were set aside.", _PUT_BACK),
-        (doubted, "may be no samples", "They were kept.", _LEAVE_OUT),
+    for columns, one, many, done, do in (
+        (others, "is not a sample", "are not samples", "set aside", _PUT_BACK),
+        (doubted, "may not be a sample", "may not be samples", "kept", _LEAVE_OUT),
     ):
         if columns:
-            found = f"{len(columns)} columns {what}: {with_reasons(columns, 8)}."
-            notes.append(Note("warning", found, done, do))
+            how_many = counted(len(columns), f"column {one}", f"columns {many}")
+            found = f"{how_many}: {with_reasons(columns, 8)}."
+            notes.append(Note("warning", found, they_were(len(columns), done), do))
     return notes
 
 
@@ -59,7 +70,7 @@ def check_none_kept(raw: RawTable, names: Mapping[int, str], aside: Mapping[int,
     if why == WORDS:
         raise ExpressionError(
             f"no column holds numbers: {names[first]!r} holds"
-            f" {first_cell(raw, first)!r}. Expected expression values."
+            f" {first_cell(raw, first)!r}. {NO_EXPRESSION}"
         )
     if why == EMPTY and raw.format == "xlsx":
         raise ExpressionError(

@@ -27,7 +27,7 @@ from mtm_core.data.program_files import GDC, STAR
 from mtm_core.data.raw_table import MAX_BYTES, RawTable
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.reading_turns import Turn
-from mtm_core.data.report import Note, name_some
+from mtm_core.data.report import Note, counted, name_some
 from mtm_core.data.sample_files import named
 from mtm_core.data.tables import Source, name_of, read_bytes, read_table
 from mtm_core.data.taking import SECOND_HEADER, take_genes_in_rows, take_samples_in_rows
@@ -236,7 +236,8 @@ def _check_samples(samples: pd.Index, notes: Sequence[Note]) -> None:
     if samples.has_duplicates:
         twice = samples[samples.duplicated()]
         raise ExpressionError(
-            f"{twice.nunique()} sample names are duplicated: {name_some(twice.unique())}."
+            f"{counted(twice.nunique(), 'sample name is', 'sample names are')} duplicated:"
+            f" {name_some(twice.unique())}."
             " Give every sample its own name." + hint
         )
 
@@ -249,15 +250,18 @@ def _describe(
         notes.append(
             Note(
                 "warning",
-                f"{len(duplicates)} gene ids are duplicated: {name_some(duplicates)}.",
-                "Those of one model gene are summed on the linear scale.",
+                f"{counted(len(duplicates), 'gene id is', 'gene ids are')} duplicated:"
+                f" {name_some(duplicates)}.",
+                "Rows of one gene of the model are summed on the linear scale.",
             )
         )
     if damaged:
         notes.append(
             Note(
                 "warning",
-                f"{len(damaged)} gene ids are dates: {name_some(damaged)}. A spreadsheet has"
+                f"{counted(len(damaged), 'gene id is a date', 'gene ids are dates')}:"
+                f" {name_some(damaged)}."
+                " A spreadsheet has"
                 " turned gene names such as MARCH1 or SEPT2 into them.",
                 "They match no gene.",
                 "Go back to the file from before the spreadsheet, or use Ensembl ids.",

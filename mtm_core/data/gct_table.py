@@ -8,7 +8,7 @@ import pandas as pd
 
 from mtm_core.data.gct_header import GctHeader
 from mtm_core.data.raw_table import to_numbers
-from mtm_core.data.report import Note, name_some
+from mtm_core.data.report import Note, counted, name_some, they_were
 from mtm_core.errors import InputFileError
 
 
@@ -39,7 +39,12 @@ def take_gct(
     described = [gct.columns[i] or f"column {i + 1}" for i in numbers]
     if described:
         notes.append(
-            Note("info", f"Numbers describe genes: {name_some(described)}.", "They were set aside.")
+            Note(
+                "info",
+                f"{counted(len(described), 'column describes', 'columns describe')} genes by"
+                f" numbers: {name_some(described)}.",
+                they_were(len(described), "set aside"),
+            )
         )
     if gct.n_sample_rows:
         notes.append(

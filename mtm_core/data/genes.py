@@ -20,7 +20,7 @@ from mtm_core.data.gene_ids import (
     parts_of,
 )
 from mtm_core.data.gene_names import genes_named
-from mtm_core.data.report import Note, name_some
+from mtm_core.data.report import Note, counted, name_some
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,8 @@ def _describe(
         notes.append(
             Note(
                 "info",
-                f"{len(pairs)} genes go by an earlier or other name: {name_some(pairs)}.",
+                f"{counted(len(pairs), 'gene goes', 'genes go')} by an earlier or other name:"
+                f" {name_some(pairs)}.",
                 "They were read by it: HGNC knows no other gene of that name.",
             )
         )
@@ -280,7 +281,8 @@ def _describe(
         notes.append(
             Note(
                 "warning",
-                f"{len(duplicated)} genes are duplicated: {shown(duplicated)}.",
+                f"{counted(len(duplicated), 'gene is', 'genes are')} duplicated:"
+                f" {shown(duplicated)}.",
                 "Their values were summed on the linear scale.",
                 "Check that none is there twice by mistake.",
             )

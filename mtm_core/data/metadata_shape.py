@@ -9,7 +9,7 @@ import pandas as pd
 
 from mtm_core.data.phenotypes import plain_name
 from mtm_core.data.raw_table import RawTable
-from mtm_core.data.report import Note, name_some
+from mtm_core.data.report import Note, counted, name_some
 from mtm_core.data.sample_names import SampleMatch, match_samples
 from mtm_core.errors import InputFileError
 
@@ -79,8 +79,8 @@ def check_names(index: pd.Index, raw: RawTable, label: int) -> None:
     if index.has_duplicates:
         twice = index[index.duplicated()].unique()
         raise InputFileError(
-            f"{len(twice)} samples are duplicated in column {raw.name_of(label)!r}:"
-            f" {name_some(twice)}. Keep one row a sample."
+            f"{counted(len(twice), 'sample is', 'samples are')} duplicated in column"
+            f" {raw.name_of(label)!r}: {name_some(twice)}. Keep one row a sample."
         )
     names = pd.Index([raw.name_of(i) for i in range(len(raw.header))])
     if names.has_duplicates:
@@ -101,7 +101,13 @@ def describe_match(match: SampleMatch) -> list[Note]:
                 f" {name_some(match.metadata_only, 3)} against"
                 f" {name_some(match.expression_only, 3)}.",
                 "Nothing is known of any sample.",
-                "Agree to the proposed names, or write the expression table's names into the file.",
+                (
+                    "Agree to the proposed names, or write the expression table's names into"
+                    " the file."
+                    if match.near
+                    else "Write the expression table's names into a column of the file. The"
+                    " template has them."
+                ),
             )
         ]
     if not match.expression_only and not match.metadata_only:
@@ -112,7 +118,11 @@ def describe_match(match: SampleMatch) -> list[Note]:
             f"{found} Without: {name_some(match.expression_only)}."
             if match.expression_only
             else found,
-            f"{len(match.metadata_only)} rows of the metadata are of no sample and were set aside."
+            counted(
+                len(match.metadata_only),
+                "row of the metadata belongs to no sample and was set aside.",
+                "rows of the metadata belong to no sample and were set aside.",
+            )
             if match.metadata_only
             else "Samples without metadata take no part in comparisons.",
         )

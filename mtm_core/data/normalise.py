@@ -14,6 +14,13 @@ NORMALISATIONS: tuple[str, ...] = get_args(Normalisation)
 UNIT_AFTER = {"none": "TPM", "panel-cpm": "panel CPM"}
 
 
+def explain_unit(unit: str, n_genes: int) -> str:
+    """Give ``unit`` of a model of ``n_genes`` with what it means, where its name does not tell."""
+    if unit != UNIT_AFTER["panel-cpm"]:
+        return unit
+    return f"{unit} (counts per million of the reads of the model's {n_genes:,} genes)"
+
+
 def normalise(values: NDArray[np.float32], how: Normalisation) -> NDArray[np.float32]:
     """Normalise ``values`` (samples, genes), counts or TPM, linear.
 

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.raw_table import is_text, to_numbers, with_columns
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
-from mtm_core.data.report import Note, name_some
+from mtm_core.data.report import Note, counted, name_some
 from mtm_core.errors import InputFileError
 
 Decimal = Literal["point", "comma"]
@@ -354,20 +354,20 @@ def _describe(
     notes = []
     has_comma = _tell(text, ",")
     kinds = (
-        (by_blanks, "have blanks or apostrophes between thousands", "They were taken out"),
+        (by_blanks, "blanks or apostrophes between thousands", "They were taken out"),
         (
             thousands & (decimal == "comma"),
-            "have points between thousands",
+            "points between thousands",
             "They were taken out: '1.234' was read as 1234",
         ),
         (
             thousands & (decimal == "point"),
-            "have commas between thousands",
+            "commas between thousands",
             "They were taken out: '1,234' was read as 1234",
         ),
         (
             has_comma & (decimal == "comma"),
-            "have decimal commas",
+            "decimal commas",
             "They were read as decimal points",
         ),
     )
@@ -379,7 +379,8 @@ def _describe(
         notes.append(
             Note(
                 "warning",
-                f"{len(found)} columns {what}, such as {str(text[row, column])!r}.",
+                f"{counted(len(found), 'column has', 'columns have')} {what}, such as"
+                f" {str(text[row, column])!r}.",
                 f"{done}.",
                 f"Columns: {name_some((header[i] for i in found), 3)}.",
             )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtm_core.data.raw_table import to_numbers
-from mtm_core.data.report import Note, name_some
+from mtm_core.data.report import Note, counted, name_some
 
 Sex = Literal["female", "male"]
 
@@ -124,7 +124,8 @@ def read_age(values: pd.Series, column: str | None) -> tuple[pd.Series, tuple[No
         notes.append(
             Note(
                 "warning",
-                f"{n_outside} samples are younger than {low} or older than {high}.",
+                f"{counted(n_outside, 'sample is', 'samples are')} younger than {low} or older"
+                f" than {high}.",
                 "Models were trained on donors between: for these samples age is a guess beyond"
                 " what was seen.",
             )

@@ -177,7 +177,8 @@ class _Server:
         signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
         self._selector.register(self._control, selectors.EVENT_READ)
         self._selector.register(woken, selectors.EVENT_READ)
-        self._control.send(json.dumps({"layers": self._try()}).encode())
+        with suppress(BrokenPipeError):  # the program has ended while this one began
+            self._control.send(json.dumps({"layers": self._try()}).encode())
         while True:
             for key, _ in self._selector.select():
                 if key.fileobj is woken:

@@ -71,7 +71,18 @@ class FileRead:
 
 def skipped_titles(n_lines: int) -> Note:
     """Note the lines above a table."""
-    return Note("info", f"{n_lines} lines stand above the table.", "They were skipped.")
+    found = counted(n_lines, "line stands", "lines stand")
+    return Note("info", f"{found} above the table.", they_were(n_lines, "skipped"))
+
+
+def counted(n: int, one: str, many: str) -> str:
+    """Give ``n`` with the words that go with it: "1 column is", "2 columns are"."""
+    return f"{n:,} {one if n == 1 else many}"
+
+
+def they_were(n: int, done: str) -> str:
+    """Say what was done with ``n`` things: "It was kept.", "They were kept."."""
+    return f"{'It was' if n == 1 else 'They were'} {done}."
 
 
 def name_some(names: Iterable[object], limit: int = 5) -> str:

@@ -32,7 +32,7 @@ from mtm_core.data.program_files import (
 )
 from mtm_core.data.raw_table import RawTable
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions, Strand
-from mtm_core.data.report import Choice, FileRead, Note, name_some
+from mtm_core.data.report import Choice, FileRead, Note, counted, name_some, they_were
 from mtm_core.data.strand import choose_strand
 from mtm_core.data.table_bytes import GZIP, checked_text, gunzip
 from mtm_core.data.transcripts import TranscriptTable, is_transcript_table
@@ -263,7 +263,9 @@ def _join(
                     "info",
                     f"{program.name} gives {column!r}, and also {others}.",
                     f"{column!r} was read.",
-                    "" if options.quantity else "Another can be chosen (--quantity).",
+                    ""
+                    if options.quantity
+                    else "To read another: --quantity (Quantity, on the Upload page).",
                 )
             )
     values = [file.quantities[column] for file in files]
@@ -275,8 +277,9 @@ def _join(
     n_tallies = max(file.n_tallies for file in files)
     if n_tallies:
         of = "each file" if len(files) > 1 else "the file"
-        words = f"{n_tallies} rows of {of} tally reads that are of no gene."
-        found.append(Note("info", words, "They were left out."))
+        words = counted(n_tallies, f"row of {of} counts", f"rows of {of} count")
+        words += " reads outside genes."
+        found.append(Note("info", words, they_were(n_tallies, "left out")))
     return RawTable(
         (program.gene, *names),
         cells.set_axis(range(len(names) + 1), axis=1),

@@ -26,7 +26,7 @@ from mtm_core.data.genes import GeneIndex
 from mtm_core.data.given_files import is_store
 from mtm_core.data.h5ad_table import unit_of_log1p
 from mtm_core.data.raw_table import MAX_BYTES
-from mtm_core.data.report import name_some
+from mtm_core.data.report import counted, name_some
 from mtm_core.data.self_contained import (
     check_hdf5,
     check_parquet_columns,
@@ -177,7 +177,8 @@ def _check_names(table: StoredTable, known: GeneIndex | None) -> None:
     if samples.has_duplicates:
         twice = samples[samples.duplicated()].unique()
         raise ExpressionError(
-            f"{where}: {len(twice)} sample names are duplicated: {name_some(twice)}."
+            f"{where}: {counted(len(twice), 'sample name is', 'sample names are')} duplicated:"
+            f" {name_some(twice)}."
         )
 
 

@@ -20,6 +20,7 @@ from mtm_core.data.column_names import (
 from mtm_core.data.column_notes import (
     EMPTY,
     LEFT_OUT,
+    NO_EXPRESSION,
     NUMBERS,
     WORDS,
     check_none_kept,
@@ -33,7 +34,7 @@ from mtm_core.data.orientation import TALLIES, is_gene, is_run, look_like_ensemb
 from mtm_core.data.quantities import Chosen, choose_quantity
 from mtm_core.data.raw_table import RawTable, to_numbers
 from mtm_core.data.reading_options import ReadingOptions
-from mtm_core.data.report import Choice, Note, name_some
+from mtm_core.data.report import Choice, Note, counted, name_some, they_were
 from mtm_core.errors import ExpressionError
 
 _GIVE_METADATA = "Give age, sex and groups as metadata."
@@ -102,13 +103,27 @@ def take_genes_in_rows(
     sums = pd.Series(False, index=genes.index)
     sums.iloc[rows[total]] = True
     notes = [
-        Note("warning", f"{int(which.sum())} {what}{shown}.", "They were set aside.", next_step)
-        for which, what, shown, next_step in (
-            (~named, "rows without a gene id", "", ""),
-            (tallies, "rows that tally reads", "", ""),
-            (metadata, "rows of metadata", f": {name_some(genes[metadata])}", _GIVE_METADATA),
-            (words, "rows hold no number", f": {name_some(genes[words])}", SECOND_HEADER),
-            (sums, "rows are the sum of all others", f": {name_some(genes[sums])}", ""),
+        Note(
+            "warning",
+            f"{counted(int(which.sum()), one, many)}{shown}.",
+            they_were(int(which.sum()), "set aside"),
+            next_step,
+        )
+        for which, one, many, shown, next_step in (
+            (~named, "row has no gene id", "rows have no gene id", "", ""),
+            (tallies, "row counts reads outside genes", "rows count reads outside genes", "", ""),
+            (
+                *(metadata, "row holds metadata", "rows hold metadata"),
+                *(f": {name_some(genes[metadata])}", _GIVE_METADATA),
+            ),
+            (
+                *(words, "row holds no number", "rows hold no number"),
+                *(f": {name_some(genes[words])}", SECOND_HEADER),
+            ),
+            (
+                *(sums, "row is the sum of all others", "rows are the sum of all others"),
+                *(f": {name_some(genes[sums])}", ""),
+            ),
         )
         if which.any()
     ]
@@ -401,7 +416,7 @@ def to_values(cells: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) 
         If there is none, or a cell is no number, blank or infinite.
     """
     if cells.empty:
-        raise ExpressionError("no column holds numbers. Expected expression values.")
+        raise ExpressionError(f"no column holds numbers. {NO_EXPRESSION}")
     text = ~np.array([pd.api.types.is_numeric_dtype(dtype) for dtype in cells.dtypes])
     values = np.empty(cells.shape)
     values[:, ~text] = cells.loc[:, ~text].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -418,7 +433,7 @@ def to_values(cells: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) 
             i, j = np.argwhere(bad)[0]
             value = "" if blank[i, j] else f": {str(cells.iloc[i, j])!r}"
             raise ExpressionError(
-                f"{int(bad.sum())} cells are {what}, the first in row {rows[i]!r}, column"
-                f" {columns[j]!r}{value}. {next_step}"
+                f"{counted(int(bad.sum()), 'cell is', 'cells are')} {what}, the first in"
+                f" row {rows[i]!r}, column {columns[j]!r}{value}. {next_step}"
             )
     return values

@@ -402,12 +402,12 @@ def _of_large(summary: ValueSummary) -> UnitGuess:
     if middle > 1e6 * (1 + _SUM_TOLERANCE):
         return UnitGuess(
             "counts",
-            f"Values are fractions up to {high:.4g}, and samples sum to {middle:.3g}, more than the"
-            " million of TPM: estimated counts, as RSEM or salmon write them.",
+            f"Values have decimals, up to {high:.4g}, and samples sum to {middle:.3g}, more than"
+            " the million of TPM: estimated counts, as RSEM or salmon write them.",
         )
     return UnitGuess(
         "tpm",
-        f"Values are fractions up to {high:.4g}, too large for a logarithm, and samples sum to"
+        f"Values have decimals, up to {high:.4g}, too large for a logarithm, and samples sum to"
         f" {middle:.3g}: TPM, CPM or FPKM of some of the genes. This is a guess.",
     )
 
@@ -541,7 +541,7 @@ def _of_multiples(summary: ValueSummary) -> UnitGuess | None:
 
 def _of_shape(summary: ValueSummary, typical: ArrayLike | None) -> UnitGuess:
     """Judge by how values are spread over genes and samples."""
-    shown = f"Values are fractions between {summary.low:.3g} and {summary.high:.3g}"
+    shown = f"Values have decimals, between {summary.low:.3g} and {summary.high:.3g}"
     logs: tuple[Unit, ...] = ("log2", "ln", "log10")
     positive = summary.mean[summary.mean > 0]
     if len(positive) < _FEWEST_GENES:

@@ -19,7 +19,7 @@ from mtm_core.data.gene_names import genes_named
 from mtm_core.data.orientation import GenesInRows, find_layout
 from mtm_core.data.raw_table import BLANKS, RawTable, too_large
 from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
-from mtm_core.data.report import Choice, Note, name_some, skipped_titles
+from mtm_core.data.report import Choice, Note, counted, name_some, skipped_titles, they_were
 from mtm_core.errors import ExpressionError, InputFileError
 
 _DAMAGE = (
@@ -205,8 +205,9 @@ def _as_table(rows: Sequence[Row], options: ReadingOptions) -> RawTable | None:
         notes.append(
             Note(
                 "info",
-                f"{len(remarks)} lines stand below the table: {name_some(remarks, 1)}.",
-                "They were left out.",
+                f"{counted(len(remarks), 'line stands', 'lines stand')} below the table:"
+                f" {name_some(remarks, 1)}.",
+                they_were(len(remarks), "left out"),
             )
         )
     if not body:

@@ -13,6 +13,7 @@ import xarray as xr
 
 from mtm_core.artefact import Artefact
 from mtm_core.data.ingest_report import IngestReport
+from mtm_core.data.normalise import explain_unit
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.evaluation.confounding import CONFOUNDERS
 from mtm_core.evaluation.predictability import rank_tissues
@@ -107,7 +108,7 @@ def _prediction(prediction: xr.Dataset, artefact: Artefact) -> str:
         f" {attrs['model_sha256']}). The model was trained on"
         f" {samples} of {donors} of GTEx [2] in {len(artefact.tissues)} tissues and predicts"
         f" {len(artefact.genes):,} genes. Predictions are z-scores against the GTEx donors of each"
-        f" tissue, and expression in {attrs['unit']}{interval}."
+        f" tissue, and expression in {explain_unit(attrs['unit'], len(artefact.genes))}{interval}."
     )
 
 

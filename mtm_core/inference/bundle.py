@@ -170,7 +170,7 @@ def ingest_text(record: PredictionRecord) -> str:
         f"{ingest.file} (SHA-256 {ingest.sha256})",
         f"{ingest.n_samples:,} samples, {ingest.n_genes:,} genes, {ingest.orientation},"
         f" {ingest.id_type} ids; read as {ingest.format}"
-        + (f", parted by {ingest.delimiter}." if ingest.delimiter else "."),
+        + (f", separated by {ingest.delimiter}." if ingest.delimiter else "."),
         f"Unit by the values: {ingest.unit or 'not clear'}. {ingest.unit_reason}",
         f"Unit used: {prepared.unit}. Alignment: {prepared.aligned.how}.",
         *(f"{note.level.capitalize()}: {note}" for note in record.findings),

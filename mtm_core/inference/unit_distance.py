@@ -27,7 +27,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from mtm_core.data.report import Note, name_some
+from mtm_core.data.report import Note, name_some, they_were
 from mtm_core.data.unit_guess import UnitReading
 from mtm_core.data.units import Unit
 from mtm_core.errors import ExpressionError
@@ -85,10 +85,10 @@ def describe_far_before(distance: pd.DataFrame, how: str) -> tuple[Note, ...]:
     return (
         Note(
             "warning",
-            f"{len(far)} of {len(distance)} samples lie more than {_FAR_SAMPLE:g} SD from the"
-            " reference before alignment, farther than another protocol explains:"
-            f" {name_some(far)}.",
-            "They were kept, and aligned with the others.",
+            f"{len(far)} of {len(distance)} samples {'lies' if len(far) == 1 else 'lie'} more than"
+            f" {_FAR_SAMPLE:g} SD from the reference before alignment, farther than another"
+            f" protocol explains: {name_some(far)}.",
+            they_were(len(far), "kept, and aligned with the others"),
             "Check their tissue and the unit.",
         ),
     )

@@ -175,7 +175,7 @@ ids.metric("Gene ids", report.id_type)
 kind.metric("Layout", report.orientation)
 st.caption(
     f"Read as {plain(report.format)}"
-    f"{f', parted by {plain(report.delimiter)}' if report.delimiter else ''}."
+    f"{f', separated by {plain(report.delimiter)}' if report.delimiter else ''}."
 )
 
 unit_column, alignment_column = st.columns(2, gap="large")

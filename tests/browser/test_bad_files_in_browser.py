@@ -40,7 +40,7 @@ BAD = {
     "old.xlsx": (b"\xd0\xcf\x11\xe0" + bytes(700), "an old Excel file"),
     "cut.parquet": (b"PAR1" + b"junk" * 50, "the parquet file is damaged"),
     "cut.h5ad": (b"\x89HDF\r\n\x1a\n" + b"junk" * 50, "the .h5ad is damaged"),
-    "twice.tsv": (twice(OWN), "sample names are duplicated"),
+    "twice.tsv": (twice(OWN), "duplicated"),
     "words.tsv": (OWN.replace(b"\t0.0", b"\tlow", 1), "cells are no numbers"),
 }
 

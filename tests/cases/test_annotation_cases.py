@@ -155,7 +155,7 @@ def test_sample_in_doubt_is_kept_and_named(tmp_path: Path) -> None:
     table.to_csv(tmp_path / "x.csv")
     report = base.read(tmp_path / "x.csv").report
     assert report.doubted == ("PT03",)
-    assert "1 columns may be no samples: 'PT03' (its correlation" in str(report.notes)
+    assert "1 column may not be a sample: 'PT03' (its correlation" in str(report.notes)
     without = base.read(tmp_path / "x.csv", ReadingOptions(leave_out=("PT03",)))
     assert without.report.set_aside == ("PT03",)
     assert without.report.n_samples == 23

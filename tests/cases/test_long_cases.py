@@ -167,7 +167,7 @@ def test_what_is_there_twice_or_missing_is_an_error(
 def test_blank_value_is_named(tmp_path: Path) -> None:
     rows = long(base.counts()).astype({"count": float})
     rows.loc[777, "count"] = np.nan
-    with pytest.raises(Exception, match=r"1 cells are blank, the first in row 'ENSG.*'PT04'"):
+    with pytest.raises(Exception, match=r"1 cell is blank, the first in row 'ENSG.*'PT04'"):
         base.read(write(rows, tmp_path / "x.csv"))
 
 

@@ -15,7 +15,8 @@ from tests.cli.conftest import Mtm, error_of
 
 LEAVES = [
     "train", "evaluate", "predict", "app",
-    "data download", "data prepare", "data store", "data describe", "model describe",
+    "data download", "data prepare", "data store", "data describe", "model list",
+    "model describe",
     "study reference", "study traits", "study disease", "study pgenes", "study latent",
     "study external",
 ]  # fmt: skip

@@ -34,6 +34,16 @@ def test_bundled_model_is_described_whole_in_a_pipe(mtm: Mtm) -> None:
     assert tissues["Whole Blood"] == ["753", "-"]
 
 
+def test_bundled_models_are_listed_with_how_accurate_they_are(mtm: Mtm) -> None:
+    done = mtm("model", "list")
+    header, *rows = [line.split("\t") for line in done.out.splitlines()]
+    assert header == ["model", "method", "genes", "tissues", "gene-wise rho, by fold"]
+    assert [row[0].removesuffix(" (default)") for row in rows] == list(bundled_models())
+    default = next(row for row in rows if row[0] == f"{DEFAULT_MODEL} (default)")
+    mean = read_description(find_model(DEFAULT_MODEL))["accuracy"]["summary"]
+    assert default[1:] == ["stack", "59", "49", f"{mean['gene_rho_by_fold_mean']:.3f}"]
+
+
 def test_at_a_terminal_there_is_a_table_that_fits(
     mtm: Mtm, monkeypatch: pytest.MonkeyPatch
 ) -> None:

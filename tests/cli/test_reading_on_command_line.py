@@ -26,8 +26,8 @@ def test_columns_are_named_put_back_and_left_out(mtm: Mtm, tmp_path: Path) -> No
     done = mtm("predict", tmp_path / "x.csv", "--targets", "Lung", "--output", tmp_path / "1.csv")
     assert done.code == 0
     said = " ".join(done.err.split())
-    assert "1 columns are no samples: 'x, y' (its correlation with the samples is" in said
-    assert "put it back: --take-back NAME" in said
+    assert "1 column is not a sample: 'x, y' (its correlation with the samples is" in said
+    assert "To put one back: --take-back NAME" in said
     assert set(predicted(tmp_path / "1.csv").index) == set(table.columns[:-1])
 
     options = PredictionOptions(

@@ -175,7 +175,7 @@ def test_constant_gene_is_the_reference_mean_and_named(
 ) -> None:
     aligned = align(linear.assign(g6=17.0), ALL, BLOOD, scaler, "cohort")
     assert (aligned.z[:, 6] == 0).all()
-    assert any("do not vary" in n.found and "'g6'" in n.found for n in aligned.notes)
+    assert any("1 gene does not vary" in n.found and "'g6'" in n.found for n in aligned.notes)
 
 
 def test_gene_that_is_off_in_the_reference_is_not_stretched(

@@ -144,13 +144,16 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
     ),
     "two headers": (
         "batch,b1,b1,b2\n" + CSV,
-        "own name. 1 rows hold no number: 'gene'. If that is the header",
+        "own name. 1 row holds no number: 'gene'. If that is the header",
     ),
     "samples of one name": (
         change("P2", "P1"),
-        "names are duplicated: 'P1'. Give every sample its own",
+        "1 sample name is duplicated: 'P1'. Give every sample its own",
     ),
-    "samples of one name, by sample": (change("P2", "P1", BY_SAMPLE), "are duplicated: 'P1'"),
+    "samples of one name, by sample": (
+        change("P2", "P1", BY_SAMPLE),
+        "1 sample name is duplicated: 'P1'",
+    ),
     "sample without a name": (change("P2", ""), "sample 2 has no name"),
     "last sample without a name": (change("P3", ""), "sample 3 has no name"),
     # columns that are no samples
@@ -186,7 +189,7 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
     "negative, by sample": (change("P2,20,", "P2,-9000,", BY_SAMPLE), "negative.*sample 'P2'"),
     "formula that was never reckoned": (
         xlsx(*SHEET[:-1], ["LDLR", "=1+1", 3, 4]),
-        "1 cells are blank, the first in row 'LDLR', column 'P1'",
+        "1 cell is blank, the first in row 'LDLR', column 'P1'",
     ),
     # HDF5 that is no AnnData: see also below
     "parquet cut off": (parquet(GOOD.reset_index())[:-40], "parquet file is damaged"),
@@ -195,24 +198,24 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
 NOTES: dict[str, tuple[bytes | str, str]] = {
     "rows of metadata": (
         change("TP53,10", "Age,55,60,65\nsex,f,m,f\nTP53,10"),
-        "2 rows of metadata: 'Age', 'sex'. They were set aside.",
+        "2 rows hold metadata: 'Age', 'sex'. They were set aside.",
     ),
     "row of words": (
         change("TP53,10", "plate,a,b,a\nTP53,10"),
-        "1 rows hold no number: 'plate'. They were set aside. If that is the header,",
+        "1 row holds no number: 'plate'. It was set aside. If that is the header,",
     ),
     "units below the header": (
         change("TP53,10", ",TPM,TPM,TPM\nTP53,10"),
-        "1 rows without a gene id. They were set aside.",
+        "1 row has no gene id. It was set aside.",
     ),
-    "title": ("Table S1: blood\n" + CSV, "1 lines stand above the table. They were skipped."),
+    "title": ("Table S1: blood\n" + CSV, "1 line stands above the table. It was skipped."),
     "titles, padded": (
         "Table S1,,,\nof blood,,,\n" + CSV,
         "2 lines stand above the table. They were skipped.",
     ),
     "empty columns": (
         "\n".join(f"{line},," if i else f"{line},note,seen" for i, line in enumerate(CSV.split())),
-        "2 columns are empty: 'note', 'seen'. They were set aside. If they are samples, look up",
+        "2 columns are empty: 'note', 'seen'. They were set aside. If a sample is meant, find",
     ),
     "dates for genes": (
         change("KCNH2", "1-Mar", change("LDLR", "2-Sep")),
@@ -232,17 +235,17 @@ NOTES: dict[str, tuple[bytes | str, str]] = {
     ),
     "decimal commas": (
         change(";10;", ";1,5;", SEMICOLON),
-        "1 columns have decimal commas, such as '1,5'. They were read as decimal points.",
+        "1 column has decimal commas, such as '1,5'. They were read as decimal points.",
     ),
     "thousands by blanks": (
         change(";10;", ";1 234;", SEMICOLON),
-        "1 columns have blanks or apostrophes between thousands, such as '1 234'.",
+        "1 column has blanks or apostrophes between thousands, such as '1 234'.",
     ),
     "thousands by points": (
         change(";10;", ";1.234.567;", SEMICOLON),
-        "1 columns have points between thousands, such as '1.234.567'.",
+        "1 column has points between thousands, such as '1.234.567'.",
     ),
-    "gene twice": (change("LDLR", "TP53"), "1 gene ids are duplicated: 'TP53'. Those of one"),
+    "gene twice": (change("LDLR", "TP53"), "1 gene id is duplicated: 'TP53'. Rows of one gene"),
     "samples without a column of names": (
         parquet(GOOD.T),
         "No column names the samples. They were numbered.",
@@ -258,11 +261,11 @@ NOTES: dict[str, tuple[bytes | str, str]] = {
     ),
     "merged header": (
         xlsx(["", "cases", "", "control"], *SHEET, merge="B1:C1"),
-        "1 lines stand above the table. They were skipped.",
+        "1 line stands above the table. It was skipped.",
     ),
     "remarks below the table": (
         xlsx(*SHEET, [], ["Counts of the second run, by STAR."]),
-        "1 lines stand below the table: 'Counts of the second run, by STAR.'. They were left out.",
+        "1 line stands below the table: 'Counts of the second run, by STAR.'. It was left out.",
     ),
 }
 

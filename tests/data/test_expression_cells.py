@@ -17,12 +17,12 @@ from tests.data.user_tables import KNOWN, read, report, same, sheet, text, xlsx
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("abc", "1 cells are no numbers, the first in row 'BRCA1', column 'P-2': 'abc'"),
-        ("", "1 cells are blank, the first in row 'BRCA1', column 'P-2'"),
-        ("NA", "1 cells are blank, the first in row 'BRCA1', column 'P-2'"),
-        ("NaN", "1 cells are blank, the first in row 'BRCA1', column 'P-2'"),
-        ("1e3000000000", "1 cells are no numbers, .* column 'P-2': '1e3000000000'"),
-        ("inf", "1 cells are infinite, the first in row 'BRCA1', column 'P-2'"),
+        ("abc", "1 cell is no numbers, the first in row 'BRCA1', column 'P-2': 'abc'"),
+        ("", "1 cell is blank, the first in row 'BRCA1', column 'P-2'"),
+        ("NA", "1 cell is blank, the first in row 'BRCA1', column 'P-2'"),
+        ("NaN", "1 cell is blank, the first in row 'BRCA1', column 'P-2'"),
+        ("1e3000000000", "1 cell is no numbers, .* column 'P-2': '1e3000000000'"),
+        ("inf", "1 cell is infinite, the first in row 'BRCA1', column 'P-2'"),
         ("-7000", "1 values are negative, the first in sample 'P-2', gene 'BRCA1': -7000"),
     ],
 )
@@ -67,7 +67,7 @@ def test_thousands_are_not_guessed_at(values: pd.DataFrame) -> None:
 def test_duplicate_samples_are_refused(values: pd.DataFrame) -> None:
     twice = values.set_axis(["P-1", "P-2", "P-1", "P-4"], axis=0)
     for table in (twice, twice.T):
-        with pytest.raises(ExpressionError, match="1 sample names are duplicated: 'P-1'"):
+        with pytest.raises(ExpressionError, match="1 sample name is duplicated: 'P-1'"):
             read(text(table))
     with pytest.raises(ExpressionError, match="sample 3 has no name"):
         read(text(values.set_axis(["P-1", "P-2", "", "P-4"], axis=0)))
@@ -95,4 +95,4 @@ def test_title_lines_and_sheets_of_a_workbook(values: pd.DataFrame) -> None:
         io.BytesIO(xlsx([["Table S1. Blood"], [], *sheet(values.T)], "notes")), known_genes=KNOWN
     )
     same(found.values, values)
-    assert {"They were skipped.", "'Sheet' was read."} <= {n.done for n in found.report.notes}
+    assert {"It was skipped.", "'Sheet' was read."} <= {n.done for n in found.report.notes}

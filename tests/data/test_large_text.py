@@ -31,12 +31,12 @@ def test_decimal_commas_of_20_000_genes_are_read_soon() -> None:
     assert time.monotonic() - started < SOON
     assert read.values.shape == (3, WIDE)
     assert (read.values == 1.5).all(axis=None)
-    assert "20000 columns have decimal commas, such as '1,5'" in str(read.report.notes)
+    assert "20,000 columns have decimal commas, such as '1,5'" in str(read.report.notes)
 
 
 def test_a_word_in_each_of_20_000_columns_is_refused_soon() -> None:
     started = time.monotonic()
-    with pytest.raises(ExpressionError, match=r"60000 cells are no numbers, .* row 'P0'"):
+    with pytest.raises(ExpressionError, match=r"60,000 cells are no numbers, .* row 'P0'"):
         read_expression(io.BytesIO(row_of_genes("x")), "wide.csv")
     assert time.monotonic() - started < SOON
 

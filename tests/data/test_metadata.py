@@ -134,7 +134,7 @@ def test_samples_that_do_not_match_are_a_diff(table: pd.DataFrame) -> None:
     assert metadata.match.expression_only == ("P-5", "P-6")
     assert metadata.match.near == ()
     assert "4 of 6 samples of the expression table have metadata." in words(metadata)
-    assert "2 rows of the metadata are of no sample" in words(metadata)
+    assert "2 rows of the metadata belong to no sample" in words(metadata)
     assert metadata.groups("group").isna().tolist() == [False] * 4 + [True] * 2
 
 
@@ -233,7 +233,7 @@ def test_a_column_of_many_codes_is_no_sex(table: pd.DataFrame) -> None:
         ([15000, 19000, 23000, 12000, 20000, 24000], [None] * 6, "not ages in years"),
         (["41", "52", "63", "34", "55", "89+"], [41, 52, 63, 34, 55, None], "not numbers: '89+'"),
         (["old", "young", "old", "young", "old", "old"], [None] * 6, "holds no ages in years"),
-        ([3, 52, 63, 34, 55, 66], [3, 52, 63, 34, 55, 66], "1 samples are younger than 20"),
+        ([3, 52, 63, 34, 55, 66], [3, 52, 63, 34, 55, 66], "1 sample is younger than 20"),
     ],
 )
 def test_ages_that_are_none_are_said(
@@ -284,7 +284,7 @@ def test_groups_that_differ_in_writing_are_kept_apart_and_said(table: pd.DataFra
         (b"\x89PNG\r\n\x1a\n" + bytes(64), "none of the formats"),
         (b"%PDF-1.4 and so on", "a PDF"),
         (b"sample,group\n", "no rows below it"),
-        (b"sample,group\nP-1,case\nP-1,control\n", "1 samples are duplicated .*'P-1'"),
+        (b"sample,group\nP-1,case\nP-1,control\n", "1 sample is duplicated .*'P-1'"),
         (b"sample,group\nP-1,case\n,control\nP-2,case\n", "row 2 has no name"),
         (b"sample,age,age\nP-1,3,4\nP-2,5,6\n", "two columns are named 'age'"),
         (b",P-1,P-2,P-3\nage,40,50,60\nsex,f,m,f\n", "Turn the table"),

@@ -23,7 +23,7 @@ def test_unknown_choices_are_named() -> None:
 
 
 def test_table_keeps_what_was_said_of_it() -> None:
-    said = ReadingOptions(strand="forward")
+    said = ReadingOptions(numbers="point")
     table = read_expression(
         io.BytesIO(b"gene,P1,P2\nENSG00000141510,1,2\nENSG00000012048,3,4\n"), "a.csv", options=said
     )

@@ -131,7 +131,7 @@ def test_anndata_that_cannot_be_read_says_why(
 
 def test_two_samples_of_one_name_are_named(table: pd.DataFrame, tmp_path: Path) -> None:
     table.rename({"s1": "s0"}).to_parquet(tmp_path / "t.parquet")
-    with pytest.raises(ExpressionError, match="1 sample names are duplicated: 's0'"):
+    with pytest.raises(ExpressionError, match="1 sample name is duplicated: 's0'"):
         open_stored_table(tmp_path / "t.parquet")
 
 
