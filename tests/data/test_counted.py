@@ -17,7 +17,7 @@ def test_one_and_many() -> None:
 
 def test_note_on_columns_set_aside_is_short_enough_to_read() -> None:
     """Each column with its reason, in less than 130 characters, and how to put it back."""
-    table = base.counts()
+    table = base.counts().copy()
     for place, name in enumerate(("start", "end", "length")):
         table.insert(0, name, [(7919 * (i + 3) * (place + 2)) % 99991 for i in range(len(table))])
     read = read_expression(
