@@ -16,11 +16,6 @@ NUMBER_NAMES: dict[NumberStyle, str] = {
     "point": "Point: 1.5; 1,234 is a thousand",
     "comma": "Comma: 1,5; 1.234 is a thousand",
 }
-_HELP = {
-    "Quantity": "For a file with several quantities of each sample: the one to read, such as TPM,"
-    " or its layer.",
-    "Sheet": "For a workbook: the name of the sheet to read.",
-}
 MOST_SHOWN = 2000
 """Samples that are offered to leave out."""
 
@@ -66,12 +61,14 @@ def ask_reading(
             "Columns to put back as samples",
             () if report is None else report.set_aside,
             options.take_back,
+            help="Columns that were set aside, with the reason beside each, and that are samples.",
             key=f"take_back_{key}",
         )
         out = _columns(
             "Samples to leave out",
             (*(() if report is None else report.doubted), *samples[:MOST_SHOWN]),
             options.leave_out,
+            help="Columns that were read as samples and are none.",
             key=f"leave_out_{key}",
         )
         numbers: NumberStyle = st.selectbox(
@@ -79,15 +76,25 @@ def ask_reading(
             get_args(NumberStyle),
             index=get_args(NumberStyle).index(options.numbers),
             format_func=NUMBER_NAMES.__getitem__,
+            help="1.234 and 1,234 can each be a little more than one, or a thousand.",
             key=f"numbers_{key}",
         )
         said = {
             name: _choice(
-                title, choices[name].offered if name in choices else (), value, key=f"{name}_{key}"
+                title,
+                choices[name].offered if name in choices else (),
+                value,
+                help=words,
+                key=f"{name}_{key}",
             )
-            for name, title, value in (
-                ("quantity", "Quantity", options.quantity),
-                ("sheet", "Sheet", options.sheet),
+            for name, title, value, words in (
+                (
+                    "quantity",
+                    "Quantity",
+                    options.quantity,
+                    "Which to read where a sample has several, such as counts and TPM.",
+                ),
+                ("sheet", "Sheet", options.sheet, "Which to read of a workbook."),
             )
         }
         strand: Strand = options.strand
@@ -96,6 +103,7 @@ def ask_reading(
                 "Strand",
                 get_args(Strand),
                 index=get_args(Strand).index(strand),
+                help="Which of STAR's counts to read; by itself the sums decide.",
                 key=f"strand_{key}",
             )
         pressed = st.form_submit_button("Read again", icon=":material/refresh:", key=f"read_{key}")
@@ -111,22 +119,22 @@ def ask_reading(
     )
 
 
-def _columns(title: str, offered: Sequence[str], chosen: Sequence[str], *, key: str) -> list[str]:
+def _columns(
+    title: str, offered: Sequence[str], chosen: Sequence[str], *, help: str, key: str
+) -> list[str]:
     """Offer names to choose from, those that are chosen already among them."""
     names = list(dict.fromkeys((*chosen, *offered)))
     if not names:
         return []
-    picked: list[str] = st.multiselect(title, names, default=list(chosen), key=key)
+    picked: list[str] = st.multiselect(title, names, default=list(chosen), help=help, key=key)
     return picked
 
 
-def _choice(title: str, offered: Sequence[str], chosen: str, *, key: str) -> str:
+def _choice(title: str, offered: Sequence[str], chosen: str, *, help: str, key: str) -> str:
     """Offer one of several; where it is not known which there are, let it be written."""
     if not offered:
         return str(
-            st.text_input(
-                title, chosen, key=key, placeholder="As the table tells", help=_HELP[title]
-            )
+            st.text_input(title, chosen, key=key, placeholder="As the table tells", help=help)
         ).strip()
     names = list(dict.fromkeys(("", *offered, chosen)))
     picked: str = st.selectbox(
@@ -134,6 +142,7 @@ def _choice(title: str, offered: Sequence[str], chosen: str, *, key: str) -> str
         names,
         index=names.index(chosen),
         format_func=lambda name: name or "As the table tells",
+        help=help,
         key=key,
     )
     return picked

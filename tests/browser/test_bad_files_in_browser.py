@@ -24,7 +24,7 @@ SECONDS_OF_A_READER = 120
 def zipped() -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("blood.tsv", OWN)
+        archive.writestr("notes.txt", b"nothing of any gene")
     return file.getvalue()
 
 
@@ -35,7 +35,7 @@ def twice(table: bytes) -> bytes:
 
 BAD = {
     "page.csv": (b"<!DOCTYPE html><html>404</html>", "a web page"),
-    "blood.xlsx": (zipped(), "a zip archive. Unpack it"),
+    "notes.zip": (zipped(), "a header and no rows below it"),
     "cut.tsv.gz": (gzip.compress(OWN)[:-20], "ends early. Upload it again"),
     "old.xlsx": (b"\xd0\xcf\x11\xe0" + bytes(700), "an old Excel file"),
     "cut.parquet": (b"PAR1" + b"junk" * 50, "the parquet file is damaged"),

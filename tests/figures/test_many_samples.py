@@ -40,7 +40,9 @@ def figures(n: int) -> dict[str, go.Figure]:
             colours=dict.fromkeys(values, "#99FF00"),
             accuracy=dict.fromkeys(values, "rho 0.4"),
         ),
-        "groups": group_strips(values, pd.Series("a", samples), case="a", control="b", unit="TPM"),
+        "groups": group_strips(
+            values, pd.Series("a", samples), case="a", control="b", scale="log2(1 + TPM)"
+        ),
         "percentiles": percentile_strips(positions, None),
     }
 

@@ -15,6 +15,7 @@ import xarray as xr
 
 from mtm_core.artefact import Artefact
 from mtm_core.errors import OutputError
+from mtm_core.escaping import in_cells
 from mtm_core.inference.blocks import predict_blocks, prediction_bytes
 from mtm_core.inference.export import (
     blocks_in,
@@ -62,10 +63,10 @@ def written(prediction: xr.Dataset, path: Path, n_bytes: int = 1) -> Path:
 
 
 def test_csv_is_to_the_byte_what_pandas_writes(prediction: xr.Dataset, tmp_path: Path) -> None:
-    expected = to_long_table(prediction).to_csv(index=False, float_format="%.6g")
+    expected = in_cells(to_long_table(prediction)).to_csv(index=False, float_format="%.6g")
     assert written(prediction, tmp_path / "a.csv").read_text() == expected
     without = prediction.drop_vars(["lower", "upper"])
-    expected = to_long_table(without).to_csv(index=False, float_format="%.6g")
+    expected = in_cells(to_long_table(without)).to_csv(index=False, float_format="%.6g")
     assert written(without, tmp_path / "b.csv").read_text() == expected
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -123,13 +122,20 @@ def test_a_model_whose_method_was_not_evaluated_shows_the_others(
 ) -> None:
     others = [name for name in tables.summary().index if name != own]
     genes = tables.genes[tables.genes["method"] != own]
-    # A gene and a tissue that the model does not know are shown by their names.
-    genes = pd.concat([genes, genes.iloc[:1].assign(gene_id="ENSG99999999999.1")])
     tissues = tables.tissues[tables.tissues["method"] != own]
-    renamed = (part.replace({"tissue": {"Lung": "Gill"}}) for part in (genes, tissues))
-    serve_with(EvaluationTables(*renamed, tables.settings), tmp_path, monkeypatch)
+    serve_with(EvaluationTables(genes, tissues, tables.settings), tmp_path, monkeypatch)
     opened(app)
     assert f"**{own}**, is not in its evaluation" in app.warning[0].value
     assert app.selectbox(key="method").options == others
-    assert "(ENSG99999999999.1)" in app.selectbox(key="gene").options
-    assert "Gill" in app.selectbox(key="tissue").options
+
+
+def test_an_evaluation_of_a_tissue_that_the_model_lacks_is_refused_in_words(
+    app: AppTest, tables: EvaluationTables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed = (
+        part.replace({"tissue": {"Lung": "Gill"}}) for part in (tables.genes, tables.tissues)
+    )
+    serve_with(EvaluationTables(*renamed, tables.settings), tmp_path, monkeypatch)
+    app.switch_page(PREDICTABILITY_PAGE).run()
+    assert not app.exception
+    assert "Gill" in app.error[0].value

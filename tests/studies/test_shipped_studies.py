@@ -49,6 +49,7 @@ def test_a_study_comes_back_as_it_was_written(disease: DiseaseStudy, tmp_path: P
         pairs=disease.pairs,
         genes=disease.genes,
         status=disease.status,
+        overwrite=False,
     )
     read = StudyTables.load(tmp_path)
     assert read.disease is not None
@@ -73,6 +74,7 @@ def test_codes_and_layers_come_back(
         pairs=study.pairs,
         codes=pd.DataFrame([study.codes]),
         layers=study.layers,
+        overwrite=False,
     )
     read = StudyTables.load(tmp_path).latent
     assert read is not None
