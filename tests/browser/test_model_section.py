@@ -82,7 +82,9 @@ def test_a_tissue_is_found_on_the_body(server: str, page: Page) -> None:
     expect(organ("Lung")).to_have_attribute("aria-pressed", "false")
 
     page.get_by_role("radio", name="Distributions").click()
+    settled(page)
     page.get_by_text("Choose on a body map").click()
+    settled(page)
     for name in ("Lung", "Colon"):
         organ(name).press("Enter")
         expect(organ(name)).to_have_attribute("aria-pressed", "true")

@@ -70,10 +70,10 @@ def test_a_row_that_is_marked_rings_its_gene_and_shows_its_samples(server: str, 
     table.scroll_into_view_if_needed()
     # The table is a canvas: the box of its first row stands below the header.
     table.locator(".dvn-scroller").click(position={"x": 18, "y": 52})
-    expect(page.get_by_role("heading", name="SDHAF2 in every sample")).to_be_visible()
+    expect(page.get_by_role("heading", name="VHL in every sample")).to_be_visible()
     figure = page.locator(".st-key-figure_volcano .js-plotly-plot")
-    expect(figure.get_by_text("SDHAF2").first).to_be_visible()
-    expect(page).to_have_url(re.compile("gene=SDHAF2"))
+    expect(figure.get_by_text("VHL").first).to_be_visible()
+    expect(page).to_have_url(re.compile("gene=VHL"))
 
 
 def test_own_metadata_lead_to_own_groups(server: str, page: Page) -> None:
