@@ -21,8 +21,10 @@ NO_EXPRESSION = (
 """What to do with a table that holds no numbers."""
 
 
-def describe_columns(aside: dict[str, str], doubted: dict[str, str]) -> list[Note]:
-    """Say which columns were set aside, by reason, and which were kept in doubt."""
+def describe_columns(
+    aside: dict[str, str], doubted: dict[str, str], kind: str = "column"
+) -> list[Note]:
+    """Say which columns, or rows, were set aside, by reason, and which were kept in doubt."""
     empty = [name for name, why in aside.items() if why == EMPTY]
     words = [name for name, why in aside.items() if why in (WORDS, NUMBERS)]
     others = {name: why for name, why in aside.items() if why not in (EMPTY, WORDS, NUMBERS)}
@@ -45,7 +47,7 @@ def describe_columns(aside: dict[str, str], doubted: dict[str, str]) -> list[Not
         (doubted, "may not be a sample", "may not be samples", "kept", _LEAVE_OUT),
     ):
         if columns:
-            how_many = counted(len(columns), f"column {one}", f"columns {many}")
+            how_many = counted(len(columns), f"{kind} {one}", f"{kind}s {many}")
             found = f"{how_many}: {with_reasons(columns, 8)}."
             notes.append(Note("warning", found, they_were(len(columns), done), do))
     return notes

@@ -50,6 +50,8 @@ _LEAST_SAMPLES = 3
 _SAME_RANKS = 0.9995
 _LITTLE_LEFT = 0.05
 """Share of the variance between samples that is left when two quantities of them are compared."""
+_CLC = " (GE)"
+"""What CLC adds to every sample's name, of gene expression."""
 _PLAIN = "plain"
 """Of samples by their names alone, beside the same with more to their names."""
 _BY_CHANCE = 0.35
@@ -198,7 +200,8 @@ def _parts(name: str) -> tuple[str, str]:
         if joint.start() and _is_quantity(bare[joint.end() :]):
             sample = bare[: joint.start()]
             is_open = joint[0].startswith(")") and sample.count("(") > sample.count(")")
-            return bare[joint.end() :], sample + ")" * is_open
+            sample = (sample + ")" * is_open).removesuffix(_CLC)
+            return bare[joint.end() :], sample
     return "", name
 
 

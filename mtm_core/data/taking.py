@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.data.annotation_columns import FEWEST_ROWS, judge_columns, sample_rows
+from mtm_core.data.annotation_columns import FEWEST_ROWS, Verdict, judge_columns, sample_rows
 from mtm_core.data.column_names import (
     METADATA,
     is_metadata,
@@ -42,6 +42,7 @@ SECOND_HEADER = "If that is the header, take out the lines above it; give groups
 _FEW_NUMBERS = 0.1
 """Share of cells that are numbers, up to which a column is one of words."""
 _IS_SUM = 0.005
+_STORED = ("h5ad", "loom")
 
 Floats = NDArray[np.float64]
 
@@ -161,9 +162,36 @@ def take_samples_in_rows(
     values, genes = values[:, ~total], [g for g, no in zip(genes, total, strict=True) if not no]
     taken = frame(values, samples, genes)
     left_out = taken.index.isin(options.leave_out)
-    result = columns.result(taken[~left_out], notes, samples)
-    result.aside |= dict.fromkeys(taken.index[left_out], LEFT_OUT)
+    taken, out = taken[~left_out], dict.fromkeys(taken.index[left_out], LEFT_OUT)
+    # What programs store has samples alone in its rows; what people write may have means below.
+    rows = Verdict() if raw.format in _STORED else _judge_rows(taken, known, options)
+    aside = {
+        str(taken.index[i]): why.replace("columns in every row", "rows in every column")
+        for i, why in rows.aside.items()
+    }
+    doubted = {str(taken.index[i]): why for i, why in rows.doubted.items()}
+    taken = taken[[i not in rows.aside for i in range(len(taken))]]
+    notes += describe_columns(aside, doubted, "row")
+    result = columns.result(taken, notes, samples)
+    result.aside |= out | aside
+    result.doubted |= doubted
     return result
+
+
+def _judge_rows(values: pd.DataFrame, known: GeneIndex | None, options: ReadingOptions) -> Verdict:
+    """Find the rows of ``values`` (samples, genes) that are no samples, as columns are found."""
+    names = [str(name) for name in values.index]
+    places = np.full(values.shape[1], -1) if known is None else known.find(values.columns.tolist())
+    some = sample_rows(values.shape[1], len(values), places >= 0)
+    if len(some) < FEWEST_ROWS:
+        return Verdict()
+    x = values.iloc[:, some].to_numpy(dtype=np.float64).T
+    verdict = judge_columns(x, names, _profiles(known, places[some]))
+    back = {i for i, name in enumerate(names) if name in options.take_back}
+    return Verdict(
+        {i: why for i, why in verdict.aside.items() if i not in back},
+        {i: why for i, why in verdict.doubted.items() if i not in back},
+    )
 
 
 def is_metadata_column(name: str) -> bool:

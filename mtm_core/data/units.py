@@ -165,10 +165,7 @@ UNIT_HELP = "Unit of the values. " + ". ".join(
     f"{kind.unit}: {kind.label + ', ' if kind.is_log else ''}{kind.meaning}" for kind in _KINDS
 )
 """The table in sentences, for the command line."""
-HOW_TO_CHOOSE = (
-    "Say which it is: on the Upload page under 'Unit of the values', on the command line with"
-    " --unit, in Python with unit=."
-)
+HOW_TO_CHOOSE = "Say which it is: --unit (Unit of the values, on the Upload page; unit= in Python)."
 
 
 def name_units(units: tuple[Unit, ...]) -> str:

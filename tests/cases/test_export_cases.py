@@ -86,7 +86,6 @@ def test_one_quantity_of_each_sample_is_read(
     counted = table in (clc, second_block, logs_beside)
     expected = base.clean_z() if counted else base.clean_z_of_tpm()
     found = base.z_of(path, unit="log2" if table is bead_array else "auto")
-    found.index = pd.Index([name.removesuffix(" (GE)") for name in found.index])
     base.same_z(found, expected)
 
 
@@ -214,3 +213,34 @@ def test_a_floor_of_two_readings_is_asked_for(added: float, tmp_path: Path) -> N
     path = base.write(np.log2(base.tpm() + added), tmp_path / "x.csv")
     assert "logcpm" in base.read(path).report.possible_units
     base.same_z(base.z_of(path, unit="logcpm"), base.clean_z_of_tpm())
+
+
+ROWS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "Mean": lambda table: table.mean(),
+    "SD": lambda table: table.std(),
+    "Max": lambda table: table.max(),
+    "length": lambda table: base.lengths()[table.columns],
+    "entrez": lambda table: pd.Series(range(9000, 9000 + len(table.columns)), table.columns) * 7,
+}
+
+
+@pytest.mark.parametrize("symbols", [False, True])
+def test_rows_below_the_samples_are_no_people(symbols: bool, tmp_path: Path) -> None:
+    samples = base.counts().T.astype(float)
+    table = pd.concat([samples, *(f(samples).to_frame(name).T for name, f in ROWS.items())])
+    if symbols:
+        table = table.rename(columns=base.genes()["symbol"])
+    path = base.write(table, tmp_path / "x.csv")
+    read = base.read(path)
+    assert sorted(read.report.set_aside) == sorted(ROWS)
+    base.same_z(base.z_of_table(read), base.clean_z())
+    back = base.read(path, ReadingOptions(take_back=("Mean",)))
+    assert list(back.values.index) == [*PEOPLE, "Mean"]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 24])
+def test_samples_in_rows_are_all_kept_whatever_they_are_called(n: int, tmp_path: Path) -> None:
+    names = [f"{word} {i}" for i, word in enumerate(["Anna", "length", "start", "Ben", "x"] * 5)]
+    table = base.counts().T.iloc[:n].set_axis(names[:n])
+    read = base.read(base.write(table, tmp_path / "x.csv"))
+    assert list(read.values.index) == names[:n]
