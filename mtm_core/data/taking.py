@@ -459,6 +459,8 @@ def to_values(cells: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) 
     ):
         if bad.any():
             i, j = np.argwhere(bad)[0]
+            if bad.sum() == 1:
+                what = what.replace("no numbers", "no number")
             value = "" if blank[i, j] else f": {str(cells.iloc[i, j])!r}"
             raise ExpressionError(
                 f"{counted(int(bad.sum()), 'cell is', 'cells are')} {what}, the first in"
