@@ -176,7 +176,7 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
     "quoted with '": ("'gene','P1','P2'\n'TP53','1','2'\n'MLH1','3','4'\n", "not clear.*'TP53'"),
     # cells
     "#DIV/0!": (change("10", "#DIV/0!"), "row 'TP53', column 'P1': '#DIV/0!'. Put the number"),
-    "below detection": (change("10", "<0.1"), "no numbers.*'<0.1'"),
+    "below detection": (change("10", "<0.1"), "no number.*'<0.1'"),
     "percent": (change("10", "10%"), "no numbers.*'10%'"),
     "true": (change("10", "TRUE"), "no numbers.*'TRUE'"),
     "two numbers in a cell": (change(";10;", ";1 23;", SEMICOLON), "no numbers.*'1 23'"),
