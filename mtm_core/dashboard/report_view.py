@@ -18,6 +18,7 @@ from mtm_core.dashboard.views import (
     reference_distance,
     z_of_tissue,
 )
+from mtm_core.data.normalise import explain_unit
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.evaluation.methods_text import accuracy_of_targets, adjusted_for, methods_text
@@ -185,7 +186,7 @@ def _model(record: PredictionRecord, model: ServedModel, ranking: pd.DataFrame) 
         "Model": f"{attrs['model']}, method {attrs['method']}, MTM {attrs['mtm_version']}",
         "SHA-256": attrs["model_sha256"],
         "Predicts": f"{len(artefact.genes):,} genes in {len(artefact.tissues)} tissues, in"
-        f" {artefact.unit}",
+        f" {explain_unit(artefact.unit, len(artefact.genes))}",
         "Intervals": attrs["interval"],
     }
     if ranking.empty:

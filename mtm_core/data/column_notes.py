@@ -67,7 +67,9 @@ def check_none_kept(raw: RawTable, names: Mapping[int, str], aside: Mapping[int,
         shown = with_reasons({names[i]: why for i, why in others.items()}, 3)
         raise ExpressionError(
             f"no column is a sample: {shown}. Expected counts, CPM or TPM, a column a sample."
-            f" {_PUT_BACK}"
+            " If this is a table of age, sex or groups, give the expression first, and this as"
+            " metadata (Metadata page, --metadata). On the command line, --take-back NAME reads a"
+            " column all the same."
         )
     if why == WORDS:
         raise ExpressionError(

@@ -127,7 +127,7 @@ class UnitGuess:
             "info",
             self.reason,
             f"The unit is taken to be {self.unit}.",
-            "If it is another, say so: the user's word holds.",
+            "If it is another, choose it (--unit, or 'Unit of the values' on the Upload page).",
         )
 
 

@@ -8,6 +8,7 @@ from mtm_core.dashboard.evaluated import METHODS_PAGE, PREDICTABILITY_PAGE
 from mtm_core.dashboard.layout import begin, download_table, show_figure
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
+from mtm_core.data.normalise import explain_unit
 from mtm_core.escaping import plain, strangers_markdown
 from mtm_core.evaluation.model_card import LIMITS
 from mtm_core.evaluation.predictability import coverage_of_method
@@ -27,7 +28,7 @@ st.markdown(
     f"**{plain(artefact.name)}**, method **{plain(method)}**: {len(artefact.genes):,} genes in"
     " any of"
     f" {len(artefact.tissues)} tissues from any other of them, expression in"
-    f" {plain(artefact.unit)}."
+    f" {plain(explain_unit(artefact.unit, len(artefact.genes)))}."
 )
 
 st.header("Accuracy")

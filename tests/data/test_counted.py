@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from mtm_core.data.expression import read_expression
+from mtm_core.data.normalise import explain_unit
 from mtm_core.data.report import counted, they_were
+from mtm_core.errors import ExpressionError
 from tests.cases import base
 
 
@@ -13,6 +17,12 @@ def test_one_and_many() -> None:
     assert counted(1, "column is", "columns are") == "1 column is"
     assert counted(1234, "column is", "columns are") == "1,234 columns are"
     assert [they_were(n, "kept") for n in (1, 2)] == ["It was kept.", "They were kept."]
+
+
+def test_unit_that_its_name_does_not_tell_is_explained() -> None:
+    words = "panel CPM (counts per million of the reads of the model's 59 genes)"
+    assert explain_unit("panel CPM", 59) == words
+    assert explain_unit("TPM", 59) == "TPM"
 
 
 def test_note_on_columns_set_aside_is_short_enough_to_read() -> None:
@@ -28,3 +38,9 @@ def test_note_on_columns_set_aside_is_short_enough_to_read() -> None:
     assert note.done == "They were set aside."
     assert note.next_step == "To put one back: --take-back NAME (Columns, on the Upload page)."
     assert len(note.found) < 3 * 130
+
+
+def test_metadata_given_as_expression_is_told_where_it_belongs() -> None:
+    table = b"sample,age,sex\nPT01,61,F\nPT02,55,M\n"
+    with pytest.raises(ExpressionError, match=r"this as metadata \(Metadata page, --metadata\)"):
+        read_expression(io.BytesIO(table), "meta.csv", known_genes=base.predictor().genes)
