@@ -127,7 +127,7 @@ def test_another_column_can_be_the_ages(with_samples: AppTest, people: pd.DataFr
     ("data", "message"),
     [
         (b"%PDF-1.4 and so on", "people.csv: the file is a PDF"),
-        (b"sample,group\nSIM-001,a\nSIM-001,b\n", "are duplicated"),
+        (b"sample,group\nSIM-001,a\nSIM-001,b\n", "is duplicated"),
         (EXAMPLE.with_name("blood_tpm.gct").read_bytes(), "looks like an expression table"),
     ],
 )
