@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import cast
 
@@ -15,6 +16,7 @@ from mtm_core.memory_budget import shared_budget
 from mtm_core.safe_output import scratch_folder
 
 _PATIENCE_SECONDS = 10.0
+_CELL_BYTES = 24
 RESEARCH_USE = "For research use, not for diagnosis."
 
 
@@ -26,19 +28,44 @@ def file_name(stem: str, ending: str) -> str:
     return f"{safe.strip('_')}.research_use_only{ending}"
 
 
+def table_file_bytes(table: pd.DataFrame) -> int:
+    """Estimate what :func:`csv_bytes` gives: names of tissues are the longest that cells hold."""
+    return int(_CELL_BYTES * len(table) * (table.shape[1] + 1))
+
+
 def csv_bytes(table: pd.DataFrame, *, index: bool = False) -> bytes:
-    """Give ``table`` as CSV, to six figures."""
-    text: str = in_cells(table).to_csv(index=index, float_format="%.6g")
-    return text.encode()
+    """Give ``table`` as CSV, to six figures.
+
+    Raises
+    ------
+    OverBudgetError
+        If the server has not so much memory.
+    """
+
+    def write() -> bytes:
+        text: str = in_cells(table).to_csv(index=index, float_format="%.6g")
+        return text.encode()
+
+    return _within_budget(WORK_BYTES + 3 * table_file_bytes(table), write)
 
 
 def parquet_bytes(table: pd.DataFrame, *, index: bool = False) -> bytes:
-    """Give ``table`` as parquet; its pandas attributes say what it is for."""
-    marked = table.copy(deep=False)
-    marked.attrs = {"use": RESEARCH_USE}
-    buffer = BytesIO()
-    marked.to_parquet(buffer, index=index)
-    return buffer.getvalue()
+    """Give ``table`` as parquet; its pandas attributes say what it is for.
+
+    Raises
+    ------
+    OverBudgetError
+        If the server has not so much memory.
+    """
+
+    def write() -> bytes:
+        marked = table.copy(deep=False)
+        marked.attrs = {"use": RESEARCH_USE}
+        buffer = BytesIO()
+        marked.to_parquet(buffer, index=index)
+        return buffer.getvalue()
+
+    return _within_budget(WORK_BYTES + 3 * table_file_bytes(table), write)
 
 
 def prediction_file_bytes(prediction: xr.Dataset, ending: str) -> int:
@@ -60,14 +87,22 @@ def prediction_bytes(prediction: xr.Dataset, ending: str) -> bytes:
     OutputError
         If there is no room on the disk for temporary files.
     """
-    memory = WORK_BYTES + 2 * prediction_file_bytes(prediction, ending)
-    hold = shared_budget().hold(memory, "This file", patience=_PATIENCE_SECONDS)
-    try:
+
+    def write() -> bytes:
         with scratch_folder("download") as folder:
             path = folder / f"prediction{ending}"
             write_prediction(prediction, path)
-            data = path.read_bytes()
-        return cast("bytes", hold_result(hold, data))
+            return path.read_bytes()
+
+    memory = WORK_BYTES + 2 * prediction_file_bytes(prediction, ending)
+    return _within_budget(memory, write)
+
+
+def _within_budget(memory: int, write: Callable[[], bytes]) -> bytes:
+    """Give what ``write`` gives, ``memory`` being held for it; the file holds its own part on."""
+    hold = shared_budget().hold(memory, "This file", patience=_PATIENCE_SECONDS)
+    try:
+        return cast("bytes", hold_result(hold, write()))
     except BaseException:
         hold.release()
         raise

@@ -10,13 +10,21 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mtm_core.dashboard import background, keeping
-from mtm_core.dashboard.downloads import RESEARCH_USE, csv_bytes, file_name, parquet_bytes
+from mtm_core.dashboard.downloads import (
+    RESEARCH_USE,
+    csv_bytes,
+    file_name,
+    parquet_bytes,
+    table_file_bytes,
+)
+from mtm_core.dashboard.limits import max_download
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
 from mtm_core.data.report import Note
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.style import export_config, with_plain_names
 from mtm_core.inference.command_line import in_shell
+from mtm_core.memory_budget import in_words
 
 UPLOAD_PAGE = "pages/samples/upload.py"
 METADATA_PAGE = "pages/samples/metadata.py"
@@ -153,7 +161,17 @@ def show_figure(
 def download_table(
     table: pd.DataFrame, *, key: str, label: str, name: str = "", index: bool = False
 ) -> None:
-    """Offer ``table``, exactly as shown, as CSV and parquet; as :func:`show_figure`."""
+    """Offer ``table``, exactly as shown, as CSV and parquet; as :func:`show_figure`.
+
+    A file that is larger than a server makes is refused before it is begun.
+    """
+    if (size := table_file_bytes(table)) > max_download():
+        st.caption(
+            f"{label}: about {in_words(size)} as CSV, more than this server makes"
+            f" ({in_words(max_download())}). Choose fewer rows, or make it on your own machine with"
+            " the command line."
+        )
+        return
     with st.container(horizontal=True):
         for ending, write, mime in (
             (".csv", csv_bytes, "text/csv"),

@@ -5,9 +5,11 @@ from io import BytesIO
 import pandas as pd
 import pytest
 import xarray as xr
+from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.downloads import csv_bytes, file_name, parquet_bytes, prediction_bytes
 from mtm_core.inference.export import INTERVAL, LONG_COLUMNS
+from mtm_core.memory_budget import shared_budget
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,34 @@ def test_tables_come_back_as_they_were() -> None:
     assert read.attrs["use"] == "For research use, not for diagnosis."
     pd.testing.assert_frame_equal(read, table)
     assert table.attrs == {}
+
+
+def test_a_table_larger_than_a_server_makes_is_refused_before_it_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def page() -> None:
+        import pandas as pd
+
+        from mtm_core.dashboard.layout import download_table
+
+        for n_rows in (10, 100_000):
+            table = pd.DataFrame({"gene": ["TP53"] * n_rows, "rho": 0.5})
+            download_table(table, key=f"of_{n_rows}", label=f"Table of {n_rows}")
+
+    monkeypatch.setenv("MTM_MAX_DOWNLOAD_MB", "2")
+    app = AppTest.from_function(page).run()
+    assert not app.exception
+    (said,) = (caption.value for caption in app.caption)
+    assert said.startswith("Table of 100000: about 7 MB as CSV, more than this server makes (2 MB)")
+    assert len(app.get("download_button")) == 2
+
+
+def test_a_table_takes_its_part_of_the_budget_while_it_is_there() -> None:
+    before = shared_budget().in_use
+    made = csv_bytes(pd.DataFrame({"rho": [0.5] * 1000}))
+    assert shared_budget().in_use == before + len(made)
+    del made
+    assert shared_budget().in_use == before
 
 
 def test_the_whole_prediction_is_the_command_lines(prediction: xr.Dataset) -> None:
