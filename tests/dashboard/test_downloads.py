@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from io import BytesIO
 
 import pandas as pd
@@ -46,6 +47,8 @@ def test_a_table_larger_than_a_server_makes_is_refused_before_it_is_made(
             download_table(table, key=f"of_{n_rows}", label=f"Table of {n_rows}")
 
     monkeypatch.setenv("MTM_MAX_DOWNLOAD_MB", "2")
+    # The page takes the place of the main module, which processes begun later would run again.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     app = AppTest.from_function(page).run()
     assert not app.exception
     (said,) = (caption.value for caption in app.caption)
