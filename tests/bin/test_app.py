@@ -74,7 +74,7 @@ def fetch(url: str) -> str:
         return str(answer.read().decode())
 
 
-def test_first_run_with_standard_input_closed_asks_nothing_and_serves(
+def test_first_run_with_standard_input_closed_asks_nothing_serves_and_ends(
     start: Start, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
@@ -87,6 +87,9 @@ def test_first_run_with_standard_input_closed_asks_nothing_and_serves(
     assert "mail" not in printed
     assert "Traceback" not in printed
     assert list(home.iterdir()) == []
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    assert "Traceback" not in log.read_text()
 
 
 def test_first_run_at_a_terminal_asks_nothing_either(start: Start, tmp_path: Path) -> None:
