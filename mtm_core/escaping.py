@@ -124,6 +124,12 @@ def in_cell(name: str) -> str:
     return f"'{name}" if is_formula else name
 
 
+def out_of_cell(name: str) -> str:
+    """Give the name that :func:`in_cell` made ``name`` of, or ``name`` where it made nothing."""
+    bare = name.removeprefix("'")
+    return bare if in_cell(bare) == name else name
+
+
 def on_terminal(text: str) -> str:
     """Give text for a terminal, which would obey control characters: they are shown by number."""
     return _UNSEEN.sub(lambda found: found.group().encode("unicode_escape").decode(), text)

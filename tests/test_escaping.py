@@ -20,6 +20,7 @@ from mtm_core.escaping import (
     in_figure,
     keep_records_plain,
     on_terminal,
+    out_of_cell,
     own_markup,
     plain,
     plain_message,
@@ -75,6 +76,11 @@ def test_common_names_are_left_alone(name: str) -> None:
     assert in_figure(name) == name
     assert in_cell(name) == name
     assert on_terminal(name) == name
+
+
+@pytest.mark.parametrize("name", ["=1+1", "'=1+1", "''@a", "PT-01", "'quoted'", "-5", "-a", "'"])
+def test_names_come_back_out_of_cells(name: str) -> None:
+    assert out_of_cell(in_cell(name)) == name
 
 
 def test_what_cannot_be_seen_is_seen() -> None:

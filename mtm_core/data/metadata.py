@@ -7,7 +7,7 @@ that may mean two things are asked for, and what cannot be used is said.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +39,7 @@ from mtm_core.data.report import Note, name_some
 from mtm_core.data.sample_names import SampleMatch, match_samples
 from mtm_core.data.tables import Source, name_of, read_bytes, read_table
 from mtm_core.errors import InputFileError, SelectionError
+from mtm_core.escaping import out_of_cell
 
 _TEMPLATE = ("age", "sex", "group")
 
@@ -375,7 +376,10 @@ def read_metadata(
         )
         check_shape(raw, samples)
         label = sample_column(raw, samples)
-        index = pd.Index(raw.labels(label), name="sample", dtype=object)
+        expected = set(samples)
+        index = pd.Index(
+            [_in_table(own, expected) for own in raw.labels(label)], name="sample", dtype=object
+        )
         check_names(index, raw, label)
     except InputFileError as error:
         raise InputFileError(f"{name}: {error}{_other_sheets(raw)}") from error
@@ -403,6 +407,12 @@ def read_metadata(
         sex_column=_named(read.columns, SEX_NAMES),
     )
     return known.read_by(options)
+
+
+def _in_table(name: str, samples: Collection[str]) -> str:
+    """Give the sample that a file of ours, or a spreadsheet, has written with a mark before it."""
+    bare = out_of_cell(name)
+    return bare if bare in samples and name not in samples else name
 
 
 def check_names_of_metadata(

@@ -216,7 +216,8 @@ def bundle_bytes(
     contents["samples.csv"] = _csv(samples.reset_index())
     if record.phenotypes is not None:
         # With every digit: the prediction is to come out the same.
-        contents[AGE_AND_SEX] = record.phenotypes.to_csv(index_label="sample").encode()
+        people = in_cells(record.phenotypes).to_csv(index_label="sample")
+        contents[AGE_AND_SEX] = people.encode()
     if accuracy is not None:
         contents["held_out_accuracy.csv"] = _csv(accuracy)
     contents["settings.json"] = _json(settings_of(record))

@@ -12,6 +12,7 @@ import pytest
 
 from mtm_core.data.metadata import SampleMetadata, metadata_template, read_metadata
 from mtm_core.errors import InputFileError, MTMError, SelectionError
+from mtm_core.escaping import in_cells
 
 SAMPLES = [f"P-{number}" for number in range(1, 7)]
 AGES = [41, 52, 63, 34, 55, 66]
@@ -71,6 +72,16 @@ def test_every_format_and_order_gives_the_same(table: pd.DataFrame, write: objec
     assert phenotypes["sex"].tolist() == SEXES
     assert metadata.groups("group").tolist() == GROUPS
     assert metadata.numbers("age").tolist() == AGES
+
+
+def test_names_escaped_for_a_spreadsheet_are_those_of_the_table(table: pd.DataFrame) -> None:
+    samples = ["=1+1", "@b", "'=c", *SAMPLES[3:]]
+    described = in_cells(table.assign(sample=samples))
+    assert described["sample"].tolist()[:3] == ["'=1+1", "'@b", "''=c"]
+    known = read(described, samples)
+    assert known.match.matched == tuple(samples)
+    template = metadata_template(samples)
+    assert read(in_cells(template.assign(age=AGES)), samples).match.matched == tuple(samples)
 
 
 def test_columns_are_told_apart() -> None:

@@ -67,6 +67,9 @@ def test_optional_parts_are_there_where_they_are_known(record: PredictionRecord)
     told = pd.read_csv(archive.open("age_and_sex.csv"), index_col="sample")
     pd.testing.assert_frame_equal(told, phenotypes.rename_axis("sample"))
     pd.testing.assert_frame_equal(pd.read_csv(archive.open("held_out_accuracy.csv")), accuracy)
+    formula = replace(whole, phenotypes=phenotypes.rename(index=lambda name: f"={name}"))
+    escaped = opened(bundle_bytes(formula, methods="")).read("age_and_sex.csv").decode()
+    assert all(line.startswith("'=") for line in escaped.splitlines()[1:])
     assert "SIMULATED" in archive.read("README.txt").decode()
     assert whole.command[-4:-2] == ["--metadata", "age_and_sex.csv"]
 
