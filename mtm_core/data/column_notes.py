@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NoReturn
 
 from mtm_core.data.raw_table import RawTable, to_numbers
 from mtm_core.data.report import Level, Note, counted, name_some, they_were
@@ -51,6 +52,20 @@ def describe_columns(
             found = f"{how_many}: {with_reasons(columns, 8)}."
             notes.append(Note("warning", found, they_were(len(columns), done), do))
     return notes
+
+
+def refuse_all_rows(aside: dict[str, str]) -> NoReturn:
+    """Say why no row of a table with samples in rows is one.
+
+    Raises
+    ------
+    ExpressionError
+        Always.
+    """
+    raise ExpressionError(
+        f"no row is a sample: {with_reasons(aside, 3)}. Expected counts, CPM or TPM, a row a"
+        " sample. On the command line, --take-back NAME reads a row all the same."
+    )
 
 
 def check_none_kept(raw: RawTable, names: Mapping[int, str], aside: Mapping[int, str]) -> None:

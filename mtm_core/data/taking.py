@@ -26,6 +26,7 @@ from mtm_core.data.column_notes import (
     check_none_kept,
     describe_columns,
     first_cell,
+    refuse_all_rows,
 )
 from mtm_core.data.gene_ids import is_ensembl
 from mtm_core.data.gene_names import genes_named
@@ -165,12 +166,11 @@ def take_samples_in_rows(
     taken, out = taken[~left_out], dict.fromkeys(taken.index[left_out], LEFT_OUT)
     # What programs store has samples alone in its rows; what people write may have means below.
     rows = Verdict() if raw.format in _STORED else _judge_rows(taken, known, options)
-    aside = {
-        str(taken.index[i]): why.replace("columns in every row", "rows in every column")
-        for i, why in rows.aside.items()
-    }
+    aside = {str(taken.index[i]): _of_a_row(why) for i, why in rows.aside.items()}
     doubted = {str(taken.index[i]): why for i, why in rows.doubted.items()}
     taken = taken[[i not in rows.aside for i in range(len(taken))]]
+    if taken.empty and aside:
+        refuse_all_rows(aside)
     notes += describe_columns(aside, doubted, "row")
     result = columns.result(taken, notes, samples)
     result.aside |= out | aside
@@ -192,6 +192,11 @@ def _judge_rows(values: pd.DataFrame, known: GeneIndex | None, options: ReadingO
         {i: why for i, why in verdict.aside.items() if i not in back},
         {i: why for i, why in verdict.doubted.items() if i not in back},
     )
+
+
+def _of_a_row(why: str) -> str:
+    """Turn the reason for which a column is no sample into that of a row."""
+    return why.replace("column", "row").replace("in every row", "in every column")
 
 
 def is_metadata_column(name: str) -> bool:

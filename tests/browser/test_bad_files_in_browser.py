@@ -89,7 +89,9 @@ def test_findings_of_a_table_stand_on_the_page(server: str, page: Page) -> None:
     upload(page, "mine.tsv", "\n".join(lines).encode())
     expect(page.get_by_role("heading", name="What was found in mine.tsv")).to_be_visible()
     expect(page.get_by_text("'p53 for TP53'")).to_be_visible()
-    expect(page.get_by_role("alert").filter(has_text="gene ids are dates: '1-Mar'")).to_be_visible()
+    expect(
+        page.get_by_role("alert").filter(has_text="1 gene id is a date: '1-Mar'")
+    ).to_be_visible()
     expect(page.get_by_role("alert").filter(has_text="Missing: 'LMNA'")).to_be_visible()
     nothing_broken(page)
 

@@ -6,6 +6,7 @@ import gzip
 import io
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -27,11 +28,21 @@ def row_of_genes(cell: str, delimiter: str = ",") -> bytes:
 
 def test_decimal_commas_of_20_000_genes_are_read_soon() -> None:
     started = time.monotonic()
-    read = read_expression(io.BytesIO(row_of_genes("1,5", ";")), "wide.csv")
+    values = [[10 * (g % 97) + i * (g % 7) for g in range(WIDE)] for i in range(3)]
+    rows = [f"P{i};" + ";".join(f"{value},5" for value in row) for i, row in enumerate(values)]
+    genes = row_of_genes("1", ";").split(b"\n")[0]
+    read = read_expression(io.BytesIO(b"\n".join([genes, *map(str.encode, rows)])), "wide.csv")
     assert time.monotonic() - started < SOON
     assert read.values.shape == (3, WIDE)
-    assert (read.values == 1.5).all(axis=None)
-    assert "20,000 columns have decimal commas, such as '1,5'" in str(read.report.notes)
+    assert (read.values.to_numpy() == np.array(values) + 0.5).all()
+    assert "20,000 columns have decimal commas, such as '0,5'" in str(read.report.notes)
+
+
+def test_rows_that_are_all_alike_are_no_samples() -> None:
+    with pytest.raises(
+        ExpressionError, match=r"no row is a sample: 'P0'.*value in every column.*--take-back"
+    ):
+        read_expression(io.BytesIO(row_of_genes("1,5", ";")), "wide.csv")
 
 
 def test_a_word_in_each_of_20_000_columns_is_refused_soon() -> None:

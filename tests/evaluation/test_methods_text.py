@@ -33,7 +33,8 @@ SETTINGS = {"folds": 4, "source": "Whole Blood", "adjusted_for": ["age", "sex"]}
 
 def read(artefact: Artefact, n_genes: int = 40) -> ExpressionTable:
     """Three samples, of what counts of the model's first genes."""
-    values = np.random.default_rng(0).poisson(300, (3, n_genes))
+    rng = np.random.default_rng(0)
+    values = rng.poisson(rng.lognormal(5, 1.5, n_genes), (3, n_genes))
     table = pd.DataFrame(values, index=["A", "B", "C"], columns=artefact.genes.index[:n_genes])
     text = table.rename_axis("sample").to_csv()
     return read_expression(
