@@ -57,6 +57,10 @@ def test_the_default_gives_way_to_the_next_and_says_so(
 def test_a_port_that_was_asked_for_is_refused_with_one_that_is_free(
     taken: int, address: str
 ) -> None:
+    try:
+        socket.getaddrinfo(address, None)
+    except OSError:  # a bare machine may have no /etc/hosts
+        pytest.skip(f"this machine knows no {address}")
     with pytest.raises(SelectionError, match=f"port {taken} is taken") as caught:
         choose_port(address, taken)
     offered = re.search(r"'--port (\d+)'", str(caught.value))
