@@ -62,20 +62,24 @@ def _problem(address: str, port: int) -> int | None:
         If the address is not this machine's.
     """
     try:
-        (family, kind, protocol, _, place), *_ = socket.getaddrinfo(
-            address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        with socket.socket(family, kind, protocol) as listener:
-            if os.name == "posix":  # as the server does: a port just left is not taken
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(place)
-            listener.listen(1)
+        places = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:
         raise SelectionError(_not_ours(address)) from error
-    except OSError as error:
-        if error.errno in (errno.EADDRINUSE, errno.EACCES, errno.EPERM):
-            return error.errno
-        raise SelectionError(_not_ours(address)) from error
+    listens = False
+    for family, kind, protocol, _, place in places:  # localhost is one of IPv4 and one of IPv6
+        try:
+            with socket.socket(family, kind, protocol) as listener:
+                if os.name == "posix":  # as the server does: a port just left is not taken
+                    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(place)
+                listener.listen(1)
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES, errno.EPERM):
+                return error.errno
+        else:
+            listens = True
+    if not listens:
+        raise SelectionError(_not_ours(address))
     return None
 
 
