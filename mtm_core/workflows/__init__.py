@@ -1,0 +1,1 @@
+"""What the program does, end to end: options in, results out, with progress."""
