@@ -25,8 +25,11 @@ from mtm_core.data.splits import rows_of
 from mtm_core.errors import SelectionError
 from mtm_core.methods.covariates import CovariateName, encode_covariates
 from mtm_core.methods.protocol import (
+    ALL_GENES,
     Floats,
+    Genes,
     PredictedProfiles,
+    PredictTarget,
     check_names,
     check_shape,
     tissue_index,
@@ -42,8 +45,8 @@ _FEW_INPUTS = 1000
 class TargetModel(Protocol):
     """A fitted target: inputs (N, P) to z-scores (N, G)."""
 
-    def __call__(self, inputs: Floats) -> Floats:
-        """Map ``inputs`` (N, P) to z-scores (N, G)."""
+    def __call__(self, inputs: Floats, genes: Genes = ALL_GENES) -> Floats:
+        """Map ``inputs`` (N, P) to z-scores (N, G), or of some genes."""
         ...
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -90,9 +93,9 @@ class LinearMap:
         check_shape("intercept", arrays["intercept"], (n_genes,))
         return cls(**arrays)
 
-    def __call__(self, inputs: Floats) -> Floats:
-        """Map ``inputs`` (N, P) to z-scores (N, G)."""
-        z: Floats = inputs @ self.coefficients + self.intercept
+    def __call__(self, inputs: Floats, genes: Genes = ALL_GENES) -> Floats:
+        """Map ``inputs`` (N, P) to z-scores (N, G), or of some genes."""
+        z: Floats = inputs @ self.coefficients[:, genes] + self.intercept[genes]
         return z
 
 
@@ -131,9 +134,9 @@ class FactoredMap:
         check_shape("intercept", arrays["intercept"], (n_genes,))
         return cls(**arrays)
 
-    def __call__(self, inputs: Floats) -> Floats:
-        """Map ``inputs`` (N, P) to z-scores (N, G)."""
-        z = (inputs @ self.left) @ self.right + self.intercept
+    def __call__(self, inputs: Floats, genes: Genes = ALL_GENES) -> Floats:
+        """Map ``inputs`` (N, P) to z-scores (N, G), or of some genes."""
+        z = (inputs @ self.left) @ self.right[:, genes] + self.intercept[genes]
         return np.asarray(z, dtype=np.float32)
 
 
@@ -176,10 +179,11 @@ class SparseMap:
             raise ValueError(f"expected numbers of inputs from 0 to {n_inputs - 1} in 'chosen'")
         return cls(**arrays)
 
-    def __call__(self, inputs: Floats) -> Floats:
-        """Map ``inputs`` (N, P) to z-scores (N, G)."""
-        z: Floats = np.tile(np.asarray(self.intercept, dtype=np.float32), (len(inputs), 1))
-        for chosen, values in zip(self.chosen, self.values, strict=True):
+    def __call__(self, inputs: Floats, genes: Genes = ALL_GENES) -> Floats:
+        """Map ``inputs`` (N, P) to z-scores (N, G), or of some genes."""
+        intercept = np.asarray(self.intercept[genes], dtype=np.float32)
+        z: Floats = np.tile(intercept, (len(inputs), 1))
+        for chosen, values in zip(self.chosen[:, genes], self.values[:, genes], strict=True):
             z += inputs[:, chosen] * values
         return z
 
@@ -292,21 +296,33 @@ class FittedByTarget:
 
         Where there is no source, profiles only say how many donors there are.
         """
-        tissue_index(self.tissues, target)
+        return self.begin(profiles, phenotypes)(target)
+
+    def begin(
+        self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
+    ) -> PredictTarget:
+        """Take the inputs; each target has a model of its own."""
         if self.source is not None and set(profiles) != {self.source}:
             raise SelectionError(
                 f"this {self.name} predicts from {self.source!r} alone,"
                 f" got {', '.join(profiles) or 'nothing'}."
             )
-        if target not in self.models:
-            needed = target if self.source is None else f"{self.source!r} and {target!r}"
-            raise SelectionError(
-                f"fewer than {_LEAST_DONORS} training donors had {needed}: nothing to predict by."
-            )
         given = next(iter(profiles.values()))
         known = given if self.source is not None else given[:, :0]
-        z = self.models[target](_join(known, phenotypes, self.covariates))
-        return PredictedProfiles(np.asarray(z, dtype=np.float32))
+        inputs = _join(known, phenotypes, self.covariates)
+
+        def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
+            tissue_index(self.tissues, target)
+            if target not in self.models:
+                needed = target if self.source is None else f"{self.source!r} and {target!r}"
+                raise SelectionError(
+                    f"fewer than {_LEAST_DONORS} training donors had {needed}:"
+                    " nothing to predict by."
+                )
+            z = self.models[target](inputs, ALL_GENES if genes is None else genes)
+            return PredictedProfiles(np.asarray(z, dtype=np.float32))
+
+        return predict
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give the arrays of each target."""

@@ -45,7 +45,9 @@ from mtm_core.methods.factors import (
 from mtm_core.methods.gene_factors import GeneFactors, fit_gene_factors
 from mtm_core.methods.inner_folds import FactorSettings
 from mtm_core.methods.protocol import (
+    ALL_GENES,
     Floats,
+    Genes,
     PredictedProfiles,
     PredictTarget,
     check_covariates,
@@ -98,28 +100,29 @@ class FittedJointGaussian:
         given = {
             tissue_index(self.tissues, name): bend(z, self.bound) for name, z in profiles.items()
         }
-        shape = next(iter(given.values())).shape
+        n_samples, n_genes = next(iter(given.values())).shape
         groups = []
-        for rows, covariates in by_knowledge(phenotypes, self.covariates, shape[0]):
+        for rows, covariates in by_knowledge(phenotypes, self.covariates, n_samples):
             own = {s: y[rows] for s, y in given.items()}
             posteriors = [model.posterior(own, covariates) for model in self.models]
             by_gene = self._gene_posteriors(own, [mean for mean, _ in posteriors])
             groups.append((rows, posteriors, by_gene))
 
-        def predict(target: str) -> PredictedProfiles:
-            t = tissue_index(self.tissues, target)
+        def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
+            t, chosen = tissue_index(self.tissues, target), ALL_GENES if genes is None else genes
+            shape = (n_samples, len(np.arange(n_genes)[chosen]))
             average, sd = (np.empty(shape, dtype=np.float32) for _ in range(2))
             for rows, posteriors, by_gene in groups:
                 means, variances = [], []
                 for model, (mean, covariance) in zip(self.models, posteriors, strict=True):
-                    loadings = model.loadings[t]
+                    loadings = model.loadings[t][chosen]
                     means.append(mean @ loadings.T)
                     variance = ((loadings @ covariance) * loadings).sum(axis=1)
-                    variances.append(variance + model.noise[t])
+                    variances.append(variance + model.noise[t][chosen])
                 for i, (mean, variance) in enumerate(by_gene):
-                    loadings = self.gene_factors[i].loadings[t]
-                    means[i] += loadings * mean
-                    explained = loadings**2 * (1 - variance)
+                    loadings = self.gene_factors[i].loadings[t][chosen]
+                    means[i] += loadings * mean[:, chosen]
+                    explained = loadings**2 * (1 - variance[chosen])
                     variances[i] = np.maximum(variances[i] - explained, LEAST_NOISE)
                 average[rows] = np.mean(means, axis=0)
                 sd[rows] = np.sqrt(np.mean(variances, axis=0)[None] + np.var(means, axis=0))

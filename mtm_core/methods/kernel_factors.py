@@ -32,7 +32,9 @@ from mtm_core.methods.factors import Array, Factors, TrainingDonors, bend, by_ot
 from mtm_core.methods.inner_folds import InnerFit
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
 from mtm_core.methods.protocol import (
+    ALL_GENES,
     Floats,
+    Genes,
     PredictedProfiles,
     PredictTarget,
     check_names,
@@ -163,7 +165,7 @@ class FittedKernelFactors:
         """Bend the factors' linear guess; each target is then read off its loadings."""
         if len(profiles) > 1:
             predict_jointly = self.joint.begin(profiles, phenotypes)
-            return lambda target: PredictedProfiles(predict_jointly(target).mean)
+            return lambda target, genes=None: PredictedProfiles(predict_jointly(target, genes).mean)
         ((name, z),) = profiles.items()
         source = tissue_index(self.tissues, name)
         y = bend(z, self.joint.bound)
@@ -176,12 +178,12 @@ class FittedKernelFactors:
             ]
             groups.append((rows, factors))
 
-        def predict(target: str) -> PredictedProfiles:
-            t = tissue_index(self.tissues, target)
-            mean = np.zeros(z.shape, dtype=np.float32)
+        def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
+            t, chosen = tissue_index(self.tissues, target), ALL_GENES if genes is None else genes
+            mean = np.zeros((len(z), len(np.arange(z.shape[1])[chosen])), dtype=np.float32)
             for rows, factors in groups:
                 for model, own in zip(self.joint.models, factors, strict=True):
-                    mean[rows] += own @ model.loadings[t].T / len(factors)
+                    mean[rows] += own @ model.loadings[t][chosen].T / len(factors)
             return PredictedProfiles(mean)
 
         return predict

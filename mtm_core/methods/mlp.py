@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from mtm_core.config import Distance, ModelConfig, ScalingConfig
 from mtm_core.methods.by_target import FittedByTarget, TrainingPairs
-from mtm_core.methods.protocol import Floats
+from mtm_core.methods.protocol import ALL_GENES, Floats, Genes
 from mtm_core.model.losses import individual_loss
 from mtm_core.model.networks import (
     MOST_LAYERS,
@@ -160,10 +160,10 @@ class NetworkMap:
     build: Callable[[], nn.Module]
 
     @torch.inference_mode()
-    def __call__(self, inputs: Floats) -> Floats:
-        """Map ``inputs`` (N, P) to z-scores (N, G)."""
+    def __call__(self, inputs: Floats, genes: Genes = ALL_GENES) -> Floats:
+        """Map ``inputs`` (N, P) to z-scores (N, G), or of some genes."""
         z: Floats = self.network(torch.tensor(inputs)).numpy()
-        return z
+        return z[:, genes]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give the weights."""

@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from mtm_core.config import RunConfig, from_json, to_json
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.methods.covariates import CovariateName
-from mtm_core.methods.protocol import Floats, PredictedProfiles, PredictTarget, tissue_index
+from mtm_core.methods.protocol import (
+    Floats,
+    Genes,
+    PredictedProfiles,
+    PredictTarget,
+    cut,
+    tissue_index,
+)
 from mtm_core.model.mtm import MTM
 from mtm_core.model.networks import check_sizes, check_weights
 
@@ -55,12 +62,12 @@ class FittedMTM:
             code = self._code(profiles)
 
         @torch.inference_mode()
-        def predict(target: str) -> PredictedProfiles:
+        def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
             tissue = self._tissue(target)
             mean = self.model.decode(code, tissue)
             spread = self.model.error_log_variance(tissue)
             sd = None if spread is None else torch.exp(spread / 2).expand_as(mean).numpy()
-            return PredictedProfiles(mean.numpy(), sd)
+            return cut(PredictedProfiles(mean.numpy(), sd), genes)
 
         return predict
 

@@ -5,8 +5,8 @@ Shapes: N donors, G genes. All profiles are z-scores of the fitted method's own 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, get_args, runtime_checkable
 
 import anndata as ad
@@ -99,8 +99,25 @@ class FittedMethod(Protocol):
         ...
 
 
-PredictTarget = Callable[[str], PredictedProfiles]
-"""Predicts a target tissue for profiles that are given already."""
+Genes = NDArray[np.intp] | slice
+"""Which of a model's genes: their positions, or a slice of them."""
+ALL_GENES = slice(None)
+
+
+class PredictTarget(Protocol):
+    """Predicts a target tissue for profiles that are given already."""
+
+    def __call__(self, target: str, genes: Genes | None = None) -> PredictedProfiles:
+        """Predict ``target``: all genes, or those of ``genes`` in their order."""
+        ...
+
+
+def cut(predicted: PredictedProfiles, genes: Genes | None) -> PredictedProfiles:
+    """Leave of what was predicted the genes that are asked for."""
+    if genes is None:
+        return predicted
+    sd = None if predicted.sd is None else predicted.sd[:, genes]
+    return replace(predicted, mean=predicted.mean[:, genes], sd=sd)
 
 
 @runtime_checkable
@@ -112,7 +129,7 @@ class SharesWork(Protocol):
     ) -> PredictTarget:
         """Do what all targets have in common, once; the rest is left to each.
 
-        For each target, what it gives is what ``predict`` gives.
+        For each target, what it gives is what ``predict`` gives; of some genes, to rounding.
         """
         ...
 
@@ -123,7 +140,11 @@ def begin(
     """Make ``method`` ready to predict several targets from the same ``profiles``."""
     if isinstance(method, SharesWork):
         return method.begin(profiles, phenotypes)
-    return lambda target: method.predict(profiles, target, phenotypes)
+
+    def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
+        return cut(method.predict(profiles, target, phenotypes), genes)
+
+    return predict
 
 
 class Method(Protocol):

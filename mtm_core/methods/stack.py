@@ -29,9 +29,11 @@ from mtm_core.methods.calibration import Calibration, Evidence, calibrate
 from mtm_core.methods.covariates import CovariateName, by_knowledge
 from mtm_core.methods.held_out import fit_scorer, predict_held_out
 from mtm_core.methods.protocol import (
+    ALL_GENES,
     INTERVAL_LEVELS,
     FittedMethod,
     Floats,
+    Genes,
     Method,
     PredictedProfiles,
     PredictTarget,
@@ -120,14 +122,15 @@ class FittedStack:
             own = {source: z[rows] for source, z in profiles.items()}
             groups.append((rows, calibration, [begin(base, own, known) for base in self.bases]))
 
-        def predict(target: str) -> PredictedProfiles:
-            t = tissue_index(self.tissues, target)
-            mean, sd = (np.empty(shape, dtype=np.float32) for _ in range(2))
+        def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
+            t, chosen = tissue_index(self.tissues, target), ALL_GENES if genes is None else genes
+            n_chosen = len(np.arange(shape[1])[chosen])
+            mean, sd = (np.empty((shape[0], n_chosen), dtype=np.float32) for _ in range(2))
             multipliers = np.empty((len(INTERVAL_LEVELS), shape[0]), dtype=np.float32)
             for rows, calibration, by_base in groups:
-                means = [predict_base(target).mean for predict_base in by_base]
+                means = [predict_base(target, genes).mean for predict_base in by_base]
                 mean[rows] = np.tensordot(calibration.weights[t], np.stack(means), axes=1)
-                sd[rows] = calibration.error[t]
+                sd[rows] = calibration.error[t][chosen]
                 multipliers[:, rows] = calibration.multipliers[t][:, None]
             levels = dict(zip(INTERVAL_LEVELS, multipliers, strict=True))
             return PredictedProfiles(mean, sd, levels, self.source)
