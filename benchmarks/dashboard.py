@@ -3,7 +3,8 @@
 With the example loaded: the switch to each page. With 100 simulated samples of 19,291 genes: upload
 to first figure and a selection in the volcano, both in a real browser, and the page switches again.
 The latter is done with the model that is served by default, which reads 59 of the genes, and with a
-made-up one of all 19,291.
+simulated one of all 19,291 genes and 49 tissues (``wide_model.py``), made anew in minutes unless
+``MTM_WIDE_MODEL`` names its folder.
 
     python benchmarks/dashboard.py [--rounds 5] [--port 8620] [--only example|upload|wide]
 
@@ -36,11 +37,10 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
+from wide_model import make_wide_model
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
-from mtm_core.methods.controls import ControlMethod
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 COMMAND = "python benchmarks/dashboard.py"
@@ -222,7 +222,8 @@ def appears(page: Page, selector: str, words: str = "") -> None:
 
 def upload(page: Page, path: Path) -> None:
     """Give a file to the page."""
-    page.get_by_test_id("stFileUploader").locator("input[type=file]").set_input_files(path)
+    uploader = page.get_by_test_id("stFileUploader").first  # of Upload's two, that of one table
+    uploader.locator("input[type=file]").set_input_files(path)
 
 
 def write_tables(folder: Path, genes: list[str]) -> None:
@@ -240,13 +241,9 @@ def write_tables(folder: Path, genes: list[str]) -> None:
 
 
 def wide_model(folder: Path) -> Path:
-    """Write a model of 19,291 made-up genes and 6 tissues that gives blood for every tissue."""
-    config = SimulationConfig(n_donors=40, n_tissues=6, n_genes=N_GENES)
-    cohort = simulate_cohort(config)
-    donors = sorted(set(cohort.obs["donor"]))
-    fitted = ControlMethod("source-as-proxy").fit(cohort, donors)
-    Artefact.of(fitted, cohort, name="wide", provenance={"command": "benchmark"}).save(folder)
-    return folder
+    """Give the wide model: the one that ``MTM_WIDE_MODEL`` names, else made now, in minutes."""
+    made = os.environ.get("MTM_WIDE_MODEL")
+    return Path(made) if made else make_wide_model(folder)
 
 
 def select_points(page: Page) -> float:
