@@ -1,0 +1,113 @@
+"""The full-size files of benchmarks/genome_wide.py, in a tiny form: what is planted can be read."""
+
+import numpy as np
+import pytest
+import requests
+
+from benchmarks.official_files import DBGAP_NAME, OfficialFiles, plan, write_files
+from benchmarks.planted_cohort import DISEASE, DISEASE_TISSUES, NO_DISEASE, Planted, PlantedCohort
+from benchmarks.range_server import serving
+from mtm_core.data.cohort import build_cohort
+from mtm_core.data.download import download_gtex
+from mtm_core.data.gct import read_gct
+from mtm_core.data.gtex import (
+    read_gene_table,
+    read_sample_attributes,
+    read_subject_phenotypes,
+)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> OfficialFiles:
+    cohort = plan(Planted(seed=3), share=0.12, n_genes=300)
+    return write_files(cohort, tmp_path_factory.mktemp("gtex"))
+
+
+@pytest.fixture(scope="module")
+def truth(files: OfficialFiles) -> PlantedCohort:
+    return PlantedCohort.load(files.truth)
+
+
+@pytest.fixture(scope="module")
+def y(files: OfficialFiles) -> np.ndarray:
+    return np.log2(1 + np.asarray(read_gct(files.expression).X))
+
+
+def test_that_the_files_are_those_of_the_release(files, truth, tmp_path):
+    with serving(files.root) as url:
+        paths = download_gtex(tmp_path, "v8", base_url=url)
+        part = requests.get(
+            f"{url}/{files.gtf.relative_to(files.root)}", headers={"Range": "bytes=20-"}, timeout=5
+        )
+    assert part.status_code == 206
+    assert part.content == files.gtf.read_bytes()[20:]
+    samples = read_sample_attributes(paths["sample-attributes"])
+    donors = read_subject_phenotypes(paths["subject-phenotypes"])
+    genes = read_gene_table(paths["genes"])
+    expression = read_gct(paths["expression"])
+    assert (samples["analysis_freeze"] == "RNASEQ").sum() == expression.n_obs
+    assert (genes["gene_type"] == "protein_coding").sum() == truth.genes["modelled"].sum()
+    cohort = build_cohort(expression, samples, donors, gene_table=genes, minimum_samples=20)
+    assert list(donors.columns) == ["sex", "age", "age_band", "hardy"]
+    assert set(cohort.obs["tissue"]) > set(DISEASE_TISSUES[:2])
+    ovary = samples.loc[samples["tissue"] == "Ovary", "donor"]
+    assert set(donors.loc[ovary, "sex"]) == {"female"}
+    history = read_subject_phenotypes(files.truth.parent / DBGAP_NAME)
+    assert (history[DISEASE] == truth.donors[DISEASE]).all()
+    assert (history["age"] == truth.donors["age"]).all()
+
+
+def test_that_values_stand_in_the_file_as_they_were_drawn(truth, y):
+    drawn = np.maximum(np.concatenate([truth.values(b) for b in range(truth.n_blocks)], 1), 0)
+    assert np.abs(drawn - y).max() < 1e-3  # four digits of TPM
+    assert 0.3 < (y == 0).mean() < 0.7
+
+
+def test_that_factors_and_own_effects_steer_their_genes_and_no_others(truth, y):
+    block, tissue = truth.block(0), truth.tissues.index("Whole Blood")
+    rows = np.flatnonzero(truth.samples["tissue"] == tissue)
+    donors = truth.samples["donor"].to_numpy()[rows]
+    signal = truth.signal(block, tissue, donors)
+    of = truth.roles.own[block.rows]
+    assert (np.ptp(signal[:, truth.roles.silent[block.rows]], axis=0) == 0).all()
+    rest = y[np.ix_(rows, block.rows)] - truth.trait_part(block, tissue, donors)
+    on = block.mean[tissue] > 4  # no zeros
+    steered = on & ~truth.roles.silent[block.rows] & ~truth.roles.on_y[block.rows] & (of < 0)
+    share = np.var(signal[:, steered], axis=0) / np.var(rest[:, steered], axis=0)
+    assert np.mean(share) == pytest.approx(0.25, abs=0.06)
+    dosage = truth.dosages[donors]
+    own = np.flatnonzero(on & (of >= 0))
+    rho = [np.corrcoef(dosage[:, of[g]], rest[:, g])[0, 1] for g in own]
+    assert np.mean(rho) == pytest.approx(0.55, abs=0.12)
+
+
+def test_that_traits_change_their_genes_alone(truth, y):
+    donors = truth.samples["donor"].to_numpy()
+    male = truth.donors["male"].to_numpy()[donors]
+    assert (
+        y[np.ix_(male, truth.roles.on_y)].mean()
+        > 4
+        > 0.5
+        > y[np.ix_(~male, truth.roles.on_y)].mean()
+    )
+    assert (
+        y[np.ix_(~male, truth.roles.xist)].mean()
+        > 4
+        > 0.5
+        > y[np.ix_(male, truth.roles.xist)].mean()
+    )
+    in_muscle = truth.samples["tissue"].to_numpy() == truth.tissues.index("Muscle - Skeletal")
+    genes = np.flatnonzero(truth.roles.disease)
+    block = truth.block(0)
+    genes = genes[genes < 256]
+    at = np.searchsorted(block.rows, genes)
+    sign = np.sign(block.effects["disease"][truth.tissues.index("Muscle - Skeletal"), at])
+    assert (sign != 0).all()
+    change = {}
+    for name in (DISEASE, NO_DISEASE):
+        case = truth.donors[name].to_numpy()[donors] & in_muscle
+        control = ~truth.donors[name].to_numpy()[donors] & in_muscle
+        change[name] = sign * (y[case].mean(0) - y[control].mean(0))[genes]
+    expressed = block.mean[truth.tissues.index("Muscle - Skeletal"), at] > 3
+    assert change[DISEASE][expressed].mean() > 0.25
+    assert abs(change[NO_DISEASE][expressed].mean()) < 0.2
