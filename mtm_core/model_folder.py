@@ -25,7 +25,10 @@ MODEL = "a model"
 """What the mark of a model's folder says it is."""
 FORMAT = "mtm-model-files"
 FORMAT_VERSION = 1
-FILES = ("model.json", "model.safetensors", "README.md", "history.csv")
+VERIFICATION = "verification.safetensors"
+"""Simulated samples and what the model predicted from them where it was made."""
+LICENCE = "LICENSE"
+FILES = ("model.json", "model.safetensors", "README.md", "history.csv", VERIFICATION, LICENCE)
 """What is read at the top of a model's folder."""
 PARTS = ("evaluation", "associations", "studies")
 """Folders that are read in it."""

@@ -29,6 +29,14 @@ def seeded() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def no_models_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever the user who runs the tests has installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MTM_MODELS", str(tmp_path_factory.getbasetemp() / "no-models"))
+        yield
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

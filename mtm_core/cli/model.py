@@ -15,10 +15,12 @@ from mtm_core.artefact import MODEL_FILES, Artefact, WeightFormat, read_descript
 from mtm_core.cli.output import OverwriteOption, print_table, say
 from mtm_core.config import PresetName, preset, to_json
 from mtm_core.data.scaling import TissueScaler
+from mtm_core.errors import ArtefactError
 from mtm_core.evaluation.model_card import FIGURES
 from mtm_core.inference.models import DEFAULT_MODEL, bundled_models, find_model
+from mtm_core.inference.verification import verify, write_verification
 from mtm_core.model.mtm import MTM, count_parameters
-from mtm_core.model_folder import MANIFEST, MODEL, ModelFolder
+from mtm_core.model_folder import MANIFEST, MODEL, VERIFICATION, ModelFolder
 from mtm_core.safe_output import check_output, writing
 
 model_app = typer.Typer(
@@ -147,10 +149,12 @@ def pack(
     files = ModelFolder.open(folder)
     with writing(output, overwrite=overwrite, inputs=[folder], folder=True, kind=MODEL) as place:
         for name in files.seals:
-            if name not in MODEL_FILES and (path := files.file(name)) is not None:
+            if name not in (*MODEL_FILES, VERIFICATION) and (path := files.file(name)) is not None:
                 (place / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, place / name)
         artefact.save(place, weights=weights)
+        if VERIFICATION in files.seals:
+            write_verification(place)
     before, after = (sum((f / name).stat().st_size for name in MODEL_FILES) / 1e6
                      for f in (folder, output))  # fmt: skip
     say(f"{output}: {after:,.1f} MB, {before:,.1f} MB before")
@@ -169,6 +173,32 @@ def seal(
     """
     seal_model(folder)
     say(f"{folder / MANIFEST}: {len(ModelFolder.open(folder).seals)} files")
+
+
+@model_app.command("verify")
+def verify_model(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Name of a model, or a model's folder.")
+    ] = DEFAULT_MODEL,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="Store what it predicts here as what it should predict."),
+    ] = False,
+) -> None:
+    """Predict the simulated samples stored beside a model, and compare with what is stored.
+
+    Exit code 0 where they agree within rounding, 1 where they do not.
+
+    **Example:** `mtm model verify gtex_v8_acmg59_stack`
+    """
+    folder = find_model(model)
+    if write:
+        say(f"{write_verification(folder)}: written")
+        return
+    found = verify(folder)
+    if not found.agrees:
+        raise ArtefactError(f"{folder}: {found.in_words()}")
+    say(found.in_words())
 
 
 def _describe_preset(name: PresetName, n_genes: int, n_tissues: int, *, as_json: bool) -> None:

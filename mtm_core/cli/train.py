@@ -30,6 +30,7 @@ from mtm_core.data.cohort import read_cohort, tissue_names
 from mtm_core.errors import SelectionError, TrainingError
 from mtm_core.evaluation.model_card import render_model_card
 from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.inference.verification import write_verification
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.protocol import FittedMethod, tissue_index
 from mtm_core.methods.registry import make_method, trainable_methods
@@ -114,6 +115,7 @@ def train_command(
     with own.writing("README.md") as place:
         place.write_text(render_model_card(artefact, tables), encoding="utf-8")
     artefact.save(output)
+    write_verification(output)
     err.print(f"Wrote {output}. Try it: mtm predict INPUT --model {output} --output OUTPUT")
 
 
