@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,23 +25,16 @@ from mtm_core.cli.output import OverwriteOption, err, print_table, say
 from mtm_core.data.cohort import (
     MINIMUM_SAMPLES,
     MINIMUM_TISSUES,
-    build_cohort,
     is_simulated,
     read_cohort,
     summarise,
-    write_cohort,
 )
-from mtm_core.data.download import FILE_KINDS, OFFICIAL, FileKind, Release, download_gtex
-from mtm_core.data.gct import read_gct
+from mtm_core.data.download import FILE_KINDS, OFFICIAL, FileKind, Release
 from mtm_core.data.gct_store import gct_to_zarr
-from mtm_core.data.gene_ids import strip_version
-from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
 from mtm_core.data.normalise import Normalisation
-from mtm_core.data.open_file import open_text
-from mtm_core.errors import CohortError, InputFileError, SelectionError
-from mtm_core.safe_output import check_output
-
-logger = logging.getLogger(__name__)
+from mtm_core.errors import InputFileError, SelectionError
+from mtm_core.workflows.download import DownloadOptions, download_release
+from mtm_core.workflows.prepare import PrepareOptions, prepare_cohort
 
 data_app = typer.Typer(
     help="Get and prepare cohorts.\n\n**Example:** `mtm data describe cohort.h5ad`",
@@ -67,7 +59,7 @@ def download(
     """
     chosen = _chosen(files)
     with _download_bars() as show:
-        paths = download_gtex(output, release, chosen, base_url=base_url, progress=show)
+        paths = download_release(DownloadOptions(output, release, chosen, base_url), show)
     for kind, path in paths.items():
         say(f"{kind}: {path}")
 
@@ -146,43 +138,21 @@ def prepare(
         gene_table=gene_table,
         genes=genes,
     )
-    if gene_type is not None and gene_table is None:
-        raise SelectionError("--gene-type needs --gene-table, which says of what type a gene is.")
-    if output.suffix != ".h5ad":
-        raise CohortError(f"--output: expected a name that ends in .h5ad, got {output.name!r}.")
-    if gene_type is not None and gene_table is None:
-        raise CohortError("--gene-type needs --gene-table, which says what type a gene is.")
-    read = (expression, sample_attributes, subject_phenotypes, gene_table, genes)
-    inputs = [path for path in read if path is not None]
-    check_output(output, overwrite=overwrite, inputs=inputs)
-    samples = read_sample_attributes(sample_attributes)
-    donors = read_subject_phenotypes(subject_phenotypes) if subject_phenotypes else None
-    known = read_gene_table(gene_table) if gene_table else None
-    wanted = None if genes is None else _gene_list(genes)
-    if gene_type is not None and known is not None:
-        of_type = set(known.index[known["gene_type"] == gene_type])
-        if not of_type:
-            types = ", ".join(sorted(known["gene_type"].unique())[:8])
-            raise CohortError(f"no gene has the type {gene_type!r}; there are {types}.")
-        if wanted is not None and not wanted & of_type:
-            raise CohortError(f"none of the genes of {genes} has the type {gene_type!r}.")
-        wanted = of_type if wanted is None else wanted & of_type
-    with _gene_bar() as show:
-        matrix = read_gct(expression, genes=wanted, samples=samples.index, progress=show)
-    if wanted is not None:
-        n_absent = len(wanted - {strip_version(gene) for gene in matrix.var_names})
-        logger.info("%d of the %d genes asked for are not in the file.", n_absent, len(wanted))
-    cohort = build_cohort(
-        matrix,
-        samples,
-        donors,
-        gene_table=known,
-        normalisation=normalise,
+    options = PrepareOptions(
+        expression,
+        sample_attributes,
+        output,
+        subject_phenotypes=subject_phenotypes,
+        gene_table=gene_table,
+        gene_type=gene_type,
+        genes=genes,
+        normalise=normalise,
         minimum_samples=minimum_samples,
         minimum_tissues=minimum_tissues,
+        overwrite=overwrite,
     )
-    del matrix  # at full size 1.3 GB, as is the cohort
-    write_cohort(cohort, output, overwrite=overwrite)
+    with _gene_bar() as show:
+        cohort = prepare_cohort(options, show)
     _print_summary(cohort, str(output))
     err.print(f"Wrote {output} in {time.perf_counter() - began:.1f} s.")
 
@@ -209,19 +179,14 @@ def store(
 def _gene_bar() -> Iterator[Callable[[int, int], None]]:
     """Show how many genes are read, at a terminal."""
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bars:
-        task = bars.add_task("Reading genes", total=None)
-        yield lambda done, total: bars.update(
-            task, completed=done, total=total if total > 0 else None
-        )
+        tasks: list[TaskID] = []  # none before reading: what is wrong with the options comes first
 
+        def show(done: int, total: int) -> None:
+            if not tasks:
+                tasks.append(bars.add_task("Reading genes", total=None))
+            bars.update(tasks[0], completed=done, total=total if total > 0 else None)
 
-def _gene_list(path: Path) -> set[str]:
-    """Read gene ids, one a line, without their versions."""
-    with open_text(path) as file:
-        ids = {strip_version(gene) for gene in file.read().split()}
-    if not ids:
-        raise InputFileError(f"{path}: the file is empty; expected one gene id a line.")
-    return ids
+        yield show
 
 
 @data_app.command("describe")

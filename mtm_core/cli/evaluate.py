@@ -22,7 +22,6 @@ from mtm_core.cli.training_options import (
     PrecisionOption,
     PresetOption,
     SettingOption,
-    run_config,
     training_bar,
 )
 from mtm_core.config import to_json
@@ -41,6 +40,7 @@ from mtm_core.methods.registry import METHOD_NAMES, is_told_phenotypes, make_met
 from mtm_core.model_folder import seal_around
 from mtm_core.safe_output import OwnFolder
 from mtm_core.training.hardware import Hardware, check_hardware
+from mtm_core.workflows.run_settings import run_config
 
 
 def evaluate_command(

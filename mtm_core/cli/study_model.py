@@ -25,7 +25,6 @@ from mtm_core.cli.training_options import (
     AcceleratorOption,
     PresetOption,
     SettingOption,
-    run_config,
     training_bar,
 )
 from mtm_core.config import to_json
@@ -48,6 +47,7 @@ from mtm_core.studies.latent import find_mtm, study_latent
 from mtm_core.studies.predictable_genes import read_annotation, study_predictable_genes
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.training.hardware import Hardware, check_hardware
+from mtm_core.workflows.run_settings import run_config
 
 
 def pgenes_command(

@@ -7,11 +7,17 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from mtm_core.cli.output import err
-from mtm_core.config import PresetName, RunConfig, preset, with_changes
-from mtm_core.errors import SelectionError
+from mtm_core.config import PresetName
 from mtm_core.training.hardware import Accelerator, Precision
 from mtm_core.training.trainer import TrainingProgress
 
@@ -27,28 +33,6 @@ CudaGraphOption = Annotated[
     bool, typer.Option("--cuda-graph", help="Replay each step as one graph, on one GPU.")
 ]
 PrecisionOption = Annotated[Precision, typer.Option(help="Arithmetic of the networks.")]
-
-
-def run_config(
-    preset_name: PresetName, settings: list[str] | None, n_genes: int, n_tissues: int
-) -> RunConfig:
-    """Give the preset with the ``--set`` options applied.
-
-    Raises
-    ------
-    SelectionError
-        If an option is not ``section.name=value``, or does not fit.
-    """
-    changes = {}
-    for setting in settings or []:
-        path, equals, value = setting.partition("=")
-        if not equals:
-            raise SelectionError(f"--set expects section.name=value, got {setting!r}.")
-        changes[path] = value
-    try:
-        return with_changes(preset(preset_name, n_genes, n_tissues), changes)
-    except ValueError as error:
-        raise SelectionError(f"--set: {error}.") from error
 
 
 @contextmanager
@@ -68,19 +52,21 @@ def training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
         TextColumn("{task.fields[figures]}"),
     )
     with Progress(*columns, console=err) as bars:
-        task = bars.add_task("Training", total=None, figures="")
+        tasks: list[TaskID] = []  # none before training: what is wrong with the options comes first
 
         def show(progress: TrainingProgress) -> None:
             whole = progress.n_epochs * progress.n_steps
             done = (progress.epoch - 1) * progress.n_steps + progress.step
+            if not tasks:
+                tasks.append(bars.add_task("Training", total=None, figures=""))
             bars.update(
-                task,
+                tasks[0],
                 description=f"Epoch {progress.epoch}/{progress.n_epochs}",
                 total=whole,
                 completed=done,
             )
             if progress.row is not None:
-                bars.update(task, figures=_figures(progress.row))
+                bars.update(tasks[0], figures=_figures(progress.row))
 
         yield show
 

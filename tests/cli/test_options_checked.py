@@ -14,8 +14,8 @@ from tests.cli.conftest import Mtm
 
 WORK = (
     "mtm_core.cli.evaluate.cross_validate",
-    "mtm_core.cli.train.train",
-    "mtm_core.cli.train._fit",
+    "mtm_core.workflows.train.train",
+    "mtm_core.workflows.train.fit_method",
     "mtm_core.cli.own_samples.read_expression",
     "mtm_core.cli.study_model.read_expression",
     "mtm_core.cli.study_model.study_predictable_genes",
@@ -23,8 +23,8 @@ WORK = (
     "mtm_core.methods.mtm_training.MTMMethod.fit",
     "mtm_core.cli.study_predictions.study_traits",
     "mtm_core.cli.study_predictions.study_diseases",
-    "mtm_core.cli.data.read_gct",
-    "mtm_core.cli.data.download_gtex",
+    "mtm_core.workflows.prepare.read_gct",
+    "mtm_core.workflows.download.download_gtex",
     "mtm_core.cli.data.gct_to_zarr",
     "mtm_core.cli.predict.predict_parts",
     "mtm_core.studies.reference.ReferenceAssociations.of",
