@@ -45,6 +45,10 @@ times, 1 is the floor. Seconds of one machine say little about another; ratios c
 holds both to the same loss curves. "A square product" is the machine's own rate for one float32
 product of 2,048 x 2,048; a step that were nothing but products at that rate is the most that any
 program could reach.
+
+Nothing here was measured on a GPU. `benchmarks/gpu.py` is prepared for one: MTM at the paper's
+size, in under 8 minutes, with pairs a second, share of the card's peak, memory, the CPU's loss
+curve, and the seconds of a fold beside the paper's 7.97 h. It has only run on a CPU, in small.
 """
 
 

@@ -14,16 +14,16 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
 from statistics import median
 
 import numpy as np
 import torch
+from arithmetic import flops_a_pair
 from lightning_fabric import Fabric
 from measuring import Row, print_rows
 from plain_training import PairDataset, PlainMTM, PlainTraining, Sizes
 
-from mtm_core.config import LossConfig, ModelConfig, RunConfig, preset
+from mtm_core.config import LossConfig, RunConfig, preset
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.model.mtm import MTM
 from mtm_core.training.hardware import Precision
@@ -149,26 +149,6 @@ def gemm_flops(device: str, size: int = 2048) -> float:
         finish(device)
         times.append(time.perf_counter() - began)
     return 2 * size**3 / min(times[1:])
-
-
-def flops_a_pair(model: ModelConfig) -> float:
-    """Count the operations of the products of one pair in a step, all six losses.
-
-    Forward two a weight; backward two for the weight's gradient and two for the input's, which
-    needs none where the input is data. The discriminator's weights get none in the second step.
-    """
-    encoder = _weights((model.n_genes, *model.encoder_widths, model.n_latent))
-    generator = _weights((model.n_latent, *model.generator_widths, model.n_genes))
-    discriminator = _weights((model.n_genes, *model.discriminator_widths, 1))
-    first_e = model.n_genes * model.encoder_widths[0]
-    first_d = model.n_genes * model.discriminator_widths[0]
-    d_step = 2 * generator + 3 * (6 * discriminator - 2 * first_d)
-    g_step = 3 * 6 * encoder - 2 * first_e + 3 * 6 * generator + 4 * discriminator
-    return float(d_step + g_step)
-
-
-def _weights(widths: tuple[int, ...]) -> int:
-    return sum(a * b for a, b in pairwise(widths))
 
 
 def measure(genes: list[int], device: str, threads: int, n_steps: int) -> list[Row]:
