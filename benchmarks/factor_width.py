@@ -78,7 +78,9 @@ def _fit_joint(cohort: ad.AnnData, training: tuple[str, ...]) -> FittedMethod:
     print(f"chosen: {choice.settings}")
     for settings, score in sorted(choice.scores.items(), key=lambda item: -item[1]):
         print(f"  {score:.4f}  {settings}")
-    curves = _timed("choose curves", partial(KernelFactorsMethod(JOINT).choose_shape, choice))
+    curves = _timed(
+        "choose curves", partial(KernelFactorsMethod(JOINT).choose_shape, choice.inner_fits())
+    )
     print(f"curves: {curves}")
     return _timed("fit", partial(JOINT.fit_training, data, choice.settings))
 

@@ -69,12 +69,15 @@ class InnerFit:
         (g, K) of each target.
     linear, others
         (n, K) of the other donors who have the source: by it alone, and by all but it.
+    all_loadings
+        Gives (G, K) of any tissue.
     """
 
     factors: Array
     loadings: Mapping[int, Array]
     linear: Array
     others: Array
+    all_loadings: Callable[[int], NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,13 @@ class InnerFold:
         The models to average.
     pairs
         By target: rows among the held-out source samples, and what was observed (pairs, g).
+    held_out
+        (D,) which donors are held out.
     """
 
     fits: tuple[InnerFit, ...]
     pairs: _Pairs
+    held_out: NDArray[np.bool_]
 
     def rho(self, factors: Callable[[InnerFit], Array] | None = None) -> Array:
         """Give gene-wise rho of each target, mean over scored genes.
@@ -117,11 +123,13 @@ class DonorFold:
 
     fit: _Fit
     pairs: _Pairs
+    held_out: NDArray[np.bool_]
 
     def fitted(self, settings: FactorSettings, seed: int) -> InnerFold:
         """Fit the models to average."""
         each = [replace(settings, n_factors=(k,)) for k in settings.n_factors]
-        return InnerFold(tuple(self.fit(one, seed, self.pairs) for one in each), self.pairs)
+        fits = tuple(self.fit(one, seed, self.pairs) for one in each)
+        return InnerFold(fits, self.pairs, self.held_out)
 
 
 def deal_folds(training: TrainingDonors, source: int, seed: int) -> tuple[DonorFold, ...]:
@@ -140,7 +148,7 @@ def deal_folds(training: TrainingDonors, source: int, seed: int) -> tuple[DonorF
             if grams
             else _InGenes(training, fold_of == f, held_out, source)
         )
-        folds.append(DonorFold(fit, _paired(training, held_out, source, scored)))
+        folds.append(DonorFold(fit, _paired(training, held_out, source, scored), fold_of == f))
     return tuple(folds)
 
 
@@ -179,7 +187,14 @@ class _InGenes:
         factors, _ = model.posterior({self._source: self._given}, np.empty((len(self._given), 0)))
         loadings = {t: model.loadings[t] for t in targets}
         told = model.told(self._training)
-        return _inner_fit(factors, loadings, told, self._source, self._training.n_donors)
+        return _inner_fit(
+            factors,
+            loadings,
+            told,
+            self._source,
+            self._training.n_donors,
+            model.loadings.__getitem__,
+        )
 
 
 class _InSamples:
@@ -197,6 +212,8 @@ class _InSamples:
         number = np.cumsum(~is_held_out) - 1
         self._covariates = training.covariates[~is_held_out]
         self._source = source
+        self._profiles = [y for _, y in training.samples]
+        self._kept = [np.flatnonzero(~held) for held in held_out]
         self._tissues = [
             _Samples(number[donor[~held]], gram[np.ix_(~held, ~held)], y[~held])
             for (donor, _), held, gram, y in zip(
@@ -230,7 +247,17 @@ class _InSamples:
         factors = np.linalg.solve(np.eye(k) + source.precision, projected.T).T
         loadings = {t: self._tissues[t].scored.T @ parts[t].coefficients for t in targets}
         told = [(part.donor, part.precision, part.projected) for part in everyone]
-        return _inner_fit(np.asarray(factors), loadings, told, self._source, n_donors)
+        coefficients = [part.coefficients for part in parts]
+
+        def all_loadings(t: int) -> NDArray[np.floating]:
+            # With 0 for those held out no copy of the others is made.
+            y = self._profiles[t]
+            padded = np.zeros((len(y), k), dtype=np.float32)
+            padded[self._kept[t]] = coefficients[t]
+            by_gene: NDArray[np.floating] = y.T @ padded
+            return by_gene
+
+        return _inner_fit(np.asarray(factors), loadings, told, self._source, n_donors, all_loadings)
 
 
 class _Samples:
@@ -265,12 +292,18 @@ class _Samples:
 
 
 def _inner_fit(
-    factors: Array, loadings: Mapping[int, Array], told: Sequence[Told], source: int, n_donors: int
+    factors: Array,
+    loadings: Mapping[int, Array],
+    told: Sequence[Told],
+    source: int,
+    n_donors: int,
+    all_loadings: Callable[[int], NDArray[np.floating]],
 ) -> InnerFit:
     _, precision, projected = told[source]
     linear = np.linalg.solve(np.eye(len(precision)) + precision, projected.T).T
     (others,) = by_other_tissues(told, n_donors, [source])
-    return InnerFit(factors, loadings, np.asarray(linear, dtype=np.float64), others)
+    by_source = np.asarray(linear, dtype=np.float64)
+    return InnerFit(factors, loadings, by_source, others, all_loadings)
 
 
 def _gram(y: NDArray[np.floating[Any]]) -> Array:

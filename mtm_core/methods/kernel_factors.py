@@ -27,10 +27,11 @@ from scipy.spatial.distance import cdist
 
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.methods.covariates import CovariateName, by_knowledge
-from mtm_core.methods.factor_choice import Choice, by_more_than_chance
+from mtm_core.methods.factor_choice import by_more_than_chance
 from mtm_core.methods.factors import Array, Factors, TrainingDonors, bend, by_other_tissues
-from mtm_core.methods.inner_folds import InnerFit
+from mtm_core.methods.inner_folds import InnerFit, InnerFold
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
+from mtm_core.methods.own_genes import OwnGenes, choose_own_genes, leave_over
 from mtm_core.methods.protocol import (
     ALL_GENES,
     Floats,
@@ -128,11 +129,15 @@ class FittedKernelFactors:
         Curves of each of its models, from expression alone.
     informed
         The same from expression and covariates; empty where it has none.
+    own_genes
+        What a gene's own value in one source tissue tells beside the factors, from that alone;
+        ``None`` where that helps no gene.
     """
 
     joint: FittedJointGaussian
     plain: tuple[Curves, ...]
     informed: tuple[Curves, ...] = ()
+    own_genes: OwnGenes | None = None
     name: str = "kernel-factors"
 
     @property
@@ -169,7 +174,11 @@ class FittedKernelFactors:
         ((name, z),) = profiles.items()
         source = tissue_index(self.tissues, name)
         y = bend(z, self.joint.bound)
+        own_genes = self.own_genes
+        if own_genes is not None and own_genes.source != source:
+            own_genes = None
         groups: list[tuple[NDArray[np.int64], list[Array]]] = []
+        left = np.zeros((len(z), 0 if own_genes is None else len(own_genes.genes)))
         for rows, covariates in by_knowledge(phenotypes, self.covariates, len(z)):
             curves = self.informed if covariates.shape[1] else self.plain
             factors = [
@@ -177,16 +186,29 @@ class FittedKernelFactors:
                 for model, curve in zip(self.joint.models, curves, strict=True)
             ]
             groups.append((rows, factors))
+            if own_genes is not None:
+                shown = self._decode(source, factors, own_genes.genes)
+                left[rows] = y[np.ix_(rows, own_genes.genes)] - shown
 
         def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
             t, chosen = tissue_index(self.tissues, target), ALL_GENES if genes is None else genes
             mean = np.zeros((len(z), len(np.arange(z.shape[1])[chosen])), dtype=np.float32)
             for rows, factors in groups:
-                for model, own in zip(self.joint.models, factors, strict=True):
-                    mean[rows] += own @ model.loadings[t][chosen].T / len(factors)
+                mean[rows] = self._decode(t, factors, chosen)
+            if own_genes is not None:
+                own_genes.add(mean, t, left, chosen, z.shape[1])
             return PredictedProfiles(mean)
 
         return predict
+
+    def _decode(self, tissue: int, factors: Sequence[Array], genes: Genes) -> Array:
+        """Read the genes off the loadings of ``tissue``, mean over the models."""
+        shown = [
+            own @ model.loadings[tissue][genes].T
+            for model, own in zip(self.joint.models, factors, strict=True)
+        ]
+        mean: Array = sum(shown[1:], start=shown[0]) / len(shown)
+        return mean
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give the arrays of the joint Gaussian and of the curves."""
@@ -198,11 +220,17 @@ class FittedKernelFactors:
                     for name, array in vars(curves).items()
                     if name != "width"
                 }
+        if self.own_genes is not None:
+            own["own_genes"] = self.own_genes.dense(self.scaler.mean.shape[1])
         return own
 
     def settings(self) -> dict[str, Any]:
-        """Give the settings of the joint Gaussian, and the kernel's width."""
-        return {"joint": self.joint.settings(), "width": self.plain[0].width}
+        """Give the settings of the joint Gaussian, the kernel's width, where own genes are read."""
+        return {
+            "joint": self.joint.settings(),
+            "width": self.plain[0].width,
+            "own_genes": None if self.own_genes is None else self.tissues[self.own_genes.source],
+        }
 
     @classmethod
     def restore(
@@ -220,9 +248,16 @@ class FittedKernelFactors:
         if not (type(width) in (int, float) and 0 < width < math.inf):
             raise ValueError(f"the kernel's width is {width!r}; expected a number above 0")
         kinds = ("plain", "informed") if joint.covariates else ("plain",)
+        read_in = settings.get("own_genes")  # a model of before has none
+        own_genes = None
+        if read_in is not None and "own_genes" in arrays:
+            own_genes = OwnGenes.of_dense(
+                tissue_index(tissues, read_in), arrays["own_genes"], scaler.mean.shape
+            )
         check_names(
             {name: array for name, array in arrays.items() if not name.startswith("joint.")},
-            [
+            ([] if read_in is None else ["own_genes"])
+            + [
                 f"{kind}.{i}.{member.name}"
                 for kind in kinds
                 for i in range(len(joint.models))
@@ -243,7 +278,8 @@ class FittedKernelFactors:
                 for i in range(len(joint.models))
             )
 
-        fitted = cls(joint, curves("plain"), curves("informed") if joint.covariates else ())
+        informed = curves("informed") if joint.covariates else ()
+        fitted = cls(joint, curves("plain"), informed, own_genes)
         for kind in kinds:
             for model, own in zip(joint.models, getattr(fitted, kind), strict=True):
                 own.check(len(tissues), model.loadings.shape[-1])
@@ -278,7 +314,9 @@ class KernelFactorsMethod:
         """Fit on ``donors``."""
         training = self.joint.training(cohort, donors)
         choice = self.joint.choose(training)
-        shape = self.choose_shape(choice)
+        folds = None if choice is None else choice.inner_fits()
+        shape = self.choose_shape(folds)
+        own_genes = None if folds is None else self._choose_own_genes(training, folds, shape)
         joint = self.joint.fit_training(training, None if choice is None else choice.settings)
         plain, informed = [], []
         for model in joint.models:
@@ -289,7 +327,15 @@ class KernelFactorsMethod:
                 informed.append(
                     self._fit_curves(model, training, others, shape, with_covariates=True)
                 )
-        return FittedKernelFactors(joint, tuple(plain), tuple(informed))
+        return FittedKernelFactors(joint, tuple(plain), tuple(informed), own_genes)
+
+    def _choose_own_genes(
+        self, training: TrainingDonors, folds: Sequence[InnerFold], shape: CurveShape | None
+    ) -> OwnGenes | None:
+        """Fit own genes to what factors, curved as they are to be, leave of held-out donors."""
+        source = tissue_index(training.tissues, str(self.joint.choose_from))
+        curve = None if shape is None else partial(self._curve, shape)
+        return choose_own_genes(leave_over(folds, training, source, curve))
 
     def _fit_curves(
         self,
@@ -322,12 +368,11 @@ class KernelFactorsMethod:
         points: Array = np.random.default_rng(self.seed).standard_normal((self.n_points, n_factors))
         return points
 
-    def choose_shape(self, choice: Choice | None) -> CurveShape | None:
-        """Choose by the inner folds that ``choice`` was made on; ``None`` is straight."""
+    def choose_shape(self, folds: Sequence[InnerFold] | None) -> CurveShape | None:
+        """Choose by inner folds, where there are any; ``None`` is straight."""
         present = CurveShape(self.width, self.ridge)
-        if choice is None:
+        if folds is None:
             return present
-        folds = choice.inner_fits()
 
         def rho(factors: Callable[[InnerFit], Array] | None = None) -> Array:
             by_fold: Array = np.concatenate([fold.rho(factors) for fold in folds])
