@@ -34,6 +34,7 @@ from mtm_core.data.metadata import read_metadata
 from mtm_core.data.metadata_options import AS_FOUND
 from mtm_core.data.splits import DonorFolds
 from mtm_core.errors import InputFileError, SelectionError
+from mtm_core.evaluation.predictability import matrix_of
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
@@ -76,12 +77,11 @@ def pgenes_command(
     check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     data = read_study_cohort(cohort)
     tables = EvaluationTables.load(evaluation)
-    of_method = tables.genes[tables.genes["method"] == method]
-    if of_method.empty:
-        raise SelectionError.unknown("method", [method], list(tables.genes["method"].unique()))
+    if method not in tables.methods:
+        raise SelectionError.unknown("method", [method], tables.methods)
     if tables.settings.get("cohort_sha256") != str(data.uns["mtm"]["sha256"]):
         raise InputFileError(f"{evaluation} is of another cohort. Run 'mtm evaluate' on this one.")
-    rho = of_method.pivot(index="tissue", columns="gene_id", values="rho_pooled")
+    rho = matrix_of(tables, method, "rho_pooled")
     study = study_predictable_genes(rho, data, _annotations(annotation, data.var), seed=seed)
     summary = study.summary().reset_index()
     similarity = pd.DataFrame([study.tissues.__dict__])

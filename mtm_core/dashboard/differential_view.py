@@ -26,7 +26,9 @@ def changes(
     compared: pd.DataFrame, held_out: GeneAccuracy, *, fold_change: float, fdr: float
 ) -> pd.DataFrame:
     """Add to a comparison of groups the held-out accuracy, its words, and what changed."""
-    table = with_accuracy(compared, held_out.genes)
+    table = with_accuracy(
+        compared, held_out.of_tissues([str(name) for name in compared["tissue"].unique()])
+    )
     return table.assign(
         kind=kind_of_change(table, fold_change=fold_change, fdr=fdr), accuracy=accuracy_words(table)
     )

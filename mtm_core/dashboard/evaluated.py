@@ -55,7 +55,7 @@ class Evaluated:
         """Join the names that ``model`` knows; what it does not know keeps its id and no colour."""
         artefact = model.predictor.artefact
         run = [str(name) for name in tables.tissues["method"].unique()]
-        known = artefact.genes[["symbol"]].reindex(tables.genes["gene_id"].unique()).fillna("")
+        known = artefact.genes[["symbol"]].reindex(tables.gene_ids).fillna("")
         tissues = sorted(str(name) for name in tables.tissues["tissue"].unique())
         genes = gene_labels(known)
         looks = artefact.tissues.reindex(tissues)

@@ -10,30 +10,52 @@ import pandas as pd
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.evaluation.predictability import held_out_rho
+from mtm_core.evaluation.results import EvaluationTables
+
+_FEW_GENES = 500
+"""Genes up to which they are picked while reading."""
 
 
 @dataclass(frozen=True)
 class GeneAccuracy:
-    """Accuracy of the model's own method, from one source tissue.
+    """Accuracy of the model's own method, from one source tissue, read as it is asked for.
 
     Attributes
     ----------
-    genes
-        Of :func:`mtm_core.evaluation.predictability.held_out_rho`.
+    evaluation
+        Of the model; ``None`` where it was not evaluated.
+    method
+        The model's own.
+    source
+        Tissue that is predicted from.
     """
 
-    genes: pd.DataFrame
+    evaluation: EvaluationTables | None
+    method: str
+    source: str
 
     @classmethod
     def of(cls, model: ServedModel, source: str) -> GeneAccuracy:
         """Take the rows of the model's method, if it was evaluated from ``source``."""
-        method = model.predictor.artefact.method.name
-        return cls(held_out_rho(model.evaluation, method, source))
+        return cls(model.evaluation, model.predictor.artefact.method.name, source)
 
     @property
     def exists(self) -> bool:
         """Whether the model was evaluated."""
-        return not self.genes.empty
+        return (
+            self.evaluation is not None
+            and self.evaluation.settings.get("source") == self.source
+            and self.method in self.evaluation.methods
+        )
+
+    @property
+    def genes(self) -> pd.DataFrame:
+        """Figures of every gene in every tissue: of a wide model, a million rows."""
+        return held_out_rho(self.evaluation, self.method, self.source)
+
+    def of_tissues(self, tissues: Sequence[str]) -> pd.DataFrame:
+        """Give the figures of every gene in some tissues, as :func:`held_out_rho`."""
+        return held_out_rho(self.evaluation, self.method, self.source, tissues=tissues)
 
     def of_pairs(self, tissues: Sequence[str], genes: Sequence[str]) -> pd.DataFrame:
         """Give the figures of each (tissue, gene id), NaN where there are none.
@@ -42,11 +64,17 @@ class GeneAccuracy:
         "not evaluated".
         """
         pairs = pd.MultiIndex.from_arrays([list(tissues), list(genes)], names=["tissue", "gene_id"])
-        rows = self.genes.reindex(pairs)
-        pooled = rows["rho_pooled"]
-        predictable = pd.Series("not evaluated", index=pairs).mask(
-            pairs.isin(self.genes.index), "no"
+        wanted = sorted(set(genes))
+        known = held_out_rho(
+            self.evaluation,
+            self.method,
+            self.source,
+            tissues=sorted(set(tissues)),
+            genes=wanted if len(wanted) <= _FEW_GENES else None,
         )
+        rows = known.reindex(pairs)
+        pooled = rows["rho_pooled"]
+        predictable = pd.Series("not evaluated", index=pairs).mask(pairs.isin(known.index), "no")
         return rows.assign(predictable=predictable.mask(pooled > PREDICTABLE_RHO, "yes"))
 
     def in_words(self, tissue: str, gene: str) -> str:

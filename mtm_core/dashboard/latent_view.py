@@ -9,6 +9,8 @@ from mtm_core.artefact import Artefact
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.data.metadata import SampleMetadata
 from mtm_core.escaping import plain
+from mtm_core.evaluation.predictability import matrix_of
+from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.figures.maps import MOST_GROUPS
 from mtm_core.inference.predictor import Prepared
 from mtm_core.methods.mtm import FittedMTM
@@ -81,10 +83,9 @@ def decoding_of(
 
 @st.cache_resource(show_spinner="Comparing tissues…", max_entries=4)
 def _predictability(
-    model_sha256: str, settings: str, method: str, _artefact: Artefact, _genes: pd.DataFrame
+    model_sha256: str, settings: str, method: str, _artefact: Artefact, _tables: EvaluationTables
 ) -> Likeness:
-    own = _genes[_genes["method"] == method]
-    rho = own.set_index(["tissue", "gene_id"])["rho_pooled"].unstack("gene_id")
+    rho = matrix_of(_tables, method, "rho_pooled")
     known = [name for name in rho.index if name in _artefact.tissues.index]
     return compare_likeness(mean_profiles(_artefact), rho.loc[known])
 
@@ -96,10 +97,10 @@ def predictability_of(model: ServedModel) -> tuple[Likeness, str] | None:
     """
     artefact, tables = model.predictor.artefact, model.evaluation
     method = artefact.method.name
-    if tables is None or method not in set(tables.genes["method"]):
+    if tables is None or method not in tables.methods:
         return None
     settings = str(sorted(tables.settings.items(), key=str))
-    return _predictability(artefact.sha256, settings, method, artefact, tables.genes), method
+    return _predictability(artefact.sha256, settings, method, artefact, tables), method
 
 
 def agreement_in_words(agreement: SimilarityAgreement) -> str:

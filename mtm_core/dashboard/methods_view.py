@@ -146,7 +146,7 @@ def show_shared(evaluated: Evaluated, where: str) -> None:
     if len(chosen) < 2:
         st.info("Choose two methods or more.", icon=":material/arrow_upward:")
         st.stop()
-    sets = shared_sets(tables.genes, chosen, None if where == ALL_TISSUES else where)
+    sets = shared_sets(tables.gene_rows, chosen, None if where == ALL_TISSUES else where)
     if sets.empty:
         st.info(f"{plain(where)}: none of these methods has a predictable gene.")
         st.stop()

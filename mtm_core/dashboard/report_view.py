@@ -93,9 +93,9 @@ def bundle_of(record: PredictionRecord, model: ServedModel) -> bytes:
     """Give the bundle, with the held-out accuracy of the predicted tissues."""
     accuracy = None
     if model.evaluation is not None and not _ranking(record, model).empty:
-        rows = model.evaluation.genes
-        own = rows["method"] == model.predictor.artefact.method.name
-        accuracy = rows[own & rows["tissue"].isin(_tissues(record.prediction))]
+        accuracy = model.evaluation.genes_of(
+            model.predictor.artefact.method.name, _tissues(record.prediction)
+        )
     return bundle_bytes(record, methods=methods_of(record, model), accuracy=accuracy)
 
 
@@ -224,7 +224,7 @@ def _tissue_section(record: PredictionRecord, model: ServedModel, ranking: pd.Da
                 tissue_ranking(
                     ranking,
                     model.predictor.artefact.tissues["colour"].to_dict(),
-                    n_genes=model.evaluation.genes["gene_id"].nunique(),
+                    n_genes=model.evaluation.n_genes,
                 ),
                 "Mean gene-wise rho on held-out donors, raw and, where it was made, adjusted; at"
                 " the right the number of predictable genes and of donors.",
@@ -276,7 +276,9 @@ def _genes(model: ServedModel, ranking: pd.DataFrame) -> Section:
         return Section(heading, ("Not known: the model was not evaluated from this source.",))
     artefact = model.predictor.artefact
     parts = [
-        genes_of_tissue(model.evaluation.genes, artefact.method.name, tissue).assign(tissue=tissue)
+        genes_of_tissue(
+            model.evaluation.genes_of(artefact.method.name, tissue), artefact.method.name, tissue
+        ).assign(tissue=tissue)
         for tissue in ranking.index
     ]
     genes = pd.concat(parts)

@@ -175,7 +175,7 @@ def _accuracy(
         )
     settings = evaluation.settings
     raw = ranked["gene_rho_by_fold"]
-    n_genes = evaluation.genes["gene_id"].nunique()
+    n_genes = evaluation.n_genes
     folds = f"{settings['folds']}-fold cross-validation" if "folds" in settings else "Evaluation"
     sentences = [
         f"In {folds} by donor in GTEx, Pearson's correlation of predicted and measured expression"

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from mtm_core.evaluation.accuracy import with_predictable
 from mtm_core.evaluation.comparison import fold_changes, predictable_sets
+from mtm_core.evaluation.results import GENE_KEYS
+from mtm_core.grouped_table import GroupedTable, Names, TableOnDisk, as_grouped
 
 
 def shared_sets(
-    genes: pd.DataFrame, methods: Sequence[str], tissue: str | None = None
+    genes: pd.DataFrame | GroupedTable, methods: Sequence[str], tissue: str | None = None
 ) -> pd.DataFrame:
     """Count the predictable genes of each combination of ``methods`` and of no other of them.
 
     Parameters
     ----------
     genes
-        Of an evaluation: one row a method, tissue and gene.
+        Of an evaluation: one row a method, tissue and gene
+        (:attr:`mtm_core.evaluation.results.EvaluationTables.gene_rows`).
     methods
         Those to combine; others do not count.
     tissue
@@ -30,12 +34,33 @@ def shared_sets(
         A bool column a method, in the order given, and ``n``; the most first. No rows where no
         method has a predictable gene.
     """
-    chosen = genes["method"].isin(methods)
-    if tissue is not None:
-        chosen &= genes["tissue"] == tissue
-    sets = predictable_sets(with_predictable(genes[chosen]))
+    table = as_grouped(genes, GENE_KEYS)
+    where: dict[str, Names] = {"method": methods} | ({} if tissue is None else {"tissue": tissue})
+    sets = (
+        _aligned_sets(table, methods, tissue)
+        if isinstance(table, TableOnDisk) and table.same_genes
+        else predictable_sets(with_predictable(table.read(where)))
+    )
     lacking = {name: False for name in methods if name not in sets}
     return sets.assign(**lacking)[[*methods, "n"]]
+
+
+def _aligned_sets(table: TableOnDisk, methods: Sequence[str], tissue: str | None) -> pd.DataFrame:
+    """Count as :func:`predictable_sets`, a tissue at a time, genes by their place."""
+    groups = table.groups()
+    counts = np.zeros(2 ** len(methods), dtype=np.int64)
+    for name in groups["tissue"].unique() if tissue is None else [tissue]:
+        code = np.zeros(len(table.genes), dtype=np.int64)
+        for place, method in enumerate(methods):
+            rows = table.read(
+                {"method": method, "tissue": name}, columns=["is_predictable", "rho_pooled"]
+            )
+            if len(rows):
+                code |= with_predictable(rows)["is_predictable"].to_numpy() << place
+        counts += np.bincount(code, minlength=len(counts))
+    found = np.flatnonzero(counts[1:]) + 1
+    sets = pd.DataFrame({name: (found >> i & 1) > 0 for i, name in enumerate(methods)})
+    return sets.assign(n=counts[found]).sort_values("n", ascending=False, kind="stable")
 
 
 def set_sizes(sets: pd.DataFrame) -> pd.Series:

@@ -34,8 +34,15 @@ _GENE_FIGURES = (
 _VERSIONED = re.compile(r"(ens\w*\d)\.\d+")
 
 
-def held_out_rho(evaluation: EvaluationTables | None, method: str, source: str) -> pd.DataFrame:
-    """Give the accuracy of every gene in every tissue.
+def held_out_rho(
+    evaluation: EvaluationTables | None,
+    method: str,
+    source: str,
+    *,
+    tissues: Sequence[str] | None = None,
+    genes: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Give the accuracy of every gene in every tissue, or of some.
 
     Returns
     -------
@@ -47,7 +54,7 @@ def held_out_rho(evaluation: EvaluationTables | None, method: str, source: str) 
     if evaluation is None or evaluation.settings.get("source") != source:
         index = pd.MultiIndex.from_arrays([[], []], names=["tissue", "gene_id"])
         return pd.DataFrame(columns=figures, index=index, dtype=float)
-    own = evaluation.genes[evaluation.genes["method"] == method]
+    own = evaluation.genes_of(method, tissues, genes=genes, columns=figures)
     return own.set_index(["tissue", "gene_id"])[figures]
 
 
@@ -122,6 +129,14 @@ def rho_of_genes(genes: pd.DataFrame, method: str, tissues: Sequence[str]) -> pd
     own = genes[(genes["method"] == method) & genes["tissue"].isin(tissues)]
     wide = own.set_index(["tissue", "gene_id"])["rho_by_fold"].unstack("gene_id")
     return wide.reindex(index=pd.Index(tissues, name="tissue"))
+
+
+def matrix_of(
+    evaluation: EvaluationTables, method: str, column: str, tissues: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Give one column of the genes of ``method`` as (tissues, gene ids), both by alphabet."""
+    rows = evaluation.genes_of(method, tissues, columns=[column])
+    return rows.pivot(index="tissue", columns="gene_id", values=column)
 
 
 def distribution_of_rho(rho: pd.DataFrame) -> pd.DataFrame:

@@ -1,9 +1,13 @@
-"""The tables of an evaluation, on disk and in memory."""
+"""The tables of an evaluation, on disk and in memory.
+
+The table of genes has a row a (method, tissue, gene): of a wide model it stays on disk, and is read
+by method, tissue and gene (:meth:`EvaluationTables.genes_of`).
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +19,15 @@ from mtm_core.errors import InputFileError
 from mtm_core.evaluation.accuracy import Accuracy, summarise_tissues
 from mtm_core.evaluation.bootstrap import ResampledRho
 from mtm_core.evaluation.comparison import compare_methods
+from mtm_core.grouped_table import GroupedTable, Names, as_grouped, open_grouped, whole
+from mtm_core.grouped_writing import save_grouped
 from mtm_core.safe_output import OwnFolder
 
 _INTERVAL = ["gene_rho_by_fold_low", "gene_rho_by_fold_high"]
 _OPTIONAL = ("comparisons", "comparisons_by_tissue", "strata")
 _SETTINGS = "settings.json"
+GENE_KEYS = ("method", "tissue")
+"""What the table of genes is grouped by."""
 EVALUATION = "an evaluation"
 """What the mark of an evaluation's folder says it is."""
 _CSV = ("tissues", "summary", *_OPTIONAL)
@@ -33,8 +41,9 @@ class EvaluationTables:
 
     Attributes
     ----------
-    genes, tissues
-        Those of :class:`mtm_core.evaluation.accuracy.Accuracy`, with a column ``method``.
+    gene_rows, tissues
+        Those of :class:`mtm_core.evaluation.accuracy.Accuracy`, with a column ``method``; the first
+        a data frame, or left on disk.
     settings
         What was run: cohort hash, folds, seed, source, settings of MTM.
     intervals
@@ -49,13 +58,66 @@ class EvaluationTables:
     The last four are empty where they were not made.
     """
 
-    genes: pd.DataFrame
+    gene_rows: pd.DataFrame | GroupedTable
     tissues: pd.DataFrame
     settings: dict[str, Any]
     intervals: pd.DataFrame = field(default_factory=pd.DataFrame)
     comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
     comparisons_by_tissue: pd.DataFrame = field(default_factory=pd.DataFrame)
     strata: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def genes(self) -> pd.DataFrame:
+        """All rows of genes: of a wide model millions, read anew each time."""
+        return whole(self.gene_rows)
+
+    @property
+    def methods(self) -> list[str]:
+        """Methods that were evaluated, in the order they were run."""
+        return [str(name) for name in self.tissues["method"].unique()]
+
+    @property
+    def gene_ids(self) -> pd.Index:
+        """Ids of the genes, in the cohort's order."""
+        return self._by_group.genes
+
+    @property
+    def n_genes(self) -> int:
+        """Count the genes."""
+        return len(self.gene_ids)
+
+    @property
+    def gene_columns(self) -> tuple[str, ...]:
+        """Names of the columns of the table of genes."""
+        return self._by_group.columns
+
+    def genes_of(
+        self,
+        method: Names,
+        tissue: Names | None = None,
+        *,
+        genes: Names | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Read rows of genes: of one tissue, of one gene in all tissues, or of some columns.
+
+        Parameters
+        ----------
+        method, tissue, genes
+            One or more; no tissue or gene: all.
+        columns
+            Those wanted beside ``method``, ``tissue`` and ``gene_id``, of which an evaluation of
+            before may lack some; ``None``: all.
+        """
+        where = {"method": method} | ({} if tissue is None else {"tissue": tissue})
+        if columns is not None:
+            keys = ("tissue", "gene_id", "method")
+            columns = [*keys, *(name for name in columns if name not in keys)]
+        return self._by_group.read(where, columns=columns, genes=genes)
+
+    @cached_property
+    def _by_group(self) -> GroupedTable:
+        return as_grouped(self.gene_rows, GENE_KEYS)
 
     @classmethod
     def of(
@@ -148,7 +210,7 @@ class EvaluationTables:
         """
         own = OwnFolder.among(folder, EVALUATION)
         with own.adding(last=_SETTINGS, instead_of=[f"{name}.csv" for name in _OPTIONAL]) as place:
-            self.genes.to_parquet(place / "genes.parquet", index=False)
+            save_grouped(self.gene_rows, place / "genes.parquet", GENE_KEYS)
             self.tissues.to_csv(place / "tissues.csv", index=False, float_format="%.6g")
             self.summary().join(self.spread()).to_csv(place / "summary.csv", float_format="%.6g")
             for name in _OPTIONAL:
@@ -168,7 +230,7 @@ class EvaluationTables:
         try:
             summary = pd.read_csv(folder / "summary.csv", index_col="method")
             return cls(
-                pd.read_parquet(folder / "genes.parquet"),
+                open_grouped(folder / "genes.parquet", GENE_KEYS),
                 pd.read_csv(folder / "tissues.csv"),
                 json.loads((folder / "settings.json").read_text()),
                 summary[[name for name in _INTERVAL if name in summary]],

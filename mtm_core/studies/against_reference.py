@@ -61,7 +61,7 @@ def beside_reference(
         If the reference has no such trait or adjustment.
     """
     parts = []
-    known = set(reference.table["tissue"].cat.categories)
+    known = set(reference.tissues)
     for tissue, rows in own[own["outcome"] == TESTED].groupby("tissue", sort=False):
         if tissue not in known:
             continue
@@ -273,8 +273,7 @@ def distributions_of(reference: ReferenceAssociations, gene: str, tissue: str) -
     pandas.DataFrame
         Indexed by ``sex`` and ``age_band``: ``n`` donors, then a column a level of ``QUANTILES``.
     """
-    table = reference.distributions
-    rows = table[(table["gene_id"] == gene) & (table["tissue"] == tissue)]
+    rows = reference.distribution_of(gene, tissue)
     rows = rows.astype({"sex": str, "age_band": str}).set_index(["sex", "age_band"])
     return rows[["n", *QUANTILES]].rename(columns=QUANTILES)
 

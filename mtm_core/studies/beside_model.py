@@ -6,17 +6,19 @@ tissues and genes that are the model's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mtm_core.artefact import Artefact
 from mtm_core.errors import InputFileError, MTMError
 from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.grouped_table import TableOnDisk
 from mtm_core.model_folder import ModelFolder
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.shipped import StudyTables
@@ -30,10 +32,12 @@ _TEXT = frozenset(
     }
 )
 """Columns of names; those of outcomes too. All others are numbers, or true and false."""
-_EVALUATED = {
-    "genes": ("tissue", "gene_id", "method", "rho_by_fold", "rho_pooled"),
-    "tissues": ("tissue", "method", "n", "gene_rho_by_fold"),
-}
+_GENES = ("tissue", "gene_id", "method", "rho_by_fold", "rho_pooled")
+_TISSUES = ("tissue", "method", "n", "gene_rho_by_fold")
+_IN_WORDS = {"gene_rows": "genes", "rows": "associations", "quantile_rows": "distributions"}
+"""What tables are called whose field has another name."""
+_MOST_SUMMED = 1_000_000
+"""Rows of associations up to which all are looked at when a model is loaded."""
 Read = TypeVar("Read")
 
 
@@ -48,8 +52,11 @@ def evaluation_of(files: ModelFolder, artefact: Artefact) -> EvaluationTables | 
 
     def load(folder: Path) -> EvaluationTables:
         tables = EvaluationTables.load(folder)
-        for name, columns in _EVALUATED.items():
-            lacking = set(columns) - set(getattr(tables, name).columns)
+        for name, columns, there in (
+            ("genes", _GENES, tables.gene_columns),
+            ("tissues", _TISSUES, tables.tissues.columns),
+        ):
+            lacking = set(columns) - set(there)
             if lacking:
                 raise ValueError(f"the table of {name} has no {', '.join(sorted(lacking))}")
         check_tables(tables, artefact)
@@ -71,7 +78,8 @@ def associations_of(files: ModelFolder, artefact: Artefact) -> ReferenceAssociat
     def load(folder: Path) -> ReferenceAssociations:
         associations = ReferenceAssociations.load(folder)
         check_tables(associations, artefact)
-        associations.summary()
+        if len(associations.by_group) <= _MOST_SUMMED:
+            associations.summary()
         return associations
 
     return _read(files, "associations", load)
@@ -150,13 +158,39 @@ def check_tables(tables: object, artefact: Artefact) -> None:
     }
     for member in fields(tables):
         table = getattr(tables, member.name)
+        what = _IN_WORDS.get(member.name, member.name)
+        if isinstance(table, TableOnDisk):
+            _check_stored(table, what, known)
+            continue
         if not isinstance(table, pd.DataFrame) or table.empty:
             continue
-        _check_columns(table, member.name)
+        _check_columns(table, what)
         for column in set(known) & set(table.columns):
             foreign = set(table[column].unique()) - known[column]
             if foreign:
                 raise ValueError(f"{str(min(foreign, key=str))[:80]!r} is no {column} of the model")
+
+
+def _check_stored(table: TableOnDisk, what: str, known: Mapping[str, set[str]]) -> None:
+    """Check a table that stays on disk by its footer; its rows are held to that as they are read.
+
+    Columns of numbers cannot be read as anything else.
+    """
+    if len(set(table.columns)) < len(table.columns):
+        raise ValueError(f"the table of {what} has a column twice")
+    for part in table.schema:
+        coded = pa.types.is_dictionary(part.type) and part.type.value_type == pa.string()
+        is_name = part.name in _TEXT or part.name.startswith("outcome")
+        is_number = pa.types.is_floating(part.type) or pa.types.is_integer(part.type)
+        if is_name and not (coded or part.type == pa.string()):
+            raise ValueError(f"{part.name!r} of the table of {what} holds no names")
+        if not is_name and not (is_number or pa.types.is_boolean(part.type)):
+            raise ValueError(f"{part.name!r} of the table of {what} holds no numbers")
+    names = {"gene_id": table.genes} | {name: table.groups()[name] for name in table.keys}
+    for name in set(known) & set(names):
+        foreign = set(names[name]) - known[name]
+        if foreign:
+            raise ValueError(f"{str(min(foreign))[:80]!r} is no {name} of the model")
 
 
 def _check_columns(table: pd.DataFrame, what: str) -> None:

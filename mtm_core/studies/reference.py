@@ -6,40 +6,60 @@ What a study's change of expression, measured or predicted, is compared with. A 
     distributions.parquet   quantiles of expression by tissue, gene, sex and age band
     associations.json       cohort, definitions, traits
 
-Aggregates only: no number is of fewer than ``MINIMUM_DONORS`` donors.
+Of a wide cohort both tables have millions of rows: they are written a tissue at a time, stay on
+disk, and are read by group (:mod:`mtm_core.grouped_table`). Aggregates only: no number is of fewer
+than ``MINIMUM_DONORS`` donors.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import anndata as ad
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mtm_core import __version__
-from mtm_core.data.cohort import is_simulated, tissue_codes, tissue_names
-from mtm_core.data.exact_phenotypes import exact_phenotypes
+from mtm_core.data.cohort import is_simulated, tissue_names
 from mtm_core.errors import InputFileError, SelectionError
+from mtm_core.grouped_table import GroupedTable, as_grouped, open_grouped, whole
+from mtm_core.grouped_writing import ROWS_A_GROUP, save_grouped, write_grouped
 from mtm_core.safe_output import writing
-from mtm_core.statistics.association import trait_association
-from mtm_core.statistics.differential import PSEUDOCOUNT, differential_expression
-from mtm_core.statistics.outcome import TESTED, outcome_column
-from mtm_core.studies.donor_traits import Trait, adjustment_name, covariates_of, known_traits
+from mtm_core.statistics.differential import PSEUDOCOUNT
+from mtm_core.statistics.outcome import TESTED
+from mtm_core.studies.donor_traits import adjustment_name, known_traits
+from mtm_core.studies.reference_tissue import (
+    ALL as ALL,
+)
+from mtm_core.studies.reference_tissue import (
+    GROUPS,
+    MINIMUM_DONORS,
+    QUANTILE_STEP,
+    by_tissue,
+)
+from mtm_core.studies.reference_tissue import (
+    QUANTILES as QUANTILES,
+)
+from mtm_core.studies.reference_tissue import (
+    tissues_of as tissues_of,
+)
 
+TABLE, DISTRIBUTIONS, SETTINGS = (
+    "associations.parquet",
+    "distributions.parquet",
+    "associations.json",
+)
+KEYS = ("trait", "adjusted_for", "tissue")
+GROUP_KEYS = ("tissue", "sex", "age_band")
+"""What the two tables are grouped by."""
+_TEXT = ("trait", "adjusted_for", "test", "tissue", "gene_id")
+TissueDone = Callable[[int, int], None]
 FORMAT = "mtm-associations"
 FORMAT_VERSION = 1
-MINIMUM_DONORS = 10
-"""Donors of a tissue behind any number here."""
-QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
-ALL = "all"
-"""Donors of either sex, or of every age."""
-
 DEFINITIONS = {
     "rank-sum": "Wilcoxon's rank-sum test, two-sided, normal approximation with ties corrected",
     "correlation": "Pearson of log2(1 + expression) and the trait (of two groups, 1 and 0)",
@@ -55,15 +75,18 @@ DEFINITIONS = {
 class ReferenceAssociations:
     """The associations of one cohort.
 
+    Both tables are data frames, or left on disk: :meth:`select` and :meth:`distribution_of` read
+    what is asked.
+
     Attributes
     ----------
-    table
+    rows
         One row a (``trait``, ``adjusted_for``, ``tissue``, ``gene_id``): ``test`` (a key of
         ``DEFINITIONS``), ``n``, ``rho``, ``slope``, ``p``, ``fdr``, ``outcome``; of two groups
         without adjustment also ``n_case``, ``n_control``, ``mean_case``, ``mean_control``,
         ``log2_fold_change`` and ``auc``, NaN elsewhere. ``adjusted_for`` is ``""``, or such as
         ``"age+sex"``.
-    distributions
+    quantile_rows
         One row a (``tissue``, ``gene_id``, ``sex``, ``age_band``): ``n`` and quantiles ``q05`` to
         ``q95`` of log2(1 + expression); sex and age band may be ``"all"``. Groups of fewer than
         ``MINIMUM_DONORS`` donors are not there.
@@ -71,47 +94,47 @@ class ReferenceAssociations:
         ``cohort_sha256``, ``unit``, ``simulated``, ``traits`` (kind, case, control), definitions.
     """
 
-    table: pd.DataFrame
-    distributions: pd.DataFrame
+    rows: pd.DataFrame | GroupedTable
+    quantile_rows: pd.DataFrame | GroupedTable
     settings: dict[str, Any]
 
     @classmethod
     def of(cls, cohort: ad.AnnData) -> ReferenceAssociations:
         """Take the associations of every trait that the donor table of ``cohort`` knows."""
-        phenotypes: pd.DataFrame = cohort.uns["donors"]
-        traits = known_traits(phenotypes)
-        parts = [
-            part.assign(tissue=tissue)
-            for tissue, donors, expression in tissues_of(cohort)
-            for trait in traits
-            for part in _associate(trait, donors, expression, cohort.var_names, phenotypes)
-        ]
-        table = pd.concat(parts, ignore_index=True)
-        for name in _KEYS:
-            table[name] = table[name].astype("category")
-        settings = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "mtm_version": __version__,
-            "cohort_sha256": str(cohort.uns["mtm"]["sha256"]),
-            "unit": str(cohort.uns["mtm"]["unit"]),
-            "simulated": is_simulated(cohort),
-            "n_donors": len(phenotypes),
-            "pseudocount": PSEUDOCOUNT,
-            "minimum_donors": MINIMUM_DONORS,
-            "traits": {
-                trait.name: {
-                    "kind": trait.kind,
-                    "case": trait.case,
-                    "control": trait.control,
-                    "minimum_group": trait.minimum_group,
-                    "adjustments": ["", *(adjustment_name(a) for a in trait.adjustments)],
-                }
-                for trait in traits
-            },
-            "definitions": DEFINITIONS,
-        }
-        return cls(table, _distributions(cohort), settings)
+        parts: list[pd.DataFrame] = []
+        groups: list[pd.DataFrame] = []
+        for _, associated, quantiles in by_tissue(cohort):
+            parts += associated
+            groups += quantiles
+        return cls(
+            with_categories(pd.concat(parts, ignore_index=True), _TEXT),
+            with_categories(pd.concat(groups, ignore_index=True), GROUPS),
+            settings_of(cohort),
+        )
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """All rows: of a wide cohort millions, read anew each time."""
+        return with_categories(whole(self.rows), _TEXT)
+
+    @property
+    def distributions(self) -> pd.DataFrame:
+        """All quantiles: of a wide cohort millions of rows, read anew each time."""
+        return with_categories(whole(self.quantile_rows), GROUPS)
+
+    @cached_property
+    def tissues(self) -> list[str]:
+        """Give the tissues, by alphabet."""
+        return sorted(str(name) for name in self.by_group.groups()["tissue"].unique())
+
+    @cached_property
+    def by_group(self) -> GroupedTable:
+        """The rows, as they are read."""
+        return as_grouped(self.rows, KEYS)
+
+    @cached_property
+    def _quantiles(self) -> GroupedTable:
+        return as_grouped(self.quantile_rows, GROUP_KEYS)
 
     @property
     def traits(self) -> dict[str, dict[str, Any]]:
@@ -129,37 +152,46 @@ class ReferenceAssociations:
         SelectionError
             If the trait, its adjustment or the tissue is not there.
         """
-        table = self.table
         for kind, name, known in (
             ("trait", trait, list(self.traits)),
-            ("tissue", tissue, list(table["tissue"].cat.categories)),
+            ("tissue", tissue, self.tissues),
         ):
             if name not in known:
                 raise SelectionError.unknown(kind, [name], known)
         adjustments = self.traits[trait]["adjustments"]
         if adjusted_for not in adjustments:
             raise SelectionError.unknown(f"adjustment of {trait}", [adjusted_for], adjustments)
-        rows = table[
-            (table["trait"] == trait)
-            & (table["adjusted_for"] == adjusted_for)
-            & (table["tissue"] == tissue)
-        ].set_index("gene_id")
+        where = {"trait": trait, "adjusted_for": adjusted_for, "tissue": tissue}
+        rows = self.by_group.read(where).set_index("gene_id")
         rows.index = rows.index.astype(str)
         effect = rows["log2_fold_change"].where(rows["test"] == "rank-sum", rows["slope"])
         return rows.assign(effect=effect)
 
+    def distribution_of(self, gene: str, tissue: str) -> pd.DataFrame:
+        """Give the quantiles of one gene in one tissue, a row a sex and age band."""
+        return self._quantiles.read({"tissue": tissue}, genes=gene)
+
     def summary(self, fdr: float = 0.05) -> pd.DataFrame:
         """Count tissues and genes tested, and those with an FDR of at most ``fdr``, by trait."""
-        tested = self.table[self.table["outcome"] == TESTED]
-        return (
-            tested.assign(significant=tested["fdr"] <= fdr)
-            .groupby(["trait", "adjusted_for"], observed=True)
-            .agg(
-                n_tissues=("tissue", "nunique"),
-                n_tested=("significant", "size"),
-                n_significant=("significant", "sum"),
-            )
-        )
+        columns = ["trait", "adjusted_for", "tissue", "fdr", "outcome"]
+        parts = []
+        for trait, kinds in self.by_group.groups().groupby("trait", sort=True):
+            for adjusted_for in sorted(kinds["adjusted_for"].unique()):
+                where = {"trait": str(trait), "adjusted_for": str(adjusted_for)}
+                rows = self.by_group.read(where, columns=columns)
+                tested = rows[rows["outcome"] == TESTED]
+                if len(tested):
+                    parts.append(
+                        where
+                        | {
+                            "n_tissues": tested["tissue"].nunique(),
+                            "n_tested": len(tested),
+                            "n_significant": int((tested["fdr"] <= fdr).sum()),
+                        }
+                    )
+        names = ["trait", "adjusted_for"]
+        counts = ["n_tissues", "n_tested", "n_significant"]
+        return pd.DataFrame(parts, columns=[*names, *counts]).set_index(names)
 
     def save(self, folder: Path, *, overwrite: bool = False) -> None:
         """Write the tables and what they are.
@@ -170,12 +202,9 @@ class ReferenceAssociations:
             As :func:`mtm_core.safe_output.writing`.
         """
         with writing(folder, overwrite=overwrite, folder=True, kind="associations") as place:
-            self.table.to_parquet(place / "associations.parquet", index=False, compression="zstd")
-            self.distributions.to_parquet(
-                place / "distributions.parquet", index=False, compression="zstd"
-            )
-            text = json.dumps(self.settings, indent=1) + "\n"
-            (place / "associations.json").write_text(text)
+            save_grouped(self.rows, place / TABLE, KEYS)
+            save_grouped(self.quantile_rows, place / DISTRIBUTIONS, GROUP_KEYS)
+            write_settings(self.settings, place)
 
     @classmethod
     def load(cls, folder: Path) -> ReferenceAssociations:
@@ -187,7 +216,7 @@ class ReferenceAssociations:
             If the folder does not hold associations.
         """
         try:
-            settings = json.loads((folder / "associations.json").read_text())
+            settings = json.loads((folder / SETTINGS).read_text())
             if settings.get("format_version") != FORMAT_VERSION:
                 raise ValueError(f"format version {settings.get('format_version')!r}")
             for name, trait in settings["traits"].items():
@@ -195,8 +224,8 @@ class ReferenceAssociations:
                 if not all(isinstance(text, str) for text in (*parts, *trait["adjustments"])):
                     raise ValueError(f"the trait {name!r} is not described")
             return cls(
-                _with_categories(pd.read_parquet(folder / "associations.parquet"), _KEYS),
-                _with_categories(pd.read_parquet(folder / "distributions.parquet"), _GROUPS),
+                _opened(folder / TABLE, KEYS, _TEXT),
+                _opened(folder / DISTRIBUTIONS, GROUP_KEYS, GROUPS),
                 settings,
             )
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -206,112 +235,72 @@ class ReferenceAssociations:
             ) from error
 
 
-def _with_categories(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+def write_associations(cohort: ad.AnnData, folder: Path, on_tissue: TissueDone) -> None:
+    """Take the associations of ``cohort`` and write them as they come, a tissue at a time.
+
+    Nothing but a tissue's rows is held: of 49 tissues x 19,291 genes there are 27 million.
+
+    Parameters
+    ----------
+    folder
+        Is there already.
+    on_tissue
+        Told how many tissues are done, and of how many.
+    """
+    n_tissues = len(tissue_names(cohort))
+    with (
+        write_grouped(folder / TABLE, KEYS) as table,
+        write_grouped(
+            folder / DISTRIBUTIONS, GROUP_KEYS, rows_a_group=2 * ROWS_A_GROUP, step=QUANTILE_STEP
+        ) as distributions,
+    ):
+        for done, (_, associated, quantiles) in enumerate(by_tissue(cohort)):
+            on_tissue(done, n_tissues)
+            for part in associated:
+                table.add(part)
+            for group in quantiles:
+                distributions.add(group)
+    on_tissue(n_tissues, n_tissues)
+    write_settings(settings_of(cohort), folder)
+
+
+def write_settings(settings: dict[str, Any], folder: Path) -> None:
+    """Write what the tables of ``folder`` are."""
+    (folder / SETTINGS).write_text(json.dumps(settings, indent=1) + "\n")
+
+
+def settings_of(cohort: ad.AnnData) -> dict[str, Any]:
+    """Give what the associations of ``cohort`` are."""
+    phenotypes: pd.DataFrame = cohort.uns["donors"]
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "mtm_version": __version__,
+        "cohort_sha256": str(cohort.uns["mtm"]["sha256"]),
+        "unit": str(cohort.uns["mtm"]["unit"]),
+        "simulated": is_simulated(cohort),
+        "n_donors": len(phenotypes),
+        "pseudocount": PSEUDOCOUNT,
+        "minimum_donors": MINIMUM_DONORS,
+        "traits": {
+            trait.name: {
+                "kind": trait.kind,
+                "case": trait.case,
+                "control": trait.control,
+                "minimum_group": trait.minimum_group,
+                "adjustments": ["", *(adjustment_name(a) for a in trait.adjustments)],
+            }
+            for trait in known_traits(phenotypes)
+        },
+        "definitions": DEFINITIONS,
+    }
+
+
+def with_categories(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Give ``table`` with categories in the columns ``names``, which it must have."""
     return table.astype(dict.fromkeys(names, "category"))
 
 
-def tissues_of(
-    cohort: ad.AnnData,
-) -> Iterator[tuple[str, NDArray[np.str_], NDArray[np.float32]]]:
-    """Give each tissue's name, donors (N,) and linear expression (N, G)."""
-    codes = tissue_codes(cohort)
-    donor = cohort.obs["donor"].to_numpy().astype(str)
-    for code, name in enumerate(tissue_names(cohort)):
-        rows = np.flatnonzero(codes == code)
-        yield name, donor[rows], np.asarray(cohort.X[rows])
-
-
-def _associate(
-    trait: Trait,
-    donors: NDArray[np.str_],
-    expression: NDArray[np.float32],
-    genes: pd.Index,
-    phenotypes: pd.DataFrame,
-) -> list[pd.DataFrame]:
-    """Give the rows of one trait in one tissue: raw, then each adjustment."""
-    ids = [str(gene) for gene in genes]
-    values = trait.of(donors)
-    counts = {"n": int(np.isfinite(values).sum())}
-    enough = counts["n"] >= MINIMUM_DONORS
-    if trait.kind == "two groups":
-        counts |= {"n_case": int((values == 1).sum()), "n_control": int((values == 0).sum())}
-        enough &= min(counts["n_case"], counts["n_control"]) >= trait.minimum_group
-    if not enough:
-        values = np.full(len(values), np.nan)  # so that every row is named "too few samples"
-    log2 = np.log2(1 + expression)
-    raw = trait_association(log2, values, ids)
-    test = "correlation"
-    if trait.kind == "two groups":
-        compared = differential_expression(expression[values == 1], expression[values == 0], ids)
-        raw = compared.join(raw[["rho", "slope"]])
-        test = "rank-sum"
-    parts = [_labelled(raw.assign(**counts), trait.name, "", test)]
-    for names in trait.adjustments:
-        covariates = covariates_of(phenotypes, donors, names)
-        adjusted = trait_association(log2, values, ids, covariates=covariates)
-        label = adjustment_name(names)
-        parts.append(_labelled(adjusted.assign(**counts), trait.name, label, "partial correlation"))
-    return parts
-
-
-_KEYS = ("trait", "adjusted_for", "test", "tissue", "gene_id")
-_GROUPS = ("tissue", "gene_id", "sex", "age_band")
-_NUMBERS = (
-    "n", "n_case", "n_control", "mean_case", "mean_control", "log2_fold_change", "auc",
-    "rho", "slope", "p", "fdr",
-)  # fmt: skip
-_DOUBLE = frozenset({"p", "fdr"})
-"""The smallest p-values are below the least number of single precision."""
-
-
-def _labelled(rows: pd.DataFrame, trait: str, adjusted_for: str, test: str) -> pd.DataFrame:
-    """Give ``rows`` with their keys in front and every column there."""
-    table = pd.DataFrame(
-        {"trait": trait, "adjusted_for": adjusted_for, "test": test, "tissue": ""},
-        index=range(len(rows)),
-    )
-    table["gene_id"] = rows.index.to_numpy()
-    for name in _NUMBERS:
-        dtype = np.float64 if name in _DOUBLE else np.float32
-        table[name] = rows[name].to_numpy(dtype) if name in rows else dtype(np.nan)
-    return table.assign(outcome=outcome_column(rows["outcome"].to_numpy()))
-
-
-def _distributions(cohort: ad.AnnData) -> pd.DataFrame:
-    """Give quantiles of log2(1 + expression) by tissue, gene, sex and age band."""
-    phenotypes = exact_phenotypes(cohort.uns["donors"])
-    genes = cohort.var_names.to_numpy().astype(str)
-    groups = {
-        name: phenotypes.get(name, pd.Series("", index=phenotypes.index)).fillna("").astype(str)
-        for name in ("sex", "age_band")
-    }
-    parts = []
-    for tissue, donors, expression in tissues_of(cohort):
-        log2 = np.log2(1 + expression)
-        sex, band = (group.reindex(donors).to_numpy() for group in groups.values())
-        for one_sex in (ALL, *sorted(set(sex) - {""})):
-            for one_band in (ALL, *sorted(set(band) - {""})):
-                rows = ((sex == one_sex) | (one_sex == ALL)) & (
-                    (band == one_band) | (one_band == ALL)
-                )
-                if rows.sum() < MINIMUM_DONORS:
-                    continue
-                levels = np.quantile(log2[rows], list(QUANTILES.values()), axis=0)
-                columns = dict(zip(QUANTILES, levels.astype(np.float32), strict=True))
-                parts.append(
-                    pd.DataFrame(
-                        {
-                            "tissue": tissue,
-                            "gene_id": genes,
-                            "sex": one_sex,
-                            "age_band": one_band,
-                            "n": int(rows.sum()),
-                            **columns,
-                        }
-                    )
-                )
-    table = pd.concat(parts, ignore_index=True)
-    for name in _GROUPS:
-        table[name] = table[name].astype("category")
-    return table
+def _opened(path: Path, keys: Sequence[str], text: Sequence[str]) -> pd.DataFrame | GroupedTable:
+    table = open_grouped(path, keys)
+    return with_categories(table, text) if isinstance(table, pd.DataFrame) else table

@@ -85,7 +85,7 @@ compared = remember(
     words="Comparing the groups",
 )
 points = beside_reference(
-    with_accuracy(compared, held_out.genes),
+    with_accuracy(compared, held_out.of_tissues(cohort.predicted_tissues)),
     model.associations,
     trait,
     adjusted_for=adjusted_for,

@@ -88,7 +88,8 @@ table = remember(
     session,
     key,
     lambda tell: with_accuracy(
-        correlate_trait(cohort, values, others, on_progress=tell), held_out.genes
+        correlate_trait(cohort, values, others, on_progress=tell),
+        held_out.of_tissues(cohort.predicted_tissues),
     ),
     slot="trait",
     words=f"Correlating with {trait}",

@@ -150,7 +150,7 @@ if view == TISSUES:
 
 elif view == GENES:
     st.header(f"Genes of {plain(tissue)}")
-    table = genes_of_tissue(tables.genes, method, tissue)
+    table = genes_of_tissue(tables.genes_of(method, tissue), method, tissue)
     table.insert(0, "gene", table.index.map(evaluated.labels))
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         choice = st.segmented_control(
@@ -215,7 +215,8 @@ elif view == GENES:
     download_table(shown, key="gene_rows", name=f"genes_{tissue}_{method}", label="These rows")
 
     st.header(f"{plain(label)} in every tissue")
-    of_gene = tissues_of_gene(tables.genes, method, evaluated.genes[label])
+    gene_id = evaluated.genes[label]
+    of_gene = tissues_of_gene(tables.genes_of(method, genes=gene_id), method, gene_id)
     undefined = [str(name) for name in of_gene.index[of_gene["rho_pooled"].isna()]]
     show_figure(
         gene_over_tissues(of_gene, evaluated.colours, chosen=tissue),
@@ -244,7 +245,7 @@ else:
     )
     body_map(evaluated.tissues, chosen, press_to_draw, key="drawn")
     order = [str(name) for name in ranking.index if not chosen or name in chosen]
-    rho = rho_of_genes(tables.genes, method, order)
+    rho = rho_of_genes(tables.genes_of(method, order, columns=["rho_by_fold"]), method, order)
     distribution = distribution_of_rho(rho)
     one_by_one = rho.shape[1] <= MOST_POINTS
     show_figure(

@@ -128,8 +128,7 @@ def test_rows_carry_the_accuracy_of_their_own_gene_and_tissue(
 
 
 def test_without_an_evaluation_no_row_is_called_predictable(prediction: xr.Dataset) -> None:
-    index = pd.MultiIndex.from_arrays([[], []], names=["tissue", "gene_id"])
-    nothing = GeneAccuracy(pd.DataFrame(columns=["n", "rho_by_fold", "rho_pooled"], index=index))
+    nothing = GeneAccuracy(None, "mtm", "Whole Blood")
     options = {
         "tissues": ["Lung"],
         "genes": prediction["gene"].values.tolist(),

@@ -161,7 +161,7 @@ def test_methods_without_predictable_genes_are_named(
     without = others[0]
     genes = tables.genes.assign(is_predictable=False)
     numbers = tables.tissues["n_predictable"].where(tables.tissues["method"] != without, 0)
-    changed = replace(tables, genes=genes, tissues=tables.tissues.assign(n_predictable=numbers))
+    changed = replace(tables, gene_rows=genes, tissues=tables.tissues.assign(n_predictable=numbers))
     serve_with(changed, tmp_path, monkeypatch)
     opened(app, "Shared genes")
     assert "none of these methods has a predictable gene" in app.info[0].value

@@ -116,7 +116,7 @@ def test_what_is_not_tested_or_not_in_the_reference_is_left_out(
     table = reference.table.copy()
     constant = (table["gene_id"] == part["gene_id"][1]) & (table["trait"] == "sex")
     table.loc[constant, "outcome"] = "constant"
-    cut = beside_reference(part, replace(reference, table=table), "sex", **columns)
+    cut = beside_reference(part, replace(reference, rows=table), "sex", **columns)
     assert set(points["gene_id"]) - set(cut["gene_id"]) == {part["gene_id"][1]}
     none = beside_reference(part[part["tissue"] == "Moon"], reference, "sex", **columns)
     assert none.empty

@@ -1,0 +1,296 @@
+"""Long tables of genes, read by group and column, from a file or from memory.
+
+A table of 48 tissues x 19,291 genes x several methods has millions of rows. In its file every group
+(a method and tissue; a trait, its adjustment and a tissue) lies in row groups of its own, a few
+thousand genes each, so that one tissue, or one gene in all tissues, is read in milliseconds and the
+rest stays on disk. Written by :mod:`mtm_core.grouped_writing`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mtm_core.errors import InputFileError
+
+GENE = "gene_id"
+LAYOUT = b"mtm_groups"
+"""Under which the footer says what a file is grouped by."""
+
+Names = str | Sequence[str]
+
+
+class GroupedTable(Protocol):
+    """A long table of genes in groups."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Columns that a group is known by."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns."""
+        ...
+
+    @property
+    def genes(self) -> pd.Index:
+        """Ids of the genes, in their order."""
+        ...
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        ...
+
+    def groups(self) -> pd.DataFrame:
+        """Give one row a group, its keys, in the table's order."""
+        ...
+
+    def read(
+        self,
+        where: Mapping[str, Names] | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        genes: Names | None = None,
+    ) -> pd.DataFrame:
+        """Read some rows and columns, in the table's order.
+
+        Parameters
+        ----------
+        where
+            By key, the value or values wanted; keys that are not named do not matter.
+        columns
+            Those wanted, of which the table may lack some; ``None``: all.
+        genes
+            Ids wanted; ``None``: all.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class TableInMemory:
+    """A data frame as a :class:`GroupedTable`."""
+
+    frame: pd.DataFrame
+    keys: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns."""
+        return tuple(str(name) for name in self.frame.columns)
+
+    @cached_property
+    def genes(self) -> pd.Index:
+        """Ids of the genes, in their order."""
+        ids = self.frame[GENE].unique() if GENE in self.frame else []
+        return pd.Index(np.asarray(ids, dtype=object), name=GENE)
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.frame)
+
+    def groups(self) -> pd.DataFrame:
+        """Give one row a group, its keys, in the table's order."""
+        there = [name for name in self.keys if name in self.frame]
+        return self.frame[there].drop_duplicates().astype(object).reset_index(drop=True)
+
+    def read(
+        self,
+        where: Mapping[str, Names] | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        genes: Names | None = None,
+    ) -> pd.DataFrame:
+        """Read as :meth:`GroupedTable.read` says."""
+        chosen = np.ones(len(self.frame), dtype=bool)
+        wanted = dict(where or {}) | ({} if genes is None else {GENE: genes})
+        for name, values in wanted.items():
+            column = self.frame[name]
+            chosen &= (
+                column == values if isinstance(values, str) else column.isin(list(values))
+            ).to_numpy()
+        return self.frame.loc[chosen, _there(self.columns, columns)]
+
+
+@dataclass(frozen=True)
+class TableOnDisk:
+    """A parquet file in groups; nothing but its footer is held."""
+
+    path: Path
+    keys: tuple[str, ...]
+    footer: pq.FileMetaData = field(repr=False)
+    row_groups: Mapping[tuple[str, ...], list[int]] = field(repr=False)
+    same_genes: bool
+    """Whether every group has the same genes in the same order."""
+    stamp: tuple[int, int]
+    """Size and time of the file when it was opened."""
+
+    @classmethod
+    def open(cls, path: Path) -> TableOnDisk | None:
+        """Open a file; ``None`` where it has no groups, but is an ordinary table.
+
+        Raises
+        ------
+        ValueError
+            If its groups are not what it says.
+        """
+        footer = pq.read_metadata(path)
+        if LAYOUT not in (footer.metadata or {}):
+            return None
+        layout = json.loads(footer.metadata[LAYOUT])
+        keys = tuple(str(name) for name in layout["keys"])
+        names = footer.schema.to_arrow_schema().names
+        places = [names.index(name) for name in (*keys, GENE)][:-1]
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for number in range(footer.num_row_groups):
+            group = footer.row_group(number)
+            statistics = [group.column(place).statistics for place in places]
+            if any(part is None or part.min != part.max for part in statistics):
+                raise ValueError(f"row group {number} of {path.name} is not of one group")
+            groups.setdefault(tuple(str(part.min) for part in statistics), []).append(number)
+        return cls(path, keys, footer, groups, bool(layout["same_genes"]), _stamp(path))
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
+        return self.footer.schema.to_arrow_schema()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns."""
+        return tuple(self.schema.names)
+
+    @cached_property
+    def genes(self) -> pd.Index:
+        """Ids of the genes, in their order."""
+        numbers = list(self.row_groups.values())
+        of_first = numbers[:1] if self.same_genes else numbers
+        ids = self._table([n for part in of_first for n in part], [GENE])[GENE]
+        return pd.Index(pc.unique(ids).to_numpy(zero_copy_only=False), dtype=object, name=GENE)
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return int(self.footer.num_rows)
+
+    def groups(self) -> pd.DataFrame:
+        """Give one row a group, its keys, in the table's order."""
+        return pd.DataFrame(list(self.row_groups), columns=list(self.keys), dtype=object)
+
+    def read(
+        self,
+        where: Mapping[str, Names] | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        genes: Names | None = None,
+    ) -> pd.DataFrame:
+        """Read as :meth:`GroupedTable.read` says.
+
+        Raises
+        ------
+        InputFileError
+            If the file was written anew since it was opened.
+        ValueError
+            If it is not what its footer says.
+        """
+        wanted = {
+            self.keys.index(name): {values} if isinstance(values, str) else set(values)
+            for name, values in (where or {}).items()
+        }
+        groups = {
+            key: numbers
+            for key, numbers in self.row_groups.items()
+            if all(key[place] in values for place, values in wanted.items())
+        }
+        ids = None if genes is None else {genes} if isinstance(genes, str) else set(genes)
+        numbers = [n for part in groups.values() for n in self._with(part, ids)]
+        names = _there(self.columns, columns)
+        table = self._table(numbers, [*names, *({GENE, *self.keys} - set(names))])
+        self._check(table, groups, ids)
+        if ids is not None:
+            table = table.filter(
+                pc.is_in(table[GENE], value_set=pa.array(sorted(ids), pa.string()))
+            )
+        frame = table.select(names).to_pandas(ignore_metadata=True)
+        text = frame.select_dtypes("category").columns
+        return frame.astype(dict.fromkeys([n for n in text if n in self.keys], object))
+
+    def _with(self, numbers: list[int], ids: set[str] | None) -> list[int]:
+        """Give those of a group's row groups that hold one of the genes."""
+        if ids is None or not self.same_genes:
+            return numbers
+        rows = self.genes.get_indexer(sorted(ids))
+        lengths = [self.footer.row_group(n).num_rows for n in numbers]
+        found = np.searchsorted(np.cumsum(lengths), rows[rows >= 0], side="right")
+        return [numbers[place] for place in sorted(set(found.tolist())) if place < len(numbers)]
+
+    def _table(self, numbers: list[int], names: list[str]) -> pa.Table:
+        if _stamp(self.path) != self.stamp:
+            raise InputFileError(
+                f"{self.path} was written anew while it was in use. Start the program again, or"
+                " load the model again."
+            )
+        # A file of its own for each read: readers of a server's threads do not share a place.
+        with pq.ParquetFile(self.path, metadata=self.footer) as file:
+            return file.read_row_groups(numbers, columns=names, use_threads=False).select(names)
+
+    def _check(
+        self, table: pa.Table, groups: Mapping[tuple[str, ...], object], ids: set[str] | None
+    ) -> None:
+        """Hold what was read to what the footer says of it."""
+        for place, name in enumerate(self.keys):
+            known = {key[place] for key in groups}
+            if not set(pc.unique(table[name]).to_pylist()) <= known:
+                raise ValueError(f"{self.path.name} holds another {name} than its footer says")
+        if ids is None and self.same_genes and len(groups):
+            order = pa.chunked_array([self._gene_array] * len(groups))
+            if not table[GENE].equals(order):
+                raise ValueError(f"{self.path.name} holds other genes in one group than in another")
+
+    @cached_property
+    def _gene_array(self) -> pa.Array:
+        return pa.array(self.genes, pa.string())
+
+
+def open_grouped(path: Path, keys: Sequence[str]) -> pd.DataFrame | TableOnDisk:
+    """Open a table: read whole where it is short or was not written in groups, else left on disk.
+
+    Raises
+    ------
+    ValueError, OSError
+        If it is no such table.
+    """
+    stored = TableOnDisk.open(path)
+    if stored is None:
+        return pd.read_parquet(path)
+    if stored.keys != tuple(keys):
+        raise ValueError(f"{path.name} is grouped by {', '.join(stored.keys)}")
+    return stored
+
+
+def as_grouped(table: pd.DataFrame | GroupedTable, keys: Sequence[str]) -> GroupedTable:
+    """Give a data frame as a grouped table; a grouped table as it is."""
+    return TableInMemory(table, tuple(keys)) if isinstance(table, pd.DataFrame) else table
+
+
+def whole(table: pd.DataFrame | GroupedTable) -> pd.DataFrame:
+    """Read all of a table: at full width gigabytes."""
+    return table if isinstance(table, pd.DataFrame) else table.read()
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _there(known: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
+    return list(known) if wanted is None else [name for name in wanted if name in known]
