@@ -8,11 +8,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mtm_core.inference.on_demand import held_bytes
 from mtm_core.memory_budget import Hold
 
 WORK_BYTES = 64 * 1024**2
 """Of any work, beside its data."""
 _COPIES, _NUMBER_BYTES = 6, 8
+_ROW_BYTES = 200
+"""Of a table of results: some twenty numbers and names."""
 
 
 class HeldBytes(bytes):
@@ -33,6 +36,19 @@ def preparing_bytes(n_samples: int, n_columns: int, n_genes: int) -> int:
     return WORK_BYTES + _COPIES * _NUMBER_BYTES * n_samples * max(n_columns, n_genes)
 
 
+def analysing_bytes(prediction: xr.Dataset | None) -> int:
+    """Estimate what it takes to make something of a prediction, tissue by tissue.
+
+    No more than a copy of all values; of a large prediction, copies of a tissue and a table of
+    every gene of every tissue.
+    """
+    if prediction is None:
+        return WORK_BYTES
+    n_samples, n_tissues, n_genes = prediction["z"].shape
+    in_turn = _COPIES * _NUMBER_BYTES * n_samples * n_genes + _ROW_BYTES * n_tissues * n_genes
+    return WORK_BYTES + min(int(prediction.nbytes), in_turn)
+
+
 def hold_result(hold: Hold, result: object) -> object:
     """Keep of ``hold`` what ``result`` takes until it goes; give the result to be kept."""
     if isinstance(result, bytes):
@@ -50,7 +66,9 @@ def hold_result(hold: Hold, result: object) -> object:
 
 def size_of(thing: object) -> int:
     """Give the bytes of arrays and tables, and of dataclasses that have some."""
-    if isinstance(thing, xr.Dataset | xr.DataArray | np.ndarray):
+    if isinstance(thing, xr.Dataset | xr.DataArray):
+        return held_bytes(thing)
+    if isinstance(thing, np.ndarray):
         return int(thing.nbytes)
     if isinstance(thing, pd.DataFrame):
         return int(thing.memory_usage(index=False).sum())

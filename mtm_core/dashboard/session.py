@@ -14,7 +14,7 @@ import streamlit as st
 import xarray as xr
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from mtm_core.dashboard.held import WORK_BYTES, preparing_bytes, size_of
+from mtm_core.dashboard.held import analysing_bytes, preparing_bytes, size_of
 from mtm_core.dashboard.jobs import Jobs, Progress, Task
 from mtm_core.dashboard.limits import check_n_samples
 from mtm_core.dashboard.resources import example_for, is_simulated
@@ -28,7 +28,7 @@ from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.reading_turns import Turn
 from mtm_core.data.units import Unit
 from mtm_core.errors import SelectionError
-from mtm_core.inference.blocks import prediction_bytes
+from mtm_core.inference.blocks import predicting_bytes
 from mtm_core.inference.command_line import InputFiles, in_shell, predict_arguments
 from mtm_core.inference.example import default_source
 from mtm_core.inference.options import PredictionOptions
@@ -375,7 +375,7 @@ class Session:
         assert self.table is not None
         n_samples, n_columns = self.table.values.shape
         n_genes = len(predictor.artefact.genes)
-        result = prediction_bytes(n_samples, len(targets), n_genes)
+        result = predicting_bytes(n_samples, len(targets), n_genes)
         memory = result + preparing_bytes(n_samples, n_columns, n_genes)
         if size_of(self.prediction) + memory > shared_budget().most >= memory:
             self.prediction, self._predicted = None, ()  # no room for two
@@ -447,8 +447,8 @@ class Session:
     def _task(
         self, whole: Hashable, make: Callable[[Progress], T], *, slot: str, words: str
     ) -> Task[T]:
-        """Plan what is made from the prediction: at most, a copy of it."""
-        memory = WORK_BYTES + size_of(self.prediction)
+        """Plan what is made from the prediction."""
+        memory = analysing_bytes(self.prediction)
         return Task(slot, whole, words, make, partial(self._keep_result, whole), memory=memory)
 
     def recall(self, key: Hashable) -> object | None:

@@ -68,6 +68,13 @@ class TissueScaler:
             sd[t] = np.where(keep_one, 1.0, spread)
         return cls(mean, sd, config.scale)
 
+    def of_genes(self, tissue: int, genes: NDArray[np.intp] | None = None) -> TissueScaler:
+        """Give the scaler of one tissue, which is then tissue 0, and of ``genes``, or of all."""
+        one = slice(tissue, tissue + 1)
+        if genes is None:
+            return TissueScaler(self.mean[one], self.sd[one], self.scale)
+        return TissueScaler(self.mean[one, genes], self.sd[one, genes], self.scale)
+
     def transform(self, expression: Floats, tissue: Ints) -> Floats:
         """Give z-scores (N, G) of ``expression`` (N, G), linear, of ``tissue`` (N,)."""
         values = to_scale(expression, self.scale)

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from math import inf
 
 import pandas as pd
 import xarray as xr
 
-from mtm_core.inference.predictor import Predictor, Prepared, TissueProgress
+from mtm_core.inference.decoder import TissueProgress, decoder_bytes
+from mtm_core.inference.predictor import AT_ONCE_BYTES, Predictor, Prepared, value_bytes
 
 BLOCK_BYTES = 256 * 1024**2
 """Of a block's values."""
-_VALUES, _VALUE_BYTES = 4, 4
+_COPIES = 6
+"""Of a tissue, while it is decoded: its mean, error and bounds, and what a stack puts together."""
 
 
 def prediction_bytes(n_samples: int, n_tissues: int, n_genes: int) -> int:
-    """Give what a prediction of this shape takes in memory: four float32 for each value."""
-    return _VALUES * _VALUE_BYTES * n_samples * n_tissues * n_genes
+    """Give what a prediction of this shape takes in memory.
+
+    A small one holds its values; a large one what it decodes them from, and the last that were
+    looked at (:mod:`mtm_core.inference.decoder`).
+    """
+    values = value_bytes(n_samples, n_tissues, n_genes)
+    return values if values <= AT_ONCE_BYTES else decoder_bytes(n_samples, n_tissues, n_genes)
+
+
+def predicting_bytes(n_samples: int, n_tissues: int, n_genes: int) -> int:
+    """Give what it takes to predict, and to look at a tissue: the result and copies of a tissue."""
+    one = 4 * n_samples * n_genes
+    return prediction_bytes(n_samples, n_tissues, n_genes) + _COPIES * one
 
 
 def predict_blocks(
@@ -31,7 +45,8 @@ def predict_blocks(
 ) -> Iterator[xr.Dataset]:
     """Predict as :meth:`~mtm_core.inference.predictor.Predictor.predict_prepared`, block by block.
 
-    Every method predicts a sample by itself, so that blocks hold what the whole would.
+    Every method predicts a sample by itself, so that blocks hold what the whole would. The values
+    of a block are in memory.
 
     Parameters
     ----------
@@ -47,12 +62,12 @@ def predict_blocks(
     """
     chosen = predictor.targets_of(prepared.source, targets)
     n_samples, n_genes = prepared.aligned.z.shape
-    size = max(1, block_bytes // prediction_bytes(1, len(chosen), n_genes))
+    size = max(1, block_bytes // value_bytes(1, len(chosen), n_genes))
     for start in range(0, n_samples, size):
         if on_progress is not None:
             on_progress(start, n_samples)
         part = samples_of(prepared, start, min(start + size, n_samples))
-        yield predictor.predict_prepared(part, chosen, phenotypes=phenotypes)
+        yield predictor.predict_prepared(part, chosen, phenotypes=phenotypes, at_once=inf)
 
 
 def samples_of(prepared: Prepared, start: int, stop: int) -> Prepared:

@@ -18,6 +18,7 @@ from mtm_core.data.stored_table import StoredTable, open_stored_table
 from mtm_core.data.unit_guess import UnitReading
 from mtm_core.data.value_summary import ValueSummary
 from mtm_core.errors import ArtefactError, InputFileError
+from mtm_core.inference.on_demand import loaded
 from mtm_core.inference.prediction_store import PredictionStore, rounded
 from mtm_core.inference.predictor import Predictor, TableGenes
 
@@ -99,8 +100,10 @@ def predict_values(
         whole=_moments(work.store, work.state),
     )
     prediction = predictor.predict_prepared(prepared, work.targets, phenotypes=phenotypes)
-    kept = prediction.drop_vars(
-        [name for name in VALUES if name in prediction and name not in work.values]
+    kept = loaded(
+        prediction.drop_vars(
+            [name for name in VALUES if name in prediction and name not in work.values]
+        )
     )
     for name in VALUES:
         if name in kept and work.bits < ALL_BITS:

@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mtm_core.errors import SelectionError
+from mtm_core.inference.on_demand import loaded
 from mtm_core.inference.write_blocks import (
     INTERVAL,
     LONG_COLUMNS,
@@ -48,6 +49,7 @@ def to_anndata(prediction: xr.Dataset) -> ad.AnnData:
 
     ``X`` holds z-scores; layers ``expression`` and, where there is an interval, ``INTERVAL``.
     """
+    prediction = loaded(prediction)
     n_samples, n_tissues, n_genes = prediction["z"].shape
 
     def rows(name: str) -> NDArray[np.float32]:
@@ -143,8 +145,8 @@ def write_blocks(
 
 
 def blocks_in(prediction: xr.Dataset, n_bytes: int = _BLOCK_BYTES) -> Iterator[xr.Dataset]:
-    """Cut a prediction into blocks of about ``n_bytes``."""
+    """Cut a prediction into blocks of about ``n_bytes``, whose values are in memory."""
     n_samples = prediction.sizes["sample"]
     size = max(1, n_bytes // max(prediction.nbytes // max(n_samples, 1), 1))
     for start in range(0, max(n_samples, 1), size):
-        yield prediction.isel(sample=slice(start, start + size))
+        yield loaded(prediction.isel(sample=slice(start, start + size)))

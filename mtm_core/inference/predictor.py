@@ -13,18 +13,21 @@ A prediction is an ``xarray.Dataset`` with dims (sample, tissue, gene):
   and after alignment; 1 is a typical reference sample
 - coordinates ``symbol`` (gene); ``gene`` holds gene ids
 - ``attrs``: model, its SHA-256, source, unit, how samples were aligned, program version
+
+Values that take more than ``AT_ONCE_BYTES`` together are computed when they are read
+(:mod:`mtm_core.inference.decoder`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -47,22 +50,27 @@ from mtm_core.data.taking import check_samples
 from mtm_core.data.unit_guess import UnitReading, read_unit
 from mtm_core.data.units import UNIT_TABLE, Unit, UnitChoice, per_million, to_linear
 from mtm_core.data.value_summary import GeneColumns, ValueSummary
-from mtm_core.errors import ArtefactError, ExpressionError, SelectionError
+from mtm_core.errors import ExpressionError, SelectionError
+from mtm_core.inference.decoder import (
+    INTERVAL,
+    INTERVAL_LEVEL,
+    KEPT_BYTES,
+    Decoder,
+    Profiles,
+    TissueProgress,
+)
 from mtm_core.inference.models import find_model
+from mtm_core.inference.on_demand import DIMS, decoded_variables
 from mtm_core.inference.unit_distance import (
     SAMPLES_LOOKED_AT,
     describe_far_before,
     describe_nearer,
 )
 from mtm_core.methods.covariates import CovariateName, are_known
-from mtm_core.methods.protocol import begin, tissue_index
+from mtm_core.methods.protocol import tissue_index
 
-INTERVAL_LEVEL = 90
-"""Level, in percent, of the interval that predictions carry."""
-
-TissueProgress = Callable[[int, int], None]
-"""Called with (tissues done so far, tissues in all), before the first too; what it raises ends the
-work."""
+AT_ONCE_BYTES = KEPT_BYTES
+"""A prediction of no more than this is computed whole."""
 
 
 @dataclass(frozen=True)
@@ -291,6 +299,7 @@ class Predictor:
         *,
         phenotypes: pd.DataFrame | None = None,
         on_progress: TissueProgress | None = None,
+        at_once: float = AT_ONCE_BYTES,
     ) -> xr.Dataset:
         """Predict ``targets`` (all but the source if ``None``) for samples made ready.
 
@@ -305,12 +314,16 @@ class Predictor:
             "f" and "m"), NaN where not known; a sample that lacks one of them is predicted from
             expression alone.
         on_progress
-            Told of each tissue.
+            Told of each tissue; of the one step that is left where tissues are decoded later.
+        at_once
+            Values of no more bytes than this are all computed here, larger ones when they are read
+            (:mod:`mtm_core.inference.decoder`).
 
         Raises
         ------
         ArtefactError
-            If the model gives numbers that are not finite.
+            If the model gives numbers that are not finite; of what is computed when it is read,
+            then.
         SelectionError
             As :meth:`targets_of`, and
             :func:`mtm_core.data.exact_phenotypes.exact_phenotypes_of`.
@@ -318,42 +331,22 @@ class Predictor:
         chosen = self.targets_of(prepared.source, targets)
         method, aligned = self.artefact.method, prepared.aligned
         n_samples, n_genes = aligned.z.shape
-        names = ("z", "expression", "lower", "upper")
-        z, *others = (_blank(n_samples, len(chosen), n_genes) for _ in names)
-        values = dict(zip(names[1:], others, strict=True))
-        calibrated, calibrated_from = True, ""
         people = None if phenotypes is None else exact_phenotypes_of(phenotypes, prepared.samples)
-        predict = begin(method, {prepared.source: aligned.z}, people)
-        for i, target in enumerate(chosen):
+        profiles = Profiles(method, prepared.source, aligned.z, people)
+        decoder = Decoder(profiles, chosen, self.artefact.name)
+        values: Mapping[str, Any]
+        if value_bytes(n_samples, len(chosen), n_genes) <= at_once:
+            arrays, calibrated_from = decoder.decode_all(on_progress)
+            values = {name: (DIMS, array) for name, array in arrays.items()}
+        else:
             if on_progress is not None:
-                on_progress(i, len(chosen))
-            tissue = tissue_index(self.tissues, target)
-            with np.errstate(over="ignore", invalid="ignore"):  # looked at below
-                result = predict(target)
-                z[:, i] = result.mean
-                method.scaler.inverse(result.mean, tissue, out=values["expression"][:, i])
-                if result.sd is None or result.multipliers is None:
-                    calibrated = False
-                else:
-                    calibrated_from = result.calibrated_from
-                    half_width = result.multipliers[INTERVAL_LEVEL][:, None] * result.sd
-                    for name, bound in (
-                        ("lower", result.mean - half_width),
-                        ("upper", result.mean + half_width),
-                    ):
-                        method.scaler.inverse(bound, tissue, out=values[name][:, i])
-            made = (z, *values.values()) if calibrated else (z, values["expression"])
-            if not all(np.isfinite(array[:, i]).all() for array in made):
-                raise ArtefactError(
-                    f"the model {self.artefact.name} gives numbers for {target} that are not"
-                    " finite: its weights are not of this program's training. Use another model."
-                )
-        dims = ("sample", "tissue", "gene")
-        shown = values if calibrated else {"expression": values["expression"]}
+                on_progress(0, 1)
+            calibrated_from = decoder.calibrated_from
+            names = ("z", "expression", *(() if calibrated_from is None else INTERVAL))
+            values = decoded_variables(decoder, names)
         return xr.Dataset(
             {
-                "z": (dims, z),
-                **{name: (dims, array) for name, array in shown.items()},
+                **values,
                 "informed": ("sample", are_known(people, self.covariates, n_samples)),
                 "found": ("gene", aligned.found),
                 "distance_before": ("sample", _column(aligned, "distance_before")),
@@ -375,7 +368,9 @@ class Predictor:
                 "unit": self.artefact.unit,
                 "alignment": aligned.how,
                 "interval": (
-                    _interval_in_words(calibrated_from, prepared.source) if calibrated else "none"
+                    "none"
+                    if calibrated_from is None
+                    else _interval_in_words(calibrated_from, prepared.source)
                 ),
                 "mtm_version": __version__,
                 "use": "For research use, not for diagnosis.",
@@ -431,14 +426,9 @@ def _checked(table: pd.DataFrame) -> pd.DataFrame:
     return values
 
 
-def _blank(n_samples: int, n_tissues: int, n_genes: int) -> NDArray[np.float32]:
-    """Give an array (sample, tissue, gene) to be filled tissue by tissue.
-
-    A tissue's values stand together in memory, which torch allocates: numpy asks for huge pages,
-    and waiting for these took longer than predicting where memory was in pieces.
-    """
-    filled: NDArray[np.float32] = torch.empty(n_tissues, n_samples, n_genes).numpy()
-    return filled.transpose(1, 0, 2)
+def value_bytes(n_samples: int, n_tissues: int, n_genes: int) -> int:
+    """Give what the values of a prediction of this shape take: four float32 for each."""
+    return 4 * 4 * n_samples * n_tissues * n_genes
 
 
 def _column(aligned: Aligned, name: str) -> NDArray[np.float64]:

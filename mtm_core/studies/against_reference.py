@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.exact_phenotypes import exact_phenotypes
 from mtm_core.data.metadata import SampleMetadata
-from mtm_core.inference.predictor import TissueProgress
+from mtm_core.inference.decoder import TissueProgress
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.statistics.overlap import concordance, sign_consistency
 from mtm_core.studies.own_cohort import KEYS, reference_percentile

@@ -25,8 +25,10 @@ from mtm_core.data.expression import ExpressionTable
 from mtm_core.data.measured import Measured, as_measured
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
-from mtm_core.inference.predictor import Prepared, TissueProgress
-from mtm_core.methods.protocol import tissue_index
+from mtm_core.inference.decoder import Index, TissueProgress
+from mtm_core.inference.on_demand import on_demand
+from mtm_core.inference.predictor import Prepared
+from mtm_core.methods.protocol import Floats, tissue_index
 from mtm_core.statistics.association import trait_association
 from mtm_core.statistics.differential import differential_expression
 from mtm_core.studies.resampled_effects import linear_of, log2_ratio
@@ -164,17 +166,15 @@ def on_reference_scale(
     Returns
     -------
     xarray.DataArray
-        (N, T, G) linear expression; coordinates ``origin`` (tissue: ``"measured"`` or
-        ``"predicted"``) and ``symbol`` (gene).
+        (N, T, G) linear expression, computed when it is read; coordinates ``origin`` (tissue:
+        ``"measured"`` or ``"predicted"``) and ``symbol`` (gene).
     """
-    code = tissue_index(artefact.method.tissues, prepared.source)
-    z = prepared.aligned.z
-    read = artefact.method.scaler.inverse(z, code)
     predicted = prediction["expression"].transpose("sample", "tissue", "gene")
+    reader = _MeasuredThenPredicted(prepared, artefact, predicted)
     tissues = [prepared.source, *predicted["tissue"].to_numpy().astype(str)]
+    n_samples, _, n_genes = predicted.shape
     return xr.DataArray(
-        np.concatenate([read[:, None], predicted.to_numpy()], axis=1),
-        dims=("sample", "tissue", "gene"),
+        on_demand(reader, (n_samples, len(tissues), n_genes)),
         coords={
             "sample": prediction["sample"].to_numpy().astype(str),
             "tissue": tissues,
@@ -184,6 +184,25 @@ def on_reference_scale(
         },
         attrs={"unit": prediction.attrs["unit"]},
     )
+
+
+@dataclass(frozen=True)
+class _MeasuredThenPredicted:
+    """Linear expression of the source as the model has read it, then of the predicted tissues."""
+
+    prepared: Prepared
+    artefact: Artefact
+    predicted: xr.DataArray
+    decoder: None = None
+
+    def read(self, tissue: int, samples: Index, genes: Index, out: Floats) -> None:
+        if tissue:
+            cut = self.predicted.isel(sample=samples, tissue=tissue - 1, gene=genes)
+            out[:] = cut.to_numpy()
+            return
+        method = self.artefact.method
+        own = method.scaler.of_genes(tissue_index(method.tissues, self.prepared.source), genes)
+        own.inverse(self.prepared.aligned.z[samples][:, genes], 0, out=out)
 
 
 def compare_groups(

@@ -1,0 +1,330 @@
+"""Predicted samples that are decoded tissue by tissue, when they are looked at.
+
+What all tissues share (a sample's codes) is worked out at once. Of 100 samples x 48 tissues x
+19,291 genes that is a few MB, where the four float32 of each value are 1.5 GB. A tissue is decoded
+when it is read: whole where most of it is asked for, else the genes or the samples that are. The
+last few decoded are kept, so that z, expression and interval of one tissue, or of one gene in all
+tissues, are decoded once.
+
+Letters: N samples, T tissues, G genes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from threading import RLock
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from mtm_core.errors import ArtefactError
+from mtm_core.methods.protocol import (
+    FittedMethod,
+    Floats,
+    PredictedProfiles,
+    PredictTarget,
+    begin,
+    cut,
+    tissue_index,
+)
+
+INTERVAL = ("lower", "upper")
+INTERVAL_LEVEL = 90
+"""Level, in percent, of the interval that predictions carry."""
+KEPT_BYTES = 40_000_000
+"""Of what was decoded last: two tissues of 100 samples x 19,291 genes with their errors."""
+_WHOLE_BYTES = 1_000_000
+"""A tissue of no more than this is decoded whole, whatever is asked of it."""
+_MOST_OF_IT = 2
+"""Asked for more than one in so many, all are decoded."""
+
+TissueProgress = Callable[[int, int], None]
+"""Called with (tissues done so far, tissues in all), before the first too; what it raises ends the
+work."""
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Samples to predict from, as a method takes them.
+
+    Attributes
+    ----------
+    method
+        That predicts.
+    source
+        Tissue of the samples.
+    z
+        (N, G) z-scores.
+    phenotypes
+        Age and sex, a row a sample; ``None`` where nothing is known.
+    """
+
+    method: FittedMethod
+    source: str
+    z: Floats
+    phenotypes: pd.DataFrame | None = None
+
+    def begin(self, samples: Index | None = None) -> PredictTarget:
+        """Do what all targets have in common, for all or some of the samples."""
+        if samples is None:
+            return begin(self.method, {self.source: self.z}, self.phenotypes)
+        people = None if self.phenotypes is None else self.phenotypes.iloc[samples]
+        return begin(self.method, {self.source: self.z[samples]}, people)
+
+
+class Decoder:
+    """Decodes tissues of predicted samples, and keeps the last few.
+
+    Any number of threads may read at once; one decodes at a time.
+
+    Parameters
+    ----------
+    profiles
+        Samples to predict from; work that all targets share is done at once.
+    targets
+        Tissues, at the places of the variables that are read.
+    model
+        Name of the model, for messages.
+    kept_bytes
+        What is kept of what was decoded, at most.
+    """
+
+    def __init__(
+        self,
+        profiles: Profiles,
+        targets: Sequence[str],
+        model: str,
+        *,
+        kept_bytes: int = KEPT_BYTES,
+    ) -> None:
+        self.targets, self.model, self.kept_bytes = tuple(targets), model, kept_bytes
+        self._profiles, self._predict = profiles, profiles.begin()
+        self._some: tuple[bytes, PredictTarget] | None = None
+        self._kept: OrderedDict[tuple[int, bytes, bytes], PredictedProfiles] = OrderedDict()
+        self._n_readers_in_turn = 0
+        self._lock = RLock()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """N, T, G."""
+        n_samples, n_genes = self._profiles.z.shape
+        return n_samples, len(self.targets), n_genes
+
+    @property
+    def held_bytes(self) -> int:
+        """What this takes in memory at most: the samples' own z-scores, and what is kept."""
+        n_samples, n_tissues, n_genes = self.shape
+        return decoder_bytes(n_samples, n_tissues, n_genes)
+
+    @property
+    def calibrated_from(self) -> str | None:
+        """Tissue that intervals were calibrated on, "" if not known; ``None`` without intervals.
+
+        A method has intervals for all targets or for none, so that the first is asked.
+        """
+        n_samples, _, n_genes = self.shape
+        fits = 8 * n_samples * n_genes <= self.kept_bytes
+        genes = np.arange(n_genes if fits else min(n_genes, 1))
+        return _calibrated_from(self.result(0, np.arange(n_samples), genes))
+
+    def decode_all(
+        self, on_progress: TissueProgress | None = None
+    ) -> tuple[dict[str, Floats], str | None]:
+        """Give every value (N, T, G) by name, and as :attr:`calibrated_from` of all targets.
+
+        Raises
+        ------
+        ArtefactError
+            If the model gives numbers that are not finite.
+        """
+        n_samples, n_tissues, n_genes = self.shape
+        samples, genes = np.arange(n_samples), np.arange(n_genes)
+        names = ["z", "expression", *INTERVAL]
+        values = {name: blank(*self.shape) for name in names}
+        calibrated_from: str | None = ""
+        with self.read_in_turn():
+            for i in range(n_tissues):
+                if on_progress is not None:
+                    on_progress(i, n_tissues)
+                if calibrated_from is not None:
+                    calibrated_from = _calibrated_from(self.result(i, samples, genes))
+                if calibrated_from is None:
+                    names = ["z", "expression"]
+                self.write(i, samples, genes, {name: values[name][:, i] for name in names})
+        return {name: values[name] for name in names}, calibrated_from
+
+    def result(self, tissue: int, samples: Index, genes: Index) -> PredictedProfiles:
+        """Give the prediction of ``samples`` (n,) and ``genes`` (g,) in a tissue.
+
+        Raises
+        ------
+        ArtefactError
+            If the model gives numbers that are not finite.
+        """
+        n_samples, _, n_genes = self.shape
+        few_samples, few_genes = _of_all(samples, n_samples), _of_all(genes, n_genes)
+        if 8 * n_samples * n_genes <= _WHOLE_BYTES:
+            by_sample, by_gene = b"", b""
+        else:
+            by_sample, by_gene = (
+                asked.tobytes() if asked is not None and _MOST_OF_IT * len(asked) <= n else b""
+                for asked, n in ((few_samples, n_samples), (few_genes, n_genes))
+            )
+        with self._lock:
+            for key in ((tissue, b"", b""), (tissue, by_sample, by_gene)):
+                known = self._kept.get(key)
+                if known is not None:
+                    self._kept.move_to_end(key)
+                    break
+            else:
+                known = self._decode(
+                    tissue,
+                    samples if by_sample else None,
+                    genes if by_gene else None,
+                )
+                self._keep(key, known)
+        cut_by_gene = cut(known, None if key[2] else few_genes)
+        return (
+            cut_by_gene if key[1] or few_samples is None else _samples_of(cut_by_gene, few_samples)
+        )
+
+    def _decode(self, tissue: int, samples: Index | None, genes: Index | None) -> PredictedProfiles:
+        target = self.targets[tissue]
+        with np.errstate(over="ignore", invalid="ignore"):  # looked at below
+            result = self._begun(samples)(target, genes)
+        self.check_finite(tissue, [result.mean])
+        return result
+
+    def _begun(self, samples: Index | None) -> PredictTarget:
+        """Give what is begun for all samples, or for some; the last some are kept."""
+        if samples is None:
+            return self._predict
+        key = samples.tobytes()
+        if self._some is None or self._some[0] != key:
+            self._some = (key, self._profiles.begin(samples))
+        return self._some[1]
+
+    def _keep(self, key: tuple[int, bytes, bytes], result: PredictedProfiles) -> None:
+        self._kept[key] = result
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Let go of what was decoded first; while all is read in turn, never of the last."""
+        while (
+            len(self._kept) > self._n_readers_in_turn
+            and sum(map(_size, self._kept.values())) > self.kept_bytes
+        ):
+            self._kept.popitem(last=False)
+
+    @contextmanager
+    def read_in_turn(self) -> Iterator[None]:
+        """Keep the tissue that is read in the block, however large: its values are read in turn."""
+        with self._lock:
+            self._n_readers_in_turn += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_readers_in_turn -= 1
+                self._make_room()
+
+    def write(self, tissue: int, samples: Index, genes: Index, into: Mapping[str, Floats]) -> None:
+        """Write values (n, g) by their names: z, expression, lower, upper.
+
+        Raises
+        ------
+        ArtefactError
+            If the model gives numbers that are not finite, or an interval in some tissues alone.
+        """
+        result = self.result(tissue, samples, genes)
+        scaler = self._profiles.method.scaler
+        row = tissue_index(self._profiles.method.tissues, self.targets[tissue])
+        own = scaler.of_genes(row, _of_all(genes, self.shape[2]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for name, out in into.items():
+                if name == "z":
+                    out[:] = result.mean
+                elif name == "expression":
+                    own.inverse(result.mean, 0, out=out)
+                else:
+                    own.inverse(self._bound(name, tissue, result), 0, out=out)
+        self.check_finite(tissue, into.values())
+
+    def _bound(self, name: str, tissue: int, result: PredictedProfiles) -> Floats:
+        if result.sd is None or result.multipliers is None:
+            raise ArtefactError(
+                f"the model {self.model} gives no interval for {self.targets[tissue]}, and one for"
+                f" {self.targets[0]}. Use another model."
+            )
+        half_width = result.multipliers[INTERVAL_LEVEL][:, None] * result.sd
+        bound = result.mean - half_width if name == "lower" else result.mean + half_width
+        return np.asarray(bound)
+
+    def check_finite(self, tissue: int, values: Iterable[Floats]) -> None:
+        """Refuse what is not finite.
+
+        Raises
+        ------
+        ArtefactError
+            If a number is not.
+        """
+        if not all(np.isfinite(array).all() for array in values):
+            raise ArtefactError(
+                f"the model {self.model} gives numbers for {self.targets[tissue]} that are not"
+                " finite: its weights are not of this program's training. Use another model."
+            )
+
+
+def decoder_bytes(n_samples: int, n_tissues: int, n_genes: int) -> int:
+    """Give what a :class:`Decoder` of this shape holds, at most."""
+    whole = 8 * n_samples * n_tissues * n_genes
+    return 4 * n_samples * n_genes + min(KEPT_BYTES, whole)
+
+
+def blank(n_samples: int, n_tissues: int, n_genes: int) -> NDArray[np.float32]:
+    """Give an array (sample, tissue, gene) to be filled tissue by tissue.
+
+    A tissue's values stand together in memory, which torch allocates: numpy asks for huge pages,
+    and waiting for these took longer than predicting where memory was in pieces.
+    """
+    filled: NDArray[np.float32] = torch.empty(n_tissues, n_samples, n_genes).numpy()
+    return filled.transpose(1, 0, 2)
+
+
+def _calibrated_from(result: PredictedProfiles) -> str | None:
+    has_interval = result.sd is not None and result.multipliers is not None
+    return result.calibrated_from if has_interval else None
+
+
+def _samples_of(result: PredictedProfiles, samples: Index) -> PredictedProfiles:
+    """Leave of what was predicted the samples that are asked for."""
+    half_widths = result.multipliers
+    return replace(
+        result,
+        mean=result.mean[samples],
+        sd=None if result.sd is None else result.sd[samples],
+        multipliers=None
+        if half_widths is None
+        else {k: v[samples] for k, v in half_widths.items()},
+    )
+
+
+def _of_all(asked: Index, n: int) -> Index | None:
+    """Give which of ``n`` are asked for; ``None`` where all are, in order."""
+    return None if len(asked) == n and bool((asked == np.arange(n)).all()) else asked
+
+
+def _size(result: PredictedProfiles) -> int:
+    """Give the bytes of profiles; what is alike in all samples may be there once."""
+    arrays = [result.mean] if result.sd is None else [result.mean, result.sd]
+    return sum(
+        array.itemsize
+        * int(np.prod([n for n, step in zip(array.shape, array.strides, strict=True) if step]))
+        for array in arrays
+    )
