@@ -12,6 +12,7 @@
     ├── ClusterError        workers are lost over the same piece of work again and again
     ├── DownloadError       an official file cannot be downloaded, or is not what it was
     ├── OutputError         an output is there already, is an input, or cannot be written
+    ├── MissingLibraryError a library that only this part of the program needs is not installed
     └── OverBudgetError     a piece of work needs more memory than this server gives
 
 Each message says what was expected, what came, and the next step. Everything else that is raised
@@ -73,6 +74,10 @@ class DownloadError(MTMError):
 
 class OutputError(MTMError):
     """An output is there already, is an input, or cannot be written."""
+
+
+class MissingLibraryError(MTMError):
+    """A library that only this part of the program needs is not installed."""
 
 
 class OverBudgetError(MTMError):

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from mtm_core.cli.extras import needs
 from mtm_core.cli.output import err
 from mtm_core.cli.ports import DEFAULT_PORT, HIGHEST_PORT, choose_port
 from mtm_core.errors import InputFileError, SelectionError
@@ -68,6 +69,7 @@ def app_command(
         if not math.isfinite(workspace_hours):
             raise SelectionError(f"--workspace-hours: expected hours, got {workspace_hours}.")
         os.environ["MTM_WORKSPACE_HOURS"] = str(workspace_hours)
+    needs("app", "the dashboard")
     script = place_of("app.py")
     if not script.exists():
         raise InputFileError(

@@ -21,6 +21,7 @@ from rich.logging import RichHandler
 from typer.core import TyperGroup
 
 from mtm_core import __version__
+from mtm_core.cli.extras import explained
 from mtm_core.cli.output import err, say
 from mtm_core.errors import MTMError
 from mtm_core.escaping import keep_records_plain
@@ -130,6 +131,11 @@ def run() -> None:
             sys.stdout.flush()
     except MTMError as error:
         message = str(error)
+    except ModuleNotFoundError as error:
+        missing = explained(error)
+        if missing is None:
+            raise
+        message = str(missing)
     except OSError as error:
         if error.errno in _NO_ROOM:
             message = f"{error.filename or 'no room to write'}: {error.strerror}."
