@@ -54,7 +54,7 @@ from mtm_core.strict_json import read_strict_json
 FORMAT = "mtm-model"
 FORMAT_VERSION = 2
 MODEL_FILES = ("model.json", "model.safetensors")
-_MOST_DESCRIPTION_BYTES = 256 * 2**20
+MOST_DESCRIPTION_BYTES = 256 * 2**20
 WeightFormat = Literal["fp32", "bf16"]
 QUANTILE_LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
@@ -267,7 +267,7 @@ def _assemble(description: dict[str, Any], weights: Path, sha256: str) -> Artefa
     )
 
 
-def read_description(folder: Path | str) -> dict[str, Any]:
+def read_description(folder: Path | str | ModelFolder) -> dict[str, Any]:
     """Read ``model.json`` alone: what the model is, without its weights.
 
     Raises
@@ -275,13 +275,24 @@ def read_description(folder: Path | str) -> dict[str, Any]:
     ArtefactError
         If it is not there, not what the manifest says, foreign or of another format.
     """
-    return _describe(ModelFolder.open(folder))[0]
+    return _describe(folder if isinstance(folder, ModelFolder) else ModelFolder.open(folder))[0]
 
 
 def _describe(files: ModelFolder) -> tuple[dict[str, Any], str]:
     """Read and check ``model.json``; give it and its SHA-256."""
     path = files.path / "model.json"
-    data = files.read("model.json", _MOST_DESCRIPTION_BYTES)
+    data = files.read("model.json", MOST_DESCRIPTION_BYTES)
+    return parse_description(data, path), files.seals["model.json"].sha256
+
+
+def parse_description(data: bytes, path: Path | str) -> dict[str, Any]:
+    """Read and check the content of a ``model.json``; ``path`` names it in errors.
+
+    Raises
+    ------
+    ArtefactError
+        If it is damaged, foreign or of another format.
+    """
     try:
         description = read_strict_json(data)
     except ValueError as error:
@@ -302,14 +313,14 @@ def _describe(files: ModelFolder) -> tuple[dict[str, Any], str]:
     try:
         check_description(description)
     except (ValueError, TypeError) as error:
-        raise ArtefactError(_damaged(files.path, error)) from error
-    return description, files.seals["model.json"].sha256
+        raise ArtefactError(_damaged(path, error)) from error
+    return description
 
 
-def _damaged(folder: Path, error: Exception) -> str:
+def _damaged(place: Path | str, error: Exception) -> str:
     reason = " ".join(str(error).split())[:500]
     return (
-        f"{folder} does not hold a model of this program, or is damaged"
+        f"{place} does not hold a model of this program, or is damaged"
         f" ({type(error).__name__}: {reason}). Copy the folder again, whole."
     )
 

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -36,7 +37,8 @@ MOST_BYTES = 16 * 2**30
 """Of the weights, five times those of all genes; a file of holes would be read for minutes."""
 MOST_BYTES_OF_OTHERS = 4 * 2**30
 """Of all other files together."""
-_MOST_MANIFEST = 2**22
+MOST_MANIFEST_BYTES = 2**22
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_FILES = 1000
 _DEEPEST = 4
 _COPY_AGAIN = "Copy the folder again, whole, from where you have it."
@@ -80,22 +82,26 @@ class ModelFolder:
                 f" trust where it is from, seal it as it is: mtm model seal {folder}"
             )
         try:
-            values = read_strict_json(_read(folder, MANIFEST, _MOST_MANIFEST))
-            if (values.get("format"), values.get("format_version")) != (FORMAT, FORMAT_VERSION):
-                raise ValueError(f"format version {values.get('format_version')!r}")
-            seals = {name: _seal_of(name, seal) for name, seal in values["files"].items()}
-            if not {"model.json", "model.safetensors"} <= set(seals):
-                raise ValueError("it does not name model.json and model.safetensors")
-            weights = seals["model.safetensors"].n_bytes
-            others = sum(seal.n_bytes for seal in seals.values()) - weights
-            if weights > MOST_BYTES or others > MOST_BYTES_OF_OTHERS:
-                raise ValueError(f"it names {weights + others:,} bytes, more than any of ours")
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            seals = read_manifest(_read(folder, MANIFEST, MOST_MANIFEST_BYTES))
+        except (OSError, ValueError) as error:
             raise ArtefactError(
                 f"{folder / MANIFEST} is damaged, or of another version of the program"
-                f" ({type(error).__name__}: {error}). {_COPY_AGAIN}"
+                f" ({error}). {_COPY_AGAIN}"
             ) from error
         return cls(folder, seals)
+
+    def manifest(self) -> bytes:
+        """Read the manifest itself, as it is now.
+
+        Raises
+        ------
+        ArtefactError
+            If it cannot be read any more.
+        """
+        try:
+            return _read(self.path, MANIFEST, MOST_MANIFEST_BYTES)
+        except (OSError, ValueError) as error:
+            raise self._changed(MANIFEST, str(error)) from error
 
     def file(self, name: str) -> Path | None:
         """Give the file ``name``, verified; ``None`` where there is none.
@@ -171,6 +177,39 @@ class ModelFolder:
         )
 
 
+def read_manifest(data: bytes) -> dict[str, Seal]:
+    """Read a manifest: what every file of a model's folder must be.
+
+    Raises
+    ------
+    ValueError
+        If it is none, is of another version, or names what no model's folder holds.
+    """
+    if len(data) > MOST_MANIFEST_BYTES:
+        raise ValueError(f"it has more than {MOST_MANIFEST_BYTES:,} bytes")
+    values = read_strict_json(data)
+    if values.get("format") != FORMAT:
+        raise ValueError(f"it is no manifest of a model, which has the format {FORMAT!r}")
+    if values.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"it has format version {values.get('format_version')!r}; this program reads version"
+            f" {FORMAT_VERSION}"
+        )
+    try:
+        seals = {name: _seal_of(name, seal) for name, seal in values["files"].items()}
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"its list of files is damaged ({type(error).__name__})") from error
+    if not {"model.json", "model.safetensors"} <= set(seals):
+        raise ValueError("it does not name model.json and model.safetensors")
+    if len(seals) > _MOST_FILES:
+        raise ValueError(f"it names {len(seals):,} files, more than any of ours")
+    weights = seals["model.safetensors"].n_bytes
+    others = sum(seal.n_bytes for seal in seals.values()) - weights
+    if weights > MOST_BYTES or others > MOST_BYTES_OF_OTHERS:
+        raise ValueError(f"it names {weights + others:,} bytes, more than any of ours")
+    return seals
+
+
 def seal_folder(folder: Path, new: Path | None = None, changed: str | None = None) -> None:
     """Write the manifest of what the program reads in ``folder``.
 
@@ -237,7 +276,12 @@ def _seal_of(name: str, value: Mapping[str, object]) -> Seal:
     if path.is_absolute() or not is_ours or not all(_is_plain(part) for part in parts):
         raise ValueError(f"{name!r} is no file of a model's folder")
     n_bytes, digest = value["bytes"], value["sha256"]
-    if not (type(n_bytes) is int and n_bytes >= 0 and isinstance(digest, str)):
+    if not (
+        type(n_bytes) is int
+        and n_bytes >= 0
+        and isinstance(digest, str)
+        and _SHA256.fullmatch(digest)
+    ):
         raise ValueError(f"{name!r} has no size and SHA-256")
     return Seal(n_bytes, digest)
 
@@ -274,7 +318,9 @@ def _walk(folder: Path, name: str, depth: int = 1) -> Iterator[str]:
 
 def _is_ours(folder: Path) -> bool:
     try:
-        return read_strict_json(_read(folder, MANIFEST, _MOST_MANIFEST)).get("format") == FORMAT
+        return (
+            read_strict_json(_read(folder, MANIFEST, MOST_MANIFEST_BYTES)).get("format") == FORMAT
+        )
     except (OSError, ValueError):
         return False
 

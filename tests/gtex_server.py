@@ -31,6 +31,7 @@ class Server(ThreadingHTTPServer):
         self.headers: dict[str, str] = {}
         self.status = 200
         self.heeds_if_range = True
+        self.redirects: dict[str, str] = {}
         self.cut_after = 0
         self.n_cuts = 0
         self.requests: list[tuple[str, str | None]] = []  # path, Range
@@ -51,6 +52,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append((self.path, wanted))
         if self.server.status != 200:
             return self.answer(self.server.status, b"")
+        if self.path in self.server.redirects:
+            return self.answer(302, b"", Location=self.server.redirects[self.path])
         content = self.server.files.get(self.path)
         if content is None:
             return self.answer(404, b"")

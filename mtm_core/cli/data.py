@@ -58,14 +58,14 @@ def download(
     **Example:** `mtm data download --release v8 --output gtex`
     """
     chosen = _chosen(files)
-    with _download_bars() as show:
+    with download_bars() as show:
         paths = download_release(DownloadOptions(output, release, chosen, base_url), show)
     for kind, path in paths.items():
         say(f"{kind}: {path}")
 
 
 @contextmanager
-def _download_bars() -> Iterator[Callable[[str, int, int], None]]:
+def download_bars() -> Iterator[Callable[[str, int, int], None]]:
     """Show how far each file is: a bar at a terminal, elsewhere a line when it is there."""
     columns = (
         TextColumn("{task.description}", table_column=Column(max_width=34, no_wrap=True)),

@@ -36,7 +36,10 @@ _COMMANDS = {
         "mtm_core.cli.evaluate:evaluate_command",
         "Predict every donor by methods that never saw them, and score it.",
     ),
-    "model": ("mtm_core.cli.model:model_app", "List and describe models; pack and seal them."),
+    "model": (
+        "mtm_core.cli.model:model_app",
+        "List, get, install and describe models; verify, seal, pack and share them.",
+    ),
     "predict": (
         "mtm_core.cli.predict:predict_command",
         "Predict the expression of other tissues.",

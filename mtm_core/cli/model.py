@@ -12,6 +12,7 @@ import torch
 import typer
 
 from mtm_core.artefact import MODEL_FILES, Artefact, WeightFormat, read_description, seal_model
+from mtm_core.cli.model_sharing import get_command, install_command, list_command
 from mtm_core.cli.output import OverwriteOption, print_table, say
 from mtm_core.config import PresetName, preset, to_json
 from mtm_core.data.scaling import TissueScaler
@@ -24,37 +25,16 @@ from mtm_core.model_folder import MANIFEST, MODEL, VERIFICATION, ModelFolder
 from mtm_core.safe_output import check_output, writing
 
 model_app = typer.Typer(
-    help="List and describe models; pack and seal them.\n\n"
+    help="List, get, install and describe models; verify, seal, pack and share them.\n\n"
     "**Example:** `mtm model describe gtex_v8_acmg59`",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
 _BY_TISSUE = "gene_rho_by_fold"
-
-
-@model_app.command("list")
-def list_models() -> None:
-    """List the models that come with the program.
-
-    **Example:** `mtm model list`
-    """
-    rows = []
-    for name in bundled_models():
-        description = read_description(find_model(name))
-        rho = description["accuracy"].get("summary", {}).get(f"{_BY_TISSUE}_mean")
-        rows.append(
-            (
-                f"{name} (default)" if name == DEFAULT_MODEL else name,
-                str(description["method"]),
-                f"{len(description['genes']):,}",
-                f"{len(description['tissues']):,}",
-                "-" if rho is None else f"{rho:.3f}",
-            )
-        )
-    print_table(
-        "Bundled models", ("model", "method", "genes", "tissues", FIGURES[_BY_TISSUE]), rows
-    )
+model_app.command("list")(list_command)
+model_app.command("get")(get_command)
+model_app.command("install")(install_command)
 
 
 @model_app.command("describe")

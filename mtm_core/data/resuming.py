@@ -21,12 +21,15 @@ logger = logging.getLogger(__name__)
 DownloadProgress = Callable[[str, int, int], None]
 """Called with (file name, bytes that are there, bytes of the whole file or 0 if not known)."""
 
+OpenUrl = Callable[[str, dict[str, str]], requests.Response]
+"""Called with (address, headers); answers with a response whose body is still to be read."""
+
 _OURS = "mtm-download"
 """What the tag of a part begins with."""
 _CHUNK = 1 << 16  # what a broken connection can cost
 _ATTEMPTS = 5  # in a row without a byte more
 _WAIT = 0.25  # seconds before the second attempt, then twice as long each time
-_TIMEOUT = (10, 60)  # seconds to connect, and between two reads
+TIMEOUT = (10, 60)  # seconds to connect, and between two reads
 # A bucket that may not be listed answers 403 for a file it does not have.
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN, HTTPStatus.GONE}
 
@@ -42,10 +45,29 @@ class ResumingDownloader:
     Bytes go to ``<path>.part`` and stay there if the connection breaks. ``<path>.part.tag`` says
     that it is ours, and holds the server's tag of that version; the next request names it, and a
     server whose file has changed since sends the whole file (RFC 9110, 13.1.5 If-Range).
+
+    Attributes
+    ----------
+    path
+        Where the file is to be, in the end.
+    progress
+        Told how far it is.
+    open_url
+        Asks the server; by default wherever it redirects to.
+    n_bytes
+        Size that the file must have, where that is known.
+    most_bytes
+        No more than this is taken.
+    by_hand
+        Whether a file that is put at ``path`` by hand will do.
     """
 
     path: Path
     progress: DownloadProgress | None
+    open_url: OpenUrl | None = None
+    n_bytes: int | None = None
+    most_bytes: int | None = None
+    by_hand: bool = True
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
         """Download ``url`` to ``output_file``; pooch then checks and renames it."""
@@ -64,8 +86,9 @@ class ResumingDownloader:
                 if failures == _ATTEMPTS or not _may_pass(error):
                     raise DownloadError(
                         f"{url}: {_reason(error)}. Check the network (and a proxy, if there is one)"
-                        " and run this again: it goes on where it stopped. Or download the file by"
-                        f" hand into {self.path.parent}."
+                        " and run this again: it goes on where it stopped."
+                        + f" Or download the file by hand into {self.path.parent}."
+                        * self.by_hand
                     ) from error
                 logger.warning("%s: %s; trying again.", self.path.name, _reason(error))
                 time.sleep(_WAIT * 2 ** (failures - 1))
@@ -79,7 +102,7 @@ class ResumingDownloader:
         headers = {"Accept-Encoding": "identity"}  # else a byte range is one of a compressed stream
         if start:
             headers |= {"Range": f"bytes={start}-", "If-Range": known}
-        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+        with (self.open_url or _open_url)(url, headers) as response:
             if response.status_code in _ABSENT:
                 raise AbsentError(f"{url}: not there (HTTP {response.status_code}).")
             if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -105,6 +128,7 @@ class ResumingDownloader:
     def _receive(self, response: requests.Response, part: Path, tag: Path, start: int) -> None:
         length = response.headers.get("Content-Length")
         whole = start + int(length) if length else 0
+        self._check_announced(response, whole)
         free = shutil.disk_usage(part.parent).free
         if whole - start > free:
             raise DownloadError(
@@ -113,17 +137,42 @@ class ResumingDownloader:
             )
         tag.write_text(f"{_OURS}\n")  # ours, and of no version while it is not what the last was
         version = _version(response)
-        done = start
+        done, most = start, self.most_bytes if self.n_bytes is None else self.n_bytes
         with part.open("ab" if start else "wb") as file:
             if version:
                 tag.write_text(f"{_OURS}\n{version}")
             for chunk in response.iter_content(_CHUNK):
-                file.write(chunk)
                 done += len(chunk)
+                if most is not None and done > most:
+                    file.truncate(0)
+                    raise self._another(response, f"more than {most:,}")
+                file.write(chunk)
                 if self.progress is not None:
                     self.progress(self.path.name, done, whole)
         if whole and done != whole:
             raise _BrokenError(f"the connection ended at {done} of {whole} bytes")
+
+    def _check_announced(self, response: requests.Response, whole: int) -> None:
+        if self.n_bytes is not None and whole not in (0, self.n_bytes):
+            raise self._another(response, f"{whole:,}")
+        if self.most_bytes is not None and whole > self.most_bytes:
+            raise self._another(response, f"{whole:,}")
+
+    def _another(self, response: requests.Response, sent: str) -> DownloadError:
+        kind = response.headers.get("Content-Type", "").split(";")[0].strip()
+        page = (
+            " What came is a web page: the address may be that of a page about the file, or the"
+            " server asks to sign in."
+        ) * (kind == "text/html")
+        most = f"{self.n_bytes:,}" if self.n_bytes is not None else f"at most {self.most_bytes:,}"
+        return DownloadError(
+            f"{response.url}: expected a file of {most} bytes, the server sends {sent}"
+            f"{f' ({kind})' if kind else ''}; it was not kept.{page}"
+        )
+
+
+def _open_url(url: str, headers: dict[str, str]) -> requests.Response:
+    return requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
 
 
 def _check_ours(part: Path, tag: Path) -> None:

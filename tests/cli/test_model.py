@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from mtm_core.artefact import Artefact, read_description
 from mtm_core.inference.models import DEFAULT_MODEL, bundled_models, find_model
+from mtm_core.model_folder import VERIFICATION, seal_folder
 from tests.cli.conftest import Mtm, error_of
+from tests.gtex_server import serving
+from tests.sharing_server import files_of
 
 
 def test_bundled_model_is_described_whole_in_a_pipe(mtm: Mtm) -> None:
@@ -34,14 +40,60 @@ def test_bundled_model_is_described_whole_in_a_pipe(mtm: Mtm) -> None:
     assert tissues["Whole Blood"] == ["753", "-"]
 
 
-def test_bundled_models_are_listed_with_how_accurate_they_are(mtm: Mtm) -> None:
+def test_models_are_listed_with_how_accurate_they_are(
+    mtm: Mtm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTM_MODELS", str(tmp_path))
+    shutil.copytree(find_model("gtex_v8_acmg59"), tmp_path / "mine")
     done = mtm("model", "list")
     header, *rows = [line.split("\t") for line in done.out.splitlines()]
-    assert header == ["model", "method", "genes", "tissues", "gene-wise rho, by fold"]
-    assert [row[0].removesuffix(" (default)") for row in rows] == list(bundled_models())
+    assert header[:5] == ["model", "method", "genes", "tissues", "gene-wise rho, by fold"]
+    assert header[5:] == ["gene-wise rho without age, sex and Hardy class", "MB", "where"]
+    assert [row[0].removesuffix(" (default)") for row in rows] == [*bundled_models(), "mine"]
     default = next(row for row in rows if row[0] == f"{DEFAULT_MODEL} (default)")
     mean = read_description(find_model(DEFAULT_MODEL))["accuracy"]["summary"]
-    assert default[1:] == ["stack", "59", "49", f"{mean['gene_rho_by_fold_mean']:.3f}"]
+    raw, adjusted = mean["gene_rho_by_fold_mean"], mean["gene_rho_partial_mean"]
+    assert default[1:6] == ["stack", "59", "49", f"{raw:.3f}", f"{adjusted:.3f}"]
+    assert (rows[-1][-1], default[-1]) == ("installed", "bundled")
+    assert str(tmp_path) in done.err
+    assert "mtm build" in done.err
+    listed = json.loads(mtm("model", "list", "--json").out)
+    assert [model["name"] for model in listed] == [*bundled_models(), "mine"]
+    assert listed[-1]["folder"] == str(tmp_path / "mine")
+
+
+def test_a_model_that_was_got_is_found_by_name_by_every_command(
+    mtm: Mtm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_artefact: Artefact
+) -> None:
+    monkeypatch.setenv("MTM_MODELS", str(tmp_path / "models"))
+    small_artefact.save(tmp_path / "made")
+    assert mtm("model", "verify", tmp_path / "made", "--write").code == 0
+    with serving(files_of(tmp_path / "made")) as server:
+        refused = mtm("model", "get", server.url)
+        assert "--unverified" in error_of(refused)
+        pin = re.search(r"--sha256 (\w{64})", refused.err)[1]
+        done = mtm("model", "get", server.url, "--sha256", pin)
+    assert done.code == 0
+    assert pin in done.out
+    assert "Predicts" in done.err
+    assert mtm("model", "describe", "small").code == 0
+    assert mtm("model", "verify", "small").out.startswith("Predicts")
+    done = mtm("model", "install", tmp_path / "made")
+    assert "--overwrite" in error_of(done)
+    assert mtm("model", "install", tmp_path / "made", "--overwrite").code == 0
+
+
+def test_a_model_that_predicts_otherwise_ends_in_an_error(
+    mtm: Mtm, tmp_path: Path, small_artefact: Artefact
+) -> None:
+    small_artefact.save(tmp_path)
+    mtm("model", "verify", tmp_path, "--write")
+    path = tmp_path / VERIFICATION
+    with safe_open(path, framework="np") as file:
+        about = file.metadata()
+    save_file(load_file(path) | {"mean": load_file(path)["mean"] + 1}, path, about)
+    seal_folder(tmp_path)
+    assert "Do not use its predictions" in error_of(mtm("model", "verify", tmp_path))
 
 
 def test_at_a_terminal_there_is_a_table_that_fits(

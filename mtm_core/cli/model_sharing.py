@@ -1,0 +1,161 @@
+"""``mtm model list``, ``get``, ``install``: which models there are, and how to have more."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mtm_core.cli.data import download_bars
+from mtm_core.cli.output import OverwriteOption, err, print_table, say
+from mtm_core.evaluation.model_card import FIGURES
+from mtm_core.inference.models import DEFAULT_MODEL, MODELS_VARIABLE, models_folder
+from mtm_core.inference.verification import verify
+from mtm_core.model_folder import VERIFICATION, ModelFolder
+from mtm_core.sharing.getting import Installed, get_model, install_model
+from mtm_core.sharing.listing import ADJUSTED_RHO, RHO, ListedModel, list_models
+from mtm_core.sharing.registry import BUILD_COMMAND, published_models
+
+_HEADER = (
+    "model",
+    "method",
+    "genes",
+    "tissues",
+    FIGURES["gene_rho_by_fold"],
+    FIGURES["gene_rho_partial"],
+    "MB",
+    "where",
+)
+
+
+def list_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the models that come with the program, and those you installed.
+
+    **Example:** `mtm model list`
+    """
+    models = list_models()
+    if as_json:
+        say(json.dumps([_as_json(model) for model in models], indent=1))
+        return
+    print_table("Models", _HEADER, [_row(model) for model in models])
+    for model in models:
+        if model.problem:
+            err.print(f"{model.name} cannot be used: {model.problem}")
+    place = models_folder()
+    err.print(
+        "No folder for models is known: this user has no home folder. Name one by"
+        f" {MODELS_VARIABLE}."
+        if place is None
+        else f"Installed models lie in {place} ({MODELS_VARIABLE} names another folder)."
+    )
+    names = ", ".join(published_models())
+    err.print(
+        f"Published, to be had by 'mtm model get NAME': {names}."
+        if names
+        else f"No model of all genes is published yet. To build it: {BUILD_COMMAND}"
+    )
+
+
+def get_command(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Name of a published model; https address of a model's folder, manifest.json or"
+            " zip; DOI of Zenodo; or hf:OWNER/NAME@REVISION.",
+        ),
+    ],
+    sha256: Annotated[
+        str | None,
+        typer.Option(help="SHA-256 that its manifest.json must have, as its publisher names it."),
+    ] = None,
+    unverified: Annotated[
+        bool,
+        typer.Option(
+            "--unverified",
+            help="Trust the server alone, where no SHA-256 is known.",
+        ),
+    ] = False,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Download a model, check every file, and install it.
+
+    The manifest holds the SHA-256 of every file; its own is pinned by `--sha256` or by the list of
+    published models. A download that breaks off goes on when the command is run again.
+
+    **Example:** `mtm model get hf:owner/gtex_v8@main --sha256 0123...`
+    """
+    with download_bars() as show:
+        done = get_model(
+            source, sha256=sha256, unverified=unverified, overwrite=overwrite, progress=show
+        )
+    _report(done)
+
+
+def install_command(
+    path: Annotated[
+        Path, typer.Argument(metavar="FOLDER|ZIP", help="A model's folder, or a zip of one.")
+    ],
+    sha256: Annotated[
+        str | None, typer.Option(help="SHA-256 that its manifest.json must have.")
+    ] = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Install a model from a folder or a zip, so that it is found by its name.
+
+    **Example:** `mtm model install trained_models/gtex_v8`
+    """
+    _report(install_model(path, sha256=sha256, overwrite=overwrite), by_hand=True)
+
+
+def _report(done: Installed, *, by_hand: bool = False) -> None:
+    say(f"Installed {done.name} ({done.n_bytes / 1e6:,.1f} MB) in {done.folder}")
+    say(f"SHA-256 of its manifest.json: {done.manifest_sha256}")
+    if not done.is_pinned and not by_hand:
+        err.print(
+            "Nothing but the server vouches for this model: its SHA-256 was not compared with one"
+            " from elsewhere."
+        )
+    if VERIFICATION in ModelFolder.open(done.folder).seals:
+        err.print(verify(done.folder).in_words())
+    else:
+        err.print("It holds no stored samples, so that its predictions here were not compared.")
+    err.print(f"Use it: mtm predict INPUT --model {done.name} --output OUTPUT")
+
+
+def _row(model: ListedModel) -> tuple[str, ...]:
+    default = " (default)" if model.name == DEFAULT_MODEL else ""
+    if model.problem:
+        return (model.name, *("-",) * 6, model.where)
+    return (
+        f"{model.name}{default}",
+        model.method,
+        f"{model.n_genes:,}",
+        f"{model.n_tissues:,}",
+        *(
+            "-" if (rho := model.accuracy(figure)) is None else f"{rho:.3f}"
+            for figure in (RHO, ADJUSTED_RHO)
+        ),
+        f"{model.n_bytes / 1e6:,.1f}",
+        model.where,
+    )
+
+
+def _as_json(model: ListedModel) -> dict[str, object]:
+    return {
+        "name": model.name,
+        "where": model.where,
+        "folder": str(model.folder),
+        "method": model.method,
+        "genes": model.n_genes,
+        "tissues": model.n_tissues,
+        RHO: model.accuracy(),
+        ADJUSTED_RHO: model.accuracy(ADJUSTED_RHO),
+        "bytes": model.n_bytes,
+        "licence": model.licence,
+        "problem": model.problem,
+    }

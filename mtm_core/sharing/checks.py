@@ -1,0 +1,164 @@
+"""What a model's folder must be before it is installed, however it came."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtm_core.artefact import Artefact, parse_description
+from mtm_core.errors import ArtefactError, OutputError, SelectionError
+from mtm_core.inference.models import bundled_models, is_model_name
+from mtm_core.model_folder import MANIFEST, ModelFolder, Seal, read_manifest
+from mtm_core.studies.beside_model import (
+    associations_of,
+    card_of,
+    evaluation_of,
+    history_of,
+    studies_of,
+)
+
+_SPARE_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A model that is offered: its manifest, and what stands for that.
+
+    Attributes
+    ----------
+    manifest
+        Bytes of ``manifest.json``.
+    sha256
+        Of these bytes.
+    seals
+        What each file must be.
+    is_pinned
+        Whether the caller or the registry named ``sha256``.
+    """
+
+    manifest: bytes
+    sha256: str
+    seals: Mapping[str, Seal]
+    is_pinned: bool
+
+    @classmethod
+    def of(cls, manifest: bytes, place: str, pin: str | None) -> Offer:
+        """Read a manifest that came from ``place``, and hold it to the SHA-256 ``pin``.
+
+        Raises
+        ------
+        ArtefactError
+            If it is none, is of another version, or has another SHA-256.
+        """
+        sha256 = hashlib.sha256(manifest).hexdigest()
+        if pin is not None and sha256 != pin:
+            raise ArtefactError(
+                f"{place}: its {MANIFEST} has SHA-256 {sha256}, expected {pin}. It is another"
+                " model or version than the one that was named, or was changed: ask who published"
+                " it. Nothing was installed."
+            )
+        try:
+            seals = read_manifest(manifest)
+        except ValueError as error:
+            raise ArtefactError(
+                f"{place}: its {MANIFEST} is damaged, or of another version of the program"
+                f" ({error}). Nothing was installed."
+            ) from error
+        return cls(manifest, sha256, seals, pin is not None)
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the model's folder."""
+        return len(self.manifest) + sum(seal.n_bytes for seal in self.seals.values())
+
+    def description(self, data: bytes, place: str) -> dict[str, Any]:
+        """Read its ``model.json``: what the model is, before its weights are looked at.
+
+        Raises
+        ------
+        ArtefactError
+            If it is not the one that the manifest names, is of another format, or its name is none
+            that a model can be installed under.
+        """
+        if hashlib.sha256(data).hexdigest() != self.seals["model.json"].sha256:
+            raise ArtefactError(
+                f"{place}: its model.json is not the file that its {MANIFEST} names. Nothing was"
+                " installed."
+            )
+        description = parse_description(data, f"{place}: its model.json")
+        name = description["name"]
+        if not is_model_name(name):
+            raise ArtefactError(
+                f"{place}: its name {name!r} is none to install it under; expected letters,"
+                " digits, dots, - and _."
+            )
+        if name in bundled_models():
+            raise ArtefactError(
+                f"{place} is called {name}, as a model that comes with the program. That name"
+                " always means the bundled one, so this one is not installed; use it by its path."
+            )
+        return description
+
+
+def check_pin(sha256: str | None) -> str | None:
+    """Give ``sha256`` as it is compared.
+
+    Raises
+    ------
+    SelectionError
+        If it is no SHA-256.
+    """
+    if sha256 is None:
+        return None
+    pin = sha256.strip().lower().removeprefix("sha256:")
+    if not re.fullmatch(r"[0-9a-f]{64}", pin):
+        raise SelectionError(f"{sha256!r} is no SHA-256; expected 64 digits and letters a to f.")
+    return pin
+
+
+def check_room(folder: Path, n_bytes: int) -> None:
+    """Refuse to begin what has no room.
+
+    Raises
+    ------
+    OutputError
+        If the disk of ``folder`` has not ``n_bytes`` free.
+    """
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    if free < n_bytes + _SPARE_BYTES:
+        raise OutputError(
+            f"{folder}: {_gigabytes(n_bytes)} are needed and {_gigabytes(free)} are free. Make room"
+            " there, or name a folder on another disk by MTM_MODELS."
+        )
+
+
+def check_whole(folder: Path, offer: Offer) -> Artefact:
+    """Read a folder as the dashboard does: every file against its seal, then for its meaning.
+
+    Raises
+    ------
+    ArtefactError, InputFileError
+        If something is not as it should be.
+    """
+    files = ModelFolder.open(folder)
+    if dict(files.seals) != dict(offer.seals):
+        raise ArtefactError(f"{folder / MANIFEST} was changed meanwhile. Try again.")
+    for name in files.seals:
+        files.file(name)
+    artefact = Artefact.load(files)
+    evaluation_of(files, artefact)
+    associations_of(files, artefact)
+    studies_of(files, artefact)
+    history_of(files)
+    card_of(files)
+    return artefact
+
+
+def _gigabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:,.2f} GB"
