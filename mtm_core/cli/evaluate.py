@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
-import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import anndata as ad
-import pandas as pd
 import typer
-import xarray as xr
-from joblib import parallel_config
 
 from mtm_core.cli.checks import check_jobs, check_names, check_there
 from mtm_core.cli.output import OverwriteOption, err, print_table
@@ -24,23 +19,14 @@ from mtm_core.cli.training_options import (
     SettingOption,
     training_bar,
 )
-from mtm_core.config import to_json
-from mtm_core.data.cohort import read_cohort, tissue_names
-from mtm_core.data.gtex import read_technical_attributes
-from mtm_core.data.splits import donor_folds
-from mtm_core.errors import OutputError, SelectionError
-from mtm_core.evaluation.accuracy import accuracy, accuracy_in_strata
-from mtm_core.evaluation.bootstrap import N_RESAMPLES, resample_donors
-from mtm_core.evaluation.confounding import SHUFFLED, known_confounders
-from mtm_core.evaluation.cross_validation import cross_validate, write_netcdf
-from mtm_core.evaluation.results import EVALUATION, TABLES, EvaluationTables
-from mtm_core.evaluation.technical import accuracy_without_laboratory
-from mtm_core.methods.protocol import tissue_index
-from mtm_core.methods.registry import METHOD_NAMES, is_told_phenotypes, make_method
-from mtm_core.model_folder import seal_around
-from mtm_core.safe_output import OwnFolder
+from mtm_core.errors import SelectionError
+from mtm_core.evaluation.bootstrap import N_RESAMPLES
+from mtm_core.evaluation.confounding import SHUFFLED
+from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.methods.registry import METHOD_NAMES
 from mtm_core.training.hardware import Hardware, check_hardware
-from mtm_core.workflows.run_settings import run_config
+from mtm_core.workflows.evaluate import EvaluateOptions, evaluate, predicting
+from mtm_core.workflows.progress import StepProgress
 
 
 def evaluate_command(
@@ -100,75 +86,29 @@ def evaluate_command(
     hardware = Hardware(accelerator, 1, 1, precision, cuda_graph)
     check_hardware(hardware)
     check_there(cohort=cohort, technical=technical)
-    laboratory = None if technical is None else read_technical_attributes(technical)
-    inputs = [cohort] if technical is None else [cohort, technical]
-    OwnFolder.to_be(output, EVALUATION, inputs=inputs)
-    data = read_cohort(cohort)
     further = [part.strip() for part in further_sources.split(";")] if further_sources else []
-    for tissue in (source, *further):
-        tissue_index(tissue_names(data), tissue)  # a misspelt tissue is to cost no training
-    if source in further:
-        raise SelectionError(f"--further-sources: {source!r} is the source itself.")
-    config = run_config(preset_name, settings, data.n_vars, len(tissue_names(data)))
-    tissue_index(tissue_names(data), config.training.validation_source)
-    dealt = donor_folds(data.obs, n_folds=folds, seed=seed, balance_tissue=source)
-    what = {
-        "cohort_sha256": str(data.uns["mtm"]["sha256"]),
-        "folds": folds,
-        "seed": seed,
-        "source": source,
-        "further_sources": further,
-        "mtm": to_json(config),
-    }
-    own = _claim(output, inputs, what, methods, overwrite=overwrite)
-    with own.writing("folds.json") as place:
-        dealt.save(place)
-    phenotypes = data.uns["donors"]
-    accuracies, resampled, strata = {}, {}, {}
-    with training_bar() as show, parallel_config(n_jobs=jobs):
-        for name in names:
-            method = make_method(
-                name,
-                source=source,
-                config=config,
-                hardware=hardware,
-                on_progress=show if jobs == 1 else None,  # a bar belongs to one process
-                keep=output / "fits",
-            )
-            began = time.perf_counter()
-            predictions = cross_validate(
-                method,
-                data,
-                dealt,
-                source=source,
-                folder=output / "folds",
-                with_phenotypes=is_told_phenotypes(name),
-                further_sources=further,
-                settings=what,
-                only=chosen,
-            )
-            err.print(f"{method.name}: {len(chosen)} folds in {time.perf_counter() - began:.1f} s.")
-            if save_predictions:
-                with own.writing(f"{method.name}.nc") as place:
-                    write_netcdf(predictions, place)
-            accuracies[method.name] = accuracy(predictions, phenotypes)
-            resampled[method.name] = resample_donors(predictions, n_resamples=resamples, seed=seed)
-            strata[method.name] = _in_strata(predictions, data, laboratory, seed)
-    tables = EvaluationTables.of(
-        accuracies,
-        what
-        | {
-            "folds_run": chosen,
-            "resamples": resamples,
-            "adjusted_for": list(known_confounders(phenotypes)),
-        },
-        resampled=resampled,
-        strata=strata,
+    options = EvaluateOptions(
+        cohort,
+        output,
+        methods=tuple(names),
+        folds=folds,
+        only=chosen,
+        seed=seed,
+        source=source,
+        further_sources=tuple(further),
+        preset=preset_name,
+        settings=tuple(settings or ()),
+        hardware=hardware,
+        technical=technical,
+        jobs=jobs,
+        resamples=resamples,
+        save_predictions=save_predictions,
+        overwrite=overwrite,
     )
-    tables.save(output)
-    seal_around(output)
-    _print(tables)
-    if "chromosome" not in data.var:
+    with training_bar() as show:
+        evaluated = evaluate(options, _Spoken(names).show, show)
+    _print(evaluated.tables)
+    if not evaluated.knows_chromosomes:
         err.print(
             "The cohort does not say which chromosome a gene is on: nothing was scored without the"
             " genes on X and Y."
@@ -176,46 +116,29 @@ def evaluate_command(
     err.print(f"Wrote {output}.")
 
 
-def _claim(
-    output: Path, inputs: list[Path], what: dict[str, Any], methods: str, *, overwrite: bool
-) -> OwnFolder:
-    """Take the folder; tables of other settings in it are replaced only when asked."""
-    own = OwnFolder.claim(output, EVALUATION, inputs=inputs)
-    own.own("folds/", "fits/")
-    names = [name.strip() for name in methods.split(",")]
-    own.check("folds.json", *TABLES, *(f"{name}.nc" for name in names))
-    if not overwrite and (output / "settings.json").exists():
-        before, now = EvaluationTables.load(output).settings, json.loads(json.dumps(what))
-        other = [name for name in now if before.get(name) != now[name]]
-        if other:
-            raise OutputError(
-                f"{output} holds an evaluation of other settings ({', '.join(other)}). Name another"
-                " folder, or replace its tables with --overwrite; fits that were kept stay."
-            )
-    return own
+class _Spoken:
+    """A line for each method whose folds are predicted."""
+
+    def __init__(self, methods: Sequence[str]) -> None:
+        self._left = {predicting(name): name for name in methods}
+
+    def show(self, steps: Sequence[StepProgress]) -> None:
+        """Say what is done since the last time."""
+        for step in steps:
+            if step.state == "done" and step.name in self._left:
+                name = self._left.pop(step.name)
+                err.print(f"{name}: {step.total:.0f} folds in {step.seconds:.1f} s.")
 
 
-def _in_strata(
-    predictions: xr.Dataset, cohort: ad.AnnData, laboratory: pd.DataFrame | None, seed: int
-) -> pd.DataFrame:
-    """Score groups of donors and of genes, and pairs without what the laboratory gave."""
-    phenotypes = cohort.uns["donors"]
-    parts = accuracy_in_strata(predictions, phenotypes, cohort.var, seed=seed)
-    if laboratory is None:
-        return parts
-    without = accuracy_without_laboratory(predictions, phenotypes, cohort.obs, laboratory)
-    return pd.concat([parts, without])
-
-
-def _folds(only: str | None, n_folds: int) -> list[int]:
-    """Give the folds that ``--only`` names, all without it."""
+def _folds(only: str | None, n_folds: int) -> tuple[int, ...] | None:
+    """Give the folds that ``--only`` names."""
     if only is None:
-        return list(range(n_folds))
+        return None
     names = [name.strip() for name in only.split(",")]
     known = [str(fold) for fold in range(n_folds)]
     if not set(names) <= set(known):
         raise SelectionError.unknown("fold", sorted(set(names) - set(known)), known)
-    return sorted({int(name) for name in names})
+    return tuple(sorted({int(name) for name in names}))
 
 
 _HEADER = (

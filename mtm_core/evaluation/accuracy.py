@@ -109,16 +109,19 @@ def accuracy(
     CohortError
         If ``phenotypes`` lacks a donor.
     """
-    predicted, observed = out_of_fold["predicted"].to_numpy(), out_of_fold["observed"].to_numpy()
     donor, tissue, fold = (out_of_fold[name].to_numpy() for name in ("donor", "tissue", "fold"))
     if design is None and phenotypes is not None and known_confounders(phenotypes):
         design = confounder_design(phenotypes, donor)
-    genes, tissues, samples = {}, {}, {}
+    genes, tissues, samples, inside = {}, {}, {}, []
+    ids = out_of_fold["gene"].to_numpy().astype(object)
     for name in np.unique(tissue):
         own = np.flatnonzero(tissue == name)
-        p, o = predicted[own], observed[own]
+        part = out_of_fold.isel(pair=own)  # of a wide cohort there is not room for all
+        p, o = part["predicted"].to_numpy(), part["observed"].to_numpy()
+        read = {"predicted": (part["predicted"].dims, p), "observed": (part["observed"].dims, o)}
+        inside.append(coverage(part.assign(read)))
         genes[name] = _score_genes(p, o, fold[own], None if design is None else design[own])
-        genes[name].insert(0, "gene_id", out_of_fold["gene"].to_numpy())
+        genes[name].insert(0, "gene_id", ids)
         samples[name] = pd.DataFrame(
             {"donor": donor[own], "rho": np.nan_to_num(rowwise_correlation(p, o))}
         )
@@ -126,7 +129,7 @@ def accuracy(
     by_tissue = pd.DataFrame.from_dict(tissues, orient="index").rename_axis("tissue")
     return Accuracy(
         genes=_joined(genes),
-        tissues=by_tissue.join(coverage(out_of_fold)),
+        tissues=by_tissue.join(pd.concat(inside)),
         samples=_joined(samples),
     )
 

@@ -73,8 +73,8 @@ def permuted(out_of_fold: xr.Dataset, seed: int = 0) -> xr.Dataset:
     source = np.arange(len(cells))
     for rows in cells.groupby(["tissue", "fold"]).indices.values():
         source[rows] = rng.permutation(rows)
-    observed = out_of_fold["observed"].to_numpy()[source]
-    return out_of_fold.assign(observed=(("pair", "gene"), observed))
+    # Of a wide cohort they are read later, a tissue at a time.
+    return out_of_fold.assign(observed=out_of_fold["observed"].variable.isel(pair=source))
 
 
 def strata(

@@ -1,8 +1,9 @@
 """How often held-out values lie where a method says they do.
 
-An out-of-fold dataset may say so in two ways: bounds, variables ``lower_90`` and ``upper_90`` for
-the 90 % interval, or ``predicted_sd``, read as that of a normal distribution around ``predicted``.
-All have dims (pair, gene). Bounds go before.
+An out-of-fold dataset may say so in three ways: half-widths by pair, ``multiplier_90`` for the 90 %
+interval, in units of the expected error ``sd``; bounds, variables ``lower_90`` and ``upper_90``; or
+``predicted_sd``, read as that of a normal distribution around ``predicted``. All others have dims
+(pair, gene). The first that is there is taken. A tissue is read at a time.
 """
 
 from __future__ import annotations
@@ -29,20 +30,34 @@ def coverage(out_of_fold: xr.Dataset, levels: Sequence[int] = INTERVAL_LEVELS) -
         Indexed by tissue, a column ``coverage_{level}`` for each level that has an interval; no
         columns where the method gives none.
     """
-    observed = out_of_fold["observed"].to_numpy()
     tissue = out_of_fold["tissue"].to_numpy()
-    table = pd.DataFrame(index=pd.Index(np.unique(tissue), name="tissue"))
+    rows = {
+        name: _of_tissue(out_of_fold.isel(pair=np.flatnonzero(tissue == name)), levels)
+        for name in np.unique(tissue)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("tissue")
+
+
+def _of_tissue(part: xr.Dataset, levels: Sequence[int]) -> dict[str, float]:
+    observed = part["observed"].to_numpy()
+    predicted = part["predicted"].to_numpy() if "predicted" in part else observed
+    sd = part["sd"].to_numpy() if "sd" in part else None
+    shares = {}
     for level in levels:
-        bounds = _bounds(out_of_fold, level)
-        if bounds is None:
-            continue
+        if sd is not None and f"multiplier_{level}" in part:
+            half = part[f"multiplier_{level}"].to_numpy()[:, None] * sd
+            bounds = predicted - half, predicted + half
+        else:
+            given = _bounds(part, level)
+            if given is None:
+                continue
+            bounds = given
         lower, upper = bounds
         counted = ~(np.isnan(lower) | np.isnan(upper))
         inside = counted & (lower <= observed) & (observed <= upper)
-        by_tissue = pd.DataFrame({"inside": inside.sum(axis=1), "counted": counted.sum(axis=1)})
-        sums = by_tissue.groupby(tissue).sum()
-        table[f"coverage_{level}"] = sums["inside"] / sums["counted"]
-    return table
+        n_counted = int(counted.sum())
+        shares[f"coverage_{level}"] = int(inside.sum()) / n_counted if n_counted else np.nan
+    return shares
 
 
 def _bounds(

@@ -3,27 +3,34 @@
 The container is an ``xarray.Dataset`` with dims (pair, gene): ``predicted`` and ``observed``, both
 z-scores of log2(1 + expression) on the fold's training donors, whatever a method models inside;
 coordinates ``donor``, ``tissue`` and ``fold`` along ``pair``. A method with calibrated intervals
-adds ``lower_90``, ``upper_90`` and so on for each of its levels.
+adds ``lower_90``, ``upper_90`` and so on for each of its levels. Folds that are kept in a folder
+stay there: their values are read when they are asked for (:mod:`mtm_core.evaluation.fold_store`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import anndata as ad
+import h5netcdf
 import numpy as np
 import xarray as xr
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
+from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import DonorFolds
+from mtm_core.evaluation.fold_store import StoredFold, out_of_fold, write_fold
 from mtm_core.methods.held_out import HeldOutTissue, fit_scorer, predict_held_out
 from mtm_core.methods.kept import identity
 from mtm_core.methods.protocol import Method
-from mtm_core.safe_output import replacing, whole_file
+from mtm_core.safe_output import whole_file
+
+_PAIRS_AT_ONCE = 256
 
 
 def predict_fold(
@@ -37,19 +44,42 @@ def predict_fold(
     with_phenotypes: bool = True,
 ) -> xr.Dataset:
     """Fit ``method`` on the training donors of ``fold`` and predict the held-out ones."""
-    training = folds.training(fold)
-    fitted = method.fit(cohort, training)
-    parts = predict_held_out(
-        fitted,
+    parts, _ = _tissues_of_fold(
+        method,
         cohort,
-        folds.held_out(fold),
-        fit_scorer(cohort, training),
+        folds,
+        fold,
         source=source,
         further_sources=further_sources,
         with_phenotypes=with_phenotypes,
     )
-    genes = cohort.var_names.to_numpy().astype(str)
-    return xr.concat([_as_dataset(part, fold, genes) for part in parts], dim="pair")
+    return _in_memory(parts, fold, cohort)
+
+
+def _tissues_of_fold(
+    method: Method,
+    cohort: ad.AnnData,
+    folds: DonorFolds,
+    fold: int,
+    *,
+    source: str,
+    further_sources: Sequence[str],
+    with_phenotypes: bool,
+) -> tuple[Iterator[HeldOutTissue], TissueScaler]:
+    """Give the predictions of a fold, a tissue at a time, and the scale they are on."""
+    training = folds.training(fold)
+    fitted = method.fit(cohort, training)
+    scorer = fit_scorer(cohort, training)
+    parts = predict_held_out(
+        fitted,
+        cohort,
+        folds.held_out(fold),
+        scorer,
+        source=source,
+        further_sources=further_sources,
+        with_phenotypes=with_phenotypes,
+    )
+    return parts, scorer
 
 
 def cross_validate(
@@ -63,6 +93,7 @@ def cross_validate(
     folder: Path | None = None,
     settings: Mapping[str, object] | None = None,
     only: Collection[int] | None = None,
+    on_fold: Callable[[int], None] | None = None,
 ) -> xr.Dataset:
     """Predict every donor of ``cohort`` out of fold.
 
@@ -78,13 +109,15 @@ def cross_validate(
     with_phenotypes
         Whether a method that reads age and sex is told them.
     folder
-        Where each fold is kept as NetCDF when it is done, and taken from if it was made under the
-        same ``settings``.
+        Where each fold is kept when it is done, and taken from if it was made under the same
+        ``settings``; its values stay there until they are asked for.
     settings
         JSON values that tell this run from any other of the same method: cohort, folds, source.
         Needed with ``folder``.
     only
         Folds to run, from 0; ``None``: all.
+    on_fold
+        Told how many folds are done, where they run one at a time.
 
     Raises
     ------
@@ -99,42 +132,62 @@ def cross_validate(
         what = {"settings": settings, "method": identity(method), **told}
         key = json.dumps(what, sort_keys=True)
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-        return folder / f"{method.name}-{digest}-{fold}.nc"
+        return folder / f"{method.name}-{digest}-{fold}.h5"
 
-    def run(fold: int) -> xr.Dataset:
-        kept = kept_at(folder, fold) if folder is not None else None
-        if kept is not None and kept.exists():
-            with xr.open_dataset(kept, engine="h5netcdf") as saved:
-                return saved.load()
-        part = predict_fold(
-            method,
-            cohort,
-            folds,
-            fold,
-            source=source,
-            further_sources=further_sources,
-            with_phenotypes=with_phenotypes,
-        )
-        if kept is not None:
-            with replacing(kept) as place:
-                write_netcdf(part, place)
-        return part
+    predicted = partial(
+        _tissues_of_fold,
+        method,
+        cohort,
+        folds,
+        source=source,
+        further_sources=further_sources,
+        with_phenotypes=with_phenotypes,
+    )
+
+    def run(done: int, fold: int) -> xr.Dataset | StoredFold:
+        if on_fold is not None:
+            on_fold(done)
+        if folder is None:
+            return _in_memory(predicted(fold=fold)[0], fold, cohort)
+        kept = kept_at(folder, fold)
+        if not kept.exists():
+            parts, scorer = predicted(fold=fold)
+            write_fold(parts, scorer, kept)
+        return StoredFold.open(kept, fold)
 
     chosen = range(len(folds.folds)) if only is None else only
-    parts: list[xr.Dataset] = Parallel()(delayed(run)(fold) for fold in chosen)
-    return xr.concat(parts, dim="pair").assign_attrs(method=method.name, source=source)
+    parts = Parallel()(delayed(run)(done, fold) for done, fold in enumerate(chosen))
+    joined = out_of_fold(parts, cohort) if folder else xr.concat(parts, dim="pair")
+    return joined.assign_attrs(method=method.name, source=source)
 
 
 def write_netcdf(predictions: xr.Dataset, path: Path) -> None:
-    """Write out-of-fold predictions to ``path``.
+    """Write out-of-fold predictions to ``path``, some pairs at a time.
 
     Raises
     ------
     OSError
         If there is no room.
     """
-    with whole_file(path) as file:
-        predictions.to_netcdf(file, engine="h5netcdf")
+    values = [name for name, part in predictions.items() if part.dims == ("pair", "gene")]
+    values = [name for name in values if name != "sd"]  # in the bounds
+    about = predictions.drop_vars(predictions.data_vars)
+    with whole_file(path) as raw:
+        about.to_netcdf(raw, engine="h5netcdf")
+        with h5netcdf.File(raw, "a") as file:
+            for name in values:
+                variable = file.create_variable(
+                    name, ("pair", "gene"), np.float32, fillvalue=np.float32(np.nan)
+                )
+                variable.attrs["coordinates"] = "donor tissue fold"
+                for start in range(0, predictions.sizes["pair"], _PAIRS_AT_ONCE):
+                    rows = slice(start, start + _PAIRS_AT_ONCE)
+                    variable[rows] = predictions[name].isel(pair=rows).to_numpy()
+
+
+def _in_memory(parts: Iterable[HeldOutTissue], fold: int, cohort: ad.AnnData) -> xr.Dataset:
+    genes = cohort.var_names.to_numpy().astype(str)
+    return xr.concat([_as_dataset(part, fold, genes) for part in parts], dim="pair")
 
 
 def _as_dataset(part: HeldOutTissue, fold: int, genes: NDArray[np.str_]) -> xr.Dataset:

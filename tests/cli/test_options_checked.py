@@ -13,7 +13,7 @@ from mtm_core.data.splits import DonorFolds
 from tests.cli.conftest import Mtm
 
 WORK = (
-    "mtm_core.cli.evaluate.cross_validate",
+    "mtm_core.workflows.evaluate.cross_validate",
     "mtm_core.workflows.train.train",
     "mtm_core.workflows.train.fit_method",
     "mtm_core.cli.own_samples.read_expression",

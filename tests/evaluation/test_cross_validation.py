@@ -257,7 +257,7 @@ def test_a_method_of_other_settings_takes_no_kept_fold(
             settings={},
             only=[0],
         )
-        return len(list(tmp_path.glob("*.nc")))
+        return len(list(tmp_path.glob("*.h5")))
 
     assert kept(RidgeMethod()) == 1
     assert kept(RidgeMethod()) == 1

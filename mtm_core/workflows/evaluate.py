@@ -1,0 +1,305 @@
+"""Cross-validate methods on one cohort and score them: tables, intervals, comparisons.
+
+At any width: of a fold's predictions a tissue is in memory at a time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import pandas as pd
+import xarray as xr
+from joblib import parallel_config
+
+from mtm_core.config import PresetName, RunConfig, to_json
+from mtm_core.data.cohort import read_cohort, tissue_names
+from mtm_core.data.gtex import read_technical_attributes
+from mtm_core.data.splits import DonorFolds, donor_folds
+from mtm_core.errors import OutputError, SelectionError
+from mtm_core.evaluation.accuracy import Accuracy, accuracy, accuracy_in_strata
+from mtm_core.evaluation.bootstrap import MOST_GENES, N_RESAMPLES, ResampledRho, resample_donors
+from mtm_core.evaluation.confounding import known_confounders
+from mtm_core.evaluation.cross_validation import cross_validate, write_netcdf
+from mtm_core.evaluation.results import EVALUATION, TABLES, EvaluationTables
+from mtm_core.evaluation.technical import accuracy_without_laboratory
+from mtm_core.methods.protocol import Method, tissue_index
+from mtm_core.methods.registry import METHOD_NAMES, is_told_phenotypes, make_method
+from mtm_core.model_folder import seal_around
+from mtm_core.safe_output import OwnFolder
+from mtm_core.training.hardware import Hardware, check_hardware
+from mtm_core.training.trainer import TrainingProgress
+from mtm_core.workflows.progress import Advance, OnProgress, Steps
+from mtm_core.workflows.run_settings import run_config
+
+DEFAULT_METHODS = ("mtm", "ridge", "training-mean")
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What to evaluate, on what, and where to.
+
+    Attributes
+    ----------
+    cohort, output
+        Cohort of 'mtm data prepare', and folder for the tables. Folds that are done, and fits, are
+        kept in it; a later call with the same settings goes on from them.
+    methods
+        Names of :data:`mtm_core.methods.registry.METHOD_NAMES`.
+    folds, seed
+        How the donors are dealt.
+    only
+        Folds to run, from 0; ``None``: all.
+    source, further_sources
+        Tissue to predict from; tissues that a donor gives too, where there: no targets.
+    preset, settings
+        Settings of MTM to start from, and changes such as ``"training.epochs=20"``.
+    hardware
+        Where to train.
+    technical
+        Table of technical attributes: also score without what the laboratory gave.
+    jobs
+        Folds, or tissues that are scored, at a time.
+    resamples
+        Of the donors, for intervals and differences.
+    save_predictions
+        Also keep every out-of-fold value, one file a method.
+    overwrite
+        Replace the tables of other settings.
+    """
+
+    cohort: Path
+    output: Path
+    methods: tuple[str, ...] = DEFAULT_METHODS
+    folds: int = 5
+    only: tuple[int, ...] | None = None
+    seed: int = 0
+    source: str = "Whole Blood"
+    further_sources: tuple[str, ...] = ()
+    preset: PresetName = "acmg59"
+    settings: tuple[str, ...] = ()
+    hardware: Hardware = field(default_factory=Hardware)
+    technical: Path | None = None
+    jobs: int = 1
+    resamples: int = N_RESAMPLES
+    save_predictions: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation came to.
+
+    Attributes
+    ----------
+    tables
+        As they are in the folder.
+    knows_chromosomes
+        Whether genes were also scored without those on X and Y.
+    """
+
+    tables: EvaluationTables
+    knows_chromosomes: bool
+
+
+def predicting(method: str) -> str:
+    """Name the step that predicts the folds by ``method``."""
+    return f"Predict donors out of fold by {method}"
+
+
+def scoring(method: str) -> str:
+    """Name the step that scores ``method``."""
+    return f"Score {method}"
+
+
+COMPARING = "Compare the methods and write the tables"
+
+
+def evaluation_steps(methods: tuple[str, ...]) -> tuple[str, ...]:
+    """Name the steps of an evaluation of ``methods``, in their order."""
+    steps = [step for name in methods for step in (predicting(name), scoring(name))]
+    return (*steps, COMPARING)
+
+
+def evaluate(
+    options: EvaluateOptions,
+    on_progress: OnProgress | None = None,
+    on_training: Callable[[TrainingProgress], None] | None = None,
+) -> Evaluated:
+    """Predict every donor by methods that never saw them, score it, and write the tables.
+
+    Raises
+    ------
+    SelectionError
+        If an option does not fit the cohort.
+    InputFileError, OutputError
+        If a file cannot be read, or the folder not be written to.
+    """
+    check_evaluation(options)
+    output = options.output
+    laboratory = None
+    if options.technical is not None:
+        laboratory = read_technical_attributes(options.technical)
+    data = read_cohort(options.cohort)
+    config = _config(options, data)
+    dealt = donor_folds(
+        data.obs, n_folds=options.folds, seed=options.seed, balance_tissue=options.source
+    )
+    what = {
+        "cohort_sha256": str(data.uns["mtm"]["sha256"]),
+        "folds": options.folds,
+        "seed": options.seed,
+        "source": options.source,
+        "further_sources": list(options.further_sources),
+        "mtm": to_json(config),
+    }
+    own = _claim(options, what)
+    with own.writing("folds.json") as place:
+        dealt.save(place)
+    steps = Steps(evaluation_steps(options.methods), on_progress)
+    scores = _Scores(options, data, laboratory)
+    with parallel_config(n_jobs=options.jobs):
+        for name in options.methods:
+            method = make_method(
+                name,
+                source=options.source,
+                config=config,
+                hardware=options.hardware,
+                # A bar belongs to one process.
+                on_progress=on_training if options.jobs == 1 else None,
+                keep=output / "fits",
+            )
+            with steps.running(predicting(name), total=len(_chosen(options)), unit="folds") as tell:
+                predictions = _predict(method, name, data, dealt, options, what, tell)
+            with steps.running(scoring(name)):
+                if options.save_predictions:
+                    with own.writing(f"{method.name}.nc") as place:
+                        write_netcdf(predictions, place)
+                scores.add(method.name, predictions)
+    phenotypes = data.uns["donors"]
+    about = {
+        "folds_run": _chosen(options),
+        "resamples": options.resamples,
+        "adjusted_for": list(known_confounders(phenotypes)),
+    }
+    if data.n_vars > MOST_GENES:
+        about["resampled_genes"] = MOST_GENES
+    with steps.running(COMPARING):
+        tables = scores.tables(what | about)
+        tables.save(output)
+        seal_around(output)
+    return Evaluated(tables, "chromosome" in data.var)
+
+
+def check_evaluation(options: EvaluateOptions) -> None:
+    """Look at the options, before anything is read.
+
+    Raises
+    ------
+    SelectionError, OutputError
+        If one cannot be.
+    """
+    unknown = sorted(set(options.methods) - set(METHOD_NAMES))
+    if unknown:
+        raise SelectionError.unknown("method", unknown, METHOD_NAMES)
+    outside = [str(fold) for fold in _chosen(options) if not 0 <= fold < options.folds]
+    if outside:
+        raise SelectionError.unknown("fold", outside, [str(k) for k in range(options.folds)])
+    check_hardware(options.hardware)
+    OwnFolder.to_be(options.output, EVALUATION, inputs=_inputs(options))
+
+
+def _config(options: EvaluateOptions, data: ad.AnnData) -> RunConfig:
+    """Give the settings of MTM, and hold the tissues that were named to those of the cohort."""
+    for tissue in (options.source, *options.further_sources):
+        tissue_index(tissue_names(data), tissue)  # a misspelt tissue is to cost no training
+    if options.source in options.further_sources:
+        raise SelectionError(f"--further-sources: {options.source!r} is the source itself.")
+    config = run_config(options.preset, options.settings, data.n_vars, len(tissue_names(data)))
+    tissue_index(tissue_names(data), config.training.validation_source)
+    return config
+
+
+def _predict(
+    method: Method,
+    name: str,
+    data: ad.AnnData,
+    dealt: DonorFolds,
+    options: EvaluateOptions,
+    what: Mapping[str, object],
+    tell: Advance,
+) -> xr.Dataset:
+    return cross_validate(
+        method,
+        data,
+        dealt,
+        source=options.source,
+        folder=options.output / "folds",
+        with_phenotypes=is_told_phenotypes(name),
+        further_sources=options.further_sources,
+        settings=what,
+        only=_chosen(options),
+        on_fold=tell if options.jobs == 1 else None,
+    )
+
+
+class _Scores:
+    """What is known of each method, as they come."""
+
+    def __init__(
+        self, options: EvaluateOptions, data: ad.AnnData, laboratory: pd.DataFrame | None
+    ) -> None:
+        self._options, self._data, self._laboratory = options, data, laboratory
+        self._accuracies: dict[str, Accuracy] = {}
+        self._resampled: dict[str, ResampledRho] = {}
+        self._strata: dict[str, pd.DataFrame] = {}
+
+    def add(self, name: str, predictions: xr.Dataset) -> None:
+        """Score a method."""
+        options, phenotypes = self._options, self._data.uns["donors"]
+        self._accuracies[name] = accuracy(predictions, phenotypes)
+        self._resampled[name] = resample_donors(
+            predictions, n_resamples=options.resamples, seed=options.seed
+        )
+        parts = accuracy_in_strata(predictions, phenotypes, self._data.var, seed=options.seed)
+        if self._laboratory is not None:
+            without = accuracy_without_laboratory(
+                predictions, phenotypes, self._data.obs, self._laboratory
+            )
+            parts = pd.concat([parts, without])
+        self._strata[name] = parts
+
+    def tables(self, settings: dict[str, Any]) -> EvaluationTables:
+        """Join and compare the methods."""
+        return EvaluationTables.of(
+            self._accuracies, settings, resampled=self._resampled, strata=self._strata
+        )
+
+
+def _claim(options: EvaluateOptions, what: dict[str, Any]) -> OwnFolder:
+    """Take the folder; tables of other settings in it are replaced only when asked."""
+    output = options.output
+    own = OwnFolder.claim(output, EVALUATION, inputs=_inputs(options))
+    own.own("folds/", "fits/")
+    own.check("folds.json", *TABLES, *(f"{name}.nc" for name in options.methods))
+    if not options.overwrite and (output / "settings.json").exists():
+        before, now = EvaluationTables.load(output).settings, json.loads(json.dumps(what))
+        other = [name for name in now if before.get(name) != now[name]]
+        if other:
+            raise OutputError(
+                f"{output} holds an evaluation of other settings ({', '.join(other)}). Name another"
+                " folder, or replace its tables with --overwrite; fits that were kept stay."
+            )
+    return own
+
+
+def _inputs(options: EvaluateOptions) -> list[Path]:
+    return [path for path in (options.cohort, options.technical) if path is not None]
+
+
+def _chosen(options: EvaluateOptions) -> list[int]:
+    return list(range(options.folds) if options.only is None else options.only)
