@@ -58,9 +58,16 @@ class Choice:
         """Gene-wise rho of held-out inner donors, mean over genes, tissues and folds."""
         return {settings: float(rho.mean()) for settings, rho in self.trial.rho.items()}
 
-    def inner_fits(self) -> list[InnerFold]:
+    def inner_fits(self) -> tuple[InnerFold, ...]:
         """Give every inner fold with the models that have the chosen settings."""
-        return [fold.fitted(self.settings, self.trial.seed) for fold in self.trial.folds]
+        return self.trial.fitted(self.settings)
+
+
+def keep_settings(
+    training: TrainingDonors, source: int, present: FactorSettings, *, seed: int = 0
+) -> Choice:
+    """Deal inner folds as :func:`choose_settings` does, and choose nothing by them."""
+    return Choice(present, _Trial(deal_folds(training, source, seed), seed))
 
 
 def choose_settings(
@@ -106,6 +113,17 @@ class _Trial:
     folds: tuple[DonorFold, ...]
     seed: int
     rho: dict[FactorSettings, Array] = field(default_factory=dict)
+    _best: tuple[FactorSettings, tuple[InnerFold, ...]] | None = None
+    _latest: tuple[FactorSettings, tuple[InnerFold, ...]] | None = None
+
+    def fitted(self, settings: FactorSettings) -> tuple[InnerFold, ...]:
+        """Fit all folds; what is best so far, and what was fitted last, is fitted once."""
+        for known in (self._best, self._latest):
+            if known is not None and known[0] == settings:
+                return known[1]
+        folds = tuple(fold.fitted(settings, self.seed) for fold in self.folds)
+        self._latest = (settings, folds)
+        return folds
 
     def climb(self, best: FactorSettings, name: str, values: Sequence[Any]) -> FactorSettings:
         """Go from one of ``values`` of the setting ``name`` to the next while it is better."""
@@ -124,14 +142,17 @@ class _Trial:
 
     def _is_better(self, candidate: FactorSettings, present: FactorSettings) -> bool:
         """Tell whether ``candidate`` is better than ``present`` by more than chance."""
-        return by_more_than_chance(self.try_out(candidate) - self.try_out(present))
+        before, now = self.try_out(present), self.try_out(candidate)
+        better = by_more_than_chance(now - before)
+        if self._best is None or better:
+            best = candidate if better else present
+            self._best = (best, self.fitted(best))
+        return better
 
     def try_out(self, settings: FactorSettings) -> Array:
         """Give rho (B,) of every fold and target tissue."""
         if settings not in self.rho:
-            self.rho[settings] = np.concatenate(
-                [fold.fitted(settings, self.seed).rho() for fold in self.folds]
-            )
+            self.rho[settings] = np.concatenate([fold.rho() for fold in self.fitted(settings)])
         return self.rho[settings]
 
 

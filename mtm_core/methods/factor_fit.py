@@ -12,11 +12,13 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from mtm_core.methods.factor_noise import GeneSpace, SampleSpace, Steps, TissuePart
-from mtm_core.methods.factors import Array, Factors, TrainingDonors, gather
+from mtm_core.methods.factor_noise import GeneSpace, GramBasis, SampleSpace, Steps, TissuePart
+from mtm_core.methods.factors import Array, Factors, TrainingDonors
 
-RENEWALS = 2
-"""How often diagonal noise is fitted anew in the space of samples, evenly over the steps."""
+RENEWALS = 0
+"""How often diagonal noise is fitted anew in the space of samples, evenly over the steps.
+
+It costs a Gram matrix for each model and tissue and gained nothing at width (docs/genome.md)."""
 
 
 def fit_factors(
@@ -29,7 +31,31 @@ def fit_factors(
     seed: int,
     renewals: int = RENEWALS,
 ) -> Factors:
-    """Fit K factors.
+    """Fit K factors, as :func:`fit_parts` does, and bring them to genes."""
+    return collect(
+        fit_parts(
+            training,
+            n_factors,
+            n_iterations=n_iterations,
+            ridge=ridge,
+            shrinkage=shrinkage,
+            seed=seed,
+            renewals=renewals,
+        )
+    )
+
+
+def fit_parts(
+    training: TrainingDonors,
+    n_factors: int,
+    *,
+    n_iterations: int,
+    ridge: float,
+    shrinkage: float,
+    seed: int,
+    renewals: int = RENEWALS,
+) -> list[TissuePart]:
+    """Fit K factors; what each tissue, and the covariates at last, have of them.
 
     The same model in the form that its shape calls for: with at most as many genes as the largest
     tissue has samples, noise (G, G) is held; with more, nothing is wider than the samples.
@@ -50,17 +76,34 @@ def fit_factors(
         width = block[1].shape[1]
         start = 0.3 * rng.standard_normal((width, n_factors)) / np.sqrt(n_factors)
         of_genes = i < len(training.samples)
-        form = SampleSpace if wide and of_genes else GeneSpace
-        parts.append(form(block, start, ridge, shrinkage))
+        if wide and of_genes:
+            basis = GramBasis(training.grams[i])
+            parts.append(SampleSpace(block, start, ridge, shrinkage, basis))
+        else:
+            parts.append(GeneSpace(block, start, ridge, shrinkage))
     renew = {round((i + 1) * n_iterations / (renewals + 2)) for i in range(renewals)}
     expectation_maximisation(parts, training.n_donors, n_factors, n_iterations, renew)
-    *fitted, (covariate_loadings, covariate_weights, _) = [part.loadings() for part in parts]
+    return parts
+
+
+def collect(parts: Sequence[TissuePart]) -> Factors:
+    """Bring what was fitted to genes, a tissue at a time."""
+    *tissues, known = parts
+    for t, part in enumerate(tissues):
+        fitted = part.loadings()
+        if t == 0:
+            kind = fitted[0].dtype
+            arrays = [np.empty((len(tissues), *array.shape), kind) for array in fitted]
+        for array, own in zip(arrays, fitted, strict=True):
+            array[t] = own
+    loadings, weights, noise = arrays
+    covariate_loadings, covariate_weights, _ = known.loadings()
     return Factors(
-        np.stack([loadings for loadings, _, _ in fitted]),
-        np.stack([weights for _, weights, _ in fitted]),
-        np.stack([noise for _, _, noise in fitted]),
-        covariate_loadings,
-        covariate_weights,
+        loadings,
+        weights,
+        noise,
+        np.asarray(covariate_loadings, dtype=np.float64),
+        np.asarray(covariate_weights, dtype=np.float64),
     )
 
 
@@ -77,16 +120,27 @@ def expectation_maximisation(
     renew: Collection[int] = (),
 ) -> None:
     """Take ``n_iterations`` steps; at those of ``renew`` diagonal noise is fitted anew."""
+    given = np.zeros((len(parts), n_donors))
+    for i, part in enumerate(parts):
+        given[i, part.donor] = 1
     for step in range(n_iterations):
-        told = ((part.donor, part.precision, part.projected) for part in parts)
-        precision, projected = gather(told, n_donors, n_factors)
+        told = np.stack([part.precision for part in parts])
+        precision = np.eye(n_factors) + _added_up(given.T, told)
+        projected = np.zeros((n_donors, n_factors))
+        for part in parts:
+            projected[part.donor] += part.projected
         covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
         mean: Array = np.einsum("dkl,dl->dk", covariance, projected)
         # Rescale the factors to unit second moment: the same model, in far fewer steps.
         moment = (covariance.sum(axis=0) + mean.T @ mean) / n_donors
         inverse = np.linalg.inv(np.linalg.cholesky(moment))
         mean = mean @ inverse.T
-        covariance = inverse @ covariance @ inverse.T
-        for part in parts:
-            own = part.donor
-            part.maximise(mean[own], covariance[own].sum(axis=0), renew=step in renew)
+        spread = inverse @ _added_up(given, covariance) @ inverse.T
+        for part, own in zip(parts, spread, strict=True):
+            part.maximise(mean[part.donor], own, renew=step in renew)
+
+
+def _added_up(which: Array, matrices: Array) -> Array:
+    """Add up, for each row of ``which`` (A, B), the ``matrices`` (B, K, K) that it marks."""
+    total: Array = (which @ matrices.reshape(len(matrices), -1)).reshape(-1, *matrices.shape[1:])
+    return total

@@ -33,7 +33,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from mtm_core.methods.factors import LEAST_NOISE, Array, Block
+from mtm_core.methods.factors import (
+    LEAST_NOISE,
+    Array,
+    Block,
+    gram_of,
+    gram_of_own,
+    mean_square,
+)
+
+_NEGLIGIBLE = 1e-6
+"""Of the largest eigenvalue of a Gram matrix: below, a direction is rounding."""
 
 
 class Steps(Protocol):
@@ -53,6 +63,11 @@ class Steps(Protocol):
     precision: Array
     projected: Array
 
+    @property
+    def coefficients(self) -> Array:
+        """(n, K): ``A'``, which ``Y'`` brings to the loadings ``W``."""
+        ...
+
     def maximise(self, factors: Array, spread: Array, *, renew: bool) -> None:
         """Fit loadings and noise to factors (n, K) and their summed covariance (K, K).
 
@@ -64,7 +79,7 @@ class Steps(Protocol):
 class TissuePart(Steps, Protocol):
     """A tissue that gives what was fitted, gene by gene."""
 
-    def loadings(self) -> tuple[Array, Array, Array]:
+    def loadings(self) -> tuple[NDArray[np.floating], NDArray[np.floating], Array]:
         """Give ``W`` and ``Psi^-1 W`` (G, K), and the diagonal of ``Psi`` (G,)."""
         ...
 
@@ -84,12 +99,18 @@ class GeneSpace:
         second = factors.T @ factors + spread
         penalised = second + self._ridge * np.eye(len(second))
         loadings: Array = _solve(penalised, factors.T @ y).T
+        self._coefficients = _solve(penalised, factors.T).T
         residual = y - factors @ loadings.T
         noise = (residual.T @ residual + loadings @ spread @ loadings.T) / max(n, 1)
         diagonal = np.maximum(np.diagonal(noise), LEAST_NOISE)
         noise = noise * (n / (n + self._shrinkage))
         np.fill_diagonal(noise, diagonal)
         self._tell(loadings, noise, _solve(noise, loadings))
+
+    @property
+    def coefficients(self) -> Array:
+        """(n, K): ``A'``."""
+        return self._coefficients
 
     def loadings(self) -> tuple[Array, Array, Array]:
         """Give what was fitted."""
@@ -157,27 +178,66 @@ class SampleSteps:
         return coefficients
 
 
-class SampleSpace(SampleSteps):
-    """A tissue of more genes than samples; gene-sized work is in float32, n-sized in float64."""
+class GramBasis:
+    """The Gram matrix ``Y diag(1 / v) Y'`` of some samples, v each gene's own variance.
 
-    def __init__(self, block: Block, start: Array, ridge: float, shrinkage: float) -> None:
+    In its eigenvectors M and T are at hand for every setting: D is v times what is not shared.
+    """
+
+    def __init__(self, gram: Array) -> None:
+        values, vectors = np.linalg.eigh(gram)
+        used = values > _NEGLIGIBLE * max(values.max(initial=0.0), 1.0)
+        self._values, self._vectors = values[used], vectors[:, used]
+
+    def apply(self, shrinkage: float) -> Callable[[Array], Array]:
+        """Give what brings Z (n, K) to ``T Z``."""
+        kept, c = sharing(len(self._vectors), shrinkage)
+        values = self._values / (1 - kept)
+        through = (values / (1 + c * values))[:, None]
+
+        def apply(factors: Array) -> Array:
+            applied: Array = self._vectors @ (through * (self._vectors.T @ factors))
+            return applied
+
+        return apply
+
+
+class SampleSpace(SampleSteps):
+    """A tissue of more genes than samples; gene-sized work is in float32, n-sized in float64.
+
+    Diagonal noise begins at each gene's own variance, as in ``basis``; so all models of a tissue
+    can begin with the same.
+    """
+
+    def __init__(
+        self,
+        block: Block,
+        start: Array,
+        ridge: float,
+        shrinkage: float,
+        basis: GramBasis | None = None,
+    ) -> None:
         donor, y = block
         self._y = np.ascontiguousarray(y, dtype=np.float32)
         told = np.asarray(self._y @ start.astype(np.float32), dtype=np.float64)
-        super().__init__(donor, lambda z: self._t @ z, (start.T @ start, told), ridge, shrinkage)
+        basis = basis or GramBasis(gram_of_own(self._y))
+        super().__init__(donor, basis.apply(shrinkage), (start.T @ start, told), ridge, shrinkage)
         self._square = mean_square(self._y)
-        self._set_noise(self._square)
+        self._own: Array = np.maximum(self._square, LEAST_NOISE) * (1 - self.kept)
 
     def renew(self) -> None:
         """Fit the diagonal noise anew, and with it M and T."""
-        self._set_noise(self._residual_square())
+        self._own = own_noise(self._residual_square(), self.kept)
+        gram = gram_of(self._y, self._own)
+        t: Array = linalg.solve(np.eye(len(gram)) + self.c * gram, gram, assume_a="pos")
+        self._apply = lambda z: t @ z
 
-    def loadings(self) -> tuple[Array, Array, Array]:
-        """Bring loadings and weights to genes."""
+    def loadings(self) -> tuple[NDArray[np.floating], NDArray[np.floating], Array]:
+        """Bring loadings and weights to genes, in float32."""
         loadings = self._y.T @ self.coefficients.astype(np.float32)
-        weights = (self._y.T @ self.left.astype(np.float32)) / self._own[:, None]
-        noise = np.maximum(self._residual_square(), LEAST_NOISE)
-        return np.asarray(loadings, np.float64), np.asarray(weights, np.float64), noise
+        weights = self._y.T @ self.left.astype(np.float32)
+        weights /= self._own[:, None].astype(np.float32)
+        return loadings, weights, np.maximum(self._residual_square(), LEAST_NOISE)
 
     def _residual_square(self) -> Array:
         """Give the mean square (G,) of what the loadings leave, with the factors' own spread."""
@@ -186,12 +246,6 @@ class SampleSpace(SampleSteps):
         fitted = -2 * (crossed * w).sum(axis=0) + (w * (self.second @ w)).sum(axis=0)
         square: Array = self._square + fitted / max(len(self._y), 1)
         return square
-
-    def _set_noise(self, square: Array) -> None:
-        """Take the diagonal (G,) of the residuals' covariance, and make M and T of it."""
-        self._own = own_noise(square, self.kept)
-        gram = gram_of(self._y, self._own)
-        self._t: Array = linalg.solve(np.eye(len(gram)) + self.c * gram, gram, assume_a="pos")
 
 
 def sharing(n: int, shrinkage: float) -> tuple[float, float]:
@@ -204,20 +258,6 @@ def own_noise(square: Array, kept: float) -> Array:
     """Give D (G,) of the diagonal (G,) of the residuals' covariance."""
     noise: Array = np.maximum(square, LEAST_NOISE) - kept * square
     return noise
-
-
-def mean_square(y: NDArray[np.float32]) -> Array:
-    """Give the mean square (G,) of each gene of ``y`` (n, G)."""
-    square: Array = np.einsum("ng,ng->g", y, y, dtype=np.float64) / max(len(y), 1)
-    return square
-
-
-def gram_of(y: NDArray[np.float32], own: Array) -> Array:
-    """Give ``Y D^-1 Y'`` (n, n)."""
-    scaled = y / np.sqrt(own).astype(np.float32)
-    gram = np.asarray(scaled @ scaled.T, dtype=np.float64)
-    symmetric: Array = (gram + gram.T) / 2
-    return symmetric
 
 
 def _solve(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> Array:

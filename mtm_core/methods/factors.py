@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,8 @@ Array = NDArray[np.float64]
 
 LEAST_NOISE = 0.05
 """Floor of a gene's own variance, of 1: a noise of 0 would make one gene decide a factor."""
+Stored = NDArray[Any]
+"""Numbers of a model in the type they are held in: float64, float32 or bfloat16."""
 Block = tuple[NDArray[np.int64], NDArray[np.floating]]
 """Donors (n,) who have a tissue, and their bent z-scores (n, G)."""
 Told = tuple[NDArray[np.int64], Array, Array]
@@ -39,12 +43,17 @@ class TrainingDonors:
         Of each tissue.
     covariates
         (D, C) of every donor.
+    donors, rows
+        Names of the D donors; by tissue, rows of its samples in the cohort. What is fitted by hand
+        has neither.
     """
 
     scaler: TissueScaler
     tissues: tuple[str, ...]
     samples: tuple[Block, ...]
     covariates: Array
+    donors: tuple[str, ...] = ()
+    rows: tuple[NDArray[np.intp], ...] = ()
 
     @property
     def n_donors(self) -> int:
@@ -56,6 +65,14 @@ class TrainingDonors:
         """G."""
         return int(self.samples[0][1].shape[1])
 
+    @cached_property
+    def grams(self) -> list[Array]:
+        """Of each tissue, ``Y diag(1 / v) Y'`` (n, n), v each gene's own variance.
+
+        Made once, for all settings, sizes and inner folds.
+        """
+        return [gram_of_own(np.asarray(y, dtype=np.float32)) for _, y in self.samples]
+
     @property
     def blocks(self) -> list[Block]:
         """The tissues, and the covariates as a last block that every donor has."""
@@ -65,6 +82,9 @@ class TrainingDonors:
 @dataclass(frozen=True)
 class Factors:
     """One fitted factor model.
+
+    Of few genes its arrays are float64. Of many they are float32, or as they are stored, and a
+    tissue at a time is brought to float32 when it is used.
 
     Attributes
     ----------
@@ -78,9 +98,9 @@ class Factors:
         (C, K): the same of the donor's C covariates, one more block beside the tissues.
     """
 
-    loadings: Array
-    weights: Array
-    noise: Array
+    loadings: Stored
+    weights: Stored
+    noise: Stored
     covariate_loadings: Array
     covariate_weights: Array
 
@@ -106,7 +126,7 @@ class Factors:
         blocks = [*zip(self.loadings, self.weights, strict=True)]
         blocks.append((self.covariate_loadings, self.covariate_weights))
         for loadings, weights in blocks:
-            told = loadings.T @ weights
+            told = working(loadings).T @ working(weights)
             # All of them together then leave a precision that can be inverted.
             if np.linalg.eigvalsh(told + told.T).min() < -1 / len(blocks):
                 raise ValueError("loadings and weights of the factors do not go together")
@@ -120,7 +140,7 @@ class Factors:
         loadings = [*self.loadings, self.covariate_loadings]
         weights = [*self.weights, self.covariate_weights]
         return [
-            (donor, w.T @ p, y @ p)
+            (donor, working(w).T @ working(p), y @ working(p))
             for (donor, y), w, p in zip(training.blocks, loadings, weights, strict=True)
         ]
 
@@ -137,14 +157,39 @@ class Factors:
         precision = np.eye(self.loadings.shape[-1])
         projected: Array = np.zeros((len(covariates), len(precision)))
         for t, y in profiles.items():
-            precision = precision + self.loadings[t].T @ self.weights[t]
-            projected = projected + y @ self.weights[t]
+            weights = working(self.weights[t])
+            precision = precision + working(self.loadings[t]).T @ weights
+            projected = projected + y.astype(weights.dtype, copy=False) @ weights
         if covariates.shape[1]:
             precision = precision + self.covariate_loadings.T @ self.covariate_weights
             projected = projected + covariates @ self.covariate_weights
         covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
         mean: Array = projected @ covariance
         return mean, covariance
+
+
+def mean_square(y: NDArray[np.float32]) -> Array:
+    """Give the mean square (G,) of each gene of ``y`` (n, G)."""
+    square: Array = np.einsum("ng,ng->g", y, y, dtype=np.float64) / max(len(y), 1)
+    return square
+
+
+def gram_of(y: NDArray[np.float32], own: Array) -> Array:
+    """Give ``Y D^-1 Y'`` (n, n)."""
+    scaled = y / np.sqrt(own).astype(np.float32)
+    gram = np.asarray(scaled @ scaled.T, dtype=np.float64)
+    symmetric: Array = (gram + gram.T) / 2
+    return symmetric
+
+
+def gram_of_own(y: NDArray[np.float32]) -> Array:
+    """Give ``Y diag(1 / v) Y'`` (n, n), v each gene's own variance."""
+    return gram_of(y, np.maximum(mean_square(y), LEAST_NOISE))
+
+
+def working(array: Stored) -> NDArray[np.floating]:
+    """Bring what is stored in two bytes a number to float32; all else stays as it is."""
+    return array.astype(np.float32) if array.dtype.itemsize == 2 else array
 
 
 def bend(z: NDArray[np.floating], bound: float | None) -> Array:

@@ -11,28 +11,20 @@ factors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtm_core.methods.factor_fit import expectation_maximisation, fit_factors, is_wide
-from mtm_core.methods.factor_noise import (
-    GeneSpace,
-    SampleSteps,
-    Steps,
-    gram_of,
-    mean_square,
-    sharing,
-)
-from mtm_core.methods.factors import LEAST_NOISE, Array, Told, TrainingDonors, by_other_tissues
+from mtm_core.methods.factor_fit import expectation_maximisation, fit_parts, is_wide
+from mtm_core.methods.factor_noise import GeneSpace, GramBasis, SampleSteps, Steps, TissuePart
+from mtm_core.methods.factors import Array, TrainingDonors, by_other_tissues
+from mtm_core.methods.protocol import Floats
 
 N_FOLDS = 3
 N_STEPS = 20
 N_SCORED = 1000
-_NEGLIGIBLE = 1e-6
 _LEAST_PAIRS = 10
 """Held-out donors below which a tissue's correlations say too little to be counted."""
 _Pairs = dict[int, tuple[NDArray[np.int64], Array]]
@@ -59,77 +51,147 @@ class FactorSettings:
 
 @dataclass(frozen=True)
 class InnerFit:
-    """A model fitted without the donors held out; the scored genes stand for all.
+    """A model fitted without the donors held out.
 
     Attributes
     ----------
-    factors
-        (m, K) of the held-out source samples, by these alone.
-    loadings
-        (g, K) of each target.
-    linear, others
-        (n, K) of the other donors who have the source: by it alone, and by all but it.
-    all_loadings
-        Gives (G, K) of any tissue.
+    coefficients
+        By tissue (n, K): what the other donors' samples ``Y`` bring to loadings, ``Y' A'``.
+    factors, linear
+        By whether covariates are told: factors (m, K) of the held-out source samples, and (n, K) of
+        the other donors who have the source, by the source alone.
+    others
+        (n, K) of these other donors by all but the source.
     """
 
-    factors: Array
-    loadings: Mapping[int, Array]
-    linear: Array
+    coefficients: Sequence[Array]
+    factors: tuple[Array, Array]
+    linear: tuple[Array, Array]
     others: Array
-    all_loadings: Callable[[int], NDArray[np.floating]]
+
+
+Codes = Callable[[InnerFit], Array]
+"""Gives the factors (m, K) of a fit's held-out source samples."""
+
+
+def by_expression(fit: InnerFit) -> Array:
+    """Give the factors of held-out samples as the model itself guesses them."""
+    return fit.factors[0]
 
 
 @dataclass(frozen=True)
 class InnerFold:
-    """Donors held out, paired with what was seen of them, and the models of the others.
+    """Donors held out, and the models of the others.
 
     Attributes
     ----------
+    deal
+        Who is held out.
     fits
         The models to average.
-    pairs
-        By target: rows among the held-out source samples, and what was observed (pairs, g).
-    held_out
-        (D,) which donors are held out.
     """
 
+    deal: Deal
     fits: tuple[InnerFit, ...]
-    pairs: _Pairs
-    held_out: NDArray[np.bool_]
 
-    def rho(self, factors: Callable[[InnerFit], Array] | None = None) -> Array:
-        """Give gene-wise rho of each target, mean over scored genes.
-
-        ``factors`` gives other factors than a fit's own for its held-out samples.
-        """
-        codes = [fit.factors if factors is None else factors(fit) for fit in self.fits]
-        rho = []
-        for t, (rows, observed) in self.pairs.items():
-            predicted = [
-                own[rows] @ fit.loadings[t].T for own, fit in zip(codes, self.fits, strict=True)
+    def rho(self, codes: Codes = by_expression) -> Array:
+        """Give gene-wise rho of each target, mean over scored genes."""
+        mixtures = self.mixtures(codes)
+        return np.array(
+            [
+                _gene_rho(mixtures(t)[rows] @ self.deal.scored[t][~self.deal.held[t]], observed)
+                for t, (rows, observed) in self.deal.pairs.items()
             ]
-            rho.append(_gene_rho(np.mean(predicted, axis=0), observed))
-        return np.array(rho)
+        )
+
+    def mixtures(self, codes: Codes) -> Callable[[int], Array]:
+        """Give, by tissue, the mixture (m, n) of the other donors' samples that is predicted."""
+        factors = [codes(fit) / len(self.fits) for fit in self.fits]
+
+        def mixture(t: int) -> Array:
+            pairs = zip(factors, self.fits, strict=True)
+            total: Array = np.sum([own @ fit.coefficients[t].T for own, fit in pairs], axis=0)
+            return total
+
+        return mixture
+
+    def decode(self, training: TrainingDonors, t: int, mixture: Array) -> Floats:
+        """Bring mixtures (P, n) of the other donors' samples of tissue ``t`` to genes (P, G)."""
+        samples = training.samples[t][1]
+        if len(samples) == 0:
+            return np.zeros((len(mixture), training.n_genes), dtype=np.float32)
+        # With 0 for those held out no copy of the others is made.
+        padded = np.zeros((len(mixture), len(samples)), dtype=np.float32)
+        padded[:, ~self.deal.held[t]] = mixture
+        return np.asarray(padded @ samples, dtype=np.float32)
+
+    def left_of(self, training: TrainingDonors, source: int, codes: Codes) -> Floats:
+        """Give what is left (m, G) of the held-out source samples."""
+        shown = self.decode(training, source, self.mixtures(codes)(source))
+        left: Floats = training.samples[source][1][self.deal.held[source]] - shown
+        return left
 
 
-_Fit = Callable[[FactorSettings, int, Collection[int]], InnerFit]
-"""Fits one model to the other donors, with loadings of the targets asked for."""
+@dataclass(frozen=True)
+class Deal:
+    """Donors held out of one fold, paired with what was seen of them.
+
+    Attributes
+    ----------
+    is_held_out
+        (D,) of the donors.
+    held
+        By tissue: which samples are held out.
+    scored
+        By tissue: z-scores (n, g) of the scored genes, of all samples.
+    pairs
+        By target: rows among the held-out source samples, and what was observed (pairs, g).
+    """
+
+    is_held_out: NDArray[np.bool_]
+    held: Sequence[NDArray[np.bool_]]
+    scored: Sequence[Array]
+    pairs: _Pairs
+
+    def held_out(
+        self, training: TrainingDonors, source: int
+    ) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
+        """Give, tissue by tissue, who of the donors held out gives it and the source.
+
+        Yields
+        ------
+        t
+            Target.
+        rows
+            (P,) among the held-out samples of the source, in the order of the donors.
+        samples
+            (P,) among the target's samples.
+        """
+        place = np.full(training.n_donors, -1)
+        givers = training.samples[source][0][self.held[source]]
+        place[givers] = np.arange(len(givers))
+        for t, (donor, _) in enumerate(training.samples):
+            samples = np.flatnonzero(self.held[t] & (place[donor] >= 0))
+            samples = samples[np.argsort(donor[samples])]
+            if t != source and len(samples):
+                yield t, place[donor[samples]], samples
+
+
+_Fit = Callable[[FactorSettings, int], InnerFit]
+"""Fits one model to the other donors."""
 
 
 @dataclass(frozen=True)
 class DonorFold:
     """Donors held out, and how the others are fitted."""
 
+    deal: Deal
     fit: _Fit
-    pairs: _Pairs
-    held_out: NDArray[np.bool_]
 
     def fitted(self, settings: FactorSettings, seed: int) -> InnerFold:
         """Fit the models to average."""
         each = [replace(settings, n_factors=(k,)) for k in settings.n_factors]
-        fits = tuple(self.fit(one, seed, self.pairs) for one in each)
-        return InnerFold(fits, self.pairs, self.held_out)
+        return InnerFold(self.deal, tuple(self.fit(one, seed) for one in each))
 
 
 def deal_folds(training: TrainingDonors, source: int, seed: int) -> tuple[DonorFold, ...]:
@@ -138,45 +200,38 @@ def deal_folds(training: TrainingDonors, source: int, seed: int) -> tuple[DonorF
     n_scored = min(N_SCORED, training.n_genes)
     genes = np.sort(rng.choice(training.n_genes, n_scored, replace=False))
     scored = [np.asarray(y[:, genes], dtype=np.float64) for _, y in training.samples]
-    grams = [_gram(y) for _, y in training.samples] if is_wide(training) else []
     fold_of = _deal(training.n_donors, training.samples[source][0], rng)
     folds = []
     for f in range(N_FOLDS):
-        held_out = [fold_of[donor] == f for donor, _ in training.samples]
-        fit: _Fit = (
-            _InSamples(training, fold_of == f, held_out, source, grams, scored)
-            if grams
-            else _InGenes(training, fold_of == f, held_out, source)
-        )
-        folds.append(DonorFold(fit, _paired(training, held_out, source, scored), fold_of == f))
+        held = [fold_of[donor] == f for donor, _ in training.samples]
+        pairs = _paired(training, held, source, scored)
+        deal = Deal(fold_of == f, held, scored, pairs)
+        fit = _InSamples if is_wide(training) else _InGenes
+        folds.append(DonorFold(deal, fit(training, deal, source)))
     return tuple(folds)
 
 
 class _InGenes:
-    """Fits in the space of genes: few genes, all of them scored."""
+    """Fits in the space of genes."""
 
-    def __init__(
-        self,
-        training: TrainingDonors,
-        is_held_out: NDArray[np.bool_],
-        held_out: Sequence[NDArray[np.bool_]],
-        source: int,
-    ) -> None:
-        number = np.cumsum(~is_held_out) - 1
+    def __init__(self, training: TrainingDonors, deal: Deal, source: int) -> None:
+        number = np.cumsum(~deal.is_held_out) - 1
         self._training = replace(
             training,
             samples=tuple(
                 (number[donor[~held]], y[~held])
-                for (donor, y), held in zip(training.samples, held_out, strict=True)
+                for (donor, y), held in zip(training.samples, deal.held, strict=True)
             ),
-            covariates=training.covariates[~is_held_out],
+            covariates=training.covariates[~deal.is_held_out],
         )
-        self._source = source
-        self._given = np.asarray(training.samples[source][1][held_out[source]], dtype=np.float64)
+        donor, y = training.samples[source]
+        own = deal.held[source]
+        self._source, self._given = source, np.asarray(y[own], dtype=np.float64)
+        self._told = training.covariates[donor[own]]
 
-    def __call__(self, settings: FactorSettings, seed: int, targets: Collection[int]) -> InnerFit:
+    def __call__(self, settings: FactorSettings, seed: int) -> InnerFit:
         (k,) = settings.n_factors
-        model = fit_factors(
+        parts = fit_parts(
             self._training,
             k,
             n_iterations=N_STEPS,
@@ -184,46 +239,30 @@ class _InGenes:
             shrinkage=settings.shrinkage,
             seed=seed,
         )
-        factors, _ = model.posterior({self._source: self._given}, np.empty((len(self._given), 0)))
-        loadings = {t: model.loadings[t] for t in targets}
-        told = model.told(self._training)
-        return _inner_fit(
-            factors,
-            loadings,
-            told,
-            self._source,
-            self._training.n_donors,
-            model.loadings.__getitem__,
-        )
+        *tissues, known = parts
+        projected = self._given @ tissues[self._source].loadings()[1]
+        n_donors = self._training.n_donors
+        return _inner_fit(tissues, known, projected, self._told, self._source, n_donors)
 
 
 class _InSamples:
     """Fits in the space of samples: many genes, of which some are scored."""
 
-    def __init__(
-        self,
-        training: TrainingDonors,
-        is_held_out: NDArray[np.bool_],
-        held_out: Sequence[NDArray[np.bool_]],
-        source: int,
-        grams: Sequence[Array],
-        scored: Sequence[Array],
-    ) -> None:
-        number = np.cumsum(~is_held_out) - 1
-        self._covariates = training.covariates[~is_held_out]
+    def __init__(self, training: TrainingDonors, deal: Deal, source: int) -> None:
+        number = np.cumsum(~deal.is_held_out) - 1
+        self._covariates = training.covariates[~deal.is_held_out]
         self._source = source
-        self._profiles = [y for _, y in training.samples]
-        self._kept = [np.flatnonzero(~held) for held in held_out]
         self._tissues = [
-            _Samples(number[donor[~held]], gram[np.ix_(~held, ~held)], y[~held])
+            _Samples(number[donor[~held]], GramBasis(gram[np.ix_(~held, ~held)]), y[~held])
             for (donor, _), held, gram, y in zip(
-                training.samples, held_out, grams, scored, strict=True
+                training.samples, deal.held, training.grams, deal.scored, strict=True
             )
         ]
-        own = held_out[source]
-        self._crossed = grams[source][np.ix_(own, ~own)]
+        own = deal.held[source]
+        self._crossed = training.grams[source][np.ix_(own, ~own)]
+        self._told = training.covariates[training.samples[source][0][own]]
 
-    def __call__(self, settings: FactorSettings, seed: int, targets: Collection[int]) -> InnerFit:
+    def __call__(self, settings: FactorSettings, seed: int) -> InnerFit:
         (k,) = settings.n_factors
         rng = np.random.default_rng(seed)
 
@@ -240,76 +279,77 @@ class _InSamples:
             settings.ridge,
             settings.shrinkage,
         )
-        everyone: list[Steps] = [*parts, known]
-        expectation_maximisation(everyone, n_donors, k, N_STEPS)
+        expectation_maximisation([*parts, known], n_donors, k, N_STEPS)
         source = parts[self._source]
         projected = self._crossed / (1 - source.kept) @ source.left
-        factors = np.linalg.solve(np.eye(k) + source.precision, projected.T).T
-        loadings = {t: self._tissues[t].scored.T @ parts[t].coefficients for t in targets}
-        told = [(part.donor, part.precision, part.projected) for part in everyone]
-        coefficients = [part.coefficients for part in parts]
-
-        def all_loadings(t: int) -> NDArray[np.floating]:
-            # With 0 for those held out no copy of the others is made.
-            y = self._profiles[t]
-            padded = np.zeros((len(y), k), dtype=np.float32)
-            padded[self._kept[t]] = coefficients[t]
-            by_gene: NDArray[np.floating] = y.T @ padded
-            return by_gene
-
-        return _inner_fit(np.asarray(factors), loadings, told, self._source, n_donors, all_loadings)
+        return _inner_fit(parts, known, projected, self._told, self._source, n_donors)
 
 
+@dataclass(frozen=True)
 class _Samples:
-    """Samples of a tissue that are trained on, in the eigenvectors of their Gram matrix.
+    """Samples of a tissue that are trained on.
 
     Attributes
     ----------
     donor
         (n,).
+    basis
+        Of their Gram matrix.
     scored
         (n, g) z-scores.
     """
 
-    def __init__(self, donor: NDArray[np.int64], gram: Array, scored: Array) -> None:
-        self.donor, self.scored = donor, scored
-        values, vectors = np.linalg.eigh(gram)
-        used = values > _NEGLIGIBLE * max(values.max(initial=0.0), 1.0)
-        self._values, self._vectors = values[used], vectors[:, used]
+    donor: NDArray[np.int64]
+    basis: GramBasis
+    scored: Array
 
     def steps(self, start: Array, settings: FactorSettings) -> SampleSteps:
         """Begin EM with ``settings`` from loadings ``start`` (g, K) of the scored genes."""
-        kept, c = sharing(len(self.donor), settings.shrinkage)
-        values = self._values / (1 - kept)
-        through = (values / (1 + c * values))[:, None]
-
-        def apply(factors: Array) -> Array:
-            applied: Array = self._vectors @ (through * (self._vectors.T @ factors))
-            return applied
-
         told = (start.T @ start, self.scored @ start)
+        apply = self.basis.apply(settings.shrinkage)
         return SampleSteps(self.donor, apply, told, settings.ridge, settings.shrinkage)
 
 
 def _inner_fit(
-    factors: Array,
-    loadings: Mapping[int, Array],
-    told: Sequence[Told],
+    tissues: Sequence[Steps],
+    known: TissuePart,
+    projected: Array,
+    told: Array,
     source: int,
     n_donors: int,
-    all_loadings: Callable[[int], NDArray[np.floating]],
 ) -> InnerFit:
-    _, precision, projected = told[source]
-    linear = np.linalg.solve(np.eye(len(precision)) + precision, projected.T).T
-    (others,) = by_other_tissues(told, n_donors, [source])
-    by_source = np.asarray(linear, dtype=np.float64)
-    return InnerFit(factors, loadings, by_source, others, all_loadings)
+    """Take from what was fitted all that held-out donors are predicted by.
+
+    Parameters
+    ----------
+    projected
+        (m, K): held-out source samples on the weights.
+    told
+        (m, C): their covariates.
+    """
+    own = tissues[source]
+    _, covariate_weights, _ = known.loadings()
+    alone = np.eye(len(own.precision)) + own.precision
+    with_covariates = alone + known.precision
+    shown = [(part.donor, part.precision, part.projected) for part in (*tissues, known)]
+    (others,) = by_other_tissues(shown, n_donors, [source])
+    return InnerFit(
+        [part.coefficients for part in tissues],
+        (
+            _solved(alone, projected),
+            _solved(with_covariates, projected + told @ covariate_weights),
+        ),
+        (
+            _solved(alone, own.projected),
+            _solved(with_covariates, own.projected + known.projected[own.donor]),
+        ),
+        others,
+    )
 
 
-def _gram(y: NDArray[np.floating[Any]]) -> Array:
-    """Give ``Y diag(1 / v) Y'`` (n, n), v each gene's own variance."""
-    values = np.asarray(y, dtype=np.float32)
-    return gram_of(values, np.maximum(mean_square(values), LEAST_NOISE))
+def _solved(precision: Array, projected: Array) -> Array:
+    """Give factors (N, K)."""
+    return np.asarray(np.linalg.solve(precision, projected.T).T, dtype=np.float64)
 
 
 def _paired(

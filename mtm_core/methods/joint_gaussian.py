@@ -17,7 +17,7 @@ Shapes: D donors, T tissues, G genes, K factors, C covariates, N samples to pred
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -33,11 +33,12 @@ from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import rows_of
 from mtm_core.methods.covariates import CovariateName, by_knowledge, encode_covariates
 from mtm_core.methods.factor_choice import Choice, Grid, choose_settings
-from mtm_core.methods.factor_fit import fit_factors
+from mtm_core.methods.factor_fit import collect, fit_parts
 from mtm_core.methods.factors import (
     LEAST_NOISE,
     Array,
     Factors,
+    Told,
     TrainingDonors,
     bend,
     bend_in_place,
@@ -262,25 +263,34 @@ class JointGaussianMethod:
         ids = cohort.obs["donor"].to_numpy()[rows].astype(str)
         names, donor = np.unique(ids, return_inverse=True)
         phenotypes = cohort.uns["donors"].loc[names]
-        samples = []
+        samples, own_rows = [], []
         for t in range(len(tissues)):  # one at a time: of a wide cohort there is room for one copy
             own = tissue == t
             z = scaler.transform(np.asarray(cohort.X[rows[own]]), tissue[own])
             samples.append((donor[own], bend_in_place(z, self.bound)))
+            own_rows.append(rows[own])
         return TrainingDonors(
             scaler,
             tissues,
             tuple(samples),
             encode_covariates(phenotypes, self.covariates, len(names)),
+            tuple(names.tolist()),
+            tuple(own_rows),
         )
 
     def fit_training(
-        self, training: TrainingDonors, settings: FactorSettings | None = None
+        self,
+        training: TrainingDonors,
+        settings: FactorSettings | None = None,
+        on_told: Callable[[Sequence[Told]], None] | None = None,
     ) -> FittedJointGaussian:
-        """Fit on donors made ready by :meth:`training`, with ``settings`` or the method's own."""
-        settings = settings or self.present
-        models = tuple(
-            fit_factors(
+        """Fit on donors made ready by :meth:`training`, with ``settings`` or the method's own.
+
+        ``on_told`` gets, of each model, what its tissues and covariates tell of their donors.
+        """
+        settings, models = settings or self.present, []
+        for n_factors in settings.n_factors:
+            parts = fit_parts(
                 training,
                 n_factors,
                 n_iterations=self.n_iterations,
@@ -288,13 +298,14 @@ class JointGaussianMethod:
                 shrinkage=settings.shrinkage,
                 seed=self.seed,
             )
-            for n_factors in settings.n_factors
-        )
+            models.append(collect(parts))
+            if on_told is not None:
+                on_told([(part.donor, part.precision, part.projected) for part in parts])
         ridge = self.gene_ridge
         return FittedJointGaussian(
             training.scaler,
             training.tissues,
-            models,
+            tuple(models),
             self.covariates,
             self.bound,
             () if ridge is None else tuple(self._fit_genes(m, training, ridge) for m in models),

@@ -14,9 +14,8 @@ Shapes: D donors, T tissues, K factors, M points, N samples to predict.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import partial
 from typing import Any
 
 import anndata as ad
@@ -28,10 +27,10 @@ from scipy.spatial.distance import cdist
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.methods.covariates import CovariateName, by_knowledge
 from mtm_core.methods.factor_choice import by_more_than_chance
-from mtm_core.methods.factors import Array, Factors, TrainingDonors, bend, by_other_tissues
-from mtm_core.methods.inner_folds import InnerFit, InnerFold
+from mtm_core.methods.factors import Array, Told, TrainingDonors, bend, by_other_tissues
+from mtm_core.methods.inner_folds import Codes, FactorSettings, InnerFit, InnerFold
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
-from mtm_core.methods.own_genes import OwnGenes, choose_own_genes, leave_over
+from mtm_core.methods.own_genes import LeftOver, OwnGenes, choose_own_genes, leave_over
 from mtm_core.methods.protocol import (
     ALL_GENES,
     Floats,
@@ -314,40 +313,53 @@ class KernelFactorsMethod:
         """Fit on ``donors``."""
         training = self.joint.training(cohort, donors)
         choice = self.joint.choose(training)
+        settings = self.joint.present if choice is None else choice.settings
         folds = None if choice is None else choice.inner_fits()
         shape = self.choose_shape(folds)
-        own_genes = None if folds is None else self._choose_own_genes(training, folds, shape)
-        joint = self.joint.fit_training(training, None if choice is None else choice.settings)
-        plain, informed = [], []
-        for model in joint.models:
-            tissues = range(len(training.tissues))
-            others = by_other_tissues(model.told(training), training.n_donors, tissues)
-            plain.append(self._fit_curves(model, training, others, shape, with_covariates=False))
-            if joint.covariates:
-                informed.append(
-                    self._fit_curves(model, training, others, shape, with_covariates=True)
-                )
-        return FittedKernelFactors(joint, tuple(plain), tuple(informed), own_genes)
+        own_genes = None
+        if folds is not None:
+            own_genes = choose_own_genes(self.leave_over(training, folds, shape))
+        return self.fit_training(training, settings, shape, own_genes)
 
-    def _choose_own_genes(
+    def leave_over(
         self, training: TrainingDonors, folds: Sequence[InnerFold], shape: CurveShape | None
-    ) -> OwnGenes | None:
-        """Fit own genes to what factors, curved as they are to be, leave of held-out donors."""
+    ) -> LeftOver:
+        """Add up what factors, curved as they are to be, leave of held-out donors."""
         source = tissue_index(training.tissues, str(self.joint.choose_from))
-        curve = None if shape is None else partial(self._curve, shape)
-        return choose_own_genes(leave_over(folds, training, source, curve))
+        return leave_over(folds, training, source, self.codes(shape))
+
+    def fit_training(
+        self,
+        training: TrainingDonors,
+        settings: FactorSettings,
+        shape: CurveShape | None,
+        own_genes: OwnGenes | None = None,
+    ) -> FittedKernelFactors:
+        """Fit with ``settings`` and curves of ``shape``; ``None`` leaves the factors straight."""
+        plain, informed = [], []
+
+        def fit_curves(told: Sequence[Told]) -> None:
+            others: Sequence[Array] = ()
+            if shape is not None:
+                others = by_other_tissues(told, training.n_donors, range(len(training.tissues)))
+            plain.append(self._fit_curves(told, others, shape, with_covariates=False))
+            if self.joint.covariates:
+                informed.append(self._fit_curves(told, others, shape, with_covariates=True))
+
+        joint = self.joint.fit_training(training, settings, on_told=fit_curves)
+        return FittedKernelFactors(joint, tuple(plain), tuple(informed), own_genes)
 
     def _fit_curves(
         self,
-        model: Factors,
-        training: TrainingDonors,
+        told: Sequence[Told],
         others: Sequence[Array],
         shape: CurveShape | None,
         *,
         with_covariates: bool,
     ) -> Curves:
         """Regress, for each source, ``others`` (n, K) on the linear guess from the source."""
-        n_tissues, n_factors = len(training.tissues), model.loadings.shape[-1]
+        *tissues, (_, known_precision, known_projected) = told
+        n_tissues, n_factors = len(tissues), len(known_precision)
         points = self._points(n_factors)
         curves = Curves(
             points,
@@ -356,11 +368,13 @@ class KernelFactorsMethod:
             np.zeros((n_tissues, self.n_points, n_factors)),
             self.width if shape is None else shape.width,
         )
-        for t, (donor, y) in enumerate(training.samples):
+        for t, (donor, precision, projected) in enumerate(tissues):
             if shape is None or len(donor) < _MINIMUM_DONORS:
                 continue
-            known = training.covariates[donor] if with_covariates else np.empty((len(donor), 0))
-            linear, _ = model.posterior({t: np.asarray(y, dtype=np.float64)}, known)
+            total = np.eye(n_factors) + precision
+            if with_covariates:
+                total, projected = total + known_precision, projected + known_projected[donor]
+            linear = np.asarray(np.linalg.solve(total, projected.T).T, dtype=np.float64)
             curves.fit(t, linear, others[t], shape.ridge)
         return curves
 
@@ -374,32 +388,35 @@ class KernelFactorsMethod:
         if folds is None:
             return present
 
-        def rho(factors: Callable[[InnerFit], Array] | None = None) -> Array:
-            by_fold: Array = np.concatenate([fold.rho(factors) for fold in folds])
+        def rho(codes: Codes) -> Array:
+            by_fold: Array = np.concatenate([fold.rho(codes) for fold in folds])
             return by_fold
 
-        straight = rho()
-        gains = {
-            shape: rho(partial(self._curve, shape)) - straight
-            for shape in (present, *_OTHER_SHAPES)
-        }
+        straight = rho(self.codes(None))
+        gains = {shape: rho(self.codes(shape)) - straight for shape in (present, *_OTHER_SHAPES)}
         best = max(gains, key=lambda shape: float(gains[shape].mean()))
         if not by_more_than_chance(gains[best] - gains[present]):
             best = present
         return best if by_more_than_chance(gains[best]) else None
 
-    def _curve(self, shape: CurveShape, fit: InnerFit) -> Array:
-        """Give the factors of held-out donors by a curve fitted to the others."""
-        n_factors = fit.linear.shape[1]
-        curves = Curves(
-            self._points(n_factors),
-            np.zeros((1, n_factors)),
-            np.zeros((1, n_factors, n_factors)),
-            np.zeros((1, self.n_points, n_factors)),
-            shape.width,
-        )
-        curves.fit(0, fit.linear, fit.others, shape.ridge)
-        return curves(0, fit.factors)
+    def codes(self, shape: CurveShape | None, *, with_covariates: bool = False) -> Codes:
+        """Give what guesses the factors of held-out donors, by curves fitted to the others."""
+
+        def guess(fit: InnerFit) -> Array:
+            linear, n_factors = fit.linear[with_covariates], fit.others.shape[1]
+            if shape is None or len(linear) < _MINIMUM_DONORS:
+                return fit.factors[with_covariates]
+            curves = Curves(
+                self._points(n_factors),
+                np.zeros((1, n_factors)),
+                np.zeros((1, n_factors, n_factors)),
+                np.zeros((1, self.n_points, n_factors)),
+                shape.width,
+            )
+            curves.fit(0, linear, fit.others, shape.ridge)
+            return curves(0, fit.factors[with_covariates])
+
+        return guess
 
 
 def _kernel(a: Array, b: Array, width: float) -> Array:

@@ -23,7 +23,7 @@ Shapes: F folds, T tissues, G genes, J genes with an effect, N samples, P donors
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from mtm_core.methods.factor_choice import by_more_than_chance
 from mtm_core.methods.factors import Array, TrainingDonors
-from mtm_core.methods.inner_folds import InnerFit, InnerFold
+from mtm_core.methods.inner_folds import Codes, InnerFold, by_expression
 from mtm_core.methods.protocol import Floats, Genes, check_shape
 
 _SIZES = 0.01 * 2.0 ** np.arange(7)
@@ -160,37 +160,20 @@ def leave_over(
     folds: Sequence[InnerFold],
     training: TrainingDonors,
     source: int,
-    factors: Callable[[InnerFit], Array] | None = None,
+    codes: Codes = by_expression,
 ) -> LeftOver:
     """Add up what inner folds leave of the donors whom they hold out, all genes.
 
-    ``factors`` gives other factors than a fit's own for its held-out source samples.
+    ``codes`` gives the factors of their source samples.
     """
     n_tissues, n_genes = len(training.tissues), training.n_genes
     left_over = LeftOver.empty(len(folds), n_tissues, n_genes, source)
-    givers, profiles = training.samples[source]
     for f, fold in enumerate(folds):
-        codes = [
-            np.asarray(fit.factors if factors is None else factors(fit), dtype=np.float32)
-            for fit in fold.fits
-        ]
-
-        def left(t: int, y: NDArray[np.floating], rows: NDArray[np.intp]) -> Floats:
-            residual: Floats = np.array(y, dtype=np.float32)
-            for fit, own in zip(fold.fits, codes, strict=True):  # noqa: B023
-                loadings = fit.all_loadings(t).astype(np.float32)
-                residual -= own[rows] @ loadings.T / np.float32(len(codes))  # noqa: B023
-            return residual
-
-        held = fold.held_out[givers]
-        of_source = left(source, profiles[held], np.arange(held.sum()))
-        place = np.full(training.n_donors, -1)
-        place[givers[held]] = np.arange(held.sum())
-        for t, (donor, y) in enumerate(training.samples):
-            both = np.flatnonzero(place[donor] >= 0)
-            if t != source and len(both):
-                rows = place[donor[both]]
-                left_over.add(f, t, of_source[rows], left(t, y[both], rows))
+        left_of_source = fold.left_of(training, source, codes)
+        mixture = fold.mixtures(codes)
+        for t, rows, samples in fold.deal.held_out(training, source):
+            left = training.samples[t][1][samples] - fold.decode(training, t, mixture(t)[rows])
+            left_over.add(f, t, left_of_source[rows], left)
     return left_over
 
 
@@ -202,7 +185,7 @@ def choose_own_genes(left: LeftOver) -> OwnGenes | None:
     """
     gains = []
     for fold in range(left.n_folds):
-        slopes = fit_slopes(left.some([f for f in range(left.n_folds) if f != fold]))
+        slopes = slopes_without(left, fold)
         explained = 2 * slopes * left.crossed[fold] - slopes**2 * left.of_source[fold]
         total = left.of_target[fold].sum(axis=1)
         known = (total > 0) & (left.n[fold] >= _LEAST_PAIRS)
@@ -215,6 +198,11 @@ def choose_own_genes(left: LeftOver) -> OwnGenes | None:
     if not len(genes):
         return None
     return OwnGenes(left.source, genes, slopes[:, genes].astype(np.float32))
+
+
+def slopes_without(left: LeftOver, fold: int) -> Array:
+    """Give the slopes (T, G) that the other folds show."""
+    return fit_slopes(left.some([f for f in range(left.n_folds) if f != fold]))
 
 
 def fit_slopes(left: LeftOver) -> Array:

@@ -16,6 +16,7 @@ from mtm_core.errors import SelectionError
 from mtm_core.methods.bgex import BGExMethod
 from mtm_core.methods.controls import ControlMethod, CovariatesAloneMethod
 from mtm_core.methods.covariates import AGE_SEX
+from mtm_core.methods.factor_stack import FactorStackMethod, FitProgress
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kept import KeptMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
@@ -49,7 +50,7 @@ _BASELINES: dict[str, Callable[[str, RunConfig], Method]] = {
     "source-as-proxy": lambda source, config: ControlMethod("source-as-proxy"),
 }
 
-OPTIONALLY_INFORMED = ("stack", "kernel-factors", "joint-gaussian")
+OPTIONALLY_INFORMED = ("stack", "factor-stack", "kernel-factors", "joint-gaussian")
 METHOD_NAMES = (
     *(name + ending for name in OPTIONALLY_INFORMED for ending in ("", AGE_SEX)),
     "mtm",
@@ -65,10 +66,12 @@ def make_method(
     hardware: Hardware | None = None,
     on_progress: Callable[[TrainingProgress], None] | None = None,
     keep: Path | None = None,
+    on_step: FitProgress | None = None,
 ) -> Method:
     """Give the method ``name``; ``config`` and ``hardware`` are MTM's.
 
-    Fits of MTM and of the stack are kept in the folder ``keep``, where there is one.
+    Fits of MTM and of stacks are kept in the folder ``keep``, where there is one. ``on_progress``
+    is told of MTM's steps, ``on_step`` of those of a factor stack.
 
     Raises
     ------
@@ -89,6 +92,8 @@ def make_method(
         case "stack":
             bases = (KernelFactorsMethod(joint), mtm)
             return kept(StackMethod(bases, source, n_further=3, name=name))
+        case "factor-stack":
+            return kept(FactorStackMethod(source, on_step=on_step, name=name))
         case "kernel-factors":
             return KernelFactorsMethod(joint, name=name)
         case "joint-gaussian":

@@ -32,6 +32,7 @@ from mtm_core.methods.stack import CALIBRATIONS, FittedStack
 
 Arrays = Mapping[str, NDArray[Any]]
 _MOST_BASES = 32
+_STACKS = ("stack", "factor-stack")
 
 
 def restore_method(
@@ -48,8 +49,8 @@ def restore_method(
     ValueError
         If there is no such method, or the parts do not fit together.
     """
-    if name == "stack":
-        return _restore_stack(arrays, settings, scaler, tissues)
+    if name in _STACKS:
+        return _restore_stack(name, arrays, settings, scaler, tissues)
     if name == "kernel-factors":
         return FittedKernelFactors.restore(arrays, settings, scaler, tissues)
     if name == "joint-gaussian":
@@ -70,10 +71,14 @@ def restore_method(
 
 
 def _restore_stack(
-    arrays: Arrays, settings: Mapping[str, Any], scaler: TissueScaler, tissues: tuple[str, ...]
+    name: str,
+    arrays: Arrays,
+    settings: Mapping[str, Any],
+    scaler: TissueScaler,
+    tissues: tuple[str, ...],
 ) -> FittedStack:
     parts, source = settings["bases"], settings["source"]
-    if not 0 < len(parts) <= _MOST_BASES or any(base["method"] == "stack" for base in parts):
+    if not 0 < len(parts) <= _MOST_BASES or any(base["method"] in _STACKS for base in parts):
         raise ValueError(f"expected a stack of 1 to {_MOST_BASES} methods that are no stacks")
     if source not in tissues:
         raise ValueError(f"the stack's source {source!r} is none of the tissues")
@@ -94,7 +99,7 @@ def _restore_stack(
             made.check(len(bases), scaler.mean.shape)
     known = (*CALIBRATIONS, *(str(i) for i in range(len(bases))))
     check_names(arrays, [name for name in arrays if name.split(".")[0] in known])
-    fitted = FittedStack(bases, source=source, **cast("dict[str, Any]", calibrations))
+    fitted = FittedStack(bases, source=source, name=name, **cast("dict[str, Any]", calibrations))
     for kind in ("plain", "informed") if fitted.covariates else ("plain",):
         if calibrations[kind] is None:
             raise ValueError(f"the stack has no calibration {kind!r}")

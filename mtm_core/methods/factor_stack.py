@@ -1,0 +1,176 @@
+"""A calibrated model on kernel factors that holds at any width: the stack without networks.
+
+A stack (:mod:`mtm_core.methods.stack`) fits each of its methods anew in every inner fold, to learn
+weights and intervals. Kernel factors choose their settings by inner folds already; here the fits of
+the chosen settings give the out-of-fold predictions, too, so nothing is fitted twice. What they
+predict is decoded a tissue at a time and added up, as :class:`calibration.Evidence` does.
+
+Inner donors are held out of the factors, but mean and SD of every gene are of all training donors.
+A donor who took part in mean and SD lies nearer to them than a new one: of n samples, by
+``(n - 1) / (n + 1)`` in mean square. Errors are raised by as much.
+
+Shapes: D donors, T tissues, G genes, P donors of a fold who give source and target, n others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import anndata as ad
+import numpy as np
+from numpy.typing import NDArray
+
+from mtm_core.methods.calibration import Calibration, Evidence, calibrate
+from mtm_core.methods.factor_choice import keep_settings
+from mtm_core.methods.factors import TrainingDonors
+from mtm_core.methods.held_out import predict_held_out
+from mtm_core.methods.inner_folds import InnerFold
+from mtm_core.methods.joint_gaussian import JointGaussianMethod
+from mtm_core.methods.kernel_factors import CurveShape, KernelFactorsMethod
+from mtm_core.methods.own_genes import LeftOver, choose_own_genes, slopes_without
+from mtm_core.methods.protocol import Floats, Method, tissue_index
+from mtm_core.methods.stack import FittedStack
+
+FitProgress = Callable[[str, int, int], None]
+"""Told of a step of the fit, how many of its parts are done, and how many there are."""
+
+
+@dataclass(frozen=True)
+class FactorStackMethod:
+    """Kernel factors, with other methods beside them if there are any, weighted and calibrated.
+
+    Attributes
+    ----------
+    factors
+        Kernel factors, settings chosen by inner folds.
+    others
+        Methods on the same scale of expression. Each is fitted once an inner fold.
+    source
+        Tissue that settings, weights and intervals are learnt from.
+    on_step
+        Told of the steps of the fit.
+    """
+
+    source: str = "Whole Blood"
+    factors: KernelFactorsMethod | None = None
+    others: tuple[Method, ...] = ()
+    seed: int = 0
+    on_step: FitProgress | None = field(default=None, compare=False)
+    name: str = field(default="factor-stack", compare=False)
+
+    @property
+    def kernel(self) -> KernelFactorsMethod:
+        """The kernel factors, by default those that suit any width."""
+        if self.factors is not None:
+            return self.factors
+        joint = JointGaussianMethod(
+            covariates=("age", "sex"), choose_from=self.source, gene_ridge=None
+        )
+        return KernelFactorsMethod(joint)
+
+    def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedStack:
+        """Fit on ``donors``."""
+        kernel = self.kernel
+        self._tell("z-scores", 0, 1)
+        training = kernel.joint.training(cohort, donors)
+        source = tissue_index(training.tissues, self.source)
+        self._tell("choose settings", 0, 1)
+        choice = kernel.joint.choose(training)
+        shape = kernel.choose_shape(None if choice is None else choice.inner_fits())
+        left = own_genes = None
+        if choice is None:
+            choice = keep_settings(training, source, kernel.joint.present, seed=self.seed)
+        else:
+            self._tell("own genes", 0, 1)
+            left = kernel.leave_over(training, choice.inner_fits(), shape)
+            own_genes = choose_own_genes(left)
+        calibrations = self._calibrations(
+            cohort, training, choice.inner_fits(), shape, None if own_genes is None else left
+        )
+        self._tell("fit", 0, 1)
+        fitted = kernel.fit_training(training, choice.settings, shape, own_genes)
+        others = tuple(method.fit(cohort, donors) for method in self.others)
+        self._tell("fit", 1, 1)
+        plain = calibrations[False]
+        informed = calibrations.get(True)
+        return FittedStack((fitted, *others), plain, informed, self.source, name=self.name)
+
+    def _tell(self, step: str, done: int, total: int) -> None:
+        if self.on_step is not None:
+            self.on_step(step, done, total)
+
+    def _calibrations(
+        self,
+        cohort: ad.AnnData,
+        training: TrainingDonors,
+        folds: Sequence[InnerFold],
+        shape: CurveShape | None,
+        left: LeftOver | None,
+    ) -> dict[bool, Calibration]:
+        """Learn weights and errors from the inner folds, without covariates and with them.
+
+        Genes' own values, where they are read, have in each fold the slopes of the other folds.
+        """
+        reads = bool(training.covariates.shape[1])
+        n_bases, n_genes = 1 + len(self.others), training.n_genes
+        shown: dict[bool, dict[str, Evidence]] = {told: {} for told in ((False, True)[: 1 + reads])}
+        source = tissue_index(training.tissues, self.source)
+        for number, fold in enumerate(folds):
+            self._tell("calibrate", number, len(folds))
+            slopes = None if left is None else slopes_without(left, number).astype(np.float32)
+            for told, by_tissue in shown.items():
+                codes = self.kernel.codes(shape, with_covariates=told)
+                mixture = fold.mixtures(codes)
+                of_source = None if slopes is None else fold.left_of(training, source, codes)
+                beside = self._by_others(cohort, training, fold, with_covariates=told)
+                for t, rows, samples in fold.deal.held_out(training, source):
+                    predicted = fold.decode(training, t, mixture(t)[rows])
+                    if slopes is not None and of_source is not None:
+                        own = np.flatnonzero(slopes[t])
+                        predicted[:, own] += slopes[t, own] * of_source[np.ix_(rows, own)]
+                    tissue = training.tissues[t]
+                    evidence = by_tissue.setdefault(tissue, Evidence(n_bases, n_genes))
+                    observed = _z_scores(cohort, training, t, samples)
+                    evidence.add([predicted, *beside(tissue)], observed)
+        counts = np.array([len(donor) for donor, _ in training.samples])
+        raised = np.sqrt((counts + 1) / np.maximum(counts - 1, 1))[:, None]
+        learnt = {
+            told: calibrate(by_tissue, training.tissues, n_bases, n_genes)
+            for told, by_tissue in shown.items()
+        }
+        return {told: replace(own, error=own.error * raised) for told, own in learnt.items()}
+
+    def _by_others(
+        self,
+        cohort: ad.AnnData,
+        training: TrainingDonors,
+        fold: InnerFold,
+        *,
+        with_covariates: bool,
+    ) -> Callable[[str], list[Floats]]:
+        """Fit the other methods without the donors held out; give what they predict of a tissue."""
+        if not self.others:
+            return lambda _: []
+        names = np.array(training.donors)
+        held_out, rest = names[fold.deal.is_held_out], names[~fold.deal.is_held_out]
+        by_method = []
+        for method in self.others:
+            parts = predict_held_out(
+                method.fit(cohort, rest.tolist()),
+                cohort,
+                tuple(held_out.tolist()),
+                training.scaler,
+                source=self.source,
+                with_phenotypes=with_covariates,
+            )
+            by_method.append({part.tissue: part.predicted for part in parts})
+        return lambda tissue: [by_tissue[tissue] for by_tissue in by_method]
+
+
+def _z_scores(
+    cohort: ad.AnnData, training: TrainingDonors, t: int, samples: NDArray[np.intp]
+) -> Floats:
+    """Give z-scores (P, G) of samples of tissue ``t`` as they are: those of training are bent."""
+    expression = np.asarray(cohort.X[training.rows[t][samples]])
+    return training.scaler.transform(expression, np.full(len(samples), t))
