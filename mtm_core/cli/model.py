@@ -12,7 +12,7 @@ import torch
 import typer
 
 from mtm_core.artefact import MODEL_FILES, Artefact, WeightFormat, read_description, seal_model
-from mtm_core.cli.model_sharing import get_command, install_command, list_command
+from mtm_core.cli.model_sharing import get_command, install_command, list_command, push_command
 from mtm_core.cli.output import OverwriteOption, print_table, say
 from mtm_core.config import PresetName, preset, to_json
 from mtm_core.data.scaling import TissueScaler
@@ -35,6 +35,7 @@ _BY_TISSUE = "gene_rho_by_fold"
 model_app.command("list")(list_command)
 model_app.command("get")(get_command)
 model_app.command("install")(install_command)
+model_app.command("push")(push_command)
 
 
 @model_app.command("describe")

@@ -1,4 +1,4 @@
-"""``mtm model list``, ``get``, ``install``: which models there are, and how to have more."""
+"""``mtm model list``, ``get``, ``install``, ``push``: models that are here, to have, to share."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ import typer
 from mtm_core.cli.data import download_bars
 from mtm_core.cli.output import OverwriteOption, err, print_table, say
 from mtm_core.evaluation.model_card import FIGURES
-from mtm_core.inference.models import DEFAULT_MODEL, MODELS_VARIABLE, models_folder
+from mtm_core.inference.models import (
+    DEFAULT_MODEL,
+    MODELS_VARIABLE,
+    find_model,
+    models_folder,
+)
 from mtm_core.inference.verification import verify
 from mtm_core.model_folder import VERIFICATION, ModelFolder
 from mtm_core.sharing.getting import Installed, get_model, install_model
-from mtm_core.sharing.listing import ADJUSTED_RHO, RHO, ListedModel, list_models
+from mtm_core.sharing.listing import ADJUSTED_RHO, PROGRAM_LICENCE, RHO, ListedModel, list_models
 from mtm_core.sharing.registry import BUILD_COMMAND, published_models
+from mtm_core.sharing.upload import Target, make_upload
 
 _HEADER = (
     "model",
@@ -110,6 +116,52 @@ def install_command(
     **Example:** `mtm model install trained_models/gtex_v8`
     """
     _report(install_model(path, sha256=sha256, overwrite=overwrite), by_hand=True)
+
+
+def push_command(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Name of a model, or a model's folder.")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
+    target: Annotated[
+        Target,
+        typer.Option(
+            "--for", help="Where it is to be uploaded: Hugging Face (or any server), or Zenodo."
+        ),
+    ] = "hugging-face",
+    licence: Annotated[
+        str, typer.Option(help="SPDX id of the model's licence, such as CC-BY-4.0.")
+    ] = PROGRAM_LICENCE,
+    licence_file: Annotated[
+        Path | None, typer.Option(help=f"Its text, where it is not {PROGRAM_LICENCE}.")
+    ] = None,
+    creator: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Who made it; may be given several times."),
+    ] = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Write the folder to upload, and print the commands that upload it.
+
+    It holds the model with a card, its licence and figures, sealed anew. A model that holds
+    anything that may be of single donors is refused. Nothing is sent by this command.
+
+    **Example:** `mtm model push trained_models/gtex_v8 --output upload --for zenodo`
+    """
+    done = make_upload(
+        find_model(model),
+        output,
+        target=target,
+        licence=licence,
+        licence_file=licence_file,
+        creators=creator or ("The MTM developers",),
+        overwrite=overwrite,
+    )
+    err.print(f"Wrote {done.folder} ({done.n_bytes / 1e6:,.1f} MB). To upload it:")
+    for command in done.commands:
+        say(command)
+    err.print("Others pin it by the SHA-256 of its manifest.json:")
+    say(done.manifest_sha256)
 
 
 def _report(done: Installed, *, by_hand: bool = False) -> None:

@@ -6,6 +6,7 @@ tissues and genes that are the model's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from mtm_core.studies.shipped import StudyTables
 
 _MOST_ROWS, _MOST_COLUMNS = 50_000_000, 200
 _MOST_CARD_BYTES = 2**22
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n+", re.DOTALL)
+"""Metadata that a card on Hugging Face begins with."""
 _TEXT = frozenset(
     {
         *("tissue", "other_tissue", "gene_id", "method", "other", "stratum", "trait", "test"),
@@ -139,7 +142,8 @@ def card_of(files: ModelFolder) -> str:
     """
     if files.file("README.md") is None:
         return ""
-    return files.read("README.md", _MOST_CARD_BYTES).decode("utf-8", errors="replace")
+    card = files.read("README.md", _MOST_CARD_BYTES).decode("utf-8", errors="replace")
+    return _FRONT_MATTER.sub("", card)
 
 
 def check_tables(tables: object, artefact: Artefact) -> None:
