@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Artefact": "mtm_core.artefact",
     "ArtefactError": "mtm_core.errors",
+    "BuildOptions": "mtm_core.workflows.build_options",
     "ExpressionError": "mtm_core.errors",
     "ExpressionTable": "mtm_core.data.expression",
     "InputFileError": "mtm_core.errors",
@@ -28,6 +29,7 @@ _HOMES = {
     "SAMPLES": "mtm_core.places",
     "SampleMetadata": "mtm_core.data.metadata",
     "SelectionError": "mtm_core.errors",
+    "build_model": "mtm_core.workflows.build",
     "bundled_models": "mtm_core.inference.models",
     "find_model": "mtm_core.inference.models",
     "read_expression": "mtm_core.data.expression",

@@ -15,5 +15,7 @@ from mtm_core.inference.models import find_model as find_model
 from mtm_core.inference.predictor import Predictor as Predictor
 from mtm_core.inference.predictor import Prepared as Prepared
 from mtm_core.places import SAMPLES as SAMPLES
+from mtm_core.workflows.build import build_model as build_model
+from mtm_core.workflows.build_options import BuildOptions as BuildOptions
 
 __version__: str

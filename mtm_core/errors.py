@@ -13,7 +13,8 @@
     ├── DownloadError       an official file cannot be downloaded, or is not what it was
     ├── OutputError         an output is there already, is an input, or cannot be written
     ├── MissingLibraryError a library that only this part of the program needs is not installed
-    └── OverBudgetError     a piece of work needs more memory than this server gives
+    ├── OverBudgetError     a piece of work needs more memory than this server gives
+    └── NeedsError          disk, memory or network are lacking for what was to begin
 
 Each message says what was expected, what came, and the next step. Everything else that is raised
 is a fault of ours and keeps its traceback.
@@ -82,3 +83,7 @@ class MissingLibraryError(MTMError):
 
 class OverBudgetError(MTMError):
     """A piece of work needs more memory than this server gives."""
+
+
+class NeedsError(MTMError):
+    """Disk, memory or network are lacking for what was to begin."""

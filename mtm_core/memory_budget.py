@@ -11,6 +11,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from threading import Condition
@@ -23,6 +24,15 @@ container's memory where it is not set. One piece of work may take half of that.
 PATIENCE_SECONDS = 60.0
 """How long work waits for memory that others hold."""
 _POLL_SECONDS = 0.2
+_MEMINFO = "/proc/meminfo"
+_CGROUP_USE = (
+    tuple(f"/sys/fs/cgroup/memory.{name}" for name in ("max", "current", "stat")),
+    tuple(
+        f"/sys/fs/cgroup/memory/memory.{name}"
+        for name in ("limit_in_bytes", "usage_in_bytes", "stat")
+    ),
+)
+"""Limit, use, and what of it is files that can be read again."""
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -181,6 +191,27 @@ def machine_memory() -> int:
         if limit.isdecimal():
             memory = min(memory, int(limit))
     return memory
+
+
+def available_memory() -> int:
+    """Give the memory that is free now, of this machine or of its container, in bytes.
+
+    What the system would give back at once, such as files it has read, counts as free.
+    """
+    free = machine_memory()
+    with suppress(OSError, ValueError, LookupError):
+        fields = dict(line.split(":") for line in _lines(_MEMINFO))
+        free = min(free, int(fields["MemAvailable"].split()[0]) * 1024)
+    for limit, used, statistics in _CGROUP_USE:
+        with suppress(OSError, ValueError, LookupError):
+            most, now = int(_lines(limit)[0]), int(_lines(used)[0])
+            stored = dict(line.split() for line in _lines(statistics))
+            free = min(free, most - now + int(stored["inactive_file"]))
+    return max(free, 0)
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text(encoding="ascii").splitlines()
 
 
 def in_words(n_bytes: int) -> str:

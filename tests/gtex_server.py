@@ -67,6 +67,12 @@ class Handler(BaseHTTPRequestHandler):
         span = f"bytes {start}-{len(content) - 1}/{len(content)}"
         return self.answer(206, content[start:], ETag=tag, **{"Content-Range": span})
 
+    def do_HEAD(self) -> None:
+        content = self.server.files.get(self.path)
+        self.send_response(self.server.status if content is not None else 404)
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.end_headers()
+
     def answer(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
         for name, value in (

@@ -23,6 +23,7 @@ def test_the_front_door_is_what_it_was() -> None:
     assert mtm_core.__all__ == [
         "Artefact",
         "ArtefactError",
+        "BuildOptions",
         "ExpressionError",
         "ExpressionTable",
         "InputFileError",
@@ -33,6 +34,7 @@ def test_the_front_door_is_what_it_was() -> None:
         "SAMPLES",
         "SampleMetadata",
         "SelectionError",
+        "build_model",
         "bundled_models",
         "find_model",
         "read_expression",

@@ -28,6 +28,10 @@ from mtm_core.escaping import keep_records_plain
 
 _COMMANDS = {
     "data": ("mtm_core.cli.data:data_app", "Get and prepare cohorts."),
+    "build": (
+        "mtm_core.cli.build:build_command",
+        "Build a model from GTEx's files, from download to model card, by one command.",
+    ),
     "train": (
         "mtm_core.cli.train:train_command",
         "Train a method on every donor of a cohort and write a model's folder.",

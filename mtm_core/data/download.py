@@ -19,7 +19,12 @@ from typing import Literal, get_args
 
 import pooch
 
-from mtm_core.data.resuming import AbsentError, DownloadProgress, ResumingDownloader
+from mtm_core.data.resuming import (
+    AbsentError,
+    DownloadProgress,
+    ResumingDownloader,
+    size_on_server,
+)
 from mtm_core.errors import DownloadError, SelectionError
 from mtm_core.safe_output import replacing
 
@@ -120,6 +125,51 @@ def download_gtex(
         raise DownloadError(
             f"{folder}: cannot write here ({error.strerror or error}). Choose another folder."
         ) from error
+
+
+def bytes_to_come(
+    folder: Path, release: Release, *, base_url: str = OFFICIAL
+) -> dict[FileKind, tuple[int, int]]:
+    """Ask the server how large each file is, and look how much of it is in ``folder``.
+
+    Returns
+    -------
+    dict
+        By file: bytes of the whole, 0 where the server does not say, and bytes still to come.
+
+    Raises
+    ------
+    DownloadError
+        If the server cannot be reached, or lacks a file that is not in ``folder`` either.
+    """
+    found = {}
+    for kind, paths in _PATHS[release].items():
+        there = [folder / Path(path).name for path in paths]
+        whole = [path.stat().st_size for path in there if path.is_file()]
+        if whole:
+            found[kind] = (whole[0], 0)
+            continue
+        size, name = _size_of_first(base_url.rstrip("/"), paths)
+        part = folder / f"{name}.part"
+        begun = part.stat().st_size if part.is_file() else 0
+        found[kind] = (size, max(size - begun, 0))
+    return found
+
+
+def _size_of_first(base_url: str, paths: Sequence[str]) -> tuple[int, str]:
+    """Ask for the size of the first of ``paths`` that the server has; give its name too."""
+    absent: AbsentError | None = None
+    for path in paths:
+        try:
+            return size_on_server(f"{base_url}/{path}"), Path(path).name
+        except AbsentError as error:
+            absent = error
+    raise DownloadError(f"{base_url} does not have {Path(paths[0]).name}.") from absent
+
+
+def names_of(kind: FileKind) -> tuple[str, ...]:
+    """List the names that a file has gone by, in any release."""
+    return tuple(Path(path).name for files in _PATHS.values() for path in files[kind])
 
 
 def _fetch_first(

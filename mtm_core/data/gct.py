@@ -152,6 +152,19 @@ def write_gct(expression: ad.AnnData, path: Path, *, overwrite: bool = False) ->
             file.write("\t".join([gene, symbol, *(f"{value:.6g}" for value in values)]) + "\n")
 
 
+def gct_size(path: Path) -> tuple[int, int]:
+    """Read how many genes and samples a GCT file has: as its second line says, and its header.
+
+    Raises
+    ------
+    InputFileError
+        If the file is not GCT.
+    """
+    with open_bytes(path) as file:
+        header = _read_header(file, path)
+    return max(header.n_genes, 0), len(header.samples)
+
+
 def _no_progress(done: int, total: int) -> None:
     """Ignore how far reading is."""
 

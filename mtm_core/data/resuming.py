@@ -32,6 +32,7 @@ _WAIT = 0.25  # seconds before the second attempt, then twice as long each time
 TIMEOUT = (10, 60)  # seconds to connect, and between two reads
 # A bucket that may not be listed answers 403 for a file it does not have.
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN, HTTPStatus.GONE}
+_NO_HEAD = {HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}
 
 
 class AbsentError(DownloadError):
@@ -173,6 +174,31 @@ class ResumingDownloader:
 
 def _open_url(url: str, headers: dict[str, str]) -> requests.Response:
     return requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
+
+
+def size_on_server(url: str) -> int:
+    """Ask how large a file is, without getting it: 0 where the server does not say.
+
+    Raises
+    ------
+    AbsentError
+        If the server has no such file.
+    DownloadError
+        If it cannot be asked.
+    """
+    headers = {"Accept-Encoding": "identity"}
+    try:
+        with requests.head(url, headers=headers, timeout=TIMEOUT, allow_redirects=True) as answer:
+            found = answer
+        if found.status_code in _NO_HEAD:
+            with requests.get(url, headers=headers, timeout=TIMEOUT, stream=True) as answer:
+                found = answer
+        if found.status_code in _ABSENT:
+            raise AbsentError(f"{url}: not there (HTTP {found.status_code}).")
+        found.raise_for_status()
+    except requests.RequestException as error:
+        raise DownloadError(f"{url}: {_reason(error)}.") from error
+    return int(found.headers.get("Content-Length", 0))
 
 
 def _check_ours(part: Path, tag: Path) -> None:

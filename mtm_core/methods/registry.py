@@ -51,7 +51,7 @@ _BASELINES: dict[str, Callable[[str, RunConfig], Method]] = {
 }
 
 OPTIONALLY_INFORMED = ("stack", "factor-stack", "kernel-factors", "joint-gaussian")
-METHOD_NAMES = (
+METHOD_NAMES: tuple[str, ...] = (
     *(name + ending for name in OPTIONALLY_INFORMED for ending in ("", AGE_SEX)),
     "mtm",
     *_BASELINES,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mtm_core.data.download import FILE_KINDS, OFFICIAL, FileKind, Release, download_gtex
 from mtm_core.data.resuming import DownloadProgress
+from mtm_core.errors import DownloadError
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,10 @@ def download_release(
     Raises
     ------
     SelectionError, DownloadError
-        As :func:`mtm_core.data.download.download_gtex`.
+        As :func:`mtm_core.data.download.download_gtex`, or if the server is asked without
+        encryption and is not this machine.
     """
+    check_server(options.base_url)
     return download_gtex(
         options.output,
         options.release,
@@ -47,3 +52,29 @@ def download_release(
         base_url=options.base_url,
         progress=on_progress,
     )
+
+
+def check_server(base_url: str) -> None:
+    """Refuse to download in the clear, but from this machine.
+
+    Raises
+    ------
+    DownloadError
+        If ``base_url`` is neither https nor of this machine.
+    """
+    parts = urlsplit(base_url)
+    if parts.scheme == "https" and parts.hostname:
+        return
+    if parts.scheme == "http" and _is_this_machine(parts.hostname or ""):
+        return
+    raise DownloadError(
+        f"{base_url}: expected an address that begins with https://, or http:// of this machine"
+        " (127.0.0.1). Files that came without encryption may not be those that were sent."
+    )
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

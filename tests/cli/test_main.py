@@ -14,7 +14,7 @@ from mtm_core.cli.main import _COMMANDS, _load, run
 from tests.cli.conftest import Mtm, error_of
 
 LEAVES = [
-    "train", "evaluate", "predict", "app",
+    "build", "train", "evaluate", "predict", "app",
     "data download", "data prepare", "data store", "data describe", "model list",
     "model describe",
     "study reference", "study traits", "study disease", "study pgenes", "study latent",

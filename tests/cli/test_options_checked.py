@@ -90,6 +90,18 @@ BAD = [
     ("evaluate no.h5ad --output out", "COHORT: cannot open no.h5ad"),
     ("evaluate cohort.h5ad --output full", "full"),
     ("evaluate cohort.h5ad --output file/out", "file"),
+    # build
+    ("build --output out", "nothing to build a model from: give --release v8"),
+    ("build --release v8 --cohort cohort.h5ad --output out", "--release and --cohort name the"),
+    ("build --cohort no.h5ad --output out", "no.h5ad"),
+    ("build --cohort cohort.h5ad --method stak --output out", "(did you mean 'stack'?)"),
+    ("build --cohort cohort.h5ad --methods rigde --output out", "(did you mean 'ridge'?)"),
+    ("build --cohort cohort.h5ad --output full", "full"),
+    ("build --cohort cohort.h5ad --jobs 0 --output out", "--jobs: expected 1 or more"),
+    ("build --release v8 --mirror http://example.org --output out", "begins with https://"),
+    ("build --from full --output out", "full does not hold what a model is built from"),
+    ("build --from no --output out", "no is no folder"),
+    ("build --expression blood.csv --output out", "--expression and --sample-attributes are"),
     # train
     (f"{TRAIN} --method stak", "unknown method: 'stak' (did you mean 'stack'?)"),
     (f"{TRAIN} --method stak --resume", "unknown method: 'stak'"),
@@ -218,7 +230,9 @@ def test_every_command_is_tried() -> None:
     }
     for group, names in commands.items():
         assert {(group, name) for name in names} <= tried
-    assert {"evaluate", "train", "predict", "compare", "app"} <= {first for first, _ in tried}
+    assert {"build", "evaluate", "train", "predict", "compare", "app"} <= {
+        first for first, _ in tried
+    }
 
 
 def test_right_options_reach_the_work(mtm: Mtm, folder: Path) -> None:

@@ -1,0 +1,223 @@
+"""``mtm build``: from GTEx's files to a model, by one command."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mtm_core.cli.checks import check_jobs, check_there
+from mtm_core.cli.output import err
+from mtm_core.cli.steps import step_display
+from mtm_core.cli.training_options import PresetOption, SettingOption
+from mtm_core.data.cohort import MINIMUM_SAMPLES, MINIMUM_TISSUES
+from mtm_core.data.download import OFFICIAL, Release
+from mtm_core.data.gtex import WHOLE_BLOOD
+from mtm_core.data.normalise import Normalisation
+from mtm_core.evaluation.bootstrap import N_RESAMPLES
+from mtm_core.methods.registry import METHOD_NAMES, trainable_methods
+from mtm_core.workflows.build import build_model
+from mtm_core.workflows.build_options import DEFAULT_METHOD, BuildOptions
+from mtm_core.workflows.build_plan import plan_build
+
+_FILES, _GENES, _ACCURACY, _WORK = (
+    "Files that are there",
+    "Genes and samples",
+    "Method and evaluation",
+    "Going on, and where",
+)
+
+
+def build_command(
+    output: Annotated[Path, typer.Option(help="Folder for the model.")],
+    release: Annotated[
+        Release | None, typer.Option(help="GTEx release to download (1.6 GB).")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Folder with GTEx's files, as named there.", rich_help_panel=_FILES
+        ),
+    ] = None,
+    expression: Annotated[
+        Path | None, typer.Option(help="GCT or GCT.gz of counts or TPM.", rich_help_panel=_FILES)
+    ] = None,
+    sample_attributes: Annotated[
+        Path | None, typer.Option(help="GTEx sample attributes.", rich_help_panel=_FILES)
+    ] = None,
+    subject_phenotypes: Annotated[
+        Path | None,
+        typer.Option(
+            help="Donor phenotypes, public or dbGaP; also in place of a release's.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    gene_table: Annotated[
+        Path | None,
+        typer.Option(
+            help="GENCODE GTF, or a table with ENSEMBL, SYMBOL, ENTREZID, GENETYPE.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    cohort: Annotated[
+        Path | None, typer.Option(help="Cohort of 'mtm data prepare'.", rich_help_panel=_FILES)
+    ] = None,
+    genes: Annotated[
+        Path | None,
+        typer.Option(help="Keep these gene ids, one a line.", rich_help_panel=_GENES),
+    ] = None,
+    gene_type: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep genes of this type, or all; protein_coding where types are known.",
+            rich_help_panel=_GENES,
+        ),
+    ] = None,
+    normalise: Annotated[
+        Normalisation, typer.Option(help="How samples come to one scale.", rich_help_panel=_GENES)
+    ] = "none",
+    minimum_samples: Annotated[
+        int, typer.Option(help="Samples a tissue needs.", min=2, rich_help_panel=_GENES)
+    ] = MINIMUM_SAMPLES,
+    minimum_tissues: Annotated[
+        int, typer.Option(help="Such tissues a donor needs.", min=1, rich_help_panel=_GENES)
+    ] = MINIMUM_TISSUES,
+    method: Annotated[
+        str,
+        typer.Option(
+            help=f"Predictor: one of {', '.join(trainable_methods())}.", rich_help_panel=_ACCURACY
+        ),
+    ] = DEFAULT_METHOD,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Evaluate these beside it, comma-separated, out of"
+            f" {', '.join(METHOD_NAMES)}. By default the same with age and sex, ridge, age and sex"
+            " alone, and the training mean.",
+            rich_help_panel=_ACCURACY,
+        ),
+    ] = None,
+    skip_evaluation: Annotated[
+        bool,
+        typer.Option(
+            "--skip-evaluation",
+            help="The model then carries no accuracy.",
+            rich_help_panel=_ACCURACY,
+        ),
+    ] = False,
+    folds: Annotated[
+        int, typer.Option(help="Folds, by donor.", min=2, rich_help_panel=_ACCURACY)
+    ] = 5,
+    seed: Annotated[int, typer.Option(help="Of the folds.", min=0, rich_help_panel=_ACCURACY)] = 0,
+    source: Annotated[
+        str, typer.Option(help="Tissue to predict from.", rich_help_panel=_ACCURACY)
+    ] = WHOLE_BLOOD,
+    resamples: Annotated[
+        int,
+        typer.Option(
+            help="Of the donors, for intervals and differences.",
+            min=100,
+            rich_help_panel=_ACCURACY,
+        ),
+    ] = N_RESAMPLES,
+    preset_name: PresetOption = "acmg59",
+    settings: SettingOption = None,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            help="Folds at a time, each in a process that takes as much memory again.",
+            rich_help_panel=_WORK,
+        ),
+    ] = 1,
+    work: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for downloads and what is made on the way; by default OUTPUT.build.",
+            rich_help_panel=_WORK,
+        ),
+    ] = None,
+    mirror: Annotated[
+        str,
+        typer.Option(
+            help="Server of the official layout: https, or http of this machine.",
+            rich_help_panel=_WORK,
+        ),
+    ] = OFFICIAL,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart", help="Begin anew; downloaded files are kept.", rich_help_panel=_WORK
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace a model that is there.", rich_help_panel=_WORK),
+    ] = False,
+) -> None:
+    """Build a model from GTEx's files, from download to model card, by one command.
+
+    What disk, memory and network it needs is looked at and said first. It goes on where it was
+    stopped, by whatever, when the same command is given again.
+
+    **Example:** `mtm build --release v8 --output trained_models/gtex_v8`
+
+    **Example:** `mtm build --from gtex --output trained_models/gtex_v8`
+    """
+    check_jobs(jobs)
+    check_there(
+        expression=expression,
+        sample_attributes=sample_attributes,
+        subject_phenotypes=subject_phenotypes,
+        gene_table=gene_table,
+        genes=genes,
+    )
+    options = BuildOptions(
+        output,
+        release=release,
+        folder=folder,
+        expression=expression,
+        sample_attributes=sample_attributes,
+        subject_phenotypes=subject_phenotypes,
+        gene_table=gene_table,
+        cohort=cohort,
+        mirror=mirror,
+        genes=genes,
+        gene_type=gene_type,
+        normalise=normalise,
+        minimum_samples=minimum_samples,
+        minimum_tissues=minimum_tissues,
+        method=method,
+        methods=None if methods is None else _names(methods),
+        evaluate=not skip_evaluation,
+        folds=folds,
+        seed=seed,
+        source=source,
+        resamples=resamples,
+        preset=preset_name,
+        settings=tuple(settings or ()),
+        jobs=jobs,
+        work=work,
+        restart=restart,
+        overwrite=overwrite,
+        command=shlex.join(["mtm", *sys.argv[1:]]),
+    )
+    plan = plan_build(options)
+    if plan.is_finished:
+        err.print(f"{output} is finished: it was built of the same, with the same options.")
+        return
+    plan.needs.check()
+    for line in plan.needs.lines():
+        err.print(line)
+    with step_display() as show:
+        build_model(options, show)
+    err.print(f"Wrote {output}. Try it: mtm predict INPUT --model {output} --output OUTPUT")
+    err.print(
+        f"{options.work_folder} holds the downloaded files and the cohort; delete it at will."
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -1,0 +1,203 @@
+"""What ``mtm build`` is asked for, and what of it a run that goes on must share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtm_core.config import PresetName
+from mtm_core.data.cohort import MINIMUM_SAMPLES, MINIMUM_TISSUES
+from mtm_core.data.download import OFFICIAL, Release
+from mtm_core.data.gtex import WHOLE_BLOOD
+from mtm_core.data.normalise import Normalisation
+from mtm_core.errors import SelectionError
+from mtm_core.evaluation.bootstrap import N_RESAMPLES
+from mtm_core.methods.covariates import AGE_SEX
+from mtm_core.methods.registry import METHOD_NAMES, OPTIONALLY_INFORMED, trainable_methods
+
+DEFAULT_METHOD = next(name for name in ("factor-stack", "kernel-factors") if name in METHOD_NAMES)
+"""Predictor that is built: the most accurate of those that fit at any number of genes."""
+PROTEIN_CODING = "protein_coding"
+ALL_TYPES = "all"
+_BASELINES = ("ridge", "age-sex", "training-mean")
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What to build a model from, and how.
+
+    One of ``release``, ``folder``, ``cohort``, or ``expression`` with ``sample_attributes``.
+
+    Attributes
+    ----------
+    output
+        Folder for the model.
+    release
+        GTEx release to download.
+    folder
+        Where the files are already, under their official names.
+    expression, sample_attributes, subject_phenotypes, gene_table
+        The files one by one; the last two also in place of those of ``release`` or ``folder``.
+    cohort
+        Cohort of 'mtm data prepare'.
+    mirror
+        Server to download from: https, or http of this machine.
+    genes
+        File of gene ids to keep, one a line.
+    gene_type
+        Keep genes of this type, ``"all"`` for any; by default protein-coding ones where a gene
+        table tells types and ``genes`` is not given.
+    normalise, minimum_samples, minimum_tissues
+        As of :class:`mtm_core.workflows.prepare.PrepareOptions`.
+    method
+        Predictor to build.
+    methods
+        Others to evaluate beside it; by default itself with age and sex, ridge, age and sex alone
+        and the training mean.
+    evaluate
+        Whether to evaluate at all; a model that was not carries no accuracy.
+    folds, seed, source, resamples
+        Of the evaluation.
+    preset, settings
+        Of MTM, where it is a part of the method.
+    jobs
+        Folds at a time, each in a process, with as much memory again.
+    work
+        Folder for what is made on the way; by default ``OUTPUT.build``.
+    restart
+        Begin anew; downloaded files are kept.
+    overwrite
+        Replace a model that is there.
+    command
+        What the model says it was made by.
+    """
+
+    output: Path
+    release: Release | None = None
+    folder: Path | None = None
+    expression: Path | None = None
+    sample_attributes: Path | None = None
+    subject_phenotypes: Path | None = None
+    gene_table: Path | None = None
+    cohort: Path | None = None
+    mirror: str = OFFICIAL
+    genes: Path | None = None
+    gene_type: str | None = None
+    normalise: Normalisation = "none"
+    minimum_samples: int = MINIMUM_SAMPLES
+    minimum_tissues: int = MINIMUM_TISSUES
+    method: str = DEFAULT_METHOD
+    methods: tuple[str, ...] | None = None
+    evaluate: bool = True
+    folds: int = 5
+    seed: int = 0
+    source: str = WHOLE_BLOOD
+    resamples: int = N_RESAMPLES
+    preset: PresetName = "acmg59"
+    settings: tuple[str, ...] = ()
+    jobs: int = 1
+    work: Path | None = None
+    restart: bool = False
+    overwrite: bool = False
+    command: str = ""
+
+    @property
+    def work_folder(self) -> Path:
+        """Where what is made on the way goes."""
+        return self.work or self.output.with_name(f"{self.output.name}.build")
+
+    @property
+    def names_files(self) -> bool:
+        """Whether expression and sample attributes are named one by one."""
+        return self.expression is not None or self.sample_attributes is not None
+
+    def evaluated(self, *, with_phenotypes: bool) -> tuple[str, ...]:
+        """List the methods to evaluate, the one that is built first."""
+        if not self.evaluate:
+            return ()
+        others = self.methods
+        if others is None:
+            told = [self.method + AGE_SEX] if self.method in OPTIONALLY_INFORMED else []
+            others = (*told, *_BASELINES)
+            if not with_phenotypes:
+                others = tuple(name for name in others if not name.endswith("age-sex"))
+        return tuple(dict.fromkeys((self.method, *others)))
+
+    def type_of_genes(self, *, has_gene_table: bool) -> str | None:
+        """Give the type of the genes to keep; ``None`` keeps all."""
+        if self.gene_type is not None:
+            return None if self.gene_type == ALL_TYPES else self.gene_type
+        return PROTEIN_CODING if has_gene_table and self.genes is None else None
+
+    def check(self) -> None:
+        """Refuse options that do not go together.
+
+        Raises
+        ------
+        SelectionError
+            If they do not, or name no method that there is.
+        """
+        given = {
+            "--release": self.release is not None,
+            "--from": self.folder is not None,
+            "--cohort": self.cohort is not None,
+            "--expression": self.names_files,
+        }
+        chosen = [option for option, is_given in given.items() if is_given]
+        if not chosen:
+            raise SelectionError(
+                "nothing to build a model from: give --release v8 to download GTEx, --from FOLDER"
+                " where its files are there, --expression and --sample-attributes, or --cohort."
+            )
+        if len(chosen) > 1 and chosen != ["--from", "--expression"]:
+            raise SelectionError(f"{' and '.join(chosen)} name the data twice. Give one of them.")
+        if chosen == ["--expression"] and not (self.expression and self.sample_attributes):
+            raise SelectionError("--expression and --sample-attributes are needed together.")
+        if self.cohort is not None and (self.subject_phenotypes or self.gene_table or self.genes):
+            raise SelectionError(
+                "--cohort holds phenotypes and genes already: choose them with 'mtm data prepare',"
+                " or give its files in place of the cohort."
+            )
+        if self.mirror != OFFICIAL and self.release is None:
+            raise SelectionError("--mirror is for --release, which downloads.")
+        if self.method not in trainable_methods():
+            raise SelectionError.unknown("method", [self.method], trainable_methods())
+        unknown = [name for name in self.methods or () if name not in METHOD_NAMES]
+        if unknown:
+            raise SelectionError.unknown("method", unknown, METHOD_NAMES)
+
+    def identity(self) -> dict[str, Any]:
+        """Give, as JSON values, what makes another model or other tables of the same files."""
+        return {
+            "release": self.release,
+            "gene_type": self.gene_type,
+            "normalise": self.normalise,
+            "minimum_samples": self.minimum_samples,
+            "minimum_tissues": self.minimum_tissues,
+            "method": self.method,
+            "preset": self.preset,
+            "settings": list(self.settings),
+            "folds": self.folds,
+            "seed": self.seed,
+            "source": self.source,
+            "resamples": self.resamples,
+        }
+
+
+FIRST_STEP_OF: Mapping[str, str] = {
+    "release": "files",
+    "gene_type": "cohort",
+    "normalise": "cohort",
+    "minimum_samples": "cohort",
+    "minimum_tissues": "cohort",
+    "method": "fit",
+    "preset": "fit",
+    "settings": "fit",
+    "source": "evaluation",
+    "folds": "evaluation",
+    "seed": "evaluation",
+    "resamples": "evaluation",
+}
+"""By option: the first step that another value of it would change."""

@@ -1,0 +1,176 @@
+"""What a build will do and need, known before any of its work begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+
+from mtm_core.data.download import bytes_to_come
+from mtm_core.data.gct import gct_size
+from mtm_core.data.gtex import read_subject_phenotypes
+from mtm_core.errors import DownloadError, InputFileError
+from mtm_core.workflows.build_files import BuildFiles, files_in
+from mtm_core.workflows.build_options import BuildOptions
+from mtm_core.workflows.download import check_server
+from mtm_core.workflows.ledger import Ledger
+from mtm_core.workflows.needs import Needs
+
+_BYTES_A_CELL = 1.5
+"""Of a gene in a sample, in GTEx's compressed expression files."""
+_SHARE_CODING = 0.36
+"""Of the genes of GENCODE that are protein-coding: 19,291 of 56,200, 20,000 of 59,000."""
+_BASE_MEMORY = 700 * 10**6
+"""The program and its libraries."""
+_MEMORY_A_COHORT = 7.0
+"""Most that a step holds, in cohorts of float32: measured on simulated files of GTEx's shape."""
+_DISK_OF_COHORT = 1.0
+"""A cohort's file, in cohorts of float32."""
+_DISK_OF_METHOD = 2.0
+"""Out-of-fold predictions of a method with intervals, in cohorts of float32."""
+_DISK_OF_MODEL = 1.2
+"""Two copies of the model with its tables, in cohorts of float32."""
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """What a build has to do.
+
+    Attributes
+    ----------
+    needs
+        Disk, memory and network.
+    has_phenotypes
+        Whether donors' phenotypes are known.
+    files
+        Those that are given; ``None`` where they are downloaded, or a cohort is given.
+    sizes
+        Bytes of each file to download.
+    is_finished
+        Whether an earlier run has built the same model, and it is there.
+    """
+
+    needs: Needs
+    has_phenotypes: bool
+    files: BuildFiles | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    is_finished: bool = False
+    given: tuple[Path, ...] = ()
+
+    @property
+    def files_step(self) -> str:
+        """Name of the step that gets the files."""
+        return "Check the files" if self.files is not None else "Download the files"
+
+
+def plan_build(options: BuildOptions) -> BuildPlan:
+    """Look at files, server, disk and memory; touch nothing.
+
+    Raises
+    ------
+    SelectionError, InputFileError
+        If options or files are not what they should be.
+    """
+    options.check()
+    work = options.work_folder
+    ledger = Ledger(work / "steps.json")
+    files = None
+    if options.cohort is not None:
+        n_values, has_phenotypes = _of_cohort(options.cohort)
+        given: tuple[Path, ...] = (options.cohort,)
+    elif options.release is None:
+        files = _given_files(options)
+        given = tuple(files.by_kind().values())
+        n_genes, n_samples = gct_size(files.expression)
+        n_values = n_genes * n_samples
+        has_phenotypes = files.subject_phenotypes is not None
+        if files.gene_table is not None and options.genes is None:
+            n_values = int(n_values * _SHARE_CODING) if options.gene_type != "all" else n_values
+    else:
+        given = ()
+        n_values, has_phenotypes = 0, True
+    for path in (options.genes, options.subject_phenotypes, options.gene_table):
+        if path is not None and not path.is_file():
+            raise InputFileError(f"{path}: there is no such file. Check the name and the folder.")
+    if options.subject_phenotypes is not None:
+        read_subject_phenotypes(options.subject_phenotypes)
+    is_finished = not options.restart and _is_finished(options, ledger, has_phenotypes)
+    sizes: dict[str, int] = {}
+    to_come, server, error = 0, "", ""
+    if options.release is not None and not is_finished:
+        server = options.mirror
+        check_server(server)
+        try:
+            found = bytes_to_come(work / "gtex", options.release, base_url=server)
+            sizes = {kind: size for kind, (size, _) in found.items()}
+            to_come = sum(left for _, left in found.values())
+            if not to_come:
+                server = ""
+        except DownloadError as failed:
+            error = f"cannot be used ({failed})".replace(".)", ")")
+        n_cells = sizes.get("expression", 0) / _BYTES_A_CELL
+        n_values = int(n_cells if options.gene_type == "all" else n_cells * _SHARE_CODING)
+    cohort = 4 * n_values
+    n_methods = len(options.evaluated(with_phenotypes=has_phenotypes))
+    done = {name for name in ("cohort", "fit", "evaluation") if ledger.find(name) is not None}
+    disk = {
+        "downloads": to_come,
+        "cohort": 0 if "cohort" in done or options.cohort else int(_DISK_OF_COHORT * cohort),
+        "predictions of held-out donors": 0
+        if "evaluation" in done
+        else int(_DISK_OF_METHOD * n_methods * cohort),
+        "model": int(_DISK_OF_MODEL * cohort),
+    }
+    memory = int(_BASE_MEMORY + _MEMORY_A_COHORT * cohort)
+    needs = Needs({} if is_finished else disk, work, memory, server, error)
+    return BuildPlan(needs, has_phenotypes, files, sizes, is_finished, given)
+
+
+def _is_finished(options: BuildOptions, ledger: Ledger, has_phenotypes: bool) -> bool:
+    """Tell whether the model that is there is the one that this build wrote."""
+    done = ledger.find("model")
+    path = options.output / "model.json"
+    return (
+        done is not None
+        and ledger.options == options.identity()
+        and done.of["evaluated"] == list(options.evaluated(with_phenotypes=has_phenotypes))
+        and path.is_file()
+        and ledger.sha256(path) == done.result["sha256"]
+    )
+
+
+def _given_files(options: BuildOptions) -> BuildFiles:
+    """Find the files that are there already."""
+    if options.folder is not None and not options.names_files:
+        files = files_in(options.folder).by_kind()
+    else:
+        files = {}
+    named = {
+        "expression": options.expression,
+        "sample-attributes": options.sample_attributes,
+        "subject-phenotypes": options.subject_phenotypes,
+        "genes": options.gene_table,
+    }
+    files |= {kind: path for kind, path in named.items() if path is not None}
+    for kind, path in files.items():
+        if not path.is_file():
+            raise InputFileError(
+                f"--{kind}: cannot open {path}: there is no such file. Check the name and the"
+                " folder."
+            )
+    return BuildFiles.of(files)  # type: ignore[arg-type]
+
+
+def _of_cohort(path: Path) -> tuple[int, bool]:
+    """Count the values of a cohort; tell whether it knows phenotypes."""
+    if not path.is_file():
+        raise InputFileError(f"{path}: no such file. Make a cohort with 'mtm data prepare'.")
+    try:
+        with h5py.File(path, "r") as file:
+            values = file["X"]
+            columns = file["uns/donors"].attrs.get("column-order", [])
+            return int(values.shape[0] * values.shape[1]), len(columns) > 0
+    except (OSError, LookupError, AttributeError) as error:
+        raise InputFileError(f"{path}: expected a cohort (.h5ad): {error}.") from error
