@@ -32,11 +32,11 @@ from mtm_core.safe_output import OwnFolder, check_output, discard, writing
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.training.checkpoint import CHECKPOINT_NAME
 from mtm_core.training.hardware import Hardware
-from mtm_core.workflows.build_evaluation import evaluate_build, evaluation_steps
 from mtm_core.workflows.build_files import BuildFiles
 from mtm_core.workflows.build_options import FIRST_STEP_OF, BuildOptions
 from mtm_core.workflows.build_plan import BuildPlan, plan_build
 from mtm_core.workflows.download import DownloadOptions, download_release
+from mtm_core.workflows.evaluate import EvaluateOptions, evaluate, evaluation_steps
 from mtm_core.workflows.ledger import DoneStep, Ledger
 from mtm_core.workflows.lock import held
 from mtm_core.workflows.prepare import PrepareOptions, prepare_cohort
@@ -94,7 +94,7 @@ class _Build:
         self.options, self.work = options, options.work_folder
         self.ledger = Ledger(self.work / "steps.json")
         self.methods = options.evaluated(with_phenotypes=plan.has_phenotypes)
-        self.evaluating = evaluation_steps(self.methods)
+        self.evaluating = evaluation_steps(self.methods) if self.methods else ()
         self.files_step = plan.files_step
         self.plan = plan
         names = [
@@ -302,11 +302,23 @@ class _Build:
         return self._made(output / "model.json", output / "model.safetensors")
 
     def _evaluate(self, cohort: Path) -> Mapping[str, Any]:
-        output = self.work / "evaluation"
-        data = read_cohort(cohort)
-        options, n_tissues = self.options, len(tissue_names(data))
-        config = run_config(options.preset, options.settings, data.n_vars, n_tissues)
-        evaluate_build(data, options, self.methods, config, output, self.steps)
+        options, output = self.options, self.work / "evaluation"
+        evaluate(
+            EvaluateOptions(
+                cohort,
+                output,
+                methods=self.methods,
+                folds=options.folds,
+                seed=options.seed,
+                source=options.source,
+                preset=options.preset,
+                settings=options.settings,
+                jobs=options.jobs,
+                resamples=options.resamples,
+                overwrite=True,
+            ),
+            self.steps.merged,
+        )
         return self._made(*(output / name for name in TABLES if (output / name).exists()))
 
     def _associate(self, cohort: Path) -> Mapping[str, Any]:

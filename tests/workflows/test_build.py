@@ -109,10 +109,13 @@ def test_a_build_gives_an_evaluated_model(
         ("Download the files", "done"),
         ("Prepare the cohort", "done"),
         ("Fit ridge", "done"),
-        ("Evaluate ridge", "done"),
-        ("Evaluate ridge-age-sex", "done"),
-        ("Evaluate training-mean", "done"),
-        ("Compare the methods", "done"),
+        ("Predict donors out of fold by ridge", "done"),
+        ("Score ridge", "done"),
+        ("Predict donors out of fold by ridge-age-sex", "done"),
+        ("Score ridge-age-sex", "done"),
+        ("Predict donors out of fold by training-mean", "done"),
+        ("Score training-mean", "done"),
+        ("Compare the methods and write the tables", "done"),
         ("Associations of the cohort", "done"),
         ("Write the model", "done"),
     ]
@@ -153,7 +156,7 @@ def test_killed_in_any_step_it_goes_on_to_the_same_model(
         assert not (output / "model.json").exists()
     steps: list[StepProgress] = []
     build_model(options, lambda now: steps.__setitem__(slice(None), now))
-    assert [step.state for step in steps] == ["done before"] * 8 + ["done"]
+    assert [step.state for step in steps] == ["done before"] * 11 + ["done"]
     assert weights_of(output) == weights_of(whole[0])
     for name in ("tissues.csv", "summary.csv", "comparisons.csv"):
         first, second = (model / "evaluation" / name for model in (output, whole[0]))
@@ -189,7 +192,7 @@ def test_a_build_that_is_finished_is_not_made_again(
 
 def test_other_options_are_refused_and_named(server: Server, tmp_path: Path) -> None:
     options = options_for(tmp_path / "model", server)
-    assert killed_at(options, "Evaluate ridge")
+    assert killed_at(options, "Predict donors out of fold by ridge")
     for changed, words in (
         (replace(options, minimum_samples=25), "--minimum-samples 20, now 25"),
         (replace(options, method="bgex"), "--method ridge, now bgex"),
