@@ -23,7 +23,7 @@ from mtm_core.artefact import Artefact
 from mtm_core.data.cohort import read_cohort, summarise, tissue_names
 from mtm_core.errors import OutputError
 from mtm_core.evaluation.model_card import render_model_card
-from mtm_core.evaluation.results import TABLES, EvaluationTables
+from mtm_core.evaluation.results import EVALUATION, TABLES, EvaluationTables
 from mtm_core.inference.verification import write_verification
 from mtm_core.memory_budget import in_words
 from mtm_core.methods.protocol import tissue_index
@@ -293,13 +293,27 @@ class _Build:
                 data = read_cohort(cohort)
                 n_tissues = len(tissue_names(data))
                 config = run_config(options.preset, options.settings, data.n_vars, n_tissues)
-                keep = self.work / "evaluation" / "fits"
-                fitted = fit_method(options.method, data, config, Hardware(), keep)
+                # What takes days is kept as it comes; what takes minutes is kept as a model alone.
+                keep = self._kept_fits() if options.method == "stack" else None
+                fitted = fit_method(
+                    options.method,
+                    data,
+                    config,
+                    Hardware(),
+                    keep,
+                    on_step=lambda what, done, total: advance(done, total, what),
+                )
                 made_by = {"command": options.command}
                 artefact = Artefact.of(fitted, data, name=options.output.name, provenance=made_by)
                 with writing(output, overwrite=True, folder=True, kind=MODEL) as place:
                     artefact.save(place)
         return self._made(output / "model.json", output / "model.safetensors")
+
+    def _kept_fits(self) -> Path:
+        """Make the folder in which the evaluation keeps its fits."""
+        folder = OwnFolder.claim(self.work / "evaluation", EVALUATION)
+        folder.own("fits/")
+        return folder.path / "fits"
 
     def _evaluate(self, cohort: Path) -> Mapping[str, Any]:
         options, output = self.options, self.work / "evaluation"

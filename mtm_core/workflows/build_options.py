@@ -17,8 +17,8 @@ from mtm_core.evaluation.bootstrap import N_RESAMPLES
 from mtm_core.methods.covariates import AGE_SEX
 from mtm_core.methods.registry import METHOD_NAMES, OPTIONALLY_INFORMED, trainable_methods
 
-DEFAULT_METHOD = next(name for name in ("factor-stack", "kernel-factors") if name in METHOD_NAMES)
-"""Predictor that is built: the most accurate of those that fit at any number of genes."""
+DEFAULT_METHOD = "factor-stack"
+"""Predictor that is built: it fits at any number of genes."""
 PROTEIN_CODING = "protein_coding"
 ALL_TYPES = "all"
 _BASELINES = ("ridge", "age-sex", "training-mean")

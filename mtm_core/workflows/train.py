@@ -16,6 +16,7 @@ from mtm_core.errors import SelectionError, TrainingError
 from mtm_core.evaluation.model_card import render_model_card
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.verification import write_verification
+from mtm_core.methods.factor_stack import FitProgress
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.protocol import FittedMethod, tissue_index
 from mtm_core.methods.registry import make_method, trainable_methods
@@ -152,8 +153,9 @@ def fit_method(
     hardware: Hardware,
     keep: Path | None,
     on_progress: OnTraining | None = None,
+    on_step: FitProgress | None = None,
 ) -> FittedMethod:
-    """Fit a method on every donor; fits of MTM and of the stack are taken from ``keep``."""
+    """Fit a method on every donor; fits of MTM and of stacks are taken from ``keep``."""
     unfitted = make_method(
         method,
         source=config.training.validation_source,
@@ -161,6 +163,7 @@ def fit_method(
         hardware=hardware,
         on_progress=on_progress,
         keep=keep,
+        on_step=on_step,
     )
     return unfitted.fit(cohort, _donors(cohort))
 
