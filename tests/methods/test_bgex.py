@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr
 
-from mtm_core.methods.bgex import BGExMethod
+from mtm_core.methods.bgex import BGExMethod, most_alike
 
 Array = np.ndarray
 
@@ -63,3 +63,13 @@ def test_genes_that_do_not_vary_are_told_by_their_mean(blood: Array, target: Arr
     assert np.isfinite(fitted.coefficients).all()
     assert not fitted.coefficients[2].any()
     np.testing.assert_allclose(fitted(blood)[:, 4], -1.5, atol=1e-5)
+
+
+def test_the_most_alike_are_the_first_of_a_full_sort(rng: np.random.Generator) -> None:
+    standard, y = rng.normal(size=(20, 200)), rng.normal(size=(20, 7))
+    standard[:, 150] = -standard[:, 3]  # as much alike
+    y[:, 0] = 2 * standard[:, 3]
+    expected = np.argsort(-np.abs(standard.T @ y), axis=0, kind="stable")[:10]
+    np.testing.assert_array_equal(most_alike(standard, y, 10), expected)
+    np.testing.assert_array_equal(most_alike(standard[:, :10], y, 10).shape, (10, 7))
+    assert most_alike(standard, y, 10)[:2, 0].tolist() == [3, 150]
