@@ -1,57 +1,106 @@
-"""Run a command as a user would, and look at the memory of all its processes from outside."""
+"""Run a command as a user would, and look at its steps and memory from outside."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 _EVERY_SECONDS = 0.2
+_STEP = re.compile(r"\[\d+/\d+\] (?P<name>.+?): (?P<state>begun|done before|done)\b")
+"""A line of a step that a workflow prints where there is no terminal."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step took, and the most that all processes held meanwhile."""
+
+    name: str
+    seconds: float
+    peak_bytes: int
 
 
 @dataclass
 class Measured:
-    """What a command took, and how much memory its processes held, by time.
+    """What a command took, what it printed, and what its processes held, by time.
 
     Memory is what is resident in all of them together: pages that two share count twice.
     """
 
     command: tuple[str, ...]
-    log: Path
     seconds: float = 0.0
     returncode: int = 0
-    moments: list[float] = field(default_factory=list)
-    bytes_held: list[int] = field(default_factory=list)
+    lines: list[tuple[float, str]] = field(default_factory=list)
+    held: list[tuple[float, int]] = field(default_factory=list)
 
-    @property
-    def peak_bytes(self) -> int:
-        """The most that was held."""
-        return max(self.bytes_held, default=0)
+    def peak_bytes(self, start: float = 0.0, end: float = float("inf")) -> int:
+        """Give the most that was held between two moments."""
+        return max((n for at, n in self.held if start <= at <= end), default=0)
+
+    def steps(self) -> list[Step]:
+        """Give the steps that were done, by the lines in which they begin and end."""
+        began: dict[str, float] = {}
+        done: list[Step] = []
+        for at, line in self.lines:
+            if not (match := _STEP.match(line)):
+                continue
+            name = match["name"]
+            if match["state"] == "begun":
+                began[name] = at
+            elif name in began:
+                start = began.pop(name)
+                done.append(Step(name, at - start, self.peak_bytes(start, at)))
+        return done
 
 
-def run_measured(command: Sequence[str], log: Path, *, limit_s: float = 3 * 3600) -> Measured:
-    """Run ``command`` with its output in ``log``; it is ended after ``limit_s``."""
-    measured = Measured(tuple(command), log)
+def run_measured(
+    command: Sequence[str], log: Path, *, environment: dict[str, str] | None = None
+) -> Measured:
+    """Run ``command`` and look at all of its processes a few times a second.
+
+    Raises
+    ------
+    SystemExit
+        If it fails, with the last of what it printed.
+    """
+    measured = Measured(tuple(command))
     began = time.monotonic()
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process,
-    ):
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **(environment or {})},
+    ) as process:
+        assert process.stdout is not None
+        reader = threading.Thread(target=_read, args=(process.stdout, log, measured, began))
+        reader.start()
         while process.poll() is None:
-            measured.moments.append(time.monotonic() - began)
-            measured.bytes_held.append(_held_by_tree(process.pid))
-            if measured.moments[-1] > limit_s:
-                process.terminate()
+            measured.held.append((time.monotonic() - began, held_by_tree(process.pid)))
             time.sleep(_EVERY_SECONDS)
-        measured.returncode = process.returncode
-    measured.seconds = time.monotonic() - began
+        reader.join()
+    measured.seconds, measured.returncode = time.monotonic() - began, process.returncode
+    if process.returncode:
+        said = "\n".join(line for _, line in measured.lines[-15:])
+        raise SystemExit(f"{' '.join(command)}\nended with {process.returncode}:\n{said}")
     return measured
 
 
-def _held_by_tree(root: int) -> int:
+def _read(output: IO[bytes], log: Path, measured: Measured, began: float) -> None:
+    with log.open("ab") as file:
+        for line in output:
+            at = time.monotonic() - began
+            measured.lines.append((at, line.decode(errors="replace").rstrip()))
+            file.write(f"{at:9.1f} ".encode() + line)
+            file.flush()
+
+
+def held_by_tree(root: int) -> int:
     """Count what a process and all that come from it hold."""
     held, todo = 0, [root]
     while todo:
