@@ -81,15 +81,17 @@ class Reference:
     @classmethod
     def of(cls, cohort: ad.AnnData, scaler: TissueScaler) -> Reference:
         """Take mean and quantiles of every tissue of ``cohort``."""
-        values, codes = np.asarray(cohort.X), tissue_codes(cohort)
-        z = scaler.transform(values, codes)
-        rms = np.sqrt((z.astype(np.float64) ** 2).mean(axis=1))
-        on_scale = to_scale(values, scaler.scale)
-        tissues = range(len(tissue_names(cohort)))
-        levels = np.array(QUANTILE_LEVELS)
-        mean = [values[codes == t].mean(axis=0, dtype=np.float64) for t in tissues]
-        expression = [np.quantile(on_scale[codes == t], levels, axis=0) for t in tissues]
-        distance = [np.quantile(rms[codes == t], levels) for t in tissues]
+        codes, levels = tissue_codes(cohort), np.array(QUANTILE_LEVELS)
+        mean, expression, distance = [], [], []
+        # A tissue at a time: each further copy of a wide cohort takes as much again.
+        for t in range(len(tissue_names(cohort))):
+            rows = np.flatnonzero(codes == t)
+            values = np.asarray(cohort.X[rows])
+            z = scaler.transform(values, codes[rows])
+            rms = np.sqrt(np.square(z, dtype=np.float64).mean(axis=1))
+            mean.append(values.mean(axis=0, dtype=np.float64))
+            expression.append(np.quantile(to_scale(values, scaler.scale), levels, axis=0))
+            distance.append(np.quantile(rms, levels))
         return cls(
             np.stack(mean).astype(np.float32),
             np.stack(expression, axis=1).astype(np.float32),

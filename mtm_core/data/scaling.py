@@ -77,8 +77,14 @@ class TissueScaler:
 
     def transform(self, expression: Floats, tissue: Ints) -> Floats:
         """Give z-scores (N, G) of ``expression`` (N, G), linear, of ``tissue`` (N,)."""
-        values = to_scale(expression, self.scale)
-        z: Floats = (values - self.mean[tissue]) / self.sd[tissue]
+        z = np.empty(expression.shape, dtype=np.result_type(expression, self.mean))
+        # A few samples at a time: in one go a wide cohort's four intermediates are there at once.
+        step = max(1, _VALUES_AT_ONCE // max(1, expression.shape[1]))
+        for start in range(0, len(z), step):
+            rows = slice(start, start + step)
+            own = tissue[rows]
+            values = to_scale(expression[rows], self.scale)
+            np.divide(values - self.mean[own], self.sd[own], out=z[rows])
         return z
 
     def inverse(self, z: Floats, tissue: Ints | int, out: Floats | None = None) -> Floats:

@@ -64,7 +64,11 @@ class ControlMethod:
         rows = rows_of(cohort.obs["donor"], donors)
         tissues = tissue_names(cohort)
         scaler = TissueScaler.fit(
-            np.asarray(cohort.X[rows]), tissue_codes(cohort)[rows], len(tissues), self.scaling
+            np.asarray(cohort.X),
+            tissue_codes(cohort)[rows],
+            len(tissues),
+            self.scaling,
+            rows=rows,
         )
         return FittedControl(self.name, scaler, tissues)
 

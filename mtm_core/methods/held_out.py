@@ -53,10 +53,11 @@ def fit_scorer(cohort: ad.AnnData, donors: tuple[str, ...]) -> TissueScaler:
     """Fit the common scale on the training ``donors``."""
     rows = rows_of(cohort.obs["donor"], donors)
     return TissueScaler.fit(
-        np.asarray(cohort.X[rows]),
+        np.asarray(cohort.X),
         tissue_codes(cohort)[rows],
         len(tissue_names(cohort)),
         SCORED_ON,
+        rows=rows,
     )
 
 

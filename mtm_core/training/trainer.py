@@ -147,7 +147,11 @@ def _split(
         )
         rows, watched = rows_of(cohort.obs["donor"], kept), rows_of(cohort.obs["donor"], held)
     scaler = TissueScaler.fit(
-        np.asarray(cohort.X[rows]), tissue_codes(cohort)[rows], len(tissue_names(cohort)), scaling
+        np.asarray(cohort.X),
+        tissue_codes(cohort)[rows],
+        len(tissue_names(cohort)),
+        scaling,
+        rows=rows,
     )
     return scaler, rows, watched
 
