@@ -166,7 +166,7 @@ def check_numbers(tensors: Mapping[str, torch.Tensor]) -> None:
     ValueError
         If one does not.
     """
-    known = (torch.float32, torch.float64, torch.bfloat16)
+    known = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
     for name, tensor in tensors.items():
         if tensor.dtype not in known:
             raise ValueError(f"{name} is of type {tensor.dtype}, expected numbers with a fraction")

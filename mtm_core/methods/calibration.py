@@ -43,7 +43,7 @@ class Calibration:
     """
 
     weights: Array
-    error: Array
+    error: NDArray[np.floating]
     multipliers: Array
 
     def check(self, n_bases: int, by_gene: tuple[int, ...]) -> None:

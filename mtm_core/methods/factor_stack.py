@@ -139,7 +139,10 @@ class FactorStackMethod:
             told: calibrate(by_tissue, training.tissues, n_bases, n_genes)
             for told, by_tissue in shown.items()
         }
-        return {told: replace(own, error=own.error * raised) for told, own in learnt.items()}
+        return {
+            told: replace(own, error=(own.error * raised).astype(np.float32))
+            for told, own in learnt.items()
+        }
 
     def _by_others(
         self,

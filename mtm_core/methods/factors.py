@@ -144,7 +144,9 @@ class Factors:
             for (donor, y), w, p in zip(training.blocks, loadings, weights, strict=True)
         ]
 
-    def posterior(self, profiles: Mapping[int, Array], covariates: Array) -> tuple[Array, Array]:
+    def posterior(
+        self, profiles: Mapping[int, NDArray[np.floating]], covariates: Array
+    ) -> tuple[Array, Array]:
         """Give mean (N, K) and covariance (K, K) of the factors.
 
         Parameters

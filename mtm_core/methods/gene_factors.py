@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtm_core.methods.factors import LEAST_NOISE, Array, Block
 from mtm_core.methods.protocol import check_shape
@@ -51,10 +52,10 @@ class GeneFactors:
         if (self.noise <= 0).any():
             raise ValueError("expected noise above 0")
 
-    def posterior(self, residuals: Mapping[int, Array]) -> tuple[Array, Array]:
+    def posterior(self, residuals: Mapping[int, NDArray[np.floating]]) -> tuple[Array, Array]:
         """Give mean (N, G) and variance (G,) of the factors, by residuals (N, G) of tissues."""
         precision: Array = np.ones(self.loadings.shape[1])
-        projected: Array = np.zeros_like(next(iter(residuals.values())))
+        projected: Array = np.zeros(next(iter(residuals.values())).shape)
         for t, r in residuals.items():
             weight = self.loadings[t] / self.noise[t]
             precision = precision + self.loadings[t] * weight

@@ -42,6 +42,7 @@ from mtm_core.methods.factors import (
     TrainingDonors,
     bend,
     bend_in_place,
+    working,
 )
 from mtm_core.methods.gene_factors import GeneFactors, fit_gene_factors
 from mtm_core.methods.inner_folds import FactorSettings
@@ -56,6 +57,7 @@ from mtm_core.methods.protocol import (
     check_size,
     tissue_index,
 )
+from mtm_core.methods.stored_arrays import MANY_GENES, is_of_wide_factors
 
 _MOST_MODELS = 64
 
@@ -98,9 +100,7 @@ class FittedJointGaussian:
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
     ) -> PredictTarget:
         """Take the factors' posterior; each target is then read off its loadings."""
-        given = {
-            tissue_index(self.tissues, name): bend(z, self.bound) for name, z in profiles.items()
-        }
+        given = {tissue_index(self.tissues, name): self.bent(z) for name, z in profiles.items()}
         n_samples, n_genes = next(iter(given.values())).shape
         groups = []
         for rows, covariates in by_knowledge(phenotypes, self.covariates, n_samples):
@@ -116,10 +116,12 @@ class FittedJointGaussian:
             for rows, posteriors, by_gene in groups:
                 means, variances = [], []
                 for model, (mean, covariance) in zip(self.models, posteriors, strict=True):
-                    loadings = model.loadings[t][chosen]
-                    means.append(mean @ loadings.T)
-                    variance = ((loadings @ covariance) * loadings).sum(axis=1)
-                    variances.append(variance + model.noise[t][chosen])
+                    loadings = working(model.loadings[t][chosen])
+                    kind = loadings.dtype
+                    means.append(mean.astype(kind, copy=False) @ loadings.T)
+                    spread = loadings @ covariance.astype(kind, copy=False)
+                    variance = (spread * loadings).sum(axis=1, dtype=np.float64)
+                    variances.append(variance + working(model.noise[t][chosen]))
                 for i, (mean, variance) in enumerate(by_gene):
                     loadings = self.gene_factors[i].loadings[t][chosen]
                     means[i] += loadings * mean[:, chosen]
@@ -131,14 +133,20 @@ class FittedJointGaussian:
 
         return predict
 
+    def bent(self, z: Floats) -> NDArray[np.floating]:
+        """Bend z-scores (N, G); of many genes they stay float32."""
+        if z.shape[1] > MANY_GENES:
+            return bend_in_place(np.array(z, dtype=np.float32), self.bound)
+        return bend(z, self.bound)
+
     def _gene_posteriors(
-        self, profiles: Mapping[int, Array], factors: Sequence[Array]
+        self, profiles: Mapping[int, NDArray[np.floating]], factors: Sequence[Array]
     ) -> list[tuple[Array, Array]]:
         """Give the posterior of each model's gene factors; from one tissue they tell nothing."""
         if len(profiles) == 1:
             return []
         return [
-            own.posterior({s: y - mean @ model.loadings[s].T for s, y in profiles.items()})
+            own.posterior({s: y - mean @ working(model.loadings[s]).T for s, y in profiles.items()})
             for own, model, mean in zip(self.gene_factors, self.models, factors, strict=False)
         ]
 
@@ -147,7 +155,7 @@ class FittedJointGaussian:
         parts: dict[str, Factors | GeneFactors] = {str(i): m for i, m in enumerate(self.models)}
         parts |= {f"{i}.gene": own for i, own in enumerate(self.gene_factors)}
         return {
-            f"{part}.{name}": array.astype(np.float32)
+            f"{part}.{name}": array if array.dtype.itemsize < 4 else np.asarray(array, np.float32)
             for part, model in parts.items()
             for name, array in vars(model).items()
         }
@@ -172,9 +180,14 @@ class FittedJointGaussian:
     ) -> FittedJointGaussian:
         """Put together what :meth:`arrays` and :meth:`settings` gave."""
 
-        def part(prefix: str, kind: type) -> dict[str, Array]:
-            names = [member.name for member in fields(kind)]
-            return {n: np.asarray(arrays[f"{prefix}.{n}"], dtype=np.float64) for n in names}
+        def part(prefix: str, kind: type) -> dict[str, NDArray[Any]]:
+            own = {member.name: arrays[f"{prefix}.{member.name}"] for member in fields(kind)}
+            return {
+                name: array
+                if is_of_wide_factors(name, array.shape)
+                else np.asarray(array, dtype=np.float64)
+                for name, array in own.items()
+            }
 
         n_models = check_size(settings["n_models"], _MOST_MODELS, "n_models")
         # A model of before has none.

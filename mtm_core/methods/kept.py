@@ -14,15 +14,14 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 
 import anndata as ad
-import numpy as np
 from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
 
 from mtm_core import __version__
 from mtm_core.data.cohort import tissue_names
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.methods.protocol import FittedMethod, Method, under_prefix
 from mtm_core.methods.saved import restore_method
+from mtm_core.methods.stored_arrays import map_tensors, to_arrays, write_arrays
 from mtm_core.safe_output import replacing
 
 
@@ -80,14 +79,13 @@ class KeptMethod:
             "scale": fitted.scaler.scale,
         }
         with replacing(path) as place:
-            own = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-            save_file(own, place, metadata=about)
+            write_arrays(arrays, place, about=about)
 
     @staticmethod
     def _load(path: Path, tissues: tuple[str, ...]) -> FittedMethod:
         with safe_open(path, framework="numpy") as file:
             about = file.metadata()
-        arrays = load_file(path)
+        arrays = to_arrays(map_tensors(path))
         scaler = TissueScaler(arrays["scaler.mean"], arrays["scaler.sd"], about["scale"])
         own = under_prefix("method.", arrays)
         return restore_method(about["method"], own, json.loads(about["settings"]), scaler, tissues)

@@ -27,7 +27,7 @@ from scipy.spatial.distance import cdist
 from mtm_core.data.scaling import TissueScaler
 from mtm_core.methods.covariates import CovariateName, by_knowledge
 from mtm_core.methods.factor_choice import by_more_than_chance
-from mtm_core.methods.factors import Array, Told, TrainingDonors, bend, by_other_tissues
+from mtm_core.methods.factors import Array, Told, TrainingDonors, by_other_tissues, working
 from mtm_core.methods.inner_folds import Codes, FactorSettings, InnerFit, InnerFold
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
 from mtm_core.methods.own_genes import LeftOver, OwnGenes, choose_own_genes, leave_over
@@ -172,7 +172,7 @@ class FittedKernelFactors:
             return lambda target, genes=None: PredictedProfiles(predict_jointly(target, genes).mean)
         ((name, z),) = profiles.items()
         source = tissue_index(self.tissues, name)
-        y = bend(z, self.joint.bound)
+        y = self.joint.bent(z)
         own_genes = self.own_genes
         if own_genes is not None and own_genes.source != source:
             own_genes = None
@@ -200,14 +200,15 @@ class FittedKernelFactors:
 
         return predict
 
-    def _decode(self, tissue: int, factors: Sequence[Array], genes: Genes) -> Array:
+    def _decode(self, tissue: int, factors: Sequence[Array], genes: Genes) -> NDArray[np.floating]:
         """Read the genes off the loadings of ``tissue``, mean over the models."""
-        shown = [
-            own @ model.loadings[tissue][genes].T
-            for model, own in zip(self.joint.models, factors, strict=True)
-        ]
-        mean: Array = sum(shown[1:], start=shown[0]) / len(shown)
-        return mean
+        shown = []
+        for model, own in zip(self.joint.models, factors, strict=True):
+            loadings = working(model.loadings[tissue][genes])
+            shown.append(own.astype(loadings.dtype, copy=False) @ loadings.T)
+        total: NDArray[np.floating] = sum(shown[1:], start=shown[0])
+        total /= len(shown)
+        return total
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give the arrays of the joint Gaussian and of the curves."""

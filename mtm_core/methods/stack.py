@@ -128,8 +128,11 @@ class FittedStack:
             mean, sd = (np.empty((shape[0], n_chosen), dtype=np.float32) for _ in range(2))
             multipliers = np.empty((len(INTERVAL_LEVELS), shape[0]), dtype=np.float32)
             for rows, calibration, by_base in groups:
-                means = [predict_base(target, genes).mean for predict_base in by_base]
-                mean[rows] = np.tensordot(calibration.weights[t], np.stack(means), axes=1)
+                total: Floats | None = None
+                for weight, predict_base in zip(calibration.weights[t], by_base, strict=True):
+                    own = predict_base(target, genes).mean * np.float32(weight)
+                    total = own if total is None else np.add(total, own, out=total)
+                mean[rows] = total
                 sd[rows] = calibration.error[t][chosen]
                 multipliers[:, rows] = calibration.multipliers[t][:, None]
             levels = dict(zip(INTERVAL_LEVELS, multipliers, strict=True))
