@@ -58,6 +58,7 @@ page = st.navigation(
             ),
         ],
         "The model": [
+            st.Page("pages/model/models.py", title="Models", icon=":material/inventory_2:"),
             st.Page(
                 "pages/model/predictability.py",
                 title="Predictability",

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 HOSTS_VARIABLE = "MTM_ALLOWED_HOSTS"
 """Environment variable: other names that the server answers to, parted by commas."""
 
-_OWN = ("localhost", "127.0.0.1", "::1")
+OWN_NAMES = ("localhost", "127.0.0.1", "::1")
 _ALL_ADDRESSES = ("0.0.0.0", "::")
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -69,7 +69,7 @@ class Hosts:
         named = [*allowed, *os.environ.get(HOSTS_VARIABLE, "").split(",")]
         is_everywhere = address in _ALL_ADDRESSES
         pairs = frozenset(pair for pair in map(_parts_of_origin, origins) if pair is not None)
-        names = {*_OWN, *(name.strip().lower().rstrip(".").strip("[]") for name in named)}
+        names = {*OWN_NAMES, *(name.strip().lower().rstrip(".").strip("[]") for name in named)}
         names |= {name for name, _ in pairs}
         if not is_everywhere:
             names.add(address.lower())

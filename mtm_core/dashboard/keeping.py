@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from mtm_core.dashboard import background
+from mtm_core.dashboard.resources import CHOSEN_MODEL, choosable_models, chosen_model
 from mtm_core.dashboard.session import Session, delete_data
 from mtm_core.dashboard.workspace import (
     Work,
@@ -28,7 +29,7 @@ _CHOICES = (
     *("columns", "predictable_only", "highlighted", "table_samples", "all_tissues", "all_genes"),
     *("group_column", "shuffle", "shuffle_seed", "fold_change", "fdr", "n_labels"),
     *("trait", "covariates", "traits_everywhere", "contrast", "agreement_predictable"),
-    *("position_groups", "latent_colour", "image_format"),
+    *("position_groups", "latent_colour", "image_format", CHOSEN_MODEL),
 )
 _CHOICES_BEGIN = ("case_", "control_", "beside_", "adjusted_")
 """Keys of widgets whose choice is kept; those that the address has are kept there."""
@@ -54,6 +55,11 @@ def bring_back(session: Session, predictor: Predictor) -> None:
             icon=":material/history_toggle_off:",
         )
         return
+    chosen = work.choices.get(CHOSEN_MODEL)
+    if chosen in choosable_models() and chosen != chosen_model():
+        session.workspace_seen = ""  # to be opened again, with the model that it was kept with
+        st.session_state[CHOSEN_MODEL] = chosen
+        st.rerun()
     session.workspace, session.workspace_is_own = identifier, False
     session.take_up(work, predictor)
     for key, value in work.choices.items():

@@ -14,6 +14,10 @@ MAX_DOWNLOAD_VARIABLE = "MTM_MAX_DOWNLOAD_MB"
 """Environment variable: the largest file that a page makes; it is in memory while it is offered."""
 _MOST_DOWNLOAD_MB = 200
 
+MAX_MODELS_VARIABLE = "MTM_MAX_MODELS"
+"""Environment variable: how many models are in the server's memory at most."""
+_MOST_MODELS = 3
+
 MAX_JOBS_VARIABLE = "MTM_MAX_JOBS"
 """Environment variable: how many long computations of all sessions run at once."""
 
@@ -46,6 +50,17 @@ def max_jobs() -> int:
         If the limit that is set is no whole number above 0.
     """
     return _limit(MAX_JOBS_VARIABLE) or max(2, (os.cpu_count() or 2) // 2)
+
+
+def max_models() -> int:
+    """Give how many models may be in memory at once, the server's own among them.
+
+    Raises
+    ------
+    SelectionError
+        If the limit that is set is no whole number above 0.
+    """
+    return _limit(MAX_MODELS_VARIABLE) or _MOST_MODELS
 
 
 def max_download() -> int:

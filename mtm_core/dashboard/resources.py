@@ -1,4 +1,4 @@
-"""What all sessions share: the model on disk, loaded once a server."""
+"""What all sessions share: models on disk, each loaded once a server."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import pandas as pd
 import streamlit as st
 
 from mtm_core.artefact import Artefact
+from mtm_core.dashboard.limits import max_models
+from mtm_core.dashboard.model_shelf import ModelShelf
 from mtm_core.data.gtex import WHOLE_BLOOD
 from mtm_core.errors import MTMError
-from mtm_core.escaping import plain_message
+from mtm_core.escaping import plain, plain_message
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.example import (
     SIMULATED_METADATA,
@@ -22,8 +24,14 @@ from mtm_core.inference.example import (
     Example,
     simulate_example,
 )
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.inference.models import (
+    DEFAULT_MODEL,
+    bundled_models,
+    find_model,
+    installed_models,
+)
 from mtm_core.inference.predictor import Predictor
+from mtm_core.memory_budget import shared_budget
 from mtm_core.model_folder import ModelFolder
 from mtm_core.places import SAMPLES
 from mtm_core.studies.beside_model import (
@@ -41,7 +49,9 @@ EXAMPLE = SAMPLES / "blood_tpm.tsv"
 EXAMPLE_METADATA = EXAMPLE.with_name("metadata.tsv")
 """Their groups, age and sex."""
 MODEL_VARIABLE = "MTM_MODEL"
-"""Environment variable that names another model: a bundled one, or a folder."""
+"""Environment variable that names another model: a bundled or installed one, or a folder."""
+CHOSEN_MODEL = "mtm_model"
+"""Under which Streamlit's session state has the model that the user chose."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +102,57 @@ class ServedModel:
         )
 
 
-@st.cache_resource(show_spinner="Loading the model…", max_entries=4)
-def _load(folder: Path) -> ServedModel:
-    return ServedModel.load(folder)
+@cache
+def _shelf() -> ModelShelf[ServedModel]:
+    return ModelShelf(ServedModel.load, max_models(), shared_budget())
+
+
+def default_model() -> str:
+    """Give the model that this server was started with: a name, or a folder."""
+    return os.environ.get(MODEL_VARIABLE, DEFAULT_MODEL)
+
+
+def choosable_models() -> tuple[str, ...]:
+    """List what a session may choose: the server's own model, bundled and installed ones."""
+    return tuple(dict.fromkeys((default_model(), *bundled_models(), *installed_models())))
+
+
+def chosen_model() -> str:
+    """Give the model that this session uses."""
+    chosen = st.session_state.get(CHOSEN_MODEL)
+    return chosen if chosen in choosable_models() else default_model()
 
 
 def served_model() -> ServedModel:
-    """Give the model that this server uses; where it cannot be loaded, say so and end the page."""
+    """Give the model that this session uses, the server's own where it has chosen none.
+
+    Where the chosen one cannot be loaded, that is said, and the server's own is used; where that
+    cannot be either, the page ends.
+    """
+    chosen = chosen_model()
+    if chosen != default_model():
+        try:
+            return _loaded(chosen)
+        except MTMError as error:
+            del st.session_state[CHOSEN_MODEL]
+            st.warning(
+                f"{plain(chosen)} cannot be used: {plain_message(error)} The server's own model is"
+                " in use again.",
+                icon=":material/warning:",
+            )
     try:
-        return _load(find_model(os.environ.get(MODEL_VARIABLE, DEFAULT_MODEL)))
+        return _loaded(default_model(), stays=True)
     except MTMError as error:
         st.error(plain_message(error))
         st.stop()
+
+
+def _loaded(name: str, *, stays: bool = False) -> ServedModel:
+    folder = find_model(name)
+    if _shelf().has(folder):
+        return _shelf().get(folder, stays=stays)
+    with st.spinner("Loading the model…"):
+        return _shelf().get(folder, stays=stays)
 
 
 @dataclass(frozen=True)

@@ -217,6 +217,19 @@ class Session:
         if self.source not in predictor.tissues:
             self.source = default_source(predictor.artefact)
 
+    def change_model(self, predictor: Predictor) -> None:
+        """Go on with another model: the samples stay, what the model before made of them goes.
+
+        The example is made for a model, so that of the other one takes its place.
+        """
+        is_example = self.simulated
+        self.jobs.forget_all()
+        self.prediction, self._predicted, self._prepared = None, (), None
+        self._results.clear()
+        self.fit_to(predictor)
+        if is_example:
+            self.open_example(predictor)
+
     def open_metadata(self, data: bytes, name: str) -> bool:
         """Read ``data`` as the table's metadata, as :meth:`reading_metadata`, here and now.
 

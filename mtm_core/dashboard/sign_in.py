@@ -38,7 +38,7 @@ class _Attempt:
 
 def require_sign_in() -> None:
     """Let those who are signed in go on, and end the page for all others; to be called first."""
-    if not _is_asked_for():
+    if not is_asked_for():
         return
     attempt = _attempt()
     if st.user.is_logged_in:
@@ -119,7 +119,8 @@ def _attempt_of(token: bytes) -> _Attempt:
     return _Attempt()
 
 
-def _is_asked_for() -> bool:
+def is_asked_for() -> bool:
+    """Tell whether this server asks its visitors to sign in."""
     if st.secrets.load_if_toml_exists():
         return "auth" in st.secrets
     # Streamlit takes a file that it cannot read for none: that must not open the door.

@@ -18,6 +18,7 @@ PAGES = {
     "Differential expression": "associations/differential",
     "External cohort": "associations/external",
     "Disease concordance": "associations/disease",
+    "Models": "model/models",
     "Predictability": "model/predictability",
     "Methods compared": "model/methods",
     "Latent space": "model/latent",

@@ -1,0 +1,32 @@
+"""Models: what is here, the one to use in this session, and how to have one of all genes."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mtm_core.dashboard.layout import begin
+from mtm_core.dashboard.models_view import (
+    choose_model,
+    models_here,
+    show_genome_wide,
+    show_models,
+)
+from mtm_core.dashboard.resources import served_model
+from mtm_core.dashboard.session import current_session
+
+session, model = current_session(), served_model()
+begin(
+    "Models",
+    "Which models are here, what each predicts and how well, and the one that this session uses.",
+    session,
+    model,
+)
+here = models_here()
+choose_model(session, here)
+show_models(here)
+st.caption(
+    "Accuracy is of each model's own genes: a model of more genes has many that blood says nothing"
+    " of, and a lower mean need not be a worse model. Compare two models on the genes they share."
+)
+st.header("All genes")
+show_genome_wide(here)
