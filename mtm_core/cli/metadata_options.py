@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
-from mtm_core.cli.output import err
-from mtm_core.cli.own_samples import print_notes
-from mtm_core.data.metadata import SampleMetadata, read_metadata
 from mtm_core.data.metadata_options import MetadataOptions
 from mtm_core.data.phenotypes import Sex
 from mtm_core.errors import SelectionError
@@ -74,30 +70,3 @@ def _sex_codes(option: str) -> tuple[tuple[str, Sex], ...]:
             raise SelectionError(f"--sex-codes expects 1=male,2=female or the like, got {pair!r}.")
         codes[code] = cast("Sex", sex)
     return tuple(codes.items())
-
-
-def read_known(path: Path, samples: tuple[str, ...], options: MetadataOptions) -> SampleMetadata:
-    """Read the metadata of ``samples`` and print what was found.
-
-    Raises
-    ------
-    InputFileError
-        As :func:`mtm_core.data.metadata.read_metadata`.
-    SelectionError
-        If it names none of the samples, or a column of ``options`` is not there.
-    """
-    known = read_metadata(path, samples=samples, options=options)
-    print_notes(known.notes)
-    match = known.match
-    if match.near:
-        near = match.near[0]
-        err.print(
-            f"{len(match.near)} names differ in writing alone, such as {near.metadata!r} and"
-            f" {near.expression!r}. If they are the same samples, add --near-names.",
-            style="yellow",
-        )
-    if not match.matched:
-        raise SelectionError(
-            f"{path.name} names no sample of the expression table. Write the same names into both."
-        )
-    return known

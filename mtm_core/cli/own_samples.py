@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 
 from mtm_core.cli.output import err
 from mtm_core.data.alignment import AlignmentMethod
-from mtm_core.data.expression import ExpressionTable, read_expression
 from mtm_core.data.reading_options import NumberStyle, ReadingOptions, Strand
-from mtm_core.data.report import Note
 from mtm_core.data.units import UNIT_HELP, UnitChoice
 from mtm_core.errors import SelectionError
 from mtm_core.inference.name_lists import split_names
-from mtm_core.inference.options import PredictionOptions
-from mtm_core.inference.predictor import Predictor, Prepared
 
 UnitOption = Annotated[UnitChoice, typer.Option(help=UNIT_HELP)]
 AlignmentOption = Annotated[
@@ -107,55 +101,6 @@ def targets_option(targets: list[str] | None) -> tuple[str, ...] | None:
     return None if names == ["all"] else tuple(names)
 
 
-def read_samples(
-    tables: Sequence[Path],
-    predictor: Predictor,
-    options: PredictionOptions,
-    tx2gene: Path | None = None,
-) -> tuple[ExpressionTable, Prepared]:
-    """Read ``tables`` and bring them to the model's genes, unit and z-scores.
-
-    Raises
-    ------
-    InputFileError, ExpressionError, SelectionError
-        As :func:`mtm_core.data.expression.read_expression` and
-        :meth:`mtm_core.inference.predictor.Predictor.prepare`.
-    """
-    read = read_expression(
-        tables,
-        known_genes=predictor.genes,
-        typical=predictor.typical(options.source),
-        options=options.reading,
-        tx2gene=tx2gene,
-    )
-    report = read.report
-    err.print(
-        f"{report.file}: {report.n_samples} samples, {report.n_genes:,} genes,"
-        f" {report.orientation}, {report.id_type} ids."
-    )
-    prepared = options.prepare(predictor, read)
-    print_reading(prepared.unit, prepared.aligned.how, prepared.aligned.distance)
-    # What the reader took the unit for does not hold where the user has said otherwise.
-    print_notes(
-        note
-        for note in (*report.notes, *prepared.notes)
-        if note.found != report.unit_reason or options.unit == "auto"
-    )
-    return read, prepared
-
-
-def print_reading(unit: str, alignment: str, distance: pd.DataFrame) -> None:
-    """Print how samples were read: ``distance_before`` and ``distance_after`` are by sample."""
-    median = distance[["distance_before", "distance_after"]].median()
-    err.print(
-        f"Read as {unit}. Alignment: {alignment}. Distance from the reference, median over"
-        f" samples: {median['distance_before']:.2f} before, {median['distance_after']:.2f} after."
-    )
-
-
-def print_notes(notes: Iterable[Note]) -> None:
-    """Print findings, a line each."""
-    for note in notes:
-        label = "Warning: " if note.level == "warning" else "Note: "
-        style = "yellow" if note.level == "warning" else None
-        err.print(label + str(note), style=style)
+def print_found(text: str, is_warning: bool) -> None:
+    """Print what was found or done, a line each."""
+    err.print(text, style="yellow" if is_warning else None)

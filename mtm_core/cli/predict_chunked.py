@@ -7,16 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from mtm_core.cli.output import err
-from mtm_core.cli.own_samples import print_notes, print_reading
 from mtm_core.data.stored_table import is_stored_in_parts
 from mtm_core.errors import SelectionError
-from mtm_core.inference.chunked import ChunkedRequest, ChunkedResult, predict_chunked
-from mtm_core.inference.cluster import dask_client
 
 WorkersOption = Annotated[
     int | None,
@@ -61,53 +57,20 @@ def is_asked_for(tables: Sequence[Path], *options: object) -> bool:
     return in_parts
 
 
-def check_chunked_output(output: Path) -> None:
-    """Refuse an output that cannot be written part by part.
-
-    Raises
-    ------
-    SelectionError
-        If it is not .zarr.
-    """
-    if output.suffix != ".zarr":
-        raise SelectionError(
-            f"--output: what is predicted part by part is written as .zarr, got {output.name!r}."
-        )
-
-
-def predict_parts(
-    request: ChunkedRequest,
-    phenotypes: pd.DataFrame | None,
-    scheduler: str | None,
-    workers: int | None,
-    *,
-    overwrite: bool = False,
-) -> ChunkedResult:
-    """Predict ``request`` and print what was found."""
-    with dask_client(scheduler, workers) as client, _chunk_bar() as show:
-        result = predict_chunked(
-            request, client, phenotypes=phenotypes, progress=show, overwrite=overwrite
-        )
-    if result.n_there_before:
-        err.print(
-            f"{result.n_there_before} of {result.n_chunks} parts were there already, and were not"
-            " predicted again."
-        )
-    print_reading(result.unit, result.alignment, result.by_sample)
-    print_notes(result.notes)
-    return result
-
-
 @contextmanager
-def _chunk_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Show how far each pass is: a bar at a terminal, elsewhere a line every tenth of it."""
+def progress_bar(*, by_lines: bool = True) -> Iterator[Callable[[str, int, int], None]]:
+    """Show how far each step is: a bar at a terminal, elsewhere a line every tenth of it.
+
+    With ``by_lines`` false it is a bar or nothing.
+    """
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
         task = bars.add_task("", total=None)
 
         def show(what: str, done: int, total: int) -> None:
             bars.update(task, description=what, completed=done, total=total)
-            if bars.disable and done and done * 10 // total > (done - 1) * 10 // total:
+            is_tenth = done and done * 10 // total > (done - 1) * 10 // total
+            if bars.disable and by_lines and is_tenth:
                 err.print(f"{what}: {done} of {total} parts.")
 
         yield show

@@ -107,7 +107,7 @@ class Decoder:
         self._profiles, self._predict = profiles, profiles.begin()
         self._some: tuple[bytes, PredictTarget] | None = None
         self._kept: OrderedDict[tuple[int, bytes, bytes], PredictedProfiles] = OrderedDict()
-        self._n_readers_in_turn = 0
+        self._kept_now = self._n_readers_in_turn = 0
         self._lock = RLock()
 
     @property
@@ -212,15 +212,13 @@ class Decoder:
 
     def _keep(self, key: tuple[int, bytes, bytes], result: PredictedProfiles) -> None:
         self._kept[key] = result
+        self._kept_now += _size(result)
         self._make_room()
 
     def _make_room(self) -> None:
         """Let go of what was decoded first; while all is read in turn, never of the last."""
-        while (
-            len(self._kept) > self._n_readers_in_turn
-            and sum(map(_size, self._kept.values())) > self.kept_bytes
-        ):
-            self._kept.popitem(last=False)
+        while self._kept_now > self.kept_bytes and len(self._kept) > self._n_readers_in_turn:
+            self._kept_now -= _size(self._kept.popitem(last=False)[1])
 
     @contextmanager
     def read_in_turn(self) -> Iterator[None]:

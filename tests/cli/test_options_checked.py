@@ -16,7 +16,7 @@ WORK = (
     "mtm_core.workflows.evaluate.cross_validate",
     "mtm_core.workflows.train.train",
     "mtm_core.workflows.train.fit_method",
-    "mtm_core.cli.own_samples.read_expression",
+    "mtm_core.workflows.own_samples.read_expression",
     "mtm_core.cli.study_model.read_expression",
     "mtm_core.cli.study_model.study_predictable_genes",
     "mtm_core.cli.study_model.study_latent",
@@ -26,7 +26,7 @@ WORK = (
     "mtm_core.workflows.prepare.read_gct",
     "mtm_core.workflows.download.download_gtex",
     "mtm_core.cli.data.gct_to_zarr",
-    "mtm_core.cli.predict.predict_parts",
+    "mtm_core.workflows.predict.predict_chunked",
     "mtm_core.studies.reference.ReferenceAssociations.of",
     "os.execv",
 )

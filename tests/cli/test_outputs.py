@@ -208,7 +208,7 @@ def test_a_command_that_is_stopped_leaves_nothing_that_looks_whole(
 ) -> None:
     script = (
         "import sys, time; from mtm_core.inference import write_blocks as w;"
-        "slow = w._write_csv\n"
+        "slow = w.write_csv\n"
         "def write(blocks, samples, path):\n"
         "    slow(blocks, samples, path); print('half', flush=True); time.sleep(60)\n"
         "w.WRITERS['.csv'] = write\n"

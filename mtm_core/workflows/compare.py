@@ -1,0 +1,358 @@
+"""Compare groups and traits of a user's samples, in the measured and the predicted tissues."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from mtm_core.artefact import Artefact
+from mtm_core.data.metadata import SampleMetadata
+from mtm_core.errors import SelectionError
+from mtm_core.escaping import in_cells
+from mtm_core.evaluation.predictability import held_out_rho
+from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.inference.name_lists import split_column, two_names
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.predictor import Predictor
+from mtm_core.model_folder import ModelFolder
+from mtm_core.safe_output import check_output, writing
+from mtm_core.statistics.outcome import TESTED
+from mtm_core.studies.against_reference import all_agreements, reference_trait
+from mtm_core.studies.beside_model import associations_of, evaluation_of
+from mtm_core.studies.own_cohort import (
+    MEASURED,
+    PREDICTED,
+    OwnCohort,
+    compare_groups,
+    correlate_trait,
+    with_accuracy,
+)
+from mtm_core.studies.reference import ReferenceAssociations
+from mtm_core.studies.resampled_effects import GroupEffects, TraitEffects
+from mtm_core.studies.sample_labels import covariate_numbers, shuffled, trait_numbers, two_groups
+from mtm_core.workflows.input_files import check_metadata, check_there
+from mtm_core.workflows.own_samples import (
+    Say,
+    StepProgress,
+    read_known,
+    read_samples,
+    say_nothing,
+    tell_nobody,
+)
+
+TableFormat = Literal["csv", "parquet"]
+FDR = 0.05
+"""Of the counts that are said; the tables hold every gene."""
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """What to compare, of what samples, and where to write it.
+
+    Attributes
+    ----------
+    tables, metadata
+        Of expression; what is known of the samples.
+    output
+        Folder.
+    groups
+        ``COLUMN=CASE,CONTROL`` of the metadata; empty for none.
+    traits, covariates
+        Columns of the metadata.
+    model
+        Name of a model, or a model's folder.
+    prediction
+        Source, targets, unit, alignment, and how to read the files.
+    tx2gene
+        Transcripts and their genes.
+    shuffle
+        Seed to shuffle the labels with; ``None`` leaves them as they are.
+    table_format
+        Of the tables.
+    overwrite
+        Replace what is there.
+    """
+
+    tables: tuple[Path, ...]
+    metadata: Path
+    output: Path
+    groups: str = ""
+    traits: tuple[str, ...] = ()
+    covariates: tuple[str, ...] = ()
+    model: str = DEFAULT_MODEL
+    prediction: PredictionOptions = field(default_factory=PredictionOptions)
+    tx2gene: Path | None = None
+    shuffle: int | None = None
+    table_format: TableFormat = "csv"
+    overwrite: bool = False
+
+    def inputs(self, folder: Path) -> list[Path]:
+        """Name the files that are read; ``folder`` is the model's."""
+        transcripts = [] if self.tx2gene is None else [self.tx2gene]
+        return [*self.tables, self.metadata, folder / "model.json", *transcripts]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What was written.
+
+    Attributes
+    ----------
+    output
+        Folder.
+    tables
+        Names of the tables.
+    n_samples, n_tissues
+        Samples, and predicted tissues.
+    """
+
+    output: Path
+    tables: tuple[str, ...]
+    n_samples: int
+    n_tissues: int
+
+
+def compare_samples(
+    options: CompareOptions,
+    say: Say = say_nothing,
+    on_progress: StepProgress = tell_nobody,
+) -> Compared:
+    """Compare groups and correlate traits, tissue by tissue, and write the tables.
+
+    Parameters
+    ----------
+    options
+        What to do.
+    say
+        Told what was found and done.
+    on_progress
+        Told of each tissue.
+
+    Raises
+    ------
+    SelectionError
+        If options do not fit each other, the model or the files.
+    InputFileError, ExpressionError, ArtefactError
+        If a table, the metadata or the model cannot be used.
+    OutputError
+        If the output is something else, or cannot be written.
+    """
+    folder = check_compare(options)
+    source, traits = options.prediction.source, options.traits
+    asked = group_option(options.groups) if options.groups else None
+    files = ModelFolder.open(folder)
+    predictor = Predictor(Artefact.load(files))
+    evaluation = evaluation_of(files, predictor.artefact)
+    associations = associations_of(files, predictor.artefact)
+    chosen = predictor.targets_of(source, options.prediction.targets)
+    check_there(input=options.tables, metadata=options.metadata, tx2gene=options.tx2gene)
+    column, text = asked or ("", "")
+    check_metadata(
+        options.metadata,
+        options.prediction.metadata,
+        columns=[*traits, *options.covariates],
+        group=column,
+        levels=(lambda known: two_names(text, known)) if asked else None,
+    )
+    read, prepared = read_samples(
+        options.tables, predictor, options.prediction, options.tx2gene, say
+    )
+    known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
+    # Wrong names of columns are said before anything is predicted.
+    pair = None if asked is None else _pair(known, *asked)
+    labels = None if pair is None else two_groups(known.groups(pair[0]), pair[1], pair[2])
+    if pair is not None and labels is not None:
+        say(_counts_in_words(known.groups(pair[0]), pair[1], pair[2]), False)
+    of_traits = {name: trait_numbers(known, name) for name in traits}
+    for name, (values, _) in of_traits.items():
+        if values.isna().all():
+            raise SelectionError(f"{name!r} is known of no sample: see the notes on the metadata.")
+    others = covariate_numbers(known, options.covariates)
+    prediction = predictor.predict_prepared(prepared, chosen)
+    samples = OwnCohort.of(prediction, prepared, predictor.artefact, read)
+    say(f"Measured {source}: {samples.measured.meaning}", False)
+    cohort = _Cohort(
+        samples,
+        held_out_rho(evaluation, predictor.artefact.method.name, source),
+        associations,
+        known,
+        options.shuffle,
+        say,
+        on_progress,
+    )
+    tables: dict[str, pd.DataFrame] = {}
+    agreements = []
+    if pair is not None and labels is not None:
+        compared, agreed = cohort.groups(labels, pair[1], pair[2])
+        tables["differential_expression"] = compared
+        agreements.append(agreed)
+    associated = []
+    for name, (values, meaning) in of_traits.items():
+        rows, agreed = cohort.trait(name, values, meaning, others)
+        associated.append(rows)
+        agreements.append(agreed)
+    if associated:
+        tables["trait_associations"] = pd.concat(associated, ignore_index=True)
+    if any(len(agreed) for agreed in agreements):
+        tables["reference_agreement"] = pd.concat(agreements, ignore_index=True)
+    settings = {
+        **{key: str(value) for key, value in prediction.attrs.items()},
+        "metadata": options.metadata.name,
+        "groups": options.groups,
+        "options": options.prediction.as_used(prediction).to_json(),
+        "traits": list(traits),
+        "covariates": list(options.covariates),
+        "shuffled_with_seed": options.shuffle,
+        "n_samples": len(prepared.samples),
+        "measured": samples.measured.meaning,
+        "measured_genes": samples.measured.log2.shape[1],
+        "fold_change": "mean of log2 values of cases minus that of controls, on the scale named",
+        "note": "Predicted tissues are functions of the measured samples.",
+    }
+    with writing(
+        options.output,
+        overwrite=options.overwrite,
+        inputs=options.inputs(folder),
+        folder=True,
+        kind="a comparison",
+    ) as place:
+        _write(tables, settings, place, options.table_format)
+    return Compared(options.output, tuple(tables), len(prepared.samples), len(chosen))
+
+
+def check_compare(options: CompareOptions) -> Path:
+    """Refuse, before a model is loaded, what says nothing to do; give the model's folder.
+
+    Raises
+    ------
+    SelectionError, OutputError, ArtefactError
+        As :func:`compare_samples`.
+    """
+    if not options.groups and not options.traits:
+        raise SelectionError(
+            "nothing to do: give --groups COLUMN=CASE,CONTROL or --traits COLUMN, or both."
+        )
+    if options.groups:
+        group_option(options.groups)
+    folder = find_model(options.model)
+    check_output(
+        options.output,
+        overwrite=options.overwrite,
+        inputs=options.inputs(folder),
+        folder=True,
+    )
+    return folder
+
+
+@dataclass(frozen=True)
+class _Cohort:
+    """The samples in every tissue, and what is known of them and of the model."""
+
+    samples: OwnCohort
+    held_out: pd.DataFrame
+    reference: ReferenceAssociations | None
+    metadata: SampleMetadata
+    seed: int | None
+    say: Say
+    on_progress: StepProgress
+
+    def groups(
+        self, labels: pd.Series, case: str, control: str
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Give the comparison of two groups, and how it agrees with the reference's contrasts."""
+        dealt = self._deal(labels)
+        compared = with_accuracy(
+            compare_groups(self.samples, dealt, case=case, control=control), self.held_out
+        )
+        self.say(f"{case} against {control}: {_in_words(compared)}", False)
+        if self.reference is None:
+            return compared, pd.DataFrame()
+        agreed = all_agreements(
+            compared,
+            GroupEffects(self.samples, dealt, case, control),
+            self.reference,
+            list(self.reference.traits),
+            own_column="log2_ratio",
+            reference_column="effect",
+        )
+        return compared, agreed.assign(yours=f"{case} against {control}")
+
+    def trait(
+        self, name: str, values: pd.Series, meaning: str, covariates: pd.DataFrame | None
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Give the correlations with a trait; of age and sex, how they agree with the reference."""
+        dealt = self._deal(values)
+        rows = with_accuracy(correlate_trait(self.samples, dealt, covariates), self.held_out)
+        self.say(f"{name} ({meaning}): {_in_words(rows)}", False)
+        rows = rows.assign(trait=name, trait_is=meaning)
+        known = reference_trait(self.metadata, name)
+        if self.reference is None or known not in self.reference.traits:
+            return rows, pd.DataFrame()
+        agreed = all_agreements(
+            rows,
+            TraitEffects(self.samples, dealt, covariates),
+            self.reference,
+            [known],
+            own_column="rho",
+            reference_column="rho",
+        )
+        return rows, agreed.assign(yours=name)
+
+    def _deal(self, values: pd.Series) -> pd.Series:
+        return values if self.seed is None else shuffled(values, self.seed)
+
+
+def group_option(option: str) -> tuple[str, str]:
+    """Give column and groups of ``COLUMN=CASE,CONTROL``; the groups are read with the metadata."""
+    column, text = split_column(option)
+    if "," not in text:
+        two_names(text)
+    return column, text
+
+
+def _pair(known: SampleMetadata, column: str, text: str) -> tuple[str, str, str]:
+    """Give column, cases and controls, as the metadata write them."""
+    levels = [str(level) for level in known.groups(column).dropna().unique()]
+    case, control = two_names(text, levels)
+    return column, known.level(column, case), known.level(column, control)
+
+
+def _counts_in_words(groups: pd.Series, case: str, control: str) -> str:
+    """Say how many samples each group has, and how many take no part."""
+    n = {name: int((groups == name).sum()) for name in (case, control)}
+    unknown = int(groups.isna().sum())
+    others = len(groups) - sum(n.values()) - unknown
+    words = f"Comparing {n[case]} samples of {case!r} with {n[control]} of {control!r}"
+    return f"{words}; {others} samples are of other groups, {unknown} have no value."
+
+
+def _in_words(table: pd.DataFrame) -> str:
+    """Say how many genes of how many are significant, measured and predicted."""
+    parts = []
+    for origin in (MEASURED, PREDICTED):
+        rows = table[(table["origin"] == origin) & (table["outcome"] == TESTED)]
+        n_tissues = rows["tissue"].nunique()
+        parts.append(
+            f"{int((rows['fdr'] <= FDR).sum())} of {len(rows):,} tests {origin}"
+            f" ({n_tissues} tissue{'s' * (n_tissues != 1)})"
+        )
+    return f"at FDR {FDR:g}, {' and '.join(parts)}."
+
+
+def _write(
+    tables: dict[str, pd.DataFrame],
+    settings: dict[str, Any],
+    folder: Path,
+    table_format: TableFormat,
+) -> None:
+    for name, table in tables.items():
+        if table_format == "csv":
+            in_cells(table).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+        else:
+            table.to_parquet(folder / f"{name}.parquet", index=False)
+    text = json.dumps(settings, indent=1) + "\n"
+    (folder / "settings.json").write_text(text, encoding="utf-8")

@@ -1,0 +1,117 @@
+"""What all work on a user's own samples begins with: their table, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from mtm_core.data.expression import ExpressionTable, read_expression
+from mtm_core.data.metadata import SampleMetadata, read_metadata
+from mtm_core.data.metadata_options import MetadataOptions
+from mtm_core.data.report import Note
+from mtm_core.errors import SelectionError
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.predictor import Predictor, Prepared
+
+Say = Callable[[str, bool], None]
+"""Called with what was found or done, in words, and whether it is a warning."""
+StepProgress = Callable[[str, int, int], None]
+"""Called with (what is being done, how much of it is done, in all)."""
+
+
+def say_nothing(text: str, is_warning: bool) -> None:
+    """Say nothing."""
+
+
+def tell_nobody(what: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def read_samples(
+    tables: Sequence[Path],
+    predictor: Predictor,
+    options: PredictionOptions,
+    tx2gene: Path | None = None,
+    say: Say = say_nothing,
+) -> tuple[ExpressionTable, Prepared]:
+    """Read ``tables`` and bring them to the model's genes, unit and z-scores.
+
+    Raises
+    ------
+    InputFileError, ExpressionError, SelectionError
+        As :func:`mtm_core.data.expression.read_expression` and
+        :meth:`mtm_core.inference.predictor.Predictor.prepare`.
+    """
+    read = read_expression(
+        tables,
+        known_genes=predictor.genes,
+        typical=predictor.typical(options.source),
+        options=options.reading,
+        tx2gene=tx2gene,
+    )
+    report = read.report
+    say(
+        f"{report.file}: {report.n_samples} samples, {report.n_genes:,} genes,"
+        f" {report.orientation}, {report.id_type} ids.",
+        False,
+    )
+    prepared = options.prepare(predictor, read)
+    say_reading(prepared.unit, prepared.aligned.how, prepared.aligned.distance, say)
+    # What the reader took the unit for does not hold where the user has said otherwise.
+    say_notes(
+        (
+            note
+            for note in (*report.notes, *prepared.notes)
+            if note.found != report.unit_reason or options.unit == "auto"
+        ),
+        say,
+    )
+    return read, prepared
+
+
+def say_reading(unit: str, alignment: str, distance: pd.DataFrame, say: Say) -> None:
+    """Say how samples were read: ``distance_before`` and ``distance_after`` are by sample."""
+    median = distance[["distance_before", "distance_after"]].median()
+    say(
+        f"Read as {unit}. Alignment: {alignment}. Distance from the reference, median over"
+        f" samples: {median['distance_before']:.2f} before, {median['distance_after']:.2f} after.",
+        False,
+    )
+
+
+def say_notes(notes: Iterable[Note], say: Say) -> None:
+    """Say findings, one after the other."""
+    for note in notes:
+        label = "Warning: " if note.level == "warning" else "Note: "
+        say(label + str(note), note.level == "warning")
+
+
+def read_known(
+    path: Path, samples: tuple[str, ...], options: MetadataOptions, say: Say = say_nothing
+) -> SampleMetadata:
+    """Read the metadata of ``samples``.
+
+    Raises
+    ------
+    InputFileError
+        As :func:`mtm_core.data.metadata.read_metadata`.
+    SelectionError
+        If it names none of the samples, or a column of ``options`` is not there.
+    """
+    known = read_metadata(path, samples=samples, options=options)
+    say_notes(known.notes, say)
+    match = known.match
+    if match.near:
+        near = match.near[0]
+        say(
+            f"{len(match.near)} names differ in writing alone, such as {near.metadata!r} and"
+            f" {near.expression!r}. If they are the same samples, add --near-names.",
+            True,
+        )
+    if not match.matched:
+        raise SelectionError(
+            f"{path.name} names no sample of the expression table. Write the same names into both."
+        )
+    return known

@@ -1,0 +1,360 @@
+"""Predict other tissues from a user's samples, and write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import xarray as xr
+
+from mtm_core.data.reading_options import AS_IT_LIES
+from mtm_core.data.stored_table import open_stored_table
+from mtm_core.errors import SelectionError
+from mtm_core.inference.blocks import predict_blocks
+from mtm_core.inference.chunk_tasks import ALL_BITS, VALUES
+from mtm_core.inference.chunked import ChunkedRequest, predict_chunked
+from mtm_core.inference.cluster import dask_client
+from mtm_core.inference.export import check_output, file_bytes, is_folder, write_blocks
+from mtm_core.inference.long_parts import check_parts, write_parts
+from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.inference.wide import check_wide, wide_bytes, write_wide
+from mtm_core.memory_budget import in_words
+from mtm_core.methods.covariates import are_known
+from mtm_core.safe_output import check_output as check_place
+from mtm_core.safe_output import refuse_inputs
+from mtm_core.workflows.input_files import check_metadata, check_there
+from mtm_core.workflows.own_samples import (
+    Say,
+    StepProgress,
+    read_known,
+    read_samples,
+    say_notes,
+    say_nothing,
+    say_reading,
+    tell_nobody,
+)
+
+Layout = Literal["long", "parts", "wide"]
+"""A row a sample, tissue and gene, in one file or in a folder of parts; or a file a tissue."""
+LARGE_BYTES = 1_000_000_000
+"""The size of an output from which on it is said beforehand."""
+
+
+@dataclass(frozen=True)
+class PartByPart:
+    """How to predict a few samples at a time, on Dask workers.
+
+    Attributes
+    ----------
+    workers, scheduler
+        Processes here, or address of a cluster.
+    chunk, bits
+        As in :class:`mtm_core.inference.chunked.ChunkedRequest`; 0 samples are as many as fit.
+    """
+
+    workers: int | None = None
+    scheduler: str | None = None
+    chunk: int = 0
+    bits: int = ALL_BITS
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """What to predict, from what, and how to write it.
+
+    Attributes
+    ----------
+    tables
+        Of expression.
+    output
+        File or folder.
+    model
+        Name of a model, or a model's folder.
+    prediction
+        Source, targets, unit, alignment, and how to read the files.
+    tx2gene, metadata
+        Transcripts and their genes; age and sex of the samples.
+    layout
+        Of the output. ``"long"`` takes the format that its ending names.
+    files
+        Ending of the files in a folder (``"parts"`` and ``"wide"``).
+    values
+        What to write: of ``"wide"``, where it is the expression by default, and part by part, where
+        it is all.
+    part_by_part
+        ``None`` where the table is read whole.
+    overwrite
+        Replace what is there.
+    """
+
+    tables: tuple[Path, ...]
+    output: Path
+    model: str = DEFAULT_MODEL
+    prediction: PredictionOptions = field(default_factory=PredictionOptions)
+    tx2gene: Path | None = None
+    metadata: Path | None = None
+    layout: Layout = "long"
+    files: str = ".csv"
+    values: tuple[str, ...] | None = None
+    part_by_part: PartByPart | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What was predicted and written.
+
+    Attributes
+    ----------
+    output
+        File or folder.
+    sizes
+        Samples, tissues, genes.
+    n_informed
+        Samples that were predicted with age and sex.
+    covariates
+        What the model reads of a person.
+    n_files
+        Of tables.
+    """
+
+    output: Path
+    sizes: tuple[int, int, int]
+    n_informed: int
+    covariates: tuple[str, ...]
+    n_files: int = 1
+
+
+def predict_samples(
+    options: PredictOptions,
+    say: Say = say_nothing,
+    on_progress: StepProgress = tell_nobody,
+) -> Predicted:
+    """Predict, and write block by block: in memory are a few samples, or one tissue.
+
+    Parameters
+    ----------
+    options
+        What to do.
+    say
+        Told what was found and done.
+    on_progress
+        Told how far it is: in samples, tissues or parts.
+
+    Raises
+    ------
+    SelectionError
+        If options do not fit each other, the model or the table.
+    InputFileError, ExpressionError, ArtefactError
+        If the table, metadata or model cannot be used.
+    OutputError
+        If the output is something else, or cannot be written.
+    """
+    folder = check_predict(options)
+    predictor = Predictor.load(folder)
+    chosen = predictor.targets_of(options.prediction.source, options.prediction.targets)
+    run = _whole if options.part_by_part is None else _part_by_part
+    return run(options, folder, predictor, chosen, say, on_progress)
+
+
+def check_predict(options: PredictOptions) -> Path:
+    """Refuse, before a model is loaded, what cannot be written; give the model's folder.
+
+    Raises
+    ------
+    SelectionError, OutputError, ArtefactError
+        As :func:`predict_samples`.
+    """
+    output = options.output
+    if options.layout == "long":
+        check_output(output)
+    elif options.layout == "parts":
+        check_parts(options.files)
+    else:
+        check_wide(options.files, _wide_values(options))
+    folder = find_model(options.model)
+    inputs = _inputs(options, folder)
+    if options.part_by_part is not None:
+        if options.prediction.reading != AS_IT_LIES:
+            raise SelectionError(
+                "a table that is read part by part is read as it lies: --take-back, --leave-out,"
+                " --numbers, --quantity, --sheet and --strand are for tables that are read whole."
+            )
+        refuse_inputs(output, inputs)
+        if options.layout != "long" or output.suffix != ".zarr":
+            raise SelectionError(
+                "--output: what is predicted part by part is written as .zarr, got"
+                f" {output.name!r}."
+            )
+        return folder
+    is_a_folder = options.layout != "long" or is_folder(output)
+    check_place(output, overwrite=options.overwrite, inputs=inputs, folder=is_a_folder)
+    return folder
+
+
+def _whole(
+    options: PredictOptions,
+    folder: Path,
+    predictor: Predictor,
+    targets: tuple[str, ...],
+    say: Say,
+    on_progress: StepProgress,
+) -> Predicted:
+    """Read the whole table; predict and write it block by block."""
+    check_there(input=options.tables, tx2gene=options.tx2gene)
+    _check_metadata(options)
+    _, prepared = read_samples(options.tables, predictor, options.prediction, options.tx2gene, say)
+    phenotypes = _phenotypes(options, prepared.samples, predictor, say)
+    n_samples, n_genes = prepared.aligned.z.shape
+    sizes = (n_samples, len(targets), n_genes)
+    _say_size(options, sizes, predictor, say)
+    n_files = _write(options, folder, predictor, prepared, targets, phenotypes, on_progress)
+    people = None if phenotypes is None else phenotypes.reindex(list(prepared.samples))
+    n_informed = int(are_known(people, predictor.covariates, n_samples).sum())
+    return Predicted(options.output, sizes, n_informed, predictor.covariates, n_files)
+
+
+def _write(
+    options: PredictOptions,
+    folder: Path,
+    predictor: Predictor,
+    prepared: Prepared,
+    targets: tuple[str, ...],
+    phenotypes: pd.DataFrame | None,
+    on_progress: StepProgress,
+) -> int:
+    """Predict and write; give the number of files."""
+    output, inputs, overwrite = options.output, _inputs(options, folder), options.overwrite
+    tell = partial(on_progress, "Predicting")
+    if options.layout == "wide":
+        prediction = predictor.predict_prepared(prepared, targets, phenotypes=phenotypes, at_once=0)
+        values = _wide_values(options)
+        write_wide(
+            prediction,
+            output,
+            files=options.files,
+            values=values,
+            overwrite=overwrite,
+            inputs=inputs,
+            on_progress=tell,
+        )
+        return len(targets) * len(values)
+    blocks: Iterator[xr.Dataset] = predict_blocks(
+        predictor, prepared, targets, phenotypes=phenotypes, on_progress=tell
+    )
+    if options.layout == "parts":
+        return write_parts(
+            blocks,
+            prepared.samples,
+            output,
+            files=options.files,
+            overwrite=overwrite,
+            inputs=inputs,
+        )
+    write_blocks(blocks, prepared.samples, output, overwrite=overwrite, inputs=inputs)
+    return 1
+
+
+def _part_by_part(
+    options: PredictOptions,
+    folder: Path,
+    predictor: Predictor,
+    targets: tuple[str, ...],
+    say: Say,
+    on_progress: StepProgress,
+) -> Predicted:
+    """Read, predict and write a few samples at a time, on workers."""
+    how, chosen = options.part_by_part, options.prediction
+    assert how is not None
+    request = ChunkedRequest(
+        options.tables[0].resolve(),
+        options.output.resolve(),
+        folder.resolve(),
+        chosen.source,
+        targets,
+        chosen.unit,
+        chosen.alignment,
+        options.values or VALUES,
+        how.bits,
+        how.chunk,
+    )
+    _check_metadata(options)
+    phenotypes = None
+    if options.metadata is not None:
+        samples = open_stored_table(request.table, predictor.genes).samples
+        phenotypes = _phenotypes(options, samples, predictor, say)
+    with dask_client(how.scheduler, how.workers) as client:
+        result = predict_chunked(
+            request,
+            client,
+            phenotypes=phenotypes,
+            progress=on_progress,
+            overwrite=options.overwrite,
+        )
+    if result.n_there_before:
+        say(
+            f"{result.n_there_before} of {result.n_chunks} parts were there already, and were not"
+            " predicted again.",
+            False,
+        )
+    say_reading(result.unit, result.alignment, result.by_sample, say)
+    say_notes(result.notes, say)
+    n_informed = int(result.by_sample["informed"].sum())
+    return Predicted(options.output, result.sizes, n_informed, predictor.covariates)
+
+
+def _say_size(
+    options: PredictOptions, sizes: tuple[int, int, int], predictor: Predictor, say: Say
+) -> None:
+    """Say how large a large output will be, before it is written, and what would be smaller."""
+    n_samples, n_tissues, n_genes = sizes
+    if options.layout == "wide":
+        size = wide_bytes(sizes, options.files, len(_wide_values(options)))
+        if size >= LARGE_BYTES:
+            say(f"The files will take up to {in_words(size)}.", False)
+        return
+    ending = options.output.suffix if options.layout == "long" else options.files
+    size = file_bytes(sizes, ending)
+    if size < LARGE_BYTES:
+        return
+    rows = f"{n_samples * n_tissues * n_genes / 1e6:,.0f} million rows" * (
+        ending not in (".zarr", ".h5ad")
+    )
+    words = f"The output will take up to {in_words(size)}"
+    words = f"{rows}: the output will take up to {in_words(size)}" if rows else words
+    wide = in_words(wide_bytes(sizes, ".csv"))
+    smaller = f" --format wide writes one file a tissue, genes x samples, {wide} in all"
+    say(f"{words}.{smaller}; .zarr and .parquet are smaller, too." if rows else f"{words}.", False)
+
+
+def _wide_values(options: PredictOptions) -> tuple[str, ...]:
+    return options.values or ("expression",)
+
+
+def _inputs(options: PredictOptions, folder: Path) -> list[Path]:
+    beside = [path for path in (options.metadata, options.tx2gene) if path is not None]
+    return [*options.tables, folder / "model.json", *beside]
+
+
+def _check_metadata(options: PredictOptions) -> None:
+    check_there(metadata=options.metadata)
+    if options.metadata is not None:
+        check_metadata(options.metadata, options.prediction.metadata)
+
+
+def _phenotypes(
+    options: PredictOptions, samples: tuple[str, ...], predictor: Predictor, say: Say
+) -> pd.DataFrame | None:
+    """Read age and sex of ``samples``; say so where the model does not read them."""
+    if options.metadata is None:
+        return None
+    known = read_known(options.metadata, samples, options.prediction.metadata, say)
+    if not predictor.covariates:
+        say("This model reads expression alone: age and sex change nothing.", False)
+    return known.phenotypes()
