@@ -80,8 +80,9 @@ class _Lines:
         now = time.monotonic()
         for number, step in enumerate(steps, 1):
             before = self._states.get(step.name, "left")
-            is_due = step.state == "running" and now - self._last >= _LINE_SECONDS
-            if step.state == before and not (is_due and step.done):
+            is_between = step.state == "running" and step.done > 0 and step.done != step.total
+            is_due = now - self._last >= _LINE_SECONDS
+            if step.state == before and not (is_due and is_between):
                 continue
             self._states[step.name] = step.state
             self._last = now

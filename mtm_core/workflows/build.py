@@ -13,6 +13,7 @@ same options. The model's folder appears whole, or not at all.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -133,7 +134,7 @@ class _Build:
         if self.plan.has_phenotypes:
             self._step("associations", (_ASSOCIATE,), of, lambda: self._associate(cohort))
         made_of = of | fit | {"evaluated": list(self.methods)}
-        self._step("model", (_WRITE,), made_of, self._write)
+        self._step("model", (_WRITE,), made_of, lambda: self._write(made_of))
         for name in ("fit", "evaluation", "associations"):
             discard(self.work / name)
         return options.output
@@ -147,7 +148,7 @@ class _Build:
     ) -> Mapping[str, Any]:
         """Do a step, shown under ``names``, unless the ledger has it of the same."""
         done = self.ledger.find(entry)
-        if done is not None and dict(done.of) == dict(of) and self._is_there(done):
+        if done is not None and dict(done.of) == dict(of) and self._is_there(entry, done):
             for name in names:
                 seconds, peak, detail = done.result["took"].get(name, (0.0, 0, ""))
                 self.steps.was_done(name, seconds=seconds, peak_bytes=peak, detail=detail)
@@ -166,10 +167,10 @@ class _Build:
         self.ledger.enter(entry, DoneStep(dict(of), result | {"took": took}, seconds, peak))
         return result
 
-    def _is_there(self, done: DoneStep) -> bool:
-        """Tell whether what a step made is there as it was made."""
-        if self.plan.is_finished:
-            return True
+    def _is_there(self, entry: str, done: DoneStep) -> bool:
+        """Tell whether what a step made is there as it was made, or in the finished model."""
+        if self.plan.is_finished or entry == "model":
+            return self.plan.is_finished
         made: Mapping[str, str] = done.result.get("made", {})
         return all(
             Path(path).is_file() and self.ledger.sha256(Path(path)) == sha256
@@ -341,8 +342,11 @@ class _Build:
             ReferenceAssociations.of(read_cohort(cohort)).save(output, overwrite=True)
         return self._made(*sorted(path for path in output.iterdir() if path.name[0] != "."))
 
-    def _write(self) -> Mapping[str, Any]:
-        """Put the model together beside its place, and give it its place."""
+    def _write(self, of: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Put the model together beside its place, and give it its place.
+
+        It is entered before it has its place: a run that is killed in between is known by it.
+        """
         options = self.options
         with self.steps.running(_WRITE) as advance:
             artefact = replace(Artefact.load(self.work / "fit"), name=options.output.name)
@@ -361,8 +365,10 @@ class _Build:
                 artefact.save(place)
                 write_verification(place)
                 size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+                result = {"sha256": hashlib.sha256((place / "model.json").read_bytes()).hexdigest()}
+                self.ledger.enter("model", DoneStep(of, result | {"took": {}}, 0.0, 0))
             advance(0, detail=f"{in_words(size)} in {options.output}")
-        return {"sha256": self.ledger.sha256(options.output / "model.json")}
+        return result
 
 
 class _Downloads:
