@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -12,13 +12,16 @@ from pandas.io.formats.style import Styler
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from mtm_core.dashboard import background
+from mtm_core.dashboard.gene_choice import mark_gene
+from mtm_core.dashboard.gene_names import GeneNames
 from mtm_core.dashboard.layout import METADATA_PAGE, UPLOAD_PAGE, example_button, show_shell
+from mtm_core.dashboard.paged_table import show_rows
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
-from mtm_core.dashboard.views import gene_labels
 from mtm_core.data.expression import ExpressionTable
 from mtm_core.data.metadata import SampleMetadata
 from mtm_core.escaping import in_figure, plain
+from mtm_core.figures.volcano import genes_within
 from mtm_core.inference.command_line import Comparison, compare_arguments
 from mtm_core.inference.predictor import Prepared
 from mtm_core.studies.own_cohort import OwnCohort, on_reference_scale
@@ -190,31 +193,24 @@ def greyed(table: pd.DataFrame) -> pd.DataFrame | Styler:
     )
 
 
-def choose_gene(labels: dict[str, str], *, help: str) -> tuple[str, str]:
-    """Let the user choose the gene that all screens share; give its label and its id."""
-    # Another page may offer genes that this one does not.
-    if st.session_state.get("gene", next(iter(labels))) not in labels:
-        del st.session_state["gene"]
-    label: str = st.selectbox("Gene", list(labels), key="gene", bind="query-params", help=help)
-    return label, labels[label]
+def genes_of_cohort(session: Session, model: ServedModel, cohort: OwnCohort) -> GeneNames:
+    """Name the genes of the model, then those that were measured alone; made once."""
+    return session.remember(
+        "genes of the cohort",
+        lambda: GeneNames(labels_of(cohort, model.genes), model.genes.entrez),
+    )
 
 
-def labels_of(cohort: OwnCohort, genes: pd.DataFrame) -> dict[str, str]:
-    """Give gene ids by label: those of the model, then those that were measured alone.
-
-    Parameters
-    ----------
-    genes
-        Of the model.
-    """
-    labels = gene_labels(genes)
-    others = cohort.measured.symbols[~cohort.measured.symbols.index.isin(genes.index)]
-    shared = others.duplicated(keep=False) | others.isin(list(labels))
+def labels_of(cohort: OwnCohort, names: GeneNames) -> dict[str, str]:
+    """Give gene ids by label: those of the model, then those that were measured alone."""
+    symbols = cohort.measured.symbols
+    others = symbols[~symbols.index.isin(list(names.by_id))]
+    shared = others.duplicated(keep=False) | others.isin(list(names))
     more = {
         f"{symbol} ({gene})" if both and symbol != gene else str(symbol): str(gene)
         for gene, symbol, both in zip(others.index, others, shared, strict=True)
     }
-    return labels | {label: more[label] for label in sorted(more) if label not in labels}
+    return dict(names) | {label: more[label] for label in sorted(more) if label not in names}
 
 
 def choose_tissue(predicted: Sequence[str], *, help: str = _MORE_TISSUES) -> str:
@@ -223,19 +219,21 @@ def choose_tissue(predicted: Sequence[str], *, help: str = _MORE_TISSUES) -> str
     return tissue
 
 
-def take_points(chart: str, store: str, labels: dict[str, str]) -> None:
-    """Keep the genes of the points that were selected in ``chart``; one alone is the gene.
+def take_points(chart: str, store: str, drawn: pd.DataFrame, names: GeneNames) -> None:
+    """Keep the genes selected in ``chart``, a volcano of ``drawn``; one alone is the gene.
 
     The selection itself is lost when the figure is drawn anew, so the genes are kept under
-    ``store``.
+    ``store``. A box or a lasso selects all genes within, those too that are no points of their own.
     """
-    points = st.session_state[chart]["selection"]["points"]
-    by_drawn = {in_figure(gene): gene for gene in labels.values()}
-    drawn = dict.fromkeys(str(point["customdata"]) for point in points)
-    genes = [by_drawn[name] for name in drawn if name in by_drawn]
+    selection = st.session_state[chart]["selection"]
+    genes = genes_within(drawn, selection)
+    if not genes:
+        by_drawn = {in_figure(gene): gene for gene in names.by_id}
+        marked = dict.fromkeys(str(point["customdata"]) for point in selection["points"])
+        genes = [by_drawn[name] for name in marked if name in by_drawn]
     st.session_state[store] = genes
     if len(genes) == 1:
-        _mark(genes[0], labels)
+        mark_gene(names, genes[0])
 
 
 def chart_of_points(name: str, store: str) -> str:
@@ -254,30 +252,28 @@ def let_points_go(store: str) -> None:
     st.session_state[f"{store}_let_go"] = st.session_state.get(f"{store}_let_go", 0) + 1
 
 
-def show_gene_rows(rows: pd.DataFrame, labels: dict[str, str], *, key: str, height: int) -> None:
-    """Show ``rows`` of genes; marking one makes its gene the one that all screens share."""
-    ids = rows["gene_id"].tolist()
-    st.dataframe(
-        greyed(rows),
-        hide_index=True,
-        height=height,
+def show_gene_rows(
+    rows: pd.DataFrame, names: GeneNames, *, key: str, height: int, listed: str
+) -> pd.DataFrame:
+    """Show ``rows`` of genes; marking one makes its gene the one that all screens share.
+
+    Parameters
+    ----------
+    listed
+        Names the order that they have.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All of them, in the order that was chosen.
+    """
+    ids = rows["gene_id"]
+    return show_rows(
+        rows,
         key=key,
-        on_select=lambda: take_row(key, ids, labels),
-        selection_mode="single-row",
-        column_config=FIGURES,
-        placeholder="-",
+        height=height,
+        columns=FIGURES,
+        listed=listed,
+        on_row=lambda place: mark_gene(names, str(ids.iloc[place])),
+        style=greyed,
     )
-
-
-def take_row(table: str, genes: list[str], labels: dict[str, str]) -> None:
-    """Make the gene of the row that was selected in ``table`` the gene that all screens share."""
-    rows = st.session_state[table]["selection"]["rows"]
-    if rows:
-        _mark(genes[rows[0]], labels)
-
-
-def _mark(gene: str, labels: Mapping[str, str]) -> None:
-    for label, known in labels.items():
-        if known == gene:
-            st.session_state["gene"] = label
-            return

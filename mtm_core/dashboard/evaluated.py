@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
+from mtm_core.dashboard.gene_names import GeneNames
 from mtm_core.dashboard.resources import ServedModel
-from mtm_core.dashboard.views import gene_labels
 from mtm_core.escaping import plain, plain_message
 from mtm_core.evaluation.comparison import RankCorrelation
 from mtm_core.evaluation.methods_text import adjusted_for
@@ -35,9 +35,7 @@ class Evaluated:
     tissues
         That were predicted, by alphabet.
     genes
-        Gene id of each name that a gene is shown under.
-    labels
-        The other way round.
+        That were evaluated.
     colours, abbreviations
         Of each tissue, as in GTEx.
     """
@@ -45,8 +43,7 @@ class Evaluated:
     tables: EvaluationTables
     methods: list[str]
     tissues: list[str]
-    genes: dict[str, str]
-    labels: dict[str, str]
+    genes: GeneNames
     colours: dict[str, str]
     abbreviations: dict[str, str]
 
@@ -55,16 +52,17 @@ class Evaluated:
         """Join the names that ``model`` knows; what it does not know keeps its id and no colour."""
         artefact = model.predictor.artefact
         run = [str(name) for name in tables.tissues["method"].unique()]
-        known = artefact.genes[["symbol"]].reindex(tables.gene_ids).fillna("")
+        genes = model.genes
+        if not tables.gene_ids.equals(artefact.genes.index):
+            known = artefact.genes[["symbol", "entrez"]].reindex(tables.gene_ids).fillna("")
+            genes = GeneNames.of(known)
         tissues = sorted(str(name) for name in tables.tissues["tissue"].unique())
-        genes = gene_labels(known)
         looks = artefact.tissues.reindex(tissues)
         return cls(
             tables,
             sorted(run, key=lambda name: name != artefact.method.name),
             tissues,
             genes,
-            {gene: label for label, gene in genes.items()},
             looks["colour"].fillna(NEUTRAL).to_dict(),
             looks["abbreviation"].fillna("").to_dict(),
         )

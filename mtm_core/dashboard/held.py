@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from mtm_core.memory_budget import Hold
 
 WORK_BYTES = 64 * 1024**2
 """Of any work, beside its data."""
-_COPIES, _NUMBER_BYTES = 6, 8
+_COPIES, _NUMBER_BYTES, _POINTER_BYTES = 6, 8, 8
 _ROW_BYTES = 200
 """Of a table of results: some twenty numbers and names."""
 
@@ -56,22 +57,38 @@ def hold_result(hold: Hold, result: object) -> object:
         hold.shrink(len(held))
         held.hold = hold
         return held
-    parts = result if isinstance(result, tuple) else (result,)
-    largest = max(parts, key=size_of, default=None)
+    largest = max(_parts_of(result), key=size_of, default=None)
     if size_of(largest):
-        hold.keep_for(largest, size_of(largest))
+        hold.keep_for(largest, size_of(result))
     hold.release()
     return result
 
 
+def _parts_of(thing: object) -> Iterator[object]:
+    """Give what tuples, lists and dictionaries hold that lives as long as they do."""
+    if isinstance(thing, dict):
+        thing = tuple(thing.values())
+    if isinstance(thing, tuple | list):
+        for part in thing:
+            yield from _parts_of(part)
+    elif not isinstance(thing, bytes | str):  # these have no end that can be told of
+        yield thing
+
+
 def size_of(thing: object) -> int:
-    """Give the bytes of arrays and tables, and of dataclasses that have some."""
+    """Give the bytes of arrays, tables and text, and of what holds them; roughly, from below."""
     if isinstance(thing, xr.Dataset | xr.DataArray):
         return held_bytes(thing)
     if isinstance(thing, np.ndarray):
         return int(thing.nbytes)
     if isinstance(thing, pd.DataFrame):
         return int(thing.memory_usage(index=False).sum())
+    if isinstance(thing, bytes | str):
+        return len(thing)
+    if isinstance(thing, tuple | list | set | frozenset):
+        return sum(_POINTER_BYTES + size_of(one) for one in thing)
+    if isinstance(thing, Mapping):
+        return sum(2 * _POINTER_BYTES + size_of(key) + size_of(thing[key]) for key in thing)
     if is_dataclass(thing) and not isinstance(thing, type):
         return sum(size_of(getattr(thing, field.name)) for field in fields(thing))
     return 0

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.cohort_view import take_row
 from mtm_core.dashboard.concordance_view import (
     adjustments_of,
     genes_of_tissue,
@@ -22,9 +21,11 @@ from mtm_core.dashboard.concordance_view import (
     trait_in_words,
 )
 from mtm_core.dashboard.evaluated import bring_along
+from mtm_core.dashboard.gene_choice import choose_gene, mark_gene
+from mtm_core.dashboard.gene_names import GeneNames
 from mtm_core.dashboard.layout import download_table, show_figure
+from mtm_core.dashboard.paged_table import show_rows
 from mtm_core.dashboard.resources import ServedModel
-from mtm_core.dashboard.views import gene_labels
 from mtm_core.escaping import plain
 from mtm_core.figures.kept_changes import changes_scatter, kept_by_tissue
 from mtm_core.statistics.outcome import TESTED
@@ -150,23 +151,16 @@ def show_kept(kept: Kept, model: ServedModel, colours: Mapping[str, str]) -> Non
         st.info("In no tissue were there enough donors of both groups.", icon=":material/info:")
         return
     trait, adjustments = choose_trait(kept, model)
-    labels = gene_labels(model.predictor.artefact.genes)
     tissues = sorted(str(name) for name in kept.tissues["tissue"].unique())
     bring_along("tissue", tissues)
-    bring_along("gene", list(labels))
     tissue_column, gene_column = st.columns([3, 2])
     tissue = tissue_column.selectbox(
         "Tissue", tissues, key="tissue", bind="query-params", help="In bold among all tissues."
     )
-    label = gene_column.selectbox(
-        "Gene",
-        list(labels),
-        key="gene",
-        bind="query-params",
-        help="Ringed, where it is predictable in the tissue. Type to search.",
-    )
+    with gene_column:
+        _, gene = choose_gene(model.genes, help="Ringed, where it is predictable in the tissue.")
     st.header(f"Predictable genes of {plain(tissue)}")
-    _show_genes(kept, trait, tissue, adjustments, labels, label)
+    _show_genes(kept, trait, tissue, adjustments, model.genes, gene)
     st.header("Every tissue")
     rows = tissue_rows(kept.tissues, trait, adjustments)
     show_figure(
@@ -202,11 +196,10 @@ def _show_genes(
     trait: str,
     tissue: str,
     adjustments: Sequence[str],
-    labels: Mapping[str, str],
-    label: str,
+    names: GeneNames,
+    gene: str,
 ) -> None:
-    by_id = {gene: name for name, gene in labels.items()}
-    genes = genes_of_tissue(kept.genes, trait, tissue, adjustments, by_id, value=kept.value)
+    genes = genes_of_tissue(kept.genes, trait, tissue, adjustments, names.by_id, value=kept.value)
     rows = kept.tissues[
         (kept.tissues["trait"] == trait)
         & (kept.tissues["tissue"] == tissue)
@@ -228,7 +221,7 @@ def _show_genes(
             panel_titles(rows, adjustments),
             x=f"measured {kept.axis(trait)}",
             y=f"predicted {kept.axis(trait)}",
-            marked=[labels[label]],
+            marked=[gene],
         ),
         key=f"kept_genes_{kept.key}",
         name=f"{trait}_{tissue}_kept",
@@ -243,16 +236,13 @@ def _show_genes(
         st.markdown(f"- {tissue_in_words(row)}")
     shown = genes.assign(panel=[left_out(name) for name in genes["panel"]])
     shown = shown.sort_values("p_observed", kind="stable").reset_index(drop=True)
-    st.dataframe(
+    show_rows(
         shown,
-        hide_index=True,
-        height=320,
         key=f"kept_rows_{kept.key}",
-        on_select=lambda: take_row(
-            f"kept_rows_{kept.key}", shown["gene_id"].tolist(), dict(labels)
-        ),
-        selection_mode="single-row",
-        column_config=_GENE_COLUMNS,
+        height=320,
+        columns=_GENE_COLUMNS,
+        listed="p, measured",
+        on_row=lambda place: mark_gene(names, str(shown["gene_id"].iloc[place])),
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import streamlit as st
 
 from mtm_core.dashboard.evaluated import bring_along
+from mtm_core.dashboard.gene_choice import choose_gene
+from mtm_core.dashboard.gene_names import GeneNames
 
 View = Literal["All samples", "One gene", "Table"]
 HEATMAP: View = "All samples"
@@ -54,7 +56,7 @@ class Shown:
 
 
 def choose_shown(
-    samples: Sequence[str], tissues: Sequence[str], labels: Mapping[str, str], *, evaluated: bool
+    samples: Sequence[str], tissues: Sequence[str], genes: GeneNames, *, evaluated: bool
 ) -> Shown:
     """Show the widgets and give what is chosen.
 
@@ -62,8 +64,8 @@ def choose_shown(
     ----------
     samples, tissues
         Of the prediction.
-    labels
-        Gene id by label.
+    genes
+        Of the model.
     evaluated
         Whether it is known which genes are predictable.
     """
@@ -139,14 +141,8 @@ def choose_shown(
             disabled=view == GENE or by_tissue or all_tissues,
         )
     with gene_column:
-        bring_along("gene", list(labels))
-        label = st.selectbox(
-            "Gene",
-            list(labels),
-            key="gene",
-            help="Symbol, or Ensembl id where there is none. Type to search.",
-            bind="query-params",
-            disabled=(view == HEATMAP and not by_tissue) or all_genes,
+        label, gene = choose_gene(
+            genes, disabled=(view == HEATMAP and not by_tissue) or (view == TABLE and all_genes)
         )
     with toggle_column:
         predictable_only = st.toggle(
@@ -161,7 +157,7 @@ def choose_shown(
         view,
         tissue,
         label,
-        labels[label],
+        gene,
         predictable_only,
         by_tissue,
         highlighted,

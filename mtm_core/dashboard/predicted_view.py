@@ -12,13 +12,14 @@ from mtm_core.artefact import Artefact
 from mtm_core.dashboard.cohort_view import greyed
 from mtm_core.dashboard.downloads import file_name, prediction_bytes, prediction_file_bytes
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.gene_names import GeneNames
 from mtm_core.dashboard.layout import download_table, show_figure, show_shell
 from mtm_core.dashboard.limits import max_download
+from mtm_core.dashboard.paged_table import show_rows
 from mtm_core.dashboard.predicted_choice import GENE, HEATMAP, Shown
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
 from mtm_core.dashboard.views import (
-    gene_labels,
     heatmap_data,
     interval_of_gene,
     log2_of_gene,
@@ -50,20 +51,24 @@ class Predicted:
         Accuracy of the model from the prediction's source.
     artefact
         The model.
-    file_stem
-        What names of files begin with.
+    genes
+        Of the model.
+    session
+        That it was made in.
     """
 
     prediction: xr.Dataset
     held_out: GeneAccuracy
     artefact: Artefact
-    file_stem: str
+    genes: GeneNames
+    session: Session
 
     @classmethod
     def of(cls, prediction: xr.Dataset, session: Session, model: ServedModel) -> Predicted:
         """Put the accuracy of ``model`` beside its prediction."""
         held_out = GeneAccuracy.of(model, prediction.attrs["source"])
-        return cls(prediction, held_out, model.predictor.artefact, session.file_stem)
+        artefact = model.predictor.artefact
+        return cls(prediction, held_out, artefact, model.genes, session)
 
     @cached_property
     def samples(self) -> list[str]:
@@ -74,11 +79,6 @@ class Predicted:
     def tissues(self) -> list[str]:
         """The predicted tissues."""
         return [str(tissue) for tissue in self.prediction["tissue"].values]
-
-    @cached_property
-    def labels(self) -> dict[str, str]:
-        """Gene id by label."""
-        return gene_labels(self.artefact.genes)
 
     def show(self, shown: Shown) -> None:
         """Show what was chosen."""
@@ -95,8 +95,8 @@ class Predicted:
             accuracy = self.held_out.of_pairs(self.tissues, [shown.gene] * len(self.tissues))
             where, column = shown.label, "tissue"
         else:
-            z = z_of_tissue(self.prediction, shown.tissue, self.labels)
-            genes = list(self.labels.values())
+            z = z_of_tissue(self.prediction, shown.tissue, self.genes)
+            genes = list(self.genes.values())
             accuracy = self.held_out.of_pairs([shown.tissue] * len(genes), genes)
             where, column = shown.tissue, "gene"
         accuracy.index = z.columns
@@ -130,7 +130,7 @@ class Predicted:
                 unpredictable=list(accuracy.index[accuracy["predictable"] == "no"]),
             ),
             key="z",
-            name=f"{self.file_stem}z_{where}",
+            name=f"{self.session.file_stem}z_{where}",
             caption=caption,
             data=heatmap_data(drawn, rho),
         )
@@ -151,7 +151,7 @@ class Predicted:
                 interval=interval,
             ),
             key="expression",
-            name=f"{self.file_stem}expression_{shown.label}",
+            name=f"{self.session.file_stem}expression_{shown.label}",
             caption=f"{shown.label}: predicted expression of each sample (points) over the GTEx"
             " donors of the tissue: the pale bar holds 90 % of them, the strong bar half, the tick"
             " is their median. At the right, the held-out accuracy of this gene in that tissue."
@@ -166,22 +166,28 @@ class Predicted:
 
     def _show_rows(self, shown: Shown) -> None:
         attrs = self.prediction.attrs
-        first = rows_of(
-            self.prediction,
-            self.held_out,
-            tissues=self.tissues if shown.all_tissues else [shown.tissue],
-            genes=list(self.labels.values()) if shown.all_genes else [shown.gene],
-            samples=shown.samples or self.samples,
-            predictable_only=shown.predictable_only,
+        tissues = self.tissues if shown.all_tissues else [shown.tissue]
+        genes = list(self.genes.values()) if shown.all_genes else [shown.gene]
+        which = (shown.all_genes or shown.gene, shown.predictable_only)
+        first, n_rows = self.session.remember(
+            ("rows", tuple(tissues), shown.samples, *which),
+            lambda: rows_of(
+                self.prediction,
+                self.held_out,
+                tissues=tissues,
+                genes=genes,
+                samples=shown.samples or self.samples,
+                predictable_only=shown.predictable_only,
+            ),
         )
-        n_rows = first.attrs.pop("n_rows")
-        st.dataframe(
-            greyed(first),
-            hide_index=True,
-            height=520,
+        first = show_rows(
+            first,
             key="rows",
-            column_order=[column for column in first if column != "gene_id"] + ["gene_id"],
-            column_config={
+            height=520,
+            listed="sample, tissue",
+            style=greyed,
+            order=[column for column in first if column != "gene_id"] + ["gene_id"],
+            columns={
                 "gene_id": "gene id",
                 "expression": st.column_config.NumberColumn(
                     f"expression ({plain(attrs['unit'])})", format="%.3f"
@@ -205,13 +211,13 @@ class Predicted:
         download_table(
             first,
             key="predicted_rows",
-            name=f"{self.file_stem}predicted_rows",
+            name=f"{self.session.file_stem}predicted_rows",
             label="These rows",
         )
 
     def offer_everything(self, options: PredictionOptions, files: InputFiles) -> None:
         """Offer the whole prediction as a file; of a larger one, the command that makes it."""
-        unit_in_words = explain_unit(self.prediction.attrs["unit"], len(self.labels))
+        unit_in_words = explain_unit(self.prediction.attrs["unit"], len(self.genes))
         interval = (
             "; `lower` and `upper` bound the 90 % interval of `expression`"
             if "lower" in self.prediction
@@ -220,7 +226,7 @@ class Predicted:
         st.header("Everything")
         st.markdown(
             f"All {len(self.samples):,} samples, {len(self.tissues)} tissues and"
-            f" {len(self.labels):,} genes. CSV and parquet have one row a sample, tissue and gene:"
+            f" {len(self.genes):,} genes. CSV and parquet have one row a sample, tissue and gene:"
             f" `sample`, `tissue`, `gene_id`, `gene`, `expression` in {plain(unit_in_words)}, and"
             f" `z`{interval}."
             " Every file is for research use, not for diagnosis, and its name says so."
@@ -235,7 +241,9 @@ class Predicted:
                 st.download_button(
                     name,
                     partial(prediction_bytes, self.prediction, ending),
-                    file_name=file_name(f"{self.file_stem}predicted_{self.artefact.name}", ending),
+                    file_name=file_name(
+                        f"{self.session.file_stem}predicted_{self.artefact.name}", ending
+                    ),
                     key=f"download_all_{ending[1:]}",
                     on_click="ignore",
                     icon=":material/download:",

@@ -13,7 +13,6 @@ from mtm_core.dashboard.jobs import Progress
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
 from mtm_core.dashboard.views import (
-    gene_labels,
     most_informative,
     reference_distance,
     z_of_tissue,
@@ -236,13 +235,13 @@ def _tissue_section(record: PredictionRecord, model: ServedModel, ranking: pd.Da
 def _values(record: PredictionRecord, model: ServedModel, ranking: pd.DataFrame) -> Section:
     prediction = record.prediction
     held_out = GeneAccuracy.of(model, prediction.attrs["source"])
-    labels = gene_labels(model.predictor.artefact.genes)
+    labels = model.genes
     tissues = _tissues(prediction)
     in_order = [*ranking.index, *(tissue for tissue in tissues if tissue not in ranking.index)]
     figures = []
     for tissue in in_order[:MOST_HEATMAPS]:
         accuracy = held_out.of_pairs([tissue] * len(labels), list(labels.values()))
-        accuracy.index = pd.Index(labels)
+        accuracy.index = pd.Index(list(labels))
         rho = accuracy["rho_by_fold"] if held_out.exists else None
         z = most_informative(z_of_tissue(prediction, tissue, labels), rho)
         shown = z.iloc[:MOST_SAMPLES, :MOST_GENES]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from mtm_core.artefact import Artefact
+from mtm_core.dashboard.gene_names import GeneNames
 from mtm_core.dashboard.limits import max_models
 from mtm_core.dashboard.model_shelf import ModelShelf
 from mtm_core.data.gtex import WHOLE_BLOOD
@@ -80,6 +81,11 @@ class ServedModel:
     history: pd.DataFrame | None
     associations: ReferenceAssociations | None = None
     studies: StudyTables = field(default_factory=StudyTables)
+
+    @cached_property
+    def genes(self) -> GeneNames:
+        """Its genes, by what they are shown as."""
+        return GeneNames.of(self.predictor.artefact.genes)
 
     @classmethod
     def load(cls, folder: Path) -> ServedModel:

@@ -46,7 +46,10 @@ _FIRST_TARGETS = (
 SESSION_KEY = "mtm"
 """Under which Streamlit's session state has ours."""
 _Key = tuple[str, ...]
-_MOST_RESULTS = 8
+MOST_RESULTS = 16
+"""Results that a session keeps, the last used, as far as they fit."""
+MOST_RESULT_BYTES = 128 * 1024**2
+"""What they may take together; the newest is kept whatever it takes."""
 _OUTLIVES_DATA = (
     *("source", "targets", "n_deleted", "upload_id", "page", "jobs"),
     *("workspace", "workspace_is_own", "workspace_seen", "kept_state"),
@@ -480,8 +483,12 @@ class Session:
                 setattr(self, attribute.name, getattr(fresh, attribute.name))
 
     def _keep_result(self, whole: Hashable, result: object) -> None:
-        while len(self._results) >= _MOST_RESULTS:
-            self._results.pop(next(iter(self._results)))
+        sizes = {key: size_of(kept) for key, kept in self._results.items()}
+        room, n_room = MOST_RESULT_BYTES - size_of(result), MOST_RESULTS - 1
+        for key in list(self._results):
+            if sum(sizes.values()) <= room and len(sizes) <= n_room:
+                break
+            del self._results[key], sizes[key]
         self._results[whole] = result
 
     def _prediction(self, predictor: Predictor) -> _Key:

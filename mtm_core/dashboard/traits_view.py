@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from mtm_core.dashboard.gene_names import GeneNames
 from mtm_core.dashboard.views import MOST_COLUMNS
 from mtm_core.escaping import plain
 
@@ -13,14 +14,14 @@ TRAIT_COLUMNS = [
 ]
 
 
-def rho_matrix(table: pd.DataFrame, labels: dict[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def rho_matrix(table: pd.DataFrame, names: GeneNames) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Turn a table of associations into (tissues, genes by label), and which cells are pale.
 
-    Genes that are not in ``labels``, such as those that were measured alone, are left out.
+    Genes that are not in ``names``, such as those that were measured alone, are left out.
     Genes are in the order of their mean rho; of more than ``MOST_COLUMNS`` those with the largest
     rho anywhere are kept.
     """
-    by_id = {gene: label for label, gene in labels.items()}
+    by_id = names.by_id
     table = table[table["gene_id"].isin(by_id)]
     named = table.assign(
         label=table["gene_id"].map(by_id), pale=(table["predictable"] == "no").to_numpy()

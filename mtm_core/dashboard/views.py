@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,21 +19,10 @@ MOST_COLUMNS = 120
 """Genes that a heatmap can name."""
 
 
-def gene_labels(genes: pd.DataFrame) -> dict[str, str]:
-    """Give each gene id by a name that is its alone: the symbol, with the id where not unique."""
-    symbols = genes["symbol"]
-    unclear = symbols.duplicated(keep=False) | (symbols == "")
-    labels = [
-        f"{symbol} ({gene})".strip() if shared else symbol
-        for gene, symbol, shared in zip(genes.index, symbols, unclear, strict=True)
-    ]
-    return dict(sorted(zip(labels, genes.index, strict=True)))
-
-
-def z_of_tissue(prediction: xr.Dataset, tissue: str, genes: dict[str, str]) -> pd.DataFrame:
+def z_of_tissue(prediction: xr.Dataset, tissue: str, genes: Mapping[str, str]) -> pd.DataFrame:
     """Give z-scores (samples, genes by label) in ``tissue``."""
     cut = prediction["z"].sel(tissue=tissue, gene=list(genes.values()))
-    return pd.DataFrame(cut.to_numpy(), index=_samples(prediction), columns=pd.Index(genes))
+    return pd.DataFrame(cut.to_numpy(), index=_samples(prediction), columns=pd.Index(list(genes)))
 
 
 def z_of_gene(prediction: xr.Dataset, gene: str) -> pd.DataFrame:
@@ -118,12 +107,12 @@ def rows_of(
     samples: Sequence[str],
     predictable_only: bool,
     most: int = MOST_ROWS,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, int]:
     """Give one row a (sample, tissue, gene) of the choice, with its held-out accuracy.
 
     Columns: those of :data:`mtm_core.inference.export.LONG_COLUMNS`, then ``rho_by_fold``,
-    ``rho_pooled``, ``predictable``. No more than ``most`` rows are made; ``attrs["n_rows"]`` says
-    how many there are.
+    ``rho_pooled``, ``predictable``. No more than ``most`` rows are made; beside them, how many
+    there are.
     """
     pairs = held_out.of_pairs(
         np.repeat(list(tissues), len(genes)).tolist(), list(genes) * len(tissues)
@@ -142,8 +131,7 @@ def rows_of(
             part[column] = pairs[column].to_numpy()
         parts.append(part[shown].iloc[:most])
     rows = pd.concat(parts, ignore_index=True).iloc[:most]
-    rows.attrs["n_rows"] = n_shown * len(samples)
-    return rows
+    return rows, n_shown * len(samples)
 
 
 def _samples(prediction: xr.Dataset) -> pd.Index:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import ceil
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,10 @@ _LETTER = (0.025, 0.05)
 """Width and height that a letter takes, as shares of a panel's."""
 _PANEL = 380
 _COLUMNS = 2
+MOST_POINTS, _LEAST_POINTS = 8_000, 400
+"""Points of a figure, shared by its panels, and how many a panel has at least."""
+_BINS = (72, 48)
+_SHADES = [[0, "rgba(135, 148, 161, 0.18)"], [1, "rgba(135, 148, 161, 0.95)"]]
 
 
 def volcano(
@@ -45,6 +50,9 @@ def volcano(
     marked: Collection[str] = (),
 ) -> go.Figure:
     """Draw log2 fold change against -log10 FDR.
+
+    Of more genes than a panel has points for (:func:`points_of_panel`) those that changed are
+    drawn, the smallest FDR first; all others are counted in cells.
 
     Parameters
     ----------
@@ -78,10 +86,13 @@ def volcano(
     for number, tissue in enumerate(tissues["tissue"]):
         place = {"row": number // _COLUMNS + 1, "col": number % _COLUMNS + 1}
         panel = table[table["tissue"] == tissue]
-        height = -np.log10(panel["fdr"].clip(lower=SMALLEST_FDR))
-        draw = scatter_of(len(panel))
+        height = _height(panel)
+        drawn, counted = _parted(panel, points_of_panel(len(tissues)))
+        if not counted.empty:
+            figure.add_trace(_density(counted, height[counted.index], tissue), **place)
+        draw = scatter_of(len(drawn))
         for kind, marker in _MARKERS.items():
-            points = panel[panel["kind"] == kind]
+            points = drawn[drawn["kind"] == kind]
             if points.empty:
                 continue
             figure.add_trace(
@@ -117,6 +128,95 @@ def volcano(
         dragmode="select",
     )
     return figure
+
+
+def points_of_panel(n_panels: int) -> int:
+    """Give how many genes a panel draws one by one, of a figure of so many panels."""
+    return max(_LEAST_POINTS, MOST_POINTS // max(n_panels, 1))
+
+
+def n_counted(table: pd.DataFrame) -> int:
+    """Give how many genes of ``table`` the figure counts in cells, over all its panels."""
+    sizes = table.groupby("tissue", observed=True, sort=False).size()
+    most = points_of_panel(len(sizes))
+    changed = table["kind"].isin([HIGHER, LOWER]).groupby(table["tissue"], observed=True).sum()
+    counted = sizes - changed.reindex(sizes.index).clip(upper=most)
+    return int(counted[sizes > most].sum())
+
+
+def genes_within(table: pd.DataFrame, selection: Mapping[str, Any]) -> list[str]:
+    """Give the ids of all genes that lie within the boxes and lassos of a selection.
+
+    Parameters
+    ----------
+    table
+        That was drawn.
+    selection
+        As Streamlit gives it: ``box`` and ``lasso``, each a list of shapes with ``xref``, ``x`` and
+        ``y``. Genes count that are drawn as a point and those that are counted in a cell.
+    """
+    found: dict[str, None] = {}
+    tissues = table["tissue"].drop_duplicates().tolist()
+    for shapes, within in ((selection.get("box"), _in_box), (selection.get("lasso"), _in_lasso)):
+        for shape in shapes or ():
+            number = int(str(shape["xref"]).removeprefix("x") or 1) - 1
+            if not 0 <= number < len(tissues):
+                continue
+            panel = table[table["tissue"] == tissues[number]]
+            at = np.column_stack([panel["log2_fold_change"], _height(panel)]).astype(float)
+            inside = within(at, np.column_stack([shape["x"], shape["y"]]).astype(float))
+            found |= dict.fromkeys(panel.loc[inside, "gene_id"].astype(str))
+    return list(found)
+
+
+def _in_box(at: NDArray[np.float64], corners: NDArray[np.float64]) -> NDArray[np.bool_]:
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    return np.asarray(((at >= low) & (at <= high)).all(axis=1))
+
+
+def _in_lasso(at: NDArray[np.float64], corners: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which points (n, 2) a polygon holds: a ray from them crosses its sides an odd time."""
+    inside = np.zeros(len(at), dtype=bool)
+    x, y = at.T
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        if y0 == y1:
+            continue
+        crosses = (y0 > y) != (y1 > y)
+        inside ^= crosses & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+    return inside
+
+
+def _height(panel: pd.DataFrame) -> pd.Series:
+    height: pd.Series = -np.log10(panel["fdr"].clip(lower=SMALLEST_FDR))
+    return height
+
+
+def _parted(panel: pd.DataFrame, most: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Part a panel in genes that are points and those that are counted; none where all fit."""
+    if len(panel) <= most:
+        return panel, panel.iloc[:0]
+    changed = panel[panel["kind"].isin([HIGHER, LOWER])]
+    drawn = changed.sort_values("fdr", kind="stable").head(most)
+    return drawn, panel.drop(index=drawn.index)
+
+
+def _density(counted: pd.DataFrame, height: pd.Series, tissue: str) -> go.Heatmap:
+    """Count genes in cells: the darker, the more, by the logarithm of their number."""
+    n, x, y = np.histogram2d(counted["log2_fold_change"], height, bins=_BINS)
+    shade = np.full(n.shape, np.nan, dtype=np.float32)
+    np.log10(n, out=shade, where=n > 0, casting="same_kind")
+    return go.Heatmap(
+        x=((x[1:] + x[:-1]) / 2).astype(np.float32),
+        y=((y[1:] + y[:-1]) / 2).astype(np.float32),
+        z=shade.T,
+        customdata=n.T.astype(np.int32),
+        colorscale=_SHADES,
+        showscale=False,
+        hoverongaps=False,
+        name="other genes",
+        hovertemplate="%{customdata} other genes<br>log2 fold change about %{x:.2f}<br>"
+        f"-log10 FDR about %{{y:.2f}}<extra>{in_figure(tissue)}</extra>",
+    )
 
 
 def _sides(at: NDArray[np.float64], letters: Sequence[int]) -> list[str]:

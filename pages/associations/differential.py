@@ -7,9 +7,8 @@ import streamlit as st
 from mtm_core.dashboard.background import remember
 from mtm_core.dashboard.cohort_view import (
     chart_of_points,
-    choose_gene,
     choose_tissue,
-    labels_of,
+    genes_of_cohort,
     let_points_go,
     need_metadata,
     need_samples,
@@ -25,13 +24,14 @@ from mtm_core.dashboard.differential_view import (
     summary_in_words,
 )
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.gene_choice import choose_gene
 from mtm_core.dashboard.group_choice import choose_groups, offer_shuffle
 from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.escaping import plain
 from mtm_core.figures.group_strips import group_strips
-from mtm_core.figures.volcano import volcano
+from mtm_core.figures.volcano import n_counted, volcano
 from mtm_core.inference.command_line import Comparison
 from mtm_core.studies.own_cohort import UNTESTED, compare_groups
 from mtm_core.studies.sample_labels import groups_of
@@ -54,7 +54,7 @@ mark_simulated(session)
 metadata, columns = need_metadata(session, groups_of, "two groups or more")
 cohort = own_cohort(session, model)
 held_out = GeneAccuracy.of(model, session.source)
-labels = labels_of(cohort, artefact.genes)
+names = genes_of_cohort(session, model, cohort)
 say_where_it_comes_from(session, model)
 
 choice = choose_groups(metadata, columns)
@@ -107,7 +107,7 @@ with label_column:
         help="In each tissue, the changed genes with the smallest FDR.",
     )
 with gene_column:
-    label, gene = choose_gene(labels, help="Ringed in the figure. Type to search.")
+    label, gene = choose_gene(names, help="Ringed in the figure.")
 
 key = ("groups", choice.key, tuple(shown_tissues))
 compared = remember(
@@ -146,6 +146,12 @@ def figure_and_rows() -> None:
     if st.session_state["gene"] != label:  # one point or row was marked: all is drawn for its gene
         st.rerun()
     chart = chart_of_points("volcano", "volcano_genes")
+    n_others = n_counted(tested)
+    counted = (
+        f"Grey cells count the other {n_others:,} genes of the panels, the darker, the more. "
+        if n_others
+        else ""
+    )
     show_figure(
         # Not drawn anew where points of it were selected: with all genes that takes a while.
         session.remember(
@@ -161,10 +167,11 @@ def figure_and_rows() -> None:
         f" means of log2 expression. Measured {session.source}: {cohort.measured.meaning}"
         " Dotted lines are the thresholds; panels have scales of their own. "
         + ("Pale rings are genes that the model cannot predict there. " if held_out.exists else "")
+        + counted
         + "Draw a box or a lasso around points: the table keeps to them.",
         data=tested.drop(columns="accuracy"),
         index=False,
-        on_select=lambda: take_points(f"figure_{chart}", "volcano_genes", labels),
+        on_select=lambda: take_points(f"figure_{chart}", "volcano_genes", tested, names),
     )
     for line in summary_in_words(table):
         st.markdown(f"- {line}")
@@ -187,7 +194,7 @@ def figure_and_rows() -> None:
                 on_click=let_points_go,
                 args=("volcano_genes",),
             )
-    show_gene_rows(rows, labels, key="differential_rows", height=380)
+    rows = show_gene_rows(rows, names, key="differential_rows", height=380, listed="FDR")
     download_table(rows, key="differential_table", name=f"{prefix}differential", label="These rows")
 
 

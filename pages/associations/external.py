@@ -6,7 +6,6 @@ import streamlit as st
 
 from mtm_core.dashboard.background import remember
 from mtm_core.dashboard.cohort_view import (
-    choose_gene,
     choose_tissue,
     need_metadata,
     need_samples,
@@ -15,13 +14,13 @@ from mtm_core.dashboard.cohort_view import (
     show_comparison,
 )
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.gene_choice import choose_gene
 from mtm_core.dashboard.group_choice import choose_groups, offer_shuffle
 from mtm_core.dashboard.layout import begin, mark_simulated
 from mtm_core.dashboard.reference_view import choose_adjustment, show_agreement
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.traits_view import contrast_in_words
-from mtm_core.dashboard.views import gene_labels
 from mtm_core.escaping import plain
 from mtm_core.inference.command_line import Comparison
 from mtm_core.studies.against_reference import beside_reference
@@ -50,7 +49,6 @@ if model.associations is None:
     st.stop()
 cohort = own_cohort(session, model)
 held_out = GeneAccuracy.of(model, session.source)
-labels = gene_labels(model.predictor.artefact.genes)
 say_where_it_comes_from(session, model)
 
 choice = choose_groups(metadata, columns)
@@ -73,7 +71,7 @@ tissue_column, gene_column = st.columns(2)
 with tissue_column:
     tissue = choose_tissue(cohort.predicted_tissues)
 with gene_column:
-    _, gene = choose_gene(labels, help="Ringed in the figure. Type to search.")
+    _, gene = choose_gene(model.genes, help="Ringed in the figure.")
 
 compared = remember(
     session,

@@ -6,9 +6,8 @@ import streamlit as st
 
 from mtm_core.dashboard.background import remember
 from mtm_core.dashboard.cohort_view import (
-    choose_gene,
     choose_tissue,
-    labels_of,
+    genes_of_cohort,
     need_metadata,
     need_samples,
     own_cohort,
@@ -17,13 +16,13 @@ from mtm_core.dashboard.cohort_view import (
     show_gene_rows,
 )
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.gene_choice import choose_gene
 from mtm_core.dashboard.group_choice import offer_shuffle
 from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
 from mtm_core.dashboard.reference_view import choose_adjustment, show_agreement
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.dashboard.traits_view import rho_matrix, rho_rows, trait_summary
-from mtm_core.dashboard.views import gene_labels
 from mtm_core.escaping import plain
 from mtm_core.figures.rho_heatmap import rho_heatmap
 from mtm_core.inference.command_line import Comparison
@@ -49,7 +48,7 @@ mark_simulated(session)
 metadata, columns = need_metadata(session, traits_of, "numbers, or two groups,")
 cohort = own_cohort(session, model)
 held_out = GeneAccuracy.of(model, session.source)
-labels, of_model = labels_of(cohort, artefact.genes), gene_labels(artefact.genes)
+names = genes_of_cohort(session, model, cohort)
 say_where_it_comes_from(session, model)
 
 trait_column, covariate_column = st.columns(2)
@@ -104,7 +103,7 @@ if table["rho"].isna().all():
     st.stop()
 
 (rho, pale), summary = session.remember(
-    ("summary", *key), lambda: (rho_matrix(table, of_model), trait_summary(table, FDR))
+    ("summary", *key), lambda: (rho_matrix(table, model.genes), trait_summary(table, FDR))
 )
 show_figure(
     rho_heatmap(rho, pale, trait=trait),
@@ -114,7 +113,11 @@ show_figure(
     f" n = {table['n'].max()} samples; the model's genes in the order of their mean. Measured"
     f" {session.source}: {cohort.measured.meaning} Its other genes are in the table below."
     + (" Faded cells: the model cannot predict that gene there." if held_out.exists else "")
-    + (f" The {rho.shape[1]} genes with the largest rho." if len(of_model) > rho.shape[1] else ""),
+    + (
+        f" The {rho.shape[1]} genes with the largest rho."
+        if len(model.genes) > rho.shape[1]
+        else ""
+    ),
     data=rho,
 )
 for line in summary:
@@ -125,7 +128,7 @@ tissue_column, gene_column, toggle_column = st.columns(3, vertical_alignment="bo
 with tissue_column:
     tissue = choose_tissue(cohort.predicted_tissues)
 with gene_column:
-    label, gene = choose_gene(labels, help="Ringed in the figure below. Type to search.")
+    label, gene = choose_gene(names, help="Ringed in the figure below.")
 with toggle_column:
     everywhere = st.toggle(
         "All tissues",
@@ -135,7 +138,7 @@ with toggle_column:
         persist_state="session",
     )
 rows = rho_rows(table if everywhere else table[table["tissue"].isin([tissue, session.source])])
-show_gene_rows(rows, labels, key="trait_rows", height=320)
+rows = show_gene_rows(rows, names, key="trait_rows", height=320, listed="p")
 download_table(rows, key="trait_table", name=f"{prefix}{trait}_associations", label="These rows")
 
 st.header("Against the GTEx reference")

@@ -5,13 +5,13 @@ The chosen view, method, tissue and gene stand in the page's address.
 
 from __future__ import annotations
 
-from functools import partial
-
 import streamlit as st
 
 from mtm_core.dashboard.body_map import Organ, body_map
 from mtm_core.dashboard.evaluated import bring_along, evaluation_of, rank_in_words
+from mtm_core.dashboard.gene_choice import choose_gene, mark_gene
 from mtm_core.dashboard.layout import begin, download_table, show_figure
+from mtm_core.dashboard.paged_table import show_rows
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.escaping import plain
@@ -34,13 +34,6 @@ CHOICES: dict[GeneChoice, str] = {
     "predictable": "Predictable (pooled rho > 0.3)",
     "survives FDR": "Predictable, FDR ≤ 5 %",
 }
-
-
-def choose_gene(labels: list[str]) -> None:
-    """Show the gene whose row was marked."""
-    marked = st.session_state["gene_rows"]["selection"]["rows"]
-    if marked:
-        st.session_state["gene"] = labels[marked[0]]
 
 
 def press(organ: Organ) -> None:
@@ -77,7 +70,6 @@ view = st.segmented_control(
 for key, options in (
     ("method", evaluated.methods),
     ("tissue", evaluated.tissues),
-    ("gene", list(evaluated.genes)),
 ):
     bring_along(key, options)
 method_column, tissue_column, gene_column = st.columns([2, 3, 2])
@@ -96,14 +88,10 @@ tissue = tissue_column.selectbox(
     bind="query-params",
     disabled=view == SPREAD,
 )
-label = gene_column.selectbox(
-    "Gene",
-    list(evaluated.genes),
-    key="gene",
-    help="Marked in every tissue. Type to search.",
-    bind="query-params",
-    disabled=view == TISSUES,
-)
+with gene_column:
+    label, gene_id = choose_gene(
+        evaluated.genes, help="Marked in every tissue.", disabled=view == TISSUES
+    )
 
 if view != SPREAD:
     body_map(evaluated.tissues, [tissue], press, key="accuracy", one=True)
@@ -151,7 +139,7 @@ if view == TISSUES:
 elif view == GENES:
     st.header(f"Genes of {plain(tissue)}")
     table = genes_of_tissue(tables.genes_of(method, tissue), method, tissue)
-    table.insert(0, "gene", table.index.map(evaluated.labels))
+    table.insert(0, "gene", table.index.map(evaluated.genes.label_of))
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         choice = st.segmented_control(
             "Show",
@@ -176,15 +164,15 @@ elif view == GENES:
     shown = selected.reset_index().rename(columns={"is_predictable": "predictable"})
     shown["predictable"] = shown["predictable"].map({True: "yes", False: "no"})
     shown = shown.drop(columns="survives_fdr", errors="ignore")
-    st.dataframe(
+    ids = shown["gene_id"]
+    shown = show_rows(
         shown,
-        hide_index=True,
-        height=420,
         key="gene_rows",
-        on_select=partial(choose_gene, list(shown["gene"])),
-        selection_mode="single-row",
-        column_order=["gene", *(name for name in shown if name != "gene")],
-        column_config={
+        height=420,
+        listed="rho, by fold",
+        on_row=lambda place: mark_gene(evaluated.genes, str(ids.iloc[place])),
+        order=["gene", *(name for name in shown if name != "gene")],
+        columns={
             "gene_id": "gene id",
             **{
                 column: st.column_config.NumberColumn(name, format=form)
@@ -215,7 +203,6 @@ elif view == GENES:
     download_table(shown, key="gene_rows", name=f"genes_{tissue}_{method}", label="These rows")
 
     st.header(f"{plain(label)} in every tissue")
-    gene_id = evaluated.genes[label]
     of_gene = tissues_of_gene(tables.genes_of(method, genes=gene_id), method, gene_id)
     undefined = [str(name) for name in of_gene.index[of_gene["rho_pooled"].isna()]]
     show_figure(
@@ -253,8 +240,8 @@ else:
             distribution,
             rho,
             evaluated.colours,
-            evaluated.labels,
-            gene_id=evaluated.genes[label],
+            evaluated.genes.by_id,
+            gene_id=gene_id,
         ),
         key="rho_boxes",
         name=f"rho_of_genes_{method}",
@@ -262,7 +249,5 @@ else:
         f" holds half of the genes, its line is their median, the whiskers hold 90 %."
         + (" Each point is a gene." if one_by_one else "")
         + f" The star is {label}. A box around 0 means that most genes cannot be told from blood.",
-        data=distribution.join(rho if one_by_one else rho[[evaluated.genes[label]]]).rename(
-            columns=str
-        ),
+        data=distribution.join(rho if one_by_one else rho[[gene_id]]).rename(columns=str),
     )

@@ -66,13 +66,13 @@ told = (
 st.caption(
     f"{len(predicted.samples):,} samples of {plain(attrs['source'])} · {len(predicted.tissues)}"
     " tissues ·"
-    f" {len(predicted.labels):,} genes · expression in {plain(attrs['unit'])}, z-scores against"
+    f" {len(predicted.genes):,} genes · expression in {plain(attrs['unit'])}, z-scores against"
     " the GTEx"
     f" donors of the tissue · alignment: {attrs['alignment']}"
     + (told if predictor.covariates else "")
 )
 shown = choose_shown(
-    predicted.samples, predicted.tissues, predicted.labels, evaluated=predicted.held_out.exists
+    predicted.samples, predicted.tissues, predicted.genes, evaluated=predicted.held_out.exists
 )
 if not predicted.held_out.exists:
     st.caption(

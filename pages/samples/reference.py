@@ -5,17 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from mtm_core.dashboard.cohort_view import (
-    choose_gene,
     choose_tissue,
     expression_on_reference,
     need_samples,
 )
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.gene_choice import choose_gene
 from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
 from mtm_core.dashboard.reference_view import alike_strata, strata_table
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
-from mtm_core.dashboard.views import gene_labels, reference_of_gene
+from mtm_core.dashboard.views import reference_of_gene
 from mtm_core.escaping import plain
 from mtm_core.figures.reference_position import percentile_strips, strata_bars
 from mtm_core.studies.against_reference import distributions_of, positions
@@ -34,7 +34,6 @@ need_samples(session, model)
 mark_simulated(session)
 expression = expression_on_reference(session, model)
 held_out = GeneAccuracy.of(model, session.source)
-labels = gene_labels(artefact.genes)
 metadata = session.metadata
 samples = [str(sample) for sample in expression["sample"].values]
 
@@ -50,7 +49,7 @@ if session.prepare(model.predictor).aligned.how == "cohort":
 
 gene_column, tissue_column, group_column, sample_column = st.columns(4)
 with gene_column:
-    label, gene = choose_gene(labels, help="Type to search.")
+    label, gene = choose_gene(model.genes)
 with tissue_column:
     predicted = [str(name) for name in expression["tissue"].values[1:]]
     tissue = choose_tissue(predicted, help="Of the second figure.")

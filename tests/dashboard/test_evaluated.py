@@ -27,7 +27,7 @@ def test_the_model_s_own_method_stands_first(
     evaluated = Evaluated.of(evaluated_model, turned)
     assert evaluated.methods == ["mtm", "ridge", "a ridge"]
     assert "Whole Blood" not in evaluated.tissues
-    assert evaluated.labels[evaluated.genes["BRCA1"]] == "BRCA1"
+    assert evaluated.genes.label_of(evaluated.genes["BRCA1"]) == "BRCA1"
     assert evaluated.colours["Lung"] == "#99FF00"
     assert evaluated.abbreviations["Lung"] == "LUNG"
     assert "5-fold" in evaluated.setting

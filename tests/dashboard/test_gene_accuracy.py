@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.gene_names import gene_labels
 from mtm_core.dashboard.resources import ServedModel
-from mtm_core.dashboard.views import gene_labels
 
 
 def test_accuracy_in_words(evaluated_model: ServedModel) -> None:

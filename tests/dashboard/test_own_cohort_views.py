@@ -9,6 +9,7 @@ from mtm_core.dashboard.differential_view import (
     accuracy_words,
     summary_in_words,
 )
+from mtm_core.dashboard.gene_names import GeneNames
 from mtm_core.dashboard.group_choice import GroupChoice
 from mtm_core.dashboard.metadata_view import columns_table
 from mtm_core.dashboard.reference_view import alike_strata, strata_table
@@ -39,7 +40,7 @@ def associations(n_genes: int, rng: np.random.Generator) -> pd.DataFrame:
 
 def test_matrix_has_every_rho_at_its_tissue_and_gene(rng: np.random.Generator) -> None:
     table = associations(20, rng)
-    labels = {f"label {i}": f"E{i}" for i in range(20)}
+    labels = GeneNames({f"label {i}": f"E{i}" for i in range(20)})
     rho, pale = rho_matrix(table.sample(frac=1, random_state=0).sort_values("tissue"), labels)
     assert rho.shape == (2, 20)
     for _, row in table.iterrows():
@@ -51,7 +52,7 @@ def test_matrix_has_every_rho_at_its_tissue_and_gene(rng: np.random.Generator) -
 
 def test_of_many_genes_those_with_the_largest_rho_are_kept(rng: np.random.Generator) -> None:
     table = associations(300, rng)
-    rho, _ = rho_matrix(table, {f"G{i}": f"E{i}" for i in range(300)})
+    rho, _ = rho_matrix(table, GeneNames({f"G{i}": f"E{i}" for i in range(300)}))
     assert rho.shape[1] == MOST_COLUMNS
     largest = table.assign(size=table["rho"].abs()).groupby("gene")["size"].max()
     assert set(rho.columns) == set(largest.nlargest(MOST_COLUMNS).index)

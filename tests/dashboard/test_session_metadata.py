@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA
-from mtm_core.dashboard.session import Session
+from mtm_core.dashboard.session import MOST_RESULT_BYTES, MOST_RESULTS, Session
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.inference.predictor import Predictor
 
@@ -66,7 +66,28 @@ def test_results_are_made_once_for_a_key_and_a_prediction(
     assert session.remember("a", make) == 3
     for i in range(20):
         session.remember(i, lambda: np.zeros(3))
-    assert len(session._results) <= 8
+    assert len(session._results) <= MOST_RESULTS
+
+
+def test_results_are_let_go_by_what_they_take(session: Session) -> None:
+    made: list[str] = []
+
+    def remember(name: str, n_bytes: int) -> None:
+        session.remember(name, lambda: made.append(name) or {"table": np.zeros(n_bytes, np.uint8)})
+
+    third = MOST_RESULT_BYTES // 3
+    for name in ("a", "b", "c"):
+        remember(name, third)
+    remember("a", third)  # used again: "b" is now the one that was not used for longest
+    remember("d", third)
+    for name in ("a", "c", "d"):
+        remember(name, third)
+    assert made == ["a", "b", "c", "d"]
+    remember("b", 2 * MOST_RESULT_BYTES)  # the newest is kept whatever it takes
+    remember("b", 2 * MOST_RESULT_BYTES)
+    assert made == ["a", "b", "c", "d", "b"]
+    remember("a", third)
+    assert made[-1] == "a"
 
 
 def test_predict_gives_the_prediction_that_it_keeps(session: Session, predictor: Predictor) -> None:

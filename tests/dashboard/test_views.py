@@ -7,6 +7,7 @@ import xarray as xr
 
 from mtm_core.dashboard import views
 from mtm_core.dashboard.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.gene_names import gene_labels
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.dashboard.session import Session
 from mtm_core.data.scaling import from_scale
@@ -15,11 +16,11 @@ from mtm_core.inference.predictor import Predictor
 
 def test_labels_are_symbols_where_these_are_unique() -> None:
     genes = pd.DataFrame({"symbol": ["B", "A", "B", ""]}, index=["E1", "E2", "E3", "E4"])
-    assert views.gene_labels(genes) == {"A": "E2", "B (E1)": "E1", "B (E3)": "E3", "(E4)": "E4"}
+    assert gene_labels(genes) == {"A": "E2", "B (E1)": "E1", "B (E3)": "E3", "(E4)": "E4"}
 
 
 def test_cuts_are_the_values_of_the_dataset(prediction: xr.Dataset, predictor: Predictor) -> None:
-    labels = views.gene_labels(predictor.artefact.genes)
+    labels = gene_labels(predictor.artefact.genes)
     gene = labels["TP53"]
     by_gene = views.z_of_tissue(prediction, "Liver", labels)
     by_tissue = views.z_of_gene(prediction, gene)
@@ -67,7 +68,7 @@ def test_reference_and_prediction_are_on_one_scale(
 ) -> None:
     """The reference median, made linear, is near the mean that z-scores are taken from."""
     artefact = predictor.artefact
-    gene = views.gene_labels(artefact.genes)["TP53"]
+    gene = gene_labels(artefact.genes)["TP53"]
     median = views.reference_of_gene(artefact, gene).loc["Lung", 0.5]
     scaler = artefact.method.scaler
     position = artefact.genes.index.get_loc(gene)
@@ -108,7 +109,7 @@ def test_rows_carry_the_accuracy_of_their_own_gene_and_tissue(
 ) -> None:
     held_out = GeneAccuracy.of(evaluated_model, "Whole Blood")
     genes = prediction["gene"].values[[5, 2, 40]].tolist()
-    rows = views.rows_of(
+    rows, _ = views.rows_of(
         prediction,
         held_out,
         tissues=["Liver", "Lung"],
@@ -134,6 +135,6 @@ def test_without_an_evaluation_no_row_is_called_predictable(prediction: xr.Datas
         "genes": prediction["gene"].values.tolist(),
         "samples": ["SIM-001"],
     }
-    rows = views.rows_of(prediction, nothing, **options, predictable_only=False)
+    rows, _ = views.rows_of(prediction, nothing, **options, predictable_only=False)
     assert set(rows["predictable"]) == {"not evaluated"}
-    assert views.rows_of(prediction, nothing, **options, predictable_only=True).empty
+    assert views.rows_of(prediction, nothing, **options, predictable_only=True)[0].empty

@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from mtm_core.figures.volcano import SMALLEST_FDR, volcano
+from mtm_core.figures.volcano import SMALLEST_FDR, genes_within, n_counted, volcano
 
 N = 60
 
@@ -140,3 +140,79 @@ def test_every_trace_tells_its_genes_to_a_selection(table: pd.DataFrame) -> None
     for trace in figure.data:
         assert len(trace.customdata) == len(trace.x)
         assert {data[:4] for data in trace.customdata} == {"ENSG"}
+
+
+@pytest.fixture
+def wide(rng: np.random.Generator) -> pd.DataFrame:
+    """One tissue of 20,000 genes, of which 300 changed."""
+    n = 20_000
+    kind = np.full(n, "not changed", dtype=object)
+    kind[:300] = "higher in cases"
+    fdr = rng.uniform(0.1, 1, n)
+    fdr[:300] = 10.0 ** -rng.uniform(2, 9, 300)
+    return pd.DataFrame(
+        {
+            "tissue": "Lung",
+            "origin": "predicted",
+            "gene_id": [f"ENSG{i}" for i in range(n)],
+            "gene": [f"G{i}" for i in range(n)],
+            "log2_fold_change": rng.normal(0, 0.3, n),
+            "fdr": fdr,
+            "kind": kind,
+            "accuracy": "held-out rho 0.40",
+        }
+    )
+
+
+def test_of_many_genes_those_that_changed_are_points_and_the_rest_is_counted(
+    wide: pd.DataFrame,
+) -> None:
+    figure = volcano(wide, fold_change=0.2, fdr=0.05, n_labels=0)
+    (cells,) = [trace for trace in figure.data if trace.type == "heatmap"]
+    assert set(points(figure, "higher in cases", "x").customdata) == set(wide["gene_id"][:300])
+    assert cells.customdata.sum() == n_counted(wide) == 19_700
+    assert len(figure.to_json()) < 150_000
+    x, y = (np.asarray(axis) for axis in (cells.x, cells.y))
+    counted = wide[300:]
+    column = np.abs(np.subtract.outer(counted["log2_fold_change"].to_numpy(), x)).argmin(axis=1)
+    row = np.abs(np.subtract.outer(-np.log10(counted["fdr"].to_numpy()), y)).argmin(axis=1)
+    by_hand = np.zeros(cells.customdata.shape, dtype=int)
+    np.add.at(by_hand, (row, column), 1)
+    assert np.abs(by_hand - cells.customdata).sum() < 20  # a few lie on an edge in single precision
+
+
+def test_a_changed_gene_beyond_what_a_panel_draws_is_counted(wide: pd.DataFrame) -> None:
+    many = wide.assign(kind="lower in cases")
+    figure = volcano(many, fold_change=0.2, fdr=0.05, n_labels=0)
+    drawn = points(figure, "lower in cases", "x").customdata
+    assert set(drawn) == set(many.nsmallest(8_000, "fdr")["gene_id"])
+    assert n_counted(many) == 12_000
+
+
+def test_a_selection_finds_genes_that_are_drawn_and_those_that_are_counted(
+    wide: pd.DataFrame,
+) -> None:
+    height = -np.log10(wide["fdr"])
+    right = (wide["log2_fold_change"] >= 0.4) & (height <= 3)
+    box = {"xref": "x", "yref": "y", "x": [2.0, 0.4], "y": [3.0, -1.0]}
+    found = genes_within(wide, {"box": [box], "lasso": []})
+    assert set(found) == set(wide.loc[right, "gene_id"])
+    assert 0 < sum(int(gene[4:]) < 300 for gene in found) < len(found)
+    corners = {"x": [0.4, 2.0, 2.0, 0.4], "y": [-1.0, -1.0, 3.0, 3.0]}
+    assert genes_within(wide, {"lasso": [{"xref": "x", "yref": "y", **corners}]}) == found
+    triangle = {"xref": "x", "yref": "y", "x": [0.0, 2.0, 0.0], "y": [0.0, 0.0, 2.0]}
+    inside = (wide["log2_fold_change"] > 0) & (wide["log2_fold_change"] + height < 2)
+    found = genes_within(wide, {"lasso": [triangle]})
+    assert set(found) == set(wide.loc[inside, "gene_id"])
+
+
+def test_a_selection_is_of_its_own_panel(table: pd.DataFrame) -> None:
+    everywhere = {"x": [-9.0, 9.0], "y": [-1.0, 400.0]}
+    changed = table.copy()
+    changed.loc[changed["tissue"] == "Lung", "gene_id"] += "_lung"
+    assert genes_within(changed, {"box": [{"xref": "x", "yref": "y", **everywhere}]}) == [
+        f"ENSG{i}_lung" for i in range(N)
+    ]
+    assert genes_within(changed, {"box": [{"xref": "x2", "yref": "y2", **everywhere}]}) == [
+        f"ENSG{i}" for i in range(N)
+    ]
