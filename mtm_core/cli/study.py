@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from mtm_core.cli.output import OverwriteOption, err
+from mtm_core.cli.steps import step_display
 from mtm_core.cli.study_model import external_command, latent_command, pgenes_command
 from mtm_core.cli.study_options import (
     CohortArgument,
@@ -14,9 +15,8 @@ from mtm_core.cli.study_options import (
     read_study_cohort,
 )
 from mtm_core.cli.study_predictions import disease_command, traits_command
-from mtm_core.model_folder import seal_around
-from mtm_core.safe_output import check_output
-from mtm_core.studies.reference import ReferenceAssociations
+from mtm_core.studies.reference import is_wide
+from mtm_core.workflows.associations import AssociationOptions, associate, check_association
 
 study_app = typer.Typer(
     help="Study what the cohort shows, and what predictions keep of it.\n\n"
@@ -41,11 +41,14 @@ def reference_command(
 
     **Example:** `mtm study reference cohort.h5ad --output trained_models/mine/associations`
     """
-    inputs = [cohort] if dbgap is None else [cohort, dbgap]
-    check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
-    associations = ReferenceAssociations.of(read_study_cohort(cohort, dbgap))
-    associations.save(output, overwrite=overwrite)
-    seal_around(output)
+    options = AssociationOptions(cohort, output, dbgap, overwrite)
+    check_association(options)
+    data = read_study_cohort(cohort, dbgap)
+    if is_wide(data):
+        with step_display() as show:
+            associations = associate(options, show, cohort=data)
+    else:
+        associations = associate(options, cohort=data)
     print_study("Associations in the cohort", associations.summary().reset_index())
     err.print(f"Wrote {output}.")
 

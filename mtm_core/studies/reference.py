@@ -27,7 +27,7 @@ from mtm_core import __version__
 from mtm_core.data.cohort import is_simulated, tissue_names
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.grouped_table import GroupedTable, as_grouped, open_grouped, whole
-from mtm_core.grouped_writing import ROWS_A_GROUP, save_grouped, write_grouped
+from mtm_core.grouped_writing import LONGEST_EXACT, ROWS_A_GROUP, save_grouped, write_grouped
 from mtm_core.safe_output import writing
 from mtm_core.statistics.differential import PSEUDOCOUNT
 from mtm_core.statistics.outcome import TESTED
@@ -233,6 +233,12 @@ class ReferenceAssociations:
                 f"{folder} holds no reference associations ({error}). Make them with"
                 " 'mtm study reference'."
             ) from error
+
+
+def is_wide(cohort: ad.AnnData) -> bool:
+    """Tell whether the associations of ``cohort`` are too many to be held at once."""
+    n_rows: int = len(tissue_names(cohort)) * cohort.n_vars
+    return n_rows > LONGEST_EXACT
 
 
 def write_associations(cohort: ad.AnnData, folder: Path, on_tissue: TissueDone) -> None:

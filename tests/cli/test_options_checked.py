@@ -28,6 +28,7 @@ WORK = (
     "mtm_core.cli.data.gct_to_zarr",
     "mtm_core.workflows.predict.predict_chunked",
     "mtm_core.studies.reference.ReferenceAssociations.of",
+    "mtm_core.workflows.associations.write_associations",
     "os.execv",
 )
 """What takes minutes or hours: the first of it fails the test."""

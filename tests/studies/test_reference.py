@@ -12,7 +12,14 @@ import pytest
 from scipy.stats import mannwhitneyu, pearsonr
 
 from mtm_core.errors import InputFileError, SelectionError
-from mtm_core.studies.reference import MINIMUM_DONORS, ReferenceAssociations
+from mtm_core.grouped_table import TableOnDisk
+from mtm_core.studies.reference import (
+    MINIMUM_DONORS,
+    QUANTILE_STEP,
+    QUANTILES,
+    ReferenceAssociations,
+    write_associations,
+)
 from tests.studies.conftest import DISEASED
 
 
@@ -141,6 +148,39 @@ def test_saved_associations_are_loaded_as_they_were(
     assert again.settings["simulated"] is True
     donors = "|".join(path.read_bytes().decode("latin1") for path in (tmp_path / "a").iterdir())
     assert "SIM-0" not in donors  # no donor is named
+
+
+def test_written_tissue_by_tissue_they_are_the_same_to_four_digits(
+    diseased_cohort: ad.AnnData, reference: ReferenceAssociations, tmp_path: Path
+) -> None:
+    done: list[tuple[int, int]] = []
+    write_associations(diseased_cohort, tmp_path, lambda *at: done.append(at))
+    stored = ReferenceAssociations.load(tmp_path)
+    assert isinstance(stored.rows, TableOnDisk)
+    n_tissues = len(reference.tissues)
+    assert done[0] == (0, n_tissues)
+    assert done[-1] == (n_tissues, n_tissues)
+    assert stored.tissues == reference.tissues
+    for trait, about in reference.traits.items():
+        for adjusted_for in about["adjustments"]:
+            for tissue in reference.tissues[:2]:
+                one = reference.select(trait, tissue, adjusted_for)
+                other = stored.select(trait, tissue, adjusted_for)[one.columns]
+                assert other.index.tolist() == one.index.tolist()
+                assert other["outcome"].tolist() == one["outcome"].tolist()
+                for name in one.select_dtypes("number"):
+                    np.testing.assert_allclose(other[name], one[name], rtol=2.0**-12)
+    gene = str(diseased_cohort.var_names[7])
+    ours, theirs = (part.distribution_of(gene, "Lung") for part in (stored, reference))
+    assert ours[["sex", "age_band", "n"]].astype(str).to_numpy().tolist() == (
+        theirs[["sex", "age_band", "n"]].astype(str).to_numpy().tolist()
+    )
+    levels = list(QUANTILES)
+    np.testing.assert_allclose(ours[levels], theirs[levels], atol=QUANTILE_STEP / 2 + 1e-6)
+    counts = ["n_tissues", "n_tested"]
+    pd.testing.assert_frame_equal(stored.summary()[counts], reference.summary()[counts])
+    ratio = stored.summary()["n_significant"] / reference.summary()["n_significant"]
+    assert ratio.dropna().between(0.99, 1.01).all()
 
 
 def test_what_is_not_there_is_named(reference: ReferenceAssociations, tmp_path: Path) -> None:
