@@ -77,7 +77,7 @@ def measure_predictions(
             command = (
                 *(str(Path(sys.executable).with_name("mtm")), "predict", str(expression)),
                 *("--model", str(model), "--metadata", str(metadata), "--targets", "all"),
-                *("--unit", "TPM", "--output", str(output), "--overwrite"),
+                *("--unit", "tpm", "--output", str(output), "--overwrite"),
             )
             try:
                 run = run_measured(command, log)

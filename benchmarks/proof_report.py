@@ -23,9 +23,9 @@ class Budget:
 
 BUDGETS = (
     Budget("download", ("ownload",), float("nan")),
-    Budget("prepare", ("repar", "cohort"), 75, 3),
-    Budget("fit, settings chosen", ("fit", "Fit", "rain"), 300),
-    Budget("5-fold nested evaluation, all methods", ("valuat", "fold"), 45 * 60),
+    Budget("prepare", ("repar",), 75, 3),
+    Budget("fit, settings chosen", ("Fit", "Train"), 300),
+    Budget("nested evaluation, all methods", ("valuat", "fold", "Score", "Compare"), 45 * 60),
     Budget("GTEx's own associations", ("ssociat",), 300),
 )
 WHOLE_GIGABYTES, MODEL_MEGABYTES, READY_SECONDS, PREDICT_SECONDS = 12, 400, 2, 3

@@ -6,7 +6,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -41,7 +41,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("ETag", tag)
         self.send_header("Content-Length", str(size - start))
         self.end_headers()
-        with path.open("rb") as file:
+        # Whoever looks at the size alone hangs up.
+        with path.open("rb") as file, suppress(BrokenPipeError, ConnectionResetError):
             file.seek(start)
             shutil.copyfileobj(file, self.wfile, 1 << 20)
 

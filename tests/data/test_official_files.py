@@ -1,11 +1,17 @@
 """The full-size files of benchmarks/genome_wide.py, in a tiny form: what is planted can be read."""
 
+import sys
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import requests
 
+from benchmarks import proof_checks
 from benchmarks.official_files import DBGAP_NAME, OfficialFiles, plan, write_files
 from benchmarks.planted_cohort import DISEASE, DISEASE_TISSUES, NO_DISEASE, Planted, PlantedCohort
+from benchmarks.process_tree import run_measured
+from benchmarks.proof_report import assigned, replace_section
 from benchmarks.range_server import serving
 from mtm_core.data.cohort import build_cohort
 from mtm_core.data.download import download_gtex
@@ -15,6 +21,7 @@ from mtm_core.data.gtex import (
     read_sample_attributes,
     read_subject_phenotypes,
 )
+from mtm_core.studies.reference import ReferenceAssociations
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +118,40 @@ def test_that_traits_change_their_genes_alone(truth, y):
     expressed = block.mean[truth.tissues.index("Muscle - Skeletal"), at] > 3
     assert change[DISEASE][expressed].mean() > 0.25
     assert abs(change[NO_DISEASE][expressed].mean()) < 0.2
+
+
+def test_that_checks_tell_what_was_planted_from_what_was_not(files, truth):
+    samples = read_sample_attributes(files.sample_attributes)
+    samples = samples[samples["tissue"].isin(["Whole Blood", "Muscle - Skeletal"])]
+    cohort = build_cohort(
+        read_gct(files.expression, genes=truth.genes["gene_id"][truth.genes["modelled"]]),
+        samples,
+        read_subject_phenotypes(files.dbgap),
+    )
+    found = proof_checks.ceilings(files.truth)
+    table = proof_checks.associations_found(ReferenceAssociations.of(cohort), found, truth)
+    by_trait = table[table["adjusted_for"] == "nothing"].set_index("trait")
+    assert by_trait.loc["sex", "recall_clear"] > 0.8
+    assert by_trait.loc["sex", "found_without_effect"] < 0.25
+    assert by_trait.loc["bmi", "found"] <= 2
+    muscle = truth.tissues.index("Muscle - Skeletal")
+    own = (truth.roles.own[truth.roles.modelled] >= 0) & (found.mean[muscle] > 3)
+    silent = truth.roles.silent[truth.roles.modelled]
+    assert found.adjusted[muscle, own].min() > 0.5
+    assert np.abs(found.rho[:, silent]).max() == 0
+
+
+def test_that_steps_are_read_from_a_log_and_held_against_budgets(tmp_path):
+    said = ["[1/3] Prepare the cohort: begun", "a warning", "[1/3] Prepare the cohort: done, 0.1 s"]
+    said += ["[2/3] Score ridge: begun", "[2/3] Score ridge: done", "[3/3] Fit it: done before"]
+    program = f"import time\nfor line in {said}:\n print(line, flush=True); time.sleep(0.2)"
+    run = run_measured((sys.executable, "-c", program), tmp_path / "log")
+    assert [step.name for step in run.steps()] == ["Prepare the cohort", "Score ridge"]
+    assert 0.3 < run.steps()[0].seconds < 2
+    assert run.steps()[0].peak_bytes > 1e6
+    taken = {budget.what: steps for budget, steps in assigned([asdict(s) for s in run.steps()])}
+    assert len(taken["prepare"]) == len(taken["nested evaluation, all methods"]) == 1
+    page = tmp_path / "genome.md"
+    page.write_text("# Genome\n\n## Proof at full size\n\nold\n\n## Next\n\nkept\n")
+    replace_section(page, "## Proof at full size\n\nnew\n")
+    assert page.read_text() == "# Genome\n\n## Proof at full size\n\nnew\n\n## Next\n\nkept\n"
