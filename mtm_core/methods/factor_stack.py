@@ -31,6 +31,7 @@ from mtm_core.methods.kernel_factors import CurveShape, KernelFactorsMethod
 from mtm_core.methods.own_genes import LeftOver, choose_own_genes, slopes_without
 from mtm_core.methods.protocol import Floats, Method, tissue_index
 from mtm_core.methods.stack import FittedStack
+from mtm_core.methods.stored_arrays import MANY_GENES
 
 FitProgress = Callable[[str, int, int], None]
 """Told of a step of the fit, how many of its parts are done, and how many there are."""
@@ -59,19 +60,20 @@ class FactorStackMethod:
     on_step: FitProgress | None = field(default=None, compare=False)
     name: str = field(default="factor-stack", compare=False)
 
-    @property
-    def kernel(self) -> KernelFactorsMethod:
-        """The kernel factors, by default those that suit any width."""
+    def kernel(self, n_genes: int) -> KernelFactorsMethod:
+        """Give the kernel factors; by default they begin at settings that suit so many genes."""
         if self.factors is not None:
             return self.factors
         joint = JointGaussianMethod(
             covariates=("age", "sex"), choose_from=self.source, gene_ridge=None
         )
+        if n_genes > MANY_GENES:
+            joint = replace(joint, n_factors=(15, 30, 45), ridge=30.0, shrinkage=3000.0)
         return KernelFactorsMethod(joint)
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedStack:
         """Fit on ``donors``."""
-        kernel = self.kernel
+        kernel = self.kernel(cohort.n_vars)
         self._tell("z-scores", 0, 1)
         training = kernel.joint.training(cohort, donors)
         source = tissue_index(training.tissues, self.source)
@@ -120,7 +122,7 @@ class FactorStackMethod:
             self._tell("calibrate", number, len(folds))
             slopes = None if left is None else slopes_without(left, number).astype(np.float32)
             for told, by_tissue in shown.items():
-                codes = self.kernel.codes(shape, with_covariates=told)
+                codes = self.kernel(n_genes).codes(shape, with_covariates=told)
                 mixture = fold.mixtures(codes)
                 of_source = None if slopes is None else fold.left_of(training, source, codes)
                 beside = self._by_others(cohort, training, fold, with_covariates=told)

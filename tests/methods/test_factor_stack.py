@@ -75,7 +75,7 @@ def test_inner_predictions_are_those_of_models_fitted_without_the_donors(
     wide_or_not: ad.AnnData,
 ) -> None:
     """Slowly: a kernel-factors fit of its own in each fold, without the donors held out."""
-    kernel, donors = METHOD.kernel, sorted(set(wide_or_not.obs["donor"]))
+    kernel, donors = METHOD.kernel(0), sorted(set(wide_or_not.obs["donor"]))
     training = kernel.joint.training(wide_or_not, donors)
     choice = kernel.joint.choose(training)
     assert choice is not None
@@ -112,7 +112,7 @@ def test_inner_predictions_are_those_of_models_fitted_without_the_donors(
 def test_fit_that_chooses_is_the_fit_of_what_was_chosen(
     fitted: FittedStack, wide_or_not: ad.AnnData
 ) -> None:
-    kernel, donors = METHOD.kernel, sorted(set(wide_or_not.obs["donor"]))[:N_TRAINING]
+    kernel, donors = METHOD.kernel(0), sorted(set(wide_or_not.obs["donor"]))[:N_TRAINING]
     alone = kernel.fit(wide_or_not, donors)
     z = np.random.default_rng(0).normal(size=(3, wide_or_not.n_vars)).astype(np.float32)
     t = fitted.tissues.index("Lung")
