@@ -23,6 +23,7 @@ from mtm_core.data.cohort import read_cohort
 from mtm_core.data.gtex import WHOLE_BLOOD
 from mtm_core.data.simulate import simulate_cohort
 from mtm_core.data.splits import donor_folds
+from mtm_core.methods.factor_choice import Grid
 from mtm_core.methods.held_out import fit_scorer, predict_held_out
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import FittedKernelFactors, KernelFactorsMethod
@@ -31,10 +32,9 @@ from mtm_core.statistics.correlation import columnwise_correlation
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from factor_width import CONFIG
 
-METHOD = KernelFactorsMethod(
-    JointGaussianMethod(covariates=("age", "sex"), choose_from=WHOLE_BLOOD, gene_ridge=None)
-)
+JOINT = JointGaussianMethod(covariates=("age", "sex"), choose_from=WHOLE_BLOOD, gene_ridge=None)
 LEAST_PAIRS = 10
+WIDE = 10_000
 
 
 def main() -> None:
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.3, help="of their variance")
     parser.add_argument("--with-phenotypes", action="store_true")
     options = parser.parse_args()
+    joint = JOINT
     if options.simulate:
         config = replace(
             CONFIG,
@@ -54,6 +55,11 @@ def main() -> None:
             own_variance=options.share,
         )
         cohort = simulate_cohort(config)
+        # What is chosen at this width (benchmarks/factor_width.py), so that the choice is spared.
+        sizes, shrinkage = (15, 30, 45), 1000.0 if options.simulate < WIDE else 10_000.0
+        joint = replace(
+            JOINT, n_factors=sizes, ridge=30.0, shrinkage=shrinkage, grid=Grid((), (), ())
+        )
     else:
         cohort = read_cohort(options.cohort)
     folds = donor_folds(cohort.obs)
@@ -61,7 +67,7 @@ def main() -> None:
     for fold in range(1 if options.simulate else len(folds.folds)):
         training, held_out = folds.training(fold), folds.held_out(fold)
         began = time.perf_counter()
-        fitted = METHOD.fit(cohort, training)
+        fitted = KernelFactorsMethod(joint).fit(cohort, training)
         print(f"fold {fold}: fit {time.perf_counter() - began:.0f} s; {fitted.joint.fitted_with}")
         own = np.zeros(cohort.n_vars, dtype=bool)
         if fitted.own_genes is not None:

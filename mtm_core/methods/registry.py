@@ -22,6 +22,7 @@ from mtm_core.methods.kept import KeptMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.mlp import MLPMethod, SingleTaskMTMMethod
 from mtm_core.methods.mtm_training import MTMMethod
+from mtm_core.methods.on_components import OnComponentsMethod
 from mtm_core.methods.protocol import Method
 from mtm_core.methods.reduced_rank import ReducedRankRidgeMethod
 from mtm_core.methods.ridge import RidgeMethod
@@ -42,6 +43,10 @@ _BASELINES: dict[str, Callable[[str, RunConfig], Method]] = {
     "bgex": lambda source, config: BGExMethod(source),
     "teebot": lambda source, config: TEEBoTMethod(source),
     "mlp": lambda source, config: MLPMethod(source),
+    "compact-mlp": lambda source, config: OnComponentsMethod(MLPMethod(source), name="compact-mlp"),
+    "compact-single-task-mtm": lambda source, config: OnComponentsMethod(
+        SingleTaskMTMMethod(config.model, source), name="compact-single-task-mtm"
+    ),
     "age-sex": lambda source, config: CovariatesAloneMethod(("age", "sex"), "age-sex"),
     "age-sex-hardy": lambda source, config: CovariatesAloneMethod(
         ("age", "sex", "hardy"), "age-sex-hardy"
@@ -54,6 +59,7 @@ OPTIONALLY_INFORMED = ("stack", "factor-stack", "kernel-factors", "joint-gaussia
 METHOD_NAMES: tuple[str, ...] = (
     *(name + ending for name in OPTIONALLY_INFORMED for ending in ("", AGE_SEX)),
     "mtm",
+    "compact-mtm",
     *_BASELINES,
 )
 
@@ -85,6 +91,8 @@ def make_method(
     mtm = kept(MTMMethod(config, hardware, on_progress))
     if name == "mtm":
         return mtm
+    if name == "compact-mtm":
+        return kept(OnComponentsMethod(MTMMethod(config, hardware, on_progress), name=name))
     if name in _BASELINES:
         return _BASELINES[name](source, config)
     joint = JointGaussianMethod(covariates=("age", "sex"), choose_from=source)

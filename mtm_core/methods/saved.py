@@ -22,6 +22,7 @@ from mtm_core.methods.joint_gaussian import FittedJointGaussian
 from mtm_core.methods.kernel_factors import FittedKernelFactors
 from mtm_core.methods.mlp import NetworkMap
 from mtm_core.methods.mtm import FittedMTM
+from mtm_core.methods.on_components import FittedOnComponents
 from mtm_core.methods.protocol import (
     FittedMethod,
     check_covariates,
@@ -32,6 +33,7 @@ from mtm_core.methods.stack import CALIBRATIONS, FittedStack
 
 Arrays = Mapping[str, NDArray[Any]]
 _MOST_BASES = 32
+ON_COMPONENTS = ("mtm", "mlp", "single-task-mtm")
 _STACKS = ("stack", "factor-stack")
 
 
@@ -65,6 +67,19 @@ def restore_method(
 
         check_names(arrays, ())
         return FittedControl(cast("ControlKind", name), scaler, tissues)
+    if "inner" in settings:
+        inner = settings["inner"]
+        if inner["method"] not in ON_COMPONENTS:
+            raise ValueError(f"expected one of {', '.join(ON_COMPONENTS)} on components")
+        return FittedOnComponents.restore(
+            name,
+            arrays,
+            settings,
+            scaler,
+            lambda own, of_scores: restore_method(
+                inner["method"], own, inner["settings"], of_scores, tissues
+            ),
+        )
     if "targets" in settings:
         return _restore_by_target(name, arrays, settings, scaler, tissues)
     raise ValueError(f"the parts of {name!r} are of no method that this program knows")

@@ -10,6 +10,7 @@ from mtm_core.config import RunConfig, preset, with_changes
 from mtm_core.errors import SelectionError
 from mtm_core.methods.mlp import MLPMethod, NetworkTraining, SingleTaskMTMMethod
 from mtm_core.methods.mtm_training import MTMMethod
+from mtm_core.methods.on_components import OnComponentsMethod
 from mtm_core.methods.registry import METHOD_NAMES, make_method, trainable_methods
 from mtm_core.methods.ridge import RidgeMethod
 from mtm_core.training.hardware import Hardware
@@ -64,6 +65,11 @@ def test_what_only_held_out_donors_have_changes_nothing(
     method = make_method(name, source="Whole Blood", config=quick)
     if isinstance(method, MLPMethod | SingleTaskMTMMethod):
         method = replace(method, training=NetworkTraining(epochs=5))
+    if isinstance(method, OnComponentsMethod):
+        inner = method.inner
+        if isinstance(inner, MLPMethod | SingleTaskMTMMethod):
+            inner = replace(inner, training=NetworkTraining(epochs=5))
+        method = replace(method, inner=inner, n_components=8)
     clean, after = (method.fit(cohort, donors) for cohort in (small_cohort, planted))
     np.testing.assert_array_equal(after.scaler.mean, clean.scaler.mean)
     arrays = clean.arrays()
