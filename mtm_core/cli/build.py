@@ -211,12 +211,16 @@ def build_command(
     plan.needs.check()
     for line in plan.needs.lines():
         err.print(line)
-    with step_display() as show:
-        build_model(options, show)
+    try:
+        with step_display() as show:
+            build_model(options, show)
+    except (KeyboardInterrupt, SystemExit):  # by Ctrl-C, the system or a closed terminal
+        err.print("Stopped. The same command goes on where it was.")
+        raise
     err.print(f"Wrote {output}. Try it: mtm predict INPUT --model {output} --output OUTPUT")
-    err.print(
-        f"{options.work_folder} holds the downloaded files and the cohort; delete it at will."
-    )
+    if cohort is None:
+        kept = "the cohort" if release is None else "the downloaded files and the cohort"
+        err.print(f"{options.work_folder} holds {kept}: delete it when you need it no more.")
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -306,6 +306,7 @@ class _Build:
                 )
                 made_by = {"command": options.command}
                 artefact = Artefact.of(fitted, data, name=options.output.name, provenance=made_by)
+                advance(0, 0, "")
                 with writing(output, overwrite=True, folder=True, kind=MODEL) as place:
                     artefact.save(place)
         return self._made(output / "model.json", output / "model.safetensors")
