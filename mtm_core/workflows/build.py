@@ -30,9 +30,9 @@ from mtm_core.memory_budget import in_words
 from mtm_core.methods.protocol import tissue_index
 from mtm_core.model_folder import MODEL
 from mtm_core.safe_output import OwnFolder, check_output, discard, writing
-from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.training.checkpoint import CHECKPOINT_NAME
 from mtm_core.training.hardware import Hardware
+from mtm_core.workflows.associations import ASSOCIATING, AssociationOptions, associate
 from mtm_core.workflows.build_files import BuildFiles
 from mtm_core.workflows.build_options import FIRST_STEP_OF, BuildOptions
 from mtm_core.workflows.build_plan import BuildPlan, plan_build
@@ -46,7 +46,7 @@ from mtm_core.workflows.run_settings import run_config
 from mtm_core.workflows.train import TrainOptions, fit_method, train_model
 
 _WORK = "a build"
-_PREPARE, _ASSOCIATE, _WRITE = "Prepare the cohort", "Associations of the cohort", "Write the model"
+_PREPARE, _WRITE = "Prepare the cohort", "Write the model"
 
 
 def build_model(options: BuildOptions, on_progress: OnProgress | None = None) -> Path:
@@ -102,7 +102,7 @@ class _Build:
             *([] if options.cohort else [self.files_step, _PREPARE]),
             f"Fit {options.method}",
             *self.evaluating,
-            *([_ASSOCIATE] if plan.has_phenotypes else []),
+            *([ASSOCIATING] if plan.has_phenotypes else []),
             _WRITE,
         ]
         self.steps = Steps(names, on_progress)
@@ -132,7 +132,7 @@ class _Build:
             evaluating = of | fit | scored
             self._step("evaluation", self.evaluating, evaluating, lambda: self._evaluate(cohort))
         if self.plan.has_phenotypes:
-            self._step("associations", (_ASSOCIATE,), of, lambda: self._associate(cohort))
+            self._step("associations", (ASSOCIATING,), of, lambda: self._associate(cohort))
         made_of = of | fit | {"evaluated": list(self.methods)}
         self._step("model", (_WRITE,), made_of, lambda: self._write(made_of))
         for name in ("fit", "evaluation", "associations"):
@@ -339,8 +339,7 @@ class _Build:
 
     def _associate(self, cohort: Path) -> Mapping[str, Any]:
         output = self.work / "associations"
-        with self.steps.running(_ASSOCIATE):
-            ReferenceAssociations.of(read_cohort(cohort)).save(output, overwrite=True)
+        associate(AssociationOptions(cohort, output, overwrite=True), self.steps.merged)
         return self._made(*sorted(path for path in output.iterdir() if path.name[0] != "."))
 
     def _write(self, of: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -116,7 +116,7 @@ def test_a_build_gives_an_evaluated_model(
         ("Predict donors out of fold by training-mean", "done"),
         ("Score training-mean", "done"),
         ("Compare the methods and write the tables", "done"),
-        ("Associations of the cohort", "done"),
+        ("Associate genes with the donors' traits", "done"),
         ("Write the model", "done"),
     ]
     assert all(step.seconds > 0 and step.peak_bytes > 0 for step in steps)
