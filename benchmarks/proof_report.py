@@ -157,10 +157,18 @@ def _predictions(report: dict[str, Any]) -> list[str]:
     if not report.get("predictions"):
         return []
     rows = [
-        [row["what"], f"{row['seconds']:.1f} s", f"{row['peak_bytes'] / 1e9:.2f} GB", row["size"]]
+        [
+            row["what"],
+            f"{row['seconds']:.2f} s" if row["seconds"] else "",
+            f"{row['peak_bytes'] / 1e9:.2f} GB" if row["peak_bytes"] else "",
+            row["size"],
+        ]
         for row in report["predictions"]
     ]
-    return ["Prediction by the built model:", _table(["", "time", "most memory", "output"], rows)]
+    return [
+        "Prediction by the built model:",
+        _table(["", "time", "most memory", "output or result"], rows),
+    ]
 
 
 def _number(value: object) -> str:
