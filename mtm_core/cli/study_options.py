@@ -16,8 +16,10 @@ from mtm_core.cli.output import err, print_table
 from mtm_core.data.cohort import is_simulated, read_cohort
 from mtm_core.data.dbgap import with_dbgap_phenotypes
 from mtm_core.escaping import in_cells
+from mtm_core.grouped_writing import save_grouped
 from mtm_core.model_folder import seal_around
 from mtm_core.safe_output import writing
+from mtm_core.studies.donor_traits import GENE_KEYS
 
 CohortArgument = Annotated[
     Path, typer.Argument(metavar="COHORT", help="Cohort (.h5ad) of 'mtm data prepare'.")
@@ -69,7 +71,8 @@ def save_study(
     with writing(output, overwrite=overwrite, folder=True, kind="a study") as folder:
         for name, table in tables.items():
             if name == "genes":
-                table.to_parquet(folder / "genes.parquet", index=False, compression="zstd")
+                path = folder / "genes.parquet"
+                save_grouped(table, path, GENE_KEYS, genes_vary=True)
             else:
                 in_cells(table).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
         (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -170,7 +171,7 @@ def _chosen(traits: tuple[Trait, ...], names: str | None) -> tuple[Trait, ...]:
 
 def _read(
     predictions: Path, folds: Path | None, data: ad.AnnData
-) -> tuple[xr.Dataset, dict[str, TissuePredictions]]:
+) -> tuple[xr.Dataset, Mapping[str, TissuePredictions]]:
     """Read out-of-fold predictions, as they are and on the expression scale."""
     out_of_fold = read_out_of_fold(predictions)
     dealt = DonorFolds.load(folds or predictions.parent / "folds.json")

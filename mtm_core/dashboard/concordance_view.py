@@ -12,8 +12,10 @@ from mtm_core.dashboard.traits_view import contrast_in_words, regressed_out
 from mtm_core.data.dbgap import medical_history
 from mtm_core.escaping import in_figure, plain
 from mtm_core.figures.kept_changes import BOTH, MEASURED, NEITHER, PREDICTED
+from mtm_core.grouped_table import GroupedTable, as_grouped
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.disease import FDR, INFORMATIVE_AUROC
+from mtm_core.studies.donor_traits import GENE_KEYS
 from mtm_core.studies.reference import ReferenceAssociations
 
 STARS = (0.05, 1e-10, 1e-100)
@@ -71,7 +73,7 @@ def adjustments_of(table: pd.DataFrame, trait: str) -> list[str]:
 
 
 def genes_of_tissue(
-    genes: pd.DataFrame,
+    genes: pd.DataFrame | GroupedTable,
     trait: str,
     tissue: str,
     adjustments: Sequence[str],
@@ -90,13 +92,9 @@ def genes_of_tissue(
     value
         What is predicted and measured: ``"effect"`` or ``"rho"``.
     """
-    rows = genes[
-        (genes["trait"] == trait)
-        & (genes["tissue"] == tissue)
-        & genes["adjusted_for"].isin(list(adjustments))
-        & (genes["outcome_observed"] == TESTED)
-        & (genes["outcome_predicted"] == TESTED)
-    ]
+    where = {"trait": trait, "tissue": tissue, "adjusted_for": list(adjustments)}
+    rows = as_grouped(genes, GENE_KEYS).read(where)
+    rows = rows[(rows["outcome_observed"] == TESTED) & (rows["outcome_predicted"] == TESTED)]
     measured, predicted = (rows[f"fdr_{side}"] <= FDR for side in ("observed", "predicted"))
     significant = np.select(
         [measured & predicted, measured, predicted], [BOTH, MEASURED, PREDICTED], NEITHER

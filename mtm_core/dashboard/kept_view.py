@@ -28,6 +28,7 @@ from mtm_core.dashboard.paged_table import show_rows
 from mtm_core.dashboard.resources import ServedModel
 from mtm_core.escaping import plain
 from mtm_core.figures.kept_changes import changes_scatter, kept_by_tissue
+from mtm_core.grouped_table import GroupedTable
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.disease import RHO, SIGN, DiseaseStudy
 from mtm_core.studies.shipped import Shipped
@@ -78,7 +79,7 @@ class Kept:
 
     key: str
     tissues: pd.DataFrame
-    genes: pd.DataFrame
+    genes: pd.DataFrame | GroupedTable
     value: Literal["effect", "rho"]
     summary: pd.DataFrame
     settings: Mapping[str, Any]
@@ -88,13 +89,14 @@ class Kept:
         """Take the study of two groups of donors."""
         study, settings = shipped.study, shipped.settings
         summary = study.summary(settings["minimum_degs"])
-        return cls("contrast", study.pairs, study.genes, "effect", summary, settings)
+        return cls("contrast", study.pairs, study.gene_rows, "effect", summary, settings)
 
     @classmethod
     def of_traits(cls, shipped: Shipped[TraitStudy]) -> Kept:
         """Take the study of donors' traits."""
         study = shipped.study
-        return cls("trait", study.tissues, study.genes, "rho", study.summary(), shipped.settings)
+        summary = study.summary()
+        return cls("trait", study.tissues, study.gene_rows, "rho", summary, shipped.settings)
 
     @property
     def traits(self) -> list[str]:

@@ -19,6 +19,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
+from mtm_core.grouped_table import GroupedTable, whole
 from mtm_core.methods.covariates import CovariateName
 from mtm_core.statistics.association import trait_association
 from mtm_core.statistics.classification import FALSE_POSITIVE_RATES, Classification, classify
@@ -69,9 +70,9 @@ class DiseaseStudy:
         ``n_up_observed``, ``n_up_predicted``, ``n_up_shared``, ``up_p`` (hypergeometric) and
         ``up_f1``; ``outcome``. The effect is the log2 fold change of linear expression, or, after
         adjustment, the difference of log2(1 + expression) that covariates leave.
-    genes
+    gene_rows
         One row a (``trait``, ``adjusted_for``, ``tissue``, ``gene_id``): ``effect``, ``p`` and
-        ``fdr``, predicted and observed.
+        ``fdr``, predicted and observed. A data frame, or left on disk.
     status
         One row a (``trait``, ``tissue``, ``profile``): area under the ROC curve of an L1 logistic
         regression on the measured tissue (``observed``), the predicted one (genes predictable in
@@ -83,9 +84,14 @@ class DiseaseStudy:
     """
 
     pairs: pd.DataFrame
-    genes: pd.DataFrame
+    gene_rows: pd.DataFrame | GroupedTable
     status: pd.DataFrame
     curves: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def genes(self) -> pd.DataFrame:
+        """All rows of genes: of a wide cohort millions, read anew each time."""
+        return whole(self.gene_rows)
 
     def summary(self, minimum_degs: int = MINIMUM_DEGS) -> pd.DataFrame:
         """Give one row a trait and adjustment, counted as the paper counts.
@@ -179,13 +185,14 @@ def study_diseases(
         Of the groups; of everything random.
     """
     phenotypes: pd.DataFrame = cohort.uns["donors"]
-    pairs, genes, tasks = [], [], []
-    for trait in contrasts:
-        for part in predictions.values():
+    found: dict[tuple[int, int, int], tuple[dict[str, object], pd.DataFrame]] = {}
+    told: dict[tuple[int, int], tuple[pd.DataFrame, pd.DataFrame]] = {}
+    for place, part in enumerate(predictions.values()):  # of a wide cohort, one is there
+        for number, trait in enumerate(contrasts):
             values = trait.of(part.donors)
             if min((values == 1).sum(), (values == 0).sum()) < minimum_group:
                 values = np.full(len(values), np.nan)
-            for names in ((), *trait.adjustments):
+            for which, names in enumerate(((), *trait.adjustments)):
                 rng = np.random.default_rng(seed)
                 row, table = _compare(part, values, names, phenotypes, n_shuffles, rng)
                 keys = {
@@ -193,11 +200,12 @@ def study_diseases(
                     "adjusted_for": adjustment_name(names),
                     "tissue": part.tissue,
                 }
-                pairs.append(keys | row)
-                genes.append(table.assign(**keys))
+                found[number, place, which] = keys | row, table.assign(**keys)
             if n_repeats:
-                tasks += _profiles(part, trait, values, cohort, source)
-    status, curves = _classified(tasks, n_repeats, seed)
+                tasks = _profiles(part, trait, values, cohort, source)
+                told[number, place] = _classified(tasks, n_repeats, seed)
+    pairs, genes = ([found[key][side] for key in sorted(found)] for side in (0, 1))
+    status, curves = (_joined([told[key][side] for key in sorted(told)]) for side in (0, 1))
     tested = [table for table in genes if len(table)]
     return DiseaseStudy(
         pd.DataFrame(pairs),
@@ -205,6 +213,11 @@ def study_diseases(
         status,
         curves,
     )
+
+
+def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    some = [table for table in tables if len(table)]
+    return pd.concat(some, ignore_index=True) if some else pd.DataFrame()
 
 
 def _compare(

@@ -16,6 +16,8 @@ from mtm_core.errors import SelectionError
 from mtm_core.evaluation.confounding import VENTILATOR, phenotypes_of
 from mtm_core.methods.covariates import CovariateName, encode_covariates
 
+GENE_KEYS = ("trait", "adjusted_for", "tissue")
+"""What the tables of genes of studies of traits are grouped by."""
 TraitKind = Literal["number", "two groups"]
 
 MINIMUM_PUBLIC = 10

@@ -8,8 +8,8 @@ above the paper's 0.3). So no donor helps to choose the genes that he is then te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anndata as ad
@@ -34,6 +34,8 @@ Ints = NDArray[np.int64]
 
 _TOLERANCE = 1e-2
 """Of log2 expression: what single precision and a round trip by z-scores may cost."""
+_MOST_BYTES = 2**29
+"""Of out-of-fold predictions that are read at once; of more, a tissue at a time."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def linear(log2: Floats) -> Floats:
 
 
 def read_out_of_fold(path: Path) -> xr.Dataset:
-    """Read what ``mtm evaluate --save-predictions`` wrote.
+    """Read what ``mtm evaluate --save-predictions`` wrote; of a wide cohort, values later.
 
     Raises
     ------
@@ -111,8 +113,10 @@ def read_out_of_fold(path: Path) -> xr.Dataset:
     try:
         with h5py.File(path, "r") as file:
             check_hdf5(file)
-        with xr.open_dataset(path, engine="h5netcdf") as saved:
-            out_of_fold = saved.load()
+        out_of_fold = xr.open_dataset(path, engine="h5netcdf")
+        if out_of_fold.nbytes <= _MOST_BYTES:
+            with out_of_fold as saved:
+                out_of_fold = saved.load()
     except (OSError, ValueError) as error:
         raise InputFileError(
             f"{path}: expected the NetCDF file of 'mtm evaluate --save-predictions': {error}"
@@ -128,7 +132,7 @@ def read_out_of_fold(path: Path) -> xr.Dataset:
 
 def on_expression_scale(
     out_of_fold: xr.Dataset, cohort: ad.AnnData, folds: DonorFolds
-) -> dict[str, TissuePredictions]:
+) -> Mapping[str, TissuePredictions]:
     """Undo the folds' z-scores, and choose each fold's genes on the other folds.
 
     Parameters
@@ -140,8 +144,8 @@ def on_expression_scale(
 
     Returns
     -------
-    dict
-        By tissue.
+    Mapping
+        By tissue; of a wide cohort made when it is asked for, and only the last one is held.
 
     Raises
     ------
@@ -161,37 +165,69 @@ def on_expression_scale(
             "the predictions are of one fold: no other donors are left to choose genes on."
             " Run 'mtm evaluate' on at least two folds."
         )
-    predicted, observed = out_of_fold["predicted"].to_numpy(), out_of_fold["observed"].to_numpy()
     mean, sd = _scales(cohort, folds, [int(number) for number in numbers])
-    measured = _measured(cohort, donor, tissue)
-    result = {}
-    for code, name in enumerate(tissue_names(cohort)):
+    sample = _samples(cohort, donor, tissue)
+
+    def of_tissue(name: str) -> TissuePredictions:
+        code = tissue_names(cohort).index(name)
         rows = np.flatnonzero(tissue == name)
-        if not len(rows):
-            continue
         own = fold_row[rows]
-        log2 = observed[rows] * sd[own, code] + mean[own, code]
-        if not np.allclose(log2, measured[rows], atol=_TOLERANCE):
+        part = out_of_fold.isel(pair=rows)
+        predicted, observed = part["predicted"].to_numpy(), part["observed"].to_numpy()
+        measured: Floats = np.log2(1 + np.asarray(cohort.X[sample[rows]]))
+        log2 = observed * sd[own, code] + mean[own, code]
+        if not np.allclose(log2, measured, atol=_TOLERANCE):
             raise CohortError(
                 f"the predictions of {name} do not belong to this cohort and folds: their observed"
                 " values differ from the cohort's. Give the cohort and folds.json of the same"
                 " 'mtm evaluate'."
             )
-        result[name] = TissuePredictions(
+        return TissuePredictions(
             name,
             donor[rows].astype(str),
             own,
             genes,
-            predicted[rows] * sd[own, code] + mean[own, code],
-            measured[rows],
-            _chosen(predicted[rows], observed[rows], own, len(numbers)),
+            predicted * sd[own, code] + mean[own, code],
+            measured,
+            _chosen(predicted, observed, own, len(numbers)),
         )
-    return result
+
+    there = set(np.unique(tissue).astype(str).tolist())
+    by_tissue = _OneByOne(tuple(name for name in tissue_names(cohort) if name in there), of_tissue)
+    if out_of_fold.nbytes <= _MOST_BYTES:
+        return dict(by_tissue)
+    by_tissue[by_tissue.names[0]]  # that they belong together is said before any work
+    return by_tissue
+
+
+@dataclass(frozen=True)
+class _OneByOne(Mapping[str, TissuePredictions]):
+    """Tissues that are made when they are asked for; the last one stays."""
+
+    names: tuple[str, ...]
+    make: Callable[[str], TissuePredictions]
+    _last: dict[str, TissuePredictions] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> TissuePredictions:
+        if name not in self.names:
+            raise KeyError(name)
+        if name not in self._last:
+            self._last.clear()
+            self._last[name] = self.make(name)
+        return self._last[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def source_profiles(cohort: ad.AnnData, source: str, donors: NDArray[np.str_]) -> Floats:
     """Give log2(1 + expression) (N, G) of the ``source`` tissue of ``donors`` (N,)."""
-    return _measured(cohort, donors, np.full(len(donors), source))
+    rows = _samples(cohort, donors, np.full(len(donors), source))
+    log2: Floats = np.log2(1 + np.asarray(cohort.X[rows]))
+    return log2
 
 
 def _scales(cohort: ad.AnnData, folds: DonorFolds, numbers: list[int]) -> tuple[Floats, Floats]:
@@ -205,8 +241,10 @@ def _scales(cohort: ad.AnnData, folds: DonorFolds, numbers: list[int]) -> tuple[
     return np.stack([s.mean for s in scorers]), np.stack([s.sd for s in scorers])
 
 
-def _measured(cohort: ad.AnnData, donor: NDArray[np.str_], tissue: NDArray[np.str_]) -> Floats:
-    """Give log2(1 + expression) (N, G) of the samples of ``donor`` and ``tissue`` (N,)."""
+def _samples(
+    cohort: ad.AnnData, donor: NDArray[np.str_], tissue: NDArray[np.str_]
+) -> NDArray[np.intp]:
+    """Give the rows of the samples of ``donor`` and ``tissue`` (N,)."""
     samples = pd.MultiIndex.from_arrays(
         [
             cohort.obs["donor"].to_numpy().astype(str),
@@ -220,8 +258,7 @@ def _measured(cohort: ad.AnnData, donor: NDArray[np.str_], tissue: NDArray[np.st
             f"the cohort has no {tissue[first]} of donor {donor[first]!r}, which the predictions"
             " have. Give the cohort that was evaluated."
         )
-    log2: Floats = np.log2(1 + np.asarray(cohort.X[rows]))
-    return log2
+    return np.asarray(rows)
 
 
 def _chosen(predicted: Floats, observed: Floats, fold: Ints, n_folds: int) -> NDArray[np.bool_]:

@@ -25,7 +25,7 @@ MINIMUM_DONORS = 10
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 ALL = "all"
 """Donors of either sex, or of every age."""
-QUANTILE_STEP = 1 / 128
+QUANTILE_STEP = 1 / 64
 """Of log2(1 + expression): what quantiles of wide cohorts are rounded to."""
 GROUPS = ("tissue", "gene_id", "sex", "age_band")
 _NUMBERS = (

@@ -15,9 +15,11 @@ import pandas as pd
 from pandas.errors import EmptyDataError
 
 from mtm_core.errors import InputFileError
+from mtm_core.grouped_table import GroupedTable, open_grouped
 from mtm_core.statistics.similarity import SimilarityAgreement
 from mtm_core.strict_json import read_strict_json
 from mtm_core.studies.disease import DiseaseStudy
+from mtm_core.studies.donor_traits import GENE_KEYS
 from mtm_core.studies.latent import LatentStudy
 from mtm_core.studies.predictable_genes import PredictableGenesStudy
 from mtm_core.studies.traits import TraitStudy
@@ -134,8 +136,14 @@ def _latent(folder: Path) -> LatentStudy:
     )
 
 
-def _genes(folder: Path) -> pd.DataFrame:
-    return _checked(pd.read_parquet(folder / "genes.parquet"), "genes")
+def _genes(folder: Path) -> pd.DataFrame | GroupedTable:
+    table = open_grouped(folder / "genes.parquet", GENE_KEYS)
+    if isinstance(table, pd.DataFrame):
+        return _checked(table, "genes")
+    lacking = [name for name in _KEYS["genes"] if name not in table.columns]
+    if lacking:
+        raise ValueError(f"the table of genes has no column {', '.join(lacking)}")
+    return table
 
 
 def _table(path: Path, kind: str) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mtm_core.grouped_table import GroupedTable, whole
 from mtm_core.methods.covariates import CovariateName
 from mtm_core.statistics.association import trait_association
 from mtm_core.statistics.correlation import columnwise_correlation
@@ -45,13 +46,19 @@ class TraitStudy:
         as independent, as the paper does), ``is_preserved`` by the paper's rule; ``shuffled``, the
         median rho with the trait shuffled among the donors, and ``shuffle_p``, the share of
         shuffles that reach rho; ``outcome``.
-    genes
+    gene_rows
         One row a (``trait``, ``adjusted_for``, ``tissue``, ``gene_id``): ``n`` and, ``_predicted``
-        and ``_observed``, ``rho``, ``p``, ``fdr`` and ``outcome``.
+        and ``_observed``, ``rho``, ``p``, ``fdr`` and ``outcome``. A data frame, or
+        left on disk.
     """
 
     tissues: pd.DataFrame
-    genes: pd.DataFrame
+    gene_rows: pd.DataFrame | GroupedTable
+
+    @property
+    def genes(self) -> pd.DataFrame:
+        """All rows of genes: of a wide cohort millions, read anew each time."""
+        return whole(self.gene_rows)
 
     def summary(self) -> pd.DataFrame:
         """Give one row a trait and adjustment: medians over tissues, and how many keep it."""
@@ -87,19 +94,19 @@ def study_traits(
     n_shuffles, seed
         Of the trait among the donors.
     """
-    tissues, genes = [], []
-    for trait in traits:
-        for names in ((), *trait.adjustments):
-            for tissue, part in predictions.items():
-                rng = np.random.default_rng(seed)
-                row, table = _study(part, trait, names, phenotypes, n_shuffles, rng)
-                keys = {
-                    "trait": trait.name,
-                    "adjusted_for": adjustment_name(names),
-                    "tissue": tissue,
-                }
-                tissues.append(keys | row)
-                genes.append(table.reset_index(names="gene_id").assign(**keys))
+    analyses = [(trait, names) for trait in traits for names in ((), *trait.adjustments)]
+    found: dict[tuple[int, int], tuple[dict[str, object], pd.DataFrame]] = {}
+    for place, (tissue, part) in enumerate(predictions.items()):  # of a wide cohort, one is there
+        for number, (trait, names) in enumerate(analyses):
+            rng = np.random.default_rng(seed)
+            row, table = _study(part, trait, names, phenotypes, n_shuffles, rng)
+            keys = {
+                "trait": trait.name,
+                "adjusted_for": adjustment_name(names),
+                "tissue": tissue,
+            }
+            found[number, place] = keys | row, table.reset_index(names="gene_id").assign(**keys)
+    tissues, genes = ([found[key][side] for key in sorted(found)] for side in (0, 1))
     joined = pd.concat([table for table in genes if len(table)] or genes, ignore_index=True)
     front = [name for name in ("trait", "adjusted_for", "tissue") if name in joined]
     return TraitStudy(pd.DataFrame(tissues), joined[[*front, *joined.columns.drop(front)]])

@@ -11,7 +11,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import l1_min_c
 
-from mtm_core.statistics.classification import FALSE_POSITIVE_RATES, auroc_standard_error, classify
+from mtm_core.statistics.classification import (
+    FALSE_POSITIVE_RATES,
+    MOST_GENES,
+    auroc_standard_error,
+    classify,
+)
 
 Array = np.ndarray
 
@@ -110,3 +115,17 @@ def test_standard_error_equals_that_of_simulated_draws(rng: np.random.Generator)
     ]
     assert np.mean(draws) == pytest.approx(0.75, abs=0.01)
     assert auroc_standard_error(0.75, 25, 35) == pytest.approx(np.std(draws), rel=0.05)
+
+
+def test_of_many_genes_those_are_taken_that_differ_in_training_samples(
+    rng: np.random.Generator, is_case: Array
+) -> None:
+    profiles = rng.normal(size=(120, 3 * MOST_GENES)).astype(np.float32)
+    by_chance = classify(profiles, is_case, n_repeats=4)
+    # Chosen on all samples, genes of noise alone would tell the groups apart.
+    assert abs(by_chance.auroc - 0.5) < 0.15
+    profiles[is_case, -5:] += 1.2
+    found = classify(profiles, is_case, n_repeats=2)
+    alone = classify(profiles[:, -5:], is_case, n_repeats=2)
+    assert found.auroc > 0.85
+    assert found.auroc < alone.auroc + 0.03

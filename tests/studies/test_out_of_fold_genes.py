@@ -14,6 +14,8 @@ from scipy.stats import false_discovery_control, pearsonr
 
 from mtm_core.data.splits import DonorFolds, donor_folds
 from mtm_core.errors import CohortError, InputFileError
+from mtm_core.evaluation.cross_validation import write_netcdf
+from mtm_core.studies import out_of_fold as out_of_fold_module
 from mtm_core.studies.out_of_fold import (
     TissuePredictions,
     linear,
@@ -127,6 +129,29 @@ def test_predictions_of_something_else_are_refused(
     without = diseased_cohort[diseased_cohort.obs["donor"] != out_of_fold["donor"].to_numpy()[0]]
     with pytest.raises(CohortError, match=r"the cohort has no .* of donor"):
         on_expression_scale(out_of_fold, without.copy(), folds)
+
+
+def test_of_a_wide_cohort_a_tissue_is_made_when_it_is_asked_for(
+    predictions: Predictions,
+    out_of_fold: xr.Dataset,
+    diseased_cohort: ad.AnnData,
+    folds: DonorFolds,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(out_of_fold_module, "_MOST_BYTES", 1000)
+    write_netcdf(out_of_fold, tmp_path / "ridge.nc")
+    with read_out_of_fold(tmp_path / "ridge.nc") as saved:
+        later = on_expression_scale(saved, diseased_cohort, folds)
+        assert list(later) == list(predictions)
+        for tissue, part in later.items():
+            for name in ("donors", "fold", "predicted", "observed", "chosen"):
+                np.testing.assert_array_equal(
+                    getattr(part, name), getattr(predictions[tissue], name)
+                )
+        assert later["Lung"] is later["Lung"]
+        with pytest.raises(KeyError):
+            later["Whole Blood"]
 
 
 def test_saved_predictions_are_read_and_other_files_refused(
