@@ -73,28 +73,34 @@ class _Lines:
     """A line when a step begins and ends, and now and then between."""
 
     def __init__(self) -> None:
-        self._states: dict[str, str] = {}
+        self._told: dict[str, StepProgress] = {}
         self._last = 0.0
 
     def show(self, steps: Sequence[StepProgress]) -> None:
+        """Print what is worth a line."""
         now = time.monotonic()
         for number, step in enumerate(steps, 1):
-            before = self._states.get(step.name, "left")
-            is_between = step.state == "running" and step.done > 0 and step.done != step.total
-            is_due = now - self._last >= _LINE_SECONDS
-            if step.state == before and not (is_due and is_between):
-                continue
-            self._states[step.name] = step.state
-            self._last = now
-            err.print(f"[{number}/{len(steps)}] {step.name}: {_line(step)}")
+            if self._is_news(step, self._told.get(step.name), now - self._last):
+                self._told[step.name] = step
+                self._last = now
+                err.print(f"[{number}/{len(steps)}] {step.name}: {_line(step)}")
+
+    @staticmethod
+    def _is_news(step: StepProgress, told: StepProgress | None, seconds: float) -> bool:
+        """Tell whether a step has moved from one state, or one part of its work, to another."""
+        if told is None or step.state != told.state:
+            return step.state != "left"
+        is_at_end = step.state != "running" or 0 < step.done == step.total
+        moved = step.detail not in ("", told.detail)
+        return not is_at_end and (moved or seconds >= _LINE_SECONDS)
 
 
 def _line(step: StepProgress) -> str:
     """Say in a line of a log file where a step is."""
     took = [_duration(step.seconds)] if step.seconds else []
     took += [f"{in_words(step.peak_bytes)} of memory"] if step.peak_bytes else []
-    if step.state == "running" and not step.done:
-        return "begun" + (f", {step.detail}" if step.detail else "")
+    if step.state == "running" and not (step.done or step.detail):
+        return "begun"
     words = {"running": _words(step), "done": "done", "done before": "done before"}
     detail = [step.detail] if step.detail and step.state != "running" else []
     return ", ".join([words[step.state], *took, *detail])

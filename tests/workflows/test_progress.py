@@ -63,13 +63,17 @@ def test_a_log_file_has_a_line_a_change(capsys: pytest.CaptureFixture[str]) -> N
         steps = Steps(("Download", "Fit"), show)
         steps.was_done("Download", seconds=185, peak_bytes=int(2.5e9), detail="4 files")
         with steps.running("Fit", total=10, unit="genes") as advance:
-            for done in range(10):
+            advance(0, detail="choose settings")
+            for done in range(11):
                 advance(done)
+            advance(10, detail="5 factors")
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "[1/2] Download: done before, 3:05, 2.5 GB of memory, 4 files"
     assert lines[1] == "[2/2] Fit: begun"
-    assert lines[2].startswith("[2/2] Fit: done, 0.0 s, ")
-    assert len(lines) == 3
+    assert lines[2].startswith("[2/2] Fit: 0 of 10 genes, choose settings, ")
+    assert lines[3].startswith("[2/2] Fit: done, 0.0 s, ")
+    assert lines[3].endswith(" of memory, 5 factors")
+    assert len(lines) == 4
 
 
 def test_a_terminal_shows_all_steps_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
