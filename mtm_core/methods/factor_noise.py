@@ -132,19 +132,21 @@ class SampleSteps:
     apply
         Gives ``T Z`` for Z (n, K).
     told
-        Precision and projections to begin with.
+        Precision and projections to begin with; ``None`` where it begins with factors, given to
+        :meth:`maximise`.
     """
 
     def __init__(
         self,
         donor: NDArray[np.int64],
         apply: Callable[[Array], Array],
-        told: tuple[Array, Array],
+        told: tuple[Array, Array] | None,
         ridge: float,
         shrinkage: float,
     ) -> None:
         self.donor, self._apply, self.ridge = donor, apply, ridge
-        self.precision, self.projected = told
+        if told is not None:
+            self.precision, self.projected = told
         self.kept, self.c = sharing(len(donor), shrinkage)
 
     def maximise(self, factors: Array, spread: Array, *, renew: bool) -> None:
@@ -189,11 +191,20 @@ class GramBasis:
         used = values > _NEGLIGIBLE * max(values.max(initial=0.0), 1.0)
         self._values, self._vectors = values[used], vectors[:, used]
 
-    def apply(self, shrinkage: float) -> Callable[[Array], Array]:
-        """Give what brings Z (n, K) to ``T Z``."""
+    def likeness(self, shrinkage: float) -> Array:
+        """Give T (n, n)."""
+        likeness: Array = (self._vectors * self._through(shrinkage)) @ self._vectors.T
+        return likeness
+
+    def _through(self, shrinkage: float) -> Array:
         kept, c = sharing(len(self._vectors), shrinkage)
         values = self._values / (1 - kept)
-        through = (values / (1 + c * values))[:, None]
+        through: Array = values / (1 + c * values)
+        return through
+
+    def apply(self, shrinkage: float) -> Callable[[Array], Array]:
+        """Give what brings Z (n, K) to ``T Z``."""
+        through = self._through(shrinkage)[:, None]
 
         def apply(factors: Array) -> Array:
             applied: Array = self._vectors @ (through * (self._vectors.T @ factors))
@@ -212,16 +223,19 @@ class SampleSpace(SampleSteps):
     def __init__(
         self,
         block: Block,
-        start: Array,
+        start: Array | None,
         ridge: float,
         shrinkage: float,
         basis: GramBasis | None = None,
     ) -> None:
         donor, y = block
         self._y = np.ascontiguousarray(y, dtype=np.float32)
-        told = np.asarray(self._y @ start.astype(np.float32), dtype=np.float64)
+        told = None
+        if start is not None:
+            projected = np.asarray(self._y @ start.astype(np.float32), dtype=np.float64)
+            told = (start.T @ start, projected)
         basis = basis or GramBasis(gram_of_own(self._y))
-        super().__init__(donor, basis.apply(shrinkage), (start.T @ start, told), ridge, shrinkage)
+        super().__init__(donor, basis.apply(shrinkage), told, ridge, shrinkage)
         self._square = mean_square(self._y)
         self._own: Array = np.maximum(self._square, LEAST_NOISE) * (1 - self.kept)
 

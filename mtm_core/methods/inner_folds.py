@@ -17,8 +17,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mtm_core.methods.factor_fit import expectation_maximisation, fit_parts, is_wide
-from mtm_core.methods.factor_noise import GeneSpace, GramBasis, SampleSteps, Steps, TissuePart
+from mtm_core.methods.factor_fit import (
+    WIDE_STEPS,
+    begin_with,
+    expectation_maximisation,
+    first_factors,
+    fit_parts,
+    is_wide,
+    known_of,
+    like_donors,
+)
+from mtm_core.methods.factor_noise import GramBasis, SampleSteps, Steps, TissuePart
 from mtm_core.methods.factors import Array, TrainingDonors, by_other_tissues
 from mtm_core.methods.protocol import Floats
 
@@ -246,68 +255,39 @@ class _InGenes:
 
 
 class _InSamples:
-    """Fits in the space of samples: many genes, of which some are scored."""
+    """Fits in the space of samples: many genes."""
 
     def __init__(self, training: TrainingDonors, deal: Deal, source: int) -> None:
         number = np.cumsum(~deal.is_held_out) - 1
         self._covariates = training.covariates[~deal.is_held_out]
         self._source = source
         self._tissues = [
-            _Samples(number[donor[~held]], GramBasis(gram[np.ix_(~held, ~held)]), y[~held])
-            for (donor, _), held, gram, y in zip(
-                training.samples, deal.held, training.grams, deal.scored, strict=True
+            (number[donor[~held]], GramBasis(gram[np.ix_(~held, ~held)]))
+            for (donor, _), held, gram in zip(
+                training.samples, deal.held, training.grams, strict=True
             )
         ]
+        self._starts: dict[float, Array] = {}
         own = deal.held[source]
         self._crossed = training.grams[source][np.ix_(own, ~own)]
         self._told = training.covariates[training.samples[source][0][own]]
 
     def __call__(self, settings: FactorSettings, seed: int) -> InnerFit:
-        (k,) = settings.n_factors
-        rng = np.random.default_rng(seed)
-
-        def start(width: int) -> Array:
-            loadings: Array = 0.3 * rng.standard_normal((width, k)) / np.sqrt(k)
-            return loadings
-
-        n_scored = self._tissues[0].scored.shape[1]
-        parts = [tissue.steps(start(n_scored), settings) for tissue in self._tissues]
-        n_donors, n_covariates = self._covariates.shape
-        known = GeneSpace(
-            (np.arange(n_donors), self._covariates),
-            start(n_covariates),
-            settings.ridge,
-            settings.shrinkage,
-        )
-        expectation_maximisation([*parts, known], n_donors, k, N_STEPS)
+        (k,), ridge, shrinkage = settings.n_factors, settings.ridge, settings.shrinkage
+        n_donors = len(self._covariates)
+        if shrinkage not in self._starts:
+            donors, bases = zip(*self._tissues, strict=True)
+            self._starts[shrinkage] = like_donors(donors, bases, n_donors, shrinkage)
+        parts = [
+            SampleSteps(donor, basis.apply(shrinkage), None, ridge, shrinkage)
+            for donor, basis in self._tissues
+        ]
+        known = known_of(self._covariates, k, ridge, shrinkage)
+        begin_with(first_factors(self._starts[shrinkage], k), [*parts, known])
+        expectation_maximisation([*parts, known], n_donors, k, WIDE_STEPS)
         source = parts[self._source]
         projected = self._crossed / (1 - source.kept) @ source.left
         return _inner_fit(parts, known, projected, self._told, self._source, n_donors)
-
-
-@dataclass(frozen=True)
-class _Samples:
-    """Samples of a tissue that are trained on.
-
-    Attributes
-    ----------
-    donor
-        (n,).
-    basis
-        Of their Gram matrix.
-    scored
-        (n, g) z-scores.
-    """
-
-    donor: NDArray[np.int64]
-    basis: GramBasis
-    scored: Array
-
-    def steps(self, start: Array, settings: FactorSettings) -> SampleSteps:
-        """Begin EM with ``settings`` from loadings ``start`` (g, K) of the scored genes."""
-        told = (start.T @ start, self.scored @ start)
-        apply = self.basis.apply(settings.shrinkage)
-        return SampleSteps(self.donor, apply, told, settings.ridge, settings.shrinkage)
 
 
 def _inner_fit(

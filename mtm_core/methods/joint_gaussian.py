@@ -33,7 +33,7 @@ from mtm_core.data.scaling import TissueScaler
 from mtm_core.data.splits import rows_of
 from mtm_core.methods.covariates import CovariateName, by_knowledge, encode_covariates
 from mtm_core.methods.factor_choice import Choice, Grid, choose_settings
-from mtm_core.methods.factor_fit import collect, fit_parts
+from mtm_core.methods.factor_fit import WIDE_STEPS, collect, fit_parts, is_wide
 from mtm_core.methods.factors import (
     LEAST_NOISE,
     Array,
@@ -232,7 +232,7 @@ class JointGaussianMethod:
     n_factors
         Sizes of the models to average.
     n_iterations
-        EM steps.
+        EM steps; of many genes ``WIDE_STEPS`` are enough.
     ridge
         Added to the factors' second moment when loadings are fitted: donors' worth of prior.
     shrinkage
@@ -302,11 +302,12 @@ class JointGaussianMethod:
         ``on_told`` gets, of each model, what its tissues and covariates tell of their donors.
         """
         settings, models = settings or self.present, []
+        enough = WIDE_STEPS if is_wide(training) else self.n_iterations
         for n_factors in settings.n_factors:
             parts = fit_parts(
                 training,
                 n_factors,
-                n_iterations=self.n_iterations,
+                n_iterations=min(self.n_iterations, enough),
                 ridge=settings.ridge,
                 shrinkage=settings.shrinkage,
                 seed=self.seed,
