@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from mtm_core.artefact import Artefact
-from mtm_core.cli.checks import check_metadata, check_names, check_there
+from mtm_core.cli.checks import check_there
 from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.own_samples import UnitOption
 from mtm_core.cli.study_options import (
@@ -29,9 +28,6 @@ from mtm_core.cli.training_options import (
 )
 from mtm_core.config import to_json
 from mtm_core.data.cohort import tissue_names
-from mtm_core.data.expression import read_expression
-from mtm_core.data.metadata import read_metadata
-from mtm_core.data.metadata_options import AS_FOUND
 from mtm_core.data.splits import DonorFolds
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.evaluation.predictability import matrix_of
@@ -40,15 +36,12 @@ from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
 from mtm_core.methods.mtm_training import MTMMethod
 from mtm_core.methods.protocol import tissue_index
-from mtm_core.model_folder import ModelFolder
 from mtm_core.safe_output import check_output
-from mtm_core.studies.beside_model import associations_of
-from mtm_core.studies.external import study_external, summarise_external
 from mtm_core.studies.latent import find_mtm, study_latent
 from mtm_core.studies.predictable_genes import read_annotation, study_predictable_genes
-from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.training.hardware import Hardware, check_hardware
 from mtm_core.workflows.run_settings import run_config
+from mtm_core.workflows.study import ExternalOptions, study_external_samples
 
 
 def pgenes_command(
@@ -219,61 +212,26 @@ def external_command(
     **Example:** `mtm study external blood.tsv --metadata groups.tsv --group group --case disease
     --control healthy --trait age --output studies/external`
     """
-    inputs = [table, metadata, *([] if reference is None else [reference / "associations.json"])]
-    check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
-    folder = find_model(model)
-    check_there(input=table, metadata=metadata, reference=reference)
-    check_metadata(metadata, AS_FOUND, group=group, levels=lambda _: (case, control))
-    files = ModelFolder.open(folder)
-    predictor = Predictor(Artefact.load(files))
-    predictor.targets_of(source)
-    associations = (
-        associations_of(files, predictor.artefact)
-        if reference is None
-        else ReferenceAssociations.load(reference)
-    )
-    if associations is None:
-        raise InputFileError(
-            f"{folder} holds no reference associations. Make them with 'mtm study reference', or"
-            " name their folder with --reference."
+    done = study_external_samples(
+        ExternalOptions(
+            table,
+            metadata,
+            group,
+            case,
+            control,
+            trait,
+            output,
+            adjusted_for,
+            model,
+            reference,
+            source,
+            unit,
+            overwrite,
         )
-    check_names("trait", "trait", [trait], list(associations.traits))
-    adjustments = associations.traits[trait]["adjustments"]
-    check_names("adjusted-for", "adjustment", [adjusted_for], list(adjustments))
-    read = read_expression(table, known_genes=predictor.genes, typical=predictor.typical(source))
-    samples = [str(name) for name in read.values.index]
-    known = read_metadata(metadata, samples=samples)
-    groups, case, control = (
-        known.groups(group),
-        known.level(group, case),
-        known.level(group, control),
     )
-    prediction = predictor.predict(read, source=source, unit=unit)
-    tissues, genes = study_external(
-        prediction,
-        groups,
-        associations,
-        case=case,
-        control=control,
-        trait=trait,
-        adjusted_for=adjusted_for,
-    )
-    settings = {
-        "model": predictor.artefact.name,
-        "model_sha256": predictor.artefact.sha256,
-        "file_sha256": read.report.sha256,
-        "case": case,
-        "control": control,
-        "trait": trait,
-        "adjusted_for": adjusted_for,
-        "source": source,
-        "unit": str(prediction.attrs["input_unit"]),
-        "alignment": str(prediction.attrs["alignment"]),
-        "reference_cohort_sha256": associations.settings["cohort_sha256"],
-    }
-    summary = summarise_external(tissues)
-    save_study(output, settings, overwrite=overwrite, tissues=tissues, genes=genes, summary=summary)
+    err.print(f"Wrote {output}.")
     print_study(
-        f"Predicted log2 fold change, {case} against {control}, and the reference's of {trait}",
-        summary,
+        f"Predicted log2 fold change, {done.case} against {done.control}, and the reference's of"
+        f" {trait}",
+        done.summary,
     )

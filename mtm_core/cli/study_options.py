@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,11 +14,7 @@ from mtm_core.cli.checks import check_there
 from mtm_core.cli.output import err, print_table
 from mtm_core.data.cohort import is_simulated, read_cohort
 from mtm_core.data.dbgap import with_dbgap_phenotypes
-from mtm_core.escaping import in_cells
-from mtm_core.grouped_writing import save_grouped
-from mtm_core.model_folder import seal_around
-from mtm_core.safe_output import writing
-from mtm_core.studies.donor_traits import GENE_KEYS
+from mtm_core.workflows.study import save_tables
 
 CohortArgument = Annotated[
     Path, typer.Argument(metavar="COHORT", help="Cohort (.h5ad) of 'mtm data prepare'.")
@@ -67,16 +62,8 @@ def cohort_settings(cohort: ad.AnnData) -> dict[str, Any]:
 def save_study(
     output: Path, settings: dict[str, Any], *, overwrite: bool, **tables: pd.DataFrame
 ) -> None:
-    """Write the tables of a study, ``genes`` as parquet, the others as CSV, and its settings."""
-    with writing(output, overwrite=overwrite, folder=True, kind="a study") as folder:
-        for name, table in tables.items():
-            if name == "genes":
-                path = folder / "genes.parquet"
-                save_grouped(table, path, GENE_KEYS, genes_vary=True)
-            else:
-                in_cells(table).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
-        (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
-    seal_around(output)
+    """Write the tables of a study and its settings, and say so."""
+    save_tables(output, settings, overwrite=overwrite, **tables)
     err.print(f"Wrote {output}.")
 
 

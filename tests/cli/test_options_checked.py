@@ -17,7 +17,7 @@ WORK = (
     "mtm_core.workflows.train.train",
     "mtm_core.workflows.train.fit_method",
     "mtm_core.workflows.own_samples.read_expression",
-    "mtm_core.cli.study_model.read_expression",
+    "mtm_core.workflows.study.read_expression",
     "mtm_core.cli.study_model.study_predictable_genes",
     "mtm_core.cli.study_model.study_latent",
     "mtm_core.methods.mtm_training.MTMMethod.fit",
