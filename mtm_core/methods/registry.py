@@ -55,7 +55,7 @@ _BASELINES: dict[str, Callable[[str, RunConfig], Method]] = {
     "source-as-proxy": lambda source, config: ControlMethod("source-as-proxy"),
 }
 
-OPTIONALLY_INFORMED = ("stack", "factor-stack", "kernel-factors", "joint-gaussian")
+OPTIONALLY_INFORMED = ("stack", "factor-stack", "compact-stack", "kernel-factors", "joint-gaussian")
 METHOD_NAMES: tuple[str, ...] = (
     *(name + ending for name in OPTIONALLY_INFORMED for ending in ("", AGE_SEX)),
     "mtm",
@@ -91,8 +91,9 @@ def make_method(
     mtm = kept(MTMMethod(config, hardware, on_progress))
     if name == "mtm":
         return mtm
-    if name == "compact-mtm":
-        return kept(OnComponentsMethod(MTMMethod(config, hardware, on_progress), name=name))
+    compact = kept(OnComponentsMethod(MTMMethod(config, hardware, on_progress)))
+    if name == compact.name:
+        return compact
     if name in _BASELINES:
         return _BASELINES[name](source, config)
     joint = JointGaussianMethod(covariates=("age", "sex"), choose_from=source)
@@ -102,6 +103,8 @@ def make_method(
             return kept(StackMethod(bases, source, n_further=3, name=name))
         case "factor-stack":
             return kept(FactorStackMethod(source, on_step=on_step, name=name))
+        case "compact-stack":
+            return kept(FactorStackMethod(source, others=(compact,), on_step=on_step, name=name))
         case "kernel-factors":
             return KernelFactorsMethod(joint, name=name)
         case "joint-gaussian":

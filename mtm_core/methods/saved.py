@@ -34,7 +34,7 @@ from mtm_core.methods.stack import CALIBRATIONS, FittedStack
 Arrays = Mapping[str, NDArray[Any]]
 _MOST_BASES = 32
 ON_COMPONENTS = ("mtm", "mlp", "single-task-mtm")
-_STACKS = ("stack", "factor-stack")
+_STACKS = ("stack", "factor-stack", "compact-stack")
 
 
 def restore_method(

@@ -10,8 +10,11 @@ import pytest
 
 from mtm_core.config import preset
 from mtm_core.data.splits import rows_of
+from mtm_core.methods.factor_stack import FactorStackMethod
 from mtm_core.methods.factors import bend
 from mtm_core.methods.held_out import fit_scorer, predict_held_out
+from mtm_core.methods.joint_gaussian import JointGaussianMethod
+from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.mlp import MLPMethod, NetworkTraining, SingleTaskMTMMethod
 from mtm_core.methods.mtm_training import MTMMethod
 from mtm_core.methods.on_components import (
@@ -148,3 +151,25 @@ def test_it_learns_what_donors_share(cohort: ad.AnnData, donors: list[str]) -> N
         if len(part.donor) >= 15
     ]
     assert np.mean(rho) > 0.3
+
+
+def test_compact_mtm_is_weighed_beside_kernel_factors(
+    cohort: ad.AnnData, donors: list[str]
+) -> None:
+    joint = JointGaussianMethod(
+        n_factors=(2,), ridge=10.0, shrinkage=30.0, covariates=("age", "sex"), gene_ridge=None
+    )
+    compact = OnComponentsMethod(methods(cohort)["compact-mtm"], 6)
+    kernel = KernelFactorsMethod(joint, n_points=30)
+    method = FactorStackMethod(factors=kernel, others=(compact,), name="compact-stack")
+    stack = method.fit(cohort, donors)
+    assert [base.name for base in stack.bases] == ["kernel-factors", "compact-mtm"]
+    arrays, settings = stack.arrays(), stack.settings()
+    again = restore_method("compact-stack", arrays, settings, stack.scaler, stack.tissues)
+    z = np.random.default_rng(0).normal(size=(3, cohort.n_vars)).astype(np.float32)
+    target = next(tissue for tissue in stack.tissues if tissue != BLOOD)
+    weights = stack.plain.weights[stack.tissues.index(target)]
+    alone = [base.predict({BLOOD: z}, target).mean for base in stack.bases]
+    found = again.predict({BLOOD: z}, target)
+    np.testing.assert_allclose(found.mean, np.tensordot(weights, alone, axes=1), atol=1e-4)
+    assert again.name == "compact-stack"
