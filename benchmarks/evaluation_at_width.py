@@ -66,13 +66,17 @@ class _Lines:
 
     def __init__(self) -> None:
         self._said: set[str] = set()
+        self._cpu = time.process_time()
 
     def show(self, steps: Sequence[StepProgress]) -> None:
         for step in steps:
             if step.state == "done" and step.name not in self._said:
                 self._said.add(step.name)
                 peak = step.peak_bytes / 1e9
-                print(f"{step.name}: {step.seconds:.1f} s, peak {peak:.1f} GB", flush=True)
+                now = time.process_time()
+                cpu, self._cpu = now - self._cpu, now
+                line = f"{step.name}: {step.seconds:.1f} s, {cpu:.1f} s of processors"
+                print(f"{line}, peak {peak:.1f} GB", flush=True)
 
 
 def _reads(evaluation: Path, associations: Path) -> None:

@@ -20,6 +20,8 @@ FIGURES = {
     "coverage_90": "values inside their 90 % interval",
 }
 """Figures of merit of :mod:`mtm_core.evaluation.accuracy`, in words."""
+_MOST_LISTED = 100
+"""Values of a list of settings that are written out: tissues, never genes."""
 LIMITS = (
     "Predictions shrink towards the tissue's mean: they rank donors, they do not replace a"
     " biopsy. Most genes in most tissues are not predictable from blood; read the accuracy of"
@@ -33,7 +35,7 @@ def render_model_card(artefact: Artefact, evaluation: EvaluationTables | None) -
     provenance = artefact.provenance
     sections = [
         f"# {artefact.name}",
-        f"Predicts {len(artefact.genes)} genes in any of {len(artefact.tissues)} tissues from any"
+        f"Predicts {len(artefact.genes):,} genes in any of {len(artefact.tissues)} tissues from any"
         " other of them. **For research use, not for diagnosis.**",
         "## Data",
         f"{provenance.get('n_samples', 0):,} samples of {provenance.get('n_donors', 0):,} donors in"
@@ -47,13 +49,25 @@ def render_model_card(artefact: Artefact, evaluation: EvaluationTables | None) -
         "## Training",
         f"`{provenance.get('command')}`, on {provenance.get('created')}.{_epochs(provenance)}"
         " Settings:\n\n"
-        f"```json\n{json.dumps(artefact.method.settings(), indent=1)}\n```",
+        f"```json\n{json.dumps(_cut(artefact.method.settings()), indent=1)}\n```",
         "## Limits",
         LIMITS,
         "## Method",
         "He et al. 2023, Bioinformatics 39(6):btad363, doi:10.1093/bioinformatics/btad363.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _cut(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Cut long lists of settings: the whole of them is in model.json."""
+    if isinstance(value, dict):
+        return {name: _cut(part) for name, part in value.items()}
+    if isinstance(value, list) and len(value) > _MOST_LISTED:
+        more = f"and {len(value) - _MOST_LISTED:,} more, see model.json"
+        return [*value[:_MOST_LISTED], more]
+    if isinstance(value, list):
+        return [_cut(part) for part in value]
+    return value
 
 
 def _epochs(provenance: dict[str, Any]) -> str:
@@ -73,6 +87,11 @@ def _accuracy(artefact: Artefact, evaluation: EvaluationTables | None) -> str:
     )
     if set(evaluation.tissues["method"]) & {artefact.method.name + AGE_SEX}:
         intro += f" `{AGE_SEX}`: the same model, told each donor's age and sex."
+    if "resampled_genes" in settings:
+        intro += (
+            f" Intervals resample the donors {settings['resamples']:,} times, scored on"
+            f" {settings['resampled_genes']:,} random genes of {len(artefact.genes):,}."
+        )
     summary = evaluation.summary()
     # An evaluation may lack a figure: coverage where no method gives intervals.
     overall = {
@@ -99,7 +118,7 @@ def _accuracy(artefact: Artefact, evaluation: EvaluationTables | None) -> str:
 def _shown(value: float) -> str:
     if math.isnan(value):
         return ""
-    return f"{value:.3f}" if abs(value) < 2 else f"{value:.1f}"  # a share, or a number of genes
+    return f"{value:.3f}" if abs(value) < 2 else f"{value:,.1f}"  # a share, or a number of genes
 
 
 def _table(rows: list[list[str]]) -> str:

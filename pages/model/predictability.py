@@ -20,8 +20,8 @@ from mtm_core.evaluation.predictability import (
     GeneChoice,
     distribution_of_rho,
     genes_of_tissue,
+    matrix_of,
     rank_tissues,
-    rho_of_genes,
     select_genes,
     tissues_of_gene,
 )
@@ -232,7 +232,7 @@ else:
     )
     body_map(evaluated.tissues, chosen, press_to_draw, key="drawn")
     order = [str(name) for name in ranking.index if not chosen or name in chosen]
-    rho = rho_of_genes(tables.genes_of(method, order, columns=["rho_by_fold"]), method, order)
+    rho = matrix_of(tables, method, "rho_by_fold", order).reindex(order)
     distribution = distribution_of_rho(rho)
     one_by_one = rho.shape[1] <= MOST_POINTS
     show_figure(

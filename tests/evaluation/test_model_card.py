@@ -79,6 +79,22 @@ def test_figures_are_those_of_the_tables(
     assert "averaged over the 4 tissues" in card
 
 
+def test_the_card_of_a_wide_model_stays_short(
+    small_artefact: Artefact, evaluation: EvaluationTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated = replace(small_artefact, accuracy=evaluation.of_method("mtm"))
+    evaluation.settings.update(resampled_genes=4096, resamples=500)
+    long = {"own_genes": list(range(19_291)), "members": [{"weights": [0.5] * 101}]}
+    monkeypatch.setattr(type(small_artefact.method), "settings", lambda _: long)
+    card = render_model_card(evaluated, evaluation)
+    assert "resample the donors 500 times, scored on 4,096 random genes of 40." in card
+    assert len(card) < 10_000
+    settings = json.loads(card.split("```json\n")[1].split("```")[0])
+    assert settings["own_genes"][:100] == list(range(100))
+    assert settings["own_genes"][100:] == ["and 19,191 more, see model.json"]
+    assert settings["members"][0]["weights"][100:] == ["and 1 more, see model.json"]
+
+
 def test_without_evaluation_the_card_says_so(small_artefact: Artefact) -> None:
     card = render_model_card(small_artefact, None)
     assert "Not evaluated. Run `mtm evaluate`" in card

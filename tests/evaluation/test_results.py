@@ -9,12 +9,16 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from mtm_core import grouped_writing
 from mtm_core.data.splits import donor_folds
 from mtm_core.errors import InputFileError
 from mtm_core.evaluation.accuracy import Accuracy, accuracy, accuracy_in_strata
 from mtm_core.evaluation.bootstrap import resample_donors
 from mtm_core.evaluation.cross_validation import cross_validate
+from mtm_core.evaluation.overlaps import shared_sets
+from mtm_core.evaluation.predictability import matrix_of
 from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.grouped_table import TableOnDisk
 from mtm_core.methods.controls import ControlMethod
 
 SETTINGS = {"folds": 2, "seed": 0, "source": "Whole Blood"}
@@ -132,6 +136,31 @@ def test_an_evaluation_of_before_is_read(
     )
     assert loaded.comparisons.empty
     loaded.save(tmp_path / "again")
+
+
+def test_of_a_wide_model_the_rows_of_genes_stay_on_disk(
+    tables: EvaluationTables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grouped_writing, "LONGEST_EXACT", 10)
+    tables.save(tmp_path)
+    loaded = EvaluationTables.load(tmp_path)
+    assert isinstance(loaded.gene_rows, TableOnDisk)
+    assert loaded.methods == tables.methods
+    assert loaded.gene_ids.tolist() == tables.gene_ids.tolist()
+    assert loaded.n_genes == tables.n_genes == tables.genes["gene_id"].nunique()
+    method, tissue, gene = "source-as-proxy", "Lung", str(tables.gene_ids[3])
+    for asked in ({"tissue": tissue}, {"genes": gene}, {"columns": ["rho_pooled"]}):
+        one, other = (part.genes_of(method, **asked) for part in (tables, loaded))
+        other = other[one.columns].astype(one.dtypes).set_index(one.index)
+        pd.testing.assert_frame_equal(other, one, rtol=2.0**-12)
+    for tissues in (None, ["Liver", "Lung"]):
+        wide = matrix_of(loaded, method, "rho_by_fold", tissues)
+        expected = matrix_of(tables, method, "rho_by_fold", tissues)
+        pd.testing.assert_frame_equal(
+            wide[expected.columns].astype(float), expected, rtol=2.0**-12, check_names=False
+        )
+    sets = [shared_sets(part.gene_rows, tables.methods) for part in (tables, loaded)]
+    pd.testing.assert_frame_equal(sets[1].reset_index(drop=True), sets[0], check_dtype=False)
 
 
 def test_tables_of_an_earlier_evaluation_do_not_stay(
