@@ -115,7 +115,7 @@ def _words(step: StepProgress) -> str:
     far = ""
     if step.done or step.total:
         as_said = in_words if step.unit == "bytes" else lambda n: f"{n:,.0f}"
-        unit = "" if step.unit == "bytes" else f" {step.unit}"
+        unit = "" if step.unit in ("", "bytes") else f" {step.unit}"
         far = as_said(int(step.done)) + (f" of {as_said(int(step.total))}" if step.total else "")
         far += unit
     return ", ".join(part for part in (far, step.detail) if part)

@@ -20,6 +20,8 @@ from mtm_core.workflows.needs import Needs
 
 _BYTES_A_CELL = 1.5
 """Of a gene in a sample, in GTEx's compressed expression files."""
+_FEWEST_BYTES, _FEWEST_BYTES_OF_TEXT = 1.0, 2.0
+"""Of a value, in a file of any table of expression."""
 _SHARE_CODING = 0.36
 """Of the genes of GENCODE that are protein-coding: 19,291 of 56,200, 20,000 of 59,000."""
 _BASE_MEMORY = 700 * 10**6
@@ -83,8 +85,7 @@ def plan_build(options: BuildOptions) -> BuildPlan:
     elif options.release is None:
         files = _given_files(options)
         given = tuple(files.by_kind().values())
-        n_genes, n_samples = gct_size(files.expression)
-        n_values = n_genes * n_samples
+        n_values = _values_in(files.expression)
         has_phenotypes = files.subject_phenotypes is not None
         if files.gene_table is not None and options.genes is None:
             n_values = int(n_values * _SHARE_CODING) if options.gene_type != "all" else n_values
@@ -139,6 +140,17 @@ def _is_finished(options: BuildOptions, ledger: Ledger, has_phenotypes: bool) ->
         and path.is_file()
         and ledger.sha256(path) == done.result["sha256"]
     )
+
+
+def _values_in(expression: Path) -> int:
+    """Count the values of a GCT file: as many as it says, and no more than it has room for.
+
+    A file that was cut down to a few genes may still say how many there were.
+    """
+    n_genes, n_samples = gct_size(expression)
+    is_compressed = expression.suffix == ".gz"
+    most = expression.stat().st_size / (_FEWEST_BYTES if is_compressed else _FEWEST_BYTES_OF_TEXT)
+    return min(n_genes * n_samples, int(most))
 
 
 def _given_files(options: BuildOptions) -> BuildFiles:

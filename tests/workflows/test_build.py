@@ -282,6 +282,20 @@ def test_needs_are_known_and_what_is_lacking_is_said_first(
         build_model(replace(options, mirror="http://example.org"))
 
 
+def test_a_file_that_says_too_much_of_itself_is_not_believed(
+    files: GtexFiles, tmp_path: Path
+) -> None:
+    text = files.expression.read_text()
+    assert text.startswith("#1.2\n80\t")
+    cut = tmp_path / "cut_gene_tpm.gct"
+    cut.write_text(text.replace("\n80\t", "\n56200\t", 1))
+    for path in (files.expression, cut):
+        options = BuildOptions(
+            tmp_path / "model", expression=path, sample_attributes=files.sample_attributes
+        )
+        assert plan_build(options).needs.memory < 8 * 10**8
+
+
 def test_free_memory_is_that_of_the_machine_or_container() -> None:
     fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     total = int(fields["MemTotal"].split()[0]) * 1024
