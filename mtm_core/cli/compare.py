@@ -42,9 +42,9 @@ from mtm_core.inference.name_lists import split_names
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.workflows.compare import (
     CompareOptions,
-    TableFormat,
     compare_samples,
 )
+from mtm_core.workflows.table_parts import TableFormat
 
 
 def compare_command(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
 import pandas as pd
 
 from mtm_core.artefact import Artefact
 from mtm_core.data.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
-from mtm_core.escaping import in_cells
 from mtm_core.evaluation.predictability import held_out_rho
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.name_lists import split_column, two_names
@@ -43,8 +43,8 @@ from mtm_core.workflows.own_samples import (
     say_nothing,
     tell_nobody,
 )
+from mtm_core.workflows.table_parts import TableFormat, TableInParts
 
-TableFormat = Literal["csv", "parquet"]
 FDR = 0.05
 """Of the counts that are said; the tables hold every gene."""
 
@@ -175,44 +175,6 @@ def compare_samples(
     prediction = predictor.predict_prepared(prepared, chosen)
     samples = OwnCohort.of(prediction, prepared, predictor.artefact, read)
     say(f"Measured {source}: {samples.measured.meaning}", False)
-    cohort = _Cohort(
-        samples,
-        held_out_rho(evaluation, predictor.artefact.method.name, source),
-        associations,
-        known,
-        options.shuffle,
-        say,
-        on_progress,
-    )
-    tables: dict[str, pd.DataFrame] = {}
-    agreements = []
-    if pair is not None and labels is not None:
-        compared, agreed = cohort.groups(labels, pair[1], pair[2])
-        tables["differential_expression"] = compared
-        agreements.append(agreed)
-    associated = []
-    for name, (values, meaning) in of_traits.items():
-        rows, agreed = cohort.trait(name, values, meaning, others)
-        associated.append(rows)
-        agreements.append(agreed)
-    if associated:
-        tables["trait_associations"] = pd.concat(associated, ignore_index=True)
-    if any(len(agreed) for agreed in agreements):
-        tables["reference_agreement"] = pd.concat(agreements, ignore_index=True)
-    settings = {
-        **{key: str(value) for key, value in prediction.attrs.items()},
-        "metadata": options.metadata.name,
-        "groups": options.groups,
-        "options": options.prediction.as_used(prediction).to_json(),
-        "traits": list(traits),
-        "covariates": list(options.covariates),
-        "shuffled_with_seed": options.shuffle,
-        "n_samples": len(prepared.samples),
-        "measured": samples.measured.meaning,
-        "measured_genes": samples.measured.log2.shape[1],
-        "fold_change": "mean of log2 values of cases minus that of controls, on the scale named",
-        "note": "Predicted tissues are functions of the measured samples.",
-    }
     with writing(
         options.output,
         overwrite=options.overwrite,
@@ -220,8 +182,51 @@ def compare_samples(
         folder=True,
         kind="a comparison",
     ) as place:
-        _write(tables, settings, place, options.table_format)
-    return Compared(options.output, tuple(tables), len(prepared.samples), len(chosen))
+        cohort = _Cohort(
+            samples,
+            partial(held_out_rho, evaluation, predictor.artefact.method.name, source),
+            associations,
+            known,
+            options.shuffle,
+            say,
+            on_progress,
+        )
+        written, agreements = [], []
+        if pair is not None and labels is not None:
+            written.append("differential_expression")
+            with _table(place, written[-1], options) as table:
+                agreements += cohort.groups(labels, pair[1], pair[2], table)
+        if of_traits:
+            written.append("trait_associations")
+            with _table(place, written[-1], options) as table:
+                for name, (values, meaning) in of_traits.items():
+                    agreements += cohort.trait(name, values, meaning, others, table)
+        if agreements:
+            written.append("reference_agreement")
+            with _table(place, written[-1], options) as table:
+                table.add(pd.concat(agreements, ignore_index=True))
+        settings = {
+            **{key: str(value) for key, value in prediction.attrs.items()},
+            "metadata": options.metadata.name,
+            "groups": options.groups,
+            "options": options.prediction.as_used(prediction).to_json(),
+            "traits": list(traits),
+            "covariates": list(options.covariates),
+            "shuffled_with_seed": options.shuffle,
+            "n_samples": len(prepared.samples),
+            "measured": samples.measured.meaning,
+            "measured_genes": samples.measured.log2.shape[1],
+            "fold_change": "mean of log2 values of cases minus that of controls, on the scale"
+            " named",
+            "note": "Predicted tissues are functions of the measured samples.",
+        }
+        text = json.dumps(settings, indent=1) + "\n"
+        (place / "settings.json").write_text(text, encoding="utf-8")
+    return Compared(options.output, tuple(written), len(prepared.samples), len(chosen))
+
+
+def _table(folder: Path, name: str, options: CompareOptions) -> TableInParts:
+    return TableInParts(folder / f"{name}.{options.table_format}", options.table_format)
 
 
 def check_compare(options: CompareOptions) -> Path:
@@ -250,10 +255,13 @@ def check_compare(options: CompareOptions) -> Path:
 
 @dataclass(frozen=True)
 class _Cohort:
-    """The samples in every tissue, and what is known of them and of the model."""
+    """The samples in every tissue, and what is known of them and of the model.
+
+    Tissues are looked at one after the other: each is decoded, analysed, written and let go.
+    """
 
     samples: OwnCohort
-    held_out: pd.DataFrame
+    held_out: Callable[..., pd.DataFrame]
     reference: ReferenceAssociations | None
     metadata: SampleMetadata
     seed: int | None
@@ -261,49 +269,94 @@ class _Cohort:
     on_progress: StepProgress
 
     def groups(
-        self, labels: pd.Series, case: str, control: str
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Give the comparison of two groups, and how it agrees with the reference's contrasts."""
-        dealt = self._deal(labels)
-        compared = with_accuracy(
-            compare_groups(self.samples, dealt, case=case, control=control), self.held_out
-        )
-        self.say(f"{case} against {control}: {_in_words(compared)}", False)
-        if self.reference is None:
-            return compared, pd.DataFrame()
-        agreed = all_agreements(
-            compared,
-            GroupEffects(self.samples, dealt, case, control),
-            self.reference,
-            list(self.reference.traits),
-            own_column="log2_ratio",
-            reference_column="effect",
-        )
-        return compared, agreed.assign(yours=f"{case} against {control}")
+        self, labels: pd.Series, case: str, control: str, table: TableInParts
+    ) -> list[pd.DataFrame]:
+        """Write the comparison of two groups; say how it agrees with the reference's contrasts."""
+        dealt, counts, agreed = self._deal(labels), _Counts(), []
+        for tissue, own in self._tissues("Comparing groups"):
+            compared = self._with_accuracy(
+                compare_groups(own, dealt, case=case, control=control), tissue
+            )
+            counts.add(compared)
+            table.add(compared)
+            if self.reference is not None:
+                agreement = all_agreements(
+                    compared,
+                    GroupEffects(own, dealt, case, control),
+                    self.reference,
+                    list(self.reference.traits),
+                    own_column="log2_ratio",
+                    reference_column="effect",
+                )
+                agreed.append(agreement.assign(yours=f"{case} against {control}"))
+        self.say(f"{case} against {control}: {counts.in_words()}", False)
+        return [part for part in agreed if len(part)]
 
     def trait(
-        self, name: str, values: pd.Series, meaning: str, covariates: pd.DataFrame | None
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Give the correlations with a trait; of age and sex, how they agree with the reference."""
-        dealt = self._deal(values)
-        rows = with_accuracy(correlate_trait(self.samples, dealt, covariates), self.held_out)
-        self.say(f"{name} ({meaning}): {_in_words(rows)}", False)
-        rows = rows.assign(trait=name, trait_is=meaning)
+        self,
+        name: str,
+        values: pd.Series,
+        meaning: str,
+        covariates: pd.DataFrame | None,
+        table: TableInParts,
+    ) -> list[pd.DataFrame]:
+        """Write the correlations with a trait; of age and sex, say how they agree."""
+        dealt, counts, agreed = self._deal(values), _Counts(), []
         known = reference_trait(self.metadata, name)
-        if self.reference is None or known not in self.reference.traits:
-            return rows, pd.DataFrame()
-        agreed = all_agreements(
-            rows,
-            TraitEffects(self.samples, dealt, covariates),
-            self.reference,
-            [known],
-            own_column="rho",
-            reference_column="rho",
-        )
-        return rows, agreed.assign(yours=name)
+        for tissue, own in self._tissues(f"Correlating with {name}"):
+            rows = self._with_accuracy(correlate_trait(own, dealt, covariates), tissue)
+            counts.add(rows)
+            rows = rows.assign(trait=name, trait_is=meaning)
+            table.add(rows)
+            if self.reference is not None and known in self.reference.traits:
+                agreement = all_agreements(
+                    rows,
+                    TraitEffects(own, dealt, covariates),
+                    self.reference,
+                    [known],
+                    own_column="rho",
+                    reference_column="rho",
+                )
+                agreed.append(agreement.assign(yours=name))
+        self.say(f"{name} ({meaning}): {counts.in_words()}", False)
+        return [part for part in agreed if len(part)]
+
+    def _tissues(self, what: str) -> Iterator[tuple[str, OwnCohort]]:
+        tissues = self.samples.tissues
+        for i, tissue in enumerate(tissues):
+            self.on_progress(what, i, len(tissues))
+            yield tissue, self.samples.cut([tissue])
+
+    def _with_accuracy(self, table: pd.DataFrame, tissue: str) -> pd.DataFrame:
+        return with_accuracy(table, self.held_out(tissues=[tissue]))
 
     def _deal(self, values: pd.Series) -> pd.Series:
         return values if self.seed is None else shuffled(values, self.seed)
+
+
+@dataclass
+class _Counts:
+    """Tests, significant ones and tissues with tests, by origin."""
+
+    by_origin: dict[str, list[int]] = field(
+        default_factory=lambda: {MEASURED: [0, 0, 0], PREDICTED: [0, 0, 0]}
+    )
+
+    def add(self, table: pd.DataFrame) -> None:
+        """Count those of one tissue."""
+        for origin, counts in self.by_origin.items():
+            rows = table[(table["origin"] == origin) & (table["outcome"] == TESTED)]
+            counts[0] += int((rows["fdr"] <= FDR).sum())
+            counts[1] += len(rows)
+            counts[2] += len(rows) > 0
+
+    def in_words(self) -> str:
+        """Say how many genes of how many are significant, measured and predicted."""
+        parts = [
+            f"{found} of {n:,} tests {origin} ({n_tissues} tissue{'s' * (n_tissues != 1)})"
+            for origin, (found, n, n_tissues) in self.by_origin.items()
+        ]
+        return f"at FDR {FDR:g}, {' and '.join(parts)}."
 
 
 def group_option(option: str) -> tuple[str, str]:
@@ -328,31 +381,3 @@ def _counts_in_words(groups: pd.Series, case: str, control: str) -> str:
     others = len(groups) - sum(n.values()) - unknown
     words = f"Comparing {n[case]} samples of {case!r} with {n[control]} of {control!r}"
     return f"{words}; {others} samples are of other groups, {unknown} have no value."
-
-
-def _in_words(table: pd.DataFrame) -> str:
-    """Say how many genes of how many are significant, measured and predicted."""
-    parts = []
-    for origin in (MEASURED, PREDICTED):
-        rows = table[(table["origin"] == origin) & (table["outcome"] == TESTED)]
-        n_tissues = rows["tissue"].nunique()
-        parts.append(
-            f"{int((rows['fdr'] <= FDR).sum())} of {len(rows):,} tests {origin}"
-            f" ({n_tissues} tissue{'s' * (n_tissues != 1)})"
-        )
-    return f"at FDR {FDR:g}, {' and '.join(parts)}."
-
-
-def _write(
-    tables: dict[str, pd.DataFrame],
-    settings: dict[str, Any],
-    folder: Path,
-    table_format: TableFormat,
-) -> None:
-    for name, table in tables.items():
-        if table_format == "csv":
-            in_cells(table).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
-        else:
-            table.to_parquet(folder / f"{name}.parquet", index=False)
-    text = json.dumps(settings, indent=1) + "\n"
-    (folder / "settings.json").write_text(text, encoding="utf-8")
