@@ -46,7 +46,7 @@ def accuracy_words(table: pd.DataFrame) -> pd.Series:
 def summary_in_words(table: pd.DataFrame) -> list[str]:
     """Say of each tissue how many genes changed."""
     lines = []
-    for (tissue, origin), part in table.groupby(["tissue", "origin"], sort=False):
+    for (tissue, origin), part in table.groupby(["tissue", "origin"], sort=False, observed=True):
         n = part["kind"].value_counts()
         higher, lower = n.get(HIGHER, 0), n.get(LOWER, 0)
         line = (

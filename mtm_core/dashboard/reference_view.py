@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
+from typing import cast
 
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.background import remember
+from mtm_core.dashboard.background import need, remember, start, watch
+from mtm_core.dashboard.jobs import Progress
 from mtm_core.dashboard.layout import download_table, show_figure
 from mtm_core.dashboard.session import Session
 from mtm_core.dashboard.traits_view import agreement_in_words, regressed_out
@@ -24,6 +26,8 @@ FROM_THE_REFERENCE = (
     "The model was trained on these same donors: that its predictions follow the reference's"
     " pattern is partly what it learned, not a finding about your samples."
 )
+_MOST_AT_ONCE = 100_000
+"""Genes of all tissues together up to which every tissue is compared unasked."""
 _AGREEMENT = {
     "n": st.column_config.NumberColumn("genes"),
     "pearson": st.column_config.NumberColumn("rho", format="%.2f"),
@@ -64,9 +68,11 @@ def choose_adjustment(reference: ReferenceAssociations, trait: str) -> str:
 
 def show_agreement(
     session: Session,
-    points: pd.DataFrame,
+    tissues: Sequence[str],
+    points_of: Callable[[str], pd.DataFrame],
     effects: Effects,
     *,
+    n_genes: int,
     key: Hashable,
     tissue: str,
     gene: str,
@@ -80,10 +86,15 @@ def show_agreement(
 
     Parameters
     ----------
-    points
-        Of :func:`mtm_core.studies.against_reference.beside_reference`.
+    tissues
+        All there are.
+    points_of
+        Gives the points of one of them, as
+        :func:`mtm_core.studies.against_reference.beside_reference` does.
     effects
         What the points were computed from, to be drawn anew.
+    n_genes
+        Of the model: with many of them, every tissue is compared only when asked for.
     key
         What tells ``effects`` and the reference's contrast from others of the session.
     tissue, gene
@@ -98,6 +109,7 @@ def show_agreement(
         Whether both axes are in one unit.
     """
     st.caption(FROM_THE_REFERENCE)
+    points = session.remember(("points", key, tissue), lambda: points_of(tissue))
     predictable_only = st.toggle(
         "Predictable genes only",
         key="agreement_predictable",
@@ -106,19 +118,17 @@ def show_agreement(
         help="Genes with a pooled held-out rho above 0.3 in the tissue. They were chosen on the"
         " reference's donors, not on your samples.",
     )
-    kept = points[points["predictable"] != "no"] if predictable_only else points
-    table = remember(
-        session,
-        ("agreement", key, predictable_only),
-        lambda tell: agreement(kept, effects, on_progress=tell),
-        slot="agreement",
-        words="Shuffling and resampling",
-    )
-    drawn = kept[kept["tissue"] == tissue]
+    drawn = _kept(points, predictable_only)
     if drawn.empty:
         st.info(f"No gene of {plain(tissue)} was tested on both sides.", icon=":material/info:")
     else:
-        row = table[table["tissue"] == tissue].iloc[0]
+        row = remember(
+            session,
+            ("agreement", key, tissue, predictable_only),
+            lambda tell: agreement(drawn, effects, on_progress=tell),
+            slot="agreement",
+            words="Shuffling and resampling",
+        ).iloc[0]
         many = len(drawn) > MOST_POINTS
         show_figure(
             hexbin(drawn, x=reference, y=own, equal=equal)
@@ -131,6 +141,39 @@ def show_agreement(
             index=False,
         )
     st.header("Every tissue")
+
+    def compare_all(tell: Progress) -> pd.DataFrame:
+        rows = []
+        for i, name in enumerate(tissues):
+            tell(i, len(tissues))
+            if not (own_points := _kept(points_of(name), predictable_only)).empty:
+                rows.append(agreement(own_points, effects))
+        return pd.concat(rows, ignore_index=True)
+
+    whole = ("agreement", key, "every tissue", predictable_only)
+    task = session.remembering(
+        whole, compare_all, slot="agreement of all", words="Comparing every tissue"
+    )
+    if task is not None and len(tissues) * n_genes <= _MOST_AT_ONCE:
+        need(session, task)
+    elif task is not None:
+        job = session.jobs.of(task.slot)
+        if job is None or job.is_over or job.key != task.key:
+            st.caption(
+                f"{len(tissues)} tissues of {n_genes:,} genes, shuffled and resampled"
+                f" {N_DRAWS} times each, take a while. The page can be left meanwhile."
+            )
+            st.button(
+                "Compare every tissue",
+                icon=":material/play_arrow:",
+                key="compare_all",
+                on_click=start,
+                args=(session, task),
+            )
+        if job is None or job.key != task.key or watch(session, task.slot) or job.state != "done":
+            return
+        st.rerun()
+    table = cast("pd.DataFrame", session.recall(whole))
     st.dataframe(
         table,
         hide_index=True,
@@ -138,6 +181,10 @@ def show_agreement(
         column_config=_AGREEMENT,
     )
     download_table(table, key="agreement_rows", name=f"{name}_by_tissue", label="These rows")
+
+
+def _kept(points: pd.DataFrame, predictable_only: bool) -> pd.DataFrame:
+    return points[points["predictable"] != "no"] if predictable_only else points
 
 
 def strata_table(distributions: pd.DataFrame) -> pd.DataFrame:

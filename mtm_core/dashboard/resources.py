@@ -6,6 +6,7 @@ import hashlib
 import os
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
@@ -180,6 +181,22 @@ def example_for(predictor: Predictor) -> NamedExample:
         _examples[sha256] = _make_example(predictor)
         _digests[hashlib.sha256(_examples[sha256].example.table).hexdigest()] = sha256
     return _examples[sha256]
+
+
+def example_in_words(predictor: Predictor) -> str:
+    """Say what the example is, after "The example is"."""
+    named = example_for(predictor)
+    groups = pd.read_csv(BytesIO(named.example.metadata), sep="\t")["group"].value_counts()
+    source = "blood" if named.example.source == WHOLE_BLOOD else named.example.source
+    made_for = (
+        f", made for the {len(predictor.artefact.genes):,} genes of this model"
+        if named.table_name == SIMULATED_TABLE
+        else ""
+    )
+    return (
+        f"{groups.sum()} simulated {plain(source)} profiles{made_for}: {groups['case']} cases and"
+        f" {groups['control']} controls, rows of no person."
+    )
 
 
 _examples: dict[str, NamedExample] = {}

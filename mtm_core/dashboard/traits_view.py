@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from mtm_core.dashboard.gene_names import GeneNames
@@ -21,19 +22,24 @@ def rho_matrix(table: pd.DataFrame, names: GeneNames) -> tuple[pd.DataFrame, pd.
     Genes are in the order of their mean rho; of more than ``MOST_COLUMNS`` those with the largest
     rho anywhere are kept.
     """
-    by_id = names.by_id
-    table = table[table["gene_id"].isin(by_id)]
-    named = table.assign(
-        label=table["gene_id"].map(by_id), pale=(table["predictable"] == "no").to_numpy()
+    table = table[table["gene_id"].isin(list(names.by_id))]
+    tissue, tissues = pd.factorize(table["tissue"].astype(object))
+    gene, genes = pd.factorize(table["gene_id"].astype(object))
+    values = np.full((len(tissues), len(genes)), np.nan)
+    pale = np.zeros(values.shape, dtype=bool)
+    values[tissue, gene] = table["rho"]
+    pale[tissue, gene] = table["predictable"] == "no"
+    size = np.where(np.isnan(values), -1, np.abs(values)).max(axis=0, initial=-1)
+    kept = np.sort(np.argsort(-size, kind="stable")[:MOST_COLUMNS])
+    columns = [names.label_of(genes[i]) for i in kept]
+    rho, cells = (
+        pd.DataFrame(part[:, kept], list(tissues), columns).rename_axis(
+            index="tissue", columns="label"
+        )
+        for part in (values, pale)
     )
-    tissues = table["tissue"].unique()
-    rho, pale = (
-        named.pivot(index="tissue", columns="label", values=value).loc[tissues]
-        for value in ("rho", "pale")
-    )
-    kept = rho.abs().max().nlargest(MOST_COLUMNS).index
-    order = rho[kept].mean().sort_values(ascending=False, kind="stable").index
-    return rho[order], pale[order].astype(bool)
+    order = rho.mean().sort_values(ascending=False, kind="stable").index
+    return rho[order], cells[order]
 
 
 def rho_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -44,7 +50,7 @@ def rho_rows(table: pd.DataFrame) -> pd.DataFrame:
 def trait_summary(table: pd.DataFrame, fdr: float) -> list[str]:
     """Say of each tissue how many genes go with the trait, and the largest correlation."""
     lines = []
-    for (tissue, origin), part in table.groupby(["tissue", "origin"], sort=False):
+    for (tissue, origin), part in table.groupby(["tissue", "origin"], sort=False, observed=True):
         counted = part[(part["predictable"] != "no") & part["rho"].notna()]
         if counted.empty:
             lines.append(f"**{plain(tissue)}** ({origin}): no gene was tested.")

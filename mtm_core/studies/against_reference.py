@@ -62,7 +62,7 @@ def beside_reference(
     """
     parts = []
     known = set(reference.tissues)
-    for tissue, rows in own[own["outcome"] == TESTED].groupby("tissue", sort=False):
+    for tissue, rows in own[own["outcome"] == TESTED].groupby("tissue", sort=False, observed=True):
         if tissue not in known:
             continue
         other = reference.select(trait, str(tissue), adjusted_for)
@@ -110,7 +110,7 @@ def agreement(
         direction; ``n_reference``, the most donors behind a reference value; ``outcome`` (of
         :func:`mtm_core.statistics.overlap.concordance`): the numbers are NaN unless tested.
     """
-    by_tissue = points.groupby("tissue", sort=False)
+    by_tissue = points.groupby("tissue", sort=False, observed=True)
     rows: list[dict[str, object]] = []
     for tissue, part in by_tissue:
         if on_progress is not None:
@@ -146,7 +146,7 @@ def all_agreements(
         not to be), then the columns of :func:`agreement`.
     """
     rows = []
-    for tissue, part in own[own["outcome"] == TESTED].groupby("tissue", sort=False):
+    for tissue, part in own[own["outcome"] == TESTED].groupby("tissue", sort=False, observed=True):
         draws = effects.draw(str(tissue))
         for trait in traits:
             for adjusted_for in reference.traits[trait]["adjustments"]:

@@ -27,6 +27,7 @@ from mtm_core.dashboard.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.gene_choice import choose_gene
 from mtm_core.dashboard.group_choice import choose_groups, offer_shuffle
 from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
+from mtm_core.dashboard.paged_table import MOST_WHOLE
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
 from mtm_core.escaping import plain
@@ -36,6 +37,8 @@ from mtm_core.inference.command_line import Comparison
 from mtm_core.studies.own_cohort import UNTESTED, compare_groups
 from mtm_core.studies.sample_labels import groups_of
 
+MOST_BESIDE = 7
+"""Tissues beside the first where each has many genes."""
 FDRS = [0.001, 0.01, 0.05, 0.1, 0.25, 1.0]
 
 session, model = current_session(), served_model()
@@ -70,6 +73,7 @@ with beside_column:
         default=[others[0]],
         key=f"beside_{session.source}",
         persist_state="session",
+        max_selections=MOST_BESIDE if len(model.genes) > MOST_WHOLE else None,
         help=f"{plain(session.source)} is measured; all others are predicted.",
     )
 shown_tissues = [tissue, *(other for other in beside if other in others)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.background import remember
 from mtm_core.dashboard.cohort_view import (
     choose_tissue,
     need_metadata,
@@ -27,6 +27,9 @@ from mtm_core.studies.against_reference import beside_reference
 from mtm_core.studies.own_cohort import compare_groups, with_accuracy
 from mtm_core.studies.resampled_effects import GroupEffects
 from mtm_core.studies.sample_labels import groups_of
+
+FEWEST = 3
+"""Samples of a group that a test needs."""
 
 session, model = current_session(), served_model()
 begin(
@@ -73,36 +76,38 @@ with tissue_column:
 with gene_column:
     _, gene = choose_gene(model.genes, help="Ringed in the figure.")
 
-compared = remember(
-    session,
-    ("groups", choice.key, "all"),
-    lambda tell: compare_groups(
-        cohort, choice.groups, case=choice.case, control=choice.control, on_progress=tell
-    ),
-    slot="groups",
-    words="Comparing the groups",
-)
-points = beside_reference(
-    with_accuracy(compared, held_out.of_tissues(cohort.predicted_tissues)),
-    model.associations,
-    trait,
-    adjusted_for=adjusted_for,
-    own_column="log2_ratio",
-    reference_column="effect",
-)
-if points.empty:
+if min(choice.n_case, choice.n_control) < FEWEST:
     st.warning(
         f"No gene was tested on both sides. {plain(choice.case)}: {choice.n_case} samples,"
         f" {plain(choice.control)}: {choice.n_control}; three of each are needed.",
         icon=":material/warning:",
     )
     st.stop()
+
+
+def points_of(name: str) -> pd.DataFrame:
+    """Compare the groups in one tissue, and set its genes beside the reference."""
+    compared = compare_groups(
+        cohort.cut([name]), choice.groups, case=choice.case, control=choice.control
+    )
+    return beside_reference(
+        with_accuracy(compared, held_out.of_tissues([name])),
+        model.associations,
+        trait,
+        adjusted_for=adjusted_for,
+        own_column="log2_ratio",
+        reference_column="effect",
+    )
+
+
 prefix = f"{session.file_stem}{'shuffled_' if choice.seed is not None else ''}"
 contrast = contrast_in_words(trait, traits[trait])
 show_agreement(
     session,
-    points,
+    cohort.tissues,
+    points_of,
     GroupEffects(cohort, choice.groups, choice.case, choice.control),
+    n_genes=len(model.genes),
     key=(choice.key, trait, adjusted_for),
     tissue=tissue,
     gene=gene,

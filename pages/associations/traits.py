@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
+import pandas as pd
 import streamlit as st
 
 from mtm_core.dashboard.background import remember
@@ -19,6 +23,7 @@ from mtm_core.dashboard.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.gene_choice import choose_gene
 from mtm_core.dashboard.group_choice import offer_shuffle
 from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
+from mtm_core.dashboard.own_tables import table_of_tissues
 from mtm_core.dashboard.reference_view import choose_adjustment, show_agreement
 from mtm_core.dashboard.resources import served_model
 from mtm_core.dashboard.session import current_session
@@ -27,7 +32,7 @@ from mtm_core.escaping import plain
 from mtm_core.figures.rho_heatmap import rho_heatmap
 from mtm_core.inference.command_line import Comparison
 from mtm_core.studies.against_reference import beside_reference, reference_trait
-from mtm_core.studies.own_cohort import correlate_trait, with_accuracy
+from mtm_core.studies.own_cohort import correlate_trait
 from mtm_core.studies.resampled_effects import TraitEffects
 from mtm_core.studies.sample_labels import covariate_numbers, shuffled, trait_numbers, traits_of
 
@@ -86,9 +91,8 @@ key = ("trait", trait, tuple(covariates), seed, metadata.state)
 table = remember(
     session,
     key,
-    lambda tell: with_accuracy(
-        correlate_trait(cohort, values, others, on_progress=tell),
-        held_out.of_tissues(cohort.predicted_tissues),
+    lambda tell: table_of_tissues(
+        cohort, lambda one: correlate_trait(one, values, others), held_out, tell
     ),
     slot="trait",
     words=f"Correlating with {trait}",
@@ -141,6 +145,12 @@ rows = rho_rows(table if everywhere else table[table["tissue"].isin([tissue, ses
 rows = show_gene_rows(rows, names, key="trait_rows", height=320, listed="p")
 download_table(rows, key="trait_table", name=f"{prefix}{trait}_associations", label="These rows")
 
+
+def _points_of(of_tissue: str, **columns: Any) -> pd.DataFrame:  # noqa: ANN401
+    """Set the genes of one tissue beside the reference."""
+    return beside_reference(table[table["tissue"] == of_tissue], **columns)
+
+
 st.header("Against the GTEx reference")
 known = reference_trait(metadata, trait)
 if known is None:
@@ -158,18 +168,19 @@ elif model.associations is None:
     )
 else:
     adjusted_for = choose_adjustment(model.associations, known)
-    points = beside_reference(
-        table,
-        model.associations,
-        known,
-        adjusted_for=adjusted_for,
-        own_column="rho",
-        reference_column="rho",
-    )
     show_agreement(
         session,
-        points,
+        cohort.tissues,
+        partial(
+            _points_of,
+            reference=model.associations,
+            trait=known,
+            adjusted_for=adjusted_for,
+            own_column="rho",
+            reference_column="rho",
+        ),
         TraitEffects(cohort, values, others),
+        n_genes=len(artefact.genes),
         key=(*key, adjusted_for),
         tissue=tissue,
         gene=gene,

@@ -14,7 +14,7 @@ from mtm_core.dashboard.layout import (
     begin,
     example_button,
 )
-from mtm_core.dashboard.resources import served_model
+from mtm_core.dashboard.resources import example_in_words, served_model
 from mtm_core.dashboard.session import current_session, words_of
 from mtm_core.escaping import plain
 from mtm_core.inference.example import default_source
@@ -101,10 +101,7 @@ with st.container(horizontal=True):
     ):
         st.switch_page(UPLOAD_PAGE)
     example_button(session, model)
-st.caption(
-    f"The example is 40 simulated {plain(session.source_in_words)} profiles, 20 cases and 20"
-    " controls: rows of no person."
-)
+st.caption(f"The example is {example_in_words(model.predictor)}")
 
 st.header("How far to trust it")
 summary = artefact.accuracy.get("summary")

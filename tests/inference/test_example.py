@@ -44,7 +44,7 @@ def test_it_has_the_models_genes_within_the_quantiles_of_its_donors(
 def test_cases_differ_in_some_genes_by_what_is_said(small_artefact: Artefact) -> None:
     source = default_source(small_artefact)
     table, metadata = tables(simulate_example(small_artefact))
-    assert (metadata["group"].value_counts() == 20).all()
+    assert (metadata["group"].value_counts() == 12).all()
     log2 = np.log2(1 + table)
     by_group = log2.T.groupby(metadata["group"]).mean()
     change = (by_group.loc["case"] - by_group.loc["control"]).abs()
