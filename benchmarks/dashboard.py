@@ -4,7 +4,8 @@ With the example loaded: the switch to each page. With 100 simulated samples of 
 to first figure and a selection in the volcano, both in a real browser, and the page switches again.
 The latter is done with the model that is served by default, which reads 59 of the genes, and with a
 simulated one of all 19,291 genes and 49 tissues (``wide_model.py``), made anew in minutes unless
-``MTM_WIDE_MODEL`` names its folder.
+``MTM_WIDE_MODEL`` names its folder: there every tissue is predicted, the widgets of each page are
+used, by one user and then by two more at once, and the server's memory is printed.
 
     python benchmarks/dashboard.py [--rounds 5] [--port 8620] [--only example|upload|wide]
 
@@ -19,50 +20,31 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from urllib.request import urlopen
 
 import numpy as np
 import pandas as pd
+from dashboard_client import Client, Server, serve
 from measuring import Row
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.sync.client import connect
 from wide_model import make_wide_model
 
-from mtm_core.artefact import Artefact
+from mtm_core.artefact import QUANTILE_LEVELS, Artefact
+from mtm_core.dashboard.freeing import SWEEP_SECONDS
+from mtm_core.data.gtex import WHOLE_BLOOD
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 COMMAND = "python benchmarks/dashboard.py"
 N_SAMPLES, N_GENES = 100, 19_291
 PATIENCE = 120_000
 SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
-
-
-@dataclass
-class Server:
-    """A running dashboard."""
-
-    url: str
-    pid: int
-
-    def cpu_seconds(self) -> float:
-        """Processor time of its process so far; NaN where the system does not tell."""
-        try:
-            fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            return float("nan")
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -74,6 +56,14 @@ class Timings:
     def add(self, what: str, wall: float, cpu: float, size: int) -> None:
         """Add one measurement."""
         self.rows.setdefault(what, []).append((wall, cpu, size))
+
+    @contextmanager
+    def of(self, what: str, server: Server, client: Client) -> Iterator[None]:
+        """Measure what is done in the block."""
+        cpu, began = server.cpu_seconds(), time.perf_counter()
+        yield
+        wall = time.perf_counter() - began
+        self.add(what, wall, server.cpu_seconds() - cpu, client.received)
 
     def show(self, aim: Callable[[str], float]) -> None:
         """Print medians beside the aims."""
@@ -111,86 +101,74 @@ class Timings:
         ]
 
 
-@contextmanager
-def serve(model: Path, port: int, folder: Path) -> Iterator[Server]:
-    """Run the dashboard with ``model`` until the block is left."""
-    url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "mtm_core.dashboard", f"--server.port={port}"),
-            *("--server.headless=true", "--server.fileWatcherType=none"),
-        ],
-        cwd=REPOSITORY,
-        env={**os.environ, "MTM_MODEL": str(model), "MTM_WORKSPACE": str(folder / "workspaces")},
-        stdout=(folder / "server.log").open("wb"),
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        while True:
-            try:
-                with urlopen(f"{url}/_stcore/health", timeout=1):
-                    break
-            except OSError:
-                if process.poll() is not None:
-                    raise SystemExit((folder / "server.log").read_text()) from None
-                time.sleep(0.2)
-        yield Server(url, process.pid)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-class Client:
-    """A browser's connection to the server, without the browser: what it sends and what comes."""
-
-    def __init__(self, server: Server, query: str = "") -> None:
-        address = server.url.replace("http", "ws", 1) + "/_stcore/stream"
-        self.socket = connect(address, subprotocols=["streamlit"], max_size=None, legacy=True)
-        self.query = query
-        self.received = 0
-        self.messages: list[ForwardMsg] = []
-        self.run()
-        (navigation,) = (m.navigation for m in self.messages if m.HasField("navigation"))
-        self.pages = {page.page_name: page.page_script_hash for page in navigation.app_pages}
-
-    def run(self, page: str = "", pressed: str = "") -> None:
-        """Have a page run, by its hash; ``pressed`` is the id of a button."""
-        request = BackMsg()
-        request.rerun_script.query_string = self.query
-        request.rerun_script.page_script_hash = page
-        if pressed:
-            state = request.rerun_script.widget_states.widgets.add()
-            state.id, state.trigger_value = pressed, True
-        self.socket.send(request.SerializeToString())
-        self.messages, self.received = [], 0
-        while True:
-            data = self.socket.recv()
-            self.received += len(data)
-            message = ForwardMsg.FromString(data)
-            self.messages.append(message)
-            if (
-                message.WhichOneof("type") == "script_finished"
-                and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
-            ):
-                return
-
-    def press(self, label: str) -> None:
-        """Press the button of this label."""
-        elements = [message.delta.new_element for message in self.messages]
-        (found,) = {part.button.id for part in elements if part.button.label == label}
-        self.run(pressed=found)
-
-
 def switch_pages(client: Client, server: Server, timings: Timings, rounds: int) -> None:
-    """Go through the pages; the first round, which computes what others find, does not count."""
-    for i in range(rounds + 1):
-        for name, page in client.pages.items():
-            cpu, began = server.cpu_seconds(), time.perf_counter()
-            client.run(page)
-            wall = time.perf_counter() - began
-            if i:
-                used = server.cpu_seconds() - cpu
-                timings.add(f"page: {name.replace('_', ' ')}", wall, used, client.received)
+    """Go through the pages; the first visit, which computes what others find, does not count."""
+    for name in client.pages:
+        client.open_whole(name)
+        for _ in range(rounds):
+            with timings.of(f"page: {name.replace('_', ' ')}", server, client):
+                client.open(name)
+
+
+def all_tissues(client: Client, timings: Timings, server: Server) -> None:
+    """Predict every tissue."""
+    client.open_whole("predicted")
+    tissues = client.options("Tissues to predict")
+    client.set("Tissues to predict", tissues)
+    cpu, began = server.cpu_seconds(), time.perf_counter()
+    client.press("Predict")
+    while client.is_busy:
+        time.sleep(0.2)
+        client.again()
+    wall = time.perf_counter() - began
+    timings.add(f"work: predict {len(tissues)} tissues", wall, server.cpu_seconds() - cpu, 0)
+
+
+def use_pages(client: Client, timings: Timings, server: Server, rounds: int) -> None:
+    """Go through the pages and use what stands on them, as a user would.
+
+    What a page computes on a first visit, some of it in the background, is told apart as work.
+    """
+    for name in client.pages:
+        cpu, began = server.cpu_seconds(), time.perf_counter()
+        client.open_whole(name)
+        wall, used = time.perf_counter() - began, server.cpu_seconds() - cpu
+        if wall > 1:
+            timings.add(f"work: first visit, {name.replace('_', ' ')}", wall, used, 0)
+        for _ in range(rounds):
+            with timings.of(f"page: {name.replace('_', ' ')}", server, client):
+                client.open(name)
+        for label, values in _USED.get(name, ()):
+            for value in values:
+                with timings.of(f"  {name}: {label}", server, client):
+                    client.set(label, value)
+
+
+_SEARCHES = ("TP53", "ABCA", "ENSG00000012048", "MLL2")
+_USED: dict[str, tuple[tuple[str, Sequence[str | bool]], ...]] = {
+    "predicted": (
+        ("Tissue", ("Lung", "Liver")),
+        ("View", (["One gene"],)),
+        ("Gene", _SEARCHES),
+        ("View", (["Table"],)),
+        ("Sort by", ("z",)),
+    ),
+    "reference": (("Gene", _SEARCHES), ("Tissue", ("Lung", "Liver"))),
+    "traits": (("Tissue", ("Lung", "Liver")), ("Gene", _SEARCHES), ("Sort by", ("rho",))),
+    "differential": (("Tissue", ("Lung", "Liver")), ("Gene", _SEARCHES), ("Sort by", ("auc",))),
+    "external": (("Tissue", ("Lung", "Liver")), ("Gene", _SEARCHES)),
+    "predictability": (
+        ("View", (["Genes"],)),
+        ("Tissue", ("Lung", "Liver")),
+        ("Gene", _SEARCHES),
+        ("Sort by", ("p",)),
+        ("Search", ("GSTM, ENSG000000120",)),
+        ("View", (["Distributions"],)),
+    ),
+    "methods": (("View", (["Predictable genes"], ["Shared genes"], ["Wins and losses"])),),
+    "latent": (("View", (["Predictable genes"],)),),
+}
+"""Widgets of each page and what they are set to, one after the other."""
 
 
 def settle(page: Page) -> None:
@@ -226,15 +204,22 @@ def upload(page: Page, path: Path) -> None:
     uploader.locator("input[type=file]").set_input_files(path)
 
 
-def write_tables(folder: Path, genes: list[str]) -> None:
-    """Write 100 samples of 19,291 genes, of which ``genes`` are the first, and their groups."""
+def write_tables(folder: Path, model: Artefact) -> None:
+    """Write 100 samples of 19,291 genes, those of ``model`` first, and their groups.
+
+    The model's genes are drawn about the median of its blood, so that they can be blood.
+    """
     rng = np.random.default_rng(0)
+    genes = [str(gene) for gene in model.genes.index]
     others = [f"ENSG{90_000_000_000 + i}" for i in range(N_GENES - len(genes))]
     samples = pd.Index([f"S{i:03d}" for i in range(N_SAMPLES)], name="sample")
     is_case = np.arange(N_SAMPLES) < N_SAMPLES // 2
-    values = np.exp2(rng.normal(3, 2, N_GENES) + rng.normal(0, 0.8, (N_SAMPLES, N_GENES)))
+    log2 = rng.normal(3, 2, N_GENES)
+    quantiles = model.reference.expression[:, list(model.tissues.index).index(WHOLE_BLOOD)]
+    log2[: len(genes)] = quantiles[QUANTILE_LEVELS.index(0.5)]
+    values = np.exp2(log2 + rng.normal(0, 0.5, (N_SAMPLES, N_GENES))) - 1
     values[is_case, :1000:2] *= 3
-    table = pd.DataFrame(values, samples, [*genes, *others]).T
+    table = pd.DataFrame(np.maximum(values, 0), samples, [*genes, *others]).T
     table.to_csv(folder / "wide.csv", float_format="%.4f", index_label="gene_id")
     people = {"group": np.where(is_case, "case", "control"), "age": 30 + np.arange(N_SAMPLES) % 40}
     pd.DataFrame(people, samples).to_csv(folder / "people.csv")
@@ -268,7 +253,9 @@ def with_example(server: Server, rounds: int) -> Timings:
     return timings
 
 
-def with_upload(browser: Browser, server: Server, folder: Path, rounds: int) -> Timings:
+def with_upload(
+    browser: Browser, server: Server, folder: Path, rounds: int, setting: str
+) -> Timings:
     """Upload, each time in a session of its own; go on with the last one."""
     timings = Timings()
     for _ in range(rounds):
@@ -300,13 +287,60 @@ def with_upload(browser: Browser, server: Server, folder: Path, rounds: int) -> 
     expect(page).to_have_url(re.compile("work="))
     query = page.url.split("?", 1)[1]
     page.context.close()
-    switch_pages(Client(server, query), server, timings, rounds)
+    if setting == "wide":
+        several_users(server, query, timings, rounds)
+    else:
+        switch_pages(Client(server, query), server, timings, rounds)
     return timings
 
 
+def several_users(server: Server, query: str, timings: Timings, rounds: int) -> None:
+    """Have one user, then two at once, predict every tissue and go through every page.
+
+    Prints the server's memory before, between and after: what a session holds is the difference.
+    """
+    memory = [server.memory()]
+    clients = []
+    for n_users in (1, 2):
+        joining = [Client(server, query) for _ in range(n_users)]
+        kept = [timings if i + n_users == 1 else Timings() for i in range(n_users)]
+
+        def use(client: Client, own: Timings) -> None:
+            all_tissues(client, own, server)
+            use_pages(client, own, server, rounds)
+
+        with ThreadPoolExecutor(n_users) as pool:
+            list(pool.map(use, joining, kept))
+        if n_users == 1:
+            timings.rows |= kept[0].rows
+        else:
+            timings.rows["page, of two users at once: the slowest of any"] = [
+                max(
+                    (
+                        row
+                        for own in kept
+                        for what, rows in own.rows.items()
+                        for row in rows
+                        if not what.startswith("work")
+                    ),
+                    key=lambda row: row[0],
+                )
+            ]
+        clients += joining
+        time.sleep(2 * SWEEP_SECONDS)
+        memory.append(server.memory())
+    for what, at in zip(("before", "one user", "two more at once"), memory, strict=True):
+        print(what + ": " + ", ".join(f"{name} {n / 1e6:,.0f} MB" for name, n in at.items()))
+    for what, first, last, n in (("first", 0, 1, 1), ("each of two more", 1, 2, 2)):
+        held = (memory[last]["held"] - memory[first]["held"]) / n
+        print(f"a session after all screens, {what}: {held / 1e6:,.0f} MB held")
+    for client in clients:
+        client.close()
+
+
 def aim(what: str) -> float:
-    if what.startswith("page"):
-        return 0.3
+    if what.startswith("work"):
+        return 30.0
     return 5.0 if what.startswith("upload") else 0.5
 
 
@@ -330,9 +364,9 @@ def timed(rounds: int, port: int, only: str | None = None) -> Iterator[tuple[str
         ):
             if only in (None, setting):
                 model = find()
-                write_tables(folder, [str(gene) for gene in Artefact.load(model).genes.index])
+                write_tables(folder, Artefact.load(model))
                 with serve(model, port, folder) as server:
-                    timings = with_upload(browser, server, folder, rounds)
+                    timings = with_upload(browser, server, folder, rounds, setting)
                     yield f"{N_SAMPLES} samples x {N_GENES:,} genes, {name}", timings
         browser.close()
 

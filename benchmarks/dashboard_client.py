@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,11 +136,11 @@ class Client:
             for element in self.elements
         )
 
-    def set(self, label: str, value: str | bool | list[str]) -> None:
+    def set(self, label: str, value: str | bool | Sequence[str]) -> None:
         """Set the widget of this label, and have the page run."""
         kind, widget = self._widget(label)
         state = WidgetState(id=widget.id)
-        if isinstance(value, list):
+        if not isinstance(value, str | bool):
             state.string_array_value.data.extend(value)
         else:
             setattr(state, _KINDS[kind], value)
