@@ -60,7 +60,13 @@ def main(arguments: list[str] | None = None) -> None:
     if given.checks_only:
         report |= json.loads(where.read_text())
     else:
-        report["build"] = _build(files, given)
+        before = json.loads(where.read_text()).get("build") if given.resume else None
+        report["build"] = build = _build(files, given, before)
+        _save(report, where)
+        if build.pop("failed"):
+            raise SystemExit(
+                f"the build failed: see {given.folder / 'build.log'}; --resume goes on."
+            )
         report["build"]["further"] = [asdict(s) for s in _with_history(files, given.folder)]
         _save(report, where)
     report |= _checks(given, files)
@@ -94,13 +100,21 @@ def _memory_gib() -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 
 
-def _build(files: OfficialFiles, given: argparse.Namespace) -> dict[str, Any]:
-    """Run the command, or its parts, and give time and peak memory of each step."""
+def _build(
+    files: OfficialFiles, given: argparse.Namespace, before: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Run the command, or its parts, and give time and peak memory of each step.
+
+    Steps that a run before has done are those of ``before``.
+    """
     log = given.folder / "build.log"
-    log.unlink(missing_ok=True)
+    if before is None:
+        log.unlink(missing_ok=True)
     model = given.folder / "model"
-    steps: list[Step] = []
-    peak, began = 0, time.monotonic()
+    steps = [Step(**step) for step in before["steps"]] if before else []
+    peak = before["peak_bytes"] if before else 0
+    earlier = before["seconds"] if before else 0.0
+    began, failed = time.monotonic(), False
     with serving(files.root) as url:
         if given.by_parts:
             commands = _parts(url, given.folder, model)
@@ -112,10 +126,13 @@ def _build(files: OfficialFiles, given: argparse.Namespace) -> dict[str, Any]:
             peak = max(peak, run.peak_bytes())
             steps += [Step(name, run.seconds, run.peak_bytes())] if name else run.steps()
             _print_steps(run)
+            if failed := run.returncode != 0:
+                break
     size = sum(path.stat().st_size for path in model.glob("*.safetensors"))
     return {
         "commands": [" ".join(command) for command in commands.values()],
-        "seconds": time.monotonic() - began,
+        "failed": failed,
+        "seconds": earlier + time.monotonic() - began,
         "peak_bytes": peak,
         "steps": [asdict(step) for step in steps],
         "weights_bytes": size,
@@ -124,6 +141,8 @@ def _build(files: OfficialFiles, given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _print_steps(run: Measured) -> None:
+    if run.returncode:
+        print("\n".join(line for _, line in run.lines[-15:]), flush=True)
     for step in run.steps():
         print(f"  {step.name}: {step.seconds:.1f} s, {step.peak_bytes / 1e9:.2f} GB", flush=True)
 
@@ -185,6 +204,9 @@ def _with_history(files: OfficialFiles, folder: Path) -> list[Step]:
         *("--output", str(folder / "dbgap_associations"), "--overwrite"),
     )
     run = run_measured(command, folder / "build.log")
+    if run.returncode:
+        _print_steps(run)
+        return []
     return [Step("associations with dbGaP's file, apart", run.seconds, run.peak_bytes())]
 
 
@@ -235,6 +257,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--by-parts", action="store_true", help="run the parts of mtm build")
+    parser.add_argument("--resume", action="store_true", help="go on with a build that failed")
     parser.add_argument("--checks-only", action="store_true", help="of a model that is there")
     parser.add_argument("--method", help="to look at, if not the model's")
     parser.add_argument("--predict", action="store_true", help="predict 100 and 1,000 people, too")

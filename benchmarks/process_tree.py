@@ -39,6 +39,18 @@ class Measured:
     lines: list[tuple[float, str]] = field(default_factory=list)
     held: list[tuple[float, int]] = field(default_factory=list)
 
+    def check(self) -> None:
+        """Give up where it failed.
+
+        Raises
+        ------
+        SystemExit
+            With the last of what it printed.
+        """
+        if self.returncode:
+            said = "\n".join(line for _, line in self.lines[-15:])
+            raise SystemExit(f"{' '.join(self.command)}\nended with {self.returncode}:\n{said}")
+
     def peak_bytes(self, start: float = 0.0, end: float = float("inf")) -> int:
         """Give the most that was held between two moments."""
         return max((n for at, n in self.held if start <= at <= end), default=0)
@@ -62,13 +74,7 @@ class Measured:
 def run_measured(
     command: Sequence[str], log: Path, *, environment: dict[str, str] | None = None
 ) -> Measured:
-    """Run ``command`` and look at all of its processes a few times a second.
-
-    Raises
-    ------
-    SystemExit
-        If it fails, with the last of what it printed.
-    """
+    """Run ``command`` and look at all of its processes a few times a second."""
     measured = Measured(tuple(command))
     began = time.monotonic()
     with subprocess.Popen(
@@ -85,9 +91,6 @@ def run_measured(
             time.sleep(_EVERY_SECONDS)
         reader.join()
     measured.seconds, measured.returncode = time.monotonic() - began, process.returncode
-    if process.returncode:
-        said = "\n".join(line for _, line in measured.lines[-15:])
-        raise SystemExit(f"{' '.join(command)}\nended with {process.returncode}:\n{said}")
     return measured
 
 

@@ -78,6 +78,7 @@ def measure_predictions(
         expression, metadata = people(cohort, n, folder)
         program = (sys.executable, __file__, str(model), str(expression))
         run = run_measured(program, log)
+        run.check()
         for step in json.loads(run.lines[-1][1]):
             rows.append({"what": f"{n:,} people, in a program: {step['what']}", **step["took"]})
         rows.append(_row(f"{n:,} people, the program", run.seconds, run.peak_bytes(), ""))
@@ -89,10 +90,9 @@ def measure_predictions(
                 *("--metadata", str(metadata), *form, "--output", str(output)),
             )
             what = f"mtm predict, {n:,} people x all tissues, {ending}"
-            try:
-                run = run_measured(command, log)
-            except SystemExit as error:
-                rows.append(_row(f"{what}: failed", 0.0, 0, str(error)[-300:]))
+            run = run_measured(command, log)
+            if run.returncode:
+                rows.append(_row(f"{what}: failed", 0.0, 0, run.lines[-1][1]))
                 continue
             rows.append(_row(what, run.seconds, run.peak_bytes(), f"{_size(output) / 1e9:.2f} GB"))
             shutil.rmtree(output) if output.is_dir() else output.unlink()
