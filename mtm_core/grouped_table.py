@@ -20,6 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from mtm_core.errors import InputFileError
 
@@ -202,15 +203,7 @@ class TableOnDisk:
         ValueError
             If it is not what its footer says.
         """
-        wanted = {
-            self.keys.index(name): {values} if isinstance(values, str) else set(values)
-            for name, values in (where or {}).items()
-        }
-        groups = {
-            key: numbers
-            for key, numbers in self.row_groups.items()
-            if all(key[place] in values for place, values in wanted.items())
-        }
+        groups = self._groups_of(where or {})
         ids = None if genes is None else {genes} if isinstance(genes, str) else set(genes)
         numbers = [n for part in groups.values() for n in self._with(part, ids)]
         names = _there(self.columns, columns)
@@ -223,6 +216,29 @@ class TableOnDisk:
         frame = table.select(names).to_pandas(ignore_metadata=True)
         text = frame.select_dtypes("category").columns
         return frame.astype(dict.fromkeys([n for n in text if n in self.keys], object))
+
+    def matrix(self, where: Mapping[str, Names], column: str) -> NDArray[np.generic]:
+        """Read one column of some groups of the same genes: (groups, genes), in the table's order.
+
+        Raises
+        ------
+        InputFileError
+            If the file was written anew since it was opened.
+        """
+        numbers = [n for part in self._groups_of(where).values() for n in part]
+        values = self._table(numbers, [column])[column].to_numpy()
+        return np.asarray(values.reshape(-1, len(self.genes)))
+
+    def _groups_of(self, where: Mapping[str, Names]) -> dict[tuple[str, ...], list[int]]:
+        wanted = {
+            self.keys.index(name): {values} if isinstance(values, str) else set(values)
+            for name, values in where.items()
+        }
+        return {
+            key: numbers
+            for key, numbers in self.row_groups.items()
+            if all(key[place] in values for place, values in wanted.items())
+        }
 
     def _with(self, numbers: list[int], ids: set[str] | None) -> list[int]:
         """Give those of a group's row groups that hold one of the genes."""

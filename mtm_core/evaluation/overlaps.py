@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from mtm_core.evaluation.accuracy import with_predictable
+from mtm_core.evaluation.accuracy import PREDICTABLE_RHO, with_predictable
 from mtm_core.evaluation.comparison import fold_changes, predictable_sets
 from mtm_core.evaluation.results import GENE_KEYS
 from mtm_core.grouped_table import GroupedTable, Names, TableOnDisk, as_grouped
@@ -46,18 +47,16 @@ def shared_sets(
 
 
 def _aligned_sets(table: TableOnDisk, methods: Sequence[str], tissue: str | None) -> pd.DataFrame:
-    """Count as :func:`predictable_sets`, a tissue at a time, genes by their place."""
-    groups = table.groups()
-    counts = np.zeros(2 ** len(methods), dtype=np.int64)
-    for name in groups["tissue"].unique() if tissue is None else [tissue]:
-        code = np.zeros(len(table.genes), dtype=np.int64)
-        for place, method in enumerate(methods):
-            rows = table.read(
-                {"method": method, "tissue": name}, columns=["is_predictable", "rho_pooled"]
-            )
-            if len(rows):
-                code |= with_predictable(rows)["is_predictable"].to_numpy() << place
-        counts += np.bincount(code, minlength=len(counts))
+    """Count as :func:`predictable_sets`, tissues and genes by their place."""
+    where: dict[str, Names] = {} if tissue is None else {"tissue": tissue}
+    by_rule = "is_predictable" in table.columns
+    codes: NDArray[np.int64] = np.zeros(1, dtype=np.int64)
+    for place, method in enumerate(methods):
+        column = "is_predictable" if by_rule else "rho_pooled"
+        values = table.matrix(where | {"method": method}, column)
+        is_predictable = values.astype(bool) if by_rule else values.astype(float) > PREDICTABLE_RHO
+        codes = codes + (is_predictable.astype(np.int64) << place)
+    counts = np.bincount(np.ravel(codes), minlength=2 ** len(methods))
     found = np.flatnonzero(counts[1:]) + 1
     sets = pd.DataFrame({name: (found >> i & 1) > 0 for i, name in enumerate(methods)})
     return sets.assign(n=counts[found]).sort_values("n", ascending=False, kind="stable")

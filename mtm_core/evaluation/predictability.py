@@ -142,10 +142,8 @@ def matrix_of(
         groups = table.groups()
         names = groups.loc[groups["method"] == method, "tissue"]
         names = names if tissues is None else names[names.isin(list(tissues))]
-        values = table.read(where, columns=[column])[column].to_numpy()
-        wide = values.reshape(len(names), len(table.genes))
         index = pd.Index(names.to_numpy(), name="tissue")
-        return pd.DataFrame(wide, index, table.genes).sort_index()
+        return pd.DataFrame(table.matrix(where, column), index, table.genes).sort_index()
     rows = evaluation.genes_of(method, tissues, columns=[column])
     return rows.pivot(index="tissue", columns="gene_id", values=column)
 
