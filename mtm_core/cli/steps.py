@@ -113,7 +113,7 @@ def _words(step: StepProgress) -> str:
     if step.state != "running":
         return step.detail
     far = ""
-    if step.done or step.total:
+    if step.unit or step.total > 1:
         as_said = in_words if step.unit == "bytes" else lambda n: f"{n:,.0f}"
         unit = "" if step.unit in ("", "bytes") else f" {step.unit}"
         far = as_said(int(step.done)) + (f" of {as_said(int(step.total))}" if step.total else "")
