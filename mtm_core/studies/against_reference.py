@@ -245,6 +245,8 @@ def positions(
     log2 = np.log2(1 + values.to_numpy())
     samples = values["sample"].to_numpy().astype(str)
     strata = None if phenotypes is None else stratum_of(phenotypes).reindex(samples).fillna(ALL)
+    if reference is not None and strata is not None:
+        known = reference.distribution_of(gene)  # at once: a read of a file for each tissue is slow
     parts = []
     for i, tissue in enumerate(values["tissue"].to_numpy().astype(str)):
         part = pd.DataFrame(
@@ -258,7 +260,7 @@ def positions(
         )
         if reference is not None and strata is not None:
             alike, percentile = _among_alike(
-                log2[i], strata, distributions_of(reference, gene, tissue)
+                log2[i], strata, _by_stratum(known[known["tissue"] == tissue])
             )
             part = part.assign(donors_alike=alike, percentile_alike=percentile)
         parts.append(part)
@@ -273,7 +275,10 @@ def distributions_of(reference: ReferenceAssociations, gene: str, tissue: str) -
     pandas.DataFrame
         Indexed by ``sex`` and ``age_band``: ``n`` donors, then a column a level of ``QUANTILES``.
     """
-    rows = reference.distribution_of(gene, tissue)
+    return _by_stratum(reference.distribution_of(gene, tissue))
+
+
+def _by_stratum(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.astype({"sex": str, "age_band": str}).set_index(["sex", "age_band"])
     return rows[["n", *QUANTILES]].rename(columns=QUANTILES)
 

@@ -167,9 +167,9 @@ class ReferenceAssociations:
         effect = rows["log2_fold_change"].where(rows["test"] == "rank-sum", rows["slope"])
         return rows.assign(effect=effect)
 
-    def distribution_of(self, gene: str, tissue: str) -> pd.DataFrame:
-        """Give the quantiles of one gene in one tissue, a row a sex and age band."""
-        return self._quantiles.read({"tissue": tissue}, genes=gene)
+    def distribution_of(self, gene: str, tissue: str | None = None) -> pd.DataFrame:
+        """Give the quantiles of one gene in one tissue, or in all, a row a sex and age band."""
+        return self._quantiles.read({} if tissue is None else {"tissue": tissue}, genes=gene)
 
     def summary(self, fdr: float = 0.05) -> pd.DataFrame:
         """Count tissues and genes tested, and those with an FDR of at most ``fdr``, by trait."""

@@ -77,12 +77,15 @@ with sample_column:
 groups = metadata.groups(by) if metadata is not None and by is not None else None
 phenotypes = metadata.phenotypes() if metadata is not None else None
 
-table = positions(
-    expression,
-    gene,
-    reference_of_gene(artefact, gene),
-    reference=model.associations,
-    phenotypes=phenotypes,
+table = session.remember(
+    ("positions", gene, None if metadata is None else metadata.state),
+    lambda: positions(
+        expression,
+        gene,
+        reference_of_gene(artefact, gene),
+        reference=model.associations,
+        phenotypes=phenotypes,
+    ),
 )
 if groups is not None:
     table = table.assign(group=table["sample"].map(groups))
