@@ -45,16 +45,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cohort", type=Path, nargs="?")
     parser.add_argument("--simulate", type=int, help="genes of a simulated cohort")
+    parser.add_argument("--tissues", type=int, default=49, help="of it; fewer need less memory")
     parser.add_argument("--components", type=int, default=200)
+    parser.add_argument("--shrinkage", type=float, default=3000.0, help="of the factors' noise")
     parser.add_argument("--epochs", type=int, default=7)
     parser.add_argument("--all-losses", action="store_true", help="the paper's six, at weight 1")
     options = parser.parse_args()
     joint = JointGaussianMethod(covariates=("age", "sex"))
     if options.simulate:
         # What factor models choose at this width (benchmarks/factor_width.py).
-        cohort = simulate_cohort(replace(SIMULATED, n_genes=options.simulate))
+        cohort = simulate_cohort(
+            replace(SIMULATED, n_genes=options.simulate, n_tissues=options.tissues)
+        )
         joint = replace(
-            joint, n_factors=(15, 30, 45), ridge=30.0, shrinkage=3000.0, gene_ridge=None
+            joint, n_factors=(15, 30, 45), ridge=30.0, shrinkage=options.shrinkage, gene_ridge=None
         )
     else:
         cohort = read_cohort(options.cohort)

@@ -42,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cohort", type=Path, nargs="?")
     parser.add_argument("--simulate", type=int, help="genes of a simulated cohort")
+    parser.add_argument("--tissues", type=int, default=49, help="of it; fewer need less memory")
     parser.add_argument("--own-genes", type=int, default=300)
     parser.add_argument("--share", type=float, default=0.3, help="of their variance")
     parser.add_argument("--with-phenotypes", action="store_true")
@@ -51,6 +52,7 @@ def main() -> None:
         config = replace(
             CONFIG,
             n_genes=options.simulate,
+            n_tissues=options.tissues,
             n_own_genes=options.own_genes,
             own_variance=options.share,
         )
