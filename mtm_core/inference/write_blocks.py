@@ -133,16 +133,43 @@ def write_parquet(blocks: Blocks, samples: tuple[str, ...], path: Path) -> None:
     writer = None
     try:
         for block in blocks:
-            size = max(1, _ROWS_AT_ONCE // max(block["z"][0].size, 1))
+            if writer is None:
+                one = block.isel(sample=slice(0, 1), gene=slice(0, 1))
+                like = pa.Table.from_pandas(to_long_table(one, samples), preserve_index=False)
+                writer = pq.ParquetWriter(path, like.schema)
+            size = max(1, _ROWS_AT_ONCE // max(block.sizes["tissue"] * block.sizes["gene"], 1))
             for start in range(0, block.sizes["sample"], size):
-                rows = to_long_table(block.isel(sample=slice(start, start + size)), samples)
-                table = pa.Table.from_pandas(rows, preserve_index=False)
-                if writer is None:
-                    writer = pq.ParquetWriter(path, table.schema)
-                writer.write_table(table)
+                part = block.isel(sample=slice(start, start + size))
+                writer.write_table(_long_rows(part, samples, writer.schema))
     finally:
         if writer is not None:
             writer.close()
+
+
+def _long_rows(prediction: xr.Dataset, samples: tuple[str, ...], schema: pa.Schema) -> pa.Table:
+    """Give the rows of :func:`to_long_table`; a name is not repeated in memory with every value."""
+    n_samples, n_tissues, n_genes = prediction["z"].shape
+    names, tissues = (prediction[name].to_numpy().astype(str) for name in ("sample", "tissue"))
+
+    def coded(column: str, known: NDArray[np.str_], given: NDArray[np.intp]) -> pa.DictionaryArray:
+        kind = schema.field(column).type
+        return pa.DictionaryArray.from_arrays(
+            pa.array(given, type=kind.index_type), pa.array(known, type=kind.value_type)
+        )
+
+    all_samples, all_tissues = pd.unique(np.array(samples)), pd.unique(tissues)
+    sample = pd.Index(all_samples).get_indexer(names)
+    tissue = pd.Index(all_tissues).get_indexer(tissues)
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {
+        "sample": coded("sample", all_samples, np.repeat(sample, n_tissues * n_genes)),
+        "tissue": coded("tissue", all_tissues, np.tile(np.repeat(tissue, n_genes), n_samples)),
+    }
+    for column, name in (("gene_id", "gene"), ("gene", "symbol")):
+        once = pa.array(prediction[name].to_numpy().astype(object), schema.field(column).type)
+        columns[column] = pa.chunked_array([once] * (n_samples * n_tissues), once.type)
+    for name in _numbers(prediction):
+        columns[name] = pa.array(prediction[name].to_numpy().ravel())
+    return pa.table(columns, schema)
 
 
 def _write_h5ad(blocks: Blocks, samples: tuple[str, ...], path: Path) -> None:
