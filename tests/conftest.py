@@ -29,7 +29,7 @@ def seeded() -> None:
     torch.manual_seed(0)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def no_models_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Whatever the user who runs the tests has installed."""
     with pytest.MonkeyPatch.context() as patch:

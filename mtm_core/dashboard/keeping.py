@@ -23,6 +23,8 @@ from mtm_core.errors import MTMError, OutputError, SelectionError
 from mtm_core.escaping import plain, plain_message
 from mtm_core.inference.predictor import Predictor
 
+_REOPENED = "mtm_reopened"
+"""Under which Streamlit's session state has the work that was opened again for its model."""
 ADDRESS = "work"
 """What the id is called in the page's address."""
 _CHOICES = (
@@ -56,7 +58,9 @@ def bring_back(session: Session, predictor: Predictor) -> None:
         )
         return
     chosen = work.choices.get(CHOSEN_MODEL)
-    if chosen in choosable_models() and chosen != chosen_model():
+    is_first = st.session_state.get(_REOPENED) != identifier  # a model may fail to load
+    if is_first and chosen in choosable_models() and chosen != chosen_model():
+        st.session_state[_REOPENED] = identifier
         session.workspace_seen = ""  # to be opened again, with the model that it was kept with
         st.session_state[CHOSEN_MODEL] = chosen
         st.rerun()

@@ -225,9 +225,9 @@ def show_build(builder: Builder) -> None:
     if view.state == "running":
         st.progress(
             (view.step - 1) / view.n_steps if view.n_steps else 0.0,
-            f"Step {view.step} of {view.n_steps}: {plain(view.last)}"
+            f"Step {view.step} of {view.n_steps}: {plain_message(view.last)}"
             if view.n_steps
-            else plain(view.last) or "Starting",
+            else plain_message(view.last) or "Starting",
         )
         st.caption(
             f"Running for {_duration(view.seconds)}. It goes on when you look at other pages, and"
@@ -245,7 +245,7 @@ def show_build(builder: Builder) -> None:
             icon=":material/check:",
         )
     elif view.state == "failed":
-        st.error(f"The build ended: {plain(view.last)}", icon=":material/error:")
+        st.error(f"The build ended: {plain_message(view.last)}", icon=":material/error:")
     elif view.state == "cancelled":
         st.info(
             "The build was cancelled. Started again, it goes on where it stopped.",

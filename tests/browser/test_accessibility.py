@@ -27,7 +27,7 @@ LEFT_OUT = {
 SCREENS = (
     *("Start", "Upload", "Metadata", "Predicted expression", "Compare with GTEx"),
     *("Report and downloads", "Traits", "Differential expression", "External cohort"),
-    *("Disease concordance", "Predictability", "Methods compared", "Latent space"),
+    *("Disease concordance", "Models", "Predictability", "Methods compared", "Latent space"),
     "Model card and training",
 )
 
