@@ -176,7 +176,7 @@ def _number(value: object) -> str:
         return ""
     if abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.3g}"
+    return f"{value:.4g}" if 0.995 <= value < 1 else f"{value:.3g}"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
