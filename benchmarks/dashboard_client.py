@@ -102,7 +102,9 @@ class Client:
 
     def __init__(self, server: Server, query: str = "") -> None:
         address = server.url.replace("http", "ws", 1) + "/_stcore/stream"
-        self.socket = connect(address, subprotocols=["streamlit"], max_size=None, legacy=True)
+        self.socket = connect(
+            address, subprotocols=["streamlit"], max_size=None, legacy=True, ping_interval=None
+        )
         self.query, self.page, self.received = query, "", 0
         self.elements: list[Element] = []
         self._states: dict[str, WidgetState] = {}

@@ -50,14 +50,14 @@ def summary_in_words(table: pd.DataFrame) -> list[str]:
         n = part["kind"].value_counts()
         higher, lower = n.get(HIGHER, 0), n.get(LOWER, 0)
         line = (
-            f"**{plain(tissue)}** ({origin}): {higher + lower} of {len(part):,} genes pass the"
+            f"**{plain(tissue)}** ({origin}): {higher + lower:,} of {len(part):,} genes pass the"
             " thresholds,"
-            f" {higher} higher and {lower} lower in cases"
+            f" {higher:,} higher and {lower:,} lower in cases"
         )
         if n.get(UNPREDICTABLE):
-            line += f"; {n[UNPREDICTABLE]} are not predictable and not counted"
+            line += f"; {n[UNPREDICTABLE]:,} are not predictable and not counted"
         if n.get(UNTESTED):
             untested = part.loc[part["kind"] == UNTESTED, "outcome"].mode().iloc[0]
-            line += f"; {n[UNTESTED]} were not tested ({plain(untested)})"
+            line += f"; {n[UNTESTED]:,} were not tested ({plain(untested)})"
         lines.append(line + ".")
     return lines

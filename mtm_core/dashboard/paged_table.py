@@ -13,7 +13,7 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 from streamlit.elements.lib.column_types import ColumnConfig
 
-MOST_WHOLE = 2_000
+MOST_WHOLE = 2_500
 """Rows up to which a table is shown whole."""
 PAGE_ROWS = 500
 AS_LISTED = "as listed"

@@ -121,7 +121,8 @@ class Predicted:
                 " pooled rho is 0.3 or less."
             )
         if drawn.shape[1] < z.shape[1]:
-            caption += f" The {drawn.shape[1]} of {z.shape[1]:,} that stand first are drawn."
+            by = "best predicted" if self.held_out.exists else "that vary most over your samples"
+            caption += f" Drawn are the {drawn.shape[1]} of {z.shape[1]:,} {by}."
         show_figure(
             z_heatmap(
                 drawn,

@@ -55,7 +55,9 @@ def hexbin(points: pd.DataFrame, *, x: str, y: str, equal: bool) -> go.Figure:
             name=f"{step} gene{'s' * (step > 1)}" if end <= step else f"{step} to {end} genes",
             hoverinfo="name",
         )
-    return finish(figure, height=520)
+    finish(figure, height=560)
+    figure.update_layout(margin={"t": 96})  # two rows of legend, below the buttons
+    return figure
 
 
 def hexagons(

@@ -118,7 +118,8 @@ show_figure(
     f" {session.source}: {cohort.measured.meaning} Its other genes are in the table below."
     + (" Faded cells: the model cannot predict that gene there." if held_out.exists else "")
     + (
-        f" The {rho.shape[1]} genes with the largest rho."
+        f" Drawn are the {rho.shape[1]} of {len(model.genes):,} genes with the largest rho in any"
+        " tissue."
         if len(model.genes) > rho.shape[1]
         else ""
     ),

@@ -140,6 +140,7 @@ st.dataframe(
     hide_index=True,
     height=320,
     key="positions",
+    placeholder="-",
     column_config={
         "log2_expression": st.column_config.NumberColumn("log2(1 + expression)", format="%.2f"),
         "percentile": st.column_config.NumberColumn("percentile", format="%.0f"),

@@ -56,3 +56,15 @@ def test_cases_differ_in_some_genes_by_what_is_said(small_artefact: Artefact) ->
 def test_the_same_seed_gives_the_same_bytes(small_artefact: Artefact) -> None:
     assert simulate_example(small_artefact) == simulate_example(small_artefact)
     assert simulate_example(small_artefact, seed=1) != simulate_example(small_artefact)
+
+
+def test_its_genes_go_together_as_the_model_takes_them_to(small_artefact: Artefact) -> None:
+    """Most of what samples share lies where blood's own factors lie; other tissues tell of it."""
+    source = default_source(small_artefact)
+    table, _ = tables(simulate_example(small_artefact))
+    log2 = np.log2(1 + table.to_numpy())
+    together = np.corrcoef(log2)[np.triu_indices(len(log2), 1)]
+    by_itself = np.corrcoef(np.random.default_rng(0).normal(size=log2.shape))
+    assert source in small_artefact.method.tissues
+    apart = by_itself[np.triu_indices(len(log2), 1)]
+    assert np.square(together).mean() > 1.2 * np.square(apart).mean()
