@@ -7,8 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 import mtm_core.dashboard
-from mtm_core.dashboard.guard import guarded_page
-from mtm_core.dashboard.sign_in import require_sign_in
+from mtm_core.dashboard.serving.guard import guarded_page
+from mtm_core.dashboard.widgets.sign_in import require_sign_in
 
 # A file: a ":material/...:" page icon would be fetched from a font server by every visitor.
 ICON = Path(mtm_core.dashboard.__file__).with_name("icon.svg")

@@ -15,8 +15,8 @@ from pathlib import Path
 import xarray as xr
 from joblib import parallel_config
 
-from mtm_core.data.cohort import read_cohort
-from mtm_core.data.splits import donor_folds
+from mtm_core.data.cohort.cohort import read_cohort
+from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 

@@ -40,11 +40,11 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from wide_model import make_wide_model
 
 from mtm_core.artefact import QUANTILE_LEVELS, Artefact
-from mtm_core.dashboard.freeing import SWEEP_SECONDS
-from mtm_core.dashboard.workspace import DEFAULT_HOURS, Work, WorkspaceStore
-from mtm_core.data.expression import read_expression
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.metadata import read_metadata
+from mtm_core.dashboard.serving.freeing import SWEEP_SECONDS
+from mtm_core.dashboard.state.workspace import DEFAULT_HOURS, Work, WorkspaceStore
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
+from mtm_core.data.people.metadata import read_metadata
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
 

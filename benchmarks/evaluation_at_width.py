@@ -19,8 +19,8 @@ from typing import TypeVar
 import numpy as np
 from factor_width import CONFIG
 
-from mtm_core.data.cohort import write_cohort
-from mtm_core.data.simulate import simulate_cohort
+from mtm_core.data.cohort.cohort import write_cohort
+from mtm_core.data.cohort.simulate import simulate_cohort
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.workflows.associations import AssociationOptions, associate

@@ -27,10 +27,10 @@ import anndata as ad
 import numpy as np
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.cohort import read_cohort, tissue_codes, tissue_names
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
-from mtm_core.data.splits import donor_folds
+from mtm_core.data.cohort.cohort import read_cohort, tissue_codes, tissue_names
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.splits import donor_folds
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.methods.factor_stack import FactorStackMethod
 from mtm_core.methods.held_out import fit_scorer, predict_held_out
 from mtm_core.methods.kernel_factors import FittedKernelFactors

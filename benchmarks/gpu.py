@@ -40,9 +40,9 @@ from benchmarks.arithmetic import flops_a_pair
 from benchmarks.official_files import plan
 from benchmarks.planted_cohort import Planted
 from mtm_core.config import ModelConfig, RunConfig, preset
-from mtm_core.data.cohort import filter_samples, finish_cohort, tissue_codes, tissue_names
-from mtm_core.data.scaling import TissueScaler
-from mtm_core.data.splits import donor_folds, rows_of
+from mtm_core.data.cohort.cohort import filter_samples, finish_cohort, tissue_codes, tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.splits import donor_folds, rows_of
 from mtm_core.errors import MTMError
 from mtm_core.training.hardware import Hardware, Precision
 from mtm_core.training.resident import Batch, ResidentPairs

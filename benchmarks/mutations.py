@@ -28,10 +28,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.mutated_files import CANARY, SAMPLES, Mutant, mutant
-from mtm_core.data.expression import read_expression
-from mtm_core.data.isolated import reader_server
-from mtm_core.data.metadata import read_metadata
-from mtm_core.data.reading_limits import SECONDS
+from mtm_core.data.isolation.isolated import reader_server
+from mtm_core.data.isolation.reading_limits import SECONDS
+from mtm_core.data.people.metadata import read_metadata
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import MTMError
 
 HANG_SECONDS = SECONDS + 20.0

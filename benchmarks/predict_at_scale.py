@@ -30,8 +30,8 @@ from threadpoolctl import threadpool_limits
 
 from mtm_core.artefact import QUANTILE_LEVELS, Artefact, Reference
 from mtm_core.config import ScalingConfig, preset
-from mtm_core.data.gtex import tissue_table
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.gtex.annotations import tissue_table
 from mtm_core.inference.chunked import ChunkedRequest, predict_chunked
 from mtm_core.inference.cluster import dask_client
 from mtm_core.inference.models import DEFAULT_MODEL, find_model

@@ -23,9 +23,9 @@ import numpy as np
 from generate_gtex import GtexSizedFiles, generate
 from measuring import Row, cost_of, print_rows
 
-from mtm_core.data.cohort import MINIMUM_SAMPLES
-from mtm_core.data.gene_ids import strip_version
-from mtm_core.data.gtex import read_gene_table
+from mtm_core.data.cohort.cohort import MINIMUM_SAMPLES
+from mtm_core.data.genes.ids import strip_version
+from mtm_core.data.gtex.annotations import read_gene_table
 
 
 def measure(

@@ -20,7 +20,7 @@ from benchmarks.planted_cohort import (
     DISEASE,
     PlantedCohort,
 )
-from mtm_core.data.gtex import WHOLE_BLOOD
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.statistics.correlation import columnwise_correlation

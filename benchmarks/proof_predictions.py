@@ -19,7 +19,7 @@ import pandas as pd
 
 from benchmarks.planted_cohort import BLOCK, DISEASE, NO_DISEASE, PlantedCohort
 from benchmarks.process_tree import run_measured
-from mtm_core.data.gtex import WHOLE_BLOOD
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.inference.predictor import Predictor
 from mtm_core.statistics.correlation import columnwise_correlation
 

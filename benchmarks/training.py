@@ -24,7 +24,7 @@ from measuring import Row, print_rows
 from plain_training import PairDataset, PlainMTM, PlainTraining, Sizes
 
 from mtm_core.config import LossConfig, RunConfig, preset
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.model.mtm import MTM
 from mtm_core.training.hardware import Precision
 from mtm_core.training.optimisers import optimisers_of

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mtm_core.data.alignment import distance_before
-from mtm_core.data.unit_guess import UnitReading
+from mtm_core.data.tables.unit_guess import UnitReading
 from mtm_core.data.units import UNIT_TABLE, Unit
+from mtm_core.inference.alignment import distance_before
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
 

@@ -23,19 +23,19 @@ import anndata as ad
 import pandas as pd
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.gene_names import TABLE
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
-from mtm_core.data.splits import donor_folds
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.splits import donor_folds
+from mtm_core.data.genes.names import TABLE
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.evaluation.accuracy import Accuracy, accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
-from mtm_core.evaluation.model_card import render_model_card
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.methods.controls import ControlMethod
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.protocol import Method
 from mtm_core.methods.stack import StackMethod
+from mtm_core.reporting.model_card import render_model_card
 from mtm_core.studies.reference import ReferenceAssociations
 
 T = TypeVar("T")

@@ -1,9 +1,9 @@
 from mtm_core.artefact import Artefact as Artefact
-from mtm_core.data.expression import ExpressionTable as ExpressionTable
-from mtm_core.data.expression import read_expression as read_expression
-from mtm_core.data.metadata import SampleMetadata as SampleMetadata
-from mtm_core.data.metadata import read_metadata as read_metadata
-from mtm_core.data.reading_options import ReadingOptions as ReadingOptions
+from mtm_core.data.files.reading_options import ReadingOptions as ReadingOptions
+from mtm_core.data.people.metadata import SampleMetadata as SampleMetadata
+from mtm_core.data.people.metadata import read_metadata as read_metadata
+from mtm_core.data.tables.expression import ExpressionTable as ExpressionTable
+from mtm_core.data.tables.expression import read_expression as read_expression
 from mtm_core.errors import ArtefactError as ArtefactError
 from mtm_core.errors import ExpressionError as ExpressionError
 from mtm_core.errors import InputFileError as InputFileError

@@ -33,10 +33,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core import __version__
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.genes import GeneIndex
-from mtm_core.data.normalise import NORMALISATIONS, Normalisation
-from mtm_core.data.scaling import TissueScaler, to_scale
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.normalise import NORMALISATIONS, Normalisation
+from mtm_core.data.cohort.scaling import TissueScaler, to_scale
+from mtm_core.data.genes.index import GeneIndex
 from mtm_core.errors import ArtefactError
 from mtm_core.methods.protocol import FittedMethod, check_shape, under_prefix
 from mtm_core.methods.saved import restore_method

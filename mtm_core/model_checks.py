@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mtm_core.data.normalise import UNIT_AFTER
-from mtm_core.data.scaling import CONSTANT_SD, TissueScaler
+from mtm_core.data.cohort.normalise import UNIT_AFTER
+from mtm_core.data.cohort.scaling import CONSTANT_SD, TissueScaler
 
 MOST_GENES, MOST_TISSUES = 200_000, 1000
 _MOST_SAMPLES = 10**9

@@ -18,9 +18,9 @@ from compact_mtm import SIMULATED
 from sklearn.decomposition import PCA
 
 from mtm_core.config import ScalingConfig
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.simulate import simulate_cohort
-from mtm_core.data.splits import donor_folds
+from mtm_core.data.cohort.simulate import simulate_cohort
+from mtm_core.data.cohort.splits import donor_folds
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.methods.bgex import BGExMethod
 from mtm_core.methods.by_target import TargetModel, TrainingPairs
 from mtm_core.methods.protocol import Floats

@@ -19,8 +19,8 @@ import xarray as xr
 
 from mtm_core.artefact import Artefact, WeightFormat
 from mtm_core.config import preset
-from mtm_core.data.cohort import read_cohort, tissue_names
-from mtm_core.data.splits import donor_folds
+from mtm_core.data.cohort.cohort import read_cohort, tissue_names
+from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.protocol import FittedMethod, Method

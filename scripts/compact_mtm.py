@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from mtm_core.config import LossConfig, preset
-from mtm_core.data.cohort import read_cohort, tissue_names
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.cohort import read_cohort, tissue_names
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.methods.held_out import HeldOutTissue, fit_scorer, predict_held_out
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod

@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mtm_core.data.cohort import read_cohort
-from mtm_core.data.gtex import WHOLE_BLOOD
+from mtm_core.data.cohort.cohort import read_cohort
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.methods.joint_gaussian import FEWEST_TO_CHOOSE, JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import anndata as ad
 
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.splits import DonorFolds, donor_folds, rows_of
+from mtm_core.data.cohort.splits import DonorFolds, donor_folds, rows_of
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.protocol import Method

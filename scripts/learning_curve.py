@@ -16,9 +16,9 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from mtm_core.data.cohort import read_cohort
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.splits import DonorFolds, donor_folds
+from mtm_core.data.cohort.cohort import read_cohort
+from mtm_core.data.cohort.splits import DonorFolds, donor_folds
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.kernel_factors import FittedKernelFactors, KernelFactorsMethod

@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 
 from mtm_core.config import LossConfig, RunConfig, preset
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
-from mtm_core.data.splits import DonorFolds, donor_folds
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.splits import DonorFolds, donor_folds
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.joint_gaussian import JointGaussianMethod

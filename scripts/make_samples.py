@@ -16,9 +16,9 @@ import pandas as pd
 import typer
 from numpy.typing import NDArray
 
-from mtm_core.data.cohort import read_cohort
-from mtm_core.data.gct import write_gct
-from mtm_core.data.gtex import WHOLE_BLOOD
+from mtm_core.data.cohort.cohort import read_cohort
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
+from mtm_core.data.gtex.gct import write_gct
 from mtm_core.safe_output import OwnFolder
 
 N_CASES, N_CONTROLS = 20, 20

@@ -25,10 +25,10 @@ from inner_folds import training_part
 from torch import Tensor
 
 from mtm_core.config import ModelConfig, RunConfig, preset, with_changes
-from mtm_core.data.cohort import read_cohort, tissue_codes, tissue_names
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.scaling import TissueScaler
-from mtm_core.data.splits import rows_of
+from mtm_core.data.cohort.cohort import read_cohort, tissue_codes, tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.splits import rows_of
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.kernel_factors import KernelFactorsMethod

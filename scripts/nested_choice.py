@@ -17,8 +17,8 @@ from pathlib import Path
 import pandas as pd
 from inner_folds import mean_gene_rho, training_part
 
-from mtm_core.data.cohort import read_cohort
-from mtm_core.data.splits import donor_folds
+from mtm_core.data.cohort.cohort import read_cohort
+from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.safe_output import check_output, writing
 

@@ -19,10 +19,10 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 
-from mtm_core.data.cohort import read_cohort
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.simulate import simulate_cohort
-from mtm_core.data.splits import donor_folds
+from mtm_core.data.cohort.cohort import read_cohort
+from mtm_core.data.cohort.simulate import simulate_cohort
+from mtm_core.data.cohort.splits import donor_folds
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.methods.factor_choice import Grid
 from mtm_core.methods.held_out import fit_scorer, predict_held_out
 from mtm_core.methods.joint_gaussian import JointGaussianMethod

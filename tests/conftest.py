@@ -14,10 +14,14 @@ import torch
 
 from mtm_core.artefact import Artefact
 from mtm_core.config import LossConfig, ModelConfig, RunConfig, TrainingConfig
-from mtm_core.data.cohort import build_cohort
-from mtm_core.data.gct import read_gct
-from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.cohort import build_cohort
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.gtex.annotations import (
+    read_gene_table,
+    read_sample_attributes,
+    read_subject_phenotypes,
+)
+from mtm_core.data.gtex.gct import read_gct
 from mtm_core.methods.mtm_training import MTMMethod
 from mtm_core.training.hardware import Hardware
 

@@ -21,7 +21,7 @@ def components_scanned_once() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have pages wait for their jobs: no browser is there to ask again."""
-    monkeypatch.setattr("mtm_core.dashboard.background.PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr("mtm_core.dashboard.state.background.PATIENCE_SECONDS", 60.0)
 
 
 @pytest.fixture(autouse=True)

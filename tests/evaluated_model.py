@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from mtm_core.artefact import Artefact
-from mtm_core.evaluation.model_card import render_model_card
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import find_model
 from mtm_core.model_folder import seal_folder
+from mtm_core.reporting.model_card import render_model_card
 
 NAME = "made_up_accuracy"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import anndata as ad
 
-from mtm_core.data.gct import write_gct
-from mtm_core.data.gene_ids import strip_version
-from mtm_core.data.gtex import tissue_table
+from mtm_core.data.genes.ids import strip_version
+from mtm_core.data.gtex.annotations import tissue_table
+from mtm_core.data.gtex.gct import write_gct
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.cohort import write_cohort
-from mtm_core.data.gct import read_gct
-from mtm_core.data.gene_ids import strip_version
-from mtm_core.data.gtex import read_gene_table
+from mtm_core.data.cohort.cohort import write_cohort
+from mtm_core.data.genes.ids import strip_version
+from mtm_core.data.gtex.annotations import read_gene_table
+from mtm_core.data.gtex.gct import read_gct
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SAMPLES = REPOSITORY / "data_samples"

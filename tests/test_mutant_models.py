@@ -25,7 +25,7 @@ from safetensors.numpy import load, save
 
 from mtm_core.artefact import Artefact
 from mtm_core.config import preset, with_changes
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.errors import ArtefactError
 from mtm_core.inference.predictor import Predictor
 from mtm_core.methods.mlp import MLPMethod, NetworkTraining, SingleTaskMTMMethod

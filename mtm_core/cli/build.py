@@ -13,10 +13,10 @@ from mtm_core.cli.checks import check_jobs, check_there
 from mtm_core.cli.output import err
 from mtm_core.cli.steps import step_display
 from mtm_core.cli.training_options import PresetOption, SettingOption
-from mtm_core.data.cohort import MINIMUM_SAMPLES, MINIMUM_TISSUES
-from mtm_core.data.download import OFFICIAL, Release
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.normalise import Normalisation
+from mtm_core.data.cohort.cohort import MINIMUM_SAMPLES, MINIMUM_TISSUES
+from mtm_core.data.cohort.normalise import Normalisation
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
+from mtm_core.data.gtex.download import OFFICIAL, Release
 from mtm_core.evaluation.bootstrap import N_RESAMPLES
 from mtm_core.methods.registry import METHOD_NAMES, trainable_methods
 from mtm_core.workflows.build import build_model

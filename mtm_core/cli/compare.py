@@ -36,10 +36,10 @@ from mtm_core.cli.own_samples import (
     targets_option,
 )
 from mtm_core.cli.predict_chunked import progress_bar
-from mtm_core.data.gtex import WHOLE_BLOOD
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.inference.models import DEFAULT_MODEL
-from mtm_core.inference.name_lists import split_names
 from mtm_core.inference.options import PredictionOptions
+from mtm_core.reporting.name_lists import split_names
 from mtm_core.workflows.compare import (
     CompareOptions,
     compare_samples,

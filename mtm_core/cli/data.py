@@ -22,16 +22,16 @@ from rich.table import Column
 
 from mtm_core.cli.checks import check_there
 from mtm_core.cli.output import OverwriteOption, err, print_table, say
-from mtm_core.data.cohort import (
+from mtm_core.data.cohort.cohort import (
     MINIMUM_SAMPLES,
     MINIMUM_TISSUES,
     is_simulated,
     read_cohort,
     summarise,
 )
-from mtm_core.data.download import FILE_KINDS, OFFICIAL, FileKind, Release
-from mtm_core.data.gct_store import gct_to_zarr
-from mtm_core.data.normalise import Normalisation
+from mtm_core.data.cohort.normalise import Normalisation
+from mtm_core.data.gtex.download import FILE_KINDS, OFFICIAL, FileKind, Release
+from mtm_core.data.gtex.gct_store import gct_to_zarr
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.workflows.download import DownloadOptions, download_release
 from mtm_core.workflows.prepare import PrepareOptions, prepare_cohort

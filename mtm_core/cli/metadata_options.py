@@ -6,10 +6,10 @@ from typing import Annotated, cast
 
 import typer
 
-from mtm_core.data.metadata_options import MetadataOptions
-from mtm_core.data.phenotypes import Sex
+from mtm_core.data.people.metadata_options import MetadataOptions
+from mtm_core.data.people.phenotypes import Sex
 from mtm_core.errors import SelectionError
-from mtm_core.inference.name_lists import split_names
+from mtm_core.reporting.name_lists import split_names
 
 _IN_QUOTES = "Commas within a name go in double quotes."
 AgeColumnOption = Annotated[

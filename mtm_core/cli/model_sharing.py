@@ -10,7 +10,6 @@ import typer
 
 from mtm_core.cli.data import download_bars
 from mtm_core.cli.output import OverwriteOption, err, print_table, say
-from mtm_core.evaluation.model_card import FIGURES
 from mtm_core.inference.models import (
     DEFAULT_MODEL,
     MODELS_VARIABLE,
@@ -19,6 +18,7 @@ from mtm_core.inference.models import (
 )
 from mtm_core.inference.verification import verify
 from mtm_core.model_folder import VERIFICATION, ModelFolder
+from mtm_core.reporting.model_card import FIGURES
 from mtm_core.sharing.getting import Installed, get_model, install_model
 from mtm_core.sharing.listing import ADJUSTED_RHO, PROGRAM_LICENCE, RHO, ListedModel, list_models
 from mtm_core.sharing.registry import BUILD_COMMAND, published_models

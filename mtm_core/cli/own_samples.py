@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from mtm_core.cli.output import err
-from mtm_core.data.alignment import AlignmentMethod
-from mtm_core.data.reading_options import NumberStyle, ReadingOptions, Strand
+from mtm_core.data.files.reading_options import NumberStyle, ReadingOptions, Strand
 from mtm_core.data.units import UNIT_HELP, UnitChoice
 from mtm_core.errors import SelectionError
-from mtm_core.inference.name_lists import split_names
+from mtm_core.inference.alignment import AlignmentMethod
+from mtm_core.reporting.name_lists import split_names
 
 UnitOption = Annotated[UnitChoice, typer.Option(help=UNIT_HELP)]
 AlignmentOption = Annotated[

@@ -45,12 +45,12 @@ from mtm_core.cli.predict_chunked import (
     is_asked_for,
     progress_bar,
 )
-from mtm_core.data.gtex import WHOLE_BLOOD
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.errors import SelectionError
 from mtm_core.inference.chunk_tasks import ALL_BITS
 from mtm_core.inference.models import DEFAULT_MODEL
-from mtm_core.inference.name_lists import split_names
 from mtm_core.inference.options import PredictionOptions
+from mtm_core.reporting.name_lists import split_names
 from mtm_core.workflows.predict import (
     Layout,
     PartByPart,

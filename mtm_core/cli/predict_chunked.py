@@ -11,7 +11,7 @@ import typer
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from mtm_core.cli.output import err
-from mtm_core.data.stored_table import is_stored_in_parts
+from mtm_core.data.formats.stored_table import is_stored_in_parts
 from mtm_core.errors import SelectionError
 
 WorkersOption = Annotated[

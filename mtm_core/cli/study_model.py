@@ -27,8 +27,8 @@ from mtm_core.cli.training_options import (
     training_bar,
 )
 from mtm_core.config import to_json
-from mtm_core.data.cohort import tissue_names
-from mtm_core.data.splits import DonorFolds
+from mtm_core.data.cohort.cohort import tissue_names
+from mtm_core.data.cohort.splits import DonorFolds
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.evaluation.predictability import matrix_of
 from mtm_core.evaluation.results import EvaluationTables

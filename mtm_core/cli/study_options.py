@@ -12,8 +12,8 @@ import typer
 
 from mtm_core.cli.checks import check_there
 from mtm_core.cli.output import err, print_table
-from mtm_core.data.cohort import is_simulated, read_cohort
-from mtm_core.data.dbgap import with_dbgap_phenotypes
+from mtm_core.data.cohort.cohort import is_simulated, read_cohort
+from mtm_core.data.gtex.dbgap import with_dbgap_phenotypes
 from mtm_core.workflows.study import save_tables
 
 CohortArgument = Annotated[

@@ -26,7 +26,7 @@ from mtm_core.cli.study_options import (
     read_study_cohort,
     save_study,
 )
-from mtm_core.data.splits import DonorFolds
+from mtm_core.data.cohort.splits import DonorFolds
 from mtm_core.errors import SelectionError
 from mtm_core.safe_output import check_output
 from mtm_core.studies.disease import MINIMUM_DEGS, N_REPEATS, study_diseases

@@ -1,7 +1,7 @@
 """Units of a user's values: one table of them, and the way from each to a linear scale.
 
 Every choice of a unit, on pages and on the command line, its words and its arithmetic come from
-:data:`UNIT_TABLE`. Which of them a table is in, :mod:`mtm_core.data.unit_guess` judges.
+:data:`UNIT_TABLE`. Which of them a table is in, :mod:`mtm_core.data.tables.unit_guess` judges.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.data.report import name_some
+from mtm_core.data.notes import name_some
 from mtm_core.errors import ExpressionError
 
 Unit = Literal[

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.errors import InputFileError
 from mtm_core.methods.held_out import SCORED_ON, HeldOutTissue
 from mtm_core.methods.protocol import Floats

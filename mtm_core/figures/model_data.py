@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish
+from mtm_core.figures.shared.style import ACCENT, CONTRAST, NEUTRAL, finish
 
 _ROW = 18
 _LOOKS = ((ACCENT, "circle"), (CONTRAST, "diamond"), ("#009E73", "square"), (NEUTRAL, "cross"))

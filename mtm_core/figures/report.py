@@ -19,8 +19,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from mtm_core.data.report import Note
-from mtm_core.figures.style import FAINT, NEUTRAL, with_plain_names
+from mtm_core.data.notes import Note
+from mtm_core.figures.shared.style import FAINT, NEUTRAL, with_plain_names
 
 _PAGE, _SCRIPT = "report.html.jinja", "report.js"
 

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from mtm_core.escaping import in_figure
-from mtm_core.figures.style import ACCENT, CONTRAST, NEUTRAL, finish
+from mtm_core.figures.shared.style import ACCENT, CONTRAST, NEUTRAL, finish
 
 _COLOURS = (ACCENT, CONTRAST, NEUTRAL)
 _DASHES = ("solid", "dash", "dot", "dashdot")

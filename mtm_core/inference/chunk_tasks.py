@@ -13,11 +13,11 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from mtm_core.data.alignment import AlignmentMethod, GeneMoments, on_genes_found
-from mtm_core.data.stored_table import StoredTable, open_stored_table
-from mtm_core.data.unit_guess import UnitReading
-from mtm_core.data.value_summary import ValueSummary
+from mtm_core.data.formats.stored_table import StoredTable, open_stored_table
+from mtm_core.data.tables.unit_guess import UnitReading
+from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.errors import ArtefactError, InputFileError
+from mtm_core.inference.alignment import AlignmentMethod, GeneMoments, on_genes_found
 from mtm_core.inference.on_demand import loaded
 from mtm_core.inference.prediction_store import PredictionStore, rounded
 from mtm_core.inference.predictor import Predictor, TableGenes
@@ -34,7 +34,8 @@ class ChunkWork:
     Attributes
     ----------
     table, state
-        The table's path, and what :attr:`~mtm_core.data.stored_table.StoredTable.state` was when
+        The table's path, and what :attr:`~mtm_core.data.formats.stored_table.StoredTable.state`
+        was when
         the run began.
     model, model_sha256
         The model's folder and what is in it.

@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 
 from mtm_core import __version__
-from mtm_core.data.alignment import (
+from mtm_core.data.formats.stored_table import StoredTable, open_stored_table
+from mtm_core.data.notes import Note
+from mtm_core.data.people.exact_phenotypes import exact_phenotypes_of
+from mtm_core.data.tables.unit_guess import UnitReading, guess_unit_of, read_unit
+from mtm_core.data.tables.value_summary import ValueSummary
+from mtm_core.data.units import UnitChoice
+from mtm_core.errors import OutputError, SelectionError
+from mtm_core.inference.alignment import (
     MINIMUM_FOR_ALIGNMENT,
     AlignmentMethod,
     GeneMoments,
     describe_far,
 )
-from mtm_core.data.exact_phenotypes import exact_phenotypes_of
-from mtm_core.data.report import Note
-from mtm_core.data.stored_table import StoredTable, open_stored_table
-from mtm_core.data.unit_guess import UnitReading, guess_unit_of, read_unit
-from mtm_core.data.units import UnitChoice
-from mtm_core.data.value_summary import ValueSummary
-from mtm_core.errors import OutputError, SelectionError
 from mtm_core.inference.chunk_tasks import (
     ALL_BITS,
     VALUES,
@@ -66,7 +66,8 @@ class ChunkedRequest:
     Attributes
     ----------
     table, output, model
-        Table of :func:`mtm_core.data.stored_table.open_stored_table`, store to write, folder of the
+        Table of :func:`mtm_core.data.formats.stored_table.open_stored_table`, store to write,
+        folder of the
         model: under the same names for every worker.
     source, targets, unit, alignment
         As in :class:`~mtm_core.inference.predictor.Predictor`.
@@ -160,7 +161,7 @@ def predict_chunked(
         If the output is of another model, table or option; or as
         :meth:`~mtm_core.inference.predictor.Predictor.targets_of`.
     InputFileError, ExpressionError
-        As :func:`mtm_core.data.stored_table.open_stored_table` and
+        As :func:`mtm_core.data.formats.stored_table.open_stored_table` and
         :meth:`~mtm_core.inference.predictor.Predictor.prepare`; or if the table is changed while it
         is read.
     ClusterError

@@ -13,7 +13,7 @@ from pyarrow import csv
 from scipy.special import ndtr
 
 from mtm_core.artefact import QUANTILE_LEVELS, Artefact
-from mtm_core.data.gtex import WHOLE_BLOOD
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.errors import SelectionError
 from mtm_core.methods.protocol import tissue_index
 

@@ -2,7 +2,7 @@
 
 The dashboard's widgets and the command line's options both make one. It is passed down whole, tells
 results of one choice from those of another, and is written out with a prediction, as JSON and as
-the command that makes it again (:mod:`mtm_core.inference.command_line`).
+the command that makes it again (:mod:`mtm_core.reporting.command_line`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import cattrs
 import pandas as pd
 import xarray as xr
 
-from mtm_core.data.alignment import AlignmentMethod
-from mtm_core.data.expression import ExpressionTable
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.metadata_options import AS_FOUND, MetadataOptions
-from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.files.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
+from mtm_core.data.people.metadata_options import AS_FOUND, MetadataOptions
+from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.data.units import UnitChoice
+from mtm_core.inference.alignment import AlignmentMethod
 from mtm_core.inference.predictor import Predictor, Prepared
 
 

@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from zarr.codecs import BloscCodec
 
-from mtm_core.data.alignment import GeneMoments
 from mtm_core.errors import OutputError
+from mtm_core.inference.alignment import GeneMoments
 from mtm_core.safe_output import (
     OwnFolder,
     check_output,

@@ -33,7 +33,16 @@ from numpy.typing import NDArray
 
 from mtm_core import __version__
 from mtm_core.artefact import Artefact
-from mtm_core.data.alignment import (
+from mtm_core.data.genes.index import GeneIndex, GeneMatch, collapse
+from mtm_core.data.layout.taking import check_samples
+from mtm_core.data.notes import Note
+from mtm_core.data.people.exact_phenotypes import exact_phenotypes_of
+from mtm_core.data.tables.expression import ExpressionTable
+from mtm_core.data.tables.unit_guess import UnitReading, read_unit
+from mtm_core.data.tables.value_summary import GeneColumns, ValueSummary
+from mtm_core.data.units import UNIT_TABLE, Unit, UnitChoice, per_million, to_linear
+from mtm_core.errors import ExpressionError, SelectionError
+from mtm_core.inference.alignment import (
     Aligned,
     AlignmentMethod,
     GeneMoments,
@@ -42,15 +51,6 @@ from mtm_core.data.alignment import (
     distance_before,
     panel_normalise,
 )
-from mtm_core.data.exact_phenotypes import exact_phenotypes_of
-from mtm_core.data.expression import ExpressionTable
-from mtm_core.data.genes import GeneIndex, GeneMatch, collapse
-from mtm_core.data.report import Note
-from mtm_core.data.taking import check_samples
-from mtm_core.data.unit_guess import UnitReading, read_unit
-from mtm_core.data.units import UNIT_TABLE, Unit, UnitChoice, per_million, to_linear
-from mtm_core.data.value_summary import GeneColumns, ValueSummary
-from mtm_core.errors import ExpressionError, SelectionError
 from mtm_core.inference.decoder import (
     INTERVAL,
     INTERVAL_LEVEL,
@@ -170,15 +170,16 @@ class Predictor:
         Parameters
         ----------
         table
-            As :func:`mtm_core.data.expression.read_expression` gives it, or (samples, genes) with
+            As :func:`mtm_core.data.tables.expression.read_expression` gives it, or (samples,
+            genes) with
             gene ids, symbols or Entrez ids as columns.
         source
             Tissue that the samples are of.
         unit
             Of the table; ``"auto"`` takes what the values tell
-            (:mod:`mtm_core.data.unit_guess`).
+            (:mod:`mtm_core.data.tables.unit_guess`).
         alignment
-            ``"cohort"``, ``"none"`` or ``"auto"``: see :func:`mtm_core.data.alignment.align`.
+            ``"cohort"``, ``"none"`` or ``"auto"``: see :func:`mtm_core.inference.alignment.align`.
         whole, reading
             Of all samples after :meth:`normalised`, and how all are read, where ``table`` is a part
             of them; ``unit`` is then not looked at.
@@ -326,7 +327,7 @@ class Predictor:
             then.
         SelectionError
             As :meth:`targets_of`, and
-            :func:`mtm_core.data.exact_phenotypes.exact_phenotypes_of`.
+            :func:`mtm_core.data.people.exact_phenotypes.exact_phenotypes_of`.
         """
         chosen = self.targets_of(prepared.source, targets)
         method, aligned = self.artefact.method, prepared.aligned

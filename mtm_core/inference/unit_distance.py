@@ -17,7 +17,8 @@ log2(1 + x) read as linear           2.1 to 2.6    2.7 to 4.1
 
 So distance tells a base that is too large, and small linear values taken for logarithms (8 to 16).
 It does not tell a base that is too small, nor a logarithm taken for linear values: these lie as
-near as the right unit, and :mod:`mtm_core.data.unit_guess` judges them otherwise, or asks. No
+near as the right unit, and :mod:`mtm_core.data.tables.unit_guess` judges them otherwise, or asks.
+No
 single sample in its right unit lies beyond 4.9.
 """
 
@@ -27,8 +28,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from mtm_core.data.report import Note, name_some, they_were
-from mtm_core.data.unit_guess import UnitReading
+from mtm_core.data.notes import Note, name_some, they_were
+from mtm_core.data.tables.unit_guess import UnitReading
 from mtm_core.data.units import Unit
 from mtm_core.errors import ExpressionError
 

@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core.config import ScalingConfig
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.scaling import TissueScaler
-from mtm_core.data.splits import rows_of
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.splits import rows_of
 from mtm_core.methods.by_target import FittedByTarget, TrainingPairs
 from mtm_core.methods.covariates import CovariateName
 from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index

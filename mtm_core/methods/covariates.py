@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.data.exact_phenotypes import exact_phenotypes
-from mtm_core.data.gtex import HARDY_CLASSES
+from mtm_core.data.gtex.annotations import HARDY_CLASSES
+from mtm_core.data.people.exact_phenotypes import exact_phenotypes
 
 AGE_SEX = "-age-sex"
 """Ends the name of a method that is told age and sex."""
@@ -28,7 +28,8 @@ def encode_covariates(
     Parameters
     ----------
     phenotypes
-        One row a donor, with the columns of :func:`mtm_core.data.gtex.read_subject_phenotypes`;
+        One row a donor, with the columns of
+        :func:`mtm_core.data.gtex.annotations.read_subject_phenotypes`;
         ``None`` where nothing is known.
     names
         Which of them.
@@ -38,7 +39,7 @@ def encode_covariates(
     Raises
     ------
     SelectionError
-        As :func:`mtm_core.data.exact_phenotypes.exact_phenotypes`.
+        As :func:`mtm_core.data.people.exact_phenotypes.exact_phenotypes`.
     """
     blank = pd.DataFrame(index=range(n_donors))
     if phenotypes is not None:
@@ -66,7 +67,7 @@ def are_known(
     Raises
     ------
     SelectionError
-        As :func:`mtm_core.data.exact_phenotypes.exact_phenotypes`.
+        As :func:`mtm_core.data.people.exact_phenotypes.exact_phenotypes`.
     """
     if phenotypes is None or not names:
         return np.zeros(n_donors, dtype=bool)

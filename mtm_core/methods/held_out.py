@@ -14,9 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core.config import ScalingConfig
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.scaling import TissueScaler
-from mtm_core.data.splits import rows_of
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.splits import rows_of
 from mtm_core.methods.protocol import FittedMethod, Floats, PredictedProfiles, tissue_index
 
 SCORED_ON = ScalingConfig(scale="log2")

@@ -28,9 +28,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core.config import ScalingConfig
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.scaling import TissueScaler
-from mtm_core.data.splits import rows_of
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.splits import rows_of
 from mtm_core.methods.covariates import CovariateName, by_knowledge, encode_covariates
 from mtm_core.methods.factor_choice import Choice, Grid, choose_settings
 from mtm_core.methods.factor_fit import WIDE_STEPS, collect, fit_parts, is_wide

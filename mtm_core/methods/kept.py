@@ -17,8 +17,8 @@ import anndata as ad
 from safetensors import safe_open
 
 from mtm_core import __version__
-from mtm_core.data.cohort import tissue_names
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.cohort import tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.methods.protocol import FittedMethod, Method, under_prefix
 from mtm_core.methods.saved import restore_method
 from mtm_core.methods.stored_arrays import map_tensors, to_arrays, write_arrays

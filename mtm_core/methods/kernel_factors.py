@@ -24,7 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.methods.covariates import CovariateName, by_knowledge
 from mtm_core.methods.factor_choice import by_more_than_chance
 from mtm_core.methods.factors import Array, Told, TrainingDonors, by_other_tissues, working

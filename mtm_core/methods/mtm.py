@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from mtm_core.config import RunConfig, from_json, to_json
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.methods.covariates import CovariateName
 from mtm_core.methods.protocol import (
     Floats,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import anndata as ad
 
 from mtm_core.config import RunConfig
-from mtm_core.data.cohort import tissue_names
+from mtm_core.data.cohort.cohort import tissue_names
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.training.hardware import Hardware
 from mtm_core.training.trainer import TrainingProgress, train

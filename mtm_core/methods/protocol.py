@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.errors import SelectionError
 from mtm_core.methods.covariates import CovariateName
 

@@ -22,9 +22,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.data.cohort import tissue_names
-from mtm_core.data.scaling import TissueScaler
-from mtm_core.data.splits import donor_folds, rows_of
+from mtm_core.data.cohort.cohort import tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.splits import donor_folds, rows_of
 from mtm_core.methods.calibration import Calibration, Evidence, calibrate
 from mtm_core.methods.covariates import CovariateName, by_knowledge
 from mtm_core.methods.held_out import fit_scorer, predict_held_out

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mtm_core.config import ExpressionScale, ModelConfig
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.model.networks import (
     Discriminator,
     Encoder,

@@ -19,7 +19,7 @@ from pathlib import Path
 import pooch
 
 from mtm_core.artefact import MOST_DESCRIPTION_BYTES
-from mtm_core.data.resuming import AbsentError, DownloadProgress, ResumingDownloader
+from mtm_core.data.gtex.resuming import AbsentError, DownloadProgress, ResumingDownloader
 from mtm_core.errors import (
     ArtefactError,
     DownloadError,

@@ -20,10 +20,10 @@ from typing import Any, Literal
 from mtm_core import __version__
 from mtm_core.artefact import Artefact, read_description
 from mtm_core.errors import ArtefactError, InputFileError
-from mtm_core.evaluation.model_card import FIGURES
 from mtm_core.inference.verification import verify
 from mtm_core.model_folder import LICENCE, MANIFEST, ModelFolder, seal_folder
 from mtm_core.places import place_of
+from mtm_core.reporting.model_card import FIGURES
 from mtm_core.safe_output import check_output, writing
 from mtm_core.sharing.donor_rows import find_donor_rows
 from mtm_core.sharing.listing import PROGRAM_LICENCE, SPDX

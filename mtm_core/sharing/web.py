@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from mtm_core.data.resuming import TIMEOUT, AbsentError
+from mtm_core.data.gtex.resuming import TIMEOUT, AbsentError
 from mtm_core.errors import DownloadError
 
 _MOST_REDIRECTS = 10

@@ -9,8 +9,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from mtm_core.data.exact_phenotypes import exact_phenotypes
-from mtm_core.data.metadata import SampleMetadata
+from mtm_core.data.people.exact_phenotypes import exact_phenotypes
+from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.inference.decoder import TissueProgress
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.statistics.overlap import concordance, sign_consistency
@@ -202,7 +202,8 @@ def stratum_of(phenotypes: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     phenotypes
-        ``age`` and ``sex`` by sample (:meth:`mtm_core.data.metadata.SampleMetadata.phenotypes`).
+        ``age`` and ``sex`` by sample
+        (:meth:`mtm_core.data.people.metadata.SampleMetadata.phenotypes`).
     """
     phenotypes = exact_phenotypes(phenotypes)
     decade = (phenotypes["age"] // 10 * 10).astype("Int64")

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from mtm_core.data.dbgap import medical_history
-from mtm_core.data.exact_phenotypes import exact_phenotypes
+from mtm_core.data.gtex.dbgap import medical_history
+from mtm_core.data.people.exact_phenotypes import exact_phenotypes
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.confounding import VENTILATOR, phenotypes_of
 from mtm_core.methods.covariates import CovariateName, encode_covariates
@@ -66,7 +66,8 @@ def known_traits(phenotypes: pd.DataFrame) -> tuple[Trait, ...]:
     """Give the traits that differ between donors of ``phenotypes``, the donor table of a cohort.
 
     Sex, age, and death on a ventilator against all other deaths; with a dbGaP file's columns
-    (:mod:`mtm_core.data.dbgap`) BMI and diseases. Each comes with its adjustments: for age, sex and
+    (:mod:`mtm_core.data.gtex.dbgap`) BMI and diseases. Each comes with its adjustments: for age,
+    sex and
     Hardy class as far as it is not one of them, so that what is left is not how donors died.
     """
     phenotypes = exact_phenotypes(phenotypes)

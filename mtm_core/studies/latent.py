@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu, wilcoxon
 
-from mtm_core.data.cohort import tissue_names
-from mtm_core.data.gtex import WHOLE_BLOOD
+from mtm_core.data.cohort.cohort import tissue_names
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.errors import CohortError, SelectionError
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.protocol import FittedMethod

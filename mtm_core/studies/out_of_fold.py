@@ -19,10 +19,10 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.scaling import from_scale
-from mtm_core.data.self_contained import check_hdf5
-from mtm_core.data.splits import DonorFolds
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.scaling import from_scale
+from mtm_core.data.cohort.splits import DonorFolds
+from mtm_core.data.files.self_contained import check_hdf5
 from mtm_core.errors import CohortError, InputFileError
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.methods.held_out import fit_scorer

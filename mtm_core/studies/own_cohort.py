@@ -1,7 +1,7 @@
 """A user's own cohort: measured source and predicted tissues side by side.
 
 The measured source is what the user measured: every gene of their table, on their own scale, never
-aligned (:mod:`mtm_core.data.measured`). Predictions are functions of it. A difference between
+aligned (:mod:`mtm_core.inference.measured`). Predictions are functions of it. A difference between
 groups in a predicted tissue is what the difference in blood would go with in the reference's
 donors: the number of samples is that of the blood samples, and no test on predictions adds to what
 blood knows.
@@ -21,11 +21,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.expression import ExpressionTable
-from mtm_core.data.measured import Measured, as_measured
+from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.inference.decoder import Index, TissueProgress
+from mtm_core.inference.measured import Measured, as_measured
 from mtm_core.inference.on_demand import on_demand
 from mtm_core.inference.predictor import Prepared
 from mtm_core.methods.protocol import Floats, tissue_index
@@ -78,7 +78,7 @@ class OwnCohort:
         Raises
         ------
         ExpressionError
-            As :func:`mtm_core.data.measured.as_measured`.
+            As :func:`mtm_core.inference.measured.as_measured`.
         """
         values = table.values if isinstance(table, ExpressionTable) else table
         predicted = prediction["expression"].transpose("sample", "tissue", "gene")

@@ -13,11 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
-from mtm_core.data.cohort import tissue_names
-from mtm_core.data.genes import GeneIndex
-from mtm_core.data.raw_table import MAX_BYTES, to_numbers
-from mtm_core.data.reading_options import ANY_TABLE
-from mtm_core.data.tables import read_bytes, read_table
+from mtm_core.data.cohort.cohort import tissue_names
+from mtm_core.data.files.raw_table import MAX_BYTES, to_numbers
+from mtm_core.data.files.reading_options import ANY_TABLE
+from mtm_core.data.formats.tables import read_bytes, read_table
+from mtm_core.data.genes.index import GeneIndex
 from mtm_core.errors import InputFileError
 from mtm_core.statistics.multiple_testing import benjamini_hochberg
 from mtm_core.statistics.outcome import CONSTANT, TESTED, TOO_FEW

@@ -24,7 +24,7 @@ import anndata as ad
 import pandas as pd
 
 from mtm_core import __version__
-from mtm_core.data.cohort import is_simulated, tissue_names
+from mtm_core.data.cohort.cohort import is_simulated, tissue_names
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.grouped_table import GroupedTable, as_grouped, open_grouped, whole
 from mtm_core.grouped_writing import LONGEST_EXACT, ROWS_A_GROUP, save_grouped, write_grouped

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.exact_phenotypes import exact_phenotypes
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.people.exact_phenotypes import exact_phenotypes
 from mtm_core.statistics.association import trait_association
 from mtm_core.statistics.differential import differential_expression
 from mtm_core.statistics.outcome import outcome_column

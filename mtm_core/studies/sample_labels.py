@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from mtm_core.data.metadata import SampleMetadata
+from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
 
 

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.pairs import ordered_pairs
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.pairs import ordered_pairs
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.errors import TrainingError
 from mtm_core.model.mtm import MTM
 from mtm_core.statistics.correlation import columnwise_correlation

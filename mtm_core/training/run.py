@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from mtm_core.config import LossConfig, RunConfig
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.errors import TrainingError
 from mtm_core.model.mtm import MTM
 from mtm_core.training.captured import CapturedStep, Step

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtm_core.config import RunConfig, ScalingConfig, TrainingConfig, to_json
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.scaling import TissueScaler
-from mtm_core.data.splits import hold_out, rows_of
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.splits import hold_out, rows_of
 from mtm_core.safe_output import replacing
 from mtm_core.training.checkpoint import HISTORY_NAME, Checkpoint, claim_run
 from mtm_core.training.hardware import Hardware, any_process, launch
@@ -56,7 +56,7 @@ def train(
     Parameters
     ----------
     cohort
-        As :mod:`mtm_core.data.cohort` describes it.
+        As :mod:`mtm_core.data.cohort.cohort` describes it.
     donors
         Donors to learn from. Of these, ``config.training.validation_fraction`` are only watched,
         to keep the epoch that predicts them best. The scaler is fitted on the rest.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import anndata as ad
 
-from mtm_core.data.cohort import read_cohort, tissue_names
-from mtm_core.data.dbgap import with_dbgap_phenotypes
+from mtm_core.data.cohort.cohort import read_cohort, tissue_names
+from mtm_core.data.gtex.dbgap import with_dbgap_phenotypes
 from mtm_core.model_folder import seal_around
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.reference import (

@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.cohort import read_cohort, summarise, tissue_names
+from mtm_core.data.cohort.cohort import read_cohort, summarise, tissue_names
 from mtm_core.errors import OutputError
-from mtm_core.evaluation.model_card import render_model_card
 from mtm_core.evaluation.results import EVALUATION, TABLES, EvaluationTables
 from mtm_core.inference.verification import write_verification
 from mtm_core.memory_budget import in_words
 from mtm_core.methods.protocol import tissue_index
 from mtm_core.model_folder import MODEL
+from mtm_core.reporting.model_card import render_model_card
 from mtm_core.safe_output import OwnFolder, check_output, discard, writing
 from mtm_core.training.checkpoint import CHECKPOINT_NAME
 from mtm_core.training.hardware import Hardware

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtm_core.data.download import FILE_KINDS, FileKind, names_of
+from mtm_core.data.gtex.download import FILE_KINDS, FileKind, names_of
 from mtm_core.errors import InputFileError, SelectionError
 
 _ENDINGS: Mapping[FileKind, tuple[str, ...]] = {

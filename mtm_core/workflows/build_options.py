@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mtm_core.config import PresetName
-from mtm_core.data.cohort import MINIMUM_SAMPLES, MINIMUM_TISSUES
-from mtm_core.data.download import OFFICIAL, Release
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.normalise import Normalisation
+from mtm_core.data.cohort.cohort import MINIMUM_SAMPLES, MINIMUM_TISSUES
+from mtm_core.data.cohort.normalise import Normalisation
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
+from mtm_core.data.gtex.download import OFFICIAL, Release
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.bootstrap import N_RESAMPLES
 from mtm_core.methods.covariates import AGE_SEX

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import h5py
 
-from mtm_core.data.download import bytes_to_come
-from mtm_core.data.gct import gct_size
-from mtm_core.data.gtex import read_subject_phenotypes
+from mtm_core.data.gtex.annotations import read_subject_phenotypes
+from mtm_core.data.gtex.download import bytes_to_come
+from mtm_core.data.gtex.gct import gct_size
 from mtm_core.errors import DownloadError, InputFileError
 from mtm_core.workflows.build_files import BuildFiles, files_in
 from mtm_core.workflows.build_options import BuildOptions

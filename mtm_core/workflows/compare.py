@@ -11,14 +11,14 @@ from pathlib import Path
 import pandas as pd
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.metadata import SampleMetadata
+from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import held_out_rho
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
-from mtm_core.inference.name_lists import split_column, two_names
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.model_folder import ModelFolder
+from mtm_core.reporting.name_lists import split_column, two_names
 from mtm_core.safe_output import check_output, writing
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.against_reference import all_agreements, reference_trait

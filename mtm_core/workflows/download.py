@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mtm_core.data.download import FILE_KINDS, OFFICIAL, FileKind, Release, download_gtex
-from mtm_core.data.resuming import DownloadProgress
+from mtm_core.data.gtex.download import FILE_KINDS, OFFICIAL, FileKind, Release, download_gtex
+from mtm_core.data.gtex.resuming import DownloadProgress
 from mtm_core.errors import DownloadError
 
 
@@ -41,7 +41,7 @@ def download_release(
     Raises
     ------
     SelectionError, DownloadError
-        As :func:`mtm_core.data.download.download_gtex`, or if the server is asked without
+        As :func:`mtm_core.data.gtex.download.download_gtex`, or if the server is asked without
         encryption and is not this machine.
     """
     check_server(options.base_url)

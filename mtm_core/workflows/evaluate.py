@@ -17,9 +17,9 @@ import xarray as xr
 from joblib import parallel_config
 
 from mtm_core.config import PresetName, RunConfig, to_json
-from mtm_core.data.cohort import read_cohort, tissue_names
-from mtm_core.data.gtex import read_technical_attributes
-from mtm_core.data.splits import DonorFolds, donor_folds
+from mtm_core.data.cohort.cohort import read_cohort, tissue_names
+from mtm_core.data.cohort.splits import DonorFolds, donor_folds
+from mtm_core.data.gtex.annotations import read_technical_attributes
 from mtm_core.errors import OutputError, SelectionError
 from mtm_core.evaluation.accuracy import Accuracy, accuracy, accuracy_in_strata
 from mtm_core.evaluation.bootstrap import MOST_GENES, N_RESAMPLES, ResampledRho, resample_donors

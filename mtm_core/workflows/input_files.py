@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mtm_core.data.metadata import check_names_of_metadata
-from mtm_core.data.metadata_columns import MOST_GROUPS, level_named
-from mtm_core.data.metadata_options import MetadataOptions
+from mtm_core.data.people.metadata import check_names_of_metadata
+from mtm_core.data.people.metadata_columns import MOST_GROUPS, level_named
+from mtm_core.data.people.metadata_options import MetadataOptions
 from mtm_core.errors import InputFileError
 
 

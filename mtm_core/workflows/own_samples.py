@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from mtm_core.data.expression import ExpressionTable, read_expression
-from mtm_core.data.metadata import SampleMetadata, read_metadata
-from mtm_core.data.metadata_options import MetadataOptions
-from mtm_core.data.report import Note
+from mtm_core.data.notes import Note
+from mtm_core.data.people.metadata import SampleMetadata, read_metadata
+from mtm_core.data.people.metadata_options import MetadataOptions
+from mtm_core.data.tables.expression import ExpressionTable, read_expression
 from mtm_core.errors import SelectionError
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor, Prepared
@@ -41,7 +41,7 @@ def read_samples(
     Raises
     ------
     InputFileError, ExpressionError, SelectionError
-        As :func:`mtm_core.data.expression.read_expression` and
+        As :func:`mtm_core.data.tables.expression.read_expression` and
         :meth:`mtm_core.inference.predictor.Predictor.prepare`.
     """
     read = read_expression(
@@ -96,7 +96,7 @@ def read_known(
     Raises
     ------
     InputFileError
-        As :func:`mtm_core.data.metadata.read_metadata`.
+        As :func:`mtm_core.data.people.metadata.read_metadata`.
     SelectionError
         If it names none of the samples, or a column of ``options`` is not there.
     """

@@ -11,8 +11,8 @@ from typing import Literal
 import pandas as pd
 import xarray as xr
 
-from mtm_core.data.reading_options import AS_IT_LIES
-from mtm_core.data.stored_table import open_stored_table
+from mtm_core.data.files.reading_options import AS_IT_LIES
+from mtm_core.data.formats.stored_table import open_stored_table
 from mtm_core.errors import SelectionError
 from mtm_core.inference.blocks import predict_blocks
 from mtm_core.inference.chunk_tasks import ALL_BITS, VALUES

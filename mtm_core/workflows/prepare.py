@@ -8,12 +8,16 @@ from pathlib import Path
 
 import anndata as ad
 
-from mtm_core.data.cohort import MINIMUM_SAMPLES, MINIMUM_TISSUES, build_cohort, write_cohort
-from mtm_core.data.gct import Progress, read_gct
-from mtm_core.data.gene_ids import strip_version
-from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
-from mtm_core.data.normalise import Normalisation
-from mtm_core.data.open_file import open_text
+from mtm_core.data.cohort.cohort import MINIMUM_SAMPLES, MINIMUM_TISSUES, build_cohort, write_cohort
+from mtm_core.data.cohort.normalise import Normalisation
+from mtm_core.data.files.open_file import open_text
+from mtm_core.data.genes.ids import strip_version
+from mtm_core.data.gtex.annotations import (
+    read_gene_table,
+    read_sample_attributes,
+    read_subject_phenotypes,
+)
+from mtm_core.data.gtex.gct import Progress, read_gct
 from mtm_core.errors import CohortError, InputFileError, SelectionError
 from mtm_core.safe_output import check_output
 

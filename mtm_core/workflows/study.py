@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.expression import read_expression
-from mtm_core.data.metadata import read_metadata
-from mtm_core.data.metadata_options import AS_FOUND
+from mtm_core.data.people.metadata import read_metadata
+from mtm_core.data.people.metadata_options import AS_FOUND
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.data.units import UnitChoice
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.escaping import in_cells

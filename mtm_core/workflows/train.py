@@ -11,15 +11,15 @@ import anndata as ad
 
 from mtm_core.artefact import Artefact
 from mtm_core.config import PresetName, RunConfig, to_json
-from mtm_core.data.cohort import read_cohort, tissue_names
+from mtm_core.data.cohort.cohort import read_cohort, tissue_names
 from mtm_core.errors import SelectionError, TrainingError
-from mtm_core.evaluation.model_card import render_model_card
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.verification import write_verification
 from mtm_core.methods.factor_stack import FitProgress
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.protocol import FittedMethod, tissue_index
 from mtm_core.methods.registry import make_method, trainable_methods
+from mtm_core.reporting.model_card import render_model_card
 from mtm_core.training.checkpoint import CHECKPOINT_NAME, check_run, claim_run
 from mtm_core.training.hardware import Hardware, check_hardware
 from mtm_core.training.run import TrainingResult

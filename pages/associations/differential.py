@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.background import remember
-from mtm_core.dashboard.cohort_view import (
+from mtm_core.dashboard.screens.cohort_view import (
     chart_of_points,
     choose_tissue,
     genes_of_cohort,
@@ -18,22 +17,23 @@ from mtm_core.dashboard.cohort_view import (
     show_gene_rows,
     take_points,
 )
-from mtm_core.dashboard.differential_view import (
+from mtm_core.dashboard.screens.differential_view import (
     TABLE_COLUMNS,
     changes,
     summary_in_words,
 )
-from mtm_core.dashboard.gene_accuracy import GeneAccuracy
-from mtm_core.dashboard.gene_choice import choose_gene
-from mtm_core.dashboard.group_choice import choose_groups, offer_shuffle
-from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
-from mtm_core.dashboard.paged_table import MOST_WHOLE
-from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session
+from mtm_core.dashboard.state.background import remember
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.widgets.gene_choice import choose_gene
+from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
+from mtm_core.dashboard.widgets.layout import begin, download_table, mark_simulated, show_figure
+from mtm_core.dashboard.widgets.paged_table import MOST_WHOLE
 from mtm_core.escaping import plain
-from mtm_core.figures.group_strips import group_strips
-from mtm_core.figures.volcano import n_counted, volcano
-from mtm_core.inference.command_line import Comparison
+from mtm_core.figures.associations.volcano import n_counted, volcano
+from mtm_core.figures.samples.group_strips import group_strips
+from mtm_core.reporting.command_line import Comparison
 from mtm_core.studies.own_cohort import UNTESTED, compare_groups
 from mtm_core.studies.sample_labels import groups_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.concordance_view import (
+from mtm_core.dashboard.screens.concordance_view import (
     PROFILES,
     STARS,
     areas_in_words,
@@ -15,14 +15,14 @@ from mtm_core.dashboard.concordance_view import (
     settings_in_words,
     trait_in_words,
 )
-from mtm_core.dashboard.evaluated import bring_along
-from mtm_core.dashboard.kept_view import Kept, show_kept
-from mtm_core.dashboard.layout import begin, show_figure
-from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session
+from mtm_core.dashboard.screens.evaluated import bring_along
+from mtm_core.dashboard.screens.kept_view import Kept, show_kept
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.widgets.layout import begin, show_figure
 from mtm_core.escaping import plain, plain_message
-from mtm_core.figures.kept_changes import overlap_grid
-from mtm_core.figures.roc import auroc_dots, roc_curves
+from mtm_core.figures.associations.kept_changes import overlap_grid
+from mtm_core.figures.associations.roc import auroc_dots, roc_curves
 
 CHANGES, FOUND, AREAS, TRAITS = "Changes kept", "Genes found again", "Telling apart", "Traits kept"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.cohort_view import (
+from mtm_core.dashboard.screens.cohort_view import (
     choose_tissue,
     need_metadata,
     need_samples,
@@ -13,16 +13,16 @@ from mtm_core.dashboard.cohort_view import (
     say_where_it_comes_from,
     show_comparison,
 )
-from mtm_core.dashboard.gene_accuracy import GeneAccuracy
-from mtm_core.dashboard.gene_choice import choose_gene
-from mtm_core.dashboard.group_choice import choose_groups, offer_shuffle
-from mtm_core.dashboard.layout import begin, mark_simulated
-from mtm_core.dashboard.reference_view import choose_adjustment, show_agreement
-from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session
-from mtm_core.dashboard.traits_view import contrast_in_words
+from mtm_core.dashboard.screens.reference_view import choose_adjustment, show_agreement
+from mtm_core.dashboard.screens.traits_view import contrast_in_words
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.widgets.gene_choice import choose_gene
+from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
+from mtm_core.dashboard.widgets.layout import begin, mark_simulated
 from mtm_core.escaping import plain
-from mtm_core.inference.command_line import Comparison
+from mtm_core.reporting.command_line import Comparison
 from mtm_core.studies.against_reference import beside_reference
 from mtm_core.studies.own_cohort import compare_groups, with_accuracy
 from mtm_core.studies.resampled_effects import GroupEffects

@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.background import remember
-from mtm_core.dashboard.cohort_view import (
+from mtm_core.dashboard.screens.cohort_view import (
     choose_tissue,
     genes_of_cohort,
     need_metadata,
@@ -19,18 +18,19 @@ from mtm_core.dashboard.cohort_view import (
     show_comparison,
     show_gene_rows,
 )
-from mtm_core.dashboard.gene_accuracy import GeneAccuracy
-from mtm_core.dashboard.gene_choice import choose_gene
-from mtm_core.dashboard.group_choice import offer_shuffle
-from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
-from mtm_core.dashboard.own_tables import table_of_tissues
-from mtm_core.dashboard.reference_view import choose_adjustment, show_agreement
-from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session
-from mtm_core.dashboard.traits_view import rho_matrix, rho_rows, trait_summary
+from mtm_core.dashboard.screens.own_tables import table_of_tissues
+from mtm_core.dashboard.screens.reference_view import choose_adjustment, show_agreement
+from mtm_core.dashboard.screens.traits_view import rho_matrix, rho_rows, trait_summary
+from mtm_core.dashboard.state.background import remember
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.widgets.gene_choice import choose_gene
+from mtm_core.dashboard.widgets.group_choice import offer_shuffle
+from mtm_core.dashboard.widgets.layout import begin, download_table, mark_simulated, show_figure
 from mtm_core.escaping import plain
-from mtm_core.figures.rho_heatmap import rho_heatmap
-from mtm_core.inference.command_line import Comparison
+from mtm_core.figures.accuracy.rho_heatmap import rho_heatmap
+from mtm_core.reporting.command_line import Comparison
 from mtm_core.studies.against_reference import beside_reference, reference_trait
 from mtm_core.studies.own_cohort import correlate_trait
 from mtm_core.studies.resampled_effects import TraitEffects

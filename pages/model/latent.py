@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.background import need
-from mtm_core.dashboard.cohort_view import need_samples
-from mtm_core.dashboard.evaluated import bring_along
-from mtm_core.dashboard.latent_view import (
+from mtm_core.dashboard.screens.cohort_view import need_samples
+from mtm_core.dashboard.screens.evaluated import bring_along
+from mtm_core.dashboard.screens.latent_view import (
     SIMILARITY,
     agreement_in_words,
     code_pairs,
@@ -19,13 +18,14 @@ from mtm_core.dashboard.latent_view import (
     predictability_of,
     sample_map_of,
 )
-from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
-from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session
+from mtm_core.dashboard.state.background import need
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.widgets.layout import begin, download_table, mark_simulated, show_figure
 from mtm_core.errors import SelectionError
 from mtm_core.escaping import plain, plain_message
-from mtm_core.figures.maps import sample_map, tissue_map
-from mtm_core.figures.tissue_pairs import code_likeness, likeness_scatter
+from mtm_core.figures.associations.tissue_pairs import code_likeness, likeness_scatter
+from mtm_core.figures.shared.maps import sample_map, tissue_map
 from mtm_core.studies.latent import find_mtm
 
 DONORS, DECODING, GENES, SAMPLES = "Donors", "Decoding", "Predictable genes", "Your samples"

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.evaluated import bring_along, evaluation_of
-from mtm_core.dashboard.layout import begin
-from mtm_core.dashboard.methods_view import (
+from mtm_core.dashboard.screens.evaluated import bring_along, evaluation_of
+from mtm_core.dashboard.screens.methods_view import (
     ALL_TISSUES,
     KINDS,
     show_accuracy,
@@ -18,8 +17,9 @@ from mtm_core.dashboard.methods_view import (
     show_strata,
     show_wins,
 )
-from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.widgets.layout import begin
 from mtm_core.escaping import plain
 from mtm_core.evaluation.predictability import RHO_FIGURES
 

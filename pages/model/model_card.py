@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.evaluated import METHODS_PAGE, PREDICTABILITY_PAGE
-from mtm_core.dashboard.layout import begin, download_table, show_figure
-from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session
-from mtm_core.data.normalise import explain_unit
+from mtm_core.dashboard.screens.evaluated import METHODS_PAGE, PREDICTABILITY_PAGE
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure
+from mtm_core.data.cohort.normalise import explain_unit
 from mtm_core.escaping import plain, strangers_markdown
-from mtm_core.evaluation.model_card import LIMITS
 from mtm_core.evaluation.predictability import coverage_of_method
 from mtm_core.figures.model_data import interval_coverage, training_samples
 from mtm_core.figures.training_curve import training_curve
+from mtm_core.reporting.model_card import LIMITS
 
 session, model = current_session(), served_model()
 artefact = model.predictor.artefact

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.layout import begin
-from mtm_core.dashboard.models_view import (
+from mtm_core.dashboard.screens.models_view import (
     choose_model,
     models_here,
     show_genome_wide,
     show_models,
 )
-from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.widgets.layout import begin
 
 session, model = current_session(), served_model()
 begin(

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.body_map import Organ, body_map
-from mtm_core.dashboard.evaluated import bring_along, evaluation_of, rank_in_words
-from mtm_core.dashboard.gene_choice import choose_gene, mark_gene
-from mtm_core.dashboard.layout import begin, download_table, show_figure
-from mtm_core.dashboard.paged_table import show_rows
-from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session
+from mtm_core.dashboard.screens.evaluated import bring_along, evaluation_of, rank_in_words
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.widgets.body_map import Organ, body_map
+from mtm_core.dashboard.widgets.gene_choice import choose_gene, mark_gene
+from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure
+from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.escaping import plain
 from mtm_core.evaluation.comparison import against_size
 from mtm_core.evaluation.predictability import (
@@ -25,8 +25,8 @@ from mtm_core.evaluation.predictability import (
     select_genes,
     tissues_of_gene,
 )
-from mtm_core.figures.gene_rho import MOST_POINTS, gene_over_tissues, rho_boxes
-from mtm_core.figures.tissue_ranking import rho_against_size, tissue_ranking
+from mtm_core.figures.accuracy.gene_rho import MOST_POINTS, gene_over_tissues, rho_boxes
+from mtm_core.figures.accuracy.tissue_ranking import rho_against_size, tissue_ranking
 
 TISSUES, GENES, SPREAD = "Tissues", "Genes", "Distributions"
 CHOICES: dict[GeneChoice, str] = {

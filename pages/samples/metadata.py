@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.background import start_once, watch
-from mtm_core.dashboard.cohort_view import need_samples
-from mtm_core.dashboard.keeping import keep
-from mtm_core.dashboard.layout import (
+from mtm_core.dashboard.screens.cohort_view import need_samples
+from mtm_core.dashboard.state.background import start_once, watch
+from mtm_core.dashboard.state.keeping import keep
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.widgets.layout import (
     DIFFERENTIAL_PAGE,
     TRAITS_PAGE,
     begin,
@@ -15,16 +17,14 @@ from mtm_core.dashboard.layout import (
     mark_simulated,
     show_notes,
 )
-from mtm_core.dashboard.metadata_view import (
+from mtm_core.dashboard.widgets.metadata_view import (
     columns_table,
     difference_table,
     near_table,
     words_for_none,
 )
-from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session
-from mtm_core.data.metadata import metadata_template
-from mtm_core.data.phenotypes import Sex
+from mtm_core.data.people.metadata import metadata_template
+from mtm_core.data.people.phenotypes import Sex
 from mtm_core.escaping import plain
 
 TEXT = ["csv", "tsv", "txt"]

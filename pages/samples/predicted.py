@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.background import start, watch
-from mtm_core.dashboard.cohort_view import need_samples
-from mtm_core.dashboard.keeping import keep
-from mtm_core.dashboard.layout import begin, mark_simulated
-from mtm_core.dashboard.predicted_choice import choose_shown
-from mtm_core.dashboard.predicted_view import Predicted
-from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session
-from mtm_core.dashboard.target_choice import choose_targets
+from mtm_core.dashboard.screens.cohort_view import need_samples
+from mtm_core.dashboard.screens.predicted_choice import choose_shown
+from mtm_core.dashboard.screens.predicted_view import Predicted
+from mtm_core.dashboard.state.background import start, watch
+from mtm_core.dashboard.state.keeping import keep
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.widgets.layout import begin, mark_simulated
+from mtm_core.dashboard.widgets.target_choice import choose_targets
 from mtm_core.escaping import plain
 
 session, model = current_session(), served_model()

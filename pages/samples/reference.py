@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.cohort_view import (
+from mtm_core.dashboard.screens.cohort_view import (
     choose_tissue,
     expression_on_reference,
     need_samples,
 )
-from mtm_core.dashboard.gene_accuracy import GeneAccuracy
-from mtm_core.dashboard.gene_choice import choose_gene
-from mtm_core.dashboard.layout import begin, download_table, mark_simulated, show_figure
-from mtm_core.dashboard.reference_view import alike_strata, strata_table
-from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session
-from mtm_core.dashboard.views import reference_of_gene
+from mtm_core.dashboard.screens.reference_view import alike_strata, strata_table
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.widgets.gene_choice import choose_gene
+from mtm_core.dashboard.widgets.layout import begin, download_table, mark_simulated, show_figure
+from mtm_core.dashboard.widgets.views import reference_of_gene
 from mtm_core.escaping import plain
-from mtm_core.figures.reference_position import percentile_strips, strata_bars
+from mtm_core.figures.samples.reference_position import percentile_strips, strata_bars
 from mtm_core.studies.against_reference import distributions_of, positions
 from mtm_core.studies.sample_labels import groups_of
 

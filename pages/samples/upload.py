@@ -6,9 +6,11 @@ from typing import get_args
 
 import streamlit as st
 
-from mtm_core.dashboard.background import need, start, watch
-from mtm_core.dashboard.keeping import delete_all, keep
-from mtm_core.dashboard.layout import (
+from mtm_core.dashboard.state.background import need, start, watch
+from mtm_core.dashboard.state.keeping import delete_all, keep
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session, words_of
+from mtm_core.dashboard.widgets.layout import (
     METADATA_PAGE,
     PREDICTED_PAGE,
     begin,
@@ -18,17 +20,15 @@ from mtm_core.dashboard.layout import (
     show_figure,
     show_notes,
 )
-from mtm_core.dashboard.reading_view import ask_reading
-from mtm_core.dashboard.resources import served_model
-from mtm_core.dashboard.session import current_session, words_of
-from mtm_core.dashboard.uploads import Upload, last_chosen
-from mtm_core.dashboard.views import distance_summary, reference_distance
-from mtm_core.data.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod, is_covered
-from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
-from mtm_core.data.report import told_apart
+from mtm_core.dashboard.widgets.reading_view import ask_reading
+from mtm_core.dashboard.widgets.uploads import Upload, last_chosen
+from mtm_core.dashboard.widgets.views import distance_summary, reference_distance
+from mtm_core.data.files.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.notes import told_apart
 from mtm_core.data.units import UNIT_TABLE, UNITS, Unit
 from mtm_core.escaping import plain, plain_message
-from mtm_core.figures.distance import distance_strips
+from mtm_core.figures.samples.distance import distance_strips
+from mtm_core.inference.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod, is_covered
 
 # With "csv" alone the browser's own check turns "table.csv.gz" away.
 TEXT = ["csv", "tsv", "txt", "gct"]

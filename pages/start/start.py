@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from mtm_core.dashboard.evaluated import PREDICTABILITY_PAGE
-from mtm_core.dashboard.layout import (
+from mtm_core.dashboard.screens.evaluated import PREDICTABILITY_PAGE
+from mtm_core.dashboard.state.resources import example_in_words, served_model
+from mtm_core.dashboard.state.session import current_session, words_of
+from mtm_core.dashboard.widgets.layout import (
     DIFFERENTIAL_PAGE,
     PREDICTED_PAGE,
     UPLOAD_PAGE,
     begin,
     example_button,
 )
-from mtm_core.dashboard.resources import example_in_words, served_model
-from mtm_core.dashboard.session import current_session, words_of
 from mtm_core.escaping import plain
 from mtm_core.inference.example import default_source
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from mtm_core.dashboard.resources import EXAMPLE
+from mtm_core.dashboard.state.resources import EXAMPLE
 from tests.browser.steps import open_link, settled, upload
 
 pytestmark = pytest.mark.browser

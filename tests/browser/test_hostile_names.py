@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from mtm_core.dashboard.resources import MODEL_VARIABLE
+from mtm_core.dashboard.state.resources import MODEL_VARIABLE
 from tests.browser.conftest import SCREENSHOTS, run_server
 from tests.browser.steps import open_link, settled
 from tests.pages.every_page import PAGES

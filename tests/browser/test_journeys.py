@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from mtm_core.dashboard.resources import EXAMPLE
-from mtm_core.data.expression import read_expression
+from mtm_core.dashboard.state.resources import EXAMPLE
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.inference.export import INTERVAL, LONG_COLUMNS, to_long_table
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 
-from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA
+from mtm_core.dashboard.state.resources import EXAMPLE, EXAMPLE_METADATA
 from tests.browser.steps import download, open_link, settled, upload
 
 pytestmark = pytest.mark.browser

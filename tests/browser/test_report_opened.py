@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from mtm_core.dashboard.resources import EXAMPLE
+from mtm_core.dashboard.state.resources import EXAMPLE
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.steps import download, open_link, settled, upload
 

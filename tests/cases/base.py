@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from mtm_core.data.expression import ExpressionTable, read_expression
-from mtm_core.data.gene_names import TABLE
-from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.files.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.genes.names import TABLE
+from mtm_core.data.tables.expression import ExpressionTable, read_expression
 from mtm_core.data.units import UnitChoice
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor

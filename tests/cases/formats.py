@@ -17,7 +17,7 @@ import pandas as pd
 from openpyxl.chart import BarChart, Reference
 from scipy import sparse
 
-from mtm_core.data.reading_options import ReadingOptions
+from mtm_core.data.files.reading_options import ReadingOptions
 from tests.cases import base
 
 Case = Callable[[Path], Path]

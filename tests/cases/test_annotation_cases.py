@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.annotation_columns import judge_columns
-from mtm_core.data.reading_options import ReadingOptions
-from mtm_core.data.stored_table import open_stored_table
+from mtm_core.data.files.reading_options import ReadingOptions
+from mtm_core.data.formats.stored_table import open_stored_table
+from mtm_core.data.layout.annotation_columns import judge_columns
 from mtm_core.errors import ExpressionError
 from tests.cases import base
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from mtm_core.data.reading_options import ReadingOptions
+from mtm_core.data.files.reading_options import ReadingOptions
 from mtm_core.errors import ExpressionError
 from tests.cases import base
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from mtm_core.data.cohort import read_cohort
-from mtm_core.data.expression import read_expression
-from mtm_core.data.isolated import read_isolated
-from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.cohort.cohort import read_cohort
+from mtm_core.data.files.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.isolation.isolated import read_isolated
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import InputFileError
 from tests.cases import base, formats
 from tests.cli.conftest import Mtm

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.expression import read_expression
-from mtm_core.data.reading_options import ReadingOptions
+from mtm_core.data.files.reading_options import ReadingOptions
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import InputFileError
 from tests.cases import base
 

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from mtm_core.data.expression import ExpressionTable, read_expression
-from mtm_core.data.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.files.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.tables.expression import ExpressionTable, read_expression
 from mtm_core.errors import InputFileError, MTMError
 from tests.cases import base, many_files
 

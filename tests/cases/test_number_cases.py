@@ -11,7 +11,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from mtm_core.data.reading_options import ReadingOptions
+from mtm_core.data.files.reading_options import ReadingOptions
 from mtm_core.errors import ExpressionError, InputFileError
 from tests.cases import base
 

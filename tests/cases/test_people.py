@@ -10,8 +10,8 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from mtm_core.data.metadata import SampleMetadata, read_metadata
-from mtm_core.data.metadata_options import AS_FOUND, MetadataOptions
+from mtm_core.data.people.metadata import SampleMetadata, read_metadata
+from mtm_core.data.people.metadata_options import AS_FOUND, MetadataOptions
 from mtm_core.errors import InputFileError, SelectionError
 from tests.cases import people
 from tests.cases.base import case_file

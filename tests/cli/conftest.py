@@ -10,7 +10,7 @@ import anndata as ad
 import pytest
 
 from mtm_core.cli.main import run
-from mtm_core.data.cohort import write_cohort
+from mtm_core.data.cohort.cohort import write_cohort
 
 ONE_EPOCH = ["--accelerator=cpu", "--set", "training.epochs=1"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mtm_core.cli.app import app_command
-from mtm_core.dashboard import server
-from mtm_core.dashboard.workspace import open_store, settings_of_environment
+from mtm_core.dashboard.serving import server
+from mtm_core.dashboard.state.workspace import open_store, settings_of_environment
 
 
 @pytest.fixture

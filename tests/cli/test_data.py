@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.cohort import read_cohort, summarise
-from mtm_core.data.gene_ids import strip_version
-from mtm_core.data.stored_table import open_stored_table
+from mtm_core.data.cohort.cohort import read_cohort, summarise
+from mtm_core.data.formats.stored_table import open_stored_table
+from mtm_core.data.genes.ids import strip_version
 from tests.cli.conftest import Done, Mtm, error_of
 from tests.gtex_files import GtexFiles, write_gtex_files
 from tests.gtex_server import ATTRIBUTES_PATH, GCT_NAME, GCT_PATH, serving

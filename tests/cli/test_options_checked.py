@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mtm_core.data.splits import DonorFolds
+from mtm_core.data.cohort.splits import DonorFolds
 from tests.cli.conftest import Mtm
 
 WORK = (

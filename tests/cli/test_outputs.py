@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.splits import donor_folds
+from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate, write_netcdf
 from mtm_core.evaluation.results import EvaluationTables

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mtm_core.data.reading_options import ReadingOptions
-from mtm_core.inference.command_line import InputFiles, in_shell, predict_arguments
+from mtm_core.data.files.reading_options import ReadingOptions
 from mtm_core.inference.options import PredictionOptions
+from mtm_core.reporting.command_line import InputFiles, in_shell, predict_arguments
 from tests.cases import base
 from tests.cli.conftest import Mtm
 

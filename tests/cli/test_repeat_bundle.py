@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from mtm_core.artefact import Artefact
-from mtm_core.dashboard.report_view import bundle_of, record_of
-from mtm_core.dashboard.resources import ServedModel
-from mtm_core.dashboard.session import Session
-from mtm_core.data.alignment import AlignmentMethod
+from mtm_core.dashboard.screens.report_view import bundle_of, record_of
+from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.state.session import Session
+from mtm_core.inference.alignment import AlignmentMethod
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from tests.cli.conftest import Mtm

@@ -13,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.artefact import Artefact
-from mtm_core.dashboard.resources import MODEL_VARIABLE
+from mtm_core.dashboard.state.resources import MODEL_VARIABLE
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from tests.cli.conftest import Mtm
 from tests.dashboard_settings import components_scanned_once as components_scanned_once

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.cohort import read_cohort, write_cohort
-from mtm_core.data.simulate import DiseaseConfig, SimulationConfig, simulate_cohort
-from mtm_core.data.splits import donor_folds
+from mtm_core.data.cohort.cohort import read_cohort, write_cohort
+from mtm_core.data.cohort.simulate import DiseaseConfig, SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.evaluation.results import EvaluationTables

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA, ServedModel
-from mtm_core.dashboard.session import Session
-from mtm_core.dashboard.workspace import Work, WorkspaceStore
+from mtm_core.dashboard.state.resources import EXAMPLE, EXAMPLE_METADATA, ServedModel
+from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.state.workspace import Work, WorkspaceStore
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
 from tests.dashboard.kept_work import Clock

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mtm_core.dashboard.workspace import Work, WorkspaceStore
+from mtm_core.dashboard.state.workspace import Work, WorkspaceStore
 
 
 class Clock:

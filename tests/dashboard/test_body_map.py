@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mtm_core.dashboard.body_map import (
+from mtm_core.dashboard.widgets.body_map import (
     FOLDER,
     Organ,
     drawing,
@@ -15,7 +15,7 @@ from mtm_core.dashboard.body_map import (
     organ_table,
     organs_of,
 )
-from mtm_core.data.gtex import tissue_table
+from mtm_core.data.gtex.annotations import tissue_table
 
 DRAWINGS = ("female", "male", "brain")
 TISSUES = list(tissue_table().index)

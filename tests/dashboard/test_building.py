@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mtm_core import __version__
-from mtm_core.dashboard import building
-from mtm_core.dashboard.building import Builder, BuildView
+from mtm_core.dashboard.screens import building
+from mtm_core.dashboard.screens.building import Builder, BuildView
 from mtm_core.errors import OutputError
 
 STEPS = """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mtm_core.dashboard.workspace import Work, WorkspaceStore
+from mtm_core.dashboard.state.workspace import Work, WorkspaceStore
 from mtm_core.errors import InputFileError
 from tests.dashboard.kept_work import folder_of
 

@@ -8,7 +8,12 @@ import pytest
 import xarray as xr
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.downloads import csv_bytes, file_name, parquet_bytes, prediction_bytes
+from mtm_core.dashboard.widgets.downloads import (
+    csv_bytes,
+    file_name,
+    parquet_bytes,
+    prediction_bytes,
+)
 from mtm_core.inference.export import INTERVAL, LONG_COLUMNS
 from mtm_core.memory_budget import shared_budget
 
@@ -40,7 +45,7 @@ def test_a_table_larger_than_a_server_makes_is_refused_before_it_is_made(
     def page() -> None:
         import pandas as pd
 
-        from mtm_core.dashboard.layout import download_table
+        from mtm_core.dashboard.widgets.layout import download_table
 
         for n_rows in (10, 100_000):
             table = pd.DataFrame({"gene": ["TP53"] * n_rows, "rho": 0.5})

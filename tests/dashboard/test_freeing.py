@@ -14,10 +14,10 @@ from streamlit.runtime.session_manager import SessionInfo
 from streamlit.runtime.state import SessionState
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 
-from mtm_core.dashboard.freeing import UNUSED_SECONDS, ClosedTabs, Uploads, files_in_use
-from mtm_core.dashboard.jobs import JobPool, Task
-from mtm_core.dashboard.server import DashboardRuntime
-from mtm_core.dashboard.session import SESSION_KEY, Session
+from mtm_core.dashboard.serving.freeing import UNUSED_SECONDS, ClosedTabs, Uploads, files_in_use
+from mtm_core.dashboard.serving.server import DashboardRuntime
+from mtm_core.dashboard.state.jobs import JobPool, Task
+from mtm_core.dashboard.state.session import SESSION_KEY, Session
 from tests.dashboard.kept_work import Clock
 
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mtm_core.dashboard.gene_accuracy import GeneAccuracy
-from mtm_core.dashboard.gene_names import gene_labels
-from mtm_core.dashboard.resources import ServedModel
+from mtm_core.dashboard.state.gene_names import gene_labels
+from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 
 
 def test_accuracy_in_words(evaluated_model: ServedModel) -> None:

@@ -14,7 +14,7 @@ import requests
 from streamlit import file_util, net_util
 from streamlit.web.server.server_util import is_url_from_allowed_origins
 
-from mtm_core.dashboard.hosts import (
+from mtm_core.dashboard.serving.hosts import (
     HOSTS_VARIABLE,
     Door,
     Hosts,

@@ -10,7 +10,7 @@ from threading import Event, get_ident
 
 import pytest
 
-from mtm_core.dashboard.jobs import Job, JobPool, Jobs, Progress, Task
+from mtm_core.dashboard.state.jobs import Job, JobPool, Jobs, Progress, Task
 from mtm_core.errors import SelectionError
 
 PATIENCE = 30

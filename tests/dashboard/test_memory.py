@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from mtm_core.dashboard.downloads import prediction_bytes, prediction_file_bytes
-from mtm_core.dashboard.held import HeldBytes, hold_result, size_of
-from mtm_core.dashboard.jobs import Job, Task
-from mtm_core.dashboard.resources import EXAMPLE
-from mtm_core.dashboard.session import Session
-from mtm_core.dashboard.views import rows_of
+from mtm_core.dashboard.state.held import HeldBytes, hold_result, size_of
+from mtm_core.dashboard.state.jobs import Job, Task
+from mtm_core.dashboard.state.resources import EXAMPLE
+from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets.downloads import prediction_bytes, prediction_file_bytes
+from mtm_core.dashboard.widgets.views import rows_of
 from mtm_core.errors import OverBudgetError
 from mtm_core.inference.export import to_long_table
 from mtm_core.inference.predictor import Predictor
@@ -62,7 +62,7 @@ def test_what_is_too_large_is_refused_before_any_work_with_the_command(
     called: list[object] = []
     monkeypatch.setattr(Predictor, "predict_prepared", lambda *a, **k: called.append(a))
     monkeypatch.setattr(
-        "mtm_core.dashboard.session.predicting_bytes", lambda *shape: 100 * 48 * 19187 * 16
+        "mtm_core.dashboard.state.session.predicting_bytes", lambda *shape: 100 * 48 * 19187 * 16
     )
     task = session.predicting(predictor)
     assert task is not None
@@ -120,9 +120,9 @@ def test_a_file_that_is_too_large_is_not_begun(
     budget: MemoryBudget, prediction: xr.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "mtm_core.dashboard.downloads.prediction_file_bytes", lambda *a: 300_000_000
+        "mtm_core.dashboard.widgets.downloads.prediction_file_bytes", lambda *a: 300_000_000
     )
-    never = "mtm_core.dashboard.downloads.write_prediction"
+    never = "mtm_core.dashboard.widgets.downloads.write_prediction"
     monkeypatch.setattr(never, lambda *a: pytest.fail("begun"))
     before = budget.in_use
     with pytest.raises(OverBudgetError, match=r"This file needs about 667 MB"):

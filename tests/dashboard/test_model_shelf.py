@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mtm_core.artefact import Artefact
-from mtm_core.dashboard.model_shelf import ModelShelf
+from mtm_core.dashboard.state.model_shelf import ModelShelf
 from mtm_core.errors import ArtefactError, OverBudgetError
 from mtm_core.memory_budget import MemoryBudget
 from mtm_core.model_folder import ModelFolder, seal_folder

@@ -4,18 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.dashboard.cohort_view import greyed
-from mtm_core.dashboard.differential_view import (
+from mtm_core.dashboard.screens.cohort_view import greyed
+from mtm_core.dashboard.screens.differential_view import (
     accuracy_words,
     summary_in_words,
 )
-from mtm_core.dashboard.gene_names import GeneNames
-from mtm_core.dashboard.group_choice import GroupChoice
-from mtm_core.dashboard.metadata_view import columns_table
-from mtm_core.dashboard.reference_view import alike_strata, strata_table
-from mtm_core.dashboard.session import Session
-from mtm_core.dashboard.traits_view import agreement_in_words, rho_matrix, trait_summary
-from mtm_core.dashboard.views import MOST_COLUMNS
+from mtm_core.dashboard.screens.reference_view import alike_strata, strata_table
+from mtm_core.dashboard.screens.traits_view import agreement_in_words, rho_matrix, trait_summary
+from mtm_core.dashboard.state.gene_names import GeneNames
+from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets.group_choice import GroupChoice
+from mtm_core.dashboard.widgets.metadata_view import columns_table
+from mtm_core.dashboard.widgets.views import MOST_COLUMNS
 from tests.dashboard.test_session_metadata import METADATA
 
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from mtm_core.dashboard import own_tables
-from mtm_core.dashboard.gene_accuracy import GeneAccuracy
-from mtm_core.dashboard.own_tables import table_of_tissues
-from mtm_core.data.measured import Measured
+from mtm_core.dashboard.screens import own_tables
+from mtm_core.dashboard.screens.own_tables import table_of_tissues
+from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
+from mtm_core.inference.measured import Measured
 from mtm_core.studies.own_cohort import OwnCohort, correlate_trait, with_accuracy
 
 N, GENES = 12, [f"ENSG{i}" for i in range(30)]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mtm_core.dashboard.jobs import Job, JobPool
-from mtm_core.dashboard.session import Session
-from mtm_core.data.isolated import reading_turns
+from mtm_core.dashboard.state.jobs import Job, JobPool
+from mtm_core.dashboard.state.session import Session
+from mtm_core.data.isolation.isolated import reading_turns
 from mtm_core.inference.predictor import Predictor
 
 BAD_FILES = Path(__file__).parents[1] / "data" / "bad_files"

@@ -8,10 +8,10 @@ import zipfile
 import pandas as pd
 import pytest
 
-from mtm_core.dashboard import report_view
-from mtm_core.dashboard.report_view import bundle_of, record_of, report_bytes, report_of
-from mtm_core.dashboard.resources import EXAMPLE, ServedModel
-from mtm_core.dashboard.session import Session
+from mtm_core.dashboard.screens import report_view
+from mtm_core.dashboard.screens.report_view import bundle_of, record_of, report_bytes, report_of
+from mtm_core.dashboard.state.resources import EXAMPLE, ServedModel
+from mtm_core.dashboard.state.session import Session
 from mtm_core.errors import SelectionError
 from mtm_core.figures.report import Report, Section
 from mtm_core.inference.models import DEFAULT_MODEL, find_model

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mtm_core.dashboard.resources import EXAMPLE, ServedModel, _bundled_files
+from mtm_core.dashboard.state.resources import EXAMPLE, ServedModel, _bundled_files
 from mtm_core.errors import ArtefactError
 from mtm_core.model_folder import seal_folder
 from tests.evaluated_model import NAME, write_evaluated_model

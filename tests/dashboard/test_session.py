@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mtm_core.dashboard.resources import EXAMPLE
-from mtm_core.dashboard.session import Session, delete_data
+from mtm_core.dashboard.state.resources import EXAMPLE
+from mtm_core.dashboard.state.session import Session, delete_data
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.inference.predictor import Predictor
 

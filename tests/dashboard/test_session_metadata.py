@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA
-from mtm_core.dashboard.session import MOST_RESULT_BYTES, MOST_RESULTS, Session
+from mtm_core.dashboard.state.resources import EXAMPLE, EXAMPLE_METADATA
+from mtm_core.dashboard.state.session import MOST_RESULT_BYTES, MOST_RESULTS, Session
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.inference.predictor import Predictor
 

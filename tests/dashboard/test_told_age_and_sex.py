@@ -11,8 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.artefact import Artefact
-from mtm_core.dashboard.resources import MODEL_VARIABLE
-from mtm_core.dashboard.session import Session
+from mtm_core.dashboard.state.resources import MODEL_VARIABLE
+from mtm_core.dashboard.state.session import Session
 from mtm_core.inference.predictor import Predictor
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 

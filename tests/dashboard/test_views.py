@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from mtm_core.dashboard import views
-from mtm_core.dashboard.gene_accuracy import GeneAccuracy
-from mtm_core.dashboard.gene_names import gene_labels
-from mtm_core.dashboard.resources import ServedModel
-from mtm_core.dashboard.session import Session
-from mtm_core.data.scaling import from_scale
+from mtm_core.dashboard.state.gene_names import gene_labels
+from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets import views
+from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
+from mtm_core.data.cohort.scaling import from_scale
 from mtm_core.inference.predictor import Predictor
 
 

@@ -11,11 +11,11 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from mtm_core.dashboard.resources import EXAMPLE
-from mtm_core.dashboard.session import Session
-from mtm_core.dashboard.workspace import Work, WorkspaceStore
-from mtm_core.data.expression import read_expression
-from mtm_core.data.metadata import read_metadata
+from mtm_core.dashboard.state.resources import EXAMPLE
+from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.state.workspace import Work, WorkspaceStore
+from mtm_core.data.people.metadata import read_metadata
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import SelectionError
 from mtm_core.inference.predictor import Predictor
 from tests.dashboard.kept_work import Clock, folder_of, same

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mtm_core.dashboard.workspace import (
+from mtm_core.dashboard.state.workspace import (
     MOST_WORKSPACES,
     Work,
     WorkspaceStore,
     open_store,
     settings_of_environment,
 )
-from mtm_core.dashboard.workspace_mark import mark
+from mtm_core.dashboard.state.workspace_mark import mark
 from mtm_core.errors import SelectionError
 from tests.dashboard.kept_work import Clock
 

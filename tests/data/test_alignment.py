@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 
 from mtm_core.config import ScalingConfig
-from mtm_core.data.alignment import (
+from mtm_core.data.cohort.normalise import normalise
+from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.errors import ExpressionError
+from mtm_core.inference.alignment import (
     MINIMUM_FOR_ALIGNMENT,
     GeneMoments,
     align,
     on_genes_found,
     panel_normalise,
 )
-from mtm_core.data.normalise import normalise
-from mtm_core.data.scaling import TissueScaler
-from mtm_core.errors import ExpressionError
 
 N_GENES = 10
 BLOOD = 1

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.cohort import (
+from mtm_core.data.cohort.cohort import (
     build_cohort,
     filter_samples,
     is_simulated,
@@ -19,9 +19,9 @@ from mtm_core.data.cohort import (
     tissue_names,
     write_cohort,
 )
-from mtm_core.data.gct import read_gct
-from mtm_core.data.gtex import read_sample_attributes
-from mtm_core.data.normalise import Normalisation
+from mtm_core.data.cohort.normalise import Normalisation
+from mtm_core.data.gtex.annotations import read_sample_attributes
+from mtm_core.data.gtex.gct import read_gct
 from mtm_core.errors import CohortError, InputFileError
 
 # Lung and Liver have 4 samples, Spleen 2; D5 has none of the large tissues.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from mtm_core.data.gene_ids import id_type_of, parts_of
-from mtm_core.data.genes import GeneIndex
+from mtm_core.data.genes.ids import id_type_of, parts_of
+from mtm_core.data.genes.index import GeneIndex
 
 TP53, BRCA1, MLH1 = "ENSG00000141510.16", "ENSG00000012048.20", "ENSG00000076242.14"
 INDEX = GeneIndex(

@@ -6,9 +6,9 @@ import io
 
 import pytest
 
-from mtm_core.data.expression import read_expression
-from mtm_core.data.normalise import explain_unit
-from mtm_core.data.report import counted, they_were
+from mtm_core.data.cohort.normalise import explain_unit
+from mtm_core.data.notes import counted, they_were
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import ExpressionError
 from tests.cases import base
 

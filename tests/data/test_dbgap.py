@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.cohort import read_cohort, write_cohort
-from mtm_core.data.dbgap import medical_history, with_dbgap_phenotypes
-from mtm_core.data.simulate import DiseaseConfig, SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.cohort import read_cohort, write_cohort
+from mtm_core.data.cohort.simulate import DiseaseConfig, SimulationConfig, simulate_cohort
+from mtm_core.data.gtex.dbgap import medical_history, with_dbgap_phenotypes
 from mtm_core.errors import InputFileError
 from tests.dbgap_file import write_dbgap_file
 

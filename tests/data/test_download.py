@@ -13,10 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtm_core.data import resuming
-from mtm_core.data.download import FILE_KINDS, SUMS, download_gtex
-from mtm_core.data.gct import read_gct
-from mtm_core.data.gtex import read_gene_table, read_sample_attributes, read_subject_phenotypes
+from mtm_core.data.gtex import resuming
+from mtm_core.data.gtex.annotations import (
+    read_gene_table,
+    read_sample_attributes,
+    read_subject_phenotypes,
+)
+from mtm_core.data.gtex.download import FILE_KINDS, SUMS, download_gtex
+from mtm_core.data.gtex.gct import read_gct
 from mtm_core.errors import DownloadError, SelectionError
 from tests.gtex_server import (
     ATTRIBUTES_PATH,

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.cohort import finish_cohort
-from mtm_core.data.exact_phenotypes import exact_phenotypes, exact_phenotypes_of
+from mtm_core.data.cohort.cohort import finish_cohort
+from mtm_core.data.people.exact_phenotypes import exact_phenotypes, exact_phenotypes_of
 from mtm_core.errors import SelectionError
 from mtm_core.methods.covariates import are_known, encode_covariates
 

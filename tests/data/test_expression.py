@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.expression import read_expression
-from mtm_core.data.gct import read_gct
-from mtm_core.data.genes import GeneIndex, collapse
-from mtm_core.data.gtex import read_gene_table
-from mtm_core.data.ingest_report import IngestReport
+from mtm_core.data.genes.index import GeneIndex, collapse
+from mtm_core.data.gtex.annotations import read_gene_table
+from mtm_core.data.gtex.gct import read_gct
+from mtm_core.data.tables.expression import read_expression
+from mtm_core.data.tables.ingest_report import IngestReport
 from mtm_core.errors import InputFileError
 from tests.data.user_tables import (
     ENSEMBL,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.expression import read_expression
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import ExpressionError, InputFileError
 from tests.data.user_tables import KNOWN, read, report, same, sheet, text, xlsx
 

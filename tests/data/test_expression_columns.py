@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.expression import read_expression
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import ExpressionError
 from tests.data.user_tables import ENSEMBL, ENTREZ, KNOWN, SYMBOLS, read, report, same, text
 

@@ -11,7 +11,7 @@ import h5py
 import pandas as pd
 import pytest
 
-from mtm_core.data.expression import read_expression
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import InputFileError, MTMError
 from tests.data.user_tables import h5ad, parquet, read, sheet, text, xlsx
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.gct import _PARSE_BYTES, read_gct, write_gct
-from mtm_core.data.open_file import open_text
+from mtm_core.data.files.open_file import open_text
+from mtm_core.data.gtex.gct import _PARSE_BYTES, read_gct, write_gct
 from mtm_core.errors import InputFileError
 
 GCT = (

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data import gct_store
-from mtm_core.data.gct import read_gct, write_gct
-from mtm_core.data.gct_store import gct_to_zarr
-from mtm_core.data.stored_table import open_stored_table
+from mtm_core.data.formats.stored_table import open_stored_table
+from mtm_core.data.gtex import gct_store
+from mtm_core.data.gtex.gct import read_gct, write_gct
+from mtm_core.data.gtex.gct_store import gct_to_zarr
 from mtm_core.errors import InputFileError, OutputError
 
 
@@ -33,7 +33,7 @@ def test_store_is_the_file_whatever_the_blocks(
     tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
     monkeypatch.setattr(gct_store, "_MOST_GENES", width)
-    monkeypatch.setattr("mtm_core.data.gct._PARSE_BYTES", 500)  # a few genes a batch
+    monkeypatch.setattr("mtm_core.data.gtex.gct._PARSE_BYTES", 500)  # a few genes a batch
     path = written(tmp_path, rng, 13, 30)
     assert gct_to_zarr(path, tmp_path / "new" / "x.zarr") == (13, 30)
     expected = read_gct(path)
@@ -65,7 +65,7 @@ def test_what_is_there_is_left_and_what_is_damaged_is_not_stored(
 
 def test_memory_is_that_of_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gct_store, "_MOST_GENES", 64)
-    monkeypatch.setattr("mtm_core.data.gct._PARSE_BYTES", 50_000)
+    monkeypatch.setattr("mtm_core.data.gtex.gct._PARSE_BYTES", 50_000)
     n_genes, n_samples = 1_500, 2_000
     values = "\t".join(str(i % 1000) for i in range(n_samples))
     with (tmp_path / "wide.gct").open("w") as file:

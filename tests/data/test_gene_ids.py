@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mtm_core.data.gene_ids import damaged_names, describe_foreign, id_type_of, strip_version
+from mtm_core.data.genes.ids import damaged_names, describe_foreign, id_type_of, strip_version
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.gene_names import TABLE, genes_named
-from mtm_core.data.genes import GeneIndex, collapse
+from mtm_core.data.genes.index import GeneIndex, collapse
+from mtm_core.data.genes.names import TABLE, genes_named
 
 MODEL = pd.DataFrame(
     {

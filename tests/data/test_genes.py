@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.genes import GeneIndex, collapse
+from mtm_core.data.genes.index import GeneIndex, collapse
 
 GENES = pd.DataFrame(
     {

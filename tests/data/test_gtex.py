@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.gtex import (
+from mtm_core.data.gtex.annotations import (
     WHOLE_BLOOD,
     donor_of,
     read_gene_table,

@@ -18,15 +18,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data import isolated
-from mtm_core.data.expression import read_expression
-from mtm_core.data.isolated import read_isolated, reader_server
-from mtm_core.data.metadata import read_metadata
-from mtm_core.data.raw_table import RawTable
-from mtm_core.data.reader_server import ReaderServer
-from mtm_core.data.reading_limits import SECONDS, memory_to_begin_with, processor_seconds
-from mtm_core.data.reading_turns import Turn
-from mtm_core.data.tables import read_table
+from mtm_core.data.files.raw_table import RawTable
+from mtm_core.data.formats.tables import read_table
+from mtm_core.data.isolation import isolated
+from mtm_core.data.isolation.isolated import read_isolated, reader_server
+from mtm_core.data.isolation.reader_server import ReaderServer
+from mtm_core.data.isolation.reading_limits import SECONDS, memory_to_begin_with, processor_seconds
+from mtm_core.data.isolation.reading_turns import Turn
+from mtm_core.data.people.metadata import read_metadata
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import InputFileError
 
 BAD_FILES = Path(__file__).parent / "bad_files"
@@ -243,7 +243,7 @@ def test_the_process_is_started_anew_when_it_was_killed(mixed: pd.DataFrame) -> 
 def test_what_reads_ends_with_the_server_even_where_that_is_killed() -> None:
     script = f"""
 import gzip, os, pathlib, sys, threading, time
-from mtm_core.data.isolated import read_isolated, reader_server
+from mtm_core.data.isolation.isolated import read_isolated, reader_server
 data = gzip.decompress(pathlib.Path({str(BAD_FILES / "hangs.h5ad.gz")!r}).read_bytes())
 reader_server().start()
 threading.Thread(target=read_isolated, args=(data,), daemon=True).start()

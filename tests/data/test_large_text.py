@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.expression import read_expression
-from mtm_core.data.isolated import read_isolated
-from mtm_core.data.reading_limits import MAX_NAMES
-from mtm_core.data.tables import read_table
+from mtm_core.data.formats.tables import read_table
+from mtm_core.data.isolation.isolated import read_isolated
+from mtm_core.data.isolation.reading_limits import MAX_NAMES
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import ExpressionError, InputFileError
 
 WIDE = 20_000

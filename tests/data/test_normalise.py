@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mtm_core.data.normalise import NORMALISATIONS, UNIT_AFTER, normalise
+from mtm_core.data.cohort.normalise import NORMALISATIONS, UNIT_AFTER, normalise
 from mtm_core.errors import CohortError
 
 

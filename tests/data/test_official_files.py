@@ -13,14 +13,14 @@ from benchmarks.planted_cohort import DISEASE, DISEASE_TISSUES, NO_DISEASE, Plan
 from benchmarks.process_tree import run_measured
 from benchmarks.proof_report import assigned, replace_section
 from benchmarks.range_server import serving
-from mtm_core.data.cohort import build_cohort
-from mtm_core.data.download import download_gtex
-from mtm_core.data.gct import read_gct
-from mtm_core.data.gtex import (
+from mtm_core.data.cohort.cohort import build_cohort
+from mtm_core.data.gtex.annotations import (
     read_gene_table,
     read_sample_attributes,
     read_subject_phenotypes,
 )
+from mtm_core.data.gtex.download import download_gtex
+from mtm_core.data.gtex.gct import read_gct
 from mtm_core.studies.reference import ReferenceAssociations
 
 

@@ -4,7 +4,7 @@ import anndata as ad
 import numpy as np
 import pytest
 
-from mtm_core.data.pairs import ordered_pairs
+from mtm_core.data.cohort.pairs import ordered_pairs
 
 
 def pairs_by_double_loop(donor: list[str]) -> set[tuple[int, int]]:

@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from mtm_core.data.expression import read_expression
-from mtm_core.data.reading_options import ReadingOptions
+from mtm_core.data.files.reading_options import ReadingOptions
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import SelectionError
 
 SAID = ReadingOptions(("total",), ("P-1", "a, b"), "comma", "Tabelle 1", "TPM", "reverse")

@@ -9,7 +9,7 @@ from threading import Event, Thread
 
 import pytest
 
-from mtm_core.data.reading_turns import Turn, Turns
+from mtm_core.data.isolation.reading_turns import Turn, Turns
 
 
 class Reader:

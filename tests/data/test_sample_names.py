@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mtm_core.data.sample_names import NearMatch, match_samples
+from mtm_core.data.people.sample_names import NearMatch, match_samples
 
 
 def test_equal_names_match_in_the_order_of_the_expression_table() -> None:

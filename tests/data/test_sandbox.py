@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mtm_core.data import reader_server
-from mtm_core.data.isolated import read_isolated
-from mtm_core.data.reader_server import ReaderServer
+from mtm_core.data.isolation import reader_server
+from mtm_core.data.isolation.isolated import read_isolated
+from mtm_core.data.isolation.reader_server import ReaderServer
 from mtm_core.errors import InputFileError
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no layer is the
 
 ATTACK = """
 import ctypes, json, os, socket, subprocess, sys
-import mtm_core.data.reader_process as process
+import mtm_core.data.isolation.reader_process as process
 from mtm_core.errors import InputFileError
 
 def connect():
@@ -116,7 +116,7 @@ def test_each_layer_alone_keeps_files_shut(layer: str) -> None:
     """The library is opened before, as it would be."""
     script = f"""
 import ctypes
-from mtm_core.data.sandbox import _shut_files, _shut_descriptors, _filter_calls
+from mtm_core.data.isolation.sandbox import _shut_files, _shut_descriptors, _filter_calls
 libc = ctypes.CDLL(None, use_errno=True)
 libc.prctl(38, 1, 0, 0, 0)
 if not {layer}:
@@ -144,7 +144,7 @@ else:
 def test_memory_and_time_of_a_processor_are_bounded() -> None:
     script = """
 import sys
-from mtm_core.data.sandbox import seal
+from mtm_core.data.isolation.sandbox import seal
 seal(200_000_000, 1)
 kept = bytearray(100_000_000)
 try:
@@ -170,7 +170,7 @@ while True:
 def test_nothing_that_reads_is_left_to_be_imported(package: str) -> None:
     script = f"""
 import importlib, pkgutil, sys
-from mtm_core.data.reader_process import _TESTS, warm_up
+from mtm_core.data.isolation.reader_process import _TESTS, warm_up
 warm_up()
 late = []
 package = importlib.import_module({package!r})

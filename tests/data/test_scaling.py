@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mtm_core.config import ExpressionScale, ScalingConfig
-from mtm_core.data import scaling
-from mtm_core.data.scaling import TissueScaler, from_scale, to_scale
+from mtm_core.data.cohort import scaling
+from mtm_core.data.cohort.scaling import TissueScaler, from_scale, to_scale
 
 N, G, T = 60, 7, 3
 SCALES: tuple[ExpressionScale, ...] = ("log2", "linear")

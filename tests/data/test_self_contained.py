@@ -18,11 +18,11 @@ import pytest
 import zarr
 
 from benchmarks.mutated_files import mutant
-from mtm_core.data.cohort import read_cohort
-from mtm_core.data.isolated import read_isolated
-from mtm_core.data.self_contained import check_hdf5
-from mtm_core.data.stored_table import open_stored_table
-from mtm_core.data.tables import read_table
+from mtm_core.data.cohort.cohort import read_cohort
+from mtm_core.data.files.self_contained import check_hdf5
+from mtm_core.data.formats.stored_table import open_stored_table
+from mtm_core.data.formats.tables import read_table
+from mtm_core.data.isolation.isolated import read_isolated
 from mtm_core.errors import InputFileError
 
 SECRET = "a-secret-of-the-server"
@@ -295,7 +295,7 @@ def test_a_store_that_unpickles_is_refused(store: Path, tmp_path: Path) -> None:
 
 
 def test_codecs_in_the_third_format_are_looked_at_too(tmp_path: Path) -> None:
-    from mtm_core.data.zarr_store import _codecs
+    from mtm_core.data.files.zarr_store import _codecs
 
     about = {
         "codecs": (

@@ -9,9 +9,15 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
-from mtm_core.data.cohort import is_simulated, read_cohort, tissue_codes, tissue_names, write_cohort
-from mtm_core.data.gtex import WHOLE_BLOOD, tissue_table
-from mtm_core.data.simulate import DiseaseConfig, SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.cohort import (
+    is_simulated,
+    read_cohort,
+    tissue_codes,
+    tissue_names,
+    write_cohort,
+)
+from mtm_core.data.cohort.simulate import DiseaseConfig, SimulationConfig, simulate_cohort
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD, tissue_table
 from mtm_core.errors import SelectionError
 
 

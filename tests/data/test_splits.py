@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.splits import DonorFolds, donor_folds, hold_out, rows_of
+from mtm_core.data.cohort.splits import DonorFolds, donor_folds, hold_out, rows_of
 from mtm_core.errors import CohortError, InputFileError
 
 

@@ -13,8 +13,8 @@ import pyarrow.parquet
 import pytest
 from scipy import sparse
 
-from mtm_core.data.genes import GeneIndex
-from mtm_core.data.stored_table import is_stored_in_parts, open_stored_table
+from mtm_core.data.formats.stored_table import is_stored_in_parts, open_stored_table
+from mtm_core.data.genes.index import GeneIndex
 from mtm_core.errors import ExpressionError, InputFileError
 
 GENES = [f"ENSG{i:011d}" for i in range(30)]
@@ -186,7 +186,7 @@ def test_huge_row_group_is_refused(
 ) -> None:
     table.to_parquet(tmp_path / "t.parquet")
     group = pyarrow.parquet.ParquetFile(tmp_path / "t.parquet").metadata.row_group(0)
-    limit = "mtm_core.data.stored_table._LARGEST_ROW_GROUP"
+    limit = "mtm_core.data.formats.stored_table._LARGEST_ROW_GROUP"
     monkeypatch.setattr(limit, group.total_byte_size - 1)
     with pytest.raises(InputFileError, match=r"must be read at once.*row_group_size"):
         open_stored_table(tmp_path / "t.parquet")

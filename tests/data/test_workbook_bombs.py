@@ -10,8 +10,8 @@ from collections.abc import Callable
 import openpyxl
 import pytest
 
-from mtm_core.data.isolated import read_isolated
-from mtm_core.data.tables import read_table
+from mtm_core.data.formats.tables import read_table
+from mtm_core.data.isolation.isolated import read_isolated
 from mtm_core.errors import InputFileError
 
 SHEET = "xl/worksheets/sheet1.xml"

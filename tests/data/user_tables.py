@@ -11,9 +11,9 @@ import openpyxl
 import pandas as pd
 from scipy import sparse
 
-from mtm_core.data.expression import read_expression
-from mtm_core.data.genes import GeneIndex
-from mtm_core.data.ingest_report import IngestReport
+from mtm_core.data.genes.index import GeneIndex
+from mtm_core.data.tables.expression import read_expression
+from mtm_core.data.tables.ingest_report import IngestReport
 
 SYMBOLS = ["TP53", "BRCA1", "BRCA2", "MLH1", "KCNH2", "LDLR"]
 ENSEMBL = [f"ENSG0000000000{i}.{i}" for i in range(6)]

@@ -13,10 +13,10 @@ import pytest
 import xarray as xr
 
 from mtm_core.config import ScalingConfig
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.scaling import TissueScaler
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
-from mtm_core.data.splits import DonorFolds, donor_folds, rows_of
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.splits import DonorFolds, donor_folds, rows_of
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate, predict_fold

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from mtm_core.data.scaling import TissueScaler
-from mtm_core.data.splits import DonorFolds, donor_folds
+from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.splits import DonorFolds, donor_folds
 from mtm_core.errors import InputFileError
 from mtm_core.evaluation import bootstrap
 from mtm_core.evaluation.accuracy import accuracy, accuracy_in_strata

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.expression import ExpressionTable, read_expression
+from mtm_core.data.tables.expression import ExpressionTable, read_expression
 from mtm_core.data.units import Unit
-from mtm_core.evaluation.methods_text import accuracy_of_targets, adjusted_for, methods_text
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.predictor import Predictor
+from mtm_core.reporting.methods_text import accuracy_of_targets, adjusted_for, methods_text
 
 TISSUES = pd.DataFrame(
     {

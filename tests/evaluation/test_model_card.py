@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from mtm_core.artefact import Artefact
-from mtm_core.evaluation.model_card import FIGURES, render_model_card
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import BUNDLED
+from mtm_core.reporting.model_card import FIGURES, render_model_card
 
 TARGETS = ["Lung", "Liver", "Brain - Cortex", "Muscle - Skeletal"]
 

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from mtm_core import grouped_writing
-from mtm_core.data.splits import donor_folds
+from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.errors import InputFileError
 from mtm_core.evaluation.accuracy import Accuracy, accuracy, accuracy_in_strata
 from mtm_core.evaluation.bootstrap import resample_donors

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.figures.association_scatter import association_scatter
+from mtm_core.figures.associations.association_scatter import association_scatter
 
 
 @pytest.fixture

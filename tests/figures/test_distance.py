@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mtm_core.figures.distance import distance_strips
+from mtm_core.figures.samples.distance import distance_strips
 
 
 def test_every_sample_is_drawn_before_and_after_over_the_reference() -> None:

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from mtm_core.evaluation.predictability import distribution_of_rho
-from mtm_core.figures.gene_rho import MOST_POINTS, gene_over_tissues, rho_boxes
-from mtm_core.figures.style import OWN_MARK
+from mtm_core.figures.accuracy.gene_rho import MOST_POINTS, gene_over_tissues, rho_boxes
+from mtm_core.figures.shared.style import OWN_MARK
 
 COLOURS = {"Lung": "#99FF00", "Liver": "#AABB66"}
 

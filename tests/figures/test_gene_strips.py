@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from mtm_core.figures.gene_strips import expression_strips
+from mtm_core.figures.samples.gene_strips import expression_strips
 
 COLOURS = {"Lung": "#99FF00", "Liver": "#AABB66"}
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mtm_core.figures.group_strips import group_strips
+from mtm_core.figures.samples.group_strips import group_strips
 
 
 def test_groups_stand_apart_with_their_means(rng: np.random.Generator) -> None:

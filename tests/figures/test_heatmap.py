@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from mtm_core.figures.heatmap import scale_end, z_heatmap
+from mtm_core.figures.samples.heatmap import scale_end, z_heatmap
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mtm_core.figures.hexbin import hexagons, hexbin
+from mtm_core.figures.associations.hexbin import hexagons, hexbin
 
 
 def test_every_point_is_counted_in_the_nearest_hexagon(rng: np.random.Generator) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from mtm_core.figures.kept_changes import (
+from mtm_core.figures.associations.kept_changes import (
     BOTH,
     MEASURED,
     NEITHER,
@@ -16,7 +16,7 @@ from mtm_core.figures.kept_changes import (
     kept_by_tissue,
     overlap_grid,
 )
-from mtm_core.figures.style import OWN_MARK
+from mtm_core.figures.shared.style import OWN_MARK
 
 PANELS = {"": "as it is", "age": "age out"}
 

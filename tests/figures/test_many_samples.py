@@ -7,10 +7,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from mtm_core.figures.distance import distance_strips
-from mtm_core.figures.gene_strips import expression_strips
-from mtm_core.figures.group_strips import group_strips
-from mtm_core.figures.reference_position import percentile_strips
+from mtm_core.figures.samples.distance import distance_strips
+from mtm_core.figures.samples.gene_strips import expression_strips
+from mtm_core.figures.samples.group_strips import group_strips
+from mtm_core.figures.samples.reference_position import percentile_strips
 
 LEVELS = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
 

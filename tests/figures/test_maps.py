@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.figures.maps import sample_map, tissue_map
+from mtm_core.figures.shared.maps import sample_map, tissue_map
 
 
 @pytest.fixture

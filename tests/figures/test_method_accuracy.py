@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.figures.method_accuracy import accuracy_by_method, wins_and_losses
+from mtm_core.figures.accuracy.method_accuracy import accuracy_by_method, wins_and_losses
 
 
 @pytest.fixture

@@ -4,7 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.figures.predictable_genes import fold_change_over_size, predictable_scatter, upset
+from mtm_core.figures.accuracy.predictable_genes import (
+    fold_change_over_size,
+    predictable_scatter,
+    upset,
+)
 
 COLOURS = {"Lung": "#99FF00", "Liver": "#AABB66"}
 SHORT = {"Lung": "LUNG", "Liver": "LIVER"}

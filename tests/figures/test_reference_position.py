@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.figures.reference_position import percentile_strips, strata_bars
+from mtm_core.figures.samples.reference_position import percentile_strips, strata_bars
 
 SAMPLES = [f"s{i}" for i in range(6)]
 

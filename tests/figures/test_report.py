@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pytest
 from plotly.offline import get_plotlyjs
 
-from mtm_core.data.report import Note
+from mtm_core.data.notes import Note
 from mtm_core.figures.report import Report, ReportFigure, Section, render_report
 
 EVIL = '</script><script>alert(1)</script><img src=x onerror="alert(2)">'

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.figures.rho_heatmap import rho_heatmap
+from mtm_core.figures.accuracy.rho_heatmap import rho_heatmap
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from mtm_core.figures.roc import auroc_dots, roc_curves
-from mtm_core.figures.style import OWN_MARK
+from mtm_core.figures.associations.roc import auroc_dots, roc_curves
+from mtm_core.figures.shared.style import OWN_MARK
 
 
 def test_each_profile_has_its_area_and_interval() -> None:

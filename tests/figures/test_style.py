@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from mtm_core.escaping import in_figure
-from mtm_core.figures.style import OWN_MARK, export_config, finish, with_plain_names
+from mtm_core.figures.shared.style import OWN_MARK, export_config, finish, with_plain_names
 
 
 def test_camera_saves_under_the_given_name_and_format() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.tissue_accuracy import tissue_accuracy
+from mtm_core.figures.accuracy.tissue_accuracy import tissue_accuracy
 
 
 def accuracy(method: str, **rho: float) -> pd.DataFrame:

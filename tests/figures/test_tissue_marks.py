@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.figures.tissue_marks import tissue_marks
+from mtm_core.figures.shared.tissue_marks import tissue_marks
 
 
 def test_points_carry_the_colour_and_name_of_their_tissue() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from mtm_core.figures.tissue_pairs import code_likeness, likeness_scatter
+from mtm_core.figures.associations.tissue_pairs import code_likeness, likeness_scatter
 
 
 @pytest.fixture

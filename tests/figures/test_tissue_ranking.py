@@ -5,8 +5,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from mtm_core.figures.style import NEUTRAL, OWN_MARK
-from mtm_core.figures.tissue_ranking import rho_against_size, tissue_ranking
+from mtm_core.figures.accuracy.tissue_ranking import rho_against_size, tissue_ranking
+from mtm_core.figures.shared.style import NEUTRAL, OWN_MARK
 
 COLOURS = {"Lung": "#99FF00", "Liver": "#AABB66"}
 

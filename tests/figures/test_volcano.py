@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from mtm_core.figures.volcano import SMALLEST_FDR, genes_within, n_counted, volcano
+from mtm_core.figures.associations.volcano import SMALLEST_FDR, genes_within, n_counted, volcano
 
 N = 60
 

@@ -13,17 +13,17 @@ import pandas as pd
 import pytest
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.expression import read_expression
-from mtm_core.inference.bundle import (
+from mtm_core.data.tables.expression import read_expression
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.predictor import Predictor
+from mtm_core.reporting.bundle import (
     PredictionRecord,
     bundle_bytes,
     ingest_text,
     reproduce_script,
     settings_of,
 )
-from mtm_core.inference.command_line import InputFiles, predict_arguments
-from mtm_core.inference.options import PredictionOptions
-from mtm_core.inference.predictor import Predictor
+from mtm_core.reporting.command_line import InputFiles, predict_arguments
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ import xarray as xr
 
 from mtm_core.artefact import Artefact
 from mtm_core.config import preset, with_changes
-from mtm_core.data.cohort import tissue_codes
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.cohort import tissue_codes
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.errors import ArtefactError
 from mtm_core.inference import decoder as decoder_module
 from mtm_core.inference.blocks import prediction_bytes

@@ -6,17 +6,17 @@ import itertools
 
 import pytest
 
-from mtm_core.data.metadata_options import MetadataOptions
-from mtm_core.data.reading_options import ReadingOptions
+from mtm_core.data.files.reading_options import ReadingOptions
+from mtm_core.data.people.metadata_options import MetadataOptions
 from mtm_core.errors import SelectionError
-from mtm_core.inference.name_lists import (
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.reporting.name_lists import (
     join_groups,
     join_names,
     split_column,
     split_names,
     two_names,
 )
-from mtm_core.inference.options import PredictionOptions
 
 ODD = [
     *("COVID, severe", "a=b", "$(touch x)", "`id`", "it's", 'say "no"', "-v", "--help", "all"),

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtm_core.data.alignment import GeneMoments
 from mtm_core.errors import OutputError
+from mtm_core.inference.alignment import GeneMoments
 from mtm_core.inference.prediction_store import PredictionStore, rounded
 
 

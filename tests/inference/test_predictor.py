@@ -14,8 +14,8 @@ import pytest
 
 from mtm_core import __version__
 from mtm_core.artefact import Artefact
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.expression import read_expression
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import ExpressionError, SelectionError
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor

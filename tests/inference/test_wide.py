@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.expression import read_expression
+from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import OutputError, SelectionError
 from mtm_core.inference import long_parts, wide
 from mtm_core.inference.export import blocks_in, to_long_table

@@ -3,7 +3,7 @@ from __future__ import annotations
 import anndata as ad
 import pytest
 
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 
 
 @pytest.fixture(scope="session")

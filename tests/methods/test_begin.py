@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mtm_core.config import preset, with_changes
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.methods.controls import ControlMethod
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
 from mtm_core.methods.kernel_factors import FittedKernelFactors, KernelFactorsMethod

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from mtm_core.config import ModelConfig, ScalingConfig
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.errors import SelectionError
 from mtm_core.methods.bgex import BGExMethod
 from mtm_core.methods.by_target import FittedByTarget, TrainingPairs

@@ -8,8 +8,8 @@ import anndata as ad
 import numpy as np
 import pytest
 
-from mtm_core.data.scaling import TissueScaler
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.methods.factor_choice import Grid, choose_settings
 from mtm_core.methods.factor_fit import fit_factors
 from mtm_core.methods.factors import TrainingDonors

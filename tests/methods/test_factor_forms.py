@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.methods.factor_fit import expectation_maximisation, fit_factors, is_wide
 from mtm_core.methods.factor_noise import GeneSpace, SampleSpace, TissuePart
 from mtm_core.methods.factors import TrainingDonors

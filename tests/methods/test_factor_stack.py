@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.methods.controls import ControlMethod
 from mtm_core.methods.factor_choice import Grid
 from mtm_core.methods.factor_stack import FactorStackMethod

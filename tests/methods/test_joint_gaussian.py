@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.cohort import tissue_names
-from mtm_core.data.scaling import TissueScaler
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
-from mtm_core.data.splits import donor_folds
+from mtm_core.data.cohort.cohort import tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.factors import Factors

@@ -9,7 +9,7 @@ import anndata as ad
 import numpy as np
 import pytest
 
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
 from mtm_core.methods.kept import KeptMethod, identity
 from mtm_core.methods.stack import StackMethod

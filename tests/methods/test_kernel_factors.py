@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from sklearn.kernel_ridge import KernelRidge
 
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
-from mtm_core.data.splits import donor_folds
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.factors import bend, by_other_tissues, gather

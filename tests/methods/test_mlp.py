@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mtm_core.config import ModelConfig, preset
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.methods.mlp import NetworkTraining, SingleTaskMTM, fit_network, perceptron
 from mtm_core.model.mtm import MTM
 from mtm_core.statistics.correlation import columnwise_correlation

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mtm_core.config import LossConfig, ModelConfig, RunConfig, TrainingConfig, with_changes
-from mtm_core.data.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
 from mtm_core.errors import SelectionError
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.mtm_training import MTMMethod

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mtm_core.config import preset
-from mtm_core.data.splits import rows_of
+from mtm_core.data.cohort.splits import rows_of
 from mtm_core.methods.factor_stack import FactorStackMethod
 from mtm_core.methods.factors import bend
 from mtm_core.methods.held_out import fit_scorer, predict_held_out

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
-from mtm_core.data.splits import donor_folds
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.methods.factor_choice import Grid
 from mtm_core.methods.factors import bend
 from mtm_core.methods.inner_folds import FactorSettings, deal_folds

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from mtm_core.config import ScalingConfig
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.methods.by_target import LinearMap
 from mtm_core.methods.covariates import CovariateName
 from mtm_core.methods.ridge import PENALTIES, RidgeMethod

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize
 
-from mtm_core.data.splits import donor_folds
+from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.calibration import Calibration, _non_negative_weights
 from mtm_core.methods.controls import ControlMethod

@@ -12,7 +12,7 @@ import pytest
 from safetensors import safe_open
 
 from mtm_core.artefact import Artefact, read_description
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.methods.factor_stack import FactorStackMethod
 from mtm_core.methods.factors import Factors
 from mtm_core.methods.joint_gaussian import JointGaussianMethod

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mtm_core.config import ExpressionScale, ModelConfig, ScalingConfig
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.model.mtm import MTM, count_parameters
 
 TISSUE = np.repeat([0, 1, 2], 10)

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 
 from mtm_core.artefact import read_description
-from mtm_core.dashboard.resources import MODEL_VARIABLE
+from mtm_core.dashboard.state.resources import MODEL_VARIABLE
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.model_folder import seal_folder

@@ -8,8 +8,8 @@ import anndata as ad
 import pandas as pd
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.gtex import WHOLE_BLOOD
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.methods.controls import ControlMethod
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.protocol import Method

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard import background
-from mtm_core.dashboard.resources import EXAMPLE
-from mtm_core.dashboard.session import Session
+from mtm_core.dashboard.state import background
+from mtm_core.dashboard.state.resources import EXAMPLE
+from mtm_core.dashboard.state.session import Session
 from mtm_core.inference.predictor import Predictor
 from tests.pages.conftest import MODEL_CARD, PREDICTED, upload, words
 

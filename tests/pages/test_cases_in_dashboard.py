@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.session import SESSION_KEY, Session
+from mtm_core.dashboard.state.session import SESSION_KEY, Session
 from tests.cases import base, formats
 from tests.cases.brought import COUNTS, SAME
 from tests.pages.every_page import PAGES, check, visit

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA
+from mtm_core.dashboard.state.resources import EXAMPLE, EXAMPLE_METADATA
 from tests.cases import base, people
 from tests.pages.conftest import go_to, rows, upload, words
 from tests.pages.test_metadata_page import DIFFERENTIAL, METADATA, give

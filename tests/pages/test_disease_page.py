@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.concordance_view import (
+from mtm_core.dashboard.screens.concordance_view import (
     areas_in_words,
     areas_of,
     curves_of,
@@ -20,8 +20,8 @@ from mtm_core.dashboard.concordance_view import (
     overlap_cells,
     tissue_rows,
 )
-from mtm_core.dashboard.resources import MODEL_VARIABLE
-from mtm_core.figures.kept_changes import BOTH, MEASURED, NEITHER
+from mtm_core.dashboard.state.resources import MODEL_VARIABLE
+from mtm_core.figures.associations.kept_changes import BOTH, MEASURED, NEITHER
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.model_folder import seal_folder
 from mtm_core.statistics.outcome import TESTED

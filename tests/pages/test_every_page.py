@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.resources import MODEL_VARIABLE
+from mtm_core.dashboard.state.resources import MODEL_VARIABLE
 from tests.pages.every_page import PAGES, check, messages, visit
 from tests.pages.hostile import check_names, hostile_model, hostile_names, hostile_tables
 from tests.pages.other_models import OTHERS

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.resources import EXAMPLE, MODEL_VARIABLE
-from mtm_core.dashboard.session import Session
+from mtm_core.dashboard.state.resources import EXAMPLE, MODEL_VARIABLE
+from mtm_core.dashboard.state.session import Session
 from tests.pages.conftest import MODEL_CARD, PREDICTED, UPLOAD, unit_choice, upload, words
 from tests.pages.test_metadata_page import DIFFERENTIAL
 

@@ -13,13 +13,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.artefact import Artefact
-from mtm_core.dashboard.latent_view import (
+from mtm_core.dashboard.screens.latent_view import (
     code_pairs,
     codes_in_words,
     layer_table,
     predictability_of,
 )
-from mtm_core.dashboard.resources import EXAMPLE, MODEL_VARIABLE, ServedModel
+from mtm_core.dashboard.state.resources import EXAMPLE, MODEL_VARIABLE, ServedModel
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.methods.ridge import RidgeMethod
 from mtm_core.studies.shipped import StudyTables

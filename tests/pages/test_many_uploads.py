@@ -8,8 +8,8 @@ from pathlib import Path
 from numpy.testing import assert_allclose
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.session import Session
-from mtm_core.dashboard.uploads import Upload, last_chosen
+from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets.uploads import Upload, last_chosen
 from tests.cases import base, many_files
 from tests.pages.conftest import UPLOAD
 from tests.pages.test_upload import metrics

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA
-from mtm_core.data.metadata import SampleMetadata
+from mtm_core.dashboard.state.resources import EXAMPLE, EXAMPLE_METADATA
+from mtm_core.data.people.metadata import SampleMetadata
 from tests.pages.conftest import upload, words
 
 METADATA = "pages/samples/metadata.py"

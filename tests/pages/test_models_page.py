@@ -9,8 +9,8 @@ import pytest
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.resources import CHOSEN_MODEL
-from mtm_core.dashboard.session import SESSION_KEY, Session
+from mtm_core.dashboard.state.resources import CHOSEN_MODEL
+from mtm_core.dashboard.state.session import SESSION_KEY, Session
 from mtm_core.inference.models import BUNDLED, DEFAULT_MODEL
 from tests.pages.conftest import go_to, words
 from tests.pages.every_page import PAGES

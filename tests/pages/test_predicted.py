@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.resources import EXAMPLE
+from mtm_core.dashboard.state.resources import EXAMPLE
 from tests.pages.conftest import MODEL_CARD, PREDICTED, UPLOAD, upload, words
 
 
@@ -192,7 +192,7 @@ def test_a_prediction_that_is_too_large_is_refused_before_it_is_made(
 ) -> None:
     upload(app, "mine.tsv", EXAMPLE.read_bytes())
     monkeypatch.setattr(
-        "mtm_core.dashboard.session.predicting_bytes", lambda *shape: 100 * 48 * 19187 * 10**6
+        "mtm_core.dashboard.state.session.predicting_bytes", lambda *shape: 100 * 48 * 19187 * 10**6
     )
     app.switch_page(PREDICTED).run()
     app.button(key="predict").click().run()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.resources import EXAMPLE
+from mtm_core.dashboard.state.resources import EXAMPLE
 from tests.pages.conftest import PREDICTED, words
 
 

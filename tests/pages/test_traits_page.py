@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import pearsonr
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.resources import EXAMPLE, EXAMPLE_METADATA
+from mtm_core.dashboard.state.resources import EXAMPLE, EXAMPLE_METADATA
 from tests.pages.conftest import go_to, rows, upload, words
 from tests.pages.test_metadata_page import give
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.resources import EXAMPLE
+from mtm_core.dashboard.state.resources import EXAMPLE
 from tests.cases import base
 from tests.cases.units import centred, small_fpkm
 from tests.pages.conftest import MODEL_CARD, PREDICTED, UPLOAD, unit_choice, upload, words

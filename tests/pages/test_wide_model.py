@@ -11,11 +11,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.artefact import Artefact
-from mtm_core.dashboard.paged_table import MOST_WHOLE, PAGE_ROWS
-from mtm_core.dashboard.resources import MODEL_VARIABLE
-from mtm_core.data.gene_names import TABLE
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
-from mtm_core.data.splits import donor_folds
+from mtm_core.dashboard.state.resources import MODEL_VARIABLE
+from mtm_core.dashboard.widgets.paged_table import MOST_WHOLE, PAGE_ROWS
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.splits import donor_folds
+from mtm_core.data.genes.names import TABLE
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.evaluation.results import EvaluationTables

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mtm_core.data import resuming
+from mtm_core.data.gtex import resuming
 from mtm_core.errors import ArtefactError, DownloadError, MTMError, OutputError, SelectionError
 from mtm_core.inference.models import find_model, installed_models
 from mtm_core.inference.verification import verify

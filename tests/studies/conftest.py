@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from mtm_core.data.simulate import DiseaseConfig, SimulationConfig, simulate_cohort
-from mtm_core.data.splits import DonorFolds, donor_folds
+from mtm_core.data.cohort.simulate import DiseaseConfig, SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.splits import DonorFolds, donor_folds
 from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.ridge import RidgeMethod
 from mtm_core.studies.out_of_fold import TissuePredictions, on_expression_scale

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mtm_core.data.measured import Measured
+from mtm_core.inference.measured import Measured
 from mtm_core.studies.own_cohort import OwnCohort
 
 

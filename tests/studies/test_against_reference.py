@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 from scipy.stats import pearsonr, spearmanr
 
-from mtm_core.data.cohort import tissue_names
+from mtm_core.data.cohort.cohort import tissue_names
 from mtm_core.errors import SelectionError
 from mtm_core.studies.against_reference import (
     agreement,

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 from scipy.stats import false_discovery_control, pearsonr
 
-from mtm_core.data.splits import DonorFolds, donor_folds
+from mtm_core.data.cohort.splits import DonorFolds, donor_folds
 from mtm_core.errors import CohortError, InputFileError
 from mtm_core.evaluation.cross_validation import write_netcdf
 from mtm_core.studies import out_of_fold as out_of_fold_module

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mtm_core.config import LossConfig, ModelConfig, RunConfig, TrainingConfig
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 
 
 @pytest.fixture(scope="module", autouse=True)

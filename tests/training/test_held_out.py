@@ -9,8 +9,8 @@ import torch
 from scipy.stats import pearsonr
 
 from mtm_core.config import ModelConfig, ScalingConfig
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.errors import TrainingError
 from mtm_core.model.mtm import MTM
 from mtm_core.training.held_out import MINIMUM_DONORS, HeldOutPairs, predict_in_chunks

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mtm_core.config import ModelConfig, TrainingConfig
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.model.mtm import MTM
 from mtm_core.training.optimisers import averaged_weights, optimisers_of, set_learning_rate
 

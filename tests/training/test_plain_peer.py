@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.plain_training import PairDataset, PlainMTM, PlainTraining, Sizes
 from mtm_core.config import LossConfig, ModelConfig, ScalingConfig, TrainingConfig
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.model.mtm import MTM, count_parameters
 from mtm_core.training.optimisers import optimisers_of
 from mtm_core.training.resident import ResidentPairs

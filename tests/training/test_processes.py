@@ -19,7 +19,7 @@ import pandas as pd
 
 from mtm_core.config import RunConfig
 from mtm_core.config import to_json as config_to_json
-from mtm_core.data.cohort import write_cohort
+from mtm_core.data.cohort.cohort import write_cohort
 from mtm_core.training.checkpoint import Checkpoint
 from mtm_core.training.trainer import train
 from tests.training.training_runs import CPU, assert_same_weights, changed, weights_of
@@ -31,7 +31,7 @@ SCRIPT = textwrap.dedent("""
     import torch
 
     from mtm_core.config import from_json
-    from mtm_core.data.cohort import read_cohort
+    from mtm_core.data.cohort.cohort import read_cohort
     from mtm_core.training.hardware import Hardware
     from mtm_core.training.trainer import train
 

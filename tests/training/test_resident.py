@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from mtm_core.config import ScalingConfig, TrainingConfig
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.errors import TrainingError
 from mtm_core.training.resident import Batch, ResidentPairs
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from mtm_core.config import LossConfig, ModelConfig, ScalingConfig, TrainingConfig
-from mtm_core.data.cohort import tissue_codes, tissue_names
-from mtm_core.data.scaling import TissueScaler
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.model.mtm import MTM
 from mtm_core.training.resident import Batch, ResidentPairs
 from mtm_core.training.step import (

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from mtm_core.config import LossConfig, ModelConfig, RunConfig, ScalingConfig, TrainingConfig
-from mtm_core.data.cohort import tissue_codes
-from mtm_core.data.scaling import TissueScaler
-from mtm_core.data.splits import hold_out, rows_of
+from mtm_core.data.cohort.cohort import tissue_codes
+from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.splits import hold_out, rows_of
 from mtm_core.errors import TrainingError
 from mtm_core.training.checkpoint import Checkpoint, under_prefix
 from mtm_core.training.held_out import HeldOutPairs

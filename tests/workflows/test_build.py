@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.cohort import read_cohort
-from mtm_core.data.simulate import SimulationConfig, simulate_cohort
+from mtm_core.data.cohort.cohort import read_cohort
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.errors import DownloadError, InputFileError, NeedsError, OutputError, SelectionError
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.verification import verify

@@ -1,0 +1,279 @@
+"""What the screens of a user's own cohort start from, and what they say where it is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+import xarray as xr
+from pandas.io.formats.style import Styler
+from streamlit.elements.lib.column_types import ColumnConfig
+
+from mtm_core.dashboard.state import background
+from mtm_core.dashboard.state.gene_names import GeneNames
+from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets.gene_choice import mark_gene
+from mtm_core.dashboard.widgets.layout import METADATA_PAGE, UPLOAD_PAGE, example_button, show_shell
+from mtm_core.dashboard.widgets.paged_table import show_rows
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.tables.expression import ExpressionTable
+from mtm_core.escaping import in_figure, plain
+from mtm_core.figures.associations.volcano import genes_within
+from mtm_core.inference.predictor import Prepared
+from mtm_core.reporting.command_line import Comparison, compare_arguments
+from mtm_core.studies.own_cohort import OwnCohort, on_reference_scale
+
+MOST_STYLED = 20_000
+"""Rows of a table that are greyed one by one."""
+FIGURES: dict[str, ColumnConfig | str | None] = {
+    "gene_id": "gene id",
+    "log2_fold_change": st.column_config.NumberColumn("log2 fold change", format="%.3f"),
+    "fdr": st.column_config.NumberColumn("FDR", format="%.2g"),
+    "p": st.column_config.NumberColumn("p", format="%.2g"),
+    "auc": st.column_config.NumberColumn(
+        "AUC", format="%.2f", help="Chance that a case is above a control."
+    ),
+    "rho": st.column_config.NumberColumn("rho with trait", format="%.3f"),
+    "slope": st.column_config.NumberColumn("slope", format="%.4f"),
+    "mean_case": st.column_config.NumberColumn(
+        "mean, cases", format="%.4g", help="Of log2 expression, on the scale that is named."
+    ),
+    "mean_control": st.column_config.NumberColumn("mean, controls", format="%.4g"),
+    "rho_by_fold": st.column_config.NumberColumn(
+        "held-out rho",
+        format="%.2f",
+        help="Of the model: correlation of predicted and measured on held-out donors, by fold.",
+    ),
+    "rho_pooled": st.column_config.NumberColumn("held-out rho, pooled", format="%.2f"),
+}
+"""How columns of the cohort's tables are shown."""
+_MORE_TISSUES = "More can be predicted on 'Predicted expression'."
+NO_NEW_INFORMATION = (
+    "Predicted tissues are functions of the measured {source}: a difference in a predicted tissue"
+    " is what the difference in {source} would go with in GTEx donors. n is the number of your"
+    " {source} samples, and a prediction adds no information to them."
+)
+
+
+def need_samples(
+    session: Session, model: ServedModel, *, with_unit: bool = True
+) -> ExpressionTable:
+    """Give the session's table; without it or its unit, name the next step and end the page."""
+    if session.table is None:
+        st.info("No samples yet. Upload a table first, or try the example.", icon=":material/info:")
+        with st.container(horizontal=True):
+            if st.button("Upload your samples", type="primary", key="to_upload"):
+                st.switch_page(UPLOAD_PAGE)
+            example_button(session, model)
+        st.stop()
+    if with_unit and session.unit is None and session.table.report.unit is None:
+        st.info(
+            "The unit of the values is not clear from the table, and has not been chosen. Nothing"
+            " is predicted before it is.",
+            icon=":material/help:",
+        )
+        if st.button("Choose the unit", type="primary", key="to_unit"):
+            st.switch_page(UPLOAD_PAGE)
+        st.stop()
+    return session.table
+
+
+def need_metadata(
+    session: Session, usable: Callable[[SampleMetadata], list[str]], what: str
+) -> tuple[SampleMetadata, list[str]]:
+    """Give the session's metadata and those of its columns that a page can use.
+
+    Without any, name the next step and end the page.
+
+    Parameters
+    ----------
+    usable
+        Names the columns.
+    what
+        What they hold, in words.
+    """
+    metadata = session.metadata
+    columns = [] if metadata is None else usable(metadata)
+    if metadata is None or not columns:
+        st.info(
+            f"No metadata yet: this screen needs {what}."
+            if metadata is None
+            else f"{plain(metadata.file)} has no column with {what} for these samples.",
+            icon=":material/info:",
+        )
+        if st.button("Add metadata", type="primary", key="to_metadata"):
+            st.switch_page(METADATA_PAGE)
+        st.stop()
+    return metadata, columns
+
+
+def own_cohort(session: Session, model: ServedModel) -> OwnCohort:
+    """Give the measured source beside the predicted tissues, predicted now if they are not yet.
+
+    While that is not done the page ends here, and where it fails. Models that take age and sex are
+    not told them: what goes with age would be put in by hand.
+    """
+    prediction, prepared = _predicted(session, model, informed=False)
+    table = session.table
+    assert table is not None
+    return session.remember(
+        "own cohort",
+        lambda: OwnCohort.of(prediction, prepared, model.predictor.artefact, table),
+    )
+
+
+def expression_on_reference(session: Session, model: ServedModel) -> xr.DataArray:
+    """Give the samples as the model has read them and the predicted tissues, as :func:`own_cohort`.
+
+    Models that take age and sex are told them.
+    """
+    prediction, prepared = _predicted(session, model, informed=True)
+    return session.remember(
+        "on the reference's scale",
+        lambda: on_reference_scale(prediction, prepared, model.predictor.artefact),
+    )
+
+
+def _predicted(
+    session: Session, model: ServedModel, *, informed: bool
+) -> tuple[xr.Dataset, Prepared]:
+    """Give the prediction of the session's choice, and how the samples were made ready."""
+    predictor = model.predictor
+    background.need(session, session.predicting(predictor))
+    prediction, prepared = session.predict(predictor), session.prepare(predictor)
+    if predictor.covariates and session.metadata is not None and not informed:
+        targets = session.chosen_targets(predictor)
+        prediction = background.remember(
+            session,
+            "from expression alone",
+            lambda tell: predictor.predict_prepared(prepared, targets, on_progress=tell),
+            slot="uninformed",
+            words="Predicting from expression alone",
+        )
+    return prediction, prepared
+
+
+def say_where_it_comes_from(session: Session, model: ServedModel) -> None:
+    """Say that predictions know nothing but the measured source."""
+    alone = (
+        " They are made here from expression alone, though the model can read"
+        f" {' and '.join(model.predictor.covariates)} too."
+        if model.predictor.covariates
+        else ""
+    )
+    source = plain(session.source_in_words)
+    st.info(NO_NEW_INFORMATION.format(source=source) + alone, icon=":material/info:")
+
+
+def show_comparison(session: Session, model: ServedModel, comparison: Comparison) -> None:
+    """Show the command that makes the tables of ``comparison`` from the session's prediction."""
+    assert session.prediction is not None
+    assert session.metadata is not None
+    used = session.predicted_by.as_used(session.prediction)
+    show_shell(
+        compare_arguments(
+            replace(used, metadata=session.metadata.options),
+            replace(session.predicted_from, metadata=session.metadata.file),
+            comparison,
+            model=model.predictor.artefact.name,
+            output="compared",
+        )
+    )
+
+
+def greyed(table: pd.DataFrame) -> pd.DataFrame | Styler:
+    """Grey the rows of genes that cannot be predicted, unless there are too many rows to style."""
+    if len(table) > MOST_STYLED or not (table["predictable"] == "no").any():
+        return table
+    return table.style.apply(
+        lambda row: ["color: #8794A1" if row["predictable"] == "no" else ""] * len(row), axis=1
+    )
+
+
+def genes_of_cohort(session: Session, model: ServedModel, cohort: OwnCohort) -> GeneNames:
+    """Name the genes of the model, then those that were measured alone; made once."""
+    return session.remember(
+        "genes of the cohort",
+        lambda: GeneNames(labels_of(cohort, model.genes), model.genes.entrez),
+    )
+
+
+def labels_of(cohort: OwnCohort, names: GeneNames) -> dict[str, str]:
+    """Give gene ids by label: those of the model, then those that were measured alone."""
+    symbols = cohort.measured.symbols
+    others = symbols[~symbols.index.isin(list(names.by_id))]
+    shared = others.duplicated(keep=False) | others.isin(list(names))
+    more = {
+        f"{symbol} ({gene})" if both and symbol != gene else str(symbol): str(gene)
+        for gene, symbol, both in zip(others.index, others, shared, strict=True)
+    }
+    return dict(names) | {label: more[label] for label in sorted(more) if label not in names}
+
+
+def choose_tissue(predicted: Sequence[str], *, help: str = _MORE_TISSUES) -> str:
+    """Let the user choose the predicted tissue that all screens share."""
+    tissue: str = st.selectbox("Tissue", predicted, key="tissue", bind="query-params", help=help)
+    return tissue
+
+
+def take_points(chart: str, store: str, drawn: pd.DataFrame, names: GeneNames) -> None:
+    """Keep the genes selected in ``chart``, a volcano of ``drawn``; one alone is the gene.
+
+    The selection itself is lost when the figure is drawn anew, so the genes are kept under
+    ``store``. A box or a lasso selects all genes within, those too that are no points of their own.
+    """
+    selection = st.session_state[chart]["selection"]
+    genes = genes_within(drawn, selection)
+    if not genes:
+        by_drawn = {in_figure(gene): gene for gene in names.by_id}
+        marked = dict.fromkeys(str(point["customdata"]) for point in selection["points"])
+        genes = [by_drawn[name] for name in marked if name in by_drawn]
+    st.session_state[store] = genes
+    if len(genes) == 1:
+        mark_gene(names, genes[0])
+
+
+def chart_of_points(name: str, store: str) -> str:
+    """Give the key of a chart whose points are kept under ``store``: another once they are let go.
+
+    A chart that is shown again has the same points selected still, and does not tell when they are
+    selected anew.
+    """
+    n_let_go = st.session_state.get(f"{store}_let_go", 0)
+    return f"{name}_{n_let_go}" if n_let_go else name
+
+
+def let_points_go(store: str) -> None:
+    """Forget the points that :func:`take_points` has kept."""
+    st.session_state.pop(store, None)
+    st.session_state[f"{store}_let_go"] = st.session_state.get(f"{store}_let_go", 0) + 1
+
+
+def show_gene_rows(
+    rows: pd.DataFrame, names: GeneNames, *, key: str, height: int, listed: str
+) -> pd.DataFrame:
+    """Show ``rows`` of genes; marking one makes its gene the one that all screens share.
+
+    Parameters
+    ----------
+    listed
+        Names the order that they have.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All of them, in the order that was chosen.
+    """
+    ids = rows["gene_id"]
+    return show_rows(
+        rows,
+        key=key,
+        height=height,
+        columns=FIGURES,
+        listed=listed,
+        on_row=lambda place: mark_gene(names, str(ids.iloc[place])),
+        style=greyed,
+    )

@@ -1,0 +1,1 @@
+"""The server: Streamlit's, with a door of its own."""

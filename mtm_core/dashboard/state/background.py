@@ -1,0 +1,195 @@
+"""Long work on a page: what is quick is waited for, the rest shows its progress and can be ended.
+
+A job belongs to its session, not to a page: it goes on when the user looks elsewhere, and the
+sidebar of every other page says how it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import streamlit as st
+
+from mtm_core.dashboard.state.jobs import Job, JobPool, Progress, Task
+from mtm_core.dashboard.state.limits import max_jobs
+from mtm_core.dashboard.state.session import Session
+from mtm_core.errors import MTMError
+from mtm_core.escaping import plain, plain_message
+
+PATIENCE_SECONDS = 1.0
+"""What is done by then shows no progress, so that nothing flickers."""
+POLL_SECONDS = 0.5
+T = TypeVar("T")
+
+
+_MOST_READINGS = 16
+"""Files that are read or wait (:mod:`mtm_core.data.isolation.reading_turns`); more wait for
+a thread."""
+
+
+def _pool(work: Task[Any] | Job) -> JobPool:
+    """Give the threads that all sessions share; where they cannot be had, say why and end.
+
+    Files are read in threads of their own: they wait for one another, and no computation for them.
+    """
+    if work.turn is not None:
+        return _reading_pool()
+    try:
+        return _shared_pool()
+    except MTMError as error:
+        st.error(plain_message(error), icon=":material/error:")
+        st.stop()
+
+
+@cache  # not one of Streamlit's caches, which may be emptied while jobs run
+def _shared_pool() -> JobPool:
+    return JobPool(max_jobs())
+
+
+@cache
+def _reading_pool() -> JobPool:
+    return JobPool(_MOST_READINGS)
+
+
+def begin_page(session: Session, title: str) -> None:
+    """Take what was made since the last run; called by each page before all else."""
+    session.page = title
+    for job in session.jobs.deliver():
+        if job.page != title and job.seconds > PATIENCE_SECONDS:
+            st.toast(f"{plain(job.words)}: done.", icon=":material/check:")
+
+
+def show_elsewhere(session: Session) -> None:
+    """Say how the jobs go that other pages have asked for; nothing where there are none."""
+    for job in session.jobs.under_way:
+        if job.page != session.page:
+            _show_progress(job, "elsewhere_")
+
+
+def start(session: Session, task: Task[Any] | None) -> None:
+    """Start ``task``, also where it has failed or was cancelled before."""
+    if task is not None:
+        session.jobs.forget(task.slot)
+        start_once(session, task)
+
+
+def start_once(session: Session, task: Task[Any] | None) -> None:
+    """Start ``task``, unless it is under way, or has failed or was cancelled."""
+    if task is not None:
+        session.jobs.start(task, _pool(task), session.page)
+
+
+def watch(session: Session, slot: str) -> bool:
+    """Show how the job of ``slot`` goes, or why it failed; tell whether it is under way."""
+    job = session.jobs.of(slot)
+    if job is None:
+        return False
+    if not job.wait(max(0.0, PATIENCE_SECONDS - job.seconds)):
+        if job.page != session.page:  # the sidebar shows it, as another page's
+            job.page = session.page
+            st.rerun()
+        _show_progress(job)
+        return True
+    session.jobs.deliver()
+    if job.state == "failed":
+        st.error(plain_message(job.error), icon=":material/error:")
+    elif job.state == "cancelled":
+        st.info(f"{plain(job.words)}: cancelled.", icon=":material/cancel:")
+    return False
+
+
+def need(session: Session, task: Task[Any] | None) -> None:
+    """Have ``task`` done; end the page here while it is not, or where it cannot be."""
+    if task is None:
+        return
+    job = session.jobs.start(task, _pool(task), session.page)
+    watch(session, task.slot)
+    if job.state == "done":
+        return
+    if job.state == "cancelled" or job.is_fault:
+        st.button(
+            "Start again" if job.state == "cancelled" else "Try again",
+            icon=":material/refresh:",
+            key=f"again_{task.slot}",
+            on_click=session.jobs.forget,
+            args=(task.slot,),
+        )
+    st.stop()
+
+
+def remember(
+    session: Session, key: Hashable, make: Callable[[Progress], T], *, slot: str, words: str
+) -> T:
+    """Give what ``make`` gives, as :meth:`mtm_core.dashboard.state.session.Session.remember` does.
+
+    It is made in the background; the page ends here while it is not done.
+    """
+    need(session, session.remembering(key, make, slot=slot, words=words))
+    return cast("T", session.recall(key))
+
+
+def offer_file(
+    session: Session,
+    key: str,
+    make: Callable[[Progress], bytes],
+    *,
+    label: str,
+    name: str,
+    mime: str,
+) -> None:
+    """Offer to make a file in the background and, once it is made, to take it home.
+
+    Parameters
+    ----------
+    key
+        What the page calls it.
+    make
+        Makes its bytes of the session's prediction, with no other option.
+    label
+        What it is, after a verb: "the report (HTML)".
+    name, mime
+        Of the download.
+    """
+    task = session.remembering(("file", key), make, slot=key, words=f"Making {label}")
+    if task is not None:
+        job = session.jobs.of(key)
+        if job is None or job.is_over:
+            st.button(
+                f"Make {label}",
+                icon=":material/description:",
+                type="primary",
+                key=f"make_{key}",
+                on_click=start,
+                args=(session, task),
+            )
+        if job is None or watch(session, key) or job.state != "done":
+            return
+        st.rerun()
+    st.download_button(
+        f"Download {label}",
+        cast("bytes", session.recall(("file", key))),
+        file_name=name,
+        mime=mime,
+        key=f"download_{key}",
+        on_click="ignore",
+        icon=":material/download:",
+        type="primary",
+    )
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _show_progress(job: Job, prefix: str = "") -> None:
+    """Show how a job goes; ``prefix`` tells it from the page's own of the same slot."""
+    if job.is_over:
+        st.rerun()
+    ahead = job.turn.ahead if job.turn is not None else None
+    if job.state == "waiting":
+        ahead = _pool(job).ahead_of(job)
+    how = f"{job.seconds:.0f} s"
+    if ahead is not None:
+        how = "waits for a free place" + (f", {ahead} before it" if ahead else "")
+    st.progress(job.fraction or 0.0, text=f":material/hourglass_top: {plain(job.words)}… {how}")
+    key = f"{prefix}cancel_{job.slot}"
+    st.button("Cancel", icon=":material/cancel:", key=key, on_click=job.cancel)

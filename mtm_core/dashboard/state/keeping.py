@@ -1,0 +1,220 @@
+"""Work kept across a reload, for who asks for it: the switch, the address, and the way back.
+
+Nothing is written to disk before the user turns the switch on. The page's address then has the id
+of the workspace, and no data.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mtm_core.dashboard.state import background
+from mtm_core.dashboard.state.resources import CHOSEN_MODEL, choosable_models, chosen_model
+from mtm_core.dashboard.state.session import Session, delete_data
+from mtm_core.dashboard.state.workspace import (
+    Work,
+    WorkspaceStore,
+    open_store,
+    settings_of_environment,
+)
+from mtm_core.errors import MTMError, OutputError, SelectionError
+from mtm_core.escaping import plain, plain_message
+from mtm_core.inference.predictor import Predictor
+
+_REOPENED = "mtm_reopened"
+"""Under which Streamlit's session state has the work that was opened again for its model."""
+ADDRESS = "work"
+"""What the id is called in the page's address."""
+_CHOICES = (
+    *("columns", "predictable_only", "highlighted", "table_samples", "all_tissues", "all_genes"),
+    *("group_column", "shuffle", "shuffle_seed", "fold_change", "fdr", "n_labels"),
+    *("trait", "covariates", "traits_everywhere", "contrast", "agreement_predictable"),
+    *("position_groups", "latent_colour", "image_format", CHOSEN_MODEL),
+)
+_CHOICES_BEGIN = ("case_", "control_", "beside_", "adjusted_")
+"""Keys of widgets whose choice is kept; those that the address has are kept there."""
+
+
+def bring_back(session: Session, predictor: Predictor) -> None:
+    """Open the work that the page's address names, once a session; say so where that fails."""
+    identifier = st.query_params.get(ADDRESS, "")
+    if identifier in ("", session.workspace, session.workspace_seen):
+        return
+    if session.table is not None or session.jobs.under_way:  # what is here is newer
+        return
+    session.workspace_seen = identifier
+    store = _store()
+    if store is None:
+        st.warning("This server keeps no work across a reload. Upload your table again.")
+        return
+    try:
+        work = store.load(identifier, owner=_owner())
+    except MTMError as error:
+        st.warning(
+            plain_message(f"{str(error)[:1].upper()}{str(error)[1:]}"),
+            icon=":material/history_toggle_off:",
+        )
+        return
+    chosen = work.choices.get(CHOSEN_MODEL)
+    is_first = st.session_state.get(_REOPENED) != identifier  # a model may fail to load
+    if is_first and chosen in choosable_models() and chosen != chosen_model():
+        st.session_state[_REOPENED] = identifier
+        session.workspace_seen = ""  # to be opened again, with the model that it was kept with
+        st.session_state[CHOSEN_MODEL] = chosen
+        st.rerun()
+    session.workspace, session.workspace_is_own = identifier, False
+    session.take_up(work, predictor)
+    for key, value in work.choices.items():
+        if _is_choice(key):
+            st.session_state[key] = value
+    st.toast("Your work is back.", icon=":material/history:")
+    if work.model_sha256:
+        if work.model_sha256 != predictor.artefact.sha256:
+            st.info(
+                "The model has changed since this work was kept: predictions are made anew, by the"
+                " model that is served now.",
+                icon=":material/info:",
+            )
+        background.start(session, session.predicting(predictor))
+
+
+def offer_to_keep(session: Session) -> None:
+    """Show the switch, in the sidebar; nothing where no samples are loaded or the server has none.
+
+    Call it after :func:`bring_back`.
+    """
+    if session.table is None and not session.workspace:
+        return
+    store = _store()
+    if store is None:
+        return
+    key = f"keep_work_{session.n_deleted}"
+    st.toggle(
+        "Keep my work across a reload",
+        value=bool(session.workspace),
+        key=key,
+        on_change=_switch,
+        args=(session, store, key),
+        help="Writes your table, metadata and choices to this server's disk, until"
+        f" {store.hours:g} hours after you last used them. Off, or 'Delete my data now', deletes"
+        " them at once.",
+    )
+    if session.workspace:
+        st.caption(
+            "Kept. The address of this page opens your work again: **whoever has the address"
+            " sees your data.**"
+        )
+
+
+def keep(session: Session) -> None:
+    """Write what has changed to the disk, if the user has asked for it, and say so where it fails.
+
+    Called where a page begins, and after choices on it that the session keeps.
+    """
+    if st.query_params.get(ADDRESS, "") != session.workspace:
+        if session.workspace:
+            st.query_params[ADDRESS] = session.workspace
+        else:
+            del st.query_params[ADDRESS]
+    store, table = _store() if session.workspace else None, session.table
+    if store is None or table is None:
+        return
+    prediction = session.prediction
+    work = Work(
+        table,
+        session.table_sha256,
+        session.source,
+        session.unit,
+        session.alignment,
+        session.targets,
+        session.metadata,
+        "" if prediction is None else str(prediction.attrs["model_sha256"]),
+        _choices(),
+    )
+    state = (session.workspace, session.table_sha256, table.report.file, _options(work))
+    if state == session.kept_state:
+        return
+    try:
+        with st.spinner("Keeping your work…"):
+            store.save(session.workspace, work, owner=_owner())
+    except SelectionError:  # another tab has deleted it
+        _let_go(session)
+        st.warning(
+            "Your work is no longer kept: it was deleted, on another page or for its age. Turn the"
+            " switch on to keep it again.",
+            icon=":material/history_toggle_off:",
+        )
+    except (OSError, OutputError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        st.warning(
+            f"Your work could not be kept: {plain(why)}. Tell who runs this server.",
+            icon=":material/warning:",
+        )
+    else:
+        session.kept_state = state
+
+
+def delete_all(session: Session) -> None:
+    """Delete the user's data here, in the server's memory and on its disk."""
+    store = _store()
+    if store is not None and session.workspace:
+        store.delete(session.workspace)
+    _let_go(session)
+    delete_data(session)
+
+
+def _switch(session: Session, store: WorkspaceStore, key: str) -> None:
+    if not st.session_state[key]:
+        store.delete(session.workspace)
+        _let_go(session)
+        return
+    try:
+        session.workspace, session.workspace_is_own = store.create(), True
+    except (MTMError, OSError) as error:
+        st.warning(plain_message(error), icon=":material/warning:")
+
+
+def _let_go(session: Session) -> None:
+    session.workspace, session.kept_state = "", ()
+    if ADDRESS in st.query_params:
+        del st.query_params[ADDRESS]
+
+
+def _options(work: Work) -> tuple[Any, ...]:
+    metadata = None if work.metadata is None else work.metadata.state
+    choices = tuple(sorted((key, repr(value)) for key, value in work.choices.items()))
+    return (
+        *(work.source, work.unit, work.alignment, work.targets),
+        *(metadata, work.model_sha256, choices),
+    )
+
+
+def _choices() -> dict[str, Any]:
+    return {str(key): value for key, value in st.session_state.items() if _is_choice(str(key))}
+
+
+def _is_choice(key: str) -> bool:
+    return key in _CHOICES or key.startswith(_CHOICES_BEGIN)
+
+
+def _owner() -> str:
+    """Name who is signed in; empty where nobody has to."""
+    return str(st.user.get("sub") or st.user.get("email") or "")
+
+
+def _store() -> WorkspaceStore | None:
+    """Give where work is kept; ``None`` where it is not. Where it cannot be, say so."""
+    try:
+        return _opened(*settings_of_environment())
+    except MTMError as error:
+        st.warning(
+            plain_message(f"{str(error)[:1].upper()}{str(error)[1:]}"), icon=":material/warning:"
+        )
+        return None
+
+
+@st.cache_resource(show_spinner=False)
+def _opened(folder: str, hours: str) -> WorkspaceStore | None:
+    return open_store(folder, hours)

@@ -1,0 +1,87 @@
+"""What a hosted server takes at most, beside Streamlit's own limit on the size of a file."""
+
+from __future__ import annotations
+
+import os
+
+from mtm_core.data.tables.ingest_report import IngestReport
+from mtm_core.errors import ExpressionError, SelectionError
+
+MAX_SAMPLES_VARIABLE = "MTM_MAX_SAMPLES"
+"""Environment variable: the most samples that a table may have; no limit where it is not set."""
+
+MAX_DOWNLOAD_VARIABLE = "MTM_MAX_DOWNLOAD_MB"
+"""Environment variable: the largest file that a page makes; it is in memory while it is offered."""
+_MOST_DOWNLOAD_MB = 200
+
+MAX_MODELS_VARIABLE = "MTM_MAX_MODELS"
+"""Environment variable: how many models are in the server's memory at most."""
+_MOST_MODELS = 3
+
+MAX_JOBS_VARIABLE = "MTM_MAX_JOBS"
+"""Environment variable: how many long computations of all sessions run at once."""
+
+
+def check_n_samples(report: IngestReport) -> None:
+    """Refuse a table of more samples than this server takes.
+
+    Raises
+    ------
+    ExpressionError
+        If it has more.
+    SelectionError
+        If the limit itself is no whole number above 0.
+    """
+    limit = _limit(MAX_SAMPLES_VARIABLE)
+    if limit is not None and report.n_samples > limit:
+        raise ExpressionError(
+            f"{report.file}: {report.n_samples:,} samples; this server takes at most"
+            f" {limit:,}. Upload a part of the table, or run 'mtm predict' on your own"
+            " machine, which takes any number."
+        )
+
+
+def max_jobs() -> int:
+    """Give how many jobs of all sessions may run at once: half of the processors, at least two.
+
+    Raises
+    ------
+    SelectionError
+        If the limit that is set is no whole number above 0.
+    """
+    return _limit(MAX_JOBS_VARIABLE) or max(2, (os.cpu_count() or 2) // 2)
+
+
+def max_models() -> int:
+    """Give how many models may be in memory at once, the server's own among them.
+
+    Raises
+    ------
+    SelectionError
+        If the limit that is set is no whole number above 0.
+    """
+    return _limit(MAX_MODELS_VARIABLE) or _MOST_MODELS
+
+
+def max_download() -> int:
+    """Give the size of the largest file that a page makes, in bytes.
+
+    Raises
+    ------
+    SelectionError
+        If the limit that is set is no whole number above 0.
+    """
+    return (_limit(MAX_DOWNLOAD_VARIABLE) or _MOST_DOWNLOAD_MB) * 1_000_000
+
+
+def _limit(variable: str) -> int | None:
+    """Read a limit from the environment; ``None`` where it is not set."""
+    limit = os.environ.get(variable, "").strip()
+    if not limit:
+        return None
+    if not limit.isdecimal() or int(limit) == 0:
+        raise SelectionError(
+            f"this server's limit, {variable}={limit!r}, is no whole number above 0."
+            " Tell who runs it."
+        )
+    return int(limit)

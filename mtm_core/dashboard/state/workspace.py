@@ -1,0 +1,368 @@
+"""Work that a user has asked to be kept: on the server's disk, for a while, as parquet and JSON.
+
+A workspace is a folder, named by the hash of its id, which alone stands in the page's address::
+
+    work.json                   choices and reports; names the other files and their SHA-256
+    table_<hash>.parquet        expression, genes in rows: every digit
+    metadata_<hash>.parquet     what is known of the samples
+
+``work.json`` is put in place last and at once, so that a reader sees the old work or the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import cattrs
+import pandas as pd
+import pyarrow as pa
+
+from mtm_core.dashboard.state.workspace_files import (
+    expression_from_arrow,
+    expression_to_arrow,
+    metadata_from_arrow,
+    metadata_to_arrow,
+    put,
+    read_parquet,
+    write_parquet,
+)
+from mtm_core.dashboard.state.workspace_mark import (
+    FORMAT,
+    MANIFEST,
+    delete_files,
+    delete_own,
+    is_own,
+    mark,
+)
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.tables.expression import ExpressionTable
+from mtm_core.data.units import Unit
+from mtm_core.errors import InputFileError, OutputError, SelectionError
+from mtm_core.inference.alignment import AlignmentMethod
+
+FORMAT_VERSION = 1
+FOLDER_VARIABLE = "MTM_WORKSPACE"
+"""Environment variable: the folder that work is kept in, or ``off``."""
+HOURS_VARIABLE = "MTM_WORKSPACE_HOURS"
+"""Environment variable: how long it is kept after it was last used."""
+DEFAULT_HOURS = 24.0
+MOST_WORKSPACES = 500
+_SWEEP_SECONDS = 600
+_ID_BYTES = 32
+_ID = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is kept of a session.
+
+    Attributes
+    ----------
+    table, table_sha256
+        The user's table, and the hash of the bytes it was read from.
+    source, unit, alignment, targets
+        How to read it and what to predict.
+    metadata
+        Of its samples.
+    model_sha256
+        The model that has predicted from it; empty where none has. The prediction itself is made
+        anew: from the same table the same model makes the same.
+    choices
+        What was chosen on the pages, by the names of their widgets.
+    """
+
+    table: ExpressionTable
+    table_sha256: str
+    source: str
+    unit: Unit | None
+    alignment: AlignmentMethod
+    targets: tuple[str, ...] | None = None
+    metadata: SampleMetadata | None = None
+    model_sha256: str = ""
+    choices: dict[str, Any] = field(default_factory=dict)
+
+
+class WorkspaceStore:
+    """The workspaces of all users of a server.
+
+    Parameters
+    ----------
+    folder
+        To keep them in; made with the first of them, readable by the server's user alone.
+    hours
+        Time after which one that nobody has used is deleted.
+    clock
+        Tells the time, in seconds since 1970.
+
+    Raises
+    ------
+    SelectionError
+        If the folder is a link, is another user's, or others can look into it.
+    """
+
+    def __init__(
+        self, folder: Path, hours: float, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.folder, self.hours = folder, hours
+        self._clock = clock
+        self._lock = Lock()
+        if folder.is_symlink() or folder.exists():
+            _check_private(folder)
+
+    def create(self) -> str:
+        """Make an empty workspace and give its id, which cannot be guessed.
+
+        Raises
+        ------
+        SelectionError
+            If there are too many, or their folder cannot be made.
+        """
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise SelectionError(
+                f"work cannot be kept in {self.folder}: {error.strerror or error}. Tell who runs"
+                " this server."
+            ) from error
+        _check_private(self.folder)
+        self.sweep()
+        if sum(is_own(path) for path in self.folder.iterdir()) >= MOST_WORKSPACES:
+            raise SelectionError(
+                "this server keeps as much work as it can. Try again later, or download what you"
+                " need under Report and downloads."
+            )
+        identifier = secrets.token_urlsafe(_ID_BYTES)
+        folder = self._folder_of(identifier)
+        try:
+            folder.mkdir(mode=0o700)
+            mark(folder)
+        except (OSError, OutputError) as error:
+            with suppress(OSError):
+                folder.rmdir()
+            raise SelectionError(
+                f"work cannot be kept: {error} Tell who runs this server."
+            ) from error
+        self._touch(folder)
+        return identifier
+
+    def save(self, identifier: str, work: Work, *, owner: str = "") -> None:
+        """Keep ``work`` in the place of what was kept under ``identifier``.
+
+        Raises
+        ------
+        SelectionError
+            If there is no such workspace: it was never made, or is deleted.
+        """
+        folder = self._folder_of(identifier)
+        frames = {"table": (_table_name(work), expression_to_arrow, work.table.values)}
+        if work.metadata is not None:
+            name = f"metadata_{_digest(repr(work.metadata.state))[:16]}.parquet"
+            frames["metadata"] = (name, metadata_to_arrow, work.metadata.values)
+        with self._lock:
+            if not is_own(folder):
+                raise self._unknown()
+            known = _files_of(folder)
+            files = {}
+            for part, (name, to_arrow, values) in frames.items():
+                sha256 = known.get(name) or write_parquet(folder / name, to_arrow(values))
+                files[part] = {"name": name, "sha256": sha256}
+            manifest = {
+                "format": FORMAT,
+                "format_version": FORMAT_VERSION,
+                "owner": _digest(owner) if owner else "",
+                "files": files,
+                "work": _converter.unstructure(work),
+            }
+            put(folder / MANIFEST, json.dumps(manifest).encode())
+            self._touch(folder)
+            delete_files(folder, keep={file["name"] for file in files.values()})
+
+    def load(self, identifier: str, *, owner: str = "") -> Work:
+        """Give what is kept under ``identifier``, and keep it for as long again.
+
+        Raises
+        ------
+        SelectionError
+            If there is nothing: never was, too old, deleted, or another owner's.
+        InputFileError
+            If it is damaged, or of another version of the program.
+        """
+        folder = self._folder_of(identifier)
+        self.sweep()
+        with self._lock:
+            try:
+                text = (folder / MANIFEST).read_bytes()
+            except OSError:
+                raise self._unknown() from None
+            try:
+                manifest = json.loads(text)
+                if manifest["owner"] != (_digest(owner) if owner else ""):
+                    raise self._unknown()
+                if (manifest["format"], manifest["format_version"]) != (FORMAT, FORMAT_VERSION):
+                    raise InputFileError("it was kept by another version of the program")
+                work = _converter.structure(manifest["work"], Work)
+                table = read_parquet(folder, manifest["files"]["table"])
+                work = replace(work, table=replace(work.table, values=expression_from_arrow(table)))
+                if work.metadata is not None:
+                    values = metadata_from_arrow(
+                        read_parquet(folder, manifest["files"]["metadata"])
+                    )
+                    work = replace(work, metadata=replace(work.metadata, values=values))
+            except SelectionError:
+                raise
+            except (
+                *(cattrs.BaseValidationError, InputFileError, pa.ArrowException, OSError),
+                *(ValueError, KeyError, TypeError, AttributeError),
+            ) as error:
+                raise InputFileError(
+                    f"the work that was kept here cannot be read ({_why(error)}). Upload your table"
+                    " again."
+                ) from error
+            self._touch(folder)
+        return work
+
+    def delete(self, identifier: str) -> None:
+        """Delete what is kept under ``identifier``, if there is anything."""
+        with self._lock:
+            delete_own(self._folder_of(identifier))
+
+    def sweep(self) -> int:
+        """Delete the workspaces that nobody has used for too long; give how many it was.
+
+        What is not ours in the folder stays, however old.
+        """
+        oldest = self._clock() - 3600 * self.hours
+        if not self.folder.is_dir():
+            return 0
+        n_old = 0
+        with self._lock:
+            for path in self.folder.iterdir():
+                with suppress(FileNotFoundError):  # another server on the same folder was first
+                    if path.lstat().st_mtime < oldest:
+                        n_old += delete_own(path)
+        return n_old
+
+    def _folder_of(self, identifier: str) -> Path:
+        if not _ID.fullmatch(identifier):
+            raise self._unknown()
+        return self.folder / _digest(identifier)[:40]
+
+    def _touch(self, folder: Path) -> None:
+        now = self._clock()
+        os.utime(folder, (now, now))
+
+    def _unknown(self) -> SelectionError:
+        return SelectionError(
+            "nothing is kept under this address: it was deleted, or not used for"
+            f" {self.hours:g} hours. Upload your table again."
+        )
+
+
+def settings_of_environment() -> tuple[str, str]:
+    """Give folder and hours as the environment has them; empty where it has not."""
+    return os.environ.get(FOLDER_VARIABLE, "").strip(), os.environ.get(HOURS_VARIABLE, "").strip()
+
+
+def open_store(folder: str = "", hours: str = "") -> WorkspaceStore | None:
+    """Open the store of this server; ``None`` where it has none.
+
+    Parameters
+    ----------
+    folder
+        ``"off"``, or a folder; by default one of its own among the system's temporary files.
+    hours
+        A number above 0; 24 by default.
+
+    Raises
+    ------
+    SelectionError
+        If ``hours`` is none, or as :class:`WorkspaceStore`.
+    """
+    if folder.lower() == "off":
+        return None
+    try:
+        kept_for = float(hours or DEFAULT_HOURS)
+    except ValueError:
+        kept_for = 0.0
+    if not 0 < kept_for < float("inf"):
+        raise SelectionError(
+            f"work cannot be kept: {HOURS_VARIABLE}={hours!r} is no number of hours above 0. Tell"
+            " who runs this server."
+        )
+    user = os.getuid() if os.name == "posix" else "own"
+    default = Path(tempfile.gettempdir()) / f"mtm-workspaces-{user}"
+    return WorkspaceStore(Path(folder).expanduser() if folder else default, kept_for)
+
+
+def sweep_for_ever() -> None:
+    """Delete what is too old every few minutes; for a thread of the server's own."""
+    try:
+        store = open_store(*settings_of_environment())
+    except SelectionError:  # every page says so
+        return
+    while store is not None:
+        store.sweep()
+        time.sleep(_SWEEP_SECONDS)
+
+
+def _check_private(folder: Path) -> None:
+    """Refuse a folder in which somebody else could look at what is kept, or put something."""
+    state = folder.lstat()
+    if folder.is_symlink() or not folder.is_dir():
+        raise SelectionError(f"work cannot be kept in {folder}: it is no folder of its own.")
+    if os.name == "posix" and (state.st_uid != os.getuid() or state.st_mode & 0o077):
+        raise SelectionError(
+            f"work cannot be kept in {folder}: others can look into it. Make it the server's own"
+            " (chmod 700), or name another folder."
+        )
+
+
+def _table_name(work: Work) -> str:
+    # The name of the file counts too: two readings of the same bytes may differ by it.
+    return f"table_{_digest(work.table_sha256 + work.table.report.file)[:16]}.parquet"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _files_of(folder: Path) -> dict[str, str]:
+    """Give the SHA-256 of each file that the manifest in ``folder`` names, if there is one."""
+    try:
+        files: Mapping[str, Mapping[str, str]] = json.loads((folder / MANIFEST).read_bytes())[
+            "files"
+        ]
+        return {file["name"]: file["sha256"] for file in files.values()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, cattrs.BaseValidationError):
+        return "; ".join(cattrs.transform_error(error)[:2])
+    return str(error) or type(error).__name__
+
+
+def _json_converter() -> cattrs.Converter:
+    """Give a converter to JSON and back that leaves frames to parquet."""
+    converter = cattrs.Converter(
+        forbid_extra_keys=True, unstruct_collection_overrides={tuple: list}
+    )
+    converter.register_unstructure_hook(pd.DataFrame, lambda _: None)
+    converter.register_structure_hook(pd.DataFrame, lambda _, __: pd.DataFrame())
+    return converter
+
+
+_converter = _json_converter()

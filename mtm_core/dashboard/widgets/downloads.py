@@ -1,0 +1,108 @@
+"""Bytes to download, each file named so that its use is not forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import cast
+
+import pandas as pd
+import xarray as xr
+
+from mtm_core.dashboard.state.held import WORK_BYTES, hold_result
+from mtm_core.escaping import in_cells
+from mtm_core.inference.export import INTERVAL, file_bytes, write_prediction
+from mtm_core.memory_budget import shared_budget
+from mtm_core.safe_output import scratch_folder
+
+_PATIENCE_SECONDS = 10.0
+_CELL_BYTES = 24
+RESEARCH_USE = "For research use, not for diagnosis."
+
+
+def file_name(stem: str, ending: str) -> str:
+    """Give ``stem`` as the name of a file that says what it is for."""
+    safe = "".join(c if c.isalnum() or c in "-." else "_" for c in stem)
+    while "__" in safe:
+        safe = safe.replace("__", "_")
+    return f"{safe.strip('_')}.research_use_only{ending}"
+
+
+def table_file_bytes(table: pd.DataFrame) -> int:
+    """Estimate what :func:`csv_bytes` gives: names of tissues are the longest that cells hold."""
+    return int(_CELL_BYTES * len(table) * (table.shape[1] + 1))
+
+
+def csv_bytes(table: pd.DataFrame, *, index: bool = False) -> bytes:
+    """Give ``table`` as CSV, to six figures.
+
+    Raises
+    ------
+    OverBudgetError
+        If the server has not so much memory.
+    """
+
+    def write() -> bytes:
+        text: str = in_cells(table).to_csv(index=index, float_format="%.6g")
+        return text.encode()
+
+    return _within_budget(WORK_BYTES + 3 * table_file_bytes(table), write)
+
+
+def parquet_bytes(table: pd.DataFrame, *, index: bool = False) -> bytes:
+    """Give ``table`` as parquet; its pandas attributes say what it is for.
+
+    Raises
+    ------
+    OverBudgetError
+        If the server has not so much memory.
+    """
+
+    def write() -> bytes:
+        marked = table.copy(deep=False)
+        marked.attrs = {"use": RESEARCH_USE}
+        buffer = BytesIO()
+        marked.to_parquet(buffer, index=index)
+        return buffer.getvalue()
+
+    return _within_budget(WORK_BYTES + 3 * table_file_bytes(table), write)
+
+
+def prediction_file_bytes(prediction: xr.Dataset, ending: str) -> int:
+    """Estimate, from above, what :func:`prediction_bytes` gives."""
+    n_samples, n_tissues, n_genes = prediction["z"].shape
+    n_values = sum(name in prediction for name in ("z", "expression", *INTERVAL))
+    return file_bytes((n_samples, n_tissues, n_genes), ending, n_values=n_values)
+
+
+def prediction_bytes(prediction: xr.Dataset, ending: str) -> bytes:
+    """Give the whole prediction as the command line writes it: .csv, .parquet or .h5ad.
+
+    It is written to the disk block by block, and is in memory once, within the server's budget.
+
+    Raises
+    ------
+    OverBudgetError
+        If the server has not so much memory.
+    OutputError
+        If there is no room on the disk for temporary files.
+    """
+
+    def write() -> bytes:
+        with scratch_folder("download") as folder:
+            path = folder / f"prediction{ending}"
+            write_prediction(prediction, path)
+            return path.read_bytes()
+
+    memory = WORK_BYTES + 2 * prediction_file_bytes(prediction, ending)
+    return _within_budget(memory, write)
+
+
+def _within_budget(memory: int, write: Callable[[], bytes]) -> bytes:
+    """Give what ``write`` gives, ``memory`` being held for it; the file holds its own part on."""
+    hold = shared_budget().hold(memory, "This file", patience=_PATIENCE_SECONDS)
+    try:
+        return cast("bytes", hold_result(hold, write()))
+    except BaseException:
+        hold.release()
+        raise

@@ -1,0 +1,87 @@
+"""How well each gene of each tissue was predicted on donors that the model had not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
+from mtm_core.evaluation.predictability import held_out_rho
+from mtm_core.evaluation.results import EvaluationTables
+
+_FEW_GENES = 500
+"""Genes up to which they are picked while reading."""
+
+
+@dataclass(frozen=True)
+class GeneAccuracy:
+    """Accuracy of the model's own method, from one source tissue, read as it is asked for.
+
+    Attributes
+    ----------
+    evaluation
+        Of the model; ``None`` where it was not evaluated.
+    method
+        The model's own.
+    source
+        Tissue that is predicted from.
+    """
+
+    evaluation: EvaluationTables | None
+    method: str
+    source: str
+
+    @classmethod
+    def of(cls, model: ServedModel, source: str) -> GeneAccuracy:
+        """Take the rows of the model's method, if it was evaluated from ``source``."""
+        return cls(model.evaluation, model.predictor.artefact.method.name, source)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the model was evaluated."""
+        return (
+            self.evaluation is not None
+            and self.evaluation.settings.get("source") == self.source
+            and self.method in self.evaluation.methods
+        )
+
+    @property
+    def genes(self) -> pd.DataFrame:
+        """Figures of every gene in every tissue: of a wide model, a million rows."""
+        return held_out_rho(self.evaluation, self.method, self.source)
+
+    def of_tissues(self, tissues: Sequence[str]) -> pd.DataFrame:
+        """Give the figures of every gene in some tissues, as :func:`held_out_rho`."""
+        return held_out_rho(self.evaluation, self.method, self.source, tissues=tissues)
+
+    def of_pairs(self, tissues: Sequence[str], genes: Sequence[str]) -> pd.DataFrame:
+        """Give the figures of each (tissue, gene id), NaN where there are none.
+
+        With ``predictable``, "yes" above the paper's pooled rho of 0.3, else "no", and
+        "not evaluated".
+        """
+        pairs = pd.MultiIndex.from_arrays([list(tissues), list(genes)], names=["tissue", "gene_id"])
+        wanted = sorted(set(genes))
+        known = held_out_rho(
+            self.evaluation,
+            self.method,
+            self.source,
+            tissues=sorted(set(tissues)),
+            genes=wanted if len(wanted) <= _FEW_GENES else None,
+        )
+        rows = known.reindex(pairs)
+        pooled = rows["rho_pooled"]
+        predictable = pd.Series("not evaluated", index=pairs).mask(pairs.isin(known.index), "no")
+        return rows.assign(predictable=predictable.mask(pooled > PREDICTABLE_RHO, "yes"))
+
+    def in_words(self, tissue: str, gene: str) -> str:
+        """Say the accuracy of one gene in one tissue in a few words."""
+        row = self.of_pairs([tissue], [gene]).iloc[0]
+        if row["predictable"] == "not evaluated":
+            return "not evaluated"
+        if pd.isna(row["rho_by_fold"]):
+            return f"rho undefined, n = {row['n']:.0f}"
+        return f"rho {row['rho_by_fold']:.2f}, n = {row['n']:.0f}"

@@ -1,0 +1,152 @@
+"""Which two groups of samples are compared: chosen once, for all screens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import streamlit as st
+
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.people.phenotypes import plain_name
+from mtm_core.escaping import plain
+from mtm_core.studies.sample_labels import shuffled, two_groups
+
+_CONTROLS = frozenset(
+    {"control", "controls", "ctrl", "healthy", "hc", "normal", "reference", "untreated", "placebo"}
+    | {"0", "no", "false", "none", "unaffected", "wild_type", "wt"}
+)
+
+
+@dataclass(frozen=True)
+class GroupChoice:
+    """Two groups.
+
+    Attributes
+    ----------
+    column
+        Of the metadata.
+    case, control
+        Its levels that are compared.
+    groups
+        Of each sample, NaN where it is in neither; shuffled where ``seed`` is given.
+    seed
+        Of the shuffle; ``None`` where the groups are the true ones.
+    """
+
+    column: str
+    case: str
+    control: str
+    groups: pd.Series
+    seed: int | None = None
+
+    def shuffled(self, seed: int | None) -> GroupChoice:
+        """Deal the groups out anew among their samples; not where ``seed`` is ``None``."""
+        if seed is None:
+            return self
+        return replace(self, groups=shuffled(self.groups, seed), seed=seed)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells this choice from others of the same session."""
+        known = tuple(self.groups.fillna(""))
+        return self.column, self.case, self.control, self.seed, known
+
+    @property
+    def n_case(self) -> int:
+        """Samples of the case group."""
+        return int((self.groups == self.case).sum())
+
+    @property
+    def n_control(self) -> int:
+        """Samples of the control group."""
+        return int((self.groups == self.control).sum())
+
+
+def choose_groups(metadata: SampleMetadata, columns: list[str]) -> GroupChoice:
+    """Show the widgets and give what is chosen; end the page where a group is against itself."""
+    first, second, third = st.columns(3)
+    with first:
+        column = st.selectbox(
+            "Groups by",
+            columns,
+            index=next((i for i, c in enumerate(columns) if plain_name(c) == "group"), 0),
+            key="group_column",
+            persist_state="session",
+            help="A column of the metadata that parts the samples into groups.",
+        )
+    groups = metadata.groups(column)
+    counts = groups.value_counts()
+    levels = [str(level) for level in counts.index]
+    control_first = next((level for level in levels if plain_name(level) in _CONTROLS), levels[-1])
+    case_first = next(level for level in levels if level != control_first)
+
+    def with_count(level: str) -> str:
+        return f"{level} (n = {counts[level]})"
+
+    key = f"{metadata.sha256[:12]}_{column}"
+    with second:
+        case = st.selectbox(
+            "Cases",
+            levels,
+            index=levels.index(case_first),
+            format_func=with_count,
+            key=f"case_{key}",
+            persist_state="session",
+            help="A positive fold change is higher in these.",
+        )
+    with third:
+        control = st.selectbox(
+            "Controls",
+            levels,
+            index=levels.index(control_first),
+            format_func=with_count,
+            key=f"control_{key}",
+            persist_state="session",
+            help="The group that cases are compared with.",
+        )
+    if case == control:
+        st.error(
+            f"{plain(repr(case))} is compared with itself. Choose two groups.",
+            icon=":material/error:",
+        )
+        st.stop()
+    unknown = int(groups.isna().sum())
+    others = int(groups.notna().sum()) - int(counts[case]) - int(counts[control])
+    if others or unknown:
+        st.caption(
+            f"{others:,} samples are of other groups, and of {unknown:,} the group is not known:"
+            " they take no part."
+        )
+    return GroupChoice(column, case, control, two_groups(groups, case, control))
+
+
+def offer_shuffle() -> int | None:
+    """Offer to shuffle what is known of the samples; give the seed, ``None`` where it is off."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        on = st.toggle(
+            "Shuffle the labels",
+            key="shuffle",
+            persist_state="session",
+            help="Deals the labels out anew among the same samples. What is found then is"
+            " chance: look how much of it there is. Genes go together, so that chance, where it"
+            " strikes, may strike many at once: try several seeds.",
+        )
+        seed = st.number_input(
+            "Seed",
+            min_value=0,
+            max_value=9_999,
+            value=1,
+            key="shuffle_seed",
+            persist_state="session",
+            disabled=not on,
+            width=140,
+            help="Another seed deals otherwise; the same seed deals the same.",
+        )
+    if not on:
+        return None
+    st.warning(
+        f"**Labels are shuffled** (seed {seed}): everything below is chance.",
+        icon=":material/shuffle:",
+    )
+    return int(seed)

@@ -1,0 +1,147 @@
+"""Predictions cut to what a page shows. All arithmetic on numbers that pages show is here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mtm_core.artefact import QUANTILE_LEVELS, Artefact
+from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
+from mtm_core.inference.alignment import Aligned
+from mtm_core.inference.export import INTERVAL, to_long_table
+
+MOST_ROWS = 100_000
+"""Rows of a table that the browser can search."""
+MOST_COLUMNS = 120
+"""Genes that a heatmap can name."""
+
+
+def z_of_tissue(prediction: xr.Dataset, tissue: str, genes: Mapping[str, str]) -> pd.DataFrame:
+    """Give z-scores (samples, genes by label) in ``tissue``."""
+    cut = prediction["z"].sel(tissue=tissue, gene=list(genes.values()))
+    return pd.DataFrame(cut.to_numpy(), index=_samples(prediction), columns=pd.Index(list(genes)))
+
+
+def z_of_gene(prediction: xr.Dataset, gene: str) -> pd.DataFrame:
+    """Give z-scores (samples, tissues) of one gene."""
+    return _by_tissue(prediction["z"].sel(gene=gene), prediction)
+
+
+def log2_of_gene(prediction: xr.Dataset, gene: str) -> pd.DataFrame:
+    """Give log2(1 + expression) (samples, tissues) of one gene."""
+    linear = prediction["expression"].sel(gene=gene)
+    return np.log2(1 + _by_tissue(linear, prediction))
+
+
+def interval_of_gene(prediction: xr.Dataset, gene: str, sample: str) -> pd.DataFrame | None:
+    """Give ``lower`` and ``upper`` log2(1 + expression) (tissues) of one sample, where known."""
+    if not set(INTERVAL) <= set(prediction):
+        return None
+    one = prediction[list(INTERVAL)].sel(gene=gene, sample=sample)
+    tissues = prediction["tissue"].to_numpy().astype(str)
+    return pd.DataFrame({end: np.log2(1 + one[end].to_numpy()) for end in INTERVAL}, index=tissues)
+
+
+def reference_of_gene(artefact: Artefact, gene: str) -> pd.DataFrame:
+    """Give quantiles (tissues, levels) of the reference's log2(1 + expression) of one gene."""
+    quantiles = artefact.reference.expression[:, :, artefact.genes.index.get_loc(gene)]
+    if artefact.method.scaler.scale == "linear":
+        quantiles = np.log2(1 + quantiles)
+    return pd.DataFrame(quantiles.T, index=artefact.tissues.index, columns=list(QUANTILE_LEVELS))
+
+
+def reference_distance(artefact: Artefact, tissue: str) -> pd.Series:
+    """Give quantiles of the distance of the reference's own samples of ``tissue``, by level."""
+    column = artefact.reference.distance[:, list(artefact.tissues.index).index(tissue)]
+    return pd.Series(column.astype(float), index=list(QUANTILE_LEVELS))
+
+
+def distance_summary(aligned: Aligned, reference: pd.Series) -> pd.DataFrame:
+    """Set the samples' distances beside the reference's: smallest, median, largest."""
+    rows = {
+        "your samples, before alignment": aligned.distance["distance_before"],
+        "your samples, after alignment": aligned.distance["distance_after"],
+    }
+    table = {name: [x.quantile(q) for q in (0.05, 0.5, 0.95)] for name, x in rows.items()}
+    table["GTEx reference donors"] = [reference[q] for q in (0.05, 0.5, 0.95)]
+    return pd.DataFrame.from_dict(table, orient="index", columns=["5 %", "median", "95 %"])
+
+
+def most_informative(z: pd.DataFrame, rho: pd.Series | None) -> pd.DataFrame:
+    """Order the columns of ``z`` by held-out rho, else by spread; keep at most MOST_COLUMNS."""
+    if rho is None:
+        spread = pd.Series(z.to_numpy().std(axis=0), index=z.columns)
+        return z.loc[:, z.columns.isin(spread.nlargest(MOST_COLUMNS).index)]
+    order = rho.reindex(z.columns).fillna(-2).sort_values(ascending=False, kind="stable")
+    return z[order.index[:MOST_COLUMNS]]
+
+
+def heatmap_data(z: pd.DataFrame, rho: pd.Series | None) -> pd.DataFrame:
+    """Give every number of a heatmap: ``z``, and the bars above it as a last row."""
+    if rho is None:
+        return z
+    return pd.concat([z, rho.reindex(z.columns).to_frame("held-out rho, by fold").T])
+
+
+def strips_data(
+    predicted: pd.DataFrame, reference: pd.DataFrame, interval: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Give every number of the strips of a gene: samples, then what is drawn with them, in rows."""
+    quantiles = reference.loc[predicted.columns].T
+    quantiles.index = pd.Index([f"GTEx donors, {level:.0%} quantile" for level in quantiles.index])
+    parts = [predicted, quantiles]
+    if interval is not None:
+        parts.append(interval.T.add_prefix("marked sample, ", axis="index"))
+    return pd.concat(parts)
+
+
+def rows_of(
+    prediction: xr.Dataset,
+    held_out: GeneAccuracy,
+    *,
+    tissues: Sequence[str],
+    genes: Sequence[str],
+    samples: Sequence[str],
+    predictable_only: bool,
+    most: int = MOST_ROWS,
+) -> tuple[pd.DataFrame, int]:
+    """Give one row a (sample, tissue, gene) of the choice, with its held-out accuracy.
+
+    Columns: those of :data:`mtm_core.inference.export.LONG_COLUMNS`, then ``rho_by_fold``,
+    ``rho_pooled``, ``predictable``. No more than ``most`` rows are made; beside them, how many
+    there are.
+    """
+    pairs = held_out.of_pairs(
+        np.repeat(list(tissues), len(genes)).tolist(), list(genes) * len(tissues)
+    )
+    shown = np.ones(len(pairs), dtype=bool)
+    if predictable_only:
+        shown = (pairs["predictable"] == "yes").to_numpy()
+    n_shown = int(shown.sum())
+    # Of the first samples alone: a sample may have a million rows.
+    first = list(samples)[: max(1, -(-most // max(n_shown, 1)))]
+    parts = []
+    for sample in first if n_shown else first[:1]:
+        cut = prediction.sel(sample=[sample], tissue=list(tissues), gene=list(genes))
+        part = to_long_table(cut, tuple(map(str, samples)))
+        for column in ("rho_by_fold", "rho_pooled", "predictable"):
+            part[column] = pairs[column].to_numpy()
+        parts.append(part[shown].iloc[:most])
+    rows = pd.concat(parts, ignore_index=True).iloc[:most]
+    return rows, n_shown * len(samples)
+
+
+def _samples(prediction: xr.Dataset) -> pd.Index:
+    return pd.Index(prediction["sample"].to_numpy().astype(str), name="sample")
+
+
+def _by_tissue(values: xr.DataArray, prediction: xr.Dataset) -> pd.DataFrame:
+    tissues = prediction["tissue"].to_numpy().astype(str)
+    return pd.DataFrame(
+        values.transpose("sample", "tissue").to_numpy(),
+        index=_samples(prediction),
+        columns=pd.Index(tissues, name="tissue"),
+    )

@@ -1,0 +1,288 @@
+"""A cohort: many tissues of many donors, as one ``AnnData``.
+
+Layout of the ``AnnData`` (and of its ``.h5ad``):
+
+- ``X`` (samples, genes) float32, linear, in ``uns["mtm"]["unit"]``
+- ``obs`` indexed by sample: ``donor``, ``tissue`` (categorical, in alphabetic order)
+- ``var`` indexed by gene id: ``symbol``, ``entrez``, ``gene_type`` (empty where unknown), and
+  ``chromosome`` where a gene table told it
+- ``uns["donors"]`` indexed by donor: phenotypes; ``uns["tissues"]``: abbreviation, colour,
+  ontology id and sample count of each tissue, in the order of the categories
+- ``uns["mtm"]``: ``unit``, ``normalise``, ``sha256`` of the expression values
+- ``uns["truth"]``: what the numbers were drawn from, of a simulated cohort only
+  (:mod:`mtm_core.data.cohort.simulate`)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+from anndata.io import write_elem
+from numpy.typing import NDArray
+
+from mtm_core.data.cohort.normalise import UNIT_AFTER, Normalisation, normalise
+from mtm_core.data.cohort.pairs import ordered_pairs
+from mtm_core.data.files.self_contained import check_hdf5
+from mtm_core.data.genes.ids import strip_version
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD, tissue_table
+from mtm_core.data.people.exact_phenotypes import exact_phenotypes
+from mtm_core.errors import CohortError, InputFileError
+from mtm_core.safe_output import whole_file, writing
+
+logger = logging.getLogger(__name__)
+
+MINIMUM_SAMPLES = 51
+"""The paper keeps tissues with "sample sizes greater than 50"."""
+MINIMUM_TISSUES = 2
+_ROWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class CohortSummary:
+    """What a cohort holds."""
+
+    n_tissues: int
+    n_samples: int
+    n_donors: int
+    n_donors_with_blood: int
+    n_pairs: int
+    n_genes: int
+    unit: str
+
+
+def build_cohort(
+    expression: ad.AnnData,
+    samples: pd.DataFrame,
+    donors: pd.DataFrame | None = None,
+    *,
+    gene_table: pd.DataFrame | None = None,
+    normalisation: Normalisation = "none",
+    minimum_samples: int = MINIMUM_SAMPLES,
+    minimum_tissues: int = MINIMUM_TISSUES,
+) -> ad.AnnData:
+    """Join expression with annotations and apply the paper's filters (section 2.1).
+
+    First the tissues with fewer than ``minimum_samples`` samples go, then the donors with fewer
+    than ``minimum_tissues`` of the tissues that are left.
+
+    Parameters
+    ----------
+    expression
+        (samples, genes), linear, as :func:`mtm_core.data.gtex.gct.read_gct` gives it.
+    samples
+        ``donor`` and ``tissue`` by sample.
+    donors
+        Phenotypes by donor; donors it lacks get missing values.
+        :func:`mtm_core.data.people.exact_phenotypes.exact_phenotypes` says how age and sex are
+        written.
+    gene_table
+        ``symbol``, ``entrez``, ``gene_type`` by Ensembl id without version.
+
+    Raises
+    ------
+    CohortError
+        If no sample has a tissue, a donor has a tissue twice, or the filters leave nothing.
+    SelectionError
+        If an age or a sex of ``donors`` is not understood.
+    """
+    known = expression.obs_names.isin(samples.index)
+    if not known.any():
+        raise CohortError(
+            f"none of the {expression.n_obs} samples of the expression file is in the sample"
+            f" attributes: {expression.obs_names[0]!r} against {samples.index[0]!r}."
+            " Are both of the same release?"
+        )
+    if not known.all():
+        logger.warning(
+            "%d of %d samples have no tissue in the sample attributes and are left out.",
+            int((~known).sum()),
+            len(known),
+        )
+    obs = samples.loc[expression.obs_names[known], ["donor", "tissue"]]
+    if obs.duplicated().any():
+        donor, tissue = obs[obs.duplicated()].iloc[0]
+        raise CohortError(f"donor {donor!r} has two samples of {tissue!r}; one is expected.")
+    kept = filter_samples(obs, minimum_samples=minimum_samples, minimum_tissues=minimum_tissues)
+    obs = obs.loc[kept]
+    obs["tissue"] = pd.Categorical(obs["tissue"])
+
+    rows = np.flatnonzero(known)[kept]
+    cohort = ad.AnnData(
+        X=normalise(_samples_in_rows(np.asarray(expression.X), rows), normalisation),
+        obs=obs,
+        var=_describe_genes(expression.var, gene_table),
+    )
+    return finish_cohort(
+        cohort, donors, unit=UNIT_AFTER[normalisation], normalisation=normalisation
+    )
+
+
+def filter_samples(
+    obs: pd.DataFrame, *, minimum_samples: int, minimum_tissues: int
+) -> NDArray[np.bool_]:
+    """Give which samples of ``obs`` (``donor``, ``tissue``) the paper's two filters keep.
+
+    Raises
+    ------
+    CohortError
+        If they keep fewer than two tissues.
+    """
+    per_tissue = obs["tissue"].map(obs["tissue"].value_counts()).to_numpy()
+    enough = per_tissue >= minimum_samples
+    per_donor = obs["donor"].map(obs.loc[enough, "donor"].value_counts()).fillna(0).to_numpy()
+    kept: NDArray[np.bool_] = enough & (per_donor >= minimum_tissues)
+    logger.info(
+        "%d tissues have at least %d samples: %d samples of %d donors; %d donors have at least %d"
+        " of these tissues: %d samples.",
+        obs.loc[enough, "tissue"].nunique(),
+        minimum_samples,
+        int(enough.sum()),
+        obs.loc[enough, "donor"].nunique(),
+        obs.loc[kept, "donor"].nunique(),
+        minimum_tissues,
+        int(kept.sum()),
+    )
+    if obs.loc[kept, "tissue"].nunique() < 2:
+        raise CohortError(
+            f"fewer than two tissues have {minimum_samples} samples of donors with"
+            f" {minimum_tissues} tissues; the largest tissue has {per_tissue.max()} samples."
+            " Lower the minimum counts."
+        )
+    return kept
+
+
+def write_cohort(cohort: ad.AnnData, path: Path, *, overwrite: bool = False) -> None:
+    """Write a cohort as ``.h5ad``, compressed: the whole file or, if interrupted, none.
+
+    Raises
+    ------
+    OutputError
+        As :func:`mtm_core.safe_output.writing`.
+    """
+    # Level 1: expression is noise to gzip, and more effort takes twice as long for 2 %.
+    how = {"compression": "gzip", "compression_opts": 1}
+    with (
+        writing(path, overwrite=overwrite) as place,
+        whole_file(place) as target,
+        h5py.File(target, "w") as file,
+    ):
+        write_elem(file, "/", cohort, dataset_kwargs=how)
+
+
+def read_cohort(path: Path | str) -> ad.AnnData:
+    """Read a cohort that :func:`write_cohort` wrote.
+
+    Raises
+    ------
+    InputFileError
+        If the file is no ``.h5ad``, or not one of ``mtm data prepare``.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputFileError(f"{path}: no such file. Make a cohort with 'mtm data prepare'.")
+    try:
+        with h5py.File(path, "r") as file:
+            check_hdf5(file)
+        cohort = ad.read_h5ad(path)
+    except (OSError, KeyError, ValueError) as error:
+        raise InputFileError(f"{path}: expected a cohort (.h5ad): {error}") from error
+    if "mtm" not in cohort.uns or not {"donor", "tissue"} <= set(cohort.obs):
+        raise InputFileError(
+            f"{path}: an .h5ad, but not a cohort. Make one with 'mtm data prepare'."
+        )
+    return cohort
+
+
+def summarise(cohort: ad.AnnData) -> CohortSummary:
+    """Count what ``cohort`` holds."""
+    blood = cohort.obs["tissue"] == WHOLE_BLOOD
+    return CohortSummary(
+        n_tissues=len(tissue_names(cohort)),
+        n_samples=cohort.n_obs,
+        n_donors=cohort.obs["donor"].nunique(),
+        n_donors_with_blood=int(blood.sum()),
+        n_pairs=len(ordered_pairs(cohort.obs["donor"])),
+        n_genes=cohort.n_vars,
+        unit=str(cohort.uns["mtm"]["unit"]),
+    )
+
+
+def tissue_names(cohort: ad.AnnData) -> tuple[str, ...]:
+    """Give the tissues of ``cohort``, in the order of their codes."""
+    return tuple(cohort.obs["tissue"].cat.categories)
+
+
+def tissue_codes(cohort: ad.AnnData) -> NDArray[np.int64]:
+    """Give each sample's tissue (N,) as an index into :func:`tissue_names`."""
+    codes: NDArray[np.int64] = cohort.obs["tissue"].cat.codes.to_numpy().astype(np.int64)
+    return codes
+
+
+def is_simulated(cohort: ad.AnnData) -> bool:
+    """Tell whether ``cohort`` was simulated; if so, whatever shows it says so."""
+    return "truth" in cohort.uns
+
+
+def finish_cohort(
+    cohort: ad.AnnData, donors: pd.DataFrame | None, *, unit: str, normalisation: str
+) -> ad.AnnData:
+    """Add the donor and tissue tables to ``X``, ``obs`` and ``var``; say what the numbers are."""
+    ids = pd.Index(sorted(cohort.obs["donor"].unique()), name="donor")
+    cohort.uns["donors"] = _writable(
+        pd.DataFrame(index=ids) if donors is None else exact_phenotypes(donors).reindex(ids)
+    )
+    counts = cohort.obs["tissue"].value_counts(sort=False)
+    tissues = tissue_table().reindex(tissue_names(cohort)).fillna("")
+    tissues["n_samples"] = counts.reindex(tissues.index).to_numpy()
+    tissues.index.name = "tissue"
+    cohort.uns["tissues"] = tissues
+    digest = hashlib.sha256(np.ascontiguousarray(cohort.X).data)
+    digest.update("\n".join([*cohort.obs_names, *cohort.var_names]).encode())
+    cohort.uns["mtm"] = {
+        "unit": unit,
+        "normalise": normalisation,
+        "sha256": digest.hexdigest(),
+    }
+    return cohort
+
+
+def _samples_in_rows(values: NDArray[np.float32], rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Take ``rows`` of ``values``, whichever way it lies in memory, as one array row by row.
+
+    A few rows at a time: a transposed copy in one go takes the matrix once more, and misses the
+    processor's cache at every step.
+    """
+    taken = np.empty((len(rows), values.shape[1]), dtype=np.float32)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        taken[part] = values[rows[part]]
+    return taken
+
+
+def _describe_genes(var: pd.DataFrame, gene_table: pd.DataFrame | None) -> pd.DataFrame:
+    genes = pd.DataFrame({"symbol": var["symbol"].astype(str)}, index=var.index)
+    columns = ["entrez", "gene_type"]
+    if gene_table is None:
+        return genes.assign(**dict.fromkeys(columns, ""))
+    known = gene_table.reindex([strip_version(gene) for gene in genes.index]).fillna("")
+    if "chromosome" in known and known["chromosome"].any():
+        columns.append("chromosome")
+    for column in columns:
+        genes[column] = known[column].to_numpy()
+    return genes
+
+
+def _writable(donors: pd.DataFrame) -> pd.DataFrame:
+    """Give a donor table whose columns ``.h5ad`` can hold: text with '' for missing, or numbers."""
+    table = donors.copy()
+    for name in table.columns:
+        if table[name].dtype == object:
+            table[name] = table[name].fillna("").astype(str)
+    return table

@@ -1,0 +1,1 @@
+"""Files before anything is known of what is in them."""

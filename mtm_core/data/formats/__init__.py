@@ -1,0 +1,1 @@
+"""File formats and programs' outputs, each read to a raw table."""

@@ -1,0 +1,1 @@
+"""Genes: ids, names, and those of a model."""

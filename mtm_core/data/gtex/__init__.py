@@ -1,0 +1,1 @@
+"""GTEx's files: download, annotations, expression."""

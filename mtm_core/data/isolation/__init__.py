@@ -1,0 +1,1 @@
+"""Uploads, read in a process that is shut off from the system."""

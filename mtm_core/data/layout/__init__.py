@@ -1,0 +1,1 @@
+"""Which way a table lies, and which of its columns are samples."""

@@ -1,0 +1,474 @@
+"""Take samples and genes out of a table whose layout is known, and say what is neither."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtm_core.data.files.raw_table import RawTable, to_numbers
+from mtm_core.data.files.reading_options import ReadingOptions
+from mtm_core.data.genes.ids import is_ensembl
+from mtm_core.data.genes.index import GeneIndex
+from mtm_core.data.genes.names import genes_named
+from mtm_core.data.layout.annotation_columns import FEWEST_ROWS, Verdict, judge_columns, sample_rows
+from mtm_core.data.layout.column_names import (
+    METADATA,
+    is_metadata,
+    most_written_alike,
+    normalised,
+    written_alike,
+)
+from mtm_core.data.layout.column_notes import (
+    EMPTY,
+    LEFT_OUT,
+    NO_EXPRESSION,
+    NUMBERS,
+    WORDS,
+    check_none_kept,
+    describe_columns,
+    first_cell,
+    refuse_all_rows,
+)
+from mtm_core.data.layout.orientation import TALLIES, is_gene, is_run, look_like_ensembl
+from mtm_core.data.layout.quantities import Chosen, choose_quantity
+from mtm_core.data.notes import Choice, Note, counted, name_some, they_were
+from mtm_core.errors import ExpressionError
+
+_GIVE_METADATA = "Give age, sex and groups as metadata."
+SECOND_HEADER = "If that is the header, take out the lines above it; give groups as metadata."
+_FEW_NUMBERS = 0.1
+"""Share of cells that are numbers, up to which a column is one of words."""
+_IS_SUM = 0.005
+_STORED = ("h5ad", "loom")
+
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class Taken:
+    """What was taken out of a table.
+
+    Attributes
+    ----------
+    values
+        (samples, genes).
+    aside
+        Columns that were set aside and why, in the table's order.
+    doubted
+        Columns that were taken for samples and may be none, and why.
+    notes
+        What was found.
+    choices
+        Quantity that was read, where there are several.
+    """
+
+    values: pd.DataFrame
+    aside: dict[str, str]
+    doubted: dict[str, str] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+    choices: tuple[Choice, ...] = ()
+
+
+def take_genes_in_rows(
+    raw: RawTable, label: int, known: GeneIndex | None, options: ReadingOptions, sample: str
+) -> Taken:
+    """Take the samples of a table with genes in rows, by their values.
+
+    ``sample`` names the sample of a table that has quantities of one and does not name it.
+
+    Raises
+    ------
+    ExpressionError
+        If an option names no column, or a cell is no number.
+    """
+    genes = pd.Series(raw.labels(label))
+    named = genes != ""
+    tallies = genes.str.fullmatch(TALLIES.pattern)
+    metadata = _rows_of_metadata(genes, known)
+    possible = np.flatnonzero(named & ~(tallies | metadata))
+    columns = _Sorting.of(raw, label, options)
+    columns.judge(possible, genes, known, sample)
+    kept = columns.kept
+    columns.check(kept)
+    words = _rows_of_words(raw, kept, genes, known) & named & ~tallies
+    words &= ~(metadata & genes.map(normalised).isin(METADATA))
+    metadata &= ~words
+    rows = np.flatnonzero(named & ~(tallies | metadata | words))
+    samples = [columns.names[column] for column in kept]
+    cells = raw.cells[kept] if len(rows) == len(genes) else raw.cells[kept].iloc[rows]
+    values = to_values(cells, genes.iloc[rows].tolist(), samples)
+    total = _sums(values, genes.iloc[rows], known)
+    sums = pd.Series(False, index=genes.index)
+    sums.iloc[rows[total]] = True
+    notes = [
+        Note(
+            "warning",
+            f"{counted(int(which.sum()), one, many)}{shown}.",
+            they_were(int(which.sum()), "set aside"),
+            next_step,
+        )
+        for which, one, many, shown, next_step in (
+            (~named, "row has no gene id", "rows have no gene id", "", ""),
+            (tallies, "row counts reads outside genes", "rows count reads outside genes", "", ""),
+            (
+                *(metadata, "row holds metadata", "rows hold metadata"),
+                *(f": {name_some(genes[metadata])}", _GIVE_METADATA),
+            ),
+            (
+                *(words, "row holds no number", "rows hold no number"),
+                *(f": {name_some(genes[words])}", SECOND_HEADER),
+            ),
+            (
+                *(sums, "row is the sum of all others", "rows are the sum of all others"),
+                *(f": {name_some(genes[sums])}", ""),
+            ),
+        )
+        if which.any()
+    ]
+    values = values[~total] if total.any() else values
+    taken = frame(values.T, samples, genes.iloc[rows[~total]].tolist())
+    return columns.result(taken, notes)
+
+
+def take_samples_in_rows(
+    raw: RawTable, label: int | None, known: GeneIndex | None, options: ReadingOptions
+) -> Taken:
+    """Take the genes of a table with samples in rows, by their names.
+
+    Raises
+    ------
+    ExpressionError
+        As :func:`take_genes_in_rows`.
+    """
+    notes = []
+    if label is None:
+        samples = [f"sample {i + 1}" for i in range(len(raw.cells))]
+        notes.append(Note("warning", "No column names the samples.", "They were numbered."))
+    else:
+        samples = raw.labels(label)
+    columns = _Sorting.of(raw, label, options)
+    columns.sort_genes(known)
+    genes = [raw.header[column] for column in columns.kept]
+    values = to_values(raw.cells[columns.kept], samples, genes)
+    total = _sums(values.T, pd.Series(genes, dtype=object), known)
+    for column in np.array(columns.kept, dtype=np.int64)[total]:
+        if raw.header[column] in options.take_back:
+            total[columns.kept.index(int(column))] = False
+        else:
+            columns.aside[int(column)] = "it is the sum of all others in every row"
+    values, genes = values[:, ~total], [g for g, no in zip(genes, total, strict=True) if not no]
+    taken = frame(values, samples, genes)
+    left_out = taken.index.isin(options.leave_out)
+    taken, out = taken[~left_out], dict.fromkeys(taken.index[left_out], LEFT_OUT)
+    # What programs store has samples alone in its rows; what people write may have means below.
+    rows = Verdict() if raw.format in _STORED else _judge_rows(taken, known, options)
+    aside = {str(taken.index[i]): _of_a_row(why) for i, why in rows.aside.items()}
+    doubted = {str(taken.index[i]): why for i, why in rows.doubted.items()}
+    taken = taken[[i not in rows.aside for i in range(len(taken))]]
+    if taken.empty and aside:
+        refuse_all_rows(aside)
+    notes += describe_columns(aside, doubted, "row")
+    result = columns.result(taken, notes, samples)
+    result.aside |= out | aside
+    result.doubted |= doubted
+    return result
+
+
+def _judge_rows(values: pd.DataFrame, known: GeneIndex | None, options: ReadingOptions) -> Verdict:
+    """Find the rows of ``values`` (samples, genes) that are no samples, as columns are found."""
+    names = [str(name) for name in values.index]
+    places = np.full(values.shape[1], -1) if known is None else known.find(values.columns.tolist())
+    some = sample_rows(values.shape[1], len(values), places >= 0)
+    if len(some) < FEWEST_ROWS:
+        return Verdict()
+    x = values.iloc[:, some].to_numpy(dtype=np.float64).T
+    verdict = judge_columns(x, names, _profiles(known, places[some]))
+    back = {i for i, name in enumerate(names) if name in options.take_back}
+    return Verdict(
+        {i: why for i, why in verdict.aside.items() if i not in back},
+        {i: why for i, why in verdict.doubted.items() if i not in back},
+    )
+
+
+def _of_a_row(why: str) -> str:
+    """Turn the reason for which a column is no sample into that of a row."""
+    return why.replace("column", "row").replace("in every row", "in every column")
+
+
+def is_metadata_column(name: str) -> bool:
+    """Tell whether ``name``, among those of genes, is that of metadata: ``age``, ``weight_kg``."""
+    if is_ensembl(name):
+        return False
+    return normalised(name) in METADATA or (is_metadata(name) and not genes_named(name))
+
+
+def check_samples(values: pd.DataFrame, known: GeneIndex) -> None:
+    """Refuse a table (samples, genes) that did not come through the reader, if rows are no samples.
+
+    Raises
+    ------
+    ExpressionError
+        If rows are ids, lengths, statistics, sums or the like.
+    """
+    places = known.find([str(name) for name in values.columns])
+    some = sample_rows(values.shape[1], len(values), places >= 0)
+    names = [str(name) for name in values.index]
+    x = values.iloc[:, some].to_numpy(dtype=np.float64).T
+    verdict = judge_columns(x, names, _profiles(known, places[some]))
+    alike = written_alike(names)
+    others = {names[i]: why for i, why in verdict.aside.items() if not alike[i]}
+    if others and len(some) >= FEWEST_ROWS:
+        shown = [f"{name!r} ({why})" for name, why in list(others.items())[:5]]
+        raise ExpressionError(
+            f"{len(others)} rows are no samples: {', '.join(shown)}. Take them out:"
+            f" table.drop(index={list(others)}). To keep one all the same, read the file with"
+            " read_expression(..., options=ReadingOptions(take_back=(...)))."
+        )
+
+
+@dataclass
+class _Sorting:
+    """Columns of a table on their way to be kept or set aside, by place."""
+
+    raw: RawTable
+    options: ReadingOptions
+    names: dict[int, str]
+    aside: dict[int, str]
+    doubted: dict[int, str] = field(default_factory=dict)
+    chosen: Chosen | None = None
+
+    @classmethod
+    def of(cls, raw: RawTable, label: int | None, options: ReadingOptions) -> _Sorting:
+        """Begin with all columns but ``label``; those that the user leaves out go first."""
+        names = {i: raw.header[i] for i in range(len(raw.header)) if i != label}
+        out = {i: LEFT_OUT for i in names if raw.name_of(i) in options.leave_out}
+        return cls(raw, options, names, out)
+
+    @property
+    def kept(self) -> list[int]:
+        """Columns that are not set aside."""
+        return [i for i in self.names if i not in self.aside]
+
+    def _is_taken_back(self, column: int) -> bool:
+        return self.raw.name_of(column) in self.options.take_back
+
+    def judge(
+        self, rows: NDArray[np.int64], genes: pd.Series, known: GeneIndex | None, sample: str
+    ) -> None:
+        """Sort columns of a table with genes in ``rows``."""
+        raw = self.raw
+        places = (
+            np.full(len(genes), -1, dtype=np.int64) if known is None else known.find(genes.tolist())
+        )
+        some = rows[sample_rows(len(rows), len(self.names), places[rows] >= 0)]
+        few = len(some) < FEWEST_ROWS
+        candidates: dict[int, Floats] = {}
+        cells = raw.cells.iloc[some] if len(some) < len(raw.cells) else raw.cells
+        for column in self.kept:
+            if self._is_taken_back(column):
+                continue
+            numbers = _floats(cells[column])
+            share = np.isfinite(numbers).sum() / max(int(cells[column].notna().sum()), 1)
+            if raw.cells[column].isna().all():
+                self.aside[column] = EMPTY
+            elif raw.is_words(column) if few else share <= _FEW_NUMBERS:
+                self.aside[column] = WORDS
+            elif column == 0 and is_run(raw.labels(0)):
+                self.aside[column] = NUMBERS
+            else:
+                candidates[column] = numbers
+        is_chosen = any(choice.option == "quantity" for choice in raw.choices)
+        self.chosen = choose_quantity(
+            {column: self.names[column] for column in candidates},
+            "" if is_chosen else self.options.quantity,
+            sample,
+            lambda wanted: np.column_stack([candidates[column] for column in wanted]),
+        )
+        if self.chosen is not None:
+            self.aside |= self.chosen.aside
+            self.names |= self.chosen.columns
+            left_out = [i for i, name in self.names.items() if name in self.options.leave_out]
+            self.aside |= dict.fromkeys(left_out, LEFT_OUT)
+            candidates = {c: x for c, x in candidates.items() if c not in self.aside}
+        if not candidates:
+            return
+        order = list(candidates)
+        verdict = judge_columns(
+            np.column_stack([candidates[column] for column in order]),
+            [self.names[column] for column in order],
+            _profiles(known, places[some]),
+        )
+        self.aside |= {order[i]: why for i, why in verdict.aside.items()}
+        self.doubted |= {order[i]: why for i, why in verdict.doubted.items()}
+        if self.chosen is not None and not (self.chosen.columns.keys() - self.aside.keys()):
+            for column in self.chosen.columns:  # what is read by its name is not judged
+                if self.aside.get(column) != LEFT_OUT:
+                    self.aside.pop(column, None)
+
+    def check(self, kept: Sequence[int]) -> None:
+        """Refuse a table without samples, or one of which a sample would be lost unsaid."""
+        raw = self.raw
+        if not kept:
+            check_none_kept(raw, self.names, self.aside)
+        usual = set(most_written_alike([raw.header[i] for i in kept]))
+        for column, why in self.aside.items():
+            name = raw.header[column]
+            if why not in (WORDS, EMPTY) or name not in most_written_alike([*usual, name]):
+                continue
+            cell = f", such as {first_cell(raw, column)!r}" if why == WORDS else ""
+            raise ExpressionError(
+                f"column {name!r} is named as the samples are, and {why}{cell}. Give its values, or"
+                f" leave it out: --leave-out {name!r} (Columns, on the Upload page)."
+            )
+
+    def sort_genes(self, known: GeneIndex | None) -> None:
+        """Sort columns of a table with genes in its header."""
+        raw = self.raw
+        only_ensembl = look_like_ensembl([name for name in raw.header if name])
+        for column in self.kept:
+            name = raw.header[column]
+            if self._is_taken_back(column) or is_gene(name, known):
+                continue
+            if not name or only_ensembl:
+                self.aside[column] = WORDS if raw.is_words(column) else "it is named by no gene"
+            elif raw.is_words(column):
+                self.aside[column] = EMPTY if raw.cells[column].isna().all() else WORDS
+            elif (is_metadata(name) and not genes_named(name)) or normalised(name) in METADATA:
+                self.aside[column] = "its name is that of metadata"
+
+    def result(self, values: pd.DataFrame, notes: list[Note], samples: Sequence[str] = ()) -> Taken:
+        """Give what was taken, with notes on columns; ``samples`` are rows that have names.
+
+        Raises
+        ------
+        ExpressionError
+            If an option names neither a column nor a sample.
+        """
+        there = {self.raw.name_of(i) for i in self.names} | set(self.names.values()) | set(samples)
+        for option, wanted in (
+            ("--leave-out", self.options.leave_out),
+            ("--take-back", self.options.take_back),
+        ):
+            unknown = [name for name in wanted if name not in there]
+            if unknown:
+                raise ExpressionError(
+                    f"{option} names {name_some(unknown)}, and no column of the table is called so."
+                    f" Its columns are {name_some(self.names.values(), 8)}."
+                )
+        aside = {self.raw.name_of(i): self.aside[i] for i in sorted(self.aside)}
+        doubted = {self.names[i]: why for i, why in sorted(self.doubted.items())}
+        if self.chosen is not None:
+            notes = [*notes, self.chosen.note]
+        return Taken(
+            values,
+            aside,
+            doubted,
+            [*notes, *describe_columns(aside, doubted)],
+            () if self.chosen is None else (self.chosen.choice,),
+        )
+
+
+def _floats(cells: pd.Series) -> Floats:
+    """Give a column as numbers, NaN where a cell is none."""
+    numbers: Floats = to_numbers(cells).to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _profiles(known: GeneIndex | None, places: NDArray[np.int64]) -> Floats | None:
+    """Give the mean of each tissue (rows, tissues), NaN where the model lacks the gene."""
+    if known is None or known.profiles is None:
+        return None
+    profiles = known.profiles.T[np.maximum(places, 0)].astype(np.float64)
+    profiles[places < 0] = np.nan
+    return profiles
+
+
+def _rows_of_metadata(genes: pd.Series, known: GeneIndex | None) -> pd.Series:
+    rows = [
+        row
+        for row, gene in enumerate(genes)
+        if not gene.startswith("ENSG") and (normalised(gene) in METADATA or is_metadata(gene))
+    ]
+    found = pd.Series(False, index=genes.index)
+    for row in rows:
+        gene = genes.iloc[row]
+        in_hgnc = normalised(gene) not in METADATA and bool(genes_named(gene))
+        found.iloc[row] = not in_hgnc and not is_gene(gene, known)
+    return found
+
+
+def _rows_of_words(
+    raw: RawTable, kept: Sequence[int], genes: pd.Series, known: GeneIndex | None
+) -> pd.Series:
+    """Tell rows that hold words for every sample, such as groups, and are named by no gene."""
+    found = pd.Series(False, index=genes.index)
+    if not kept or any(raw.is_numeric(column) for column in kept):
+        return found
+    first = raw.cells[kept[0]]
+    rows = np.flatnonzero(first.notna() & to_numbers(first).isna())
+    for column in kept[1:]:
+        if not len(rows):
+            break
+        rows = rows[to_numbers(raw.cells[column].iloc[rows]).isna()]
+    found.iloc[[row for row in rows if not is_gene(genes[row], known)]] = True
+    return found
+
+
+def _sums(values: Floats, genes: pd.Series, known: GeneIndex | None) -> NDArray[np.bool_]:
+    """Tell rows (of genes by samples) that are the sum of all others in every sample."""
+    found = np.zeros(len(values), dtype=np.bool_)
+    if len(values) < FEWEST_ROWS or (values[:, 0] < 0).any():
+        return found
+    total = values.sum(axis=0)
+    for row in np.flatnonzero(values[:, 0] >= 0.45 * total[0])[:3]:
+        rest = total - values[row]
+        same = (np.abs(values[row] - rest) <= _IS_SUM * rest).all() and rest.all()
+        found[row] = same and not is_gene(str(genes.iloc[row]), known)
+    return found
+
+
+def frame(values: Floats, samples: Sequence[str], genes: Sequence[str]) -> pd.DataFrame:
+    """Give (samples, genes) with names."""
+    return pd.DataFrame(
+        values,
+        index=pd.Index(samples, name="sample", dtype=object),
+        columns=pd.Index(genes, name="gene", dtype=object),
+    )
+
+
+def to_values(cells: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> Floats:
+    """Give ``cells`` as finite numbers, or name the first cell that is none.
+
+    Raises
+    ------
+    ExpressionError
+        If there is none, or a cell is no number, blank or infinite.
+    """
+    if cells.empty:
+        raise ExpressionError(f"no column holds numbers. {NO_EXPRESSION}")
+    text = ~np.array([pd.api.types.is_numeric_dtype(dtype) for dtype in cells.dtypes])
+    values = np.empty(cells.shape)
+    values[:, ~text] = cells.loc[:, ~text].to_numpy(dtype=np.float64, na_value=np.nan)
+    if text.any():
+        written = cells.loc[:, text].to_numpy()
+        values[:, text] = to_numbers(pd.Series(written.ravel())).to_numpy().reshape(written.shape)
+    blank = cells.isna().to_numpy()
+    for bad, what, next_step in (
+        (np.isnan(values) & ~blank, "no numbers", "Put the number that belongs there."),
+        (blank, "blank", "Fill them, or take out the genes or samples that have them."),
+        (np.isinf(values), "infinite", "Was a logarithm taken of 0?"),
+    ):
+        if bad.any():
+            i, j = np.argwhere(bad)[0]
+            if bad.sum() == 1:
+                what = what.replace("no numbers", "no number")
+            value = "" if blank[i, j] else f": {str(cells.iloc[i, j])!r}"
+            raise ExpressionError(
+                f"{counted(int(bad.sum()), 'cell is', 'cells are')} {what}, the first in"
+                f" row {rows[i]!r}, column {columns[j]!r}{value}. {next_step}"
+            )
+    return values

@@ -1,0 +1,495 @@
+"""A user's table of sample metadata: age, sex, groups, anything known of the samples.
+
+As with expression tables nothing is mended in silence: names that do not match are shown, codes
+that may mean two things are asked for, and what cannot be used is said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mtm_core.data.files.raw_table import MAX_BYTES, RawTable, is_text
+from mtm_core.data.files.reading_options import AS_WRITTEN
+from mtm_core.data.formats.tables import Source, name_of, read_bytes, read_table
+from mtm_core.data.isolation.isolated import read_isolated
+from mtm_core.data.isolation.reading_turns import Turn
+from mtm_core.data.notes import Note, name_some
+from mtm_core.data.people.metadata_columns import (
+    ColumnValues,
+    MetadataColumn,
+    describe_spaces,
+    level_named,
+    read_column,
+)
+from mtm_core.data.people.metadata_options import AS_FOUND, MetadataOptions
+from mtm_core.data.people.metadata_shape import (
+    check_names,
+    check_shape,
+    describe_match,
+    sample_column,
+)
+from mtm_core.data.people.phenotypes import (
+    AGE_NAMES,
+    SEX_NAMES,
+    Sex,
+    plain_name,
+    read_age,
+    read_sex,
+)
+from mtm_core.data.people.sample_names import SampleMatch, match_samples
+from mtm_core.errors import InputFileError, SelectionError
+from mtm_core.escaping import out_of_cell
+
+_TEMPLATE = ("age", "sex", "group")
+
+
+@dataclass(frozen=True)
+class SampleMetadata:
+    """What is known of the samples of an expression table.
+
+    Attributes
+    ----------
+    file, sha256
+        Name of the file and hash of its bytes.
+    samples
+        Of the expression table.
+    values
+        The file's rows by sample name: text as it is written, NaN where blank.
+    age_column, sex_column
+        Columns that tell the model age and sex; ``None`` where there is none.
+    sex_codes
+        What the user has said that codes of ``sex_column`` mean.
+    unknown
+        Words that the user has said mean no value, in every column.
+    near_names
+        Whether names that differ in writing alone were taken for the same.
+    sheet
+        Of the workbook, where the user has named one.
+    reading_notes
+        How the file was read.
+    """
+
+    file: str
+    sha256: str
+    samples: tuple[str, ...]
+    values: pd.DataFrame
+    age_column: str | None = None
+    sex_column: str | None = None
+    sex_codes: Mapping[str, Sex] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+    near_names: bool = False
+    sheet: str = ""
+    reading_notes: tuple[Note, ...] = ()
+
+    @cached_property
+    def _read(self) -> dict[str, ColumnValues]:
+        """What each column holds, empty ones too, by name."""
+        return {
+            str(name): read_column(str(name), self.values[name], self.unknown)
+            for name in self.values.columns
+        }
+
+    @cached_property
+    def columns(self) -> tuple[MetadataColumn, ...]:
+        """What the columns hold that have a value, in the order of the file."""
+        return tuple(read.column for read in self._read.values() if read.column.n_known)
+
+    @cached_property
+    def match(self) -> SampleMatch:
+        """The file's samples against those of the expression table."""
+        return match_samples(list(self.values.index), self.samples)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """How the file was read, which samples match, and what the model is told."""
+        return (
+            *self.reading_notes,
+            *_describe_columns(self._read),
+            *describe_match(self.match),
+            *self._describe_missing(),
+            *self._age[1],
+            *self._sex[1],
+        )
+
+    @property
+    def roles(self) -> tuple[str | None, str | None, dict[str, Sex], tuple[str, ...]]:
+        """What the user can say: columns of ages and of sexes, what codes mean, words for none."""
+        return self.age_column, self.sex_column, dict(self.sex_codes), self.unknown
+
+    @property
+    def state(self) -> tuple[str, tuple[str, ...], str]:
+        """What tells these metadata from others, or from what they were before the user spoke."""
+        return self.sha256, self.match.matched, str(self.roles)
+
+    @property
+    def unclear_sex_codes(self) -> tuple[str, ...]:
+        """Codes of ``sex_column``, such as 1 and 2, that may mean either sex; to be asked for."""
+        return self._sex[2]
+
+    def column(self, name: str) -> MetadataColumn:
+        """Describe the column ``name``.
+
+        Raises
+        ------
+        SelectionError
+            If there is none.
+        """
+        read = self._read.get(name)
+        if read is None or not read.column.n_known:
+            raise SelectionError.unknown("metadata column", [name], [c.name for c in self.columns])
+        return read.column
+
+    def numbers(self, name: str) -> pd.Series:
+        """Give a column of numbers by sample of the expression table, NaN where not known.
+
+        Raises
+        ------
+        SelectionError
+            If there is no such column, or it holds no numbers.
+        """
+        if self.column(name).kind != "number":
+            raise SelectionError(
+                f"column {name!r} holds {self.column(name).kind}, not numbers. Choose a column of"
+                f" numbers{_listed([c.name for c in self.columns if c.kind == 'number'])}."
+            )
+        return self._numbers_of(name)
+
+    def groups(self, name: str) -> pd.Series:
+        """Give the group of each sample of the expression table as text, NaN where not known.
+
+        Raises
+        ------
+        SelectionError
+            If there is no such column, or it does not name two groups or more.
+        """
+        if not self.column(name).has_groups:
+            raise SelectionError(
+                f"column {name!r} holds {self.column(name).kind}: there are no groups to compare."
+                f" Choose a column of groups"
+                f"{_listed([c.name for c in self.columns if c.has_groups])}."
+            )
+        return self._text_of(name)
+
+    def level(self, name: str, asked: str) -> str:
+        """Give the group of column ``name`` that ``asked`` names, as the file writes it.
+
+        Raises
+        ------
+        SelectionError
+            As :meth:`groups`, and :func:`mtm_core.data.people.metadata_columns.level_named`.
+        """
+        return level_named(asked, [str(level) for level in self.groups(name).dropna().unique()])
+
+    def phenotypes(self) -> pd.DataFrame:
+        """Give what the model may be told of each sample of the expression table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by sample: ``age`` in years and ``sex`` ("female" or "male"), as
+            :func:`mtm_core.data.gtex.annotations.read_subject_phenotypes` gives them; NaN where
+            not known.
+        """
+        return pd.DataFrame({"age": self._age[0], "sex": self._sex[0]})
+
+    @property
+    def options(self) -> MetadataOptions:
+        """What reads these metadata from their file again."""
+        return MetadataOptions(
+            self.age_column or "",
+            self.sex_column or "",
+            tuple(sorted(self.sex_codes.items())),
+            self.unknown,
+            self.near_names,
+            self.sheet,
+        )
+
+    def read_by(self, options: MetadataOptions) -> SampleMetadata:
+        """Take what the user has said; the sheet is chosen where the file is read.
+
+        Raises
+        ------
+        SelectionError
+            If a column does not exist.
+        """
+        named = replace(
+            self.with_near_matches() if options.near_names else self, unknown=options.unknown
+        )
+        roles = {
+            role: found if said is None else (said or None)
+            for role, found, said in (
+                ("age_column", named.age_column, options.age_column),
+                ("sex_column", named.sex_column, options.sex_column),
+            )
+        }
+        return named.with_roles(**roles, sex_codes=dict(options.sex_codes))
+
+    def with_near_matches(self) -> SampleMetadata:
+        """Take every near match for the sample of the expression table: the user has agreed."""
+        names = {near.metadata: near.expression for near in self.match.near}
+        note = Note(
+            "info",
+            f"{len(names)} names differed from the expression table's in writing alone, such as"
+            f" {name_some(names, 1)}.",
+            "The expression table's names were put in their place, as you agreed.",
+        )
+        return replace(
+            self,
+            values=self.values.rename(index=names),
+            near_names=bool(names),
+            reading_notes=(*self.reading_notes, note) if names else self.reading_notes,
+        )
+
+    def with_roles(
+        self,
+        *,
+        age_column: str | None,
+        sex_column: str | None,
+        sex_codes: Mapping[str, Sex] | None = None,
+        unknown: Sequence[str] | None = None,
+    ) -> SampleMetadata:
+        """Say which columns are age and sex, what unclear codes of sex mean, and what means none.
+
+        Parameters
+        ----------
+        unknown
+            Words that mean no value; ``None`` leaves those that were said.
+
+        Raises
+        ------
+        SelectionError
+            If a column does not exist.
+        """
+        said = self._with(unknown=self.unknown if unknown is None else tuple(unknown))
+        for name in (age_column, sex_column):
+            if name is not None:
+                said.column(name)
+        return said._with(
+            age_column=age_column, sex_column=sex_column, sex_codes=dict(sex_codes or {})
+        )
+
+    def _with(self, **changes: Any) -> SampleMetadata:  # noqa: ANN401 - of any field
+        """Change fields; columns are not looked at again where they read the same."""
+        changed = replace(self, **changes)
+        if changed.unknown == self.unknown and changed.values is self.values:
+            changed.__dict__["_read"] = self._read
+        return changed
+
+    @cached_property
+    def _age(self) -> tuple[pd.Series, tuple[Note, ...]]:
+        if self.age_column is None:
+            return read_age(self._blank(), None)
+        is_number = self.column(self.age_column).kind == "number"
+        values = (self._numbers_of if is_number else self._text_of)(self.age_column)
+        return read_age(values, self.age_column)
+
+    @cached_property
+    def _sex(self) -> tuple[pd.Series, tuple[Note, ...], tuple[str, ...]]:
+        if self.sex_column is None:
+            return read_sex(self._blank(), None, self.sex_codes)
+        markers = self.column(self.sex_column).markers
+        labels = self._text_of(self.sex_column)
+        return read_sex(labels.mask(labels.isin(markers)), self.sex_column, self.sex_codes)
+
+    def _describe_missing(self) -> list[Note]:
+        """Say how many of the samples that have metadata lack a value, column by column."""
+        samples = list(self.match.matched)
+        lacking = {
+            column.name: int(self._read[column.name].text.reindex(samples).isna().sum())
+            for column in self.columns
+        }
+        shown = [f"{name} ({n})" for name, n in lacking.items() if n]
+        if not shown:
+            return []
+        return [
+            Note(
+                "info",
+                f"Samples without a value, of {len(samples)}: {name_some(shown, 20)}.",
+                "They take no part where that column is used.",
+            )
+        ]
+
+    def _blank(self) -> pd.Series:
+        return pd.Series(np.nan, index=self._index)
+
+    def _text_of(self, name: str) -> pd.Series:
+        return self._read[name].text.reindex(self._index)
+
+    def _numbers_of(self, name: str) -> pd.Series:
+        numbers = self._read[name].numbers
+        assert numbers is not None
+        return numbers.reindex(self._index)
+
+    @property
+    def _index(self) -> pd.Index:
+        return pd.Index(self.samples, name="sample", dtype=object)
+
+
+def read_metadata(
+    source: Source,
+    name: str | None = None,
+    *,
+    samples: Sequence[str],
+    max_bytes: int = MAX_BYTES,
+    isolated: bool = False,
+    turn: Turn | None = None,
+    options: MetadataOptions = AS_FOUND,
+) -> SampleMetadata:
+    """Read a table of metadata, samples in rows.
+
+    Cells are kept as they are written: ``001``, ``TRUE`` and ``1e5`` are names as good as others.
+
+    Parameters
+    ----------
+    source
+        csv, tsv or txt (also gzipped), xlsx or parquet; told apart by content.
+    name
+        Of the file, for messages; by default its own.
+    samples
+        Of the expression table: the column that has most of them names the samples.
+    max_bytes
+        Cap on the decompressed size.
+    isolated
+        Read in a process of its own (:mod:`mtm_core.data.isolation.isolated`), as a server must: a
+        file may
+        hang, crash or bloat what reads it.
+    turn
+        Whose file it is, and what may end that process.
+    options
+        What the user says about it.
+
+    Raises
+    ------
+    InputFileError
+        If the file cannot be read as a table, lies the other way, names a sample twice or a column
+        twice, or is an expression table.
+    SelectionError
+        If a column of ``options`` does not exist.
+    """
+    name, raw = name or name_of(source, "metadata"), None
+    try:
+        data = read_bytes(source, max_bytes)
+        as_text = replace(AS_WRITTEN, sheet=options.sheet)
+        raw = (
+            read_isolated(data, max_bytes, as_text, turn=turn)
+            if isolated
+            else read_table(data, max_bytes, as_text)
+        )
+        check_shape(raw, samples)
+        label = sample_column(raw, samples)
+        expected = set(samples)
+        index = pd.Index(
+            [_in_table(own, expected) for own in raw.labels(label)], name="sample", dtype=object
+        )
+        check_names(index, raw, label)
+    except InputFileError as error:
+        raise InputFileError(f"{name}: {error}{_other_sheets(raw)}") from error
+    notes = list(raw.notes)
+    if label:
+        notes.append(Note("info", f"Column {raw.name_of(label)!r} names the samples.", ""))
+    values: dict[str, pd.Series] = {}
+    for i in range(len(raw.header)):
+        if i != label:
+            text = pd.Series(raw.labels(i), index, dtype=object)
+            values[raw.name_of(i)] = text.mask(text == "")
+            if is_text(raw.cells[i]):
+                notes += describe_spaces(raw.name_of(i), raw.cells[i].dropna().tolist())
+    read = SampleMetadata(
+        file=name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        samples=tuple(samples),
+        values=pd.DataFrame(values, index=index, dtype=object),
+        sheet=options.sheet,
+        reading_notes=tuple(notes),
+    )
+    known = replace(
+        read,
+        age_column=_named(read.columns, AGE_NAMES),
+        sex_column=_named(read.columns, SEX_NAMES),
+    )
+    return known.read_by(options)
+
+
+def _in_table(name: str, samples: Collection[str]) -> str:
+    """Give the sample that a file of ours, or a spreadsheet, has written with a mark before it."""
+    bare = out_of_cell(name)
+    return bare if bare in samples and name not in samples else name
+
+
+def check_names_of_metadata(
+    path: Path, options: MetadataOptions, columns: Sequence[str] = ()
+) -> Mapping[str, tuple[str, ...]]:
+    """Refuse columns that a file of metadata does not have, before its samples are known.
+
+    Parameters
+    ----------
+    path, options
+        As in :func:`read_metadata`.
+    columns
+        Names that must be there, beside those of ``options``.
+
+    Returns
+    -------
+    Mapping
+        The different cells of each column, as written.
+
+    Raises
+    ------
+    InputFileError
+        If the file cannot be read as a table.
+    SelectionError
+        If a column is not there.
+    """
+    name = name_of(path, "metadata")
+    try:
+        raw = read_table(read_bytes(path), MAX_BYTES, replace(AS_WRITTEN, sheet=options.sheet))
+    except InputFileError as error:
+        raise InputFileError(f"{name}: {error}") from error
+    known = {raw.name_of(i): tuple(dict.fromkeys(raw.labels(i))) for i in range(len(raw.header))}
+    roles = [column for column in (options.age_column, options.sex_column) if column]
+    missing = [column for column in (*roles, *columns) if column not in known]
+    if missing:
+        raise SelectionError.unknown("metadata column", missing, list(known))
+    return known
+
+
+def _other_sheets(raw: RawTable | None) -> str:
+    """Name the sheets of a workbook of which the one that was read is no metadata."""
+    for choice in () if raw is None else raw.choices:
+        if choice.option == "sheet":
+            return (
+                f" Sheet {choice.taken!r} was read, of {name_some(choice.offered, 8)}. Choose"
+                " another with --metadata-sheet, or save it as a file of its own."
+            )
+    return ""
+
+
+def metadata_template(samples: Sequence[str]) -> pd.DataFrame:
+    """Give an empty table to fill in: ``sample`` as in the expression table, age, sex, group."""
+    return pd.DataFrame({"sample": list(samples), **dict.fromkeys(_TEMPLATE, "")})
+
+
+def _describe_columns(read: Mapping[str, ColumnValues]) -> list[Note]:
+    notes = [note for column in read.values() if column.column.n_known for note in column.notes]
+    empty = [name for name, column in read.items() if not column.column.n_known]
+    if empty:
+        notes.append(Note("info", f"No value in {name_some(empty)}.", "They were set aside."))
+    if len(empty) == len(read):
+        notes.append(Note("warning", "No column holds a value.", "", "Fill in age, sex or groups."))
+    return notes
+
+
+def _named(columns: Sequence[MetadataColumn], names: frozenset[str]) -> str | None:
+    return next((c.name for c in columns if plain_name(c.name) in names), None)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f": {name_some(names)}" if names else "; the metadata has none"

@@ -1,0 +1,129 @@
+"""Which rows and columns a table of metadata has: samples in rows, named by one of the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from mtm_core.data.files.raw_table import RawTable
+from mtm_core.data.notes import Note, counted, name_some
+from mtm_core.data.people.phenotypes import plain_name
+from mtm_core.data.people.sample_names import SampleMatch, match_samples
+from mtm_core.errors import InputFileError
+
+_MOST_COLUMNS = 1_000
+_SAMPLE_NAMES = frozenset(
+    {"sample", "sample_id", "sampleid", "sample_name", "id", "name", "subject", "sampid"}
+)
+
+
+def check_shape(raw: RawTable, samples: Sequence[str]) -> None:
+    """Refuse a table that is no metadata, or has samples in columns.
+
+    Raises
+    ------
+    InputFileError
+        If it is.
+    """
+    if raw.format.removesuffix(".gz") in ("gct", "h5ad") or len(raw.header) > _MOST_COLUMNS:
+        raise InputFileError(
+            f"a {raw.format} with {len(raw.header):,} columns looks like an expression table."
+            " Expected metadata: one row a sample, columns such as age, sex and group, as csv, tsv,"
+            " xlsx or parquet."
+        )
+    if len(raw.header) < 2:
+        raise InputFileError(
+            f"the table has one column, {raw.name_of(0)!r}. Expected a column with the samples'"
+            " names and at least one with what is known of them."
+        )
+    known = set(samples)
+    across = sum(name in known for name in raw.header)
+    down = max(sum(label in known for label in raw.labels(i)) for i in range(len(raw.header)))
+    if across > max(1, down):
+        raise InputFileError(
+            f"samples stand in the columns ({across} names of the expression table are in the"
+            " header). Turn the table, so that each row is a sample."
+        )
+
+
+def sample_column(raw: RawTable, samples: Sequence[str]) -> int:
+    """Give the column with most of ``samples``, near matches counted; else one so named."""
+
+    def evidence(column: int) -> tuple[int, int, int]:
+        labels = list(dict.fromkeys(raw.labels(column)))
+        match = match_samples(labels, samples)
+        return (
+            len(match.matched),
+            len(match.near),
+            plain_name(raw.header[column]) in _SAMPLE_NAMES,
+        )
+
+    return max(range(len(raw.header)), key=lambda i: (*evidence(i), -i))
+
+
+def check_names(index: pd.Index, raw: RawTable, label: int) -> None:
+    """Refuse a sample without a name, and two samples or two columns of one name.
+
+    Raises
+    ------
+    InputFileError
+        If there is one.
+    """
+    if (index == "").any():
+        raise InputFileError(
+            f"row {int(np.argmax(index == '')) + 1} has no name in column {raw.name_of(label)!r}."
+            " Name every sample."
+        )
+    if index.has_duplicates:
+        twice = index[index.duplicated()].unique()
+        raise InputFileError(
+            f"{counted(len(twice), 'sample is', 'samples are')} duplicated in column"
+            f" {raw.name_of(label)!r}: {name_some(twice)}. Keep one row a sample."
+        )
+    names = pd.Index([raw.name_of(i) for i in range(len(raw.header))])
+    if names.has_duplicates:
+        raise InputFileError(
+            f"two columns are named {names[names.duplicated()][0]!r}. Give each its own name."
+        )
+
+
+def describe_match(match: SampleMatch) -> list[Note]:
+    """Say which samples have metadata."""
+    n = len(match.matched) + len(match.expression_only)
+    found = f"{len(match.matched)} of {n} samples of the expression table have metadata."
+    if not match.matched:
+        return [
+            Note(
+                "warning",
+                f"No sample of the metadata is in the expression table:"
+                f" {name_some(match.metadata_only, 3)} against"
+                f" {name_some(match.expression_only, 3)}.",
+                "Nothing is known of any sample.",
+                (
+                    "Agree to the proposed names, or write the expression table's names into"
+                    " the file."
+                    if match.near
+                    else "Write the expression table's names into a column of the file. The"
+                    " template has them."
+                ),
+            )
+        ]
+    if not match.expression_only and not match.metadata_only:
+        return [Note("info", found, "")]
+    return [
+        Note(
+            "warning" if match.expression_only else "info",
+            f"{found} Without: {name_some(match.expression_only)}."
+            if match.expression_only
+            else found,
+            counted(
+                len(match.metadata_only),
+                "row of the metadata belongs to no sample and was set aside.",
+                "rows of the metadata belong to no sample and were set aside.",
+            )
+            if match.metadata_only
+            else "Samples without metadata take no part in comparisons.",
+        )
+    ]

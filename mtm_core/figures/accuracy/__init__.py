@@ -1,0 +1,1 @@
+"""Figures of how well genes, tissues and methods are predicted."""

@@ -1,0 +1,1 @@
+"""Figures of groups, traits and what predictions preserve of them."""

@@ -1,0 +1,1 @@
+"""Figures of samples, measured and predicted."""

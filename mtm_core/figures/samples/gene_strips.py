@@ -1,0 +1,146 @@
+"""Predicted expression of one gene over what the reference donors have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from mtm_core.figures.shared.style import ACCENT, CONTRAST, NEUTRAL, finish, jitter, scatter_of
+
+_ROW = 54
+_JITTER = 0.62
+"""Height of the strip of samples, in rows."""
+
+
+def expression_strips(
+    predicted: pd.DataFrame,
+    reference: pd.DataFrame,
+    *,
+    unit: str,
+    colours: Mapping[str, str],
+    accuracy: Mapping[str, str],
+    highlighted: str | None = None,
+    interval: pd.DataFrame | None = None,
+) -> go.Figure:
+    """Draw, tissue by tissue, the samples over the reference distribution.
+
+    Parameters
+    ----------
+    predicted
+        (samples, tissues) predicted log2(1 + expression) of one gene.
+    reference
+        (tissues, levels) quantiles of the reference donors on the same scale; levels are numbers
+        in (0, 1) and hold 0.05, 0.25, 0.5, 0.75 and 0.95.
+    unit
+        Of linear expression.
+    colours
+        Of each tissue, as in GTEx. Names stand beside them.
+    accuracy
+        What to write at the right of each tissue: its held-out accuracy, in words.
+    highlighted
+        Sample to mark.
+    interval
+        ``lower`` and ``upper`` ends of the marked sample's values, by tissue; ``None`` draws none.
+    """
+    tissues = [str(tissue) for tissue in predicted.columns]
+    samples = [str(sample) for sample in predicted.index]
+    rows = np.arange(len(tissues), dtype=float)[::-1]
+    figure = go.Figure()
+    for tissue, row in zip(tissues, rows, strict=True):
+        quantiles = reference.loc[tissue]
+        for low, high, width, opacity in ((0.05, 0.95, 10, 0.35), (0.25, 0.75, 24, 0.6)):
+            figure.add_scatter(
+                x=[quantiles[low], quantiles[high]],
+                y=[row, row],
+                mode="lines",
+                line={"color": colours[tissue], "width": width},
+                opacity=opacity,
+                hoverinfo="skip",
+                showlegend=False,
+            )
+    figure.add_scatter(
+        x=[reference.loc[tissue][0.5] for tissue in tissues],
+        y=rows,
+        mode="markers",
+        marker={
+            "symbol": "line-ns",
+            "size": 24,
+            "line": {"width": 2.5, "color": NEUTRAL},
+        },
+        name="reference median",
+        customdata=np.column_stack(
+            [tissues, *(reference.loc[tissues, q].round(2) for q in (0.05, 0.25, 0.5, 0.75, 0.95))]
+        ),
+        hovertemplate="%{customdata[0]}, reference donors<br>median %{customdata[3]}<br>"
+        "half of them %{customdata[2]} to %{customdata[4]}<br>"
+        "90 % of them %{customdata[1]} to %{customdata[5]}<extra></extra>",
+    )
+    # A place of its own for each sample, the same in every tissue.
+    offsets = jitter(len(samples), _JITTER)
+    others = [sample != highlighted for sample in samples]
+    for chosen, name, marker in (
+        (
+            others,
+            "your samples, predicted",
+            {"size": 7, "color": ACCENT, "opacity": 0.85, "line": {"width": 1, "color": "white"}},
+        ),
+        (
+            [not other for other in others],
+            str(highlighted),
+            {
+                "size": 14,
+                "symbol": "star",
+                "color": CONTRAST,
+                "line": {"width": 1, "color": "white"},
+            },
+        ),
+    ):
+        if not any(chosen):
+            continue
+        values = predicted.loc[chosen].to_numpy(dtype=float)
+        figure.add_trace(
+            scatter_of(values.size)(
+                x=values.ravel(),
+                y=(rows[None, :] + offsets[chosen][:, None]).ravel(),
+                mode="markers",
+                marker=marker,
+                name=name,
+                customdata=[
+                    (s, t) for s, c in zip(samples, chosen, strict=True) if c for t in tissues
+                ],
+                hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>%{x:.2f}<extra></extra>",
+            )
+        )
+    if highlighted is not None and interval is not None:
+        marked = predicted.loc[highlighted]
+        figure.data[-1].error_x = {
+            "array": (interval.loc[tissues, "upper"] - marked).to_numpy(),
+            "arrayminus": (marked - interval.loc[tissues, "lower"]).to_numpy(),
+            "color": CONTRAST,
+            "thickness": 2,
+            "width": 5,
+        }
+    for tissue, row in zip(tissues, rows, strict=True):
+        figure.add_annotation(
+            x=1.01,
+            xref="paper",
+            y=row,
+            text=accuracy[tissue],
+            showarrow=False,
+            xanchor="left",
+            align="left",
+        )
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=rows,
+        ticktext=tissues,
+        range=[-0.6, len(tissues) - 0.4],
+        showgrid=False,
+    )
+    figure.update_xaxes(title=f"log2(1 + {unit})")
+    finish(figure, height=130 + _ROW * len(tissues))
+    figure.update_layout(margin={"r": 130})
+    return figure

@@ -1,0 +1,1 @@
+"""Colours, marks and rows that several figures share."""

@@ -1,0 +1,1 @@
+"""What leaves the program as prose or as a package."""

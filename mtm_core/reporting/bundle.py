@@ -1,0 +1,277 @@
+"""A prediction as one zip: values, settings, what was found in the table, how to repeat it.
+
+The zip holds::
+
+    README.txt              what each file is
+    predicted.parquet       one row a sample, tissue and gene
+    predicted.csv           the same, to six figures
+    samples.csv             distance from the reference; whether age and sex were read
+    age_and_sex.csv         as the model read them; only where it did
+    held_out_accuracy.csv   rho of each gene in each predicted tissue; only where it was evaluated
+    settings.json           model, file and options, with their SHA-256; versions
+    reproduce.sh            the command line that makes predicted.parquet again
+    ingest.json, ingest.txt what was found in the table and done about it
+    methods.txt             a Methods paragraph
+
+The same prediction gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import zipfile
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import PurePosixPath
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from mtm_core.data.notes import Note
+from mtm_core.data.people.metadata_options import AS_FOUND
+from mtm_core.data.tables.ingest_report import IngestReport
+from mtm_core.escaping import in_cells
+from mtm_core.inference.export import file_bytes, write_prediction
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.predictor import Prepared
+from mtm_core.reporting.command_line import InputFiles, in_shell, predict_arguments
+from mtm_core.safe_output import scratch_folder
+
+FORMAT = "mtm-bundle"
+FORMAT_VERSION = 1
+_COPIED_AT_ONCE = 1 << 20
+REPRODUCED = "reproduced.parquet"
+AGE_AND_SEX = "age_and_sex.csv"
+_DATE = (1980, 1, 1, 0, 0, 0)
+"""Of every file in the zip: the earliest it can have, so that its bytes do not tell the time."""
+_LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch", "xarray")
+_DESCRIPTIONS = {
+    "predicted.parquet": "Predicted values, one row a sample, tissue and gene.",
+    "predicted.csv": "The same, to six figures.",
+    "samples.csv": "Each sample's distance from the GTEx donors (root mean square of its z-scores;"
+    " 1 is typical) before and after alignment, and whether its age and sex were read.",
+    AGE_AND_SEX: "Age and sex as the model read them. About persons: think before you share it.",
+    "held_out_accuracy.csv": "Correlation of predicted and measured expression on held-out GTEx"
+    " donors, of each gene in each predicted tissue. Read it beside each value.",
+    "settings.json": "Model, file and options, with their SHA-256, and versions.",
+    "reproduce.sh": "The command that makes predicted.parquet again from your file.",
+    "ingest.json": "What was found in your table and what was done about it.",
+    "ingest.txt": "The same, to read.",
+    "methods.txt": "A paragraph for the Methods of a paper.",
+}
+
+
+@dataclass(frozen=True)
+class PredictionRecord:
+    """A prediction with all that is needed to tell where it came from.
+
+    Attributes
+    ----------
+    prediction
+        Of :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`.
+    ingest, prepared
+        How the table was read, and how it was brought to the model's genes and scale.
+    phenotypes
+        ``age`` and ``sex`` by sample, as the model was told them; ``None`` where it was not.
+    simulated
+        Whether the samples are of no person.
+    options
+        What the user chose.
+    """
+
+    prediction: xr.Dataset
+    ingest: IngestReport
+    prepared: Prepared
+    phenotypes: pd.DataFrame | None = None
+    simulated: bool = False
+    options: PredictionOptions = field(default_factory=PredictionOptions)
+
+    @property
+    def command(self) -> list[str]:
+        """The words of the command line that makes the prediction again."""
+        used = self.options.as_used(self.prediction)
+        tables, transcripts = self.ingest.given
+        return predict_arguments(
+            replace(used, metadata=AS_FOUND),  # its names are the bundle's own
+            InputFiles(
+                tuple(PurePosixPath(table).name for table in tables)
+                if len(tables) == 1
+                else tables,
+                "" if self.phenotypes is None else AGE_AND_SEX,
+                transcripts,
+            ),
+            model=self.prediction.attrs["model"],
+            output=REPRODUCED,
+        )
+
+    @property
+    def findings(self) -> tuple[Note, ...]:
+        """Everything found in the table and done about it, but the guess of a unit since given."""
+        found = (note for note in self.ingest.notes if note.found != self.ingest.unit_reason)
+        return (*found, *self.prepared.notes)
+
+
+def settings_of(record: PredictionRecord) -> dict[str, Any]:
+    """Give what the prediction depends on, as JSON values."""
+    attrs, ingest = record.prediction.attrs, record.ingest
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "model": {
+            "name": attrs["model"],
+            "method": attrs["method"],
+            "sha256": attrs["model_sha256"],
+        },
+        "input": {"file": ingest.file, "sha256": ingest.sha256, "simulated": record.simulated},
+        "source": attrs["source"],
+        "targets": [str(tissue) for tissue in record.prediction["tissue"].values],
+        "unit": attrs["input_unit"],
+        "alignment": attrs["alignment"],
+        "age_and_sex": {
+            "model_reads": [name for name in attrs["covariates"].split(", ") if name],
+            "n_samples_read": int(record.prediction["informed"].sum()),
+        },
+        "options": record.options.as_used(record.prediction).to_json(),
+        "expression_unit": attrs["unit"],
+        "interval": attrs["interval"],
+        "command": record.command,
+        "versions": {
+            "mtm": attrs["mtm_version"],
+            "python": platform.python_version(),
+            **{name: version(name) for name in _LIBRARIES},
+        },
+        "use": attrs["use"],
+    }
+
+
+def ingest_json(record: PredictionRecord) -> dict[str, Any]:
+    """Give what was found in the table, and what was then done, as JSON values."""
+    prepared = record.prepared
+    return {
+        "file": record.ingest.to_json(),
+        "prepared": {
+            "unit": prepared.unit,
+            "source": prepared.source,
+            "alignment": prepared.aligned.how,
+            "genes_found": int(prepared.match.found.sum()),
+            "genes_missing": {str(k): str(v) for k, v in prepared.match.missing["symbol"].items()},
+            "notes": [asdict(note) for note in prepared.notes],
+        },
+    }
+
+
+def ingest_text(record: PredictionRecord) -> str:
+    """Give the same to read, a line a finding."""
+    ingest, prepared = record.ingest, record.prepared
+    lines = [
+        f"{ingest.file} (SHA-256 {ingest.sha256})",
+        f"{ingest.n_samples:,} samples, {ingest.n_genes:,} genes, {ingest.orientation},"
+        f" {ingest.id_type} ids; read as {ingest.format}"
+        + (f", separated by {ingest.delimiter}." if ingest.delimiter else "."),
+        f"Unit by the values: {ingest.unit or 'not clear'}. {ingest.unit_reason}",
+        f"Unit used: {prepared.unit}. Alignment: {prepared.aligned.how}.",
+        *(f"{note.level.capitalize()}: {note}" for note in record.findings),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def reproduce_script(record: PredictionRecord) -> str:
+    """Give a shell script whose last line is the command; the name of the file is quoted."""
+    attrs = record.prediction.attrs
+    return (
+        "#!/bin/sh\n"
+        "# Makes the prediction again. Run it beside your file and the files of this folder.\n"
+        f"# mtm {attrs['mtm_version']}; SHA-256 of the model {attrs['model_sha256']},\n"
+        f"# of your file {record.ingest.sha256}.\n"
+        "# A model that does not come with the program: put its folder here, or give its path.\n"
+        "set -eu\n"
+        f"{in_shell(record.command)}\n"
+    )
+
+
+def bundle_bytes(
+    record: PredictionRecord, *, methods: str, accuracy: pd.DataFrame | None = None
+) -> bytes:
+    """Give the zip.
+
+    Parameters
+    ----------
+    record
+        The prediction and where it came from.
+    methods
+        Of :func:`mtm_core.reporting.methods_text.methods_text`.
+    accuracy
+        Held-out accuracy, one row a gene and predicted tissue; ``None`` where there is none.
+    """
+    prediction = record.prediction
+    columns = ["distance_before", "distance_after", "informed"]
+    samples = pd.DataFrame(
+        {name: prediction[name].to_numpy() for name in columns},
+        index=pd.Index(prediction["sample"].to_numpy().astype(str), name="sample"),
+    )
+    contents: dict[str, bytes] = {}
+    contents["samples.csv"] = _csv(samples.reset_index())
+    if record.phenotypes is not None:
+        # With every digit: the prediction is to come out the same.
+        people = in_cells(record.phenotypes).to_csv(index_label="sample")
+        contents[AGE_AND_SEX] = people.encode()
+    if accuracy is not None:
+        contents["held_out_accuracy.csv"] = _csv(accuracy)
+    contents["settings.json"] = _json(settings_of(record))
+    contents["reproduce.sh"] = reproduce_script(record).encode()
+    contents["ingest.json"] = _json(ingest_json(record))
+    contents["ingest.txt"] = ingest_text(record).encode()
+    contents["methods.txt"] = methods.encode()
+    values = ("predicted.parquet", "predicted.csv")
+    readme = _readme(record, [*values, *contents]).encode()
+    with scratch_folder("bundle") as folder:  # values are the most of it, and may be large
+        whole = folder / "bundle.zip"
+        with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(_entry("README.txt"), readme)
+            for name in values:
+                write_prediction(prediction, folder / name)
+                with (folder / name).open("rb") as file, archive.open(_entry(name), "w") as into:
+                    shutil.copyfileobj(file, into, _COPIED_AT_ONCE)
+                (folder / name).unlink()
+            for name, data in contents.items():
+                archive.writestr(_entry(name), data)
+        return whole.read_bytes()
+
+
+def bundle_size(prediction: xr.Dataset) -> int:
+    """Estimate, from above, the bytes of the bundle of ``prediction``."""
+    n_samples, n_tissues, n_genes = prediction["z"].shape
+    shape = (n_samples, n_tissues, n_genes)
+    return file_bytes(shape, ".parquet") + file_bytes(shape, ".csv") // 2
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _DATE)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = (0o755 if name.endswith(".sh") else 0o644) << 16
+    return entry
+
+
+def _readme(record: PredictionRecord, names: list[str]) -> str:
+    attrs = record.prediction.attrs
+    simulated = "THE SAMPLES ARE SIMULATED: they are of no person.\n\n" if record.simulated else ""
+    width = max(len(name) for name in names) + 2
+    files = "\n".join(f"{name:<{width}}{_DESCRIPTIONS[name]}" for name in names)
+    return (
+        f"Predicted by MTM {attrs['mtm_version']}, model {attrs['model']}.\n{attrs['use']}\n\n"
+        f"{simulated}{files}\n\n"
+        "Your own table is not in here; settings.json has its SHA-256. To repeat the prediction,\n"
+        "put reproduce.sh and, if there is one, age_and_sex.csv beside your table and run it.\n"
+    )
+
+
+def _csv(table: pd.DataFrame) -> bytes:
+    text: str = in_cells(table).to_csv(index=False, float_format="%.6g")
+    return text.encode()
+
+
+def _json(values: dict[str, Any]) -> bytes:
+    return (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,169 @@
+"""The command line that repeats a prediction or a comparison, word by word.
+
+Whatever names hold (commas, quotes, ``$(...)``, line ends, a dash in front), the command means the
+same to a shell once it is joined by :func:`in_shell`.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mtm_core.data.files.reading_options import ReadingOptions
+from mtm_core.data.people.metadata_options import MetadataOptions
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.reporting.name_lists import join_groups, join_names
+
+
+@dataclass(frozen=True)
+class InputFiles:
+    """Names of the user's files, as they lie beside where the command is run.
+
+    Attributes
+    ----------
+    tables
+        Of expression.
+    metadata
+        Empty where the command reads none.
+    tx2gene
+        Table of transcripts and their genes; empty where the tables are by gene.
+    """
+
+    tables: tuple[str, ...] = ()
+    metadata: str = ""
+    tx2gene: str = ""
+
+    @property
+    def words(self) -> list[str]:
+        """The words that name the expression."""
+        transcripts = _option("--tx2gene", _as_path(self.tx2gene)) if self.tx2gene else []
+        return [*map(_as_path, self.tables), *transcripts]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared, as ``mtm compare`` takes it.
+
+    Attributes
+    ----------
+    groups
+        Column, cases and controls.
+    traits, covariates
+        Columns of the metadata.
+    shuffle
+        Seed of the shuffle; ``None`` where labels are the true ones.
+    """
+
+    groups: tuple[str, str, str] | None = None
+    traits: tuple[str, ...] = ()
+    covariates: tuple[str, ...] = ()
+    shuffle: int | None = None
+
+
+def in_shell(words: Sequence[str]) -> str:
+    """Join the words of a command for a POSIX shell (sh, bash, zsh)."""
+    return shlex.join(words)
+
+
+def predict_arguments(
+    options: PredictionOptions, files: InputFiles, *, model: str, output: str
+) -> list[str]:
+    """Give the words of the ``mtm predict`` that makes a prediction again.
+
+    Parameters
+    ----------
+    options
+        As used (:meth:`~mtm_core.inference.options.PredictionOptions.as_used`), so that nothing is
+        guessed a second time.
+    files
+        The user's; with metadata where age and sex were read.
+    model
+        Name, or folder.
+    output
+        File to write.
+    """
+    return [
+        *("mtm", "predict", *files.words),
+        *_shared(options, model),
+        *(_metadata(options.metadata, files.metadata) if files.metadata else ()),
+        *_option("--output", _as_path(output)),
+    ]
+
+
+def compare_arguments(
+    options: PredictionOptions,
+    files: InputFiles,
+    comparison: Comparison,
+    *,
+    model: str,
+    output: str,
+) -> list[str]:
+    """Give the words of the ``mtm compare`` that makes a comparison again.
+
+    Parameters
+    ----------
+    options, files, model
+        As in :func:`predict_arguments`.
+    comparison
+        What is compared.
+    output
+        Folder to write.
+    """
+    words = ["mtm", "compare", *files.words]
+    words += _metadata(options.metadata, files.metadata)
+    if comparison.groups is not None:
+        words += _option("--groups", join_groups(*comparison.groups))
+    for name, columns in (("--traits", comparison.traits), ("--covariates", comparison.covariates)):
+        words += _option(name, join_names(columns)) if columns else []
+    words += _shared(options, model)
+    if comparison.shuffle is not None:
+        words += _option("--shuffle", str(comparison.shuffle))
+    return [*words, *_option("--output", _as_path(output))]
+
+
+def _shared(options: PredictionOptions, model: str) -> list[str]:
+    words = [*_option("--model", _as_path(model)), *_option("--source", options.source)]
+    if options.targets is not None:
+        words += _option("--targets", join_names(options.targets))
+    words += [*_option("--unit", options.unit), *_option("--alignment", options.alignment)]
+    return words + _reading(options.reading)
+
+
+def _reading(reading: ReadingOptions) -> list[str]:
+    """Give what differs from the default."""
+    words: list[str] = []
+    default = ReadingOptions()
+    for name in ("take_back", "leave_out", "numbers", "sheet", "quantity", "strand"):
+        value = getattr(reading, name)
+        if value != getattr(default, name):
+            option = "--" + name.replace("_", "-")
+            for one in value if isinstance(value, tuple) else (value,):
+                words += _option(option, join_names([one]) if isinstance(value, tuple) else one)
+    return words
+
+
+def _metadata(metadata: MetadataOptions, file: str) -> list[str]:
+    words = _option("--metadata", _as_path(file))
+    for option, column in (
+        ("--age-column", metadata.age_column),
+        ("--sex-column", metadata.sex_column),
+    ):
+        words += [] if column is None else _option(option, column)
+    if metadata.sex_codes:
+        words += _option("--sex-codes", join_names(f"{a}={b}" for a, b in metadata.sex_codes))
+    if metadata.unknown:
+        words += _option("--unknown", join_names(metadata.unknown))
+    if metadata.sheet:
+        words += _option("--metadata-sheet", metadata.sheet)
+    return words + (["--near-names"] if metadata.near_names else [])
+
+
+def _option(option: str, value: str) -> list[str]:
+    """Give an option with its value; in one word where the value begins as an option does."""
+    return [f"{option}={value}"] if value.startswith("-") else [option, value]
+
+
+def _as_path(name: str) -> str:
+    """Keep a file name that begins with a dash from being read as an option."""
+    return f"./{name}" if name.startswith("-") else name
