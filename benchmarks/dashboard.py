@@ -62,7 +62,9 @@ class Timings:
     rows: dict[str, list[tuple[float, float, int]]] = field(default_factory=dict)
 
     def add(self, what: str, wall: float, cpu: float, size: int) -> None:
-        """Add one measurement."""
+        """Add one measurement; tell it on standard error, as a run is long."""
+        line = f"{what:<44}{wall:>7.2f}s{cpu:>7.2f}s{size / 1e3:>8,.0f} kB"
+        print(line, file=sys.stderr, flush=True)
         self.rows.setdefault(what, []).append((wall, cpu, size))
 
     @contextmanager
@@ -137,8 +139,9 @@ def use_pages(client: Client, timings: Timings, server: Server, rounds: int) -> 
 
     What a page computes on a first visit, some of it in the background, is told apart as work.
     """
-    for name in client.pages:
-        print(f"{time.strftime('%X')} {name}", file=sys.stderr, flush=True)
+    for name in sorted(client.pages, key=lambda page: page == "traits"):  # its work is the longest
+        memory = server.memory()["held"] / 1e6
+        print(f"{time.strftime('%X')} {memory:,.0f} MB held; {name}", file=sys.stderr, flush=True)
         cpu, began = server.cpu_seconds(), time.perf_counter()
         client.open_whole(name)
         wall, used = time.perf_counter() - began, server.cpu_seconds() - cpu

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mtm_core.dashboard.state.resources import EXAMPLE, EXAMPLE_METADATA
-from mtm_core.dashboard.state.session import MOST_RESULT_BYTES, MOST_RESULTS, Session
+from mtm_core.dashboard.state.session import LEAST_RESULTS, MOST_RESULT_BYTES, MOST_RESULTS, Session
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.inference.predictor import Predictor
 
@@ -70,24 +70,30 @@ def test_results_are_made_once_for_a_key_and_a_prediction(
 
 
 def test_results_are_let_go_by_what_they_take(session: Session) -> None:
-    made: list[str] = []
+    made: list[int] = []
 
-    def remember(name: str, n_bytes: int) -> None:
-        session.remember(name, lambda: made.append(name) or {"table": np.zeros(n_bytes, np.uint8)})
+    def remember(number: int) -> None:
+        large = {"table": np.zeros(MOST_RESULT_BYTES // 9 - 1000, np.uint8)}
+        session.remember(number, lambda: made.append(number) or large)
 
-    third = MOST_RESULT_BYTES // 3
-    for name in ("a", "b", "c"):
-        remember(name, third)
-    remember("a", third)  # used again: "b" is now the one that was not used for longest
-    remember("d", third)
-    for name in ("a", "c", "d"):
-        remember(name, third)
-    assert made == ["a", "b", "c", "d"]
-    remember("b", 2 * MOST_RESULT_BYTES)  # the newest is kept whatever it takes
-    remember("b", 2 * MOST_RESULT_BYTES)
-    assert made == ["a", "b", "c", "d", "b"]
-    remember("a", third)
-    assert made[-1] == "a"
+    for number in range(9):
+        remember(number)
+    remember(0)  # used again: 1 is now the one that was not used for longest
+    remember(9)  # one more than fit
+    for number in (0, *range(2, 10)):
+        remember(number)
+    assert made == list(range(10))
+    remember(1)
+    assert made == [*range(10), 1]
+
+
+def test_a_page_keeps_all_that_it_uses_whatever_it_takes(session: Session) -> None:
+    made: list[int] = []
+    for _ in range(3):  # runs of a page
+        for number in range(LEAST_RESULTS):
+            large = np.zeros(MOST_RESULT_BYTES // 2, np.uint8)
+            session.remember(number, lambda: (made.append(number), large))  # noqa: B023
+    assert made == list(range(LEAST_RESULTS))
 
 
 def test_predict_gives_the_prediction_that_it_keeps(session: Session, predictor: Predictor) -> None:

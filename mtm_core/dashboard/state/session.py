@@ -46,10 +46,11 @@ _FIRST_TARGETS = (
 SESSION_KEY = "mtm"
 """Under which Streamlit's session state has ours."""
 _Key = tuple[str, ...]
-MOST_RESULTS = 16
-"""Results that a session keeps, the last used, as far as they fit."""
+LEAST_RESULTS, MOST_RESULTS = 8, 16
+"""Results that a session keeps, the last used: the first so many whatever they take, as a page that
+uses several would else make each anew for want of the others; more as far as they fit."""
 MOST_RESULT_BYTES = 128 * 1024**2
-"""What they may take together; the newest is kept whatever it takes."""
+"""What they may take together."""
 _OUTLIVES_DATA = (
     *("source", "targets", "n_deleted", "upload_id", "page", "jobs"),
     *("workspace", "workspace_is_own", "workspace_seen", "kept_state"),
@@ -483,13 +484,13 @@ class Session:
                 setattr(self, attribute.name, getattr(fresh, attribute.name))
 
     def _keep_result(self, whole: Hashable, result: object) -> None:
+        self._results[whole] = result
         sizes = {key: size_of(kept) for key, kept in self._results.items()}
-        room, n_room = MOST_RESULT_BYTES - size_of(result), MOST_RESULTS - 1
         for key in list(self._results):
-            if sum(sizes.values()) <= room and len(sizes) <= n_room:
+            fits = sum(sizes.values()) <= MOST_RESULT_BYTES and len(sizes) <= MOST_RESULTS
+            if fits or len(sizes) <= LEAST_RESULTS:
                 break
             del self._results[key], sizes[key]
-        self._results[whole] = result
 
     def _prediction(self, predictor: Predictor) -> _Key:
         told = str(self.metadata.state) if predictor.covariates and self.metadata else ""
