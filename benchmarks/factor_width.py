@@ -103,9 +103,9 @@ def _fit(cohort: ad.AnnData, training: tuple[str, ...]) -> FittedStack:
     )
     base = fitted.bases[0]
     assert isinstance(base, FittedKernelFactors)
-    curves = "curves" if any(one.coefficients.any() for one in base.plain) else "no curves"
+    kernel = "a kernel" if any(one.coefficients.any() for one in base.plain) else "no kernel"
     n_own = 0 if base.own_genes is None else len(base.own_genes.genes)
-    print(f"chosen: {base.joint.fitted_with}, {curves}, {n_own} genes by their own value")
+    print(f"chosen: {base.joint.fitted_with}, {kernel}, {n_own} genes by their own value")
     return fitted
 
 

@@ -1,6 +1,6 @@
 """What MTM loses in accuracy when its weights are kept as bfloat16.
 
-    python scripts/bf16_weights.py COHORT --keep runs/fits
+    python scripts/bf16_weights.py COHORT --cache runs/fits
 
 The five folds of ``mtm evaluate``: every fold's MTM (preset ``acmg59``) is fitted once, saved in
 either format, and scored on its held-out donors.
@@ -51,11 +51,11 @@ def main() -> None:
     """Score both formats."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cohort", type=Path)
-    parser.add_argument("--keep", type=Path, default=Path("runs/fits"))
+    parser.add_argument("--cache", type=Path, default=Path("runs/fits"))
     arguments = parser.parse_args()
     cohort = read_cohort(arguments.cohort)
     config = preset("acmg59", cohort.n_vars, len(tissue_names(cohort)))
-    method = make_method("mtm", source="Whole Blood", config=config, keep=arguments.keep)
+    method = make_method("mtm", source="Whole Blood", config=config, cache=arguments.cache)
     folds = donor_folds(cohort.obs)
     predictions: dict[WeightFormat, xr.Dataset] = {}
     for weights in ("fp32", "bf16"):

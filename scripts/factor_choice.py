@@ -2,7 +2,7 @@
 
     python scripts/factor_choice.py COHORT
 
-Sizes, ridge, shrinkage and curves are chosen by inner folds of the donors, as each fit does with
+Sizes, ridge, shrinkage and kernel are chosen by inner folds of the donors, as each fit does with
 its training donors. Scores are gene-wise rho from whole blood, mean over genes, tissues and folds.
 """
 
@@ -30,7 +30,7 @@ def main() -> None:
     print(f"chosen: {choice.settings}")
     for settings, score in sorted(choice.scores.items(), key=lambda item: -item[1]):
         print(f"{score:.4f}  {settings}")
-    print(f"curves: {KernelFactorsMethod(joint).choose_shape(choice.inner_fits())}")
+    print(f"kernel: {KernelFactorsMethod(joint).choose_shape(choice.inner_fits())}")
 
 
 if __name__ == "__main__":

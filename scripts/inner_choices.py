@@ -4,7 +4,7 @@
 
 Each row is one change of the shipped setting, cross-validated in three folds of the training donors
 of a fold of ``mtm evaluate``: mean gene-wise rho over the tissues, from blood alone or from four
-tissues where a donor has them: there the factors are not bent. No donor whom that fold holds out is
+tissues where a donor has them: there the factors stay linear. No donor whom that fold holds out is
 read.
 """
 
@@ -29,7 +29,7 @@ _JOINT = _SHIPPED.joint
 FROM_BLOOD: dict[str, Method] = {
     "shipped": _SHIPPED,
     "covariates not fitted": replace(_SHIPPED, joint=replace(_JOINT, covariates=())),
-    "class of death fitted too, never told": replace(
+    "class of death fitted too, never read": replace(
         _SHIPPED, joint=replace(_JOINT, covariates=("age", "sex", "hardy"))
     ),
     "linear scale": replace(

@@ -2,7 +2,7 @@
 
     python scripts/learning_curve.py COHORT --output learning_curve.csv
 
-Each point is the mean gene-wise rho by fold from whole blood over all other tissues, of the curved
+Each point is the mean gene-wise rho by fold from whole blood over all other tissues, of the kernel
 joint Gaussian, fitted on a random share of the training donors, or shown a random share of the
 genes of blood. All genes of the other tissues are predicted and scored at every point.
 """
@@ -31,7 +31,7 @@ REPEATS = 2
 
 
 class OnShareOfDonors:
-    """Curved factors that see only a random ``share`` of the donors they are given."""
+    """Kernel factors that see only a random ``share`` of the donors they are given."""
 
     name = "kernel-factors"
 

@@ -1,9 +1,9 @@
-"""MTM under single changes of the bundled setting, alone and beside curved factors.
+"""MTM under single changes of the bundled setting, alone and beside kernel factors.
 
     python scripts/mtm_levers.py COHORT --output mtm_levers.csv
 
 The training donors of fold 0 are dealt into three. MTM learns from two of the thirds and predicts
-the other from whole blood: mean gene-wise rho of it alone, and of .3 of it with .7 of curved
+the other from whole blood: mean gene-wise rho of it alone, and of .3 of it with .7 of kernel
 factors, which is about how the stack weighs them. About two minutes a change on one core.
 """
 
@@ -169,11 +169,11 @@ def main() -> None:
     chosen = arguments.changes or list(methods)
     if unknown := set(chosen) - set(methods):
         parser.error(f"no such change: {', '.join(unknown)}; there are {', '.join(methods)}")
-    curved = predict(KernelFactorsMethod())
-    rows: list[dict[str, object]] = [{"change": "no MTM: curved factors", "alone": rho(curved)}]
+    kernel = predict(KernelFactorsMethod())
+    rows: list[dict[str, object]] = [{"change": "no MTM: kernel factors", "alone": rho(kernel)}]
     for name in chosen:
         predictions = predict(methods[name])
-        beside = curved.assign(predicted=0.7 * curved["predicted"] + 0.3 * predictions["predicted"])
+        beside = kernel.assign(predicted=0.7 * kernel["predicted"] + 0.3 * predictions["predicted"])
         rows.append({"change": name, "alone": rho(predictions), "beside": rho(beside)})
         print(rows[-1], flush=True)
         with writing(arguments.output, overwrite=len(rows) > 1) as place:

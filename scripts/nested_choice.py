@@ -1,4 +1,4 @@
-"""Choose the settings of the curved factors anew in each fold, on its training donors alone.
+"""Choose the settings of the kernel factors anew in each fold, on its training donors alone.
 
     python scripts/nested_choice.py COHORT --output nested_choice.csv
 

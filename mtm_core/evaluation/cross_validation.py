@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.cohort.splits import DonorFolds
 from mtm_core.evaluation.fold_store import StoredFold, out_of_fold, write_fold
+from mtm_core.methods.cached import identity
 from mtm_core.methods.held_out import HeldOutTissue, fit_scorer, predict_held_out
-from mtm_core.methods.kept import identity
 from mtm_core.methods.protocol import Method
 from mtm_core.safe_output import whole_file
 

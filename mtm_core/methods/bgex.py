@@ -116,7 +116,7 @@ def bayesian_ridge(gram: Array, crossed: Array, square: Array, n: int) -> Array:
 
 
 def most_alike(standard: NDArray[np.floating], y: NDArray[np.floating], n: int) -> NDArray[np.intp]:
-    """Give the ``n`` columns of ``standard`` (N, P) most correlated, either way, with each gene.
+    """Return the ``n`` columns of ``standard`` (N, P) most correlated, either way, with each gene.
 
     Of columns of length 1 and centred genes ``y`` (N, G): (n, G), the most correlated first. A
     gene's own spread does not change the order. Of 19,291 columns a full sort would cost more than
@@ -134,7 +134,7 @@ def most_alike(standard: NDArray[np.floating], y: NDArray[np.floating], n: int) 
 
 
 def _standardise(centred: Array) -> NDArray[np.floating]:
-    """Give centred columns length 1; 0 where a column does not vary.
+    """Return centred columns length 1; 0 where a column does not vary.
 
     In single precision where there are many: all that is read off is an order.
     """

@@ -50,11 +50,11 @@ class TargetModel(Protocol):
         ...
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give every number it needs, by name."""
+        """Return every number it needs, by name."""
         ...
 
     def settings(self) -> dict[str, Any]:
-        """Give its ``kind``, and what else is needed to put it together again, as JSON values."""
+        """Return its ``kind``, and what else is needed to put it together again, as JSON values."""
         ...
 
 
@@ -66,11 +66,11 @@ class LinearMap:
     intercept: Floats
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give coefficients and intercept."""
+        """Return coefficients and intercept."""
         return {"coefficients": self.coefficients, "intercept": self.intercept}
 
     def settings(self) -> dict[str, Any]:
-        """Give the kind."""
+        """Return the kind."""
         return {"kind": "linear"}
 
     @classmethod
@@ -111,11 +111,11 @@ class FactoredMap:
     intercept: Floats
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give both factors and the intercept."""
+        """Return both factors and the intercept."""
         return {"left": self.left, "right": self.right, "intercept": self.intercept}
 
     def settings(self) -> dict[str, Any]:
-        """Give the kind."""
+        """Return the kind."""
         return {"kind": "factored"}
 
     @classmethod
@@ -152,11 +152,11 @@ class SparseMap:
     intercept: Floats
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give inputs, coefficients and intercept."""
+        """Return inputs, coefficients and intercept."""
         return {"chosen": self.chosen, "values": self.values, "intercept": self.intercept}
 
     def settings(self) -> dict[str, Any]:
-        """Give the kind."""
+        """Return the kind."""
         return {"kind": "sparse"}
 
     @classmethod
@@ -325,7 +325,7 @@ class FittedByTarget:
         return predict
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give the arrays of each target."""
+        """Return the arrays of each target."""
         return {
             f"{i}.{name}": array
             for i, model in enumerate(self.models.values())
@@ -333,7 +333,7 @@ class FittedByTarget:
         }
 
     def settings(self) -> dict[str, Any]:
-        """Give what is predicted from what, and the settings of the targets, alike in all."""
+        """Return what is predicted from what, and the settings of the targets, alike in all."""
         return {
             "source": self.source,
             "covariates": list(self.covariates),
@@ -345,7 +345,7 @@ class FittedByTarget:
 def _join(
     profiles: Floats, phenotypes: pd.DataFrame | None, covariates: tuple[CovariateName, ...]
 ) -> Floats:
-    """Give inputs (N, P): ``profiles`` (N, G or 0), then covariates."""
+    """Return inputs (N, P): ``profiles`` (N, G or 0), then covariates."""
     if not covariates:
         return profiles
     encoded = encode_covariates(phenotypes, covariates, len(profiles))

@@ -105,13 +105,13 @@ class Evidence:
         self._observed.append(observed[:, self.sampled])
 
     def mean_square(self, weights: Array) -> Array:
-        """Give the mean square (G,) of what the sum with ``weights`` (M,) leaves."""
+        """Return the mean square (G,) of what the sum with ``weights`` (M,) leaves."""
         explained = 2 * self.targets @ weights - (self.products @ weights) @ weights
         square: Array = np.maximum(self.squares - explained, 0) / max(self.n_donors, 1)
         return square
 
     def sampled_residuals(self, weights: Array) -> Array:
-        """Give what the sum leaves (P, sampled genes) of the genes that are kept."""
+        """Return what the sum leaves (P, sampled genes) of the genes that are kept."""
         predicted, observed = (
             np.concatenate(self._predicted, axis=1),
             np.concatenate(self._observed),
@@ -139,7 +139,7 @@ def calibrate(
 def _weigh(
     inner: Mapping[str, Evidence], tissues: Sequence[str], n_bases: int, n_genes: int
 ) -> Array:
-    """Give the weights (T, M) of each tissue, drawn towards those of all tissues together."""
+    """Return the weights (T, M) of each tissue, drawn towards those of all tissues together."""
     products = np.zeros((len(tissues), n_bases, n_bases))
     targets = np.zeros((len(tissues), n_bases))
     for tissue, shown in inner.items():
@@ -170,7 +170,7 @@ def _non_negative_weights(products: Array, targets: Array) -> Array:
 def _measure_errors(
     inner: Mapping[str, Evidence], weights: Array, tissues: Sequence[str], n_genes: int
 ) -> tuple[Array, Array]:
-    """Give each gene's error (T, G) and the intervals' multipliers (T, L), from inner residuals.
+    """Return each gene's error (T, G) and the intervals' multipliers (T, L), from inner residuals.
 
     A tissue's multipliers are quantiles of |residual| / error over its donors and a sample of
     genes. A tissue without inner predictions gets error 1, that of the training mean, and the

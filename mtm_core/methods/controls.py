@@ -44,11 +44,11 @@ class FittedControl:
         return PredictedProfiles(proxy if self.name == "source-as-proxy" else np.zeros_like(proxy))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give nothing: the scaler is all it has."""
+        """Return nothing: the scaler is all it has."""
         return {}
 
     def settings(self) -> dict[str, Any]:
-        """Give nothing."""
+        """Return nothing."""
         return {}
 
 

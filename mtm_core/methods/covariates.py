@@ -13,7 +13,7 @@ from mtm_core.data.gtex.annotations import HARDY_CLASSES
 from mtm_core.data.people.exact_phenotypes import exact_phenotypes
 
 AGE_SEX = "-age-sex"
-"""Ends the name of a method that is told age and sex."""
+"""Ends the name of a method that reads age and sex."""
 CovariateName = Literal["age", "sex", "hardy"]
 """``"hardy"`` is the class of death: the living have none, so no default takes it."""
 
@@ -21,7 +21,7 @@ CovariateName = Literal["age", "sex", "hardy"]
 def encode_covariates(
     phenotypes: pd.DataFrame | None, names: Sequence[CovariateName], n_donors: int
 ) -> NDArray[np.float64]:
-    """Give covariates (N, C), each about standardised; 0, the middle, where one is not known.
+    """Return covariates (N, C), each about standardised; 0, the middle, where one is not known.
 
     Age is (years - 50) / 15, sex -1 for female and 1 for male, Hardy class one column a class.
 

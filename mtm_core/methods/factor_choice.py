@@ -59,7 +59,7 @@ class Choice:
         return {settings: float(rho.mean()) for settings, rho in self.trial.rho.items()}
 
     def inner_fits(self) -> tuple[InnerFold, ...]:
-        """Give every inner fold with the models that have the chosen settings."""
+        """Return every inner fold with the models that have the chosen settings."""
         return self.trial.fitted(self.settings)
 
 
@@ -150,7 +150,7 @@ class _Trial:
         return better
 
     def try_out(self, settings: FactorSettings) -> Array:
-        """Give rho (B,) of every fold and target tissue."""
+        """Return rho (B,) of every fold and target tissue."""
         if settings not in self.rho:
             self.rho[settings] = np.concatenate([fold.rho() for fold in self.fitted(settings)])
         return self.rho[settings]

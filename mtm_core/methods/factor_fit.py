@@ -121,7 +121,7 @@ def like_donors(
     n_donors: int,
     shrinkage: float,
 ) -> Array:
-    """Give factors (D, F) to begin with: donors who are alike in many tissues are near in them.
+    """Return factors (D, F) to begin with: donors who are alike in many tissues are near in them.
 
     They are the eigenvectors of how alike two donors are, mean over the tissues that both have, the
     leading first. EM begun from random loadings needs 40 steps to come as far as from here in 2.
@@ -138,14 +138,14 @@ def like_donors(
 
 
 def first_factors(start: Array, n_factors: int) -> Array:
-    """Give the first K of factors (D, F); factors that are not there are 0."""
+    """Return the first K of factors (D, F); factors that are not there are 0."""
     factors = np.zeros((len(start), n_factors))
     factors[:, : start.shape[1]] = start[:, :n_factors]
     return factors
 
 
 def known_of(covariates: Array, n_factors: int, ridge: float, shrinkage: float) -> GeneSpace:
-    """Give the part of the covariates (D, C), which every donor has."""
+    """Return the part of the covariates (D, C), which every donor has."""
     blank = np.zeros((covariates.shape[1], n_factors))
     return GeneSpace((np.arange(len(covariates)), covariates), blank, ridge, shrinkage)
 
@@ -174,8 +174,8 @@ def expectation_maximisation(
     for i, part in enumerate(parts):
         given[i, part.donor] = 1
     for step in range(n_iterations):
-        told = np.stack([part.precision for part in parts])
-        precision = np.eye(n_factors) + _added_up(given.T, told)
+        precisions = np.stack([part.precision for part in parts])
+        precision = np.eye(n_factors) + _added_up(given.T, precisions)
         projected = np.zeros((n_donors, n_factors))
         for part in parts:
             projected[part.donor] += part.projected

@@ -80,7 +80,7 @@ class TissuePart(Steps, Protocol):
     """A tissue that gives what was fitted, gene by gene."""
 
     def loadings(self) -> tuple[NDArray[np.floating], NDArray[np.floating], Array]:
-        """Give ``W`` and ``Psi^-1 W`` (G, K), and the diagonal of ``Psi`` (G,)."""
+        """Return ``W`` and ``Psi^-1 W`` (G, K), and the diagonal of ``Psi`` (G,)."""
         ...
 
 
@@ -113,7 +113,7 @@ class GeneSpace:
         return self._coefficients
 
     def loadings(self) -> tuple[Array, Array, Array]:
-        """Give what was fitted."""
+        """Return what was fitted."""
         return self._loadings, self._weights, np.diagonal(self._noise)
 
     def _tell(self, loadings: Array, noise: Array, weights: Array) -> None:
@@ -131,7 +131,7 @@ class SampleSteps:
         (n,) of the tissue.
     apply
         Gives ``T Z`` for Z (n, K).
-    told
+    evidence
         Precision and projections to begin with; ``None`` where it begins with factors, given to
         :meth:`maximise`.
     """
@@ -140,13 +140,13 @@ class SampleSteps:
         self,
         donor: NDArray[np.int64],
         apply: Callable[[Array], Array],
-        told: tuple[Array, Array] | None,
+        evidence: tuple[Array, Array] | None,
         ridge: float,
         shrinkage: float,
     ) -> None:
         self.donor, self._apply, self.ridge = donor, apply, ridge
-        if told is not None:
-            self.precision, self.projected = told
+        if evidence is not None:
+            self.precision, self.projected = evidence
         self.kept, self.c = sharing(len(donor), shrinkage)
 
     def maximise(self, factors: Array, spread: Array, *, renew: bool) -> None:
@@ -192,7 +192,7 @@ class GramBasis:
         self._values, self._vectors = values[used], vectors[:, used]
 
     def likeness(self, shrinkage: float) -> Array:
-        """Give T (n, n)."""
+        """Return T (n, n)."""
         likeness: Array = (self._vectors * self._through(shrinkage)) @ self._vectors.T
         return likeness
 
@@ -203,7 +203,7 @@ class GramBasis:
         return through
 
     def apply(self, shrinkage: float) -> Callable[[Array], Array]:
-        """Give what brings Z (n, K) to ``T Z``."""
+        """Return what brings Z (n, K) to ``T Z``."""
         through = self._through(shrinkage)[:, None]
 
         def apply(factors: Array) -> Array:
@@ -230,12 +230,12 @@ class SampleSpace(SampleSteps):
     ) -> None:
         donor, y = block
         self._y = np.ascontiguousarray(y, dtype=np.float32)
-        told = None
+        evidence = None
         if start is not None:
             projected = np.asarray(self._y @ start.astype(np.float32), dtype=np.float64)
-            told = (start.T @ start, projected)
+            evidence = (start.T @ start, projected)
         basis = basis or GramBasis(gram_of_own(self._y))
-        super().__init__(donor, basis.apply(shrinkage), told, ridge, shrinkage)
+        super().__init__(donor, basis.apply(shrinkage), evidence, ridge, shrinkage)
         self._square = mean_square(self._y)
         self._own: Array = np.maximum(self._square, LEAST_NOISE) * (1 - self.kept)
 
@@ -254,7 +254,7 @@ class SampleSpace(SampleSteps):
         return loadings, weights, np.maximum(self._residual_square(), LEAST_NOISE)
 
     def _residual_square(self) -> Array:
-        """Give the mean square (G,) of what the loadings leave, with the factors' own spread."""
+        """Return the mean square (G,) of what the loadings leave, with the factors' own spread."""
         crossed = np.asarray(self.factors.astype(np.float32).T @ self._y, dtype=np.float64)
         w = np.linalg.solve(self.second + self.ridge * np.eye(len(self.second)), crossed)
         fitted = -2 * (crossed * w).sum(axis=0) + (w * (self.second @ w)).sum(axis=0)
@@ -263,13 +263,13 @@ class SampleSpace(SampleSteps):
 
 
 def sharing(n: int, shrinkage: float) -> tuple[float, float]:
-    """Give s and c = s / n of a tissue of n samples; 0 where it has none."""
+    """Return s and c = s / n of a tissue of n samples; 0 where it has none."""
     kept = n / (n + shrinkage)
     return kept, kept / max(n, 1)
 
 
 def own_noise(square: Array, kept: float) -> Array:
-    """Give D (G,) of the diagonal (G,) of the residuals' covariance."""
+    """Return D (G,) of the diagonal (G,) of the residuals' covariance."""
     noise: Array = np.maximum(square, LEAST_NOISE) - kept * square
     return noise
 

@@ -27,14 +27,14 @@ from mtm_core.methods.factors import TrainingDonors
 from mtm_core.methods.held_out import predict_held_out
 from mtm_core.methods.inner_folds import InnerFold
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
-from mtm_core.methods.kernel_factors import CurveShape, KernelFactorsMethod
+from mtm_core.methods.kernel_factors import KernelFactorsMethod, KernelShape
 from mtm_core.methods.own_genes import LeftOver, choose_own_genes, slopes_without
 from mtm_core.methods.protocol import Floats, Method, tissue_index
 from mtm_core.methods.stack import FittedStack
 from mtm_core.methods.stored_arrays import MANY_GENES
 
 FitProgress = Callable[[str, int, int], None]
-"""Told of a step of the fit, how many of its parts are done, and how many there are."""
+"""Called with a step of the fit, the number of its parts done, and of all."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class FactorStackMethod:
     source
         Tissue that settings, weights and intervals are learnt from.
     on_step
-        Told of the steps of the fit.
+        Called with the steps of the fit.
     """
 
     source: str = "Whole Blood"
@@ -61,7 +61,7 @@ class FactorStackMethod:
     name: str = field(default="factor-stack", compare=False)
 
     def kernel(self, n_genes: int) -> KernelFactorsMethod:
-        """Give the kernel factors; by default they begin at settings that suit so many genes."""
+        """Return the kernel factors; by default they begin at settings that suit so many genes."""
         if self.factors is not None:
             return self.factors
         joint = JointGaussianMethod(
@@ -95,8 +95,8 @@ class FactorStackMethod:
         others = tuple(method.fit(cohort, donors) for method in self.others)
         self._tell("fit", 1, 1)
         plain = calibrations[False]
-        informed = calibrations.get(True)
-        return FittedStack((fitted, *others), plain, informed, self.source, name=self.name)
+        with_covariates = calibrations.get(True)
+        return FittedStack((fitted, *others), plain, with_covariates, self.source, name=self.name)
 
     def _tell(self, step: str, done: int, total: int) -> None:
         if self.on_step is not None:
@@ -107,7 +107,7 @@ class FactorStackMethod:
         cohort: ad.AnnData,
         training: TrainingDonors,
         folds: Sequence[InnerFold],
-        shape: CurveShape | None,
+        shape: KernelShape | None,
         left: LeftOver | None,
     ) -> dict[bool, Calibration]:
         """Learn weights and errors from the inner folds, without covariates and with them.
@@ -116,16 +116,18 @@ class FactorStackMethod:
         """
         reads = bool(training.covariates.shape[1])
         n_bases, n_genes = 1 + len(self.others), training.n_genes
-        shown: dict[bool, dict[str, Evidence]] = {told: {} for told in ((False, True)[: 1 + reads])}
+        shown: dict[bool, dict[str, Evidence]] = {
+            known: {} for known in ((False, True)[: 1 + reads])
+        }
         source = tissue_index(training.tissues, self.source)
         for number, fold in enumerate(folds):
             self._tell("calibrate", number, len(folds))
             slopes = None if left is None else slopes_without(left, number).astype(np.float32)
-            for told, by_tissue in shown.items():
-                codes = self.kernel(n_genes).codes(shape, with_covariates=told)
+            for known, by_tissue in shown.items():
+                codes = self.kernel(n_genes).codes(shape, with_covariates=known)
                 mixture = fold.mixtures(codes)
                 of_source = None if slopes is None else fold.left_of(training, source, codes)
-                beside = self._by_others(cohort, training, fold, with_covariates=told)
+                beside = self._by_others(cohort, training, fold, with_covariates=known)
                 for t, rows, samples in fold.deal.held_out(training, source):
                     predicted = fold.decode(training, t, mixture(t)[rows])
                     if slopes is not None and of_source is not None:
@@ -138,12 +140,12 @@ class FactorStackMethod:
         counts = np.array([len(donor) for donor, _ in training.samples])
         raised = np.sqrt((counts + 1) / np.maximum(counts - 1, 1))[:, None]
         learnt = {
-            told: calibrate(by_tissue, training.tissues, n_bases, n_genes)
-            for told, by_tissue in shown.items()
+            known: calibrate(by_tissue, training.tissues, n_bases, n_genes)
+            for known, by_tissue in shown.items()
         }
         return {
-            told: replace(own, error=(own.error * raised).astype(np.float32))
-            for told, own in learnt.items()
+            known: replace(own, error=(own.error * raised).astype(np.float32))
+            for known, own in learnt.items()
         }
 
     def _by_others(
@@ -176,6 +178,6 @@ class FactorStackMethod:
 def _z_scores(
     cohort: ad.AnnData, training: TrainingDonors, t: int, samples: NDArray[np.intp]
 ) -> Floats:
-    """Give z-scores (P, G) of samples of tissue ``t`` as they are: those of training are bent."""
+    """Return z-scores (P, G) of samples of ``t`` as they are: those of training are squashed."""
     expression = np.asarray(cohort.X[training.rows[t][samples]])
     return training.scaler.transform(expression, np.full(len(samples), t))

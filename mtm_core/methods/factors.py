@@ -26,9 +26,9 @@ LEAST_NOISE = 0.05
 Stored = NDArray[Any]
 """Numbers of a model in the type they are held in: float64, float32 or bfloat16."""
 Block = tuple[NDArray[np.int64], NDArray[np.floating]]
-"""Donors (n,) who have a tissue, and their bent z-scores (n, G)."""
-Told = tuple[NDArray[np.int64], Array, Array]
-"""What a tissue tells of factors: donors (n,), ``W' Psi^-1 W`` (K, K) and ``Y Psi^-1 W`` (n, K)."""
+"""Donors (n,) who have a tissue, and their squashed z-scores (n, G)."""
+FactorEvidence = tuple[NDArray[np.int64], Array, Array]
+"""Of a tissue on factors: donors (n,), ``W' Psi^-1 W`` (K, K) and ``Y Psi^-1 W`` (n, K)."""
 
 
 @dataclass(frozen=True)
@@ -126,17 +126,17 @@ class Factors:
         blocks = [*zip(self.loadings, self.weights, strict=True)]
         blocks.append((self.covariate_loadings, self.covariate_weights))
         for loadings, weights in blocks:
-            told = working(loadings).T @ working(weights)
+            shared = working(loadings).T @ working(weights)
             # All of them together then leave a precision that can be inverted.
-            if np.linalg.eigvalsh(told + told.T).min() < -1 / len(blocks):
+            if np.linalg.eigvalsh(shared + shared.T).min() < -1 / len(blocks):
                 raise ValueError("loadings and weights of the factors do not go together")
 
     def accumulate(self, training: TrainingDonors) -> tuple[Array, Array]:
-        """Give precision (D, K, K) and precision times mean (D, K), by all that donors show."""
-        return gather(self.told(training), training.n_donors, self.loadings.shape[-1])
+        """Return precision (D, K, K) and precision times mean (D, K), by all that donors show."""
+        return gather(self.evidence(training), training.n_donors, self.loadings.shape[-1])
 
-    def told(self, training: TrainingDonors) -> list[Told]:
-        """Give what each tissue, and the covariates at last, tell of their donors' factors."""
+    def evidence(self, training: TrainingDonors) -> list[FactorEvidence]:
+        """Return the evidence of each tissue, and of the covariates at last, on donors' factors."""
         loadings = [*self.loadings, self.covariate_loadings]
         weights = [*self.weights, self.covariate_weights]
         return [
@@ -147,12 +147,12 @@ class Factors:
     def posterior(
         self, profiles: Mapping[int, NDArray[np.floating]], covariates: Array
     ) -> tuple[Array, Array]:
-        """Give mean (N, K) and covariance (K, K) of the factors.
+        """Return mean (N, K) and covariance (K, K) of the factors.
 
         Parameters
         ----------
         profiles
-            Bent z-scores (N, G) by tissue code.
+            Squashed z-scores (N, G) by tissue code.
         covariates
             (N, C), or (N, 0) where none are known.
         """
@@ -171,13 +171,13 @@ class Factors:
 
 
 def mean_square(y: NDArray[np.float32]) -> Array:
-    """Give the mean square (G,) of each gene of ``y`` (n, G)."""
+    """Return the mean square (G,) of each gene of ``y`` (n, G)."""
     square: Array = np.einsum("ng,ng->g", y, y, dtype=np.float64) / max(len(y), 1)
     return square
 
 
 def gram_of(y: NDArray[np.float32], own: Array) -> Array:
-    """Give ``Y D^-1 Y'`` (n, n)."""
+    """Return ``Y D^-1 Y'`` (n, n)."""
     scaled = y / np.sqrt(own).astype(np.float32)
     gram = np.asarray(scaled @ scaled.T, dtype=np.float64)
     symmetric: Array = (gram + gram.T) / 2
@@ -185,7 +185,7 @@ def gram_of(y: NDArray[np.float32], own: Array) -> Array:
 
 
 def gram_of_own(y: NDArray[np.float32]) -> Array:
-    """Give ``Y diag(1 / v) Y'`` (n, n), v each gene's own variance."""
+    """Return ``Y diag(1 / v) Y'`` (n, n), v each gene's own variance."""
     return gram_of(y, np.maximum(mean_square(y), LEAST_NOISE))
 
 
@@ -194,14 +194,14 @@ def working(array: Stored) -> NDArray[np.floating]:
     return array.astype(np.float32) if array.dtype.itemsize == 2 else array
 
 
-def bend(z: NDArray[np.floating], bound: float | None) -> Array:
-    """Give ``bound tanh(z / bound)``, or ``z`` where there is no bound."""
+def squash(z: NDArray[np.floating], bound: float | None) -> Array:
+    """Return ``bound tanh(z / bound)``, or ``z`` where there is no bound."""
     values = np.asarray(z, dtype=np.float64)
     return values if bound is None else bound * np.tanh(values / bound)
 
 
-def bend_in_place(z: NDArray[np.float32], bound: float | None) -> NDArray[np.float32]:
-    """Bend ``z`` as :func:`bend` does, in its own memory: a wide cohort's is large."""
+def squash_in_place(z: NDArray[np.float32], bound: float | None) -> NDArray[np.float32]:
+    """Squash ``z`` as :func:`squash` does, in its own memory: a wide cohort's is large."""
     if bound is not None:
         z /= np.float32(bound)
         np.tanh(z, out=z)
@@ -209,8 +209,10 @@ def bend_in_place(z: NDArray[np.float32], bound: float | None) -> NDArray[np.flo
     return z
 
 
-def gather(told: Iterable[Told], n_donors: int, n_factors: int) -> tuple[Array, Array]:
-    """Add up what tissues tell of their donors' factors.
+def gather(
+    evidence: Iterable[FactorEvidence], n_donors: int, n_factors: int
+) -> tuple[Array, Array]:
+    """Add up the evidence of tissues on their donors' factors.
 
     Returns
     -------
@@ -219,21 +221,23 @@ def gather(told: Iterable[Told], n_donors: int, n_factors: int) -> tuple[Array, 
     """
     precision = np.tile(np.eye(n_factors), (n_donors, 1, 1))
     projected = np.zeros((n_donors, n_factors))
-    for donor, own_precision, own_projected in told:
+    for donor, own_precision, own_projected in evidence:
         precision[donor] += own_precision
         projected[donor] += own_projected
     return precision, projected
 
 
-def by_other_tissues(told: Sequence[Told], n_donors: int, tissues: Iterable[int]) -> list[Array]:
+def by_other_tissues(
+    evidence: Sequence[FactorEvidence], n_donors: int, tissues: Iterable[int]
+) -> list[Array]:
     """Give, for each of ``tissues``, the factors (n, K) of its donors by all but that tissue.
 
     By all tissues, a source that is regressed on them would be regressed on its own noise.
     """
-    precision, projected = gather(told, n_donors, told[0][1].shape[0])
+    precision, projected = gather(evidence, n_donors, evidence[0][1].shape[0])
     found = []
     for t in tissues:
-        donor, own_precision, own_projected = told[t]
+        donor, own_precision, own_projected = evidence[t]
         right = (projected[donor] - own_projected)[..., None]
         others = np.linalg.solve(precision[donor] - own_precision, right)
         found.append(np.asarray(others[..., 0], dtype=np.float64))

@@ -53,7 +53,7 @@ class GeneFactors:
             raise ValueError("expected noise above 0")
 
     def posterior(self, residuals: Mapping[int, NDArray[np.floating]]) -> tuple[Array, Array]:
-        """Give mean (N, G) and variance (G,) of the factors, by residuals (N, G) of tissues."""
+        """Return mean (N, G) and variance (G,) of the factors, by residuals (N, G) of tissues."""
         precision: Array = np.ones(self.loadings.shape[1])
         projected: Array = np.zeros(next(iter(residuals.values())).shape)
         for t, r in residuals.items():

@@ -74,7 +74,7 @@ def predict_held_out(
     """Predict every other tissue of ``donors`` from their ``source``, for those who have both.
 
     Of ``further_sources`` each donor gives those that are there; none of them is a target. Without
-    ``with_phenotypes`` the method is told nothing but expression. Tissues come one at a time: of a
+    ``with_phenotypes`` the method reads nothing but expression. Tissues come one at a time: of a
     wide cohort there is not room for all.
     """
     names = tissue_names(cohort)

@@ -67,8 +67,8 @@ class InnerFit:
     coefficients
         By tissue (n, K): what the other donors' samples ``Y`` bring to loadings, ``Y' A'``.
     factors, linear
-        By whether covariates are told: factors (m, K) of the held-out source samples, and (n, K) of
-        the other donors who have the source, by the source alone.
+        Without covariates, and with them: factors (m, K) of the held-out source samples, and
+        (n, K) of the other donors who have the source, by the source alone.
     others
         (n, K) of these other donors by all but the source.
     """
@@ -84,7 +84,7 @@ Codes = Callable[[InnerFit], Array]
 
 
 def by_expression(fit: InnerFit) -> Array:
-    """Give the factors of held-out samples as the model itself guesses them."""
+    """Return the factors of held-out samples as the model itself guesses them."""
     return fit.factors[0]
 
 
@@ -104,7 +104,7 @@ class InnerFold:
     fits: tuple[InnerFit, ...]
 
     def rho(self, codes: Codes = by_expression) -> Array:
-        """Give gene-wise rho of each target, mean over scored genes."""
+        """Return gene-wise rho of each target, mean over scored genes."""
         mixtures = self.mixtures(codes)
         return np.array(
             [
@@ -135,7 +135,7 @@ class InnerFold:
         return np.asarray(padded @ samples, dtype=np.float32)
 
     def left_of(self, training: TrainingDonors, source: int, codes: Codes) -> Floats:
-        """Give what is left (m, G) of the held-out source samples."""
+        """Return what is left (m, G) of the held-out source samples."""
         shown = self.decode(training, source, self.mixtures(codes)(source))
         left: Floats = training.samples[source][1][self.deal.held[source]] - shown
         return left
@@ -236,7 +236,7 @@ class _InGenes:
         donor, y = training.samples[source]
         own = deal.held[source]
         self._source, self._given = source, np.asarray(y[own], dtype=np.float64)
-        self._told = training.covariates[donor[own]]
+        self._given_covariates = training.covariates[donor[own]]
 
     def __call__(self, settings: FactorSettings, seed: int) -> InnerFit:
         (k,) = settings.n_factors
@@ -251,7 +251,7 @@ class _InGenes:
         *tissues, known = parts
         projected = self._given @ tissues[self._source].loadings()[1]
         n_donors = self._training.n_donors
-        return _inner_fit(tissues, known, projected, self._told, self._source, n_donors)
+        return _inner_fit(tissues, known, projected, self._given_covariates, self._source, n_donors)
 
 
 class _InSamples:
@@ -270,7 +270,7 @@ class _InSamples:
         self._starts: dict[float, Array] = {}
         own = deal.held[source]
         self._crossed = training.grams[source][np.ix_(own, ~own)]
-        self._told = training.covariates[training.samples[source][0][own]]
+        self._given_covariates = training.covariates[training.samples[source][0][own]]
 
     def __call__(self, settings: FactorSettings, seed: int) -> InnerFit:
         (k,), ridge, shrinkage = settings.n_factors, settings.ridge, settings.shrinkage
@@ -287,14 +287,14 @@ class _InSamples:
         expectation_maximisation([*parts, known], n_donors, k, WIDE_STEPS)
         source = parts[self._source]
         projected = self._crossed / (1 - source.kept) @ source.left
-        return _inner_fit(parts, known, projected, self._told, self._source, n_donors)
+        return _inner_fit(parts, known, projected, self._given_covariates, self._source, n_donors)
 
 
 def _inner_fit(
     tissues: Sequence[Steps],
     known: TissuePart,
     projected: Array,
-    told: Array,
+    covariates: Array,
     source: int,
     n_donors: int,
 ) -> InnerFit:
@@ -304,7 +304,7 @@ def _inner_fit(
     ----------
     projected
         (m, K): held-out source samples on the weights.
-    told
+    covariates
         (m, C): their covariates.
     """
     own = tissues[source]
@@ -317,7 +317,7 @@ def _inner_fit(
         [part.coefficients for part in tissues],
         (
             _solved(alone, projected),
-            _solved(with_covariates, projected + told @ covariate_weights),
+            _solved(with_covariates, projected + covariates @ covariate_weights),
         ),
         (
             _solved(alone, own.projected),
@@ -328,7 +328,7 @@ def _inner_fit(
 
 
 def _solved(precision: Array, projected: Array) -> Array:
-    """Give factors (N, K)."""
+    """Return factors (N, K)."""
     return np.asarray(np.linalg.solve(precision, projected.T).T, dtype=np.float64)
 
 
@@ -360,7 +360,7 @@ def _deal(n_donors: int, givers: NDArray[np.int64], rng: np.random.Generator) ->
 
 
 def _gene_rho(predicted: Array, observed: Array) -> float:
-    """Give Pearson's rho of each gene over donors, mean over the genes that vary."""
+    """Return Pearson's rho of each gene over donors, mean over the genes that vary."""
     p, o = predicted - predicted.mean(axis=0), observed - observed.mean(axis=0)
     scale = np.sqrt((p**2).sum(axis=0) * (o**2).sum(axis=0))
     return float(np.mean((p * o).sum(axis=0)[scale > 0] / scale[scale > 0]))

@@ -9,8 +9,8 @@ tissues that each donor has (:mod:`mtm_core.methods.factors`); predicts any tiss
 by conditional expectation, with a variance. From several source tissues it also predicts what the
 factors leave of each gene (:mod:`mtm_core.methods.gene_factors`).
 
-z-scores are bent to ``b tanh(y / b)``, in and out, so that an outlier counts for little more than
-an extreme value.
+z-scores are squashed (tanh) to ``b tanh(y / b)``, in and out, so that an outlier counts for little
+more than an extreme value.
 
 Shapes: D donors, T tissues, G genes, K factors, C covariates, N samples to predict.
 """
@@ -37,11 +37,11 @@ from mtm_core.methods.factor_fit import WIDE_STEPS, collect, fit_parts, is_wide
 from mtm_core.methods.factors import (
     LEAST_NOISE,
     Array,
+    FactorEvidence,
     Factors,
-    Told,
     TrainingDonors,
-    bend,
-    bend_in_place,
+    squash,
+    squash_in_place,
     working,
 )
 from mtm_core.methods.gene_factors import GeneFactors, fit_gene_factors
@@ -100,7 +100,7 @@ class FittedJointGaussian:
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
     ) -> PredictTarget:
         """Take the factors' posterior; each target is then read off its loadings."""
-        given = {tissue_index(self.tissues, name): self.bent(z) for name, z in profiles.items()}
+        given = {tissue_index(self.tissues, name): self.squashed(z) for name, z in profiles.items()}
         n_samples, n_genes = next(iter(given.values())).shape
         groups = []
         for rows, covariates in by_knowledge(phenotypes, self.covariates, n_samples):
@@ -133,16 +133,16 @@ class FittedJointGaussian:
 
         return predict
 
-    def bent(self, z: Floats) -> NDArray[np.floating]:
-        """Bend z-scores (N, G); of many genes they stay float32."""
+    def squashed(self, z: Floats) -> NDArray[np.floating]:
+        """Squash z-scores (N, G) by tanh; of many genes they stay float32."""
         if z.shape[1] > MANY_GENES:
-            return bend_in_place(np.array(z, dtype=np.float32), self.bound)
-        return bend(z, self.bound)
+            return squash_in_place(np.array(z, dtype=np.float32), self.bound)
+        return squash(z, self.bound)
 
     def _gene_posteriors(
         self, profiles: Mapping[int, NDArray[np.floating]], factors: Sequence[Array]
     ) -> list[tuple[Array, Array]]:
-        """Give the posterior of each model's gene factors; from one tissue they tell nothing."""
+        """Return the posterior of each model's gene factors; from one tissue they tell nothing."""
         if len(profiles) == 1:
             return []
         return [
@@ -151,7 +151,7 @@ class FittedJointGaussian:
         ]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give the arrays of each model and of its gene factors."""
+        """Return the arrays of each model and of its gene factors."""
         parts: dict[str, Factors | GeneFactors] = {str(i): m for i, m in enumerate(self.models)}
         parts |= {f"{i}.gene": own for i, own in enumerate(self.gene_factors)}
         return {
@@ -161,7 +161,7 @@ class FittedJointGaussian:
         }
 
     def settings(self) -> dict[str, Any]:
-        """Give the numbers of models and of gene factors, the covariates and the bound."""
+        """Return the numbers of models and of gene factors, the covariates and the bound."""
         return {
             "n_models": len(self.models),
             "n_gene_factors": len(self.gene_factors),
@@ -244,7 +244,7 @@ class JointGaussianMethod:
     grid
         What to choose among.
     bound
-        b of the bent z-scores; ``None`` leaves them straight.
+        b of the squashed z-scores; ``None`` leaves them as they are.
     gene_ridge
         As ``ridge``, for the factors of single genes; ``None`` fits none of them.
     """
@@ -280,7 +280,7 @@ class JointGaussianMethod:
         for t in range(len(tissues)):  # one at a time: of a wide cohort there is room for one copy
             own = tissue == t
             z = scaler.transform(np.asarray(cohort.X[rows[own]]), tissue[own])
-            samples.append((donor[own], bend_in_place(z, self.bound)))
+            samples.append((donor[own], squash_in_place(z, self.bound)))
             own_rows.append(rows[own])
         return TrainingDonors(
             scaler,
@@ -295,11 +295,11 @@ class JointGaussianMethod:
         self,
         training: TrainingDonors,
         settings: FactorSettings | None = None,
-        on_told: Callable[[Sequence[Told]], None] | None = None,
+        on_evidence: Callable[[Sequence[FactorEvidence]], None] | None = None,
     ) -> FittedJointGaussian:
         """Fit on donors made ready by :meth:`training`, with ``settings`` or the method's own.
 
-        ``on_told`` gets, of each model, what its tissues and covariates tell of their donors.
+        ``on_evidence`` gets, of each model, the evidence of its tissues and covariates on donors.
         """
         settings, models = settings or self.present, []
         enough = WIDE_STEPS if is_wide(training) else self.n_iterations
@@ -313,8 +313,8 @@ class JointGaussianMethod:
                 seed=self.seed,
             )
             models.append(collect(parts))
-            if on_told is not None:
-                on_told([(part.donor, part.precision, part.projected) for part in parts])
+            if on_evidence is not None:
+                on_evidence([(part.donor, part.precision, part.projected) for part in parts])
         ridge = self.gene_ridge
         return FittedJointGaussian(
             training.scaler,
@@ -341,7 +341,7 @@ class JointGaussianMethod:
         return choose_settings(training, source, self.present, grid=self.grid, seed=self.seed)
 
     def _fit_genes(self, model: Factors, training: TrainingDonors, ridge: float) -> GeneFactors:
-        """Fit the factors of single genes to what ``model``, told all of a donor, leaves."""
+        """Fit the factors of single genes to what ``model``, from all of a donor, leaves."""
         precision, projected = model.accumulate(training)
         factors = np.linalg.solve(precision, projected[..., None])[..., 0]
         residuals = [

@@ -1,9 +1,10 @@
-"""The joint Gaussian with curved factors: its factors re-estimated by kernel ridge regression.
+"""The joint Gaussian with kernel factors: its factors re-estimated by kernel ridge regression.
 
 A joint Gaussian guesses a donor's factors linearly from a profile. Donors are no single Gaussian
-cloud (how a donor died shifts many genes at once), so the best guess bends. For each source tissue,
-the factors that the donor's *other* tissues show are regressed on the linear guess from the source
-alone, with a Gaussian kernel; the loadings, and so the step from factors to tissues, stay.
+cloud (how a donor died shifts many genes at once), so the best guess is not
+linear. For each source tissue, the factors that the donor's *other* tissues show are regressed on
+the linear guess from the source alone, with a Gaussian kernel; the loadings, and so the step from
+factors to tissues, stay.
 
 The regression is on M points drawn from the cloud of the guesses (Nystroem's approximation:
 Williams & Seeger 2001, NIPS 13), not on the donors: the fitted method holds no donor's profile.
@@ -27,7 +28,13 @@ from scipy.spatial.distance import cdist
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.methods.covariates import CovariateName, by_knowledge
 from mtm_core.methods.factor_choice import by_more_than_chance
-from mtm_core.methods.factors import Array, Told, TrainingDonors, by_other_tissues, working
+from mtm_core.methods.factors import (
+    Array,
+    FactorEvidence,
+    TrainingDonors,
+    by_other_tissues,
+    working,
+)
 from mtm_core.methods.inner_folds import Codes, FactorSettings, InnerFit, InnerFold
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
 from mtm_core.methods.own_genes import LeftOver, OwnGenes, choose_own_genes, leave_over
@@ -43,14 +50,16 @@ from mtm_core.methods.protocol import (
     under_prefix,
 )
 
+STORED_AS = {"plain": "plain", "with_covariates": "informed"}
+"""Prefix of arrays in a file, by member. Files written before the member had its name are read."""
 _JITTER = 1e-6
 _MINIMUM_DONORS = 40
 """A source tissue of fewer donors keeps the linear guess."""
 
 
 @dataclass(frozen=True)
-class Curves:
-    """How the factors of one model bend, for each source tissue.
+class KernelRegression:
+    """Kernel ridge regression of one model's factors, for each source tissue.
 
     Attributes
     ----------
@@ -71,12 +80,12 @@ class Curves:
     width: float
 
     def check(self, n_tissues: int, n_factors: int) -> None:
-        """Check that saved curves are of T tissues and K factors.
+        """Check that a saved regression is of T tissues and K factors.
 
         Raises
         ------
         ValueError
-            If they are not.
+            If it is not.
         """
         n_points = len(self.points)
         check_shape("points", self.points, (n_points, n_factors))
@@ -85,7 +94,7 @@ class Curves:
         check_shape("coefficients", self.coefficients, (n_tissues, n_points, n_factors))
 
     def __call__(self, source: int, linear: Array) -> Array:
-        """Give factors (N, K) for the linear guesses (N, K) from tissue ``source``."""
+        """Return factors (N, K) for the linear guesses (N, K) from tissue ``source``."""
         if not self.coefficients[source].any():
             return linear
         own = self.centre[source] + self.points @ self.root[source].T
@@ -105,28 +114,28 @@ class Curves:
 
 
 @dataclass(frozen=True)
-class CurveShape:
+class KernelShape:
     """Width of the kernel, in the units of the factors, and ridge of the kernel regression."""
 
     width: float
     ridge: float
 
 
-_OTHER_SHAPES = (CurveShape(0.03, 1.0), CurveShape(0.1, 3.0), CurveShape(0.03, 3.0))
+_OTHER_SHAPES = (KernelShape(0.03, 1.0), KernelShape(0.1, 3.0), KernelShape(0.03, 3.0))
 
 
 @dataclass(frozen=True)
 class FittedKernelFactors:
-    """A joint Gaussian and the curves of its factors.
+    """A joint Gaussian and the kernel regressions of its factors.
 
     Attributes
     ----------
     joint
         The joint Gaussian. From several source tissues it predicts alone: their guess is close to
-        what the curves would make of it.
+        what the regressions would make of it.
     plain
-        Curves of each of its models, from expression alone.
-    informed
+        Regression of each of its models, from expression alone.
+    with_covariates
         The same from expression and covariates; empty where it has none.
     own_genes
         What a gene's own value in one source tissue tells beside the factors, from that alone;
@@ -134,8 +143,8 @@ class FittedKernelFactors:
     """
 
     joint: FittedJointGaussian
-    plain: tuple[Curves, ...]
-    informed: tuple[Curves, ...] = ()
+    plain: tuple[KernelRegression, ...]
+    with_covariates: tuple[KernelRegression, ...] = ()
     own_genes: OwnGenes | None = None
     name: str = "kernel-factors"
 
@@ -166,23 +175,23 @@ class FittedKernelFactors:
     def begin(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
     ) -> PredictTarget:
-        """Bend the factors' linear guess; each target is then read off its loadings."""
+        """Re-estimate the factors; each target is then read off its loadings."""
         if len(profiles) > 1:
             predict_jointly = self.joint.begin(profiles, phenotypes)
             return lambda target, genes=None: PredictedProfiles(predict_jointly(target, genes).mean)
         ((name, z),) = profiles.items()
         source = tissue_index(self.tissues, name)
-        y = self.joint.bent(z)
+        y = self.joint.squashed(z)
         own_genes = self.own_genes
         if own_genes is not None and own_genes.source != source:
             own_genes = None
         groups: list[tuple[NDArray[np.int64], list[Array]]] = []
         left = np.zeros((len(z), 0 if own_genes is None else len(own_genes.genes)))
         for rows, covariates in by_knowledge(phenotypes, self.covariates, len(z)):
-            curves = self.informed if covariates.shape[1] else self.plain
+            regressions = self.with_covariates if covariates.shape[1] else self.plain
             factors = [
-                curve(source, model.posterior({source: y[rows]}, covariates)[0])
-                for model, curve in zip(self.joint.models, curves, strict=True)
+                regress(source, model.posterior({source: y[rows]}, covariates)[0])
+                for model, regress in zip(self.joint.models, regressions, strict=True)
             ]
             groups.append((rows, factors))
             if own_genes is not None:
@@ -211,13 +220,13 @@ class FittedKernelFactors:
         return total
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give the arrays of the joint Gaussian and of the curves."""
+        """Return the arrays of the joint Gaussian and of the regressions."""
         own = {f"joint.{name}": array for name, array in self.joint.arrays().items()}
-        for kind in ("plain", "informed"):
-            for i, curves in enumerate(getattr(self, kind)):
+        for member, kind in STORED_AS.items():
+            for i, regression in enumerate(getattr(self, member)):
                 own |= {
                     f"{kind}.{i}.{name}": array.astype(np.float32)
-                    for name, array in vars(curves).items()
+                    for name, array in vars(regression).items()
                     if name != "width"
                 }
         if self.own_genes is not None:
@@ -225,7 +234,7 @@ class FittedKernelFactors:
         return own
 
     def settings(self) -> dict[str, Any]:
-        """Give the settings of the joint Gaussian, the kernel's width, where own genes are read."""
+        """Get the settings of the joint Gaussian, the kernel's width, where own genes are read."""
         return {
             "joint": self.joint.settings(),
             "width": self.plain[0].width,
@@ -247,7 +256,7 @@ class FittedKernelFactors:
         width = settings["width"]
         if not (type(width) in (int, float) and 0 < width < math.inf):
             raise ValueError(f"the kernel's width is {width!r}; expected a number above 0")
-        kinds = ("plain", "informed") if joint.covariates else ("plain",)
+        kinds = [*STORED_AS.values()][: 1 + bool(joint.covariates)]
         read_in = settings.get("own_genes")  # a model of before has none
         own_genes = None
         if read_in is not None and "own_genes" in arrays:
@@ -261,14 +270,14 @@ class FittedKernelFactors:
                 f"{kind}.{i}.{member.name}"
                 for kind in kinds
                 for i in range(len(joint.models))
-                for member in fields(Curves)
+                for member in fields(KernelRegression)
                 if member.name != "width"
             ],
         )
 
-        def curves(kind: str) -> tuple[Curves, ...]:
+        def restored(kind: str) -> tuple[KernelRegression, ...]:
             return tuple(
-                Curves(
+                KernelRegression(
                     width=settings["width"],
                     **{
                         name: np.asarray(array, dtype=np.float64)
@@ -278,25 +287,25 @@ class FittedKernelFactors:
                 for i in range(len(joint.models))
             )
 
-        informed = curves("informed") if joint.covariates else ()
-        fitted = cls(joint, curves("plain"), informed, own_genes)
-        for kind in kinds:
-            for model, own in zip(joint.models, getattr(fitted, kind), strict=True):
+        by_kind = [restored(kind) for kind in kinds]
+        fitted = cls(joint, by_kind[0], by_kind[1] if joint.covariates else (), own_genes)
+        for regressions in by_kind:
+            for model, own in zip(joint.models, regressions, strict=True):
                 own.check(len(tissues), model.loadings.shape[-1])
         return fitted
 
 
 @dataclass(frozen=True)
 class KernelFactorsMethod:
-    """Fit ``joint``, then the curves.
+    """Fit ``joint``, then the kernel regressions.
 
     Attributes
     ----------
     joint
         The joint Gaussian, covariates included.
     width, ridge
-        Of the kernel, as in :class:`CurveShape`. Where ``joint`` chooses its settings by inner
-        folds, these are chosen by the same folds, and whether curves are better than none.
+        Of the kernel, as in :class:`KernelShape`. Where ``joint`` chooses its settings by inner
+        folds, these are chosen by the same folds, and whether a regression is better than none.
     n_points
         M.
     """
@@ -323,9 +332,9 @@ class KernelFactorsMethod:
         return self.fit_training(training, settings, shape, own_genes)
 
     def leave_over(
-        self, training: TrainingDonors, folds: Sequence[InnerFold], shape: CurveShape | None
+        self, training: TrainingDonors, folds: Sequence[InnerFold], shape: KernelShape | None
     ) -> LeftOver:
-        """Add up what factors, curved as they are to be, leave of held-out donors."""
+        """Add up what factors, regressed as they are to be, leave of held-out donors."""
         source = tissue_index(training.tissues, str(self.joint.choose_from))
         return leave_over(folds, training, source, self.codes(shape))
 
@@ -333,36 +342,38 @@ class KernelFactorsMethod:
         self,
         training: TrainingDonors,
         settings: FactorSettings,
-        shape: CurveShape | None,
+        shape: KernelShape | None,
         own_genes: OwnGenes | None = None,
     ) -> FittedKernelFactors:
-        """Fit with ``settings`` and curves of ``shape``; ``None`` leaves the factors straight."""
-        plain, informed = [], []
+        """Fit with ``settings`` and a kernel of ``shape``; ``None`` keeps the linear guess."""
+        plain, with_covariates = [], []
 
-        def fit_curves(told: Sequence[Told]) -> None:
+        def fit_regressions(evidence: Sequence[FactorEvidence]) -> None:
             others: Sequence[Array] = ()
             if shape is not None:
-                others = by_other_tissues(told, training.n_donors, range(len(training.tissues)))
-            plain.append(self._fit_curves(told, others, shape, with_covariates=False))
+                others = by_other_tissues(evidence, training.n_donors, range(len(training.tissues)))
+            plain.append(self._fit_regression(evidence, others, shape, with_covariates=False))
             if self.joint.covariates:
-                informed.append(self._fit_curves(told, others, shape, with_covariates=True))
+                with_covariates.append(
+                    self._fit_regression(evidence, others, shape, with_covariates=True)
+                )
 
-        joint = self.joint.fit_training(training, settings, on_told=fit_curves)
-        return FittedKernelFactors(joint, tuple(plain), tuple(informed), own_genes)
+        joint = self.joint.fit_training(training, settings, on_evidence=fit_regressions)
+        return FittedKernelFactors(joint, tuple(plain), tuple(with_covariates), own_genes)
 
-    def _fit_curves(
+    def _fit_regression(
         self,
-        told: Sequence[Told],
+        evidence: Sequence[FactorEvidence],
         others: Sequence[Array],
-        shape: CurveShape | None,
+        shape: KernelShape | None,
         *,
         with_covariates: bool,
-    ) -> Curves:
+    ) -> KernelRegression:
         """Regress, for each source, ``others`` (n, K) on the linear guess from the source."""
-        *tissues, (_, known_precision, known_projected) = told
+        *tissues, (_, known_precision, known_projected) = evidence
         n_tissues, n_factors = len(tissues), len(known_precision)
         points = self._points(n_factors)
-        curves = Curves(
+        regression = KernelRegression(
             points,
             np.zeros((n_tissues, n_factors)),
             np.zeros((n_tissues, n_factors, n_factors)),
@@ -376,16 +387,16 @@ class KernelFactorsMethod:
             if with_covariates:
                 total, projected = total + known_precision, projected + known_projected[donor]
             linear = np.asarray(np.linalg.solve(total, projected.T).T, dtype=np.float64)
-            curves.fit(t, linear, others[t], shape.ridge)
-        return curves
+            regression.fit(t, linear, others[t], shape.ridge)
+        return regression
 
     def _points(self, n_factors: int) -> Array:
         points: Array = np.random.default_rng(self.seed).standard_normal((self.n_points, n_factors))
         return points
 
-    def choose_shape(self, folds: Sequence[InnerFold] | None) -> CurveShape | None:
-        """Choose by inner folds, where there are any; ``None`` is straight."""
-        present = CurveShape(self.width, self.ridge)
+    def choose_shape(self, folds: Sequence[InnerFold] | None) -> KernelShape | None:
+        """Choose by inner folds, where there are any; ``None`` is linear."""
+        present = KernelShape(self.width, self.ridge)
         if folds is None:
             return present
 
@@ -393,34 +404,34 @@ class KernelFactorsMethod:
             by_fold: Array = np.concatenate([fold.rho(codes) for fold in folds])
             return by_fold
 
-        straight = rho(self.codes(None))
-        gains = {shape: rho(self.codes(shape)) - straight for shape in (present, *_OTHER_SHAPES)}
+        linear = rho(self.codes(None))
+        gains = {shape: rho(self.codes(shape)) - linear for shape in (present, *_OTHER_SHAPES)}
         best = max(gains, key=lambda shape: float(gains[shape].mean()))
         if not by_more_than_chance(gains[best] - gains[present]):
             best = present
         return best if by_more_than_chance(gains[best]) else None
 
-    def codes(self, shape: CurveShape | None, *, with_covariates: bool = False) -> Codes:
-        """Give what guesses the factors of held-out donors, by curves fitted to the others."""
+    def codes(self, shape: KernelShape | None, *, with_covariates: bool = False) -> Codes:
+        """Return what guesses the factors of held-out donors, by a regression on the others."""
 
         def guess(fit: InnerFit) -> Array:
             linear, n_factors = fit.linear[with_covariates], fit.others.shape[1]
             if shape is None or len(linear) < _MINIMUM_DONORS:
                 return fit.factors[with_covariates]
-            curves = Curves(
+            regression = KernelRegression(
                 self._points(n_factors),
                 np.zeros((1, n_factors)),
                 np.zeros((1, n_factors, n_factors)),
                 np.zeros((1, self.n_points, n_factors)),
                 shape.width,
             )
-            curves.fit(0, linear, fit.others, shape.ridge)
-            return curves(0, fit.factors[with_covariates])
+            regression.fit(0, linear, fit.others, shape.ridge)
+            return regression(0, fit.factors[with_covariates])
 
         return guess
 
 
 def _kernel(a: Array, b: Array, width: float) -> Array:
-    """Give ``exp(-width |a - b|^2)`` of every row (N, K) with every row (M, K): (N, M)."""
+    """Return ``exp(-width |a - b|^2)`` of every row (N, K) with every row (M, K): (N, M)."""
     kernel: Array = np.exp(-width * cdist(a, b, "sqeuclidean"))
     return kernel

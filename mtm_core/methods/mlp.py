@@ -116,7 +116,7 @@ class SingleTaskMTM(nn.Module):
 
 
 def perceptron(widths: Sequence[int], dropout: float) -> nn.Sequential:
-    """Give linear layers between ``widths``, Leaky ReLU and dropout after all but the last."""
+    """Return linear layers between ``widths``, Leaky ReLU and dropout after all but the last."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out), nn.LeakyReLU(), nn.Dropout(dropout)]
@@ -131,7 +131,7 @@ class Perceptron:
     dropout: float
 
     def __call__(self) -> nn.Module:
-        """Give a fresh one."""
+        """Return a fresh one."""
         return perceptron(self.widths, self.dropout)
 
 
@@ -142,7 +142,7 @@ class TwoTissueMTM:
     config: ModelConfig
 
     def __call__(self) -> nn.Module:
-        """Give a fresh one."""
+        """Return a fresh one."""
         return SingleTaskMTM(self.config)
 
 
@@ -166,11 +166,11 @@ class NetworkMap:
         return z[:, genes]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give the weights."""
+        """Return the weights."""
         return {name: tensor.numpy() for name, tensor in self.network.state_dict().items()}
 
     def settings(self) -> dict[str, Any]:
-        """Give the kind of network and its sizes."""
+        """Return the kind of network and its sizes."""
         kind = next(name for name, builder in _BUILDERS.items() if builder is type(self.build))
         return {"kind": kind, "sizes": cattrs.unstructure(self.build)}
 
@@ -248,7 +248,7 @@ def _best_epoch(
     learnt: tuple[Tensor, Tensor],
     held_out: tuple[Tensor, Tensor],
 ) -> int:
-    """Give the epoch that predicts the held-out donors best, by gene-wise rho as MTM's own."""
+    """Return the epoch that predicts the held-out donors best, by gene-wise rho as MTM's own."""
     best, best_rho = 1, -math.inf
     for epoch in _train(network, training, *learnt):
         with torch.no_grad():

@@ -72,13 +72,13 @@ class FittedMTM:
         return predict
 
     def codes(self, profiles: Mapping[str, Floats]) -> Floats:
-        """Give the donors' latent codes (N, C)."""
+        """Return the donors' latent codes (N, C)."""
         with torch.inference_mode():
             codes: Floats = self._code(profiles).numpy()
         return codes
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give the weights of the encoder and the generator, and the variance where one is learnt.
+        """Get the weights of the encoder and the generator, and the variance where one is learnt.
 
         Prediction needs no others.
         """
@@ -86,7 +86,7 @@ class FittedMTM:
         return {name: t.cpu().numpy() for name, t in state.items() if name.startswith(_KEPT)}
 
     def settings(self) -> dict[str, Any]:
-        """Give the run's config."""
+        """Return the run's config."""
         return {"config": to_json(self.config)}
 
     @classmethod
@@ -127,5 +127,5 @@ class FittedMTM:
         return torch.stack(codes).mean(dim=0)
 
     def _tissue(self, name: str) -> torch.Tensor:
-        """Give the code (1,) of a tissue that all samples are of: its numbers are not repeated."""
+        """Get the code (1,) of a tissue that all samples are of: its numbers are not repeated."""
         return torch.tensor([tissue_index(self.tissues, name)])

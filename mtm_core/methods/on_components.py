@@ -29,7 +29,7 @@ from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.cohort.splits import rows_of
 from mtm_core.methods.covariates import CovariateName
-from mtm_core.methods.factors import bend_in_place
+from mtm_core.methods.factors import squash_in_place
 from mtm_core.methods.protocol import (
     ALL_GENES,
     FittedMethod,
@@ -112,12 +112,12 @@ class FittedOnComponents:
         return predict
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give the basis, the scores' means and the arrays of the method on scores."""
+        """Return the basis, the scores' means and the arrays of the method on scores."""
         own = {f"inner.{name}": array for name, array in self.inner.arrays().items()}
         return {"basis": self.basis, "score_mean": self.inner.scaler.mean, **own}
 
     def settings(self) -> dict[str, Any]:
-        """Give name and settings of the method on scores, and their unit."""
+        """Return name and settings of the method on scores, and their unit."""
         inner = {"method": self.inner.name, "settings": self.inner.settings()}
         return {"inner": inner, "unit": self.unit}
 
@@ -184,7 +184,7 @@ class OnComponentsMethod:
         for t in range(len(tissues)):  # one at a time: of a wide cohort there is room for one copy
             own = np.flatnonzero(codes == t)
             z[own] = scaler.transform(np.asarray(cohort.X[rows[own]]), codes[own])
-        bend_in_place(z, BOUND)
+        squash_in_place(z, BOUND)
         basis = leading(z, min(self.n_components, *z.shape))
         scored = z @ basis
         del z
@@ -197,7 +197,7 @@ class OnComponentsMethod:
 
 
 def for_scores(method: Method, n_components: int) -> Method:
-    """Give ``method`` for scores on components in place of genes."""
+    """Return ``method`` for scores on components in place of genes."""
 
     def on_scores(model: ModelConfig) -> ModelConfig:
         return replace(model, n_genes=n_components, encoder_input="z")
@@ -213,13 +213,13 @@ def for_scores(method: Method, n_components: int) -> Method:
 
 
 def scores(z: NDArray[np.float32], basis: Floats, unit: float) -> Floats:
-    """Give the scores (N, R) of z-scores (N, G), which are bent in place."""
-    on_basis: Floats = bend_in_place(z, BOUND) @ basis / np.float32(unit)
+    """Return the scores (N, R) of z-scores (N, G), which are squashed in place."""
+    on_basis: Floats = squash_in_place(z, BOUND) @ basis / np.float32(unit)
     return on_basis
 
 
 def leading(z: Floats, rank: int, seed: int = 0) -> Floats:
-    """Give the leading right singular vectors (G, rank) of ``z`` (N, G).
+    """Return the leading right singular vectors (G, rank) of ``z`` (N, G).
 
     By a random start and power steps (Halko, Martinsson & Tropp 2011, SIAM Review 53:217-288)
     where a full decomposition would be large.

@@ -80,7 +80,7 @@ class OwnGenes:
         mean[:, there] += (self.slopes[target, own] * left[:, own]).astype(np.float32)
 
     def dense(self, n_genes: int) -> Floats:
-        """Give the slopes (T, G), 0 where there is no effect."""
+        """Return the slopes (T, G), 0 where there is no effect."""
         slopes: Floats = np.zeros((len(self.slopes), n_genes), dtype=np.float32)
         slopes[:, self.genes] = self.slopes
         return slopes
@@ -149,7 +149,7 @@ class LeftOver:
         return len(self.n)
 
     def some(self, folds: Sequence[int]) -> LeftOver:
-        """Give what these folds show."""
+        """Return what these folds show."""
         own = list(folds)
         return LeftOver(
             self.n[own], self.crossed[own], self.of_source[own], self.of_target[own], self.source
@@ -201,12 +201,12 @@ def choose_own_genes(left: LeftOver) -> OwnGenes | None:
 
 
 def slopes_without(left: LeftOver, fold: int) -> Array:
-    """Give the slopes (T, G) that the other folds show."""
+    """Return the slopes (T, G) that the other folds show."""
     return fit_slopes(left.some([f for f in range(left.n_folds) if f != fold]))
 
 
 def fit_slopes(left: LeftOver) -> Array:
-    """Give the shrunk slopes (T, G) of what the sums show; 0 for genes without an effect."""
+    """Return the shrunk slopes (T, G) of what the sums show; 0 for genes without an effect."""
     n, crossed = left.n.sum(axis=0), left.crossed.sum(axis=0)
     slopes: Array = np.zeros_like(crossed)
     used = np.flatnonzero((n >= _LEAST_PAIRS) & (np.arange(len(n)) != left.source))
@@ -238,7 +238,7 @@ def fit_slopes(left: LeftOver) -> Array:
 
 
 def _without_effect(raw: Array, variance: Array) -> tuple[float, tuple[float, float]]:
-    """Give mean, nu and omega of slopes (T, G) without an effect: robust, of all genes."""
+    """Return mean, nu and omega of slopes (T, G) without an effect: robust, of all genes."""
     weight = 1 / variance
     total = weight.sum(axis=0)
     by_gene = (weight * raw).sum(axis=0) / total
@@ -255,14 +255,14 @@ def _without_effect(raw: Array, variance: Array) -> tuple[float, tuple[float, fl
 
 
 def _common(centred: Array, variance: Array, nu: float, omega: float) -> tuple[Array, Array]:
-    """Give the weights (T, G) of a gene's tissues, and the posterior mean (G,) of u_g."""
+    """Return the weights (T, G) of a gene's tissues, and the posterior mean (G,) of u_g."""
     weight: Array = 1 / (variance + omega)
     common: Array = nu * (weight * centred).sum(axis=0) / (1 + nu * weight.sum(axis=0))
     return weight, common
 
 
 def _log_likelihood(centred: Array, variance: Array, nu: float, omega: float) -> Array:
-    """Give log N(centred; 0, diag(variance + omega) + nu) of each gene (G,), up to a constant."""
+    """Return log N(centred; 0, diag(variance + omega) + nu) of each gene (G,), up to a constant."""
     weight, common = _common(centred, variance, nu, omega)
     square = (weight * centred * (centred - common)).sum(axis=0)
     determinant = np.log1p(nu * weight.sum(axis=0)) - np.log(weight).sum(axis=0)

@@ -91,11 +91,11 @@ class FittedMethod(Protocol):
         ...
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give every number the method needs to predict, by name."""
+        """Return every number the method needs to predict, by name."""
         ...
 
     def settings(self) -> dict[str, Any]:
-        """Give what else it needs, as JSON values."""
+        """Return what else it needs, as JSON values."""
         ...
 
 
@@ -161,7 +161,7 @@ class Method(Protocol):
 
 
 def tissue_index(tissues: Sequence[str], name: str) -> int:
-    """Give the code of tissue ``name``.
+    """Return the code of tissue ``name``.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def check_names(arrays: Mapping[str, NDArray[Any]], expected: Iterable[str]) -> 
 
 
 def check_covariates(names: object) -> tuple[CovariateName, ...]:
-    """Give the covariates of a saved method's settings.
+    """Return the covariates of a saved method's settings.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def check_covariates(names: object) -> tuple[CovariateName, ...]:
 
 
 def check_size(value: object, most: int, what: str) -> int:
-    """Give a number of parts of a saved method's settings.
+    """Return a number of parts of a saved method's settings.
 
     Raises
     ------
@@ -230,5 +230,5 @@ def check_size(value: object, most: int, what: str) -> int:
 
 
 def under_prefix(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Give the arrays whose names begin with ``prefix``, without it."""
+    """Return the arrays whose names begin with ``prefix``, without it."""
     return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}

@@ -82,7 +82,7 @@ class _RankedPath:
         return cls(path, np.asarray(path.projected @ path.projected.T, dtype=np.float64))
 
     def _directions(self, penalty: float) -> tuple[Array, Array]:
-        """Give shrunk values (R,), and what brings P to V' (min(R, G), R), leading ones first."""
+        """Return shrunk values (R,), and what brings P to V' (min(R, G), R), leading ones first."""
         values = self.path.values
         fitted = values / np.sqrt(values**2 + penalty)
         squares, vectors = np.linalg.eigh(fitted[:, None] * self.gram * fitted)
@@ -94,7 +94,7 @@ class _RankedPath:
         return values / (values**2 + penalty), (vectors[:, order] / singular).T * fitted
 
     def errors(self, x: Floats, y: Floats) -> Array:
-        """Give squared errors on ``x`` and ``y``: (penalties, ranks), up to one constant."""
+        """Return squared errors on ``x`` and ``y``: (penalties, ranks), up to one constant."""
         path = self.path
         on_basis = (x - path.x_mean) @ path.basis.T
         crossed = (y - path.y_mean) @ path.projected.T

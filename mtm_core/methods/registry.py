@@ -1,7 +1,7 @@
 """Methods by name.
 
-A name that ends in ``-age-sex`` is of a method that is told a donor's age and sex. Some are fitted
-for that alone; others, of ``OPTIONALLY_INFORMED``, are the same fit as without the ending, and work
+A name that ends in ``-age-sex`` is of a method that reads a donor's age and sex. Some are fitted
+for that alone; others, of ``OPTIONAL_AGE_SEX``, are the same fit as without the ending, and work
 with or without.
 """
 
@@ -14,11 +14,11 @@ from pathlib import Path
 from mtm_core.config import RunConfig
 from mtm_core.errors import SelectionError
 from mtm_core.methods.bgex import BGExMethod
+from mtm_core.methods.cached import CachedMethod
 from mtm_core.methods.controls import ControlMethod, CovariatesAloneMethod
 from mtm_core.methods.covariates import AGE_SEX
 from mtm_core.methods.factor_stack import FactorStackMethod, FitProgress
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
-from mtm_core.methods.kept import KeptMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.mlp import MLPMethod, SingleTaskMTMMethod
 from mtm_core.methods.mtm_training import MTMMethod
@@ -55,9 +55,9 @@ _BASELINES: dict[str, Callable[[str, RunConfig], Method]] = {
     "source-as-proxy": lambda source, config: ControlMethod("source-as-proxy"),
 }
 
-OPTIONALLY_INFORMED = ("stack", "factor-stack", "compact-stack", "kernel-factors", "joint-gaussian")
+OPTIONAL_AGE_SEX = ("stack", "factor-stack", "compact-stack", "kernel-factors", "joint-gaussian")
 METHOD_NAMES: tuple[str, ...] = (
-    *(name + ending for name in OPTIONALLY_INFORMED for ending in ("", AGE_SEX)),
+    *(name + ending for name in OPTIONAL_AGE_SEX for ending in ("", AGE_SEX)),
     "mtm",
     "compact-mtm",
     *_BASELINES,
@@ -71,13 +71,13 @@ def make_method(
     config: RunConfig,
     hardware: Hardware | None = None,
     on_progress: Callable[[TrainingProgress], None] | None = None,
-    keep: Path | None = None,
+    cache: Path | None = None,
     on_step: FitProgress | None = None,
 ) -> Method:
-    """Give the method ``name``; ``config`` and ``hardware`` are MTM's.
+    """Return the method ``name``; ``config`` and ``hardware`` are MTM's.
 
-    Fits of MTM and of stacks are kept in the folder ``keep``, where there is one. ``on_progress``
-    is told of MTM's steps, ``on_step`` of those of a factor stack.
+    Fits of MTM and of stacks are cached in the folder ``cache``, where there is one.
+    ``on_progress`` gets MTM's steps, ``on_step`` those of a factor stack.
 
     Raises
     ------
@@ -85,13 +85,13 @@ def make_method(
         If there is no such method.
     """
 
-    def kept(method: Method) -> Method:
-        return method if keep is None else KeptMethod(method, keep)
+    def cached(method: Method) -> Method:
+        return method if cache is None else CachedMethod(method, cache)
 
-    mtm = kept(MTMMethod(config, hardware, on_progress))
+    mtm = cached(MTMMethod(config, hardware, on_progress))
     if name == "mtm":
         return mtm
-    compact = kept(OnComponentsMethod(MTMMethod(config, hardware, on_progress)))
+    compact = cached(OnComponentsMethod(MTMMethod(config, hardware, on_progress)))
     if name == compact.name:
         return compact
     if name in _BASELINES:
@@ -100,11 +100,11 @@ def make_method(
     match name.removesuffix(AGE_SEX):
         case "stack":
             bases = (KernelFactorsMethod(joint), mtm)
-            return kept(StackMethod(bases, source, n_further=3, name=name))
+            return cached(StackMethod(bases, source, n_further=3, name=name))
         case "factor-stack":
-            return kept(FactorStackMethod(source, on_step=on_step, name=name))
+            return cached(FactorStackMethod(source, on_step=on_step, name=name))
         case "compact-stack":
-            return kept(FactorStackMethod(source, others=(compact,), on_step=on_step, name=name))
+            return cached(FactorStackMethod(source, others=(compact,), on_step=on_step, name=name))
         case "kernel-factors":
             return KernelFactorsMethod(joint, name=name)
         case "joint-gaussian":
@@ -113,14 +113,14 @@ def make_method(
 
 
 def trainable_methods() -> tuple[str, ...]:
-    """Give the names of methods to train a model by: each fit once."""
-    return tuple(name for name in METHOD_NAMES if not _is_optionally_informed(name))
+    """Return the names of methods to train a model by: each fit once."""
+    return tuple(name for name in METHOD_NAMES if not _is_optional_age_sex(name))
 
 
-def _is_optionally_informed(name: str) -> bool:
-    return name.endswith(AGE_SEX) and name.removesuffix(AGE_SEX) in OPTIONALLY_INFORMED
+def _is_optional_age_sex(name: str) -> bool:
+    return name.endswith(AGE_SEX) and name.removesuffix(AGE_SEX) in OPTIONAL_AGE_SEX
 
 
-def is_told_phenotypes(name: str) -> bool:
-    """Tell whether the method ``name`` is to be told donors' phenotypes when it predicts."""
-    return name not in OPTIONALLY_INFORMED
+def reads_phenotypes(name: str) -> bool:
+    """Tell whether the method ``name`` reads donors' phenotypes when it predicts."""
+    return name not in OPTIONAL_AGE_SEX

@@ -71,7 +71,7 @@ class RidgePath:
         return cls(x_mean, y_mean, left, values, basis, projected, wide=True)
 
     def map(self, coefficients: NDArray[np.floating]) -> TargetModel:
-        """Give the map that ``coefficients`` on the basis (R, G) are of."""
+        """Return the map that ``coefficients`` on the basis (R, G) are of."""
         if self.wide:
             left, right = self.basis.T.astype(np.float32), coefficients.astype(np.float32)
             intercept = self.y_mean - (self.x_mean @ left) @ right

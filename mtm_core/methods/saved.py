@@ -44,7 +44,7 @@ def restore_method(
     scaler: TissueScaler,
     tissues: tuple[str, ...],
 ) -> FittedMethod:
-    """Give the method ``name`` from its ``arrays()`` and ``settings()``.
+    """Return the method ``name`` from its ``arrays()`` and ``settings()``.
 
     Raises
     ------
@@ -105,19 +105,19 @@ def _restore_stack(
     )
     members = [member.name for member in fields(Calibration)]
     calibrations: dict[str, Calibration | None] = {}
-    for kind in CALIBRATIONS:
-        own = under_prefix(f"{kind}.", arrays)
+    for kind, stored in CALIBRATIONS.items():
+        own = under_prefix(f"{stored}.", arrays)
         calibrations[kind] = None
         if own:
             check_names(own, members)
             calibrations[kind] = made = Calibration(**own)
             made.check(len(bases), scaler.mean.shape)
-    known = (*CALIBRATIONS, *(str(i) for i in range(len(bases))))
+    known = (*CALIBRATIONS.values(), *(str(i) for i in range(len(bases))))
     check_names(arrays, [name for name in arrays if name.split(".")[0] in known])
     fitted = FittedStack(bases, source=source, name=name, **cast("dict[str, Any]", calibrations))
-    for kind in ("plain", "informed") if fitted.covariates else ("plain",):
+    for kind in ("plain", "with_covariates") if fitted.covariates else ("plain",):
         if calibrations[kind] is None:
-            raise ValueError(f"the stack has no calibration {kind!r}")
+            raise ValueError(f"the stack has no calibration {CALIBRATIONS[kind]!r}")
     return fitted
 
 

@@ -43,10 +43,15 @@ from mtm_core.methods.protocol import (
 
 Array = NDArray[np.float64]
 _Condition = tuple[bool, bool]
-"""Whether covariates are told, and whether further source tissues are given."""
+"""Whether covariates are known, and whether further source tissues are given."""
 
-CALIBRATIONS = ("plain", "informed", "several", "several_informed")
-"""Those that a :class:`FittedStack` may have, by their names."""
+CALIBRATIONS = {
+    "plain": "plain",
+    "with_covariates": "informed",
+    "several": "several",
+    "several_with_covariates": "several_informed",
+}
+"""Prefix of arrays in a file, by those that a :class:`FittedStack` may have."""
 
 
 @dataclass(frozen=True)
@@ -59,22 +64,22 @@ class FittedStack:
         The methods, each fitted on all training donors.
     plain
         From expression alone.
-    informed
+    with_covariates
         With the covariates; ``None`` where no method reads any.
     source
         Tissue that weights and intervals were learnt from. Predictions from others use the same
         weights, and their intervals are only as good as these others are like it.
-    several, several_informed
+    several, several_with_covariates
         The same two for donors who give several tissues, learnt from the source and others; without
         them, those from one tissue hold.
     """
 
     bases: tuple[FittedMethod, ...]
     plain: Calibration
-    informed: Calibration | None
+    with_covariates: Calibration | None
     source: str
     several: Calibration | None = None
-    several_informed: Calibration | None = None
+    several_with_covariates: Calibration | None = None
     name: str = "stack"
 
     def __post_init__(self) -> None:
@@ -118,7 +123,7 @@ class FittedStack:
         groups = []
         for rows, covariates in by_knowledge(phenotypes, self.covariates, shape[0]):
             known = phenotypes.iloc[rows] if phenotypes is not None and covariates.size else None
-            calibration = self._calibration(len(profiles), informed=known is not None)
+            calibration = self._calibration(len(profiles), with_covariates=known is not None)
             own = {source: z[rows] for source, z in profiles.items()}
             groups.append((rows, calibration, [begin(base, own, known) for base in self.bases]))
 
@@ -140,16 +145,16 @@ class FittedStack:
 
         return predict
 
-    def _calibration(self, n_sources: int, *, informed: bool) -> Calibration:
-        one = self.informed if informed else self.plain
-        several = self.several_informed if informed else self.several
+    def _calibration(self, n_sources: int, *, with_covariates: bool) -> Calibration:
+        one = self.with_covariates if with_covariates else self.plain
+        several = self.several_with_covariates if with_covariates else self.several
         return cast("Calibration", several if n_sources > 1 and several is not None else one)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give the arrays of every base, and those of the stack."""
+        """Return the arrays of every base, and those of the stack."""
         own = {
-            f"{kind}.{name}": array
-            for kind in CALIBRATIONS
+            f"{stored}.{name}": array
+            for kind, stored in CALIBRATIONS.items()
             if getattr(self, kind) is not None
             for name, array in vars(getattr(self, kind)).items()
         }
@@ -158,7 +163,7 @@ class FittedStack:
         return own
 
     def settings(self) -> dict[str, Any]:
-        """Give the name and settings of every base."""
+        """Return the name and settings of every base."""
         return {
             "source": self.source,
             "bases": [{"method": base.name, "settings": base.settings()} for base in self.bases],
@@ -190,12 +195,14 @@ class StackMethod:
         def calibrate_for(condition: _Condition) -> Calibration:
             return calibrate(inner[condition], tissue_names(cohort), len(bases), cohort.n_vars)
 
-        def calibrate_several(one: Calibration | None, *, informed: bool) -> Calibration | None:
-            if one is None or (informed, True) not in inner:
+        def calibrate_several(
+            one: Calibration | None, *, with_covariates: bool
+        ) -> Calibration | None:
+            if one is None or (with_covariates, True) not in inner:
                 return None
             # The further sources themselves were no targets: for them, what one source gave.
-            targets = [tissue in inner[informed, True] for tissue in tissue_names(cohort)]
-            several = calibrate_for((informed, True))
+            targets = [tissue in inner[with_covariates, True] for tissue in tissue_names(cohort)]
+            several = calibrate_for((with_covariates, True))
             return Calibration(
                 **{
                     name: np.where(np.array(targets)[:, None], array, vars(one)[name])
@@ -204,14 +211,14 @@ class StackMethod:
             )
 
         plain = calibrate_for((False, False))
-        informed = calibrate_for((True, False)) if reads_covariates else None
+        with_covariates = calibrate_for((True, False)) if reads_covariates else None
         return FittedStack(
             bases,
             plain,
-            informed,
+            with_covariates,
             self.source,
-            calibrate_several(plain, informed=False),
-            calibrate_several(informed, informed=True),
+            calibrate_several(plain, with_covariates=False),
+            calibrate_several(with_covariates, with_covariates=True),
         )
 
     def _inner_evidence(
@@ -255,7 +262,7 @@ class StackMethod:
         return shown
 
     def _further_sources(self, samples: pd.DataFrame) -> tuple[str, ...]:
-        """Give the tissues that most donors of ``samples`` give beside the source."""
+        """Return the tissues that most donors of ``samples`` give beside the source."""
         givers = samples.loc[samples["tissue"] == self.source, "donor"]
         beside = samples[samples["donor"].isin(givers) & (samples["tissue"] != self.source)]
         counts = beside["tissue"].value_counts()

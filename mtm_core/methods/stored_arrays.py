@@ -54,7 +54,7 @@ def map_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def to_arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
-    """Give mapped numbers as arrays; those of wide factors as they are, other halves as float32."""
+    """Get mapped numbers as arrays; those of wide factors as they are, other halves as float32."""
     arrays: dict[str, NDArray[Any]] = {}
     for name, tensor in tensors.items():
         if tensor.dtype == torch.bfloat16 and is_of_wide_factors(name, tuple(tensor.shape)):

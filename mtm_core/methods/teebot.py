@@ -79,7 +79,7 @@ class TEEBoTMethod:
         return LinearMap((left @ coefficients).astype(np.float32), intercept)
 
     def _fit_genes(self, scores: Array, y: Array) -> tuple[Array, Array]:
-        """Give coefficients (K, G) on components and intercepts (G,), penalties chosen."""
+        """Return coefficients (K, G) on components and intercepts (G,), penalties chosen."""
         penalties = self._penalties(scores, y)
         errors = np.zeros_like(penalties)
         for held in np.array_split(np.arange(len(y)), min(self.n_folds, len(y))):
@@ -93,7 +93,7 @@ class TEEBoTMethod:
         return coefficients[:, 0], intercept[0]
 
     def _penalties(self, scores: Array, y: Array) -> Array:
-        """Give penalties (A, G) for each gene, down from the one that leaves nothing."""
+        """Return penalties (A, G) for each gene, down from the one that leaves nothing."""
         centred = scores - scores.mean(axis=0)
         largest = np.abs(centred.T @ (y - y.mean(axis=0))).max(axis=0) / len(y)
         return np.asarray(np.logspace(0, -3, self.n_penalties)[:, None] * largest)

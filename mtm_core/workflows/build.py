@@ -294,14 +294,15 @@ class _Build:
                 data = read_cohort(cohort)
                 n_tissues = len(tissue_names(data))
                 config = run_config(options.preset, options.settings, data.n_vars, n_tissues)
-                # What takes days is kept as it comes; what takes minutes is kept as a model alone.
-                keep = self._kept_fits() if options.method == "stack" else None
+                # What takes days is cached as it comes; what takes minutes is saved as a model
+                # alone.
+                cache = self._cached_fits() if options.method == "stack" else None
                 fitted = fit_method(
                     options.method,
                     data,
                     config,
                     Hardware(),
-                    keep,
+                    cache,
                     on_step=lambda what, done, total: advance(done, total, what),
                 )
                 made_by = {"command": options.command}
@@ -311,8 +312,8 @@ class _Build:
                     artefact.save(place)
         return self._made(output / "model.json", output / "model.safetensors")
 
-    def _kept_fits(self) -> Path:
-        """Make the folder in which the evaluation keeps its fits."""
+    def _cached_fits(self) -> Path:
+        """Make the folder in which the evaluation caches its fits."""
         folder = OwnFolder.claim(self.work / "evaluation", EVALUATION)
         folder.own("fits/")
         return folder.path / "fits"

@@ -15,7 +15,7 @@ from mtm_core.data.gtex.download import OFFICIAL, Release
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.bootstrap import N_RESAMPLES
 from mtm_core.methods.covariates import AGE_SEX
-from mtm_core.methods.registry import METHOD_NAMES, OPTIONALLY_INFORMED, trainable_methods
+from mtm_core.methods.registry import METHOD_NAMES, OPTIONAL_AGE_SEX, trainable_methods
 
 DEFAULT_METHOD = "factor-stack"
 """Predictor that is built: it fits at any number of genes."""
@@ -119,7 +119,7 @@ class BuildOptions:
             return ()
         others = self.methods
         if others is None:
-            told = [self.method + AGE_SEX] if self.method in OPTIONALLY_INFORMED else []
+            told = [self.method + AGE_SEX] if self.method in OPTIONAL_AGE_SEX else []
             others = (*told, *_BASELINES)
             if not with_phenotypes:
                 others = tuple(name for name in others if not name.endswith("age-sex"))

@@ -28,7 +28,7 @@ from mtm_core.evaluation.cross_validation import cross_validate, write_netcdf
 from mtm_core.evaluation.results import EVALUATION, TABLES, EvaluationTables
 from mtm_core.evaluation.technical import accuracy_without_laboratory
 from mtm_core.methods.protocol import Method, tissue_index
-from mtm_core.methods.registry import METHOD_NAMES, is_told_phenotypes, make_method
+from mtm_core.methods.registry import METHOD_NAMES, make_method, reads_phenotypes
 from mtm_core.model_folder import seal_around
 from mtm_core.safe_output import OwnFolder
 from mtm_core.training.hardware import Hardware, check_hardware
@@ -171,7 +171,7 @@ def evaluate(
                 hardware=options.hardware,
                 # A bar belongs to one process.
                 on_progress=on_training if options.jobs == 1 else None,
-                keep=output / "fits",
+                cache=output / "fits",
             )
             with steps.running(predicting(name), total=len(_chosen(options)), unit="folds") as tell:
                 predictions = _predict(method, name, data, dealt, options, what, tell)
@@ -239,7 +239,7 @@ def _predict(
         dealt,
         source=options.source,
         folder=options.output / "folds",
-        with_phenotypes=is_told_phenotypes(name),
+        with_phenotypes=reads_phenotypes(name),
         further_sources=options.further_sources,
         settings=what,
         only=_chosen(options),

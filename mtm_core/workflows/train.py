@@ -111,8 +111,8 @@ def train_model(options: TrainOptions, on_progress: OnTraining | None = None) ->
         provenance |= {"epochs": len(result.history), "best_epoch": result.best_epoch}
         fitted: FittedMethod = FittedMTM(result.model, result.scaler, tissue_names(data), config)
     else:
-        kept_fits = None if evaluation is None else evaluation / "fits"
-        fitted = fit_method(method, data, config, options.hardware, kept_fits, on_progress)
+        cached_fits = None if evaluation is None else evaluation / "fits"
+        fitted = fit_method(method, data, config, options.hardware, cached_fits, on_progress)
     artefact = Artefact.of(fitted, data, name=output.resolve().name, provenance=provenance)
     if tables is not None:
         artefact = replace(artefact, accuracy=tables.of_method(fitted.name))
@@ -151,18 +151,18 @@ def fit_method(
     cohort: ad.AnnData,
     config: RunConfig,
     hardware: Hardware,
-    keep: Path | None,
+    cache: Path | None,
     on_progress: OnTraining | None = None,
     on_step: FitProgress | None = None,
 ) -> FittedMethod:
-    """Fit a method on every donor; fits of MTM and of stacks are taken from ``keep``."""
+    """Fit a method on every donor; fits of MTM and of stacks are taken from ``cache``."""
     unfitted = make_method(
         method,
         source=config.training.validation_source,
         config=config,
         hardware=hardware,
         on_progress=on_progress,
-        keep=keep,
+        cache=cache,
         on_step=on_step,
     )
     return unfitted.fit(cohort, _donors(cohort))

@@ -42,10 +42,10 @@ def test_each_target_is_predicted_as_if_it_were_the_only_one(name: str, cohort: 
     z = np.random.default_rng(0).normal(size=(4, cohort.n_vars)).astype(np.float32)
     people = pd.DataFrame({"age": [30.0, 50.0, np.nan, 70.0], "sex": ["male", "female"] * 2})
     targets = [tissue for tissue in fitted.tissues if tissue != "Whole Blood"]
-    for told in (None, people):
-        predict = begin(fitted, {"Whole Blood": z}, told)
+    for known in (None, people):
+        predict = begin(fitted, {"Whole Blood": z}, known)
         for target in [*targets, targets[0]]:  # the first again: nothing is left behind
-            expected = fitted.predict({"Whole Blood": z}, target, told)
+            expected = fitted.predict({"Whole Blood": z}, target, known)
             got = predict(target)
             np.testing.assert_array_equal(got.mean, expected.mean)
             if expected.sd is not None:

@@ -57,7 +57,7 @@ def test_ten_genes_are_read(blood: Array, target: Array) -> None:
     assert ((fitted.coefficients != 0).sum(axis=0) == 10).all()
 
 
-def test_genes_that_do_not_vary_are_told_by_their_mean(blood: Array, target: Array) -> None:
+def test_genes_that_do_not_vary_are_predicted_by_their_mean(blood: Array, target: Array) -> None:
     blood[:, 2], target[:, 4] = 0.5, -1.5
     fitted = BGExMethod(n_genes=14).fit_target(blood, target)
     assert np.isfinite(fitted.coefficients).all()

@@ -99,11 +99,11 @@ def test_inner_predictions_are_those_of_models_fitted_without_the_donors(
             np.asarray(wide_or_not.X[training.rows[source][own]]), np.full(own.sum(), source)
         )
         people = wide_or_not.uns["donors"].loc[names[training.samples[source][0][own]]]
-        for told in (None, people):
-            codes = kernel.codes(shape, with_covariates=told is not None)
+        for known in (None, people):
+            codes = kernel.codes(shape, with_covariates=known is not None)
             t = training.tissues.index("Liver")
             ours = fold.mixtures(codes)(t) @ training.samples[t][1][~fold.deal.held[t]]
-            expected = slow.predict({BLOOD: z}, "Liver", told).mean
+            expected = slow.predict({BLOOD: z}, "Liver", known).mean
             # Loadings begin elsewhere, and noise is of other donors' variance.
             assert np.corrcoef(ours.ravel(), expected.ravel())[0, 1] > 0.99
             assert abs(ours.std() / expected.std() - 1) < 0.1

@@ -1,4 +1,4 @@
-"""Curved factors: against dense kernel ridge regression, and on factors that a line cannot find."""
+"""Kernel factors: against dense kernel ridge regression, and on factors that a line cannot find."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
-from mtm_core.methods.factors import bend, by_other_tissues, gather
+from mtm_core.methods.factors import by_other_tissues, gather, squash
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import (
-    Curves,
     FittedKernelFactors,
     KernelFactorsMethod,
+    KernelRegression,
     _kernel,
 )
 from mtm_core.methods.saved import restore_method
@@ -45,10 +45,12 @@ def test_with_points_on_the_donors_it_is_kernel_ridge_regression(rng: np.random.
     kernel = _kernel(linear, linear, 0.1)
     penalty = 2.0 * kernel
     coefficients = np.linalg.solve(kernel.T @ kernel + penalty, kernel.T @ wanted)
-    curves = Curves(linear, np.zeros((1, 3)), np.eye(3)[None], coefficients[None], width=0.1)
+    regression = KernelRegression(
+        linear, np.zeros((1, 3)), np.eye(3)[None], coefficients[None], width=0.1
+    )
     dense = KernelRidge(alpha=2.0, kernel="rbf", gamma=0.1).fit(linear, wanted)
     new = rng.normal(size=(7, 3))
-    np.testing.assert_allclose(curves(0, new), dense.predict(new), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(regression(0, new), dense.predict(new), rtol=1e-4, atol=1e-6)
 
 
 def test_factors_of_other_tissues_are_the_posterior_without_the_source(
@@ -57,16 +59,18 @@ def test_factors_of_other_tissues_are_the_posterior_without_the_source(
     joint = QUICK.joint
     training = joint.training(cohort, donors)
     model = joint.fit_training(training).models[0]
-    found = by_other_tissues(model.told(training), training.n_donors, range(len(training.tissues)))
+    found = by_other_tissues(
+        model.evidence(training), training.n_donors, range(len(training.tissues))
+    )
     for t, others in enumerate(found):
         kept = [b for i, b in enumerate(training.blocks) if i != t]
         loadings = [w for i, w in enumerate([*model.loadings, model.covariate_loadings]) if i != t]
         weights = [w for i, w in enumerate([*model.weights, model.covariate_weights]) if i != t]
-        told = [
+        evidence = [
             (donor, w.T @ p, y @ p)
             for (donor, y), w, p in zip(kept, loadings, weights, strict=True)
         ]
-        precision, projected = gather(told, training.n_donors, model.loadings.shape[-1])
+        precision, projected = gather(evidence, training.n_donors, model.loadings.shape[-1])
         slow = np.stack(
             [np.linalg.solve(precision[d], projected[d]) for d in training.samples[t][0]]
         )
@@ -120,11 +124,11 @@ def test_comes_back_from_its_arrays_and_settings(
 
 
 def test_no_donor_is_stored(fitted: FittedKernelFactors, cohort: ad.AnnData) -> None:
-    z = bend(profiles(fitted, cohort, BLOOD, 150), fitted.joint.bound)
-    model, curves = fitted.joint.models[0], fitted.plain[0]
+    z = squash(profiles(fitted, cohort, BLOOD, 150), fitted.joint.bound)
+    model, regression = fitted.joint.models[0], fitted.plain[0]
     t = fitted.tissues.index(BLOOD)
     linear, _ = model.posterior({t: z}, np.empty((len(z), 0)))
-    own = curves.centre[t] + curves.points @ curves.root[t].T
+    own = regression.centre[t] + regression.points @ regression.root[t].T
     assert np.abs(linear[:, None] - own[None]).max(axis=2).min() > 1e-6
 
 
@@ -143,7 +147,7 @@ def _bent_cohort() -> ad.AnnData:
     return cohort
 
 
-def test_curves_find_what_a_line_cannot() -> None:
+def test_a_kernel_finds_what_a_line_cannot() -> None:
     cohort = _bent_cohort()
     folds = donor_folds(cohort.obs)
     joint = JointGaussianMethod(n_factors=(2,), n_iterations=10, ridge=5.0)

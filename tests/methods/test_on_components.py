@@ -11,7 +11,7 @@ import pytest
 from mtm_core.config import preset
 from mtm_core.data.cohort.splits import rows_of
 from mtm_core.methods.factor_stack import FactorStackMethod
-from mtm_core.methods.factors import bend
+from mtm_core.methods.factors import squash
 from mtm_core.methods.held_out import fit_scorer, predict_held_out
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
@@ -73,7 +73,7 @@ def test_components_and_units_are_of_the_training_donors(
     one = fitted["compact-mtm"]
     rows = rows_of(cohort.obs["donor"], donors)
     codes = cohort.obs["tissue"].cat.codes.to_numpy().astype(np.int64)[rows]
-    z = bend(one.scaler.transform(np.asarray(cohort.X[rows]), codes), 3.0)
+    z = squash(one.scaler.transform(np.asarray(cohort.X[rows]), codes), 3.0)
     expected = np.linalg.svd(z, full_matrices=False)[2][:6]
     np.testing.assert_allclose(np.abs(np.diag(expected @ one.basis)), 1, atol=1e-3)
     scores = z @ one.basis
@@ -93,7 +93,7 @@ def test_genes_are_those_of_the_predicted_scores(
     z = blood(one, cohort)
     target = next(tissue for tissue in one.tissues if tissue != BLOOD)
     s, t = one.tissues.index(BLOOD), one.tissues.index(target)
-    given = bend(z, 3.0) @ one.basis / one.unit - one.inner.scaler.mean[s]
+    given = squash(z, 3.0) @ one.basis / one.unit - one.inner.scaler.mean[s]
     scores = one.inner.predict({BLOOD: given.astype(np.float32)}, target).mean
     expected = (scores + one.inner.scaler.mean[t]) * one.unit @ one.basis.T
     predict = one.begin({BLOOD: z})

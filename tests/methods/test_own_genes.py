@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.methods.factor_choice import Grid
-from mtm_core.methods.factors import bend
+from mtm_core.methods.factors import squash
 from mtm_core.methods.inner_folds import FactorSettings, deal_folds
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import FittedKernelFactors, KernelFactorsMethod
@@ -160,7 +160,7 @@ def test_they_add_their_share_of_what_factors_leave(
     assert own is not None
     plain = replace(fitted, own_genes=None)
     z = rng.normal(size=(5, 60)).astype(np.float32)
-    left = bend(z, fitted.joint.bound) - plain.predict({BLOOD: z}, BLOOD).mean
+    left = squash(z, fitted.joint.bound) - plain.predict({BLOOD: z}, BLOOD).mean
     target = next(name for name in fitted.tissues if name != BLOOD)
     slopes = own.dense(60)[fitted.tissues.index(target)]
     expected = plain.predict({BLOOD: z}, target).mean + slopes * left

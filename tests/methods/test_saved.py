@@ -44,9 +44,9 @@ def test_every_method_is_served_from_its_folder(
         {"age": [30.0, 50.0, 70.0, np.nan], "sex": ["male", "female", "male", "male"],
          "hardy": [0.0, 1.0, 2.0, 3.0]}
     )  # fmt: skip
-    for told in (None, people):
-        expected = fitted.predict({"Whole Blood": z}, "Liver", told).mean
-        got = predictor.artefact.method.predict({"Whole Blood": z}, "Liver", told).mean
+    for known in (None, people):
+        expected = fitted.predict({"Whole Blood": z}, "Liver", known).mean
+        got = predictor.artefact.method.predict({"Whole Blood": z}, "Liver", known).mean
         np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
     blood = cohort[cohort.obs["tissue"] == "Whole Blood"][:5].to_df()
     assert predictor.predict(blood, unit="tpm").sizes["tissue"] == 4

@@ -90,11 +90,14 @@ def test_age_and_sex_are_used_of_donors_whose_both_are_known(cohort: ad.AnnData)
     np.testing.assert_array_equal(known.mean[0], known.mean[2])
     assert not np.allclose(known.mean[0], blind.mean[0])
     t = fitted.tissues.index("Liver")
-    assert fitted.informed is not None
-    np.testing.assert_allclose(known.sd[0], fitted.informed.error[t], rtol=1e-6)
+    assert fitted.with_covariates is not None
+    np.testing.assert_allclose(known.sd[0], fitted.with_covariates.error[t], rtol=1e-6)
     np.testing.assert_allclose(known.sd[1], fitted.plain.error[t], rtol=1e-6)
     for i, level in enumerate(INTERVAL_LEVELS):
-        expected = [c.multipliers[t, i] for c in (fitted.informed, fitted.plain, fitted.informed)]
+        expected = [
+            c.multipliers[t, i]
+            for c in (fitted.with_covariates, fitted.plain, fitted.with_covariates)
+        ]
         np.testing.assert_allclose(known.multipliers[level], expected, rtol=1e-6)
 
 
@@ -123,13 +126,13 @@ def from_several(cohort: ad.AnnData, donors: list[str]) -> FittedStack:
 def test_several_sources_have_weights_and_intervals_of_their_own(
     from_several: FittedStack, cohort: ad.AnnData, donors: list[str], rng: np.random.Generator
 ) -> None:
-    alone = replace(from_several, several=None, several_informed=None)
+    alone = replace(from_several, several=None, several_with_covariates=None)
     z = rng.normal(size=(3, cohort.n_vars)).astype(np.float32)
     people = pd.DataFrame({"age": [70.0, 20.0, 70.0], "sex": ["male", "male", "female"]})
     t = from_several.tissues.index("Lung")
     for known, one, several in (
         (None, from_several.plain, from_several.several),
-        (people, from_several.informed, from_several.several_informed),
+        (people, from_several.with_covariates, from_several.several_with_covariates),
     ):
         assert one is not None
         assert several is not None

@@ -13,10 +13,10 @@ from safetensors import safe_open
 
 from mtm_core.artefact import Artefact, read_description
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.methods.cached import CachedMethod
 from mtm_core.methods.factor_stack import FactorStackMethod
 from mtm_core.methods.factors import Factors
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
-from mtm_core.methods.kept import KeptMethod
 from mtm_core.methods.kernel_factors import FittedKernelFactors, KernelFactorsMethod
 from mtm_core.methods.stack import FittedStack
 from mtm_core.methods.stored_arrays import MANY_GENES, map_tensors, to_arrays, write_arrays
@@ -69,10 +69,10 @@ def test_wide_factors_are_stored_in_half_and_used_as_they_are_stored(
     np.testing.assert_allclose(model.loadings.astype(np.float32), whole.loadings, rtol=2**-8)
     z = np.random.default_rng(0).normal(size=(20, wide.n_vars)).astype(np.float32)
     people = wide.uns["donors"].iloc[:20]
-    for told in (None, people):
+    for known in (None, people):
         for profiles in ({BLOOD: z}, {BLOOD: z, "Liver": z}):
-            expected = fitted.predict(profiles, "Muscle - Skeletal", told)
-            got = loaded.method.predict(profiles, "Muscle - Skeletal", told)
+            expected = fitted.predict(profiles, "Muscle - Skeletal", known)
+            got = loaded.method.predict(profiles, "Muscle - Skeletal", known)
             assert got.mean.dtype == np.float32
             assert np.corrcoef(got.mean.ravel(), expected.mean.ravel())[0, 1] > 0.9999
             np.testing.assert_allclose(got.mean, expected.mean, atol=0.02)
@@ -89,7 +89,7 @@ def test_kept_fits_predict_as_those_that_are_stored(
     fitted: FittedStack, wide: ad.AnnData, tmp_path: Path
 ) -> None:
     donors = sorted(set(wide.obs["donor"]))
-    kept, again = (KeptMethod(METHOD, tmp_path).fit(wide, donors) for _ in range(2))
+    kept, again = (CachedMethod(METHOD, tmp_path).fit(wide, donors) for _ in range(2))
     assert factors_of(kept).loadings.dtype == ml_dtypes.bfloat16
     z = np.random.default_rng(1).normal(size=(3, wide.n_vars)).astype(np.float32)
     first, second = (method.predict({BLOOD: z}, "Liver").mean for method in (kept, again))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.methods.cached import CachedMethod, identity
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
-from mtm_core.methods.kept import KeptMethod, identity
 from mtm_core.methods.stack import StackMethod
 
 QUICK = JointGaussianMethod(n_factors=(2,), n_iterations=4)
@@ -34,9 +34,9 @@ def fits(folder: Path) -> set[str]:
 def test_a_fit_is_made_once(
     cohort: ad.AnnData, donors: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = KeptMethod(QUICK, tmp_path).fit(cohort, donors)
+    first = CachedMethod(QUICK, tmp_path).fit(cohort, donors)
     monkeypatch.setattr(JointGaussianMethod, "fit", None)
-    again = KeptMethod(QUICK, tmp_path).fit(cohort, donors[::-1])
+    again = CachedMethod(QUICK, tmp_path).fit(cohort, donors[::-1])
     assert isinstance(again, FittedJointGaussian)
     np.testing.assert_array_equal(again.models[0].loadings, first.models[0].loadings)
     np.testing.assert_array_equal(again.scaler.mean, first.scaler.mean)
@@ -45,20 +45,20 @@ def test_a_fit_is_made_once(
 def test_other_donors_settings_or_cohort_are_other_fits(
     cohort: ad.AnnData, donors: list[str], tmp_path: Path
 ) -> None:
-    KeptMethod(QUICK, tmp_path).fit(cohort, donors)
-    KeptMethod(QUICK, tmp_path).fit(cohort, donors[:40])
-    KeptMethod(replace(QUICK, ridge=7.0), tmp_path).fit(cohort, donors)
+    CachedMethod(QUICK, tmp_path).fit(cohort, donors)
+    CachedMethod(QUICK, tmp_path).fit(cohort, donors[:40])
+    CachedMethod(replace(QUICK, ridge=7.0), tmp_path).fit(cohort, donors)
     other = simulate_cohort(SimulationConfig(n_donors=60, n_factors=2, n_genes=12, seed=5))
-    KeptMethod(QUICK, tmp_path).fit(other, sorted(set(other.obs["donor"])))
+    CachedMethod(QUICK, tmp_path).fit(other, sorted(set(other.obs["donor"])))
     assert len(fits(tmp_path)) == 4
-    KeptMethod(replace(QUICK, name="joint-gaussian-age-sex"), tmp_path).fit(cohort, donors)
+    CachedMethod(replace(QUICK, name="joint-gaussian-age-sex"), tmp_path).fit(cohort, donors)
     assert len(fits(tmp_path)) == 4  # a name is not what a fit depends on
 
 
 def test_a_stack_of_kept_members_is_the_stack(
     cohort: ad.AnnData, donors: list[str], tmp_path: Path
 ) -> None:
-    kept = KeptMethod(StackMethod((KeptMethod(QUICK, tmp_path),)), tmp_path).fit(cohort, donors)
+    kept = CachedMethod(StackMethod((CachedMethod(QUICK, tmp_path),)), tmp_path).fit(cohort, donors)
     plain = StackMethod((QUICK,)).fit(cohort, donors)
     z = {"Whole Blood": np.ones((2, cohort.n_vars), dtype=np.float32)}
     np.testing.assert_allclose(

@@ -1,8 +1,8 @@
-"""Keep fitted methods on disk, so that no fit is made twice.
+"""Cached fits of methods on disk, so that none is made twice.
 
 A stack fits its members in every inner fold, and an evaluation scores a stack, its members and the
-same stack under other conditions on the same folds: the same fits, over and over. A kept method is
-fitted once for each set of donors and read back afterwards, also by a later run.
+same stack under other conditions on the same folds: the same fits, over and over. A cached method
+is fitted once for each set of donors and read back afterwards, also by a later run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mtm_core.safe_output import replacing
 
 
 def identity(value: object) -> object:
-    """Give what a method's result depends on, as JSON values.
+    """Return what a method's result depends on, as JSON values.
 
     The fields of a dataclass, whatever it holds in turn; a field with ``compare=False`` (a progress
     bar, a folder) is none of it.
@@ -42,8 +42,8 @@ def identity(value: object) -> object:
 
 
 @dataclass(frozen=True)
-class KeptMethod:
-    """``method``, with every fit kept in ``folder``."""
+class CachedMethod:
+    """``method``, with every fit cached in ``folder``."""
 
     method: Method
     folder: Path = field(compare=False)
@@ -54,7 +54,7 @@ class KeptMethod:
         return self.method.name
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedMethod:
-        """Read the fit on ``donors`` if it is there, else make and keep it."""
+        """Read the fit on ``donors`` if it is there, else make and save it."""
         digest = self._digest(cohort, donors)
         path = self.folder / f"{type(self.method).__name__}-{digest}.safetensors"
         if not path.exists():
