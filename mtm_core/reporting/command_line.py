@@ -67,7 +67,12 @@ def in_shell(words: Sequence[str]) -> str:
 
 
 def predict_arguments(
-    options: PredictionOptions, files: InputFiles, *, model: str, output: str
+    options: PredictionOptions,
+    files: InputFiles,
+    *,
+    model: str,
+    output: str,
+    layout: str = "long",
 ) -> list[str]:
     """Give the words of the ``mtm predict`` that makes a prediction again.
 
@@ -81,12 +86,15 @@ def predict_arguments(
     model
         Name, or folder.
     output
-        File to write.
+        File to write, or folder.
+    layout
+        As ``--format`` names it: ``"wide"`` is a folder of one file a tissue.
     """
     return [
         *("mtm", "predict", *files.words),
         *_shared(options, model),
         *(_metadata(options.metadata, files.metadata) if files.metadata else ()),
+        *(_option("--format", layout) if layout != "long" else ()),
         *_option("--output", _as_path(output)),
     ]
 

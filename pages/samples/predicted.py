@@ -82,4 +82,5 @@ if not predicted.held_out.exists:
     )
 predicted.show(shown)
 predicted.offer_everything(session.predicted_by, session.predicted_from)
+predicted.offer_by_tissue(shown.tissue, session.predicted_by, session.predicted_from)
 predicted.show_command(session.predicted_by, session.predicted_from)

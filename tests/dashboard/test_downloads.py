@@ -1,18 +1,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from io import BytesIO
+from zipfile import ZipFile
 
+import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.widgets.downloads import (
+    by_tissue_bytes,
+    by_tissue_file_bytes,
     csv_bytes,
     file_name,
     parquet_bytes,
     prediction_bytes,
+    tissue_bytes,
+    tissue_file_bytes,
 )
 from mtm_core.inference.export import INTERVAL, LONG_COLUMNS
 from mtm_core.memory_budget import shared_budget
@@ -75,3 +82,35 @@ def test_the_whole_prediction_is_the_command_lines(prediction: xr.Dataset) -> No
     assert len(table) == prediction["z"].size
     parquet = pd.read_parquet(BytesIO(prediction_bytes(prediction, ".parquet")))
     assert tuple(parquet.columns) == (*LONG_COLUMNS, *INTERVAL)
+
+
+@pytest.mark.parametrize(("ending", "read"), [(".csv", pd.read_csv), (".parquet", pd.read_parquet)])
+def test_a_tissue_has_a_row_a_gene_and_a_column_a_sample(
+    prediction: xr.Dataset, ending: str, read: Callable[..., pd.DataFrame]
+) -> None:
+    tissue = str(prediction["tissue"].to_numpy()[-1])
+    data = tissue_bytes(prediction, tissue, ending)
+    table = read(BytesIO(data))
+    assert list(table.columns) == [
+        "gene_id",
+        "symbol",
+        *prediction["sample"].to_numpy().astype(str),
+    ]
+    assert table["gene_id"].tolist() == prediction["gene"].to_numpy().astype(str).tolist()
+    wanted = prediction["expression"].sel(tissue=tissue).transpose("gene", "sample").to_numpy()
+    np.testing.assert_allclose(table.iloc[:, 2:].to_numpy(), wanted, rtol=1e-5)
+    if ending == ".csv":  # of parquet, names of columns are most of so small a file
+        assert len(data) <= tissue_file_bytes(prediction, ending) + 1000
+
+
+def test_every_tissue_is_a_file_of_the_zip(prediction: xr.Dataset) -> None:
+    data = by_tissue_bytes(prediction)
+    with ZipFile(BytesIO(data)) as packed:
+        listed = pd.read_csv(BytesIO(packed.read("tissues.csv")))
+        assert {"samples.csv", "settings.json", "tissues.csv", *listed["file"]} == set(
+            packed.namelist()
+        )
+        assert listed["tissue"].tolist() == prediction["tissue"].to_numpy().astype(str).tolist()
+        for tissue, file in zip(listed["tissue"], listed["file"], strict=True):
+            assert packed.read(file) == tissue_bytes(prediction, tissue, ".csv")
+    assert len(data) <= by_tissue_file_bytes(prediction) + 10_000  # names of files and settings

@@ -187,6 +187,27 @@ def test_a_file_that_is_too_large_is_replaced_by_the_command_that_makes_it(
     assert command[-1] == "predicted.csv"
 
 
+def test_one_file_a_tissue_is_offered_and_of_a_large_prediction_its_command(
+    with_example: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = with_example.selectbox(key="tissue").set_value("Lung").run()
+    labels = {button.key: button.label for button in app.download_button}
+    assert labels["download_tissue_csv"] == "Lung (CSV)"
+    assert labels["download_tissue_parquet"] == "Lung (Parquet)"
+    assert labels["download_by_tissue"] == "All 6 tissues (zip of CSV)"
+    monkeypatch.setattr(
+        "mtm_core.dashboard.screens.predicted_view.by_tissue_file_bytes", lambda _: 10**10
+    )
+    app.run()
+    assert not app.exception
+    keys = {button.key for button in app.download_button}
+    assert keys & set(labels) == set(labels) - {"download_by_tissue"}
+    commands = [shlex.split(code.value) for code in app.code]
+    [command] = [words for words in commands if "--format" in words]
+    assert command[:2] == ["mtm", "predict"]
+    assert command[-4:] == ["--format", "wide", "--output", "predicted"]
+
+
 def test_a_prediction_that_is_too_large_is_refused_before_it_is_made(
     app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,15 @@ from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.limits import max_download
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
-from mtm_core.dashboard.widgets.downloads import file_name, prediction_bytes, prediction_file_bytes
+from mtm_core.dashboard.widgets.downloads import (
+    by_tissue_bytes,
+    by_tissue_file_bytes,
+    file_name,
+    prediction_bytes,
+    prediction_file_bytes,
+    tissue_bytes,
+    tissue_file_bytes,
+)
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.layout import download_table, show_figure, show_shell
 from mtm_core.dashboard.widgets.paged_table import show_rows
@@ -261,6 +269,52 @@ class Predicted:
             output = f"predicted{ending}"
             used = options.as_used(self.prediction)
             show_shell(predict_arguments(used, files, model=self.artefact.name, output=output))
+
+    def offer_by_tissue(self, tissue: str, options: PredictionOptions, files: InputFiles) -> None:
+        """Offer one file a tissue: of ``tissue``, and of all, or the command that makes these."""
+        st.subheader("One file a tissue")
+        st.caption(
+            "Genes in rows, samples in columns: expression in"
+            f" {plain(self.prediction.attrs['unit'])}."
+        )
+        stem, most = f"{self.session.file_stem}predicted", max_download()
+        every = by_tissue_file_bytes(self.prediction)
+        with st.container(horizontal=True):
+            for ending, name in ((".csv", "CSV"), (".parquet", "Parquet")):
+                if tissue_file_bytes(self.prediction, ending) <= most:
+                    st.download_button(
+                        f"{plain(tissue)} ({name})",
+                        partial(tissue_bytes, self.prediction, tissue, ending),
+                        file_name=file_name(f"{stem}_{tissue}_{self.artefact.name}", ending),
+                        key=f"download_tissue_{ending[1:]}",
+                        on_click="ignore",
+                        icon=":material/download:",
+                    )
+            if every <= most:
+                st.download_button(
+                    f"All {len(self.tissues)} tissues (zip of CSV)",
+                    partial(by_tissue_bytes, self.prediction),
+                    file_name=file_name(f"{stem}_by_tissue_{self.artefact.name}", ".zip"),
+                    key="download_by_tissue",
+                    on_click="ignore",
+                    icon=":material/folder_zip:",
+                )
+        if every > most:
+            st.info(
+                f"All {len(self.tissues)} tissues (up to {in_words(every)}): larger than the files"
+                f" that this server makes (up to {in_words(most)}). Make the folder on your own"
+                " machine:",
+                icon=":material/terminal:",
+            )
+            show_shell(
+                predict_arguments(
+                    options.as_used(self.prediction),
+                    files,
+                    model=self.artefact.name,
+                    output="predicted",
+                    layout="wide",
+                )
+            )
 
     def show_command(self, options: PredictionOptions, files: InputFiles) -> None:
         """Show the command that makes the same values, of the options and files that made these."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from io import BytesIO
 from typing import cast
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pandas as pd
 import xarray as xr
@@ -12,6 +13,7 @@ import xarray as xr
 from mtm_core.dashboard.state.held import WORK_BYTES, hold_result
 from mtm_core.escaping import in_cells
 from mtm_core.inference.export import INTERVAL, file_bytes, write_prediction
+from mtm_core.inference.wide import wide_bytes, write_tissue, write_wide
 from mtm_core.memory_budget import shared_budget
 from mtm_core.safe_output import scratch_folder
 
@@ -96,6 +98,58 @@ def prediction_bytes(prediction: xr.Dataset, ending: str) -> bytes:
 
     memory = WORK_BYTES + 2 * prediction_file_bytes(prediction, ending)
     return _within_budget(memory, write)
+
+
+def tissue_file_bytes(prediction: xr.Dataset, ending: str) -> int:
+    """Estimate, from above, what :func:`tissue_bytes` gives."""
+    n_samples, _, n_genes = prediction["expression"].shape
+    return wide_bytes((n_samples, 1, n_genes), ending)
+
+
+def tissue_bytes(prediction: xr.Dataset, tissue: str, ending: str) -> bytes:
+    """Give the expression of one tissue, genes in rows and samples in columns: .csv or .parquet.
+
+    Raises
+    ------
+    OverBudgetError, OutputError
+        As :func:`prediction_bytes`.
+    """
+
+    def write() -> bytes:
+        with scratch_folder("download") as folder:
+            path = folder / f"tissue{ending}"
+            write_tissue(prediction, tissue, path)
+            return path.read_bytes()
+
+    return _within_budget(WORK_BYTES + 3 * tissue_file_bytes(prediction, ending), write)
+
+
+def by_tissue_file_bytes(prediction: xr.Dataset) -> int:
+    """Estimate, from above, what :func:`by_tissue_bytes` gives; packed text is as .csv.gz."""
+    n_samples, n_tissues, n_genes = prediction["expression"].shape
+    return wide_bytes((n_samples, n_tissues, n_genes), ".csv.gz")
+
+
+def by_tissue_bytes(prediction: xr.Dataset) -> bytes:
+    """Give the folder of ``mtm predict --format wide``, a CSV a tissue, packed as a zip.
+
+    Raises
+    ------
+    OverBudgetError, OutputError
+        As :func:`prediction_bytes`.
+    """
+
+    def write() -> bytes:
+        with scratch_folder("download") as folder:
+            write_wide(prediction, folder / "wide")
+            path = folder / "wide.zip"
+            with ZipFile(path, "w", ZIP_DEFLATED, compresslevel=1) as packed:
+                for file in sorted((folder / "wide").glob("[!.]*")):
+                    packed.write(file, file.name)
+                    file.unlink()
+            return path.read_bytes()
+
+    return _within_budget(WORK_BYTES + 2 * by_tissue_file_bytes(prediction), write)
 
 
 def _within_budget(memory: int, write: Callable[[], bytes]) -> bytes:
