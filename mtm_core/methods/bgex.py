@@ -22,6 +22,7 @@ from mtm_core.methods.by_target import (
     is_wide,
 )
 from mtm_core.methods.protocol import Floats
+from mtm_core.methods.table import Wanted
 
 Array = NDArray[np.float64]
 
@@ -142,3 +143,8 @@ def _standardise(centred: Array) -> NDArray[np.floating]:
     standard: Array = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
     narrow = standard.astype(np.float32)
     return narrow if is_wide(narrow) else standard
+
+
+def make(wanted: Wanted) -> BGExMethod:
+    """Make the method as it is listed."""
+    return BGExMethod(wanted.source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import anndata as ad
 import numpy as np
@@ -17,8 +17,9 @@ from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.cohort.splits import rows_of
 from mtm_core.methods.by_target import FittedByTarget, TrainingPairs
 from mtm_core.methods.covariates import CovariateName
-from mtm_core.methods.protocol import Floats, PredictedProfiles, tissue_index
+from mtm_core.methods.protocol import Floats, PredictedProfiles, check_names, tissue_index
 from mtm_core.methods.ridge import fit_ridge
+from mtm_core.methods.table import Saved, Wanted
 
 ControlKind = Literal["training-mean", "source-as-proxy"]
 
@@ -90,3 +91,22 @@ class CovariatesAloneMethod:
             cohort, donors, source=None, scaling=self.scaling, covariates=self.covariates
         )
         return pairs.fit(self.name, fit_ridge)
+
+
+_ALONE: dict[str, tuple[CovariateName, ...]] = {
+    "age-sex": ("age", "sex"),
+    "age-sex-hardy": ("age", "sex", "hardy"),
+}
+
+
+def make(wanted: Wanted) -> ControlMethod | CovariatesAloneMethod:
+    """Make a control, by its name."""
+    if wanted.name in _ALONE:
+        return CovariatesAloneMethod(_ALONE[wanted.name], wanted.name)
+    return ControlMethod(cast("ControlKind", wanted.name))
+
+
+def restore(saved: Saved) -> FittedControl:
+    """Restore a control; only its scaler was saved."""
+    check_names(saved.arrays, ())
+    return FittedControl(cast("ControlKind", saved.name), saved.scaler, saved.tissues)

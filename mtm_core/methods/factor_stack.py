@@ -32,6 +32,7 @@ from mtm_core.methods.own_genes import LeftOver, choose_own_genes, slopes_withou
 from mtm_core.methods.protocol import Floats, Method, tissue_index
 from mtm_core.methods.stack import FittedStack
 from mtm_core.methods.stored_arrays import MANY_GENES
+from mtm_core.methods.table import Wanted
 
 FitProgress = Callable[[str, int, int], None]
 """Called with a step of the fit, the number of its parts done, and of all."""
@@ -181,3 +182,9 @@ def _z_scores(
     """Return z-scores (P, G) of samples of ``t`` as they are: those of training are squashed."""
     expression = np.asarray(cohort.X[training.rows[t][samples]])
     return training.scaler.transform(expression, np.full(len(samples), t))
+
+
+def make(wanted: Wanted) -> FactorStackMethod:
+    """Make the factor stack, or the compact stack: the same with MTM on components beside it."""
+    others = (wanted.part_as_slow("compact-mtm"),) if wanted.name.startswith("compact-") else ()
+    return FactorStackMethod(wanted.source, others=others, on_step=wanted.on_step, name=wanted.name)

@@ -58,6 +58,7 @@ from mtm_core.methods.protocol import (
     tissue_index,
 )
 from mtm_core.methods.stored_arrays import MANY_GENES, is_of_wide_factors
+from mtm_core.methods.table import Saved, Wanted
 
 _MOST_MODELS = 64
 
@@ -351,3 +352,15 @@ class JointGaussianMethod:
         return fit_gene_factors(
             residuals, training.n_donors, ridge=ridge, n_iterations=self.n_iterations
         )
+
+
+def restore(saved: Saved) -> FittedJointGaussian:
+    """Restore what was saved of a fitted one."""
+    return FittedJointGaussian.restore(saved.arrays, saved.settings, saved.scaler, saved.tissues)
+
+
+def make(wanted: Wanted) -> JointGaussianMethod:
+    """Make the method as it is listed: with age and sex, its settings chosen from the source."""
+    return JointGaussianMethod(
+        covariates=("age", "sex"), choose_from=wanted.source, name=wanted.name
+    )

@@ -49,6 +49,7 @@ from mtm_core.methods.protocol import (
     tissue_index,
     under_prefix,
 )
+from mtm_core.methods.table import Saved, Wanted
 
 STORED_AS = {"plain": "plain", "with_covariates": "informed"}
 """Prefix of arrays in a file, by member. Files written before the member had its name are read."""
@@ -435,3 +436,14 @@ def _kernel(a: Array, b: Array, width: float) -> Array:
     """Return ``exp(-width |a - b|^2)`` of every row (N, K) with every row (M, K): (N, M)."""
     kernel: Array = np.exp(-width * cdist(a, b, "sqeuclidean"))
     return kernel
+
+
+def restore(saved: Saved) -> FittedKernelFactors:
+    """Restore what was saved of a fitted one."""
+    return FittedKernelFactors.restore(saved.arrays, saved.settings, saved.scaler, saved.tissues)
+
+
+def make(wanted: Wanted) -> KernelFactorsMethod:
+    """Make the method as it is listed, on the joint Gaussian as that is listed."""
+    joint = JointGaussianMethod(covariates=("age", "sex"), choose_from=wanted.source)
+    return KernelFactorsMethod(joint, name=wanted.name)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from mtm_core.config import Distance, ModelConfig, ScalingConfig
 from mtm_core.methods.by_target import FittedByTarget, TrainingPairs
 from mtm_core.methods.protocol import ALL_GENES, Floats, Genes
+from mtm_core.methods.table import Wanted
 from mtm_core.model.losses import individual_loss
 from mtm_core.model.networks import (
     MOST_LAYERS,
@@ -259,3 +260,11 @@ def _best_epoch(
         elif epoch - best >= training.patience:
             break
     return best
+
+
+def make(wanted: Wanted) -> MLPMethod | SingleTaskMTMMethod:
+    """Make one of the two methods, by its name."""
+    if wanted.name == "mlp":
+        return MLPMethod(wanted.source)
+    config = wanted.config
+    return SingleTaskMTMMethod(config.model, wanted.source, scaling=config.scaling)

@@ -22,6 +22,7 @@ from mtm_core.methods.protocol import (
     cut,
     tissue_index,
 )
+from mtm_core.methods.table import Saved
 from mtm_core.model.mtm import MTM
 from mtm_core.model.networks import check_sizes, check_weights
 
@@ -129,3 +130,8 @@ class FittedMTM:
     def _tissue(self, name: str) -> torch.Tensor:
         """Get the code (1,) of a tissue that all samples are of: its numbers are not repeated."""
         return torch.tensor([tissue_index(self.tissues, name)])
+
+
+def restore(saved: Saved) -> FittedMTM:
+    """Restore what was saved of a fitted one."""
+    return FittedMTM.restore(saved.arrays, saved.settings, saved.scaler, saved.tissues)

@@ -10,6 +10,7 @@ import anndata as ad
 from mtm_core.config import RunConfig
 from mtm_core.data.cohort.cohort import tissue_names
 from mtm_core.methods.mtm import FittedMTM
+from mtm_core.methods.table import Wanted
 from mtm_core.training.hardware import Hardware
 from mtm_core.training.trainer import TrainingProgress, train
 
@@ -37,3 +38,8 @@ class MTMMethod:
         if not result.finished:
             raise KeyboardInterrupt
         return FittedMTM(result.model, result.scaler, tissue_names(cohort), self.config)
+
+
+def make(wanted: Wanted) -> MTMMethod:
+    """Make the method as it is listed."""
+    return MTMMethod(wanted.config, wanted.hardware, wanted.on_progress)

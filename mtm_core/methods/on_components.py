@@ -43,6 +43,7 @@ from mtm_core.methods.protocol import (
     tissue_index,
     under_prefix,
 )
+from mtm_core.methods.table import Saved, Wanted
 
 BOUND = 3.0
 """Of the z-scores that components are taken of: outliers would make components of their own."""
@@ -233,3 +234,33 @@ def leading(z: Floats, rank: int, seed: int = 0) -> Floats:
         q, _ = np.linalg.qr(z.T @ (z @ q))
     turned = np.linalg.svd(z @ q, full_matrices=False)[2]
     return np.ascontiguousarray(q @ turned[:rank].T)
+
+
+ON_COMPONENTS = ("mtm", "mlp", "single-task-mtm")
+
+
+def make(wanted: Wanted) -> OnComponentsMethod:
+    """Make the method whose name follows ``compact-``, on components."""
+    return OnComponentsMethod(wanted.part(wanted.name.removeprefix("compact-")), name=wanted.name)
+
+
+def restore(saved: Saved) -> FittedOnComponents:
+    """Restore components and the method on their scores, by its own name.
+
+    Raises
+    ------
+    ValueError
+        If that is none of ``ON_COMPONENTS``, or the parts do not fit together.
+    """
+    inner = saved.settings["inner"]
+    if inner["method"] not in ON_COMPONENTS:
+        raise ValueError(f"expected one of {', '.join(ON_COMPONENTS)} on components")
+    return FittedOnComponents.restore(
+        saved.name,
+        saved.arrays,
+        saved.settings,
+        saved.scaler,
+        lambda own, of_scores: Saved(
+            inner["method"], own, inner["settings"], of_scores, saved.tissues
+        ).restore(),
+    )

@@ -20,6 +20,7 @@ from mtm_core.config import ScalingConfig
 from mtm_core.methods.by_target import FittedByTarget, TargetModel, TrainingPairs
 from mtm_core.methods.protocol import Floats
 from mtm_core.methods.ridge_path import PENALTIES, RidgePath
+from mtm_core.methods.table import Wanted
 
 Array = NDArray[np.float64]
 
@@ -114,3 +115,8 @@ class _RankedPath:
         kept = directions[:rank]
         inner = shrunk[:, None] * (self.gram @ kept.T)
         return self.path.map(inner @ (kept @ self.path.projected))
+
+
+def make(wanted: Wanted) -> ReducedRankRidgeMethod:
+    """Make the method as it is listed."""
+    return ReducedRankRidgeMethod(wanted.source)

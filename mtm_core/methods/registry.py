@@ -2,65 +2,32 @@
 
 A name that ends in ``-age-sex`` is of a method that reads a donor's age and sex. Some are fitted
 for that alone; others, of ``OPTIONAL_AGE_SEX``, are the same fit as without the ending, and work
-with or without.
+with or without. They are listed in :mod:`mtm_core.methods.table`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mtm_core.config import RunConfig
 from mtm_core.errors import SelectionError
-from mtm_core.methods.bgex import BGExMethod
 from mtm_core.methods.cached import CachedMethod
-from mtm_core.methods.controls import ControlMethod, CovariatesAloneMethod
 from mtm_core.methods.covariates import AGE_SEX
-from mtm_core.methods.factor_stack import FactorStackMethod, FitProgress
-from mtm_core.methods.joint_gaussian import JointGaussianMethod
-from mtm_core.methods.kernel_factors import KernelFactorsMethod
-from mtm_core.methods.mlp import MLPMethod, SingleTaskMTMMethod
-from mtm_core.methods.mtm_training import MTMMethod
-from mtm_core.methods.on_components import OnComponentsMethod
 from mtm_core.methods.protocol import Method
-from mtm_core.methods.reduced_rank import ReducedRankRidgeMethod
-from mtm_core.methods.ridge import RidgeMethod
-from mtm_core.methods.stack import StackMethod
-from mtm_core.methods.teebot import TEEBoTMethod
-from mtm_core.training.hardware import Hardware
-from mtm_core.training.trainer import TrainingProgress
+from mtm_core.methods.table import TABLE, Wanted, own_name
 
-_BASELINES: dict[str, Callable[[str, RunConfig], Method]] = {
-    "single-task-mtm": lambda source, config: SingleTaskMTMMethod(
-        config.model, source, scaling=config.scaling
-    ),
-    "ridge": lambda source, config: RidgeMethod(source),
-    "ridge-age-sex": lambda source, config: RidgeMethod(
-        source, covariates=("age", "sex"), name="ridge-age-sex"
-    ),
-    "reduced-rank-ridge": lambda source, config: ReducedRankRidgeMethod(source),
-    "bgex": lambda source, config: BGExMethod(source),
-    "teebot": lambda source, config: TEEBoTMethod(source),
-    "mlp": lambda source, config: MLPMethod(source),
-    "compact-mlp": lambda source, config: OnComponentsMethod(MLPMethod(source), name="compact-mlp"),
-    "compact-single-task-mtm": lambda source, config: OnComponentsMethod(
-        SingleTaskMTMMethod(config.model, source), name="compact-single-task-mtm"
-    ),
-    "age-sex": lambda source, config: CovariatesAloneMethod(("age", "sex"), "age-sex"),
-    "age-sex-hardy": lambda source, config: CovariatesAloneMethod(
-        ("age", "sex", "hardy"), "age-sex-hardy"
-    ),
-    "training-mean": lambda source, config: ControlMethod("training-mean"),
-    "source-as-proxy": lambda source, config: ControlMethod("source-as-proxy"),
-}
+if TYPE_CHECKING:
+    from mtm_core.methods.factor_stack import FitProgress
+    from mtm_core.training.hardware import Hardware
+    from mtm_core.training.trainer import TrainingProgress
 
-OPTIONAL_AGE_SEX = ("stack", "factor-stack", "compact-stack", "kernel-factors", "joint-gaussian")
-METHOD_NAMES: tuple[str, ...] = (
-    *(name + ending for name in OPTIONAL_AGE_SEX for ending in ("", AGE_SEX)),
-    "mtm",
-    "compact-mtm",
-    *_BASELINES,
+OPTIONAL_AGE_SEX = tuple(name for name, home in TABLE.items() if home.optional_age_sex)
+METHOD_NAMES: tuple[str, ...] = tuple(
+    name + ending
+    for name, home in TABLE.items()
+    for ending in (("", AGE_SEX) if home.optional_age_sex else ("",))
 )
 
 
@@ -84,32 +51,20 @@ def make_method(
     SelectionError
         If there is no such method.
     """
+    if name not in METHOD_NAMES:
+        raise SelectionError.unknown("method", [name], METHOD_NAMES)
 
-    def cached(method: Method) -> Method:
-        return method if cache is None else CachedMethod(method, cache)
+    def make(name: str) -> Method:
+        return Wanted(
+            name, source, config, hardware, on_progress, on_step, make, make_listed
+        ).make()
 
-    mtm = cached(MTMMethod(config, hardware, on_progress))
-    if name == "mtm":
-        return mtm
-    compact = cached(OnComponentsMethod(MTMMethod(config, hardware, on_progress)))
-    if name == compact.name:
-        return compact
-    if name in _BASELINES:
-        return _BASELINES[name](source, config)
-    joint = JointGaussianMethod(covariates=("age", "sex"), choose_from=source)
-    match name.removesuffix(AGE_SEX):
-        case "stack":
-            bases = (KernelFactorsMethod(joint), mtm)
-            return cached(StackMethod(bases, source, n_further=3, name=name))
-        case "factor-stack":
-            return cached(FactorStackMethod(source, on_step=on_step, name=name))
-        case "compact-stack":
-            return cached(FactorStackMethod(source, others=(compact,), on_step=on_step, name=name))
-        case "kernel-factors":
-            return KernelFactorsMethod(joint, name=name)
-        case "joint-gaussian":
-            return replace(joint, name=name)
-    raise SelectionError.unknown("method", [name], METHOD_NAMES)
+    def make_listed(name: str) -> Method:
+        method = make(name)
+        slow = TABLE[own_name(name)].slow
+        return CachedMethod(method, cache) if slow and cache is not None else method
+
+    return make_listed(name)
 
 
 def trainable_methods() -> tuple[str, ...]:
@@ -118,7 +73,7 @@ def trainable_methods() -> tuple[str, ...]:
 
 
 def _is_optional_age_sex(name: str) -> bool:
-    return name.endswith(AGE_SEX) and name.removesuffix(AGE_SEX) in OPTIONAL_AGE_SEX
+    return own_name(name) != name
 
 
 def reads_phenotypes(name: str) -> bool:

@@ -18,9 +18,10 @@ from mtm_core.methods.by_target import (
     TrainingPairs,
     is_wide,
 )
-from mtm_core.methods.covariates import CovariateName
+from mtm_core.methods.covariates import AGE_SEX, CovariateName
 from mtm_core.methods.protocol import Floats
 from mtm_core.methods.ridge_path import PENALTIES, RidgePath
+from mtm_core.methods.table import Wanted
 
 N_CHOOSING = 2000
 """Genes that the one penalty of all is chosen on, where there are more."""
@@ -90,3 +91,9 @@ def _fit_wide(inputs: Floats, z: Floats) -> FactoredMap:
     fitted = path.map(shrunk[:, None] * path.projected)
     assert isinstance(fitted, FactoredMap)
     return fitted
+
+
+def make(wanted: Wanted) -> RidgeMethod:
+    """Make the method as it is listed: with age and sex where its name says so."""
+    covariates: tuple[CovariateName, ...] = ("age", "sex") if wanted.name.endswith(AGE_SEX) else ()
+    return RidgeMethod(wanted.source, covariates=covariates, name=wanted.name)

@@ -14,7 +14,7 @@ Shapes: N samples, G genes, T tissues, M methods, L levels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
 import anndata as ad
@@ -38,12 +38,17 @@ from mtm_core.methods.protocol import (
     PredictedProfiles,
     PredictTarget,
     begin,
+    check_names,
     tissue_index,
+    under_prefix,
 )
+from mtm_core.methods.table import TABLE, Saved, Wanted, own_name
 
 Array = NDArray[np.float64]
 _Condition = tuple[bool, bool]
 """Whether covariates are known, and whether further source tissues are given."""
+
+_MOST_BASES = 32
 
 CALIBRATIONS = {
     "plain": "plain",
@@ -268,3 +273,54 @@ class StackMethod:
         counts = beside["tissue"].value_counts()
         by_count = sorted(counts[counts > 0].index, key=lambda tissue: (-counts[tissue], tissue))
         return tuple(by_count[: min(self.n_further, len(by_count) - 1)])  # one is left to predict
+
+
+def make(wanted: Wanted) -> StackMethod:
+    """Make the stack as it is listed: kernel factors and MTM."""
+    bases = (wanted.part("kernel-factors"), wanted.part_as_slow("mtm"))
+    return StackMethod(bases, wanted.source, n_further=3, name=wanted.name)
+
+
+def restore(saved: Saved) -> FittedStack:
+    """Restore a stack, and each method in it by its own name.
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fit together.
+    """
+    arrays, scaler = saved.arrays, saved.scaler
+    parts, source = saved.settings["bases"], saved.settings["source"]
+    if not 0 < len(parts) <= _MOST_BASES or any(_is_stack(base["method"]) for base in parts):
+        raise ValueError(f"expected a stack of 1 to {_MOST_BASES} methods that are no stacks")
+    if source not in saved.tissues:
+        raise ValueError(f"the stack's source {source!r} is none of the tissues")
+    bases = tuple(
+        Saved(
+            base["method"], under_prefix(f"{i}.", arrays), base["settings"], scaler, saved.tissues
+        ).restore()
+        for i, base in enumerate(parts)
+    )
+    members = [member.name for member in fields(Calibration)]
+    calibrations: dict[str, Calibration | None] = {}
+    for kind, stored in CALIBRATIONS.items():
+        own = under_prefix(f"{stored}.", arrays)
+        calibrations[kind] = None
+        if own:
+            check_names(own, members)
+            calibrations[kind] = made = Calibration(**own)
+            made.check(len(bases), scaler.mean.shape)
+    known = (*CALIBRATIONS.values(), *(str(i) for i in range(len(bases))))
+    check_names(arrays, [name for name in arrays if name.split(".")[0] in known])
+    fitted = FittedStack(
+        bases, source=source, name=saved.name, **cast("dict[str, Any]", calibrations)
+    )
+    for kind in ("plain", "with_covariates") if fitted.covariates else ("plain",):
+        if calibrations[kind] is None:
+            raise ValueError(f"the stack has no calibration {CALIBRATIONS[kind]!r}")
+    return fitted
+
+
+def _is_stack(name: str) -> bool:
+    home = TABLE.get(own_name(name))
+    return home is not None and "stack" in (home.restored_in, home.made_in)

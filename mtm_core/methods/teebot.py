@@ -26,6 +26,7 @@ from mtm_core.methods.by_target import (
     is_wide,
 )
 from mtm_core.methods.protocol import Floats
+from mtm_core.methods.table import Wanted
 
 Array = NDArray[np.float64]
 
@@ -136,3 +137,8 @@ def fit_lasso(x: Array, y: Array, penalties: Array) -> tuple[Array, Array]:
         if largest_move < _TOLERANCE:
             break
     return coefficients, y_mean - np.einsum("k,kag->ag", x_mean, coefficients)
+
+
+def make(wanted: Wanted) -> TEEBoTMethod:
+    """Make the method as it is listed."""
+    return TEEBoTMethod(wanted.source)
