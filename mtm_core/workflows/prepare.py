@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anndata as ad
+import pandas as pd
 
-from mtm_core.data.cohort.cohort import MINIMUM_SAMPLES, MINIMUM_TISSUES, build_cohort, write_cohort
+from mtm_core.data.cohort.cohort import (
+    MINIMUM_SAMPLES,
+    MINIMUM_TISSUES,
+    choose_samples,
+    cohort_of,
+    write_cohort,
+)
 from mtm_core.data.cohort.normalise import Normalisation
 from mtm_core.data.files.open_file import open_text
 from mtm_core.data.genes.ids import strip_version
@@ -17,7 +24,7 @@ from mtm_core.data.gtex.annotations import (
     read_sample_attributes,
     read_subject_phenotypes,
 )
-from mtm_core.data.gtex.gct import Progress, read_gct
+from mtm_core.data.gtex.gct import Progress, open_gct, read_gct
 from mtm_core.errors import CohortError, InputFileError, SelectionError
 from mtm_core.safe_output import check_output
 
@@ -114,20 +121,20 @@ def prepare_cohort(options: PrepareOptions, on_progress: Progress | None = None)
                 f"none of the genes of {options.genes} has the type {options.gene_type!r}."
             )
         wanted = of_type if wanted is None else wanted & of_type
-    matrix = read_gct(options.expression, genes=wanted, samples=samples.index, progress=on_progress)
+    # First the samples, by the header: so that of the matrix only what is kept is ever in memory.
+    with open_gct(options.expression) as (names, _):
+        obs = choose_samples(
+            pd.Index(names, name="sample"),
+            samples,
+            minimum_samples=options.minimum_samples,
+            minimum_tissues=options.minimum_tissues,
+        )
+    matrix = read_gct(options.expression, genes=wanted, samples=obs.index, progress=on_progress)
     if wanted is not None:
         n_absent = len(wanted - {strip_version(gene) for gene in matrix.var_names})
         logger.info("%d of the %d genes asked for are not in the file.", n_absent, len(wanted))
-    cohort = build_cohort(
-        matrix,
-        samples,
-        donors,
-        gene_table=known,
-        normalisation=options.normalise,
-        minimum_samples=options.minimum_samples,
-        minimum_tissues=options.minimum_tissues,
-    )
-    del matrix  # at full size 1.3 GB, as is the cohort
+    cohort = cohort_of(matrix, obs, donors, gene_table=known, normalisation=options.normalise)
+    del matrix  # where samples were normalised: of full size, as is the cohort
     write_cohort(cohort, options.output, overwrite=options.overwrite)
     return cohort
 

@@ -92,11 +92,41 @@ def build_cohort(
     SelectionError
         If an age or a sex of ``donors`` is not understood.
     """
-    known = expression.obs_names.isin(samples.index)
+    obs = choose_samples(
+        expression.obs_names,
+        samples,
+        minimum_samples=minimum_samples,
+        minimum_tissues=minimum_tissues,
+    )
+    rows = expression.obs_names.get_indexer(obs.index)
+    chosen = ad.AnnData(
+        X=_samples_in_rows(np.asarray(expression.X), rows),
+        obs=pd.DataFrame(index=obs.index),
+        var=expression.var,
+    )
+    return cohort_of(chosen, obs, donors, gene_table=gene_table, normalisation=normalisation)
+
+
+def choose_samples(
+    names: pd.Index, samples: pd.DataFrame, *, minimum_samples: int, minimum_tissues: int
+) -> pd.DataFrame:
+    """Choose those of the samples ``names`` that the paper's filters keep.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``donor`` and ``tissue`` (categorical) by sample, in the order of ``names``.
+
+    Raises
+    ------
+    CohortError
+        As :func:`build_cohort`.
+    """
+    known = names.isin(samples.index)
     if not known.any():
         raise CohortError(
-            f"none of the {expression.n_obs} samples of the expression file is in the sample"
-            f" attributes: {expression.obs_names[0]!r} against {samples.index[0]!r}."
+            f"none of the {len(names)} samples of the expression file is in the sample"
+            f" attributes: {names[0]!r} against {samples.index[0]!r}."
             " Are both of the same release?"
         )
     if not known.all():
@@ -105,17 +135,35 @@ def build_cohort(
             int((~known).sum()),
             len(known),
         )
-    obs = samples.loc[expression.obs_names[known], ["donor", "tissue"]]
+    obs = samples.loc[names[known], ["donor", "tissue"]]
     if obs.duplicated().any():
         donor, tissue = obs[obs.duplicated()].iloc[0]
         raise CohortError(f"donor {donor!r} has two samples of {tissue!r}; one is expected.")
     kept = filter_samples(obs, minimum_samples=minimum_samples, minimum_tissues=minimum_tissues)
     obs = obs.loc[kept]
     obs["tissue"] = pd.Categorical(obs["tissue"])
+    return obs
 
-    rows = np.flatnonzero(known)[kept]
+
+def cohort_of(
+    expression: ad.AnnData,
+    obs: pd.DataFrame,
+    donors: pd.DataFrame | None = None,
+    *,
+    gene_table: pd.DataFrame | None = None,
+    normalisation: Normalisation = "none",
+) -> ad.AnnData:
+    """Make a cohort of the samples that :func:`choose_samples` chose, and no others.
+
+    The values of ``expression`` are not copied: where nothing is normalised, they are the cohort's.
+
+    Raises
+    ------
+    CohortError, SelectionError
+        As :func:`build_cohort`.
+    """
     cohort = ad.AnnData(
-        X=normalise(_samples_in_rows(np.asarray(expression.X), rows), normalisation),
+        X=normalise(np.asarray(expression.X), normalisation),
         obs=obs,
         var=_describe_genes(expression.var, gene_table),
     )

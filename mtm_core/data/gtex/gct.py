@@ -2,8 +2,8 @@
 
 The GTEx v8 matrix is 56,200 genes by 17,382 samples: 5 GB of text, 7.8 GB as float64. Here the
 lines of genes that are not asked for are dropped before their numbers are read, the others are
-parsed a few at a time, in two threads, and cut to the chosen samples: memory is that of the chosen
-block.
+parsed a few at a time, in two threads, cut to the chosen samples and put in their place: memory is
+that of what is chosen, once.
 
 Format: https://www.genepattern.org/file-formats-guide/#GCT
 """
@@ -42,6 +42,10 @@ GeneRows = tuple[list[tuple[str, str]], NDArray[np.float32]]
 
 _PARSE_BYTES = 4 << 20
 """Text that is parsed at once: enough to make the cost of a call small."""
+_LEAST_GENES = 1024
+"""Genes that there is room for, if so many are declared, however small the file is."""
+_VALUES_A_BYTE = 4
+"""Of a compressed file, at most: GTEx's holds 0.7."""
 _PARSERS = 2
 """Threads that parse while another decompresses: that takes about as long as both of them."""
 
@@ -84,7 +88,7 @@ def read_gct(
         header = _read_header(file, path)
         columns = list(header.samples)
         keep = _columns_to_keep(columns, samples, path)
-        names, rows = _read_rows(file, path, wanted, keep, header, progress or _no_progress)
+        names, values = _read_values(file, path, wanted, keep, header, progress or _no_progress)
     if not names and genes is None:
         raise InputFileError(f"{path.name}: the file has a header, but no genes.")
     if not names:
@@ -94,7 +98,7 @@ def read_gct(
         )
     kept_columns = columns if keep is None else [columns[i] for i in keep]
     return ad.AnnData(
-        X=rows.T,
+        X=values,
         obs=pd.DataFrame(index=pd.Index(kept_columns, name="sample")),
         var=gene_frame(names, path),
     )
@@ -232,7 +236,7 @@ def _columns_to_keep(
     return keep
 
 
-def _read_rows(
+def _read_values(
     file: IO[bytes],
     path: Path,
     wanted: set[str] | None,
@@ -240,23 +244,43 @@ def _read_rows(
     header: GctHeader,
     progress: Progress,
 ) -> tuple[list[tuple[str, str]], NDArray[np.float32]]:
-    """Read the gene lines into one block that grows by doubling: (names, (genes, samples))."""
+    """Read the gene lines into their columns of one array: (names, (samples, genes))."""
     n_columns = len(header.samples)
-    expected = header.n_genes if wanted is None else len(wanted)
     n_kept = n_columns if keep is None else len(keep)
     # The declared number is believed only up to a point: files that were cut keep the old one.
-    block = np.empty((max(min(expected, 1024), 16), n_kept), dtype=np.float32)
+    credible = max(_LEAST_GENES, _VALUES_A_BYTE * path.stat().st_size // n_columns)
+    room = min(max(header.n_genes, 1), credible)
+    if wanted is not None:
+        room = min(room, len(wanted))
+    values = np.empty((n_kept, room), dtype=np.float32)
     names: list[tuple[str, str]] = []
-    for parsed in _parsed_in_threads(_batches(file, path, wanted, header, progress), n_columns):
-        genes, rows = parsed
+    for genes, rows in _parsed_in_threads(
+        _batches(file, path, wanted, header, progress), n_columns
+    ):
         n = len(names) + len(genes)
-        while n > len(block):
-            # In place, and pages not yet written take no memory: no second copy of the matrix.
-            block.resize((2 * len(block), n_kept), refcheck=False)
-        block[len(names) : n] = rows if keep is None else rows[:, keep]
+        if n > values.shape[1]:
+            _set_width(values, max(n, values.shape[1] * 5 // 4), len(names))
+        values[:, len(names) : n] = rows.T if keep is None else rows[:, keep].T
         names += genes
-    block.resize((len(names), n_kept), refcheck=False)
-    return names, block
+    _set_width(values, len(names), len(names))
+    return names, values
+
+
+def _set_width(values: NDArray[np.float32], width: int, used: int) -> None:
+    """Make ``values`` (samples, genes) ``width`` wide where it lies, keeping ``used`` columns.
+
+    In place: a second matrix of full size is more than there is room for.
+    """
+    n, before = values.shape
+    if width == before:
+        return
+    if width > before:
+        values.resize((n, width), refcheck=False)
+    flat = values.reshape(-1)
+    for row in range(n) if width < before else reversed(range(n)):
+        flat[row * width : row * width + used] = flat[row * before : row * before + used]
+    del flat
+    values.resize((n, width), refcheck=False)
 
 
 @dataclass(frozen=True)
