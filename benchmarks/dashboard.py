@@ -293,7 +293,7 @@ def with_upload(browser: Browser, server: Server, folder: Path, rounds: int) -> 
         page.get_by_role("button", name="Show all genes").click()
         expect(page.get_by_text("All genes. Mark a row")).to_be_visible()
     settle(page)
-    page.get_by_text("Keep my work across a reload").click()
+    page.get_by_text("Save my session").click()
     expect(page).to_have_url(re.compile("work="))
     query = page.url.split("?", 1)[1]
     page.context.close()

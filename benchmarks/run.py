@@ -37,7 +37,7 @@ TITLES = {
 }
 INTRODUCTION = """# Performance
 
-Written by `python benchmarks/run.py`; do not edit by hand. A ratio is to what stands under
+Written by `python benchmarks/run.py`; do not edit by hand. A ratio is to the column
 "against", measured in the same run by turns: of two speeds, above 1 is faster than the peer; of two
 times, 1 is the floor. Seconds of one machine say little about another; ratios carry over.
 

@@ -92,7 +92,7 @@ def offer_to_keep(session: Session) -> None:
         return
     key = f"keep_work_{session.n_deleted}"
     st.toggle(
-        "Keep my work across a reload",
+        "Save my session",
         value=bool(session.workspace),
         key=key,
         on_change=_switch,
