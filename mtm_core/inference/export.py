@@ -39,8 +39,8 @@ __all__ = [
 ]
 
 _BLOCK_BYTES = 128 * 1024**2
-_BYTES_A_ROW = {".csv": 60, ".parquet": 5, ".h5ad": 1, ".zarr": 1}
-_BYTES_A_VALUE = {".csv": 11, ".parquet": 5, ".h5ad": 4, ".zarr": 4}
+_BYTES_A_ROW = {".csv": 60, ".csv.gz": 5, ".parquet": 5, ".h5ad": 1, ".zarr": 1}
+_BYTES_A_VALUE = {".csv": 11, ".csv.gz": 6, ".parquet": 5, ".h5ad": 4, ".zarr": 4}
 """At most, about: names and six figures with a comma, or a float32."""
 
 

@@ -43,6 +43,13 @@ def test_wide_files_and_parts_hold_what_the_long_table_does(
     assert "--format wide writes one file a tissue, genes x samples" in done.err
     joined = pd.concat(map(pd.read_parquet, sorted(parts.glob("part-*.parquet"))))
     np.testing.assert_array_equal(joined["z"], long["z"])
+    for files in ("csv", "csv.gz"):
+        texts = tmp_path / files
+        done = mtm("predict", TPM, *TARGETS, "--format=parts", "--files", files, "--output", texts)
+        assert done.code == 0
+        as_text = pd.concat(map(pd.read_csv, sorted(texts.glob(f"part-*.{files}"))))
+        np.testing.assert_allclose(as_text["upper"], long["upper"], rtol=1e-5)
+        assert list(as_text["tissue"]) == list(long["tissue"])
 
 
 @pytest.mark.parametrize(
