@@ -89,10 +89,9 @@ table = session.remember(
 )
 if groups is not None:
     table = table.assign(group=table["sample"].map(groups))
+others = [str(name) for name in table["tissue"].unique() if name != session.source]
 accuracy = "; ".join(
-    f"{name}: {held_out.in_words(name, gene)}"
-    for name in table["tissue"].unique()
-    if name != session.source
+    f"{name}: {words}" for name, words in held_out.by_tissue_in_words(others, gene).items()
 )
 show_figure(
     percentile_strips(table, groups, marked=marked),

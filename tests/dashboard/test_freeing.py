@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.Common_pb2 import FileUploaderState, FileURLs, UploadedFileInfo
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -165,3 +168,36 @@ def test_a_visitor_cannot_empty_the_caches_of_all(monkeypatch: Any) -> None:
     ):
         runtime.handle_backmsg("a", message)
     assert answered == ["rerun_script", "app_heartbeat"]
+
+
+_FREED = """
+import sys
+from pathlib import Path
+import numpy as np
+from mtm_core.dashboard.serving.freeing import keep_little_freed_memory
+
+def held():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
+
+if sys.argv[1] == "keep_little":
+    keep_little_freed_memory()
+np.ones(3_000_000)  # 24 MB: once it is freed, glibc keeps what is smaller
+before, small = held(), []
+large = []
+for _ in range(20):
+    large.append(np.ones(1_000_000))
+    small.append(bytes(100_000))
+del large
+print(held() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="malloc is another")
+def test_arrays_go_back_to_the_system_though_small_things_lie_between_them() -> None:
+    kept = {}
+    for how in ("keep_little", "as_it_is"):
+        words = [sys.executable, "-c", _FREED, how]
+        kept[how] = float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    assert kept["keep_little"] < 10  # MB, of 160
+    assert kept["as_it_is"] > 100  # else this setting is of no use any more

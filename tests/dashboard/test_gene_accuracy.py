@@ -14,6 +14,10 @@ def test_accuracy_in_words(evaluated_model: ServedModel) -> None:
     assert held_out.in_words("Lung", genes["BRCA1"]) == "rho 0.50, n = 100"
     assert held_out.in_words("Lung", genes["BRCA2"]) == "rho undefined, n = 100"
     assert held_out.in_words("Whole Blood", genes["BRCA1"]) == "not evaluated"
+    assert held_out.by_tissue_in_words(["Whole Blood", "Lung"], genes["BRCA1"]) == {
+        "Whole Blood": "not evaluated",
+        "Lung": "rho 0.50, n = 100",
+    }
 
 
 def test_only_the_models_own_method_counts(evaluated_model: ServedModel) -> None:

@@ -155,7 +155,7 @@ class Predicted:
                 reference,
                 unit=prediction.attrs["unit"],
                 colours=self.artefact.tissues["colour"],
-                accuracy={t: self.held_out.in_words(t, gene) for t in self.tissues},
+                accuracy=self.held_out.by_tissue_in_words(self.tissues, gene),
                 highlighted=marked,
                 interval=interval,
             ),

@@ -24,6 +24,7 @@ from streamlit.web import bootstrap
 import mtm_core.figures
 import mtm_core.inference
 import mtm_core.studies
+from mtm_core.dashboard.serving.freeing import keep_little_freed_memory
 from mtm_core.dashboard.serving.server import serve
 from mtm_core.dashboard.state.workspace import sweep_for_ever
 from mtm_core.data.isolation.isolated import reader_server
@@ -85,6 +86,7 @@ def ensure_home() -> None:
 def start(options: Sequence[str]) -> None:
     """Serve with ``options`` of ``streamlit run``, until it is ended; by Ctrl-C with status 130."""
     ensure_home()
+    keep_little_freed_memory()
     bootstrap._print_url = print_address
     import_all()
     Thread(target=sweep_for_ever, name="mtm-sweep", daemon=True).start()

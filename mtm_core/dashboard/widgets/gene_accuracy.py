@@ -79,9 +79,18 @@ class GeneAccuracy:
 
     def in_words(self, tissue: str, gene: str) -> str:
         """Say the accuracy of one gene in one tissue in a few words."""
-        row = self.of_pairs([tissue], [gene]).iloc[0]
-        if row["predictable"] == "not evaluated":
-            return "not evaluated"
-        if pd.isna(row["rho_by_fold"]):
-            return f"rho undefined, n = {row['n']:.0f}"
-        return f"rho {row['rho_by_fold']:.2f}, n = {row['n']:.0f}"
+        return self.by_tissue_in_words([tissue], gene)[tissue]
+
+    def by_tissue_in_words(self, tissues: Sequence[str], gene: str) -> dict[str, str]:
+        """Say the accuracy of one gene in each of some tissues, read from disk at once."""
+        rows = self.of_pairs(tissues, [gene] * len(tissues))
+        columns = (rows[name].tolist() for name in ("predictable", "rho_by_fold", "n"))
+        return dict(zip(tissues, map(_in_words, *columns), strict=True))
+
+
+def _in_words(predictable: str, rho: float, n: float) -> str:
+    if predictable == "not evaluated":
+        return "not evaluated"
+    if pd.isna(rho):
+        return f"rho undefined, n = {n:.0f}"
+    return f"rho {rho:.2f}, n = {n:.0f}"
