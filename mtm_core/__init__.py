@@ -8,7 +8,7 @@
     table = read_expression(SAMPLES / "blood_tpm.tsv", known_genes=predictor.genes)
     prediction = predictor.predict(table, source="Whole Blood", targets=["Lung", "Liver"])
 
-What stands in ``__all__`` is imported when it is first asked for: torch takes seconds.
+What is in ``__all__`` is imported when it is first asked for: torch takes seconds.
 """
 
 from importlib import import_module

@@ -5,13 +5,13 @@ A folder holds::
     model.json           genes, tissues, settings, accuracy by tissue, where it came from
     model.safetensors    weights, scaler, reference distributions
     README.md            the model card
-    history.csv          of its training, if it was kept
+    history.csv          of its training, if there is one
     evaluation/          tables of ``mtm evaluate`` that the accuracy was taken from, if any
     associations/        of the training cohort, by ``mtm study reference``, if any
     studies/             what held-out predictions keep, by ``mtm study``, if any
     manifest.json        size and SHA-256 of all of these
 
-Nothing is read but what the manifest names (:mod:`mtm_core.model_folder`), and what a stranger
+Nothing is read but what the manifest names (:mod:`mtm_core.model_folder`), and what somebody else
 could have written is checked for its meaning too (:mod:`mtm_core.model_checks`). ``model.json``
 carries the SHA-256 of ``model.safetensors``, so that its own stands for all that a prediction
 depends on.
@@ -171,7 +171,7 @@ class Artefact:
 
         With ``"bf16"`` the weight matrices of networks, and loadings and weights of factors of many
         genes, take half the space, at 8 binary digits of precision; without a choice the factors
-        alone do. All else stays as it is, but quantiles of log2 expression of many genes are kept
+        alone do. All else stays as it is, but quantiles of log2 expression of many genes are stored
         as float16, at 11 binary digits.
 
         Raises
@@ -239,7 +239,7 @@ class Artefact:
             )
         try:
             return _assemble(description, weights, sha256)
-        # A stranger's file may fail in any way, in any library that puts it together.
+        # Another's file may fail in any way, in any library that puts it together.
         except Exception as error:
             raise ArtefactError(_damaged(files.path, error)) from error
 
@@ -395,7 +395,7 @@ def _map_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _quantiles(values: NDArray[np.float32], levels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give quantiles (Q, G) over samples (n, G) as ``numpy.quantile`` does, only faster."""
+    """Return quantiles (Q, G) over samples (n, G) as ``numpy.quantile`` does, only faster."""
     ordered = np.sort(np.ascontiguousarray(values.T), axis=1)
     at = levels * (len(values) - 1)
     below = np.floor(at).astype(int)

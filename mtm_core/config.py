@@ -108,7 +108,7 @@ class TrainingConfig:
     learning_rate_decay
         Let the rate fall along a cosine, to 0 after the last epoch.
     ema_decay
-        Of the averaged weights that are validated and kept; 0 keeps the raw weights.
+        Of the averaged weights that are validated and saved; 0 saves the raw weights.
     tissue_draw
         Where Eqs 1-3 draw their tissue from: uniformly, or as often as the training pairs show it.
     pair_weighting
@@ -180,7 +180,7 @@ class RunConfig:
 
 
 def _paper(n_genes: int, n_tissues: int) -> RunConfig:
-    """Give the paper's setting (He et al. 2023, sections 2.1 and 2.2), nothing added."""
+    """Return the paper's setting (He et al. 2023, sections 2.1 and 2.2), nothing added."""
     return RunConfig(
         model=ModelConfig(n_genes, n_tissues),
         scaling=ScalingConfig(scale="linear", low_expression_rule=True),
@@ -188,7 +188,7 @@ def _paper(n_genes: int, n_tissues: int) -> RunConfig:
 
 
 def _acmg59(n_genes: int, n_tissues: int) -> RunConfig:
-    """Give what inner validation chose on the 59-gene panel (docs/experiments.md)."""
+    """Return what inner validation chose on the 59-gene panel (docs/experiments.md)."""
     return RunConfig(
         model=ModelConfig(
             n_genes,
@@ -217,7 +217,7 @@ _PRESETS: dict[PresetName, Callable[[int, int], RunConfig]] = {"paper": _paper, 
 
 
 def preset(name: PresetName, n_genes: int, n_tissues: int) -> RunConfig:
-    """Give the preset ``name`` for a cohort of ``n_genes`` and ``n_tissues``.
+    """Return the preset ``name`` for a cohort of ``n_genes`` and ``n_tissues``.
 
     Raises
     ------
@@ -230,7 +230,7 @@ def preset(name: PresetName, n_genes: int, n_tissues: int) -> RunConfig:
 
 
 def with_changes(config: RunConfig, changes: Mapping[str, str]) -> RunConfig:
-    """Give ``config`` with single settings changed, such as ``{"training.epochs": "20"}``.
+    """Return ``config`` with single settings changed, such as ``{"training.epochs": "20"}``.
 
     Values are read as JSON, else as text.
 
@@ -257,14 +257,14 @@ def with_changes(config: RunConfig, changes: Mapping[str, str]) -> RunConfig:
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:
-    """Give ``config`` as JSON values."""
+    """Return ``config`` as JSON values."""
     converter = cattrs.Converter(unstruct_collection_overrides={tuple: list})
     values: dict[str, Any] = converter.unstructure(config)
     return values
 
 
 def from_json(values: dict[str, Any]) -> RunConfig:
-    """Give the config that :func:`to_json` wrote.
+    """Return the config that :func:`to_json` wrote.
 
     Raises
     ------

@@ -54,12 +54,12 @@ _FORMULA = re.compile(r"[\s]*[=+\-@\t\r\uff0b\uff0d\uff1d\uff20]")
 
 
 def seen(text: str) -> str:
-    """Give ``text`` with what cannot be seen replaced by a mark that can."""
+    """Return ``text`` with what cannot be seen replaced by a mark that can."""
     return _UNSEEN.sub("\ufffd", text)
 
 
 def short(name: object) -> str:
-    """Give a name on one line, without what cannot be seen and not too long to be read."""
+    """Return a name on one line, without what cannot be seen and not too long to be read."""
     text = _BLANK.sub(" ", seen(str(name))).strip()
     if len(text) > MOST_SHOWN:  # no two long names become one, as rows of a figure
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -68,22 +68,22 @@ def short(name: object) -> str:
 
 
 def plain(name: object) -> str:
-    """Give a name for Markdown, where it says what it says and formats or fetches nothing."""
+    """Return a name for Markdown, where it says what it says and formats or fetches nothing."""
     return _in_markdown(short(name))
 
 
 def plain_message(text: object) -> str:
-    """Give a message with names in it for Markdown; its lines stay."""
+    """Return a message with names in it for Markdown; its lines stay."""
     return "  \n".join(_in_markdown(line.rstrip()) for line in seen(str(text)).splitlines())
 
 
 def in_figure(name: object) -> str:
-    """Give a name for plotly, which reads some HTML in all that it writes, and ``%{...}``."""
+    """Return a name for plotly, which reads some HTML in all that it writes, and ``%{...}``."""
     return html.escape(short(name), quote=False).replace("%{", f"%{_JOINER}{{")
 
 
 def own_markup(text: str) -> str:
-    """Give text of a figure in which a few tags of the program's own are read and no others."""
+    """Return text of a figure in which a few tags of the program's own are read and no others."""
     parts, end = [], 0
     for tag in _OWN_TAG.finditer(text):
         parts += [text[end : tag.start()].replace("<", "&lt;"), tag.group()]
@@ -91,8 +91,8 @@ def own_markup(text: str) -> str:
     return "".join((*parts, text[end:].replace("<", "&lt;")))
 
 
-def strangers_markdown(text: str) -> str:
-    """Give Markdown of elsewhere, such as a model's card, that formats and fetches nothing.
+def others_markdown(text: str) -> str:
+    """Return Markdown of elsewhere, such as a model's card, that formats and fetches nothing.
 
     Images and links stay as the text that they were written as; so do mathematics and icons.
     """
@@ -102,7 +102,7 @@ def strangers_markdown(text: str) -> str:
 
 
 def in_cells(table: pd.DataFrame) -> pd.DataFrame:
-    """Give ``table`` for such a file: all texts and names in it as :func:`in_cell`."""
+    """Return ``table`` for such a file: all texts and names in it as :func:`in_cell`."""
     from pandas.api.types import is_numeric_dtype
 
     escaped = table.copy(deep=False)
@@ -115,7 +115,7 @@ def in_cells(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_cell(name: str) -> str:
-    """Give a name for a file that a spreadsheet may open: it runs a cell that begins as a formula.
+    """Get a name for a file that a spreadsheet may open: it runs a cell that begins as a formula.
 
     A quotation mark before it makes it text; a name that begins with the mark and would be a
     formula after it gets another, so that names stay different.
@@ -125,13 +125,13 @@ def in_cell(name: str) -> str:
 
 
 def out_of_cell(name: str) -> str:
-    """Give the name that :func:`in_cell` made ``name`` of, or ``name`` where it made nothing."""
+    """Return the name that :func:`in_cell` made ``name`` of, or ``name`` where it made nothing."""
     bare = name.removeprefix("'")
     return bare if in_cell(bare) == name else name
 
 
 def on_terminal(text: str) -> str:
-    """Give text for a terminal, which would obey control characters: they are shown by number."""
+    """Return text for a terminal, which would obey control characters: they are shown by number."""
     return _UNSEEN.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 

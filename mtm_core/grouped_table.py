@@ -54,7 +54,7 @@ class GroupedTable(Protocol):
         ...
 
     def groups(self) -> pd.DataFrame:
-        """Give one row a group, its keys, in the table's order."""
+        """Return one row a group, its keys, in the table's order."""
         ...
 
     def read(
@@ -101,7 +101,7 @@ class TableInMemory:
         return len(self.frame)
 
     def groups(self) -> pd.DataFrame:
-        """Give one row a group, its keys, in the table's order."""
+        """Return one row a group, its keys, in the table's order."""
         there = [name for name in self.keys if name in self.frame]
         return self.frame[there].drop_duplicates().astype(object).reset_index(drop=True)
 
@@ -184,7 +184,7 @@ class TableOnDisk:
         return int(self.footer.num_rows)
 
     def groups(self) -> pd.DataFrame:
-        """Give one row a group, its keys, in the table's order."""
+        """Return one row a group, its keys, in the table's order."""
         return pd.DataFrame(list(self.row_groups), columns=list(self.keys), dtype=object)
 
     def read(
@@ -241,7 +241,7 @@ class TableOnDisk:
         }
 
     def _with(self, numbers: list[int], ids: set[str] | None) -> list[int]:
-        """Give those of a group's row groups that hold one of the genes."""
+        """Return those of a group's row groups that hold one of the genes."""
         if ids is None or not self.same_genes:
             return numbers
         rows = self.genes.get_indexer(sorted(ids))
@@ -294,7 +294,7 @@ def open_grouped(path: Path, keys: Sequence[str]) -> pd.DataFrame | TableOnDisk:
 
 
 def as_grouped(table: pd.DataFrame | GroupedTable, keys: Sequence[str]) -> GroupedTable:
-    """Give a data frame as a grouped table; a grouped table as it is."""
+    """Return a data frame as a grouped table; a grouped table as it is."""
     return TableInMemory(table, tuple(keys)) if isinstance(table, pd.DataFrame) else table
 
 

@@ -1,6 +1,6 @@
 """Write long tables of genes so that they are read by group and column.
 
-Of a long table numbers keep ``KEPT_BITS`` of their fraction, four digits, and each group lies in
+Of a long table numbers keep ``STORED_BITS`` of their fraction, four digits, and each group lies in
 row groups of its own (:mod:`mtm_core.grouped_table`). Short tables are stored to the last digit.
 """
 
@@ -22,7 +22,7 @@ from mtm_core.grouped_table import GENE, LAYOUT, GroupedTable, TableInMemory, as
 
 LONGEST_EXACT = 250_000
 """Rows up to which a table is stored to the last digit and read whole."""
-KEPT_BITS = 12
+STORED_BITS = 12
 """Of the fraction of a number that is stored compactly: it moves by at most 1 part in 8,192."""
 ROWS_A_GROUP = 4096
 """Genes of one row group: what reading a single gene decodes."""
@@ -157,7 +157,7 @@ def write_grouped(
     genes_vary
         Whether groups may have different genes.
     step
-        What numbers are rounded to multiples of, in place of their own ``KEPT_BITS``.
+        What numbers are rounded to multiples of, in place of their own ``STORED_BITS``.
     """
     writer = GroupWriter(path, keys, rows_a_group, genes_vary=genes_vary, step=step)
     try:
@@ -166,7 +166,7 @@ def write_grouped(
         writer.close()
 
 
-def rounded_bits(values: NDArray[np.floating], bits: int = KEPT_BITS) -> NDArray[np.floating]:
+def rounded_bits(values: NDArray[np.floating], bits: int = STORED_BITS) -> NDArray[np.floating]:
     """Round to ``bits`` of the fraction, to nearest even; whole numbers and NaN stay."""
     with np.errstate(invalid="ignore"):
         if not (np.isfinite(values) & (values != np.rint(values))).any():

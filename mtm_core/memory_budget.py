@@ -43,11 +43,11 @@ class Hold:
         self._budget, self.n_bytes = budget, n_bytes
 
     def release(self) -> None:
-        """Give it back; what was given back already is not again."""
+        """Return it back; what was given back already is not again."""
         self.shrink(0)
 
     def shrink(self, n_bytes: int) -> None:
-        """Give back what is above ``n_bytes``."""
+        """Return back what is above ``n_bytes``."""
         with self._budget.changed:
             if n_bytes < self.n_bytes:
                 self._budget.in_use -= self.n_bytes - n_bytes
@@ -155,7 +155,7 @@ INSTEAD = "Choose fewer tissues or samples, or run 'mtm predict' on your own mac
 
 @cache
 def shared_budget() -> MemoryBudget:
-    """Give the one budget of this process.
+    """Return the one budget of this process.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def shared_budget() -> MemoryBudget:
 
 
 def machine_memory() -> int:
-    """Give the memory of this machine, or of its container where that has less, in bytes."""
+    """Return the memory of this machine, or of its container where that has less, in bytes."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows
@@ -194,7 +194,7 @@ def machine_memory() -> int:
 
 
 def available_memory() -> int:
-    """Give the memory that is free now, of this machine or of its container, in bytes.
+    """Return the memory that is free now, of this machine or of its container, in bytes.
 
     What the system would give back at once, such as files it has read, counts as free.
     """
@@ -215,7 +215,7 @@ def _lines(path: str) -> list[str]:
 
 
 def in_words(n_bytes: int) -> str:
-    """Give a size as people say it."""
+    """Return a size as people say it."""
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
 
 

@@ -32,7 +32,7 @@ _PANEL_TOTAL = 1e6
 
 
 def check_description(description: Mapping[str, Any]) -> None:
-    """Check ``model.json`` for what can be told without the weights.
+    """Check ``model.json`` for what can be seen without the weights.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def check_description(description: Mapping[str, Any]) -> None:
 
 
 def check_text(value: object, what: str, *, may_be_empty: bool = False) -> str:
-    """Give ``value`` if it is a line of text that can be shown.
+    """Return ``value`` if it is a line of text that can be shown.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """The door to a model's folder: nothing in it is read but what its manifest names, unchanged.
 
 ``manifest.json`` holds size and SHA-256 of every file that the program reads there. A file that is
-altered, cut, missing, added or a link is refused before its content is looked at. A stranger can
+altered, cut, missing, added or a link is refused before its content is looked at. Others can
 write a manifest of their own, so what is read is checked for its meaning too, by its readers.
 """
 
@@ -104,7 +104,7 @@ class ModelFolder:
             raise self._changed(MANIFEST, str(error)) from error
 
     def file(self, name: str) -> Path | None:
-        """Give the file ``name``, verified; ``None`` where there is none.
+        """Return the file ``name``, verified; ``None`` where there is none.
 
         Raises
         ------
@@ -121,7 +121,7 @@ class ModelFolder:
         return self.path / name
 
     def part(self, name: str) -> Path | None:
-        """Give the folder ``name``, all files in it verified; ``None`` where there is none.
+        """Return the folder ``name``, all files in it verified; ``None`` where there is none.
 
         Raises
         ------

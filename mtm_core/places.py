@@ -14,7 +14,7 @@ _CHECKOUT = Path(__file__).parents[1]
 
 
 def place_of(name: str) -> Path:
-    """Give where ``name`` of the top level is, whether or not it is there."""
+    """Return where ``name`` of the top level is, whether or not it is there."""
     return (_INSTALLED if _INSTALLED.is_dir() else _CHECKOUT) / name
 
 

@@ -1,4 +1,4 @@
-"""JSON that strangers wrote: read exactly, or refused."""
+"""JSON that others wrote: read exactly, or refused."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def change_description(folder: Path, change: Callable[[dict[str, Any]], object])
 
 
 def write_description(folder: Path, content: bytes) -> None:
-    """Write ``model.json`` as a stranger would, who seals what they changed."""
+    """Write ``model.json`` as another would, who seals what they changed."""
     (folder / "model.json").write_bytes(content)
     seal_folder(folder)
 

@@ -20,11 +20,11 @@ from mtm_core.escaping import (
     in_figure,
     keep_records_plain,
     on_terminal,
+    others_markdown,
     out_of_cell,
     own_markup,
     plain,
     plain_message,
-    strangers_markdown,
 )
 
 HOSTILE = [
@@ -160,15 +160,15 @@ def test_different_names_stay_different() -> None:
     assert in_cell("'a") == "'a"
 
 
-def test_a_strangers_card_formats_but_leads_nowhere() -> None:
+def test_anothers_card_formats_but_leads_nowhere() -> None:
     card = (
         "# Card\n\n**bold** ![x](http://h/x.png) [a](http://h) [b][r] [r] <http://h> https://h\n\n"
         "![r]\n\n[r]: http://h/r.png\n\n> [q]: http://h\n\n[q]\n\n<img src=http://h/y.png>\n"
     )
     before = MarkdownIt("gfm-like", {"linkify": False}).render(card)
-    text = MarkdownIt("gfm-like", {"linkify": False}).render(strangers_markdown(card))
+    text = MarkdownIt("gfm-like", {"linkify": False}).render(others_markdown(card))
     assert ("<img" in before, "<a " in before) == (True, True)
     assert ("<img" in text, "<a " in text) == (False, False)
     assert "<h1>Card</h1>" in text
     assert "<strong>bold</strong>" in text
-    assert "mermaid" not in strangers_markdown("```mermaid\ngraph")
+    assert "mermaid" not in others_markdown("```mermaid\ngraph")

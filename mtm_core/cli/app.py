@@ -44,14 +44,14 @@ def app_command(
         str | None,
         typer.Option(
             metavar="FOLDER|off",
-            help="Where work is kept across a reload for users who ask for it; 'off': nowhere. By"
+            help="Where sessions are saved across a reload, for users who ask; 'off': nowhere. By"
             " default a private folder among the temporary files.",
         ),
     ] = None,
     workspace_hours: Annotated[
         float | None,
         typer.Option(
-            help="Delete kept work that nobody has used for so long; 24 by default.", min=0.01
+            help="Delete saved sessions that nobody has used for so long; 24 by default.", min=0.01
         ),
     ] = None,
 ) -> None:

@@ -148,9 +148,7 @@ def build_command(
     ] = OFFICIAL,
     restart: Annotated[
         bool,
-        typer.Option(
-            "--restart", help="Begin anew; downloaded files are kept.", rich_help_panel=_WORK
-        ),
+        typer.Option("--restart", help="Begin anew; downloaded files stay.", rich_help_panel=_WORK),
     ] = False,
     overwrite: Annotated[
         bool,
@@ -219,8 +217,8 @@ def build_command(
         raise
     err.print(f"Wrote {output}. Try it: mtm predict INPUT --model {output} --output OUTPUT")
     if cohort is None:
-        kept = "the cohort" if release is None else "the downloaded files and the cohort"
-        err.print(f"{options.work_folder} holds {kept}: delete it when you need it no more.")
+        left = "the cohort" if release is None else "the downloaded files and the cohort"
+        err.print(f"{options.work_folder} holds {left}: delete it when you need it no more.")
 
 
 def _names(text: str) -> tuple[str, ...]:

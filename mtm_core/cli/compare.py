@@ -99,7 +99,7 @@ def compare_command(
     """Compare groups of your samples, or correlate them with traits, tissue by tissue.
 
     The measured source, with every gene of your table and as you measured it, and the predicted
-    tissues stand side by side in each table, with the held-out accuracy of every predicted gene.
+    tissues are side by side in each table, with the held-out accuracy of every predicted gene.
     Predictions are functions of the measured samples: they add no
     information to them. They are made from expression alone, whatever else the model can read.
 

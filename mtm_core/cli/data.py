@@ -87,7 +87,7 @@ def download_bars() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _chosen(files: str) -> tuple[FileKind, ...]:
-    """Give the files that ``--files`` names."""
+    """Return the files that ``--files`` names."""
     if files == "all":
         return FILE_KINDS
     names = [name.strip() for name in files.split(",")]

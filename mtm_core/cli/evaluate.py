@@ -74,8 +74,8 @@ def evaluate_command(
 ) -> None:
     """Predict every donor by methods that never saw them, and score it.
 
-    A fold that is done is kept in OUTPUT, and so is each fit of MTM and of the stack; a later call
-    with the same settings goes on from them.
+    A fold that is done is stored in OUTPUT, and so is each fit of MTM and of the stack; a later
+    call with the same settings goes on from them.
 
     **Example:** `mtm evaluate cohort.h5ad --methods mtm,ridge --folds 5 --output runs/evaluation`
     """
@@ -131,7 +131,7 @@ class _Spoken:
 
 
 def _folds(only: str | None, n_folds: int) -> tuple[int, ...] | None:
-    """Give the folds that ``--only`` names."""
+    """Return the folds that ``--only`` names."""
     if only is None:
         return None
     names = [name.strip() for name in only.split(",")]
@@ -175,5 +175,5 @@ def _print(tables: EvaluationTables) -> None:
 
 
 def _figure(value: float | None) -> str:
-    """Give a figure, or nothing where the method has none."""
+    """Return a figure, or nothing where the method has none."""
     return "" if value is None or math.isnan(value) else f"{value:.3f}"

@@ -69,7 +69,7 @@ class _Commands(TyperGroup):
     """Imports a command when it is run, not to list it: torch and scikit-learn take seconds."""
 
     def resolve_command(self, ctx: _Click, args: list[str]) -> tuple[str | None, _Click, list[str]]:
-        """Give (name, command, remaining arguments) of what is to be run."""
+        """Return (name, command, remaining arguments) of what is to be run."""
         name, listed, rest = super().resolve_command(ctx, args)
         return name, listed if name is None else _load(name), rest
 

@@ -69,7 +69,7 @@ def describe(
     folder = find_model(model or "")
     description = read_description(folder)
     if as_json:
-        # Means over tissues stand beside the tables, without a level of their own.
+        # Means over tissues are beside the tables, without a level of their own.
         accuracy = dict(description["accuracy"])
         summary = accuracy.pop("summary", {})
         say(json.dumps(description | {"accuracy": summary | accuracy}, indent=1))
@@ -120,7 +120,7 @@ def pack(
     """Copy a model with its networks' weights in another format.
 
     Scalers, reference distributions and whatever is not a network stay as they are. What bf16 costs
-    in accuracy stands in docs/scale.md.
+    in accuracy is in docs/scale.md.
 
     **Example:** `mtm model pack gtex_v8_acmg59 --output small --weights bf16`
     """

@@ -70,7 +70,7 @@ def reading_options(
     sheet: str,
     strand: Strand,
 ) -> ReadingOptions:
-    """Give what the options say about the table of expression.
+    """Return what the options say about the table of expression.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def reading_options(
 
 
 def targets_option(targets: list[str] | None) -> tuple[str, ...] | None:
-    """Give the tissues that ``--targets`` names; ``None`` for all.
+    """Return the tissues that ``--targets`` names; ``None`` for all.
 
     Raises
     ------

@@ -15,7 +15,7 @@ _TRIED = 100
 
 
 def choose_port(address: str, asked: int | None) -> tuple[int, str]:
-    """Give a port of ``address`` to listen on, and what to say about it, if anything.
+    """Return a port of ``address`` to listen on, and what to say about it, if anything.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def choose_port(address: str, asked: int | None) -> tuple[int, str]:
 
 
 def _problem(address: str, port: int) -> int | None:
-    """Give the error number of listening on ``port``; ``None`` where it can be done.
+    """Return the error number of listening on ``port``; ``None`` where it can be done.
 
     Raises
     ------

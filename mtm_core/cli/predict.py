@@ -133,7 +133,7 @@ def predict_command(
     )
     reading = reading_options(take_back, leave_out, numbers, quantity, sheet, strand)
     chosen_targets = targets_option(targets)
-    kept = None if values is None else tuple(split_names(values))
+    chosen = None if values is None else tuple(split_names(values))
     of_parts = (workers, scheduler, chunk, bits, None if layout == "wide" else values)
     in_parts = is_asked_for(tables, *of_parts)
     options = PredictOptions(
@@ -145,7 +145,7 @@ def predict_command(
         metadata,
         layout,
         _ending(files, layout),
-        kept,
+        chosen,
         PartByPart(workers, scheduler, chunk or 0, bits or ALL_BITS) if in_parts else None,
         overwrite,
     )
@@ -153,8 +153,8 @@ def predict_command(
         done = predict_samples(options, print_found, show)
     n_samples, n_tissues, n_genes = done.sizes
     if done.covariates:
-        read, told = " and ".join(done.covariates), done.n_informed
-        err.print(f"{told} samples are predicted with {read}, {n_samples - told} without.")
+        read, n_known = " and ".join(done.covariates), done.n_used_age_sex
+        err.print(f"{n_known} samples are predicted with {read}, {n_samples - n_known} without.")
     n_files = f"{done.n_files} tables of " if layout != "long" else ""
     err.print(
         f"Wrote {output}: {n_files}{n_samples} samples x {n_tissues} tissues x {n_genes} genes, in"
@@ -163,7 +163,7 @@ def predict_command(
 
 
 def _ending(files: str | None, layout: Layout) -> str:
-    """Give the ending that ``--files`` names, with or without its point.
+    """Return the ending that ``--files`` names, with or without its point.
 
     Raises
     ------

@@ -73,25 +73,25 @@ class _Lines:
     """A line when a step begins and ends, and now and then between."""
 
     def __init__(self) -> None:
-        self._told: dict[str, StepProgress] = {}
+        self._printed: dict[str, StepProgress] = {}
         self._last = 0.0
 
     def show(self, steps: Sequence[StepProgress]) -> None:
         """Print what is worth a line."""
         now = time.monotonic()
         for number, step in enumerate(steps, 1):
-            if self._is_news(step, self._told.get(step.name), now - self._last):
-                self._told[step.name] = step
+            if self._is_news(step, self._printed.get(step.name), now - self._last):
+                self._printed[step.name] = step
                 self._last = now
                 err.print(f"[{number}/{len(steps)}] {step.name}: {_line(step)}")
 
     @staticmethod
-    def _is_news(step: StepProgress, told: StepProgress | None, seconds: float) -> bool:
+    def _is_news(step: StepProgress, printed: StepProgress | None, seconds: float) -> bool:
         """Tell whether a step has moved from one state, or one part of its work, to another."""
-        if told is None or step.state != told.state:
+        if printed is None or step.state != printed.state:
             return step.state != "left"
         is_at_end = step.state != "running" or 0 < step.done == step.total
-        moved = step.detail not in ("", told.detail)
+        moved = step.detail not in ("", printed.detail)
         return not is_at_end and (moved or seconds >= _LINE_SECONDS)
 
 

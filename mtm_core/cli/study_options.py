@@ -51,7 +51,7 @@ def read_study_cohort(path: Path, dbgap: Path | None = None) -> ad.AnnData:
 
 
 def cohort_settings(cohort: ad.AnnData) -> dict[str, Any]:
-    """Give what tells this cohort from others."""
+    """Return what tells this cohort from others."""
     return {
         "cohort_sha256": str(cohort.uns["mtm"]["sha256"]),
         "unit": str(cohort.uns["mtm"]["unit"]),
@@ -74,7 +74,7 @@ def print_study(title: str, table: pd.DataFrame) -> None:
 
 
 def _shown(value: object) -> str:
-    """Give three digits of a number, whole ones without a point, and nothing for none."""
+    """Return three digits of a number, whole ones without a point, and nothing for none."""
     if not isinstance(value, float):
         return str(value)
     if math.isnan(value):

@@ -48,7 +48,7 @@ def train_command(
         Path | None,
         typer.Option(
             help="Folder of 'mtm evaluate' whose accuracy the model carries. A stack takes the fits"
-            " that it kept."
+            " that it cached."
         ),
     ] = None,
     accelerator: AcceleratorOption = "auto",

@@ -71,28 +71,28 @@ class FileRead:
 
 def skipped_titles(n_lines: int) -> Note:
     """Note the lines above a table."""
-    found = counted(n_lines, "line stands", "lines stand")
+    found = counted(n_lines, "line is", "lines are")
     return Note("info", f"{found} above the table.", they_were(n_lines, "skipped"))
 
 
 def counted(n: int, one: str, many: str) -> str:
-    """Give ``n`` with the words that go with it: "1 column is", "2 columns are"."""
+    """Return ``n`` with the words that go with it: "1 column is", "2 columns are"."""
     return f"{n:,} {one if n == 1 else many}"
 
 
 def they_were(n: int, done: str) -> str:
-    """Say what was done with ``n`` things: "It was kept.", "They were kept."."""
+    """Say what was done with ``n`` things: "It was left in.", "They were left in."."""
     return f"{'It was' if n == 1 else 'They were'} {done}."
 
 
 def name_some(names: Iterable[object], limit: int = 5) -> str:
-    """Give the first of ``names`` in quotes, with '…' where there are more."""
+    """Return the first of ``names`` in quotes, with '…' where there are more."""
     listed = [str(name) for name in names]
     return ", ".join(repr(name) for name in listed[:limit]) + (", …" if len(listed) > limit else "")
 
 
-def told_apart(names: Iterable[object]) -> list[str]:
-    """Give ``names`` with a number behind each that is duplicated: no table shows two of one."""
+def distinguished(names: Iterable[object]) -> list[str]:
+    """Return ``names`` with a number behind each that is duplicated: no table shows two of one."""
     count: dict[str, int] = {}
     result = []
     for name in map(str, names):

@@ -169,7 +169,7 @@ HOW_TO_CHOOSE = "Say which it is: --unit (Unit of the values, on the Upload page
 
 
 def name_units(units: tuple[Unit, ...]) -> str:
-    """Give ``units`` as the command line takes them, with what each is."""
+    """Return ``units`` as the command line takes them, with what each is."""
     return ", ".join(f"{unit} ({UNIT_TABLE[unit].label})" for unit in units)
 
 
@@ -254,7 +254,7 @@ def to_linear(values: pd.DataFrame, unit: Unit, floors: Floats | None = None) ->
 
 
 def zero_levels(values: Floats) -> Floats:
-    """Give (N,) what a zero count is in each sample of ``values`` (N, G), NaN where none shows.
+    """Return (N,) what a zero count is in each sample of ``values`` (N, G), NaN where none shows.
 
     A zero is the least value there can be, and several genes have it: a least value of one gene
     alone is that gene's level.

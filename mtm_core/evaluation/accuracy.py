@@ -66,12 +66,12 @@ class Accuracy:
     samples: pd.DataFrame
 
     def summary(self) -> dict[str, float]:
-        """Give means over the tissues and overall coverage."""
+        """Return means over the tissues and overall coverage."""
         return summarise_tissues(self.tissues)
 
 
 def summarise_tissues(tissues: pd.DataFrame) -> dict[str, float]:
-    """Give each figure's mean over ``tissues``, as ``{figure}_mean``.
+    """Return each figure's mean over ``tissues``, as ``{figure}_mean``.
 
     Coverage is over all held-out values instead, whatever their tissue, under its own name.
     """
@@ -165,7 +165,7 @@ def with_predictable(genes: pd.DataFrame) -> pd.DataFrame:
 
 
 def correlation_or_0(predicted: NDArray[np.floating], observed: NDArray[np.floating]) -> Array:
-    """Give rho by gene: 0 where only the prediction does not vary, NaN where the gene does not.
+    """Return rho by gene: 0 where only the prediction does not vary, NaN where the gene does not.
 
     Left out instead, a fold with nothing to say about a gene would not lower its mean over folds.
     """
@@ -177,7 +177,7 @@ def correlation_or_0(predicted: NDArray[np.floating], observed: NDArray[np.float
 def _score_genes(
     predicted: Floats, observed: Floats, fold: NDArray[np.int64], design: Array | None
 ) -> pd.DataFrame:
-    """Give the figures of the genes in one tissue, without their names."""
+    """Return the figures of the genes in one tissue, without their names."""
     n = len(predicted)
     pooled = columnwise_correlation(predicted, observed)
     low, high = correlation_interval(pooled, n)
@@ -208,7 +208,7 @@ def _score_genes(
 def _score_tissue(
     predicted: Floats, observed: Floats, genes: pd.DataFrame, samples: pd.DataFrame
 ) -> dict[str, float]:
-    """Give the figures of one tissue from those of its genes and samples."""
+    """Return the figures of one tissue from those of its genes and samples."""
     row = {
         "n": len(samples),
         "gene_rho_by_fold": _mean_over_genes(genes["rho_by_fold"]),
@@ -228,7 +228,7 @@ def _score_tissue(
 def _rho_by_fold(
     predicted: Floats, observed: Floats, fold: NDArray[np.int64], design: Array | None = None
 ) -> Array:
-    """Give the (partial) correlation inside each fold, averaged by Fisher's z; NaN without any."""
+    """Get the (partial) correlation inside each fold, averaged by Fisher's z; NaN without any."""
     parts = [np.full(predicted.shape[1], np.nan)]
     for k in np.unique(fold):
         own = fold == k
@@ -248,7 +248,7 @@ def _partial_rho(predicted: Floats, observed: Floats, design: Array) -> Array:
 
 
 def _error_ratio(predicted: Floats, observed: Floats, power: int) -> Array:
-    """Give the error over that of predicting 0, the training mean; NaN where that has none."""
+    """Return the error over that of predicting 0, the training mean; NaN where that has none."""
     error = (np.abs(predicted - observed, dtype=np.float64) ** power).sum(axis=0)
     spread = (np.abs(observed, dtype=np.float64) ** power).sum(axis=0)
     ratio = np.full(np.shape(error), np.nan)

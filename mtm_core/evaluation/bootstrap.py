@@ -64,11 +64,11 @@ class ResampledRho:
         return centred
 
     def interval(self) -> tuple[float, float]:
-        """Give the 95 % percentile interval of the mean over tissues."""
+        """Return the 95 % percentile interval of the mean over tissues."""
         return percentile_interval(self.mean)
 
     def less(self, other: ResampledRho) -> PairedDifference:
-        """Give the difference to ``other``, in the same resamples.
+        """Return the difference to ``other``, in the same resamples.
 
         Raises
         ------
@@ -139,7 +139,7 @@ def resample_donors(
 
 
 def _mean_rho(folds: list[tuple[Array, NDArray[np.float32], NDArray[np.float32]]]) -> Array:
-    """Give the mean over genes (R,) of the Fisher mean over folds of one tissue."""
+    """Return the mean over genes (R,) of the Fisher mean over folds of one tissue."""
     n_genes = folds[0][1].shape[1]
     counts = [(weights > 0).sum(axis=1) >= MINIMUM_DONORS for weights, _, _ in folds]
     total = np.where(np.any(counts, axis=0), 0.0, np.nan)

@@ -70,7 +70,7 @@ def fold_changes(first: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def against_size(values: pd.Series, n: pd.Series) -> RankCorrelation:
-    """Give Spearman's rho of a figure by tissue and the tissues' sample size.
+    """Return Spearman's rho of a figure by tissue and the tissues' sample size.
 
     Tissues without the figure do not count; of fewer than ``MINIMUM_TISSUES``, or where either is
     the same everywhere, there is none.
@@ -142,7 +142,7 @@ def predictable_sets(genes: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rank_sum(first: pd.Series, other: pd.Series) -> tuple[float, float, float]:
-    """Give the difference of means, the superiority and the two-sided p of the rank-sum test."""
+    """Return the difference of means, the superiority and the two-sided p of the rank-sum test."""
     a, b = (values.dropna().to_numpy(np.float64) for values in (first, other))
     if not len(a) or not len(b):
         return np.nan, np.nan, np.nan

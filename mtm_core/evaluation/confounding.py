@@ -26,7 +26,7 @@ SHUFFLED = "donors shuffled"
 
 
 def phenotypes_of(phenotypes: pd.DataFrame, donors: ArrayLike) -> pd.DataFrame:
-    """Give the rows of ``phenotypes`` (by donor) of ``donors`` (N,), in their order.
+    """Return the rows of ``phenotypes`` (by donor) of ``donors`` (N,), in their order.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def phenotypes_of(phenotypes: pd.DataFrame, donors: ArrayLike) -> pd.DataFrame:
 
 
 def known_confounders(phenotypes: pd.DataFrame) -> tuple[CovariateName, ...]:
-    """Give which of ``CONFOUNDERS`` the donor table knows of any donor."""
+    """Return which of ``CONFOUNDERS`` the donor table knows of any donor."""
     return tuple(
         name
         for name in CONFOUNDERS
@@ -53,7 +53,7 @@ def known_confounders(phenotypes: pd.DataFrame) -> tuple[CovariateName, ...]:
 
 
 def confounder_design(phenotypes: pd.DataFrame, donors: ArrayLike) -> NDArray[np.float64]:
-    """Give what is regressed out (N, C): an intercept, age, sex, one column a Hardy class.
+    """Return what is regressed out (N, C): an intercept, age, sex, one column a Hardy class.
 
     Donors without a Hardy class are a level of their own; what the table lacks is not adjusted for.
     """
@@ -84,7 +84,7 @@ def strata(
     *,
     seed: int = 0,
 ) -> dict[str, xr.Dataset]:
-    """Give the parts of ``out_of_fold`` that are scored by themselves, by their name.
+    """Return the parts of ``out_of_fold`` that are scored by themselves, by their name.
 
     Donors that died on a ventilator and all others (donors of unknown death are in neither), in
     the tissues that have at least ``MINIMUM_STRATUM_DONORS`` of them; genes off the sex
@@ -96,7 +96,7 @@ def strata(
         Donor table of the cohort.
     genes
         Gene table of the cohort; without a column ``chromosome`` the genes on X and Y cannot be
-        told, and that stratum is not made.
+        known, and that stratum is not made.
     seed
         Of the shuffle.
     """

@@ -20,7 +20,7 @@ from mtm_core.methods.protocol import INTERVAL_LEVELS
 
 
 def coverage(out_of_fold: xr.Dataset, levels: Sequence[int] = INTERVAL_LEVELS) -> pd.DataFrame:
-    """Give the share of held-out values inside the intervals of ``levels``, percent, per tissue.
+    """Return the share of held-out values inside the intervals of ``levels``, percent, per tissue.
 
     A value whose bounds are NaN has no interval and does not count.
 

@@ -3,7 +3,7 @@
 The container is an ``xarray.Dataset`` with dims (pair, gene): ``predicted`` and ``observed``, both
 z-scores of log2(1 + expression) on the fold's training donors, whatever a method models inside;
 coordinates ``donor``, ``tissue`` and ``fold`` along ``pair``. A method with calibrated intervals
-adds ``lower_90``, ``upper_90`` and so on for each of its levels. Folds that are kept in a folder
+adds ``lower_90``, ``upper_90`` and so on for each of its levels. Folds that are stored in a folder
 stay there: their values are read when they are asked for (:mod:`mtm_core.evaluation.fold_store`).
 """
 
@@ -66,7 +66,7 @@ def _tissues_of_fold(
     further_sources: Sequence[str],
     with_phenotypes: bool,
 ) -> tuple[Iterator[HeldOutTissue], TissueScaler]:
-    """Give the predictions of a fold, a tissue at a time, and the scale they are on."""
+    """Return the predictions of a fold, a tissue at a time, and the scale they are on."""
     training = folds.training(fold)
     fitted = method.fit(cohort, training)
     scorer = fit_scorer(cohort, training)
@@ -107,9 +107,9 @@ def cross_validate(
     further_sources
         Tissues that a donor gives too, where there; they are no targets.
     with_phenotypes
-        Whether a method that reads age and sex is told them.
+        Whether a method that reads age and sex gets them.
     folder
-        Where each fold is kept when it is done, and taken from if it was made under the same
+        Where each fold is stored when it is done, and taken from if it was made under the same
         ``settings``; its values stay there until they are asked for.
     settings
         JSON values that tell this run from any other of the same method: cohort, folds, source.
@@ -117,7 +117,7 @@ def cross_validate(
     only
         Folds to run, from 0; ``None``: all.
     on_fold
-        Told how many folds are done, where they run one at a time.
+        Called with how many folds are done, where they run one at a time.
 
     Raises
     ------
@@ -127,9 +127,9 @@ def cross_validate(
     if folder is not None and settings is None:
         raise ValueError("expected settings that tell this run from others in the folder, got none")
 
-    def kept_at(folder: Path, fold: int) -> Path:
-        told = {"further_sources": list(further_sources), "with_phenotypes": with_phenotypes}
-        what = {"settings": settings, "method": identity(method), **told}
+    def fold_place(folder: Path, fold: int) -> Path:
+        given = {"further_sources": list(further_sources), "with_phenotypes": with_phenotypes}
+        what = {"settings": settings, "method": identity(method), **given}
         key = json.dumps(what, sort_keys=True)
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
         return folder / f"{method.name}-{digest}-{fold}.h5"
@@ -149,11 +149,11 @@ def cross_validate(
             on_fold(done)
         if folder is None:
             return _in_memory(predicted(fold=fold)[0], fold, cohort)
-        kept = kept_at(folder, fold)
-        if not kept.exists():
+        place = fold_place(folder, fold)
+        if not place.exists():
             parts, scorer = predicted(fold=fold)
-            write_fold(parts, scorer, kept)
-        return StoredFold.open(kept, fold)
+            write_fold(parts, scorer, place)
+        return StoredFold.open(place, fold)
 
     chosen = range(len(folds.folds)) if only is None else only
     parts = Parallel()(delayed(run)(done, fold) for done, fold in enumerate(chosen))

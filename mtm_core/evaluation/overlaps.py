@@ -63,7 +63,7 @@ def _aligned_sets(table: TableOnDisk, methods: Sequence[str], tissue: str | None
 
 
 def set_sizes(sets: pd.DataFrame) -> pd.Series:
-    """Give the predictable genes of each method, from :func:`shared_sets`."""
+    """Return the predictable genes of each method, from :func:`shared_sets`."""
     members = sets.drop(columns="n")
     return members.mul(sets["n"], axis=0).sum().astype(int).rename("n_predictable")
 

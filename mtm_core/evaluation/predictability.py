@@ -43,7 +43,7 @@ def held_out_rho(
     tissues: Sequence[str] | None = None,
     genes: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Give the accuracy of every gene in every tissue, or of some.
+    """Return the accuracy of every gene in every tissue, or of some.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def rank_tissues(tissues: pd.DataFrame, method: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Indexed by tissue: ``n`` donors, what there is of ``RHO_FIGURES``, ``n_predictable`` and
-        ``n_predictable_fdr``. A tissue without a rho by fold stands last.
+        ``n_predictable_fdr``. A tissue without a rho by fold comes last.
     """
     own = tissues[tissues["method"] == method].set_index("tissue")
     ranked = own.sort_values("gene_rho_by_fold", ascending=False, kind="stable")
@@ -107,8 +107,8 @@ def select_genes(table: pd.DataFrame, choice: GeneChoice, text: str = "") -> pd.
     choice
         All; predictable by the paper's rule; predictable with an FDR of at most 5 %.
     text
-        Symbols or gene ids, or parts of them, between spaces or commas: a gene is kept that any of
-        them is part of. Case does not count, nor does the version of an Ensembl id.
+        Symbols or gene ids, or parts of them, between spaces or commas: a gene is chosen that any
+        of them is part of. Case does not count, nor does the version of an Ensembl id.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def select_genes(table: pd.DataFrame, choice: GeneChoice, text: str = "") -> pd.
 
 
 def rho_of_genes(genes: pd.DataFrame, method: str, tissues: Sequence[str]) -> pd.DataFrame:
-    """Give rho by fold (tissues, gene ids) of ``method``; NaN where it is undefined."""
+    """Return rho by fold (tissues, gene ids) of ``method``; NaN where it is undefined."""
     own = genes[(genes["method"] == method) & genes["tissue"].isin(tissues)]
     wide = own.set_index(["tissue", "gene_id"])["rho_by_fold"].unstack("gene_id")
     return wide.reindex(index=pd.Index(tissues, name="tissue"))
@@ -135,7 +135,7 @@ def rho_of_genes(genes: pd.DataFrame, method: str, tissues: Sequence[str]) -> pd
 def matrix_of(
     evaluation: EvaluationTables, method: str, column: str, tissues: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Give one column of the genes of ``method`` as (tissues, gene ids), tissues by alphabet."""
+    """Return one column of the genes of ``method`` as (tissues, gene ids), tissues by alphabet."""
     table = evaluation.gene_rows
     if isinstance(table, TableOnDisk) and table.same_genes:  # sorting a million rows takes seconds
         where = {"method": method} | ({} if tissues is None else {"tissue": list(tissues)})
@@ -149,7 +149,7 @@ def matrix_of(
 
 
 def distribution_of_rho(rho: pd.DataFrame) -> pd.DataFrame:
-    """Give ``n_genes`` that have a rho and their quantiles, by tissue.
+    """Return ``n_genes`` that have a rho and their quantiles, by tissue.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def distribution_of_rho(rho: pd.DataFrame) -> pd.DataFrame:
 
 
 def coverage_of_method(tissues: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Give the share of held-out values inside each interval of ``method``, percent.
+    """Return the share of held-out values inside each interval of ``method``, percent.
 
     Returns
     -------

@@ -157,7 +157,7 @@ class EvaluationTables:
         )
 
     def summary(self) -> pd.DataFrame:
-        """Give one row a method, in the order they were run.
+        """Return one row a method, in the order they were run.
 
         ``{figure}_mean`` over the tissues, ``coverage_{level}`` over all held-out values, and the
         interval of ``gene_rho_by_fold_mean`` where it was made.
@@ -172,7 +172,7 @@ class EvaluationTables:
         return summary.join(self.intervals)
 
     def spread(self) -> pd.DataFrame:
-        """Give SD and range over the tissues of each figure, one row a method."""
+        """Return SD and range over the tissues of each figure, one row a method."""
         figures = self.tissues.drop(columns=["tissue", "n"])
         spread = figures.groupby("method", sort=False).agg(["std", "min", "max"])
         spread.columns = [
@@ -182,7 +182,7 @@ class EvaluationTables:
         return spread
 
     def of_method(self, method: str) -> dict[str, Any]:
-        """Give what a model's artefact keeps: ``summary`` and ``tissues`` of one method.
+        """Return what a model's artefact keeps: ``summary`` and ``tissues`` of one method.
 
         A figure that the method, or a tissue, lacks is left out.
         """

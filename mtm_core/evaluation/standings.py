@@ -28,7 +28,7 @@ _COMPLEMENTED = ("gene_superiority", "sample_superiority")
 
 
 def standings(comparisons: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Give the comparison of ``method`` with each other one.
+    """Return the comparison of ``method`` with each other one.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def standings(comparisons: pd.DataFrame, method: str) -> pd.DataFrame:
 
 
 def standings_by_tissue(comparisons_by_tissue: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Give the same for every tissue: one row an ``other`` and ``tissue``."""
+    """Return the same for every tissue: one row an ``other`` and ``tissue``."""
     if comparisons_by_tissue.empty:
         return comparisons_by_tissue
     rows = _seen_from(comparisons_by_tissue, method)
@@ -54,13 +54,13 @@ def standings_by_tissue(comparisons_by_tissue: pd.DataFrame, method: str) -> pd.
 
 
 def strata_of_methods(strata: pd.DataFrame, figure: str) -> pd.DataFrame:
-    """Give one figure of each method (rows) in each group of donors (columns), as they were run."""
+    """Get one figure of each method (rows) in each group of donors (columns), as they were run."""
     by_method = strata.set_index(["method", "stratum"])[figure].unstack("stratum")
     return by_method.loc[strata["method"].unique(), strata["stratum"].unique()]
 
 
 def _seen_from(pairs: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Give the rows that ``method`` is in, turned where it is the other of the two."""
+    """Return the rows that ``method`` is in, turned where it is the other of the two."""
     first = pairs[pairs["method"] == method]
     second = pairs[pairs["other"] == method]
     swap = {"method": "other", "other": "method"}

@@ -61,9 +61,9 @@ def accuracy_without_laboratory(
             "technical attributes are known of no tissue's samples and their sources. Give the"
             " attributes of the cohort's own samples (column SAMPID)."
         )
-    kept = np.isin(out_of_fold["tissue"].to_numpy(), part["tissue"].to_numpy()) & known
+    chosen = np.isin(out_of_fold["tissue"].to_numpy(), part["tissue"].to_numpy()) & known
     donor = confounder_design(phenotypes, part["donor"].to_numpy())
-    both = np.column_stack([donor, design[kept]])
+    both = np.column_stack([donor, design[chosen]])
     rows = {}
     for name, columns in ((DONOR_OUT, donor), (LABORATORY_OUT, both)):
         tissues = accuracy(part, design=columns).tissues
@@ -78,7 +78,7 @@ def accuracy_without_laboratory(
 def _laboratory_design(
     out_of_fold: xr.Dataset, samples: pd.DataFrame, technical: pd.DataFrame
 ) -> NDArray[np.float64]:
-    """Give RIN, log2 library size and centres of both samples of each pair (P, C)."""
+    """Return RIN, log2 library size and centres of both samples of each pair (P, C)."""
     attributes = technical.reindex(samples.index)
     numbers = pd.DataFrame(
         {

@@ -96,7 +96,7 @@ class GeneMoments:
         return cls(len(values), mean, ((exact - mean) ** 2).sum(axis=0), low, high)
 
     def joined(self, other: GeneMoments) -> GeneMoments:
-        """Give the moments of the samples of both (Chan, Golub and LeVeque 1983)."""
+        """Return the moments of the samples of both (Chan, Golub and LeVeque 1983)."""
         n, away = self.n + other.n, other.mean - self.mean
         return GeneMoments(
             n,
@@ -113,7 +113,7 @@ class GeneMoments:
 
 
 def on_genes_found(linear: pd.DataFrame, found: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Give ``linear`` (N, G) as an array, 0 where a gene is missing."""
+    """Return ``linear`` (N, G) as an array, 0 where a gene is missing."""
     expression: NDArray[np.float32] = linear.to_numpy(dtype=np.float32, copy=True)
     expression[:, ~found] = 0
     return expression
@@ -171,7 +171,7 @@ def align(
     minimum_samples: int = MINIMUM_FOR_ALIGNMENT,
     whole: GeneMoments | None = None,
 ) -> Aligned:
-    """Give z-scores of samples of one tissue against the reference.
+    """Return z-scores of samples of one tissue against the reference.
 
     Parameters
     ----------
@@ -232,9 +232,9 @@ def align(
 def _own_scaler(
     moments: GeneMoments, source: int, scaler: TissueScaler
 ) -> tuple[TissueScaler, NDArray[np.bool_]]:
-    """Give the samples' own mean and SD, as a scaler of one tissue, and which genes are constant.
+    """Return the samples' own mean and SD, as a scaler of one tissue, and which genes are constant.
 
-    Where the reference kept a gene's SD at 1 (a gene that is off), its z-scores spread less than 1
+    Where the reference has a gene's SD at 1 (a gene that is off), its z-scores spread less than 1
     in the reference too: there an SD below 1 is not stretched to 1.
     """
     sd = np.where(moments.sd < CONSTANT_SD, 1, moments.sd).astype(np.float32)
@@ -246,7 +246,7 @@ def _own_scaler(
 def distance_before(
     linear: pd.DataFrame, found: NDArray[np.bool_], source: int, scaler: TissueScaler
 ) -> NDArray[np.float64]:
-    """Give the distance (N,) of samples from the reference as they are, as in :func:`align`."""
+    """Return the distance (N,) of samples from the reference as they are, as in :func:`align`."""
     return _distance(_as_they_are(on_genes_found(linear, found), found, source, scaler), found)
 
 
@@ -367,7 +367,7 @@ def describe_far(distance: pd.DataFrame) -> list[Note]:
             "warning",
             f"{len(far)} of {len(distance)} samples {'lies' if len(far) == 1 else 'lie'} more than"
             f" {_FAR:g} SD from the reference: {name_some(far)}.",
-            they_were(len(far), "kept"),
+            they_were(len(far), "left in"),
             "Check their tissue, their quality and the unit.",
         )
     ]

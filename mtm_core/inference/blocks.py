@@ -19,7 +19,7 @@ _COPIES = 6
 
 
 def prediction_bytes(n_samples: int, n_tissues: int, n_genes: int) -> int:
-    """Give what a prediction of this shape takes in memory.
+    """Return what a prediction of this shape takes in memory.
 
     A small one holds its values; a large one what it decodes them from, and the last that were
     looked at (:mod:`mtm_core.inference.decoder`).
@@ -29,7 +29,7 @@ def prediction_bytes(n_samples: int, n_tissues: int, n_genes: int) -> int:
 
 
 def predicting_bytes(n_samples: int, n_tissues: int, n_genes: int) -> int:
-    """Give what it takes to predict, and to look at a tissue: the result and copies of a tissue."""
+    """Get what it takes to predict, and to look at a tissue: the result and copies of a tissue."""
     one = 4 * n_samples * n_genes
     return prediction_bytes(n_samples, n_tissues, n_genes) + _COPIES * one
 
@@ -53,7 +53,7 @@ def predict_blocks(
     block_bytes
         What the values of a block take, about.
     on_progress
-        Told of each block: (samples done so far, samples in all).
+        Called with each block: (samples done so far, samples in all).
 
     Raises
     ------
@@ -71,7 +71,7 @@ def predict_blocks(
 
 
 def samples_of(prepared: Prepared, start: int, stop: int) -> Prepared:
-    """Give samples ``start`` to ``stop``, prepared as among them all."""
+    """Return samples ``start`` to ``stop``, prepared as among them all."""
     aligned = replace(
         prepared.aligned,
         z=prepared.aligned.z[start:stop],

@@ -101,15 +101,15 @@ def predict_values(
         whole=_moments(work.store, work.state),
     )
     prediction = predictor.predict_prepared(prepared, work.targets, phenotypes=phenotypes)
-    kept = loaded(
+    chunk = loaded(
         prediction.drop_vars(
             [name for name in VALUES if name in prediction and name not in work.values]
         )
     )
     for name in VALUES:
-        if name in kept and work.bits < ALL_BITS:
-            kept[name] = kept[name].copy(data=rounded(kept[name].to_numpy(), work.bits))
-    return kept
+        if name in chunk and work.bits < ALL_BITS:
+            chunk[name] = chunk[name].copy(data=rounded(chunk[name].to_numpy(), work.bits))
+    return chunk
 
 
 def predict_into_store(

@@ -74,7 +74,7 @@ class ChunkedRequest:
     values
         Out of ``VALUES``; those that the method does not give are left out.
     bits
-        Binary digits that are kept of each value, of the 23 of float32
+        Binary digits that are stored of each value, of the 23 of float32
         (:func:`mtm_core.inference.prediction_store.rounded`).
     chunk
         Samples at a time; 0 takes what makes a prediction of half a GB.
@@ -149,7 +149,7 @@ def predict_chunked(
     phenotypes
         As in :meth:`~mtm_core.inference.predictor.Predictor.predict_prepared`.
     progress
-        Told of each chunk.
+        Called with each chunk.
     overwrite
         Whether to begin anew where the output is of another run, and to replace it in the end.
 
@@ -240,7 +240,7 @@ class _Plan:
         return cls(request, client, people, tell, predictor, table, table.state, targets, store)
 
     def begun(self, *, overwrite: bool) -> Run | None:
-        """Give the run that was begun, if it is the one asked for; another is refused."""
+        """Return the run that was begun, if it is the one asked for; another is refused."""
         try:
             begun = self.store.begun()
         except OutputError:
@@ -290,11 +290,11 @@ class _Plan:
         parts = list(self._each("Reading", summarise, jobs))
         whole = ValueSummary.joined([summary for summary, _ in parts])
         hashes = [sha256 for _, sha256 in parts]
-        told = (self.predictor.typical(source), self.table.stated_unit)
-        reading = read_unit(whole, self.request.unit, *told)
+        known = (self.predictor.typical(source), self.table.stated_unit)
+        reading = read_unit(whole, self.request.unit, *known)
         notes = list(reading.notes)
         if self.request.unit == "auto":
-            notes.insert(0, guess_unit_of(whole, *told).note())
+            notes.insert(0, guess_unit_of(whole, *known).note())
         alignment = self.request.alignment
         if alignment == "auto":
             enough = len(self.table.samples) >= MINIMUM_FOR_ALIGNMENT
@@ -311,7 +311,7 @@ class _Plan:
         }
 
     def work(self, found: Run) -> ChunkWork:
-        """Give what every chunk is told."""
+        """Return what every chunk needs."""
         request = self.request
         return ChunkWork(
             self.table.path,

@@ -83,7 +83,7 @@ def dask_client(scheduler: str | None = None, workers: int | None = None) -> Ite
 def in_order(
     client: Client, function: Callable[..., Result], jobs: Iterable[tuple[Any, ...]]
 ) -> Iterator[Result]:
-    """Give ``function(*job)`` of each job, in order; few are under way at a time.
+    """Yield ``function(*job)`` of each job, in order; few are under way at a time.
 
     A worker that is lost takes no result with it: what it was at is done again by another.
 
@@ -102,7 +102,7 @@ def in_order(
         except KilledWorker as error:
             raise ClusterError(
                 "worker after worker was lost over the same part of the table; what was done is"
-                " kept. If they ran out of memory, use fewer --workers or a smaller --chunk."
+                " stored. If they ran out of memory, use fewer --workers or a smaller --chunk."
             ) from error
         return result
 

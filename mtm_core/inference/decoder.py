@@ -3,7 +3,7 @@
 What all tissues share (a sample's codes) is worked out at once. Of 100 samples x 48 tissues x
 19,291 genes that is a few MB, where the four float32 of each value are 1.5 GB. A tissue is decoded
 when it is read: whole where most of it is asked for, else the genes or the samples that are. The
-last few decoded are kept, so that z, expression and interval of one tissue, or of one gene in all
+last few decoded are cached, so that z, expression and interval of one tissue, or of one gene in all
 tissues, are decoded once.
 
 Letters: N samples, T tissues, G genes.
@@ -36,7 +36,7 @@ from mtm_core.methods.protocol import (
 INTERVAL = ("lower", "upper")
 INTERVAL_LEVEL = 90
 """Level, in percent, of the interval that predictions carry."""
-KEPT_BYTES = 40_000_000
+CACHE_BYTES = 40_000_000
 """Of what was decoded last: two tissues of 100 samples x 19,291 genes with their errors."""
 _WHOLE_BYTES = 1_000_000
 """A tissue of no more than this is decoded whole, whatever is asked of it."""
@@ -91,8 +91,8 @@ class Decoder:
         Tissues, at the places of the variables that are read.
     model
         Name of the model, for messages.
-    kept_bytes
-        What is kept of what was decoded, at most.
+    cache_bytes
+        What is cached of what was decoded, at most.
     """
 
     def __init__(
@@ -101,13 +101,13 @@ class Decoder:
         targets: Sequence[str],
         model: str,
         *,
-        kept_bytes: int = KEPT_BYTES,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        self.targets, self.model, self.kept_bytes = tuple(targets), model, kept_bytes
+        self.targets, self.model, self.cache_bytes = tuple(targets), model, cache_bytes
         self._profiles, self._predict = profiles, profiles.begin()
         self._some: tuple[bytes, PredictTarget] | None = None
-        self._kept: OrderedDict[tuple[int, bytes, bytes], PredictedProfiles] = OrderedDict()
-        self._kept_now = self._n_readers_in_turn = 0
+        self._cache: OrderedDict[tuple[int, bytes, bytes], PredictedProfiles] = OrderedDict()
+        self._cached_bytes = self._n_readers_in_turn = 0
         self._lock = RLock()
 
     @property
@@ -118,7 +118,7 @@ class Decoder:
 
     @property
     def held_bytes(self) -> int:
-        """What this takes in memory at most: the samples' own z-scores, and what is kept."""
+        """What this takes in memory at most: the samples' own z-scores, and what is cached."""
         n_samples, n_tissues, n_genes = self.shape
         return decoder_bytes(n_samples, n_tissues, n_genes)
 
@@ -129,14 +129,14 @@ class Decoder:
         A method has intervals for all targets or for none, so that the first is asked.
         """
         n_samples, _, n_genes = self.shape
-        fits = 8 * n_samples * n_genes <= self.kept_bytes
+        fits = 8 * n_samples * n_genes <= self.cache_bytes
         genes = np.arange(n_genes if fits else min(n_genes, 1))
         return _calibrated_from(self.result(0, np.arange(n_samples), genes))
 
     def decode_all(
         self, on_progress: TissueProgress | None = None
     ) -> tuple[dict[str, Floats], str | None]:
-        """Give every value (N, T, G) by name, and as :attr:`calibrated_from` of all targets.
+        """Return every value (N, T, G) by name, and as :attr:`calibrated_from` of all targets.
 
         Raises
         ------
@@ -160,7 +160,7 @@ class Decoder:
         return {name: values[name] for name in names}, calibrated_from
 
     def result(self, tissue: int, samples: Index, genes: Index) -> PredictedProfiles:
-        """Give the prediction of ``samples`` (n,) and ``genes`` (g,) in a tissue.
+        """Return the prediction of ``samples`` (n,) and ``genes`` (g,) in a tissue.
 
         Raises
         ------
@@ -178,9 +178,9 @@ class Decoder:
             )
         with self._lock:
             for key in ((tissue, b"", b""), (tissue, by_sample, by_gene)):
-                known = self._kept.get(key)
+                known = self._cache.get(key)
                 if known is not None:
-                    self._kept.move_to_end(key)
+                    self._cache.move_to_end(key)
                     break
             else:
                 known = self._decode(
@@ -202,7 +202,7 @@ class Decoder:
         return result
 
     def _begun(self, samples: Index | None) -> PredictTarget:
-        """Give what is begun for all samples, or for some; the last some are kept."""
+        """Return what is begun for all samples, or for some; the last some are cached."""
         if samples is None:
             return self._predict
         key = samples.tobytes()
@@ -211,14 +211,14 @@ class Decoder:
         return self._some[1]
 
     def _keep(self, key: tuple[int, bytes, bytes], result: PredictedProfiles) -> None:
-        self._kept[key] = result
-        self._kept_now += _size(result)
+        self._cache[key] = result
+        self._cached_bytes += _size(result)
         self._make_room()
 
     def _make_room(self) -> None:
         """Let go of what was decoded first; while all is read in turn, never of the last."""
-        while self._kept_now > self.kept_bytes and len(self._kept) > self._n_readers_in_turn:
-            self._kept_now -= _size(self._kept.popitem(last=False)[1])
+        while self._cached_bytes > self.cache_bytes and len(self._cache) > self._n_readers_in_turn:
+            self._cached_bytes -= _size(self._cache.popitem(last=False)[1])
 
     @contextmanager
     def read_in_turn(self) -> Iterator[None]:
@@ -280,15 +280,15 @@ class Decoder:
 
 
 def decoder_bytes(n_samples: int, n_tissues: int, n_genes: int) -> int:
-    """Give what a :class:`Decoder` of this shape holds, at most."""
+    """Return what a :class:`Decoder` of this shape holds, at most."""
     whole = 8 * n_samples * n_tissues * n_genes
-    return 4 * n_samples * n_genes + min(KEPT_BYTES, whole)
+    return 4 * n_samples * n_genes + min(CACHE_BYTES, whole)
 
 
 def blank(n_samples: int, n_tissues: int, n_genes: int) -> NDArray[np.float32]:
-    """Give an array (sample, tissue, gene) to be filled tissue by tissue.
+    """Return an array (sample, tissue, gene) to be filled tissue by tissue.
 
-    A tissue's values stand together in memory, which torch allocates: numpy asks for huge pages,
+    A tissue's values lie together in memory, which torch allocates: numpy asks for huge pages,
     and waiting for these took longer than predicting where memory was in pieces.
     """
     filled: NDArray[np.float32] = torch.empty(n_tissues, n_samples, n_genes).numpy()
@@ -314,12 +314,12 @@ def _samples_of(result: PredictedProfiles, samples: Index) -> PredictedProfiles:
 
 
 def _of_all(asked: Index, n: int) -> Index | None:
-    """Give which of ``n`` are asked for; ``None`` where all are, in order."""
+    """Return which of ``n`` are asked for; ``None`` where all are, in order."""
     return None if len(asked) == n and bool((asked == np.arange(n)).all()) else asked
 
 
 def _size(result: PredictedProfiles) -> int:
-    """Give the bytes of profiles; what is alike in all samples may be there once."""
+    """Return the bytes of profiles; what is alike in all samples may be there once."""
     arrays = [result.mean] if result.sd is None else [result.mean, result.sd]
     return sum(
         array.itemsize

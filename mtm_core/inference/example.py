@@ -43,7 +43,7 @@ class Example:
 
 
 def default_source(artefact: Artefact) -> str:
-    """Give the tissue that samples are most likely of: blood, else what most donors gave."""
+    """Return the tissue that samples are most likely of: blood, else what most donors gave."""
     tissues = artefact.method.tissues
     if WHOLE_BLOOD in tissues:
         return WHOLE_BLOOD
@@ -56,10 +56,10 @@ def simulate_example(artefact: Artefact, source: str | None = None, *, seed: int
 
     Each gene is drawn between the 5 % and the 95 % quantile of the donors of that tissue; no
     donor's row is known here. Genes go together as the model takes them to, where it can tell:
-    people drawn gene by gene would have nothing that another tissue could be told from. Cases have
-    a change of 0.8 log2 units in eight of the genes that are expressed and vary least, up in every
-    other. Sex and age are drawn at random and have no effect. The same model, source and seed give
-    the same bytes.
+    people drawn gene by gene would have nothing that another tissue could be predicted from. Cases
+    have a change of 0.8 log2 units in eight of the genes that are expressed and vary least, up in
+    every other. Sex and age are drawn at random and have no effect. The same model, source and seed
+    give the same bytes.
 
     Raises
     ------

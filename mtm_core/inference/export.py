@@ -45,7 +45,7 @@ _BYTES_A_VALUE = {".csv": 11, ".csv.gz": 6, ".parquet": 5, ".h5ad": 4, ".zarr": 
 
 
 def to_anndata(prediction: xr.Dataset) -> ad.AnnData:
-    """Give an ``AnnData`` whose rows are (sample, tissue).
+    """Return an ``AnnData`` whose rows are (sample, tissue).
 
     ``X`` holds z-scores; layers ``expression`` and, where there is an interval, ``INTERVAL``.
     """

@@ -46,7 +46,7 @@ class Measured:
 
 
 def as_measured(values: pd.DataFrame, unit: Unit, match: GeneMatch, symbols: pd.Series) -> Measured:
-    """Give ``values`` (N, I) as log2 on their own scale, none of them aligned.
+    """Return ``values`` (N, I) as log2 on their own scale, none of them aligned.
 
     Counts become log2(1 + CPM), each sample divided by its sum over all genes of the table. Other
     linear units become log2(1 + x). Logarithms stay as they are, brought to base 2. Rows of one
@@ -70,16 +70,16 @@ def as_measured(values: pd.DataFrame, unit: Unit, match: GeneMatch, symbols: pd.
     kind, x = UNIT_TABLE[unit], values.to_numpy(dtype=np.float64)
     columns = GeneColumns.of([str(name) for name in values.columns], match.gene_of)
     linear = _linear(x, kind, columns)
-    kept = _may_be_genes(values.columns, linear, columns)
+    chosen = _may_be_genes(values.columns, linear, columns)
     if unit == "counts":
-        totals = pd.Series(linear[:, kept].sum(axis=1), values.index)
+        totals = pd.Series(linear[:, chosen].sum(axis=1), values.index)
         check_totals(totals)
         linear *= 1e6 / totals.to_numpy()[:, None]
     numbers = x * np.log2(kind.base) if kind.base is not None else np.log2(1 + linear)
     names = _names(values.columns, match)
-    log2 = pd.DataFrame(numbers[:, kept], values.index, names[kept])
+    log2 = pd.DataFrame(numbers[:, chosen], values.index, names[chosen])
     if log2.columns.has_duplicates:
-        log2 = _summed(log2, pd.DataFrame(linear[:, kept], values.index, names[kept]))
+        log2 = _summed(log2, pd.DataFrame(linear[:, chosen], values.index, names[chosen]))
     known = symbols.astype(str).reindex(log2.columns)
     others = log2.columns[known.isna()]
     known[others] = symbols_of([str(gene) for gene in others])

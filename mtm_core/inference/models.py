@@ -42,7 +42,7 @@ def models_folder() -> Path | None:
 
 
 def folder_to_install_in() -> Path:
-    """Give :func:`models_folder`.
+    """Return :func:`models_folder`.
 
     Raises
     ------

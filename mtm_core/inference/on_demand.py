@@ -75,7 +75,7 @@ class TissueValues(BackendArray):
 
 
 def on_demand(reader: TissueReader, shape: tuple[int, int, int]) -> xr.Variable:
-    """Give a variable (sample, tissue, gene) whose values ``reader`` computes when read."""
+    """Return a variable (sample, tissue, gene) whose values ``reader`` computes when read."""
     return xr.Variable(DIMS, indexing.LazilyIndexedArray(TissueValues(reader, shape)))
 
 
@@ -91,15 +91,15 @@ class _OneOf:
 
 
 def decoded_variables(decoder: Decoder, names: Iterable[str]) -> dict[str, xr.Variable]:
-    """Give variables, z, expression, lower or upper, that are decoded when they are read."""
+    """Return variables, z, expression, lower or upper, that are decoded when they are read."""
     return {name: on_demand(_OneOf(decoder, name), decoder.shape) for name in names}
 
 
 def loaded(dataset: xr.Dataset, on_progress: TissueProgress | None = None) -> xr.Dataset:
-    """Give ``dataset`` with every value in memory.
+    """Return ``dataset`` with every value in memory.
 
     As ``dataset.load()``, which goes variable by variable; this goes tissue by tissue, and decodes
-    each of a prediction once, whatever is kept. ``dataset`` stays as it is.
+    each of a prediction once, whatever is cached. ``dataset`` stays as it is.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def is_lazy(array: xr.DataArray) -> bool:
 
 
 def held_bytes(data: xr.Dataset | xr.DataArray) -> int:
-    """Give what ``data`` takes in memory: of what is decoded on demand, what its decoder holds."""
+    """Get what ``data`` takes in memory: of what is decoded on demand, what its decoder holds."""
     arrays = [data] if isinstance(data, xr.DataArray) else list(data.data_vars.values())
     coordinates = sum(int(array.nbytes) for array in data.coords.values())
     lazy = [values for array in arrays if (values := _values_of(array)) is not None]
@@ -144,13 +144,13 @@ def held_bytes(data: xr.Dataset | xr.DataArray) -> int:
 
 
 def _decoders(lazy: Iterable[TissueValues]) -> list[Decoder]:
-    """Give what decodes these values, each once."""
+    """Return what decodes these values, each once."""
     decoders = [values.reader.decoder for values in lazy]
     return list({id(one): one for one in decoders if one is not None}.values())
 
 
 def _values_of(array: xr.DataArray) -> TissueValues | None:
-    """Give the lazy values behind ``array``, however it was cut; ``None`` of numbers in memory."""
+    """Get the lazy values behind ``array``, however it was cut; ``None`` of numbers in memory."""
     inner: Any = array.variable._data
     while not isinstance(inner, np.ndarray | TissueValues) and hasattr(inner, "array"):
         inner = inner.array

@@ -73,7 +73,7 @@ class PredictionOptions:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give the options as JSON values."""
+        """Return the options as JSON values."""
         values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return values
 

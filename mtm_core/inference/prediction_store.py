@@ -45,7 +45,7 @@ from mtm_core.safe_output import (
 
 _STORE, _LEDGER, _MOMENTS = "predicted.zarr", "run.json", "moments.safetensors"
 _KIND = "a prediction that is not whole"
-_LEFT = "What is predicted so far is kept, and the same command goes on from it."
+_LEFT = "What is predicted so far stays, and the same command goes on from it."
 _COMPLETE = "run"
 """Attribute that only a finished store has."""
 
@@ -71,7 +71,7 @@ class PredictionStore:
         return self.progress / _STORE
 
     def begun(self) -> Run | None:
-        """Give the run that the store is of, finished or not; ``None`` where there is no store.
+        """Return the run that the store is of, finished or not; ``None`` where there is no store.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class PredictionStore:
         discard(self.progress)
 
     def moments(self) -> GeneMoments | None:
-        """Give the moments that :meth:`begin` was given."""
+        """Return the moments that :meth:`begin` was given."""
         path = self.progress / _MOMENTS
         if not path.exists():
             return None
@@ -167,14 +167,14 @@ class PredictionStore:
             (self.progress / "done" / f"{number:07d}").touch()
 
     def by_sample(self, samples: Sequence[str]) -> pd.DataFrame:
-        """Give what is known of each sample: distances, and whether its age and sex were read."""
+        """Return what is known of each sample: distances, and whether its age and sex were read."""
         group = zarr.open_group(self.path, mode="r")
-        names = ("distance_before", "distance_after", "informed")
+        names = ("distance_before", "distance_after", "used_age_sex")
         columns = {name: cast("zarr.Array[Any]", group[name])[:] for name in names}
         return pd.DataFrame(columns, index=list(samples))
 
     def done(self) -> set[int]:
-        """Give the numbers of the chunks that are there."""
+        """Return the numbers of the chunks that are there."""
         return {int(path.name) for path in (self.progress / "done").glob("[0-9]*[0-9]")}
 
     def finish(self, run: Run, *, overwrite: bool = False) -> None:
@@ -246,5 +246,5 @@ def rounded(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
     dropped = np.uint32(23 - bits)
     odd = (whole >> dropped) & np.uint32(1)
     half = np.uint32((1 << (22 - bits)) - 1)
-    kept = (whole + half + odd) >> dropped << dropped
-    return np.where(np.isfinite(values), kept.view(np.float32), values)
+    coarse = (whole + half + odd) >> dropped << dropped
+    return np.where(np.isfinite(values), coarse.view(np.float32), values)

@@ -6,7 +6,8 @@ A prediction is an ``xarray.Dataset`` with dims (sample, tissue, gene):
 - ``expression`` (sample, tissue, gene): the same as linear expression, in ``attrs["unit"]``
 - ``lower``, ``upper`` (sample, tissue, gene): the 90 % interval of ``expression``, where the method
   is calibrated (``attrs["interval"]`` says on what)
-- ``informed`` (sample): whether the sample's age and sex were read; ``attrs["covariates"]`` names
+- ``used_age_sex`` (sample): whether the sample's age and sex were read; ``attrs["covariates"]``
+names
   what the model reads
 - ``found`` (gene): whether the gene was in the table
 - ``distance_before``, ``distance_after`` (sample): root mean square of the source z-scores, before
@@ -52,9 +53,9 @@ from mtm_core.inference.alignment import (
     panel_normalise,
 )
 from mtm_core.inference.decoder import (
+    CACHE_BYTES,
     INTERVAL,
     INTERVAL_LEVEL,
-    KEPT_BYTES,
     Decoder,
     Profiles,
     TissueProgress,
@@ -69,7 +70,7 @@ from mtm_core.inference.unit_distance import (
 from mtm_core.methods.covariates import CovariateName, are_known
 from mtm_core.methods.protocol import tissue_index
 
-AT_ONCE_BYTES = KEPT_BYTES
+AT_ONCE_BYTES = CACHE_BYTES
 """A prediction of no more than this is computed whole."""
 
 
@@ -253,7 +254,7 @@ class Predictor:
         return TableGenes(match, GeneColumns.of(ids, match.gene_of))
 
     def typical(self, source: str) -> NDArray[np.float32]:
-        """Give the mean linear expression (G,) of the reference in ``source``."""
+        """Return the mean linear expression (G,) of the reference in ``source``."""
         mean: NDArray[np.float32] = self.artefact.reference.mean[tissue_index(self.tissues, source)]
         return mean
 
@@ -315,7 +316,7 @@ class Predictor:
             "f" and "m"), NaN where not known; a sample that lacks one of them is predicted from
             expression alone.
         on_progress
-            Told of each tissue; of the one step that is left where tissues are decoded later.
+            Called with each tissue; of the one step that is left where tissues are decoded later.
         at_once
             Values of no more bytes than this are all computed here, larger ones when they are read
             (:mod:`mtm_core.inference.decoder`).
@@ -348,7 +349,7 @@ class Predictor:
         return xr.Dataset(
             {
                 **values,
-                "informed": ("sample", are_known(people, self.covariates, n_samples)),
+                "used_age_sex": ("sample", are_known(people, self.covariates, n_samples)),
                 "found": ("gene", aligned.found),
                 "distance_before": ("sample", _column(aligned, "distance_before")),
                 "distance_after": ("sample", _column(aligned, "distance_after")),
@@ -428,7 +429,7 @@ def _checked(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def value_bytes(n_samples: int, n_tissues: int, n_genes: int) -> int:
-    """Give what the values of a prediction of this shape take: four float32 for each."""
+    """Return what the values of a prediction of this shape take: four float32 for each."""
     return 4 * 4 * n_samples * n_tissues * n_genes
 
 

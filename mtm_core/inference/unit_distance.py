@@ -89,7 +89,7 @@ def describe_far_before(distance: pd.DataFrame, how: str) -> tuple[Note, ...]:
             f"{len(far)} of {len(distance)} samples {'lies' if len(far) == 1 else 'lie'} more than"
             f" {_FAR_SAMPLE:g} SD from the reference before alignment, farther than another"
             f" protocol explains: {name_some(far)}.",
-            they_were(len(far), "kept, and aligned with the others"),
+            they_were(len(far), "left in, and aligned with the others"),
             "Check their tissue and the unit.",
         ),
     )

@@ -188,7 +188,7 @@ def _simulated(artefact: Artefact, source: str) -> NDArray[np.float32]:
 def _predict(
     artefact: Artefact, profile: NDArray[np.float32], source: str
 ) -> tuple[Sequence[str], NDArray[np.int64], dict[str, NDArray[np.float32]]]:
-    """Predict every other tissue; give tissues, the genes kept, and what is compared."""
+    """Predict every other tissue; give tissues, the genes chosen, and what is compared."""
     predictor = Predictor(artefact)
     names = [f"SIM-{number + 1}" for number in range(N_SAMPLES)]
     table = pd.DataFrame(profile, index=names, columns=artefact.genes.index.astype(str))
@@ -230,5 +230,5 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
             if about.get("format") != _FORMAT:
                 raise ValueError(f"its format is {about.get('format')!r}, expected {_FORMAT!r}")
             return about, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except Exception as error:  # a stranger's file may fail in any way
+    except Exception as error:  # another's file may fail in any way
         raise ArtefactError(f"{path} cannot be read ({error}). Copy the folder again.") from error

@@ -74,7 +74,7 @@ def write_wide(
     values
         Out of ``VALUES``.
     on_progress
-        Told of each tissue.
+        Called with each tissue.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def write_tissue(
 
 
 def ending_of(path: Path) -> str:
-    """Give which of ``FILES`` the name of ``path`` ends in.
+    """Return which of ``FILES`` the name of ``path`` ends in.
 
     Raises
     ------
@@ -174,7 +174,7 @@ def wide_bytes(shape: tuple[int, int, int], files: str, n_values: int = 1) -> in
 
 
 def _gene_blocks(prediction: xr.Dataset, tissue: str, value: str) -> Iterator[pd.DataFrame]:
-    """Give genes in rows, so many at a time that they fit in memory."""
+    """Yield genes in rows, so many at a time that they fit in memory."""
     values = prediction[value].sel(tissue=tissue)
     samples = [str(name) for name in prediction["sample"].to_numpy()]
     n_genes = prediction.sizes["gene"]
@@ -206,7 +206,7 @@ def _write_parquet(blocks: Iterator[pd.DataFrame], path: Path) -> None:
 
 def _samples(prediction: xr.Dataset) -> pd.DataFrame:
     columns = [
-        name for name in ("distance_before", "distance_after", "informed") if name in prediction
+        name for name in ("distance_before", "distance_after", "used_age_sex") if name in prediction
     ]
     samples = prediction["sample"].to_numpy().astype(str)
     return pd.DataFrame({"sample": samples} | {n: prediction[n].to_numpy() for n in columns})

@@ -37,7 +37,7 @@ Blocks = Iterator[xr.Dataset]
 
 
 def to_long_table(prediction: xr.Dataset, samples: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Give one row a (sample, tissue, gene): ``LONG_COLUMNS``, and ``INTERVAL`` if there is one.
+    """Return one row a (sample, tissue, gene): ``LONG_COLUMNS``, and ``INTERVAL`` if there is one.
 
     ``samples`` are the categories of its first column: those of ``prediction`` by default.
     """
@@ -62,7 +62,7 @@ def to_long_table(prediction: xr.Dataset, samples: tuple[str, ...] = ()) -> pd.D
 
 
 def rows_of_samples(prediction: xr.Dataset, samples: NDArray[np.str_]) -> pd.DataFrame:
-    """Give ``sample``, ``tissue`` and distances of each (sample, tissue), indexed by both."""
+    """Return ``sample``, ``tissue`` and distances of each (sample, tissue), indexed by both."""
     tissues = prediction["tissue"].to_numpy().astype(str)
     names = [f"{sample} | {tissue}" for sample in samples for tissue in tissues]
     by_sample = {
@@ -107,7 +107,7 @@ def write_csv(blocks: Blocks, samples: tuple[str, ...], path: Path) -> None:
 
 
 def cell(name: object, separator: str = ",") -> str:
-    """Give a name as a cell of CSV, quoted where it must be."""
+    """Return a name as a cell of CSV, quoted where it must be."""
     text = io.StringIO()
     csv.writer(text, delimiter=separator, lineterminator="\r\n").writerow([in_cell(str(name)), "-"])
     return text.getvalue()[:-4]
@@ -147,7 +147,7 @@ def write_parquet(blocks: Blocks, samples: tuple[str, ...], path: Path) -> None:
 
 
 def _long_rows(prediction: xr.Dataset, samples: tuple[str, ...], schema: pa.Schema) -> pa.Table:
-    """Give the rows of :func:`to_long_table`; a name is not repeated in memory with every value."""
+    """Get the rows of :func:`to_long_table`; a name is not repeated in memory with every value."""
     n_samples, n_tissues, n_genes = prediction["z"].shape
     names, tissues = (prediction[name].to_numpy().astype(str) for name in ("sample", "tissue"))
 
@@ -206,7 +206,7 @@ def _write_h5ad(blocks: Blocks, samples: tuple[str, ...], path: Path) -> None:
 
 
 def genes_of(prediction: xr.Dataset) -> pd.DataFrame:
-    """Give ``symbol`` and ``found``, indexed by gene id."""
+    """Return ``symbol`` and ``found``, indexed by gene id."""
     return pd.DataFrame(
         {"symbol": prediction["symbol"].to_numpy(), "found": prediction["found"].to_numpy()},
         index=pd.Index(prediction["gene"].to_numpy().astype(str), name="gene_id"),
@@ -223,7 +223,7 @@ def _write_zarr(blocks: Blocks, samples: tuple[str, ...], path: Path) -> None:
 
 
 def _first(blocks: Blocks) -> tuple[xr.Dataset, Blocks]:
-    """Give the first block, and all of them."""
+    """Return the first block, and all of them."""
     first = next(blocks)
     return first, chain([first], blocks)
 

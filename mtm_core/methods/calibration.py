@@ -20,7 +20,7 @@ from mtm_core.methods.protocol import INTERVAL_LEVELS, Floats, check_shape
 
 Array = NDArray[np.float64]
 _SAMPLED_GENES = 2000
-"""Genes whose residuals are kept for the quantiles of all: 100 donors of them give 200,000."""
+"""Genes whose residuals are sampled for the quantiles of all: 100 donors of them give 200,000."""
 _POOLED_DONORS = 100
 """Donors that the weights of all tissues together count beside a tissue's own."""
 _PRIOR_DONORS = 20
@@ -67,7 +67,7 @@ class Calibration:
 class Evidence:
     """What inner folds show of one tissue, added up fold by fold.
 
-    Sums by gene are all that weights and errors need; so what is kept does not grow with donors but
+    Sums by gene are all that weights and errors need; so what is held does not grow with donors but
     for a sample of the genes.
 
     Attributes
@@ -111,7 +111,7 @@ class Evidence:
         return square
 
     def sampled_residuals(self, weights: Array) -> Array:
-        """Return what the sum leaves (P, sampled genes) of the genes that are kept."""
+        """Return what the sum leaves (P, sampled genes) of the sampled genes."""
         predicted, observed = (
             np.concatenate(self._predicted, axis=1),
             np.concatenate(self._observed),

@@ -147,7 +147,7 @@ class SampleSteps:
         self.donor, self._apply, self.ridge = donor, apply, ridge
         if evidence is not None:
             self.precision, self.projected = evidence
-        self.kept, self.c = sharing(len(donor), shrinkage)
+        self.share, self.c = sharing(len(donor), shrinkage)
 
     def maximise(self, factors: Array, spread: Array, *, renew: bool) -> None:
         """Fit loadings and noise; ``renew`` asks for the diagonal noise, too."""
@@ -197,8 +197,8 @@ class GramBasis:
         return likeness
 
     def _through(self, shrinkage: float) -> Array:
-        kept, c = sharing(len(self._vectors), shrinkage)
-        values = self._values / (1 - kept)
+        share, c = sharing(len(self._vectors), shrinkage)
+        values = self._values / (1 - share)
         through: Array = values / (1 + c * values)
         return through
 
@@ -237,11 +237,11 @@ class SampleSpace(SampleSteps):
         basis = basis or GramBasis(gram_of_own(self._y))
         super().__init__(donor, basis.apply(shrinkage), evidence, ridge, shrinkage)
         self._square = mean_square(self._y)
-        self._own: Array = np.maximum(self._square, LEAST_NOISE) * (1 - self.kept)
+        self._own: Array = np.maximum(self._square, LEAST_NOISE) * (1 - self.share)
 
     def renew(self) -> None:
         """Fit the diagonal noise anew, and with it M and T."""
-        self._own = own_noise(self._residual_square(), self.kept)
+        self._own = own_noise(self._residual_square(), self.share)
         gram = gram_of(self._y, self._own)
         t: Array = linalg.solve(np.eye(len(gram)) + self.c * gram, gram, assume_a="pos")
         self._apply = lambda z: t @ z
@@ -264,13 +264,13 @@ class SampleSpace(SampleSteps):
 
 def sharing(n: int, shrinkage: float) -> tuple[float, float]:
     """Return s and c = s / n of a tissue of n samples; 0 where it has none."""
-    kept = n / (n + shrinkage)
-    return kept, kept / max(n, 1)
+    share = n / (n + shrinkage)
+    return share, share / max(n, 1)
 
 
-def own_noise(square: Array, kept: float) -> Array:
+def own_noise(square: Array, share: float) -> Array:
     """Return D (G,) of the diagonal (G,) of the residuals' covariance."""
-    noise: Array = np.maximum(square, LEAST_NOISE) - kept * square
+    noise: Array = np.maximum(square, LEAST_NOISE) - share * square
     return noise
 
 

@@ -286,7 +286,7 @@ class _InSamples:
         begin_with(first_factors(self._starts[shrinkage], k), [*parts, known])
         expectation_maximisation([*parts, known], n_donors, k, WIDE_STEPS)
         source = parts[self._source]
-        projected = self._crossed / (1 - source.kept) @ source.left
+        projected = self._crossed / (1 - source.share) @ source.left
         return _inner_fit(parts, known, projected, self._given_covariates, self._source, n_donors)
 
 

@@ -240,7 +240,7 @@ class JointGaussianMethod:
         A tissue of n donors keeps n / (n + shrinkage) of its noise correlations.
     choose_from
         Tissue from which inner donors are predicted, to choose other sizes, ridge and shrinkage
-        than these where they predict better (:mod:`mtm_core.methods.factor_choice`). They are kept
+        than these where they predict better (:mod:`mtm_core.methods.factor_choice`). They hold
         where it is ``None``, or fewer than ``FEWEST_TO_CHOOSE`` donors have that tissue.
     grid
         What to choose among.

@@ -26,7 +26,7 @@ from mtm_core.methods.table import Saved
 from mtm_core.model.mtm import MTM
 from mtm_core.model.networks import check_sizes, check_weights
 
-_KEPT = ("encoder.", "generator.", "log_variance.")
+_SAVED = ("encoder.", "generator.", "log_variance.")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class FittedMTM:
         Prediction needs no others.
         """
         state = self.model.state_dict()
-        return {name: t.cpu().numpy() for name, t in state.items() if name.startswith(_KEPT)}
+        return {name: t.cpu().numpy() for name, t in state.items() if name.startswith(_SAVED)}
 
     def settings(self) -> dict[str, Any]:
         """Return the run's config."""
@@ -114,7 +114,7 @@ class FittedMTM:
         state = {name: torch.from_numpy(np.require(a, None, "W")) for name, a in arrays.items()}
         check_weights(state, model)
         missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
-        lost = [name for name in missing if name.startswith(_KEPT)]
+        lost = [name for name in missing if name.startswith(_SAVED)]
         if lost or unexpected:
             raise ValueError(f"weights missing: {lost[:3]}; unexpected: {unexpected[:3]}")
         return cls(model.eval(), scaler, tissues, config)

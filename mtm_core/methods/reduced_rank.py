@@ -112,9 +112,9 @@ class _RankedPath:
 
     def map(self, penalty: float, rank: int) -> TargetModel:
         shrunk, directions = self._directions(penalty)
-        kept = directions[:rank]
-        inner = shrunk[:, None] * (self.gram @ kept.T)
-        return self.path.map(inner @ (kept @ self.path.projected))
+        leading = directions[:rank]
+        inner = shrunk[:, None] * (self.gram @ leading.T)
+        return self.path.map(inner @ (leading @ self.path.projected))
 
 
 def make(wanted: Wanted) -> ReducedRankRidgeMethod:

@@ -1,6 +1,6 @@
 """The numbers of fitted methods in a file: mapped when read, half the size where that tells.
 
-Loadings and weights of a factor model of many genes are kept as bfloat16, 8 binary digits each: a
+Loadings and weights of a factor model of many genes are stored as bfloat16, 8 binary digits each: a
 prediction adds up many of them, and is the same to three digits. They stay what they are in memory,
 and a tissue at a time is brought to float32 (:func:`mtm_core.methods.factors.working`).
 """

@@ -33,12 +33,12 @@ class Dropout(nn.Module):
         return x * self._factors(x)
 
     def _factors(self, x: Tensor) -> Tensor:
-        """Give 0 or 1 / (1 - p) for each unit, drawn from torch's generator."""
+        """Return 0 or 1 / (1 - p) for each unit, drawn from torch's generator."""
         n_dropped = round(self.p * _LEVELS)
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         level = words.view(torch.int16)[: x.numel()].view(x.shape)  # uniform over _LEVELS
-        kept = (level >= n_dropped - _LEVELS // 2).to(x.dtype)
-        return kept.mul_(_LEVELS / (_LEVELS - n_dropped))
+        mask = (level >= n_dropped - _LEVELS // 2).to(x.dtype)
+        return mask.mul_(_LEVELS / (_LEVELS - n_dropped))
 
     def extra_repr(self) -> str:
         """Show ``p``, as torch does."""

@@ -56,7 +56,7 @@ class MTM(nn.Module):
         return code
 
     def to_encoder_input(self, z: Tensor, tissue: Tensor) -> Tensor:
-        """Give what the encoder reads of z-scores (B, G) of ``tissue`` (B,)."""
+        """Return what the encoder reads of z-scores (B, G) of ``tissue`` (B,)."""
         if self.config.encoder_input == "z":
             return z
         value = torch.relu(z * self.sd[tissue] + self.mean[tissue])
@@ -68,7 +68,7 @@ class MTM(nn.Module):
         return profile
 
     def error_log_variance(self, tissue: Tensor) -> Tensor | None:
-        """Give ln of the error variance (B, G) of ``tissue`` (B,), where one is learnt."""
+        """Return ln of the error variance (B, G) of ``tissue`` (B,), where one is learnt."""
         return self.log_variance(tissue) if self.config.variance else None
 
     def forward(self, z: Tensor, source: Tensor, target: Tensor) -> Tensor:

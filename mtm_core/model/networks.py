@@ -86,7 +86,7 @@ class TissueConditioning(nn.Module):
 
 
 def numbers_by_tissue(start: Tensor) -> nn.Embedding:
-    """Give a trainable row of numbers for each tissue, from ``start`` (T, U) on."""
+    """Return a trainable row of numbers for each tissue, from ``start`` (T, U) on."""
     table: nn.Embedding = nn.Embedding.from_pretrained(start, freeze=False)  # type: ignore[no-untyped-call]
     return table
 

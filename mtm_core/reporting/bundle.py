@@ -75,9 +75,9 @@ class PredictionRecord:
     ingest, prepared
         How the table was read, and how it was brought to the model's genes and scale.
     phenotypes
-        ``age`` and ``sex`` by sample, as the model was told them; ``None`` where it was not.
+        ``age`` and ``sex`` by sample, as the model read them; ``None`` where it did not.
     simulated
-        Whether the samples are of no person.
+        Whether the samples are simulated, not of real people.
     options
         What the user chose.
     """
@@ -115,7 +115,7 @@ class PredictionRecord:
 
 
 def settings_of(record: PredictionRecord) -> dict[str, Any]:
-    """Give what the prediction depends on, as JSON values."""
+    """Return what the prediction depends on, as JSON values."""
     attrs, ingest = record.prediction.attrs, record.ingest
     return {
         "format": FORMAT,
@@ -132,7 +132,7 @@ def settings_of(record: PredictionRecord) -> dict[str, Any]:
         "alignment": attrs["alignment"],
         "age_and_sex": {
             "model_reads": [name for name in attrs["covariates"].split(", ") if name],
-            "n_samples_read": int(record.prediction["informed"].sum()),
+            "n_samples_read": int(record.prediction["used_age_sex"].sum()),
         },
         "options": record.options.as_used(record.prediction).to_json(),
         "expression_unit": attrs["unit"],
@@ -148,7 +148,7 @@ def settings_of(record: PredictionRecord) -> dict[str, Any]:
 
 
 def ingest_json(record: PredictionRecord) -> dict[str, Any]:
-    """Give what was found in the table, and what was then done, as JSON values."""
+    """Return what was found in the table, and what was then done, as JSON values."""
     prepared = record.prepared
     return {
         "file": record.ingest.to_json(),
@@ -164,7 +164,7 @@ def ingest_json(record: PredictionRecord) -> dict[str, Any]:
 
 
 def ingest_text(record: PredictionRecord) -> str:
-    """Give the same to read, a line a finding."""
+    """Return the same to read, a line a finding."""
     ingest, prepared = record.ingest, record.prepared
     lines = [
         f"{ingest.file} (SHA-256 {ingest.sha256})",
@@ -179,7 +179,7 @@ def ingest_text(record: PredictionRecord) -> str:
 
 
 def reproduce_script(record: PredictionRecord) -> str:
-    """Give a shell script whose last line is the command; the name of the file is quoted."""
+    """Return a shell script whose last line is the command; the name of the file is quoted."""
     attrs = record.prediction.attrs
     return (
         "#!/bin/sh\n"
@@ -195,7 +195,7 @@ def reproduce_script(record: PredictionRecord) -> str:
 def bundle_bytes(
     record: PredictionRecord, *, methods: str, accuracy: pd.DataFrame | None = None
 ) -> bytes:
-    """Give the zip.
+    """Return the zip.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def bundle_bytes(
         Held-out accuracy, one row a gene and predicted tissue; ``None`` where there is none.
     """
     prediction = record.prediction
-    columns = ["distance_before", "distance_after", "informed"]
+    columns = ["distance_before", "distance_after", "used_age_sex"]
     samples = pd.DataFrame(
         {name: prediction[name].to_numpy() for name in columns},
         index=pd.Index(prediction["sample"].to_numpy().astype(str), name="sample"),
@@ -257,7 +257,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 def _readme(record: PredictionRecord, names: list[str]) -> str:
     attrs = record.prediction.attrs
-    simulated = "THE SAMPLES ARE SIMULATED: they are of no person.\n\n" if record.simulated else ""
+    simulated = "THE SAMPLES ARE SIMULATED, not of real people.\n\n" if record.simulated else ""
     width = max(len(name) for name in names) + 2
     files = "\n".join(f"{name:<{width}}{_DESCRIPTIONS[name]}" for name in names)
     return (

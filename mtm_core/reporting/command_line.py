@@ -74,7 +74,7 @@ def predict_arguments(
     output: str,
     layout: str = "long",
 ) -> list[str]:
-    """Give the words of the ``mtm predict`` that makes a prediction again.
+    """Return the words of the ``mtm predict`` that makes a prediction again.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def compare_arguments(
     model: str,
     output: str,
 ) -> list[str]:
-    """Give the words of the ``mtm compare`` that makes a comparison again.
+    """Return the words of the ``mtm compare`` that makes a comparison again.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def _shared(options: PredictionOptions, model: str) -> list[str]:
 
 
 def _reading(reading: ReadingOptions) -> list[str]:
-    """Give what differs from the default."""
+    """Return what differs from the default."""
     words: list[str] = []
     default = ReadingOptions()
     for name in ("take_back", "leave_out", "numbers", "sheet", "quantity", "strand"):
@@ -168,7 +168,7 @@ def _metadata(metadata: MetadataOptions, file: str) -> list[str]:
 
 
 def _option(option: str, value: str) -> list[str]:
-    """Give an option with its value; in one word where the value begins as an option does."""
+    """Return an option with its value; in one word where the value begins as an option does."""
     return [f"{option}={value}"] if value.startswith("-") else [option, value]
 
 

@@ -34,7 +34,7 @@ _MOST_NAMED = 10
 def accuracy_of_targets(
     evaluation: EvaluationTables | None, method: str, source: str, targets: Sequence[str]
 ) -> pd.DataFrame:
-    """Give the accuracy of ``method`` from ``source`` in each of ``targets``, the best first.
+    """Return the accuracy of ``method`` from ``source`` in each of ``targets``, the best first.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def methods_text(
     evaluation: EvaluationTables | None,
     simulated: bool = False,
 ) -> str:
-    """Give the text, paragraphs parted by a blank line.
+    """Return the text, paragraphs separated by a blank line.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def methods_text(
     artefact, evaluation
         The model, and how it did on held-out donors; ``None`` where it was not evaluated.
     simulated
-        Whether the samples are of no person.
+        Whether the samples are simulated, not of real people.
     """
     paragraphs = [
         _prediction(prediction, artefact),
@@ -85,7 +85,7 @@ def methods_text(
         "\n".join(["References", *(f"{i}. {text}" for i, text in enumerate(REFERENCES, start=1))]),
     ]
     if simulated:
-        paragraphs.insert(0, "THE SAMPLES ARE SIMULATED: they are of no person.")
+        paragraphs.insert(0, "THE SAMPLES ARE SIMULATED, not of real people.")
     return "\n\n".join(paragraphs) + "\n"
 
 
@@ -152,9 +152,9 @@ def _samples(
         )
     )
     read = prediction.attrs["covariates"]
-    informed = int(prediction["informed"].sum())
+    n_used = int(prediction["used_age_sex"].sum())
     sentences.append(
-        f"The model reads {read.replace(', ', ' and ')} where known, here of {informed:,} of"
+        f"The model reads {read.replace(', ', ' and ')} where known, here of {n_used:,} of"
         f" {ingest.n_samples:,} samples."
         if read
         else "The model reads expression alone, neither age nor sex."

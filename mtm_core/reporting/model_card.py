@@ -31,7 +31,7 @@ LIMITS = (
 
 
 def render_model_card(artefact: Artefact, evaluation: EvaluationTables | None) -> str:
-    """Give the card as Markdown; its accuracy comes from ``evaluation`` alone."""
+    """Return the card as Markdown; its accuracy comes from ``evaluation`` alone."""
     provenance = artefact.provenance
     sections = [
         f"# {artefact.name}",
@@ -86,7 +86,7 @@ def _accuracy(artefact: Artefact, evaluation: EvaluationTables | None) -> str:
         f" {evaluation.tissues['tissue'].nunique()} tissues. z-scores of log2(1 + expression)."
     )
     if set(evaluation.tissues["method"]) & {artefact.method.name + AGE_SEX}:
-        intro += f" `{AGE_SEX}`: the same model, told each donor's age and sex."
+        intro += f" `{AGE_SEX}`: the same model with each donor's age and sex."
     if "resampled_genes" in settings:
         intro += (
             f" Intervals resample the donors {settings['resamples']:,} times, scored on"

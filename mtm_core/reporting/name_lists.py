@@ -47,7 +47,7 @@ def join_groups(column: str, case: str, control: str) -> str:
 
 
 def split_column(option: str) -> tuple[str, str]:
-    """Read what stands before and after the first equals sign that is not in quotes.
+    """Read what is before and after the first equals sign that is not in quotes.
 
     Raises
     ------

@@ -57,7 +57,7 @@ def said_in_words(output: Path, left: str = "Nothing is left of it.") -> Iterato
 
 
 def _cause(error: BaseException, output: Path) -> int | None:
-    """Give the system's number of what ended a write; ``None`` where it was something else."""
+    """Return the system's number of what ended a write; ``None`` where it was something else."""
     seen: BaseException | None = error
     for _ in range(10):
         if seen is None:
@@ -85,5 +85,5 @@ def _is_near(name: object, output: Path) -> bool:
 
 
 def real_place(output: Path) -> Path:
-    """Give ``output`` without links on the way to it, nor itself where that is a folder."""
+    """Return ``output`` without links on the way to it, nor itself where that is a folder."""
     return output.resolve() if output.is_dir() else output.parent.resolve() / output.name

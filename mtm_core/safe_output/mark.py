@@ -87,7 +87,7 @@ def files_below(folder: Path) -> list[str]:
 
 
 def _mark_place(folder: Path) -> Path:
-    """Give where the mark goes: readers of zarr warn of a file beside arrays, not of one inside."""
+    """Get where the mark goes: readers of zarr warn of a file beside arrays, not of one inside."""
     if _is_zarr(folder):
         for path in sorted(folder.iterdir()):
             if path.is_dir() and ((path / "zarr.json").exists() or (path / ".zarray").exists()):

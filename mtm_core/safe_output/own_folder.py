@@ -117,7 +117,7 @@ class OwnFolder:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Give a place to write the file ``name`` to, which it takes when the block ends.
+        """Yield a place to write the file ``name`` to, which it takes when the block ends.
 
         Raises
         ------
@@ -131,7 +131,7 @@ class OwnFolder:
 
     @contextmanager
     def adding(self, *, last: str = "", instead_of: Iterable[str] = ()) -> Iterator[Path]:
-        """Give an empty folder whose files take their places in this one when the block ends.
+        """Yield an empty folder whose files take their places in this one when the block ends.
 
         Parameters
         ----------

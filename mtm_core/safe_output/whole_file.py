@@ -11,10 +11,10 @@ from typing import Any
 
 
 class WholeFile(io.RawIOBase):
-    """A file whose writing never fails: the error is kept.
+    """A file whose writing never fails: the error is held.
 
-    HDF5 ends the process when it cannot write what it has in hand at closing. Here it is told that
-    all was written; :func:`whole_file` says what was not.
+    HDF5 ends the process when it cannot write what it has in hand at closing. Here it is answered
+    that all was written; :func:`whole_file` says what was not.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,7 +55,7 @@ class WholeFile(io.RawIOBase):
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """Give the place."""
+        """Return the place."""
         return self._file.tell()
 
     def truncate(self, size: int | None = None) -> int:

@@ -27,7 +27,7 @@ def writing(
     folder: bool = False,
     kind: str = "an output",
 ) -> Iterator[Path]:
-    """Give a place beside ``output`` to write to; it becomes ``output`` when the block ends.
+    """Yield a place beside ``output`` to write to; it becomes ``output`` when the block ends.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def writing(
 
 
 def put_folder(made: Path, output: Path, *, overwrite: bool = False, kind: str) -> None:
-    """Give a folder that was made elsewhere on the same disk its place, marked.
+    """Return a folder that was made elsewhere on the same disk its place, marked.
 
     Raises
     ------
@@ -86,9 +86,9 @@ def put_folder(made: Path, output: Path, *, overwrite: bool = False, kind: str) 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a place beside ``path`` to write to, which takes its place when the block ends.
+    """Yield a place beside ``path`` to write to, which takes its place when the block ends.
 
-    For files under names of our own in folders of our own: a checkpoint, a kept fit. What a user
+    For files under names of our own in folders of our own: a checkpoint, a cached fit. What a user
     names goes through :func:`writing`.
 
     Raises
@@ -109,7 +109,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(kind: str = "work") -> Iterator[Path]:
-    """Give an empty private folder among the temporary files; what killed runs left is swept."""
+    """Yield an empty private folder among the temporary files; what killed runs left is swept."""
     parent = Path(tempfile.gettempdir())
     with said_in_words(parent / _SCRATCH), staged_beside(parent, f"{_SCRATCH}-{kind}") as folder:
         place = folder / "files"
@@ -163,7 +163,7 @@ def _swap_in(staged: Path, place: Path, old: Path) -> None:
 
 
 def _move_new(staged: Path, place: Path) -> None:
-    """Give a file its name, unless something has that name by now."""
+    """Return a file its name, unless something has that name by now."""
     try:
         os.link(staged, place)
     except FileExistsError:

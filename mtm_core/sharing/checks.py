@@ -106,7 +106,7 @@ class Offer:
 
 
 def check_pin(sha256: str | None) -> str | None:
-    """Give ``sha256`` as it is compared.
+    """Return ``sha256`` as it is compared.
 
     Raises
     ------

@@ -46,7 +46,7 @@ from mtm_core.sharing.web import fetch_small, open_checked, what_came
 
 try:
     import fcntl
-except ImportError:  # Windows: two downloads of one model at once are not told apart
+except ImportError:  # Windows: two downloads of one model at once are not distinguished
     fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def get_model(
     overwrite
         Replace an installed model of the same name.
     progress
-        Told how far each file is.
+        Called with how far each file is.
     hosts
         Where the services are, for tests and mirrors.
 
@@ -244,7 +244,7 @@ def _get_zip(
 
 
 def _fetch_manifest(place: Source, url: str) -> bytes:
-    """Give the manifest, or say that what is there is no model."""
+    """Return the manifest, or say that what is there is no model."""
     try:
         data = fetch_small(url, MOST_MANIFEST_BYTES)
     except AbsentError as error:
@@ -287,7 +287,7 @@ def _download(
     except ValueError as error:  # pooch has deleted it
         assert seal is not None
         raise DownloadError(
-            f"{url}: expected SHA-256 {seal.sha256}, another file came; it was not kept, and"
+            f"{url}: expected SHA-256 {seal.sha256}, another file came; it was deleted, and"
             " nothing was installed. Tell who published the model: the file there is not the one"
             f" that its {MANIFEST} names."
         ) from error
@@ -295,7 +295,7 @@ def _download(
 
 @contextmanager
 def _place_for(models: Path, key: str) -> Iterator[Path]:
-    """Give the hidden folder of one download, kept for the next try unless the block ends well."""
+    """Yield the hidden folder of one download, left for the next try unless the block ends well."""
     own = models / f"{_PLACE}{key[:32]}"
     with said_in_words(own):
         own.mkdir(parents=True, exist_ok=True)

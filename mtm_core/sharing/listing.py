@@ -53,7 +53,7 @@ class ListedModel:
     def of(
         cls, folder: Path, where: Literal["bundled", "installed", "folder"], name: str = ""
     ) -> ListedModel:
-        """Read what is known of the model in ``folder``; what is wrong with it is kept in words."""
+        """Read what is known of the model in ``folder``; what is wrong with it is said in words."""
         name = name or folder.name
         try:
             files = ModelFolder.open(folder)
@@ -80,7 +80,7 @@ class ListedModel:
         return 0 if self.description is None else len(self.description["tissues"])
 
     def accuracy(self, figure: str = RHO) -> float | None:
-        """Give a mean over tissues of its evaluation; ``None`` where it was not made."""
+        """Return a mean over tissues of its evaluation; ``None`` where it was not made."""
         if self.description is None:
             return None
         value = self.description["accuracy"].get("summary", {}).get(figure)
@@ -95,7 +95,7 @@ def list_models() -> list[ListedModel]:
 
 
 def licence_of(files: ModelFolder) -> str:
-    """Give the short name of a model's licence; empty where none is given.
+    """Return the short name of a model's licence; empty where none is given.
 
     Raises
     ------

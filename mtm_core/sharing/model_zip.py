@@ -1,4 +1,4 @@
-"""A zip of a model's folder, read as a stranger's: what its manifest names is unpacked, no more."""
+"""A zip of a model's folder, read as another's: what its manifest names is unpacked, no more."""
 
 from __future__ import annotations
 

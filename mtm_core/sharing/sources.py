@@ -56,7 +56,7 @@ class Source:
     archive: str = ""
 
     def url(self, name: str) -> str | None:
-        """Give the address of a file of the model; ``None`` where it is in the zip alone."""
+        """Return the address of a file of the model; ``None`` where it is in the zip alone."""
         if self.listed is not None:
             return self.listed.get(name)
         return f"{self.folder}/{quote(name)}" if self.folder else None

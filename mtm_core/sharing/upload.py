@@ -134,7 +134,7 @@ def make_upload(
 
 
 def front_matter(description: Mapping[str, Any], licence: str) -> str:
-    """Give the metadata that a card on Hugging Face begins with: YAML, whose values are JSON."""
+    """Return the metadata that a card on Hugging Face begins with: YAML, whose values are JSON."""
     summary = description["accuracy"].get("summary", {})
     metrics = [
         {"type": figure, "name": words, "value": summary[column]}
@@ -164,7 +164,7 @@ def front_matter(description: Mapping[str, Any], licence: str) -> str:
 def zenodo_metadata(
     description: Mapping[str, Any], licence: str, creators: Sequence[str], sha256: str
 ) -> dict[str, Any]:
-    """Give the metadata of a record of Zenodo."""
+    """Return the metadata of a record of Zenodo."""
     name, n_genes, n_tissues = (
         description["name"],
         len(description["genes"]),
@@ -195,7 +195,7 @@ def zenodo_metadata(
 
 
 def _licence_text(licence: str, file: Path | None) -> str:
-    """Give a licence's text, its id in the first line."""
+    """Return a licence's text, its id in the first line."""
     if not re.fullmatch(r"[A-Za-z0-9.+-]{2,60}", licence):
         raise InputFileError(f"--licence: {licence!r} is no SPDX id, such as CC-BY-4.0.")
     if file is None and licence != PROGRAM_LICENCE:

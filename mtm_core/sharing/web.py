@@ -89,7 +89,7 @@ def open_checked(url: str, headers: dict[str, str]) -> requests.Response:
 
 
 def fetch_small(url: str, most_bytes: int) -> bytes:
-    """Give what is at ``url``, if that is small.
+    """Return what is at ``url``, if that is small.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def fetch_small(url: str, most_bytes: int) -> bytes:
 
 
 def fetch_json(url: str, most_bytes: int) -> dict[str, Any]:
-    """Give the JSON object at ``url``.
+    """Return the JSON object at ``url``.
 
     Raises
     ------

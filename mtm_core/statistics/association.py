@@ -82,7 +82,7 @@ def trait_association(
     n_genes = len(gene_ids)
     constant, from_covariates = np.empty((2, n_genes), dtype=bool)
     rho, slope = np.empty((2, n_genes))
-    with np.errstate(invalid="ignore"):  # a trait that nothing is left of: told below
+    with np.errstate(invalid="ignore"):  # a trait that nothing is left of: reported below
         for block in gene_blocks(n_genes):
             part = values[:, block]
             if not np.isfinite(part).all():

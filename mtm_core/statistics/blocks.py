@@ -13,6 +13,6 @@ GENES_AT_ONCE = 512
 
 
 def gene_blocks(n_genes: int) -> Iterator[slice]:
-    """Give slices of at most ``GENES_AT_ONCE`` that cover ``n_genes``, in order."""
+    """Yield slices of at most ``GENES_AT_ONCE`` that cover ``n_genes``, in order."""
     for start in range(0, n_genes, GENES_AT_ONCE):
         yield slice(start, min(start + GENES_AT_ONCE, n_genes))

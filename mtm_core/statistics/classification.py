@@ -1,4 +1,4 @@
-"""Two groups told apart by their profiles: L1 logistic regression (paper, section 2.7)."""
+"""Two groups distinguished by their profiles: L1 logistic regression (paper, section 2.7)."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def classify(
 
 
 def auroc_standard_error(auroc: float, n_case: int, n_control: int) -> float:
-    """Give the standard error of an area under the ROC curve: Hanley and McNeil 1982, Eq. 1."""
+    """Return the standard error of an area under the ROC curve: Hanley and McNeil 1982, Eq. 1."""
     q1, q2 = auroc / (2 - auroc), 2 * auroc**2 / (1 + auroc)
     variance = (
         auroc * (1 - auroc) + (n_case - 1) * (q1 - auroc**2) + (n_control - 1) * (q2 - auroc**2)
@@ -123,7 +123,7 @@ def auroc_standard_error(auroc: float, n_case: int, n_control: int) -> float:
 def _held_out(
     x: NDArray[np.floating], y: NDArray[np.bool_], n_folds: int, c_factor: float, seed: int
 ) -> tuple[float, NDArray[np.float64]]:
-    """Give means over folds of the held-out area and curve: scores of two models share no scale."""
+    """Get means over folds of the held-out area and curve: scores of two models share no scale."""
     areas, curves = [], []
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     dealt = list(folds.split(x, y))

@@ -25,7 +25,7 @@ _CLIPPED = 0.999999
 
 
 def columnwise_correlation(x: ArrayLike, y: ArrayLike) -> Array:
-    """Give Pearson's rho of each column of ``x`` (N, G) with the same column of ``y`` (N, G).
+    """Return Pearson's rho of each column of ``x`` (N, G) with the same column of ``y`` (N, G).
 
     Returns
     -------
@@ -61,14 +61,14 @@ def _correlation_of_columns(x: NDArray[np.floating], y: NDArray[np.floating]) ->
 
 
 def rowwise_correlation(x: ArrayLike, y: ArrayLike) -> Array:
-    """Give Pearson's rho of each row of ``x`` (N, G) with the same row of ``y``: (N,)."""
+    """Return Pearson's rho of each row of ``x`` (N, G) with the same row of ``y``: (N,)."""
     return columnwise_correlation(np.asarray(x).T, np.asarray(y).T)
 
 
 def weighted_correlation(
     weights: ArrayLike, x: ArrayLike, y: ArrayLike, *, constant_x: float = np.nan
 ) -> NDArray[np.floating]:
-    """Give Pearson's rho of columns of ``x`` and ``y`` under each of R weightings of the rows.
+    """Return Pearson's rho of columns of ``x`` and ``y`` under each of R weightings of the rows.
 
     With the multiplicities of bootstrap resamples as weights this is the correlation of the rows
     gathered, from five matrix products in place of R gathers. Of two float32 arrays these are
@@ -120,7 +120,7 @@ def weighted_correlation(
 def _single_correlation(
     w: NDArray[np.float32], x: Array, y: Array
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Give rho (R, G) of centred columns under weights that sum to 1, and where it is not right.
+    """Return rho (R, G) of centred columns under weights that sum to 1, and where it is not right.
 
     That is in columns (G,) of which hardly anything varies in some resample: their mean and their
     spread are of sizes too different for float32.
@@ -136,7 +136,7 @@ def _single_correlation(
 
 
 def _double_correlation(w: Array, a: Array, b: Array, constant_x: float) -> Array:
-    """Give :func:`weighted_correlation` of centred columns under weights that sum to 1."""
+    """Return :func:`weighted_correlation` of centred columns under weights that sum to 1."""
     rho, (a_variance, _), (b_variance, _) = _weighted_moments(w, a, b)
     a_varies = a_variance > _CONSTANT * np.square(a).max(axis=0, initial=0)
     b_varies = b_variance > _CONSTANT * np.square(b).max(axis=0, initial=0)
@@ -151,7 +151,7 @@ def _double_correlation(w: Array, a: Array, b: Array, constant_x: float) -> Arra
 def _weighted_moments(
     w: NDArray[Real], a: NDArray[Real], b: NDArray[Real]
 ) -> tuple[NDArray[Real], tuple[NDArray[Real], NDArray[Real]], tuple[NDArray[Real], NDArray[Real]]]:
-    """Give the covariance (R, G) of columns, and of each its variance and the square of its mean.
+    """Return the covariance (R, G) of columns, and of each its variance and the square of its mean.
 
     In place: of many resamples, each pass over them takes as long as a product.
     """
@@ -172,7 +172,7 @@ def _to_single(values: Array) -> NDArray[np.float32]:
 
 
 def correlation_p(rho: ArrayLike, n: int) -> Array:
-    """Give the p-value of Pearson's rho of ``n`` pairs, one-sided: above 0 (Student's t, n - 2).
+    """Return the p-value of Pearson's rho of ``n`` pairs, one-sided: above 0 (Student's t, n - 2).
 
     NaN where rho is, or ``n`` is below 3.
     """
@@ -185,7 +185,7 @@ def correlation_p(rho: ArrayLike, n: int) -> Array:
 
 
 def correlation_interval(rho: ArrayLike, n: int, level: float = 0.95) -> tuple[Array, Array]:
-    """Give the confidence interval (low, high) of Pearson's rho of ``n`` pairs, by Fisher's z.
+    """Return the confidence interval (low, high) of Pearson's rho of ``n`` pairs, by Fisher's z.
 
     NaN where rho is, or ``n`` is below 4.
     """

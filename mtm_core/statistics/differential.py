@@ -112,7 +112,7 @@ def differential_expression(
 def _rank_sum(
     a: NDArray[np.float64], b: NDArray[np.float64], varies: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give AUC and p of the genes (rows) that vary, NaN of the others."""
+    """Return AUC and p of the genes (rows) that vary, NaN of the others."""
     auc, p = np.full(len(a), np.nan), np.full(len(a), np.nan)
     if varies.any():
         test = mannwhitneyu(a[varies], b[varies], axis=1, method="asymptotic")

@@ -8,7 +8,7 @@ from scipy.stats import false_discovery_control
 
 
 def benjamini_hochberg(p: ArrayLike) -> NDArray[np.float64]:
-    """Give the adjusted p-values of the tests ``p`` (K,): Benjamini and Hochberg 1995.
+    """Return the adjusted p-values of the tests ``p`` (K,): Benjamini and Hochberg 1995.
 
     NaN stands for a test that could not be made: it stays NaN and does not count.
     """

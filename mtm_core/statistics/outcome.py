@@ -1,4 +1,4 @@
-"""Why a test was or was not made, in words: what stands where a number would mean nothing."""
+"""Why a test was or was not made, in words: what is given where a number would mean nothing."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ OUTCOMES = (
 
 
 def outcome_column(outcome: ArrayLike) -> pd.Categorical:
-    """Give outcomes (G,) as a categorical column, so that tables of it can be joined."""
+    """Return outcomes (G,) as a categorical column, so that tables of it can be joined."""
     return pd.Categorical(np.asarray(outcome, dtype=object), categories=list(OUTCOMES))
 
 
 def first_outcome(n: int, *tests: tuple[NDArray[np.bool_] | bool, str]) -> NDArray[np.object_]:
-    """Give each of ``n`` rows the first outcome whose condition (n,) holds; else ``TESTED``."""
+    """Return, for each of ``n`` rows, the first outcome whose condition holds; else ``TESTED``."""
     conditions = [np.broadcast_to(condition, n) for condition, _ in tests]
     return np.select(conditions, [np.array(name, dtype=object) for _, name in tests], TESTED)

@@ -11,7 +11,7 @@ from mtm_core.statistics.blocks import gene_blocks
 
 
 def row_quantiles(values: NDArray[np.float32], levels: Sequence[float]) -> NDArray[np.float32]:
-    """Give quantiles (levels, G) of the rows of ``values`` (G, N), N at least 1, in float32.
+    """Return quantiles (levels, G) of the rows of ``values`` (G, N), N at least 1, in float32.
 
     As ``numpy.quantile(values, levels, axis=1)``, interpolated linearly; rows are sorted where they
     lie, many times faster than columns are.

@@ -17,7 +17,7 @@ _ROUNDING = 10
 
 
 def orthonormal_basis(design: ArrayLike) -> Array:
-    """Give an orthonormal basis (N, rank) of the columns of ``design`` (N, C).
+    """Return an orthonormal basis (N, rank) of the columns of ``design`` (N, C).
 
     Covariates that do not vary, or follow from others, add no column: N - rank degrees of freedom
     are left to residuals.
@@ -27,7 +27,7 @@ def orthonormal_basis(design: ArrayLike) -> Array:
 
 
 def residuals(values: NDArray[np.floating], basis: Array) -> Array:
-    """Give the least-squares residuals (N, G) of the columns of ``values`` (N, G).
+    """Return the least-squares residuals (N, G) of the columns of ``values`` (N, G).
 
     A column that lies in the basis but for the rounding of its own type becomes 0 exactly, so that
     no correlation is taken of its rounding.

@@ -35,7 +35,7 @@ def resampled_counts(group: ArrayLike, n_resamples: int, seed: int) -> Array:
 
 
 def percentile_interval(statistic: ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """Give the central interval of the resampled ``statistic`` (R,).
+    """Return the central interval of the resampled ``statistic`` (R,).
 
     Resamples where it is NaN do not count; NaN where it always is.
     """
@@ -48,7 +48,7 @@ def percentile_interval(statistic: ArrayLike, level: float = 0.95) -> tuple[floa
 
 
 def bootstrap_p(difference: ArrayLike) -> float:
-    """Give twice the share of resampled differences (R,) on the rarer side of 0, at most 1.
+    """Return twice the share of resampled differences (R,) on the rarer side of 0, at most 1.
 
     Not below 2 / (R + 1): the sample itself counts as one resample (Davison and Hinkley 1997,
     section 4.2). Resamples where it is NaN do not count; NaN where it always is.

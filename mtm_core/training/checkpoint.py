@@ -97,7 +97,7 @@ def check_run(folder: Path, inputs: Iterable[Path] = ()) -> None:
 
 
 def _known(folder: Path) -> list[str]:
-    """Give what is a run's in a folder without a mark, which an earlier version left."""
+    """Return what is a run's in a folder without a mark, which an earlier version left."""
     with suppress(SafetensorError, OSError), safe_open(folder / CHECKPOINT_NAME, "pt") as file:
         if "state" in (file.metadata() or {}):
             return [CHECKPOINT_NAME, HISTORY_NAME]
@@ -105,7 +105,7 @@ def _known(folder: Path) -> list[str]:
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Give the moments and step counts of ``optimiser`` as ``{"<parameter>.<name>": tensor}``."""
+    """Return the moments and step counts of ``optimiser`` as ``{"<parameter>.<name>": tensor}``."""
     states = optimiser.state_dict()["state"]
     return {f"{i}.{name}": value for i, state in states.items() for name, value in state.items()}
 
@@ -126,6 +126,6 @@ def with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def under_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give the tensors whose names begin with ``prefix.``, without it."""
+    """Return the tensors whose names begin with ``prefix.``, without it."""
     start = f"{prefix}."
     return {n.removeprefix(start): tensor for n, tensor in tensors.items() if n.startswith(start)}

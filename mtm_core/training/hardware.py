@@ -99,5 +99,5 @@ def average_gradients(fabric: Fabric, gradients: Sequence[Tensor]) -> None:
 
 
 def mean_over_processes(fabric: Fabric, tensor: Tensor) -> Tensor:
-    """Give the mean of what each process holds as ``tensor``, of its shape."""
+    """Return the mean of what each process holds as ``tensor``, of its shape."""
     return cast("Tensor", fabric.all_reduce(tensor, reduce_op="mean"))

@@ -15,7 +15,7 @@ Optimisers = dict[str, torch.optim.Optimizer]
 
 
 def optimisers_of(model: MTM, config: TrainingConfig, *, capturable: bool = False) -> Optimisers:
-    """Give the two optimisers of the alternating game: D's, and that of all other weights.
+    """Return the two optimisers of the alternating game: D's, and that of all other weights.
 
     ``capturable`` keeps their steps and learning rate on the device, as a CUDA graph needs.
     """
@@ -51,7 +51,7 @@ def set_learning_rate(optimisers: Optimisers, rate: float) -> None:
 
 
 def averaged_weights(model: MTM, decay: float) -> AveragedModel | None:
-    """Give a copy of ``model`` that follows it by an exponential average; none at decay 0."""
+    """Return a copy of ``model`` that follows it by an exponential average; none at decay 0."""
     if decay == 0:
         return None
     average: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]

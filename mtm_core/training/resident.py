@@ -88,7 +88,7 @@ class ResidentPairs:
         return len(self.pairs) // self.batch_size
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Give this process's share of each global batch of ``epoch``."""
+        """Yield this process's share of each global batch of ``epoch``."""
         seed = self.config.seed * 1_000_003 + epoch
         order_generator = torch.Generator().manual_seed(seed)
         draw_generator = torch.Generator(self.device).manual_seed(seed)
@@ -126,7 +126,7 @@ def _pair_weights(
     names: tuple[str, ...],
     config: TrainingConfig,
 ) -> Tensor | None:
-    """Give the weight with which each pair is drawn, or ``None`` where all count alike."""
+    """Return the weight with which each pair is drawn, or ``None`` where all count alike."""
     weights = np.ones(len(pairs))
     if config.pair_weighting == "donors":
         _, code, count = np.unique(donor, return_inverse=True, return_counts=True)

@@ -81,11 +81,11 @@ class Run:
         self.optimisers = optimisers_of(self.model, config.training, capturable=cuda_graph)
         self.take: Step = CapturedStep(self._take) if cuda_graph else self._take
         self.standing = _Standing()
-        self.best = _weights(self.kept)
+        self.best = _weights(self.validated)
 
     @property
-    def kept(self) -> MTM:
-        """The model that is validated and kept: the averaged one, where there is one."""
+    def validated(self) -> MTM:
+        """The model that is validated and saved: the averaged one, where there is one."""
         return self.model if self.averaged is None else cast("MTM", self.averaged.module)
 
     @property
@@ -153,21 +153,21 @@ class Run:
                 f" {row['total']}. Lower the learning rate, {self.config.training.learning_rate}"
                 " now, or the weights of the losses."
             )
-        # Without watched donors the last epoch is kept.
+        # Without watched donors the last epoch counts as the best.
         score = float(standing.epochs_done)
         if watched is not None:
-            row["held_out_rho"], row["held_out_mae"] = watched.score(self.kept)
+            row["held_out_rho"], row["held_out_mae"] = watched.score(self.validated)
             score = row["held_out_rho"]
         row["seconds"] = time.perf_counter() - began
         standing.history.append(row)
         standing.epochs_done += 1
         if score > standing.best_score:
             standing.best_epoch, standing.best_score = standing.epochs_done, score
-            self.best = _weights(self.kept)
+            self.best = _weights(self.validated)
         return row
 
     def checkpoint(self) -> Checkpoint:
-        """Give all that :meth:`restore` needs to go on as if nothing had happened."""
+        """Return all that :meth:`restore` needs to go on as if nothing had happened."""
         tensors = with_prefix("model", self.model.state_dict()) | with_prefix("best", self.best)
         if self.averaged is not None:
             tensors |= with_prefix("averaged", self.averaged.state_dict())
@@ -200,7 +200,7 @@ class Run:
         self.standing = _Standing(**saved.state["standing"])
 
     def result(self, *, finished: bool) -> TrainingResult:
-        """Give the best model so far, on the CPU and in evaluation mode."""
+        """Return the best model so far, on the CPU and in evaluation mode."""
         self.model.load_state_dict(self.best)
         return TrainingResult(
             self.model.cpu().eval(),

@@ -23,14 +23,14 @@ from mtm_core.training.resident import Batch
 
 
 def active_weights(weights: LossConfig, epoch: int) -> LossConfig:
-    """Give the weights that hold in ``epoch``, from 0: no adversarial term while it warms up."""
+    """Return the weights that hold in ``epoch``, from 0: no adversarial term while it warms up."""
     if epoch < weights.adversarial_warmup:
         return replace(weights, adversarial=0.0)
     return weights
 
 
 def discriminator_terms(model: MTM, batch: Batch) -> dict[str, Tensor]:
-    """Give Eq 2 on ``batch``: both observed profiles are real, a decoded noise is not."""
+    """Return Eq 2 on ``batch``: both observed profiles are real, a decoded noise is not."""
     with torch.no_grad():
         fake = model.decode(model.mapping(batch.noise), batch.drawn)
     # One pass for all three: the spectral norm is computed once, and the products are larger.
@@ -43,7 +43,7 @@ def discriminator_terms(model: MTM, batch: Batch) -> dict[str, Tensor]:
 
 
 def generator_terms(model: MTM, batch: Batch, weights: LossConfig) -> dict[str, Tensor]:
-    """Give the terms of Eq 6 on ``batch``, by name; a term of weight 0 is not computed.
+    """Return the terms of Eq 6 on ``batch``, by name; a term of weight 0 is not computed.
 
     Passes through one network are made together: G decodes the donor's code and the noise's at
     once, E then reads both profiles.

@@ -65,7 +65,7 @@ def train(
     resume
         Go on from the checkpoint in ``folder``, if there is one.
     on_progress
-        Told of every step and epoch, in the first process.
+        Called with every step and epoch, in the first process.
 
     Raises
     ------
@@ -139,13 +139,13 @@ def _split(
     rows = rows_of(cohort.obs["donor"], donors)
     watched = rows[:0]
     if training.validation_fraction > 0:
-        kept, held = hold_out(
+        trained, held = hold_out(
             cohort.obs.iloc[rows],
             fraction=training.validation_fraction,
             seed=training.seed,
             balance_tissue=training.validation_source,
         )
-        rows, watched = rows_of(cohort.obs["donor"], kept), rows_of(cohort.obs["donor"], held)
+        rows, watched = rows_of(cohort.obs["donor"], trained), rows_of(cohort.obs["donor"], held)
     scaler = TissueScaler.fit(
         np.asarray(cohort.X),
         tissue_codes(cohort)[rows],
@@ -157,7 +157,7 @@ def _split(
 
 
 def _identity(cohort: ad.AnnData, donors: Sequence[str], config: RunConfig) -> dict[str, Any]:
-    """Give what a checkpoint must share with the run that resumes it."""
+    """Return what a checkpoint must share with the run that resumes it."""
     return {
         "config": json.dumps(to_json(config)),  # as text: JSON gives lists back for tuples
         "cohort": str(cohort.uns["mtm"]["sha256"]),

@@ -54,7 +54,7 @@ def associate(
     options
         Files.
     on_progress
-        Told of each tissue.
+        Called with each tissue.
     cohort
         That of ``options``, where the caller has read it.
 

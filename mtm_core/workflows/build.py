@@ -57,7 +57,7 @@ def build_model(options: BuildOptions, on_progress: OnProgress | None = None) ->
     options
         What to build, from what.
     on_progress
-        Told of all steps whenever one moves.
+        Called with all steps whenever one moves.
 
     Returns
     -------

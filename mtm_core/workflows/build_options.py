@@ -67,7 +67,7 @@ class BuildOptions:
     work
         Folder for what is made on the way; by default ``OUTPUT.build``.
     restart
-        Begin anew; downloaded files are kept.
+        Begin anew; downloaded files stay.
     overwrite
         Replace a model that is there.
     command
@@ -119,14 +119,14 @@ class BuildOptions:
             return ()
         others = self.methods
         if others is None:
-            told = [self.method + AGE_SEX] if self.method in OPTIONAL_AGE_SEX else []
-            others = (*told, *_BASELINES)
+            with_age_sex = [self.method + AGE_SEX] if self.method in OPTIONAL_AGE_SEX else []
+            others = (*with_age_sex, *_BASELINES)
             if not with_phenotypes:
                 others = tuple(name for name in others if not name.endswith("age-sex"))
         return tuple(dict.fromkeys((self.method, *others)))
 
     def type_of_genes(self, *, has_gene_table: bool) -> str | None:
-        """Give the type of the genes to keep; ``None`` keeps all."""
+        """Return the type of the genes to keep; ``None`` keeps all."""
         if self.gene_type is not None:
             return None if self.gene_type == ALL_TYPES else self.gene_type
         return PROTEIN_CODING if has_gene_table and self.genes is None else None

@@ -128,9 +128,9 @@ def compare_samples(
     options
         What to do.
     say
-        Told what was found and done.
+        Called with what was found and done.
     on_progress
-        Told of each tissue.
+        Called with each tissue.
 
     Raises
     ------
@@ -360,7 +360,7 @@ class _Counts:
 
 
 def group_option(option: str) -> tuple[str, str]:
-    """Give column and groups of ``COLUMN=CASE,CONTROL``; the groups are read with the metadata."""
+    """Get column and groups of ``COLUMN=CASE,CONTROL``; the groups are read with the metadata."""
     column, text = split_column(option)
     if "," not in text:
         two_names(text)
@@ -368,7 +368,7 @@ def group_option(option: str) -> tuple[str, str]:
 
 
 def _pair(known: SampleMetadata, column: str, text: str) -> tuple[str, str, str]:
-    """Give column, cases and controls, as the metadata write them."""
+    """Return column, cases and controls, as the metadata write them."""
     levels = [str(level) for level in known.groups(column).dropna().unique()]
     case, control = two_names(text, levels)
     return column, known.level(column, case), known.level(column, control)

@@ -47,7 +47,7 @@ class EvaluateOptions:
     ----------
     cohort, output
         Cohort of 'mtm data prepare', and folder for the tables. Folds that are done, and fits, are
-        kept in it; a later call with the same settings goes on from them.
+        cached in it; a later call with the same settings goes on from them.
     methods
         Names of :data:`mtm_core.methods.registry.METHOD_NAMES`.
     folds, seed
@@ -214,7 +214,7 @@ def check_evaluation(options: EvaluateOptions) -> None:
 
 
 def _config(options: EvaluateOptions, data: ad.AnnData) -> RunConfig:
-    """Give the settings of MTM, and hold the tissues that were named to those of the cohort."""
+    """Return the settings of MTM, and hold the tissues that were named to those of the cohort."""
     for tissue in (options.source, *options.further_sources):
         tissue_index(tissue_names(data), tissue)  # a misspelt tissue is to cost no training
     if options.source in options.further_sources:
@@ -292,7 +292,7 @@ def _claim(options: EvaluateOptions, what: dict[str, Any]) -> OwnFolder:
         if other:
             raise OutputError(
                 f"{output} holds an evaluation of other settings ({', '.join(other)}). Name another"
-                " folder, or replace its tables with --overwrite; fits that were kept stay."
+                " folder, or replace its tables with --overwrite; cached fits stay."
             )
     return own
 

@@ -1,7 +1,7 @@
 """What a run of many steps has done, so that the next goes on: a file that is replaced whole.
 
 A step is done if the ledger has it, of the same inputs and options and version of the program, and
-what it made is there, unchanged. Content is told by SHA-256; a file that has kept its size and time
+what it made is there, unchanged. Content is compared by SHA-256; a file of the same size and time
 since it was hashed is not hashed again.
 """
 
@@ -75,7 +75,7 @@ class Ledger:
             self._write()
 
     def sha256(self, path: Path) -> str:
-        """Hash the file ``path``, unless it has kept size and time since it was hashed."""
+        """Hash the file ``path``, unless its size and time are those it was hashed with."""
         state = path.stat()
         key, stamp = str(path.absolute()), [state.st_size, state.st_mtime_ns]
         known = self._hashes.get(key)

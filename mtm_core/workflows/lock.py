@@ -10,7 +10,7 @@ from mtm_core.errors import OutputError
 
 try:
     import fcntl
-except ImportError:  # Windows: nobody is kept out
+except ImportError:  # Windows: nobody is shut out
     fcntl = None  # type: ignore[assignment]
 
 

@@ -94,6 +94,6 @@ def _sentences(lacking: Sequence[str]) -> list[str]:
 
 
 def existing(path: Path) -> Path:
-    """Give ``path``, or the nearest folder above it that is there."""
+    """Return ``path``, or the nearest folder above it that is there."""
     path = path.absolute()
     return next(place for place in (path, *path.parents) if place.exists())

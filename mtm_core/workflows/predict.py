@@ -116,7 +116,7 @@ class Predicted:
         File or folder.
     sizes
         Samples, tissues, genes.
-    n_informed
+    n_used_age_sex
         Samples that were predicted with age and sex.
     covariates
         What the model reads of a person.
@@ -126,7 +126,7 @@ class Predicted:
 
     output: Path
     sizes: tuple[int, int, int]
-    n_informed: int
+    n_used_age_sex: int
     covariates: tuple[str, ...]
     n_files: int = 1
 
@@ -143,9 +143,9 @@ def predict_samples(
     options
         What to do.
     say
-        Told what was found and done.
+        Called with what was found and done.
     on_progress
-        Told how far it is: in samples, tissues or parts.
+        Called with how far it is: in samples, tissues or parts.
 
     Raises
     ------
@@ -216,8 +216,8 @@ def _whole(
     _say_size(options, sizes, predictor, say)
     n_files = _write(options, folder, predictor, prepared, targets, phenotypes, on_progress)
     people = None if phenotypes is None else phenotypes.reindex(list(prepared.samples))
-    n_informed = int(are_known(people, predictor.covariates, n_samples).sum())
-    return Predicted(options.output, sizes, n_informed, predictor.covariates, n_files)
+    n_used_age_sex = int(are_known(people, predictor.covariates, n_samples).sum())
+    return Predicted(options.output, sizes, n_used_age_sex, predictor.covariates, n_files)
 
 
 def _write(
@@ -305,8 +305,8 @@ def _part_by_part(
         )
     say_reading(result.unit, result.alignment, result.by_sample, say)
     say_notes(result.notes, say)
-    n_informed = int(result.by_sample["informed"].sum())
-    return Predicted(options.output, result.sizes, n_informed, predictor.covariates)
+    n_used_age_sex = int(result.by_sample["used_age_sex"].sum())
+    return Predicted(options.output, result.sizes, n_used_age_sex, predictor.covariates)
 
 
 def _say_size(

@@ -88,7 +88,7 @@ def prepare_cohort(options: PrepareOptions, on_progress: Progress | None = None)
     Parameters
     ----------
     on_progress
-        Told how many genes are read, of how many.
+        Called with how many genes are read, of how many.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def prepare_cohort(options: PrepareOptions, on_progress: Progress | None = None)
                 f"none of the genes of {options.genes} has the type {options.gene_type!r}."
             )
         wanted = of_type if wanted is None else wanted & of_type
-    # First the samples, by the header: so that of the matrix only what is kept is ever in memory.
+    # First the samples, by the header: so that of the matrix only what is chosen is ever in memory.
     with open_gct(options.expression) as (names, _):
         obs = choose_samples(
             pd.Index(names, name="sample"),

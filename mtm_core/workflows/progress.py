@@ -69,7 +69,7 @@ def ignore_progress(steps: Sequence[StepProgress]) -> None:
 
 
 class Steps:
-    """The steps of a workflow, told to ``on_progress``.
+    """The steps of a workflow, passed to ``on_progress``.
 
     Parameters
     ----------

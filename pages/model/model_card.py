@@ -9,7 +9,7 @@ from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure
 from mtm_core.data.cohort.normalise import explain_unit
-from mtm_core.escaping import plain, strangers_markdown
+from mtm_core.escaping import others_markdown, plain
 from mtm_core.evaluation.predictability import coverage_of_method
 from mtm_core.figures.model_data import interval_coverage, training_samples
 from mtm_core.figures.training_curve import training_curve
@@ -124,6 +124,6 @@ if model.card:
         type="tertiary",
     )
     with st.container(border=True, height=560):
-        st.markdown(strangers_markdown(model.card))
+        st.markdown(others_markdown(model.card))
 else:
     st.info("The model's folder has no README.md. `mtm train` writes one.")

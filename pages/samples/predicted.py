@@ -56,7 +56,7 @@ elif not session.is_current(predictor):
     )
 
 predicted = Predicted.of(prediction, session, model)
-attrs, n_told = prediction.attrs, int(prediction["informed"].sum())
+attrs, n_told = prediction.attrs, int(prediction["used_age_sex"].sum())
 told = (
     f" · told age and sex of {n_told:,} samples (held-out rho is of expression alone, a little"
     " lower)"

@@ -24,7 +24,7 @@ from mtm_core.dashboard.widgets.reading_view import ask_reading
 from mtm_core.dashboard.widgets.uploads import Upload, last_chosen
 from mtm_core.dashboard.widgets.views import distance_summary, reference_distance
 from mtm_core.data.files.reading_options import AS_IT_LIES, ReadingOptions
-from mtm_core.data.notes import told_apart
+from mtm_core.data.notes import distinguished
 from mtm_core.data.units import UNIT_TABLE, UNITS, Unit
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.samples.distance import distance_strips
@@ -272,7 +272,7 @@ st.dataframe(distance_summary(prepared.aligned, reference).style.format("{:.2f}"
 
 st.subheader("The table as it was read")
 preview = session.table.values.iloc[:PREVIEW_ROWS, :PREVIEW_COLUMNS]
-st.dataframe(preview.set_axis(told_apart(preview.columns), axis=1))
+st.dataframe(preview.set_axis(distinguished(preview.columns), axis=1))
 st.caption(
     f"The first {min(PREVIEW_ROWS, report.n_samples)} of {report.n_samples:,} samples and"
     f" {min(PREVIEW_COLUMNS, report.n_genes)} of {report.n_genes:,} genes."

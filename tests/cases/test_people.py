@@ -42,7 +42,7 @@ def hold_none(metadata: SampleMetadata) -> None:
     assert metadata.groups("status").notna().all()
     assert "Column 'treatment' has cells that read 'None' (12)" in words(metadata)
     assert "Column 'status' has cells that read 'NA' (12)" in words(metadata)
-    assert "kept as a group of that name" in words(metadata)
+    assert "read as a group of that name" in words(metadata)
 
 
 def hold_zeros(metadata: SampleMetadata) -> None:
@@ -225,7 +225,7 @@ def test_the_sheet_of_the_metadata_can_be_chosen() -> None:
     for row in [list(people.base().columns), *people.base().to_numpy(dtype=object).tolist()]:
         sheet.append(row)
     book.save(file)
-    with pytest.raises(InputFileError, match=r"samples stand in the columns.*'Sheet', 'People'"):
+    with pytest.raises(InputFileError, match=r"samples are in the columns.*'Sheet', 'People'"):
         read_metadata(io.BytesIO(file.getvalue()), "b.xlsx", samples=people.NAMES)
     metadata = read_metadata(
         io.BytesIO(file.getvalue()),

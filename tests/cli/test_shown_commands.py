@@ -133,7 +133,7 @@ def test_shown_commands_make_the_numbers_that_are_shown(
     app.button(key="predict").click().run()
     assert not app.exception
     prediction = session.prediction
-    assert prediction["informed"].sum() == N
+    assert prediction["used_age_sex"].sum() == N
     run_in_shell(app.code[-1].value, _folder(tmp_path, "a", {file: table, meta: people}))
     again = pd.read_csv(tmp_path / "a" / "predicted.csv", dtype={"sample": str})
     for name in ("z", "expression"):

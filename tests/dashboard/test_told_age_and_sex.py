@@ -56,11 +56,11 @@ def test_a_prediction_is_told_age_and_sex_and_out_of_date_without(
     session = Session(targets=("Lung", "Liver"))
     session.open(blood, "blood.csv", predictor)
     alone = session.predict(predictor)
-    assert not alone["informed"].any()
+    assert not alone["used_age_sex"].any()
     session.open_metadata(people, "people.csv")
     assert not session.is_current(predictor)
     told = session.predict(predictor)
-    assert told["informed"].all()
+    assert told["used_age_sex"].all()
     assert np.abs(told["z"] - alone["z"]).max() > 1e-3
     assert session.metadata is not None
     expected = predictor.predict_prepared(

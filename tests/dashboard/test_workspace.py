@@ -53,7 +53,7 @@ def test_the_prediction_made_from_it_is_the_same(
 
 
 def test_awkward_tables_come_back(store: WorkspaceStore, work: Work, predictor: Predictor) -> None:
-    """Genes that stand twice, samples named like columns, metadata with holes and odd names."""
+    """Genes that are duplicated, samples named like columns, metadata with holes and odd names."""
     text = "gene,gene,1,sample\nTP53,1.5,2,1e-300\nTP53,0,1,2\nBRCA1,0.1,3,4\nMUTYH,1,1,1\n"
     table = read_expression(
         BytesIO(text.replace("gene,gene", "gene,0").encode()), "t.csv", known_genes=predictor.genes

@@ -208,10 +208,10 @@ NOTES: dict[str, tuple[bytes | str, str]] = {
         change("TP53,10", ",TPM,TPM,TPM\nTP53,10"),
         "1 row has no gene id. It was set aside.",
     ),
-    "title": ("Table S1: blood\n" + CSV, "1 line stands above the table. It was skipped."),
+    "title": ("Table S1: blood\n" + CSV, "1 line is above the table. It was skipped."),
     "titles, padded": (
         "Table S1,,,\nof blood,,,\n" + CSV,
-        "2 lines stand above the table. They were skipped.",
+        "2 lines are above the table. They were skipped.",
     ),
     "empty columns": (
         "\n".join(f"{line},," if i else f"{line},note,seen" for i, line in enumerate(CSV.split())),
@@ -261,11 +261,11 @@ NOTES: dict[str, tuple[bytes | str, str]] = {
     ),
     "merged header": (
         xlsx(["", "cases", "", "control"], *SHEET, merge="B1:C1"),
-        "1 line stands above the table. It was skipped.",
+        "1 line is above the table. It was skipped.",
     ),
     "remarks below the table": (
         xlsx(*SHEET, [], ["Counts of the second run, by STAR."]),
-        "1 line stands below the table: 'Counts of the second run, by STAR.'. It was left out.",
+        "1 line is below the table: 'Counts of the second run, by STAR.'. It was left out.",
     ),
 }
 

@@ -16,7 +16,7 @@ from tests.cases import base
 def test_one_and_many() -> None:
     assert counted(1, "column is", "columns are") == "1 column is"
     assert counted(1234, "column is", "columns are") == "1,234 columns are"
-    assert [they_were(n, "kept") for n in (1, 2)] == ["It was kept.", "They were kept."]
+    assert [they_were(n, "left in") for n in (1, 2)] == ["It was left in.", "They were left in."]
 
 
 def test_unit_that_its_name_does_not_tell_is_explained() -> None:

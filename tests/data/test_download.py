@@ -182,7 +182,7 @@ def test_file_that_the_server_replaced_is_refused(
 ) -> None:
     get_matrix(tmp_path, server).unlink()
     server.files[GCT_PATH] = matrix + b"new"
-    with pytest.raises(DownloadError, match=rf"not kept.*remove {GCT_NAME} from .*{SUMS}"):
+    with pytest.raises(DownloadError, match=rf"was deleted.*remove {GCT_NAME} from .*{SUMS}"):
         get_matrix(tmp_path, server)
     assert names_in(tmp_path) == {SUMS}
 

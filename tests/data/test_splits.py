@@ -73,7 +73,7 @@ def test_file_that_holds_no_folds_is_named(tmp_path: Path, text: str) -> None:
 
 
 def test_donor_in_two_folds_is_refused() -> None:
-    with pytest.raises(CohortError, match="a donor stands in two folds"):
+    with pytest.raises(CohortError, match="a donor is in two folds"):
         DonorFolds((("a", "b"), ("b", "c")), seed=0)
 
 

@@ -114,7 +114,7 @@ def by_gene(table: pd.DataFrame) -> ad.AnnData:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (transposed, r"genes stand in rows \('ENSG00000000000', .*transpose it"),
+        (transposed, r"genes are in rows \('ENSG00000000000', .*transpose it"),
         (by_gene, r"stored gene by gene \(csc\).*tocsr"),
         (lambda t: ad.AnnData(t.rename({"s1": ""})), "sample 2 has no name"),
         (lambda t: ad.AnnData(t.iloc[:0]), "the table is empty: 0 samples, 30 genes"),

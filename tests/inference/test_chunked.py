@@ -150,7 +150,7 @@ def test_units_missing_genes_and_phenotypes_are_read_as_in_the_whole(
     result = predict_chunked(request, client, phenotypes=people)
     xr.testing.assert_allclose(opened(tmp_path / "p.zarr"), expected, rtol=1e-4, atol=1e-5)
     assert result.unit == unit
-    assert result.by_sample["informed"].sum() == 20
+    assert result.by_sample["used_age_sex"].sum() == 20
     assert set(prepared.notes) == {n for n in result.notes if "taken to be" not in n.done}
 
 

@@ -211,7 +211,7 @@ def test_what_is_kept_is_bounded(
 ) -> None:
     two_tissues = 2 * 2 * 4 * 12 * N_GENES
     monkeypatch.setattr(
-        decoder_module.Decoder.__init__, "__kwdefaults__", {"kept_bytes": two_tissues}
+        decoder_module.Decoder.__init__, "__kwdefaults__", {"cache_bytes": two_tissues}
     )
     prediction = counting.predict_prepared(prepared, at_once=0)
     names = prediction["tissue"].to_numpy()
@@ -219,16 +219,16 @@ def test_what_is_kept_is_bounded(
     decoded(counting).clear()
     for place in (0, 1, 0, 2, 0, 1):
         prediction["z"].isel(tissue=place).to_numpy()
-        kept = reader.decoder._kept.values()
+        kept = reader.decoder._cache.values()
         assert sum(one.mean.nbytes + one.sd.nbytes for one in kept) <= two_tissues
     # The first was there; the one used longest ago went for the third.
     assert [target for target, *_ in decoded(counting)] == [names[1], names[2], names[1]]
-    reader.decoder.kept_bytes = 0  # too small for one: where all is read, each is decoded once
+    reader.decoder.cache_bytes = 0  # too small for one: where all is read, each is decoded once
     for n_decoded in (len(names) - 2, len(names)):  # two were there
         decoded(counting).clear()
         loaded(prediction)
         assert len(decoded(counting)) == n_decoded
-        assert not reader.decoder._kept
+        assert not reader.decoder._cache
 
 
 def test_threads_that_read_one_tissue_decode_it_once(
@@ -294,7 +294,7 @@ def test_held_bytes_are_those_of_what_is_held(stack: Predictor, prepared: Prepar
     now = stack.predict_prepared(prepared, at_once=inf)
     assert held_bytes(now) == now.nbytes
     shape = now["z"].shape
-    small = sum(now[name].nbytes for name in (*now.coords, "found", "informed"))
+    small = sum(now[name].nbytes for name in (*now.coords, "found", "used_age_sex"))
     small += sum(now[f"distance_{when}"].nbytes for when in ("before", "after"))
     # Its decoder once, not once a variable: at most mean and error of all tissues are kept.
     assert held_bytes(later) == small + prepared.aligned.z.nbytes + 2 * now["z"].nbytes

@@ -385,32 +385,32 @@ def test_an_external_cohort_is_predicted_whole(bundled: Predictor, reference_dat
 
 
 @pytest.fixture(scope="module")
-def informed(small_cohort: ad.AnnData) -> Predictor:
+def reads_age_sex(small_cohort: ad.AnnData) -> Predictor:
     donors = sorted(set(small_cohort.obs["donor"]))
     method = JointGaussianMethod(n_factors=(2,), n_iterations=4, covariates=("age", "sex"))
     fitted = method.fit(small_cohort, donors)
-    return Predictor(Artefact.of(fitted, small_cohort, name="informed", provenance={}))
+    return Predictor(Artefact.of(fitted, small_cohort, name="age-sex", provenance={}))
 
 
 def test_each_spelling_of_sex_predicts_what_the_word_predicts(
-    informed: Predictor, blood: pd.DataFrame
+    reads_age_sex: Predictor, blood: pd.DataFrame
 ) -> None:
     people = pd.DataFrame({"age": 60, "sex": "male"}, index=blood.index)
     male, female = (
-        informed.predict(blood, unit="tpm", phenotypes=people.assign(sex=sex))["z"].to_numpy()
+        reads_age_sex.predict(blood, unit="tpm", phenotypes=people.assign(sex=sex))["z"].to_numpy()
         for sex in ("male", "female")
     )
     assert np.abs(male - female).max() > 1e-3
     for sex, expected in (("M", male), ("m", male), ("Male", male), ("F", female)):
-        got = informed.predict(blood, unit="tpm", phenotypes=people.assign(sex=sex, age="60"))
+        got = reads_age_sex.predict(blood, unit="tpm", phenotypes=people.assign(sex=sex, age="60"))
         np.testing.assert_array_equal(got["z"], expected)
-        assert got["informed"].all()
-    unknown = informed.predict(blood, unit="tpm", phenotypes=people.assign(sex=None))
-    assert not unknown["informed"].any()
-    np.testing.assert_array_equal(unknown["z"], informed.predict(blood, unit="tpm")["z"])
+        assert got["used_age_sex"].all()
+    unknown = reads_age_sex.predict(blood, unit="tpm", phenotypes=people.assign(sex=None))
+    assert not unknown["used_age_sex"].any()
+    np.testing.assert_array_equal(unknown["z"], reads_age_sex.predict(blood, unit="tpm")["z"])
     for wrong in (people.assign(sex=1), people.assign(age=-9), people.reset_index(drop=True)):
         with pytest.raises(SelectionError, match="phenotypes: "):
-            informed.predict(blood, unit="tpm", phenotypes=wrong)
+            reads_age_sex.predict(blood, unit="tpm", phenotypes=wrong)
 
 
 def test_interval_names_the_source_it_was_calibrated_from(

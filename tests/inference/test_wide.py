@@ -36,7 +36,7 @@ def prediction(rng: np.random.Generator) -> xr.Dataset:
         {
             "z": (dims, z),
             **{name: (dims, rng.gamma(2, size=shape).astype("f4")) for name in names},
-            "informed": ("sample", np.arange(5) > 2),
+            "used_age_sex": ("sample", np.arange(5) > 2),
             "distance_before": ("sample", rng.uniform(1, 3, 5)),
             "distance_after": ("sample", rng.uniform(0, 1, 5)),
         },
@@ -90,7 +90,7 @@ def test_each_tissue_holds_what_the_long_table_does(
         np.testing.assert_allclose(table.iloc[:, 2:], expected, rtol=1e-5)
     samples = pd.read_csv(folder / "samples.csv", keep_default_na=False)
     np.testing.assert_allclose(samples["distance_after"], prediction["distance_after"])
-    assert samples["informed"].tolist() == [False, False, False, True, True]
+    assert samples["used_age_sex"].tolist() == [False, False, False, True, True]
     assert json.loads((folder / "settings.json").read_text()) == prediction.attrs
 
 

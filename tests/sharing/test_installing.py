@@ -1,4 +1,4 @@
-"""Models from a disk, read as a stranger's: zips that mean harm, folders that were changed."""
+"""Models from a disk, read as another's: zips that mean harm, folders that were changed."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
 
 
 def mark_simulated(session: Session) -> None:
-    """Say so where the samples are of no person."""
+    """Say so where the samples are simulated, not of real people."""
     if session.simulated:
         st.badge("Simulated samples: of no person", icon=":material/science:", color="orange")
 

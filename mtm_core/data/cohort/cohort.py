@@ -5,7 +5,7 @@ Layout of the ``AnnData`` (and of its ``.h5ad``):
 - ``X`` (samples, genes) float32, linear, in ``uns["mtm"]["unit"]``
 - ``obs`` indexed by sample: ``donor``, ``tissue`` (categorical, in alphabetic order)
 - ``var`` indexed by gene id: ``symbol``, ``entrez``, ``gene_type`` (empty where unknown), and
-  ``chromosome`` where a gene table told it
+  ``chromosome`` where a gene table gave it
 - ``uns["donors"]`` indexed by donor: phenotypes; ``uns["tissues"]``: abbreviation, colour,
   ontology id and sample count of each tissue, in the order of the categories
 - ``uns["mtm"]``: ``unit``, ``normalise``, ``sha256`` of the expression values
@@ -139,8 +139,8 @@ def choose_samples(
     if obs.duplicated().any():
         donor, tissue = obs[obs.duplicated()].iloc[0]
         raise CohortError(f"donor {donor!r} has two samples of {tissue!r}; one is expected.")
-    kept = filter_samples(obs, minimum_samples=minimum_samples, minimum_tissues=minimum_tissues)
-    obs = obs.loc[kept]
+    chosen = filter_samples(obs, minimum_samples=minimum_samples, minimum_tissues=minimum_tissues)
+    obs = obs.loc[chosen]
     obs["tissue"] = pd.Categorical(obs["tissue"])
     return obs
 
@@ -175,7 +175,7 @@ def cohort_of(
 def filter_samples(
     obs: pd.DataFrame, *, minimum_samples: int, minimum_tissues: int
 ) -> NDArray[np.bool_]:
-    """Give which samples of ``obs`` (``donor``, ``tissue``) the paper's two filters keep.
+    """Return which samples of ``obs`` (``donor``, ``tissue``) the paper's two filters keep.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def filter_samples(
     per_tissue = obs["tissue"].map(obs["tissue"].value_counts()).to_numpy()
     enough = per_tissue >= minimum_samples
     per_donor = obs["donor"].map(obs.loc[enough, "donor"].value_counts()).fillna(0).to_numpy()
-    kept: NDArray[np.bool_] = enough & (per_donor >= minimum_tissues)
+    chosen: NDArray[np.bool_] = enough & (per_donor >= minimum_tissues)
     logger.info(
         "%d tissues have at least %d samples: %d samples of %d donors; %d donors have at least %d"
         " of these tissues: %d samples.",
@@ -193,17 +193,17 @@ def filter_samples(
         minimum_samples,
         int(enough.sum()),
         obs.loc[enough, "donor"].nunique(),
-        obs.loc[kept, "donor"].nunique(),
+        obs.loc[chosen, "donor"].nunique(),
         minimum_tissues,
-        int(kept.sum()),
+        int(chosen.sum()),
     )
-    if obs.loc[kept, "tissue"].nunique() < 2:
+    if obs.loc[chosen, "tissue"].nunique() < 2:
         raise CohortError(
             f"fewer than two tissues have {minimum_samples} samples of donors with"
             f" {minimum_tissues} tissues; the largest tissue has {per_tissue.max()} samples."
             " Lower the minimum counts."
         )
-    return kept
+    return chosen
 
 
 def write_cohort(cohort: ad.AnnData, path: Path, *, overwrite: bool = False) -> None:
@@ -263,12 +263,12 @@ def summarise(cohort: ad.AnnData) -> CohortSummary:
 
 
 def tissue_names(cohort: ad.AnnData) -> tuple[str, ...]:
-    """Give the tissues of ``cohort``, in the order of their codes."""
+    """Return the tissues of ``cohort``, in the order of their codes."""
     return tuple(cohort.obs["tissue"].cat.categories)
 
 
 def tissue_codes(cohort: ad.AnnData) -> NDArray[np.int64]:
-    """Give each sample's tissue (N,) as an index into :func:`tissue_names`."""
+    """Return each sample's tissue (N,) as an index into :func:`tissue_names`."""
     codes: NDArray[np.int64] = cohort.obs["tissue"].cat.codes.to_numpy().astype(np.int64)
     return codes
 
@@ -328,7 +328,7 @@ def _describe_genes(var: pd.DataFrame, gene_table: pd.DataFrame | None) -> pd.Da
 
 
 def _writable(donors: pd.DataFrame) -> pd.DataFrame:
-    """Give a donor table whose columns ``.h5ad`` can hold: text with '' for missing, or numbers."""
+    """Get a donor table whose columns ``.h5ad`` can hold: text with '' for missing, or numbers."""
     table = donors.copy()
     for name in table.columns:
         if table[name].dtype == object:

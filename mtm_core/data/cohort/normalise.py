@@ -15,7 +15,7 @@ UNIT_AFTER = {"none": "TPM", "panel-cpm": "panel CPM"}
 
 
 def explain_unit(unit: str, n_genes: int) -> str:
-    """Give ``unit`` of a model of ``n_genes`` with what it means, where its name does not tell."""
+    """Get ``unit`` of a model of ``n_genes`` with what it means, where its name does not tell."""
     if unit != UNIT_AFTER["panel-cpm"]:
         return unit
     return f"{unit} (counts per million of the reads of the model's {n_genes:,} genes)"

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def ordered_pairs(donor: ArrayLike) -> NDArray[np.int32]:
-    """Give every ordered pair of distinct samples of one donor.
+    """Return every ordered pair of distinct samples of one donor.
 
     Parameters
     ----------

@@ -69,14 +69,14 @@ class TissueScaler:
         return cls(mean, sd, config.scale)
 
     def of_genes(self, tissue: int, genes: NDArray[np.intp] | None = None) -> TissueScaler:
-        """Give the scaler of one tissue, which is then tissue 0, and of ``genes``, or of all."""
+        """Return the scaler of one tissue, which is then tissue 0, and of ``genes``, or of all."""
         one = slice(tissue, tissue + 1)
         if genes is None:
             return TissueScaler(self.mean[one], self.sd[one], self.scale)
         return TissueScaler(self.mean[one, genes], self.sd[one, genes], self.scale)
 
     def transform(self, expression: Floats, tissue: Ints) -> Floats:
-        """Give z-scores (N, G) of ``expression`` (N, G), linear, of ``tissue`` (N,)."""
+        """Return z-scores (N, G) of ``expression`` (N, G), linear, of ``tissue`` (N,)."""
         z = np.empty(expression.shape, dtype=np.result_type(expression, self.mean))
         # A few samples at a time: in one go a wide cohort's four intermediates are there at once.
         step = max(1, _VALUES_AT_ONCE // max(1, expression.shape[1]))
@@ -88,7 +88,7 @@ class TissueScaler:
         return z
 
     def inverse(self, z: Floats, tissue: Ints | int, out: Floats | None = None) -> Floats:
-        """Give linear expression (N, G), 0 or more, of ``z`` (N, G).
+        """Return linear expression (N, G), 0 or more, of ``z`` (N, G).
 
         ``tissue`` is (N,), or one that all samples are of. The result is written to ``out`` where
         one is given.

@@ -219,7 +219,7 @@ def simulate_cohort(
 
 
 def _made_up_genes(n_genes: int) -> pd.DataFrame:
-    """Give ids in a range that Ensembl does not use, so that none is mistaken for a real gene."""
+    """Return ids in a range that Ensembl does not use, so that none is mistaken for a real gene."""
     numbers = range(1, n_genes + 1)
     return pd.DataFrame(
         {
@@ -299,7 +299,7 @@ def _draw_truth(
 
 
 def _falling(n: int, decay: float) -> Floats:
-    """Give the sizes (n,) of factors whose shares of variance fall as ``k**-decay``."""
+    """Return the sizes (n,) of factors whose shares of variance fall as ``k**-decay``."""
     return np.asarray(np.arange(1, n + 1) ** (-decay / 2), dtype=np.float32)
 
 
@@ -323,7 +323,7 @@ def _trait_effect(size: float, n_tissues: int, n_genes: int, rng: np.random.Gene
 def _disease_effect(
     disease: DiseaseConfig, tissues: list[str], n_genes: int, rng: np.random.Generator
 ) -> Floats:
-    """Give the log2 fold changes (T, G) of the disease."""
+    """Return the log2 fold changes (T, G) of the disease."""
     changed = tissues if disease.tissues is None else list(disease.tissues)
     unknown = [name for name in changed if name not in tissues]
     if unknown:

@@ -33,14 +33,14 @@ class DonorFolds:
     def __post_init__(self) -> None:
         donors = [donor for fold in self.folds for donor in fold]
         if len(set(donors)) < len(donors):
-            raise CohortError("a donor stands in two folds; every donor belongs to one.")
+            raise CohortError("a donor is in two folds; every donor belongs to one.")
 
     def held_out(self, fold: int) -> tuple[str, ...]:
-        """Give the donors of ``fold``."""
+        """Return the donors of ``fold``."""
         return self.folds[fold]
 
     def training(self, fold: int) -> tuple[str, ...]:
-        """Give the donors of all folds but ``fold``."""
+        """Return the donors of all folds but ``fold``."""
         rest = (d for i, members in enumerate(self.folds) if i != fold for d in members)
         return tuple(sorted(rest))
 
@@ -145,5 +145,5 @@ def hold_out(
 
 
 def rows_of(donor: Sequence[str] | pd.Series, donors: Sequence[str]) -> NDArray[np.intp]:
-    """Give the rows of the samples whose ``donor`` is one of ``donors``."""
+    """Return the rows of the samples whose ``donor`` is one of ``donors``."""
     return np.flatnonzero(pd.Series(np.asarray(donor)).isin(set(donors)).to_numpy())

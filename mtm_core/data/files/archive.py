@@ -129,7 +129,7 @@ def unpack(data: bytes, max_bytes: int) -> Archive:
 
 
 def _opened(given: Archive, max_bytes: int) -> Archive:
-    """Give the members of zips among files that somebody named, such as one beside a table.
+    """Return the members of zips among files that somebody named, such as one beside a table.
 
     A zip within a zip that somebody made is left closed.
     """

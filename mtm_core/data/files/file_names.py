@@ -28,23 +28,23 @@ _PARTS = re.compile(r"(?=[._])")
 
 
 def sample_name(path: str) -> str:
-    """Give the name of the sample that a single file holds."""
+    """Return the name of the sample that a single file holds."""
     (name,) = sample_names([path])
     return name
 
 
 def sample_names(paths: Sequence[str]) -> tuple[str, ...]:
-    """Give each file's sample a name of its own, without the ending that all names share.
+    """Name each file's sample, without the ending that all names share.
 
     Raises
     ------
     InputFileError
-        If names cannot be told apart.
+        If names cannot be distinguished.
     """
     files = [PurePosixPath(path.replace("\\", "/")) for path in paths]
     depth = max(len(file.parts) for file in files)
     for level in range(depth):
-        whole = [_told_by(file, level) for file in files]
+        whole = [_named_by(file, level) for file in files]
         if len(set(whole)) == len(whole):
             break
     else:
@@ -60,8 +60,8 @@ def sample_names(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(whole)
 
 
-def _told_by(file: PurePosixPath, level: int) -> str:
-    """Give the part of a path that names the sample: the file's, or a folder's above it."""
+def _named_by(file: PurePosixPath, level: int) -> str:
+    """Return the part of a path that names the sample: the file's, or a folder's above it."""
     own = file.name.removesuffix(".gz")
     folders = [part for part in reversed(file.parts[:-1]) if part not in ("/", ".", "..")]
     is_alike = own.lower() in _ALIKE

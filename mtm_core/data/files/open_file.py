@@ -77,7 +77,7 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
 
 
 def encoding_of(start: bytes) -> tuple[str, int]:
-    """Give the encoding that the first bytes of a text show, and the length of its mark.
+    """Return the encoding that the first bytes of a text show, and the length of its mark.
 
     UTF-16 and UTF-32 read their marks themselves: their length is given as 0.
     """
@@ -98,7 +98,7 @@ def encoding_of(start: bytes) -> tuple[str, int]:
 
 
 def as_utf8(data: bytes) -> bytes:
-    """Give text as UTF-8 without a byte order mark; what is not UTF-8 stays as it is.
+    """Return text as UTF-8 without a byte order mark; what is not UTF-8 stays as it is.
 
     Raises
     ------
@@ -115,12 +115,12 @@ def as_utf8(data: bytes) -> bytes:
 
 
 def not_utf8(path: Path, error: UnicodeDecodeError) -> InputFileError:
-    """Give the error of a text that is not UTF-8."""
+    """Return the error of a text that is not UTF-8."""
     return InputFileError(f"{path.name}: expected UTF-8 text, got {error}")
 
 
 def _plain(file: io.BufferedReader, path: Path) -> IO[bytes]:
-    """Give ``file`` from after its mark; recoded where it is not UTF-8 with line feeds."""
+    """Return ``file`` from after its mark; recoded where it is not UTF-8 with line feeds."""
     start = file.peek(_LOOK_BYTES)[:_LOOK_BYTES]
     encoding, length = encoding_of(start)
     old_mac = encoding == "utf-8" and b"\r" in start[:-1] and b"\n" not in start

@@ -81,7 +81,7 @@ class RawTable:
         return bool(to_numbers(cells).isna().mean() > 0.5)
 
     def labels(self, column: int) -> list[str]:
-        """Give ``column`` as trimmed text, whole numbers without a point, '' where blank."""
+        """Return ``column`` as trimmed text, whole numbers without a point, '' where blank."""
         cells = self.cells[column]
         if pd.api.types.is_float_dtype(cells) and (cells.dropna() % 1 == 0).all():
             cells = cells.astype("Int64")
@@ -89,12 +89,12 @@ class RawTable:
         return labels
 
     def name_of(self, column: int) -> str:
-        """Give the name of ``column``, or its place where it has none."""
+        """Return the name of ``column``, or its place where it has none."""
         return self.header[column] or f"column {column + 1}"
 
 
 def to_numbers(cells: pd.Series) -> pd.Series:
-    """Give ``cells`` as numbers, NaN where one is blank or no number.
+    """Return ``cells`` as numbers, NaN where one is blank or no number.
 
     pandas before 3.0 crashes the interpreter on an exponent above 2**31, as in the id
     ``8e2569614270`` (https://github.com/pandas-dev/pandas/issues/63650): those never reach it.
@@ -120,7 +120,7 @@ def with_columns(cells: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
 
 
 def too_large(what: str, max_bytes: int) -> InputFileError:
-    """Give the error for ``what`` that is over the cap."""
+    """Return the error for ``what`` that is over the cap."""
     return InputFileError(
         f"{what} is larger than {max_bytes / 1024**3:.3g} GB. Split the samples over several files,"
         " keep only the model's genes, or predict part by part (docs/scale.md)."
@@ -136,6 +136,6 @@ def _is_number(dtype: object) -> bool:
 
 
 def _as_text(cells: pd.DataFrame) -> pd.DataFrame:
-    """Give dates, truth values and mixtures as text, blanks as NaN."""
+    """Return dates, truth values and mixtures as text, blanks as NaN."""
     text = cells.astype(object)
     return text.where(text.isna(), text.astype(str))

@@ -1,7 +1,7 @@
 """What a user says about a table that can be read in more than one way.
 
 Every field has a default under which the table itself decides and the report says how; a field is
-set where the user knows better. The whole object is passed down, kept with the prediction and
+set where the user knows better. The whole object is passed down, stored with the prediction and
 written out with it, so that the same words read the same table.
 """
 

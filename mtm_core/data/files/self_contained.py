@@ -3,8 +3,7 @@
 HDF5 may name other files to take a dataset's bytes from (external storage, virtual datasets,
 external links) and programs to decode them (filters by plugin); a column of parquet may lie in
 another file (stores of zarr: :mod:`mtm_core.data.files.zarr_store`). Whoever reads such a file for
-a
-stranger reads their own files for them.
+others reads their own files for them.
 """
 
 from __future__ import annotations
@@ -92,7 +91,7 @@ def _check_attributes(thing: Any, shown: str) -> None:  # noqa: ANN401 - of any 
 
 
 def _references(stored: h5py.h5t.TypeID) -> Iterator[h5py.h5t.TypeID]:
-    """Give the types of references in a type, also of its parts."""
+    """Yield the types of references in a type, also of its parts."""
     kind = stored.get_class()
     if kind == h5py.h5t.COMPOUND:
         for member in range(stored.get_nmembers()):

@@ -49,7 +49,7 @@ def gunzip(data: bytes, max_bytes: int) -> bytes:
 
 
 def checked_text(data: bytes) -> bytes:
-    """Give text as UTF-8 without a byte order mark; refuse what is no text."""
+    """Return text as UTF-8 without a byte order mark; refuse what is no text."""
     data = as_utf8(data)
     if b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e" in data[:1_000_000]:
         raise InputFileError("the workbook has a password. Save it without one, as xlsx or csv.")

@@ -56,7 +56,7 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _codecs(metadata: Any) -> Iterator[str]:  # noqa: ANN401 - whatever JSON holds
-    """Give the names of all codecs in an array's metadata, also of those within others."""
+    """Yield the names of all codecs in an array's metadata, also of those within others."""
     steps = [metadata.get(key) or () for key in ("filters", "compressor", "codecs")]
     steps += [metadata.get("index_codecs") or ()]
     for step in steps:

@@ -47,7 +47,7 @@ def read_parquet(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LI
 
 
 def _one_level(names: pd.MultiIndex) -> pd.Index:
-    """Give the last level that names every column, such as samples below groups; else all."""
+    """Return the last level that names every column, such as samples below groups; else all."""
     for level in reversed(range(names.nlevels)):
         found = names.get_level_values(level)
         if found.is_unique:
@@ -56,7 +56,7 @@ def _one_level(names: pd.MultiIndex) -> pd.Index:
 
 
 def _as_plain(table: pa.Table) -> pa.Table:
-    """Give bytes as text, and times of a zone as text in UTC: zones stand in the system's files."""
+    """Get bytes as text, and times of a zone as text in UTC: zones are in the system's files."""
     fields, columns = list(table.schema), list(table.columns)
     for i, field in enumerate(fields):
         kind = field.type

@@ -30,7 +30,7 @@ _MOST_FIELDS = 4
 
 @dataclass(frozen=True)
 class GctHeader:
-    """What stands above the genes.
+    """What is above the genes.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class GctHeader:
 
 
 def gct_version(line: str) -> str:
-    """Give ``"#1.2"`` or the like where ``line`` is the first of a GCT file, else ``""``.
+    """Return ``"#1.2"`` or the like where ``line`` is the first of a GCT file, else ``""``.
 
     Spreadsheets put quotes around it, or delimiters after it.
     """

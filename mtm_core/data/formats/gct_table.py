@@ -15,7 +15,7 @@ from mtm_core.errors import InputFileError
 def take_gct(
     gct: GctHeader, cells: pd.DataFrame, *, whole: bool
 ) -> tuple[list[str], pd.DataFrame, tuple[Note, ...]]:
-    """Give names and cells of a GCT, the genes' first, without numbers that describe genes.
+    """Return names and cells of a GCT, the genes' first, without numbers that describe genes.
 
     Parameters
     ----------
@@ -55,10 +55,10 @@ def take_gct(
                 "Give age, sex and groups as metadata.",
             )
         )
-    kept = [gct.name, *(i for i in fields if i not in numbers)]
-    kept += range(gct.n_fields, len(gct.columns))
-    header = [gct.columns[i] for i in kept]
-    return header, cells[kept].set_axis(range(len(kept)), axis=1), tuple(notes)
+    chosen = [gct.name, *(i for i in fields if i not in numbers)]
+    chosen += range(gct.n_fields, len(gct.columns))
+    header = [gct.columns[i] for i in chosen]
+    return header, cells[chosen].set_axis(range(len(chosen)), axis=1), tuple(notes)
 
 
 def _check_size(gct: GctHeader, cells: pd.DataFrame, *, whole: bool) -> list[Note]:

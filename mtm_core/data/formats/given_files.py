@@ -24,7 +24,7 @@ def is_store(path: Path) -> bool:
 def gather(
     paths: Sequence[Path], transcripts: Path | None = None, max_bytes: int = MAX_BYTES
 ) -> tuple[bytes, str]:
-    """Give the bytes of the files, as a zip where they are several, and a name for them.
+    """Return the bytes of the files, as a zip where they are several, and a name for them.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def gather(
 
 
 def name_with_folder(path: Path) -> str:
-    """Give the name of a file with its folder's, which may be the sample's."""
+    """Return the name of a file with its folder's, which may be the sample's."""
     return "/".join(path.resolve().parts[-2:])
 
 

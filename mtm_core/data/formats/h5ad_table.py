@@ -49,7 +49,7 @@ _OTHER_KINDS = {
     "matrix": "a matrix of 10x Genomics, of cells",
     "est_counts": "one sample of kallisto; its abundance.tsv is read",
 }
-"""Of HDF5, by what stands at its top."""
+"""Of HDF5, by what is at its top."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def read_h5ad(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LIES)
 
 
 def unit_of_log1p(file: Any) -> Unit | None:  # noqa: ANN401 - a group of HDF5 or of zarr
-    """Give the unit that ``uns["log1p"]`` of an AnnData states; ``None`` where it states none.
+    """Return the unit that ``uns["log1p"]`` of an AnnData states; ``None`` where it states none.
 
     scanpy writes the base of the logarithm there, and nothing for the natural one.
     """
@@ -127,7 +127,7 @@ def _describe(name: str, others: Sequence[str]) -> tuple[Note, ...]:
 
 
 def _matrices(file: h5py.File) -> dict[str, _Matrix]:
-    """Give the matrices of a file by name: X, the layers, and raw.X."""
+    """Return the matrices of a file by name: X, the layers, and raw.X."""
     lacking = [axis for axis in ("obs", "var") if axis not in file]
     if lacking:
         kind = next((kind for key, kind in _OTHER_KINDS.items() if key in file), "")
@@ -162,7 +162,7 @@ def _holds_values(node: h5py.Dataset | h5py.Group) -> bool:
 
 
 def _choose(found: Mapping[str, _Matrix], wanted: str) -> str:
-    """Give the name of the matrix to read."""
+    """Return the name of the matrix to read."""
     if wanted:
         plain = {name.casefold(): name for name in found}
         if "raw.X" in found:
@@ -187,7 +187,7 @@ def _no_x(why: str, others: Sequence[str]) -> str:
 def _read(
     file: h5py.File, matrix: _Matrix, max_bytes: int
 ) -> tuple[list[str], list[str], NDArray[np.float64]]:
-    """Give names of samples and genes, and values (samples, genes)."""
+    """Return names of samples and genes, and values (samples, genes)."""
     node = matrix.node
     shape = node.shape if isinstance(node, h5py.Dataset) else _shape_of(node)
     stored = node.size if isinstance(node, h5py.Dataset) else node["data"].size
@@ -205,7 +205,7 @@ def _shape_of(group: h5py.Group) -> tuple[int, int]:
 
 
 def _dense(node: h5py.Dataset | h5py.Group, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Give a matrix dense, from any of AnnData's layouts."""
+    """Return a matrix dense, from any of AnnData's layouts."""
     if isinstance(node, h5py.Dataset):
         return np.asarray(node[()], dtype=np.float64)
     kind = node.attrs.get("encoding-type", node.attrs.get("h5sparse_format", ""))
@@ -217,7 +217,7 @@ def _dense(node: h5py.Dataset | h5py.Group, shape: tuple[int, int]) -> NDArray[n
 
 
 def _names(table: h5py.Group | h5py.Dataset, expected: int) -> list[str]:
-    """Give the names of samples or genes."""
+    """Return the names of samples or genes."""
     if isinstance(table, h5py.Dataset):
         fields = [*(table.dtype.names or ())]
         field = next((name for name in _INDEX_FIELDS if name in fields), fields[0])
@@ -235,7 +235,7 @@ def _names(table: h5py.Group | h5py.Dataset, expected: int) -> list[str]:
 
 
 def _other_names(table: h5py.Group | h5py.Dataset, expected: int) -> list[str]:
-    """Give a column that names genes, where the index only numbers them."""
+    """Return a column that names genes, where the index only numbers them."""
     fields = (table.dtype.names or ()) if isinstance(table, h5py.Dataset) else tuple(table)
     for name in _GENE_FIELDS:
         if name in fields:
@@ -250,7 +250,7 @@ def _other_names(table: h5py.Group | h5py.Dataset, expected: int) -> list[str]:
 
 
 def _text(node: h5py.Dataset | h5py.Group) -> list[str]:
-    """Give a column of text: as it is, of categories, or with a mask."""
+    """Return a column of text: as it is, of categories, or with a mask."""
     if isinstance(node, h5py.Group):
         if "categories" in node:
             categories = np.array([*_text(node["categories"]), ""], dtype=object)

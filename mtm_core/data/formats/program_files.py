@@ -310,12 +310,12 @@ def _taken(path: str, known: _Known, cells: pd.DataFrame) -> ProgramFile:
 
 
 def gene_in_name(name: str) -> str:
-    """Give the gene in a name of GENCODE's transcripts, ``ENST...|ENSG...|...``; else ``""``."""
+    """Return the gene in a name of GENCODE's transcripts, ``ENST...|ENSG...|...``; else ``""``."""
     return next((part for part in name.split("|") if _GENE_OF_NAME.fullmatch(part)), "")
 
 
 def choose_column(files: Sequence[ProgramFile], wanted: str) -> tuple[str, tuple[str, ...]]:
-    """Give the quantity to read of files of one program, and all that each of them has.
+    """Return the quantity to read of files of one program, and all that each of them has.
 
     Raises
     ------

@@ -57,7 +57,7 @@ Values = NDArray[np.float64]
 
 
 def one_sample(file: ProgramFile, options: ReadingOptions = AS_IT_LIES) -> RawTable:
-    """Give the table of one file; its sample has no name but the file's (:func:`named`).
+    """Return the table of one file; its sample has no name but the file's (:func:`named`).
 
     Raises
     ------
@@ -68,7 +68,7 @@ def one_sample(file: ProgramFile, options: ReadingOptions = AS_IT_LIES) -> RawTa
 
 
 def join_files(archive: Archive, max_bytes: int, options: ReadingOptions = AS_IT_LIES) -> RawTable:
-    """Give the table (genes, samples) of files of one sample each.
+    """Return the table (genes, samples) of files of one sample each.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ def _join(
 
 
 def _unit_of(program: Program, column: str) -> Unit | None:
-    """Give the unit that a column is known to be in."""
+    """Return the unit that a column is known to be in."""
     if program is PLAIN:
         return None
     return "tpm" if "tpm" in column.lower() or "fpkm" in column.lower() else "counts"
@@ -320,7 +320,7 @@ def _describe(files: Sequence[ProgramFile]) -> Note:
 def _side_by_side(
     files: Sequence[ProgramFile], values: Sequence[Values], table: TranscriptTable | None
 ) -> tuple[list[str], Values, list[Note]]:
-    """Give genes, values (genes, samples), and what was done to bring them together."""
+    """Return genes, values (genes, samples), and what was done to bring them together."""
     notes: list[Note] = []
     ids, same = list(files[0].ids), all(file.ids == files[0].ids for file in files)
     if same:

@@ -1,6 +1,6 @@
 """Tables of expression too large for memory, read a few samples at a time.
 
-Samples stand in rows here: what a table is too large for is memory, and a matrix by gene would have
+Samples are rows here: what a table is too large for is memory, and a matrix by gene would have
 to be read whole for its first sample. Everything else that :mod:`mtm_core.data.tables.expression`
 finds
 out about a table is found out here too, from its names, or by whoever reads the parts.
@@ -46,7 +46,7 @@ class _Rows(Protocol):
     """Where the numbers are."""
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Give samples ``start`` to ``stop``, with every gene."""
+        """Return samples ``start`` to ``stop``, with every gene."""
         ...
 
 
@@ -124,7 +124,7 @@ def open_stored_table(path: Path, known_genes: GeneIndex | None = None) -> Store
     InputFileError
         If it is none of these, or damaged.
     ExpressionError
-        If genes stand in rows, or a sample has no name or the name of another.
+        If genes are in rows, or a sample has no name or the name of another.
     """
     try:
         if path.is_dir() and any((path / name).exists() for name in ("zarr.json", ".zgroup")):
@@ -166,7 +166,7 @@ def _check_names(table: StoredTable, known: GeneIndex | None) -> None:
     if known is not None and not (known.find(table.genes) >= 0).any():
         if (known.find(table.samples) >= 0).any():
             raise ExpressionError(
-                f"{where}: genes stand in rows ({name_some(table.samples, 3)}). A table that is"
+                f"{where}: genes are in rows ({name_some(table.samples, 3)}). A table that is"
                 " read part by part needs samples in rows: transpose it."
             )
         raise ExpressionError(
@@ -259,7 +259,7 @@ def _open_parquet(path: Path, parts: Sequence[Path]) -> StoredTable:
     names: list[str] = []
     schema = pyarrow.parquet.read_schema(parts[0])
     index = _index_column(schema, path)
-    kept = [
+    chosen = [
         field.name
         for field in schema
         if (pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
@@ -269,7 +269,7 @@ def _open_parquet(path: Path, parts: Sequence[Path]) -> StoredTable:
     for part in parts:
         file = pyarrow.parquet.ParquetFile(part)
         check_parquet_types(file.schema_arrow)
-        if set(kept) - set(file.schema_arrow.names):
+        if set(chosen) - set(file.schema_arrow.names):
             raise InputFileError(f"{path.name}: {part.name} lacks columns of {parts[0].name}.")
         for number in range(file.num_row_groups):
             group = file.metadata.row_group(number)
@@ -281,12 +281,12 @@ def _open_parquet(path: Path, parts: Sequence[Path]) -> StoredTable:
             groups.append((part, number))
             sizes.append(group.num_rows)
         names += [str(name).strip() for name in file.read([index]).column(0).to_pylist()]
-    rows = _RowGroups(tuple(groups), np.cumsum(sizes), tuple(kept))
-    return StoredTable(path, tuple(names), tuple(name.strip() for name in kept), rows)
+    rows = _RowGroups(tuple(groups), np.cumsum(sizes), tuple(chosen))
+    return StoredTable(path, tuple(names), tuple(name.strip() for name in chosen), rows)
 
 
 def _index_column(schema: pa.Schema, path: Path) -> str:
-    """Give the column that names the samples: pandas' index, or the first of text."""
+    """Return the column that names the samples: pandas' index, or the first of text."""
     stored = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
     for name in stored:
         if isinstance(name, str):

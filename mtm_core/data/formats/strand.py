@@ -21,7 +21,7 @@ _UNSTRANDED = 0.65
 
 
 def strand_of(file: ProgramFile) -> str:
-    """Give the strand that a file's sums show, ``""`` where they show none."""
+    """Return the strand that a file's sums show, ``""`` where they show none."""
     share = forward_share(file)
     if np.isnan(share) or 1 - _UNSTRANDED <= share <= _UNSTRANDED:
         return "unstranded"
@@ -31,13 +31,13 @@ def strand_of(file: ProgramFile) -> str:
 
 
 def forward_share(file: ProgramFile) -> float:
-    """Give the share of reads on the forward strand among those on either; NaN if there is none."""
+    """Get the share of reads on the forward strand among those on either; NaN if there is none."""
     forward, reverse = (float(file.quantities[name].sum()) for name in STRANDS[1:])
     return forward / (forward + reverse) if forward + reverse else float("nan")
 
 
 def choose_strand(files: Sequence[ProgramFile], wanted: Strand) -> tuple[str, Note]:
-    """Give the column to read of STAR's files, and why.
+    """Return the column to read of STAR's files, and why.
 
     Raises
     ------

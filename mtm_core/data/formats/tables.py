@@ -1,7 +1,7 @@
 """Read any table a user may upload into plain cells, without yet asking what they mean.
 
-The format is told by the file's first bytes, never by its name. Nothing here runs code from the
-file, and nothing grows past a cap when it is decompressed.
+The format is recognised by the file's first bytes, never by its name. Nothing here runs code from
+the file, and nothing grows past a cap when it is decompressed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _read_zip(data: bytes, max_bytes: int, options: ReadingOptions) -> RawTable:
 
 
 def _tables_in(archive: Archive, max_bytes: int, options: ReadingOptions) -> list[NamedFile]:
-    """Give the files of a zip, if they are few, that are tables of several samples.
+    """Return the files of a zip, if they are few, that are tables of several samples.
 
     None where another is of one sample.
     """
@@ -93,7 +93,7 @@ Source = str | os.PathLike[str] | IO[bytes]
 
 
 def name_of(source: Source, otherwise: str) -> str:
-    """Give a file's name for messages, ``otherwise`` where it has none."""
+    """Return a file's name for messages, ``otherwise`` where it has none."""
     if isinstance(source, str | os.PathLike):
         return Path(source).name
     return Path(str(getattr(source, "name", otherwise))).name

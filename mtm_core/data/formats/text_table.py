@@ -88,7 +88,7 @@ def read_text(data: bytes, options: ReadingOptions = AS_IT_LIES) -> RawTable:
 
 
 def _first_lines(data: bytes) -> list[tuple[int, str]]:
-    """Give the first lines that are not blank, with their numbers from 0."""
+    """Return the first lines that are not blank, with their numbers from 0."""
     lines: list[tuple[int, str]] = []
     n_left = _N_SNIFFED
     for number, line in enumerate(_records(data)):
@@ -102,7 +102,7 @@ def _first_lines(data: bytes) -> list[tuple[int, str]]:
 
 
 def _records(data: bytes) -> Iterator[str]:
-    """Give lines; those between which a quoted name is broken are given, and counted, as one."""
+    """Yield lines; those between which a quoted name is broken are given, and counted, as one."""
     lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
     for line in lines:
         parts = [line]
@@ -178,7 +178,7 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 
 def _sniff(lines: Sequence[str]) -> str:
-    """Give the delimiter that cuts the rows alike, and the header as them or one field shorter.
+    """Return the delimiter that cuts the rows alike, and the header as them or one field shorter.
 
     Some programs end lines with delimiters: if nothing else cuts the rows, those do not count.
     """

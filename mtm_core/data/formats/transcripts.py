@@ -1,7 +1,7 @@
 """Sum transcripts to genes by a table of transcripts and their genes, as tximport does.
 
 The table is of two columns or more, with a header or without, as csv or tsv; or a GTF. Which column
-holds transcripts is told by the files that it is for.
+holds transcripts is seen from the files that it is for.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class TranscriptTable:
         return cls(path, rows)
 
     def genes_of(self, transcripts: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Give the gene of each of ``transcripts``, ``""`` where it is not there; and those.
+        """Return the gene of each of ``transcripts``, ``""`` where it is not there; and those.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class TranscriptTable:
         return found, absent
 
     def _gene_column(self, transcript: int, width: int) -> int:
-        """Give the column of genes: of Ensembl ids if there is one, else by its name, else next."""
+        """Get the column of genes: of Ensembl ids if there is one, else by its name, else next."""
         others = [i for i in range(width) if i != transcript]
         rows = [row for row in self.rows[1:200] if len(row) == width]
         for i in others:
@@ -128,7 +128,7 @@ class TranscriptTable:
 
 
 def plain_transcript(name: str) -> str:
-    """Give the id of a transcript without version and without what GENCODE writes after it."""
+    """Return the id of a transcript without version and without what GENCODE writes after it."""
     return _VERSION.sub("", name.split("|")[0].strip())
 
 
@@ -159,7 +159,7 @@ def _is_gtf(lines: Sequence[str]) -> bool:
 
 
 def _gtf_rows(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """Give transcript and gene of each line of a GTF that has them."""
+    """Yield transcript and gene of each line of a GTF that has them."""
     yield "transcript_id", "gene_id"
     seen: set[str] = set()
     for line in lines:

@@ -114,7 +114,7 @@ def _position(wanted: str, titles: Sequence[str]) -> int:
 
 
 def _open(data: bytes, max_bytes: int) -> list[Any]:
-    """Give the worksheets, hidden ones last; charts are none."""
+    """Return the worksheets, hidden ones last; charts are none."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             # A member cannot give more than this size when it is read.
@@ -166,7 +166,7 @@ def _damaged(error: Exception) -> InputFileError:
 
 
 def _rows(sheet: Any) -> list[Row]:  # noqa: ANN401 - openpyxl has no types
-    """Give the rows of a sheet that have a filled cell."""
+    """Return the rows of a sheet that have a filled cell."""
     rows: list[Row] = []
     n_cells = 0
     try:
@@ -175,7 +175,7 @@ def _rows(sheet: Any) -> list[Row]:  # noqa: ANN401 - openpyxl has no types
             if n_cells > _MOST_CELLS:
                 raise InputFileError(
                     f"the sheet {sheet.title!r} spans more than {_MOST_CELLS:,} cells. Delete what"
-                    " stands far from the table, or save it as csv."
+                    " is far from the table, or save it as csv."
                 )
             if number >= _MOST_ROWS or len(row) > _MOST_COLUMNS:
                 raise ValueError(f"the sheet {sheet.title!r} is larger than a sheet can be")
@@ -187,7 +187,7 @@ def _rows(sheet: Any) -> list[Row]:  # noqa: ANN401 - openpyxl has no types
 
 
 def _as_table(rows: Sequence[Row], options: ReadingOptions) -> RawTable | None:
-    """Give the table among ``rows``, without titles above it and remarks below it."""
+    """Return the table among ``rows``, without titles above it and remarks below it."""
     if not rows:
         return None
     filled = [sum(map(_filled, row)) for row in rows[:_N_LOOKED_AT]]
@@ -205,7 +205,7 @@ def _as_table(rows: Sequence[Row], options: ReadingOptions) -> RawTable | None:
         notes.append(
             Note(
                 "info",
-                f"{counted(len(remarks), 'line stands', 'lines stand')} below the table:"
+                f"{counted(len(remarks), 'line is', 'lines are')} below the table:"
                 f" {name_some(remarks, 1)}.",
                 they_were(len(remarks), "left out"),
             )
@@ -224,7 +224,7 @@ def _as_table(rows: Sequence[Row], options: ReadingOptions) -> RawTable | None:
 
 
 def _remarks(rows: Sequence[Row]) -> Iterator[str]:
-    """Give sentences below the table, the last first: one cell of several words, and no more."""
+    """Yield sentences below the table, the last first: one cell of several words, and no more."""
     for row in reversed(rows):
         filled = [cell for cell in row if _filled(cell)]
         if len(filled) != 1 or len(str(filled[0]).split()) < 3:
@@ -261,7 +261,7 @@ def _filled(value: object) -> bool:
 
 
 def _name(value: object) -> str:
-    """Give a name of a column; a date as it is shown, without its midnight."""
+    """Return a name of a column; a date as it is shown, without its midnight."""
     if not _filled(value):
         return ""
     text = str(value).strip()
@@ -269,14 +269,14 @@ def _name(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """Give a cell as number or text, NaN where it is blank; dates as text."""
+    """Return a cell as number or text, NaN where it is blank; dates as text."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return np.nan if value is None or str(value).strip() in BLANKS else str(value)
     return value
 
 
 def _as_shown(value: object) -> object:
-    """Give a cell as the text that a spreadsheet shows of it, NaN where it is blank."""
+    """Return a cell as the text that a spreadsheet shows of it, NaN where it is blank."""
     if not _filled(value):
         return np.nan
     if isinstance(value, bool):

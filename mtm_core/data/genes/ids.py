@@ -54,7 +54,7 @@ _FOREIGN: tuple[tuple[re.Pattern[str], str, str], ...] = (
 
 
 def strip_version(gene_id: str) -> str:
-    """Give an Ensembl id without its version: ``ENSG00000141510.16`` -> ``ENSG00000141510``.
+    """Return an Ensembl id without its version: ``ENSG00000141510.16`` -> ``ENSG00000141510``.
 
     The pseudo-autosomal copies on Y keep their mark (``ENSG00000182378.13_PAR_Y`` ->
     ``ENSG00000182378_PAR_Y``): they are other rows of the same file.
@@ -74,9 +74,9 @@ def comparable(gene: str) -> str:
 
 
 def parts_of(gene: str) -> tuple[str, ...]:
-    """Give the ids that a compound such as ``ENSG00000141510.16_TP53`` or ``TP53|7157`` is made of.
+    """Get the ids that a compound such as ``ENSG00000141510.16_TP53`` or ``TP53|7157`` is made of.
 
-    An Ensembl id comes first, wherever it stands. Several of them are several genes, which no part
+    An Ensembl id comes first, wherever it is. Several of them are several genes, which no part
     names: the result is then empty. An id that is no compound is its own only part.
     """
     within = [match.group() for match in _ENSEMBL_WITHIN.finditer(gene)]
@@ -97,7 +97,7 @@ def is_date(gene: str) -> bool:
 
 
 def id_type_of(ids: Sequence[str]) -> IdType:
-    """Give the type that at least 90 % of ``ids`` have, or ``"mixed"``."""
+    """Return the type that at least 90 % of ``ids`` have, or ``"mixed"``."""
     counts = Counter(_id_type(gene.strip()) for gene in ids)
     commonest, n = counts.most_common(1)[0]
     return commonest if n >= _ONE_TYPE * len(ids) else "mixed"
@@ -109,7 +109,7 @@ def is_ensembl(gene: str) -> bool:
 
 
 def damaged_names(ids: Sequence[str]) -> tuple[str, ...]:
-    """Give the ids that a spreadsheet has turned into dates, such as ``1-Mar`` for MARCH1.
+    """Return the ids that a spreadsheet has turned into dates, such as ``1-Mar`` for MARCH1.
 
     Dates that it wrote as their number, such as ``43160``, look like Entrez ids: they are taken for
     dates where most ids are symbols, and all that are numbers are days that genes are named after.

@@ -25,7 +25,7 @@ from mtm_core.data.notes import Note, counted, name_some
 
 @dataclass(frozen=True)
 class GeneMatch:
-    """Where the genes of a model stand in a file.
+    """Where the genes of a model are in a file.
 
     Shapes: G genes of the model, I ids of the file.
 
@@ -40,7 +40,7 @@ class GeneMatch:
     missing
         Model genes that the file lacks: ``symbol``, indexed by ``gene_id``.
     duplicated
-        Model genes that stand more than once: ``symbol``, ``n_rows``, indexed by ``gene_id``.
+        Model genes that are duplicated: ``symbol``, ``n_rows``, indexed by ``gene_id``.
     by_other_name
         Model genes found by a name of HGNC that is not the model's: ``symbol``, ``name`` in the
         file, indexed by ``gene_id``.
@@ -114,7 +114,7 @@ class GeneIndex:
         return position
 
     def find(self, ids: Sequence[str]) -> NDArray[np.int64]:
-        """Give the model gene (I,) of each of the I ``ids``, -1 for none.
+        """Return the model gene (I,) of each of the I ``ids``, -1 for none.
 
         Case, surrounding blanks and versions do not count. A compound id such as ``TP53|7157`` or
         ``ENSG00000141510_TP53`` is the gene of its Ensembl id, else the one that its parts
@@ -128,7 +128,7 @@ class GeneIndex:
         return result
 
     def _find_part(self, gene: str) -> int:
-        """Give the gene that the parts of a compound id name, -1 for none."""
+        """Return the gene that the parts of a compound id name, -1 for none."""
         parts = parts_of(gene)
         if len(parts) < 2 and parts == (gene.strip(),):
             return -1
@@ -178,7 +178,7 @@ class GeneIndex:
     def _by_other_names(
         self, ids: Sequence[str], gene_of: NDArray[np.int64]
     ) -> tuple[dict[int, list[int]], dict[str, str]]:
-        """Give rows of model genes that are missing but for another name, and names left unclear.
+        """Return rows of model genes that are missing but for another name, and names left unclear.
 
         Returns
         -------
@@ -211,14 +211,14 @@ class GeneIndex:
 
 
 def _name_of(gene: str) -> str:
-    """Give the part of an id that may be a symbol: ``TP53`` of ``ENSG00000141510|TP53``."""
+    """Return the part of an id that may be a symbol: ``TP53`` of ``ENSG00000141510|TP53``."""
     return next((part for part in parts_of(gene) if not is_ensembl(part)), gene.strip())
 
 
 def collapse(values: pd.DataFrame, match: GeneMatch) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
     """Bring linear ``values`` (N samples, I ids) to the model's genes.
 
-    A gene that stands more than once is summed: on the linear scale that is what its parts
+    A gene that is duplicated is summed: on the linear scale that is what its parts
     measured together.
 
     Returns

@@ -32,7 +32,7 @@ class NamedGene:
 
 
 def genes_named(name: str) -> tuple[NamedGene, ...]:
-    """Give the genes that ``name`` may mean: one, several, or none.
+    """Return the genes that ``name`` may mean: one, several, or none.
 
     Case does not count. What a spreadsheet made a date of, such as ``1-Mar``, may mean any gene
     whose name it makes such a date of: those of MARCH1 and MARC1.
@@ -50,20 +50,20 @@ def genes_named(name: str) -> tuple[NamedGene, ...]:
 
 
 def symbols_of(ids: Sequence[str]) -> list[str]:
-    """Give the approved symbol of each Ensembl id, with or without version; '' of other ids."""
+    """Return the approved symbol of each Ensembl id, with or without version; '' of other ids."""
     known = _symbols()
     return [known.get(gene.strip().upper().partition(".")[0], "") for gene in ids]
 
 
 @cache
 def _symbols() -> Mapping[str, str]:
-    """Give the approved symbol of each Ensembl id."""
+    """Return the approved symbol of each Ensembl id."""
     return {gene.ensembl: gene.symbol for genes in _names().values() for gene in genes}
 
 
 @cache
 def _names() -> Mapping[str, tuple[NamedGene, ...]]:
-    """Give the genes of each name, in upper case."""
+    """Return the genes of each name, in upper case."""
     table = pd.read_csv(TABLE, sep="\t", comment="#", dtype=str, keep_default_na=False)
     approved: dict[str, tuple[NamedGene, ...]] = {}
     others: defaultdict[str, dict[NamedGene, None]] = defaultdict(dict)

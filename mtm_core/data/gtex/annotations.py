@@ -28,7 +28,7 @@ _SEXES = {"1": "male", "2": "female"}
 
 
 def donor_of(sample_id: str) -> str:
-    """Give the donor of a GTEx sample: ``GTEX-1117F-0226-SM-5GZZ7`` -> ``GTEX-1117F``."""
+    """Return the donor of a GTEx sample: ``GTEX-1117F-0226-SM-5GZZ7`` -> ``GTEX-1117F``."""
     return "-".join(sample_id.split("-")[:2])
 
 
@@ -164,7 +164,7 @@ def read_gene_table(path: Path | str) -> pd.DataFrame:
 
 
 def tissue_table() -> pd.DataFrame:
-    """Give the 54 GTEx tissues with ``site``, ``abbreviation``, ``colour`` and ``ontology`` id.
+    """Return the 54 GTEx tissues with ``site``, ``abbreviation``, ``colour`` and ``ontology`` id.
 
     Names, abbreviations and colours are those of the GTEx Portal; ontology ids are UBERON's
     (EFO's for the two cell lines).
@@ -231,7 +231,7 @@ def _read_gtf_genes(path: Path) -> pd.DataFrame:
 
 
 def _ages(values: pd.Series, path: Path) -> tuple[pd.Series, pd.Series]:
-    """Give ages in years and as decade bands, of either coding."""
+    """Return ages in years and as decade bands, of either coding."""
     bands = values.str.extract(r"^(\d+)-(\d+)$").astype(float)
     years = bands.mean(axis=1).where(
         bands[0].notna(), _numbers(values.where(bands[0].isna(), ""), path)

@@ -87,7 +87,7 @@ def download_gtex(
     sha256
         Known SHA-256 by file name; each comes before what ``SHA256SUMS.json`` says.
     progress
-        Told how far each file is.
+        Called with how far each file is.
 
     Returns
     -------
@@ -179,7 +179,7 @@ def _fetch_first(
     sha256: Mapping[str, str],
     progress: DownloadProgress | None,
 ) -> Path:
-    """Give the first of ``paths`` that is in ``folder``, or else that the server has."""
+    """Return the first of ``paths`` that is in ``folder``, or else that the server has."""
     paths = sorted(paths, key=lambda path: not (folder / Path(path).name).exists())
     for path in paths:
         try:
@@ -214,7 +214,7 @@ def _fetch(
                 " recorded or is another one: delete it to download it again."
             )
     else:
-        # pooch tells its own users what to do with the hash; ours are told by SHA256SUMS.json.
+        # pooch tells its own users what to do with the hash; ours read SHA256SUMS.json.
         pooch.get_logger().setLevel(logging.WARNING)
         try:
             pooch.retrieve(
@@ -226,7 +226,7 @@ def _fetch(
             )
         except ValueError as error:
             raise DownloadError(
-                f"{url}: expected SHA-256 {known}, got another file; it was not kept. If the"
+                f"{url}: expected SHA-256 {known}, got another file; it was deleted. If the"
                 f" release was replaced on purpose, remove {path.name} from {folder / SUMS}."
             ) from error
         found = pooch.file_hash(str(path))

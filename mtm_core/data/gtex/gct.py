@@ -68,7 +68,7 @@ def read_gct(
     samples
         Sample ids to keep; ``None`` keeps all.
     progress
-        Told how far reading is, every 200 genes.
+        Called with how far reading is, every 200 genes.
 
     Returns
     -------
@@ -96,16 +96,16 @@ def read_gct(
             f"{path.name}: none of the genes asked for is in the file. Expected ids such as"
             f" {next(iter(genes or ['ENSG00000141510.16']))!r} in its first column."
         )
-    kept_columns = columns if keep is None else [columns[i] for i in keep]
+    taken_columns = columns if keep is None else [columns[i] for i in keep]
     return ad.AnnData(
         X=values,
-        obs=pd.DataFrame(index=pd.Index(kept_columns, name="sample")),
+        obs=pd.DataFrame(index=pd.Index(taken_columns, name="sample")),
         var=gene_frame(names, path),
     )
 
 
 def gene_frame(names: Sequence[tuple[str, str]], path: Path) -> pd.DataFrame:
-    """Give ``symbol`` by gene id.
+    """Return ``symbol`` by gene id.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def _read_header(file: IO[bytes], path: Path) -> GctHeader:
 
 
 def _fields(line: bytes, path: Path) -> list[str]:
-    """Give the fields of a line above the genes, without quotes and empty ones at its end."""
+    """Return the fields of a line above the genes, without quotes and empty ones at its end."""
     text = _decoded(line, path).rstrip("\t\r\n")
     return [field.strip().strip('"') for field in text.split("\t")]
 
@@ -246,13 +246,13 @@ def _read_values(
 ) -> tuple[list[tuple[str, str]], NDArray[np.float32]]:
     """Read the gene lines into their columns of one array: (names, (samples, genes))."""
     n_columns = len(header.samples)
-    n_kept = n_columns if keep is None else len(keep)
+    n_taken = n_columns if keep is None else len(keep)
     # The declared number is believed only up to a point: files that were cut keep the old one.
     credible = max(_LEAST_GENES, _VALUES_A_BYTE * path.stat().st_size // n_columns)
     room = min(max(header.n_genes, 1), credible)
     if wanted is not None:
         room = min(room, len(wanted))
-    values = np.empty((n_kept, room), dtype=np.float32)
+    values = np.empty((n_taken, room), dtype=np.float32)
     names: list[tuple[str, str]] = []
     for genes, rows in _parsed_in_threads(
         _batches(file, path, wanted, header, progress), n_columns
@@ -295,7 +295,7 @@ class _Batch:
 def _batches(
     file: IO[bytes], path: Path, wanted: set[str] | None, header: GctHeader, progress: Progress
 ) -> Iterator[_Batch]:
-    """Give the lines of wanted genes, a few at a time, and say how far reading is."""
+    """Yield the lines of wanted genes, a few at a time, and say how far reading is."""
     batch, size, n_read = _Batch(path, [], []), 0, 0
     n_fields, n_declared, description = header.n_fields, header.n_genes, header.description
     line = b""

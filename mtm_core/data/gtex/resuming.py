@@ -52,7 +52,7 @@ class ResumingDownloader:
     path
         Where the file is to be, in the end.
     progress
-        Told how far it is.
+        Called with how far it is.
     open_url
         Asks the server; by default wherever it redirects to.
     n_bytes
@@ -122,7 +122,7 @@ class ResumingDownloader:
                 part.unlink()
                 tag.unlink(missing_ok=True)
                 raise DownloadError(
-                    f"{url}: what came has not the MD5 that the server announced; it was not kept."
+                    f"{url}: what came has not the MD5 that the server announced; it was deleted."
                     " Run this again."
                 )
 
@@ -168,7 +168,7 @@ class ResumingDownloader:
         most = f"{self.n_bytes:,}" if self.n_bytes is not None else f"at most {self.most_bytes:,}"
         return DownloadError(
             f"{response.url}: expected a file of {most} bytes, the server sends {sent}"
-            f"{f' ({kind})' if kind else ''}; it was not kept.{page}"
+            f"{f' ({kind})' if kind else ''}; it was not saved.{page}"
         )
 
 
@@ -212,7 +212,7 @@ def _check_ours(part: Path, tag: Path) -> None:
 
 
 def _read_tag(tag: Path) -> str | None:
-    """Give the version that a tag of ours names, "" where none; ``None`` where there is no tag."""
+    """Get the version that a tag of ours names, "" where none; ``None`` where there is no tag."""
     try:
         ours, _, version = tag.read_text(encoding="utf-8").partition("\n")
     except (OSError, UnicodeDecodeError):
@@ -225,7 +225,7 @@ class _BrokenError(Exception):
 
 
 def _version(response: requests.Response) -> str | None:
-    """Give what names this version of the file: a strong ETag, or else the date."""
+    """Return what names this version of the file: a strong ETag, or else the date."""
     tag = response.headers.get("ETag", "W/")
     return response.headers.get("Last-Modified") if tag.startswith("W/") else tag
 

@@ -1,6 +1,6 @@
 """Read users' tables in a process of its own, which a damaged file may hang, crash or bloat.
 
-HDF5 follows addresses that stand in the file: among files of which a few bytes were changed at
+HDF5 follows addresses in the file: among files of which a few bytes were changed at
 random, some never come to an end inside the library, where Python cannot stop it. Text comes to an
 end, but 2 MB of gzip may hold 2 GB of it. A server reads what others send it here, and here alone.
 
@@ -45,13 +45,13 @@ _NEXT_STEP = "Make the file again, save the table as csv, or keep only the model
 
 @cache
 def reader_server() -> ReaderServer:
-    """Give the process that reads, which all sessions share."""
+    """Return the process that reads, which all sessions share."""
     return ReaderServer()
 
 
 @cache
 def reading_turns() -> Turns:
-    """Give what all sessions wait for before they read."""
+    """Return what all sessions wait for before they read."""
     return Turns(usual_number())
 
 
@@ -123,7 +123,7 @@ class _Deadline:
 
 
 def _table(answer: Answer, seconds: int) -> RawTable:
-    """Give the table of an answer, or raise what it says."""
+    """Return the table of an answer, or raise what it says."""
     kind, rest, status = bytes(answer.data[:1]), bytes(answer.data[1:]), answer.status
     if kind == TABLE and status == 0:
         try:

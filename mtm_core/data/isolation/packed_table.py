@@ -27,7 +27,7 @@ _GARBLED = (
 
 
 def pack(table: RawTable) -> bytes:
-    """Give ``table`` as npz: a matrix of each kind of columns, as Arrow is slow on wide tables."""
+    """Get ``table`` as npz: a matrix of each kind of columns, as Arrow is slow on wide tables."""
     cells = table.cells
     kinds = np.array([_KINDS.get(str(dtype), _OTHER) for dtype in cells.dtypes], dtype=np.int8)
     parts = {

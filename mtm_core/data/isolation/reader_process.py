@@ -1,6 +1,6 @@
-"""The process that reads what strangers send: it gets bytes, and answers with a table or in words.
+"""The process that reads what users send: it gets bytes, and answers with a table or in words.
 
-On Linux one process imports what reading takes and stands ready; for each file it divides (fork)
+On Linux one process imports what reading takes and waits; for each file it divides (fork)
 into one that is sealed (:mod:`mtm_core.data.isolation.sandbox`) and only then given the bytes.
 Elsewhere a
 process is started for each file. Both work in an empty folder, with an empty environment.
@@ -58,7 +58,7 @@ _TESTS = {"tests", "testing", "conftest", "f2py", "distutils", "_pyinstaller"}
 def encode(
     files: Sequence[tuple[str, bytes]], max_bytes: int, options: ReadingOptions
 ) -> list[bytes]:
-    """Give a question, in parts: ``files`` by name and bytes, and how to read them."""
+    """Return a question, in parts: ``files`` by name and bytes, and how to read them."""
     about = {
         "names": [name for name, _ in files],
         "sizes": [len(data) for _, data in files],
@@ -87,7 +87,7 @@ def answer(read: Callable[[int], bytes]) -> bytes:
         return WORDS + str(error).encode(errors="replace")
     except MemoryError:
         return NO_MEMORY
-    except Exception:  # noqa: BLE001 - a fault of ours, told to whoever runs the server
+    except Exception:  # noqa: BLE001 - a fault of ours, shown to whoever runs the server
         return FAULT + traceback.format_exc().encode(errors="replace")
 
 
@@ -161,7 +161,7 @@ class _Server:
     """Divides for each question that comes by ``control``, and looks after what it has started.
 
     A question is a message of limits with two sockets: one to talk, one that stays open for as long
-    as the answer is wanted, and on which the exit status is told.
+    as the answer is wanted, and on which the exit status is sent.
     """
 
     def __init__(self, control: socket.socket) -> None:

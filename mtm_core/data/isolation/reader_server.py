@@ -32,8 +32,8 @@ _START_SECONDS = 60
 _END_SECONDS = 10
 _BLOCK = 1 << 18
 _MOST_MESSAGE = 4096
-_NOT_TOLD = -256
-"""In the place of an exit status: who would tell it is gone."""
+_NO_STATUS = -256
+"""In the place of an exit status: the process that would report it is gone."""
 _ROOT = Path(__file__).parents[2]
 _SET = {
     "OMP_NUM_THREADS": "1",
@@ -79,7 +79,7 @@ class ReaderServer:
     Parameters
     ----------
     divides
-        Whether one process stands ready and divides for each file; by default where it can.
+        Whether one process waits and divides for each file; by default where it can.
     """
 
     def __init__(self, *, divides: bool = sys.platform == "linux") -> None:
@@ -122,8 +122,8 @@ class ReaderServer:
         if self._divides:
             for _ in range(2):
                 answer = self._ask_ready(question, limits, most_answer, check)
-                if answer.status != _NOT_TOLD:
-                    break  # else the process that stands ready was killed, and is started anew
+                if answer.status != _NO_STATUS:
+                    break  # else the process that waits was killed, and is started anew
             return answer
         return _ask_new(question, limits, most_answer, check)
 
@@ -141,7 +141,7 @@ class ReaderServer:
 
     @property
     def process_id(self) -> int:
-        """Of the process that stands ready; 0 where there is none."""
+        """Of the process that waits; 0 where there is none."""
         return self._process.pid if self._process is not None else 0
 
     def stop(self) -> None:
@@ -271,10 +271,10 @@ def _status(line: socket.socket) -> int:
     """Wait for the process to end, and give its exit status."""
     line.settimeout(_END_SECONDS)
     try:
-        told = line.recv(STATUS.size)
+        status = line.recv(STATUS.size)
     except OSError:
-        told = b""
-    return int(STATUS.unpack(told)[0]) if len(told) == STATUS.size else _NOT_TOLD
+        status = b""
+    return int(STATUS.unpack(status)[0]) if len(status) == STATUS.size else _NO_STATUS
 
 
 def _ask_new(

@@ -50,13 +50,13 @@ def check_size(cells: pd.DataFrame) -> None:
     words = rows * len(cells.select_dtypes(object).columns)
     if words > MAX_WORDS:
         raise InputFileError(
-            f"{words:,} cells of the table stand in columns that hold text: expected numbers. Leave"
+            f"{words:,} cells of the table are in columns that hold text: expected numbers. Leave"
             f" out what is no expression; a server takes up at most {MAX_WORDS:,}."
         )
 
 
 def processor_seconds(files: Sequence[tuple[str, bytes]]) -> int:
-    """Give the time of a processor that reading ``files`` may take: more for larger ones."""
+    """Return the time of a processor that reading ``files`` may take: more for larger ones."""
     size = sum(len(data) for _, data in files) / _MEGABYTE
     unpacked = sum(_unpacked(data) for _, data in files) / _MEGABYTE
     seconds = _SECONDS_AT_LEAST + _SECONDS_A_MEGABYTE * size + _SECONDS_UNPACKED * unpacked
@@ -64,7 +64,7 @@ def processor_seconds(files: Sequence[tuple[str, bytes]]) -> int:
 
 
 def memory_to_begin_with(files: Sequence[tuple[str, bytes]]) -> int:
-    """Give the memory that reading ``files`` may take at first; where it falls short, the most."""
+    """Get the memory that reading ``files`` may take at first; where it falls short, the most."""
     copies = sum(
         max(
             len(data) * (_COPIES_PACKED if data.startswith(_PACKED) else _COPIES),
@@ -76,7 +76,7 @@ def memory_to_begin_with(files: Sequence[tuple[str, bytes]]) -> int:
 
 
 def _unpacked(data: bytes) -> int:
-    """Give the size that gzip says it unpacks to, as far as that can be."""
+    """Return the size that gzip says it unpacks to, as far as that can be."""
     if not data.startswith(_GZIP):
         return 0
     return min(int.from_bytes(data[-4:], "little"), len(data) * _TIGHTEST_GZIP)

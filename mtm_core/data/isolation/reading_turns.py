@@ -81,7 +81,7 @@ class Turns:
             return False
 
     def _order(self) -> list[Turn]:
-        """Give those who wait in the order in which they are let in."""
+        """Return those who wait in the order in which they are let in."""
         has: dict[Hashable, int] = {}
         for reading in self._reading:
             has[reading.owner] = has.get(reading.owner, 0) + 1
@@ -95,5 +95,5 @@ class Turns:
 
 
 def usual_number() -> int:
-    """Give how many read at once by default: half of the processors, at least two."""
+    """Return how many read at once by default: half of the processors, at least two."""
     return max(2, (os.cpu_count() or 2) // 2)

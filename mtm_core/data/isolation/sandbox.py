@@ -32,7 +32,7 @@ _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000 | 1, 0x80000000
 """Of a filter; what is refused fails with EPERM."""
 _X32 = 0x40000000
 _NUMBER, _ARCHITECTURE = 0, 4
-"""Where they stand in what a filter is given."""
+"""Where they are in what a filter is given."""
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CALLS = {
     # name: number on x86-64, on ARM64
@@ -133,7 +133,7 @@ def _limit(memory: int, seconds: int) -> None:
 
 
 def _address_space() -> int:
-    """Give what this process has of it already: Python and its libraries."""
+    """Return what this process has of it already: Python and its libraries."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
     except OSError:  # a system without /proc

@@ -18,8 +18,8 @@ What goes with the samples may still be none of them: a sum, a mean or another w
 That is reckoned, for columns that are not named as the samples are.
 
 A column that does not go with the others and yet is named as they are, and holds values as theirs,
-is kept, and named in a warning: it may be a sample of poor quality. So is one of ``UNLIKE`` or more
-where no reference is at hand: tissues differ as far on the panel.
+is left in, and named in a warning: it may be a sample of poor quality. So is one of ``UNLIKE`` or
+more where no reference is at hand: tissues differ as far on the panel.
 """
 
 from __future__ import annotations
@@ -300,7 +300,7 @@ def _highest_with_tissue(values: Floats, profiles: Floats | None) -> Floats:
 
 
 def _core(together: Floats, places: NDArray[np.int64], with_tissue: Floats) -> NDArray[np.int64]:
-    """Give the columns, among ``places``, that are samples: those that go with each other."""
+    """Return the columns, among ``places``, that are samples: those that go with each other."""
     among = together[places]
     linked = np.nan_to_num(among, nan=0) >= ALIKE
     _, group = connected_components(linked, directed=False)
@@ -335,7 +335,7 @@ def _are_runs(values: Floats) -> NDArray[np.bool_]:
 
 
 def _shape(values: Floats) -> dict[str, Floats]:
-    """Give numbers that describe each column: lowest, highest, middle, shares of kinds of cells."""
+    """Get numbers that describe each column: lowest, highest, middle, shares of kinds of cells."""
     n, filled = values.shape[1], ~np.isnan(values)
     shape = {
         what: np.zeros(n)

@@ -47,7 +47,7 @@ _SUMMARY = re.compile(
 
 
 def normalised(name: str) -> str:
-    """Give a name in lower case, without what separates words."""
+    """Return a name in lower case, without what separates words."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
@@ -81,7 +81,7 @@ def written_alike(names: Sequence[str]) -> list[bool]:
 
 
 def most_written_alike(names: Sequence[str]) -> list[str]:
-    """Give the names of the commonest form, if three are of it."""
+    """Return the names of the commonest form, if three are of it."""
     forms = [_form(name) for name in names]
     count = Counter(form for form in forms if "0" in form)
     form, n = count.most_common(1)[0] if count else ("", 0)

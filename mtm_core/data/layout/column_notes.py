@@ -25,7 +25,7 @@ NO_EXPRESSION = (
 def describe_columns(
     aside: dict[str, str], doubted: dict[str, str], kind: str = "column"
 ) -> list[Note]:
-    """Say which columns, or rows, were set aside, by reason, and which were kept in doubt."""
+    """Say which columns or rows were set aside, by reason, and which doubtful ones left in."""
     empty = [name for name, why in aside.items() if why == EMPTY]
     words = [name for name, why in aside.items() if why in (WORDS, NUMBERS)]
     others = {name: why for name, why in aside.items() if why not in (EMPTY, WORDS, NUMBERS)}
@@ -45,7 +45,7 @@ def describe_columns(
     ]
     for columns, one, many, done, do in (
         (others, "is not a sample", "are not samples", "set aside", _PUT_BACK),
-        (doubted, "may not be a sample", "may not be samples", "kept", _LEAVE_OUT),
+        (doubted, "may not be a sample", "may not be samples", "left in", _LEAVE_OUT),
     ):
         if columns:
             how_many = counted(len(columns), f"{kind} {one}", f"{kind}s {many}")
@@ -68,7 +68,7 @@ def refuse_all_rows(aside: dict[str, str]) -> NoReturn:
     )
 
 
-def check_none_kept(raw: RawTable, names: Mapping[int, str], aside: Mapping[int, str]) -> None:
+def check_any_taken(raw: RawTable, names: Mapping[int, str], aside: Mapping[int, str]) -> None:
     """Say why no column is a sample, where there is more to say than that there is none.
 
     Raises
@@ -109,6 +109,6 @@ def with_reasons(columns: dict[str, str], most: int) -> str:
 
 
 def first_cell(raw: RawTable, column: int) -> str:
-    """Give the first cell that is no number, '' if all are."""
+    """Return the first cell that is no number, '' if all are."""
     cells = raw.cells[column].dropna()
     return next((str(cell) for cell in cells[to_numbers(cells).isna()]), "")

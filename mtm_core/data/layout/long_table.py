@@ -54,7 +54,7 @@ class _Key:
 
 
 def lay_out(raw: RawTable, options: ReadingOptions) -> RawTable:
-    """Give a long table with genes in rows and samples in columns, any other as it is.
+    """Return a long table with genes in rows and samples in columns, any other as it is.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def _other(choice: Choice) -> str:
 
 
 def _key(raw: RawTable, column: int) -> _Key | None:
-    """Give a column of names as codes, ``None`` if it holds fractions or blanks."""
+    """Return a column of names as codes, ``None`` if it holds fractions or blanks."""
     cells = raw.cells[column]
     if pd.api.types.is_float_dtype(cells.dtype) and not (cells.dropna() % 1 == 0).all():
         return None
@@ -150,7 +150,7 @@ def _key(raw: RawTable, column: int) -> _Key | None:
 
 
 def _genes(raw: RawTable) -> _Key | None:
-    """Give the column of genes, if they are there again and again, or are those of one sample."""
+    """Return the column of genes, if they are there again and again, or are those of one sample."""
     best, best_share = None, _LEAST_GENES
     for column in range(len(raw.header)):
         by_number = normalised(raw.header[column]) in _ENTREZ
@@ -171,7 +171,7 @@ def _is_gene(name: str, *, by_number: bool) -> bool:
 
 
 def _samples(raw: RawTable, keys: Sequence[_Key | None], genes: _Key) -> _Key | None:
-    """Give the column that tells the rows of a gene apart, if they fill the table of all pairs."""
+    """Get the column that tells the rows of a gene apart, if they fill the table of all pairs."""
     n_rows, n_genes = len(genes.codes), len(genes.names)
     found: list[tuple[tuple[bool, bool, float], _Key]] = []
     for key in keys:
@@ -205,7 +205,7 @@ def _samples(raw: RawTable, keys: Sequence[_Key | None], genes: _Key) -> _Key | 
 
 
 def _values(raw: RawTable, genes: _Key, samples: _Key) -> list[int]:
-    """Give the columns of numbers that tell about a gene in a sample, not about one of them."""
+    """Return the columns of numbers that tell about a gene in a sample, not about one of them."""
     values = []
     for column in range(len(raw.header)):
         if column in (genes.column, samples.column) or raw.is_words(column):

@@ -1,13 +1,13 @@
 """Numbers as people write them: decimal commas, and signs between thousands.
 
 ``1.234`` is a thousand in one file and a little more than one in another; no cell tells which, but
-the table does. Signs that can only stand between thousands (blanks, apostrophes) are taken out
+the table does. Signs that can only be between thousands (blanks, apostrophes) are taken out
 wherever they do. For points and commas every column votes:
 
-- one that stands before one, two, four or more digits, after a zero, or after more than three
+- one that comes before one, two, four or more digits, after a zero, or after more than three
   digits separates decimals; one that is repeated separates thousands, and so does one that the
   other follows;
-- a column in which each stands before exactly three digits, a zero as the last among them, beside
+- a column in which each comes before exactly three digits, a zero as the last among them, beside
   whole numbers without it, has thousands: who writes ``1.230`` for decimals writes ``5.000``, too;
 - a table in which all numbers have three digits behind the sign has decimals: no table of counts
   is without one below a thousand.
@@ -54,7 +54,7 @@ _LEAST_SHARE = 0.5
 
 
 def _patterns(decimal: str, thousands: str) -> tuple[str, str, str]:
-    """Give what proves ``decimal``, what may be ``thousands``, and the latter with a last zero."""
+    """Get what proves ``decimal``, what may be ``thousands``, and the latter with a last zero."""
     d, t = rf"\{decimal}", rf"\{thousands}"
     groups = rf"\d{{1,3}}({t}\d{{3}})"
     proof = "|".join(
@@ -132,7 +132,7 @@ class _Votes:
         return self.proof[decimal] | (by_zero & ~self.proof[other])
 
     def together(self, columns: NDArray[np.bool_]) -> Decimal | None:
-        """Give what ``columns``, none of which tells, say when they are taken together."""
+        """Return what ``columns``, none of which tells, say when they are taken together."""
         for decimal in _PATTERNS:
             n = int(self.thousands[decimal][columns].sum())
             if not n or self.thousands[_OTHER[decimal]][columns].any():
@@ -203,7 +203,7 @@ def read_numbers(
 
 
 def _may_be_thousands(cells: pd.DataFrame, options: ReadingOptions) -> tuple[list[int], int]:
-    """Give columns of fractions all of which may be thousands, and the number of the others.
+    """Return columns of fractions all of which may be thousands, and the number of the others.
 
     Thousandths are whole, none lies between 0 and 1, and what has a fraction is below 1,000.
     """
@@ -260,7 +260,7 @@ def _decide(
     n_points: int,
     options: ReadingOptions,
 ) -> NDArray[np.object_]:
-    """Give what separates decimals in each column: "point" or "comma"."""
+    """Return what separates decimals in each column: "point" or "comma"."""
     if options.numbers != "auto":
         return np.full(len(columns), options.numbers, dtype=object)
     votes = _Votes.of(text)
@@ -300,7 +300,7 @@ def _ask(
 def _numbers(
     text: NDArray[np.object_], decimal: NDArray[np.object_]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Give ``text`` as numbers, NaN where it is none; and where a sign was taken for thousands."""
+    """Get ``text`` as numbers, NaN where it is none; and where a sign was taken for thousands."""
     numbers = np.full(text.shape, np.nan)
     thousands = np.zeros(text.shape, dtype=np.bool_)
     for name, sign, other in (("point", ".", ","), ("comma", ",", ".")):
@@ -330,7 +330,7 @@ def _put(
     columns: NDArray[np.int64],
     index: pd.Index,
 ) -> pd.DataFrame:
-    """Give columns of numbers; one with a cell that is none stays text, in plain form."""
+    """Return columns of numbers; one with a cell that is none stays text, in plain form."""
     unread = np.isnan(numbers) & ~pd.isna(text)
     is_read = ~unread.any(axis=0)
     plain = text[:, ~is_read].copy()

@@ -124,13 +124,13 @@ def _named(header: Sequence[str]) -> list[str]:
 
 
 def _id_column(raw: RawTable, known: GeneIndex | None) -> int:
-    """Give the column that names genes best, if rows are genes: the first, or a later text one."""
+    """Get the column that names genes best, if rows are genes: the first, or a later text one."""
     text = [int(column) for column in raw.cells if column == 0 or not raw.is_numeric(column)]
     return max(text[:10], key=lambda column: _evidence(raw.labels(column), known))
 
 
 def _sample_column(raw: RawTable, known: GeneIndex | None) -> int | None:
-    """Give the column that names samples, ``None`` if the first column is a gene already."""
+    """Return the column that names samples, ``None`` if the first column is a gene already."""
     numeric = to_numbers(raw.cells[0]).notna().all()
     if numeric and is_gene(raw.header[0], known):
         return None

@@ -190,7 +190,7 @@ def _of_samples(names: dict[int, str]) -> _Found | None:
 
 
 def _parts(name: str) -> tuple[str, str]:
-    """Give quantity and sample of ``name``, '' and the name where it holds no quantity."""
+    """Return quantity and sample of ``name``, '' and the name where it holds no quantity."""
     joints = list(_JOINT.finditer(name.rstrip(")] ")))
     bare = name.rstrip(")] ")
     for joint in reversed(joints):  # the longest quantity in front
@@ -245,7 +245,7 @@ class _Repeated:
     names: frozenset[str]
 
     def __call__(self, name: str) -> tuple[str, str]:
-        """Give what was taken off, '' if nothing, and the other name."""
+        """Return what was taken off, '' if nothing, and the other name."""
         for joint in _JOINT.finditer(name):
             before, after = name[: joint.start()], name[joint.end() :]
             for label, sample in ((after, before), (before, after)):

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 def standard_ranks(values: Floats) -> Floats:
-    """Give ranks in each column, centred, of length 1; missing ones in the middle."""
+    """Return ranks in each column, centred, of length 1; missing ones in the middle."""
     ranks = rankdata(values, axis=0, nan_policy="omit")
     ranks = ranks - np.nanmean(ranks, axis=0)
     ranks[np.isnan(ranks)] = 0
@@ -41,7 +41,7 @@ def may_be_sums(x: Floats) -> NDArray[np.bool_]:
 
 
 def _row_scale(x: Floats) -> Floats:
-    """Give what brings rows of low and high expression to one size."""
+    """Return what brings rows of low and high expression to one size."""
     size = np.abs(x).mean(axis=1)
     scale: Floats = 1 / np.maximum(size, max(size.mean() * 1e-3, 1e-12))
     return scale

@@ -28,7 +28,7 @@ from mtm_core.data.layout.column_notes import (
     NO_EXPRESSION,
     NUMBERS,
     WORDS,
-    check_none_kept,
+    check_any_taken,
     describe_columns,
     first_cell,
     refuse_all_rows,
@@ -92,14 +92,14 @@ def take_genes_in_rows(
     possible = np.flatnonzero(named & ~(tallies | metadata))
     columns = _Sorting.of(raw, label, options)
     columns.judge(possible, genes, known, sample)
-    kept = columns.kept
-    columns.check(kept)
-    words = _rows_of_words(raw, kept, genes, known) & named & ~tallies
+    taken = columns.taken
+    columns.check(taken)
+    words = _rows_of_words(raw, taken, genes, known) & named & ~tallies
     words &= ~(metadata & genes.map(normalised).isin(METADATA))
     metadata &= ~words
     rows = np.flatnonzero(named & ~(tallies | metadata | words))
-    samples = [columns.names[column] for column in kept]
-    cells = raw.cells[kept] if len(rows) == len(genes) else raw.cells[kept].iloc[rows]
+    samples = [columns.names[column] for column in taken]
+    cells = raw.cells[taken] if len(rows) == len(genes) else raw.cells[taken].iloc[rows]
     values = to_values(cells, genes.iloc[rows].tolist(), samples)
     total = _sums(values, genes.iloc[rows], known)
     sums = pd.Series(False, index=genes.index)
@@ -152,12 +152,12 @@ def take_samples_in_rows(
         samples = raw.labels(label)
     columns = _Sorting.of(raw, label, options)
     columns.sort_genes(known)
-    genes = [raw.header[column] for column in columns.kept]
-    values = to_values(raw.cells[columns.kept], samples, genes)
+    genes = [raw.header[column] for column in columns.taken]
+    values = to_values(raw.cells[columns.taken], samples, genes)
     total = _sums(values.T, pd.Series(genes, dtype=object), known)
-    for column in np.array(columns.kept, dtype=np.int64)[total]:
+    for column in np.array(columns.taken, dtype=np.int64)[total]:
         if raw.header[column] in options.take_back:
-            total[columns.kept.index(int(column))] = False
+            total[columns.taken.index(int(column))] = False
         else:
             columns.aside[int(column)] = "it is the sum of all others in every row"
     values, genes = values[:, ~total], [g for g, no in zip(genes, total, strict=True) if not no]
@@ -232,7 +232,7 @@ def check_samples(values: pd.DataFrame, known: GeneIndex) -> None:
 
 @dataclass
 class _Sorting:
-    """Columns of a table on their way to be kept or set aside, by place."""
+    """Columns of a table on their way to be taken or set aside, by place."""
 
     raw: RawTable
     options: ReadingOptions
@@ -249,7 +249,7 @@ class _Sorting:
         return cls(raw, options, names, out)
 
     @property
-    def kept(self) -> list[int]:
+    def taken(self) -> list[int]:
         """Columns that are not set aside."""
         return [i for i in self.names if i not in self.aside]
 
@@ -268,7 +268,7 @@ class _Sorting:
         few = len(some) < FEWEST_ROWS
         candidates: dict[int, Floats] = {}
         cells = raw.cells.iloc[some] if len(some) < len(raw.cells) else raw.cells
-        for column in self.kept:
+        for column in self.taken:
             if self._is_taken_back(column):
                 continue
             numbers = _floats(cells[column])
@@ -309,12 +309,12 @@ class _Sorting:
                 if self.aside.get(column) != LEFT_OUT:
                     self.aside.pop(column, None)
 
-    def check(self, kept: Sequence[int]) -> None:
+    def check(self, taken: Sequence[int]) -> None:
         """Refuse a table without samples, or one of which a sample would be lost unsaid."""
         raw = self.raw
-        if not kept:
-            check_none_kept(raw, self.names, self.aside)
-        usual = set(most_written_alike([raw.header[i] for i in kept]))
+        if not taken:
+            check_any_taken(raw, self.names, self.aside)
+        usual = set(most_written_alike([raw.header[i] for i in taken]))
         for column, why in self.aside.items():
             name = raw.header[column]
             if why not in (WORDS, EMPTY) or name not in most_written_alike([*usual, name]):
@@ -329,7 +329,7 @@ class _Sorting:
         """Sort columns of a table with genes in its header."""
         raw = self.raw
         only_ensembl = look_like_ensembl([name for name in raw.header if name])
-        for column in self.kept:
+        for column in self.taken:
             name = raw.header[column]
             if self._is_taken_back(column) or is_gene(name, known):
                 continue
@@ -341,7 +341,7 @@ class _Sorting:
                 self.aside[column] = "its name is that of metadata"
 
     def result(self, values: pd.DataFrame, notes: list[Note], samples: Sequence[str] = ()) -> Taken:
-        """Give what was taken, with notes on columns; ``samples`` are rows that have names.
+        """Return what was taken, with notes on columns; ``samples`` are rows that have names.
 
         Raises
         ------
@@ -373,13 +373,13 @@ class _Sorting:
 
 
 def _floats(cells: pd.Series) -> Floats:
-    """Give a column as numbers, NaN where a cell is none."""
+    """Return a column as numbers, NaN where a cell is none."""
     numbers: Floats = to_numbers(cells).to_numpy(dtype=np.float64, na_value=np.nan)
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def _profiles(known: GeneIndex | None, places: NDArray[np.int64]) -> Floats | None:
-    """Give the mean of each tissue (rows, tissues), NaN where the model lacks the gene."""
+    """Return the mean of each tissue (rows, tissues), NaN where the model lacks the gene."""
     if known is None or known.profiles is None:
         return None
     profiles = known.profiles.T[np.maximum(places, 0)].astype(np.float64)
@@ -402,15 +402,15 @@ def _rows_of_metadata(genes: pd.Series, known: GeneIndex | None) -> pd.Series:
 
 
 def _rows_of_words(
-    raw: RawTable, kept: Sequence[int], genes: pd.Series, known: GeneIndex | None
+    raw: RawTable, taken: Sequence[int], genes: pd.Series, known: GeneIndex | None
 ) -> pd.Series:
     """Tell rows that hold words for every sample, such as groups, and are named by no gene."""
     found = pd.Series(False, index=genes.index)
-    if not kept or any(raw.is_numeric(column) for column in kept):
+    if not taken or any(raw.is_numeric(column) for column in taken):
         return found
-    first = raw.cells[kept[0]]
+    first = raw.cells[taken[0]]
     rows = np.flatnonzero(first.notna() & to_numbers(first).isna())
-    for column in kept[1:]:
+    for column in taken[1:]:
         if not len(rows):
             break
         rows = rows[to_numbers(raw.cells[column].iloc[rows]).isna()]
@@ -432,7 +432,7 @@ def _sums(values: Floats, genes: pd.Series, known: GeneIndex | None) -> NDArray[
 
 
 def frame(values: Floats, samples: Sequence[str], genes: Sequence[str]) -> pd.DataFrame:
-    """Give (samples, genes) with names."""
+    """Return (samples, genes) with names."""
     return pd.DataFrame(
         values,
         index=pd.Index(samples, name="sample", dtype=object),
@@ -441,7 +441,7 @@ def frame(values: Floats, samples: Sequence[str], genes: Sequence[str]) -> pd.Da
 
 
 def to_values(cells: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> Floats:
-    """Give ``cells`` as finite numbers, or name the first cell that is none.
+    """Return ``cells`` as finite numbers, or name the first cell that is none.
 
     Raises
     ------

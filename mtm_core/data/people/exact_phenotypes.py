@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def exact_phenotypes(phenotypes: pd.DataFrame) -> pd.DataFrame:
-    """Give ``phenotypes`` with ``age`` as years and ``sex`` as "female" and "male".
+    """Return ``phenotypes`` with ``age`` as years and ``sex`` as "female" and "male".
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def exact_phenotypes(phenotypes: pd.DataFrame) -> pd.DataFrame:
 
 
 def exact_phenotypes_of(phenotypes: pd.DataFrame, samples: Sequence[str]) -> pd.DataFrame:
-    """Give :func:`exact_phenotypes` of ``samples``, in their order, NaN for one that is not there.
+    """Get :func:`exact_phenotypes` of ``samples``, in their order, NaN for one that is not there.
 
     Raises
     ------

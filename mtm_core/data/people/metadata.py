@@ -109,7 +109,7 @@ class SampleMetadata:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """How the file was read, which samples match, and what the model is told."""
+        """How the file was read, which samples match, and what the model is given."""
         return (
             *self.reading_notes,
             *_describe_columns(self._read),
@@ -148,7 +148,7 @@ class SampleMetadata:
         return read.column
 
     def numbers(self, name: str) -> pd.Series:
-        """Give a column of numbers by sample of the expression table, NaN where not known.
+        """Return a column of numbers by sample of the expression table, NaN where not known.
 
         Raises
         ------
@@ -163,7 +163,7 @@ class SampleMetadata:
         return self._numbers_of(name)
 
     def groups(self, name: str) -> pd.Series:
-        """Give the group of each sample of the expression table as text, NaN where not known.
+        """Return the group of each sample of the expression table as text, NaN where not known.
 
         Raises
         ------
@@ -179,7 +179,7 @@ class SampleMetadata:
         return self._text_of(name)
 
     def level(self, name: str, asked: str) -> str:
-        """Give the group of column ``name`` that ``asked`` names, as the file writes it.
+        """Return the group of column ``name`` that ``asked`` names, as the file writes it.
 
         Raises
         ------
@@ -189,7 +189,7 @@ class SampleMetadata:
         return level_named(asked, [str(level) for level in self.groups(name).dropna().unique()])
 
     def phenotypes(self) -> pd.DataFrame:
-        """Give what the model may be told of each sample of the expression table.
+        """Return what the model may read of each sample of the expression table.
 
         Returns
         -------
@@ -345,12 +345,12 @@ def read_metadata(
 ) -> SampleMetadata:
     """Read a table of metadata, samples in rows.
 
-    Cells are kept as they are written: ``001``, ``TRUE`` and ``1e5`` are names as good as others.
+    Cells stay as they are written: ``001``, ``TRUE`` and ``1e5`` are names as good as others.
 
     Parameters
     ----------
     source
-        csv, tsv or txt (also gzipped), xlsx or parquet; told apart by content.
+        csv, tsv or txt (also gzipped), xlsx or parquet; recognised by content.
     name
         Of the file, for messages; by default its own.
     samples
@@ -419,7 +419,7 @@ def read_metadata(
 
 
 def _in_table(name: str, samples: Collection[str]) -> str:
-    """Give the sample that a file of ours, or a spreadsheet, has written with a mark before it."""
+    """Get the sample that a file of ours, or a spreadsheet, has written with a mark before it."""
     bare = out_of_cell(name)
     return bare if bare in samples and name not in samples else name
 
@@ -473,7 +473,7 @@ def _other_sheets(raw: RawTable | None) -> str:
 
 
 def metadata_template(samples: Sequence[str]) -> pd.DataFrame:
-    """Give an empty table to fill in: ``sample`` as in the expression table, age, sex, group."""
+    """Return an empty table to fill in: ``sample`` as in the expression table, age, sex, group."""
     return pd.DataFrame({"sample": list(samples), **dict.fromkeys(_TEMPLATE, "")})
 
 

@@ -1,6 +1,6 @@
 """Columns of a table of sample metadata: what each holds, and what can be done with it.
 
-A cell is kept as it is written. Whether ``NA`` or ``None`` is a group or no value depends on the
+A cell stays as it is written. Whether ``NA`` or ``None`` is a group or no value depends on the
 column, is said, and can be said otherwise.
 """
 
@@ -108,7 +108,7 @@ def read_column(name: str, text: pd.Series, unknown: Collection[str] = ()) -> Co
     elif filled.empty:
         text = text.mask(is_marker)
     elif is_marker.any():
-        notes += _say_markers_kept(name, text[is_marker])
+        notes += _say_markers_read(name, text[is_marker])
     levels = _levels(text)
     n_levels, n_known = int(text.nunique()), int(text.notna().sum())
     kind: ColumnKind = "free text"
@@ -126,7 +126,7 @@ def read_column(name: str, text: pd.Series, unknown: Collection[str] = ()) -> Co
 
 
 def level_named(asked: str, levels: Collection[str]) -> str:
-    """Give the one of ``levels`` that ``asked`` names.
+    """Return the one of ``levels`` that ``asked`` names.
 
     The same text is; and where no level is, ``true`` for ``TRUE``, ``1`` for ``1.0``, and the same
     text but for spaces around it, where exactly one level is meant.
@@ -166,7 +166,7 @@ def _many(numbers: pd.Series) -> bool:
 
 
 def _numbers(name: str, text: pd.Series) -> tuple[pd.Series, list[Note]]:
-    """Give the cells that are numbers as float64; commas are decimal ones where all can only be."""
+    """Get the cells that are numbers as float64; commas are decimal ones where all can only be."""
     numbers = to_numbers(text).astype(np.float64)
     left = text[numbers.isna() & text.notna()]
     commas = left[left.map(lambda cell: _DECIMAL_COMMA.fullmatch(cell) is not None)]
@@ -226,14 +226,14 @@ def _say_markers_unknown(name: str, markers: pd.Series, n: int) -> list[Note]:
     ]
 
 
-def _say_markers_kept(name: str, markers: pd.Series) -> list[Note]:
+def _say_markers_read(name: str, markers: pd.Series) -> list[Note]:
     counts = markers.value_counts()
     shown = ", ".join(f"{marker!r} ({n})" for marker, n in counts.items())
     return [
         Note(
             "warning",
             f"Column {name!r} has cells that read {shown}: a group, or no value.",
-            "They were kept as a group of that name.",
+            "They were read as a group of that name.",
             "If they mean that nothing is known, say so (on the command line: --unknown"
             f" {counts.index[0]}), or leave the cells blank.",
         )
@@ -248,7 +248,7 @@ def _levels(labels: pd.Series) -> dict[str, int]:
 
 
 def _describe_levels(name: str, levels: Mapping[str, int]) -> list[Note]:
-    """Warn of groups that may be one, told apart by writing alone."""
+    """Warn of groups that may be one, distinguished by spelling alone."""
     by_form: dict[str, list[str]] = {}
     for level in levels:
         by_form.setdefault(_writing(level), []).append(level)
@@ -256,7 +256,7 @@ def _describe_levels(name: str, levels: Mapping[str, int]) -> list[Note]:
         Note(
             "warning",
             f"Column {name!r} has groups that are written nearly alike: {name_some(alike)}.",
-            "They were kept apart.",
+            "They were read as different groups.",
             "If they are one group, write them alike in the file.",
         )
         for alike in by_form.values()
@@ -265,7 +265,7 @@ def _describe_levels(name: str, levels: Mapping[str, int]) -> list[Note]:
 
 
 def _writing(level: str) -> str:
-    """Give what is left of a name without case, width, and what separates words."""
+    """Return what is left of a name without case, width, and what separates words."""
     plain = unicodedata.normalize("NFKC", level).casefold()
     if number := _number(plain):
         return number

@@ -43,13 +43,13 @@ def check_shape(raw: RawTable, samples: Sequence[str]) -> None:
     down = max(sum(label in known for label in raw.labels(i)) for i in range(len(raw.header)))
     if across > max(1, down):
         raise InputFileError(
-            f"samples stand in the columns ({across} names of the expression table are in the"
+            f"samples are in the columns ({across} names of the expression table are in the"
             " header). Turn the table, so that each row is a sample."
         )
 
 
 def sample_column(raw: RawTable, samples: Sequence[str]) -> int:
-    """Give the column with most of ``samples``, near matches counted; else one so named."""
+    """Return the column with most of ``samples``, near matches counted; else one so named."""
 
     def evidence(column: int) -> tuple[int, int, int]:
         labels = list(dict.fromkeys(raw.labels(column)))

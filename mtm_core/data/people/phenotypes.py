@@ -37,17 +37,17 @@ _BAND = r"^\s*(\d+)\s*-\s*(\d+)\s*$"
 
 
 def plain_name(name: str) -> str:
-    """Give ``name`` in lower case with one ``_`` for all between its letters and digits."""
+    """Return ``name`` in lower case with one ``_`` for all between its letters and digits."""
     return re.sub(r"[^0-9a-z]+", "_", name.casefold()).strip("_")
 
 
 def plain_code(label: str) -> str:
-    """Give a code such as ``1.0`` as ``1``; other labels as they are."""
+    """Return a code such as ``1.0`` as ``1``; other labels as they are."""
     return label.partition(".")[0] if _CODE.fullmatch(label) else label
 
 
 def read_age(values: pd.Series, column: str | None) -> tuple[pd.Series, tuple[Note, ...]]:
-    """Give ages in years by sample, NaN where not known, and what was found.
+    """Return ages in years by sample, NaN where not known, and what was found.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def read_age(values: pd.Series, column: str | None) -> tuple[pd.Series, tuple[No
 def read_sex(
     labels: pd.Series, column: str | None, codes: Mapping[str, Sex]
 ) -> tuple[pd.Series, tuple[Note, ...], tuple[str, ...]]:
-    """Give sexes by sample, NaN where not known, what was found, and codes to be asked for.
+    """Return sexes by sample, NaN where not known, what was found, and codes to be asked for.
 
     "female", "f", "woman" and their counterparts are read in any case. Numbers are not: 1 is male
     in GTEx and PLINK and female elsewhere.

@@ -83,7 +83,7 @@ def match_samples(metadata: Sequence[str], expression: Sequence[str]) -> SampleM
 def _unique_pairs(
     left: Sequence[str], right: Sequence[str], form: Callable[[str], str]
 ) -> list[tuple[str, str]]:
-    """Give the pairs whose form no other name on either side has; an empty form names nothing."""
+    """Return the pairs whose form no other name on either side has; an empty form names nothing."""
     n_left, n_right = Counter(map(form, left)), Counter(map(form, right))
     of_right = {form(name): name for name in right}
     return [

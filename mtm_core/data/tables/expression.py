@@ -44,7 +44,7 @@ class ExpressionTable:
     ----------
     values
         (samples, genes) float64, in the unit of the file; ids as in the file, trimmed. Gene ids may
-        stand twice; sample names do not.
+        are duplicated; sample names do not.
     report
         How it was read.
     options
@@ -88,9 +88,9 @@ def read_expression(
     Parameters
     ----------
     source
-        Path, or open file, of csv, tsv, txt or gct (also gzipped), xlsx, parquet or h5ad; told
-        apart by content. Or files of one sample each, as STAR, RSEM, Salmon and others write them:
-        several, a folder or a zip.
+        Path, or open file, of csv, tsv, txt or gct (also gzipped), xlsx, parquet or h5ad;
+        recognised apart by content. Or files of one sample each, as STAR, RSEM, Salmon and others
+        write them: several, a folder or a zip.
     name
         Of the file, for messages; by default its own.
     known_genes
@@ -115,7 +115,7 @@ def read_expression(
     InputFileError
         If the file cannot be read as a table.
     ExpressionError
-        If neither axis holds genes, a sample stands twice, or a cell is blank, no number,
+        If neither axis holds genes, a sample is duplicated, or a cell is blank, no number,
         infinite, or negative where it cannot be.
     """
     data, name, sample = _bytes_of(source, name, tx2gene, max_bytes)
@@ -197,7 +197,7 @@ def _check_heeded(raw: RawTable, options: ReadingOptions) -> None:
 
 
 def _left_to_say(raw: RawTable, options: ReadingOptions, sample: str) -> ReadingOptions:
-    """Give what the user has said that the reader of the format has not yet heeded."""
+    """Return what the user has said that the reader of the format has not yet heeded."""
     if any(choice.option == "quantity" for choice in raw.choices) or raw.format == STAR.name:
         options = replace(options, quantity="")
     if raw.files or raw.sample_of_file:  # each is a sample, whatever its values look like
@@ -210,7 +210,7 @@ def _left_to_say(raw: RawTable, options: ReadingOptions, sample: str) -> Reading
 def _bytes_of(
     source: Source | Sequence[Path], name: str | None, tx2gene: Path | None, max_bytes: int
 ) -> tuple[bytes, str, str]:
-    """Give the bytes to read, a name for messages, and what may name a sample."""
+    """Return the bytes to read, a name for messages, and what may name a sample."""
     if isinstance(source, str | os.PathLike):
         source = [Path(source)]
     try:

@@ -33,7 +33,7 @@ class IngestReport:
         where the
         values do not tell it.
     duplicates
-        Gene ids that stand more than once, as in the file.
+        Gene ids that are duplicated, as in the file.
     damaged_names
         Gene ids that a spreadsheet turned into dates.
     set_aside, reasons
@@ -77,5 +77,5 @@ class IngestReport:
         return tables or (self.file,), transcripts[0] if transcripts else ""
 
     def to_json(self) -> dict[str, Any]:
-        """Give the report as JSON values."""
+        """Return the report as JSON values."""
         return asdict(self)

@@ -103,7 +103,7 @@ class UnitGuess:
     possible: tuple[Unit, ...] = ()
 
     def known(self) -> Unit:
-        """Give the unit.
+        """Return the unit.
 
         Raises
         ------
@@ -228,7 +228,7 @@ class UnitReading:
     notes: tuple[Note, ...]
 
     def floors(self, genes: Floats) -> Floats | None:
-        """Give (N,) what a zero is in each sample of ``genes`` (N, I), where the unit asks for it.
+        """Get (N,) what a zero is in each sample of ``genes`` (N, I), where the unit asks for it.
 
         Under vst it is one number in all samples; under log CPM each sample has its own, and one
         without zeros gets what others have.
@@ -315,7 +315,7 @@ def read_unit(
 
 
 def _usual_zero(summary: ValueSummary, unit: Unit) -> float | None:
-    """Give what a zero is in a sample that does not show it, from those that do."""
+    """Return what a zero is in a sample that does not show it, from those that do."""
     kind = UNIT_TABLE[unit]
     floors = summary.floors[np.isfinite(summary.floors)]
     if kind.stabilised:
@@ -325,7 +325,7 @@ def _usual_zero(summary: ValueSummary, unit: Unit) -> float | None:
 
 
 def _class_of(unit: Unit) -> tuple[float | None, float | None]:
-    """Give what units that come to the same z-scores share: base, and what was added."""
+    """Return what units that come to the same z-scores share: base, and what was added."""
     kind = UNIT_TABLE[unit]
     return kind.base, kind.added if kind.is_log else 0.0
 
@@ -465,7 +465,7 @@ def _are_whole(summary: ValueSummary, place: int) -> bool:
 
 
 def _common_floor(summary: ValueSummary) -> float:
-    """Give the least value, if several genes have it in most of the samples."""
+    """Return the least value, if several genes have it in most of the samples."""
     floors = summary.floors[np.isfinite(summary.floors)]
     if not len(floors):
         return float("nan")
@@ -515,7 +515,7 @@ def _of_small(summary: ValueSummary, typical: ArrayLike | None) -> UnitGuess:
 
 
 def _sums(summary: ValueSummary) -> dict[Unit, Floats]:
-    """Give each sample's sum as it is and undone; alike in all, they are of a quantile's kind."""
+    """Return each sample's sum as it is and undone; alike in all, they are of a quantile's kind."""
     return {"tpm": summary.sums, **dict(zip(BASES, summary.undone.T, strict=True))}
 
 
@@ -580,7 +580,7 @@ def _of_shape(summary: ValueSummary, typical: ArrayLike | None) -> UnitGuess:
 
 
 def _slope(summary: ValueSummary) -> float:
-    """Give the slope of log SD on log mean over genes: about 1 on a linear scale, 0 on a log."""
+    """Return the slope of log SD on log mean over genes: about 1 on a linear scale, 0 on a log."""
     if summary.n_samples < _FEWEST_FOR_SHAPE:
         return float("nan")
     varies = (summary.mean > 0) & (summary.sd > 0)
@@ -591,7 +591,7 @@ def _slope(summary: ValueSummary) -> float:
 
 
 def _spread(summary: ValueSummary, typical: ArrayLike | None) -> float:
-    """Give the SD of genes' means over that of log2(1 + reference) of the same genes."""
+    """Return the SD of genes' means over that of log2(1 + reference) of the same genes."""
     if typical is None or summary.of_model is None or len(summary.of_model) < _FEWEST_GENES:
         return float("nan")
     reference = np.log2(1 + np.asarray(typical, dtype=np.float64)[summary.of_model])

@@ -82,7 +82,7 @@ class GeneColumns:
         return cls(np.flatnonzero(is_gene & first), None, is_gene & first, ~first, tally)
 
     def totals(self, linear: Floats, *, repeats: bool = False) -> Floats:
-        """Give (N,) the sum over genes of each sample of ``linear`` (N, I).
+        """Return (N,) the sum over genes of each sample of ``linear`` (N, I).
 
         Names that no gene is known by count too, as there are always some, but for what is a large
         part of all: a row of totals, or of reads that are of no gene. With ``repeats``, further
@@ -225,7 +225,7 @@ class ValueSummary:
 
     @classmethod
     def joined(cls, parts: Sequence[ValueSummary]) -> ValueSummary:
-        """Give the summary of the samples of ``parts`` together."""
+        """Return the summary of the samples of ``parts`` together."""
         return reduce(cls._with, parts)
 
     def _with(self, other: ValueSummary) -> ValueSummary:
@@ -253,7 +253,7 @@ class ValueSummary:
         )
 
     def share_below(self, low: float) -> float:
-        """Give the share of values below ``low``, one of ``LOWS``."""
+        """Return the share of values below ``low``, one of ``LOWS``."""
         return float(self.n_below[LOWS.index(low)] / self.n_values)
 
     @property
@@ -268,7 +268,7 @@ class ValueSummary:
 
 
 def _multiples(linear: Floats, unit: float | None = None) -> tuple[int, int]:
-    """Give samples of ``linear`` with small values enough, and those where these are multiples.
+    """Return samples of ``linear`` with small values enough, and those where these are multiples.
 
     Counts that were divided by a number of their sample's own are multiples of the value that one
     read has: the smallest, or where no gene has one read alone, its half or third.
