@@ -12,10 +12,21 @@ from mtm_core.errors import SelectionError as SelectionError
 from mtm_core.inference.export import write_prediction as write_prediction
 from mtm_core.inference.models import bundled_models as bundled_models
 from mtm_core.inference.models import find_model as find_model
+from mtm_core.inference.options import PredictionOptions as PredictionOptions
 from mtm_core.inference.predictor import Predictor as Predictor
 from mtm_core.inference.predictor import Prepared as Prepared
 from mtm_core.places import SAMPLES as SAMPLES
 from mtm_core.workflows.build import build_model as build_model
 from mtm_core.workflows.build_options import BuildOptions as BuildOptions
+from mtm_core.workflows.compare import CompareOptions as CompareOptions
+from mtm_core.workflows.compare import compare_samples as compare_samples
+from mtm_core.workflows.evaluate import EvaluateOptions as EvaluateOptions
+from mtm_core.workflows.evaluate import evaluate_methods as evaluate_methods
+from mtm_core.workflows.predict import PredictOptions as PredictOptions
+from mtm_core.workflows.predict import predict_samples as predict_samples
+from mtm_core.workflows.prepare import PrepareOptions as PrepareOptions
+from mtm_core.workflows.prepare import prepare_cohort as prepare_cohort
+from mtm_core.workflows.train import TrainOptions as TrainOptions
+from mtm_core.workflows.train import train_model as train_model
 
 __version__: str

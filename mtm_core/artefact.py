@@ -131,6 +131,13 @@ class Artefact:
     sha256
         Of ``model.json``, which holds that of the weights: of all that a prediction depends on.
         Empty before the model is saved and loaded.
+
+    Examples
+    --------
+    >>> from mtm_core import Artefact, find_model
+    >>> artefact = Artefact.load(find_model("gtex_v8_acmg59_stack"))
+    >>> len(artefact.tissues), len(artefact.genes)
+    (49, 59)
     """
 
     name: str

@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 import mtm_core
-from mtm_core import ArtefactError, InputFileError, Predictor, read_expression, read_metadata
+from mtm_core import (
+    ArtefactError,
+    EvaluateOptions,
+    InputFileError,
+    PredictOptions,
+    Predictor,
+    PrepareOptions,
+    read_expression,
+    read_metadata,
+)
 from mtm_core.inference.models import BUNDLED, DEFAULT_MODEL, find_model
 from mtm_core.places import SAMPLES
 
@@ -24,21 +33,32 @@ def test_the_front_door_is_what_it_was() -> None:
         "Artefact",
         "ArtefactError",
         "BuildOptions",
+        "CompareOptions",
+        "EvaluateOptions",
         "ExpressionError",
         "ExpressionTable",
         "InputFileError",
         "MTMError",
+        "PredictOptions",
+        "PredictionOptions",
         "Predictor",
+        "PrepareOptions",
         "Prepared",
         "ReadingOptions",
         "SAMPLES",
         "SampleMetadata",
         "SelectionError",
+        "TrainOptions",
         "build_model",
         "bundled_models",
+        "compare_samples",
+        "evaluate_methods",
         "find_model",
+        "predict_samples",
+        "prepare_cohort",
         "read_expression",
         "read_metadata",
+        "train_model",
         "write_prediction",
     ]
     for name in mtm_core.__all__:
@@ -109,3 +129,16 @@ def test_a_bundled_name_is_that_model_wherever_one_stands(
 def test_what_is_no_model_is_said_in_words(name: str) -> None:
     with pytest.raises(ArtefactError, match=f"no model .*bundled: .*{DEFAULT_MODEL}"):
         Predictor.load(name)
+
+
+def test_options_take_text_and_lists_in_place_of_paths_and_tuples() -> None:
+    """What a notebook writes is what the command line passes."""
+    assert PrepareOptions("a.gct", Named(Path("b.txt")), "c.h5ad") == PrepareOptions(  # type: ignore[arg-type]
+        Path("a.gct"), Path("b.txt"), Path("c.h5ad")
+    )
+    several = EvaluateOptions("c.h5ad", "out", methods=["ridge"], only=0)  # type: ignore[arg-type]
+    assert several == EvaluateOptions(Path("c.h5ad"), Path("out"), methods=("ridge",), only=(0,))
+    one = PredictOptions("a.tsv", "out.csv", model=BUNDLED / DEFAULT_MODEL)  # type: ignore[arg-type]
+    assert one.tables == (Path("a.tsv"),)
+    assert one.model == str(BUNDLED / DEFAULT_MODEL)
+    assert PredictOptions(["a.tsv", "b.tsv"], "out.csv").tables == (Path("a.tsv"), Path("b.tsv"))  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ from mtm_core.evaluation.confounding import SHUFFLED
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.methods.registry import METHOD_NAMES
 from mtm_core.training.hardware import Hardware, check_hardware
-from mtm_core.workflows.evaluate import EvaluateOptions, evaluate, predicting
+from mtm_core.workflows.evaluate import EvaluateOptions, evaluate_methods, predicting
 from mtm_core.workflows.progress import StepProgress
 
 
@@ -106,7 +106,7 @@ def evaluate_command(
         overwrite=overwrite,
     )
     with training_bar() as show:
-        evaluated = evaluate(options, _Spoken(names).show, show)
+        evaluated = evaluate_methods(options, _Spoken(names).show, show)
     _print(evaluated.tables)
     if not evaluated.knows_chromosomes:
         err.print(

@@ -22,7 +22,7 @@ from mtm_core.inference.on_demand import loaded
 from mtm_core.inference.prediction_store import PredictionStore, rounded
 from mtm_core.inference.predictor import Predictor, TableGenes
 
-VALUES = ("z", "expression", "lower", "upper")
+VALUES: tuple[str, ...] = ("z", "expression", "lower", "upper")
 """What a prediction can hold of each sample, tissue and gene."""
 ALL_BITS = 23
 

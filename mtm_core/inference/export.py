@@ -6,6 +6,7 @@ that what is written need not be in memory as a whole.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -92,7 +93,9 @@ def file_bytes(shape: tuple[int, int, int], ending: str, *, n_values: int = 4) -
     return rows * (_BYTES_A_ROW[ending] + n_values * _BYTES_A_VALUE[ending])
 
 
-def write_prediction(prediction: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
+def write_prediction(
+    prediction: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> None:
     """Write ``prediction`` in the format that the ending of ``path`` names.
 
     ``.csv`` and ``.parquet`` are long tables (:func:`to_long_table`); ``.h5ad`` has one row a
@@ -106,7 +109,7 @@ def write_prediction(prediction: xr.Dataset, path: Path, *, overwrite: bool = Fa
         As :func:`mtm_core.safe_output.writing`.
     """
     samples = prediction["sample"].to_numpy().astype(str)
-    write_blocks(blocks_in(prediction), samples.tolist(), path, overwrite=overwrite)
+    write_blocks(blocks_in(prediction), samples.tolist(), Path(path), overwrite=overwrite)
 
 
 def write_blocks(

@@ -112,7 +112,17 @@ class TableGenes:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A trained model, ready for tables of expression."""
+    """A trained model, ready for tables of expression.
+
+    Examples
+    --------
+    >>> from mtm_core import SAMPLES, Predictor, read_expression
+    >>> predictor = Predictor.load("gtex_v8_acmg59_stack")
+    >>> table = read_expression(SAMPLES / "blood_tpm.tsv", known_genes=predictor.genes)
+    >>> prediction = predictor.predict(table, source="Whole Blood", targets=["Lung", "Liver"])
+    >>> dict(prediction.sizes)
+    {'sample': 40, 'tissue': 2, 'gene': 59}
+    """
 
     artefact: Artefact
 

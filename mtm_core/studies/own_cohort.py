@@ -34,7 +34,8 @@ from mtm_core.statistics.differential import differential_expression
 from mtm_core.studies.resampled_effects import linear_of, log2_ratio
 from mtm_core.studies.sample_labels import check_groups
 
-MEASURED, PREDICTED = "measured", "predicted"
+MEASURED: str = "measured"
+PREDICTED: str = "predicted"
 HIGHER, LOWER = "higher in cases", "lower in cases"
 UNCHANGED, UNPREDICTABLE, UNTESTED = "not changed", "not predictable", "not tested"
 KEYS = ("tissue", "origin", "gene_id", "gene")

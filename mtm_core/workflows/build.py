@@ -37,7 +37,7 @@ from mtm_core.workflows.build_files import BuildFiles
 from mtm_core.workflows.build_options import FIRST_STEP_OF, BuildOptions
 from mtm_core.workflows.build_plan import BuildPlan, plan_build
 from mtm_core.workflows.download import DownloadOptions, download_release
-from mtm_core.workflows.evaluate import EvaluateOptions, evaluate, evaluation_steps
+from mtm_core.workflows.evaluate import EvaluateOptions, evaluate_methods, evaluation_steps
 from mtm_core.workflows.ledger import DoneStep, Ledger
 from mtm_core.workflows.lock import held
 from mtm_core.workflows.prepare import PrepareOptions, prepare_cohort
@@ -72,6 +72,15 @@ def build_model(options: BuildOptions, on_progress: OnProgress | None = None) ->
         If the output is there, or a build of other options or files is under way in its place.
     SelectionError, InputFileError, DownloadError, CohortError
         If options, files or the server are not what they should be.
+
+    Examples
+    --------
+    >>> from mtm_core import BuildOptions, Predictor, build_model
+    >>> folder = build_model(
+    ...     BuildOptions("models/own", cohort="cohort.h5ad", method="ridge", evaluate=False)
+    ... )
+    >>> Predictor.load(folder).artefact.name
+    'own'
     """
     options.check()
     plan = plan_build(options)
@@ -320,7 +329,7 @@ class _Build:
 
     def _evaluate(self, cohort: Path) -> Mapping[str, Any]:
         options, output = self.options, self.work / "evaluation"
-        evaluate(
+        evaluate_methods(
             EvaluateOptions(
                 cohort,
                 output,

@@ -16,6 +16,7 @@ from mtm_core.errors import SelectionError
 from mtm_core.evaluation.bootstrap import N_RESAMPLES
 from mtm_core.methods.covariates import AGE_SEX
 from mtm_core.methods.registry import METHOD_NAMES, OPTIONAL_AGE_SEX, trainable_methods
+from mtm_core.workflows.plain_values import PlainValues
 
 DEFAULT_METHOD = "factor-stack"
 """Predictor that is built: it fits at any number of genes."""
@@ -25,7 +26,7 @@ _BASELINES = ("ridge", "age-sex", "training-mean")
 
 
 @dataclass(frozen=True)
-class BuildOptions:
+class BuildOptions(PlainValues):
     """What to build a model from, and how.
 
     One of ``release``, ``folder``, ``cohort``, or ``expression`` with ``sample_attributes``.

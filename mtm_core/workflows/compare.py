@@ -43,6 +43,7 @@ from mtm_core.workflows.own_samples import (
     say_nothing,
     tell_nobody,
 )
+from mtm_core.workflows.plain_values import PlainValues
 from mtm_core.workflows.table_parts import TableFormat, TableInParts
 
 FDR = 0.05
@@ -50,7 +51,7 @@ FDR = 0.05
 
 
 @dataclass(frozen=True)
-class CompareOptions:
+class CompareOptions(PlainValues):
     """What to compare, of what samples, and where to write it.
 
     Attributes
@@ -140,6 +141,21 @@ def compare_samples(
         If a table, the metadata or the model cannot be used.
     OutputError
         If the output is something else, or cannot be written.
+
+    Examples
+    --------
+    >>> from mtm_core import SAMPLES, CompareOptions, PredictionOptions, compare_samples
+    >>> compared = compare_samples(
+    ...     CompareOptions(
+    ...         SAMPLES / "blood_tpm.tsv",
+    ...         SAMPLES / "metadata.tsv",
+    ...         output="comparison",
+    ...         groups="group=case,control",
+    ...         prediction=PredictionOptions(targets=("Lung", "Liver")),
+    ...     )
+    ... )
+    >>> compared.n_samples, compared.n_tissues
+    (40, 2)
     """
     folder = check_compare(options)
     source, traits = options.prediction.source, options.traits

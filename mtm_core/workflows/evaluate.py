@@ -33,6 +33,7 @@ from mtm_core.model_folder import seal_around
 from mtm_core.safe_output import OwnFolder
 from mtm_core.training.hardware import Hardware, check_hardware
 from mtm_core.training.trainer import TrainingProgress
+from mtm_core.workflows.plain_values import PlainValues
 from mtm_core.workflows.progress import Advance, OnProgress, Steps
 from mtm_core.workflows.run_settings import run_config
 
@@ -40,7 +41,7 @@ DEFAULT_METHODS = ("mtm", "ridge", "training-mean")
 
 
 @dataclass(frozen=True)
-class EvaluateOptions:
+class EvaluateOptions(PlainValues):
     """What to evaluate, on what, and where to.
 
     Attributes
@@ -125,7 +126,7 @@ def evaluation_steps(methods: tuple[str, ...]) -> tuple[str, ...]:
     return (*steps, COMPARING)
 
 
-def evaluate(
+def evaluate_methods(
     options: EvaluateOptions,
     on_progress: OnProgress | None = None,
     on_training: Callable[[TrainingProgress], None] | None = None,
@@ -138,6 +139,16 @@ def evaluate(
         If an option does not fit the cohort.
     InputFileError, OutputError
         If a file cannot be read, or the folder not be written to.
+
+    Examples
+    --------
+    >>> from mtm_core import EvaluateOptions, evaluate_methods
+    >>> options = EvaluateOptions(
+    ...     "cohort.h5ad", output="evaluation", methods=["ridge", "training-mean"], folds=2
+    ... )
+    >>> tables = evaluate_methods(options).tables
+    >>> tables.methods
+    ['ridge', 'training-mean']
     """
     check_evaluation(options)
     output = options.output

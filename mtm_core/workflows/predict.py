@@ -39,6 +39,7 @@ from mtm_core.workflows.own_samples import (
     say_reading,
     tell_nobody,
 )
+from mtm_core.workflows.plain_values import PlainValues
 
 Layout = Literal["long", "parts", "wide"]
 """A row a sample, tissue and gene, in one file or in a folder of parts; or a file a tissue."""
@@ -65,7 +66,7 @@ class PartByPart:
 
 
 @dataclass(frozen=True)
-class PredictOptions:
+class PredictOptions(PlainValues):
     """What to predict, from what, and how to write it.
 
     Attributes
@@ -155,6 +156,19 @@ def predict_samples(
         If the table, metadata or model cannot be used.
     OutputError
         If the output is something else, or cannot be written.
+
+    Examples
+    --------
+    >>> from mtm_core import SAMPLES, PredictionOptions, PredictOptions, predict_samples
+    >>> predicted = predict_samples(
+    ...     PredictOptions(
+    ...         SAMPLES / "blood_tpm.tsv",
+    ...         output="lung.csv",
+    ...         prediction=PredictionOptions(targets=("Lung",)),
+    ...     )
+    ... )
+    >>> predicted.sizes  # samples, tissues, genes
+    (40, 1, 59)
     """
     folder = check_predict(options)
     predictor = Predictor.load(folder)

@@ -27,12 +27,13 @@ from mtm_core.data.gtex.annotations import (
 from mtm_core.data.gtex.gct import Progress, open_gct, read_gct
 from mtm_core.errors import CohortError, InputFileError, SelectionError
 from mtm_core.safe_output import check_output
+from mtm_core.workflows.plain_values import PlainValues
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class PrepareOptions:
+class PrepareOptions(PlainValues):
     """Files, and which of their genes and samples to keep.
 
     Attributes
@@ -98,6 +99,19 @@ def prepare_cohort(options: PrepareOptions, on_progress: Progress | None = None)
         If a file is not what it is given for.
     OutputError
         As :func:`mtm_core.safe_output.writing`.
+
+    Examples
+    --------
+    >>> from mtm_core import PrepareOptions, prepare_cohort
+    >>> options = PrepareOptions(
+    ...     expression="gene_tpm.gct",
+    ...     sample_attributes="SampleAttributesDS.txt",
+    ...     subject_phenotypes="SubjectPhenotypesDS.txt",
+    ...     output="prepared.h5ad",
+    ...     minimum_samples=20,  # of a small study
+    ... )
+    >>> prepare_cohort(options).shape  # samples x genes
+    (136, 8)
     """
     if options.gene_type is not None and options.gene_table is None:
         raise SelectionError("--gene-type needs --gene-table, which says of what type a gene is.")

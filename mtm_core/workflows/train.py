@@ -24,13 +24,14 @@ from mtm_core.training.checkpoint import CHECKPOINT_NAME, check_run, claim_run
 from mtm_core.training.hardware import Hardware, check_hardware
 from mtm_core.training.run import TrainingResult
 from mtm_core.training.trainer import TrainingProgress, train
+from mtm_core.workflows.plain_values import PlainValues
 from mtm_core.workflows.run_settings import run_config
 
 OnTraining = Callable[[TrainingProgress], None]
 
 
 @dataclass(frozen=True)
-class TrainOptions:
+class TrainOptions(PlainValues):
     """What to train, on what, and where to.
 
     Attributes
@@ -94,6 +95,13 @@ def train_model(options: TrainOptions, on_progress: OnTraining | None = None) ->
         If an option does not fit the method, the cohort or what is in the folder.
     InputFileError, OutputError
         If the cohort cannot be read, or the folder not be written to.
+
+    Examples
+    --------
+    >>> from mtm_core import Predictor, TrainOptions, train_model
+    >>> trained = train_model(TrainOptions("cohort.h5ad", output="models/ridge", method="ridge"))
+    >>> Predictor.load(trained.output).artefact.method.name
+    'ridge'
     """
     method, output, evaluation = options.method, options.output, options.evaluation
     check_training(options)

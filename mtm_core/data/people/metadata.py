@@ -373,6 +373,13 @@ def read_metadata(
         twice, or is an expression table.
     SelectionError
         If a column of ``options`` does not exist.
+
+    Examples
+    --------
+    >>> from mtm_core import SAMPLES, read_metadata
+    >>> known = read_metadata(SAMPLES / "metadata.tsv", samples=["SIM-001", "SIM-002"])
+    >>> known.values.loc["SIM-001", "group"]
+    'case'
     """
     name, raw = name or name_of(source, "metadata"), None
     try:

@@ -72,13 +72,13 @@ class ExpressionTable:
 
 
 def read_expression(
-    source: Source | Sequence[Path],
+    source: Source | Sequence[str | os.PathLike[str]],
     name: str | None = None,
     *,
     known_genes: GeneIndex | None = None,
     typical: ArrayLike | None = None,
     options: ReadingOptions = AS_IT_LIES,
-    tx2gene: Path | None = None,
+    tx2gene: str | os.PathLike[str] | None = None,
     max_bytes: int = MAX_BYTES,
     isolated: bool = False,
     turn: Turn | None = None,
@@ -117,6 +117,13 @@ def read_expression(
     ExpressionError
         If neither axis holds genes, a sample is duplicated, or a cell is blank, no number,
         infinite, or negative where it cannot be.
+
+    Examples
+    --------
+    >>> from mtm_core import SAMPLES, read_expression
+    >>> table = read_expression(SAMPLES / "blood_tpm.tsv")
+    >>> table.values.shape  # samples x genes
+    (40, 59)
     """
     data, name, sample = _bytes_of(source, name, tx2gene, max_bytes)
     try:
@@ -208,7 +215,10 @@ def _left_to_say(raw: RawTable, options: ReadingOptions, sample: str) -> Reading
 
 
 def _bytes_of(
-    source: Source | Sequence[Path], name: str | None, tx2gene: Path | None, max_bytes: int
+    source: Source | Sequence[str | os.PathLike[str]],
+    name: str | None,
+    tx2gene: str | os.PathLike[str] | None,
+    max_bytes: int,
 ) -> tuple[bytes, str, str]:
     """Return the bytes to read, a name for messages, and what may name a sample."""
     if isinstance(source, str | os.PathLike):
@@ -217,7 +227,7 @@ def _bytes_of(
         if isinstance(source, Sequence):
             paths = [Path(path) for path in source]
             name = name or (paths[0].name if len(paths) == 1 else None)
-            data, found = gather(paths, tx2gene, max_bytes)
+            data, found = gather(paths, None if tx2gene is None else Path(tx2gene), max_bytes)
             return data, name or found, name_with_folder(paths[0])
         name = name or name_of(source, "table")
         return read_bytes(source, max_bytes), name, name
