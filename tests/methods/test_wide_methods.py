@@ -13,7 +13,6 @@ from mtm_core.methods.by_target import FactoredMap, LinearMap, SparseMap, Target
 from mtm_core.methods.reduced_rank import ReducedRankRidgeMethod
 from mtm_core.methods.ridge import fit_ridge
 from mtm_core.methods.ridge_path import PENALTIES
-from mtm_core.methods.saved import _TARGET_MODELS
 from mtm_core.methods.teebot import TEEBoTMethod
 
 N, N_INPUTS, N_GENES = 40, 120, 30
@@ -42,8 +41,7 @@ def predicted(model: TargetModel, rng: np.random.Generator) -> np.ndarray:
     x = rng.normal(size=(7, N_INPUTS)).astype(np.float32)
     z = model(x)
     assert z.dtype == np.float32
-    kind = model.settings()["kind"]
-    again = _TARGET_MODELS[kind](model.arrays(), model.settings(), N_INPUTS, N_GENES)
+    again = type(model).restore(model.arrays(), model.settings(), N_INPUTS, N_GENES)
     np.testing.assert_array_equal(again(x), z)
     return z
 
