@@ -16,6 +16,7 @@ from mtm_core.statistics.blocks import gene_blocks
 Array = NDArray[np.float64]
 Real = TypeVar("Real", np.float32, np.float64)
 
+_ROWS_AT_ONCE = 16
 _CONSTANT = 1e-12
 """A spread below this share of a column's size is rounding, not variation."""
 _LOST = 1e-3
@@ -63,6 +64,24 @@ def _correlation_of_columns(x: NDArray[np.floating], y: NDArray[np.floating]) ->
 def rowwise_correlation(x: ArrayLike, y: ArrayLike) -> Array:
     """Return Pearson's rho of each row of ``x`` (N, G) with the same row of ``y``: (N,)."""
     return columnwise_correlation(np.asarray(x).T, np.asarray(y).T)
+
+
+def correlation_with(rows: ArrayLike, other: ArrayLike) -> Array:
+    """Give Pearson's rho of each row of ``rows`` (R, G) with one vector (G,): (R,).
+
+    As :func:`rowwise_correlation` with the vector repeated, but one product of a matrix and a
+    vector, and the vector looked at once.
+    """
+    a, b = np.asarray(rows), _centred(np.asarray(other, dtype=np.float64)[:, None])[:, 0]
+    rho, b_norm = np.full(len(a), np.nan), np.linalg.norm(b)
+    if len(b) < 2:
+        return rho
+    for start in range(0, len(a), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        centred = _centred(a[part].astype(np.float64).T).T
+        size = np.linalg.norm(centred, axis=1) * b_norm
+        np.divide(centred @ b, size, out=rho[part], where=size > 0)
+    return np.asarray(np.clip(rho, -1, 1))
 
 
 def weighted_correlation(

@@ -18,7 +18,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from mtm_core.statistics.correlation import columnwise_correlation, weighted_correlation
+from mtm_core.statistics.correlation import correlation_with, weighted_correlation
 from mtm_core.statistics.differential import PSEUDOCOUNT
 from mtm_core.statistics.regression import orthonormal_basis, residuals
 from mtm_core.statistics.resampling import percentile_interval, resampled_counts
@@ -185,10 +185,7 @@ def chance_of_agreement(
         ``chance_high``: where 95 % of rho lie under shuffled labels; ``p``: the share of shuffles
         with as large an absolute rho, the data counted as one.
     """
-    other = np.asarray(reference, dtype=np.float64)[:, None]
-    shuffled, resampled = (
-        columnwise_correlation(drawn.T, np.broadcast_to(other, drawn.T.shape)) for drawn in draws
-    )
+    shuffled, resampled = (correlation_with(drawn, reference) for drawn in draws)
     low, high = percentile_interval(resampled)
     chance_low, chance_high = percentile_interval(shuffled)
     known = shuffled[~np.isnan(shuffled)]

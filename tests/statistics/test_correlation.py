@@ -10,6 +10,7 @@ from mtm_core.statistics.correlation import (
     columnwise_correlation,
     correlation_interval,
     correlation_p,
+    correlation_with,
     fisher_mean,
     rowwise_correlation,
     weighted_correlation,
@@ -44,6 +45,18 @@ def test_rows_are_the_columns_of_the_transpose(x: Array, y: Array) -> None:
     rho = rowwise_correlation(x, y)
     assert rho.shape == (30,)
     np.testing.assert_allclose(rho, by_column(x.T, y.T), rtol=1e-12, atol=1e-14)
+
+
+def test_rows_with_one_vector_equal_scipy(rng: np.random.Generator) -> None:
+    rows, other = rng.normal(1e4, 1, size=(37, 50)), rng.normal(size=50)
+    rows[5], rows[20, 3] = 0.1, np.nan
+    rho = correlation_with(rows, other)
+    known = np.setdiff1d(np.arange(37), [5, 20])
+    expected = [pearsonr(row, other).statistic for row in rows[known]]
+    np.testing.assert_allclose(rho[known], expected, rtol=1e-10)
+    assert np.isnan(rho[[5, 20]]).all()
+    assert np.isnan(correlation_with(rows, np.full(50, 0.3))).all()
+    assert np.isnan(correlation_with(rows[:, :1], other[:1])).all()
 
 
 def test_float32_is_summed_in_float64(rng: np.random.Generator) -> None:
