@@ -53,7 +53,6 @@ from mtm_core.inference.alignment import (
     panel_normalise,
 )
 from mtm_core.inference.decoder import (
-    CACHE_BYTES,
     INTERVAL,
     INTERVAL_LEVEL,
     Decoder,
@@ -70,7 +69,7 @@ from mtm_core.inference.unit_distance import (
 from mtm_core.methods.covariates import CovariateName, are_known
 from mtm_core.methods.protocol import tissue_index
 
-AT_ONCE_BYTES = CACHE_BYTES
+AT_ONCE_BYTES = 40_000_000
 """A prediction of no more than this is computed whole."""
 
 

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
+import pyarrow as pa
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -174,9 +175,17 @@ def files_in_use(state: SessionState) -> frozenset[str]:
     return frozenset(used)
 
 
-def give_memory_back() -> None:
-    """Have what was freed go back to the system, where that can be asked for."""
-    gc.collect()
+def give_memory_back(*, collect: bool = True) -> None:
+    """Have what was freed go back to the system, where that can be asked for.
+
+    Parameters
+    ----------
+    collect
+        Whether to look first for what only a cycle of references holds.
+    """
+    if collect:
+        gc.collect()
+    pa.default_memory_pool().release_unused()
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL("libc.so.6").malloc_trim(0)

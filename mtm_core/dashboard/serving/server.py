@@ -10,6 +10,7 @@ import asyncio
 import gc
 import logging
 import sys
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -53,6 +54,8 @@ _ANSWERED = frozenset(
         *("file_urls_request", "backend_operation_request"),
     }
 )
+_MUCH_WORK_SECONDS = 1.0
+"""Of processor time, after which there may be much to give back."""
 _log = logging.getLogger(__name__)
 
 
@@ -138,11 +141,14 @@ class Dashboard(App):
 
     async def free_for_ever(self) -> None:
         """Look for what can be freed, every few seconds."""
+        worked = time.process_time()
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
-                if self.free():
-                    await asyncio.to_thread(give_memory_back)
+                has_freed = self.free() > 0
+                if has_freed or time.process_time() > worked + _MUCH_WORK_SECONDS:
+                    await asyncio.to_thread(give_memory_back, collect=has_freed)
+                    worked = time.process_time()
             except Exception:  # noqa: BLE001 - it must go on looking
                 _log.exception("what visitors left could not be freed")
 
