@@ -9,9 +9,11 @@ Letters: N samples, T tissues, G genes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,6 +26,8 @@ from mtm_core.inference.decoder import Decoder, Index, TissueProgress, blank
 from mtm_core.methods.protocol import Floats
 
 DIMS = ("sample", "tissue", "gene")
+_NUMBERS = count()
+"""Of values on demand, each of its own in this process."""
 
 
 class TissueReader(Protocol):
@@ -46,6 +50,7 @@ class TissueValues(BackendArray):
 
     def __init__(self, reader: TissueReader, shape: tuple[int, int, int]) -> None:
         self.reader, self.shape = reader, shape
+        self._number = next(_NUMBERS)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> NDArray[np.float32]:
         """Compute what ``key`` asks for, as xarray's backends do."""
@@ -53,6 +58,17 @@ class TissueValues(BackendArray):
             key, self.shape, indexing.IndexingSupport.OUTER, self._read
         )
         return values
+
+    def __setitem__(self, key: indexing.ExplicitIndexer, value: object) -> None:
+        """Refuse it: a value that is computed anew would not stay as it was set."""
+        raise TypeError(
+            "values of a prediction that are computed when they are read cannot be set one by one:"
+            " load them first, as by prediction.isel(tissue=[0, 1]).load()."
+        )
+
+    def __dask_tokenize__(self) -> tuple[str, int, int]:
+        """Name it to Dask, which would otherwise compute all values to hash them."""
+        return ("mtm-prediction", os.getpid(), self._number)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TissueValues:
         return self  # it cannot be written to

@@ -180,6 +180,30 @@ def test_only_what_is_asked_for_is_decoded(counting: Predictor, prepared: Prepar
 
 
 @pytest.mark.usefixtures("as_if_wide")
+def test_dask_computes_what_is_left_of_it_alone(counting: Predictor, prepared: Prepared) -> None:
+    later = counting.predict_prepared(prepared, at_once=0)
+    whole = loaded(later)["z"].isel(tissue=[1, 2]).to_numpy()
+    decoded(counting).clear()
+    chunked = later["z"].isel(tissue=[1, 2]).chunk({"tissue": 1})
+    assert decoded(counting) == []  # not to be hashed either
+    again = later["upper"].isel(tissue=[1, 2]).chunk({"tissue": 1})
+    assert chunked.data.name != again.data.name
+    np.testing.assert_array_equal(chunked.mean("gene").compute(), whole.mean(axis=2))
+    assert {tissue for tissue, _, _ in decoded(counting)} <= set(later["tissue"].to_numpy()[1:3])
+
+
+def test_values_on_demand_are_loaded_before_they_are_set(
+    stack: Predictor, prepared: Prepared
+) -> None:
+    later = stack.predict_prepared(prepared, at_once=0)
+    with pytest.raises(TypeError, match="load them first"):
+        later["z"][0, 0, 0] = 1.0
+    part = later.isel(tissue=[0, 1]).load()
+    part["z"][0, 0, 0] = 1.0
+    assert part["z"][0, 0, 0] == 1 != later["z"][0, 0, 0]
+
+
+@pytest.mark.usefixtures("as_if_wide")
 def test_a_cut_is_the_cut_of_the_whole(
     stack: Predictor, prepared: Prepared, people: pd.DataFrame
 ) -> None:
