@@ -188,7 +188,7 @@ def _measure_model(
             whole,
             "the whole prediction in memory",
         ),
-        row("memory of what directs them", psutil.Process().memory_info().rss / 1e9, "GB"),
+        row("memory of the main process", psutil.Process().memory_info().rss / 1e9, "GB"),
     ]
     if kill:
         again = replace(request, output=place / "again.zarr")

@@ -32,7 +32,7 @@ class ReportFigure:
     Attributes
     ----------
     title, figure
-        What stands above it, and the figure; names in it are drawn as they are.
+        The heading, and the figure; names in it are drawn as they are.
     caption
         What is drawn and how to read it; also its text for screen readers.
     """
@@ -61,7 +61,7 @@ class Section:
     figures
         One below the other, after all else.
     verbatim
-        Text kept as it is, such as a command.
+        Preformatted text, for example a command.
     """
 
     heading: str
@@ -83,7 +83,7 @@ class Report:
     title
         Of the page.
     lead
-        Lines that stand out below it, such as what it may be used for.
+        Emphasised lines below it, for example the intended use.
     sections
         In order.
     """

@@ -42,8 +42,8 @@ def render_model_card(artefact: Artefact, evaluation: EvaluationTables | None) -
         f" {len(artefact.tissues)} tissues (GTEx, open access), expression in {artefact.unit}."
         f" The cohort is what `mtm data prepare --normalise {artefact.normalisation}` makes of the"
         " GTEx files of these genes (listed in model.json); its SHA-256 is"
-        f" `{provenance.get('cohort_sha256')}`. The donors are dead: much of what blood and tissue"
-        " share is the circumstance of death, age and sex.",
+        f" `{provenance.get('cohort_sha256')}`. The donors are dead: much of the"
+        " correlation between blood and tissue is the circumstance of death, age and sex.",
         "## Accuracy on donors not seen in training",
         _accuracy(artefact, evaluation),
         "## Training",

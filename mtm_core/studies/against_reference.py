@@ -99,7 +99,7 @@ def agreement(
     effects
         What ``own`` was computed from, to be drawn anew.
     on_progress
-        Told of each tissue.
+        Called with each tissue.
 
     Returns
     -------
@@ -163,9 +163,9 @@ def all_agreements(
                     choices["predictable"] = points[points["predictable"] != "no"]
                 rows += [
                     {"reference": trait, "adjusted_for": adjusted_for, "genes": genes}
-                    | _agreement_of_tissue(kept, draws, effects.gene_ids(str(tissue)))
-                    for genes, kept in choices.items()
-                    if len(kept)
+                    | _agreement_of_tissue(rows, draws, effects.gene_ids(str(tissue)))
+                    for genes, rows in choices.items()
+                    if len(rows)
                 ]
     return pd.DataFrame(rows)
 

@@ -112,7 +112,7 @@ def studies_of(files: ModelFolder, artefact: Artefact) -> StudyTables:
 
 
 def history_of(files: ModelFolder) -> pd.DataFrame | None:
-    """Give a model's training, one row an epoch; ``None`` where it was not kept.
+    """Give a model's training, one row an epoch; ``None`` where it was not stored.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def history_of(files: ModelFolder) -> pd.DataFrame | None:
             raise ValueError("it has no column epoch")
         _check_columns(history, "history")
     except Exception as error:
-        raise InputFileError(f"{path} is no history of a training ({error}).") from error
+        raise InputFileError(f"{path} is not the history of a training ({error}).") from error
     return history
 
 
@@ -215,7 +215,7 @@ def _check_settings(
 ) -> None:
     """Check what pages print of a study's settings."""
     if not isinstance(settings, dict):
-        raise ValueError("the settings are no object")
+        raise ValueError("the settings are not an object")
     counts = [settings.get("n_pairs", 0), *(settings.get(name) for name in numbers)]
     if any(type(count) is not int or count < 0 for count in counts):
         raise ValueError(f"the settings have no {' and '.join(numbers) or 'n_pairs'}")
@@ -247,5 +247,5 @@ def _read(files: ModelFolder, name: str, load: Callable[[Path], Read]) -> Read |
         reason = " ".join(str(error).split())[:300]
         raise InputFileError(
             f"{folder} does not belong to the model beside it, or is damaged"
-            f" ({type(error).__name__}: {reason}). Copy the model's folder again, or make it anew."
+            f" ({type(error).__name__}: {reason}). Copy the model's folder again, or make it again."
         ) from error

@@ -4,7 +4,7 @@ Letters: N donors, G genes, R shuffles. A contrast is any trait of two groups: s
 ventilator, and diseases where a dbGaP file tells them.
 
 Predicted and measured expression are of the same donors, so both share those donors' chance; what
-is left with the groups shuffled among the donors stands beside each correlation.
+is left with the groups shuffled among the donors is given beside each correlation.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ N_REPEATS = 50
 MINIMUM_DEGS = 10
 """Genes that a tissue must change, for the pair of tissue and disease to count (section 3.4)."""
 SIGN, RHO = 0.7, 0.3
-"""Above both, changes are kept (section 3.4)."""
+"""Above both, changes are preserved (section 3.4)."""
 INFORMATIVE_AUROC = 0.6
 """What measured tissue must reach, and above the source's, for a pair to be compared."""
 PROFILES = ("observed", "predicted", "source", "covariates")
@@ -80,7 +80,7 @@ class DiseaseStudy:
         Hardy class as far as it is none of them (``covariates``); with interval and outcome.
     curves
         The same regressions' ROC curves: one row a (``trait``, ``tissue``, ``profile``,
-        ``false_positive_rate``) with ``sensitivity``; empty where they were not kept.
+        ``false_positive_rate``) with ``sensitivity``; empty where they were not stored.
     """
 
     pairs: pd.DataFrame
@@ -103,13 +103,13 @@ class DiseaseStudy:
         tested = self.pairs[self.pairs["outcome"] == TESTED]
         for keys, part in tested.groupby(["trait", "adjusted_for"], sort=False):
             changed = part[part["n_up_observed"] + part["n_down_observed"] >= minimum_degs]
-            kept = (changed["sign_consistency"] > SIGN) & (changed["rho"] > RHO)
+            preserved = (changed["sign_consistency"] > SIGN) & (changed["rho"] > RHO)
             row: dict[str, float] = {
                 "n_tissues": len(part),
                 "median_rho": part["rho"].dropna().median(),
                 "median_shuffled": part["shuffled"].dropna().median(),
                 "n_with_degs": len(changed),
-                "n_kept": int(kept.sum()),
+                "n_kept": int(preserved.sum()),
             }
             for way in ("up", "down"):
                 some = part[part[f"n_{way}_observed"] >= minimum_degs]
@@ -186,7 +186,7 @@ def study_diseases(
     """
     phenotypes: pd.DataFrame = cohort.uns["donors"]
     found: dict[tuple[int, int, int], tuple[dict[str, object], pd.DataFrame]] = {}
-    told: dict[tuple[int, int], tuple[pd.DataFrame, pd.DataFrame]] = {}
+    classified: dict[tuple[int, int], tuple[pd.DataFrame, pd.DataFrame]] = {}
     for place, part in enumerate(predictions.values()):  # of a wide cohort, one is there
         for number, trait in enumerate(contrasts):
             values = trait.of(part.donors)
@@ -203,9 +203,11 @@ def study_diseases(
                 found[number, place, which] = keys | row, table.assign(**keys)
             if n_repeats:
                 tasks = _profiles(part, trait, values, cohort, source)
-                told[number, place] = _classified(tasks, n_repeats, seed)
+                classified[number, place] = _classified(tasks, n_repeats, seed)
     pairs, genes = ([found[key][side] for key in sorted(found)] for side in (0, 1))
-    status, curves = (_joined([told[key][side] for key in sorted(told)]) for side in (0, 1))
+    status, curves = (
+        _joined([classified[key][side] for key in sorted(classified)]) for side in (0, 1)
+    )
     tested = [table for table in genes if len(table)]
     return DiseaseStudy(
         pd.DataFrame(pairs),
@@ -336,10 +338,10 @@ def _shuffled(
         drawn[known] = rng.permutation(values[known])
     lists: tuple[list[Array], list[Array]] = ([], [])
     for rows, genes in part.parts():
-        kept = rows[np.isfinite(values[rows])]
-        groups = case[:, kept], 1 - case[:, kept]
+        known = rows[np.isfinite(values[rows])]
+        groups = case[:, known], 1 - case[:, known]
         for side, log2 in zip(lists, (part.predicted, part.observed), strict=True):
-            expression = linear(log2[np.ix_(kept, genes)]).astype(np.float64)
+            expression = linear(log2[np.ix_(known, genes)]).astype(np.float64)
             means = [g @ expression / g.sum(axis=1, keepdims=True) for g in groups]
             side.append(np.log2((means[0] + PSEUDOCOUNT) / (means[1] + PSEUDOCOUNT)).T)
     return columnwise_correlation(*(np.concatenate(side) for side in lists))

@@ -126,10 +126,10 @@ def _codes(
     """Give the codes (N, C) of each tissue's samples, by donor."""
     result = {}
     for code, (tissue, donor, expression) in enumerate(tissues_of(cohort)):
-        kept = np.array([donors is None or name in donors for name in donor])
-        if kept.any():
-            z = fitted.scaler.transform(expression[kept], np.full(kept.sum(), code))
-            result[tissue] = pd.DataFrame(fitted.codes({tissue: z}), index=donor[kept])
+        chosen = np.array([donors is None or name in donors for name in donor])
+        if chosen.any():
+            z = fitted.scaler.transform(expression[chosen], np.full(chosen.sum(), code))
+            result[tissue] = pd.DataFrame(fitted.codes({tissue: z}), index=donor[chosen])
     return result
 
 

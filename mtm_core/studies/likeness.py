@@ -1,4 +1,4 @@
-"""Likeness of tissues in a model as it stands, and maps of few dimensions.
+"""Likeness of tissues in a trained model, and maps of few dimensions.
 
 Letters: N items, T tissues, U units of a layer, C size of a code.
 """

@@ -78,7 +78,7 @@ class TissuePredictions:
         return mostly
 
     def parts(self) -> Iterator[tuple[Ints, Ints]]:
-        """Give (rows, genes) such that every gene stands with the donors it was chosen for.
+        """Give (rows, genes) so that every gene goes with the donors it was chosen for.
 
         Genes that the same folds chose come together; each gene once, genes of no fold never.
         """

@@ -223,7 +223,7 @@ def compare_groups(
     groups
         Group of each sample, NaN where not known.
     on_progress
-        Told of each tissue.
+        Called with each tissue.
 
     Returns
     -------
@@ -270,7 +270,7 @@ def correlate_trait(
     covariates
         Of :func:`mtm_core.studies.sample_labels.covariate_numbers`; regressed out of both sides.
     on_progress
-        Told of each tissue.
+        Called with each tissue.
 
     Returns
     -------
@@ -359,7 +359,7 @@ def reference_percentile(values: NDArray[np.floating], quantiles: pd.Series) -> 
     """Place ``values`` (N,) within a reference distribution: percent of it below, about.
 
     Linear between the quantiles; at its ends nothing finer is known than the outermost level. A
-    value that several quantiles share stands at their middle.
+    value that several quantiles share is put at their middle.
 
     Parameters
     ----------

@@ -151,7 +151,7 @@ def tissue_similarity(cohort: ad.AnnData) -> Array:
 
 
 def read_annotation(path: Path, genes: pd.DataFrame) -> pd.Series:
-    """Read a table of genes and one number each, such as conservation or connectivity.
+    """Read a table of genes and one number each, for example conservation or connectivity.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def read_annotation(path: Path, genes: pd.DataFrame) -> pd.Series:
     known = found >= 0
     if not known.any():
         raise InputFileError(
-            f"{path.name}: none of its {len(ids)} genes, such as {ids[0]!r}, is in the cohort."
+            f"{path.name}: none of its {len(ids)} genes (the first is {ids[0]!r}) is in the cohort."
             " Expected Ensembl ids, symbols or Entrez ids in the first column."
         )
     values = pd.Series(np.asarray(numbers, dtype=float)[known], index=genes.index[found[known]])

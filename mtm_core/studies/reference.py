@@ -84,7 +84,7 @@ class ReferenceAssociations:
         One row a (``trait``, ``adjusted_for``, ``tissue``, ``gene_id``): ``test`` (a key of
         ``DEFINITIONS``), ``n``, ``rho``, ``slope``, ``p``, ``fdr``, ``outcome``; of two groups
         without adjustment also ``n_case``, ``n_control``, ``mean_case``, ``mean_control``,
-        ``log2_fold_change`` and ``auc``, NaN elsewhere. ``adjusted_for`` is ``""``, or such as
+        ``log2_fold_change`` and ``auc``, NaN elsewhere. ``adjusted_for`` is ``""``, or for example
         ``"age+sex"``.
     quantile_rows
         One row a (``tissue``, ``gene_id``, ``sex``, ``age_band``): ``n`` and quantiles ``q05`` to
@@ -251,7 +251,7 @@ def write_associations(cohort: ad.AnnData, folder: Path, on_tissue: TissueDone) 
     folder
         Is there already.
     on_tissue
-        Told how many tissues are done, and of how many.
+        Called with how many tissues are done, and of how many.
     """
     n_tissues = len(tissue_names(cohort))
     with (

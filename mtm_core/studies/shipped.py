@@ -101,7 +101,7 @@ def _read(folder: Path, make: Callable[[Path], StudyT]) -> Shipped[StudyT] | Non
         return Shipped(make(folder), settings)
     except (OSError, ValueError) as error:
         raise InputFileError(
-            f"{folder} holds no study ({error}). Make it anew with 'mtm study', or delete it."
+            f"{folder} holds no study ({error}). Make it again with 'mtm study', or delete it."
         ) from error
 
 
@@ -114,7 +114,7 @@ def _disease(folder: Path) -> DiseaseStudy:
         _table(folder / "pairs.csv", "contrasts"),
         _genes(folder),
         _table(folder / "status.csv", "status"),
-        # Not kept by the first versions of the study.
+        # Not stored by the first versions of the study.
         _table(folder / "curves.csv", "curves")
         if (folder / "curves.csv").exists()
         else pd.DataFrame(),
@@ -149,7 +149,7 @@ def _genes(folder: Path) -> pd.DataFrame | GroupedTable:
 def _table(path: Path, kind: str) -> pd.DataFrame:
     try:
         table = pd.read_csv(path)
-    except EmptyDataError:  # such as areas that nobody asked for
+    except EmptyDataError:  # for example areas that nobody asked for
         return pd.DataFrame(columns=list(_KEYS[kind]))
     if "adjusted_for" in table:
         table["adjusted_for"] = table["adjusted_for"].fillna("")  # nothing was regressed out

@@ -202,12 +202,12 @@ def shuffled_agreement(
     trait[known] = np.column_stack([rng.permutation(own) for _ in range(n_shuffles)])
     lists: tuple[list[Array], list[Array]] = ([], [])
     for rows, genes in part.parts():
-        kept = rows[np.isfinite(values[rows])]
-        basis = orthonormal_basis(design[kept])
-        t = residuals(trait[kept], basis)
+        known = rows[np.isfinite(values[rows])]
+        basis = orthonormal_basis(design[known])
+        t = residuals(trait[known], basis)
         t = t / (_length(t) if standardised else _length(t) ** 2)
         for side, log2 in zip(lists, (part.predicted, part.observed), strict=True):
-            left = residuals(log2[np.ix_(kept, genes)], basis)
+            left = residuals(log2[np.ix_(known, genes)], basis)
             side.append((left / _length(left) if standardised else left).T @ t)
     return columnwise_correlation(*(np.concatenate(side) for side in lists))
 

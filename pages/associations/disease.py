@@ -1,4 +1,4 @@
-"""Disease concordance: what predictions keep of the difference between two groups of donors."""
+"""Disease concordance: differences between two groups of donors that predictions preserve."""
 
 from __future__ import annotations
 
@@ -16,15 +16,20 @@ from mtm_core.dashboard.screens.concordance_view import (
     trait_in_words,
 )
 from mtm_core.dashboard.screens.evaluated import bring_along
-from mtm_core.dashboard.screens.kept_view import Kept, show_kept
+from mtm_core.dashboard.screens.preserved_view import Preserved, show_preserved
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import begin, show_figure
 from mtm_core.escaping import plain, plain_message
-from mtm_core.figures.associations.kept_changes import overlap_grid
+from mtm_core.figures.associations.preserved_changes import overlap_grid
 from mtm_core.figures.associations.roc import auroc_dots, roc_curves
 
-CHANGES, FOUND, AREAS, TRAITS = "Changes kept", "Genes found again", "Telling apart", "Traits kept"
+CHANGES, FOUND, AREAS, TRAITS = (
+    "Preserved changes",
+    "Genes found again",
+    "Classification",
+    "Preserved associations",
+)
 
 session, model = current_session(), served_model()
 artefact, disease, traits = model.predictor.artefact, model.studies.disease, model.studies.traits
@@ -43,8 +48,8 @@ views = {
 }
 if not any(views.values()):
     st.info(
-        f"**{plain(artefact.name)}** comes without studies of what its predictions keep. Make"
-        " them with"
+        f"**{plain(artefact.name)}** comes without studies of preserved associations. Make them"
+        " with"
         " `mtm study disease` and `mtm study traits`, from the predictions that"
         " `mtm evaluate --save-predictions` leaves, with `--output` in the model's folder"
         " `studies`.",
@@ -57,7 +62,8 @@ view = st.segmented_control(
     default=next(name for name, is_there in views.items() if is_there),
     required=True,
     key="concordance_of",
-    help="What predictions keep of it: changes, genes found again, groups told apart, traits.",
+    help="What predictions preserve: changes, changed genes, the classification of two groups,"
+    " associations with traits.",
     bind="query-params",
 )
 colours = artefact.tissues["colour"].to_dict()
@@ -67,7 +73,7 @@ if view == TRAITS and traits is not None:
         "The paper's first question: every gene is correlated with a trait of the donors, in"
         " predicted and in measured tissue, and the two lists with each other."
     )
-    show_kept(Kept.of_traits(traits), model, colours)
+    show_preserved(Preserved.of_traits(traits), model, colours)
 
 elif disease is not None:
     study, settings = disease.study, disease.settings
@@ -77,13 +83,13 @@ elif disease is not None:
         st.warning(
             "**None of the contrasts at hand is a disease.** They are"
             f" {plain_message(', '.join(named))}. The"
-            " public table of GTEx donors knows no diseases; with the dbGaP file of phenotypes they"
-            " join: `mtm study disease --dbgap FILE`.",
+            " public table of GTEx donors has no diseases. The dbGaP file of phenotypes adds"
+            " them: `mtm study disease --dbgap FILE`.",
             icon=":material/warning:",
         )
 
     if view == CHANGES:
-        show_kept(Kept.of_contrasts(disease), model, colours)
+        show_preserved(Preserved.of_contrasts(disease), model, colours)
 
     elif view == FOUND:
         minimum = st.number_input(
@@ -110,7 +116,7 @@ elif disease is not None:
             " in predicted tissue, up (↑) and down (↓), of the predictable genes. F1 is 1 where"
             " the two sets are the same, 0 where they share none. Stars: the overlap is beyond"
             f" chance (hypergeometric), * below {one:g}, ** {two:g}, *** {three:g}. Where nearly"
-            " all genes change, a high F1 is no surprise and no star can be had.",
+            " all genes change, F1 is high in any case, and there can be no star.",
             data=rows,
             index=False,
         )
@@ -124,7 +130,7 @@ elif disease is not None:
             key="areas_of",
             persist_state="session",
             format_func=lambda name: trait_in_words(name, model.associations),
-            help="Which two groups of donors a regression is to tell apart.",
+            help="Which two groups of donors the regression classifies.",
         )
         areas = areas_of(study.status, trait)
         tissues = [str(name) for name in areas["tissue"].unique()]

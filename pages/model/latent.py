@@ -244,7 +244,7 @@ else:
         key="sample_map",
         name=f"{session.file_stem}latent_codes",
         caption=f"The latent codes of your {len(mapped.positions):,} samples of {session.source},"
-        " by their first two principal components. Groups that part here are told apart by what"
+        " by their first two principal components. Groups that separate here differ in what"
         " the model reads of them, be it biology or batch. Computed in this session alone.",
         data=mapped.positions.join([series.rename(str(colour)) for series in values.values()]),
     )

@@ -68,7 +68,7 @@ if part in (ACCURACY, NUMBERS, WINS):
         methods,
         key="method",
         bind="query-params",
-        help="The model's own method stands first.",
+        help="The model's own method comes first.",
     )
     other = middle.selectbox(
         "against",

@@ -68,7 +68,7 @@ st.header("Training")
 if model.history is None:
     st.caption(
         "The model's folder has no history.csv: this method trains without epochs, or its curve was"
-        " not kept."
+        " not stored."
     )
 else:
     show_figure(

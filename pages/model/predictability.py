@@ -78,7 +78,7 @@ method = method_column.selectbox(
     evaluated.methods,
     key="method",
     bind="query-params",
-    help="The model's own method stands first; the others were evaluated on the same donors.",
+    help="The model's own method comes first; the others were evaluated on the same donors.",
 )
 tissue = tissue_column.selectbox(
     "Tissue",
@@ -248,6 +248,7 @@ else:
         caption=f"{method}: rho by fold of the genes of each tissue, tissues as ranked. The box"
         f" holds half of the genes, its line is their median, the whiskers hold 90 %."
         + (" Each point is a gene." if one_by_one else "")
-        + f" The star is {label}. A box around 0 means that most genes cannot be told from blood.",
+        + f" The star is {label}. A box around 0 means that most genes cannot be"
+        " predicted from blood.",
         data=distribution.join(rho if one_by_one else rho[[gene_id]]).rename(columns=str),
     )

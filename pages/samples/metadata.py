@@ -6,8 +6,8 @@ import streamlit as st
 
 from mtm_core.dashboard.screens.cohort_view import need_samples
 from mtm_core.dashboard.state.background import start_once, watch
-from mtm_core.dashboard.state.keeping import keep
 from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.saved_session import save
 from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import (
     DIFFERENTIAL_PAGE,
@@ -97,10 +97,10 @@ if match.metadata_only or match.expression_only:
         st.dataframe(difference, hide_index=True, height=260, key="difference")
         download_table(difference, key="names_that_do_not_match", label="These names")
 
-st.subheader("What the model is told")
+st.subheader("Age and sex for the model")
 st.caption(
-    "Age and sex help those models that take them; the others leave them aside. Where they are not"
-    " known, the prediction is made without."
+    "Age and sex improve the predictions of models that read them; other models ignore them."
+    " Samples without them are predicted from expression alone."
 )
 names = [column.name for column in metadata.columns]
 age_choice, sex_choice = st.columns(2, gap="large")
@@ -112,7 +112,7 @@ with age_choice:
         index=names.index(metadata.age_column) if metadata.age_column else None,
         placeholder="none",
         key=f"age_column_{file_key}",
-        help="In years; bands such as 60-69 are taken at their middle.",
+        help="In years; age bands (60-69) are taken at their middle.",
     )
 with sex_choice:
     sex_column = st.selectbox(
@@ -143,20 +143,20 @@ unknown = st.multiselect(
     placeholder="none",
     key=f"unknown_{file_key}",
     accept_new_options=True,
-    help="Cells with such a word count as blank, in every column. A word such as NA or None is kept"
-    " as a group unless you name it here: in some files it is one.",
+    help="Cells with such a word count as blank, in every column. NA or None remains a group"
+    " unless you name it here: in some files it is one.",
 )
-told = metadata.with_roles(
+chosen = metadata.with_roles(
     age_column=age_column,
     sex_column=sex_column,
     unknown=unknown,
     sex_codes={code: sex for code in asked for sex in SEXES if answers[code] == sex},
 )
-if told.roles != metadata.roles:
-    session.metadata = told
+if chosen.roles != metadata.roles:
+    session.metadata = chosen
     st.rerun()
 
-keep(session)
+save(session)
 
 st.subheader("Notes")
 show_notes(metadata.notes)

@@ -11,8 +11,8 @@ from mtm_core.dashboard.screens.cohort_view import need_samples
 from mtm_core.dashboard.screens.predicted_choice import choose_shown
 from mtm_core.dashboard.screens.predicted_view import Predicted
 from mtm_core.dashboard.state.background import start, watch
-from mtm_core.dashboard.state.keeping import keep
 from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.saved_session import save
 from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import begin, mark_simulated
 from mtm_core.dashboard.widgets.target_choice import choose_targets
@@ -39,7 +39,7 @@ if go_on:
     start(session, session.predicting(predictor))
 is_predicting = watch(session, "prediction")
 
-keep(session)
+save(session)
 
 prediction = session.prediction
 if prediction is None:
@@ -47,20 +47,20 @@ if prediction is None:
         st.info("Choose tissues, then press **Predict**.", icon=":material/arrow_upward:")
     st.stop()
 if is_predicting:
-    st.caption("Below is the prediction before; the new one takes its place when it is there.")
+    st.caption("The previous prediction is shown until the new one is ready.")
 elif not session.is_current(predictor):
     st.warning(
-        "The choice has changed since: the results below are of the choice before. Press"
-        " **Predict** to bring them up to date.",
+        "You have changed your choice. The results below are the previous prediction. Press"
+        " **Predict** to update them.",
         icon=":material/update:",
     )
 
 predicted = Predicted.of(prediction, session, model)
-attrs, n_told = prediction.attrs, int(prediction["used_age_sex"].sum())
-told = (
-    f" · told age and sex of {n_told:,} samples (held-out rho is of expression alone, a little"
-    " lower)"
-    if n_told
+attrs, n_with_age_sex = prediction.attrs, int(prediction["used_age_sex"].sum())
+with_age_sex = (
+    f" · with age and sex of {n_with_age_sex:,} samples (held-out rho is of expression alone, a"
+    " little lower)"
+    if n_with_age_sex
     else " · from expression alone: metadata with age and sex make predictions a little better"
 )
 st.caption(
@@ -69,7 +69,7 @@ st.caption(
     f" {len(predicted.genes):,} genes · expression in {plain(attrs['unit'])}, z-scores against"
     " the GTEx"
     f" donors of the tissue · alignment: {attrs['alignment']}"
-    + (told if predictor.covariates else "")
+    + (with_age_sex if predictor.covariates else "")
 )
 shown = choose_shown(
     predicted.samples, predicted.tissues, predicted.genes, evaluated=predicted.held_out.exists
@@ -78,7 +78,7 @@ if not predicted.held_out.exists:
     st.caption(
         f":material/help: Predictions of this model from {plain(attrs['source'])} were **not"
         " evaluated**:"
-        " no held-out rho can stand beside the values, and no gene is greyed."
+        " no held-out rho is shown beside the values, and no gene is greyed."
     )
 predicted.show(shown)
 predicted.offer_everything(session.predicted_by, session.predicted_from)

@@ -7,8 +7,8 @@ from typing import get_args
 import streamlit as st
 
 from mtm_core.dashboard.state.background import need, start, watch
-from mtm_core.dashboard.state.keeping import delete_all, keep
 from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.saved_session import delete_all, save
 from mtm_core.dashboard.state.session import current_session, words_of
 from mtm_core.dashboard.widgets.layout import (
     METADATA_PAGE,
@@ -116,7 +116,7 @@ with right:
             key="delete",
             on_click=delete_all,
             args=(session,),
-            help="Removes the file, the table and all results from this server, and what is kept.",
+            help="Removes the file, the table, all results and the saved session from this server.",
         )
 
 upload, session.upload_id, is_new = last_chosen(
@@ -127,7 +127,7 @@ if upload is not None and upload.problem:
     upload = None
 if upload is not None and is_new:
     start(session, session.reading(upload.getvalue(), upload.name, predictor))
-    st.rerun()  # what stands above this line speaks of the table before
+    st.rerun()  # the lines above describe the previous table
 before = session.table
 is_reading = watch(session, "table")
 if session.table is not before:
@@ -201,7 +201,7 @@ with alignment_column:
         key="alignment",
     )
 
-keep(session)
+save(session)
 names = [str(name) for name in session.table.values.columns]
 if session.unit is None and is_covered(predictor.match(names).match.found):
     if not report.possible_units:

@@ -62,7 +62,7 @@ TOUR = (
     Step(
         "compare",
         "3. Compare",
-        "Two groups of your samples, such as cases and controls, in blood and in each predicted"
+        "Two groups of your samples, for example cases and controls, in blood and in each predicted"
         " tissue.",
         "See two groups",
         "Look at: select points of the volcano to find them in the table; move the thresholds.",
@@ -143,8 +143,8 @@ else:
                 f" {row['n_predictable_mean']:.1f} predictable genes."
             )
 st.markdown(
-    "Most of what can be predicted from blood is modest, and part of it is no more than the"
-    " circumstance of death, the age and the sex that a donor's tissues share."
+    "Most predictions from blood are modest. Part of their accuracy is only that the tissues of a"
+    " donor share age, sex and circumstance of death."
 )
 st.page_link(
     PREDICTABILITY_PAGE,

@@ -64,7 +64,7 @@ def test_from_upload_to_the_long_table(server: str, page: Page, tmp_path: Path) 
 def test_example_in_one_click_and_home_as_h5ad(server: str, page: Page, tmp_path: Path) -> None:
     page.goto(server)
     page.get_by_role("button", name="Try it with the example").click()
-    expect(page.get_by_text("Simulated samples: of no person")).to_be_visible()
+    expect(page.get_by_text("Simulated samples, not real people")).to_be_visible()
     expect(page.locator(".js-plotly-plot")).to_be_visible()
     name, path = download(page, "download_all_h5ad", tmp_path)
     assert name.startswith("simulated_")

@@ -82,12 +82,14 @@ def test_every_screen(scheme: str, server: str, new_context: Callable[..., Brows
     shot("11_shared_genes")
     open_link(page, "Disease concordance")
     expect(page.get_by_role("heading", name="Predictable genes of")).to_be_visible()
-    expect(page.locator(".st-key-figure_kept_tissues_contrast .js-plotly-plot")).to_be_visible()
+    expect(
+        page.locator(".st-key-figure_preserved_tissues_contrast .js-plotly-plot")
+    ).to_be_visible()
     shot("13_disease_concordance")
     for number, view, figure in (
         (14, "Genes found again", "overlap_grid"),
-        (15, "Telling apart", "areas"),
-        (16, "Traits kept", "kept_tissues_trait"),
+        (15, "Classification", "areas"),
+        (16, "Preserved associations", "preserved_tissues_trait"),
     ):
         page.get_by_role("radio", name=view).click()
         expect(page.locator(f".st-key-figure_{figure} .js-plotly-plot")).to_be_visible()

@@ -12,7 +12,7 @@ from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.state.workspace import Work, WorkspaceStore
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
-from tests.dashboard.kept_work import Clock
+from tests.dashboard.saved_work import Clock
 from tests.dashboard_settings import components_scanned_once as components_scanned_once
 from tests.dashboard_settings import own_workspaces as own_workspaces
 from tests.dashboard_settings import patient as patient

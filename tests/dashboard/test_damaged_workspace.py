@@ -1,4 +1,4 @@
-"""Kept work that is damaged: an error in words, whatever it is."""
+"""Saved sessions that are damaged: an error in words, whatever it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from mtm_core.dashboard.state.workspace import Work, WorkspaceStore
 from mtm_core.errors import InputFileError
-from tests.dashboard.kept_work import folder_of
+from tests.dashboard.saved_work import folder_of
 
 
 def damage_json(folder: Path) -> None:

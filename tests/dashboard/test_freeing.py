@@ -21,7 +21,7 @@ from mtm_core.dashboard.serving.freeing import UNUSED_SECONDS, ClosedTabs, Uploa
 from mtm_core.dashboard.serving.server import DashboardRuntime
 from mtm_core.dashboard.state.jobs import JobPool, Task
 from mtm_core.dashboard.state.session import SESSION_KEY, Session
-from tests.dashboard.kept_work import Clock
+from tests.dashboard.saved_work import Clock
 
 
 def closed_tab(identifier: str, own: Session) -> SessionInfo:
@@ -95,7 +95,7 @@ def test_one_that_cannot_be_closed_does_not_keep_the_others(clock: Clock) -> Non
             tabs.free(close)
         except ValueError:
             continue
-    assert not tabs._kept
+    assert not tabs._held
 
 
 def file(name: str, size: int = 10) -> UploadedFileRec:

@@ -72,7 +72,7 @@ def test_simulated_samples_are_named_so(evaluated_model: ServedModel) -> None:
     report = report_of(record_of(session, evaluated_model), evaluated_model)
     assert report.lead == (
         "For research use, not for diagnosis.",
-        "Simulated samples: of no person.",
+        "Simulated samples, not real people.",
     )
     assert sections(report)["Methods"].verbatim.startswith("THE SAMPLES ARE SIMULATED")
     own = Session(targets=("Lung",))

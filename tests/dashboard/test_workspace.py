@@ -1,4 +1,4 @@
-"""Kept work: what comes back, to whom, and for how long."""
+"""Saved sessions: what comes back, to whom, and for how long."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mtm_core.data.people.metadata import read_metadata
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import SelectionError
 from mtm_core.inference.predictor import Predictor
-from tests.dashboard.kept_work import Clock, folder_of, same
+from tests.dashboard.saved_work import Clock, folder_of, same
 
 
 def test_all_comes_back_to_the_last_bit(store: WorkspaceStore, work: Work) -> None:
@@ -137,9 +137,9 @@ def test_an_address_of_nothing_opens_nothing(
 ) -> None:
     real = store.create()
     store.save(real, work)
-    with pytest.raises(SelectionError, match="nothing is kept under this address"):
+    with pytest.raises(SelectionError, match="no session is saved under this address"):
         store.load(identifier)
-    with pytest.raises(SelectionError, match="nothing is kept under this address"):
+    with pytest.raises(SelectionError, match="no session is saved under this address"):
         store.save(identifier, work)
     assert same(store.load(real), work)
     assert len(list(store.folder.iterdir())) == 1
@@ -179,7 +179,7 @@ def test_it_expires_when_nobody_has_used_it(
 
 
 def test_work_without_a_table_yet_is_nothing(store: WorkspaceStore) -> None:
-    with pytest.raises(SelectionError, match="nothing is kept"):
+    with pytest.raises(SelectionError, match="no session is saved"):
         store.load(store.create())
 
 
@@ -188,7 +188,7 @@ def test_who_is_signed_in_opens_their_own_alone(store: WorkspaceStore, work: Wor
     store.save(identifier, work, owner="ada@example.org")
     assert same(store.load(identifier, owner="ada@example.org"), work)
     for other in ("", "eve@example.org"):
-        with pytest.raises(SelectionError, match="nothing is kept"):
+        with pytest.raises(SelectionError, match="no session is saved"):
             store.load(identifier, owner=other)
     assert b"ada@" not in (folder_of(store) / "work.json").read_bytes()
 

@@ -18,7 +18,7 @@ from mtm_core.dashboard.state.workspace import (
 )
 from mtm_core.dashboard.state.workspace_mark import mark
 from mtm_core.errors import SelectionError
-from tests.dashboard.kept_work import Clock
+from tests.dashboard.saved_work import Clock
 
 
 def test_a_folder_that_others_can_read_is_refused(tmp_path: Path) -> None:
@@ -37,14 +37,14 @@ def test_a_folder_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     (tmp_path / "file").write_text("")
     for name in ("link", "dangling", "file"):
-        with pytest.raises(SelectionError, match="no folder of its own"):
+        with pytest.raises(SelectionError, match="not a folder of its own"):
             WorkspaceStore(tmp_path / name, 24)
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     store = WorkspaceStore(tmp_path / "file" / "workspaces", 24)
-    with pytest.raises(SelectionError, match=r"work cannot be kept in .*workspaces"):
+    with pytest.raises(SelectionError, match=r"sessions cannot be saved in .*workspaces"):
         store.create()
 
 
@@ -64,7 +64,7 @@ def test_nothing_is_made_on_disk_before_it_is_asked_for(
     store: WorkspaceStore, own_workspaces: Path
 ) -> None:
     assert store.sweep() == 0
-    with pytest.raises(SelectionError, match="nothing is kept"):
+    with pytest.raises(SelectionError, match="no session is saved"):
         store.load("a" * 43)
     assert not own_workspaces.exists()
 
@@ -82,7 +82,7 @@ def test_the_server_says_where_how_long_and_whether(
     assert default is not None
     assert default.folder.name.startswith("mtm-workspaces-")
     for hours in ("0", "-1", "a day", "nan", "inf"):
-        with pytest.raises(SelectionError, match="no number of hours above 0"):
+        with pytest.raises(SelectionError, match="not a number of hours above 0"):
             open_store(str(tmp_path / "here"), hours)
 
 

@@ -153,7 +153,7 @@ def test_the_prediction_before_stays_to_be_looked_at(waiting: AppTest, gate: Gat
     waiting.multiselect(key="targets").set_value(["Spleen"]).run()
     waiting.button(key="predict").click().run()
     assert progress(waiting)
-    assert "Below is the prediction before" in words(waiting)
+    assert "The previous prediction is shown" in words(waiting)
     assert "6 tissues" in words(waiting)
     let_through(waiting, gate)
     assert "1 tissues" in words(waiting)

@@ -21,7 +21,7 @@ from mtm_core.dashboard.screens.concordance_view import (
     tissue_rows,
 )
 from mtm_core.dashboard.state.resources import MODEL_VARIABLE
-from mtm_core.figures.associations.kept_changes import BOTH, MEASURED, NEITHER
+from mtm_core.figures.associations.preserved_changes import BOTH, MEASURED, NEITHER
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.model_folder import seal_folder
 from mtm_core.statistics.outcome import TESTED
@@ -30,7 +30,7 @@ from mtm_core.studies.shipped import Shipped, StudyTables
 from tests.pages.conftest import words
 
 PAGE = "pages/associations/disease.py"
-VIEWS = ["Changes kept", "Genes found again", "Telling apart", "Traits kept"]
+VIEWS = ["Preserved changes", "Genes found again", "Classification", "Preserved associations"]
 
 
 @pytest.fixture(scope="module")
@@ -72,20 +72,20 @@ def test_a_model_without_studies_names_the_commands(app: AppTest) -> None:
 def test_every_view_opens_and_gives_its_data(app: AppTest, view: str) -> None:
     opened(app, view)
     figures = {
-        "Changes kept": "kept_tissues_contrast",
+        "Preserved changes": "preserved_tissues_contrast",
         "Genes found again": "overlap_grid",
-        "Telling apart": "areas",
-        "Traits kept": "kept_tissues_trait",
+        "Classification": "areas",
+        "Preserved associations": "preserved_tissues_trait",
     }
     assert app.download_button(key=f"download_{figures[view]}_csv")
     is_warned = "None of the contrasts at hand is a disease" in words(app)
-    assert is_warned == (view != "Traits kept")
+    assert is_warned == (view != "Preserved associations")
 
 
 def test_a_tissue_s_roc_curves_stand_below_the_areas(
     app: AppTest, disease: Shipped[DiseaseStudy]
 ) -> None:
-    opened(app, "Telling apart")
+    opened(app, "Classification")
     tissue = app.selectbox(key="tissue").value
     assert f"ROC curves of {tissue}" in [part.value for part in app.subheader]
     trait = app.selectbox(key="areas_of").value
@@ -103,8 +103,8 @@ def test_genes_are_those_of_contrast_tissue_and_what_is_left_out(
     for name, value in (("tissue", best["tissue"]), ("concordance_of", VIEWS[0])):
         app.query_params[name] = str(value)
     opened(app)
-    app.selectbox(key="kept_contrast").set_value(best["trait"]).run()
-    chosen = app.segmented_control(key=f"kept_left_out_contrast_{best['trait']}")
+    app.selectbox(key="preserved_contrast").set_value(best["trait"]).run()
+    chosen = app.segmented_control(key=f"preserved_left_out_contrast_{best['trait']}")
     assert "" in chosen.value
     chosen.set_value([best["adjusted_for"]]).run()
     assert app.selectbox(key="tissue").value == best["tissue"]
@@ -124,7 +124,7 @@ def test_genes_are_those_of_contrast_tissue_and_what_is_left_out(
     assert f"rho {best['rho']:.2f} ({best['rho_low']:.2f} to {best['rho_high']:.2f})" in text
     assert f"the median rho is {best['shuffled']:.2f} (p = {best['shuffle_p']:.3f})" in text
     # Without any choice all stand side by side.
-    app.segmented_control(key=f"kept_left_out_contrast_{best['trait']}").set_value([]).run()
+    app.segmented_control(key=f"preserved_left_out_contrast_{best['trait']}").set_value([]).run()
     assert len(set(app.dataframe[0].value["panel"])) > 1
 
 
@@ -132,12 +132,12 @@ def test_an_untested_tissue_is_said(app: AppTest, disease: Shipped[DiseaseStudy]
     pairs = disease.study.pairs
     lacking = pairs[pairs["outcome"] != TESTED].iloc[0]
     opened(app, VIEWS[0])
-    app.selectbox(key="kept_contrast").set_value(lacking["trait"]).run()
+    app.selectbox(key="preserved_contrast").set_value(lacking["trait"]).run()
     app.selectbox(key="tissue").set_value(lacking["tissue"]).run()
     assert not app.exception
     minimum = disease.settings["minimum_group"]
     assert f"was not tested in {lacking['tissue']}: {minimum} donors" in app.info[0].value
-    assert app.download_button(key="download_kept_tissues_contrast_csv")
+    assert app.download_button(key="download_preserved_tissues_contrast_csv")
 
 
 def test_fewer_changed_genes_show_more_cells(app: AppTest, disease: Shipped[DiseaseStudy]) -> None:
@@ -156,7 +156,7 @@ def test_diseases_are_no_cause_for_a_warning(app: AppTest, own_folder: Path) -> 
         table.replace({"trait": {"sex": "MHT2D"}}).to_csv(folder / name, index=False)
     seal_folder(own_folder)
     opened(app, VIEWS[0])
-    assert "MHT2D" in app.selectbox(key="kept_contrast").options
+    assert "MHT2D" in app.selectbox(key="preserved_contrast").options
     assert not app.warning
 
 
@@ -164,7 +164,7 @@ def test_traits_alone_are_shown_alone(app: AppTest, own_folder: Path) -> None:
     shutil.rmtree(own_folder / "studies" / "disease")
     seal_folder(own_folder)
     opened(app)
-    assert app.segmented_control(key="concordance_of").options == ["Traits kept"]
+    assert app.segmented_control(key="concordance_of").options == ["Preserved associations"]
     assert app.dataframe
 
 
@@ -172,7 +172,7 @@ def test_without_areas_there_is_no_view_of_them(app: AppTest, own_folder: Path) 
     (own_folder / "studies" / "disease" / "status.csv").write_text("\n")
     seal_folder(own_folder)
     opened(app)
-    assert "Telling apart" not in app.segmented_control(key="concordance_of").options
+    assert "Classification" not in app.segmented_control(key="concordance_of").options
 
 
 def test_a_damaged_study_is_named(app: AppTest, own_folder: Path) -> None:

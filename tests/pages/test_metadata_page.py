@@ -89,7 +89,7 @@ def test_names_that_do_not_match_are_shown_and_near_ones_taken_when_agreed(
     assert "No sample of the metadata is in the expression table" in words(app)
     assert app.expander[0].label == "Names that do not match"
     difference = app.expander[0].dataframe[0].value
-    assert difference["stands in"].value_counts().to_dict() == {
+    assert difference["found in"].value_counts().to_dict() == {
         "metadata only": 40,
         "expression table only": 40,
     }

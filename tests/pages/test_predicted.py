@@ -167,7 +167,7 @@ def test_command_line_that_gives_the_same_is_shown(with_example: AppTest) -> Non
 
 
 def test_says_who_was_predicted_with_age_and_sex(with_example: AppTest) -> None:
-    assert "told age and sex of 40 samples" in words(with_example)
+    assert "with age and sex of 40 samples" in words(with_example)
 
 
 def test_a_file_that_is_too_large_is_replaced_by_the_command_that_makes_it(

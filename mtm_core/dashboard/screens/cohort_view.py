@@ -114,9 +114,9 @@ def own_cohort(session: Session, model: ServedModel) -> OwnCohort:
     """Give the measured source beside the predicted tissues, predicted now if they are not yet.
 
     While that is not done the page ends here, and where it fails. Models that take age and sex are
-    not told them: what goes with age would be put in by hand.
+    not given them, or associations with age would be built in.
     """
-    prediction, prepared = _predicted(session, model, informed=False)
+    prediction, prepared = _predicted(session, model, with_age_sex=False)
     table = session.table
     assert table is not None
     return session.remember(
@@ -128,9 +128,9 @@ def own_cohort(session: Session, model: ServedModel) -> OwnCohort:
 def expression_on_reference(session: Session, model: ServedModel) -> xr.DataArray:
     """Give the samples as the model has read them and the predicted tissues, as :func:`own_cohort`.
 
-    Models that take age and sex are told them.
+    Models that read age and sex get them.
     """
-    prediction, prepared = _predicted(session, model, informed=True)
+    prediction, prepared = _predicted(session, model, with_age_sex=True)
     return session.remember(
         "on the reference's scale",
         lambda: on_reference_scale(prediction, prepared, model.predictor.artefact),
@@ -138,13 +138,13 @@ def expression_on_reference(session: Session, model: ServedModel) -> xr.DataArra
 
 
 def _predicted(
-    session: Session, model: ServedModel, *, informed: bool
+    session: Session, model: ServedModel, *, with_age_sex: bool
 ) -> tuple[xr.Dataset, Prepared]:
     """Give the prediction of the session's choice, and how the samples were made ready."""
     predictor = model.predictor
     background.need(session, session.predicting(predictor))
     prediction, prepared = session.predict(predictor), session.prepare(predictor)
-    if predictor.covariates and session.metadata is not None and not informed:
+    if predictor.covariates and session.metadata is not None and not with_age_sex:
         targets = session.chosen_targets(predictor)
         prediction = background.remember(
             session,
@@ -222,7 +222,7 @@ def choose_tissue(predicted: Sequence[str], *, help: str = _MORE_TISSUES) -> str
 def take_points(chart: str, store: str, drawn: pd.DataFrame, names: GeneNames) -> None:
     """Keep the genes selected in ``chart``, a volcano of ``drawn``; one alone is the gene.
 
-    The selection itself is lost when the figure is drawn anew, so the genes are kept under
+    The selection itself is lost when the figure is drawn anew, so the genes are stored under
     ``store``. A box or a lasso selects all genes within, those too that are no points of their own.
     """
     selection = st.session_state[chart]["selection"]
@@ -237,7 +237,7 @@ def take_points(chart: str, store: str, drawn: pd.DataFrame, names: GeneNames) -
 
 
 def chart_of_points(name: str, store: str) -> str:
-    """Give the key of a chart whose points are kept under ``store``: another once they are let go.
+    """Return the key of a chart whose points are in ``store``: another once they are let go.
 
     A chart that is shown again has the same points selected still, and does not tell when they are
     selected anew.
@@ -247,7 +247,7 @@ def chart_of_points(name: str, store: str) -> str:
 
 
 def let_points_go(store: str) -> None:
-    """Forget the points that :func:`take_points` has kept."""
+    """Forget the points that :func:`take_points` has stored."""
     st.session_state.pop(store, None)
     st.session_state[f"{store}_let_go"] = st.session_state.get(f"{store}_let_go", 0) + 1
 

@@ -1,4 +1,4 @@
-"""Studies of what predictions keep of contrasts and traits, cut to what their screen shows."""
+"""Studies of associations that predictions preserve, cut to what their screen shows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from mtm_core.dashboard.screens.traits_view import contrast_in_words, regressed_out
 from mtm_core.data.gtex.dbgap import medical_history
 from mtm_core.escaping import in_figure, plain
-from mtm_core.figures.associations.kept_changes import BOTH, MEASURED, NEITHER, PREDICTED
+from mtm_core.figures.associations.preserved_changes import BOTH, MEASURED, NEITHER, PREDICTED
 from mtm_core.grouped_table import GroupedTable, as_grouped
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.disease import FDR, INFORMATIVE_AUROC
@@ -37,7 +37,7 @@ SUMMARY = {
     "n_beyond_shuffled": "beyond shuffled (5 %)",
     "median_genes": "median genes",
     "n_with_degs": "with changed genes",
-    "n_kept": "changes kept",
+    "n_kept": "preserved changes",
     "n_with_up": "with genes up",
     "n_up_overlap": "genes up found again",
     "median_up_f1": "median F1, up",
@@ -226,12 +226,12 @@ def areas_of(status: pd.DataFrame, trait: str) -> pd.DataFrame:
     tested = status[(status["trait"] == trait) & (status["outcome"] == TESTED)]
     measured = tested[tested["profile"] == "observed"].sort_values("auroc", ascending=False)
     rank = {tissue: i for i, tissue in enumerate(measured["tissue"])}
-    kept = tested[tested["tissue"].isin(rank)]
-    return kept.sort_values("tissue", key=lambda name: name.map(rank), kind="stable")
+    ranked = tested[tested["tissue"].isin(rank)]
+    return ranked.sort_values("tissue", key=lambda name: name.map(rank), kind="stable")
 
 
 def curves_of(curves: pd.DataFrame, trait: str, tissue: str) -> pd.DataFrame:
-    """Give the ROC curves of one trait in one tissue; none where the study kept none."""
+    """Give the ROC curves of one trait in one tissue; none where the study stored none."""
     if curves.empty:
         return curves
     return curves[(curves["trait"] == trait) & (curves["tissue"] == tissue)]

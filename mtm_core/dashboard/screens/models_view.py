@@ -119,7 +119,7 @@ def choose_model(session: Session, models: Sequence[ListedModel]) -> None:
         on_change=_choose,
         args=(session, key),
         help="Other visitors keep theirs. Your samples stay; what the model before predicted from"
-        " them goes, and is predicted anew.",
+        " them is predicted again.",
     )
 
 

@@ -118,7 +118,7 @@ def show_agreement(
         help="Genes with a pooled held-out rho above 0.3 in the tissue. They were chosen on the"
         " reference's donors, not on your samples.",
     )
-    drawn = _kept(points, predictable_only)
+    drawn = _chosen_points(points, predictable_only)
     if drawn.empty:
         st.info(f"No gene of {plain(tissue)} was tested on both sides.", icon=":material/info:")
     else:
@@ -146,7 +146,7 @@ def show_agreement(
         rows = []
         for i, name in enumerate(tissues):
             tell(i, len(tissues))
-            if not (own_points := _kept(points_of(name), predictable_only)).empty:
+            if not (own_points := _chosen_points(points_of(name), predictable_only)).empty:
                 rows.append(agreement(own_points, effects))
         return pd.concat(rows, ignore_index=True)
 
@@ -183,7 +183,7 @@ def show_agreement(
     download_table(table, key="agreement_rows", name=f"{name}_by_tissue", label="These rows")
 
 
-def _kept(points: pd.DataFrame, predictable_only: bool) -> pd.DataFrame:
+def _chosen_points(points: pd.DataFrame, predictable_only: bool) -> pd.DataFrame:
     return points[points["predictable"] != "no"] if predictable_only else points
 
 

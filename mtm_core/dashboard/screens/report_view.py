@@ -65,12 +65,12 @@ def record_of(session: Session, model: ServedModel) -> PredictionRecord:
     predictor = model.predictor
     if session.table is None or session.prediction is None or not session.is_current(predictor):
         raise SelectionError("there is no prediction of these samples and options; predict first.")
-    told = predictor.covariates and session.metadata is not None
+    with_age_sex = predictor.covariates and session.metadata is not None
     return PredictionRecord(
         session.prediction,
         session.table.report,
         session.prepare(predictor),
-        session.metadata.phenotypes() if told and session.metadata is not None else None,
+        session.metadata.phenotypes() if with_age_sex and session.metadata is not None else None,
         session.simulated,
         session.predicted_by,
     )
@@ -101,7 +101,7 @@ def bundle_of(record: PredictionRecord, model: ServedModel) -> bytes:
 def report_bytes(
     record: PredictionRecord, model: ServedModel, on_progress: Progress | None = None
 ) -> bytes:
-    """Give the report as HTML; ``on_progress`` is told of each of its parts."""
+    """Give the report as HTML; ``on_progress`` is called with each of its parts."""
     return render_report(report_of(record, model, on_progress)).encode()
 
 
@@ -126,7 +126,7 @@ def report_of(
         on_progress(len(parts), len(parts) + 1)
     lead = [RESEARCH_USE]
     if record.simulated:
-        lead.append("Simulated samples: of no person.")
+        lead.append("Simulated samples, not real people.")
     return Report(
         f"Predicted expression: {record.ingest.file}",
         tuple(lead),

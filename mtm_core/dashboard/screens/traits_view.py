@@ -18,9 +18,9 @@ TRAIT_COLUMNS = [
 def rho_matrix(table: pd.DataFrame, names: GeneNames) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Turn a table of associations into (tissues, genes by label), and which cells are pale.
 
-    Genes that are not in ``names``, such as those that were measured alone, are left out.
+    Genes that are not in ``names`` (for example, measured alone) are left out.
     Genes are in the order of their mean rho; of more than ``MOST_COLUMNS`` those with the largest
-    rho anywhere are kept.
+    rho anywhere are shown.
     """
     table = table[table["gene_id"].isin(list(names.by_id))]
     tissue, tissues = pd.factorize(table["tissue"].astype(object))
@@ -30,10 +30,10 @@ def rho_matrix(table: pd.DataFrame, names: GeneNames) -> tuple[pd.DataFrame, pd.
     values[tissue, gene] = table["rho"]
     pale[tissue, gene] = table["predictable"] == "no"
     size = np.where(np.isnan(values), -1, np.abs(values)).max(axis=0, initial=-1)
-    kept = np.sort(np.argsort(-size, kind="stable")[:MOST_COLUMNS])
-    columns = [names.label_of(genes[i]) for i in kept]
+    strongest = np.sort(np.argsort(-size, kind="stable")[:MOST_COLUMNS])
+    columns = [names.label_of(genes[i]) for i in strongest]
     rho, cells = (
-        pd.DataFrame(part[:, kept], list(tissues), columns).rename_axis(
+        pd.DataFrame(part[:, strongest], list(tissues), columns).rename_axis(
             index="tissue", columns="label"
         )
         for part in (values, pale)

@@ -46,32 +46,32 @@ class ClosedTabs(SessionStorage):
     Parameters
     ----------
     seconds
-        How long each is kept.
+        How long each is held.
     """
 
     def __init__(self, seconds: float, *, clock: Clock = time.monotonic) -> None:
         self._seconds, self._clock = seconds, clock
-        self._kept: OrderedDict[str, tuple[SessionInfo, float]] = OrderedDict()
+        self._held: OrderedDict[str, tuple[SessionInfo, float]] = OrderedDict()
         self._closing = ""
 
     def get(self, session_id: str) -> SessionInfo | None:
         """Give a session that may still be gone on with."""
-        info, until = self._kept.get(session_id, (None, 0.0))
+        info, until = self._held.get(session_id, (None, 0.0))
         return info if session_id == self._closing or self._clock() < until else None
 
     def save(self, session_info: SessionInfo) -> None:
         """Keep a session whose connection was lost; of too many, the oldest are let go next."""
-        self._kept[session_info.session.id] = (session_info, self._clock() + self._seconds)
-        for session_id in list(self._kept)[:-_MOST_SESSIONS]:
-            self._kept[session_id] = (self._kept[session_id][0], 0.0)
+        self._held[session_info.session.id] = (session_info, self._clock() + self._seconds)
+        for session_id in list(self._held)[:-_MOST_SESSIONS]:
+            self._held[session_id] = (self._held[session_id][0], 0.0)
 
     def delete(self, session_id: str) -> None:
         """Know nothing of a session any more."""
-        self._kept.pop(session_id, None)
+        self._held.pop(session_id, None)
 
     def list(self) -> list[SessionInfo]:
         """Give all that may still be gone on with."""
-        return [info for info in map(self.get, list(self._kept)) if info is not None]
+        return [info for info in map(self.get, list(self._held)) if info is not None]
 
     def free(self, close: Callable[[str], None]) -> int:
         """Let go of all that is too old; give how many sessions it was.
@@ -82,16 +82,16 @@ class ClosedTabs(SessionStorage):
             Closes the session of an id, which is the runtime's.
         """
         now = self._clock()
-        old = [session_id for session_id, (_, until) in self._kept.items() if until <= now]
+        old = [session_id for session_id, (_, until) in self._held.items() if until <= now]
         for session_id in old:
-            session = self._kept[session_id][0].session
+            session = self._held[session_id][0].session
             _forget_data(session)
             self._closing = session_id
             try:
                 close(session_id)
             finally:
                 self._closing = ""
-                self._kept.pop(session_id, None)
+                self._held.pop(session_id, None)
             session.session_state.clear()
         return len(old)
 
@@ -139,7 +139,7 @@ class Uploads(MemoryUploadedFileManager):
             self._since.pop(key, None)
 
     def free(self) -> int:
-        """Let go of what was not used for too long; give how many files it was."""
+        """Free files that were not used for too long; return how many."""
         now, n_old = self._clock(), 0
         for session_id in list(self.file_storage):
             unused = {file.file_id for file in self._unused(session_id)}

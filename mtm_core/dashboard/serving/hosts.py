@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HOSTS_VARIABLE = "MTM_ALLOWED_HOSTS"
-"""Environment variable: other names that the server answers to, parted by commas."""
+"""Environment variable: other names that the server answers to, separated by commas."""
 
 OWN_NAMES = ("localhost", "127.0.0.1", "::1")
 _ALL_ADDRESSES = ("0.0.0.0", "::")
@@ -37,7 +37,7 @@ class Hosts:
     Attributes
     ----------
     names
-        In lower case; ``*.example.org`` stands for all names below, ``*`` for all.
+        In lower case; ``*.example.org`` matches all names below, ``*`` for all.
     any_address
         Whether every IP address will do: one that listens on all addresses does not know which of
         them it is reached by, and no other site can take an address for its name.
@@ -232,5 +232,5 @@ def _sha256(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    kept = "".join(c if " " < c <= "~" else "?" for c in text[:_MOST_SHOWN])
-    return f"'{kept}'" + ("…" if len(text) > _MOST_SHOWN else "")
+    shown = "".join(c if " " < c <= "~" else "?" for c in text[:_MOST_SHOWN])
+    return f"'{shown}'" + ("…" if len(text) > _MOST_SHOWN else "")

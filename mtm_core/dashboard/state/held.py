@@ -51,7 +51,7 @@ def analysing_bytes(prediction: xr.Dataset | None) -> int:
 
 
 def hold_result(hold: Hold, result: object) -> object:
-    """Keep of ``hold`` what ``result`` takes until it goes; give the result to be kept."""
+    """Keep of ``hold`` what ``result`` takes until it goes; return the result."""
     if isinstance(result, bytes):
         held = HeldBytes(result)
         hold.shrink(len(held))
@@ -71,12 +71,12 @@ def _parts_of(thing: object) -> Iterator[object]:
     if isinstance(thing, tuple | list):
         for part in thing:
             yield from _parts_of(part)
-    elif not isinstance(thing, bytes | str):  # these have no end that can be told of
+    elif not isinstance(thing, bytes | str):  # these have no end that can be watched
         yield thing
 
 
 def size_of(thing: object) -> int:
-    """Give the bytes of arrays, tables and text, and of what holds them; roughly, from below."""
+    """Give the bytes of arrays, tables and text, and of their containers; a lower estimate."""
     if isinstance(thing, xr.Dataset | xr.DataArray):
         return held_bytes(thing)
     if isinstance(thing, np.ndarray):

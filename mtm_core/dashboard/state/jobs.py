@@ -23,7 +23,7 @@ from mtm_core.memory_budget import shared_budget
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 Progress = Callable[[int, int], None]
-"""Told of (steps done, steps in all); ends the work where it was cancelled."""
+"""Called with (steps done, steps in all); ends the work where it was cancelled."""
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class Job:
     error
         What to tell the user of a failure.
     is_fault
-        Whether that is none of what was given, so that it may succeed another time.
+        Whether the input is not the reason, so that it may succeed another time.
     page
         Title of the page that asked for it.
     turn

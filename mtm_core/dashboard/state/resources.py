@@ -69,11 +69,11 @@ class ServedModel:
     card
         The model card, Markdown.
     history
-        Its training, one row an epoch; ``None`` where it was not kept.
+        Its training, one row an epoch; ``None`` where it was not stored.
     associations
         Of traits with expression in its cohort; ``None`` where they were not made.
     studies
-        Of what its predictions keep; each ``None`` where it was not made.
+        Studies of preserved associations; each ``None`` where it was not made.
     """
 
     predictor: Predictor
@@ -195,7 +195,7 @@ def example_in_words(predictor: Predictor) -> str:
     )
     return (
         f"{groups.sum()} simulated {plain(source)} profiles{made_for}: {groups['case']} cases and"
-        f" {groups['control']} controls, rows of no person."
+        f" {groups['control']} controls: simulated, not real people."
     )
 
 
@@ -220,5 +220,5 @@ def _bundled_files() -> frozenset[str]:
 
 
 def is_simulated(sha256: str) -> bool:
-    """Tell whether a table is one that comes with the program, or was made by it: of no person."""
+    """Tell whether a table holds samples that the program brings or made: simulated ones."""
     return sha256 in _bundled_files() or sha256 in _digests

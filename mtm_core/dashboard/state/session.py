@@ -53,7 +53,7 @@ MOST_RESULT_BYTES = 128 * 1024**2
 """What they may take together."""
 _OUTLIVES_DATA = (
     *("source", "targets", "n_deleted", "upload_id", "page", "jobs"),
-    *("workspace", "workspace_is_own", "workspace_seen", "kept_state"),
+    *("workspace", "workspace_is_own", "workspace_seen", "saved_state"),
 )
 T = TypeVar("T")
 
@@ -62,8 +62,8 @@ T = TypeVar("T")
 class Session:
     """The samples of one user, how to read them, and what was predicted from them.
 
-    Results are kept under the hash of the file's bytes, the model's hash and the options that made
-    them, so that a change of any of these is noticed.
+    The key of a result is the hash of the file's bytes, the model's hash and the options that made
+    it, so that a change of any of these is noticed.
 
     Attributes
     ----------
@@ -91,13 +91,13 @@ class Session:
     jobs
         What is being made in the background.
     workspace
-        Id of what is kept on disk; empty where the user has not asked for that.
+        Id of the saved session on disk; empty where the user has not asked for that.
     workspace_is_own
         Whether it was made here, not opened by its address: who opens the address of another's
         work must not leave a table of their own there.
     workspace_seen
         Id that was opened, or could not be, so that it is done and said once.
-    kept_state
+    saved_state
         What was last written there, in short.
     """
 
@@ -118,14 +118,14 @@ class Session:
     workspace: str = field(default="", compare=False)
     workspace_is_own: bool = field(default=False, compare=False)
     workspace_seen: str = field(default="", compare=False)
-    kept_state: tuple[object, ...] = field(default=(), compare=False)
+    saved_state: tuple[object, ...] = field(default=(), compare=False)
     _predicted: _Key = ()
     _prepared: tuple[_Key, Prepared] | None = None
     _results: dict[Hashable, object] = field(default_factory=dict)
 
     @property
     def simulated(self) -> bool:
-        """Whether the samples are those that come with the program, of no person."""
+        """Whether the samples are those that come with the program: simulated, not real people."""
         return is_simulated(self.table_sha256)
 
     @property
@@ -201,7 +201,7 @@ class Session:
         def keep(table: ExpressionTable) -> None:
             self.forget()
             if not self.workspace_is_own:
-                self.workspace, self.kept_state = "", ()
+                self.workspace, self.saved_state = "", ()
             self.table, self.table_sha256 = table, digest
             self.unit = table.report.unit
 
@@ -286,7 +286,7 @@ class Session:
         return Task("metadata", key, f"Reading {name}", read, keep, turn)
 
     def take_up(self, work: Work, predictor: Predictor) -> None:
-        """Go on with work that was kept; a tissue that the model lacks is left aside."""
+        """Go on with a saved session; a tissue that the model lacks is left aside."""
         self.forget()
         self.table, self.table_sha256 = work.table, work.table_sha256
         self.unit, self.alignment, self.targets = work.unit, work.alignment, work.targets
@@ -344,7 +344,7 @@ class Session:
     def predict(self, predictor: Predictor) -> xr.Dataset:
         """Predict the chosen targets, unless that is what is there.
 
-        Age and sex are told to models that take them, where the metadata have them.
+        Models that read age and sex get them, where the metadata have them.
 
         Raises
         ------
@@ -370,7 +370,7 @@ class Session:
         key, targets = self._prediction(predictor), self.chosen_targets(predictor)
         preparing = self.preparing(predictor)
         known = self.prepare(predictor) if preparing is None else None
-        told = self.metadata if predictor.covariates else None
+        people = self.metadata if predictor.covariates else None
         options, files = self.options(predictor), self.files(predictor)
 
         def make(on_progress: Progress) -> tuple[Prepared, xr.Dataset]:
@@ -379,7 +379,7 @@ class Session:
             return prepared, predictor.predict_prepared(
                 prepared,
                 targets,
-                phenotypes=None if told is None else told.phenotypes(),
+                phenotypes=None if people is None else people.phenotypes(),
                 on_progress=on_progress,
             )
 
@@ -425,10 +425,10 @@ class Session:
         )
 
     def files(self, predictor: Predictor) -> InputFiles:
-        """Name the files that a prediction is made from: metadata where the model is told them."""
-        told = self.metadata if predictor.covariates else None
+        """Name the files that a prediction is made from: metadata where the model reads them."""
+        known = self.metadata if predictor.covariates else None
         tables, transcripts = ((), "") if self.table is None else self.table.report.given
-        return InputFiles(tables, "" if told is None else told.file, transcripts)
+        return InputFiles(tables, "" if known is None else known.file, transcripts)
 
     def is_current(self, predictor: Predictor) -> bool:
         """Tell whether the prediction is of the table and the options as they are now."""
@@ -443,7 +443,7 @@ class Session:
         return tuple(first or others[: len(_FIRST_TARGETS)])
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Give what ``make`` gives, made once for each ``key``; the last few used are kept.
+        """Give what ``make`` gives, made once for each ``key``; the last few used are cached.
 
         ``key`` must name all that the result depends on but the prediction's own options.
         """
@@ -485,7 +485,7 @@ class Session:
 
     def _keep_result(self, whole: Hashable, result: object) -> None:
         self._results[whole] = result
-        sizes = {key: size_of(kept) for key, kept in self._results.items()}
+        sizes = {key: size_of(result) for key, result in self._results.items()}
         for key in list(self._results):
             fits = sum(sizes.values()) <= MOST_RESULT_BYTES and len(sizes) <= MOST_RESULTS
             if fits or len(sizes) <= LEAST_RESULTS:
@@ -493,8 +493,8 @@ class Session:
             del self._results[key], sizes[key]
 
     def _prediction(self, predictor: Predictor) -> _Key:
-        told = str(self.metadata.state) if predictor.covariates and self.metadata else ""
-        return (*self._preparation(predictor), told, *self.chosen_targets(predictor))
+        known = str(self.metadata.state) if predictor.covariates and self.metadata else ""
+        return (*self._preparation(predictor), known, *self.chosen_targets(predictor))
 
     def _preparation(self, predictor: Predictor) -> _Key:
         options = replace(self.options(predictor), targets=None, metadata=AS_FOUND)

@@ -1,6 +1,6 @@
-"""Work that a user has asked to be kept: on the server's disk, for a while, as parquet and JSON.
+"""Sessions that users asked to save: on the server's disk, for a while, as parquet and JSON.
 
-A workspace is a folder, named by the hash of its id, which alone stands in the page's address::
+A workspace is a folder, named by the hash of its id, the only part of it in the page's address::
 
     work.json                   choices and reports; names the other files and their SHA-256
     table_<hash>.parquet        expression, genes in rows: every digit
@@ -54,9 +54,9 @@ from mtm_core.inference.alignment import AlignmentMethod
 
 FORMAT_VERSION = 1
 FOLDER_VARIABLE = "MTM_WORKSPACE"
-"""Environment variable: the folder that work is kept in, or ``off``."""
+"""Environment variable: the folder of saved sessions, or ``off``."""
 HOURS_VARIABLE = "MTM_WORKSPACE_HOURS"
-"""Environment variable: how long it is kept after it was last used."""
+"""Environment variable: how long a saved session lives after its last use."""
 DEFAULT_HOURS = 24.0
 MOST_WORKSPACES = 500
 _SWEEP_SECONDS = 600
@@ -66,7 +66,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True)
 class Work:
-    """What is kept of a session.
+    """The saved part of a session.
 
     Attributes
     ----------
@@ -133,8 +133,8 @@ class WorkspaceStore:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise SelectionError(
-                f"work cannot be kept in {self.folder}: {error.strerror or error}. Tell who runs"
-                " this server."
+                f"sessions cannot be saved in {self.folder}: {error.strerror or error}. Tell"
+                " who runs this server."
             ) from error
         _check_private(self.folder)
         self.sweep()
@@ -152,13 +152,13 @@ class WorkspaceStore:
             with suppress(OSError):
                 folder.rmdir()
             raise SelectionError(
-                f"work cannot be kept: {error} Tell who runs this server."
+                f"sessions cannot be saved: {error} Tell who runs this server."
             ) from error
         self._touch(folder)
         return identifier
 
     def save(self, identifier: str, work: Work, *, owner: str = "") -> None:
-        """Keep ``work`` in the place of what was kept under ``identifier``.
+        """Save ``work`` under ``identifier``, in place of what was saved there.
 
         Raises
         ------
@@ -190,7 +190,7 @@ class WorkspaceStore:
             delete_files(folder, keep={file["name"] for file in files.values()})
 
     def load(self, identifier: str, *, owner: str = "") -> Work:
-        """Give what is kept under ``identifier``, and keep it for as long again.
+        """Return what is saved under ``identifier``, and start its time again.
 
         Raises
         ------
@@ -211,7 +211,7 @@ class WorkspaceStore:
                 if manifest["owner"] != (_digest(owner) if owner else ""):
                     raise self._unknown()
                 if (manifest["format"], manifest["format_version"]) != (FORMAT, FORMAT_VERSION):
-                    raise InputFileError("it was kept by another version of the program")
+                    raise InputFileError("it was saved by another version of the program")
                 work = _converter.structure(manifest["work"], Work)
                 table = read_parquet(folder, manifest["files"]["table"])
                 work = replace(work, table=replace(work.table, values=expression_from_arrow(table)))
@@ -227,14 +227,13 @@ class WorkspaceStore:
                 *(ValueError, KeyError, TypeError, AttributeError),
             ) as error:
                 raise InputFileError(
-                    f"the work that was kept here cannot be read ({_why(error)}). Upload your table"
-                    " again."
+                    f"the saved session cannot be read ({_why(error)}). Upload your table again."
                 ) from error
             self._touch(folder)
         return work
 
     def delete(self, identifier: str) -> None:
-        """Delete what is kept under ``identifier``, if there is anything."""
+        """Delete what is saved under ``identifier``, if there is anything."""
         with self._lock:
             delete_own(self._folder_of(identifier))
 
@@ -265,7 +264,7 @@ class WorkspaceStore:
 
     def _unknown(self) -> SelectionError:
         return SelectionError(
-            "nothing is kept under this address: it was deleted, or not used for"
+            "no session is saved under this address: it was deleted, or not used for"
             f" {self.hours:g} hours. Upload your table again."
         )
 
@@ -293,17 +292,17 @@ def open_store(folder: str = "", hours: str = "") -> WorkspaceStore | None:
     if folder.lower() == "off":
         return None
     try:
-        kept_for = float(hours or DEFAULT_HOURS)
+        lifetime = float(hours or DEFAULT_HOURS)
     except ValueError:
-        kept_for = 0.0
-    if not 0 < kept_for < float("inf"):
+        lifetime = 0.0
+    if not 0 < lifetime < float("inf"):
         raise SelectionError(
-            f"work cannot be kept: {HOURS_VARIABLE}={hours!r} is no number of hours above 0. Tell"
-            " who runs this server."
+            f"sessions cannot be saved: {HOURS_VARIABLE}={hours!r} is not a number of hours"
+            " above 0. Tell who runs this server."
         )
     user = os.getuid() if os.name == "posix" else "own"
     default = Path(tempfile.gettempdir()) / f"mtm-workspaces-{user}"
-    return WorkspaceStore(Path(folder).expanduser() if folder else default, kept_for)
+    return WorkspaceStore(Path(folder).expanduser() if folder else default, lifetime)
 
 
 def sweep_for_ever() -> None:
@@ -318,14 +317,16 @@ def sweep_for_ever() -> None:
 
 
 def _check_private(folder: Path) -> None:
-    """Refuse a folder in which somebody else could look at what is kept, or put something."""
+    """Refuse a folder in which somebody else could look at saved sessions, or put something."""
     state = folder.lstat()
     if folder.is_symlink() or not folder.is_dir():
-        raise SelectionError(f"work cannot be kept in {folder}: it is no folder of its own.")
+        raise SelectionError(
+            f"sessions cannot be saved in {folder}: it is not a folder of its own."
+        )
     if os.name == "posix" and (state.st_uid != os.getuid() or state.st_mode & 0o077):
         raise SelectionError(
-            f"work cannot be kept in {folder}: others can look into it. Make it the server's own"
-            " (chmod 700), or name another folder."
+            f"sessions cannot be saved in {folder}: others can look into it. Make it the"
+            " server's own (chmod 700), or name another folder."
         )
 
 

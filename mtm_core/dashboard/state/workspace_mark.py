@@ -1,4 +1,4 @@
-"""What is ours in the folder that work is kept in: what carries our mark, and no more.
+"""What is ours in the folder of saved sessions: what carries our mark, and no more.
 
 The folder may be one that its owner keeps other things in: these are never swept or deleted.
 """

@@ -31,7 +31,7 @@ _HTML = """<svg class="hatching" aria-hidden="true"><defs>
 </pattern></defs></svg><div class="drawings"></div>"""
 
 _HOW_MANY = (
-    "Press an organ to choose its tissues, or to let go of them: hatched with a thick edge,"
+    "Press an organ to choose its tissues, or to remove them: hatched with a thick edge,"
     " all of them are chosen; with a dashed edge, some. Only the list can choose one of"
     " several. "
 )
@@ -53,7 +53,7 @@ _component = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Organ:
-    """An organ that is drawn, and the tissues that it stands for.
+    """An organ that is drawn, and its tissues.
 
     Attributes
     ----------

@@ -69,7 +69,7 @@ def mark_gene(names: GeneNames, gene: str) -> None:
 
 
 def _take_up(names: GeneNames) -> str:
-    """Turn what was typed, or stands in the address, into a gene; say what was found."""
+    """Turn what was typed, or is in the address, into a gene; say what was found."""
     asked = st.session_state.get(_KEY)
     before: list[str] = [name for name in st.session_state.get(_BEFORE, []) if name in names]
     if asked is None:

@@ -128,7 +128,7 @@ def offer_shuffle() -> int | None:
             "Shuffle the labels",
             key="shuffle",
             persist_state="session",
-            help="Deals the labels out anew among the same samples. What is found then is"
+            help="Assigns the labels at random among the same samples. What is found then is"
             " chance: look how much of it there is. Genes go together, so that chance, where it"
             " strikes, may strike many at once: try several seeds.",
         )

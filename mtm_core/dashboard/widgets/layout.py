@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from mtm_core.dashboard.state import background, keeping
+from mtm_core.dashboard.state import background, saved_session
 from mtm_core.dashboard.state.limits import max_download
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
@@ -57,8 +57,8 @@ def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
     st.html(_STYLE)
     st.title(title)
     st.markdown(lead)
-    keeping.bring_back(session, model.predictor)
-    keeping.keep(session)
+    saved_session.bring_back(session, model.predictor)
+    saved_session.save(session)
     with st.sidebar:
         background.show_elsewhere(session)
         artefact = model.predictor.artefact
@@ -73,7 +73,7 @@ def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
                 f"**Samples** {plain(report.file)}  \n{report.n_samples:,} of"
                 f" {plain(session.source)}{kind}"
             )
-        keeping.offer_to_keep(session)
+        saved_session.offer_to_save(session)
         st.segmented_control(
             "Camera saves figures as",
             ["png", "svg"],
@@ -90,7 +90,7 @@ def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
 def mark_simulated(session: Session) -> None:
     """Say so where the samples are simulated, not of real people."""
     if session.simulated:
-        st.badge("Simulated samples: of no person", icon=":material/science:", color="orange")
+        st.badge("Simulated samples, not real people", icon=":material/science:", color="orange")
 
 
 def example_button(session: Session, model: ServedModel) -> None:
@@ -141,7 +141,7 @@ def show_figure(
     name
         Stem of the files that are saved, if not ``key``.
     on_select
-        Called when points are selected; what is selected stands in the session state under
+        Called when points are selected; the selection is in the session state under
         ``figure_{key}``.
     """
     name = name or key

@@ -26,7 +26,7 @@ def difference_table(match: SampleMatch) -> pd.DataFrame:
     }
     return pd.DataFrame(
         [(name, where) for where, names in parts.items() for name in names],
-        columns=["sample", "stands in"],
+        columns=["sample", "found in"],
     )
 
 

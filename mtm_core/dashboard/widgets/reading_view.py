@@ -92,7 +92,7 @@ def ask_reading(
                     "quantity",
                     "Quantity",
                     options.quantity,
-                    "Which to read where a sample has several, such as counts and TPM.",
+                    "Which to read where a sample has several, for example counts and TPM.",
                 ),
                 ("sheet", "Sheet", options.sheet, "Which to read of a workbook."),
             )

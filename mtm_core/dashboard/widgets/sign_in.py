@@ -5,7 +5,7 @@ Where ``.streamlit/secrets.toml`` has no ``[auth]`` nothing is asked and nothing
 
 The provider sends a browser back to a fresh session, and Streamlit says there no more than whether
 somebody is signed in. So the door keeps for an hour which browsers it has sent away, to have words
-for those that come back as strangers.
+for those that come back signed out.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _provider_answers() -> bool:
 
 
 def _attempt() -> _Attempt:
-    """Give what is kept about this browser; the token that Streamlit guards forms with names it."""
+    """Return what is stored about this browser, by the token that guards Streamlit's forms."""
     token, _ = decode_xsrf_token_string(st.context.cookies.get("_streamlit_xsrf", ""))
     return _attempt_of(token) if token else _Attempt()
 

@@ -9,7 +9,7 @@ from mtm_core.dashboard.widgets.body_map import Organ, body_map
 from mtm_core.inference.predictor import Predictor
 
 _LIST = "targets_list"
-"""Name of the list as it stands: another once the body has chosen, so that it starts from that."""
+"""Name of the present list: another once the body has chosen, so that it starts from that."""
 
 
 def choose_targets(session: Session, predictor: Predictor) -> None:

@@ -1,4 +1,4 @@
-"""What stands in the uploaders of the Upload page, as one file: the last that was chosen."""
+"""The content of the uploaders of the Upload page, as one file: the last that was chosen."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Upload:
         if len(self.files) > 1 and size > most * 1024**2:
             return (
                 f"{self.name} are {size / 1024**2:,.0f} MB together; this server takes up {most:,}"
-                " MB at once. Leave out what is no sample's file, or use the command line: mtm"
+                " MB at once. Leave out files that are not samples, or use the command line: mtm"
                 " predict."
             )
         return ""

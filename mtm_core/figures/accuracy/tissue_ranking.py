@@ -29,7 +29,7 @@ def tissue_ranking(
     ----------
     ranking
         Of :func:`mtm_core.evaluation.predictability.rank_tissues`; without ``gene_rho_partial``
-        the raw one stands alone.
+        the raw one is alone.
     colours
         Of each tissue, as in GTEx. Names stand beside them.
     n_genes

@@ -67,8 +67,8 @@ def z_heatmap(
     last = 2 if rho is not None else 1
     # Two layers over one axis: cells of columns that cannot be predicted are drawn paler.
     for shown, opacity in ((False, 1.0), (True, 0.35)):
-        kept = [name in grey for name in names]
-        cells = np.where([k == shown for k in kept], z.to_numpy(np.float32), np.float32(np.nan))
+        is_grey = [name in grey for name in names]
+        cells = np.where([k == shown for k in is_grey], z.to_numpy(np.float32), np.float32(np.nan))
         if not np.isfinite(cells).any():
             continue
         figure.add_heatmap(

@@ -15,7 +15,7 @@ ImageFormat = Literal["png", "svg"]
 
 ACCENT = "#2A8FB3"
 CONTRAST = "#D9822B"
-"""Orange beside the accent's blue: told apart by every common kind of colour vision."""
+"""Orange beside the accent's blue: distinct in every common kind of colour vision."""
 NEUTRAL = "#8794A1"
 FAINT = "rgba(135, 148, 161, 0.28)"
 RING = {"symbol": "circle-open", "color": CONTRAST, "line": {"width": 2.5}}

@@ -1,4 +1,4 @@
-"""What predictions keep of a contrast: genes of one tissue, and the figures of every tissue."""
+"""Preserved changes of a contrast: genes of one tissue, and the figures of every tissue."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LOOKS = {
 _ROW = 19
 _GRID_ROW = 22
 _F1_SCALE = [[0, "#D3E3F0"], [1, "#08306B"]]
-"""Its low end stands out from white ground, its high end from dark."""
+"""Its low end is visible on white ground, its high end from dark."""
 
 
 def changes_scatter(
@@ -100,7 +100,7 @@ def changes_scatter(
     return _with_titles(figure, height=500)
 
 
-def kept_by_tissue(
+def preserved_by_tissue(
     rows: pd.DataFrame,
     panels: Mapping[str, str],
     colours: Mapping[str, str],
@@ -118,7 +118,7 @@ def kept_by_tissue(
     panels
         As :func:`changes_scatter`.
     colours
-        Of each tissue, as in GTEx. Names stand beside them.
+        Of each tissue, as in GTEx. Names are beside them.
     title
         What rho is.
     chosen

@@ -1,4 +1,4 @@
-"""Models that read age and sex are told them for predictions, and not for comparisons."""
+"""Models that read age and sex get them for predictions, and not for comparisons."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ APP = Path(__file__).parents[2] / "app.py"
 
 
 @pytest.fixture(scope="module")
-def told_artefact(small_cohort: ad.AnnData) -> Artefact:
+def with_age_sex_artefact(small_cohort: ad.AnnData) -> Artefact:
     """A joint Gaussian of 5 tissues and 40 genes that reads age and sex."""
     donors = sorted(set(small_cohort.obs["donor"]))
     method = JointGaussianMethod(covariates=("age", "sex"))
     fitted = method.fit(small_cohort, donors)
-    return Artefact.of(fitted, small_cohort, name="told", provenance={"command": "mtm train"})
+    return Artefact.of(
+        fitted, small_cohort, name="with_age_sex", provenance={"command": "mtm train"}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +50,10 @@ def people() -> bytes:
     return table.to_csv(index=False).encode()
 
 
-def test_a_prediction_is_told_age_and_sex_and_out_of_date_without(
-    told_artefact: Artefact, blood: bytes, people: bytes
+def test_a_prediction_is_made_with_age_and_sex_and_out_of_date_without(
+    with_age_sex_artefact: Artefact, blood: bytes, people: bytes
 ) -> None:
-    predictor = Predictor(told_artefact)
+    predictor = Predictor(with_age_sex_artefact)
     assert predictor.covariates == ("age", "sex")
     session = Session(targets=("Lung", "Liver"))
     session.open(blood, "blood.csv", predictor)
@@ -59,28 +61,28 @@ def test_a_prediction_is_told_age_and_sex_and_out_of_date_without(
     assert not alone["used_age_sex"].any()
     session.open_metadata(people, "people.csv")
     assert not session.is_current(predictor)
-    told = session.predict(predictor)
-    assert told["used_age_sex"].all()
-    assert np.abs(told["z"] - alone["z"]).max() > 1e-3
+    with_age_sex = session.predict(predictor)
+    assert with_age_sex["used_age_sex"].all()
+    assert np.abs(with_age_sex["z"] - alone["z"]).max() > 1e-3
     assert session.metadata is not None
     expected = predictor.predict_prepared(
         session.prepare(predictor), ("Lung", "Liver"), phenotypes=session.metadata.phenotypes()
     )
-    np.testing.assert_array_equal(told["z"], expected["z"])
+    np.testing.assert_array_equal(with_age_sex["z"], expected["z"])
     session.metadata = session.metadata.with_roles(age_column=None, sex_column=None)
     assert not session.is_current(predictor)
 
 
 @pytest.fixture
 def app(
-    told_artefact: Artefact,
+    with_age_sex_artefact: Artefact,
     blood: bytes,
     people: bytes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AppTest:
-    told_artefact.save(tmp_path / "told")
-    monkeypatch.setenv(MODEL_VARIABLE, str(tmp_path / "told"))
+    with_age_sex_artefact.save(tmp_path / "with_age_sex")
+    monkeypatch.setenv(MODEL_VARIABLE, str(tmp_path / "with_age_sex"))
     app = AppTest.from_file(str(APP), default_timeout=60).run()
     app.switch_page("pages/samples/upload.py").run()
     app.file_uploader[0].upload("blood.csv", blood)
@@ -92,10 +94,10 @@ def app(
     return app
 
 
-def test_comparisons_are_of_predictions_that_were_not_told(
-    app: AppTest, told_artefact: Artefact, blood: bytes
+def test_comparisons_are_of_predictions_without_age_and_sex(
+    app: AppTest, with_age_sex_artefact: Artefact, blood: bytes
 ) -> None:
-    predictor = Predictor(told_artefact)
+    predictor = Predictor(with_age_sex_artefact)
     alone = Session(targets=("Lung", "Liver"))
     alone.open(blood, "blood.csv", predictor)
     expected = alone.predict(predictor)["expression"].sel(tissue="Lung")

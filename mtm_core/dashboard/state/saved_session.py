@@ -1,4 +1,4 @@
-"""Work kept across a reload, for who asks for it: the switch, the address, and the way back.
+"""Saved sessions, for users who ask for one: the switch, the address, and the way back.
 
 Nothing is written to disk before the user turns the switch on. The page's address then has the id
 of the workspace, and no data.
@@ -34,7 +34,7 @@ _CHOICES = (
     *("position_groups", "latent_colour", "image_format", CHOSEN_MODEL),
 )
 _CHOICES_BEGIN = ("case_", "control_", "beside_", "adjusted_")
-"""Keys of widgets whose choice is kept; those that the address has are kept there."""
+"""Keys of widgets whose choice is saved; those that the address has are not."""
 
 
 def bring_back(session: Session, predictor: Predictor) -> None:
@@ -47,7 +47,7 @@ def bring_back(session: Session, predictor: Predictor) -> None:
     session.workspace_seen = identifier
     store = _store()
     if store is None:
-        st.warning("This server keeps no work across a reload. Upload your table again.")
+        st.warning("This server saves no sessions. Upload your table again.")
         return
     try:
         work = store.load(identifier, owner=_owner())
@@ -61,7 +61,7 @@ def bring_back(session: Session, predictor: Predictor) -> None:
     is_first = st.session_state.get(_REOPENED) != identifier  # a model may fail to load
     if is_first and chosen in choosable_models() and chosen != chosen_model():
         st.session_state[_REOPENED] = identifier
-        session.workspace_seen = ""  # to be opened again, with the model that it was kept with
+        session.workspace_seen = ""  # to be opened again, with the model that it was saved with
         st.session_state[CHOSEN_MODEL] = chosen
         st.rerun()
     session.workspace, session.workspace_is_own = identifier, False
@@ -69,18 +69,18 @@ def bring_back(session: Session, predictor: Predictor) -> None:
     for key, value in work.choices.items():
         if _is_choice(key):
             st.session_state[key] = value
-    st.toast("Your work is back.", icon=":material/history:")
+    st.toast("Your session is back.", icon=":material/history:")
     if work.model_sha256:
         if work.model_sha256 != predictor.artefact.sha256:
             st.info(
-                "The model has changed since this work was kept: predictions are made anew, by the"
-                " model that is served now.",
+                "The model has changed since this session was saved. Predictions are made"
+                " again by the present model.",
                 icon=":material/info:",
             )
         background.start(session, session.predicting(predictor))
 
 
-def offer_to_keep(session: Session) -> None:
+def offer_to_save(session: Session) -> None:
     """Show the switch, in the sidebar; nothing where no samples are loaded or the server has none.
 
     Call it after :func:`bring_back`.
@@ -90,7 +90,7 @@ def offer_to_keep(session: Session) -> None:
     store = _store()
     if store is None:
         return
-    key = f"keep_work_{session.n_deleted}"
+    key = f"save_session_{session.n_deleted}"
     st.toggle(
         "Save my session",
         value=bool(session.workspace),
@@ -103,15 +103,15 @@ def offer_to_keep(session: Session) -> None:
     )
     if session.workspace:
         st.caption(
-            "Kept. The address of this page opens your work again: **whoever has the address"
+            "Saved. The address of this page opens your session again: **whoever has the address"
             " sees your data.**"
         )
 
 
-def keep(session: Session) -> None:
+def save(session: Session) -> None:
     """Write what has changed to the disk, if the user has asked for it, and say so where it fails.
 
-    Called where a page begins, and after choices on it that the session keeps.
+    Called where a page begins, and after choices on it that are saved.
     """
     if st.query_params.get(ADDRESS, "") != session.workspace:
         if session.workspace:
@@ -134,26 +134,26 @@ def keep(session: Session) -> None:
         _choices(),
     )
     state = (session.workspace, session.table_sha256, table.report.file, _options(work))
-    if state == session.kept_state:
+    if state == session.saved_state:
         return
     try:
-        with st.spinner("Keeping your work…"):
+        with st.spinner("Saving your session…"):
             store.save(session.workspace, work, owner=_owner())
     except SelectionError:  # another tab has deleted it
         _let_go(session)
         st.warning(
-            "Your work is no longer kept: it was deleted, on another page or for its age. Turn the"
-            " switch on to keep it again.",
+            "Your session is no longer saved: it was deleted in another tab, or was too old."
+            " Turn the switch on to save it again.",
             icon=":material/history_toggle_off:",
         )
     except (OSError, OutputError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         st.warning(
-            f"Your work could not be kept: {plain(why)}. Tell who runs this server.",
+            f"Your session could not be saved: {plain(why)}. Tell who runs this server.",
             icon=":material/warning:",
         )
     else:
-        session.kept_state = state
+        session.saved_state = state
 
 
 def delete_all(session: Session) -> None:
@@ -177,7 +177,7 @@ def _switch(session: Session, store: WorkspaceStore, key: str) -> None:
 
 
 def _let_go(session: Session) -> None:
-    session.workspace, session.kept_state = "", ()
+    session.workspace, session.saved_state = "", ()
     if ADDRESS in st.query_params:
         del st.query_params[ADDRESS]
 
@@ -205,7 +205,7 @@ def _owner() -> str:
 
 
 def _store() -> WorkspaceStore | None:
-    """Give where work is kept; ``None`` where it is not. Where it cannot be, say so."""
+    """Return the store of saved sessions; ``None`` where there is none. Say so where it fails."""
     try:
         return _opened(*settings_of_environment())
     except MTMError as error:

@@ -7,14 +7,14 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from mtm_core.figures.associations.kept_changes import (
+from mtm_core.figures.associations.preserved_changes import (
     BOTH,
     MEASURED,
     NEITHER,
     PREDICTED,
     changes_scatter,
-    kept_by_tissue,
     overlap_grid,
+    preserved_by_tissue,
 )
 from mtm_core.figures.shared.style import OWN_MARK
 
@@ -88,7 +88,7 @@ def rows() -> pd.DataFrame:
 
 
 def test_tissues_stand_beside_what_shuffling_gives(rows: pd.DataFrame) -> None:
-    figure = kept_by_tissue(rows, PANELS, {"Lung": "#0A0B0C"}, title="rho", chosen="Liver")
+    figure = preserved_by_tissue(rows, PANELS, {"Lung": "#0A0B0C"}, title="rho", chosen="Liver")
     assert list(figure.layout.yaxis.ticktext) == ["Lung", f"{OWN_MARK}<b>Liver</b>"]
     height = dict(zip(["Lung", "Liver"], figure.layout.yaxis.tickvals, strict=True))
     shuffled = {

@@ -1,4 +1,4 @@
-"""What predictions keep of a contrast or a trait: two views of one screen show it alike."""
+"""Preserved associations with a contrast or a trait: two views of one screen."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mtm_core.dashboard.widgets.gene_choice import choose_gene, mark_gene
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.escaping import plain
-from mtm_core.figures.associations.kept_changes import changes_scatter, kept_by_tissue
+from mtm_core.figures.associations.preserved_changes import changes_scatter, preserved_by_tissue
 from mtm_core.grouped_table import GroupedTable
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.disease import RHO, SIGN, DiseaseStudy
@@ -60,7 +60,7 @@ _SUMMARY_FORMAT = {
 
 
 @dataclass(frozen=True)
-class Kept:
+class Preserved:
     """A study as its view shows it.
 
     Attributes
@@ -85,14 +85,14 @@ class Kept:
     settings: Mapping[str, Any]
 
     @classmethod
-    def of_contrasts(cls, shipped: Shipped[DiseaseStudy]) -> Kept:
+    def of_contrasts(cls, shipped: Shipped[DiseaseStudy]) -> Preserved:
         """Take the study of two groups of donors."""
         study, settings = shipped.study, shipped.settings
         summary = study.summary(settings["minimum_degs"])
         return cls("contrast", study.pairs, study.gene_rows, "effect", summary, settings)
 
     @classmethod
-    def of_traits(cls, shipped: Shipped[TraitStudy]) -> Kept:
+    def of_traits(cls, shipped: Shipped[TraitStudy]) -> Preserved:
         """Take the study of donors' traits."""
         study = shipped.study
         summary = study.summary()
@@ -118,20 +118,20 @@ class Kept:
         )
 
 
-def choose_trait(kept: Kept, model: ServedModel) -> tuple[str, list[str]]:
+def choose_trait(preserved: Preserved, model: ServedModel) -> tuple[str, list[str]]:
     """Let the user choose a trait and what is left out of it; give both, raw first."""
     trait_column, adjustment_column = st.columns([3, 2])
     with trait_column:
         trait: str = st.selectbox(
-            "Contrast" if kept.value == "effect" else "Trait",
-            kept.traits,
-            key=f"kept_{kept.key}",
+            "Contrast" if preserved.value == "effect" else "Trait",
+            preserved.traits,
+            key=f"preserved_{preserved.key}",
             persist_state="session",
             format_func=lambda name: trait_in_words(name, model.associations),
             help="Between GTEx donors, tissue by tissue. Ventilator: whether a donor was on one at"
-            " death, which changes most genes in most tissues and is no disease.",
+            " death, which changes most genes in most tissues. It is not a disease.",
         )
-    possible = adjustments_of(kept.tissues, trait)
+    possible = adjustments_of(preserved.tissues, trait)
     with adjustment_column:
         chosen = st.segmented_control(
             "Side by side",
@@ -139,7 +139,7 @@ def choose_trait(kept: Kept, model: ServedModel) -> tuple[str, list[str]]:
             selection_mode="multi",
             default=possible,
             format_func=left_out,
-            key=f"kept_left_out_{kept.key}_{trait}",
+            key=f"preserved_left_out_{preserved.key}_{trait}",
             persist_state="session",
             help="What is regressed out of both sides. The Hardy class says how a donor died. What"
             " goes with it is not tissue biology of the trait.",
@@ -147,13 +147,13 @@ def choose_trait(kept: Kept, model: ServedModel) -> tuple[str, list[str]]:
     return trait, [name for name in possible if name in chosen] or possible
 
 
-def show_kept(kept: Kept, model: ServedModel, colours: Mapping[str, str]) -> None:
+def show_preserved(preserved: Preserved, model: ServedModel, colours: Mapping[str, str]) -> None:
     """Show genes of one tissue, all tissues, and the summary of every trait."""
-    if not kept.traits:
+    if not preserved.traits:
         st.info("In no tissue were there enough donors of both groups.", icon=":material/info:")
         return
-    trait, adjustments = choose_trait(kept, model)
-    tissues = sorted(str(name) for name in kept.tissues["tissue"].unique())
+    trait, adjustments = choose_trait(preserved, model)
+    tissues = sorted(str(name) for name in preserved.tissues["tissue"].unique())
     bring_along("tissue", tissues)
     tissue_column, gene_column = st.columns([3, 2])
     tissue = tissue_column.selectbox(
@@ -162,19 +162,19 @@ def show_kept(kept: Kept, model: ServedModel, colours: Mapping[str, str]) -> Non
     with gene_column:
         _, gene = choose_gene(model.genes, help="Ringed, where it is predictable in the tissue.")
     st.header(f"Predictable genes of {plain(tissue)}")
-    _show_genes(kept, trait, tissue, adjustments, model.genes, gene)
+    _show_genes(preserved, trait, tissue, adjustments, model.genes, gene)
     st.header("Every tissue")
-    rows = tissue_rows(kept.tissues, trait, adjustments)
+    rows = tissue_rows(preserved.tissues, trait, adjustments)
     show_figure(
-        kept_by_tissue(
+        preserved_by_tissue(
             rows,
             {name: left_out(name) for name in adjustments},
             colours,
             title="rho of predicted and measured",
             chosen=tissue,
         ),
-        key=f"kept_tissues_{kept.key}",
-        name=f"{trait}_kept_by_tissue",
+        key=f"preserved_tissues_{preserved.key}",
+        name=f"{trait}_preserved_by_tissue",
         caption=f"{trait}: correlation over genes of predicted and measured, in each tissue; the"
         " bar is its 95 % interval, genes taken as independent. Judge it by the orange tick, which"
         " is what shuffled labels give: predicted and measured share their donors, so that chance"
@@ -183,32 +183,40 @@ def show_kept(kept: Kept, model: ServedModel, colours: Mapping[str, str]) -> Non
         index=False,
     )
     st.header("All of them")
-    summary = summary_rows(kept.summary)
+    summary = summary_rows(preserved.summary)
     st.dataframe(
-        summary, hide_index=True, key=f"kept_summary_{kept.key}", column_config=_SUMMARY_FORMAT
+        summary,
+        hide_index=True,
+        key=f"preserved_summary_{preserved.key}",
+        column_config=_SUMMARY_FORMAT,
     )
-    st.caption(f"Over tissues. {_counting(kept)}{settings_in_words(kept.settings)}.")
+    st.caption(f"Over tissues. {_counting(preserved)}{settings_in_words(preserved.settings)}.")
     download_table(
-        summary, key=f"kept_summary_rows_{kept.key}", name=f"{kept.key}s_kept", label="These rows"
+        summary,
+        key=f"preserved_summary_rows_{preserved.key}",
+        name=f"{preserved.key}s_preserved",
+        label="These rows",
     )
 
 
 def _show_genes(
-    kept: Kept,
+    preserved: Preserved,
     trait: str,
     tissue: str,
     adjustments: Sequence[str],
     names: GeneNames,
     gene: str,
 ) -> None:
-    genes = genes_of_tissue(kept.genes, trait, tissue, adjustments, names.by_id, value=kept.value)
-    rows = kept.tissues[
-        (kept.tissues["trait"] == trait)
-        & (kept.tissues["tissue"] == tissue)
-        & kept.tissues["adjusted_for"].isin(adjustments)
+    genes = genes_of_tissue(
+        preserved.genes, trait, tissue, adjustments, names.by_id, value=preserved.value
+    )
+    rows = preserved.tissues[
+        (preserved.tissues["trait"] == trait)
+        & (preserved.tissues["tissue"] == tissue)
+        & preserved.tissues["adjusted_for"].isin(adjustments)
     ]
     if genes.empty:
-        minimum = kept.settings.get("minimum_group")
+        minimum = preserved.settings.get("minimum_group")
         needed = f" {minimum} donors of each group are needed, and" if minimum else ""
         st.info(
             f"{plain(trait)} was not tested in {plain(tissue)}:{needed} a gene that can be"
@@ -221,16 +229,16 @@ def _show_genes(
         changes_scatter(
             genes,
             panel_titles(rows, adjustments),
-            x=f"measured {kept.axis(trait)}",
-            y=f"predicted {kept.axis(trait)}",
+            x=f"measured {preserved.axis(trait)}",
+            y=f"predicted {preserved.axis(trait)}",
             marked=[gene],
         ),
-        key=f"kept_genes_{kept.key}",
-        name=f"{trait}_{tissue}_kept",
+        key=f"preserved_genes_{preserved.key}",
+        name=f"{trait}_{tissue}_preserved",
         caption=f"{tissue}, {trait}: each point a predictable gene (pooled rho above 0.3 on the"
-        f" donors of other folds); across, {kept.in_words(trait)}, as measured, and up, as"
-        " predicted. What is kept lies along the dotted line, or along one of another slope:"
-        f" {_SLOPE[kept.value]}.",
+        f" donors of other folds). The axes show {preserved.in_words(trait)}: measured across,"
+        " predicted up. Preserved associations lie along the dotted line, or along one of another"
+        f" slope: {_SLOPE[preserved.value]}.",
         data=genes.rename(columns={"panel": "left_out"}),
         index=False,
     )
@@ -240,7 +248,7 @@ def _show_genes(
     shown = shown.sort_values("p_observed", kind="stable").reset_index(drop=True)
     show_rows(
         shown,
-        key=f"kept_rows_{kept.key}",
+        key=f"preserved_rows_{preserved.key}",
         height=320,
         columns=_GENE_COLUMNS,
         listed="p, measured",
@@ -248,11 +256,11 @@ def _show_genes(
     )
 
 
-def _counting(kept: Kept) -> str:
-    if kept.value == "rho":
-        return "The rule rho > 0.3, p < 0.05 is the paper's, and knows no shuffling. "
+def _counting(preserved: Preserved) -> str:
+    if preserved.value == "rho":
+        return "The rule rho > 0.3, p < 0.05 is the paper's. It does not use shuffled labels. "
     return (
-        f"Changed genes: {kept.settings['minimum_degs']} or more at an FDR of 5 % in measured"
-        f" tissue. Kept: same sign in more than {SIGN:.0%} of the genes, rho above {RHO:g}. Found"
-        " again: predicted and measured changed genes overlap beyond chance (p < 0.05). "
+        f"Changed genes: {preserved.settings['minimum_degs']} or more at an FDR of 5 % in measured"
+        f" tissue. Preserved: same sign in more than {SIGN:.0%} of the genes, rho above {RHO:g}."
+        " Found again: predicted and measured changed genes overlap beyond chance (p < 0.05). "
     )

@@ -25,7 +25,7 @@ def session_of(app: AppTest) -> Session:
 
 
 def switch(app: AppTest, on: bool) -> AppTest:
-    (toggle,) = [box for box in app.toggle if str(box.key).startswith("keep_work")]
+    (toggle,) = [box for box in app.toggle if str(box.key).startswith("save_session")]
     toggle.set_value(on).run()
     assert not app.exception
     return app
@@ -79,7 +79,7 @@ def test_a_reload_brings_table_metadata_and_prediction_back(
     assert after.prediction.identical(before.prediction)
     assert after.metadata is not None
     assert after.metadata.file == "metadata.tsv"
-    assert app.toast[0].value == "Your work is back."
+    assert app.toast[0].value == "Your session is back."
     app.run()
     assert not app.toast
 
@@ -137,7 +137,7 @@ def test_delete_now_deletes_it_too(kept: AppTest, own_workspaces: Path) -> None:
     assert not list(own_workspaces.iterdir())
     assert address(kept) == ""
     upload(kept, "mine.tsv", EXAMPLE.read_bytes())
-    assert not next(box for box in kept.toggle if str(box.key).startswith("keep_work")).value
+    assert not next(box for box in kept.toggle if str(box.key).startswith("save_session")).value
     assert not list(own_workspaces.iterdir())
 
 
@@ -148,9 +148,9 @@ def test_what_another_tab_has_deleted_is_not_written_again(
     switch(other, on=False)
     kept.multiselect(key="targets").set_value(["Spleen"]).run()
     assert not kept.exception
-    assert "no longer kept" in kept.warning[0].value
+    assert "no longer saved" in kept.warning[0].value
     kept.run()
-    assert "no longer kept" not in words(kept)
+    assert "no longer saved" not in words(kept)
     assert not list(own_workspaces.iterdir())
     assert address(kept) == ""
 
@@ -181,7 +181,7 @@ def test_a_server_can_be_without_it(
 ) -> None:
     monkeypatch.setenv("MTM_WORKSPACE", "off")
     with_example.run()
-    assert not [box for box in with_example.toggle if str(box.key).startswith("keep_work")]
+    assert not [box for box in with_example.toggle if str(box.key).startswith("save_session")]
     app = reloaded(open_app, "a" * 43)
     assert "keeps no work" in app.warning[0].value
 
