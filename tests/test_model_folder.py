@@ -161,7 +161,7 @@ def test_files_of_holes_are_not_read(folder: Path, name: str) -> None:
         read_all(folder)
 
 
-def test_a_folder_of_before_is_told_how_to_be_sealed(folder: Path) -> None:
+def test_a_folder_of_before_is_reported_how_to_be_sealed(folder: Path) -> None:
     (folder / MANIFEST).unlink()
     change(folder / "model.json", lambda d: d.update(format_version=1))
     with pytest.raises(ArtefactError, match=r"earlier version .*: mtm model seal .*model"):

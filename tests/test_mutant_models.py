@@ -1,4 +1,4 @@
-"""Model folders that a stranger altered and sealed again: refused in words, or they predict.
+"""Model folders that others altered and sealed again: refused in words, or they predict.
 
 Mutants are drawn by seed from the description, the manifest and the arrays of small models of every
 kind. What loads must predict finite numbers; what does not must say so as an ArtefactError.

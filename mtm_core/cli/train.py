@@ -35,7 +35,7 @@ def train_command(
     method: Annotated[
         str,
         typer.Option(
-            help=f"One of {', '.join(trainable_methods())}. A stack is curved factors and MTM"
+            help=f"One of {', '.join(trainable_methods())}. A stack is kernel factors and MTM"
             " weighted, with an interval for every value."
         ),
     ] = "mtm",

@@ -35,7 +35,7 @@ _GENE_FIGURES = (
 _VERSIONED = re.compile(r"(ens\w*\d)\.\d+")
 
 
-def held_out_rho(
+def out_of_fold_rho(
     evaluation: EvaluationTables | None,
     method: str,
     source: str,

@@ -13,7 +13,7 @@ import pandas as pd
 from mtm_core.artefact import Artefact
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
-from mtm_core.evaluation.predictability import held_out_rho
+from mtm_core.evaluation.predictability import out_of_fold_rho
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
@@ -200,7 +200,7 @@ def compare_samples(
     ) as place:
         cohort = _Cohort(
             samples,
-            partial(held_out_rho, evaluation, predictor.artefact.method.name, source),
+            partial(out_of_fold_rho, evaluation, predictor.artefact.method.name, source),
             associations,
             known,
             options.shuffle,

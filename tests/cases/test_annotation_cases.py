@@ -99,7 +99,7 @@ def test_all_of_them_at_once(unit: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_few_people_are_told_by_what_tissues_are_like(n: int, tmp_path: Path) -> None:
+def test_few_people_are_recognised_by_what_tissues_are_like(n: int, tmp_path: Path) -> None:
     table = COUNTS.iloc[:, :n].assign(
         x1=COLUMNS["x7"], x2=LENGTH, x3=COLUMNS["percent_gc"], x4=COLUMNS["shuffled_index"]
     )

@@ -111,7 +111,7 @@ def few(cell: str) -> bytes:
 @pytest.mark.parametrize(
     ("cell", "point", "comma"), [("7.231", 7.231, 7231.0), ("7,231", 7231.0, 7.231)]
 )
-def test_what_cannot_be_told_is_asked_and_the_answer_holds(
+def test_what_is_not_known_is_asked_and_the_answer_holds(
     cell: str, point: float, comma: float, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.csv"

@@ -114,10 +114,10 @@ def test_the_command_line_asks_and_takes_the_answer(mtm: Mtm, tmp_path: Path) ->
     assert "the unit of the values is not clear" in asked.err
     assert "fpkm (FPKM)" in asked.err
     assert not (tmp_path / "p.csv").exists()
-    told = mtm(*words, "--unit", "fpkm")
-    assert told.code == 0
-    assert "Read as fpkm" in told.err
-    assert "not clear" not in told.err
+    reported = mtm(*words, "--unit", "fpkm")
+    assert reported.code == 0
+    assert "Read as fpkm" in reported.err
+    assert "not clear" not in reported.err
     assert pd.read_csv(tmp_path / "p.csv")["z"].notna().all()
 
 

@@ -33,7 +33,7 @@ def test_where_and_how_long_work_is_kept_reaches_the_server(
     assert "--server.port=8600" in started[0]
 
 
-def test_a_server_can_be_told_to_keep_none(started: list[list[str]]) -> None:
+def test_a_server_can_be_set_to_keep_none(started: list[list[str]]) -> None:
     app_command(workspace="off")
     assert open_store(*settings_of_environment()) is None
 

@@ -62,14 +62,14 @@ def test_same_file_gives_the_same_bytes(
     assert again == (tmp_path / "predicted.parquet").read_bytes()
 
 
-def test_age_and_sex_are_told_again_as_the_user_had_explained_them(
+def test_age_and_sex_are_read_again_as_the_user_had_explained_them(
     mtm: Mtm, small_cohort: ad.AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     donors = sorted(set(small_cohort.obs["donor"]))
     fitted = JointGaussianMethod(covariates=("age", "sex")).fit(small_cohort, donors)
-    artefact = Artefact.of(fitted, small_cohort, name="told", provenance={})
-    artefact.save(tmp_path / "told")
-    model = ServedModel.load(tmp_path / "told")
+    artefact = Artefact.of(fitted, small_cohort, name="age_sex", provenance={})
+    artefact.save(tmp_path / "age_sex")
+    model = ServedModel.load(tmp_path / "age_sex")
 
     names = [f"{i:03d}" for i in range(24)]  # numbers with zeros before them
     blood = small_cohort[small_cohort.obs["tissue"] == "Whole Blood"][:24].to_df()

@@ -33,8 +33,8 @@ def model(small_cohort: ad.AnnData, tmp_path_factory: pytest.TempPathFactory) ->
     """A model that reads age and sex."""
     donors = sorted(set(small_cohort.obs["donor"]))
     method = JointGaussianMethod(n_factors=(2,), n_iterations=4, covariates=("age", "sex"))
-    folder = tmp_path_factory.mktemp("models") / "told"
-    Artefact.of(method.fit(small_cohort, donors), small_cohort, name="told", provenance={}).save(
+    folder = tmp_path_factory.mktemp("models") / "age_sex"
+    Artefact.of(method.fit(small_cohort, donors), small_cohort, name="age_sex", provenance={}).save(
         folder
     )
     return folder
@@ -72,7 +72,7 @@ def run_in_shell(
     """
 
     def run(command: str, folder: Path) -> None:
-        (folder / "told").symlink_to(model)
+        (folder / "age_sex").symlink_to(model)
         (folder / "bin").mkdir()
         script = folder / "bin" / "mtm"
         script.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\" > words\n")

@@ -1,4 +1,4 @@
-"""A corpus of files that are not as they should be: what each must be told, word for word.
+"""A corpus of files that are not as they should be: what each must be answered, word for word.
 
 Every case is what some program, spreadsheet or person has made of one small table. A case is an
 error, or a table with the line of the report that says what was found and done.

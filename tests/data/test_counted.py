@@ -40,7 +40,7 @@ def test_note_on_columns_set_aside_is_short_enough_to_read() -> None:
     assert len(note.found) < 3 * 130
 
 
-def test_metadata_given_as_expression_is_told_where_it_belongs() -> None:
+def test_metadata_given_as_expression_is_reported_where_it_belongs() -> None:
     table = b"sample,age,sex\nPT01,61,F\nPT02,55,M\n"
     with pytest.raises(ExpressionError, match=r"this as metadata \(Metadata page, --metadata\)"):
         read_expression(io.BytesIO(table), "meta.csv", known_genes=base.predictor().genes)

@@ -109,7 +109,7 @@ def test_text_cut_within_a_letter_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x.gct", "x.gct.gz"])
 @pytest.mark.parametrize("gzipped", [True, False])
-def test_compression_is_told_by_the_bytes_not_the_name(
+def test_compression_is_recognised_by_the_bytes_not_the_name(
     tmp_path: Path, name: str, gzipped: bool
 ) -> None:
     path = tmp_path / name

@@ -206,21 +206,21 @@ def test_expression_and_metadata_are_read_so_where_asked(monkeypatch: pytest.Mon
             read_metadata(io.BytesIO(text), "m.x", samples=["P1"], isolated=True)
 
 
-def test_a_fault_of_the_reader_is_told_by_number_and_logged_whole(
+def test_a_fault_of_the_reader_is_reported_by_number_and_logged_whole(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(isolated, "encode", lambda *_: [b"\0" * 8])  # no question
     with (
         caplog.at_level(logging.ERROR),
-        pytest.raises(InputFileError, match=r"cannot be read \(fault [0-9a-f]{8}") as told,
+        pytest.raises(InputFileError, match=r"cannot be read \(fault [0-9a-f]{8}") as reported,
     ):
         read_isolated(b"gene,P1\nTP53,1\n")
-    assert "Traceback" not in str(told.value)
+    assert "Traceback" not in str(reported.value)
     assert "JSONDecodeError" in caplog.text
 
 
 @on_linux
-def test_a_crash_is_told_by_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_is_reported_by_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
     def kill() -> None:
         for child in children_of(reader_server().process_id):
             os.kill(child, signal.SIGSEGV)

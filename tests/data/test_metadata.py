@@ -84,7 +84,7 @@ def test_names_escaped_for_a_spreadsheet_are_those_of_the_table(table: pd.DataFr
     assert read(in_cells(template.assign(age=AGES)), samples).match.matched == tuple(samples)
 
 
-def test_columns_are_told_apart() -> None:
+def test_columns_are_distinguished() -> None:
     table = pd.DataFrame(
         {
             "sample": SAMPLES,

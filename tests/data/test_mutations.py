@@ -46,11 +46,11 @@ made = [mutant(seed, pathlib.Path("/tmp/canary.h5")) for seed in range(20_000, 2
 # HDF5 leaves what it does not use as it was in memory.
 print([(m.base, hashlib.sha256(m.data).hexdigest()) for m in made if "h5ad" not in m.base])
 """
-    told = set()
+    reported = set()
     for _ in range(2):
-        told.add(subprocess.check_output([sys.executable, "-c", script], cwd=ROOT))
+        reported.add(subprocess.check_output([sys.executable, "-c", script], cwd=ROOT))
         time.sleep(1.1)  # some formats have the time in them
-    assert len(told) == 1
+    assert len(reported) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who opens a file")

@@ -13,7 +13,7 @@ from mtm_core.data.isolation.reading_turns import Turn, Turns
 
 
 class Reader:
-    """Reads in a thread of its own until it is told to stop, and says when it has begun."""
+    """Reads in a thread of its own until it is asked to stop, and says when it has begun."""
 
     def __init__(self, turns: Turns, owner: str, log: list[str]) -> None:
         self.turn, self.done, self.begun = Turn(owner, self._check), Event(), Event()

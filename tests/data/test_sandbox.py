@@ -48,17 +48,17 @@ ATTEMPTS = {
 }
 
 def attack(*_):
-    told = {}
+    reported = {}
     for name, attempt in ATTEMPTS.items():
         try:
             attempt()
         except BaseException as error:
-            told[name] = type(error).__name__
+            reported[name] = type(error).__name__
         else:
-            told[name] = "done"
-    told["environment"] = sorted(os.environ)
-    told["open"] = [n for n in range(64) if is_open(n)]
-    raise InputFileError(json.dumps(told))
+            reported[name] = "done"
+    reported["environment"] = sorted(os.environ)
+    reported["open"] = [n for n in range(64) if is_open(n)]
+    raise InputFileError(json.dumps(reported))
 
 def is_open(number):
     libc = ctypes.CDLL(None, use_errno=True)
@@ -90,11 +90,11 @@ def test_the_process_that_reads_can_open_nothing(
     monkeypatch.setattr(reader_server, "_BEGIN", attack)
     server = ReaderServer(divides=divides)
     try:
-        with pytest.raises(InputFileError) as told:
+        with pytest.raises(InputFileError) as reported:
             read_isolated(b"gene,P1\nTP53,1\n", server=server)
     finally:
         server.stop()
-    found = json.loads(str(told.value))
+    found = json.loads(str(reported.value))
     allowed = {*reader_server._SET, *reader_server._PASSED, "LC_CTYPE"}  # Python sets the last
     assert set(found.pop("environment")) <= allowed
     still_open = found.pop("open")
@@ -129,16 +129,16 @@ else:
     else:
         print("done")
 """
-    told = subprocess.run(
+    reported = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
         check=True,
         cwd=ROOT,
     ).stdout.strip()
-    if told == "not here":
+    if reported == "not here":
         pytest.skip("this kernel lacks it")
-    assert told in ("Permission denied", "Operation not permitted", "Too many open files")
+    assert reported in ("Permission denied", "Operation not permitted", "Too many open files")
 
 
 def test_memory_and_time_of_a_processor_are_bounded() -> None:
@@ -183,5 +183,5 @@ for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             pass
 print(late)
 """
-    told = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=ROOT)
-    assert told.strip() == "[]"
+    reported = subprocess.check_output([sys.executable, "-c", script], text=True, cwd=ROOT)
+    assert reported.strip() == "[]"

@@ -1,4 +1,4 @@
-"""A file that leads to another one is refused, and nothing of the other is read or told."""
+"""A file that leads to another one is refused, and nothing of the other is read or shown."""
 
 from __future__ import annotations
 

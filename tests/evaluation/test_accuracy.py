@@ -161,13 +161,13 @@ def test_shuffling_donors_within_a_tissue_brings_every_score_to_0(
     )
     observed = rng.normal(size=(2 * n, n_genes))
     predicted = observed + 0.3 * rng.normal(size=observed.shape)
-    told = accuracy(dataset(predicted, observed, obs)).tissues
+    reported = accuracy(dataset(predicted, observed, obs)).tissues
     order = np.concatenate([rng.permutation(n), n + rng.permutation(n)])
     shuffled = accuracy(dataset(predicted[order], observed, obs)).tissues
     for name in ("gene_rho_by_fold", "gene_rho_pooled", "sample_rho"):
-        assert (told[name] > 0.9).all()
+        assert (reported[name] > 0.9).all()
         assert (shuffled[name].abs() < 0.05).all()
-    assert (told["n_predictable"] == n_genes).all()
+    assert (reported["n_predictable"] == n_genes).all()
     assert (shuffled["n_predictable"] == 0).all()
     assert (shuffled["mse_ratio"] > 1.5).all()
 

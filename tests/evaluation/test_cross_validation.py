@@ -247,12 +247,12 @@ def test_only_some_folds_may_be_run(small_cohort: ad.AnnData, folds: DonorFolds)
 def test_a_method_of_other_settings_takes_no_kept_fold(
     small_cohort: ad.AnnData, folds: DonorFolds, tmp_path: Path
 ) -> None:
-    def kept(method: Method, *, told: bool = True) -> int:
+    def kept(method: Method, *, with_age_sex: bool = True) -> int:
         cross_validate(
             method,
             small_cohort,
             folds,
-            with_phenotypes=told,
+            with_phenotypes=with_age_sex,
             folder=tmp_path,
             settings={},
             only=[0],
@@ -262,4 +262,4 @@ def test_a_method_of_other_settings_takes_no_kept_fold(
     assert kept(RidgeMethod()) == 1
     assert kept(RidgeMethod()) == 1
     assert kept(RidgeMethod(covariates=("age",))) == 2
-    assert kept(RidgeMethod(covariates=("age",)), told=False) == 3
+    assert kept(RidgeMethod(covariates=("age",)), with_age_sex=False) == 3

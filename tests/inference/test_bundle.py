@@ -64,8 +64,8 @@ def test_optional_parts_are_there_where_they_are_known(record: PredictionRecord)
     accuracy = pd.DataFrame({"tissue": ["Lung"], "gene_id": ["G1"], "rho_pooled": [0.5]})
     whole = replace(record, phenotypes=phenotypes, simulated=True)
     archive = opened(bundle_bytes(whole, methods="", accuracy=accuracy))
-    told = pd.read_csv(archive.open("age_and_sex.csv"), index_col="sample")
-    pd.testing.assert_frame_equal(told, phenotypes.rename_axis("sample"))
+    reported = pd.read_csv(archive.open("age_and_sex.csv"), index_col="sample")
+    pd.testing.assert_frame_equal(reported, phenotypes.rename_axis("sample"))
     pd.testing.assert_frame_equal(pd.read_csv(archive.open("held_out_accuracy.csv")), accuracy)
     formula = replace(whole, phenotypes=phenotypes.rename(index=lambda name: f"={name}"))
     escaped = opened(bundle_bytes(formula, methods="")).read("age_and_sex.csv").decode()
@@ -107,15 +107,15 @@ def test_settings_name_model_file_and_options(record: PredictionRecord) -> None:
     assert settings["versions"]["numpy"] == np.__version__
 
 
-def test_what_was_found_is_told_in_words_and_json(record: PredictionRecord) -> None:
+def test_what_was_found_is_reported_in_words_and_json(record: PredictionRecord) -> None:
     text = ingest_text(record)
     assert record.ingest.sha256 in text
     assert "Unit used: counts. Alignment: none." in text
     assert "5 samples, 35 genes" in text
-    told = json.loads(opened(bundle_bytes(record, methods="")).read("ingest.json"))
-    assert told["prepared"]["genes_found"] == 35
+    reported = json.loads(opened(bundle_bytes(record, methods="")).read("ingest.json"))
+    assert reported["prepared"]["genes_found"] == 35
     missing = record.prepared.match.missing["symbol"]
-    assert told["prepared"]["genes_missing"] == missing.to_dict()
+    assert reported["prepared"]["genes_missing"] == missing.to_dict()
     assert len(missing) == 5
     for note in record.prepared.notes:
         assert str(note) in text

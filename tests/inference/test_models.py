@@ -35,7 +35,7 @@ def test_model_is_found_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("name", ["gtex", ".", "", "/"])
-def test_what_is_no_model_is_told_which_are_bundled(
+def test_what_is_no_model_is_reported_which_are_bundled(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

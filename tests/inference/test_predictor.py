@@ -97,13 +97,13 @@ def test_targets_keep_the_order_asked_for(small: Predictor, blood: pd.DataFrame)
         )
 
 
-def test_each_tissue_is_told_and_can_be_the_last(small: Predictor, blood: pd.DataFrame) -> None:
-    told: list[tuple[int, int]] = []
+def test_each_tissue_is_reported_and_can_be_the_last(small: Predictor, blood: pd.DataFrame) -> None:
+    reported: list[tuple[int, int]] = []
     prepared = small.prepare(blood, alignment="none")
     small.predict_prepared(
-        prepared, ["Lung", "Liver"], on_progress=lambda *steps: told.append(steps)
+        prepared, ["Lung", "Liver"], on_progress=lambda *steps: reported.append(steps)
     )
-    assert told == [(0, 2), (1, 2)]
+    assert reported == [(0, 2), (1, 2)]
 
     def stop(done: int, total: int) -> None:
         if done:

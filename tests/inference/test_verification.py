@@ -70,7 +70,7 @@ def store(folder: Path, **changes: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(("by", "agrees"), [(TOLERANCE / 2, True), (TOLERANCE * 2, False)])
-def test_a_difference_beyond_rounding_is_told(folder: Path, by: float, agrees: bool) -> None:
+def test_a_difference_beyond_rounding_is_reported(folder: Path, by: float, agrees: bool) -> None:
     z = load_file(folder / VERIFICATION)["z"]
     z[1, 2, 3] += by
     store(folder, z=z)

@@ -67,13 +67,13 @@ def test_each_tissue_holds_what_the_long_table_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(wide, "_BLOCK_BYTES", block)
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     values = ("expression", "z")
     folder = tmp_path / "predicted"
     write_wide(
-        prediction, folder, files=files, values=values, on_progress=lambda *a: told.append(a)
+        prediction, folder, files=files, values=values, on_progress=lambda *a: reported.append(a)
     )
-    assert told == [(i, 4) for i in range(4)]
+    assert reported == [(i, 4) for i in range(4)]
     index = pd.read_csv(folder / "tissues.csv")
     assert index["file"].tolist() == [f"{s}.{v}{files}" for s in STEMS for v in values]
     assert index["unit"].tolist() == ["TPM", "z-score"] * 4

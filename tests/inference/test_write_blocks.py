@@ -144,15 +144,15 @@ def test_blocks_are_the_prediction_of_the_whole(small_artefact: Artefact, rng) -
     )
     prepared = predictor.prepare(table, unit="tpm")
     whole = predictor.predict_prepared(prepared)
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     one = prediction_bytes(1, whole.sizes["tissue"], len(genes))
     blocks = list(
         predict_blocks(
-            predictor, prepared, block_bytes=10 * one, on_progress=lambda *a: told.append(a)
+            predictor, prepared, block_bytes=10 * one, on_progress=lambda *a: reported.append(a)
         )
     )
     assert [block.sizes["sample"] for block in blocks] == [10, 10, 5]
-    assert told == [(0, 25), (10, 25), (20, 25)]
+    assert reported == [(0, 25), (10, 25), (20, 25)]
     joined = xr.concat(
         blocks, "sample", data_vars="minimal", coords="minimal", compat="override", join="exact"
     )

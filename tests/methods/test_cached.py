@@ -1,4 +1,4 @@
-"""Kept fits: made once, read back equal, and made anew when anything they depend on changes."""
+"""Cached fits: made once, read back equal, and made anew when anything they depend on changes."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_eqs_4_and_5_as_a_likelihood(
 
 
 @pytest.mark.parametrize("loss", [individual_loss, cycle_loss])
-def test_eqs_4_and_5_are_l1_unless_told(loss, pair: tuple[np.ndarray, np.ndarray]) -> None:
+def test_eqs_4_and_5_are_l1_unless_reported(loss, pair: tuple[np.ndarray, np.ndarray]) -> None:
     x, y = pair
     actual = loss(torch.from_numpy(x), torch.from_numpy(y)).item()
     assert actual == pytest.approx(np.abs(x - y).mean(), rel=1e-12)

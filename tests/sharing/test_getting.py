@@ -293,18 +293,18 @@ def test_a_server_that_refuses_is_quoted(
         get_model(source, sha256=shared.pin)
 
 
-def test_a_page_in_place_of_a_manifest_is_told(server: Server, models: Path) -> None:
+def test_a_page_in_place_of_a_manifest_is_reported(server: Server, models: Path) -> None:
     server.files[f"/m/{MANIFEST}"] = b"<!doctype html><html></html>"
     with pytest.raises(DownloadError, match="a web page came"):
         get_model(f"{server.url}/m", unverified=True)
 
 
-def test_no_server_is_told(models: Path) -> None:
+def test_no_server_is_reported(models: Path) -> None:
     with pytest.raises(DownloadError, match="no answer from the server"):
         get_model("http://127.0.0.1:9/m", unverified=True)
 
 
-def test_records_without_a_model_are_told(
+def test_records_without_a_model_are_reported(
     server: Server, hosts: Hosts, shared: Shared, models: Path
 ) -> None:
     put_on_zenodo(server, 12, {"paper.pdf": b""})
@@ -322,7 +322,7 @@ def test_a_name_that_nobody_published_says_how_to_build_it(models: Path) -> None
         get_model("gtex_v8")
 
 
-def test_a_full_disk_is_told_before_anything_is_got(
+def test_a_full_disk_is_reported_before_anything_is_got(
     server: Server, shared: Shared, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(shared.folder)

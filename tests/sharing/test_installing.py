@@ -41,7 +41,7 @@ def test_a_model_is_installed_from_a_folder_or_a_zip(
     assert files_of(done.folder) == expected
 
 
-def test_what_is_not_there_is_told(models: Path, tmp_path: Path) -> None:
+def test_what_is_not_there_is_reported(models: Path, tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match="expected a model's folder or a zip"):
         install_model(tmp_path / "nowhere")
     (tmp_path / "a.zip").write_bytes(b"PK\x03\x04 and so on")

@@ -1,4 +1,4 @@
-"""Groups told apart: what is there is found, what is not is not, nothing leaks."""
+"""Groups distinguished: what is there is found, what is not is not, nothing leaks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_planted_difference_is_found_as_far_as_it_goes(
     assert np.trapezoid(curve, FALSE_POSITIVE_RATES) == pytest.approx(found.auroc, abs=0.02)
 
 
-def test_noise_of_many_genes_is_not_told_apart(rng: np.random.Generator, is_case: Array) -> None:
+def test_noise_of_many_genes_is_not_distinguished(rng: np.random.Generator, is_case: Array) -> None:
     # Standardised or fitted on the held-out samples too, 300 genes would fit 120 labels.
     found = classify(rng.normal(size=(120, 300)), is_case, n_repeats=3)
     assert 0.35 < found.auroc < 0.65
@@ -88,7 +88,7 @@ def test_scale_of_genes_and_order_of_seeds_do_not_matter(
     assert classify(profiles, is_case, n_repeats=2, seed=7) != found
 
 
-def test_what_cannot_be_told_is_named(rng: np.random.Generator, is_case: Array) -> None:
+def test_what_is_not_known_is_named(rng: np.random.Generator, is_case: Array) -> None:
     profiles = rng.normal(size=(120, 5))
     cases = {
         "single class": classify(profiles, np.ones(120, dtype=bool)),

@@ -124,9 +124,9 @@ def test_a_model_that_knows_the_answer_scores_1(
 ) -> None:
     rows = rows_of_first(factor_cohort, 30)
     pairs = HeldOutPairs.of(factor_cohort, rows, scaler, SOURCE, CPU)
-    told = HeldOutPairs(pairs.source_z, pairs.source, pairs.source_z, pairs.source)
+    reported = HeldOutPairs(pairs.source_z, pairs.source, pairs.source_z, pairs.source)
     model.forward = lambda z, source, target: z  # type: ignore[method-assign]
-    rho, mae = told.score(model)
+    rho, mae = reported.score(model)
     assert rho == pytest.approx(1, abs=1e-9)
     assert mae == 0
 

@@ -122,7 +122,7 @@ def test_two_processes_learn_what_one_does_and_stop_together(
         config,
         """
         def interrupt_one(progress):
-            assert os.environ["LOCAL_RANK"] == "0"  # the others are not told
+            assert os.environ["LOCAL_RANK"] == "0"  # the others do not get it
             if (progress.epoch, progress.step) == (2, 3):
                 signal.raise_signal(signal.SIGINT)
 

@@ -208,7 +208,7 @@ def test_source_share_of_an_unknown_tissue_is_refused(small_cohort: ad.AnnData) 
 
 
 @pytest.mark.parametrize("tissue_draw", ["uniform", "pairs"])
-def test_tissues_are_drawn_as_often_as_told(small_cohort: ad.AnnData, tissue_draw: str) -> None:
+def test_tissues_are_drawn_as_often_as_reported(small_cohort: ad.AnnData, tissue_draw: str) -> None:
     config = TrainingConfig(batch_size=100, tissue_draw=tissue_draw)  # type: ignore[arg-type]
     data = resident(small_cohort, config)
     drawn = torch.cat([b.drawn for epoch in range(40) for b in data.batches(epoch)])

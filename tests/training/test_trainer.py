@@ -110,16 +110,16 @@ def test_without_watched_donors_the_last_epoch_is_kept(
     factor_cohort: ad.AnnData, donors: list[str], everything: RunConfig
 ) -> None:
     config = changed(everything, epochs=3, validation_fraction=0.0, patience=1, ema_decay=0.0)
-    told: list[TrainingProgress] = []
-    result = train(factor_cohort, donors, config, hardware=CPU, on_progress=told.append)
+    reported: list[TrainingProgress] = []
+    result = train(factor_cohort, donors, config, hardware=CPU, on_progress=reported.append)
     assert result.best_epoch == len(result.history) == 3
     assert "held_out_rho" not in result.history
     counts = factor_cohort.obs["donor"].value_counts()
     steps = int((counts * (counts - 1)).sum()) // 64
-    assert [(p.epoch, p.step, p.n_steps) for p in told if p.row is None] == [
+    assert [(p.epoch, p.step, p.n_steps) for p in reported if p.row is None] == [
         (epoch, step, steps) for epoch in (1, 2, 3) for step in range(1, steps + 1)
     ]
-    rows = [p.row for p in told if p.row is not None]
+    rows = [p.row for p in reported if p.row is not None]
     pd.testing.assert_frame_equal(pd.DataFrame(rows), result.history)
 
 

@@ -14,19 +14,19 @@ from mtm_core.cli import steps as shown
 from mtm_core.workflows.progress import PeakMemory, StepProgress, Steps
 
 
-def test_every_step_is_told_with_the_others() -> None:
-    told: list[tuple[StepProgress, ...]] = []
-    steps = Steps(("Read", "Fit", "Score"), lambda now: told.append(tuple(now)))
+def test_every_step_is_reported_with_the_others() -> None:
+    reported: list[tuple[StepProgress, ...]] = []
+    steps = Steps(("Read", "Fit", "Score"), lambda now: reported.append(tuple(now)))
     steps.was_done("Read", seconds=3, peak_bytes=5, detail="kept")
     with steps.running("Fit", total=10, unit="genes") as advance:
         advance(4, detail="chr1")
-    states = [[step.state for step in now] for now in told]
+    states = [[step.state for step in now] for now in reported]
     assert states[0] == ["done before", "left", "left"]
     assert states[1] == states[2] == ["done before", "running", "left"]
     assert states[-1] == ["done before", "done", "left"]
-    assert (told[2][1].done, told[2][1].total, told[2][1].detail) == (4, 10, "chr1")
-    assert told[-1][1].done == 10
-    assert (told[-1][0].seconds, told[-1][0].peak_bytes) == (3, 5)
+    assert (reported[2][1].done, reported[2][1].total, reported[2][1].detail) == (4, 10, "chr1")
+    assert reported[-1][1].done == 10
+    assert (reported[-1][0].seconds, reported[-1][0].peak_bytes) == (3, 5)
 
 
 def test_a_step_that_fails_is_left_as_running() -> None:

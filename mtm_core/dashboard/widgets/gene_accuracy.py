@@ -9,7 +9,7 @@ import pandas as pd
 
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
-from mtm_core.evaluation.predictability import held_out_rho
+from mtm_core.evaluation.predictability import out_of_fold_rho
 from mtm_core.evaluation.results import EvaluationTables
 
 _FEW_GENES = 500
@@ -51,11 +51,11 @@ class GeneAccuracy:
     @property
     def genes(self) -> pd.DataFrame:
         """Figures of every gene in every tissue: of a wide model, a million rows."""
-        return held_out_rho(self.evaluation, self.method, self.source)
+        return out_of_fold_rho(self.evaluation, self.method, self.source)
 
     def of_tissues(self, tissues: Sequence[str]) -> pd.DataFrame:
-        """Give the figures of every gene in some tissues, as :func:`held_out_rho`."""
-        return held_out_rho(self.evaluation, self.method, self.source, tissues=tissues)
+        """Give the figures of every gene in some tissues, as :func:`out_of_fold_rho`."""
+        return out_of_fold_rho(self.evaluation, self.method, self.source, tissues=tissues)
 
     def of_pairs(self, tissues: Sequence[str], genes: Sequence[str]) -> pd.DataFrame:
         """Give the figures of each (tissue, gene id), NaN where there are none.
@@ -65,7 +65,7 @@ class GeneAccuracy:
         """
         pairs = pd.MultiIndex.from_arrays([list(tissues), list(genes)], names=["tissue", "gene_id"])
         wanted = sorted(set(genes))
-        known = held_out_rho(
+        known = out_of_fold_rho(
             self.evaluation,
             self.method,
             self.source,
