@@ -17,6 +17,7 @@ from mtm_core.evaluation.bootstrap import N_RESAMPLES
 from mtm_core.methods.covariates import AGE_SEX
 from mtm_core.methods.registry import METHOD_NAMES, OPTIONAL_AGE_SEX, trainable_methods
 from mtm_core.workflows.plain_values import PlainValues
+from mtm_core.workflows.run_settings import run_config
 
 DEFAULT_METHOD = "factor-stack"
 """Predictor that is built: it fits at any number of genes."""
@@ -161,6 +162,18 @@ class BuildOptions(PlainValues):
                 "--cohort holds phenotypes and genes already: choose them with 'mtm data prepare',"
                 " or give its files in place of the cohort."
             )
+        of_preparing = {
+            "--gene-type": self.gene_type is not None,
+            "--normalise": self.normalise != "none",
+            "--minimum-samples": self.minimum_samples != MINIMUM_SAMPLES,
+            "--minimum-tissues": self.minimum_tissues != MINIMUM_TISSUES,
+        }
+        passed = [option for option, is_given in of_preparing.items() if is_given]
+        if self.cohort is not None and passed:
+            raise SelectionError(
+                f"{' and '.join(passed)} would change nothing: --cohort is prepared already. Choose"
+                " with 'mtm data prepare', or give its files in place of the cohort."
+            )
         if self.mirror != OFFICIAL and self.release is None:
             raise SelectionError("--mirror is for --release, which downloads.")
         if self.method not in trainable_methods():
@@ -168,6 +181,7 @@ class BuildOptions(PlainValues):
         unknown = [name for name in self.methods or () if name not in METHOD_NAMES]
         if unknown:
             raise SelectionError.unknown("method", unknown, METHOD_NAMES)
+        run_config(self.preset, self.settings, 2, 2)  # of any size: are there such settings
 
     def identity(self) -> dict[str, Any]:
         """Give, as JSON values, what makes another model or other tables of the same files."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,17 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     is_ours = isinstance(values, dict) and values.get("format") == _FORMAT
-    return values if is_ours and values.get("version") == __version__ else {}
+    is_whole = is_ours and values.get("version") == __version__ and _is_whole(values)
+    return values if is_whole else {}
+
+
+def _is_whole(values: Mapping[str, Any]) -> bool:
+    """Tell whether a ledger's parts are what this program writes."""
+    parts = [values.get(name, {}) for name in ("options", "steps", "hashes")]
+    if not all(isinstance(part, dict) for part in parts):
+        return False
+    names = {field.name for field in fields(DoneStep)}
+    return all(isinstance(step, dict) and set(step) == names for step in parts[1].values())
 
 
 def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from mtm_core.workflows import build_plan, needs
 from mtm_core.workflows.build import build_model
 from mtm_core.workflows.build_options import BuildOptions
 from mtm_core.workflows.build_plan import plan_build
+from mtm_core.workflows.ledger import DoneStep, Ledger
 from mtm_core.workflows.progress import StepProgress
 from tests.cli.conftest import error_of, mtm  # noqa: F401
 from tests.gtex_files import GtexFiles, write_gtex_files
@@ -351,3 +353,38 @@ def test_the_command_says_needs_steps_and_result(
     ):
         assert words in error_of(mtm(*wrong))
     assert not (tmp_path / "n.build").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"minimum_samples": 20, "normalise": "panel-cpm"},
+            "--normalise and --minimum-samples would",
+        ),
+        ({"gene_type": "all"}, "--gene-type would change nothing: --cohort is prepared already"),
+        ({"settings": ("foo=1",)}, "--set: expected SECTION.SETTING"),
+        ({"settings": ("training.epochs",)}, "--set expects section.name=value"),
+    ],
+)
+def test_what_cannot_count_is_refused_before_anything_is_read(
+    tmp_path: Path, changed: dict[str, Any], message: str
+) -> None:
+    options = BuildOptions(tmp_path / "model", cohort=tmp_path / "none.h5ad")
+    with pytest.raises(SelectionError, match=message):
+        plan_build(replace(options, **changed))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"steps": {"fit": {"x": 1}}}, {"steps": []}, {"steps": {"fit": 1}}, {"hashes": []}],
+)
+def test_a_damaged_ledger_is_as_good_as_none(tmp_path: Path, damage: dict[str, Any]) -> None:
+    path = tmp_path / "steps.json"
+    Ledger(path).enter("cohort", DoneStep({"a": 1}, {}, 1.0, 2))
+    whole = json.loads(path.read_text())
+    assert Ledger(path).find("cohort") == DoneStep({"a": 1}, {}, 1.0, 2)
+    path.write_text(json.dumps(whole | damage))
+    ledger = Ledger(path)
+    assert ledger.find("fit") is None
+    assert len(ledger.sha256(path)) == 64
