@@ -101,5 +101,5 @@ def test_its_address_opens_every_page_of_it_and_no_page_once_it_is_deleted(
     expect(other.get_by_text("No samples yet")).to_be_visible()
     assert "work=" not in other.url
     other.goto(f"{server}/predicted?work={identifier}")
-    expect(other.get_by_text("Nothing is kept under this address")).to_be_visible()
+    expect(other.get_by_text("No session is saved under this address")).to_be_visible()
     other.close()

@@ -126,7 +126,7 @@ def test_turned_off_it_is_gone(kept: AppTest, open_app: OPENED, own_workspaces: 
     assert address(kept) == ""
     assert not list(own_workspaces.iterdir())
     app = reloaded(open_app, identifier)
-    assert "Nothing is kept under this address" in app.warning[0].value
+    assert "No session is saved under this address" in app.warning[0].value
     assert "No samples yet" in words(app)
 
 
@@ -160,7 +160,7 @@ def test_an_address_of_nothing_is_said_and_the_page_goes_on(
     open_app: OPENED, identifier: str
 ) -> None:
     app = reloaded(open_app, identifier)
-    assert "Nothing is kept under this address" in app.warning[0].value
+    assert "No session is saved under this address" in app.warning[0].value
     assert "No samples yet" in words(app)
     assert address(app) == ""
     app.button(key="example").click().run()
@@ -183,7 +183,7 @@ def test_a_server_can_be_without_it(
     with_example.run()
     assert not [box for box in with_example.toggle if str(box.key).startswith("save_session")]
     app = reloaded(open_app, "a" * 43)
-    assert "keeps no work" in app.warning[0].value
+    assert "saves no sessions" in app.warning[0].value
 
 
 def test_a_folder_that_others_can_read_is_said_and_nothing_is_kept(

@@ -108,7 +108,10 @@ def test_annotation_is_read_by_any_gene_id(small_cohort: ad.AnnData, tmp_path: P
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("gene\tdegree\nTP53\t3\n", r"none of its 1 genes, such as 'TP53', is in the cohort"),
+        (
+            "gene\tdegree\nTP53\t3\n",
+            r"none of its 1 genes \(the first is 'TP53'\) is in the cohort",
+        ),
         ("gene\tdegree\nSIM1\thigh\n", "no numbers in its second column, 'degree'"),
     ],
 )
