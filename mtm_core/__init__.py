@@ -13,7 +13,7 @@ What is in ``__all__`` is imported when it is first asked for: torch takes secon
 
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _HOMES = {
     "Artefact": "mtm_core.artefact",

@@ -28,7 +28,7 @@ def controls(path: Path) -> list[tuple[str, set[str]]]:
 
 
 def test_each_control_has_help_or_captions_beside_its_choices() -> None:
-    files = [*(REPOSITORY / "pages").rglob("*.py"), *REPOSITORY.glob("mtm_core/dashboard/*.py")]
+    files = [*(REPOSITORY / "pages").rglob("*.py"), *REPOSITORY.glob("mtm_core/dashboard/**/*.py")]
     found = [control for path in files for control in controls(path)]
     assert len(found) > 40
     assert [place for place, words in found if not words & {"help", "captions"}] == []
