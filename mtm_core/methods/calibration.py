@@ -23,6 +23,8 @@ _SAMPLED_GENES = 2000
 """Genes whose residuals are sampled for the quantiles of all: 100 donors of them give 200,000."""
 _POOLED_DONORS = 100
 """Donors that the weights of all tissues together count beside a tissue's own."""
+_NEGLIGIBLE = 1e-6
+"""Share of the observed squares below which a method's predictions are nothing."""
 _PRIOR_DONORS = 20
 """Donors' worth of a gene's expected error in its estimated one, so that small tissues do not
 give intervals that are too sure."""
@@ -142,8 +144,10 @@ def _weigh(
     """Return the weights (T, M) of each tissue, drawn towards those of all tissues together."""
     products = np.zeros((len(tissues), n_bases, n_bases))
     targets = np.zeros((len(tissues), n_bases))
+    squares = np.zeros(len(tissues))
     for tissue, shown in inner.items():
         t = tissues.index(tissue)
+        squares[t] = shown.squares.mean()
         products[t] = shown.products.mean(axis=0)
         targets[t] = shown.targets.mean(axis=0)
     n_donors = sum(shown.n_donors for shown in inner.values())
@@ -153,14 +157,26 @@ def _weigh(
             _non_negative_weights(
                 products[t] + pooled * products.sum(axis=0),
                 targets[t] + pooled * targets.sum(axis=0),
+                squares[t] + pooled * squares.sum(),
             )
             for t in range(len(tissues))
         ]
     )
 
 
-def _non_negative_weights(products: Array, targets: Array) -> Array:
-    """Minimise ``w' products w - 2 targets' w`` over ``w >= 0``: non-negative least squares."""
+def _non_negative_weights(products: Array, targets: Array, squares: float) -> Array:
+    """Minimise ``w' products w - 2 targets' w`` over ``w >= 0``: non-negative least squares.
+
+    A method whose predictions are next to nothing beside the ``squares`` of what was observed has
+    no weight: it would be blown up without bound.
+    """
+    used = np.diag(products) > _NEGLIGIBLE * squares
+    if not used.all():
+        weights = np.zeros(len(products))
+        if used.any():
+            within = products[np.ix_(used, used)]
+            weights[used] = _non_negative_weights(within, targets[used], squares)
+        return weights
     scale = np.trace(products) / len(products)
     root = np.linalg.cholesky(products + 1e-9 * max(scale, 1e-9) * np.eye(len(products))).T
     weights, _ = nnls(root, np.linalg.solve(root.T, targets))

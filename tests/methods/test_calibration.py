@@ -59,3 +59,17 @@ def test_a_sample_of_the_genes_gives_about_the_quantiles_of_all(
     np.testing.assert_array_equal(sampled.error, whole.error)
     np.testing.assert_allclose(sampled.multipliers, whole.multipliers, rtol=0.1)
     assert evidence.sampled_residuals(sampled.weights[0]).shape == (60, 15)
+
+
+def test_a_method_that_predicts_next_to_nothing_has_no_weight(
+    folds: list[tuple[np.ndarray, np.ndarray]],
+) -> None:
+    faint = [(np.stack([p[0], p[1] * np.float32(1e-9)]), o) for p, o in folds]
+    got = calibrate({"Lung": added_up(faint)}, ("Lung",), 2, N_GENES)
+    alone = Evidence(1, N_GENES)
+    for predicted, observed in faint:
+        alone.add([predicted[0]], observed)
+    expected = calibrate({"Lung": alone}, ("Lung",), 1, N_GENES)
+    np.testing.assert_allclose(got.weights[0], [expected.weights[0, 0], 0])
+    nothing = [(p * np.float32(1e-9), o) for p, o in folds]
+    assert not calibrate({"Lung": added_up(nothing)}, ("Lung",), 2, N_GENES).weights.any()

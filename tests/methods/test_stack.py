@@ -35,7 +35,9 @@ def test_weights_minimise_the_squared_error_without_going_below_zero(
 ) -> None:
     predicted = rng.normal(size=(3, 200))
     observed = 0.7 * predicted[0] - 0.5 * predicted[1] + 0.1 * rng.normal(size=200)
-    weights = _non_negative_weights(predicted @ predicted.T, predicted @ observed)
+    weights = _non_negative_weights(
+        predicted @ predicted.T, predicted @ observed, float(observed @ observed)
+    )
 
     def error(w: np.ndarray) -> float:
         return float(((observed - w @ predicted) ** 2).sum())
