@@ -112,7 +112,7 @@ def test_table_is_cut_to_samples_gene_and_tissues(with_example: AppTest) -> None
 
 def test_changed_choice_is_said_until_predicted_again(with_example: AppTest) -> None:
     with_example.multiselect(key="targets").set_value(["Lung", "Spleen"]).run()
-    assert "The choice has changed" in with_example.warning[0].value
+    assert "You have changed your choice" in with_example.warning[0].value
     with_example.button(key="predict").click().run()
     assert not with_example.warning
     assert with_example.selectbox(key="tissue").options == ["Lung", "Spleen"]
