@@ -51,12 +51,11 @@ def rho_of_new_donors(data: TrainingDonors, new: TrainingDonors, settings: Facto
         )
         predicted += model.posterior(given, np.empty((len(predicted), 0)))[0] @ model.loadings[0].T
     observed = new.samples[0][1]
-    return float(
-        np.mean([np.corrcoef(predicted[:, g], observed[:, g])[0, 1] for g in range(data.n_genes)])
-    )
+    genes = range(0, data.n_genes, max(1, data.n_genes // 400))
+    return float(np.mean([np.corrcoef(predicted[:, g], observed[:, g])[0, 1] for g in genes]))
 
 
-@pytest.mark.parametrize("n_genes", [40, 400])
+@pytest.mark.parametrize("n_genes", [59, 2000])
 def test_choice_is_near_the_best_of_the_grid_on_new_donors(n_genes: int) -> None:
     data, new = planted(n_genes, 160, seed=0), planted(n_genes, 200, seed=1)
     begin = FactorSettings((9,), 1.0, 30_000.0)
