@@ -127,13 +127,14 @@ def check_room(folder: Path, n_bytes: int) -> None:
     Raises
     ------
     OutputError
-        If the disk of ``folder`` has not ``n_bytes`` free.
+        If the disk of ``folder`` has not ``n_bytes`` and a margin free.
     """
     there = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(there).free
-    if free < n_bytes + _SPARE_BYTES:
+    needed = n_bytes + _SPARE_BYTES
+    if free < needed:
         raise OutputError(
-            f"{folder}: {_gigabytes(n_bytes)} are needed and {_gigabytes(free)} are free. Make room"
+            f"{folder}: {_gigabytes(needed)} are needed and {_gigabytes(free)} are free. Make room"
             " there, or name a folder on another disk by MTM_MODELS."
         )
 
