@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
-import plotly.io as pio
+import plotly.graph_objects as go
 
 from mtm_core import SAMPLES, Predictor, read_expression, read_metadata
 from mtm_core.figures.associations.volcano import volcano
@@ -24,9 +24,16 @@ from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.own_cohort import kind_of_change
 from mtm_core.workflows.compare import CompareOptions, compare_samples
 
-pio.renderers.default = (
-    "notebook"  # the figure brings its script along: no network is needed to read it
-)
+
+class Page:
+    """A figure with its script inside: no network is needed to look at it."""
+
+    def __init__(self, figure: go.Figure) -> None:
+        self.html = figure.to_html(full_html=False, include_mathjax=False)
+
+    def _repr_html_(self) -> str:
+        return self.html
+
 
 MODEL = "gtex_v8_acmg59_stack"
 blood = read_expression(SAMPLES / "blood_tpm.tsv", known_genes=Predictor.load(MODEL).genes)
@@ -77,7 +84,7 @@ tested = tested.assign(
 )
 print(tested.groupby(["tissue", "origin", "kind"]).size().to_string())
 figure = volcano(tested, fold_change=FOLD_CHANGE, fdr=FDR, n_labels=8)
-figure
+Page(figure)
 
 # %% [markdown]
 # Measured blood shows the eight genes that were changed. In predicted lung other genes pass the FDR too. That is no
