@@ -44,7 +44,7 @@ class ExpressionTable:
     ----------
     values
         (samples, genes) float64, in the unit of the file; ids as in the file, trimmed. Gene ids may
-        are duplicated; sample names do not.
+        be duplicated; sample names are not.
     report
         How it was read.
     options
