@@ -24,6 +24,7 @@ TITLES = {
     "differential": "Differential expression",
     "external": "External cohort",
     "disease": "Disease concordance",
+    "models": "Models",
     "predictability": "Predictability",
     "methods": "Methods compared",
     "latent": "Latent space",
@@ -59,7 +60,7 @@ def open_own(server: str, page: Page) -> None:
 def keep_it(page: Page) -> None:
     settled(page)
     page.get_by_test_id("stSidebar").get_by_text("Save my session").click()
-    expect(page.get_by_text("The address of this page opens your work again")).to_be_visible()
+    expect(page.get_by_text("The address of this page opens your session again")).to_be_visible()
     expect(page).to_have_url(re.compile(r"[?&]work=[A-Za-z0-9_-]{43}\b"))
 
 
