@@ -79,7 +79,7 @@ else:
         index=False,
     )
 if "command" in provenance:
-    st.code(provenance["command"], language="bash", wrap_lines=True)
+    st.code(provenance["command"], language=None, wrap_lines=True)
 with st.expander("Settings"):
     st.json(artefact.method.settings())
 

@@ -113,6 +113,6 @@ st.download_button(
     type="tertiary",
 )
 with st.expander("The command that makes the same values"):
-    st.code(reproduce_script(record), language="bash", wrap_lines=True)
+    st.code(reproduce_script(record), language=None, wrap_lines=True)
 with st.expander("What was found in the table"):
     st.code(ingest_text(record), language=None, wrap_lines=True)

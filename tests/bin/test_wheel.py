@@ -88,7 +88,7 @@ def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_takes_the_top_level_along(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if name.startswith("mtm_core/top/")}
-    expected = {"app.py", ".streamlit/config.toml"} | {
+    expected = {"app.py", "LICENSE", ".streamlit/config.toml"} | {
         path.relative_to(REPOSITORY).as_posix()
         for top in TAKEN_ALONG
         for path in (REPOSITORY / top).rglob("*")

@@ -152,19 +152,19 @@ def show_genome_wide(models: Sequence[ListedModel]) -> None:
     if published:
         for entry in published.values():
             st.markdown(plain(f"{entry.name}: {entry.about}"))
-            st.code(f"mtm model get {entry.name}", language="bash")
+            st.code(f"mtm model get {entry.name}", language=None)
     else:
         st.markdown(
             "None is published yet that this version knows. From whoever has built one, with the"
             " SHA-256 that they name:"
         )
-        st.code("mtm model get hf:OWNER/NAME --sha256 SHA256", language="bash", wrap_lines=True)
+        st.code("mtm model get hf:OWNER/NAME --sha256 SHA256", language=None, wrap_lines=True)
     st.subheader("Build it")
     st.markdown(
         "From the open files of GTEx v8 (a download of 1.6 GB), with its evaluation. The command"
         " says first what disk and memory it needs, and goes on where it was stopped."
     )
-    st.code(shlex.join(["mtm", *build_arguments()]), language="bash", wrap_lines=True)
+    st.code(shlex.join(["mtm", *build_arguments()]), language=None, wrap_lines=True)
     why = why_no_button()
     if why:
         st.caption(why)

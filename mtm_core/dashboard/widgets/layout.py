@@ -114,7 +114,7 @@ def show_notes(notes: Sequence[Note]) -> None:
 
 def show_shell(words: Sequence[str]) -> None:
     """Show a command, quoted for a shell, whatever the user's names hold."""
-    st.code(in_shell(words), language="bash", wrap_lines=True)
+    st.code(in_shell(words), language=None, wrap_lines=True)
     st.caption("For sh, bash and zsh, run where the files are; each name is quoted.")
 
 
