@@ -49,14 +49,14 @@ def measure(*, threads: int = 2) -> list[Row]:
 
 
 def step(n_genes: int) -> Callable[[], object]:
-    """Give a call that takes a training step."""
+    """Return a call that takes a training step."""
     config = preset("paper", n_genes, N_TISSUES)
     config = replace(config, scaling=preset("acmg59", 1, 2).scaling)
     return ours(config, Samples.draw(400, n_genes), "cpu", "32-true", LossConfig())
 
 
 def prediction(model: object, n_samples: int, n_tissues: int) -> Callable[[], object]:
-    """Give a call that predicts ``n_tissues`` of ``n_samples``."""
+    """Return a call that predicts ``n_tissues`` of ``n_samples``."""
     predictor = Predictor(model)  # type: ignore[arg-type]
     genes = predictor.artefact.genes.index
     values = np.random.default_rng(0).lognormal(3, 1, (n_samples, len(genes))).astype(np.float32)

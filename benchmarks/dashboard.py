@@ -88,7 +88,7 @@ class Timings:
             )
 
     def as_rows(self, of: str, aim: Callable[[str], float]) -> list[Row]:
-        """Give median wall times as rows; of the pages, the slowest."""
+        """Return median wall times as rows; of the pages, the slowest."""
         walls = {what: median(wall for wall, _, _ in values) for what, values in self.rows.items()}
         pages = {what: wall for what, wall in walls.items() if what.startswith(_SCREENS)}
         slowest = max(pages, key=pages.__getitem__)
@@ -238,7 +238,7 @@ def write_tables(folder: Path, model: Artefact) -> None:
 
 
 def wide_model(folder: Path) -> Path:
-    """Give the wide model: the one that ``MTM_WIDE_MODEL`` names, else made now, in minutes."""
+    """Return the wide model: the one that ``MTM_WIDE_MODEL`` names, else made now, in minutes."""
     made = os.environ.get("MTM_WIDE_MODEL")
     return Path(made) if made else make_wide_model(folder)
 
@@ -409,7 +409,7 @@ def timed(rounds: int, port: int, only: str | None = None) -> Iterator[tuple[str
 
 
 def measure() -> list[Row]:
-    """Give what a user waits for in each setting; of the pages, the slowest."""
+    """Return what a user waits for in each setting; of the pages, the slowest."""
     return [row for what, timings in timed(5, 8620) for row in timings.as_rows(what, aim)]
 
 

@@ -155,11 +155,11 @@ class Client:
         self.set(label, True)
 
     def options(self, label: str) -> list[str]:
-        """Give what the widget of this label offers."""
+        """Return what the widget of this label offers."""
         return [str(option) for option in self._widget(label)[1].options]
 
     def words(self) -> str:
-        """Give all that the page says in text."""
+        """Return all that the page says in text."""
         return "\n".join(
             getattr(element, str(element.WhichOneof("type"))).body
             for element in self.elements

@@ -144,7 +144,7 @@ def serve(folder: Path) -> None:
 
 
 def _peak() -> float:
-    """Give the most memory of this process so far, in GB: since it was started, not its parent."""
+    """Return the peak memory of this process so far, in GB, without that of its parent."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024**2
 
@@ -184,7 +184,7 @@ def _score(
 
 
 def _ceiling(cohort: ad.AnnData, held_out: tuple[str, ...]) -> float:
-    """Give the rho of the planted factors and own effects with what was drawn."""
+    """Return the rho of the planted factors and own effects with what was drawn."""
     truth, codes = cohort.uns["truth"], tissue_codes(cohort)
     number = {donor: i for i, donor in enumerate(cohort.uns["donors"].index)}
     donors = cohort.obs["donor"].to_numpy().astype(str)

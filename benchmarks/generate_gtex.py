@@ -127,7 +127,7 @@ def _write_expression(
 
 
 def _words() -> NDArray[np.bytes_]:
-    """Give every level as it stands in the file, a tab before it."""
+    """Return every level as it stands in the file, a tab before it."""
     values = np.exp2(np.linspace(_LOWEST, _HIGHEST, _N_LEVELS))
     values[0] = 0
     return np.array([b"\t%.4g" % value if value < 1e4 else b"\t%.0f" % value for value in values])

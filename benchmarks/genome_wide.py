@@ -154,7 +154,7 @@ def _mtm() -> str:
 def _command(
     url: str, model: Path, files: OfficialFiles, given: argparse.Namespace
 ) -> tuple[str, ...]:
-    """Give the command that a user types, with the options given after ``--``."""
+    """Return the command that a user types, with the options given after ``--``."""
     return (
         *(_mtm(), "build", "--release", "v8", "--mirror", url, "--output", str(model)),
         *given.rest,
@@ -162,7 +162,7 @@ def _command(
 
 
 def _parts(url: str, folder: Path, model: Path) -> dict[str, tuple[str, ...]]:
-    """Give the commands that make the same model one by one."""
+    """Return the commands that make the same model one by one."""
     gtex, cohort, evaluation = folder / "gtex", folder / "cohort.h5ad", folder / "evaluation"
     names = OfficialFiles(gtex)
     return {

@@ -149,7 +149,7 @@ class Setting:
         )
 
     def beside_paper(self, fold_seconds: float) -> dict[str, float]:
-        """Give the time of a fold of 200 epochs beside the paper's; nothing at another width."""
+        """Return the time of a fold of 200 epochs beside the paper's; nothing at another width."""
         if self.config.model.n_genes != N_GENES:
             return {}
         return {
@@ -184,7 +184,7 @@ def finish(device: str) -> None:
 
 
 def gemm_rates(device: str, size: int) -> dict[str, float]:
-    """Give the rate of a square product in each precision, the best of five: operations/s."""
+    """Return the rate of a square product in each precision, the best of five: operations/s."""
     rates = {}
     for kind, precision in MATMUL.items():
         if device == "cpu" and kind == "tf32":
@@ -328,7 +328,7 @@ def machine(device: str, rates: dict[str, float]) -> dict[str, Any]:
 
 
 def render(sections: dict[str, Any]) -> str:
-    """Give the page."""
+    """Return the page."""
     lines = ["# MTM at the paper's size on one GPU", ""]
     for name, found in sections.items():
         lines += [f"## {name}", ""]

@@ -43,7 +43,7 @@ print(time.perf_counter() - began)
 
 
 def bare_products(config: ModelConfig, n_samples: int) -> Callable[[], None]:
-    """Give a call that multiplies what a prediction must."""
+    """Return a call that multiplies what a prediction must."""
     encoder = (config.n_genes, *config.encoder_widths, config.n_latent)
     generator = (config.n_latent, *config.generator_widths, config.n_genes)
     once, a_tissue = (

@@ -306,7 +306,7 @@ def _write_gtf(genes: pd.DataFrame, path: Path) -> None:
 
 
 def _members(truth: Path, n_blocks: int, processes: int) -> Iterator[bytes]:
-    """Give the gzip member of each block, in order."""
+    """Yield the gzip member of each block, in order."""
     if processes == 1:
         _begin(truth)
         yield from map(_member, range(n_blocks))
@@ -342,7 +342,7 @@ def block_text(cohort: PlantedCohort, number: int, words: NDArray[np.bytes_]) ->
 
 
 def _words() -> NDArray[np.bytes_]:
-    """Give every level as it stands in the file, a tab before it."""
+    """Return every level as it stands in the file, a tab before it."""
     values = np.exp2(np.linspace(0, _HIGHEST, _LEVELS)) - 1
     return np.array([b"\t%.4g" % value if value < 1e4 else b"\t%.0f" % value for value in values])
 

@@ -112,7 +112,7 @@ class PlainMTM(nn.Module):
         self.mapping = nn.Sequential(*layers, nn.Linear(n_in, s.n_latent))
 
     def log2_of(self, z: Tensor, tissue: Tensor) -> Tensor:
-        """Give log2(1 + expression) of z-scores (B, G) of ``tissue`` (B,)."""
+        """Return log2(1 + expression) of z-scores (B, G) of ``tissue`` (B,)."""
         return F.relu(z * self.sd[tissue] + self.mean[tissue])
 
 
@@ -131,7 +131,7 @@ class PlainTraining:
         self.optimiser_g = torch.optim.Adam(generator_side, **kwargs)
 
     def loader(self, dataset: PairDataset, batch_size: int = 256) -> DataLoader[Any]:
-        """Give shuffled batches of whole size."""
+        """Return shuffled batches of whole size."""
         return DataLoader(dataset, batch_size=batch_size, shuffle=True, drop_last=True)
 
     def step(self, batch: Sequence[Tensor], noise: Tensor, drawn: Tensor) -> dict[str, float]:

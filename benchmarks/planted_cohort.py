@@ -199,7 +199,7 @@ class PlantedCohort:
         return Block(rows, mean, sd, shared, private, effects, noise_sd)
 
     def signal(self, block: Block, tissue: int, donors: NDArray[np.intp]) -> Floats:
-        """Give what of ``donors`` steers the block's genes in ``tissue``, (n, B) in y.
+        """Return what of ``donors`` steers the block's genes in ``tissue``, (n, B) in y.
 
         Factors and own effects: what another tissue can tell of this one beside traits.
         """
@@ -210,7 +210,7 @@ class PlantedCohort:
         return np.asarray(z * block.sd[tissue], dtype=np.float32)
 
     def trait_part(self, block: Block, tissue: int, donors: NDArray[np.intp]) -> Floats:
-        """Give what the traits of ``donors`` do to the block's genes in ``tissue``, (n, B) in y."""
+        """Return effects of ``donors``' traits on the block's genes in ``tissue``, (n, B) in y."""
         part = np.zeros((len(donors), len(block.rows)), dtype=np.float32)
         for name, effect in block.effects.items():
             part += np.outer(self.traits[name][donors], effect[tissue])

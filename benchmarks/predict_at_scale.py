@@ -68,7 +68,7 @@ def measure(
 
 
 def random_mtm(n_genes: int = N_GENES) -> Artefact:
-    """Give an MTM of the paper's size with random weights, and a made-up reference."""
+    """Return an MTM of the paper's size with random weights, and a made-up reference."""
     rng = np.random.default_rng(0)
     tissues = tissue_table().drop(index=tissue_table().index[:5]).assign(n_samples=100)
     shape = (N_TISSUES, n_genes)

@@ -41,7 +41,7 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one command."""
+    """Cost of one command."""
 
     wall: float
     cpu: float

@@ -94,7 +94,7 @@ def _measure_one(files: GtexSizedFiles, gene_types: Path, share: float, place: P
 
 
 def cohort_bytes(cohort: Path) -> int:
-    """Give the size of a cohort's matrix in memory, without reading it."""
+    """Return the size of a cohort's matrix in memory, without reading it."""
     with h5py.File(cohort, "r") as file:
         return int(file["X"].size * file["X"].dtype.itemsize)
 

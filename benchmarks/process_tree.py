@@ -52,11 +52,11 @@ class Measured:
             raise SystemExit(f"{' '.join(self.command)}\nended with {self.returncode}:\n{said}")
 
     def peak_bytes(self, start: float = 0.0, end: float = float("inf")) -> int:
-        """Give the most that was held between two moments."""
+        """Return the most that was held between two moments."""
         return max((n for at, n in self.held if start <= at <= end), default=0)
 
     def steps(self) -> list[Step]:
-        """Give the steps that were done, by the lines in which they begin and end."""
+        """Return the steps that were done, by the lines in which they begin and end."""
         began: dict[str, float] = {}
         done: list[Step] = []
         for at, line in self.lines:

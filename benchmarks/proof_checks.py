@@ -102,7 +102,7 @@ def _ceiling_of(number: int) -> tuple[Any, ...]:
 
 
 def accuracy(tables: EvaluationTables, found: Ceilings, truth: PlantedCohort) -> pd.DataFrame:
-    """Give each method's mean rho over tissues, raw and adjusted, and its share of the ceiling."""
+    """Return each method's mean rho over tissues, raw and adjusted, and its share of the best."""
     tissues = sorted(tables.tissues["tissue"].unique())
     at = [truth.tissues.index(name) for name in tissues]
     known = np.isin(found.gene_id, np.asarray(tables.gene_ids, dtype=str))
@@ -125,7 +125,7 @@ def accuracy(tables: EvaluationTables, found: Ceilings, truth: PlantedCohort) ->
 
 
 def coverage(tables: EvaluationTables, method: str) -> pd.DataFrame:
-    """Give the share of held-out values inside the intervals: over all, and by tissue."""
+    """Return the share of held-out values inside the intervals: over all, and by tissue."""
     own = tables.tissues[tables.tissues["method"] == method]
     columns = [name for name in own if name.startswith("coverage_") and own[name].notna().any()]
     rows = {

@@ -137,7 +137,7 @@ def program(model: Path, expression: Path) -> None:
 
 
 def _against_drawn(prediction: Any, expression: Path) -> list[dict[str, Any]]:  # noqa: ANN401
-    """Give the mean rho over genes of new people, of the tissues that were drawn."""
+    """Return the mean rho over genes of new people, of the tissues that were drawn."""
     n = prediction.sizes["sample"]
     found = []
     with np.load(expression.with_name(f"observed_{n}.npz")) as drawn:

@@ -76,7 +76,7 @@ def _time_and_memory(report: dict[str, Any]) -> list[str]:
 
 
 def assigned(steps: list[dict[str, Any]]) -> list[tuple[Budget, list[dict[str, Any]]]]:
-    """Give the steps of each budget; a step counts for the first whose words it has."""
+    """Return the steps of each budget; a step counts for the first whose words it has."""
     taken: dict[str, list[dict[str, Any]]] = {budget.what: [] for budget in BUDGETS}
     order = [BUDGETS[i] for i in (4, 3, 0, 1, 2)]
     for step in steps:

@@ -131,7 +131,7 @@ def _instructions() -> str:
 
 
 def render(kept: dict[str, Any]) -> str:
-    """Give the page."""
+    """Return the page."""
     parts = [INTRODUCTION]
     for name, title in TITLES.items():
         if name not in kept:
@@ -164,7 +164,7 @@ def render(kept: dict[str, Any]) -> str:
 
 
 def number(value: float) -> str:
-    """Give three digits that count."""
+    """Return three digits that count."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

@@ -63,7 +63,7 @@ def scaler_of(n_genes: int) -> TissueScaler:
 def ours(
     config: RunConfig, samples: Samples, device: str, precision: Precision, losses: LossConfig
 ) -> Callable[[], None]:
-    """Give a call that takes one training step as the trainer does."""
+    """Return a call that takes one training step as the trainer does."""
     fabric = Fabric(accelerator=device, devices=1, precision=precision)
     scaler = scaler_of(config.model.n_genes)
     model = MTM(config.model, scaler).to(fabric.device).train()
@@ -97,7 +97,7 @@ def ours(
 
 
 def plain(config: RunConfig, samples: Samples, device: str) -> Callable[[], None]:
-    """Give a call that takes one step of the plain peer."""
+    """Return a call that takes one step of the plain peer."""
     scaler = scaler_of(config.model.n_genes)
     sizes = Sizes(**{f.name: getattr(config.model, f.name) for f in fields(Sizes)})
     mean, sd = torch.from_numpy(scaler.mean).to(device), torch.from_numpy(scaler.sd).to(device)
@@ -139,7 +139,7 @@ def finish(device: str) -> None:
 
 
 def gemm_flops(device: str, size: int = 2048) -> float:
-    """Give float32 operations a second of a square product, the best of three."""
+    """Return float32 operations a second of a square product, the best of three."""
     a, b = (torch.randn(size, size, device=device) for _ in range(2))
     times = []
     for _ in range(4):

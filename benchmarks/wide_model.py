@@ -93,7 +93,7 @@ def make_wide_model(
 
 
 def real_genes(n_genes: int) -> pd.DataFrame:
-    """Give the first genes of HGNC that have an Ensembl id, as a cohort holds them."""
+    """Return the first genes of HGNC that have an Ensembl id, as a cohort holds them."""
     table = pd.read_csv(TABLE, sep="\t", comment="#", dtype=str, keep_default_na=False)
     table = table[table["ensembl"] != ""].drop_duplicates("ensembl").head(n_genes)
     entrez = [str(800_000_000 + number) for number in range(len(table))]  # HGNC's are not at hand

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST_SHOWN = 160
 """Characters of a name that are shown; of a longer one, its beginning and its end."""
 _JOINER = "\u2060"
-"""Of no width: parts what together would be a sign of Markdown's."""
+"""A character without width: separates what together would be Markdown."""
 # What starts or ends a format in GitHub's Markdown, mathematics, directives. An underscore inside
 # of a word does neither.
 _FORMATS = re.compile(r"[\\`*\[\]<|~$]|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])")

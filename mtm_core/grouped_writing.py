@@ -23,7 +23,7 @@ from mtm_core.grouped_table import GENE, LAYOUT, GroupedTable, TableInMemory, as
 LONGEST_EXACT = 250_000
 """Rows up to which a table is stored to the last digit and read whole."""
 STORED_BITS = 12
-"""Of the fraction of a number that is stored compactly: it moves by at most 1 part in 8,192."""
+"""Bits of the fraction of a number stored compactly: it moves by at most 1 part in 8,192."""
 ROWS_A_GROUP = 4096
 """Genes of one row group: what reading a single gene decodes."""
 _DOUBLE = frozenset({"p", "fdr"})

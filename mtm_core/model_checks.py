@@ -22,7 +22,7 @@ _MOST_SAMPLES = 10**9
 _MOST_TEXT = 200
 _MOST_COLUMNS = 20
 _LARGEST = 1e9
-"""Of any number: expression in TPM or CPM ends at a million."""
+"""Upper limit of any number: expression in TPM or CPM ends at a million."""
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 _KEYS = (
     *("format", "format_version", "code_version", "name", "method", "scale", "unit"),

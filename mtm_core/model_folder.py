@@ -34,9 +34,9 @@ FILES = ("model.json", "model.safetensors", "README.md", "history.csv", VERIFICA
 PARTS = ("evaluation", "associations", "studies")
 """Folders that are read in it."""
 MOST_BYTES = 16 * 2**30
-"""Of the weights, five times those of all genes; a file of holes would be read for minutes."""
+"""Size limit of the weights, five times those of all genes; a sparse file takes minutes to read."""
 MOST_BYTES_OF_OTHERS = 4 * 2**30
-"""Of all other files together."""
+"""Size limit of all other files together."""
 MOST_MANIFEST_BYTES = 2**22
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_FILES = 1000

@@ -104,7 +104,7 @@ def main() -> None:
 
 
 def _weights(parts: Sequence[Sequence[HeldOutTissue]]) -> Array:
-    """Give the weights of methods, 0 or more, that fit all tissues best, each alike."""
+    """Return the weights of methods, 0 or more, that fit all tissues best, each alike."""
     n = len(parts[0])
     products, targets = np.zeros((n, n)), np.zeros(n)
     for tissues in parts:
@@ -117,7 +117,7 @@ def _weights(parts: Sequence[Sequence[HeldOutTissue]]) -> Array:
 
 
 def _rho(tissues: Sequence[HeldOutTissue], weights: Array) -> float:
-    """Give the gene-wise rho of the weighted sum, mean over genes."""
+    """Return the gene-wise rho of the weighted sum, mean over genes."""
     predicted = np.tensordot(weights, np.stack([tissue.predicted for tissue in tissues]), axes=1)
     return float(np.nanmean(columnwise_correlation(predicted, tissues[0].observed)))
 

@@ -14,7 +14,7 @@ from mtm_core.methods.protocol import Method
 
 
 def training_part(cohort: ad.AnnData, fold: int) -> tuple[ad.AnnData, DonorFolds]:
-    """Give the training donors of a fold of ``mtm evaluate``, and three folds of their own."""
+    """Return the training donors of a fold of ``mtm evaluate``, and three folds of their own."""
     training = donor_folds(cohort.obs).training(fold)
     part = cohort[rows_of(cohort.obs["donor"], training)].copy()
     return part, donor_folds(part.obs, n_folds=3, balance_tissue=WHOLE_BLOOD)
@@ -28,7 +28,7 @@ def mean_gene_rho(
     only: Sequence[int] | None = None,
     further_sources: Sequence[str] = (),
 ) -> float:
-    """Give the mean gene-wise rho by fold over the tissues, from expression alone."""
+    """Return the mean gene-wise rho by fold over the tissues, from expression alone."""
     predictions = cross_validate(
         method, cohort, folds, only=only, further_sources=further_sources, with_phenotypes=False
     )

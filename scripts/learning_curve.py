@@ -46,14 +46,14 @@ class OnShareOfDonors:
 
 
 def score(method: Method, cohort: ad.AnnData, folds: DonorFolds) -> dict[str, float]:
-    """Give the figures of one point, from expression alone."""
+    """Return the figures of one point, from expression alone."""
     predictions = cross_validate(method, cohort, folds, with_phenotypes=False)
     summary = accuracy(predictions, cohort.uns["donors"]).summary()
     return {name: summary[f"gene_rho_{name}_mean"] for name in ("by_fold", "partial")}
 
 
 def show_genes(cohort: ad.AnnData, share: float, rng: np.random.Generator) -> ad.AnnData:
-    """Give ``cohort`` with all but a random share of blood's genes the same in every donor."""
+    """Return ``cohort`` with all but a random share of blood's genes the same in every donor."""
     hidden = rng.permutation(cohort.n_vars)[round(share * cohort.n_vars) :]
     is_blood = (cohort.obs["tissue"] == WHOLE_BLOOD).to_numpy()
     part = cohort.copy()

@@ -59,7 +59,7 @@ class Remembering:
 
 
 def config_of(n_genes: int, n_tissues: int, terms: LossConfig, epochs: int) -> RunConfig:
-    """Give small networks under the paper's scaling of inputs, its distance and ``terms``."""
+    """Return small networks under the paper's scaling of inputs, its distance and ``terms``."""
     base = preset("acmg59", n_genes, n_tissues)
     return replace(
         base,
@@ -76,13 +76,13 @@ def config_of(n_genes: int, n_tissues: int, terms: LossConfig, epochs: int) -> R
 def score(
     cohort: ad.AnnData, folds: DonorFolds, method: Remembering | JointGaussianMethod
 ) -> float:
-    """Give the mean gene-wise rho of fold 0."""
+    """Return the mean gene-wise rho of fold 0."""
     predictions = cross_validate(method, cohort, folds, only=[0])
     return accuracy(predictions).summary()["gene_rho_by_fold_mean"]
 
 
 def spread_of_codes(fitted: FittedMTM, cohort: ad.AnnData) -> float:
-    """Give the SD over donors of the blood codes, mean over dimensions."""
+    """Return the SD over donors of the blood codes, mean over dimensions."""
     rows = np.flatnonzero(cohort.obs["tissue"] == WHOLE_BLOOD)
     code = np.full(len(rows), fitted.tissues.index(WHOLE_BLOOD))
     z = fitted.scaler.transform(np.asarray(cohort.X[rows]), code)

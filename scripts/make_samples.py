@@ -50,7 +50,7 @@ def changed_genes(log2_cpm: NDArray[np.float64], symbols: pd.Index) -> list[str]
 def simulate(
     log2_cpm: NDArray[np.float64], symbols: pd.Index, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give panel shares (samples, genes; rows add up to 1) and the samples' metadata."""
+    """Return panel shares (samples, genes; rows add up to 1) and the samples' metadata."""
     n = N_CASES + N_CONTROLS
     names = pd.Index([f"SIM-{number:03d}" for number in range(1, n + 1)], name="sample")
     is_case = rng.permutation(n) < N_CASES

@@ -116,7 +116,7 @@ def _rho(
     *,
     with_phenotypes: bool,
 ) -> np.ndarray:
-    """Give gene-wise rho (targets, G) of held-out donors."""
+    """Return gene-wise rho (targets, G) of held-out donors."""
     scorer = fit_scorer(cohort, training)
     parts = predict_held_out(
         fitted, cohort, held_out, scorer, source=WHOLE_BLOOD, with_phenotypes=with_phenotypes

@@ -11,7 +11,7 @@ from tests.gtex_server import Server
 
 
 def files_of(folder: Path, at: str = "") -> dict[str, bytes]:
-    """Give a folder's files by the path that they are served under."""
+    """Return a folder's files by the path that they are served under."""
     return {
         f"{at}/{path.relative_to(folder).as_posix()}": path.read_bytes()
         for path in sorted(folder.rglob("*"))

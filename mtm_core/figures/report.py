@@ -94,7 +94,7 @@ class Report:
 
 
 def render_report(report: Report) -> str:
-    """Give the page, UTF-8; plotly.js is in it once, if there is a figure."""
+    """Return the page, UTF-8; plotly.js is in it once, if there is a figure."""
     folder = Path(__file__).parent
     environment = Environment(
         loader=FileSystemLoader(folder),
@@ -114,7 +114,7 @@ def render_report(report: Report) -> str:
 
 
 def _json(figure: go.Figure) -> str:
-    """Give the figure for a page that chooses its own ground; plotly escapes <, > and /."""
+    """Return the figure for a page that chooses its own ground; plotly escapes <, > and /."""
     drawn = with_plain_names(figure)
     clear = "rgba(0,0,0,0)"
     drawn.update_layout(template="none", paper_bgcolor=clear, plot_bgcolor=clear)

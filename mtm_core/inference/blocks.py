@@ -13,9 +13,9 @@ from mtm_core.inference.decoder import TissueProgress, decoder_bytes
 from mtm_core.inference.predictor import AT_ONCE_BYTES, Predictor, Prepared, value_bytes
 
 BLOCK_BYTES = 256 * 1024**2
-"""Of a block's values."""
+"""Size of a block's values."""
 _COPIES = 6
-"""Of a tissue, while it is decoded: its mean, error and bounds, and what a stack puts together."""
+"""Copies of a tissue while it is decoded: mean, error, bounds, and what a stack combines."""
 
 
 def prediction_bytes(n_samples: int, n_tissues: int, n_genes: int) -> int:

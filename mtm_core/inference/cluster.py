@@ -20,10 +20,10 @@ Result = TypeVar("Result")
 _AHEAD = 3
 """Pieces of work that each thread of a worker has waiting: enough that none is idle."""
 _RETRIES = 2
-"""Of a piece that fails; one that is lost with its worker is done again whatever this says."""
+"""Retries of a piece that fails; one that is lost with its worker is always done again."""
 _SECONDS_TO_ANSWER = 30
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Of the libraries in a worker: the workers share the processors, and do not fight over them."""
+"""Thread settings of the libraries in a worker, so that workers do not compete for processors."""
 
 
 @contextmanager

@@ -37,7 +37,7 @@ INTERVAL = ("lower", "upper")
 INTERVAL_LEVEL = 90
 """Level, in percent, of the interval that predictions carry."""
 CACHE_BYTES = 20_000_000
-"""Of what was decoded last: a tissue of 100 samples x 19,291 genes with its errors."""
+"""Size of the cache of decoded values: a tissue of 100 samples x 19,291 genes with its errors."""
 _WHOLE_BYTES = 1_000_000
 """A tissue of no more than this is decoded whole, whatever is asked of it."""
 _MOST_OF_IT = 2

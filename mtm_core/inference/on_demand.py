@@ -27,11 +27,11 @@ from mtm_core.methods.protocol import Floats
 
 DIMS = ("sample", "tissue", "gene")
 _NUMBERS = count()
-"""Of values on demand, each of its own in this process."""
+"""Numbers of on-demand arrays, unique in this process."""
 
 
 class TissueReader(Protocol):
-    """Gives the values of one tissue at a time."""
+    """Returns the values of one tissue at a time."""
 
     @property
     def decoder(self) -> Decoder | None:

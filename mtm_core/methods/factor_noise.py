@@ -43,7 +43,7 @@ from mtm_core.methods.factors import (
 )
 
 _NEGLIGIBLE = 1e-6
-"""Of the largest eigenvalue of a Gram matrix: below, a direction is rounding."""
+"""Share of the largest eigenvalue of a Gram matrix below which a direction is rounding."""
 
 
 class Steps(Protocol):

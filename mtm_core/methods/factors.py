@@ -28,7 +28,7 @@ Stored = NDArray[Any]
 Block = tuple[NDArray[np.int64], NDArray[np.floating]]
 """Donors (n,) who have a tissue, and their squashed z-scores (n, G)."""
 FactorEvidence = tuple[NDArray[np.int64], Array, Array]
-"""Of a tissue on factors: donors (n,), ``W' Psi^-1 W`` (K, K) and ``Y Psi^-1 W`` (n, K)."""
+"""A tissue's evidence on factors: donors (n,), ``W' Psi^-1 W`` (K, K), ``Y Psi^-1 W`` (n, K)."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class TrainingDonors:
 
     @cached_property
     def grams(self) -> list[Array]:
-        """Of each tissue, ``Y diag(1 / v) Y'`` (n, n), v each gene's own variance.
+        """Return ``Y diag(1 / v) Y'`` (n, n) of each tissue, v each gene's own variance.
 
         Made once, for all settings, sizes and inner folds.
         """
@@ -230,7 +230,7 @@ def gather(
 def by_other_tissues(
     evidence: Sequence[FactorEvidence], n_donors: int, tissues: Iterable[int]
 ) -> list[Array]:
-    """Give, for each of ``tissues``, the factors (n, K) of its donors by all but that tissue.
+    """Return, for each of ``tissues``, the factors (n, K) of its donors by all but that tissue.
 
     By all tissues, a source that is regressed on them would be regressed on its own noise.
     """

@@ -23,7 +23,7 @@ from mtm_core.methods.factors import LEAST_NOISE, Array, Block
 from mtm_core.methods.protocol import check_shape
 
 _START = 0.3
-"""Of every loading: a gene's tissues are taken to go together, not against each other."""
+"""First value of every loading: a gene's tissues are taken to rise together."""
 
 
 @dataclass(frozen=True)

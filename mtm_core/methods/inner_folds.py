@@ -80,7 +80,7 @@ class InnerFit:
 
 
 Codes = Callable[[InnerFit], Array]
-"""Gives the factors (m, K) of a fit's held-out source samples."""
+"""Returns the factors (m, K) of a fit's held-out source samples."""
 
 
 def by_expression(fit: InnerFit) -> Array:
@@ -114,7 +114,7 @@ class InnerFold:
         )
 
     def mixtures(self, codes: Codes) -> Callable[[int], Array]:
-        """Give, by tissue, the mixture (m, n) of the other donors' samples that is predicted."""
+        """Return, by tissue, the mixture (m, n) of the other donors' samples that is predicted."""
         factors = [codes(fit) / len(self.fits) for fit in self.fits]
 
         def mixture(t: int) -> Array:
@@ -165,7 +165,7 @@ class Deal:
     def held_out(
         self, training: TrainingDonors, source: int
     ) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
-        """Give, tissue by tissue, who of the donors held out gives it and the source.
+        """Return, for each tissue, the held-out donors who gave it and the source.
 
         Yields
         ------

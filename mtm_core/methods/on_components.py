@@ -46,9 +46,9 @@ from mtm_core.methods.protocol import (
 from mtm_core.methods.table import Saved, Wanted
 
 BOUND = 3.0
-"""Of the z-scores that components are taken of: outliers would make components of their own."""
+"""Bound of the z-scores that components are fitted to, or outliers would be components."""
 SCORE_SCALING = ScalingConfig("linear", low_expression_rule=True)
-"""Of a cohort of scores, whose means are near 0: the rule then keeps every SD at 1."""
+"""Scaling of a cohort of scores, whose means are near 0: the rule then leaves every SD at 1."""
 _OVERSAMPLED = 20
 _POWER_STEPS = 3
 

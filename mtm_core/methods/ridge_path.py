@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 PENALTIES: Array = np.logspace(0, 5, 21)
 _NEGLIGIBLE = 1e-9
-"""Of the largest eigenvalue of the Gram matrix: below, a direction is rounding."""
+"""Share of the largest eigenvalue of the Gram matrix below which a direction is rounding."""
 _TINY = 1e-30
 
 

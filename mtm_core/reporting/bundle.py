@@ -46,7 +46,7 @@ _COPIED_AT_ONCE = 1 << 20
 REPRODUCED = "reproduced.parquet"
 AGE_AND_SEX = "age_and_sex.csv"
 _DATE = (1980, 1, 1, 0, 0, 0)
-"""Of every file in the zip: the earliest it can have, so that its bytes do not tell the time."""
+"""The date of every file in the zip: the earliest possible, so that bytes do not change."""
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch", "xarray")
 _DESCRIPTIONS = {
     "predicted.parquet": "Predicted values, one row a sample, tissue and gene.",

@@ -17,7 +17,7 @@ _MARKS = re.compile(re.escape(MARK_NAME) + r"(\.\d+)?")
 PARTIAL_ENDING = ".mtm-partial-"
 PARTIAL_MARK = "mtm-partial.json"
 PARTIAL_FORMAT = "mtm-partial"
-"""Of the hidden folder in which an output is made."""
+"""Format name of the hidden folder in which an output is made."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 
 _PLACE = ".get-"
 _ZIP_SPARE_BYTES = 2**20
-"""Of names and sizes in a zip, which may also hold files that are no part of the model."""
+"""Spare bytes for names and sizes in a zip, which may also hold files that a model lacks."""
 
 
 @dataclass(frozen=True)

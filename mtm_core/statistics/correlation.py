@@ -67,7 +67,7 @@ def rowwise_correlation(x: ArrayLike, y: ArrayLike) -> Array:
 
 
 def correlation_with(rows: ArrayLike, other: ArrayLike) -> Array:
-    """Give Pearson's rho of each row of ``rows`` (R, G) with one vector (G,): (R,).
+    """Return Pearson's rho of each row of ``rows`` (R, G) with one vector (G,): (R,).
 
     As :func:`rowwise_correlation` with the vector repeated, but one product of a matrix and a
     vector, and the vector looked at once.

@@ -23,7 +23,7 @@ _WORTH = ("low", "high", "chance_low", "chance_high", "p")
 
 
 def reference_trait(metadata: SampleMetadata, name: str) -> str | None:
-    """Give the reference's trait that a column of ``metadata`` is: ``"age"``, ``"sex"`` or none."""
+    """Return the reference's trait that a column of ``metadata`` is: ``"age"``, ``"sex"``, none."""
     known: Mapping[str | None, str] = {metadata.age_column: "age", metadata.sex_column: "sex"}
     return known.get(name)
 
@@ -175,7 +175,7 @@ def _agreement_of_tissue(
     draws: tuple[NDArray[np.floating], NDArray[np.floating]],
     gene_ids: pd.Index,
 ) -> dict[str, object]:
-    """Give one row of :func:`agreement`, of points of one tissue."""
+    """Return one row of :func:`agreement`, of points of one tissue."""
     own, reference = (points.set_index("gene_id")[name] for name in ("own", "reference"))
     both = concordance(own, reference)
     worth: Mapping[str, float] = dict.fromkeys(_WORTH, np.nan)
@@ -197,7 +197,7 @@ def _agreement_of_tissue(
 
 
 def stratum_of(phenotypes: pd.DataFrame) -> pd.DataFrame:
-    """Give ``sex`` and ``age_band`` of each sample as the reference names them, "all" if unknown.
+    """Return ``sex`` and ``age_band`` of each sample as the reference names them, "all" if unknown.
 
     Parameters
     ----------
@@ -269,7 +269,7 @@ def positions(
 
 
 def distributions_of(reference: ReferenceAssociations, gene: str, tissue: str) -> pd.DataFrame:
-    """Give the reference's quantiles of one gene in one tissue.
+    """Return the reference's quantiles of one gene in one tissue.
 
     Returns
     -------

@@ -45,7 +45,7 @@ Read = TypeVar("Read")
 
 
 def evaluation_of(files: ModelFolder, artefact: Artefact) -> EvaluationTables | None:
-    """Give the evaluation of a model; ``None`` where it was not evaluated.
+    """Return the evaluation of a model; ``None`` where it was not evaluated.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def evaluation_of(files: ModelFolder, artefact: Artefact) -> EvaluationTables | 
 
 
 def associations_of(files: ModelFolder, artefact: Artefact) -> ReferenceAssociations | None:
-    """Give the associations in a model's cohort; ``None`` where they were not made.
+    """Return the associations in a model's cohort; ``None`` where they were not made.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def associations_of(files: ModelFolder, artefact: Artefact) -> ReferenceAssociat
 
 
 def studies_of(files: ModelFolder, artefact: Artefact) -> StudyTables:
-    """Give the studies of a model's predictions.
+    """Return the studies of a model's predictions.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def studies_of(files: ModelFolder, artefact: Artefact) -> StudyTables:
 
 
 def history_of(files: ModelFolder) -> pd.DataFrame | None:
-    """Give a model's training, one row an epoch; ``None`` where it was not stored.
+    """Return a model's training, one row an epoch; ``None`` where it was not stored.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def history_of(files: ModelFolder) -> pd.DataFrame | None:
 
 
 def card_of(files: ModelFolder) -> str:
-    """Give a model's card, Markdown; nothing where there is none.
+    """Return a model's card, Markdown; nothing where there is none.
 
     Raises
     ------

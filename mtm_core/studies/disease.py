@@ -42,7 +42,7 @@ Floats = NDArray[np.float32]
 FDR = 0.05
 N_SHUFFLES = 200
 N_REPEATS = 50
-"""Of five-fold cross-validation (paper, section 2.7)."""
+"""Repeats of five-fold cross-validation (paper, section 2.7)."""
 MINIMUM_DEGS = 10
 """Genes that a tissue must change, for the pair of tissue and disease to count (section 3.4)."""
 SIGN, RHO = 0.7, 0.3
@@ -94,7 +94,7 @@ class DiseaseStudy:
         return whole(self.gene_rows)
 
     def summary(self, minimum_degs: int = MINIMUM_DEGS) -> pd.DataFrame:
-        """Give one row a trait and adjustment, counted as the paper counts.
+        """Return one row a trait and adjustment, counted as the paper counts.
 
         Pairs with at least ``minimum_degs`` measured DEGs; of these how many keep signs and sizes;
         of those with as many DEGs up (down), how many overlap beyond chance, and the median F1.
@@ -286,7 +286,7 @@ def _compare(
 def _classified(
     tasks: Sequence[_Task], n_repeats: int, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give a row a task, how well its profile tells cases from controls, and the ROC curves."""
+    """Return a row a task, how well its profile tells cases from controls, and the ROC curves."""
     found: list[Classification] = Parallel()(
         delayed(classify)(profile, is_case, n_repeats=n_repeats, seed=seed)
         for _, profile, is_case in tasks
@@ -306,7 +306,7 @@ def _classified(
 
 
 def _changed(effects: pd.DataFrame, sign: int) -> list[str]:
-    """Give the genes changed in the direction of ``sign`` with an FDR of at most 5 %."""
+    """Return the genes changed in the direction of ``sign`` with an FDR of at most 5 %."""
     chosen = (effects["fdr"] <= FDR) & (np.sign(effects["effect"]) == sign)
     return [str(gene) for gene in effects.index[chosen]]
 
@@ -314,7 +314,7 @@ def _changed(effects: pd.DataFrame, sign: int) -> list[str]:
 def _effects(
     part: TissuePredictions, log2: Floats, values: Array, covariates: Array | None
 ) -> pd.DataFrame:
-    """Give ``effect``, ``p``, ``fdr`` and ``outcome`` of the chosen genes, on their donors."""
+    """Return ``effect``, ``p``, ``fdr`` and ``outcome`` of the chosen genes, on their donors."""
 
     def analyse(rows: NDArray[np.int64], genes: NDArray[np.int64]) -> pd.DataFrame:
         own, ids = log2[np.ix_(rows, genes)], part.genes[genes].tolist()
@@ -331,7 +331,7 @@ def _effects(
 def _shuffled(
     part: TissuePredictions, values: Array, n_shuffles: int, rng: np.random.Generator
 ) -> Array:
-    """Give rho of the two lists of log2 fold changes (R,) with the groups shuffled."""
+    """Return rho of the two lists of log2 fold changes (R,) with the groups shuffled."""
     known = np.flatnonzero(np.isfinite(values))
     case = np.zeros((n_shuffles, len(values)))
     for drawn in case:
@@ -350,7 +350,7 @@ def _shuffled(
 def _profiles(
     part: TissuePredictions, trait: Trait, values: Array, cohort: ad.AnnData, source: str
 ) -> list[_Task]:
-    """Give what to tell cases from controls by."""
+    """Return what to tell cases from controls by."""
     known = np.isfinite(values)
     if not known.any():
         return []

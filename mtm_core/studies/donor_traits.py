@@ -55,7 +55,7 @@ class Trait:
     minimum_group: int = MINIMUM_PUBLIC
 
     def of(self, donors: ArrayLike) -> NDArray[np.float64]:
-        """Give the trait of ``donors`` (N,), NaN where unknown."""
+        """Return the trait of ``donors`` (N,), NaN where unknown."""
         known: NDArray[np.float64] = phenotypes_of(self.values.to_frame("trait"), donors)[
             "trait"
         ].to_numpy(dtype=np.float64)
@@ -63,7 +63,7 @@ class Trait:
 
 
 def known_traits(phenotypes: pd.DataFrame) -> tuple[Trait, ...]:
-    """Give the traits that differ between donors of ``phenotypes``, the donor table of a cohort.
+    """Return the traits that differ between donors of ``phenotypes``, the donor table of a cohort.
 
     Sex, age, and death on a ventilator against all other deaths; with a dbGaP file's columns
     (:mod:`mtm_core.data.gtex.dbgap`) BMI and diseases. Each comes with its adjustments: for age,
@@ -109,7 +109,7 @@ def known_traits(phenotypes: pd.DataFrame) -> tuple[Trait, ...]:
 
 
 def choose_traits(traits: Sequence[Trait], names: Sequence[str]) -> tuple[Trait, ...]:
-    """Give the traits called ``names``.
+    """Return the traits called ``names``.
 
     Raises
     ------
@@ -131,6 +131,6 @@ def adjustment_name(covariates: Sequence[CovariateName]) -> str:
 def covariates_of(
     phenotypes: pd.DataFrame, donors: ArrayLike, names: Sequence[CovariateName]
 ) -> NDArray[np.float64]:
-    """Give covariates (N, C) of ``donors`` (N,), as numbers; one column a Hardy class."""
+    """Return covariates (N, C) of ``donors`` (N,), as numbers; one column a Hardy class."""
     known = phenotypes_of(phenotypes, donors)
     return encode_covariates(known, names, len(known))

@@ -63,7 +63,7 @@ class LatentStudy:
 
 
 def find_mtm(method: FittedMethod) -> FittedMTM:
-    """Give the MTM that ``method`` is, or that is in its stack.
+    """Return the MTM that ``method`` is, or that is in its stack.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def study_latent(
 def _codes(
     fitted: FittedMTM, cohort: ad.AnnData, donors: set[str] | None
 ) -> dict[str, pd.DataFrame]:
-    """Give the codes (N, C) of each tissue's samples, by donor."""
+    """Return the codes (N, C) of each tissue's samples, by donor."""
     result = {}
     for code, (tissue, donor, expression) in enumerate(tissues_of(cohort)):
         chosen = np.array([donors is None or name in donors for name in donor])
@@ -136,7 +136,7 @@ def _codes(
 def _pairs(
     codes: dict[str, pd.DataFrame], alike: pd.Series, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give a row a pair of tissues, and a row a pair of samples of one donor."""
+    """Return a row a pair of tissues, and a row a pair of samples of one donor."""
     unit = {tissue: _standardised(table) for tissue, table in codes.items()}
     rows, samples = [], []
     for first, second in combinations(unit, 2):
@@ -165,7 +165,7 @@ def _pairs(
 
 
 def _another(group: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Give for each member (N,) another of its group, each one once; -1 where it is alone."""
+    """Return for each member (N,) another of its group, each one once; -1 where it is alone."""
     other = np.full(len(group), -1, dtype=np.int64)
     for members in pd.Series(np.arange(len(group))).groupby(group):
         ring = rng.permutation(members[1].to_numpy())
@@ -175,7 +175,7 @@ def _another(group: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]
 
 
 def _compare(rho: pd.DataFrame) -> dict[str, float]:
-    """Give means, and the chance that the same donor's rho is above another's."""
+    """Return means, and the chance that the same donor's rho is above another's."""
     known = rho.dropna()
     result = {
         "same_donor": float(rho["same"].mean()),
@@ -211,7 +211,7 @@ def _codes_summary(samples: pd.DataFrame) -> dict[str, float]:
 def _layers(
     fitted: FittedMTM, cohort: ad.AnnData, codes: dict[str, pd.DataFrame], n_codes: int
 ) -> pd.DataFrame:
-    """Give a row a layer: how far decoding to tissues is alike as the tissues are."""
+    """Return a row a layer: how far decoding to tissues is alike as the tissues are."""
     if WHOLE_BLOOD not in codes:
         raise CohortError(f"none of the donors chosen has {WHOLE_BLOOD}; choose others.")
     reference = tissue_similarity(cohort)
@@ -234,7 +234,7 @@ def _layers(
 
 
 def decoding_paths(fitted: FittedMTM, code: NDArray[np.float32]) -> dict[str, Array]:
-    """Give the activations (T, N, U) of each layer of the generator, ``code`` (N, C) decoded.
+    """Return the activations (T, N, U) of each layer of the generator, ``code`` (N, C) decoded.
 
     Layers are ``layer 1`` to ``layer L``, then ``output``: the z-scores.
     """
@@ -254,7 +254,7 @@ def decoding_paths(fitted: FittedMTM, code: NDArray[np.float32]) -> dict[str, Ar
 
 
 def _path_similarity(activations: Array) -> Array:
-    """Give Pearson's rho between tissues (T, T) over units, averaged over codes."""
+    """Return Pearson's rho between tissues (T, T) over units, averaged over codes."""
     n_tissues, n, _ = activations.shape
     similarity = np.zeros((n_tissues, n_tissues))
     for i in range(n):

@@ -58,7 +58,7 @@ class Likeness:
 
 
 def mean_profiles(artefact: Artefact) -> pd.DataFrame:
-    """Give log2 expression (tissues, genes) of the mean donor of the model's cohort.
+    """Return log2 expression (tissues, genes) of the mean donor of the model's cohort.
 
     Where the model's scaler is linear it is the log2 of the mean, else the mean of the log2.
     """
@@ -98,7 +98,7 @@ def compare_likeness(profiles: pd.DataFrame, values: pd.DataFrame) -> Likeness:
 
 
 def map_of(values: pd.DataFrame) -> Map:
-    """Give the first two principal components of the rows of ``values`` (N, any columns).
+    """Return the first two principal components of the rows of ``values`` (N, any columns).
 
     Columns are centred, not scaled. The sign of a component is arbitrary, but always the same.
 

@@ -33,9 +33,9 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 _TOLERANCE = 1e-2
-"""Of log2 expression: what single precision and a round trip by z-scores may cost."""
+"""Tolerance in log2 expression: single precision and a round trip by z-scores may cost that."""
 _MOST_BYTES = 2**29
-"""Of out-of-fold predictions that are read at once; of more, a tissue at a time."""
+"""Size of out-of-fold predictions that are read at once; larger ones are read tissue by tissue."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class TissuePredictions:
         return mostly
 
     def parts(self) -> Iterator[tuple[Ints, Ints]]:
-        """Give (rows, genes) so that every gene goes with the donors it was chosen for.
+        """Yield (rows, genes) so that every gene goes with the donors it was chosen for.
 
         Genes that the same folds chose come together; each gene once, genes of no fold never.
         """
@@ -98,7 +98,7 @@ class TissuePredictions:
 
 
 def linear(log2: Floats) -> Floats:
-    """Give linear expression, 0 or more, of log2(1 + expression)."""
+    """Return linear expression, 0 or more, of log2(1 + expression)."""
     return from_scale(log2, "log2")
 
 
@@ -224,14 +224,14 @@ class _OneByOne(Mapping[str, TissuePredictions]):
 
 
 def source_profiles(cohort: ad.AnnData, source: str, donors: NDArray[np.str_]) -> Floats:
-    """Give log2(1 + expression) (N, G) of the ``source`` tissue of ``donors`` (N,)."""
+    """Return log2(1 + expression) (N, G) of the ``source`` tissue of ``donors`` (N,)."""
     rows = _samples(cohort, donors, np.full(len(donors), source))
     log2: Floats = np.log2(1 + np.asarray(cohort.X[rows]))
     return log2
 
 
 def _scales(cohort: ad.AnnData, folds: DonorFolds, numbers: list[int]) -> tuple[Floats, Floats]:
-    """Give mean and SD (K, T, G) of each fold's training donors, as they were scored on."""
+    """Return mean and SD (K, T, G) of each fold's training donors, as they were scored on."""
     if max(numbers) >= len(folds.folds):
         raise CohortError(
             f"the predictions are of fold {max(numbers)}, but there are {len(folds.folds)} folds,"
@@ -244,7 +244,7 @@ def _scales(cohort: ad.AnnData, folds: DonorFolds, numbers: list[int]) -> tuple[
 def _samples(
     cohort: ad.AnnData, donor: NDArray[np.str_], tissue: NDArray[np.str_]
 ) -> NDArray[np.intp]:
-    """Give the rows of the samples of ``donor`` and ``tissue`` (N,)."""
+    """Return the rows of the samples of ``donor`` and ``tissue`` (N,)."""
     samples = pd.MultiIndex.from_arrays(
         [
             cohort.obs["donor"].to_numpy().astype(str),

@@ -123,19 +123,19 @@ class OwnCohort:
         return self.measured.scale if tissue == self.source else f"log2(1 + {self.unit})"
 
     def genes(self, tissue: str) -> pd.Index:
-        """Give the ids of the genes of ``tissue``: all of the table's, or the model's."""
+        """Return the ids of the genes of ``tissue``: all of the table's, or the model's."""
         if tissue == self.source:
             return self.measured.log2.columns
         return pd.Index(self.predicted["gene"].to_numpy().astype(str), name="gene_id")
 
     def symbols(self, tissue: str) -> list[str]:
-        """Give their symbols."""
+        """Return their symbols."""
         if tissue == self.source:
             return [str(symbol) for symbol in self.measured.symbols]
         return [str(symbol) for symbol in self.predicted["symbol"].to_numpy()]
 
     def log2(self, tissue: str) -> NDArray[np.floating]:
-        """Give log2 expression (N, genes of ``tissue``), on the scale of that tissue."""
+        """Return log2 expression (N, genes of ``tissue``), on the scale of that tissue."""
         if tissue == self.source:
             values: NDArray[np.floating] = self.measured.log2.to_numpy()
             return values
@@ -143,7 +143,7 @@ class OwnCohort:
         return np.asarray(np.log2(1 + linear))
 
     def gene(self, gene: str) -> pd.DataFrame:
-        """Give log2 expression (N, tissues) of one gene, NaN in a tissue that lacks it."""
+        """Return log2 expression (N, tissues) of one gene, NaN in a tissue that lacks it."""
         columns: dict[str, NDArray[np.float64]] = {}
         for tissue in self.tissues:
             at = self.genes(tissue).get_indexer([gene])[0]

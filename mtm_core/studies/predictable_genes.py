@@ -53,7 +53,7 @@ class PredictableGenesStudy:
     tissues: SimilarityAgreement
 
     def summary(self) -> pd.DataFrame:
-        """Give one row an annotation: in how many tissues the top quartile is higher, lower."""
+        """Return one row an annotation: in how many tissues the top quartile is higher, lower."""
         tested = self.quartiles[self.quartiles["outcome"] == TESTED]
         significant = tested["p"] < 0.05
         table = tested.assign(
@@ -135,7 +135,7 @@ def compare_quartiles(rho: pd.Series, values: pd.Series) -> dict[str, object]:
 
 
 def mean_log2(cohort: ad.AnnData) -> pd.DataFrame:
-    """Give the mean of log2(1 + expression) of each tissue and gene (T, G)."""
+    """Return the mean of log2(1 + expression) of each tissue and gene (T, G)."""
     means = [
         np.log2(1 + expression).mean(axis=0, dtype=np.float64)
         for _, _, expression in tissues_of(cohort)
@@ -146,7 +146,7 @@ def mean_log2(cohort: ad.AnnData) -> pd.DataFrame:
 
 
 def tissue_similarity(cohort: ad.AnnData) -> Array:
-    """Give Pearson's rho between tissues' mean log2 profiles (T, T)."""
+    """Return Pearson's rho between tissues' mean log2 profiles (T, T)."""
     return np.asarray(np.corrcoef(mean_log2(cohort)))
 
 

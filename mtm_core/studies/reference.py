@@ -124,7 +124,7 @@ class ReferenceAssociations:
 
     @cached_property
     def tissues(self) -> list[str]:
-        """Give the tissues, by alphabet."""
+        """Return the tissues, by alphabet."""
         return sorted(str(name) for name in self.by_group.groups()["tissue"].unique())
 
     @cached_property
@@ -138,12 +138,12 @@ class ReferenceAssociations:
 
     @property
     def traits(self) -> dict[str, dict[str, Any]]:
-        """Give ``kind``, ``case``, ``control`` and ``adjustments`` of each trait."""
+        """Return ``kind``, ``case``, ``control`` and ``adjustments`` of each trait."""
         traits: dict[str, dict[str, Any]] = self.settings["traits"]
         return traits
 
     def select(self, trait: str, tissue: str, adjusted_for: str = "") -> pd.DataFrame:
-        """Give the rows of one trait, adjustment and tissue, indexed by gene id.
+        """Return the rows of one trait, adjustment and tissue, indexed by gene id.
 
         With a column ``effect``: ``log2_fold_change`` where there is one, else ``slope``.
 
@@ -168,7 +168,7 @@ class ReferenceAssociations:
         return rows.assign(effect=effect)
 
     def distribution_of(self, gene: str, tissue: str | None = None) -> pd.DataFrame:
-        """Give the quantiles of one gene in one tissue, or in all, a row a sex and age band."""
+        """Return the quantiles of one gene in one tissue, or in all, a row a sex and age band."""
         return self._quantiles.read({} if tissue is None else {"tissue": tissue}, genes=gene)
 
     def summary(self, fdr: float = 0.05) -> pd.DataFrame:
@@ -276,7 +276,7 @@ def write_settings(settings: dict[str, Any], folder: Path) -> None:
 
 
 def settings_of(cohort: ad.AnnData) -> dict[str, Any]:
-    """Give what the associations of ``cohort`` are."""
+    """Return what the associations of ``cohort`` are."""
     phenotypes: pd.DataFrame = cohort.uns["donors"]
     return {
         "format": FORMAT,
@@ -303,7 +303,7 @@ def settings_of(cohort: ad.AnnData) -> dict[str, Any]:
 
 
 def with_categories(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Give ``table`` with categories in the columns ``names``, which it must have."""
+    """Return ``table`` with categories in the columns ``names``, which it must have."""
     return table.astype(dict.fromkeys(names, "category"))
 
 

@@ -26,7 +26,7 @@ QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 ALL = "all"
 """Donors of either sex, or of every age."""
 QUANTILE_STEP = 1 / 64
-"""Of log2(1 + expression): what quantiles of wide cohorts are rounded to."""
+"""Step in log2(1 + expression) to which quantiles of wide cohorts are rounded."""
 GROUPS = ("tissue", "gene_id", "sex", "age_band")
 _NUMBERS = (
     "n", "n_case", "n_control", "mean_case", "mean_control", "log2_fold_change", "auc",
@@ -40,7 +40,7 @@ Floats = NDArray[np.float32]
 def by_tissue(
     cohort: ad.AnnData,
 ) -> Iterator[tuple[str, Iterator[pd.DataFrame], Iterator[pd.DataFrame]]]:
-    """Give each tissue's name, associations and distributions, both made as they are taken.
+    """Yield each tissue's name, associations and distributions, both made as they are taken.
 
     Associations are a table a trait and adjustment, distributions a table a sex and age band.
     """
@@ -60,7 +60,7 @@ def by_tissue(
 def tissues_of(
     cohort: ad.AnnData,
 ) -> Iterator[tuple[str, NDArray[np.str_], NDArray[np.float32]]]:
-    """Give each tissue's name, donors (N,) and linear expression (N, G)."""
+    """Yield each tissue's name, donors (N,) and linear expression (N, G)."""
     codes = tissue_codes(cohort)
     donor = cohort.obs["donor"].to_numpy().astype(str)
     for code, name in enumerate(tissue_names(cohort)):
@@ -76,7 +76,7 @@ def _associate(
     genes: NDArray[np.object_],
     phenotypes: pd.DataFrame,
 ) -> Iterator[pd.DataFrame]:
-    """Give the rows of one trait in one tissue: raw, then each adjustment."""
+    """Yield the rows of one trait in one tissue: raw, then each adjustment."""
     ids = genes.tolist()
     values = trait.of(donors)
     counts = {"n": int(np.isfinite(values).sum())}
@@ -101,7 +101,7 @@ def _associate(
 
 
 def _labelled(rows: pd.DataFrame, trait: str, adjusted_for: str, test: str) -> pd.DataFrame:
-    """Give ``rows`` with their keys in front and every column there."""
+    """Return ``rows`` with their keys in front and every column there."""
     table = pd.DataFrame(
         {"trait": trait, "adjusted_for": adjusted_for, "test": test, "tissue": ""},
         index=range(len(rows)),
@@ -120,7 +120,7 @@ def _distributions(
     genes: NDArray[np.object_],
     phenotypes: pd.DataFrame,
 ) -> Iterator[pd.DataFrame]:
-    """Give quantiles of log2(1 + expression) by gene, a table a sex and age band."""
+    """Yield quantiles of log2(1 + expression) by gene, a table a sex and age band."""
     known = exact_phenotypes(phenotypes)
     sex, band = (
         known.get(name, pd.Series("", index=known.index))

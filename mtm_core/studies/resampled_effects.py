@@ -39,11 +39,11 @@ class Profiles(Protocol):
         ...
 
     def genes(self, tissue: str) -> pd.Index:
-        """Give the ids of the genes of ``tissue``."""
+        """Return the ids of the genes of ``tissue``."""
         ...
 
     def log2(self, tissue: str) -> Array:
-        """Give log2 expression (N, genes of ``tissue``)."""
+        """Return log2 expression (N, genes of ``tissue``)."""
         ...
 
 
@@ -59,11 +59,11 @@ class LinearTissues:
         return pd.Index(self.expression["sample"].to_numpy().astype(str), name="sample")
 
     def genes(self, tissue: str) -> pd.Index:
-        """Give the ids of the genes."""
+        """Return the ids of the genes."""
         return pd.Index(self.expression["gene"].to_numpy().astype(str), name="gene_id")
 
     def log2(self, tissue: str) -> Array:
-        """Give log2(1 + expression) (N, G)."""
+        """Return log2(1 + expression) (N, G)."""
         linear = self.expression.sel(tissue=tissue).transpose("sample", "gene").to_numpy()
         return np.asarray(np.log2(1 + linear.astype(np.float64)))
 
@@ -72,11 +72,11 @@ class Effects(Protocol):
     """Effects that can be drawn anew."""
 
     def gene_ids(self, tissue: str) -> pd.Index:
-        """Give the genes that are the columns of every draw in ``tissue``."""
+        """Return the genes that are the columns of every draw in ``tissue``."""
         ...
 
     def draw(self, tissue: str) -> tuple[Array, Array]:
-        """Give effects (R, G) in ``tissue`` under shuffled labels, and under resampled samples."""
+        """Return effects (R, G) in ``tissue`` under shuffled labels and under resampled samples."""
         ...
 
 
@@ -104,11 +104,11 @@ class GroupEffects:
     control: str
 
     def gene_ids(self, tissue: str) -> pd.Index:
-        """Give the genes of ``tissue``."""
+        """Return the genes of ``tissue``."""
         return self.profiles.genes(tissue)
 
     def draw(self, tissue: str) -> tuple[Array, Array]:
-        """Give log2 ratios, as :class:`Effects` says."""
+        """Return log2 ratios, as :class:`Effects` says."""
         groups = self.groups.reindex(self.profiles.samples)
         known = groups.isin([self.case, self.control]).to_numpy()
         values = linear_of(self.profiles.log2(tissue)[known])
@@ -141,11 +141,11 @@ class TraitEffects:
     covariates: pd.DataFrame | None = None
 
     def gene_ids(self, tissue: str) -> pd.Index:
-        """Give the genes of ``tissue``."""
+        """Return the genes of ``tissue``."""
         return self.profiles.genes(tissue)
 
     def draw(self, tissue: str) -> tuple[Array, Array]:
-        """Give correlations, as :class:`Effects` says."""
+        """Return correlations, as :class:`Effects` says."""
         samples = self.profiles.samples
         trait = self.trait.reindex(samples).to_numpy(dtype=np.float64)
         others = np.empty((len(samples), 0))
@@ -205,14 +205,14 @@ def linear_of(log2: ArrayLike) -> Array:
 
 
 def log2_ratio(case: ArrayLike, control: ArrayLike) -> Array:
-    """Give log2 of the ratio of two means of linear expression, 1 added to each."""
+    """Return log2 of the ratio of two means of linear expression, 1 added to each."""
     return np.asarray(
         np.log2((np.asarray(case) + PSEUDOCOUNT) / (np.asarray(control) + PSEUDOCOUNT))
     )
 
 
 def _log2_ratios(values: ArrayLike, case: ArrayLike, control: ArrayLike) -> Array:
-    """Give log2 ratios (R, G) of linear ``values`` (N, G) under weights (R, N) of both groups."""
+    """Return log2 ratios (R, G) of linear ``values`` (N, G) under weights (R, N) of both groups."""
     x = np.asarray(values, dtype=np.float64)
     means = []
     for weights in (case, control):
@@ -222,7 +222,7 @@ def _log2_ratios(values: ArrayLike, case: ArrayLike, control: ArrayLike) -> Arra
 
 
 def _correlations(traits: Array, values: Array) -> Array:
-    """Give Pearson's rho (R, G) of centred ``traits`` (R, N) and ``values`` (N, G)."""
+    """Return Pearson's rho (R, G) of centred ``traits`` (R, N) and ``values`` (N, G)."""
     size = np.linalg.norm(traits, axis=1)[:, None] * np.linalg.norm(values, axis=0)
     rho = np.full(size.shape, np.nan)
     np.divide(traits @ values, size, out=rho, where=size > 0)

@@ -39,7 +39,7 @@ def two_groups(groups: pd.Series, case: str, control: str) -> pd.Series:
 
 
 def trait_numbers(metadata: SampleMetadata, name: str) -> tuple[pd.Series, str]:
-    """Give a column as numbers by sample, and what they are in words.
+    """Return a column as numbers by sample, and what they are in words.
 
     Age is in years whatever way the file writes it, sex 1 for female and 0 for male as in
     :mod:`mtm_core.studies.donor_traits`; of other two groups the second in the alphabet is 1.
@@ -82,7 +82,7 @@ def traits_of(metadata: SampleMetadata) -> list[str]:
 
 
 def covariate_numbers(metadata: SampleMetadata, names: Sequence[str]) -> pd.DataFrame | None:
-    """Give columns as numbers to regress out: groups as one column of 0 and 1 each but the first.
+    """Return columns as numbers to regress out: groups as one column of 0 and 1 each but the first.
 
     ``None`` where ``names`` is empty.
 

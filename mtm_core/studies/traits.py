@@ -61,7 +61,7 @@ class TraitStudy:
         return whole(self.gene_rows)
 
     def summary(self) -> pd.DataFrame:
-        """Give one row a trait and adjustment: medians over tissues, and how many keep it."""
+        """Return one row a trait and adjustment: medians over tissues, and how many keep it."""
         tested = self.tissues[self.tissues["outcome"] == TESTED]
         return tested.groupby(["trait", "adjusted_for"], sort=False).agg(
             n_tissues=("tissue", "size"),
@@ -171,7 +171,7 @@ def _figures(agreement: Concordance, shuffled: Array) -> dict[str, object]:
 
 
 def shuffle_p(figure: float, shuffled: Array) -> float:
-    """Give the share of shuffles (R,) that reach ``figure``, itself counted as one of them."""
+    """Return the share of shuffles (R,) that reach ``figure``, itself counted as one of them."""
     return float((1 + (shuffled >= figure).sum()) / (1 + len(shuffled)))
 
 
@@ -184,7 +184,7 @@ def shuffled_agreement(
     *,
     standardised: bool,
 ) -> Array:
-    """Give rho between the two lists (R,) with what covariates leave of the trait shuffled.
+    """Return rho between the two lists (R,) with what covariates leave of the trait shuffled.
 
     Parameters
     ----------
@@ -213,6 +213,6 @@ def shuffled_agreement(
 
 
 def _length(columns: Array) -> Array:
-    """Give the length of each column (R,); 1 for one of zeros."""
+    """Return the length of each column (R,); 1 for one of zeros."""
     length = np.sqrt((columns**2).sum(axis=0))
     return np.where(length > 0, length, 1)

@@ -184,7 +184,7 @@ class BuildOptions(PlainValues):
         run_config(self.preset, self.settings, 2, 2)  # of any size: are there such settings
 
     def identity(self) -> dict[str, Any]:
-        """Give, as JSON values, what makes another model or other tables of the same files."""
+        """Return, as JSON values, the options that change what is made of the same files."""
         return {
             "release": self.release,
             "gene_type": self.gene_type,

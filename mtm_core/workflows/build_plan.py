@@ -19,11 +19,11 @@ from mtm_core.workflows.ledger import Ledger
 from mtm_core.workflows.needs import Needs
 
 _BYTES_A_CELL = 1.5
-"""Of a gene in a sample, in GTEx's compressed expression files."""
+"""Bytes of a gene in a sample, in GTEx's compressed expression files."""
 _FEWEST_BYTES, _FEWEST_BYTES_OF_TEXT = 1.0, 2.0
-"""Of a value, in a file of any table of expression."""
+"""Bytes of a value, in a file of any table of expression."""
 _SHARE_CODING = 0.36
-"""Of the genes of GENCODE that are protein-coding: 19,291 of 56,200, 20,000 of 59,000."""
+"""Share of the genes of GENCODE that are protein-coding: 19,291 of 56,200, 20,000 of 59,000."""
 _BASE_MEMORY = 700 * 10**6
 """The program and its libraries."""
 _MEMORY_A_COHORT = 6.0

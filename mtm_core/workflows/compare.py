@@ -47,7 +47,7 @@ from mtm_core.workflows.plain_values import PlainValues
 from mtm_core.workflows.table_parts import TableFormat, TableInParts
 
 FDR = 0.05
-"""Of the counts that are said; the tables hold every gene."""
+"""FDR of the counts that are printed; the tables hold every gene."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def read_until(pattern: str, read: Callable[[], str], process: subprocess.Popen[bytes]) -> str:
-    """Give what was printed as soon as it holds ``pattern``."""
+    """Return what was printed as soon as it holds ``pattern``."""
     deadline = time.monotonic() + _PATIENCE
     while not re.search(pattern, text := read()):
         if process.poll() is not None or time.monotonic() > deadline:

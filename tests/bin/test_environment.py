@@ -47,7 +47,7 @@ class Checkout:
         return self.folder / ".venv"
 
     def run(self, requirements: str) -> tuple[list[str], subprocess.CompletedProcess[str]]:
-        """Give what pip was asked to install, and how the script ended."""
+        """Return what pip was asked to install, and how the script ended."""
         self.notes.write_text("")
         done = subprocess.run(
             ["bash", "-c", f'source "{self.folder}/bin/environment" {requirements}', "bin/app"],

@@ -41,7 +41,7 @@ def listener() -> Iterator[tuple[str, list[str]]]:
 
 
 def watched(page: Page) -> list[str]:
-    """Give what the browser complains of from now on: faults, and what the policy forbids."""
+    """Return what the browser complains of from now on: faults, and what the policy forbids."""
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text))

@@ -27,7 +27,7 @@ N_TOO_MANY = 40_000
 
 
 def people(n: int) -> bytes:
-    """Give the example's people over and over, each a little different."""
+    """Return the example's people over and over, each a little different."""
     table = pd.read_csv(EXAMPLE, sep="\t", index_col="sample")
     rng = np.random.default_rng(0)
     rows = table.to_numpy()[rng.integers(0, len(table), n)]

@@ -51,7 +51,7 @@ def test_report_opens_without_a_network_and_runs_nothing_of_the_users(
 
 
 def heard(context: BrowserContext) -> tuple[list[str], list[str]]:
-    """Give what the pages of ``context`` will ask the network for, and what they will say."""
+    """Return what the pages of ``context`` will ask the network for, and what they will say."""
     asked: list[str] = []
     said: list[str] = []
     context.on("request", lambda request: asked.append(request.url))

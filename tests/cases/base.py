@@ -27,7 +27,7 @@ CASES = Path(os.environ.get("MTM_CASES", Path(__file__).parents[3] / "shared" / 
 
 
 def case_file(name: str) -> Path:
-    """Give a file of the cases that people brought; skip the test, visibly, where it is absent."""
+    """Return a file of the cases that people brought; skip the test where it is absent."""
     if not (CASES / name).exists():
         pytest.skip(f"no {name} in {CASES}; set MTM_CASES to its folder")
     return CASES / name
@@ -35,13 +35,13 @@ def case_file(name: str) -> Path:
 
 @cache
 def predictor() -> Predictor:
-    """Give the bundled model."""
+    """Return the bundled model."""
     return Predictor.load(find_model(DEFAULT_MODEL))
 
 
 @cache
 def genes() -> pd.DataFrame:
-    """Give the genes in the order of the table, panel and others mixed: symbol by Ensembl id."""
+    """Return the genes in the order of the table, panel and others mixed: symbol by Ensembl id."""
     panel = predictor().artefact.genes["symbol"].rename(lambda gene: gene.split(".")[0])
     hgnc = pd.read_csv(TABLE, sep="\t", comment="#", dtype=str, keep_default_na=False).to_numpy()
     others = {row[1]: row[0] for row in hgnc[::97] if row[1] and row[1] not in panel}
@@ -51,14 +51,14 @@ def genes() -> pd.DataFrame:
 
 @cache
 def lengths() -> pd.Series:
-    """Give a length in base pairs to each gene."""
+    """Return a length in base pairs to each gene."""
     drawn = np.random.default_rng(2).integers(400, 12_000, len(genes()))
     return pd.Series(drawn, genes().index)
 
 
 @cache
 def counts() -> pd.DataFrame:
-    """Give read counts (genes, people), as blood has them in the reference; do not change it."""
+    """Return read counts (genes, people), as blood has them in the reference; do not change it."""
     rng = np.random.default_rng(3)
     model = predictor()
     blood = model.artefact.reference.mean[model.tissues.index("Whole Blood")]
@@ -75,7 +75,7 @@ def counts() -> pd.DataFrame:
 
 @cache
 def tpm() -> pd.DataFrame:
-    """Give :func:`counts` as TPM, of ten million reads of which these genes have a part."""
+    """Return :func:`counts` as TPM, of ten million reads of which these genes have a part."""
     rate = counts().div(lengths(), axis=0)
     return rate * (6e5 / rate.sum())
 
@@ -99,12 +99,12 @@ def read(path: Path, options: ReadingOptions = AS_IT_LIES) -> ExpressionTable:
 def z_of(
     path: Path, options: ReadingOptions = AS_IT_LIES, unit: UnitChoice = "auto"
 ) -> pd.DataFrame:
-    """Give z-scores (people, panel genes) of a file."""
+    """Return z-scores (people, panel genes) of a file."""
     return z_of_table(read(path, options), unit)
 
 
 def z_of_table(table: ExpressionTable | pd.DataFrame, unit: UnitChoice = "auto") -> pd.DataFrame:
-    """Give z-scores (people, panel genes) of a table that was read."""
+    """Return z-scores (people, panel genes) of a table that was read."""
     prepared = predictor().prepare(table, unit=unit)
     return pd.DataFrame(
         prepared.aligned.z, list(prepared.samples), predictor().artefact.genes["symbol"]
@@ -113,13 +113,13 @@ def z_of_table(table: ExpressionTable | pd.DataFrame, unit: UnitChoice = "auto")
 
 @cache
 def clean_z() -> pd.DataFrame:
-    """Give the z-scores of :func:`counts`; do not change it."""
+    """Return the z-scores of :func:`counts`; do not change it."""
     return z_of_table(counts().T.astype(float), "counts")
 
 
 @cache
 def clean_z_of_tpm() -> pd.DataFrame:
-    """Give the z-scores of :func:`tpm`; do not change it."""
+    """Return the z-scores of :func:`tpm`; do not change it."""
     return z_of_table(tpm().T, "tpm")
 
 

@@ -86,7 +86,7 @@ def feature_counts(folder: Path) -> None:
 
 
 def rsem_table(values: pd.Series) -> pd.DataFrame:
-    """Give what RSEM writes of a sample."""
+    """Return what RSEM writes of a sample."""
     tpm = values / base.lengths()
     return pd.DataFrame(
         {
@@ -119,7 +119,7 @@ def rsem_genes_beside_isoforms(folder: Path) -> None:
 
 @cache
 def transcripts() -> pd.DataFrame:
-    """Give three transcripts of each gene: ``gene``, ``share`` of its reads; by transcript id."""
+    """Return three transcripts of each gene: ``gene``, ``share`` of its reads; by transcript id."""
     rng = np.random.default_rng(5)
     n = len(base.genes())
     share = rng.dirichlet([1, 1, 1], n).ravel()
@@ -135,7 +135,7 @@ def of_transcripts(values: pd.Series) -> pd.Series:
 
 
 def quant_sf(values: pd.Series) -> pd.DataFrame:
-    """Give what Salmon writes of a sample."""
+    """Return what Salmon writes of a sample."""
     reads = of_transcripts(values)
     return pd.DataFrame(
         {"Length": 1500, "EffectiveLength": 1320.5, "TPM": reads / 7, "NumReads": reads},

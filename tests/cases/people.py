@@ -17,28 +17,28 @@ GROUPS = ["covid", "healthy"] * (N_PEOPLE // 2)
 
 
 def base() -> pd.DataFrame:
-    """Give the clean metadata, every cell as text."""
+    """Return the clean metadata, every cell as text."""
     ages = [str(25 + 2 * i) for i in range(N_PEOPLE)]
     sexes = ["F", "F", "M"] * (N_PEOPLE // 3)
     return pd.DataFrame({"sample": NAMES, "group": GROUPS, "age": ages, "sex": sexes})
 
 
 def with_none() -> pd.DataFrame:
-    """Give case 40: groups named None and NA."""
+    """Return case 40: groups named None and NA."""
     none = ["None" if group == "covid" else "Drug" for group in GROUPS]
     na = ["covid" if group == "covid" else "NA" for group in GROUPS]
     return base().assign(treatment=none, status=na)
 
 
 def with_zeros() -> pd.DataFrame:
-    """Give case 41: ids with leading zeros, in the second column."""
+    """Return case 41: ids with leading zeros, in the second column."""
     table = base().assign(sample=ZEROS)
     table.insert(0, "hospital", "North")
     return table
 
 
 def with_spellings() -> pd.DataFrame:
-    """Give case 45: truth values as R writes them, a comma, an equals sign, and near spellings."""
+    """Return case 45: truth values as R writes them, a comma, an equals sign, near spellings."""
     is_case = [group == "covid" for group in GROUPS]
     return base().assign(
         group=[["COVID", "healthy", "covid", "HEALTHY"][i % 4] for i in range(N_PEOPLE)],

@@ -20,7 +20,7 @@ SYMBOL = base.genes()["symbol"]
 
 
 def long(table: pd.DataFrame, sample: str = "sample", value: str = "count") -> pd.DataFrame:
-    """Give (sample, gene, value)."""
+    """Return (sample, gene, value)."""
     rows = table.rename_axis("gene_id").reset_index()
     return rows.melt("gene_id", var_name=sample, value_name=value)[[sample, "gene_id", value]]
 

@@ -49,7 +49,7 @@ def by_hand(log2: pd.DataFrame, groups: pd.Series, case: str, control: str) -> p
 
 
 def log2_cpm(counts: pd.DataFrame) -> pd.DataFrame:
-    """Give log2(1 + CPM) (people, genes) of counts (genes, people)."""
+    """Return log2(1 + CPM) (people, genes) of counts (genes, people)."""
     return np.log2(1 + counts / counts.sum() * 1e6).T
 
 

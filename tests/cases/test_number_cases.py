@@ -102,7 +102,7 @@ def test_one_decimal_shows_what_points_are(tmp_path: Path) -> None:
 
 
 def few(cell: str) -> bytes:
-    """Give a table of whole numbers below a thousand with one other cell."""
+    """Return a table of whole numbers below a thousand with one other cell."""
     table = (base.counts() % 90).astype(str)
     table.iloc[5, 1] = cell
     return table.to_csv(sep=";").encode()

@@ -37,7 +37,7 @@ def panel(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def cpm() -> pd.DataFrame:
-    """Give CPM of a library of which the table's genes are a twentieth."""
+    """Return CPM of a library of which the table's genes are a twentieth."""
     return base.counts() * (1e6 / (20 * base.counts().sum()))
 
 
@@ -116,7 +116,7 @@ CHOSEN = TOLD | ASKED
 
 
 def centred() -> dict[str, pd.DataFrame]:
-    """Give what has no level left: z-scores, ratios, centred values."""
+    """Return what has no level left: z-scores, ratios, centred values."""
     log = np.log2(1 + base.tpm())
     return {
         "z-scores of genes": log.sub(log.mean(axis=1), axis=0).div(log.std(axis=1) + 1e-9, axis=0),
@@ -142,5 +142,5 @@ def clinic_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def label_of(unit: Unit) -> str:
-    """Give a unit as pages name it."""
+    """Return a unit as pages name it."""
     return UNIT_TABLE[unit].label

@@ -17,7 +17,7 @@ from tests.cli.conftest import Mtm
 
 @cache
 def expected(clean: str) -> pd.DataFrame:
-    """Give predicted z-scores (people, genes) of lung, of a clean table, from Python."""
+    """Return predicted z-scores (people, genes) of lung, of a clean table, from Python."""
     model: Predictor = base.predictor()
     made = model.predict(base.read(base.case_file(clean)), targets=["Lung"])
     return made["z"].sel(tissue="Lung").to_pandas()

@@ -47,7 +47,7 @@ def evaluated(small_cohort: ad.AnnData, tmp_path_factory: pytest.TempPathFactory
 
 
 Command = Callable[[str, Path], list[object]]
-"""Give the words of a command by its name, for an output."""
+"""The words of a command by its name, for an output."""
 
 
 @pytest.fixture

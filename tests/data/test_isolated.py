@@ -128,7 +128,7 @@ def test_what_is_raised_while_it_reads_ends_the_process(server: ReaderServer) ->
 
 
 def children_of(parent: int, word: str = "") -> list[int]:
-    """Give the processes that ``parent`` has started and that are no zombies."""
+    """Return the processes that ``parent`` has started and that are no zombies."""
     if sys.platform != "linux":
         return []
     children = []

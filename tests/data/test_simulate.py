@@ -203,7 +203,7 @@ def test_impossible_settings_are_named(change: dict[str, object], message: str) 
 
 
 def _of_two_tissues(config: SimulationConfig) -> tuple[ad.AnnData, np.ndarray, np.ndarray]:
-    """Give a cohort, and log2(1 + TPM) of the donors who have blood and lung."""
+    """Return a cohort, and log2(1 + TPM) of the donors who have blood and lung."""
     cohort = simulate_cohort(config)
     blood, lung = log2_of(cohort, WHOLE_BLOOD), log2_of(cohort, "Lung")
     both = blood.index.intersection(lung.index)

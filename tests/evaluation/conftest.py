@@ -51,7 +51,7 @@ def observed(rng: np.random.Generator, phenotypes: pd.DataFrame) -> xr.Dataset:
 
 @pytest.fixture
 def predict(rng: np.random.Generator, observed: xr.Dataset) -> Callable[[float], xr.Dataset]:
-    """Give the predictions of a method as good as its signal: 0 knows nothing."""
+    """Return the predictions of a method as good as its signal: 0 knows nothing."""
 
     def method(signal: float) -> xr.Dataset:
         truth = observed["observed"].to_numpy()

@@ -65,7 +65,7 @@ def cohort() -> ad.AnnData:
 
 
 def method_of(name: str) -> Method:
-    """Give a method that is quick to fit."""
+    """Return a method that is quick to fit."""
     config = with_changes(preset("acmg59", N_GENES, N_TISSUES), {"training.epochs": "1"})
     joint = JointGaussianMethod(n_factors=(2, 3), n_iterations=3, covariates=("age", "sex"))
     match name:

@@ -42,7 +42,7 @@ def planted(n_genes: int, n_donors: int, seed: int) -> TrainingDonors:
 
 
 def rho_of_new_donors(data: TrainingDonors, new: TrainingDonors, settings: FactorSettings) -> float:
-    """Give gene-wise rho, by numpy's own, of donors who took no part in anything."""
+    """Return gene-wise rho, by numpy's own, of donors who took no part in anything."""
     predicted = np.zeros_like(new.samples[0][1], dtype=np.float64)
     given = {3: np.asarray(new.samples[3][1], dtype=np.float64)}
     for k in settings.n_factors:

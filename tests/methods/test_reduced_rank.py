@@ -13,7 +13,7 @@ Array = np.ndarray
 
 
 def solve(x: Array, y: Array, penalty: float, rank: int) -> tuple[Array, Array]:
-    """Give coefficients and intercept: truncate M b, M M = X'X + penalty I, then undo M."""
+    """Return coefficients and intercept: truncate M b, M M = X'X + penalty I, then undo M."""
     x_centred, y_centred = x - x.mean(axis=0), y - y.mean(axis=0)
     metric = x_centred.T @ x_centred + penalty * np.eye(x.shape[1])
     b = np.linalg.solve(metric, x_centred.T @ y_centred)

@@ -103,19 +103,19 @@ def go_to(app: AppTest, page: str) -> AppTest:
 
 
 def rows(app: AppTest) -> pd.DataFrame:
-    """Give the first table of the page."""
+    """Return the first table of the page."""
     assert not app.exception
     return app.dataframe[0].value
 
 
 def words(app: AppTest) -> str:
-    """Give all that the page says outside of its widgets."""
+    """Return all that the page says outside of its widgets."""
     kinds = (app.title, app.header, app.subheader, app.markdown, app.caption)
     boxes = (app.info, app.warning, app.error)
     return "\n".join(element.value for kind in (*kinds, *boxes) for element in kind)
 
 
 def unit_choice(app: AppTest) -> Selectbox:
-    """Give the Upload page's choice of a unit."""
+    """Return the Upload page's choice of a unit."""
     (choice,) = (box for box in app.selectbox if box.label == "Unit of the values")
     return choice

@@ -28,7 +28,7 @@ FAULTS = ("fault of the program", "encountered an error", "Traceback")
 
 
 def messages(app: AppTest) -> list[object]:
-    """Give what the browser is sent of each element of the page, the sidebar too."""
+    """Return what the browser is sent of each element of the page, the sidebar too."""
 
     def walk(block: Block) -> Iterator[object]:
         if getattr(block, "proto", None) is not None:

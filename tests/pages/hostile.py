@@ -70,7 +70,7 @@ def hostile_model(folder: Path, address: str = ADDRESS) -> Path:
 
 
 def hostile_tables(model: Path, address: str = ADDRESS) -> tuple[str, bytes, str, bytes]:
-    """Give a table and its metadata, each with the name of its file."""
+    """Return a table and its metadata, each with the name of its file."""
     example = simulate_example(Predictor.load(model).artefact)
     names = hostile_names(address)
     table = pd.read_csv(io.BytesIO(example.table), sep="\t", index_col=0)
@@ -110,7 +110,7 @@ _NOT_MARKDOWN = {
 
 
 def strings_of(message: Message, path: str = "") -> Iterator[tuple[str, str]]:
-    """Give each text of a message with the names of its fields."""
+    """Yield each text of a message with the names of its fields."""
     for field, value in message.ListFields():
         here = f"{path}.{field.name}"
         many = field.is_repeated if hasattr(field, "is_repeated") else field.label == 3

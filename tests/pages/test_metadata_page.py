@@ -24,7 +24,7 @@ def with_samples(app: AppTest) -> AppTest:
 
 
 def give(app: AppTest, table: pd.DataFrame | bytes, name: str = "people.csv") -> AppTest:
-    """Give the metadata page a file."""
+    """Return the metadata page a file."""
     data = table if isinstance(table, bytes) else table.to_csv(index=False).encode()
     app.switch_page(METADATA).run()
     app.file_uploader[0].upload(name, data)

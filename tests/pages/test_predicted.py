@@ -12,7 +12,7 @@ from tests.pages.conftest import MODEL_CARD, PREDICTED, UPLOAD, upload, words
 
 
 def rows(app: AppTest) -> pd.DataFrame:
-    """Give the table as the page shows it."""
+    """Return the table as the page shows it."""
     app.segmented_control(key="view").set_value("Table").run()
     assert not app.exception
     return app.dataframe[0].value

@@ -32,7 +32,7 @@ def switch(app: AppTest, on: bool) -> AppTest:
 
 
 def address(app: AppTest) -> str:
-    """Give the id in the page's address; empty where there is none."""
+    """Return the id in the page's address; empty where there is none."""
     return "".join(app.query_params.get("work", []))
 
 

@@ -22,7 +22,7 @@ def metrics(app: AppTest) -> dict[str, str]:
 
 
 def table(**changes: object) -> bytes:
-    """Give the example as a user's own file: other samples' names, and the changes asked for."""
+    """Return the example as a user's own file: other samples' names, and the changes asked for."""
     values = pd.read_csv(EXAMPLE, sep="\t", index_col="sample").add_prefix("P-", axis="index")
     if "without" in changes:
         values = values.drop(columns=changes["without"])

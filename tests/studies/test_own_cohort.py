@@ -84,7 +84,7 @@ def metadata(cohort: OwnCohort) -> SampleMetadata:
 
 
 def log2_by_hand(tissue: str, gene: str, blood: pd.DataFrame, prediction: xr.Dataset) -> pd.Series:
-    """Give log2(1 + expression) of a gene: the user's own TPM, or what was predicted."""
+    """Return log2(1 + expression) of a gene: the user's own TPM, or what was predicted."""
     if tissue == "Whole Blood":
         return np.log2(1 + blood[gene].astype(float))
     return np.log2(1 + prediction["expression"].sel(tissue=tissue, gene=gene).to_pandas())

@@ -141,7 +141,7 @@ class Builder:
 
 @cache
 def shared_builder() -> Builder:
-    """Give the one builder of this server; what it runs ends with the server."""
+    """Return the one builder of this server; what it runs ends with the server."""
     builder = Builder()
     atexit.register(builder.cancel)
     return builder

@@ -61,7 +61,7 @@ NO_NEW_INFORMATION = (
 def need_samples(
     session: Session, model: ServedModel, *, with_unit: bool = True
 ) -> ExpressionTable:
-    """Give the session's table; without it or its unit, name the next step and end the page."""
+    """Return the session's table; without it or its unit, name the next step and end the page."""
     if session.table is None:
         st.info("No samples yet. Upload a table first, or try the example.", icon=":material/info:")
         with st.container(horizontal=True):
@@ -84,7 +84,7 @@ def need_samples(
 def need_metadata(
     session: Session, usable: Callable[[SampleMetadata], list[str]], what: str
 ) -> tuple[SampleMetadata, list[str]]:
-    """Give the session's metadata and those of its columns that a page can use.
+    """Return the session's metadata and those of its columns that a page can use.
 
     Without any, name the next step and end the page.
 
@@ -111,7 +111,7 @@ def need_metadata(
 
 
 def own_cohort(session: Session, model: ServedModel) -> OwnCohort:
-    """Give the measured source beside the predicted tissues, predicted now if they are not yet.
+    """Return the measured source beside the predicted tissues, predicted now if they are not yet.
 
     While that is not done the page ends here, and where it fails. Models that take age and sex are
     not given them, or associations with age would be built in.
@@ -126,7 +126,7 @@ def own_cohort(session: Session, model: ServedModel) -> OwnCohort:
 
 
 def expression_on_reference(session: Session, model: ServedModel) -> xr.DataArray:
-    """Give the samples as the model has read them and the predicted tissues, as :func:`own_cohort`.
+    """Return the samples as the model read them and the predicted tissues, as :func:`own_cohort`.
 
     Models that read age and sex get them.
     """
@@ -140,7 +140,7 @@ def expression_on_reference(session: Session, model: ServedModel) -> xr.DataArra
 def _predicted(
     session: Session, model: ServedModel, *, with_age_sex: bool
 ) -> tuple[xr.Dataset, Prepared]:
-    """Give the prediction of the session's choice, and how the samples were made ready."""
+    """Return the prediction of the session's choice, and how the samples were made ready."""
     predictor = model.predictor
     background.need(session, session.predicting(predictor))
     prediction, prepared = session.predict(predictor), session.prepare(predictor)
@@ -202,7 +202,7 @@ def genes_of_cohort(session: Session, model: ServedModel, cohort: OwnCohort) -> 
 
 
 def labels_of(cohort: OwnCohort, names: GeneNames) -> dict[str, str]:
-    """Give gene ids by label: those of the model, then those that were measured alone."""
+    """Return gene ids by label: those of the model, then those that were measured alone."""
     symbols = cohort.measured.symbols
     others = symbols[~symbols.index.isin(list(names.by_id))]
     shared = others.duplicated(keep=False) | others.isin(list(names))

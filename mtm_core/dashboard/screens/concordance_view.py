@@ -81,7 +81,7 @@ def genes_of_tissue(
     *,
     value: str,
 ) -> pd.DataFrame:
-    """Give the tested genes of a trait and tissue, as the scatter draws them.
+    """Return the tested genes of a trait and tissue, as the scatter draws them.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def genes_of_tissue(
 
 
 def tissue_rows(table: pd.DataFrame, trait: str, adjustments: Sequence[str]) -> pd.DataFrame:
-    """Give the tested tissues of a trait, the highest raw agreement first, one panel after another.
+    """Return the tested tissues of a trait, the highest raw agreement first, panel by panel.
 
     With ``panel`` (the adjustment) and ``people``, how many were compared, in words.
     """
@@ -135,7 +135,7 @@ def tissue_rows(table: pd.DataFrame, trait: str, adjustments: Sequence[str]) -> 
 
 
 def panel_titles(rows: pd.DataFrame, adjustments: Sequence[str]) -> dict[str, str]:
-    """Give the heading of each adjustment's panel: what is left out, rho, and rho by chance.
+    """Return the heading of each adjustment's panel: what is left out, rho, and rho by chance.
 
     ``rows`` are those of one trait and tissue.
     """
@@ -173,7 +173,7 @@ def tissue_in_words(row: pd.Series) -> str:
 def overlap_cells(
     pairs: pd.DataFrame, minimum: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Give the grid of F1 scores: scores, stars and notes (tissues, contrasts), and all rows.
+    """Return the grid of F1 scores: scores, stars and notes (tissues, contrasts), and all rows.
 
     Only where at least ``minimum`` measured genes changed that way; a tissue or contrast without
     any is left out. Where no gene is predicted to change, F1 is 0.
@@ -222,7 +222,7 @@ def overlap_cells(
 
 
 def areas_of(status: pd.DataFrame, trait: str) -> pd.DataFrame:
-    """Give the tested areas under the ROC curve of a trait, the best measured tissue first."""
+    """Return the tested areas under the ROC curve of a trait, the best measured tissue first."""
     tested = status[(status["trait"] == trait) & (status["outcome"] == TESTED)]
     measured = tested[tested["profile"] == "observed"].sort_values("auroc", ascending=False)
     rank = {tissue: i for i, tissue in enumerate(measured["tissue"])}
@@ -231,7 +231,7 @@ def areas_of(status: pd.DataFrame, trait: str) -> pd.DataFrame:
 
 
 def curves_of(curves: pd.DataFrame, trait: str, tissue: str) -> pd.DataFrame:
-    """Give the ROC curves of one trait in one tissue; none where the study stored none."""
+    """Return the ROC curves of one trait in one tissue; none where the study stored none."""
     if curves.empty:
         return curves
     return curves[(curves["trait"] == trait) & (curves["tissue"] == tissue)]
@@ -259,7 +259,7 @@ def areas_in_words(row: pd.Series, source: str) -> str:
 
 
 def summary_rows(summary: pd.DataFrame) -> pd.DataFrame:
-    """Give the summary of a study with its columns in words."""
+    """Return the summary of a study with its columns in words."""
     table = summary.reset_index()
     table["adjusted_for"] = [left_out(str(name)) for name in table["adjusted_for"]]
     return table.rename(columns=SUMMARY)

@@ -89,7 +89,7 @@ class Evaluated:
         return adjusted_for(self.tables.settings)
 
     def headline(self, method: str) -> dict[str, str]:
-        """Give the figures of ``method`` that stand first, of those that were made, in words."""
+        """Return the figures of ``method`` that stand first, of those that were made, in words."""
         row = self.tables.summary().loc[method]
         by_fold = f"{row['gene_rho_by_fold_mean']:.3f}"
         if pd.notna(row.get("gene_rho_by_fold_low")):
@@ -131,7 +131,7 @@ class Evaluated:
         return sentences
 
     def _uncertainty(self, row: pd.Series) -> str:
-        """Give the interval of the difference and what it says."""
+        """Return the interval of the difference and what it says."""
         if pd.isna(row.get("difference_low")):
             return ". No interval was made of it."
         low, high = row["difference_low"], row["difference_high"]
@@ -145,7 +145,7 @@ class Evaluated:
 
 
 def evaluation_of(model: ServedModel) -> Evaluated:
-    """Give the evaluation of ``model``; where there is none, say so and end the page."""
+    """Return the evaluation of ``model``; where there is none, say so and end the page."""
     if model.evaluation is None:
         st.info(
             f"**{plain(model.predictor.artefact.name)}** is **not evaluated**: it is not known"
@@ -176,14 +176,14 @@ def bring_along(key: str, options: Sequence[str]) -> None:
 
 
 def rank_in_words(size: RankCorrelation) -> str:
-    """Give a rank correlation over tissues in a few words."""
+    """Return a rank correlation over tissues in a few words."""
     if pd.isna(size.rho):
         return f"no rank correlation can be given ({size.n} tissues)"
     return f"Spearman's rho {size.rho:.2f}, p = {size.p:.2g}, {size.n} tissues"
 
 
 def in_order(table: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
-    """Give the rows of ``methods``, one method after the other."""
+    """Return the rows of ``methods``, one method after the other."""
     return pd.concat([table[table["method"] == method] for method in methods])
 
 

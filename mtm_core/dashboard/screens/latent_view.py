@@ -104,7 +104,7 @@ def predictability_of(model: ServedModel) -> tuple[Likeness, str] | None:
 
 
 def agreement_in_words(agreement: SimilarityAgreement) -> str:
-    """Give how far two likenesses of tissues agree."""
+    """Return how far two likenesses of tissues agree."""
     if agreement.outcome != TESTED:
         return f"No agreement can be given: {agreement.outcome} ({agreement.n_items} tissues)."
     return (
@@ -151,7 +151,7 @@ def colour_columns(metadata: SampleMetadata | None) -> list[str]:
 def colour_values(
     metadata: SampleMetadata | None, name: str | None, samples: pd.Index
 ) -> dict[str, pd.Series]:
-    """Give ``numbers`` or ``groups`` of the samples, in their order; nothing without a column."""
+    """Return ``numbers`` or ``groups`` of the samples, in their order; nothing without a column."""
     if metadata is None or name is None:
         return {}
     if metadata.column(name).kind == "number":

@@ -50,7 +50,7 @@ def models_here() -> list[ListedModel]:
 
 
 def table_of(models: Sequence[ListedModel], in_use: str) -> pd.DataFrame:
-    """Give one row a model, as the screen shows it."""
+    """Return one row a model, as the screen shows it."""
     where = {"bundled": "with the program", "installed": "installed", "folder": "folder"}
     return pd.DataFrame(
         {
@@ -173,7 +173,7 @@ def show_genome_wide(models: Sequence[ListedModel]) -> None:
 
 
 def build_arguments() -> list[str]:
-    """Give the command that builds the model of all genes among the installed ones."""
+    """Return the command that builds the model of all genes among the installed ones."""
     folder = models_folder()
     output = f"trained_models/{BUILT_NAME}" if folder is None else str(folder / BUILT_NAME)
     return ["build", "--release", "v8", "--output", output]

@@ -55,7 +55,7 @@ _GENE_COLUMNS = {
 
 
 def record_of(session: Session, model: ServedModel) -> PredictionRecord:
-    """Give the session's prediction and where it came from.
+    """Return the session's prediction and where it came from.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def record_of(session: Session, model: ServedModel) -> PredictionRecord:
 
 
 def methods_of(record: PredictionRecord, model: ServedModel) -> str:
-    """Give the Methods paragraph."""
+    """Return the Methods paragraph."""
     return methods_text(
         record.prediction,
         ingest=record.ingest,
@@ -89,7 +89,7 @@ def methods_of(record: PredictionRecord, model: ServedModel) -> str:
 
 
 def bundle_of(record: PredictionRecord, model: ServedModel) -> bytes:
-    """Give the bundle, with the held-out accuracy of the predicted tissues."""
+    """Return the bundle, with the held-out accuracy of the predicted tissues."""
     accuracy = None
     if model.evaluation is not None and not _ranking(record, model).empty:
         accuracy = model.evaluation.genes_of(
@@ -101,7 +101,7 @@ def bundle_of(record: PredictionRecord, model: ServedModel) -> bytes:
 def report_bytes(
     record: PredictionRecord, model: ServedModel, on_progress: Progress | None = None
 ) -> bytes:
-    """Give the report as HTML; ``on_progress`` is called with each of its parts."""
+    """Return the report as HTML; ``on_progress`` is called with each of its parts."""
     return render_report(report_of(record, model, on_progress)).encode()
 
 
@@ -302,7 +302,7 @@ def _genes(model: ServedModel, ranking: pd.DataFrame) -> Section:
 
 
 def _shown(table: pd.DataFrame, columns: dict[str, tuple[str, str]]) -> pd.DataFrame:
-    """Give the ``columns`` that there are, named and written as they are to be read."""
+    """Return the ``columns`` that there are, named and written as they are to be read."""
     return pd.DataFrame(
         {
             name: table[column].map(lambda x, f=form: "" if pd.isna(x) else f.format(x))

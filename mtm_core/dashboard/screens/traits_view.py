@@ -43,7 +43,7 @@ def rho_matrix(table: pd.DataFrame, names: GeneNames) -> tuple[pd.DataFrame, pd.
 
 
 def rho_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the rows of a table of associations, the surest first."""
+    """Return the rows of a table of associations, the surest first."""
     return table[TRAIT_COLUMNS].sort_values("p", kind="stable").reset_index(drop=True)
 
 

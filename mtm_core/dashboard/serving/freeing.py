@@ -55,7 +55,7 @@ class ClosedTabs(SessionStorage):
         self._closing = ""
 
     def get(self, session_id: str) -> SessionInfo | None:
-        """Give a session that may still be gone on with."""
+        """Return a session that may still be gone on with."""
         info, until = self._held.get(session_id, (None, 0.0))
         return info if session_id == self._closing or self._clock() < until else None
 
@@ -70,7 +70,7 @@ class ClosedTabs(SessionStorage):
         self._held.pop(session_id, None)
 
     def list(self) -> list[SessionInfo]:
-        """Give all that may still be gone on with."""
+        """Return all that may still be gone on with."""
         return [info for info in map(self.get, list(self._held)) if info is not None]
 
     def free(self, close: Callable[[str], None]) -> int:
@@ -116,7 +116,7 @@ class Uploads(MemoryUploadedFileManager):
 
     @property
     def total_bytes(self) -> int:
-        """Of all files of all sessions."""
+        """Return the size of all files of all sessions."""
         return self._total_bytes
 
     def add_file(self, session_id: str, file: UploadedFileRec) -> None:

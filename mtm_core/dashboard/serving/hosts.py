@@ -57,7 +57,7 @@ class Hosts:
         allowed: Iterable[str] = (),
         origins: Iterable[str] = (),
     ) -> Hosts:
-        """Give those of a server that listens on ``address``.
+        """Return those of a server that listens on ``address``.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class Door:
 
 
 def security_headers(index: Path) -> list[tuple[str, str]]:
-    """Give the headers of every answer.
+    """Return the headers of every answer.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def _header(scope: Scope, name: bytes) -> list[str]:
 
 
 def _parts_of_host(host: str) -> tuple[str, str] | None:
-    """Give name and port ('' without) of a ``Host`` header; ``None`` where it is none."""
+    """Return name and port ('' without) of a ``Host`` header; ``None`` where it is none."""
     found = _HOST.fullmatch(host)
     if found is None:
         return None

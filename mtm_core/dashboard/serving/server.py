@@ -55,7 +55,7 @@ _ANSWERED = frozenset(
     }
 )
 _MUCH_WORK_SECONDS = 1.0
-"""Of processor time, after which there may be much to give back."""
+"""Processor time after which there may be much memory to return."""
 _log = logging.getLogger(__name__)
 
 
@@ -154,7 +154,7 @@ class Dashboard(App):
 
 
 def hosts_of_settings() -> Hosts:
-    """Give the names that this server answers to, by Streamlit's settings and the environment."""
+    """Return the names that this server answers to, by Streamlit's settings and the environment."""
     origins = [str(origin) for origin in config.get_option("server.corsAllowedOrigins")]
     if config.is_manually_set("browser.serverAddress"):
         name, port = (config.get_option(f"browser.server{what}") for what in ("Address", "Port"))

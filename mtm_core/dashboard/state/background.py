@@ -30,7 +30,7 @@ a thread."""
 
 
 def _pool(work: Task[Any] | Job) -> JobPool:
-    """Give the threads that all sessions share; where they cannot be had, say why and end.
+    """Return the threads that all sessions share; where they cannot be had, say why and end.
 
     Files are read in threads of their own: they wait for one another, and no computation for them.
     """
@@ -122,7 +122,7 @@ def need(session: Session, task: Task[Any] | None) -> None:
 def remember(
     session: Session, key: Hashable, make: Callable[[Progress], T], *, slot: str, words: str
 ) -> T:
-    """Give what ``make`` gives, as :meth:`mtm_core.dashboard.state.session.Session.remember` does.
+    """Return what ``make`` returns, as :meth:`mtm_core.dashboard.state.session.Session.remember`.
 
     It is made in the background; the page ends here while it is not done.
     """

@@ -47,7 +47,7 @@ class GeneNames(Mapping[str, str]):
         return len(self._labels)
 
     def label_of(self, gene: str) -> str:
-        """Give the label of a gene id; the id itself where there is none."""
+        """Return the label of a gene id; the id itself where there is none."""
         return self.by_id.get(gene, gene)
 
     @cached_property
@@ -56,7 +56,7 @@ class GeneNames(Mapping[str, str]):
         return {gene: label for label, gene in self._labels.items()}
 
     def named(self, text: str) -> str | None:
-        """Give the label of the one gene that ``text`` names in full; ``None`` where none does.
+        """Return the label of the one gene that ``text`` names in full; ``None`` where none does.
 
         Case, blanks and the version of an Ensembl id do not count. An approved symbol or an id goes
         before an earlier or other name (of HGNC), which must be of one gene alone.
@@ -72,7 +72,7 @@ class GeneNames(Mapping[str, str]):
         return meant[0] if len(meant) == 1 else None
 
     def find(self, text: str, most: int = MOST_FOUND) -> list[str]:
-        """Give the labels that ``text`` finds, the nearest first.
+        """Return the labels that ``text`` finds, the nearest first.
 
         Named in full, by an earlier or other name, then symbols and ids that begin with it, then
         those that hold it.
@@ -89,7 +89,7 @@ class GeneNames(Mapping[str, str]):
         return list(islice(dict.fromkeys(found), most))
 
     def _by_other_name(self, text: str) -> list[str]:
-        """Give the labels of the model's genes that HGNC knows by ``text``."""
+        """Return the labels of the model's genes that HGNC knows by ``text``."""
         found: list[str] = []
         for gene in genes_named(text):
             found += self._whole.get(gene.ensembl, ()) or self._whole.get(gene.symbol.upper(), ())
@@ -130,7 +130,7 @@ class GeneNames(Mapping[str, str]):
 
 
 def gene_labels(genes: pd.DataFrame) -> dict[str, str]:
-    """Give each gene id by a name that is its alone: the symbol, with the id where not unique."""
+    """Return each gene id by a name that is its alone: the symbol, with the id where not unique."""
     symbols = genes["symbol"]
     unclear = symbols.duplicated(keep=False) | (symbols == "")
     labels = [

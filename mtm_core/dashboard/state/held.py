@@ -13,10 +13,10 @@ from mtm_core.inference.on_demand import held_bytes
 from mtm_core.memory_budget import Hold
 
 WORK_BYTES = 64 * 1024**2
-"""Of any work, beside its data."""
+"""Memory of any work, beside its data."""
 _COPIES, _NUMBER_BYTES, _POINTER_BYTES = 6, 8, 8
 _ROW_BYTES = 200
-"""Of a table of results: some twenty numbers and names."""
+"""Size of a row of a table of results: some twenty numbers and names."""
 
 
 class HeldBytes(bytes):
@@ -65,7 +65,7 @@ def hold_result(hold: Hold, result: object) -> object:
 
 
 def _parts_of(thing: object) -> Iterator[object]:
-    """Give what tuples, lists and dictionaries hold that lives as long as they do."""
+    """Yield what tuples, lists and dictionaries hold that lives as long as they do."""
     if isinstance(thing, dict):
         thing = tuple(thing.values())
     if isinstance(thing, tuple | list):
@@ -76,7 +76,7 @@ def _parts_of(thing: object) -> Iterator[object]:
 
 
 def size_of(thing: object) -> int:
-    """Give the bytes of arrays, tables and text, and of their containers; a lower estimate."""
+    """Return the bytes of arrays, tables and text, and of their containers; a lower estimate."""
     if isinstance(thing, xr.Dataset | xr.DataArray):
         return held_bytes(thing)
     if isinstance(thing, np.ndarray):

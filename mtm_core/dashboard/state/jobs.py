@@ -180,7 +180,7 @@ class Job:
             self._end("done", result)
 
     def deliver(self) -> None:
-        """Give what was made to the session, once; called in the session's thread."""
+        """Hand the result to the session, once; called in the session's thread."""
         with self._lock:
             if self.state != "done" or self._task is None:
                 return
@@ -221,7 +221,7 @@ class JobPool:
         self._executor.submit(self._run, job)
 
     def ahead_of(self, job: Job) -> int:
-        """Give the number of jobs that wait and came before ``job``."""
+        """Return the number of jobs that wait and came before ``job``."""
         with self._lock:
             waiting = [other for other in self._queue if not other.is_over]
         return waiting.index(job) if job in waiting else 0
@@ -255,7 +255,7 @@ class Jobs:
         return job
 
     def of(self, slot: str) -> Job | None:
-        """Give the last job of ``slot``."""
+        """Return the last job of ``slot``."""
         return self._by_slot.get(slot)
 
     def forget(self, slot: str) -> None:
@@ -270,7 +270,7 @@ class Jobs:
             self.forget(slot)
 
     def deliver(self) -> list[Job]:
-        """Give what was made to the session; called in its thread. Name the jobs that were done."""
+        """Hand results to the session, in its thread. Return the jobs that are done."""
         delivered = []
         for job in [job for job in self._by_slot.values() if job.state == "done"]:
             if self._by_slot.get(job.slot) is job:  # else the one before has had all forgotten

@@ -42,7 +42,7 @@ def check_n_samples(report: IngestReport) -> None:
 
 
 def max_jobs() -> int:
-    """Give how many jobs of all sessions may run at once: half of the processors, at least two.
+    """Return how many jobs of all sessions may run at once: half of the processors, at least two.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def max_jobs() -> int:
 
 
 def max_models() -> int:
-    """Give how many models may be in memory at once, the server's own among them.
+    """Return how many models may be in memory at once, the server's own among them.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def max_models() -> int:
 
 
 def max_download() -> int:
-    """Give the size of the largest file that a page makes, in bytes.
+    """Return the size of the largest file that a page makes, in bytes.
 
     Raises
     ------

@@ -57,7 +57,7 @@ class ModelShelf(Generic[M]):
         return place is not None and place.version == _version(folder)
 
     def get(self, folder: Path, *, stays: bool = False) -> M:
-        """Give the model in ``folder``; one that was changed on disk is loaded anew.
+        """Return the model in ``folder``; one that was changed on disk is loaded anew.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class ModelShelf(Generic[M]):
 
 
 def _version(folder: Path) -> tuple[int, int, int]:
-    """Give what changes when a model is written anew."""
+    """Return what changes when a model is written anew."""
     try:
         state = (folder / MANIFEST).stat()
     except OSError:

@@ -115,7 +115,7 @@ def _shelf() -> ModelShelf[ServedModel]:
 
 
 def default_model() -> str:
-    """Give the model that this server was started with: a name, or a folder."""
+    """Return the model that this server was started with: a name, or a folder."""
     return os.environ.get(MODEL_VARIABLE, DEFAULT_MODEL)
 
 
@@ -125,13 +125,13 @@ def choosable_models() -> tuple[str, ...]:
 
 
 def chosen_model() -> str:
-    """Give the model that this session uses."""
+    """Return the model that this session uses."""
     chosen = st.session_state.get(CHOSEN_MODEL)
     return chosen if chosen in choosable_models() else default_model()
 
 
 def served_model() -> ServedModel:
-    """Give the model that this session uses, the server's own where it has chosen none.
+    """Return the model that this session uses, the server's own where it has chosen none.
 
     Where the chosen one cannot be loaded, that is said, and the server's own is used; where that
     cannot be either, the page ends.
@@ -172,7 +172,7 @@ class NamedExample:
 
 
 def example_for(predictor: Predictor) -> NamedExample:
-    """Give the example that fits a model: the bundled one where it has its genes, else a new one.
+    """Return the example that fits a model: the bundled one where it has its genes, else a new one.
 
     A new one is drawn from the model's reference, the same each time.
     """

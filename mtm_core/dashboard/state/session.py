@@ -414,7 +414,7 @@ class Session:
         )
 
     def options(self, predictor: Predictor) -> PredictionOptions:
-        """Give all that the user has chosen, as it is now."""
+        """Return all that the user has chosen, as it is now."""
         return PredictionOptions(
             self.source,
             self.chosen_targets(predictor),
@@ -435,7 +435,7 @@ class Session:
         return self.prediction is not None and self._predicted == self._prediction(predictor)
 
     def chosen_targets(self, predictor: Predictor) -> tuple[str, ...]:
-        """Give the tissues to predict that the model has and the samples are not of."""
+        """Return the tissues to predict that the model has and the samples are not of."""
         others = [tissue for tissue in predictor.tissues if tissue != self.source]
         if self.targets is not None:
             return tuple(tissue for tissue in self.targets if tissue in others)
@@ -443,7 +443,7 @@ class Session:
         return tuple(first or others[: len(_FIRST_TARGETS)])
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Give what ``make`` gives, made once for each ``key``; the last few used are cached.
+        """Return what ``make`` gives, made once for each ``key``; the last few used are cached.
 
         ``key`` must name all that the result depends on but the prediction's own options.
         """
@@ -469,7 +469,7 @@ class Session:
         return Task(slot, whole, words, make, partial(self._keep_result, whole), memory=memory)
 
     def recall(self, key: Hashable) -> object | None:
-        """Give what is remembered under ``key``, which is then the last to be forgotten."""
+        """Return what is remembered under ``key``, which is then the last to be forgotten."""
         whole = (self._predicted, key)
         if whole in self._results:
             self._results[whole] = self._results.pop(whole)
@@ -502,12 +502,12 @@ class Session:
 
 
 def words_of(tissue: str) -> str:
-    """Give a tissue inside of a sentence: "blood" for whole blood."""
+    """Return a tissue inside of a sentence: "blood" for whole blood."""
     return "blood" if tissue == WHOLE_BLOOD else tissue
 
 
 def current_session() -> Session:
-    """Give the session of the user who sees this page."""
+    """Return the session of the user who sees this page."""
     session: Session = st.session_state.setdefault(SESSION_KEY, Session())
     return session
 

@@ -270,7 +270,7 @@ class WorkspaceStore:
 
 
 def settings_of_environment() -> tuple[str, str]:
-    """Give folder and hours as the environment has them; empty where it has not."""
+    """Return folder and hours as the environment has them; empty where it has not."""
     return os.environ.get(FOLDER_VARIABLE, "").strip(), os.environ.get(HOURS_VARIABLE, "").strip()
 
 
@@ -340,7 +340,7 @@ def _digest(text: str) -> str:
 
 
 def _files_of(folder: Path) -> dict[str, str]:
-    """Give the SHA-256 of each file that the manifest in ``folder`` names, if there is one."""
+    """Return the SHA-256 of each file that the manifest in ``folder`` names, if there is one."""
     try:
         files: Mapping[str, Mapping[str, str]] = json.loads((folder / MANIFEST).read_bytes())[
             "files"
@@ -357,7 +357,7 @@ def _why(error: Exception) -> str:
 
 
 def _json_converter() -> cattrs.Converter:
-    """Give a converter to JSON and back that leaves frames to parquet."""
+    """Return a converter to JSON and back that leaves frames to parquet."""
     converter = cattrs.Converter(
         forbid_extra_keys=True, unstruct_collection_overrides={tuple: list}
     )

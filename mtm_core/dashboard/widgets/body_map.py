@@ -77,12 +77,12 @@ class Organ:
         return "true" if n_chosen == len(self.tissues) else "mixed"
 
     def toggle(self, chosen: Sequence[str]) -> list[str]:
-        """Give ``chosen`` with all of its tissues, or, where all are there, without them."""
+        """Return ``chosen`` with all of its tissues, or, where all are there, without them."""
         others = [tissue for tissue in chosen if tissue not in self.tissues]
         return others if self.pressed(chosen) == "true" else [*others, *self.tissues]
 
     def following(self, chosen: str) -> str:
-        """Give its first tissue or, where one of its own is ``chosen``, the one after that."""
+        """Return its first tissue or, where one of its own is ``chosen``, the one after that."""
         at = self.tissues.index(chosen) if chosen in self.tissues else -1
         return self.tissues[(at + 1) % len(self.tissues)]
 
@@ -94,19 +94,19 @@ class Organ:
 
 @cache
 def organ_table() -> pd.DataFrame:
-    """Give ``organ`` (Uberon id, '' where it is not drawn) and ``name``, by GTEx tissue."""
+    """Return ``organ`` (Uberon id, '' where it is not drawn) and ``name``, by GTEx tissue."""
     return pd.read_csv(FOLDER / "organs.tsv", sep="\t", index_col="tissue", keep_default_na=False)
 
 
 @cache
 def drawing(name: str) -> str:
-    """Give a drawing as SVG: ``"female"``, ``"male"`` or ``"brain"``."""
+    """Return a drawing as SVG: ``"female"``, ``"male"`` or ``"brain"``."""
     svg = (FOLDER / f"{name}.svg").read_text(encoding="utf-8")
     return svg[svg.index("<svg") :]
 
 
 def organs_of(tissues: Sequence[str]) -> dict[str, Organ]:
-    """Give the organs that ``tissues`` are of, by Uberon id."""
+    """Return the organs that ``tissues`` are of, by Uberon id."""
     table = organ_table().reindex(tissues).dropna()
     table = table[table["organ"] != ""]
     return {
@@ -118,7 +118,7 @@ def organs_of(tissues: Sequence[str]) -> dict[str, Organ]:
 def not_drawn(
     tissues: Sequence[str], organs: Mapping[str, Organ], svgs: Sequence[str]
 ) -> list[str]:
-    """Give those of ``tissues`` whose organ no drawing shows."""
+    """Return those of ``tissues`` whose organ no drawing shows."""
     drawn = {
         tissue
         for organ in organs.values()

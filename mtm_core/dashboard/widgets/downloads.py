@@ -23,7 +23,7 @@ RESEARCH_USE = "For research use, not for diagnosis."
 
 
 def file_name(stem: str, ending: str) -> str:
-    """Give ``stem`` as the name of a file that says what it is for."""
+    """Return ``stem`` as the name of a file that says what it is for."""
     safe = "".join(c if c.isalnum() or c in "-." else "_" for c in stem)
     while "__" in safe:
         safe = safe.replace("__", "_")
@@ -36,7 +36,7 @@ def table_file_bytes(table: pd.DataFrame) -> int:
 
 
 def csv_bytes(table: pd.DataFrame, *, index: bool = False) -> bytes:
-    """Give ``table`` as CSV, to six figures.
+    """Return ``table`` as CSV, to six figures.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def csv_bytes(table: pd.DataFrame, *, index: bool = False) -> bytes:
 
 
 def parquet_bytes(table: pd.DataFrame, *, index: bool = False) -> bytes:
-    """Give ``table`` as parquet; its pandas attributes say what it is for.
+    """Return ``table`` as parquet; its pandas attributes say what it is for.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def prediction_file_bytes(prediction: xr.Dataset, ending: str) -> int:
 
 
 def prediction_bytes(prediction: xr.Dataset, ending: str) -> bytes:
-    """Give the whole prediction as the command line writes it: .csv, .parquet or .h5ad.
+    """Return the whole prediction as the command line writes it: .csv, .parquet or .h5ad.
 
     It is written to the disk block by block, and is in memory once, within the server's budget.
 
@@ -107,7 +107,7 @@ def tissue_file_bytes(prediction: xr.Dataset, ending: str) -> int:
 
 
 def tissue_bytes(prediction: xr.Dataset, tissue: str, ending: str) -> bytes:
-    """Give the expression of one tissue, genes in rows and samples in columns: .csv or .parquet.
+    """Return the expression of one tissue, genes in rows and samples in columns: .csv or .parquet.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def by_tissue_file_bytes(prediction: xr.Dataset) -> int:
 
 
 def by_tissue_bytes(prediction: xr.Dataset) -> bytes:
-    """Give the folder of ``mtm predict --format wide``, a CSV a tissue, packed as a zip.
+    """Return the folder of ``mtm predict --format wide``, a CSV a tissue, packed as a zip.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def by_tissue_bytes(prediction: xr.Dataset) -> bytes:
 
 
 def _within_budget(memory: int, write: Callable[[], bytes]) -> bytes:
-    """Give what ``write`` gives, ``memory`` being held for it; the file holds its own part on."""
+    """Return what ``write`` gives, ``memory`` being held for it; the file holds its own part on."""
     hold = shared_budget().hold(memory, "This file", patience=_PATIENCE_SECONDS)
     try:
         return cast("bytes", hold_result(hold, write()))

@@ -54,11 +54,11 @@ class GeneAccuracy:
         return out_of_fold_rho(self.evaluation, self.method, self.source)
 
     def of_tissues(self, tissues: Sequence[str]) -> pd.DataFrame:
-        """Give the figures of every gene in some tissues, as :func:`out_of_fold_rho`."""
+        """Return the figures of every gene in some tissues, as :func:`out_of_fold_rho`."""
         return out_of_fold_rho(self.evaluation, self.method, self.source, tissues=tissues)
 
     def of_pairs(self, tissues: Sequence[str], genes: Sequence[str]) -> pd.DataFrame:
-        """Give the figures of each (tissue, gene id), NaN where there are none.
+        """Return the figures of each (tissue, gene id), NaN where there are none.
 
         With ``predictable``, "yes" above the paper's pooled rho of 0.3, else "no", and
         "not evaluated".

@@ -98,7 +98,7 @@ def _take_up(names: GeneNames) -> str:
 
 
 def _nearest(names: GeneNames, text: str) -> str:
-    """Give the label that ``text`` finds first; the first of all where it finds none."""
+    """Return the label that ``text`` finds first; the first of all where it finds none."""
     return names.named(text) or next(iter(names.find(text, 1)), next(iter(names)))
 
 

@@ -11,7 +11,7 @@ _MOST_NAMED = 6
 
 
 def near_table(match: SampleMatch) -> pd.DataFrame:
-    """Give the pairs of names that may be one sample."""
+    """Return the pairs of names that may be one sample."""
     return pd.DataFrame(
         [(near.metadata, near.expression, near.difference) for near in match.near],
         columns=["in the metadata", "in the expression table", "they differ in"],
@@ -19,7 +19,7 @@ def near_table(match: SampleMatch) -> pd.DataFrame:
 
 
 def difference_table(match: SampleMatch) -> pd.DataFrame:
-    """Give the names that stand in one of the two tables only."""
+    """Return the names that stand in one of the two tables only."""
     parts = {
         "metadata only": match.metadata_only,
         "expression table only": match.expression_only,
@@ -31,7 +31,7 @@ def difference_table(match: SampleMatch) -> pd.DataFrame:
 
 
 def columns_table(metadata: SampleMetadata) -> pd.DataFrame:
-    """Give what each column holds, in words."""
+    """Return what each column holds, in words."""
     rows = []
     for column in metadata.columns:
         named = [f"{level} ({n})" for level, n in list(column.levels.items())[:_MOST_NAMED]]
@@ -47,6 +47,6 @@ def columns_table(metadata: SampleMetadata) -> pd.DataFrame:
 
 
 def words_for_none(metadata: SampleMetadata) -> list[str]:
-    """Give the groups that other files write for no value, and those that the user has named."""
+    """Return the groups that other files write for no value, and those that the user has named."""
     markers = (marker for column in metadata.columns for marker in column.markers)
     return list(dict.fromkeys([*metadata.unknown, *markers]))

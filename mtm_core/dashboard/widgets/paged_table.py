@@ -108,7 +108,7 @@ def show_rows(
 
 
 def _head(name: str, columns: Columns) -> str:
-    """Give what a column is headed by."""
+    """Return what a column is headed by."""
     config = columns.get(name)
     if isinstance(config, str):
         return config

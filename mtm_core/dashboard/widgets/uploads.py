@@ -22,7 +22,7 @@ class UploadedFile(Protocol):
     size: int
 
     def getvalue(self) -> bytes:
-        """Give its bytes."""
+        """Return its bytes."""
         ...
 
 
@@ -76,14 +76,14 @@ class Upload:
         return ""
 
     def getvalue(self) -> bytes:
-        """Give the bytes of the file, or of a zip of the files, which must have no problem."""
+        """Return the bytes of the file, or of a zip of the files, which must have no problem."""
         if len(self.files) == 1:
             return self.files[0].getvalue()
         return pack([NamedFile(file.name, file.getvalue()) for file in self.files])
 
 
 def last_chosen(uploads: Sequence[Upload | None], seen: str) -> tuple[Upload | None, str, bool]:
-    """Give which of the uploaders' files counts: the one that changed last.
+    """Return which of the uploaders' files counts: the one that changed last.
 
     Parameters
     ----------

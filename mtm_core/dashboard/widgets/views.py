@@ -20,24 +20,24 @@ MOST_COLUMNS = 120
 
 
 def z_of_tissue(prediction: xr.Dataset, tissue: str, genes: Mapping[str, str]) -> pd.DataFrame:
-    """Give z-scores (samples, genes by label) in ``tissue``."""
+    """Return z-scores (samples, genes by label) in ``tissue``."""
     cut = prediction["z"].sel(tissue=tissue, gene=list(genes.values()))
     return pd.DataFrame(cut.to_numpy(), index=_samples(prediction), columns=pd.Index(list(genes)))
 
 
 def z_of_gene(prediction: xr.Dataset, gene: str) -> pd.DataFrame:
-    """Give z-scores (samples, tissues) of one gene."""
+    """Return z-scores (samples, tissues) of one gene."""
     return _by_tissue(prediction["z"].sel(gene=gene), prediction)
 
 
 def log2_of_gene(prediction: xr.Dataset, gene: str) -> pd.DataFrame:
-    """Give log2(1 + expression) (samples, tissues) of one gene."""
+    """Return log2(1 + expression) (samples, tissues) of one gene."""
     linear = prediction["expression"].sel(gene=gene)
     return np.log2(1 + _by_tissue(linear, prediction))
 
 
 def interval_of_gene(prediction: xr.Dataset, gene: str, sample: str) -> pd.DataFrame | None:
-    """Give ``lower`` and ``upper`` log2(1 + expression) (tissues) of one sample, where known."""
+    """Return ``lower`` and ``upper`` log2(1 + expression) (tissues) of one sample, where known."""
     if not set(INTERVAL) <= set(prediction):
         return None
     one = prediction[list(INTERVAL)].sel(gene=gene, sample=sample)
@@ -46,7 +46,7 @@ def interval_of_gene(prediction: xr.Dataset, gene: str, sample: str) -> pd.DataF
 
 
 def reference_of_gene(artefact: Artefact, gene: str) -> pd.DataFrame:
-    """Give quantiles (tissues, levels) of the reference's log2(1 + expression) of one gene."""
+    """Return quantiles (tissues, levels) of the reference's log2(1 + expression) of one gene."""
     quantiles = artefact.reference.expression[:, :, artefact.genes.index.get_loc(gene)]
     if artefact.method.scaler.scale == "linear":
         quantiles = np.log2(1 + quantiles)
@@ -54,7 +54,7 @@ def reference_of_gene(artefact: Artefact, gene: str) -> pd.DataFrame:
 
 
 def reference_distance(artefact: Artefact, tissue: str) -> pd.Series:
-    """Give quantiles of the distance of the reference's own samples of ``tissue``, by level."""
+    """Return quantiles of the distance of the reference's own samples of ``tissue``, by level."""
     column = artefact.reference.distance[:, list(artefact.tissues.index).index(tissue)]
     return pd.Series(column.astype(float), index=list(QUANTILE_LEVELS))
 
@@ -80,7 +80,7 @@ def most_informative(z: pd.DataFrame, rho: pd.Series | None) -> pd.DataFrame:
 
 
 def heatmap_data(z: pd.DataFrame, rho: pd.Series | None) -> pd.DataFrame:
-    """Give every number of a heatmap: ``z``, and the bars above it as a last row."""
+    """Return every number of a heatmap: ``z``, and the bars above it as a last row."""
     if rho is None:
         return z
     return pd.concat([z, rho.reindex(z.columns).to_frame("held-out rho, by fold").T])
@@ -89,7 +89,7 @@ def heatmap_data(z: pd.DataFrame, rho: pd.Series | None) -> pd.DataFrame:
 def strips_data(
     predicted: pd.DataFrame, reference: pd.DataFrame, interval: pd.DataFrame | None
 ) -> pd.DataFrame:
-    """Give every number of the strips of a gene: samples, then what is drawn with them, in rows."""
+    """Return the numbers of a gene's strips: samples, then what is drawn with them, in rows."""
     quantiles = reference.loc[predicted.columns].T
     quantiles.index = pd.Index([f"GTEx donors, {level:.0%} quantile" for level in quantiles.index])
     parts = [predicted, quantiles]
@@ -108,7 +108,7 @@ def rows_of(
     predictable_only: bool,
     most: int = MOST_ROWS,
 ) -> tuple[pd.DataFrame, int]:
-    """Give one row a (sample, tissue, gene) of the choice, with its held-out accuracy.
+    """Return one row a (sample, tissue, gene) of the choice, with its held-out accuracy.
 
     Columns: those of :data:`mtm_core.inference.export.LONG_COLUMNS`, then ``rho_by_fold``,
     ``rho_pooled``, ``predictable``. No more than ``most`` rows are made; beside them, how many

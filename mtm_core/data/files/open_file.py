@@ -25,7 +25,7 @@ _MARKS = (
     *((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32")),
     *((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")),
 )
-"""Of Excel's "Unicode text" and the like; UTF-32 begins as UTF-16 does."""
+"""Byte order marks of Excel's "Unicode text" and the like; UTF-32 begins as UTF-16 does."""
 _MOST_ZEROS = 0.4
 """Share of every other byte of Latin text in two bytes a letter that is 0, at the least."""
 

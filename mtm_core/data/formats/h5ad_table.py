@@ -49,7 +49,7 @@ _OTHER_KINDS = {
     "matrix": "a matrix of 10x Genomics, of cells",
     "est_counts": "one sample of kallisto; its abundance.tsv is read",
 }
-"""Of HDF5, by what is at its top."""
+"""Kinds of HDF5, by what is at their top."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from mtm_core.data.units import Unit
 from mtm_core.errors import InputFileError
 
 _LEAST_SHARED = 0.9
-"""Of the genes of all files that each must have."""
+"""Share of the genes of all files that each file must have."""
 _GDC_STRANDS = dict(zip(STRANDS, ("unstranded", "stranded_first", "stranded_second"), strict=True))
 _BESIDE = (
     *(".json", ".log", ".md", ".html", ".pdf", ".png", ".summary", ".h5", ".bam", ".bai"),

@@ -18,7 +18,7 @@ from mtm_core.data.notes import name_some
 from mtm_core.errors import InputFileError
 
 _LEAST_SHARE = 0.5
-"""Of the transcripts of a file that the table must have."""
+"""Share of the transcripts of a file that the table must have."""
 _VERSION = re.compile(r"\.\d+(?=$|_PAR_Y$)")
 _ATTRIBUTE = re.compile(r'(gene_id|transcript_id|transcript_version|gene_version) "?([^";]+)"?')
 _TRANSCRIPT_NAMES = re.compile(

@@ -28,9 +28,9 @@ _DAMAGE = (
 )
 """What zipfile and openpyxl raise on bytes that are not what their first ones promise."""
 _MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
-"""Of a sheet, in Excel."""
+"""Size limits of a sheet, in Excel."""
 _MOST_CELLS = 30_000_000
-"""Of a sheet that is read, empty ones before filled ones counted: takes three minutes."""
+"""Cells of the largest sheet that is read, empty ones before filled ones counted: three minutes."""
 _MOST_SHEETS = 1_000
 _MOST_OF_PART = 4_000_000
 """Bytes of styles, of the list of sheets and the like, unpacked."""

@@ -45,7 +45,7 @@ _PARSE_BYTES = 4 << 20
 _LEAST_GENES = 1024
 """Genes that there is room for, if so many are declared, however small the file is."""
 _VALUES_A_BYTE = 4
-"""Of a compressed file, at most: GTEx's holds 0.7."""
+"""Most values in a byte of a compressed file: GTEx's holds 0.7."""
 _PARSERS = 2
 """Threads that parse while another decompresses: that takes about as long as both of them."""
 

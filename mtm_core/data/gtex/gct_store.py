@@ -16,7 +16,7 @@ from mtm_core.errors import InputFileError
 from mtm_core.safe_output import writing
 
 _SAMPLES_AT_ONCE = 128
-"""Of a file of the store: what a part that is predicted reads, or a little more."""
+"""Samples in a file of the store: as many as a predicted part reads, or a little more."""
 _BLOCK_BYTES = 256 * 1024**2
 _LEAST_GENES, _MOST_GENES = 16, 512
 

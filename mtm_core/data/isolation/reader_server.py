@@ -141,7 +141,7 @@ class ReaderServer:
 
     @property
     def process_id(self) -> int:
-        """Of the process that waits; 0 where there is none."""
+        """Return the id of the process that waits; 0 where there is none."""
         return self._process.pid if self._process is not None else 0
 
     def stop(self) -> None:

@@ -9,20 +9,20 @@ import pandas as pd
 from mtm_core.errors import InputFileError
 
 MAX_CELLS = 50_000_000
-"""Of a table that a server takes up: 2,500 samples of 20,000 genes, 0.4 GB and copies of it."""
+"""Cells of the largest table a server reads: 2,500 samples of 20,000 genes, 0.4 GB and copies."""
 MAX_WORDS = 10_000_000
-"""Of cells that hold no number: each is looked at again, in some 4 microseconds."""
+"""Limit of cells that hold no number: each is examined again, in some 4 microseconds."""
 MAX_NAMES = 500_000
-"""Of rows or columns: each is looked up among gene ids, in some 20 microseconds."""
+"""Limit of rows or columns: each is looked up among gene ids, in some 20 microseconds."""
 
 SECONDS = 120
 """The most that reading may take. A workbook of 10 million cells takes about a minute."""
 _SECONDS_AT_LEAST, _SECONDS_A_MEGABYTE, _SECONDS_UNPACKED = 15, 5, 0.3
-"""Of a processor: a megabyte of csv takes 0.1, one of gzip or xlsx 1, on a quiet machine."""
+"""Processor time allowed: a megabyte of csv takes 0.1, of gzip or xlsx 1, on a quiet machine."""
 
 _MEGABYTE = 1_000_000
 MOST_MEMORY = 4 * 1024**3
-"""Of a process that reads, beside Python and its libraries: ``MAX_CELLS`` take half of that."""
+"""Memory of a reading process, beside Python and its libraries: ``MAX_CELLS`` take half of it."""
 _MEMORY_AT_LEAST = 384 * _MEGABYTE
 _COPIES, _COPIES_PACKED = 10, 40
 """Memory to begin with, as multiples of the file: numbers and their copies, and what is packed."""

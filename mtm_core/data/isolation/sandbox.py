@@ -29,7 +29,7 @@ _LANDLOCK_RIGHTS = ((5, 16), (3, 15), (2, 14), (1, 13))
 
 _LOAD_WORD, _JUMP_IF_EQUAL, _JUMP_IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000 | 1, 0x80000000
-"""Of a filter; what is refused fails with EPERM."""
+"""Answers of a filter; what is refused fails with EPERM."""
 _X32 = 0x40000000
 _NUMBER, _ARCHITECTURE = 0, 4
 """Where they are in what a filter is given."""

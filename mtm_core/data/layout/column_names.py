@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 METADATA = frozenset({"age", "sex", "gender", "bmi", "hardy", "group", "batch", "rin"})
-"""Of samples, normalised as by :func:`normalised`."""
+"""Names of metadata of samples, normalised as by :func:`normalised`."""
 _METADATA_WORDS = frozenset(
     {"age", "sex", "gender", "bmi", "rin", "batch", "weight", "height", "kg", "cm", "ng", "ul"}
     | {"ml", "dose", "visit", "day", "days", "week", "weeks", "month", "months", "year", "years"}
@@ -31,13 +31,13 @@ ANNOTATIONS = METADATA | frozenset(
     | {"index", "unnamed0", "level0", "rownames", "row", "rank"}
     | {"transcriptcount", "ntranscripts", "nexons", "exoncount", "ntx"}
 )
-"""Of genes and of samples."""
+"""Names of annotation of genes and of samples."""
 STATISTICS = frozenset(
     {"log2foldchange", "logfc", "log2fc", "foldchange", "fc", "lfcse", "stat", "t", "b", "f", "lr"}
     | {"pvalue", "pval", "p", "padj", "adjpval", "fdr", "qvalue", "qval", "adjpvalue", "svalue"}
     | {"dispersion", "zscore", "score", "weight", "percentile"}
 )
-"""Of tests, by gene."""
+"""Names of test statistics, by gene."""
 ALWAYS_SUMMARIES = frozenset({"basemean", "aveexpr", "logcpm", "basevar", "rowsum", "rowmean"})
 _SUMMARY = re.compile(
     r"(row|grand|over ?all)?[ _.-]*(sum|total|mean|average|avg|ave|median|max(imum)?|min(imum)?"

@@ -34,7 +34,7 @@ from mtm_core.errors import InputFileError
 
 Decimal = Literal["point", "comma"]
 Written = Callable[[Sequence[int]], pd.DataFrame]
-"""Gives columns as they are written in the file."""
+"""Returns columns as they are written in the file."""
 
 _BLANK_SIGNS = " \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000'\u2019\u02bc\u00b4`_"
 """Blanks of every width, apostrophes, and what programmers write between thousands."""
@@ -50,7 +50,7 @@ _MANY_CELLS = 200
 """So many counts, all of a thousand or more, are no counts of genes."""
 _FIRST_ROWS = 2000
 _LEAST_SHARE = 0.5
-"""Of cells that are written as numbers in a column of numbers."""
+"""Share of cells that are written as numbers in a column of numbers."""
 
 
 def _patterns(decimal: str, thousands: str) -> tuple[str, str, str]:

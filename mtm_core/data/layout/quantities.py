@@ -43,7 +43,7 @@ _NO_EXPRESSION = (
 )
 """What programs write beside the expression of a sample."""
 QUANTITIES = (*_COUNTS, *_SCALED, *_OTHERS)
-"""Of expression, the counts first, normalised as by :func:`column_names.normalised`."""
+"""Quantities of expression, counts first, normalised as by :func:`column_names.normalised`."""
 _INTERVALS = re.compile(r"(tpm|fpkm)(ci(lower|upper)bound|coefficientofquartilevariation)")
 _JOINT = re.compile(r"[-._:/| ()\[\]]+")
 _LEAST_SAMPLES = 3
@@ -53,7 +53,7 @@ _LITTLE_LEFT = 0.05
 _CLC = " (GE)"
 """What CLC adds to every sample's name, of gene expression."""
 _PLAIN = "plain"
-"""Of samples by their names alone, beside the same with more to their names."""
+"""The quantity of samples whose names have nothing added, beside the same names with more."""
 _BY_CHANCE = 0.35
 """Share of the variance between two Poisson counts, from which two columns of counts are of two
 runs. Of one run, where one has a share p of the other's reads, they have (1 - p) / (1 + p)."""

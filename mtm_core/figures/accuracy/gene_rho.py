@@ -173,6 +173,6 @@ def gene_over_tissues(
 
 
 def _pale(colour: str) -> str:
-    """Give ``colour`` (#RRGGBB) so that what lies on it can be seen, on light and dark ground."""
+    """Return ``colour`` (#RRGGBB) so that what lies on it can be seen, on light and dark ground."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, 0.45)"

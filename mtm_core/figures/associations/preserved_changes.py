@@ -215,7 +215,7 @@ def overlap_grid(f1: pd.DataFrame, stars: pd.DataFrame, notes: pd.DataFrame) -> 
 
 
 def _panels(titles: Mapping[str, str]) -> go.Figure:
-    """Give panels side by side, their axes of one range: so that they can be compared."""
+    """Return panels side by side, their axes of one range: so that they can be compared."""
     figure = make_subplots(
         cols=len(titles),
         subplot_titles=list(titles.values()),

@@ -17,7 +17,7 @@ _PROFILE_LOOKS = (
     ("square", "#CC3344"),
     ("cross", NEUTRAL),
 )
-"""Of the profiles, in their order."""
+"""Colours and symbols of the profiles, in their order."""
 
 
 def auroc_dots(

@@ -131,12 +131,12 @@ def volcano(
 
 
 def points_of_panel(n_panels: int) -> int:
-    """Give how many genes a panel draws one by one, of a figure of so many panels."""
+    """Return how many genes a panel draws one by one, of a figure of so many panels."""
     return max(_LEAST_POINTS, MOST_POINTS // max(n_panels, 1))
 
 
 def n_counted(table: pd.DataFrame) -> int:
-    """Give how many genes of ``table`` the figure counts in cells, over all its panels."""
+    """Return how many genes of ``table`` the figure counts in cells, over all its panels."""
     sizes = table.groupby("tissue", observed=True, sort=False).size()
     most = points_of_panel(len(sizes))
     changed = table["kind"].isin([HIGHER, LOWER]).groupby(table["tissue"], observed=True).sum()
@@ -145,7 +145,7 @@ def n_counted(table: pd.DataFrame) -> int:
 
 
 def genes_within(table: pd.DataFrame, selection: Mapping[str, Any]) -> list[str]:
-    """Give the ids of all genes that lie within the boxes and lassos of a selection.
+    """Return the ids of all genes that lie within the boxes and lassos of a selection.
 
     Parameters
     ----------

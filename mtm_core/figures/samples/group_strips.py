@@ -10,9 +10,9 @@ from mtm_core.escaping import in_figure
 from mtm_core.figures.shared.style import ACCENT, CONTRAST, NEUTRAL, finish, jitter, scatter_of
 
 _LOOKS = ((CONTRAST, "triangle-up"), (ACCENT, "circle"))
-"""Of cases and of controls; symbols tell them apart without colour."""
+"""Colour and symbol of cases and of controls; symbols separate them without colour."""
 _OFFSET, _WIDTH = 0.2, 0.28
-"""Of a group's strip from the middle of its tissue, and its width, in tissues."""
+"""Distance of a group's strip from the middle of its tissue, and its width, in tissues."""
 
 
 def group_strips(

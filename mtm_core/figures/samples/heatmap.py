@@ -121,6 +121,6 @@ def z_heatmap(
 
 
 def scale_end(z: pd.DataFrame) -> float:
-    """Give the end of the colour scale: the smallest round number that holds every value."""
+    """Return the end of the colour scale: the smallest round number that holds every value."""
     largest = float(np.nanmax(np.abs(z.to_numpy(dtype=float)), initial=0.0))
     return next((float(step) for step in _STEPS if step >= largest), largest)

@@ -166,7 +166,7 @@ def strata_bars(
 def _by_group(
     samples: pd.DataFrame, groups: pd.Series | None
 ) -> Iterator[tuple[str | None, pd.DataFrame]]:
-    """Give each group with its rows of ``samples``; without ``groups`` all rows, of no name."""
+    """Yield each group with its rows of ``samples``; without ``groups`` all rows, of no name."""
     if groups is None:
         yield None, samples
         return

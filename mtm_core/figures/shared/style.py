@@ -32,7 +32,7 @@ _MOST_ELEMENTS = 3_000
 
 
 def scatter_of(n_points: int) -> type[go.Scatter] | type[go.Scattergl]:
-    """Give the scatter for so many points: WebGL where an element a point takes a browser long."""
+    """Return the scatter for so many points: WebGL where SVG would be slow."""
     kind: type[go.Scatter] | type[go.Scattergl] = (
         go.Scattergl if n_points > _MOST_ELEMENTS else go.Scatter
     )
@@ -40,7 +40,7 @@ def scatter_of(n_points: int) -> type[go.Scatter] | type[go.Scattergl]:
 
 
 def finish(figure: go.Figure, *, height: int) -> go.Figure:
-    """Give ``figure`` the margins and the lettering of all figures."""
+    """Return ``figure`` the margins and the lettering of all figures."""
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 36, "b": 8},
@@ -55,7 +55,7 @@ def finish(figure: go.Figure, *, height: int) -> go.Figure:
 
 
 def with_plain_names(figure: go.Figure) -> go.Figure:
-    """Give ``figure`` for a browser: names in it are letters, whatever they hold.
+    """Return ``figure`` for a browser: names in it are letters, whatever they hold.
 
     Plotly reads some HTML in all that it writes. What comes as data, one for each point or each
     tick, is a name; in titles, notes and templates a few tags of our own are read and no others.
@@ -100,7 +100,7 @@ def _plain_cell(cell: object) -> object:
 
 
 def look(i: int) -> dict[str, str]:
-    """Give the symbol and colour of the ``i``-th of several groups: no two of 35 are alike.
+    """Return the symbol and colour of the ``i``-th of several groups: no two of 35 are alike.
 
     Colours after Okabe and Ito (2008).
     """
@@ -108,13 +108,13 @@ def look(i: int) -> dict[str, str]:
 
 
 def jitter(n_points: int, width: float) -> NDArray[np.float64]:
-    """Give (n_points,) places within ``width`` around 0: no chance, no overlap."""
+    """Return (n_points,) places within ``width`` around 0: no chance, no overlap."""
     shares = np.modf(np.arange(n_points, dtype=np.float64) * _GOLDEN)[0]
     return (shares - 0.5) * width
 
 
 def export_config(name: str, image_format: ImageFormat) -> dict[str, Any]:
-    """Give plotly's settings so that the camera saves ``name`` as ``image_format``."""
+    """Return plotly's settings so that the camera saves ``name`` as ``image_format``."""
     return {
         "displaylogo": False,
         "displayModeBar": True,

@@ -23,7 +23,7 @@ def tissue_marks(
     *,
     log_y: bool = False,
 ) -> dict[str, Any]:
-    """Give a scatter of tissues, without its hover text.
+    """Return a scatter of tissues, without its hover text.
 
     Parameters
     ----------

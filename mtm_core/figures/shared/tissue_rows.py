@@ -13,7 +13,7 @@ from mtm_core.figures.shared.style import FAINT, OWN_MARK
 
 
 def row_heights(n_rows: int) -> NDArray[np.float64]:
-    """Give the heights (n_rows,) of rows from the top to 0."""
+    """Return the heights (n_rows,) of rows from the top to 0."""
     return np.arange(n_rows, dtype=float)[::-1]
 
 
