@@ -257,6 +257,9 @@ def _assemble(description: dict[str, Any], weights: Path, sha256: str) -> Artefa
     tissues = pd.DataFrame(description["tissues"]).set_index("tissue")
     genes = pd.DataFrame(description["genes"]).set_index("gene_id")
     GeneIndex(genes).find(list(genes.index[:1]))  # its names can be looked up
+    for name in arrays:
+        if name.startswith(("scaler.", "reference.")):  # whoever wrote them, at what precision
+            arrays[name] = arrays[name].astype(np.float32, copy=False)
     scaler = TissueScaler(arrays["scaler.mean"], arrays["scaler.sd"], description["scale"])
     reference = Reference(**under_prefix("reference.", arrays))
     _check_shapes(scaler, reference, len(tissues), len(genes))

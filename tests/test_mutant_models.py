@@ -141,7 +141,7 @@ def mutate_description(model: Model, rng: np.random.Generator) -> str:
 
 def mutate_arrays(model: Model, rng: np.random.Generator) -> str:
     """Change one array: its name, shape, type or numbers."""
-    names = list(model.arrays)
+    names = sorted(model.arrays)  # a file lists them in any order
     name = names[rng.integers(len(names))]
     array = model.arrays[name].copy()
     kind = int(rng.integers(9))
@@ -213,6 +213,22 @@ def test_no_mutant_escapes(
             raise AssertionError(f"{name}, seed {seed}: {said}") from error
         outcomes[ended] = outcomes.get(ended, 0) + 1
     assert outcomes["refused"] > N_MUTANTS / 2
+
+
+@pytest.mark.parametrize("name", list(small_methods()))
+def test_numbers_of_another_precision_are_read(
+    name: str, models: dict[str, Path], blood: pd.DataFrame, tmp_path: Path
+) -> None:
+    """A folder that another program wrote with double precision predicts, or is refused."""
+    whole = Model.of(models[name])
+    of_method = sorted(name for name in whole.arrays if name.startswith("method."))
+    beside = [name for name in whole.arrays if not name.startswith("method.")]
+    for array in beside + of_method[:: len(of_method) // 5]:
+        for precision in (np.float64, np.float16):
+            changed = whole.arrays[array].astype(precision)
+            Model(whole.description, whole.arrays | {array: changed}).write(tmp_path)
+            ended = outcome(tmp_path, blood)
+            assert ended == "predicted" or (ended == "refused" and array.startswith("method."))
 
 
 def cut(data: bytes, rng: np.random.Generator) -> bytes:
