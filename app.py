@@ -8,6 +8,8 @@ import streamlit as st
 
 import mtm_core.dashboard
 from mtm_core.dashboard.serving.guard import guarded_page
+from mtm_core.dashboard.state.background import shown_elsewhere
+from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.sign_in import require_sign_in
 
 # A file: a ":material/...:" page icon would be fetched from a font server by every visitor.
@@ -83,5 +85,5 @@ page = st.navigation(
     },
     expanded=True,  # a menu that hides its last pages behind "View more" loses them
 )
-with guarded_page():
+with shown_elsewhere(current_session()), guarded_page():
     page.run()

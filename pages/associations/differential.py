@@ -23,6 +23,7 @@ from mtm_core.dashboard.screens.differential_view import (
     summary_in_words,
 )
 from mtm_core.dashboard.state.background import remember
+from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
@@ -141,7 +142,7 @@ if tested.empty:
         f" {plain(choice.control)}: {choice.n_control}; three of each are needed.",
         icon=":material/warning:",
     )
-    st.stop()
+    end_page()
 
 
 @st.fragment

@@ -17,6 +17,7 @@ from mtm_core.dashboard.screens.concordance_view import (
 )
 from mtm_core.dashboard.screens.evaluated import bring_along
 from mtm_core.dashboard.screens.preserved_view import Preserved, show_preserved
+from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import begin, show_figure
@@ -55,7 +56,7 @@ if not any(views.values()):
         " `studies`.",
         icon=":material/info:",
     )
-    st.stop()
+    end_page()
 view = st.segmented_control(
     "View",
     [name for name, is_there in views.items() if is_there],
@@ -106,7 +107,7 @@ elif disease is not None:
         f1, stars, notes, rows = overlap_cells(study.pairs, int(minimum))
         if rows.empty:
             st.info("No tissue has so many changed genes. Ask for fewer.", icon=":material/info:")
-            st.stop()
+            end_page()
         one, two, three = STARS
         show_figure(
             overlap_grid(f1, stars, notes),

@@ -15,6 +15,7 @@ from mtm_core.dashboard.screens.cohort_view import (
 )
 from mtm_core.dashboard.screens.reference_view import choose_adjustment, show_agreement
 from mtm_core.dashboard.screens.traits_view import contrast_in_words
+from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
@@ -49,7 +50,7 @@ if model.associations is None:
         " `mtm study reference`.",
         icon=":material/info:",
     )
-    st.stop()
+    end_page()
 cohort = own_cohort(session, model)
 held_out = GeneAccuracy.of(model, session.source)
 say_where_it_comes_from(session, model)
@@ -82,7 +83,7 @@ if min(choice.n_case, choice.n_control) < FEWEST:
         f" {plain(choice.control)}: {choice.n_control}; three of each are needed.",
         icon=":material/warning:",
     )
-    st.stop()
+    end_page()
 
 
 def points_of(name: str) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from mtm_core.dashboard.screens.own_tables import table_of_tissues
 from mtm_core.dashboard.screens.reference_view import choose_adjustment, show_agreement
 from mtm_core.dashboard.screens.traits_view import rho_matrix, rho_rows, trait_summary
 from mtm_core.dashboard.state.background import remember
+from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
@@ -104,7 +105,7 @@ if table["rho"].isna().all():
         f"No gene was tested: {plain(table['outcome'].iloc[0])} (n = {table['n'].iloc[0]}).",
         icon=":material/warning:",
     )
-    st.stop()
+    end_page()
 
 (rho, pale), summary = session.remember(
     ("summary", *key), lambda: (rho_matrix(table, model.genes), trait_summary(table, FDR))

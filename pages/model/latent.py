@@ -19,6 +19,7 @@ from mtm_core.dashboard.screens.latent_view import (
     sample_map_of,
 )
 from mtm_core.dashboard.state.background import need
+from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import begin, download_table, mark_simulated, show_figure
@@ -55,7 +56,7 @@ except SelectionError as error:
     fitted = None
     if view in (DECODING, SAMPLES):
         st.info(plain_message(error), icon=":material/info:")
-        st.stop()
+        end_page()
 tissues = sorted(str(name) for name in artefact.tissues.index)
 colours = artefact.tissues["colour"].to_dict()
 abbreviations = artefact.tissues["abbreviation"].to_dict()
@@ -78,7 +79,7 @@ if view == DONORS:
             " `--folds folds.json --output MODEL/studies/latent_held_out`.",
             icon=":material/info:",
         )
-        st.stop()
+        end_page()
     pairs = code_pairs(studies)
     show_figure(
         code_likeness(pairs, SIMILARITY),
@@ -190,7 +191,7 @@ elif view == GENES:
             " `mtm study pgenes COHORT --evaluation EVALUATION --output MODEL/studies/pgenes`.",
             icon=":material/info:",
         )
-        st.stop()
+        end_page()
     summary = shipped.study.summary().reset_index()
     st.dataframe(
         summary,
@@ -226,7 +227,7 @@ else:
         mapped = sample_map_of(fitted, session.prepare(model.predictor))
     except SelectionError as error:
         st.error(plain_message(error), icon=":material/error:")
-        st.stop()
+        end_page()
     columns = colour_columns(session.metadata)
     colour = st.selectbox(
         "Colour by",

@@ -17,6 +17,7 @@ from mtm_core.dashboard.screens.methods_view import (
     show_strata,
     show_wins,
 )
+from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import begin
@@ -49,7 +50,7 @@ if len(methods) < 2:
         " methods in `mtm evaluate --methods`.",
         icon=":material/help:",
     )
-    st.stop()
+    end_page()
 
 part = st.segmented_control(
     "View",

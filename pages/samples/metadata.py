@@ -6,6 +6,7 @@ import streamlit as st
 
 from mtm_core.dashboard.screens.cohort_view import need_samples
 from mtm_core.dashboard.state.background import start_once, watch
+from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.saved_session import save
 from mtm_core.dashboard.state.session import current_session
@@ -69,7 +70,7 @@ if metadata is None:
             "No metadata yet. Upload a table, or fill in the template.",
             icon=":material/arrow_upward:",
         )
-    st.stop()
+    end_page()
 
 match = metadata.match
 st.header(f"What was found in {plain(metadata.file)}")

@@ -11,6 +11,7 @@ from mtm_core.dashboard.screens.cohort_view import need_samples
 from mtm_core.dashboard.screens.predicted_choice import choose_shown
 from mtm_core.dashboard.screens.predicted_view import Predicted
 from mtm_core.dashboard.state.background import start, watch
+from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.saved_session import save
 from mtm_core.dashboard.state.session import current_session
@@ -45,7 +46,7 @@ prediction = session.prediction
 if prediction is None:
     if not is_predicting:
         st.info("Choose tissues, then press **Predict**.", icon=":material/arrow_upward:")
-    st.stop()
+    end_page()
 if is_predicting:
     st.caption("The previous prediction is shown until the new one is ready.")
 elif not session.is_current(predictor):

@@ -10,6 +10,7 @@ from mtm_core.dashboard.screens.cohort_view import need_samples
 from mtm_core.dashboard.screens.report_view import bundle_of, methods_of, record_of, report_bytes
 from mtm_core.dashboard.state.background import offer_file, start, watch
 from mtm_core.dashboard.state.limits import max_download
+from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.downloads import file_name
@@ -44,7 +45,7 @@ if not session.is_current(predictor):
     watch(session, "prediction")
     if session.is_current(predictor):
         st.rerun()
-    st.stop()
+    end_page()
 
 record = record_of(session, model)
 prediction, artefact = record.prediction, predictor.artefact

@@ -7,6 +7,7 @@ from typing import get_args
 import streamlit as st
 
 from mtm_core.dashboard.state.background import need, start, watch
+from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.saved_session import delete_all, save
 from mtm_core.dashboard.state.session import current_session, words_of
@@ -79,7 +80,8 @@ with left:
         "Expression table",
         type=FORMATS,
         key=f"table_{session.n_deleted}",
-        help="One file. What is read of it is shown before anything is predicted.",
+        help="One file. What is read of it is shown before anything is predicted. Stay on this page"
+        " until the file is sent; its reading then goes on wherever you look.",
     )
     st.caption("csv, tsv, txt or gct, also gzipped; xlsx, parquet, h5ad; or a zip.")
     with st.expander("Many files of one sample each"):
@@ -164,7 +166,7 @@ if session.table is None:
             " have seen what was found in the table.",
             icon=":material/arrow_upward:",
         )
-    st.stop()
+    end_page()
 
 report = session.table.report
 st.header(f"What was found in {plain(report.file)}")
@@ -206,7 +208,7 @@ names = [str(name) for name in session.table.values.columns]
 if session.unit is None and is_covered(predictor.match(names).match.found):
     if not report.possible_units:
         st.error(f"{plain_message(report.unit_reason)}", icon=":material/error:")
-        st.stop()
+        end_page()
     st.warning(
         "**Choose the unit of the values.** The table does not tell it, and with a wrong one the"
         " predictions look right and are not. It may be:\n\n"
@@ -224,7 +226,7 @@ if session.unit is None and is_covered(predictor.match(names).match.found):
         disabled=True,
         help="Choose the unit of the values first.",
     )
-    st.stop()
+    end_page()
 need(session, session.preparing(predictor))
 prepared = session.prepare(predictor)
 

@@ -10,10 +10,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.state import background
+from mtm_core.dashboard.state.jobs import Job
 from mtm_core.dashboard.state.resources import EXAMPLE
 from mtm_core.dashboard.state.session import Session
 from mtm_core.inference.predictor import Predictor
-from tests.pages.conftest import MODEL_CARD, PREDICTED, upload, words
+from tests.pages.conftest import MODEL_CARD, PREDICTED, UPLOAD, upload, words
 
 PATIENCE = 60
 REPORT = "pages/samples/report.py"
@@ -106,6 +107,54 @@ def test_a_page_that_needs_it_takes_it_over_from_the_sidebar(waiting: AppTest, g
     assert waiting.subheader[-1].value == "Every sample"
 
 
+def test_work_that_is_done_while_the_page_is_drawn_leaves_nothing_that_draws_it_again(
+    app: AppTest, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sidebar had already begun to look after it: a page ran twice, and lost a click."""
+    upload(app, "mine.tsv", EXAMPLE.read_bytes().replace(b"SIM-", b"P-"))
+    wait = Job.wait
+
+    def wait_at_the_gate(job: Job, seconds: float | None = None) -> bool:
+        gate.open.set()
+        return wait(job, PATIENCE)
+
+    monkeypatch.setattr(Job, "wait", wait_at_the_gate)
+    app.button(key="predict").click().run()
+    assert not app.exception
+    assert "40 samples of Whole Blood" in words(app)
+    assert not progress(app)
+
+
+@pytest.mark.parametrize("page", [PREDICTED, MODEL_CARD, "pages/start/start.py"])
+def test_a_long_reading_is_shown_on_other_pages_and_can_be_cancelled_there(
+    held_reading: AppTest, page: str
+) -> None:
+    job = session_of(held_reading).jobs.of("table")
+    assert job is not None
+    held_reading.switch_page(page).run()
+    assert not held_reading.exception
+    assert "Reading mine.tsv…" in held_reading.sidebar.get("progress")[0].proto.text
+    assert job.state == "running"
+    held_reading.sidebar.button(key="elsewhere_cancel_table").click().run()
+    assert job.state == "cancelled"
+    assert not progress(held_reading)
+
+
+def test_a_reading_that_ends_on_another_page_leaves_its_table(
+    held_reading: AppTest, reading: Event
+) -> None:
+    job = session_of(held_reading).jobs.of("table")
+    assert job is not None
+    held_reading.switch_page(MODEL_CARD).run()
+    reading.set()
+    assert job.wait(PATIENCE)
+    held_reading.run()
+    assert not progress(held_reading)
+    assert session_of(held_reading).table is not None
+    held_reading.switch_page(UPLOAD).run()
+    assert "What was found in mine.tsv" in words(held_reading)
+
+
 def test_cancelled_work_leaves_nothing(waiting: AppTest, gate: Gate) -> None:
     job = session_of(waiting).jobs.of("prediction")
     assert job is not None
@@ -196,11 +245,18 @@ def test_another_session_sees_nothing_of_it(
     assert not other.toast
 
 
-def test_reading_a_table_shows_its_progress_and_can_be_cancelled(
-    app: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(background, "PATIENCE_SECONDS", 0.0)
+@pytest.fixture
+def reading() -> Iterator[Event]:
+    """Holds a reading until it is set."""
     going = Event()
+    yield going
+    going.set()
+
+
+@pytest.fixture
+def held_reading(app: AppTest, reading: Event, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """A session whose upload is being read."""
+    monkeypatch.setattr(background, "PATIENCE_SECONDS", 0.0)
     read = background.Session.reading
 
     def slow(session: Session, *args: Any) -> Any:
@@ -210,16 +266,22 @@ def test_reading_a_table_shows_its_progress_and_can_be_cancelled(
             task.slot,
             task.key,
             task.words,
-            lambda tell: (going.wait(PATIENCE), task.make(tell))[1],
+            lambda tell: (reading.wait(PATIENCE), task.make(tell))[1],
             task.keep,
         )
 
     monkeypatch.setattr(background.Session, "reading", slow)
-    upload(app, "mine.tsv", EXAMPLE.read_bytes())
+    return upload(app, "mine.tsv", EXAMPLE.read_bytes())
+
+
+def test_reading_a_table_shows_its_progress_and_can_be_cancelled(
+    held_reading: AppTest, reading: Event
+) -> None:
+    app = held_reading
     assert "Reading mine.tsv…" in progress(app)[0]
     app.button(key="cancel_table").click().run()
     assert "Reading mine.tsv: cancelled." in words(app)
-    going.set()
+    reading.set()
     app.run()
     assert "No samples yet" in words(app)
     assert session_of(app).table is None

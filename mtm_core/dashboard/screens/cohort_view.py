@@ -13,6 +13,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from mtm_core.dashboard.state import background
 from mtm_core.dashboard.state.gene_names import GeneNames
+from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.gene_choice import mark_gene
@@ -68,7 +69,7 @@ def need_samples(
             if st.button("Upload your samples", type="primary", key="to_upload"):
                 st.switch_page(UPLOAD_PAGE)
             example_button(session, model)
-        st.stop()
+        end_page()
     if with_unit and session.unit is None and session.table.report.unit is None:
         st.info(
             "The unit of the values is not clear from the table, and has not been chosen. Nothing"
@@ -77,7 +78,7 @@ def need_samples(
         )
         if st.button("Choose the unit", type="primary", key="to_unit"):
             st.switch_page(UPLOAD_PAGE)
-        st.stop()
+        end_page()
     return session.table
 
 
@@ -106,7 +107,7 @@ def need_metadata(
         )
         if st.button("Add metadata", type="primary", key="to_metadata"):
             st.switch_page(METADATA_PAGE)
-        st.stop()
+        end_page()
     return metadata, columns
 
 

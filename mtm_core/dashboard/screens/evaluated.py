@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from mtm_core.dashboard.state.gene_names import GeneNames
+from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.escaping import plain, plain_message
 from mtm_core.evaluation.comparison import RankCorrelation
@@ -153,7 +154,7 @@ def evaluation_of(model: ServedModel) -> Evaluated:
             " predicts. Evaluate it with `mtm evaluate`, and train it with `--evaluation`.",
             icon=":material/help:",
         )
-        st.stop()
+        end_page()
     evaluated = Evaluated.of(model, model.evaluation)
     own = model.predictor.artefact.method.name
     if own not in evaluated.methods:

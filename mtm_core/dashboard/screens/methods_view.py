@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from mtm_core.dashboard.screens.evaluated import Evaluated, best_first, in_order, rank_in_words
+from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.escaping import plain, plain_message
 from mtm_core.evaluation.comparison import against_size
@@ -149,11 +150,11 @@ def show_shared(evaluated: Evaluated, where: str) -> None:
     )
     if len(chosen) < 2:
         st.info("Choose two methods or more.", icon=":material/arrow_upward:")
-        st.stop()
+        end_page()
     sets = shared_sets(tables.gene_rows, chosen, None if where == ALL_TISSUES else where)
     if sets.empty:
         st.info(f"{plain(where)}: none of these methods has a predictable gene.")
-        st.stop()
+        end_page()
     hidden = sets.iloc[_MOST_COMBINATIONS:]
     show_figure(
         upset(sets.head(_MOST_COMBINATIONS), set_sizes(sets)),
@@ -188,7 +189,7 @@ def show_wins(evaluated: Evaluated, first: str, other: str, kind: RhoKind) -> No
             " methods: it makes one.",
             icon=":material/help:",
         )
-        st.stop()
+        end_page()
     show_figure(
         wins_and_losses(seen, kind, first=first),
         key="wins",
@@ -239,7 +240,7 @@ def show_strata(evaluated: Evaluated) -> None:
             " it does so.",
             icon=":material/help:",
         )
-        st.stop()
+        end_page()
     figure_of_merit = st.selectbox(
         "Figure",
         [name for name in _COLUMNS if name in tables.strata],

@@ -13,6 +13,7 @@ from mtm_core.dashboard.screens.cohort_view import greyed
 from mtm_core.dashboard.screens.predicted_choice import GENE, HEATMAP, Shown
 from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.limits import max_download
+from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.downloads import (
@@ -116,7 +117,7 @@ class Predicted:
                 " to see it"
                 " greyed."
             )
-            st.stop()
+            end_page()
         rho = accuracy["rho_by_fold"] if self.held_out.exists else None
         drawn = most_informative(z, rho)
         caption = (

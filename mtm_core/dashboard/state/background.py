@@ -6,14 +6,17 @@ sidebar of every other page says how it goes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar, cast
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from mtm_core.dashboard.state.jobs import Job, JobPool, Progress, Task
 from mtm_core.dashboard.state.limits import max_jobs
+from mtm_core.dashboard.state.page_end import PageEnd, end_page
 from mtm_core.dashboard.state.session import Session
 from mtm_core.errors import MTMError
 from mtm_core.escaping import plain, plain_message
@@ -40,7 +43,7 @@ def _pool(work: Task[Any] | Job) -> JobPool:
         return _shared_pool()
     except MTMError as error:
         st.error(plain_message(error), icon=":material/error:")
-        st.stop()
+        end_page()
 
 
 @cache  # not one of Streamlit's caches, which may be emptied while jobs run
@@ -61,11 +64,30 @@ def begin_page(session: Session, title: str) -> None:
             st.toast(f"{plain(job.words)}: done.", icon=":material/check:")
 
 
-def show_elsewhere(session: Session) -> None:
-    """Say how the jobs go that other pages have asked for; nothing where there are none."""
-    for job in session.jobs.under_way:
-        if job.page != session.page:
-            _show_progress(job, "elsewhere_")
+@contextmanager
+def shown_elsewhere(session: Session) -> Iterator[None]:
+    """Run a page; then say in the sidebar how the jobs go that other pages have asked for.
+
+    Not before the page is drawn: it may take a job over, or wait for one that is quick. What is
+    shown of a job has the page run again once that is over, and a press of a button meanwhile is
+    lost.
+    """
+    place, is_whole = st.sidebar.container(), False
+    try:
+        yield
+        is_whole = True
+    except PageEnd:
+        pass
+    _show_elsewhere(session, place)
+    if not is_whole:
+        st.stop()  # what was chosen further down the page is kept
+
+
+def _show_elsewhere(session: Session, place: DeltaGenerator) -> None:
+    with place:
+        for job in session.jobs.under_way:
+            if job.page != session.page:
+                _show_progress(job, "elsewhere_")
 
 
 def start(session: Session, task: Task[Any] | None) -> None:
@@ -87,9 +109,7 @@ def watch(session: Session, slot: str) -> bool:
     if job is None:
         return False
     if not job.wait(max(0.0, PATIENCE_SECONDS - job.seconds)):
-        if job.page != session.page:  # the sidebar shows it, as another page's
-            job.page = session.page
-            st.rerun()
+        job.page = session.page  # this page's from now on
         _show_progress(job)
         return True
     session.jobs.deliver()
@@ -116,7 +136,7 @@ def need(session: Session, task: Task[Any] | None) -> None:
             on_click=session.jobs.forget,
             args=(task.slot,),
         )
-    st.stop()
+    end_page()
 
 
 def remember(

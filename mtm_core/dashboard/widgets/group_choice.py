@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import streamlit as st
 
+from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.phenotypes import plain_name
 from mtm_core.escaping import plain
@@ -110,7 +111,7 @@ def choose_groups(metadata: SampleMetadata, columns: list[str]) -> GroupChoice:
             f"{plain(repr(case))} is compared with itself. Choose two groups.",
             icon=":material/error:",
         )
-        st.stop()
+        end_page()
     unknown = int(groups.isna().sum())
     others = int(groups.notna().sum()) - int(counts[case]) - int(counts[control])
     if others or unknown:

@@ -60,7 +60,6 @@ def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
     saved_session.bring_back(session, model.predictor)
     saved_session.save(session)
     with st.sidebar:
-        background.show_elsewhere(session)
         artefact = model.predictor.artefact
         st.caption(
             f"**Model** {plain(artefact.name)}  \n{len(artefact.genes):,} genes,"
