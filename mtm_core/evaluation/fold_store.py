@@ -106,7 +106,8 @@ def write_fold(parts: Iterable[HeldOutTissue], scorer: TissueScaler, path: Path)
     Parameters
     ----------
     parts
-        Of :func:`mtm_core.methods.held_out.predict_held_out`; all with intervals, or none.
+        Of :func:`mtm_core.methods.held_out.predict_held_out`; one without intervals, where others
+        have them, has NaN.
     scorer
         The scale of the fold.
     path
@@ -121,25 +122,35 @@ def write_fold(parts: Iterable[HeldOutTissue], scorer: TissueScaler, path: Path)
     chunks = (max(1, _CHUNK_VALUES // max(n_genes, 1)), n_genes)
     donors: list[str] = []
     tissues: list[str] = []
-    multipliers: dict[int, list[Floats]] = {}
+    sizes: list[int] = []
+    multipliers: list[Mapping[int, Floats]] = []
     with replacing(path) as place, whole_file(place) as raw, h5py.File(raw, "w") as file:
         file["mean"], file["spread"] = scorer.mean, scorer.sd
         for part in parts:
             values = {"predicted": part.predicted}
             if part.sd is not None and part.multipliers is not None:
                 values["sd"] = part.sd
-                for level, widths in part.multipliers.items():
-                    multipliers.setdefault(level, []).append(widths)
+            multipliers.append(part.multipliers or {})
             for name, rows in values.items():
                 if name not in file:
                     shape, most = (0, n_genes), (None, n_genes)
-                    file.create_dataset(name, shape, "f4", maxshape=most, chunks=chunks)
+                    file.create_dataset(
+                        name, shape, "f4", maxshape=most, chunks=chunks, fillvalue=np.nan
+                    )
                 file[name].resize(len(donors) + len(rows), axis=0)
                 file[name][len(donors) :] = rows
             donors += part.donor.tolist()
             tissues += [part.tissue] * len(part.donor)
-        for level, pieces in multipliers.items():
-            file[f"multiplier_{level}"] = np.concatenate(pieces)
+            sizes.append(len(part.donor))
+        if "sd" in file:
+            file["sd"].resize(len(donors), axis=0)
+        for level in dict.fromkeys(level for part in multipliers for level in part):
+            file[f"multiplier_{level}"] = np.concatenate(
+                [
+                    own[level] if level in own else np.full(n, np.nan, dtype=np.float32)
+                    for own, n in zip(multipliers, sizes, strict=True)
+                ]
+            )
         for name, words in (("donor", donors), ("tissue", tissues)):
             file.create_dataset(name, data=words, dtype=h5py.string_dtype())
 

@@ -11,6 +11,7 @@ import xarray as xr
 
 from mtm_core.inference.decoder import TissueProgress, decoder_bytes
 from mtm_core.inference.predictor import AT_ONCE_BYTES, Predictor, Prepared, value_bytes
+from mtm_core.inference.together import Together
 
 BLOCK_BYTES = 256 * 1024**2
 """Size of a block's values."""
@@ -36,7 +37,7 @@ def predicting_bytes(n_samples: int, n_tissues: int, n_genes: int) -> int:
 
 def predict_blocks(
     predictor: Predictor,
-    prepared: Prepared,
+    prepared: Prepared | Together,
     targets: Collection[str] | None = None,
     *,
     phenotypes: pd.DataFrame | None = None,
@@ -60,13 +61,17 @@ def predict_blocks(
     SelectionError
         As there.
     """
-    chosen = predictor.targets_of(prepared.source, targets)
-    n_samples, n_genes = prepared.aligned.z.shape
+    chosen = predictor.targets_of(prepared.sources, targets)
+    n_samples, n_genes = len(prepared.samples), len(predictor.artefact.genes)
     size = max(1, block_bytes // value_bytes(1, len(chosen), n_genes))
     for start in range(0, n_samples, size):
         if on_progress is not None:
             on_progress(start, n_samples)
-        part = samples_of(prepared, start, min(start + size, n_samples))
+        stop = min(start + size, n_samples)
+        if isinstance(prepared, Together):
+            part: Prepared | Together = prepared.part(start, stop)
+        else:
+            part = samples_of(prepared, start, stop)
         yield predictor.predict_prepared(part, chosen, phenotypes=phenotypes, at_once=inf)
 
 

@@ -14,21 +14,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import RLock
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from mtm_core.errors import ArtefactError
+from mtm_core.inference.profiles import Profiles
 from mtm_core.methods.protocol import (
-    FittedMethod,
     Floats,
     PredictedProfiles,
     PredictTarget,
-    begin,
     cut,
     tissue_index,
 )
@@ -47,35 +45,6 @@ TissueProgress = Callable[[int, int], None]
 """Called with (tissues done so far, tissues in all), before the first too; what it raises ends the
 work."""
 Index = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class Profiles:
-    """Samples to predict from, as a method takes them.
-
-    Attributes
-    ----------
-    method
-        That predicts.
-    source
-        Tissue of the samples.
-    z
-        (N, G) z-scores.
-    phenotypes
-        Age and sex, a row a sample; ``None`` where nothing is known.
-    """
-
-    method: FittedMethod
-    source: str
-    z: Floats
-    phenotypes: pd.DataFrame | None = None
-
-    def begin(self, samples: Index | None = None) -> PredictTarget:
-        """Do what all targets have in common, for all or some of the samples."""
-        if samples is None:
-            return begin(self.method, {self.source: self.z}, self.phenotypes)
-        people = None if self.phenotypes is None else self.phenotypes.iloc[samples]
-        return begin(self.method, {self.source: self.z[samples]}, people)
 
 
 class Decoder:
@@ -113,14 +82,27 @@ class Decoder:
     @property
     def shape(self) -> tuple[int, int, int]:
         """N, T, G."""
-        n_samples, n_genes = self._profiles.z.shape
+        n_samples, n_genes = self._profiles.shape
         return n_samples, len(self.targets), n_genes
 
     @property
     def held_bytes(self) -> int:
         """What this takes in memory at most: the samples' own z-scores, and what is cached."""
         n_samples, n_tissues, n_genes = self.shape
-        return decoder_bytes(n_samples, n_tissues, n_genes)
+        further = self._profiles.n_bytes - 4 * n_samples * n_genes
+        return decoder_bytes(n_samples, n_tissues, n_genes) + max(further, 0)
+
+    @property
+    def has_interval(self) -> NDArray[np.bool_]:
+        """Tell of which samples (N,) there are intervals."""
+        return has_interval_of(self.result(0, np.arange(self.shape[0]), self._first_genes))
+
+    @property
+    def _first_genes(self) -> Index:
+        """All genes where a tissue is cached whole, else one: to ask what holds for all."""
+        n_samples, _, n_genes = self.shape
+        fits = 8 * n_samples * n_genes <= self.cache_bytes
+        return np.arange(n_genes if fits else min(n_genes, 1))
 
     @property
     def calibrated_from(self) -> str | None:
@@ -128,10 +110,7 @@ class Decoder:
 
         A method has intervals for all targets or for none, so that the first is asked.
         """
-        n_samples, _, n_genes = self.shape
-        fits = 8 * n_samples * n_genes <= self.cache_bytes
-        genes = np.arange(n_genes if fits else min(n_genes, 1))
-        return _calibrated_from(self.result(0, np.arange(n_samples), genes))
+        return _calibrated_from(self.result(0, np.arange(self.shape[0]), self._first_genes))
 
     def decode_all(
         self, on_progress: TissueProgress | None = None
@@ -252,6 +231,9 @@ class Decoder:
                     own.inverse(result.mean, 0, out=out)
                 else:
                     own.inverse(self._bound(name, tissue, result), 0, out=out)
+        if not into.keys().isdisjoint(INTERVAL):
+            there = has_interval_of(result)
+            into = {k: v[there] if k in INTERVAL else v for k, v in into.items()}
         self.check_finite(tissue, into.values())
 
     def _bound(self, name: str, tissue: int, result: PredictedProfiles) -> Floats:
@@ -293,6 +275,13 @@ def blank(n_samples: int, n_tissues: int, n_genes: int) -> NDArray[np.float32]:
     """
     filled: NDArray[np.float32] = torch.empty(n_tissues, n_samples, n_genes).numpy()
     return filled.transpose(1, 0, 2)
+
+
+def has_interval_of(result: PredictedProfiles) -> NDArray[np.bool_]:
+    """Tell which samples (n,) of what was predicted have an interval."""
+    if result.sd is None or result.multipliers is None:
+        return np.zeros(len(result.mean), dtype=np.bool_)
+    return np.isfinite(result.multipliers[INTERVAL_LEVEL])
 
 
 def _calibrated_from(result: PredictedProfiles) -> str | None:

@@ -34,6 +34,7 @@ from zarr.codecs import BloscCodec
 
 from mtm_core.errors import OutputError
 from mtm_core.inference.alignment import GeneMoments
+from mtm_core.inference.profiles import GIVEN_TISSUE
 from mtm_core.safe_output import (
     OwnFolder,
     check_output,
@@ -199,7 +200,8 @@ class PredictionStore:
 def create_store(path: Path, first: xr.Dataset, samples: tuple[str, ...], chunk: int) -> None:
     """Lay out a store after the prediction ``first`` of some of ``samples``, without values."""
     by_sample = [name for name, array in first.data_vars.items() if "sample" in array.dims]
-    text = {name: first[name].astype(object) for name in ("tissue", "gene", "symbol")}
+    names = [name for name in ("tissue", "gene", "symbol", GIVEN_TISSUE) if name in first]
+    text = {name: first[name].astype(object) for name in names}
     first.drop_vars([*by_sample, "sample"]).assign_coords(
         text | {"sample": np.array(samples, dtype=object)}
     ).to_zarr(path, mode="w", consolidated=False)

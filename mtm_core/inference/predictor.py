@@ -11,7 +11,8 @@ names
   what the model reads
 - ``found`` (gene): whether the gene was in the table
 - ``distance_before``, ``distance_after`` (sample): root mean square of the source z-scores, before
-  and after alignment; 1 is a typical reference sample
+  and after alignment; 1 is a typical reference sample; of several tissues those of the first
+- ``is_given`` (sample, given_tissue): of several tissues, which the person was predicted from
 - coordinates ``symbol`` (gene); ``gene`` holds gene ids
 - ``attrs``: model, its SHA-256, source, unit, how samples were aligned, program version
 
@@ -56,11 +57,18 @@ from mtm_core.inference.decoder import (
     INTERVAL,
     INTERVAL_LEVEL,
     Decoder,
-    Profiles,
     TissueProgress,
 )
 from mtm_core.inference.models import find_model
 from mtm_core.inference.on_demand import DIMS, decoded_variables
+from mtm_core.inference.profiles import GIVEN_TISSUE, GivenTissue, Profiles
+from mtm_core.inference.together import (
+    BETWEEN,
+    Together,
+    interval_in_words,
+    one_of_each,
+    put_together,
+)
 from mtm_core.inference.unit_distance import (
     SAMPLES_LOOKED_AT,
     describe_far_before,
@@ -99,6 +107,11 @@ class Prepared:
     source: str
     unit: Unit
     notes: tuple[Note, ...]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The one tissue, as of :class:`~mtm_core.inference.together.Together`."""
+        return (self.source,)
 
 
 @dataclass(frozen=True)
@@ -146,23 +159,32 @@ class Predictor:
         """Tissues that the model knows, each as source or target."""
         return self.artefact.method.tissues
 
-    def targets_of(self, source: str, targets: Collection[str] | None = None) -> tuple[str, ...]:
+    def targets_of(
+        self, source: str | Sequence[str], targets: Collection[str] | None = None
+    ) -> tuple[str, ...]:
         """Check a choice of tissues: ``targets``, or all but ``source``, in the order asked for.
+
+        ``source`` is one tissue, or several that the samples are of.
 
         Raises
         ------
         SelectionError
-            If a tissue is unknown, no target is left, or a target is the source itself.
+            If a tissue is unknown, no target is left, or a target is a source itself.
         """
-        unknown = [t for t in (source, *(targets or ())) if t not in self.tissues]
+        sources = (source,) if isinstance(source, str) else tuple(source)
+        unknown = [t for t in (*sources, *(targets or ())) if t not in self.tissues]
         if unknown:
             raise SelectionError.unknown("tissue", unknown, self.tissues)
         if targets is None:
-            return tuple(t for t in self.tissues if t != source)
+            targets = [t for t in self.tissues if t not in sources]
         if not targets:
             raise SelectionError("no target tissue is chosen; choose at least one.")
-        if source in targets:
-            raise SelectionError(f"{source!r} is the source; choose other tissues as targets.")
+        for own in sources:
+            if own in targets:
+                raise SelectionError(
+                    f"{own!r} is {'the' if len(sources) == 1 else 'a'} source; choose other"
+                    " tissues as targets."
+                )
         return tuple(dict.fromkeys(targets))
 
     def prepare(
@@ -305,7 +327,7 @@ class Predictor:
 
     def predict_prepared(
         self,
-        prepared: Prepared,
+        prepared: Prepared | Together,
         targets: Collection[str] | None = None,
         *,
         phenotypes: pd.DataFrame | None = None,
@@ -317,7 +339,7 @@ class Predictor:
         Parameters
         ----------
         prepared
-            Of :meth:`prepare`.
+            Of :meth:`prepare` or :meth:`prepare_tables`.
         targets
             Tissues.
         phenotypes
@@ -339,12 +361,14 @@ class Predictor:
             As :meth:`targets_of`, and
             :func:`mtm_core.data.people.exact_phenotypes.exact_phenotypes_of`.
         """
-        chosen = self.targets_of(prepared.source, targets)
-        method, aligned = self.artefact.method, prepared.aligned
-        n_samples, n_genes = aligned.z.shape
-        people = None if phenotypes is None else exact_phenotypes_of(phenotypes, prepared.samples)
-        profiles = Profiles(method, prepared.source, aligned.z, people)
-        decoder = Decoder(profiles, chosen, self.artefact.name)
+        people = prepared if isinstance(prepared, Together) else put_together([prepared])
+        sources, first = people.sources, people.tables[0]
+        chosen = self.targets_of(sources, targets)
+        method, n_genes = self.artefact.method, len(self.artefact.genes)
+        n_samples = len(people.samples)
+        known = None if phenotypes is None else exact_phenotypes_of(phenotypes, people.samples)
+        given = people.given if len(sources) > 1 else (GivenTissue(sources[0], first.aligned.z),)
+        decoder = Decoder(Profiles(method, given, known), chosen, self.artefact.name)
         values: Mapping[str, Any]
         if value_bytes(n_samples, len(chosen), n_genes) <= at_once:
             arrays, calibrated_from = decoder.decode_all(on_progress)
@@ -355,58 +379,156 @@ class Predictor:
             calibrated_from = decoder.calibrated_from
             names = ("z", "expression", *(() if calibrated_from is None else INTERVAL))
             values = decoded_variables(decoder, names)
+        is_given = ((DIMS[0], GIVEN_TISSUE), people.is_given)
         return xr.Dataset(
             {
                 **values,
-                "used_age_sex": ("sample", are_known(people, self.covariates, n_samples)),
-                "found": ("gene", aligned.found),
-                "distance_before": ("sample", _column(aligned, "distance_before")),
-                "distance_after": ("sample", _column(aligned, "distance_after")),
+                "used_age_sex": ("sample", are_known(known, self.covariates, n_samples)),
+                "found": ("gene", people.found),
+                "distance_before": ("sample", people.distance("distance_before")),
+                "distance_after": ("sample", people.distance("distance_after")),
+                **({"is_given": is_given} if len(sources) > 1 else {}),
             },
             coords={
-                "sample": list(prepared.samples),
+                "sample": list(people.samples),
                 "tissue": list(chosen),
                 "gene": self.artefact.genes.index.to_numpy().astype(str),
+                **({GIVEN_TISSUE: list(sources)} if len(sources) > 1 else {}),
                 "symbol": ("gene", self.artefact.genes["symbol"].to_numpy().astype(str)),
             },
             attrs={
                 "model": self.artefact.name,
                 "model_sha256": self.artefact.sha256,
                 "method": method.name,
-                "source": prepared.source,
-                "input_unit": prepared.unit,
+                "source": first.source,
+                **({"further_sources": BETWEEN.join(sources[1:])} if len(sources) > 1 else {}),
+                "input_unit": first.unit,
                 "covariates": ", ".join(self.covariates),
                 "unit": self.artefact.unit,
-                "alignment": aligned.how,
-                "interval": (
-                    "none"
-                    if calibrated_from is None
-                    else _interval_in_words(calibrated_from, prepared.source)
-                ),
+                "alignment": first.aligned.how,
+                "interval": self._describe_interval(sources, calibrated_from, decoder),
                 "mtm_version": __version__,
                 "use": "For research use, not for diagnosis.",
             },
         )
 
-    def predict(
+    def _describe_interval(
+        self, sources: Sequence[str], calibrated_from: str | None, decoder: Decoder
+    ) -> str:
+        """Say what the intervals were calibrated on, and for whom there are some."""
+        if len(sources) == 1:
+            return (
+                "none"
+                if calibrated_from is None
+                else _interval_in_words(calibrated_from, sources[0])
+            )
+        return interval_in_words(
+            calibrated_from,
+            getattr(self.artefact.method, "further", ()),
+            decoder.has_interval,
+            INTERVAL_LEVEL,
+        )
+
+    def prepare_tables(
         self,
-        table: ExpressionTable | pd.DataFrame,
+        tables: Mapping[str, ExpressionTable | pd.DataFrame],
         *,
-        source: str = "Whole Blood",
-        targets: Sequence[str] | None = None,
-        unit: UnitChoice = "auto",
+        unit: UnitChoice | Mapping[str, UnitChoice] = "auto",
         alignment: AlignmentMethod = "auto",
-        phenotypes: pd.DataFrame | None = None,
-    ) -> xr.Dataset:
-        """Predict ``targets`` from a table of ``source``: :meth:`prepare`, then the model.
+        near_people: bool = False,
+    ) -> Together:
+        """Bring several tissues of the same people to the model's z-scores, without predicting.
+
+        Parameters
+        ----------
+        tables
+            By tissue, the main one first; each as in :meth:`prepare`. Samples of one person are
+            named alike in all.
+        unit
+            Of all tables, or by tissue.
+        alignment
+            Of all tables; ``"auto"`` looks at each by itself.
+        near_people
+            Take names that may be one person's (``P01_blood`` and ``P01_skin``) for the same.
 
         Raises
         ------
         ExpressionError, SelectionError
-            As :meth:`prepare` and :meth:`targets_of`.
+            As :meth:`prepare` for each table; and if two tables have no person in common.
         """
-        self.targets_of(source, targets)
-        prepared = self.prepare(table, source=source, unit=unit, alignment=alignment)
+        one_of_each(tables)
+        units = dict.fromkeys(tables, unit) if isinstance(unit, str) else dict(unit)
+        prepared = []
+        for tissue, table in tables.items():
+            try:
+                prepared.append(
+                    self.prepare(
+                        table,
+                        source=tissue,
+                        unit=units.get(tissue, "auto"),
+                        alignment=alignment,
+                    )
+                )
+            except ExpressionError as error:
+                raise ExpressionError(f"{tissue}: {error}") from error
+        return put_together(prepared, near_people=near_people)
+
+    def predict(
+        self,
+        table: ExpressionTable | pd.DataFrame | None = None,
+        *,
+        source: str = "Whole Blood",
+        targets: Sequence[str] | None = None,
+        unit: UnitChoice | Mapping[str, UnitChoice] = "auto",
+        alignment: AlignmentMethod = "auto",
+        phenotypes: pd.DataFrame | None = None,
+        tables: Mapping[str, ExpressionTable | pd.DataFrame] | None = None,
+        near_people: bool = False,
+    ) -> xr.Dataset:
+        """Predict ``targets`` from a table of ``source``, or from ``tables`` of several tissues.
+
+        Parameters
+        ----------
+        table, source
+            One table, and the tissue it is of.
+        tables
+            In its place: tables of several tissues of the same people, by tissue, as in
+            :meth:`prepare_tables`. Who is in some of them alone is predicted from those.
+        targets, unit, alignment, phenotypes, near_people
+            As in :meth:`prepare_tables` and :meth:`predict_prepared`.
+
+        Raises
+        ------
+        ExpressionError, SelectionError
+            As :meth:`prepare`, :meth:`prepare_tables` and :meth:`targets_of`; or if both ``table``
+            and ``tables`` are given, or neither.
+
+        Examples
+        --------
+        >>> from mtm_core import SAMPLES, Predictor, read_expression
+        >>> predictor = Predictor.load("gtex_v8_acmg59_stack")
+        >>> blood = read_expression(SAMPLES / "blood_tpm.tsv", known_genes=predictor.genes).values
+        >>> skin = blood.iloc[:5]  # as if it were skin of the first five
+        >>> prediction = predictor.predict(
+        ...     tables={"Whole Blood": blood, "Skin - Sun Exposed (Lower leg)": skin},
+        ...     targets=["Lung"],
+        ...     unit="tpm",
+        ... )
+        >>> dict(prediction.sizes)
+        {'sample': 40, 'tissue': 1, 'gene': 59}
+        """
+        if (table is None) == (tables is None):
+            raise SelectionError(
+                "give one table (and the tissue it is of as source), or tables={tissue: table}."
+            )
+        if table is not None:
+            tables = {source: table}
+        assert tables is not None
+        one_of_each(tables)
+        self.targets_of(tuple(tables), targets)
+        prepared = self.prepare_tables(
+            tables, unit=unit, alignment=alignment, near_people=near_people
+        )
         return self.predict_prepared(prepared, targets, phenotypes=phenotypes)
 
 
@@ -440,8 +562,3 @@ def _checked(table: pd.DataFrame) -> pd.DataFrame:
 def value_bytes(n_samples: int, n_tissues: int, n_genes: int) -> int:
     """Return what the values of a prediction of this shape take: four float32 for each."""
     return 4 * 4 * n_samples * n_tissues * n_genes
-
-
-def _column(aligned: Aligned, name: str) -> NDArray[np.float64]:
-    values: NDArray[np.float64] = aligned.distance[name].to_numpy()
-    return values

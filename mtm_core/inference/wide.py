@@ -25,6 +25,7 @@ import xarray as xr
 from mtm_core.errors import SelectionError
 from mtm_core.escaping import in_cells
 from mtm_core.inference.decoder import TissueProgress
+from mtm_core.inference.together import tissues_given
 from mtm_core.inference.write_blocks import cell, open_text
 from mtm_core.safe_output import writing
 
@@ -209,4 +210,7 @@ def _samples(prediction: xr.Dataset) -> pd.DataFrame:
         name for name in ("distance_before", "distance_after", "used_age_sex") if name in prediction
     ]
     samples = prediction["sample"].to_numpy().astype(str)
-    return pd.DataFrame({"sample": samples} | {n: prediction[n].to_numpy() for n in columns})
+    given = {"tissues_given": tissues_given(prediction)} if "is_given" in prediction else {}
+    return pd.DataFrame(
+        {"sample": samples} | {n: prediction[n].to_numpy() for n in columns} | given
+    )

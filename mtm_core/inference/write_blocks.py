@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from mtm_core.escaping import in_cell
 from mtm_core.inference.prediction_store import create_store, fill_store
+from mtm_core.inference.together import tissues_given
 from mtm_core.safe_output import whole_file
 
 LONG_COLUMNS = ("sample", "tissue", "gene_id", "gene", "expression", "z")
@@ -69,6 +70,8 @@ def rows_of_samples(prediction: xr.Dataset, samples: NDArray[np.str_]) -> pd.Dat
         name: np.repeat(prediction[name].to_numpy(), len(tissues))
         for name in ("distance_before", "distance_after")
     }
+    if "is_given" in prediction:
+        by_sample["tissues_given"] = np.repeat(tissues_given(prediction), len(tissues))
     return pd.DataFrame(
         {"sample": np.repeat(samples, len(tissues)), "tissue": np.tile(tissues, len(samples))}
         | by_sample,

@@ -110,7 +110,7 @@ def predict_held_out(
         ]
         predicted, sd = _rescale(
             np.concatenate([result.mean for result in results]),
-            _concatenated([result.sd for result in results]),
+            _concatenated(results),
             fitted.scaler,
             scorer,
             int(target),
@@ -126,17 +126,29 @@ def predict_held_out(
         )
 
 
-def _concatenated(parts: Sequence[Floats | None]) -> Floats | None:
-    """Join spreads; ``None`` where a method gives none."""
-    given = [part for part in parts if part is not None]
-    return np.concatenate(given) if len(given) == len(parts) else None
+def _concatenated(results: Sequence[PredictedProfiles]) -> Floats | None:
+    """Join spreads, NaN where a group has none; ``None`` where none has."""
+    if all(result.sd is None for result in results):
+        return None
+    return np.concatenate([np.full_like(r.mean, np.nan) if r.sd is None else r.sd for r in results])
 
 
 def _joined_multipliers(results: Sequence[PredictedProfiles]) -> dict[int, Floats] | None:
-    given = [result.multipliers for result in results if result.multipliers is not None]
-    if len(given) < len(results):
+    """Join half-widths, NaN where a group has none; ``None`` where none has."""
+    levels = next((list(r.multipliers) for r in results if r.multipliers is not None), None)
+    if levels is None:
         return None
-    return {level: np.concatenate([part[level] for part in given]) for level in given[0]}
+    return {
+        level: np.concatenate(
+            [
+                np.full(len(r.mean), np.nan, dtype=np.float32)
+                if r.multipliers is None
+                else r.multipliers[level]
+                for r in results
+            ]
+        )
+        for level in levels
+    }
 
 
 def _rescale(

@@ -13,7 +13,7 @@ Shapes: N samples, G genes, T tissues, M methods, L levels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
@@ -77,6 +77,9 @@ class FittedStack:
     several, several_with_covariates
         The same two for donors who give several tissues, learnt from the source and others; without
         them, those from one tissue hold.
+    further
+        The other tissues that these were learnt from. From any other combination of tissues there
+        is no interval: how far predictions from it are off is not known.
     """
 
     bases: tuple[FittedMethod, ...]
@@ -86,6 +89,7 @@ class FittedStack:
     several: Calibration | None = None
     several_with_covariates: Calibration | None = None
     name: str = "stack"
+    further: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         first = self.bases[0].scaler
@@ -125,6 +129,7 @@ class FittedStack:
     ) -> PredictTarget:
         """Make each base ready for all targets."""
         shape = next(iter(profiles.values())).shape
+        has_interval = self.is_calibrated_from(profiles)
         groups = []
         for rows, covariates in by_knowledge(phenotypes, self.covariates, shape[0]):
             known = phenotypes.iloc[rows] if phenotypes is not None and covariates.size else None
@@ -145,10 +150,23 @@ class FittedStack:
                 mean[rows] = total
                 sd[rows] = calibration.error[t][chosen]
                 multipliers[:, rows] = calibration.multipliers[t][:, None]
+            if not has_interval:
+                return PredictedProfiles(mean)
             levels = dict(zip(INTERVAL_LEVELS, multipliers, strict=True))
             return PredictedProfiles(mean, sd, levels, self.source)
 
         return predict
+
+    def is_calibrated_from(self, sources: Collection[str]) -> bool:
+        """Tell whether intervals are given for donors who give these tissues.
+
+        From one tissue they always are, learnt from :attr:`source`; from several where the source
+        is one of them and the rest are of those that intervals were learnt with.
+        """
+        if len(sources) == 1:
+            return True
+        known = {self.source, *self.further}
+        return self.several is not None and self.source in sources and known.issuperset(sources)
 
     def _calibration(self, n_sources: int, *, with_covariates: bool) -> Calibration:
         one = self.with_covariates if with_covariates else self.plain
@@ -169,8 +187,10 @@ class FittedStack:
 
     def settings(self) -> dict[str, Any]:
         """Return the name and settings of every base."""
+        further = {"further": list(self.further)} if self.further else {}
         return {
             "source": self.source,
+            **further,
             "bases": [{"method": base.name, "settings": base.settings()} for base in self.bases],
         }
 
@@ -224,6 +244,7 @@ class StackMethod:
             self.source,
             calibrate_several(plain, with_covariates=False),
             calibrate_several(with_covariates, with_covariates=True),
+            further=self.further_sources(cohort, donors),
         )
 
     def _inner_evidence(
@@ -237,7 +258,7 @@ class StackMethod:
             seed=self.seed,
             balance_tissue=self.source,
         )
-        further = self._further_sources(cohort.obs.iloc[rows])
+        further = self.further_sources(cohort, donors)
         sources: dict[_Condition, tuple[str, ...]] = {(False, False): (), (True, False): ()}
         if further:
             sources |= {(False, True): further, (True, True): further}
@@ -266,8 +287,9 @@ class StackMethod:
                     evidence.add([part.predicted for part in parts], parts[0].observed)
         return shown
 
-    def _further_sources(self, samples: pd.DataFrame) -> tuple[str, ...]:
-        """Return the tissues that most donors of ``samples`` give beside the source."""
+    def further_sources(self, cohort: ad.AnnData, donors: Sequence[str]) -> tuple[str, ...]:
+        """Return the tissues that most of ``donors`` give beside the source."""
+        samples = cohort.obs.iloc[rows_of(cohort.obs["donor"], donors)]
         givers = samples.loc[samples["tissue"] == self.source, "donor"]
         beside = samples[samples["donor"].isin(givers) & (samples["tissue"] != self.source)]
         counts = beside["tissue"].value_counts()
@@ -295,6 +317,9 @@ def restore(saved: Saved) -> FittedStack:
         raise ValueError(f"expected a stack of 1 to {_MOST_BASES} methods that are no stacks")
     if source not in saved.tissues:
         raise ValueError(f"the stack's source {source!r} is none of the tissues")
+    further = saved.settings.get("further", [])  # a model of before has no record of them
+    if not isinstance(further, list) or not {*further} <= {*saved.tissues} - {source}:
+        raise ValueError(f"the stack's further tissues {further!r} are none, or its source")
     bases = tuple(
         Saved(
             base["method"], under_prefix(f"{i}.", arrays), base["settings"], scaler, saved.tissues
@@ -313,7 +338,11 @@ def restore(saved: Saved) -> FittedStack:
     known = (*CALIBRATIONS.values(), *(str(i) for i in range(len(bases))))
     check_names(arrays, [name for name in arrays if name.split(".")[0] in known])
     fitted = FittedStack(
-        bases, source=source, name=saved.name, **cast("dict[str, Any]", calibrations)
+        bases,
+        source=source,
+        name=saved.name,
+        further=tuple(further),
+        **cast("dict[str, Any]", calibrations),
     )
     for kind in ("plain", "with_covariates") if fitted.covariates else ("plain",):
         if calibrations[kind] is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 from scipy.optimize import minimize
 
 from mtm_core.data.cohort.splits import donor_folds
+from mtm_core.evaluation.coverage import coverage
 from mtm_core.evaluation.cross_validation import cross_validate
+from mtm_core.evaluation.fold_store import StoredFold, out_of_fold, write_fold
 from mtm_core.methods.calibration import Calibration, _non_negative_weights
 from mtm_core.methods.controls import ControlMethod
 from mtm_core.methods.held_out import fit_scorer, predict_held_out
@@ -132,6 +135,7 @@ def test_several_sources_have_weights_and_intervals_of_their_own(
     z = rng.normal(size=(3, cohort.n_vars)).astype(np.float32)
     people = pd.DataFrame({"age": [70.0, 20.0, 70.0], "sex": ["male", "male", "female"]})
     t = from_several.tissues.index("Lung")
+    beside = next(tissue for tissue in from_several.further if tissue != "Lung")
     for known, one, several in (
         (None, from_several.plain, from_several.several),
         (people, from_several.with_covariates, from_several.several_with_covariates),
@@ -139,7 +143,7 @@ def test_several_sources_have_weights_and_intervals_of_their_own(
         assert one is not None
         assert several is not None
         assert not np.allclose(several.error, one.error)
-        for profiles, expected in (({BLOOD: z}, one), ({BLOOD: z, "Liver": -z}, several)):
+        for profiles, expected in (({BLOOD: z}, one), ({BLOOD: z, beside: -z}, several)):
             predicted = from_several.predict(profiles, "Lung", known)
             by_base = [base.predict(profiles, "Lung", known).mean for base in from_several.bases]
             np.testing.assert_allclose(
@@ -150,6 +154,51 @@ def test_several_sources_have_weights_and_intervals_of_their_own(
     np.testing.assert_array_equal(one_source, alone.predict({BLOOD: z}, "Lung").mean)
 
 
+def test_a_combination_that_nothing_was_learnt_from_has_no_interval(
+    from_several: FittedStack, cohort: ad.AnnData, rng: np.random.Generator
+) -> None:
+    z = rng.normal(size=(2, cohort.n_vars)).astype(np.float32)
+    first, second = from_several.further
+    unknown = next(t for t in from_several.tissues if t not in (BLOOD, first, second))
+    target = next(t for t in from_several.tissues if t not in (BLOOD, first, second, unknown))
+    for sources, has_interval in (
+        ([BLOOD], True),
+        ([first], True),  # as before: the caller says that it was not checked
+        ([BLOOD, first], True),
+        ([second, BLOOD, first], True),
+        ([first, second], False),
+        ([BLOOD, unknown], False),
+    ):
+        predicted = from_several.predict(dict.fromkeys(sources, z), target)
+        assert (predicted.sd is not None) == (predicted.multipliers is not None) == has_interval
+    alone = replace(from_several, several=None, several_with_covariates=None, further=())
+    assert alone.predict(dict.fromkeys([BLOOD, first], z), target).multipliers is None
+
+
+def test_held_out_donors_without_an_interval_do_not_count(
+    from_several: FittedStack, cohort: ad.AnnData, donors: list[str], tmp_path: Path
+) -> None:
+    fitted = replace(from_several, further=from_several.further[:1])
+    unknown = from_several.further[1]
+    scorer = fit_scorer(cohort, tuple(donors))
+    held_out = tuple(donors)
+    parts = list(
+        predict_held_out(fitted, cohort, held_out, scorer, source=BLOOD, further_sources=[unknown])
+    )
+    gives = set(cohort.obs.loc[cohort.obs["tissue"] == unknown, "donor"])
+    for part in parts:
+        assert part.multipliers is not None
+        expected = [donor not in gives for donor in part.donor]
+        np.testing.assert_array_equal(np.isfinite(part.multipliers[90]), expected)
+    bare = replace(parts[0], sd=None, multipliers=None)  # as a tissue of whom all give both
+    write_fold([bare, *parts[1:]], scorer, tmp_path / "fold.h5")
+    stored = out_of_fold([StoredFold.open(tmp_path / "fold.h5", 0)], cohort)
+    assert np.isnan(stored["lower_90"][: len(bare.donor)]).all()
+    table = coverage(stored)
+    assert np.isnan(table.loc[bare.tissue, "coverage_90"])
+    assert table.drop(bare.tissue)["coverage_90"].notna().all()
+
+
 def test_further_sources_are_those_that_most_donors_give(
     from_several: FittedStack, cohort: ad.AnnData
 ) -> None:
@@ -158,6 +207,7 @@ def test_further_sources_are_those_that_most_donors_give(
     further = counts.drop(BLOOD).index[:2]
     assert counts.drop(BLOOD).is_unique  # or the test's own order would be chance
     assert from_several.several is not None
+    assert from_several.further == tuple(further)
     for i, tissue in enumerate(from_several.tissues):
         same = np.array_equal(from_several.several.error[i], from_several.plain.error[i])
         # No targets while they are sources: what one source gave holds for them.
@@ -174,10 +224,13 @@ def test_several_sources_come_back_from_arrays(
         from_several.scaler,
         from_several.tissues,
     )
-    z = {t: rng.normal(size=(2, cohort.n_vars)).astype(np.float32) for t in (BLOOD, "Liver")}
+    beside = next(tissue for tissue in from_several.further if tissue != "Lung")
+    z = {t: rng.normal(size=(2, cohort.n_vars)).astype(np.float32) for t in (BLOOD, beside)}
     first, second = from_several.predict(z, "Lung"), again.predict(z, "Lung")
     np.testing.assert_allclose(first.mean, second.mean, rtol=1e-4, atol=1e-5)
+    assert first.sd is not None
     np.testing.assert_array_equal(first.sd, second.sd)
+    assert again.further == from_several.further  # type: ignore[attr-defined]
 
 
 def test_methods_of_other_donors_are_refused(cohort: ad.AnnData, donors: list[str]) -> None:

@@ -14,7 +14,8 @@ _SPACES = re.compile(r"\s+")
 _PUNCTUATION = re.compile(r"[^0-9a-z]+")
 _ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
 _R_PREFIX = re.compile(r"^x(?=[0-9.])")
-_RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
+Rules = tuple[tuple[str, Callable[[str], str]], ...]
+RULES: Rules = (
     ("upper and lower case", str.casefold),
     ("spaces", lambda name: _SPACES.sub("", name).casefold()),
     ("punctuation", lambda name: _PUNCTUATION.sub("", name.casefold())),
@@ -56,7 +57,9 @@ class SampleMatch:
     near: tuple[NearMatch, ...]
 
 
-def match_samples(metadata: Sequence[str], expression: Sequence[str]) -> SampleMatch:
+def match_samples(
+    metadata: Sequence[str], expression: Sequence[str], *, rules: Rules = RULES
+) -> SampleMatch:
     """Compare the names of two tables, each without duplicates.
 
     A near match is proposed where exactly one name that is left over on each side has the form.
@@ -66,7 +69,7 @@ def match_samples(metadata: Sequence[str], expression: Sequence[str]) -> SampleM
     expression_only = [name for name in expression if name not in described]
     near: list[NearMatch] = []
     left, right = list(metadata_only), list(expression_only)
-    for difference, form in _RULES:
+    for difference, form in rules:
         pairs = _unique_pairs(left, right, form)
         near += [NearMatch(a, b, difference) for a, b in pairs]
         taken_left, taken_right = {a for a, _ in pairs}, {b for _, b in pairs}
