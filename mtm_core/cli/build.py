@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mtm_core.cli.checks import check_jobs, check_there
+from mtm_core.cli.checks import check_files, check_jobs
 from mtm_core.cli.output import err
 from mtm_core.cli.steps import step_display
 from mtm_core.cli.training_options import PresetOption, SettingOption
@@ -165,7 +165,8 @@ def build_command(
     **Example:** `mtm build --from gtex --output trained_models/gtex_v8`
     """
     check_jobs(jobs)
-    check_there(
+    check_files(
+        cohort=cohort,
         expression=expression,
         sample_attributes=sample_attributes,
         subject_phenotypes=subject_phenotypes,

@@ -5,21 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mtm_core.errors import SelectionError
-from mtm_core.workflows.input_files import check_metadata, check_there
+from mtm_core.workflows.input_files import check_files, check_folders, check_jobs
 
-__all__ = ["check_jobs", "check_metadata", "check_names", "check_there"]
-
-
-def check_jobs(jobs: int) -> None:
-    """Refuse a number of processes that is none.
-
-    Raises
-    ------
-    SelectionError
-        If it is 0 or below -1.
-    """
-    if jobs == 0 or jobs < -1:
-        raise SelectionError(f"--jobs: expected 1 or more, or -1 for one a core, got {jobs}.")
+__all__ = ["check_files", "check_folders", "check_jobs", "check_names"]
 
 
 def check_names(option: str, kind: str, names: Sequence[str], known: Sequence[str]) -> None:

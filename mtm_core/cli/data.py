@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from mtm_core.cli.checks import check_there
+from mtm_core.cli.checks import check_files
 from mtm_core.cli.output import OverwriteOption, err, print_table, say
 from mtm_core.data.cohort.cohort import (
     MINIMUM_SAMPLES,
@@ -131,7 +131,7 @@ def prepare(
     gencode.v26.GRCh38.genes.gtf --gene-type protein_coding --output cohort.h5ad`
     """
     began = time.perf_counter()
-    check_there(
+    check_files(
         expression=expression,
         sample_attributes=sample_attributes,
         subject_phenotypes=subject_phenotypes,
@@ -167,7 +167,7 @@ def store(
 
     **Example:** `mtm data store biobank.gct.gz --output biobank.zarr`
     """
-    check_there(input=table)
+    check_files(input=table)
     if output.suffix != ".zarr":
         raise InputFileError(f"--output: expected a name that ends in .zarr, got {output.name!r}.")
     with _gene_bar() as show:
@@ -197,6 +197,7 @@ def describe(
 
     **Example:** `mtm data describe cohort.h5ad`
     """
+    check_files(cohort=cohort)
     _print_summary(read_cohort(cohort), str(cohort))
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mtm_core.cli.checks import check_jobs, check_names, check_there
+from mtm_core.cli.checks import check_files, check_jobs, check_names
 from mtm_core.cli.output import OverwriteOption, err, print_table
 from mtm_core.cli.training_options import (
     AcceleratorOption,
@@ -85,7 +85,7 @@ def evaluate_command(
     check_jobs(jobs)
     hardware = Hardware(accelerator, 1, 1, precision, cuda_graph)
     check_hardware(hardware)
-    check_there(cohort=cohort, technical=technical)
+    check_files(cohort=cohort, technical=technical)
     further = [part.strip() for part in further_sources.split(";")] if further_sources else []
     options = EvaluateOptions(
         cohort,

@@ -1,10 +1,11 @@
-"""``mtm study``: what the cohort shows, and what predictions keep of it (paper, 3.3 to 3.5)."""
+"""``mtm study``: what the cohort shows, and what predictions preserve of it (paper, 3.3 to 3.5)."""
 
 from __future__ import annotations
 
 import typer
 
 from mtm_core.cli.output import OverwriteOption, err
+from mtm_core.cli.own_samples import print_found
 from mtm_core.cli.steps import step_display
 from mtm_core.cli.study_model import external_command, latent_command, pgenes_command
 from mtm_core.cli.study_options import (
@@ -12,11 +13,9 @@ from mtm_core.cli.study_options import (
     DbgapOption,
     OutputOption,
     print_study,
-    read_study_cohort,
 )
 from mtm_core.cli.study_predictions import disease_command, traits_command
-from mtm_core.studies.reference import is_wide
-from mtm_core.workflows.associations import AssociationOptions, associate, check_association
+from mtm_core.workflows.associations import AssociationOptions, associate
 
 study_app = typer.Typer(
     help="Study what the cohort shows, and what predictions keep of it.\n\n"
@@ -42,13 +41,8 @@ def reference_command(
     **Example:** `mtm study reference cohort.h5ad --output trained_models/mine/associations`
     """
     options = AssociationOptions(cohort, output, dbgap, overwrite)
-    check_association(options)
-    data = read_study_cohort(cohort, dbgap)
-    if is_wide(data):
-        with step_display() as show:
-            associations = associate(options, show, cohort=data)
-    else:
-        associations = associate(options, cohort=data)
+    with step_display() as show:
+        associations = associate(options, show, print_found)
     print_study("Associations in the cohort", associations.summary().reset_index())
     err.print(f"Wrote {output}.")
 

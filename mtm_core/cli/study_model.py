@@ -3,45 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import typer
 
-from mtm_core.cli.checks import check_there
 from mtm_core.cli.output import OverwriteOption, err
-from mtm_core.cli.own_samples import UnitOption
-from mtm_core.cli.study_options import (
-    CohortArgument,
-    OutputOption,
-    SeedOption,
-    cohort_settings,
-    print_study,
-    read_study_cohort,
-    save_study,
-)
+from mtm_core.cli.own_samples import UnitOption, print_found
+from mtm_core.cli.steps import step_display
+from mtm_core.cli.study_options import CohortArgument, OutputOption, SeedOption, print_study
 from mtm_core.cli.training_options import (
     AcceleratorOption,
     PresetOption,
     SettingOption,
     training_bar,
 )
-from mtm_core.config import to_json
-from mtm_core.data.cohort.cohort import tissue_names
-from mtm_core.data.cohort.splits import DonorFolds
-from mtm_core.errors import InputFileError, SelectionError
-from mtm_core.evaluation.predictability import matrix_of
-from mtm_core.evaluation.results import EvaluationTables
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
-from mtm_core.inference.predictor import Predictor
-from mtm_core.methods.mtm_training import MTMMethod
-from mtm_core.methods.protocol import tissue_index
-from mtm_core.safe_output import check_output
-from mtm_core.studies.latent import find_mtm, study_latent
-from mtm_core.studies.predictable_genes import read_annotation, study_predictable_genes
-from mtm_core.training.hardware import Hardware, check_hardware
-from mtm_core.workflows.run_settings import run_config
-from mtm_core.workflows.study import ExternalOptions, study_external_samples
+from mtm_core.errors import SelectionError
+from mtm_core.inference.models import DEFAULT_MODEL
+from mtm_core.training.hardware import Hardware
+from mtm_core.workflows.study_external import ExternalOptions, study_external_samples
+from mtm_core.workflows.study_model import (
+    LatentOptions,
+    PredictableGenesOptions,
+    study_latent_codes,
+    study_predictable,
+)
 
 
 def pgenes_command(
@@ -64,52 +50,37 @@ def pgenes_command(
     **Example:** `mtm study pgenes cohort.h5ad --evaluation runs/evaluation --annotation
     degree=degree.tsv --output studies/pgenes`
     """
-    _check_annotations(annotation)
-    check_there(cohort=cohort, evaluation=evaluation)
-    inputs = [cohort, evaluation / "settings.json", *_annotation_files(annotation)]
-    check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
-    data = read_study_cohort(cohort)
-    tables = EvaluationTables.load(evaluation)
-    if method not in tables.methods:
-        raise SelectionError.unknown("method", [method], tables.methods)
-    if tables.settings.get("cohort_sha256") != str(data.uns["mtm"]["sha256"]):
-        raise InputFileError(f"{evaluation} is of another cohort. Run 'mtm evaluate' on this one.")
-    rho = matrix_of(tables, method, "rho_pooled")
-    study = study_predictable_genes(rho, data, _annotations(annotation, data.var), seed=seed)
-    summary = study.summary().reset_index()
-    similarity = pd.DataFrame([study.tissues.__dict__])
-    settings = cohort_settings(data) | {"method": method, "seed": seed, "rho": "pooled"}
-    save_study(
+    options = PredictableGenesOptions(
+        cohort,
+        evaluation,
         output,
-        settings,
+        method=method,
+        annotations=_annotations(annotation),
+        seed=seed,
         overwrite=overwrite,
-        quartiles=study.quartiles,
-        summary=summary,
-        similarity=similarity,
     )
-    print_study("Top against bottom quartile of gene-wise rho, tissues counted", summary)
-    print_study("Similarity of tissues against that of their gene-wise rho", similarity)
+    with step_display() as show:
+        study = study_predictable(options, show, print_found)
+    err.print(f"Wrote {output}.")
+    print_study(
+        "Top against bottom quartile of gene-wise rho, tissues counted",
+        study.summary().reset_index(),
+    )
+    print_study(
+        "Similarity of tissues against that of their gene-wise rho",
+        pd.DataFrame([vars(study.tissues)]),
+    )
 
 
-def _annotation_files(options: list[str] | None) -> list[Path]:
-    files = [option.partition("=")[2] for option in options or []]
-    return [Path(file) for file in files if file]
-
-
-def _check_annotations(options: list[str] | None) -> None:
+def _annotations(options: list[str] | None) -> dict[str, Path]:
+    """Return the files that ``--annotation`` names, by the name that each is given."""
+    files = {}
     for option in options or []:
         name, equals, file = option.partition("=")
         if not equals or not name:
             raise SelectionError(f"--annotation expects name=FILE, got {option!r}.")
-        check_there(annotation=Path(file))
-
-
-def _annotations(options: list[str] | None, genes: pd.DataFrame) -> dict[str, pd.Series]:
-    annotations = {}
-    for option in options or []:
-        name, _, file = option.partition("=")
-        annotations[name] = read_annotation(Path(file), genes)
-    return annotations
+        files[name] = Path(file)
+    return files
 
 
 def latent_command(
@@ -139,46 +110,25 @@ def latent_command(
 
     **Example:** `mtm study latent cohort.h5ad --folds runs/evaluation/folds.json --output latent`
     """
-    hardware = Hardware(accelerator, 1, 1)
-    check_hardware(hardware)
-    check_there(cohort=cohort, folds=folds)
-    if folds is None:
-        find_model(model)
-    inputs = [cohort] if folds is None else [cohort, folds]
-    check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
-    data = read_study_cohort(cohort)
-    if folds is None:
-        fitted, donors = find_mtm(Predictor.load(find_model(model)).artefact.method), None
-        about: dict[str, Any] = {"model": model, "donors": "all, and it was trained on them"}
-        err.print("These donors trained the model: give --folds to look at donors it never saw.")
-    else:
-        dealt = DonorFolds.load(folds)
-        if hold_out >= len(dealt.folds):
-            raise SelectionError.unknown(
-                "fold", [str(hold_out)], [str(k) for k in range(len(dealt.folds))]
-            )
-        config = run_config(preset_name, settings, data.n_vars, len(tissue_names(data)))
-        tissue_index(tissue_names(data), config.training.validation_source)
-        with training_bar() as show:
-            method = MTMMethod(config, hardware, show)
-            fitted = method.fit(data, dealt.training(hold_out))
-        donors = dealt.held_out(hold_out)
-        about = {
-            "model": "mtm, trained without the donors looked at",
-            "donors": f"{len(donors)} of fold {hold_out}",
-            "config": to_json(config),
-        }
-    study = study_latent(fitted, data, donors, seed=seed)
-    codes = pd.DataFrame([study.codes])
-    save_study(
+    options = LatentOptions(
+        cohort,
         output,
-        cohort_settings(data) | about | {"seed": seed},
+        model=model,
+        folds=folds,
+        hold_out=hold_out,
+        preset=preset_name,
+        settings=tuple(settings or ()),
+        hardware=Hardware(accelerator, 1, 1),
+        seed=seed,
         overwrite=overwrite,
-        pairs=study.pairs,
-        codes=codes,
-        layers=study.layers,
     )
-    print_study("Pearson's rho between latent codes of two tissues, one donor or two", codes)
+    with training_bar() as show:
+        study = study_latent_codes(options, say=print_found, on_training=show)
+    err.print(f"Wrote {output}.")
+    print_study(
+        "Pearson's rho between latent codes of two tissues, one donor or two",
+        pd.DataFrame([study.codes]),
+    )
     print_study(
         "Decoding of blood codes, by layer, against the similarity of tissues", study.layers
     )

@@ -1,18 +1,14 @@
-"""``mtm study traits`` and ``disease``: what out-of-fold predictions keep of donors' traits."""
+"""``mtm study traits`` and ``disease``: what out-of-fold predictions preserve of donors' traits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import anndata as ad
 import typer
-import xarray as xr
-from joblib import parallel_config
 
-from mtm_core.cli.checks import check_jobs, check_there
-from mtm_core.cli.output import OverwriteOption
+from mtm_core.cli.output import OverwriteOption, err
+from mtm_core.cli.own_samples import print_found
+from mtm_core.cli.steps import step_display
 from mtm_core.cli.study_options import (
     CohortArgument,
     DbgapOption,
@@ -21,18 +17,17 @@ from mtm_core.cli.study_options import (
     PredictionsArgument,
     SeedOption,
     ShufflesOption,
-    cohort_settings,
     print_study,
-    read_study_cohort,
-    save_study,
 )
-from mtm_core.data.cohort.splits import DonorFolds
-from mtm_core.errors import SelectionError
-from mtm_core.safe_output import check_output
-from mtm_core.studies.disease import MINIMUM_DEGS, N_REPEATS, study_diseases
-from mtm_core.studies.donor_traits import MINIMUM_DISEASE, Trait, choose_traits, known_traits
-from mtm_core.studies.out_of_fold import TissuePredictions, on_expression_scale, read_out_of_fold
-from mtm_core.studies.traits import N_SHUFFLES, study_traits
+from mtm_core.studies.disease import MINIMUM_DEGS, N_REPEATS
+from mtm_core.studies.donor_traits import MINIMUM_DISEASE
+from mtm_core.studies.traits import N_SHUFFLES
+from mtm_core.workflows.study_predictions import (
+    DiseaseOptions,
+    TraitsOptions,
+    study_preserved_differences,
+    study_preserved_traits,
+)
 
 TraitsOption = Annotated[
     str | None,
@@ -60,27 +55,24 @@ def traits_command(
 
     **Example:** `mtm study traits cohort.h5ad runs/evaluation/stack.nc --output studies/traits`
     """
-    check_there(cohort=cohort, predictions=predictions, folds=folds, dbgap=dbgap)
-    inputs = [path for path in (cohort, predictions, folds, dbgap) if path is not None]
-    check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
-    data = read_study_cohort(cohort, dbgap)
-    chosen = _chosen(known_traits(data.uns["donors"]), names)
-    out_of_fold, by_tissue = _read(predictions, folds, data)
-    study = study_traits(by_tissue, data.uns["donors"], chosen, n_shuffles=shuffles, seed=seed)
-    summary = study.summary().reset_index()
-    settings = _settings(data, out_of_fold) | {"shuffles": shuffles, "seed": seed}
-    save_study(
+    options = TraitsOptions(
+        cohort,
+        predictions,
         output,
-        settings,
+        folds=folds,
+        dbgap=dbgap,
+        traits=_names(names),
+        shuffles=shuffles,
+        seed=seed,
         overwrite=overwrite,
-        tissues=study.tissues,
-        genes=study.genes,
-        summary=summary,
     )
+    with step_display() as show:
+        study = study_preserved_traits(options, show, print_found)
+    err.print(f"Wrote {output}.")
     print_study(
         "Correlation over genes between predicted and measured association with a trait,"
         " medians over tissues",
-        summary,
+        study.summary().reset_index(),
     )
 
 
@@ -112,76 +104,35 @@ def disease_command(
 
     **Example:** `mtm study disease cohort.h5ad runs/evaluation/stack.nc --output studies/disease`
     """
-    check_there(cohort=cohort, predictions=predictions, folds=folds, dbgap=dbgap)
-    check_jobs(jobs)
-    inputs = [path for path in (cohort, predictions, folds, dbgap) if path is not None]
-    check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
-    data = read_study_cohort(cohort, dbgap)
-    every = tuple(t for t in known_traits(data.uns["donors"]) if t.kind == "two groups")
-    chosen = _chosen(every, names)
-    out_of_fold, by_tissue = _read(predictions, folds, data)
-    with parallel_config(n_jobs=jobs):
-        study = study_diseases(
-            by_tissue,
-            data,
-            chosen,
-            source=str(out_of_fold.attrs["source"]),
-            minimum_group=minimum_group,
-            n_repeats=repeats,
-            n_shuffles=shuffles,
-            seed=seed,
-        )
-    summary = study.summary(minimum_degs).reset_index()
-    status_summary = study.status_summary().reset_index()
-    settings = _settings(data, out_of_fold) | {
-        "minimum_group": minimum_group,
-        "minimum_degs": minimum_degs,
-        "repeats": repeats,
-        "shuffles": shuffles,
-        "seed": seed,
-    }
-    save_study(
+    options = DiseaseOptions(
+        cohort,
+        predictions,
         output,
-        settings,
+        folds=folds,
+        dbgap=dbgap,
+        traits=_names(names),
+        minimum_group=minimum_group,
+        minimum_degs=minimum_degs,
+        repeats=repeats,
+        shuffles=shuffles,
+        jobs=jobs,
+        seed=seed,
         overwrite=overwrite,
-        pairs=study.pairs,
-        genes=study.genes,
-        status=study.status,
-        curves=study.curves,
-        summary=summary,
-        status_summary=status_summary,
     )
-    print_study("Predicted against measured change of expression, by tissue", summary)
+    with step_display() as show:
+        study = study_preserved_differences(options, show, print_found)
+    err.print(f"Wrote {output}.")
+    print_study(
+        "Predicted against measured change of expression, by tissue",
+        study.summary(minimum_degs).reset_index(),
+    )
     if repeats:
         print_study(
             "Area under the ROC curve, means over tissues where the measured one tells more than"
             " the source",
-            status_summary,
+            study.status_summary().reset_index(),
         )
 
 
-def _chosen(traits: tuple[Trait, ...], names: str | None) -> tuple[Trait, ...]:
-    if not traits:
-        raise SelectionError(
-            "the donors of the cohort differ in no trait that is known. Prepare it with"
-            " --subject-phenotypes, or give --dbgap."
-        )
-    return traits if names is None else choose_traits(traits, [n.strip() for n in names.split(",")])
-
-
-def _read(
-    predictions: Path, folds: Path | None, data: ad.AnnData
-) -> tuple[xr.Dataset, Mapping[str, TissuePredictions]]:
-    """Read out-of-fold predictions, as they are and on the expression scale."""
-    out_of_fold = read_out_of_fold(predictions)
-    dealt = DonorFolds.load(folds or predictions.parent / "folds.json")
-    return out_of_fold, on_expression_scale(out_of_fold, data, dealt)
-
-
-def _settings(data: ad.AnnData, out_of_fold: xr.Dataset) -> dict[str, Any]:
-    return cohort_settings(data) | {
-        "method": str(out_of_fold.attrs["method"]),
-        "source": str(out_of_fold.attrs["source"]),
-        "n_pairs": out_of_fold.sizes["pair"],
-        "genes": "predictable (pooled rho > 0.3) on the donors of the other folds",
-    }
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(name.strip() for name in text.split(","))

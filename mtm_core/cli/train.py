@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mtm_core.cli.checks import check_there
+from mtm_core.cli.checks import check_files, check_folders
 from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.training_options import (
     AcceleratorOption,
@@ -67,7 +67,8 @@ def train_command(
 
     **Example:** `mtm train cohort.h5ad --method stack --output trained_models/mine_stack`
     """
-    check_there(cohort=cohort, evaluation=evaluation)
+    check_files(cohort=cohort)
+    check_folders(evaluation=evaluation)
     options = TrainOptions(
         cohort,
         output,

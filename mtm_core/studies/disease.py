@@ -9,7 +9,7 @@ is left with the groups shuffled among the donors is given beside each correlati
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import anndata as ad
@@ -162,6 +162,7 @@ def study_diseases(
     n_repeats: int = N_REPEATS,
     n_shuffles: int = N_SHUFFLES,
     seed: int = 0,
+    on_tissue: Callable[[int, int], object] | None = None,
 ) -> DiseaseStudy:
     """Compare cases and controls in predicted and in measured tissue.
 
@@ -183,6 +184,8 @@ def study_diseases(
         Of the classification's cross-validation; 0 leaves it out.
     n_shuffles, seed
         Of the groups; of everything random.
+    on_tissue
+        Called with how many tissues are done, and how many there are.
     """
     phenotypes: pd.DataFrame = cohort.uns["donors"]
     found: dict[tuple[int, int, int], tuple[dict[str, object], pd.DataFrame]] = {}
@@ -204,6 +207,8 @@ def study_diseases(
             if n_repeats:
                 tasks = _profiles(part, trait, values, cohort, source)
                 classified[number, place] = _classified(tasks, n_repeats, seed)
+        if on_tissue is not None:
+            on_tissue(place + 1, len(predictions))
     pairs, genes = ([found[key][side] for key in sorted(found)] for side in (0, 1))
     status, curves = (
         _joined([classified[key][side] for key in sorted(classified)]) for side in (0, 1)

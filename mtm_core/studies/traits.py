@@ -9,7 +9,7 @@ share those donors' chance: even a shuffled trait gives a positive figure. It is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +80,7 @@ def study_traits(
     *,
     n_shuffles: int = N_SHUFFLES,
     seed: int = 0,
+    on_tissue: Callable[[int, int], object] | None = None,
 ) -> TraitStudy:
     """Compare predicted and measured associations, raw and with each adjustment of the traits.
 
@@ -93,6 +94,8 @@ def study_traits(
         Of :func:`mtm_core.studies.donor_traits.known_traits`.
     n_shuffles, seed
         Of the trait among the donors.
+    on_tissue
+        Called with how many tissues are done, and how many there are.
     """
     analyses = [(trait, names) for trait in traits for names in ((), *trait.adjustments)]
     found: dict[tuple[int, int], tuple[dict[str, object], pd.DataFrame]] = {}
@@ -106,6 +109,8 @@ def study_traits(
                 "tissue": tissue,
             }
             found[number, place] = keys | row, table.reset_index(names="gene_id").assign(**keys)
+        if on_tissue is not None:
+            on_tissue(place + 1, len(predictions))
     tissues, genes = ([found[key][side] for key in sorted(found)] for side in (0, 1))
     joined = pd.concat([table for table in genes if len(table)] or genes, ignore_index=True)
     front = [name for name in ("trait", "adjusted_for", "tissue") if name in joined]

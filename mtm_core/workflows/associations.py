@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import anndata as ad
-
-from mtm_core.data.cohort.cohort import read_cohort, tissue_names
-from mtm_core.data.gtex.dbgap import with_dbgap_phenotypes
+from mtm_core.data.cohort.cohort import tissue_names
 from mtm_core.model_folder import seal_around
-from mtm_core.safe_output import check_output, writing
+from mtm_core.safe_output import writing
 from mtm_core.studies.reference import (
     ReferenceAssociations,
     is_wide,
     write_associations,
 )
+from mtm_core.workflows.input_files import check_files
+from mtm_core.workflows.own_samples import Say, say_nothing
 from mtm_core.workflows.progress import OnProgress, Steps
+from mtm_core.workflows.study_files import check_study_output, read_study_cohort
 
 ASSOCIATING = "Associate genes with the donors' traits"
 
@@ -44,8 +44,7 @@ class AssociationOptions:
 def associate(
     options: AssociationOptions,
     on_progress: OnProgress | None = None,
-    *,
-    cohort: ad.AnnData | None = None,
+    say: Say = say_nothing,
 ) -> ReferenceAssociations:
     """Write the associations of a cohort; of a wide one, tissue by tissue.
 
@@ -55,8 +54,8 @@ def associate(
         Files.
     on_progress
         Called with each tissue.
-    cohort
-        That of ``options``, where the caller has read it.
+    say
+        Called with what is to be known of the cohort.
 
     Raises
     ------
@@ -64,7 +63,7 @@ def associate(
         If a file cannot be read, or the folder not be written to.
     """
     check_association(options)
-    data = read_cohort_of(options) if cohort is None else cohort
+    data = read_study_cohort(options.cohort, options.dbgap, say)
     steps = Steps((ASSOCIATING,), on_progress)
     with steps.running(ASSOCIATING, total=len(tissue_names(data)), unit="tissues") as advance:
         if is_wide(data):
@@ -83,22 +82,8 @@ def check_association(options: AssociationOptions) -> None:
 
     Raises
     ------
-    OutputError
-        If the folder cannot be written to.
+    InputFileError, OutputError
+        If a file is not there, or the folder cannot be written to.
     """
-    inputs = [path for path in (options.cohort, options.dbgap) if path is not None]
-    check_output(options.output, overwrite=options.overwrite, inputs=inputs, folder=True)
-
-
-def read_cohort_of(options: AssociationOptions) -> ad.AnnData:
-    """Read the cohort, with the phenotypes of the dbGaP file where there is one.
-
-    Raises
-    ------
-    InputFileError
-        If a file cannot be read.
-    """
-    cohort = read_cohort(options.cohort)
-    if options.dbgap is not None:
-        cohort.uns["donors"] = with_dbgap_phenotypes(cohort.uns["donors"], options.dbgap)
-    return cohort
+    check_files(cohort=options.cohort, dbgap=options.dbgap)
+    check_study_output(options.output, [options.cohort, options.dbgap], overwrite=options.overwrite)

@@ -34,7 +34,7 @@ from mtm_core.studies.own_cohort import (
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.resampled_effects import GroupEffects, TraitEffects
 from mtm_core.studies.sample_labels import covariate_numbers, shuffled, trait_numbers, two_groups
-from mtm_core.workflows.input_files import check_metadata, check_there
+from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
     Say,
     StepProgress,
@@ -165,7 +165,8 @@ def compare_samples(
     evaluation = evaluation_of(files, predictor.artefact)
     associations = associations_of(files, predictor.artefact)
     chosen = predictor.targets_of(source, options.prediction.targets)
-    check_there(input=options.tables, metadata=options.metadata, tx2gene=options.tx2gene)
+    check_there(input=options.tables)
+    check_files(metadata=options.metadata, tx2gene=options.tx2gene)
     column, text = asked or ("", "")
     check_metadata(
         options.metadata,

@@ -2,31 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mtm_core.data.people.metadata import check_names_of_metadata
 from mtm_core.data.people.metadata_columns import MOST_GROUPS, level_named
 from mtm_core.data.people.metadata_options import MetadataOptions
-from mtm_core.errors import InputFileError
+from mtm_core.errors import InputFileError, SelectionError
 
 
-def check_there(**files: Path | Sequence[Path] | None) -> None:
-    """Refuse files that are not there; each is named as its option, ``_`` for ``-``.
+def check_there(**given: Path | Sequence[Path] | None) -> None:
+    """Refuse files and folders that are not there; each is named as its option, ``_`` for ``-``.
 
     Raises
     ------
     InputFileError
         If one is not.
     """
-    for option, given in files.items():
-        paths = [given] if isinstance(given, Path) else given or ()
-        missing = [path for path in paths if not path.exists()]
-        if missing:
+    for option, path in _each(given):
+        if not path.exists():
             raise InputFileError(
-                f"{_as_option(option)}: cannot open {missing[0]}: there is no such file. Check the"
+                f"{_as_option(option)}: cannot open {path}: there is no such file. Check the"
                 " name and the folder."
             )
+
+
+def check_files(**given: Path | Sequence[Path] | None) -> None:
+    """Refuse what is not there, and a folder where a file is expected.
+
+    Raises
+    ------
+    InputFileError
+        If one is not there, or a folder.
+    """
+    check_there(**given)
+    for option, path in _each(given):
+        if path.is_dir():
+            raise InputFileError(
+                f"{_as_option(option)}: {path} is a folder; expected a file. Name the file in it."
+            )
+
+
+def check_folders(**given: Path | Sequence[Path] | None) -> None:
+    """Refuse what is not there, and a file where a folder is expected.
+
+    Raises
+    ------
+    InputFileError
+        If one is not there, or a file.
+    """
+    check_there(**given)
+    for option, path in _each(given):
+        if not path.is_dir():
+            raise InputFileError(
+                f"{_as_option(option)}: {path} is a file; expected a folder. Name the folder"
+                " that it is in."
+            )
+
+
+def check_jobs(jobs: int) -> None:
+    """Refuse a number of processes that is none.
+
+    Raises
+    ------
+    SelectionError
+        If it is 0 or below -1.
+    """
+    if jobs == 0 or jobs < -1:
+        raise SelectionError(f"--jobs: expected 1 or more, or -1 for one a core, got {jobs}.")
+
+
+def _each(given: Mapping[str, Path | Sequence[Path] | None]) -> Iterator[tuple[str, Path]]:
+    for option, paths in given.items():
+        for path in (paths,) if isinstance(paths, Path) else paths or ():
+            yield option, path
 
 
 def check_metadata(

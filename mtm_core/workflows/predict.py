@@ -28,7 +28,7 @@ from mtm_core.memory_budget import in_words
 from mtm_core.methods.covariates import are_known
 from mtm_core.safe_output import check_output as check_place
 from mtm_core.safe_output import refuse_inputs
-from mtm_core.workflows.input_files import check_metadata, check_there
+from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
     Say,
     StepProgress,
@@ -221,7 +221,8 @@ def _whole(
     on_progress: StepProgress,
 ) -> Predicted:
     """Read the whole table; predict and write it block by block."""
-    check_there(input=options.tables, tx2gene=options.tx2gene)
+    check_there(input=options.tables)
+    check_files(tx2gene=options.tx2gene)
     _check_metadata(options)
     _, prepared = read_samples(options.tables, predictor, options.prediction, options.tx2gene, say)
     phenotypes = _phenotypes(options, prepared.samples, predictor, say)
@@ -357,7 +358,7 @@ def _inputs(options: PredictOptions, folder: Path) -> list[Path]:
 
 
 def _check_metadata(options: PredictOptions) -> None:
-    check_there(metadata=options.metadata)
+    check_files(metadata=options.metadata)
     if options.metadata is not None:
         check_metadata(options.metadata, options.prediction.metadata)
 

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 from mtm_core.artefact import Artefact
-from mtm_core.cli.study_options import save_study
 from mtm_core.errors import InputFileError
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.studies.disease import DiseaseStudy, study_diseases
@@ -20,6 +19,7 @@ from mtm_core.studies.donor_traits import known_traits
 from mtm_core.studies.latent import find_mtm, study_latent
 from mtm_core.studies.out_of_fold import TissuePredictions
 from mtm_core.studies.shipped import StudyTables
+from mtm_core.workflows.study_files import save_tables
 
 BUNDLED = find_model(DEFAULT_MODEL) / "studies"
 
@@ -43,7 +43,7 @@ def test_nothing_is_there_where_nothing_was_made(tmp_path: Path) -> None:
 
 
 def test_a_study_comes_back_as_it_was_written(disease: DiseaseStudy, tmp_path: Path) -> None:
-    save_study(
+    save_tables(
         tmp_path / "disease",
         {"repeats": 0},
         pairs=disease.pairs,
@@ -68,7 +68,7 @@ def test_codes_and_layers_come_back(
     small_artefact: Artefact, small_cohort: ad.AnnData, tmp_path: Path
 ) -> None:
     study = study_latent(find_mtm(small_artefact.method), small_cohort, n_codes=2)
-    save_study(
+    save_tables(
         tmp_path / "latent",
         {},
         pairs=study.pairs,

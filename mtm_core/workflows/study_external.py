@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -16,17 +14,15 @@ from mtm_core.data.people.metadata_options import AS_FOUND
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.data.units import UnitChoice
 from mtm_core.errors import InputFileError, SelectionError
-from mtm_core.escaping import in_cells
-from mtm_core.grouped_writing import save_grouped
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
-from mtm_core.model_folder import ModelFolder, seal_around
-from mtm_core.safe_output import check_output, writing
+from mtm_core.model_folder import ModelFolder
+from mtm_core.safe_output import check_output
 from mtm_core.studies.beside_model import associations_of
-from mtm_core.studies.donor_traits import GENE_KEYS
 from mtm_core.studies.external import study_external, summarise_external
 from mtm_core.studies.reference import ReferenceAssociations
-from mtm_core.workflows.input_files import check_metadata, check_there
+from mtm_core.workflows.input_files import check_files, check_folders, check_metadata, check_there
+from mtm_core.workflows.study_files import save_tables
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,9 @@ def study_external_samples(options: ExternalOptions) -> ExternalStudied:
     inputs = [table, metadata, *([] if reference is None else [reference / "associations.json"])]
     check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
     folder = find_model(options.model)
-    check_there(input=table, metadata=metadata, reference=reference)
+    check_there(input=table)
+    check_files(metadata=metadata)
+    check_folders(reference=reference)
     check_metadata(metadata, AS_FOUND, group=group, levels=lambda _: (case, control))
     files = ModelFolder.open(folder)
     predictor = Predictor(Artefact.load(files))
@@ -159,33 +157,6 @@ def study_external_samples(options: ExternalOptions) -> ExternalStudied:
         summary=summary,
     )
     return ExternalStudied(case, control, tissues, summary)
-
-
-def save_tables(
-    output: Path,
-    settings: dict[str, Any],
-    *,
-    overwrite: bool,
-    gene_keys: Sequence[str] = GENE_KEYS,
-    **tables: pd.DataFrame,
-) -> None:
-    """Write the tables of a study, ``genes`` as parquet, the others as CSV, and its settings.
-
-    ``gene_keys`` are the columns that ``genes`` is grouped by.
-
-    Raises
-    ------
-    OutputError
-        As :func:`mtm_core.safe_output.writing`.
-    """
-    with writing(output, overwrite=overwrite, folder=True, kind="a study") as folder:
-        for name, table in tables.items():
-            if name == "genes":
-                save_grouped(table, folder / "genes.parquet", gene_keys, genes_vary=True)
-            else:
-                in_cells(table).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
-        (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
-    seal_around(output)
 
 
 def _check_name(kind: str, name: str, known: Sequence[str]) -> None:

@@ -1,0 +1,107 @@
+"""The studies of a cohort, called from Python: what is returned, written and told on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mtm_core.data.cohort.cohort import write_cohort
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.errors import InputFileError, SelectionError
+from mtm_core.studies.shipped import StudyTables
+from mtm_core.workflows.evaluate import EvaluateOptions, evaluate_methods
+from mtm_core.workflows.progress import StepProgress
+from mtm_core.workflows.study_model import PredictableGenesOptions, study_predictable
+from mtm_core.workflows.study_predictions import (
+    DiseaseOptions,
+    TraitsOptions,
+    study_preserved_differences,
+    study_preserved_traits,
+)
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cohort of 60 donors in 3 tissues, and its evaluation with all out-of-fold values."""
+    folder = tmp_path_factory.mktemp("studies")
+    cohort = simulate_cohort(
+        SimulationConfig(n_donors=60, n_tissues=3, n_genes=12, presence=(1.0, 1.0))
+    )
+    write_cohort(cohort, folder / "cohort.h5ad")
+    evaluate_methods(
+        EvaluateOptions(
+            folder / "cohort.h5ad",
+            folder / "evaluation",
+            methods=("ridge",),
+            folds=2,
+            resamples=100,
+            save_predictions=True,
+        )
+    )
+    return folder
+
+
+class Told:
+    """Steps and words, as they came."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, str, float, float]] = []
+        self.words: list[str] = []
+
+    def show(self, steps: Sequence[StepProgress]) -> None:
+        self.steps += [(s.name, s.state, s.done, s.total) for s in steps if s.state != "left"]
+
+    def say(self, text: str, is_warning: bool) -> None:
+        assert not is_warning
+        self.words.append(text)
+
+
+def test_studies_of_predictions_tell_each_tissue_and_give_what_they_write(evaluated: Path) -> None:
+    told, studies = Told(), evaluated / "studies"
+    files = (evaluated / "cohort.h5ad", evaluated / "evaluation" / "ridge.nc")
+    traits = study_preserved_traits(
+        TraitsOptions(*files, studies / "traits", traits=("age", "sex"), shuffles=19),
+        told.show,
+        told.say,
+    )
+    assert told.words == ["The cohort is simulated: nothing here is a result about people."]
+    (name,) = {step[0] for step in told.steps if step[3]}
+    assert [step[2:] for step in dict.fromkeys(told.steps) if step[0] == name and step[2]] == [
+        (1, 2),
+        (2, 2),
+        (2, 2),
+    ]
+    assert {step[0] for step in told.steps if step[1] == "done"} == {name, "Write the tables"}
+    groups = study_preserved_differences(
+        DiseaseOptions(
+            *files, studies / "disease", traits=("sex",), minimum_group=5, repeats=1, shuffles=19
+        )
+    )
+    genes = study_predictable(
+        PredictableGenesOptions(
+            files[0], evaluated / "evaluation", studies / "pgenes", method="ridge"
+        )
+    )
+    read = StudyTables.load(studies)
+    assert read.traits
+    assert read.disease
+    assert read.predictable_genes
+    same = pd.testing.assert_frame_equal
+    same(read.traits.study.tissues, traits.tissues, rtol=1e-5)
+    assert set(traits.tissues["trait"]) == {"age", "sex"}
+    same(read.disease.study.status, groups.status, rtol=1e-5, check_dtype=False)
+    same(read.predictable_genes.study.quartiles, genes.quartiles, rtol=1e-5)
+
+
+def test_what_is_no_file_of_a_study_is_said_before_anything_is_read(evaluated: Path) -> None:
+    cohort, folder = evaluated / "cohort.h5ad", evaluated / "evaluation"
+    with pytest.raises(InputFileError, match=r"^PREDICTIONS: .*evaluation is a folder; expected"):
+        study_preserved_traits(TraitsOptions(cohort, folder, evaluated / "x"))
+    with pytest.raises(InputFileError, match=r"^--evaluation: .*cohort.h5ad is a file; expected a"):
+        study_predictable(PredictableGenesOptions(cohort, cohort, evaluated / "x"))
+    with pytest.raises(SelectionError, match=r"^--jobs: expected 1 or more"):
+        study_preserved_differences(DiseaseOptions(cohort, folder, evaluated / "x", jobs=0))
+    assert not (evaluated / "x").exists()
