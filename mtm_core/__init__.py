@@ -33,6 +33,7 @@ _HOMES = {
     "ReadingOptions": "mtm_core.data.files.reading_options",
     "SAMPLES": "mtm_core.places",
     "SampleMetadata": "mtm_core.data.people.metadata",
+    "SavedAlignment": "mtm_core.inference.saved_alignment",
     "SelectionError": "mtm_core.errors",
     "TrainOptions": "mtm_core.workflows.train",
     "build_model": "mtm_core.workflows.build",
@@ -42,9 +43,11 @@ _HOMES = {
     "find_model": "mtm_core.inference.models",
     "predict_samples": "mtm_core.workflows.predict",
     "prepare_cohort": "mtm_core.workflows.prepare",
+    "read_alignment": "mtm_core.inference.saved_alignment",
     "read_expression": "mtm_core.data.tables.expression",
     "read_metadata": "mtm_core.data.people.metadata",
     "train_model": "mtm_core.workflows.train",
+    "write_alignment": "mtm_core.inference.saved_alignment",
     "write_prediction": "mtm_core.inference.export",
 }
 __all__ = sorted(_HOMES)

@@ -47,6 +47,7 @@ def test_the_front_door_is_what_it_was() -> None:
         "ReadingOptions",
         "SAMPLES",
         "SampleMetadata",
+        "SavedAlignment",
         "SelectionError",
         "TrainOptions",
         "build_model",
@@ -56,9 +57,11 @@ def test_the_front_door_is_what_it_was() -> None:
         "find_model",
         "predict_samples",
         "prepare_cohort",
+        "read_alignment",
         "read_expression",
         "read_metadata",
         "train_model",
+        "write_alignment",
         "write_prediction",
     ]
     for name in mtm_core.__all__:

@@ -9,6 +9,7 @@ Shapes: N samples, G genes of the model.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,14 +17,31 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from mtm_core.config import ExpressionScale
 from mtm_core.data.cohort.normalise import Normalisation
-from mtm_core.data.cohort.scaling import CONSTANT_SD, TissueScaler, to_scale
-from mtm_core.data.notes import Note, counted, name_some, they_were
-from mtm_core.data.units import UNIT_TABLE, Unit, check_totals
-from mtm_core.errors import ExpressionError
+from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.notes import Note, counted, name_some
+from mtm_core.data.units import Unit, check_totals
+from mtm_core.errors import ExpressionError, SelectionError
+from mtm_core.inference.alignment_notes import (
+    BASIS_IN_WORDS,
+    describe_aligned,
+    describe_as_before,
+    describe_batches,
+    describe_far,
+    describe_none,
+)
+from mtm_core.inference.batch_parameters import (
+    LEAST_SAMPLES,
+    AlignmentHow,
+    BatchParameters,
+    ReferenceTissue,
+    parameters_by_batch,
+    parameters_of,
+    parameters_of_moments,
+)
+from mtm_core.inference.gene_moments import GeneMoments
 
-AlignmentMethod = Literal["auto", "cohort", "none"]
+AlignmentMethod = Literal["auto", "cohort", "robust", "quantiles", "none"]
 
 MINIMUM_FOR_ALIGNMENT = 20
 """Samples that ``"auto"`` aligns from.
@@ -31,13 +49,7 @@ MINIMUM_FOR_ALIGNMENT = 20
 The standard error of a mean of n values is SD / sqrt(n), that of an SD about SD / sqrt(2n): at 20
 samples 0.22 and 0.16 of the SD, small beside the spread of z-scores, which is 1.
 """
-_LEAST_SAMPLES = 3
 _LEAST_SHARE = 0.5
-_MAY_BE_BY_LENGTH: tuple[Unit, ...] = (
-    *("tpm", "fpkm", "log2", "ln", "log10", "log2-0.001", "log2-0.01", "log2-0"),
-)
-_FAR = 3.0
-"""RMS of z-scores from which a sample is called far: reference samples lie about 1 away."""
 
 
 @dataclass(frozen=True)
@@ -51,65 +63,56 @@ class Aligned:
     found
         (G,) bool.
     how
-        ``"cohort"`` or ``"none"``: what was done.
+        ``"cohort"``, ``"robust"``, ``"quantiles"`` or ``"none"``: what was done.
     distance
         ``distance_before``, ``distance_after`` by sample: root mean square of the z-scores over the
         genes found, against the reference as it is and after alignment.
     notes
         What was done, in words.
+    batches
+        (N,) name of each sample's batch; empty where there are none.
+    parameters
+        Of each batch: what :func:`align_as_before` reads later samples by.
     """
 
     z: NDArray[np.float32]
     found: NDArray[np.bool_]
-    how: Literal["cohort", "none"]
+    how: AlignmentHow
     distance: pd.DataFrame
     notes: tuple[Note, ...]
-
-
-@dataclass(frozen=True)
-class GeneMoments:
-    """Mean and spread of each gene over samples, which can be joined part by part.
-
-    Attributes
-    ----------
-    n
-        Samples.
-    mean, squares
-        (G,) float64: mean, and sum of squared differences from it, on the scaler's scale.
-    low, high
-        (G,) least and greatest value.
-    """
-
-    n: int
-    mean: NDArray[np.float64]
-    squares: NDArray[np.float64]
-    low: NDArray[np.float32]
-    high: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, expression: NDArray[np.float32], scale: ExpressionScale) -> GeneMoments:
-        """Take the moments of ``expression`` (N, G), linear, on ``scale``."""
-        values = to_scale(expression, scale)
-        low, high = values.min(axis=0), values.max(axis=0)
-        exact = values.astype(np.float64)
-        mean = exact.mean(axis=0)
-        return cls(len(values), mean, ((exact - mean) ** 2).sum(axis=0), low, high)
-
-    def joined(self, other: GeneMoments) -> GeneMoments:
-        """Return the moments of the samples of both (Chan, Golub and LeVeque 1983)."""
-        n, away = self.n + other.n, other.mean - self.mean
-        return GeneMoments(
-            n,
-            self.mean + away * (other.n / n),
-            self.squares + other.squares + away**2 * (self.n * other.n / n),
-            np.minimum(self.low, other.low),
-            np.maximum(self.high, other.high),
-        )
+    batches: tuple[str, ...]
+    parameters: tuple[BatchParameters, ...]
 
     @property
-    def sd(self) -> NDArray[np.float64]:
-        """Population SD (G,)."""
-        return np.asarray(np.sqrt(self.squares / self.n))
+    def has_batches(self) -> bool:
+        """Whether the samples were aligned batch by batch."""
+        return any(self.batches)
+
+    def batch_variable(self, rows: NDArray[np.intp]) -> dict[str, tuple[str, NDArray[np.str_]]]:
+        """Return the batch of each person by ``rows`` (-1 for none), where there are batches."""
+        if not self.has_batches:
+            return {}
+        return {"batch": ("sample", np.array([*self.batches, ""])[rows])}
+
+    def by_batch(self) -> pd.DataFrame:
+        """Return the distance from the reference of each batch, before and after.
+
+        Columns: ``batch``, ``n_samples``, ``alignment`` and ``parameters_of`` in words, and the
+        median over the batch's samples of ``distance_before`` and ``distance_after``.
+        """
+        medians = self.distance.groupby(np.asarray(self.batches)).agg(["size", "median"])
+        rows = [
+            {
+                "batch": one.batch,
+                "n_samples": int(medians.loc[one.batch, ("distance_before", "size")]),
+                "alignment": one.how,
+                "parameters_of": BASIS_IN_WORDS[one.basis] if one.how != "none" else "",
+                "distance_before": float(medians.loc[one.batch, ("distance_before", "median")]),
+                "distance_after": float(medians.loc[one.batch, ("distance_after", "median")]),
+            }
+            for one in self.parameters
+        ]
+        return pd.DataFrame(rows)
 
 
 def on_genes_found(linear: pd.DataFrame, found: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -170,6 +173,8 @@ def align(
     normalisation: Normalisation = "panel-cpm",
     minimum_samples: int = MINIMUM_FOR_ALIGNMENT,
     whole: GeneMoments | None = None,
+    quantiles: NDArray[np.float32] | None = None,
+    batch: pd.Series | None = None,
 ) -> Aligned:
     """Return z-scores of samples of one tissue against the reference.
 
@@ -185,7 +190,8 @@ def align(
         Mean and SD of the reference.
     how
         ``"cohort"``: each gene's mean and SD in the samples are brought to the reference's, so z
-        is taken against the samples themselves and depends on which samples come together.
+        is taken against the samples themselves and depends on which samples come together;
+        ``"robust"`` and ``"quantiles"`` likewise (:mod:`mtm_core.inference.batch_parameters`).
         ``"none"``: z is taken against the reference, sample by sample. ``"auto"``: ``"cohort"``
         from ``minimum_samples`` samples on.
     unit, normalisation
@@ -194,53 +200,168 @@ def align(
         For ``"auto"``.
     whole
         Of all samples, where ``linear`` is a part of them: the part is then aligned as it would be
-        among them all.
+        among them all, by ``"cohort"``.
+    quantiles
+        (Q, G) of the reference's samples of the tissue, at the levels of
+        :data:`mtm_core.artefact.QUANTILE_LEVELS`; needed by ``"robust"`` and ``"quantiles"``.
+    batch
+        Name of each sample's batch, by sample: each batch is aligned by itself. ``None`` takes all
+        samples as one.
 
     Raises
     ------
     ExpressionError
-        If fewer than half of the genes are found, or ``"cohort"`` is asked of fewer than 3 samples.
+        If fewer than half of the genes are found, or alignment is asked of fewer samples than the
+        method needs.
+    SelectionError
+        If the batch of a sample is not known, or part of a table is to be aligned otherwise than
+        by ``"cohort"``.
     """
     check_coverage(linear.columns, found)
+    reference = ReferenceTissue(scaler, source, quantiles)
+    labels = _batch_labels(linear.index, batch)
     n_samples = len(linear) if whole is None else whole.n
-    if how == "cohort" and n_samples < _LEAST_SAMPLES:
+    done = _method(how, n_samples, minimum_samples)
+    if whole is not None and (done not in ("cohort", "none") or batch is not None):
+        raise SelectionError(
+            "a table that is read part by part is aligned by mean and SD, all samples as one:"
+            " alignment by batch, by robust moments or quantiles is for tables that are read whole."
+        )
+    expression = on_genes_found(linear, found)
+    names = tuple(dict.fromkeys(labels))
+    if done == "none":
+        parameters = tuple(BatchParameters(name, "none", labels.count(name)) for name in names)
+        notes = describe_none(how, n_samples, minimum_samples, unit, normalisation)
+    elif batch is None:
+        one = (
+            parameters_of_moments(whole, reference)
+            if whole is not None
+            else parameters_of(expression, done, reference)
+        )
+        parameters = (one,)
+        notes = describe_aligned(one, minimum_samples, linear.columns, found)
+    else:
+        parameters = parameters_by_batch(expression, labels, done, reference)
+        notes = describe_batches(parameters, str(batch.name or "batch"), linear.columns, found)
+    return _applied(linear.index, expression, found, labels, parameters, reference, notes)
+
+
+def align_as_before(
+    linear: pd.DataFrame,
+    found: NDArray[np.bool_],
+    reference: ReferenceTissue,
+    parameters: Sequence[BatchParameters],
+    *,
+    batch: pd.Series | None = None,
+) -> Aligned:
+    """Return z-scores of later samples, by the parameters of an earlier alignment.
+
+    Each sample is read by itself, as it would have been among the earlier ones.
+
+    Parameters
+    ----------
+    linear, found
+        As in :func:`align`; genes without parameters must not be among those found.
+    reference
+        The samples' tissue in the reference.
+    parameters
+        Of each batch, as :attr:`Aligned.parameters` had them.
+    batch
+        Name of each sample's batch; needed where there are several.
+
+    Raises
+    ------
+    ExpressionError
+        If fewer than half of the genes are found.
+    SelectionError
+        If the batch of a sample is not among those of ``parameters``.
+    """
+    check_coverage(linear.columns, found)
+    known = [one.batch for one in parameters]
+    if batch is None and len(known) > 1:
+        raise SelectionError(
+            f"the saved alignment is of {len(known)} batches ({name_some(known)}). Say which of"
+            " them each sample is of: --batch COLUMN of --metadata, or --as-batch NAME for all."
+        )
+    labels = known * len(linear) if batch is None else _batch_labels(linear.index, batch)
+    others = sorted(set(labels) - set(known))
+    if others:
+        there = "has no batches" if known == [""] else f"is of {name_some(known)}"
+        raise SelectionError(
+            f"the saved alignment {there}, and samples are of batch {name_some(others)}. Samples of"
+            " a new batch are aligned by themselves (without the saved alignment), or read as a"
+            " known one (--as-batch NAME)."
+        )
+    used = tuple(one for one in parameters if one.batch in labels)
+    notes = describe_as_before(used, len(linear))
+    expression = on_genes_found(linear, found)
+    return _applied(linear.index, expression, found, labels, used, reference, notes)
+
+
+def _method(how: AlignmentMethod, n_samples: int, minimum_samples: int) -> AlignmentHow:
+    """Return what is to be done."""
+    if how == "none":
+        return "none"
+    if how == "auto":
+        return "none" if n_samples < minimum_samples else "cohort"
+    if n_samples < LEAST_SAMPLES[how]:
+        what = "aligning a cohort" if how == "cohort" else f"alignment by {how} values"
         raise ExpressionError(
-            f"aligning a cohort needs {_LEAST_SAMPLES} samples or more, got {n_samples}. Give"
+            f"{what} needs {LEAST_SAMPLES[how]} samples or more, got {n_samples}. Give"
             " more, or leave them as they are: --alignment none, or 'Leave as they are' on the"
             " Upload page."
         )
-    expression = on_genes_found(linear, found)
-    before = _as_they_are(expression, found, source, scaler)
-    done: Literal["cohort", "none"]
-    if how == "none" or (how == "auto" and n_samples < minimum_samples):
-        z, done = before, "none"
-        notes = _describe_none(how, n_samples, minimum_samples, unit, normalisation)
+    return how
+
+
+def _batch_labels(samples: pd.Index, batch: pd.Series | None) -> list[str]:
+    """Return the name of each sample's batch.
+
+    Raises
+    ------
+    SelectionError
+        If that of a sample is not known.
+    """
+    if batch is None:
+        return [""] * len(samples)
+    labels = batch.reindex(samples)
+    unknown = samples[labels.isna()]
+    if len(unknown):
+        raise SelectionError(
+            f"the batch of {counted(len(unknown), 'sample', 'samples')} is not known:"
+            f" {name_some(unknown)}. Fill in the column {str(batch.name or 'batch')!r}, or leave"
+            " these samples out."
+        )
+    return [str(label) for label in labels]
+
+
+def _applied(
+    samples: pd.Index,
+    expression: NDArray[np.float32],
+    found: NDArray[np.bool_],
+    labels: Sequence[str],
+    parameters: tuple[BatchParameters, ...],
+    reference: ReferenceTissue,
+    notes: Sequence[Note],
+) -> Aligned:
+    before = _as_they_are(expression, found, reference.code, reference.scaler)
+    if len(parameters) == 1:
+        how = parameters[0].how
+        z = before if how == "none" else parameters[0].z(expression, reference)
     else:
-        moments = whole or GeneMoments.of(expression, scaler.scale)
-        own, constant = _own_scaler(moments, source, scaler)
-        z = own.transform(expression, np.zeros(len(linear), dtype=np.int64))
-        z[:, ~found] = 0
-        done = "cohort"
-        notes = _describe_cohort(n_samples, minimum_samples, linear.columns[constant & found])
+        z, of_batch = np.empty_like(before), np.asarray(labels)
+        for one in parameters:
+            rows = of_batch == one.batch
+            z[rows] = one.z(expression[rows], reference)
+    z[:, ~found] = 0
     distance = pd.DataFrame(
         {"distance_before": _distance(before, found), "distance_after": _distance(z, found)},
-        index=linear.index,
+        index=samples,
     )
-    return Aligned(z, found, done, distance, (*notes, *describe_far(distance)))
-
-
-def _own_scaler(
-    moments: GeneMoments, source: int, scaler: TissueScaler
-) -> tuple[TissueScaler, NDArray[np.bool_]]:
-    """Return the samples' own mean and SD, as a scaler of one tissue, and which genes are constant.
-
-    Where the reference has a gene's SD at 1 (a gene that is off), its z-scores spread less than 1
-    in the reference too: there an SD below 1 is not stretched to 1.
-    """
-    sd = np.where(moments.sd < CONSTANT_SD, 1, moments.sd).astype(np.float32)
-    sd = np.where(scaler.sd[source] == 1, np.maximum(sd, 1), sd)
-    own = TissueScaler(moments.mean[None].astype(np.float32), sd[None], scaler.scale)
-    return own, moments.high == moments.low
+    all_notes = (*notes, *describe_far(distance))
+    return Aligned(
+        z, found, parameters[0].how, distance, all_notes, tuple(labels), tuple(parameters)
+    )
 
 
 def distance_before(
@@ -283,91 +404,3 @@ def check_coverage(genes: pd.Index, found: NDArray[np.bool_]) -> None:
             " the table before genes were filtered out, with Ensembl ids, symbols or Entrez ids of"
             " human genes."
         )
-
-
-def _describe_none(
-    how: AlignmentMethod,
-    n_samples: int,
-    minimum_samples: int,
-    unit: Unit | None,
-    normalisation: Normalisation,
-) -> list[Note]:
-    reason = "No alignment was asked for."
-    if how == "auto":
-        reason = (
-            f"{counted(n_samples, 'sample is', 'samples are')} fewer than the {minimum_samples}"
-            " that alignment needs."
-        )
-    notes = [
-        Note(
-            "info" if how == "none" else "warning",
-            reason,
-            "Each sample was compared with the reference as it is; differences of protocol between"
-            " the two remain.",
-        )
-    ]
-    if normalisation == "panel-cpm" and unit in _MAY_BE_BY_LENGTH:
-        notes.append(
-            Note(
-                "warning",
-                f"{_by_length(unit)} divided by gene length, and the counts that the model was"
-                " trained on are not.",
-                "Without alignment, levels of long genes look too low and of short ones too high.",
-                f"Give counts, or {minimum_samples} samples or more.",
-            )
-        )
-    return notes
-
-
-def _by_length(unit: Unit) -> str:
-    if UNIT_TABLE[unit].is_log:
-        return "The values may be logarithms of TPM or FPKM, which are"
-    return f"{UNIT_TABLE[unit].label} is"
-
-
-def _describe_cohort(n_samples: int, minimum_samples: int, constant: pd.Index) -> list[Note]:
-    notes = [
-        Note(
-            "info",
-            f"The {n_samples:,} samples were aligned to the reference.",
-            "Each gene's mean and SD were brought to those of the reference: z-scores say how a"
-            " sample differs from the others of this table; a difference from the reference that"
-            " all of them share is gone.",
-        )
-    ]
-    if n_samples < minimum_samples:
-        notes.append(
-            Note(
-                "warning",
-                f"{n_samples} samples are few to align: the standard error of a gene's mean is"
-                f" {n_samples**-0.5:.2f} SD.",
-                "They were aligned, as asked.",
-                f"{minimum_samples} samples or more are better.",
-            )
-        )
-    if len(constant):
-        notes.append(
-            Note(
-                "warning",
-                f"{counted(len(constant), 'gene does', 'genes do')} not vary among the samples:"
-                f" {name_some(constant)}.",
-                they_were(len(constant), "set to the reference mean"),
-            )
-        )
-    return notes
-
-
-def describe_far(distance: pd.DataFrame) -> list[Note]:
-    """Name the samples that lie far from the reference, by ``distance`` of :class:`Aligned`."""
-    far = distance.index[distance["distance_after"] > _FAR]
-    if far.empty:
-        return []
-    return [
-        Note(
-            "warning",
-            f"{len(far)} of {len(distance)} samples {'lies' if len(far) == 1 else 'lie'} more than"
-            f" {_FAR:g} SD from the reference: {name_some(far)}.",
-            they_were(len(far), "left in"),
-            "Check their tissue, their quality and the unit.",
-        )
-    ]

@@ -81,5 +81,6 @@ def samples_of(prepared: Prepared, start: int, stop: int) -> Prepared:
         prepared.aligned,
         z=prepared.aligned.z[start:stop],
         distance=prepared.aligned.distance.iloc[start:stop],
+        batches=prepared.aligned.batches[start:stop],
     )
     return replace(prepared, aligned=aligned, samples=prepared.samples[start:stop])

@@ -17,7 +17,8 @@ from mtm_core.data.formats.stored_table import StoredTable, open_stored_table
 from mtm_core.data.tables.unit_guess import UnitReading
 from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.errors import ArtefactError, InputFileError
-from mtm_core.inference.alignment import AlignmentMethod, GeneMoments, on_genes_found
+from mtm_core.inference.alignment import AlignmentMethod, on_genes_found
+from mtm_core.inference.gene_moments import GeneMoments
 from mtm_core.inference.on_demand import loaded
 from mtm_core.inference.prediction_store import PredictionStore, rounded
 from mtm_core.inference.predictor import Predictor, TableGenes

@@ -28,9 +28,8 @@ from mtm_core.errors import OutputError, SelectionError
 from mtm_core.inference.alignment import (
     MINIMUM_FOR_ALIGNMENT,
     AlignmentMethod,
-    GeneMoments,
-    describe_far,
 )
+from mtm_core.inference.alignment_notes import describe_far
 from mtm_core.inference.chunk_tasks import (
     ALL_BITS,
     VALUES,
@@ -42,6 +41,7 @@ from mtm_core.inference.chunk_tasks import (
     summarise,
 )
 from mtm_core.inference.cluster import in_order
+from mtm_core.inference.gene_moments import GeneMoments
 from mtm_core.inference.prediction_store import PredictionStore, Run
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.unit_distance import SAMPLES_LOOKED_AT, describe_far_before

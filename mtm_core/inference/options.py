@@ -17,11 +17,14 @@ import xarray as xr
 
 from mtm_core.data.files.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
+from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.metadata_options import AS_FOUND, MetadataOptions
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.data.units import UnitChoice
+from mtm_core.errors import SelectionError
 from mtm_core.inference.alignment import AlignmentMethod
 from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.inference.saved_alignment import SavedAlignment
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,15 @@ class PredictionOptions:
         How to read the table of expression.
     metadata
         How to read the metadata.
+    batch
+        Column of the metadata that names each sample's batch: each is aligned by itself. Empty for
+        none.
+    alignment_from
+        File, folder or bundle that holds the saved alignment of an earlier prediction, by which
+        these samples are read. Empty for none.
+    as_batch
+        Batch of the saved alignment that all samples are read as. Empty where ``batch`` says it, or
+        there is one.
     """
 
     source: str = WHOLE_BLOOD
@@ -48,28 +60,86 @@ class PredictionOptions:
     alignment: AlignmentMethod = "auto"
     reading: ReadingOptions = AS_IT_LIES
     metadata: MetadataOptions = AS_FOUND
+    batch: str = ""
+    alignment_from: str = ""
+    as_batch: str = ""
 
-    def prepare(self, predictor: Predictor, table: ExpressionTable | pd.DataFrame) -> Prepared:
+    def prepare(
+        self,
+        predictor: Predictor,
+        table: ExpressionTable | pd.DataFrame,
+        known: SampleMetadata | None = None,
+        alignment: SavedAlignment | None = None,
+    ) -> Prepared:
         """Bring ``table`` to the model's genes and scale as the options say.
+
+        Parameters
+        ----------
+        predictor, table
+            The model, and the samples.
+        known
+            What is known of the samples; needed where ``batch`` is named.
+        alignment
+            The saved alignment, where it has been read; else ``alignment_from`` is.
 
         Raises
         ------
-        ExpressionError, SelectionError
+        ExpressionError, SelectionError, InputFileError
             As :meth:`mtm_core.inference.predictor.Predictor.prepare`.
         """
         return predictor.prepare(
-            table, source=self.source, unit=self.unit, alignment=self.alignment
+            table,
+            source=self.source,
+            unit=self.unit,
+            alignment=self.alignment,
+            batch=self.batches_of(table, known),
+            alignment_from=alignment or self.alignment_from or None,
         )
 
+    def batches_of(
+        self, table: ExpressionTable | pd.DataFrame, known: SampleMetadata | None
+    ) -> pd.Series | None:
+        """Return the batch of each sample, NaN where it is not known; ``None`` where none is named.
+
+        Raises
+        ------
+        SelectionError
+            If batches are named without metadata, or in two ways; or the column is not there.
+        """
+        if self.batch and self.as_batch:
+            raise SelectionError(
+                f"batches are named twice, by the column {self.batch!r} and by {self.as_batch!r}"
+                " for all samples. Leave out one."
+            )
+        if self.as_batch and not self.alignment_from:
+            raise SelectionError(
+                f"{self.as_batch!r} is to name a batch of a saved alignment, and there is none: add"
+                " --alignment-from."
+            )
+        values = table.values if isinstance(table, ExpressionTable) else table
+        if self.as_batch:
+            return pd.Series(self.as_batch, values.index, name="batch", dtype=object)
+        if not self.batch:
+            return None
+        if known is None:
+            raise SelectionError(
+                f"batches are to be read from the column {self.batch!r} of the metadata, and there"
+                " are none: add --metadata."
+            )
+        return known.text(self.batch).rename(self.batch)
+
     def as_used(self, prediction: xr.Dataset) -> PredictionOptions:
-        """Put what was found out for ``prediction`` in the place of what was left open."""
+        """Put what was found out for ``prediction`` in the place of what was left open.
+
+        A saved alignment says how to align, and is left to say it.
+        """
         attrs = prediction.attrs
         return replace(
             self,
             source=attrs["source"],
             targets=tuple(str(tissue) for tissue in prediction["tissue"].values),
             unit=attrs["input_unit"],
-            alignment=attrs["alignment"],
+            alignment="auto" if self.alignment_from else attrs["alignment"],
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from safetensors.numpy import load_file, save_file
 from zarr.codecs import BloscCodec
 
 from mtm_core.errors import OutputError
-from mtm_core.inference.alignment import GeneMoments
+from mtm_core.inference.gene_moments import GeneMoments
 from mtm_core.inference.profiles import GIVEN_TISSUE
 from mtm_core.safe_output import (
     OwnFolder,

@@ -14,6 +14,7 @@ names
   and after alignment; 1 is a typical reference sample; of several tissues those of the first
 - ``is_given`` (sample, given_tissue): of several tissues, which the person was predicted from
 - coordinates ``symbol`` (gene); ``gene`` holds gene ids
+- ``batch`` (sample): where batches were aligned each by itself
 - ``attrs``: model, its SHA-256, source, unit, how samples were aligned, program version
 
 Values that take more than ``AT_ONCE_BYTES`` together are computed when they are read
@@ -47,21 +48,30 @@ from mtm_core.errors import ExpressionError, SelectionError
 from mtm_core.inference.alignment import (
     Aligned,
     AlignmentMethod,
-    GeneMoments,
     align,
+    align_as_before,
     check_coverage,
     distance_before,
     panel_normalise,
 )
+from mtm_core.inference.batch_parameters import BatchParameters, ReferenceTissue
 from mtm_core.inference.decoder import (
     INTERVAL,
     INTERVAL_LEVEL,
     Decoder,
     TissueProgress,
 )
+from mtm_core.inference.gene_moments import GeneMoments
+from mtm_core.inference.later_samples import (
+    alignment_attrs,
+    alignment_for,
+    describe_new_genes,
+    read_as_before,
+)
 from mtm_core.inference.models import find_model
 from mtm_core.inference.on_demand import DIMS, decoded_variables
 from mtm_core.inference.profiles import GIVEN_TISSUE, GivenTissue, Profiles
+from mtm_core.inference.saved_alignment import SavedAlignment
 from mtm_core.inference.together import (
     BETWEEN,
     Together,
@@ -77,6 +87,8 @@ from mtm_core.inference.unit_distance import (
 from mtm_core.methods.covariates import CovariateName, are_known
 from mtm_core.methods.protocol import tissue_index
 
+Saved = SavedAlignment | str | os.PathLike[str]
+"""An alignment, or the file, folder or bundle that holds it."""
 AT_ONCE_BYTES = 40_000_000
 """A prediction of no more than this is computed whole."""
 
@@ -99,6 +111,10 @@ class Prepared:
         That the table was read in.
     notes
         Everything that was found and done, in words.
+    alignment
+        How it was read and aligned, to be saved: what later samples are read by.
+    from_saved
+        Whether ``alignment`` was a saved one, of earlier samples.
     """
 
     aligned: Aligned
@@ -107,6 +123,8 @@ class Prepared:
     source: str
     unit: Unit
     notes: tuple[Note, ...]
+    alignment: SavedAlignment
+    from_saved: bool = False
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -196,6 +214,8 @@ class Predictor:
         alignment: AlignmentMethod = "auto",
         whole: GeneMoments | None = None,
         reading: UnitReading | None = None,
+        batch: pd.Series | None = None,
+        alignment_from: Saved | None = None,
     ) -> Prepared:
         """Bring a table to the model's genes, unit and z-scores, without predicting.
 
@@ -211,10 +231,16 @@ class Predictor:
             Of the table; ``"auto"`` takes what the values tell
             (:mod:`mtm_core.data.tables.unit_guess`).
         alignment
-            ``"cohort"``, ``"none"`` or ``"auto"``: see :func:`mtm_core.inference.alignment.align`.
+            ``"cohort"``, ``"robust"``, ``"quantiles"``, ``"none"`` or ``"auto"``: see
+            :func:`mtm_core.inference.alignment.align`.
         whole, reading
             Of all samples after :meth:`normalised`, and how all are read, where ``table`` is a part
             of them; ``unit`` is then not looked at.
+        batch
+            Name of each sample's batch, by sample: each batch is aligned by itself.
+        alignment_from
+            Read these samples as earlier ones were, by their saved alignment, or by the file or
+            folder that holds it; ``alignment`` is then left at ``"auto"``.
 
         Raises
         ------
@@ -222,38 +248,63 @@ class Predictor:
             If the table is empty, its unit is not clear or cannot be as said, its values are
             centred, it has too few of the model's genes, or rows of a ``DataFrame`` are no samples.
         SelectionError
-            If ``source`` is unknown.
+            If ``source`` is unknown, the batch of a sample is not known, or the saved alignment is
+            of another model, tissue or unit.
+        InputFileError
+            If the saved alignment cannot be read.
         """
-        code = tissue_index(self.tissues, source)
+        code, artefact = tissue_index(self.tissues, source), self.artefact
+        saved = None
+        if alignment_from is not None:
+            saved = alignment_for(alignment_from, artefact, source, alignment)
         values = table.values if isinstance(table, ExpressionTable) else _checked(table)
         stated = table.stated_unit if isinstance(table, ExpressionTable) else None
         genes = self.match([str(name) for name in values.columns])
-        check_coverage(genes.match.gene_ids, genes.match.found)
+        found = genes.match.found
+        parameters: tuple[BatchParameters, ...] = ()
+        if saved is not None:
+            known, parameters = saved.on_genes(artefact.genes.index)
+            found = found & known
+        check_coverage(genes.match.gene_ids, found)
         is_whole = reading is None
         if reading is None:
             if not isinstance(table, ExpressionTable):
                 check_samples(values, self.genes)
             summary = ValueSummary.of(values.to_numpy(dtype=np.float64), genes.columns)
             try:
-                reading = read_unit(summary, unit, self.typical(source), stated)
+                reading = (
+                    read_unit(summary, unit, self.typical(source), stated)
+                    if saved is None
+                    else read_as_before(summary, saved, unit, self.typical(source), stated)
+                )
             except ExpressionError as error:
                 others = table.other_quantities if isinstance(table, ExpressionTable) else ""
                 raise ExpressionError(f"{error}{others}") from error
         normalised = self.normalised(values, reading, source, genes)
-        aligned = align(
-            normalised,
-            genes.match.found,
-            code,
-            self.artefact.method.scaler,
-            alignment,
-            unit=reading.unit,
-            normalisation=self.artefact.normalisation,
-            whole=whole,
-        )
-        notes = [*reading.notes, *genes.match.notes, *aligned.notes]
+        scaler, quantiles = artefact.method.scaler, artefact.reference.expression[:, code]
+        notes = [*reading.notes, *genes.match.notes]
+        if saved is None:
+            aligned = align(
+                normalised,
+                found,
+                code,
+                scaler,
+                alignment,
+                unit=reading.unit,
+                normalisation=artefact.normalisation,
+                whole=whole,
+                quantiles=quantiles,
+                batch=batch,
+            )
+        else:
+            notes += describe_new_genes(genes.match.found & ~found, genes.match.gene_ids)
+            reference = ReferenceTissue(scaler, code, quantiles)
+            aligned = align_as_before(normalised, found, reference, parameters, batch=batch)
+        notes += aligned.notes
         if is_whole:
             notes += describe_far_before(aligned.distance, aligned.how)
             notes += self.nearer_units(values, reading, source, genes)
+        column = "" if batch is None else str(batch.name or "batch")
         return Prepared(
             aligned,
             genes.match,
@@ -261,6 +312,8 @@ class Predictor:
             source,
             reading.unit,
             tuple(notes),
+            saved or SavedAlignment.of(aligned, artefact, source, reading, column),
+            from_saved=saved is not None,
         )
 
     def nearer_units(
@@ -384,6 +437,7 @@ class Predictor:
             {
                 **values,
                 "used_age_sex": ("sample", are_known(known, self.covariates, n_samples)),
+                **first.aligned.batch_variable(people.rows[0]),
                 "found": ("gene", people.found),
                 "distance_before": ("sample", people.distance("distance_before")),
                 "distance_after": ("sample", people.distance("distance_after")),
@@ -406,6 +460,7 @@ class Predictor:
                 "covariates": ", ".join(self.covariates),
                 "unit": self.artefact.unit,
                 "alignment": first.aligned.how,
+                **alignment_attrs(first.alignment, from_saved=first.from_saved),
                 "interval": self._describe_interval(sources, calibrated_from, decoder),
                 "mtm_version": __version__,
                 "use": "For research use, not for diagnosis.",
@@ -436,6 +491,8 @@ class Predictor:
         unit: UnitChoice | Mapping[str, UnitChoice] = "auto",
         alignment: AlignmentMethod = "auto",
         near_people: bool = False,
+        batch: pd.Series | Mapping[str, pd.Series] | None = None,
+        alignment_from: Saved | Mapping[str, Saved] | None = None,
     ) -> Together:
         """Bring several tissues of the same people to the model's z-scores, without predicting.
 
@@ -450,6 +507,8 @@ class Predictor:
             Of all tables; ``"auto"`` looks at each by itself.
         near_people
             Take names that may be one person's (``P01_blood`` and ``P01_skin``) for the same.
+        batch, alignment_from
+            As in :meth:`prepare`: of all tables, or by tissue.
 
         Raises
         ------
@@ -460,6 +519,11 @@ class Predictor:
         units = dict.fromkeys(tables, unit) if isinstance(unit, str) else dict(unit)
         prepared = []
         for tissue, table in tables.items():
+            saved: Saved | None = (
+                alignment_from.get(tissue)
+                if isinstance(alignment_from, Mapping)
+                else alignment_from
+            )
             try:
                 prepared.append(
                     self.prepare(
@@ -467,6 +531,8 @@ class Predictor:
                         source=tissue,
                         unit=units.get(tissue, "auto"),
                         alignment=alignment,
+                        batch=batch.get(tissue) if isinstance(batch, Mapping) else batch,
+                        alignment_from=saved,
                     )
                 )
             except ExpressionError as error:
@@ -484,6 +550,8 @@ class Predictor:
         phenotypes: pd.DataFrame | None = None,
         tables: Mapping[str, ExpressionTable | pd.DataFrame] | None = None,
         near_people: bool = False,
+        batch: pd.Series | Mapping[str, pd.Series] | None = None,
+        alignment_from: Saved | Mapping[str, Saved] | None = None,
     ) -> xr.Dataset:
         """Predict ``targets`` from a table of ``source``, or from ``tables`` of several tissues.
 
@@ -494,7 +562,7 @@ class Predictor:
         tables
             In its place: tables of several tissues of the same people, by tissue, as in
             :meth:`prepare_tables`. Who is in some of them alone is predicted from those.
-        targets, unit, alignment, phenotypes, near_people
+        targets, unit, alignment, phenotypes, near_people, batch, alignment_from
             As in :meth:`prepare_tables` and :meth:`predict_prepared`.
 
         Raises
@@ -527,7 +595,12 @@ class Predictor:
         one_of_each(tables)
         self.targets_of(tuple(tables), targets)
         prepared = self.prepare_tables(
-            tables, unit=unit, alignment=alignment, near_people=near_people
+            tables,
+            unit=unit,
+            alignment=alignment,
+            near_people=near_people,
+            batch=batch,
+            alignment_from=alignment_from,
         )
         return self.predict_prepared(prepared, targets, phenotypes=phenotypes)
 

@@ -18,6 +18,7 @@ from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.evaluation.confounding import CONFOUNDERS
 from mtm_core.evaluation.predictability import rank_tissues
 from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.inference.batch_parameters import MINIMUM_OF_BATCH
 from mtm_core.inference.predictor import Prepared
 
 REFERENCES = (
@@ -133,10 +134,10 @@ def _samples(
             else "."
         ),
     ]
-    if prepared.aligned.how == "cohort":
+    if prepared.aligned.how != "none":
         sentences.append(
-            "Each gene's mean and standard deviation over the samples were set to those of the GTEx"
-            f" donors' {prepared.source}: predictions are relative to the other samples. Where"
+            _alignment(prepared) + f" donors' {prepared.source}: predictions are relative to"
+            f" {'the earlier' if prepared.from_saved else 'the other'} samples. Where"
             f" groups or traits are compared, measured {prepared.source} is compared as measured,"
             " without this alignment."
         )
@@ -147,7 +148,7 @@ def _samples(
         f" {distance['distance_before'].median():.2f}"
         + (
             f", after alignment {distance['distance_after'].median():.2f}."
-            if prepared.aligned.how == "cohort"
+            if prepared.aligned.how != "none"
             else "."
         )
     )
@@ -160,6 +161,28 @@ def _samples(
         else "The model reads expression alone, neither age nor sex."
     )
     return " ".join(sentences)
+
+
+def _alignment(prepared: Prepared) -> str:
+    """Say what was set to the reference's, and over which samples."""
+    alignment = prepared.alignment
+    what = {
+        "cohort": "mean and standard deviation",
+        "robust": "median and interquartile range",
+        "quantiles": "quantiles",
+    }[alignment.how]
+    where = "over the samples"
+    if prepared.from_saved:
+        where = f"over {alignment.n_samples:,} earlier samples"
+    if alignment.batches:
+        where += f" of each of {len(alignment.batches)} batches"
+    small = [one.batch for one in alignment.parameters if one.basis != "own"]
+    with_others = (
+        f" ({len(small)} batches of fewer than {MINIMUM_OF_BATCH} samples borrowed from the others)"
+        if small
+        else ""
+    )
+    return f"Each gene's {what} {where}{with_others} were set to those of the GTEx"
 
 
 def _accuracy(

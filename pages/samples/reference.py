@@ -37,9 +37,9 @@ held_out = GeneAccuracy.of(model, session.source)
 metadata = session.metadata
 samples = [str(sample) for sample in expression["sample"].values]
 
-if session.prepare(model.predictor).aligned.how == "cohort":
+if session.prepare(model.predictor).aligned.how != "none":
     st.info(
-        "Your samples were aligned: each gene's mean and SD in"
+        "Your samples were aligned: each gene's level and spread in"
         f" {plain(session.source_in_words)} were set to those of GTEx."
         " They stand here as the model reads them, **aligned**, not as they were measured. A place"
         " here says how a sample differs from the **other samples of your table**; that all"

@@ -14,11 +14,11 @@ from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.errors import ExpressionError
 from mtm_core.inference.alignment import (
     MINIMUM_FOR_ALIGNMENT,
-    GeneMoments,
     align,
     on_genes_found,
     panel_normalise,
 )
+from mtm_core.inference.gene_moments import GeneMoments
 
 N_GENES = 10
 BLOOD = 1

@@ -178,6 +178,17 @@ class SampleMetadata:
             )
         return self._text_of(name)
 
+    def text(self, name: str) -> pd.Series:
+        """Return any column by sample of the expression table as text, NaN where not known.
+
+        Raises
+        ------
+        SelectionError
+            If there is no such column.
+        """
+        self.column(name)
+        return self._text_of(name)
+
     def level(self, name: str, asked: str) -> str:
         """Return the group of column ``name`` that ``asked`` names, as the file writes it.
 

@@ -1,0 +1,128 @@
+"""How later samples are read: as the earlier ones were, or not at all."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from mtm_core.artefact import Artefact
+from mtm_core.data.notes import Note, counted, name_some, they_were
+from mtm_core.data.tables.unit_guess import UnitReading, guess_unit_of, read_unit
+from mtm_core.data.tables.value_summary import ValueSummary
+from mtm_core.data.units import Unit, UnitChoice
+from mtm_core.errors import SelectionError
+from mtm_core.inference.saved_alignment import SavedAlignment, read_alignment
+
+_PER_MILLION: frozenset[Unit] = frozenset({"tpm", "cpm"})
+"""Units that the values do not tell apart."""
+
+
+def alignment_for(
+    given: SavedAlignment | str | os.PathLike[str],
+    artefact: Artefact,
+    source: str,
+    alignment: str,
+) -> SavedAlignment:
+    """Get a saved alignment for samples of ``source`` that ``artefact`` is to predict from.
+
+    Parameters
+    ----------
+    given
+        The alignment, or what holds it (:func:`mtm_core.inference.saved_alignment.read_alignment`).
+    alignment
+        What else was asked for: nothing, which is ``"auto"``.
+
+    Raises
+    ------
+    SelectionError
+        If it is of another model or tissue, or another alignment is asked for beside it.
+    InputFileError
+        If it cannot be read.
+    """
+    if alignment != "auto":
+        raise SelectionError(
+            f"a saved alignment says how to align: leave out the alignment {alignment!r}."
+        )
+    if not isinstance(given, SavedAlignment):
+        given = read_alignment(given, source)
+    given.check_fits(artefact, source)
+    return given
+
+
+def alignment_attrs(alignment: SavedAlignment, *, from_saved: bool) -> dict[str, str]:
+    """Return what a prediction says of batches and of a saved alignment, where there are any."""
+    attrs = {}
+    if alignment.batches:
+        attrs["batch_column"] = alignment.batch_column
+    if from_saved:
+        attrs["alignment_from"] = (
+            f"a saved alignment of {alignment.n_samples} samples, SHA-256 {alignment.digest}"
+        )
+    return attrs
+
+
+def read_as_before(
+    summary: ValueSummary,
+    saved: SavedAlignment,
+    unit: UnitChoice,
+    typical: ArrayLike | None = None,
+    stated: Unit | None = None,
+) -> UnitReading:
+    """Return how values are to be read so that they are on the scale of the saved alignment.
+
+    Parameters
+    ----------
+    summary, typical, stated
+        As in :func:`mtm_core.data.tables.unit_guess.guess_unit`.
+    saved
+        The alignment.
+    unit
+        The user's word, or ``"auto"``.
+
+    Raises
+    ------
+    SelectionError
+        If the values are, or look like, another unit than that of the saved alignment.
+    ExpressionError
+        As :func:`mtm_core.data.tables.unit_guess.read_unit`.
+    """
+    if unit not in ("auto", saved.unit):
+        raise SelectionError(
+            f"the saved alignment is of values in {saved.unit}, and these are said to be {unit}."
+            " Give them in the same unit, made by the same program."
+        )
+    if unit == "auto":
+        guess = guess_unit_of(summary, typical, stated)
+        found = guess.unit
+        possible = set(guess.possible) if found is None else {found}
+        if possible & _PER_MILLION:
+            possible |= _PER_MILLION
+        if possible and saved.unit not in possible:
+            looks = f"look like {found}" if found else "look like another unit"
+            raise SelectionError(
+                f"the saved alignment is of values in {saved.unit}, and these {looks}."
+                f" {guess.reason} Give them in the same unit; if they are {saved.unit} all the"
+                f" same, say so (--unit {saved.unit})."
+            )
+    read = read_unit(summary, saved.unit, typical, stated)
+    return replace(read, to_million=saved.to_million, zero=saved.zero)
+
+
+def describe_new_genes(new: NDArray[np.bool_], genes: pd.Index) -> list[Note]:
+    """Name genes (G,) that these samples have and the saved alignment has no values for."""
+    n_genes = int(new.sum())
+    if not n_genes:
+        return []
+    return [
+        Note(
+            "warning",
+            f"{counted(n_genes, 'gene', 'genes')} of the model {'is' if n_genes == 1 else 'are'} in"
+            f" this table and {'was' if n_genes == 1 else 'were'} not in the earlier one:"
+            f" {name_some(genes[new])}.",
+            they_were(n_genes, "set to the reference mean, as in the earlier prediction"),
+        )
+    ]
