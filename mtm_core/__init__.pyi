@@ -9,6 +9,7 @@ from mtm_core.errors import ExpressionError as ExpressionError
 from mtm_core.errors import InputFileError as InputFileError
 from mtm_core.errors import MTMError as MTMError
 from mtm_core.errors import SelectionError as SelectionError
+from mtm_core.inference.blood_cells import estimate_composition as estimate_composition
 from mtm_core.inference.export import write_prediction as write_prediction
 from mtm_core.inference.models import bundled_models as bundled_models
 from mtm_core.inference.models import find_model as find_model
@@ -19,6 +20,7 @@ from mtm_core.inference.saved_alignment import SavedAlignment as SavedAlignment
 from mtm_core.inference.saved_alignment import read_alignment as read_alignment
 from mtm_core.inference.saved_alignment import write_alignment as write_alignment
 from mtm_core.places import SAMPLES as SAMPLES
+from mtm_core.studies.sample_review import review_samples as review_samples
 from mtm_core.workflows.build import build_model as build_model
 from mtm_core.workflows.build_options import BuildOptions as BuildOptions
 from mtm_core.workflows.compare import CompareOptions as CompareOptions
@@ -29,6 +31,8 @@ from mtm_core.workflows.predict import PredictOptions as PredictOptions
 from mtm_core.workflows.predict import predict_samples as predict_samples
 from mtm_core.workflows.prepare import PrepareOptions as PrepareOptions
 from mtm_core.workflows.prepare import prepare_cohort as prepare_cohort
+from mtm_core.workflows.quality import QualityOptions as QualityOptions
+from mtm_core.workflows.quality import check_quality as check_quality
 from mtm_core.workflows.train import TrainOptions as TrainOptions
 from mtm_core.workflows.train import train_model as train_model
 

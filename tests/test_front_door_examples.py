@@ -17,12 +17,15 @@ WITH_EXAMPLE = (
     "Artefact",
     "Predictor",
     "build_model",
+    "check_quality",
     "compare_samples",
+    "estimate_composition",
     "evaluate_methods",
     "predict_samples",
     "prepare_cohort",
     "read_expression",
     "read_metadata",
+    "review_samples",
     "train_model",
 )
 

@@ -56,6 +56,14 @@ _COMMANDS = {
         "mtm_core.cli.compare:compare_command",
         "Compare groups of your samples, or correlate them with traits, tissue by tissue.",
     ),
+    "quality": (
+        "mtm_core.cli.quality:quality_command",
+        "Look at your samples before anything is predicted from them.",
+    ),
+    "composition": (
+        "mtm_core.cli.quality:composition_command",
+        "Estimate which cells the RNA of whole blood comes from.",
+    ),
     "app": ("mtm_core.cli.app:app_command", "Start the dashboard on this machine."),
 }
 """Where each command is, and its line in the list of commands: the first of its docstring."""

@@ -87,6 +87,22 @@ def as_measured(values: pd.DataFrame, unit: Unit, match: GeneMatch, symbols: pd.
     return Measured(log2, known.where(known != "", known.index), scale, meaning)
 
 
+def linear_levels(values: pd.DataFrame, unit: Unit, match: GeneMatch) -> pd.DataFrame:
+    """Return every gene of ``values`` (N, I) on a linear scale: logarithms undone, counts as given.
+
+    Genes are chosen, named and summed as by :func:`as_measured`.
+    """
+    kind, x = UNIT_TABLE[unit], values.to_numpy(dtype=np.float64)
+    columns = GeneColumns.of([str(name) for name in values.columns], match.gene_of)
+    linear = np.maximum(_linear(x, kind, columns), 0)
+    chosen = _may_be_genes(values.columns, linear, columns) & ~columns.is_tally
+    names = _names(values.columns, match)[chosen]
+    table = pd.DataFrame(linear[:, chosen], values.index, names)
+    if not names.has_duplicates:
+        return table
+    return table.T.groupby(level=0, sort=False).sum().T
+
+
 def _linear(x: Floats, kind: UnitKind, columns: GeneColumns) -> Floats:
     """Undo logarithms; what cannot be one is 0."""
     if not kind.is_log:

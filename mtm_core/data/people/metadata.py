@@ -287,6 +287,35 @@ class SampleMetadata:
             age_column=age_column, sex_column=sex_column, sex_codes=dict(sex_codes or {})
         )
 
+    def with_numbers(self, columns: pd.DataFrame, where_from: str) -> SampleMetadata:
+        """Add columns of numbers by sample of the expression table, in place of any of their names.
+
+        Parameters
+        ----------
+        columns
+            NaN where not known.
+        where_from
+            What was done, for the notes.
+        """
+        index = self.values.index.append(columns.index.difference(self.values.index, sort=False))
+        text = columns.reindex(index).map(lambda value: f"{value:.6g}").astype(object)
+        known = columns.reindex(index).notna()
+        kept = self.values.drop(columns=list(columns.columns), errors="ignore").reindex(index)
+        values = pd.concat([kept, text.where(known)], axis=1).astype(object)
+        digest = hashlib.sha256(f"{self.sha256} {columns.to_csv()}".encode()).hexdigest()
+        added = Note("info", where_from, f"Added: {name_some(columns.columns, 10)}.")
+        notes = (*(note for note in self.reading_notes if note.found != where_from), added)
+        return replace(self, sha256=digest, values=values, reading_notes=notes)
+
+    @classmethod
+    def of_numbers(
+        cls, columns: pd.DataFrame, samples: Sequence[str], file: str, where_from: str
+    ) -> SampleMetadata:
+        """Make metadata of columns of numbers alone, of samples of which no file tells anything."""
+        index = pd.Index(list(samples), name="sample", dtype=object)
+        empty = cls(file, "", tuple(samples), pd.DataFrame(index=index, dtype=object))
+        return empty.with_numbers(columns, where_from)
+
     def _with(self, **changes: Any) -> SampleMetadata:  # noqa: ANN401 - of any field
         """Change fields; columns are not looked at again where they read the same."""
         changed = replace(self, **changes)

@@ -1,0 +1,154 @@
+"""Estimate the cells that samples of whole blood are mixed of, as columns beside the metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from mtm_core.artefact import Artefact
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.tables.expression import ExpressionTable
+from mtm_core.errors import SelectionError
+from mtm_core.escaping import in_cells
+from mtm_core.inference.blood_cells import COLUMNS, BloodComposition, estimate_composition
+from mtm_core.inference.measured import linear_levels
+from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.model_folder import ModelFolder
+from mtm_core.safe_output import check_output, writing
+from mtm_core.workflows.input_files import check_metadata, check_there
+from mtm_core.workflows.own_samples import Say, read_known, read_samples, say_nothing
+from mtm_core.workflows.plain_values import PlainValues
+
+BLOOD = "Whole Blood"
+ESTIMATED = "The shares of blood cells were estimated from the expression table."
+
+
+@dataclass(frozen=True)
+class CompositionOptions(PlainValues):
+    """Whose blood, and where to write the shares of its cells.
+
+    Attributes
+    ----------
+    tables
+        Of expression, of whole blood.
+    output
+        CSV file.
+    metadata
+        What is known of the samples: its columns are written beside the shares.
+    model
+        That reads the table: its genes tell how the table lies and its unit.
+    prediction
+        Unit, and how to read the files.
+    tx2gene
+        Transcripts and their genes.
+    overwrite
+        Replace what is there.
+    """
+
+    tables: tuple[Path, ...]
+    output: Path
+    metadata: Path | None = None
+    model: str = DEFAULT_MODEL
+    prediction: PredictionOptions = field(default_factory=PredictionOptions)
+    tx2gene: Path | None = None
+    overwrite: bool = False
+
+
+def composition_of(table: ExpressionTable | pd.DataFrame, prepared: Prepared) -> BloodComposition:
+    """Estimate the composition of samples that a model has read.
+
+    Raises
+    ------
+    SelectionError
+        If they are not of whole blood.
+    ExpressionError
+        As :func:`mtm_core.inference.blood_cells.estimate_composition`.
+    """
+    if prepared.source != BLOOD:
+        raise SelectionError(
+            f"the samples are of {prepared.source!r}; shares of blood cells are estimated in"
+            f" {BLOOD!r} alone. Choose another source, or leave composition out."
+        )
+    values = table.values if isinstance(table, ExpressionTable) else table
+    linear = linear_levels(values, prepared.unit, prepared.match)
+    return estimate_composition(linear.set_axis(list(prepared.samples)))
+
+
+def with_composition(
+    metadata: SampleMetadata | None, composition: BloodComposition
+) -> SampleMetadata:
+    """Add the shares to what is known of the samples, as columns of numbers."""
+    columns = composition.shares.rename(columns=COLUMNS)
+    if metadata is not None:
+        return metadata.with_numbers(columns, ESTIMATED)
+    return SampleMetadata.of_numbers(
+        columns, [str(name) for name in columns.index], "estimated composition", ESTIMATED
+    )
+
+
+def estimate_blood_composition(
+    options: CompositionOptions, say: Say = say_nothing
+) -> BloodComposition:
+    """Estimate shares of blood cells and write them, with the metadata where they are given.
+
+    The file can be given to ``--metadata`` of other commands.
+
+    Raises
+    ------
+    SelectionError
+        If options do not fit the model or the files.
+    InputFileError, ExpressionError, ArtefactError
+        If a table, the metadata or the model cannot be used, or too few of the genes that tell
+        blood cells apart are there.
+    OutputError
+        If the output is something else, or cannot be written.
+    """
+    folder = find_model(options.model)
+    files = [
+        path
+        for path in (*options.tables, options.metadata, options.tx2gene, folder / "model.json")
+        if path is not None
+    ]
+    check_output(options.output, overwrite=options.overwrite, inputs=files)
+    check_there(input=options.tables, metadata=options.metadata, tx2gene=options.tx2gene)
+    if options.metadata is not None:
+        check_metadata(options.metadata, options.prediction.metadata)
+    predictor = Predictor(Artefact.load(ModelFolder.open(folder)))
+    read, prepared = read_samples(
+        options.tables, predictor, options.prediction, options.tx2gene, say
+    )
+    composition = composition_of(read, prepared)
+    say_composition(composition, say)
+    shares = composition.shares.rename(columns=COLUMNS).assign(fit=composition.fit)
+    table = shares
+    if options.metadata is not None:
+        known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
+        kept = known.values.drop(columns=list(shares.columns), errors="ignore")
+        table = kept.reindex(shares.index).join(shares)
+    with writing(options.output, overwrite=options.overwrite, inputs=files) as place:
+        written = table.rename_axis("sample").reset_index()
+        in_cells(written).to_csv(place, index=False, float_format="%.6g")
+    return composition
+
+
+def say_composition(composition: BloodComposition, say: Say) -> None:
+    """Say which genes were found, the median shares, and which samples do not fit."""
+    medians = ", ".join(
+        f"{cells} {share:.0%}" for cells, share in composition.shares.median().items()
+    )
+    say(
+        f"Composition by {composition.n_found} of {composition.n_genes} genes, median shares of"
+        f" RNA: {medians}.",
+        False,
+    )
+    if composition.poor:
+        n = len(composition.poor)
+        say(
+            f"{n} of {len(composition.fit)} samples are hardly like any mixture of blood cells,"
+            f" such as {composition.poor[0]!r}: their shares mean little.",
+            True,
+        )

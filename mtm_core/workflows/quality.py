@@ -1,0 +1,141 @@
+"""Look at a user's samples before anything is predicted from them, and write what was found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from mtm_core.artefact import Artefact
+from mtm_core.escaping import in_cells
+from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.predictor import Predictor
+from mtm_core.model_folder import ModelFolder
+from mtm_core.safe_output import check_output, writing
+from mtm_core.studies.sample_review import SampleReview, review_samples
+from mtm_core.workflows.input_files import check_metadata, check_there
+from mtm_core.workflows.own_samples import Say, read_known, read_samples, say_notes, say_nothing
+from mtm_core.workflows.plain_values import PlainValues
+
+
+@dataclass(frozen=True)
+class QualityOptions(PlainValues):
+    """Which samples to look at, and where to write what is found.
+
+    Attributes
+    ----------
+    tables
+        Of expression.
+    output
+        Folder.
+    metadata
+        What is known of the samples; ``None`` for nothing.
+    model
+        Name of a model, or a model's folder.
+    prediction
+        Source, unit, and how to read the files.
+    tx2gene
+        Transcripts and their genes.
+    overwrite
+        Replace what is there.
+    """
+
+    tables: tuple[Path, ...]
+    output: Path
+    metadata: Path | None = None
+    model: str = DEFAULT_MODEL
+    prediction: PredictionOptions = field(default_factory=PredictionOptions)
+    tx2gene: Path | None = None
+    overwrite: bool = False
+
+
+def check_quality(options: QualityOptions, say: Say = say_nothing) -> SampleReview:
+    """Review samples, and write ``samples``, ``components`` and their tests as CSV.
+
+    Raises
+    ------
+    SelectionError
+        If options do not fit the model or the files.
+    InputFileError, ExpressionError, ArtefactError
+        If a table, the metadata or the model cannot be used.
+    OutputError
+        If the output is something else, or cannot be written.
+
+    Examples
+    --------
+    >>> from mtm_core import SAMPLES, QualityOptions, check_quality
+    >>> review = check_quality(
+    ...     QualityOptions(
+    ...         SAMPLES / "blood_tpm.tsv", output="quality", metadata=SAMPLES / "metadata.tsv"
+    ...     )
+    ... )
+    >>> len(review.samples)
+    40
+    """
+    folder = find_model(options.model)
+    files = [
+        path
+        for path in (*options.tables, options.metadata, options.tx2gene, folder / "model.json")
+        if path is not None
+    ]
+    check_output(options.output, overwrite=options.overwrite, inputs=files, folder=True)
+    check_there(input=options.tables, metadata=options.metadata, tx2gene=options.tx2gene)
+    if options.metadata is not None:
+        check_metadata(options.metadata, options.prediction.metadata)
+    predictor = Predictor(Artefact.load(ModelFolder.open(folder)))
+    source = options.prediction.source
+    predictor.targets_of(source)
+    read, prepared = read_samples(
+        options.tables, predictor, options.prediction, options.tx2gene, say
+    )
+    known = None
+    if options.metadata is not None:
+        known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
+    review = review_samples(read, predictor, source=source, unit=prepared.unit, metadata=known)
+    say_notes(review.notes, say)
+    with writing(
+        options.output, overwrite=options.overwrite, inputs=files, folder=True, kind="a review"
+    ) as place:
+        for name, table in review_tables(review).items():
+            in_cells(table).to_csv(place / f"{name}.csv", index=False, float_format="%.6g")
+        settings = {
+            "model": predictor.artefact.name,
+            "model_sha256": predictor.artefact.sha256,
+            "file_sha256": read.report.sha256,
+            "source": source,
+            "unit": prepared.unit,
+            "metadata": None if options.metadata is None else options.metadata.name,
+            "n_samples": len(review.samples),
+            "n_genes": review.n_genes,
+            "notes": [str(note) for note in review.notes],
+        }
+        text = json.dumps(settings, indent=1) + "\n"
+        (place / "settings.json").write_text(text, encoding="utf-8")
+    return review
+
+
+def review_tables(review: SampleReview) -> dict[str, pd.DataFrame]:
+    """Return the tables of a review by name: ``samples``, ``components``, ``component_tests``..."""
+    tables = {
+        "samples": review.samples.rename_axis("sample").reset_index(),
+        "tissue_likeness": review.likeness.rename_axis("sample").reset_index(),
+    }
+    if review.components is not None:
+        parts = review.components
+        tables["components"] = parts.scores.rename_axis("sample").reset_index()
+        spread = {f"covariance_{name}": parts.covariance[:, k] for k, name in
+                  enumerate(parts.scores)} if parts.covariance is not None else {}  # fmt: skip
+        tables["reference_in_components"] = pd.DataFrame(
+            {
+                "component": list(parts.scores),
+                "share_of_variance": parts.shares,
+                "reference_mean": parts.centre,
+                **spread,
+            }
+        )
+    if len(review.tests):
+        tables["component_tests"] = review.tests
+    return tables

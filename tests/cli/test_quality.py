@@ -1,0 +1,66 @@
+"""``mtm quality`` and ``mtm composition``: what they write and say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtm_core.inference.blood_cells import COLUMNS, blood_signature
+from mtm_core.places import SAMPLES
+from tests.cli.conftest import Mtm, error_of
+
+TABLE, METADATA = SAMPLES / "blood_tpm.tsv", SAMPLES / "metadata.tsv"
+
+
+def test_quality_writes_what_it_found(mtm: Mtm, tmp_path: Path) -> None:
+    output = tmp_path / "quality"
+    done = mtm("quality", TABLE, "--metadata", METADATA, "--output", output)
+    assert done.code == 0, done.err
+    samples = pd.read_csv(output / "samples.csv", index_col="sample")
+    assert len(samples) == 40
+    shown = [line.split("\t")[0] for line in done.out.splitlines()[1:]]
+    assert shown == list(samples.index[samples["is_outlier"]])
+    tests = pd.read_csv(output / "component_tests.csv")
+    assert set(tests["column"]) == {"age", "sex", "group"}
+    settings = json.loads((output / "settings.json").read_text())
+    assert settings["n_samples"] == 40
+    assert "Sex by expression is not computed." in done.err
+    assert error_of(mtm("quality", TABLE, "--output", output)).count("--overwrite")
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> tuple[Path, pd.DataFrame]:
+    """Ten mixtures of blood cells, with the model's genes beside the signature's."""
+    rng, profiles = np.random.default_rng(0), blood_signature().profiles
+    shares = rng.dirichlet([6, 1, 0.5, 1, 1, 0.5], 10)
+    own = pd.read_csv(SAMPLES / "blood_counts.csv", index_col=0)
+    names = list(own.columns[:10])
+    mixed = pd.DataFrame(profiles.to_numpy() @ shares.T * 10, profiles.index, names).round()
+    path = tmp_path / "wide.csv"
+    pd.concat([own[names], mixed]).rename_axis("gene").to_csv(path)
+    return path, pd.DataFrame(shares, names, profiles.columns)
+
+
+def test_composition_is_written_beside_the_metadata(
+    mtm: Mtm, wide: tuple[Path, pd.DataFrame], tmp_path: Path
+) -> None:
+    path, shares = wide
+    metadata = tmp_path / "known.csv"
+    pd.DataFrame({"sample": shares.index, "group": ["a", "b"] * 5}).to_csv(metadata, index=False)
+    output = tmp_path / "cells.csv"
+    done = mtm("composition", path, "--metadata", metadata, "--output", output)
+    assert done.code == 0, done.err
+    table = pd.read_csv(output, index_col="sample")
+    assert list(table.columns) == ["group", *COLUMNS.values(), "fit"]
+    np.testing.assert_allclose(table[COLUMNS["neutrophils"]], shares["neutrophils"], atol=0.01)
+
+
+def test_composition_of_59_genes_is_refused(mtm: Mtm, tmp_path: Path) -> None:
+    done = mtm("composition", TABLE, "--output", tmp_path / "cells.csv")
+    assert done.code == 1
+    assert "0 of the 331 genes that tell blood cells apart" in done.err
+    assert not (tmp_path / "cells.csv").exists()
