@@ -7,12 +7,26 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 _SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
+_AT_REST = """() => {
+    if (!document.querySelector("[data-testid=stApp][data-test-script-state=notRunning]")
+        || document.querySelector("[data-testid=stSkeleton]")) {
+        window.restsSince = undefined;
+        return false;
+    }
+    window.restsSince ??= performance.now();
+    return performance.now() - window.restsSince > 300;
+}"""
 
 
 def settled(page: Page) -> None:
     """Wait until the server has finished with the page, and the page has drawn what came."""
     page.wait_for_selector(_SETTLED)
     page.wait_for_selector("[data-testid=stSkeleton]", state="detached")
+
+
+def at_rest(page: Page) -> None:
+    """Wait until nothing has run for a while: no run has another one follow."""
+    page.wait_for_function(_AT_REST)
 
 
 def open_link(page: Page, name: str) -> None:
@@ -30,7 +44,7 @@ def upload(page: Page, name: str, data: bytes) -> None:
 
 def download(page: Page, key: str, folder: Path) -> tuple[str, Path]:
     """Press the download button ``key``; give the name the file would get, and where it is."""
-    settled(page)
+    at_rest(page)
     with page.expect_download() as started:
         page.locator(f".st-key-{key} button").click()
     name = started.value.suggested_filename

@@ -113,6 +113,8 @@ class Uploads(MemoryUploadedFileManager):
         self._since: dict[tuple[str, str], float] = {}
         self.in_use: Callable[[str], frozenset[str]] = lambda _: frozenset()
         """Names the files that the widgets of a session use."""
+        self.is_removed: Callable[[str], None] = lambda _: None
+        """Told of a session whose files all go: its user has deleted them, or it has ended."""
 
     @property
     def total_bytes(self) -> int:
@@ -135,6 +137,7 @@ class Uploads(MemoryUploadedFileManager):
     def remove_session_files(self, session_id: str) -> None:
         """Let go of all files of a session."""
         super().remove_session_files(session_id)
+        self.is_removed(session_id)
         for key in [key for key in list(self._since) if key[0] == session_id]:
             self._since.pop(key, None)
 

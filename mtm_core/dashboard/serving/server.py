@@ -1,7 +1,7 @@
 """The server: Streamlit's, with a door of its own, that frees what visitors leave behind.
 
-Everything that reaches into Streamlit beyond what it documents is here, in ``hosts`` and in
-``freeing``.
+Everything that reaches into Streamlit beyond what it documents is here, in ``hosts``, in
+``freeing`` and in ``offered_files``.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from mtm_core.dashboard.serving.freeing import (
 )
 from mtm_core.dashboard.serving.guard import show_fault
 from mtm_core.dashboard.serving.hosts import Door, Hosts, look_nothing_up, security_headers
+from mtm_core.dashboard.serving.offered_files import OfferedFiles
 from mtm_core.escaping import keep_records_plain
 from mtm_core.places import place_of
 
@@ -60,7 +61,12 @@ _log = logging.getLogger(__name__)
 
 
 class DashboardRuntime(Runtime):
-    """Streamlit's runtime, deaf to what visitors need not ask for."""
+    """Streamlit's, deaf to what visitors need not ask for; its files to download outlive a run."""
+
+    def __init__(self, config: RuntimeConfig) -> None:
+        super().__init__(config)
+        self.offered_files = OfferedFiles(config.media_file_storage)
+        self._media_file_mgr = self.offered_files
 
     def handle_backmsg(
         self, session_id: str, msg: BackMsg, *, client: SessionClient | None = None
@@ -132,11 +138,13 @@ class Dashboard(App):
             return frozenset() if info is None else files_in_use(info.session.session_state)
 
         self._uploads.in_use = in_use
+        self._uploads.is_removed = runtime.offered_files.forget
         return runtime
 
     def free(self) -> int:
         """Let go of closed tabs and unused files; give how many. In the event loop's thread."""
         assert self._runtime is not None
+        self._runtime.media_file_mgr.remove_orphaned_files()
         return self._tabs.free(self._runtime.close_session) + self._uploads.free()
 
     async def free_for_ever(self) -> None:
