@@ -17,7 +17,28 @@ from mtm_core.reporting.name_lists import split_names
 UnitOption = Annotated[UnitChoice, typer.Option(help=UNIT_HELP)]
 AlignmentOption = Annotated[
     AlignmentMethod,
-    typer.Option(help="Bring each gene's mean and SD in the samples to the reference's."),
+    typer.Option(
+        help="Bring each gene's mean and SD in the samples to the reference's (cohort; auto: from"
+        " 20 samples on), its median and interquartile range (robust) or its quantiles."
+    ),
+]
+BatchOption = Annotated[
+    str,
+    typer.Option(
+        metavar="COLUMN", help="Column of the metadata: batches that are aligned each by itself."
+    ),
+]
+AlignmentFromOption = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE|FOLDER",
+        help="Read the samples as those of an earlier prediction were, one alone too: its"
+        " alignment.json, its folder or its bundle.",
+    ),
+]
+AsBatchOption = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="Batch of the saved alignment that all samples are of."),
 ]
 SourceOption = Annotated[str, typer.Option(help="Tissue of the samples.")]
 TargetsOption = Annotated[

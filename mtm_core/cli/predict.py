@@ -19,7 +19,10 @@ from mtm_core.cli.metadata_options import (
 )
 from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.own_samples import (
+    AlignmentFromOption,
     AlignmentOption,
+    AsBatchOption,
+    BatchOption,
     LeaveOutOption,
     ModelOption,
     NumbersOption,
@@ -72,6 +75,9 @@ def predict_command(
     targets: TargetsOption = None,
     unit: UnitOption = "auto",
     alignment: AlignmentOption = "auto",
+    batch: BatchOption = "",
+    alignment_from: AlignmentFromOption = "",
+    as_batch: AsBatchOption = "",
     take_back: TakeBackOption = None,
     leave_out: LeaveOutOption = None,
     numbers: NumbersOption = "auto",
@@ -106,6 +112,13 @@ def predict_command(
     chunk: ChunkOption = None,
     values: ValuesOption = None,
     bits: BitsOption = None,
+    save_alignment: Annotated[
+        Path | None,
+        typer.Option(
+            help="File (.json) to write what the samples were aligned by to, for --alignment-from;"
+            " a folder of --format wide holds it without."
+        ),
+    ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Predict the expression of other tissues.
@@ -120,6 +133,10 @@ def predict_command(
     **Example:** `mtm predict data_samples/blood_tpm.tsv --targets "Lung,Liver" --output lung.csv`
 
     **Example:** `mtm predict blood.csv --format wide --files tsv.gz --output predicted`
+
+    **Example:** `mtm predict first.tsv --save-alignment alignment.json --output first.csv`
+
+    **Example:** `mtm predict later.tsv --alignment-from alignment.json --output later.csv`
 
     A zarr store or a folder of parquet files, and whatever is given one of the options "part by
     part", is read, predicted and written (.zarr) a few samples at a time; the same command goes
@@ -140,7 +157,17 @@ def predict_command(
         tuple(tables),
         output,
         model,
-        PredictionOptions(source, chosen_targets, unit, alignment, reading, said),
+        PredictionOptions(
+            source,
+            chosen_targets,
+            unit,
+            alignment,
+            reading,
+            said,
+            batch=batch,
+            alignment_from=alignment_from,
+            as_batch=as_batch,
+        ),
         tx2gene,
         metadata,
         layout,
@@ -148,6 +175,7 @@ def predict_command(
         chosen,
         PartByPart(workers, scheduler, chunk or 0, bits or ALL_BITS) if in_parts else None,
         overwrite,
+        save_alignment=save_alignment,
     )
     with progress_bar(by_lines=in_parts) as show:
         done = predict_samples(options, print_found, show)

@@ -23,6 +23,7 @@ from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.data.units import UnitChoice
 from mtm_core.errors import SelectionError
 from mtm_core.inference.alignment import AlignmentMethod
+from mtm_core.inference.later_samples import alignment_for
 from mtm_core.inference.predictor import Predictor, Prepared
 from mtm_core.inference.saved_alignment import SavedAlignment
 
@@ -95,6 +96,18 @@ class PredictionOptions:
             batch=self.batches_of(table, known),
             alignment_from=alignment or self.alignment_from or None,
         )
+
+    def saved_alignment(self, predictor: Predictor) -> SavedAlignment | None:
+        """Read ``alignment_from``, and hold it to the model and the source; ``None`` where none is.
+
+        Raises
+        ------
+        InputFileError, SelectionError
+            As :func:`mtm_core.inference.later_samples.alignment_for`.
+        """
+        if not self.alignment_from:
+            return None
+        return alignment_for(self.alignment_from, predictor.artefact, self.source, self.alignment)
 
     def batches_of(
         self, table: ExpressionTable | pd.DataFrame, known: SampleMetadata | None

@@ -6,6 +6,7 @@ The folder holds a file for each tissue and kind of value, and what says which i
     tissues.csv            tissue, value, file, unit
     samples.csv            distance of each sample from the reference; whether age and sex were read
     settings.json          model, source, unit and how samples were aligned
+    alignment.json         what samples were aligned by: later samples can be read by it
 
 Tissues are decoded one after the other; in memory is one of them.
 """
@@ -13,7 +14,7 @@ Tissues are decoded one after the other; in memory is one of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,7 @@ def write_wide(
     overwrite: bool = False,
     inputs: Iterable[Path] = (),
     on_progress: TissueProgress | None = None,
+    beside: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write ``prediction`` as one file a tissue and kind of value.
 
@@ -76,6 +78,8 @@ def write_wide(
         Out of ``VALUES``.
     on_progress
         Called with each tissue.
+    beside
+        Further files of the folder, by name.
 
     Raises
     ------
@@ -110,6 +114,8 @@ def write_wide(
         in_cells(_samples(prediction)).to_csv(place / "samples.csv", index=False)
         text = json.dumps({name: str(value) for name, value in prediction.attrs.items()}, indent=1)
         (place / "settings.json").write_text(text + "\n", encoding="utf-8")
+        for file, data in (beside or {}).items():
+            (place / file).write_bytes(data)
 
 
 def write_tissue(

@@ -7,6 +7,8 @@ The zip holds::
     predicted.csv           the same, to six figures
     samples.csv             distance from the reference; whether age and sex were read
     age_and_sex.csv         as the model read them; only where it did
+    metadata.csv            in its place, where samples were aligned by batch: the batches, too
+    alignment.json          what samples were aligned by: later samples can be read by it
     held_out_accuracy.csv   rho of each gene in each predicted tissue; only where it was evaluated
     settings.json           model, file and options, with their SHA-256; versions
     reproduce.sh            the command line that makes predicted.parquet again
@@ -37,6 +39,7 @@ from mtm_core.escaping import in_cells
 from mtm_core.inference.export import file_bytes, write_prediction
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.saved_alignment import FILE_NAME, alignment_bytes
 from mtm_core.reporting.command_line import InputFiles, in_shell, predict_arguments
 from mtm_core.safe_output import scratch_folder
 
@@ -45,6 +48,8 @@ FORMAT_VERSION = 1
 _COPIED_AT_ONCE = 1 << 20
 REPRODUCED = "reproduced.parquet"
 AGE_AND_SEX = "age_and_sex.csv"
+METADATA = "metadata.csv"
+_BATCH = "batch"
 _DATE = (1980, 1, 1, 0, 0, 0)
 """The date of every file in the zip: the earliest possible, so that bytes do not change."""
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch", "xarray")
@@ -54,6 +59,10 @@ _DESCRIPTIONS = {
     "samples.csv": "Each sample's distance from the GTEx donors (root mean square of its z-scores;"
     " 1 is typical) before and after alignment, and whether its age and sex were read.",
     AGE_AND_SEX: "Age and sex as the model read them. About persons: think before you share it.",
+    METADATA: "Each sample's batch, and age and sex as the model read them. About persons: think"
+    " before you share it.",
+    FILE_NAME: "What the samples were aligned by, gene by gene. Later samples can be read by it:"
+    " --alignment-from, or on the page Upload.",
     "held_out_accuracy.csv": "Correlation of predicted and measured expression on held-out GTEx"
     " donors, of each gene in each predicted tissue. Read it beside each value.",
     "settings.json": "Model, file and options, with their SHA-256, and versions.",
@@ -94,18 +103,41 @@ class PredictionRecord:
         """The words of the command line that makes the prediction again."""
         used = self.options.as_used(self.prediction)
         tables, transcripts = self.ingest.given
+        of_saved = FILE_NAME if self.prepared.from_saved else ""
         return predict_arguments(
-            replace(used, metadata=AS_FOUND),  # its names are the bundle's own
+            # Names of files and columns are the bundle's own.
+            replace(
+                used,
+                metadata=AS_FOUND,
+                batch=_BATCH if used.batch else "",
+                alignment_from=of_saved,
+            ),
             InputFiles(
                 tuple(PurePosixPath(table).name for table in tables)
                 if len(tables) == 1
                 else tables,
-                "" if self.phenotypes is None else AGE_AND_SEX,
+                self.metadata_file,
                 transcripts,
             ),
             model=self.prediction.attrs["model"],
             output=REPRODUCED,
         )
+
+    @property
+    def metadata_file(self) -> str:
+        """Name of the file that says what was read of each sample; empty where nothing was."""
+        if self.options.batch:
+            return METADATA
+        return "" if self.phenotypes is None else AGE_AND_SEX
+
+    @property
+    def metadata(self) -> pd.DataFrame:
+        """What was read of each sample: age and sex, and its batch."""
+        samples = pd.Index(list(self.prepared.samples), name="sample")
+        known = pd.DataFrame(index=samples) if self.phenotypes is None else self.phenotypes
+        if not self.options.batch:
+            return known
+        return known.assign(**{_BATCH: pd.Series(self.prepared.aligned.batches, samples)})
 
     @property
     def findings(self) -> tuple[Note, ...]:
@@ -214,10 +246,11 @@ def bundle_bytes(
     )
     contents: dict[str, bytes] = {}
     contents["samples.csv"] = _csv(samples.reset_index())
-    if record.phenotypes is not None:
+    if record.metadata_file:
         # With every digit: the prediction is to come out the same.
-        people = in_cells(record.phenotypes).to_csv(index_label="sample")
-        contents[AGE_AND_SEX] = people.encode()
+        people = in_cells(record.metadata).to_csv(index_label="sample")
+        contents[record.metadata_file] = people.encode()
+    contents[FILE_NAME] = alignment_bytes(record.prepared.alignment)
     if accuracy is not None:
         contents["held_out_accuracy.csv"] = _csv(accuracy)
     contents["settings.json"] = _json(settings_of(record))
@@ -264,7 +297,8 @@ def _readme(record: PredictionRecord, names: list[str]) -> str:
         f"Predicted by MTM {attrs['mtm_version']}, model {attrs['model']}.\n{attrs['use']}\n\n"
         f"{simulated}{files}\n\n"
         "Your own table is not in here; settings.json has its SHA-256. To repeat the prediction,\n"
-        "put reproduce.sh and, if there is one, age_and_sex.csv beside your table and run it.\n"
+        "put reproduce.sh beside your table, with what of age_and_sex.csv, metadata.csv and\n"
+        "alignment.json is here, and run it.\n"
     )
 
 

@@ -134,7 +134,13 @@ def _shared(options: PredictionOptions, model: str) -> list[str]:
     words = [*_option("--model", _as_path(model)), *_option("--source", options.source)]
     if options.targets is not None:
         words += _option("--targets", join_names(options.targets))
-    words += [*_option("--unit", options.unit), *_option("--alignment", options.alignment)]
+    words += _option("--unit", options.unit)
+    if options.alignment_from:
+        words += _option("--alignment-from", _as_path(options.alignment_from))
+        words += _option("--as-batch", options.as_batch) if options.as_batch else []
+    else:
+        words += _option("--alignment", options.alignment)
+    words += _option("--batch", options.batch) if options.batch else []
     return words + _reading(options.reading)
 
 

@@ -34,6 +34,7 @@ from mtm_core.studies.own_cohort import (
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.resampled_effects import GroupEffects, TraitEffects
 from mtm_core.studies.sample_labels import covariate_numbers, shuffled, trait_numbers, two_groups
+from mtm_core.workflows.batches import check_alignment
 from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
     Say,
@@ -171,12 +172,16 @@ def compare_samples(
     check_metadata(
         options.metadata,
         options.prediction.metadata,
-        columns=[*traits, *options.covariates],
+        columns=[
+            *traits,
+            *options.covariates,
+            *([options.prediction.batch] if options.prediction.batch else []),
+        ],
         group=column,
         levels=(lambda known: two_names(text, known)) if asked else None,
     )
     read, prepared = read_samples(
-        options.tables, predictor, options.prediction, options.tx2gene, say
+        options.tables, predictor, options.prediction, options.tx2gene, say, options.metadata
     )
     known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
     # Wrong names of columns are said before anything is predicted.
@@ -254,6 +259,7 @@ def check_compare(options: CompareOptions) -> Path:
     SelectionError, OutputError, ArtefactError
         As :func:`compare_samples`.
     """
+    check_alignment(options.prediction, options.metadata)
     if not options.groups and not options.traits:
         raise SelectionError(
             "nothing to do: give --groups COLUMN=CASE,CONTROL or --traits COLUMN, or both."

@@ -14,6 +14,7 @@ from mtm_core.data.tables.expression import ExpressionTable, read_expression
 from mtm_core.errors import SelectionError
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.workflows.batches import describe_by_batch, groups_at_risk
 
 Say = Callable[[str, bool], None]
 """Called with what was found or done, in words, and whether it is a warning."""
@@ -35,8 +36,11 @@ def read_samples(
     options: PredictionOptions,
     tx2gene: Path | None = None,
     say: Say = say_nothing,
+    metadata: Path | None = None,
 ) -> tuple[ExpressionTable, Prepared]:
     """Read ``tables`` and bring them to the model's genes, unit and z-scores.
+
+    ``metadata`` are read where they name the samples' batches.
 
     Raises
     ------
@@ -44,6 +48,7 @@ def read_samples(
         As :func:`mtm_core.data.tables.expression.read_expression` and
         :meth:`mtm_core.inference.predictor.Predictor.prepare`.
     """
+    saved = options.saved_alignment(predictor)
     read = read_expression(
         tables,
         known_genes=predictor.genes,
@@ -57,7 +62,11 @@ def read_samples(
         f" {report.orientation}, {report.id_type} ids.",
         False,
     )
-    prepared = options.prepare(predictor, read)
+    known = None
+    if options.batch and metadata is not None:
+        samples = tuple(str(name) for name in read.values.index)
+        known = read_known(metadata, samples, options.metadata)
+    prepared = options.prepare(predictor, read, known, saved)
     say_reading(prepared.unit, prepared.aligned.how, prepared.aligned.distance, say)
     # What the reader took the unit for does not hold where the user has said otherwise.
     say_notes(
@@ -68,6 +77,9 @@ def read_samples(
         ),
         say,
     )
+    for line in describe_by_batch(prepared):
+        say(line, False)
+    say_notes(groups_at_risk(options, known), say)
     return read, prepared
 
 

@@ -23,11 +23,17 @@ from mtm_core.inference.long_parts import check_parts, write_parts
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.inference.saved_alignment import FILE_NAME, alignment_bytes
 from mtm_core.inference.wide import check_wide, wide_bytes, write_wide
 from mtm_core.memory_budget import in_words
 from mtm_core.methods.covariates import are_known
 from mtm_core.safe_output import check_output as check_place
 from mtm_core.safe_output import refuse_inputs
+from mtm_core.workflows.batches import (
+    check_alignment,
+    check_place_of_alignment,
+    save_alignment,
+)
 from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
     Say,
@@ -92,6 +98,8 @@ class PredictOptions(PlainValues):
         ``None`` where the table is read whole.
     overwrite
         Replace what is there.
+    save_alignment
+        File to write what the samples were aligned by to; later samples can be read by it.
     """
 
     tables: tuple[Path, ...]
@@ -105,6 +113,7 @@ class PredictOptions(PlainValues):
     values: tuple[str, ...] | None = None
     part_by_part: PartByPart | None = None
     overwrite: bool = False
+    save_alignment: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -194,7 +203,16 @@ def check_predict(options: PredictOptions) -> Path:
         check_wide(options.files, _wide_values(options))
     folder = find_model(options.model)
     inputs = _inputs(options, folder)
+    check_alignment(
+        options.prediction, options.metadata, part_by_part=options.part_by_part is not None
+    )
+    check_place_of_alignment(options.save_alignment, overwrite=options.overwrite, inputs=inputs)
     if options.part_by_part is not None:
+        if options.save_alignment is not None:
+            raise SelectionError(
+                "--save-alignment is for tables that are read whole; the store of one that is read"
+                " part by part is added to by the same command."
+            )
         if options.prediction.reading != AS_IT_LIES:
             raise SelectionError(
                 "a table that is read part by part is read as it lies: --take-back, --leave-out,"
@@ -224,12 +242,21 @@ def _whole(
     check_there(input=options.tables)
     check_files(tx2gene=options.tx2gene)
     _check_metadata(options)
-    _, prepared = read_samples(options.tables, predictor, options.prediction, options.tx2gene, say)
+    _, prepared = read_samples(
+        options.tables, predictor, options.prediction, options.tx2gene, say, options.metadata
+    )
     phenotypes = _phenotypes(options, prepared.samples, predictor, say)
     n_samples, n_genes = prepared.aligned.z.shape
     sizes = (n_samples, len(targets), n_genes)
     _say_size(options, sizes, predictor, say)
     n_files = _write(options, folder, predictor, prepared, targets, phenotypes, on_progress)
+    if options.save_alignment is not None:
+        save_alignment(
+            [prepared],
+            options.save_alignment,
+            overwrite=options.overwrite,
+            inputs=_inputs(options, folder),
+        )
     people = None if phenotypes is None else phenotypes.reindex(list(prepared.samples))
     n_used_age_sex = int(are_known(people, predictor.covariates, n_samples).sum())
     return Predicted(options.output, sizes, n_used_age_sex, predictor.covariates, n_files)
@@ -258,6 +285,7 @@ def _write(
             overwrite=overwrite,
             inputs=inputs,
             on_progress=tell,
+            beside={FILE_NAME: alignment_bytes(prepared.alignment)},
         )
         return len(targets) * len(values)
     blocks: Iterator[xr.Dataset] = predict_blocks(
@@ -354,13 +382,22 @@ def _wide_values(options: PredictOptions) -> tuple[str, ...]:
 
 def _inputs(options: PredictOptions, folder: Path) -> list[Path]:
     beside = [path for path in (options.metadata, options.tx2gene) if path is not None]
-    return [*options.tables, folder / "model.json", *beside]
+    saved = options.prediction.alignment_from
+    of_saved = [_saved_file(Path(saved))] if saved else []
+    return [*options.tables, folder / "model.json", *beside, *of_saved]
+
+
+def _saved_file(path: Path) -> Path:
+    return path / FILE_NAME if path.is_dir() else path
 
 
 def _check_metadata(options: PredictOptions) -> None:
     check_files(metadata=options.metadata)
     if options.metadata is not None:
-        check_metadata(options.metadata, options.prediction.metadata)
+        batch = options.prediction.batch
+        check_metadata(
+            options.metadata, options.prediction.metadata, columns=[batch] if batch else []
+        )
 
 
 def _phenotypes(
@@ -370,6 +407,6 @@ def _phenotypes(
     if options.metadata is None:
         return None
     known = read_known(options.metadata, samples, options.prediction.metadata, say)
-    if not predictor.covariates:
+    if not predictor.covariates and not options.prediction.batch:
         say("This model reads expression alone: age and sex change nothing.", False)
     return known.phenotypes()

@@ -37,13 +37,17 @@ OTHERS = ["xlsx", "parquet", "h5ad", "loom", "zip", "tab", "sf", "results", "cou
 FORMATS = [*TEXT, *(f"{ending}.gz" for ending in TEXT), *OTHERS]
 ALIGNMENT_NAMES = {
     "auto": "Automatic",
-    "cohort": "Align to the reference",
+    "cohort": "Align mean and SD",
+    "robust": "Align median and interquartile range",
+    "quantiles": "Align quantiles",
     "none": "Leave as they are",
 }
 ALIGNMENT_HELP = [
-    f"Align from {MINIMUM_FOR_ALIGNMENT} samples on.",
+    f"Align mean and SD from {MINIMUM_FOR_ALIGNMENT} samples on.",
     "Each gene gets the mean and SD of the reference. Takes away differences of protocol, and any"
     " difference that all samples share.",
+    "The same, little moved by a few samples that deviate.",
+    "Each gene gets the reference's quantiles; for 50 samples or more.",
     "Each sample alone is compared with the reference; differences of protocol remain.",
 ]
 PREVIEW_ROWS, PREVIEW_COLUMNS = 20, 30

@@ -1,0 +1,106 @@
+"""Alignment in a workflow: what is refused beforehand, what is said of batches, what is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mtm_core.data.notes import Note
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.errors import SelectionError
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.saved_alignment import alignment_bytes
+from mtm_core.safe_output import check_output, writing
+from mtm_core.studies.batch_groups import describe_batches_and_groups
+from mtm_core.workflows.input_files import check_there
+
+
+def check_alignment(
+    options: PredictionOptions, metadata: Path | None, *, part_by_part: bool = False
+) -> None:
+    """Refuse, before anything is read, choices of alignment that do not fit each other.
+
+    Raises
+    ------
+    SelectionError
+        If there are some.
+    InputFileError
+        If the saved alignment is not there.
+    """
+    if part_by_part and (
+        options.batch or options.alignment_from or options.alignment in ("robust", "quantiles")
+    ):
+        raise SelectionError(
+            "a table that is read part by part is aligned by mean and SD, all samples as one:"
+            " --batch, --alignment-from and --alignment robust and quantiles are for tables that"
+            " are read whole."
+        )
+    if options.batch and metadata is None:
+        raise SelectionError(
+            f"--batch {options.batch!r} names a column of the metadata; add --metadata FILE."
+        )
+    if options.batch and options.as_batch:
+        raise SelectionError(
+            "--batch names a column, --as-batch one batch for all samples: leave out one."
+        )
+    if options.as_batch and not options.alignment_from:
+        raise SelectionError(
+            "--as-batch names a batch of a saved alignment; add --alignment-from FILE."
+        )
+    if options.alignment_from and options.alignment != "auto":
+        raise SelectionError(
+            f"--alignment-from says how to align: leave out --alignment {options.alignment}."
+        )
+    if options.alignment_from:
+        check_there(alignment_from=Path(options.alignment_from))
+
+
+def describe_by_batch(prepared: Prepared) -> list[str]:
+    """Say how far each batch lay from the reference, before and after alignment."""
+    if not prepared.aligned.has_batches:
+        return []
+    lines = []
+    for row in prepared.aligned.by_batch().itertuples():
+        of = f", by {row.parameters_of}" if row.parameters_of else ""
+        lines.append(
+            f"Batch {row.batch}: {row.n_samples} samples, {row.alignment}{of}. Distance from the"
+            f" reference, median: {row.distance_before:.2f} before, {row.distance_after:.2f} after."
+        )
+    return lines
+
+
+def check_place_of_alignment(path: Path | None, *, overwrite: bool, inputs: Iterable[Path]) -> None:
+    """Refuse a place to save an alignment at that is taken, before anything is read.
+
+    Raises
+    ------
+    OutputError
+        If it is.
+    """
+    if path is not None:
+        check_output(path, overwrite=overwrite, inputs=inputs)
+
+
+def save_alignment(
+    tables: Iterable[Prepared], path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()
+) -> None:
+    """Write what the tables were aligned by.
+
+    Raises
+    ------
+    OutputError
+        As :func:`mtm_core.safe_output.writing`.
+    """
+    data = alignment_bytes([table.alignment for table in tables])
+    with writing(path, overwrite=overwrite, inputs=inputs, kind="an alignment") as place:
+        place.write_bytes(data)
+
+
+def groups_at_risk(options: PredictionOptions, known: SampleMetadata | None) -> list[Note]:
+    """Warn where the batches that samples are aligned by coincide with groups of theirs."""
+    if known is None or not options.batch or options.alignment_from:
+        return []
+    if options.alignment == "none":
+        return []
+    return describe_batches_and_groups(known, options.batch)
