@@ -8,7 +8,8 @@ Tests of one contrast are t, of several together F (Smyth 2004, section 4). Chec
 **Values that were predicted.** With ``error``, the standard error of each value, a contrast's
 variance is that of the model plus that of the errors, carried through the same weights: of an
 estimate ``sum a[i] y[i]``, ``sum a[i]^2 error[i]^2``. Errors within one block may be the same or
-independent; that which gives the larger p counts. Degrees of freedom stay those of the
+independent; that which gives the larger p counts. What errs in all samples alike is added as
+``leverage``. Degrees of freedom stay those of the
 moderated variance: errors, known from many reference donors, would only add to them.
 
 Letters: N samples, P columns of the design, K contrasts, G genes.
@@ -112,13 +113,13 @@ def fit_linear_models(
     n_samples, n_genes = values.shape
     if len(matrix) != n_samples or np.linalg.matrix_rank(matrix) < matrix.shape[1]:
         raise ValueError(f"expected a design of full rank and {n_samples} rows: {matrix.shape}")
-    whiten = np.eye(n_samples)
+    whiten: Array | None = None
     if blocks is not None and correlation:
         covariance = block_covariance(block_indicators(blocks), correlation)
         whiten = np.linalg.inv(np.linalg.cholesky(covariance))
-    basis, upper = np.linalg.qr(whiten @ matrix)
+    basis, upper = np.linalg.qr(matrix if whiten is None else whiten @ matrix)
     solve = np.linalg.inv(upper)
-    weights = solve @ basis.T @ whiten
+    weights = solve @ (basis.T if whiten is None else basis.T @ whiten)
     freedom = n_samples - matrix.shape[1]
     variance, level = np.zeros(n_genes), np.empty(n_genes)
     coefficients = np.empty((matrix.shape[1], n_genes))
@@ -129,7 +130,8 @@ def fit_linear_models(
             raise ValueError("expected finite expression")
         wide = part.astype(np.float64)
         coefficients[:, block] = weights @ wide
-        turned = (whiten @ wide).astype(part.dtype)  # what counts as rounding goes by its type
+        # What counts as rounding goes by the type that values came in.
+        turned = part if whiten is None else (whiten @ wide).astype(part.dtype)
         left = residuals(turned, basis)
         constant[block] = np.ptp(part, axis=0) == 0
         level[block] = wide.mean(axis=0)
@@ -198,6 +200,7 @@ def contrast_tests(
     *,
     error: NDArray[np.floating] | None = None,
     blocks: ArrayLike | None = None,
+    leverage: ArrayLike = 0.0,
 ) -> ContrastTest:
     """Test ``contrasts`` (K, P) of the coefficients against 0, all K together.
 
@@ -207,6 +210,10 @@ def contrast_tests(
         (N, G) standard errors of the values that were fitted; ``None`` where they are exact.
     blocks
         Of each sample, whose errors may then be the same within a block.
+    leverage
+        (K, K): what the squared error of a value, on average, adds to the covariance of the
+        estimates because it is the same in all samples
+        (:mod:`mtm_core.statistics.contrast_distance`).
     """
     rows = np.atleast_2d(np.asarray(contrasts, dtype=np.float64))
     n_genes, n_contrasts = len(fit.variance), len(rows)
@@ -227,6 +234,8 @@ def contrast_tests(
             square[part] = _squares(covariance, known)
         else:
             own = np.asarray(error[:, part], dtype=np.float64)
+            shared = (own**2).mean(axis=0)[:, None, None] * np.atleast_2d(leverage)
+            covariance = covariance + shared
             options = [covariance + _of_errors(weights, own, group) for group in groupings]
             squares = [_squares(option, known) for option in options]
             square[part] = np.min(squares, axis=0)

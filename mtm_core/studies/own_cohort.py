@@ -19,12 +19,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from mtm_core.artefact import Artefact
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
-from mtm_core.inference.decoder import Index, TissueProgress
+from mtm_core.inference.decoder import INTERVAL, INTERVAL_LEVEL, Index, TissueProgress
 from mtm_core.inference.measured import Measured, as_measured
 from mtm_core.inference.on_demand import on_demand
 from mtm_core.inference.predictor import Prepared
@@ -58,6 +59,11 @@ class OwnCohort:
         Of ``predicted``.
     tissues
         Those that are looked at: the source first, where it is one of them.
+    interval
+        ``lower`` and ``upper`` ends of each predicted value, as ``predicted``; ``None`` where the
+        model has none.
+    n_donors
+        Reference donors of each tissue that the model was learnt from, where that is known.
     """
 
     source: str
@@ -65,6 +71,8 @@ class OwnCohort:
     predicted: xr.DataArray
     unit: str
     tissues: tuple[str, ...]
+    interval: xr.Dataset | None = None
+    n_donors: pd.Series | None = None
 
     @classmethod
     def of(
@@ -89,6 +97,8 @@ class OwnCohort:
             predicted,
             str(prediction.attrs["unit"]),
             (prepared.source, *predicted["tissue"].to_numpy().astype(str).tolist()),
+            prediction[list(INTERVAL)] if set(INTERVAL) <= set(prediction) else None,
+            artefact.tissues["n_samples"],
         )
 
     @cached_property
@@ -141,6 +151,21 @@ class OwnCohort:
             return values
         linear = self.predicted.sel(tissue=tissue).transpose("sample", "gene").to_numpy()
         return np.asarray(np.log2(1 + linear))
+
+    def error(self, tissue: str) -> NDArray[np.floating] | None:
+        """Return the standard error (N, G) of each predicted value of log2 expression.
+
+        What half the width of the calibrated interval is worth of a normal distribution; the wider
+        half, where 0 cuts the other short. ``None`` of a tissue that was measured, or without
+        intervals.
+        """
+        if tissue == self.source or self.interval is None:
+            return None
+        own = self.interval.sel(tissue=tissue).transpose("sample", "gene")
+        middle = self.log2(tissue)
+        halves = (np.log2(1 + own[name].to_numpy()) - middle for name in INTERVAL)
+        half = np.max([np.abs(part) for part in halves], axis=0)
+        return np.asarray(half / norm.ppf(0.5 + INTERVAL_LEVEL / 200), dtype=middle.dtype)
 
     def gene(self, gene: str) -> pd.DataFrame:
         """Return log2 expression (N, tissues) of one gene, NaN in a tissue that lacks it."""

@@ -58,6 +58,9 @@ class DiseaseConfig:
         Genes that it changes, the same in each of these tissues.
     log2_fold_change
         Size of the change: up in every other gene, down in the rest.
+    factor_shift
+        Of the cases' shared factors, in SDs, in a direction of its own: it changes all genes that
+        the factors reach, in every tissue, as blood shows it.
     """
 
     name: str = "MHT2D"
@@ -65,6 +68,7 @@ class DiseaseConfig:
     tissues: tuple[str, ...] | None = None
     n_genes: int = 8
     log2_fold_change: float = 1.0
+    factor_shift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,9 @@ class SimulationConfig:
     trait_effect
         SD of the effects of sex, of ten years of age and of death on a ventilator, each on a
         quarter of the genes, log2 units.
+    silent_share
+        Share of the genes of each tissue but blood that the donor's factors do not reach: what
+        they would explain is the sample's own.
     presence
         Share of the donors who have the tissue: of the commonest (whole blood) and the rarest.
     """
@@ -114,6 +121,7 @@ class SimulationConfig:
     gene_sd: float = 0.8
     tissue_sd: float = 1.5
     trait_effect: float = 0.3
+    silent_share: float = 0.0
     presence: tuple[float, float] = (0.95, 0.5)
     disease: DiseaseConfig | None = None
     seed: int = 0
@@ -127,7 +135,10 @@ class SimulationConfig:
                 "expected at least 1 donor, gene and factor, got"
                 f" {self.n_donors}, {self.n_genes} and {self.n_factors}"
             )
-        for name in ("shared_variance", "common_loading", "private_variance", "own_variance"):
+        for name in (
+            *("shared_variance", "common_loading", "private_variance", "own_variance"),
+            "silent_share",
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"expected {name} in [0, 1], got {getattr(self, name)}")
         explained = self.shared_variance + self.private_variance + self.own_variance
@@ -180,7 +191,13 @@ def simulate_cohort(
     }
     if config.disease is not None:
         traits["case"] = donors[config.disease.name].to_numpy(float)
-        truth["effects"]["case"] = _disease_effect(config.disease, tissues, len(genes), rng)
+        effect = _disease_effect(config.disease, tissues, len(genes), rng)
+        if config.disease.factor_shift:
+            draws = np.random.default_rng((config.seed, 4))
+            shift = draws.standard_normal(config.n_factors, dtype=np.float32)
+            shift *= config.disease.factor_shift / np.linalg.norm(shift)
+            effect += shift @ truth["loadings"]
+        truth["effects"]["case"] = effect
 
     donor, tissue = np.nonzero(_draw_presence(config, tissues, rng))
     x = np.empty((len(donor), len(genes)), dtype=np.float32)
@@ -284,14 +301,17 @@ def _draw_truth(
             "own_effects": draws.standard_normal(shape, dtype=np.float32),
             "own_sd": (np.sqrt(config.own_variance) * sd[:, own_genes]).astype(np.float32),
         }
-    left = 1 - config.shared_variance - config.private_variance - own_variance
+    shared = np.full((n_tissues, n_genes), config.shared_variance)
+    if config.silent_share:
+        silent = np.random.default_rng((config.seed, 3)).random(shared.shape) < config.silent_share
+        silent[tissues.index(WHOLE_BLOOD)] = False
+        shared[silent] = 0
+    left = 1 - shared - config.private_variance - own_variance
     return {
         **extra,
         "sd": sd.astype(np.float32),
         "factors": rng.standard_normal((config.n_donors, n_factors), dtype=np.float32),
-        "loadings": (np.sqrt(config.shared_variance) * sd[:, None, :] * loadings).astype(
-            np.float32
-        ),
+        "loadings": (np.sqrt(shared)[:, None, :] * sd[:, None, :] * loadings).astype(np.float32),
         "mean": np.maximum(mean, 0).astype(np.float32),
         "noise_sd": (np.sqrt(left) * sd).astype(np.float32),
         "effects": effects,
