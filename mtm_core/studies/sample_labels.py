@@ -11,7 +11,18 @@ import numpy as np
 import pandas as pd
 
 from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.people.phenotypes import plain_name
 from mtm_core.errors import SelectionError
+
+_CONTROLS = frozenset(
+    {"control", "controls", "ctrl", "healthy", "hc", "normal", "reference", "untreated", "placebo"}
+    | {"0", "no", "false", "none", "unaffected", "wild_type", "wt"}
+)
+
+
+def usual_control(levels: Sequence[str]) -> str | None:
+    """Return the first group whose name says that others are compared with it, if there is one."""
+    return next((level for level in levels if plain_name(level) in _CONTROLS), None)
 
 
 def shuffled(values: pd.Series, seed: int) -> pd.Series:

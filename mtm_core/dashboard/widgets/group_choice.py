@@ -11,12 +11,7 @@ from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.phenotypes import plain_name
 from mtm_core.escaping import plain
-from mtm_core.studies.sample_labels import shuffled, two_groups
-
-_CONTROLS = frozenset(
-    {"control", "controls", "ctrl", "healthy", "hc", "normal", "reference", "untreated", "placebo"}
-    | {"0", "no", "false", "none", "unaffected", "wild_type", "wt"}
-)
+from mtm_core.studies.sample_labels import shuffled, two_groups, usual_control
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,7 @@ def choose_groups(metadata: SampleMetadata, columns: list[str]) -> GroupChoice:
     groups = metadata.groups(column)
     counts = groups.value_counts()
     levels = [str(level) for level in counts.index]
-    control_first = next((level for level in levels if plain_name(level) in _CONTROLS), levels[-1])
+    control_first = usual_control(levels) or levels[-1]
     case_first = next(level for level in levels if level != control_first)
 
     def with_count(level: str) -> str:

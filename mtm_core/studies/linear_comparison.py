@@ -1,0 +1,147 @@
+"""A user's own cohort by the design of a study: moderated linear models, tissue by tissue.
+
+Of a predicted tissue two questions are answered.
+
+- *Difference in predicted expression* (``p``, ``fdr``): do the predictions differ? They are
+  functions of the measured source and vary less than the tissue does, so that this is a question
+  about the source; a gene that is hardly predicted can come out as sure as any other.
+- *Difference in the tissue's expression, allowing for prediction error* (``p_tissue``,
+  ``fdr_tissue``): would the tissue itself differ? Two errors are added to the variance: of each
+  person, what predictions of held-out donors left over (from the calibrated interval; it averages
+  out over people), and of the model, which was learnt from so many donors (the same for all people;
+  it grows with how far apart the groups lie: :mod:`mtm_core.statistics.contrast_distance`). It
+  holds as far as the model holds in these people: where a disease changes how blood and tissue go
+  together, no test on predictions can tell.
+
+In a measured tissue nothing is added: both are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtm_core.errors import SelectionError
+from mtm_core.inference.decoder import TissueProgress
+from mtm_core.statistics.block_correlation import consensus_correlation, within_block_correlation
+from mtm_core.statistics.contrast_distance import squared_distances
+from mtm_core.statistics.linear_models import (
+    ContrastTest,
+    LinearFit,
+    contrast_tests,
+    fit_linear_models,
+)
+from mtm_core.studies.contrasts import Contrast
+from mtm_core.studies.design import StudyDesign
+from mtm_core.studies.own_cohort import OwnCohort
+
+MOST_CORRELATED = 4000
+"""Genes, evenly spaced, that the correlation within blocks is taken from."""
+
+
+@dataclass(frozen=True)
+class _Tissue:
+    """One tissue of the samples that take part: values, their errors and the fitted models."""
+
+    values: NDArray[np.floating]
+    error: NDArray[np.floating] | None
+    measured: bool
+    n_donors: float
+    fit: LinearFit
+    correlation: float
+
+
+def compare_by_design(
+    cohort: OwnCohort, design: StudyDesign, *, on_progress: TissueProgress | None = None
+) -> pd.DataFrame:
+    """Test the contrasts of ``design`` in every gene of every tissue of ``cohort``.
+
+    Parameters
+    ----------
+    cohort
+        The samples.
+    design
+        Of :func:`mtm_core.studies.design.make_design`.
+    on_progress
+        Called with each tissue.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a contrast, tissue and gene: ``tissue``, ``origin``, ``gene_id``, ``gene``,
+        ``contrast``, ``n`` samples, ``log2_fold_change`` (of a number, for a change of 1; of
+        several coefficients together, the one furthest from 0), ``standard_error``, ``statistic``
+        (moderated t, or F of several), ``df``, ``p``, ``fdr`` within contrast and tissue;
+        ``standard_error_tissue``, ``p_tissue``, ``fdr_tissue``: with prediction errors, NaN where
+        the model has no intervals; ``within_block``, the correlation used; ``scale``; ``outcome``.
+
+    Raises
+    ------
+    SelectionError
+        If the design is of other samples.
+    """
+    rows = cohort.samples.get_indexer(design.samples)
+    if (rows < 0).any():
+        raise SelectionError("the design is of other samples than the table's. Make it again.")
+    tables = []
+    for i, tissue in enumerate(cohort.tissues):
+        if on_progress is not None:
+            on_progress(i, len(cohort.tissues))
+        own = _fitted(cohort, tissue, design, rows)
+        for contrast in design.contrasts:
+            table = _tested(own, design, contrast, cohort.genes(tissue).tolist()).reset_index()
+            table.insert(0, "tissue", tissue)
+            table.insert(1, "origin", cohort.origin(tissue))
+            table.insert(3, "gene", cohort.symbols(tissue))
+            table.insert(4, "contrast", contrast.name)
+            tables.append(table.assign(scale=cohort.scale(tissue)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _fitted(cohort: OwnCohort, tissue: str, design: StudyDesign, rows: NDArray[np.intp]) -> _Tissue:
+    values, error = cohort.log2(tissue)[rows], cohort.error(tissue)
+    matrix, correlation = design.matrix.to_numpy(), 0.0
+    if design.blocks is not None:
+        step = -(-values.shape[1] // MOST_CORRELATED)
+        correlation = consensus_correlation(
+            within_block_correlation(values[:, ::step], matrix, design.blocks)
+        )
+    measured = tissue == cohort.source
+    fit = fit_linear_models(
+        values, matrix, blocks=design.blocks, correlation=correlation, trend=measured
+    )
+    known = cohort.n_donors is not None and tissue in cohort.n_donors.index
+    n_donors = float(cohort.n_donors[tissue]) if known and cohort.n_donors is not None else np.inf
+    own_error = None if error is None else error[rows]
+    return _Tissue(values, own_error, measured, n_donors, fit, correlation)
+
+
+def _tested(
+    own: _Tissue, design: StudyDesign, contrast: Contrast, genes: list[str]
+) -> pd.DataFrame:
+    test = contrast_tests(own.fit, contrast.rows)
+    table = test.table(genes)
+    table.insert(0, "n", len(design.samples))
+    table.insert(1, "log2_fold_change", _furthest(test))
+    columns = ["standard_error", "p", "fdr"]
+    if own.error is None:
+        with_error = table[columns] if own.measured else table[columns] * np.nan
+    else:
+        leverage = squared_distances(own.values, design.matrix, contrast.rows) / own.n_donors
+        blocks = design.values[design.block] if design.block else None
+        with_error = contrast_tests(
+            own.fit, contrast.rows, error=own.error, blocks=blocks, leverage=leverage
+        ).table(genes)[columns]
+    outcome = table.pop("outcome")
+    return table.join(with_error, rsuffix="_tissue").assign(
+        within_block=own.correlation, outcome=outcome
+    )
+
+
+def _furthest(test: ContrastTest) -> NDArray[np.float64]:
+    """Return of each gene (G,) the effect furthest from 0."""
+    place = np.abs(test.effect).argmax(axis=0)
+    return np.asarray(np.take_along_axis(test.effect, place[None], axis=0)[0])

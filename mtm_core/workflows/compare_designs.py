@@ -1,0 +1,151 @@
+"""The part of a comparison that has a design: linear models with covariates, blocks, contrasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.errors import SelectionError
+from mtm_core.reporting.name_lists import split_column, two_names
+from mtm_core.studies.contrasts import Asked
+from mtm_core.studies.design import BlockAs, StudyDesign, make_design
+from mtm_core.studies.linear_comparison import compare_by_design
+from mtm_core.studies.own_cohort import PREDICTED, OwnCohort
+from mtm_core.workflows.own_samples import Say
+from mtm_core.workflows.plain_values import PlainValues
+
+FDR = 0.05
+"""Of the counts that are said."""
+
+
+@dataclass(frozen=True)
+class DesignOptions(PlainValues):
+    """A linear model of the samples.
+
+    Attributes
+    ----------
+    formula
+        Terms with + between them (:mod:`mtm_core.studies.formula`); empty for no model.
+    contrasts
+        What is tested: ``COLUMN=CASE,CONTROL``, or a term. The first term where empty.
+    block
+        Column of which samples with one value go together; empty for none.
+    block_as
+        As a random intercept, or as a fixed effect.
+    """
+
+    formula: str = ""
+    contrasts: tuple[str, ...] = ()
+    block: str = ""
+    block_as: BlockAs = "random"
+
+    def check(self) -> None:
+        """Refuse what says nothing without a formula.
+
+        Raises
+        ------
+        SelectionError
+            If there is a contrast or a block, and no formula.
+        """
+        if not self.formula and (self.contrasts or self.block):
+            given = "--contrast" if self.contrasts else "--block"
+            raise SelectionError(f"{given} belongs to a linear model: give --formula too.")
+
+    def design(self, known: SampleMetadata) -> StudyDesign:
+        """Make the design.
+
+        Raises
+        ------
+        SelectionError
+            As :func:`mtm_core.studies.design.make_design`.
+        """
+        return make_design(
+            known,
+            self.formula,
+            contrasts=[contrast_option(text, known) for text in self.contrasts],
+            block=self.block,
+            block_as=self.block_as,
+        )
+
+
+def contrast_option(text: str, known: SampleMetadata) -> Asked:
+    """Read ``COLUMN=CASE,CONTROL`` or a term; a comma in a group's name needs no quotes.
+
+    Raises
+    ------
+    SelectionError
+        If it is neither.
+    """
+    if "=" not in text or text.strip() in [column.name for column in known.columns]:
+        return text.strip()
+    column, groups = split_column(text, option="--contrast")
+    plain = column[2:-1] if column.startswith("C(") and column.endswith(")") else column
+    levels = known.labels(plain).dropna().unique().astype(str).tolist()
+    case, control = two_names(groups, levels, option="--contrast")
+    return column, case, control
+
+
+def describe_design(design: StudyDesign, say: Say) -> None:
+    """Say what is compared, in how many samples."""
+    block = f", {design.block} as a {design.block_as} block" if design.block else ""
+    say(f"Linear model {design.formula}{block}: {len(design.samples)} samples take part.", False)
+    for note in design.notes:
+        say(str(note), note.level == "warning")
+
+
+def write_design(design: StudyDesign, folder: Path) -> None:
+    """Write ``design.csv``: the matrix, a row a sample."""
+    beside = {} if design.blocks is None else {"block": design.blocks}
+    table = design.matrix.assign(**beside).rename_axis("sample")
+    table.to_csv(folder / "design.csv", float_format="%.6g")
+
+
+def design_settings(design: StudyDesign) -> dict[str, Any]:
+    """Return what a design was, as JSON values."""
+    return {
+        "formula": design.formula,
+        "block": design.block,
+        "block_as": design.block_as if design.block else "",
+        "n_samples": len(design.samples),
+        "dropped": {str(sample): str(column) for sample, column in design.dropped.items()},
+        "contrasts": {contrast.name: contrast.meaning for contrast in design.contrasts},
+        "coefficients": [str(name) for name in design.matrix.columns],
+    }
+
+
+@dataclass
+class DesignCounts:
+    """Significant genes of each contrast, measured and predicted."""
+
+    found: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, table: pd.DataFrame) -> None:
+        """Count those of one tissue."""
+        for contrast, rows in table.groupby("contrast", sort=False):
+            counts = self.found.setdefault(str(contrast), [0] * 5)
+            predicted = rows["origin"] == PREDICTED
+            passes = rows["fdr"] <= FDR
+            counts[0] += int((passes & ~predicted).sum())
+            counts[1] += int((~predicted & rows["fdr"].notna()).sum())
+            counts[2] += int((passes & predicted).sum())
+            counts[3] += int(((rows["fdr_tissue"] <= FDR) & predicted).sum())
+            counts[4] += int((predicted & rows["fdr"].notna()).sum())
+
+    def in_words(self) -> Iterator[str]:
+        """Say of each contrast how many genes of how many are significant."""
+        for name, (measured, n_measured, predicted, allowing, n_predicted) in self.found.items():
+            yield (
+                f"{name}: at FDR {FDR:g}, {measured} of {n_measured:,} tests measured; of"
+                f" {n_predicted:,} predicted, {predicted} differ in predicted expression,"
+                f" {allowing} allowing for prediction error."
+            )
+
+
+def compare_one(own: OwnCohort, design: StudyDesign) -> pd.DataFrame:
+    """Test the contrasts in the tissues that ``own`` is cut to."""
+    return compare_by_design(own, design)
