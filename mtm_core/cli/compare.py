@@ -43,10 +43,12 @@ from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.reporting.name_lists import split_names
+from mtm_core.studies.design import BlockAs
 from mtm_core.workflows.compare import (
     CompareOptions,
     compare_samples,
 )
+from mtm_core.workflows.compare_designs import DesignOptions
 from mtm_core.workflows.table_parts import TableFormat
 
 
@@ -72,7 +74,10 @@ def compare_command(
     ] = None,
     covariates: Annotated[
         list[str] | None,
-        typer.Option(help="Columns to regress out of the traits, comma-separated or repeated."),
+        typer.Option(
+            help="Columns to regress out of the traits, comma-separated or repeated; of groups, put"
+            " them in --formula."
+        ),
     ] = None,
     model: ModelOption = DEFAULT_MODEL,
     source: SourceOption = WHOLE_BLOOD,
@@ -95,6 +100,32 @@ def compare_command(
     unknown: UnknownOption = None,
     near_names: NearNamesOption = False,
     metadata_sheet: MetadataSheetOption = "",
+    formula: Annotated[
+        str,
+        typer.Option(
+            help="Linear model in every gene, such as 'group + age + batch': columns with +, : and"
+            " * between them (a*b is both and their interaction); C(day) takes numbers as groups;"
+            " a name with such a sign goes in backticks."
+        ),
+    ] = "",
+    contrast: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What of the model is tested, repeated for several: COLUMN=CASE,CONTROL, or a term"
+            " (age, group:sex) with all its coefficients together. The first term if not given."
+        ),
+    ] = None,
+    block: Annotated[
+        str,
+        typer.Option(help="Column of persons or pairs: samples with one value of it go together."),
+    ] = "",
+    block_as: Annotated[
+        BlockAs,
+        typer.Option(
+            help="random: samples of a block correlate (a random intercept); fixed: differences"
+            " within blocks alone count."
+        ),
+    ] = "random",
     shuffle: Annotated[
         int | None,
         typer.Option(help="Seed to shuffle the labels with: what is found then is chance.", min=0),
@@ -108,9 +139,14 @@ def compare_command(
     tissues are side by side in each table, with the held-out accuracy of every predicted gene.
     Predictions are functions of the measured samples: they add no
     information to them. They are made from expression alone, whatever else the model can read.
+    With `--formula`, each predicted gene is tested twice: whether the prediction differs, and
+    whether the tissue would, allowing for prediction error.
 
     **Example:** `mtm compare data_samples/blood_tpm.tsv --metadata data_samples/metadata.tsv
     --groups group=case,control --traits age --output compared`
+
+    **Example:** `mtm compare data_samples/blood_tpm.tsv --metadata data_samples/metadata.tsv
+    --formula 'group + age + sex' --contrast group=case,control --output adjusted`
     """
     said = metadata_options(
         age_column, sex_column, sex_codes, unknown, metadata_sheet, near_names=near_names
@@ -140,6 +176,7 @@ def compare_command(
         shuffle,
         table_format,
         overwrite,
+        DesignOptions(formula, tuple(contrast or []), block, block_as),
     )
     with progress_bar(by_lines=False) as show:
         done = compare_samples(options, print_found, show)

@@ -46,8 +46,15 @@ def join_groups(column: str, case: str, control: str) -> str:
     return f"{_quoted(column)}={join_names([case, control])}"
 
 
-def split_column(option: str) -> tuple[str, str]:
+def split_column(option: str, name: str = "--groups") -> tuple[str, str]:
     """Read what is before and after the first equals sign that is not in quotes.
+
+    Parameters
+    ----------
+    option
+        Text of the option.
+    name
+        Of the option, for messages.
 
     Raises
     ------
@@ -63,12 +70,14 @@ def split_column(option: str) -> tuple[str, str]:
                 return column[0], option[i + 1 :]
             break
     raise SelectionError(
-        f"--groups expects COLUMN=CASE,CONTROL, got {option!r}. A name with a comma or an equals"
+        f"{name} expects COLUMN=CASE,CONTROL, got {option!r}. A name with a comma or an equals"
         " sign goes in double quotes: 'stage=\"COVID, severe\",healthy'."
     )
 
 
-def two_names(text: str, known: Collection[str] | None = None) -> tuple[str, str]:
+def two_names(
+    text: str, known: Collection[str] | None = None, name: str = "--groups"
+) -> tuple[str, str]:
     """Read ``CASE,CONTROL``.
 
     Parameters
@@ -78,6 +87,8 @@ def two_names(text: str, known: Collection[str] | None = None) -> tuple[str, str
     known
         Names that there are: a comma that is part of one then needs no quotes, where only one
         reading of ``text`` has two known names.
+    name
+        Of the option, for messages.
 
     Raises
     ------
@@ -95,7 +106,7 @@ def two_names(text: str, known: Collection[str] | None = None) -> tuple[str, str
     if len(meant) == 1:
         return meant[0]
     raise SelectionError(
-        f"--groups expects COLUMN=CASE,CONTROL, got {text!r} for the two groups. A name with a"
+        f"{name} expects COLUMN=CASE,CONTROL, got {text!r} for the two groups. A name with a"
         " comma goes in double quotes: 'stage=\"COVID, severe\",healthy'."
     )
 

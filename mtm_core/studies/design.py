@@ -224,7 +224,7 @@ def make_design(
             )
     values = pd.DataFrame({f.column: _read(metadata, f) for f in factors})
     if block:
-        values[block] = metadata.labels(block)
+        values[block] = metadata.text(block)
     lacking = values.isna()
     known = ~lacking.any(axis=1)
     dropped = lacking[~known].idxmax(axis=1) if not known.all() else pd.Series(dtype=object)
@@ -240,12 +240,12 @@ def _read(metadata: SampleMetadata, factor: Factor) -> pd.Series:
     """Return a column by sample, NaN where not known: float64, or text of groups."""
     name = factor.column
     if factor.as_groups:
-        return metadata.labels(name)
+        return metadata.text(name)
     if name == metadata.age_column:
         return metadata.phenotypes()["age"]
     if metadata.column(name).kind == "number":
         return metadata.numbers(name)
-    return metadata.labels(name)
+    return metadata.text(name)
 
 
 def _built(

@@ -23,6 +23,8 @@ from mtm_core.safe_output import check_output, writing
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.against_reference import all_agreements, reference_trait
 from mtm_core.studies.beside_model import associations_of, evaluation_of
+from mtm_core.studies.design import StudyDesign
+from mtm_core.studies.linear_comparison import compare_by_design
 from mtm_core.studies.own_cohort import (
     MEASURED,
     PREDICTED,
@@ -35,6 +37,13 @@ from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.resampled_effects import GroupEffects, TraitEffects
 from mtm_core.studies.sample_labels import covariate_numbers, shuffled, trait_numbers, two_groups
 from mtm_core.workflows.batches import check_alignment
+from mtm_core.workflows.compare_designs import (
+    DesignCounts,
+    DesignOptions,
+    describe_design,
+    design_settings,
+    write_design,
+)
 from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
     Say,
@@ -77,6 +86,8 @@ class CompareOptions(PlainValues):
         Of the tables.
     overwrite
         Replace what is there.
+    linear
+        A linear model, with covariates, blocks and contrasts.
     """
 
     tables: tuple[Path, ...]
@@ -91,6 +102,7 @@ class CompareOptions(PlainValues):
     shuffle: int | None = None
     table_format: TableFormat = "csv"
     overwrite: bool = False
+    linear: DesignOptions = field(default_factory=DesignOptions)
 
     def inputs(self, folder: Path) -> list[Path]:
         """Name the files that are read; ``folder`` is the model's."""
@@ -194,6 +206,9 @@ def compare_samples(
         if values.isna().all():
             raise SelectionError(f"{name!r} is known of no sample: see the notes on the metadata.")
     others = covariate_numbers(known, options.covariates)
+    design = options.linear.design(known) if options.linear.formula else None
+    if design is not None:
+        describe_design(design, say)
     prediction = predictor.predict_prepared(prepared, chosen)
     samples = OwnCohort.of(prediction, prepared, predictor.artefact, read)
     say(f"Measured {source}: {samples.measured.meaning}", False)
@@ -223,6 +238,11 @@ def compare_samples(
             with _table(place, written[-1], options) as table:
                 for name, (values, meaning) in of_traits.items():
                     agreements += cohort.trait(name, values, meaning, others, table)
+        if design is not None:
+            written.append("linear_models")
+            write_design(design, place)
+            with _table(place, written[-1], options) as table:
+                cohort.design(design, table)
         if agreements:
             written.append("reference_agreement")
             with _table(place, written[-1], options) as table:
@@ -234,6 +254,7 @@ def compare_samples(
             "options": options.prediction.as_used(prediction).to_json(),
             "traits": list(traits),
             "covariates": list(options.covariates),
+            "linear_model": None if design is None else design_settings(design),
             "shuffled_with_seed": options.shuffle,
             "n_samples": len(prepared.samples),
             "measured": samples.measured.meaning,
@@ -260,9 +281,11 @@ def check_compare(options: CompareOptions) -> Path:
         As :func:`compare_samples`.
     """
     check_alignment(options.prediction, options.metadata)
-    if not options.groups and not options.traits:
+    options.linear.check()
+    if not options.groups and not options.traits and not options.linear.formula:
         raise SelectionError(
-            "nothing to do: give --groups COLUMN=CASE,CONTROL or --traits COLUMN, or both."
+            "nothing to do: give --groups COLUMN=CASE,CONTROL, --traits COLUMN or --formula"
+            " 'group + age', or several of them."
         )
     if options.groups:
         group_option(options.groups)
@@ -343,6 +366,17 @@ class _Cohort:
                 agreed.append(agreement.assign(yours=name))
         self.say(f"{name} ({meaning}): {counts.in_words()}", False)
         return [part for part in agreed if len(part)]
+
+    def design(self, design: StudyDesign, table: TableInParts) -> None:
+        """Write the tests of the contrasts of a design."""
+        dealt = design if self.seed is None else design.shuffled(self.seed)
+        counts = DesignCounts()
+        for tissue, own in self._tissues("Fitting linear models"):
+            compared = self._with_accuracy(compare_by_design(own, dealt), tissue)
+            counts.add(compared)
+            table.add(compared)
+        for line in counts.in_words():
+            self.say(line, False)
 
     def _tissues(self, what: str) -> Iterator[tuple[str, OwnCohort]]:
         tissues = self.samples.tissues

@@ -14,8 +14,7 @@ from mtm_core.errors import SelectionError
 from mtm_core.reporting.name_lists import split_column, two_names
 from mtm_core.studies.contrasts import Asked
 from mtm_core.studies.design import BlockAs, StudyDesign, make_design
-from mtm_core.studies.linear_comparison import compare_by_design
-from mtm_core.studies.own_cohort import PREDICTED, OwnCohort
+from mtm_core.studies.own_cohort import PREDICTED
 from mtm_core.workflows.own_samples import Say
 from mtm_core.workflows.plain_values import PlainValues
 
@@ -83,10 +82,10 @@ def contrast_option(text: str, known: SampleMetadata) -> Asked:
     """
     if "=" not in text or text.strip() in [column.name for column in known.columns]:
         return text.strip()
-    column, groups = split_column(text, option="--contrast")
+    column, groups = split_column(text, name="--contrast")
     plain = column[2:-1] if column.startswith("C(") and column.endswith(")") else column
-    levels = known.labels(plain).dropna().unique().astype(str).tolist()
-    case, control = two_names(groups, levels, option="--contrast")
+    levels = known.text(plain).dropna().unique().astype(str).tolist()
+    case, control = two_names(groups, levels, name="--contrast")
     return column, case, control
 
 
@@ -144,8 +143,3 @@ class DesignCounts:
                 f" {n_predicted:,} predicted, {predicted} differ in predicted expression,"
                 f" {allowing} allowing for prediction error."
             )
-
-
-def compare_one(own: OwnCohort, design: StudyDesign) -> pd.DataFrame:
-    """Test the contrasts in the tissues that ``own`` is cut to."""
-    return compare_by_design(own, design)
