@@ -73,10 +73,6 @@ class TissueValues(BackendArray):
     def __deepcopy__(self, memo: dict[int, Any]) -> TissueValues:
         return self  # it cannot be written to
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process as numbers."""
-        return indexing.as_indexable, (self._read((slice(None),) * 3),)
-
     def _read(self, key: tuple[Any, ...]) -> NDArray[np.float32]:
         samples, tissues, genes = (
             np.atleast_1d(np.arange(n)[part]) for part, n in zip(key, self.shape, strict=True)
@@ -90,9 +86,53 @@ class TissueValues(BackendArray):
         return cut
 
 
+class _Cut(indexing.LazilyIndexedArray):
+    """Some of the values; to another process they alone travel, as numbers."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _numbers_of, (np.asarray(self),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:  # noqa: ANN401
+        return self  # it cannot be written to
+
+    def transpose(self, order: tuple[int, ...]) -> Any:  # noqa: ANN401
+        """Return them with their dimensions in this order."""
+        turned: _PointwiseCut = _PointwiseCut(self.array, self.key).transpose(order)  # type: ignore[no-untyped-call]
+        return turned
+
+    def _vindex_get(self, indexer: indexing.VectorizedIndexer) -> Any:  # noqa: ANN401
+        return _PointwiseCut(self.array, self.key).vindex[indexer]
+
+
+class _PointwiseCut(indexing.LazilyVectorizedIndexedArray):
+    """As :class:`_Cut`, each value named by its own place."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _numbers_of, (np.asarray(self),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:  # noqa: ANN401
+        return self  # it cannot be written to
+
+    def __getitem__(self, indexer: indexing.ExplicitIndexer) -> Any:  # noqa: ANN401
+        """Cut further; to one value also where xarray looks beyond a key's only place."""
+        at = indexer.tuple
+        if not all(isinstance(place, int | np.integer) for place in at):
+            return super().__getitem__(indexer)
+        places = tuple(int(np.broadcast_to(key, self.shape)[at]) for key in self.key.tuple)
+        return _Cut(self.array, indexing.BasicIndexer(places))
+
+
+def _numbers_of(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    return values
+
+
 def on_demand(reader: TissueReader, shape: tuple[int, int, int]) -> xr.Variable:
     """Return a variable (sample, tissue, gene) whose values ``reader`` computes when read."""
-    return xr.Variable(DIMS, indexing.LazilyIndexedArray(TissueValues(reader, shape)))
+    return xr.Variable(DIMS, _Cut(TissueValues(reader, shape)))
 
 
 @dataclass(frozen=True)

@@ -278,6 +278,7 @@ def test_it_can_be_copied_sent_joined_and_written(
     xr.testing.assert_identical(copy.deepcopy(later), whole)
     sent = pickle.loads(pickle.dumps(later.isel(tissue=[0, 2])))
     xr.testing.assert_identical(sent, whole.isel(tissue=[0, 2]))
+    assert not is_lazy(sent["z"])
     halves = [later.isel(sample=slice(0, 5)), later.isel(sample=slice(5, 12))]
     joined = xr.concat(
         halves, "sample", data_vars="minimal", coords="minimal", compat="override", join="exact"
@@ -295,6 +296,34 @@ def test_it_can_be_copied_sent_joined_and_written(
         assert (tmp_path / f"now{ending}").read_bytes() == (
             tmp_path / f"later{ending}"
         ).read_bytes()
+
+
+CUTS: dict[str, Callable[[xr.DataArray], xr.DataArray]] = {
+    "a tissue": lambda z: z.isel(tissue=1),
+    "some genes of a sample": lambda z: z.isel(tissue=1, sample=[4], gene=[0, 2, 3]),
+    "a slice, turned": lambda z: z.isel(tissue=[1], gene=slice(1, 9, 2)).transpose(),
+    "places one by one": lambda z: z.isel(tissue=1).isel(
+        sample=xr.DataArray([3, 0], dims="place"), gene=xr.DataArray([0, 7], dims="place")
+    ),
+    "one value, turned": lambda z: z.transpose().isel(tissue=1, sample=2, gene=5),
+}
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_a_cut_that_is_sent_is_all_that_is_computed_and_sent(
+    name: str, counting: Predictor, prepared: Prepared
+) -> None:
+    cut = CUTS[name]
+    expected = cut(counting.predict_prepared(prepared, at_once=inf)["z"])
+    later = counting.predict_prepared(prepared, at_once=0)["z"]
+    tissue = str(later["tissue"].values[1])
+    decoded(counting).clear()
+    packed = pickle.dumps(cut(later))
+    assert {target for target, *_ in decoded(counting)} == {tissue}
+    sent = pickle.loads(packed)
+    assert not is_lazy(sent)
+    xr.testing.assert_identical(sent, expected)
+    assert len(packed) <= len(pickle.dumps(expected)) + 200
 
 
 @pytest.mark.usefixtures("as_if_wide")
