@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
+from mtm_core.cli.checks import check_names
 from mtm_core.cli.output import err
 from mtm_core.data.files.reading_options import NumberStyle, ReadingOptions, Strand
 from mtm_core.data.units import UNIT_HELP, UnitChoice
 from mtm_core.errors import SelectionError
 from mtm_core.inference.alignment import AlignmentMethod
+from mtm_core.inference.options import FurtherTissue
 from mtm_core.reporting.name_lists import split_names
 
 UnitOption = Annotated[UnitChoice, typer.Option(help=UNIT_HELP)]
@@ -80,6 +82,25 @@ TranscriptsOption = Annotated[
         "--tx2gene", help="Transcripts and their genes, for files of transcripts: csv, tsv or GTF."
     ),
 ]
+AndOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--and",
+        metavar="TISSUE=FILE",
+        help="A table of a further tissue of the same people; may be repeated. Samples of one"
+        " person are named alike in all.",
+    ),
+]
+AndUnitOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TISSUE=UNIT", help="Unit of the table of a further tissue."),
+]
+NearPeopleOption = Annotated[
+    bool,
+    typer.Option(
+        help="Take names that may be one person's in two tables (P01_blood, P01_skin) for the same."
+    ),
+]
 ModelOption = Annotated[str, typer.Option(help="Bundled model, or a model's folder.")]
 
 
@@ -120,6 +141,43 @@ def targets_option(targets: list[str] | None) -> tuple[str, ...] | None:
     if not names:
         raise SelectionError("--targets names no tissue. Name at least one, or leave it out.")
     return None if names == ["all"] else tuple(names)
+
+
+def further_tissues(
+    tables: list[str] | None, units: list[str] | None
+) -> tuple[tuple[FurtherTissue, ...], tuple[Path, ...]]:
+    """Return what ``--and`` and ``--and-unit`` say: tissues with their units, and their files.
+
+    Raises
+    ------
+    SelectionError
+        If one is not TISSUE=..., a tissue is given twice, or a unit is of none of them or unknown.
+    """
+    files = _by_tissue("--and", tables, "FILE")
+    known = _by_tissue("--and-unit", units, "UNIT")
+    if known:
+        check_names("and-unit", "tissue", list(known), list(files))
+        check_names("and-unit", "unit", list(known.values()), get_args(UnitChoice))
+    further = tuple(
+        FurtherTissue(tissue, cast("UnitChoice", known.get(tissue, "auto"))) for tissue in files
+    )
+    return further, tuple(map(Path, files.values()))
+
+
+def _by_tissue(option: str, given: list[str] | None, what: str) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for text in given or []:
+        tissue, equals, value = text.partition("=")
+        tissue = tissue.strip()
+        if not (tissue and equals and value):
+            raise SelectionError(
+                f"{option}: expected TISSUE={what}, as 'Muscle - Skeletal=muscle.tsv', got"
+                f" {text!r}."
+            )
+        if tissue in values:
+            raise SelectionError(f"{option}: {tissue!r} is given more than once.")
+        values[tissue] = value
+    return values
 
 
 def print_found(text: str, is_warning: bool) -> None:

@@ -21,10 +21,13 @@ from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.own_samples import (
     AlignmentFromOption,
     AlignmentOption,
+    AndOption,
+    AndUnitOption,
     AsBatchOption,
     BatchOption,
     LeaveOutOption,
     ModelOption,
+    NearPeopleOption,
     NumbersOption,
     QuantityOption,
     SheetOption,
@@ -35,6 +38,7 @@ from mtm_core.cli.own_samples import (
     TargetsOption,
     TranscriptsOption,
     UnitOption,
+    further_tissues,
     print_found,
     reading_options,
     targets_option,
@@ -53,6 +57,7 @@ from mtm_core.errors import SelectionError
 from mtm_core.inference.chunk_tasks import ALL_BITS
 from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.together import BETWEEN
 from mtm_core.reporting.name_lists import split_names
 from mtm_core.workflows.predict import (
     Layout,
@@ -85,6 +90,9 @@ def predict_command(
     sheet: SheetOption = "",
     strand: StrandOption = "auto",
     tx2gene: TranscriptsOption = None,
+    and_: AndOption = None,
+    and_unit: AndUnitOption = None,
+    near_people: NearPeopleOption = False,
     metadata: Annotated[
         Path | None,
         typer.Option(help="Age and sex of the samples, for models that read them: csv, tsv, xlsx."),
@@ -132,6 +140,8 @@ def predict_command(
 
     **Example:** `mtm predict data_samples/blood_tpm.tsv --targets "Lung,Liver" --output lung.csv`
 
+    **Example:** `mtm predict blood.tsv --and "Muscle - Skeletal=muscle.tsv" --output predicted.csv`
+
     **Example:** `mtm predict blood.csv --format wide --files tsv.gz --output predicted`
 
     **Example:** `mtm predict first.tsv --save-alignment alignment.json --output first.csv`
@@ -153,6 +163,7 @@ def predict_command(
     chosen = None if values is None else tuple(split_names(values))
     of_parts = (workers, scheduler, chunk, bits, None if layout == "wide" else values)
     in_parts = is_asked_for(tables, *of_parts)
+    further, further_tables = further_tissues(and_, and_unit)
     options = PredictOptions(
         tuple(tables),
         output,
@@ -167,6 +178,8 @@ def predict_command(
             batch=batch,
             alignment_from=alignment_from,
             as_batch=as_batch,
+            further=further,
+            near_people=near_people,
         ),
         tx2gene,
         metadata,
@@ -176,6 +189,7 @@ def predict_command(
         PartByPart(workers, scheduler, chunk or 0, bits or ALL_BITS) if in_parts else None,
         overwrite,
         save_alignment=save_alignment,
+        further=further_tables,
     )
     with progress_bar(by_lines=in_parts) as show:
         done = predict_samples(options, print_found, show)
@@ -183,6 +197,10 @@ def predict_command(
     if done.covariates:
         read, n_known = " and ".join(done.covariates), done.n_used_age_sex
         err.print(f"{n_known} samples are predicted with {read}, {n_samples - n_known} without.")
+    for given, n_people in done.tissues_given.items():
+        err.print(f"From {given.replace(BETWEEN, ' and ')}: {n_people} people.")
+    if done.tissues_given:
+        err.print(f"Interval: {done.interval}. {done.accuracy}")
     n_files = f"{done.n_files} tables of " if layout != "long" else ""
     err.print(
         f"Wrote {output}: {n_files}{n_samples} samples x {n_tissues} tissues x {n_genes} genes, in"

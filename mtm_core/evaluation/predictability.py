@@ -38,7 +38,7 @@ _VERSIONED = re.compile(r"(ens\w*\d)\.\d+")
 def out_of_fold_rho(
     evaluation: EvaluationTables | None,
     method: str,
-    source: str,
+    source: str | Sequence[str],
     *,
     tissues: Sequence[str] | None = None,
     genes: Sequence[str] | None = None,
@@ -49,14 +49,34 @@ def out_of_fold_rho(
     -------
     pandas.DataFrame
         Indexed by ``tissue`` and ``gene_id``: ``n``, ``rho_by_fold`` and ``rho_pooled``; empty
-        where ``method`` was not evaluated from ``source``.
+        where ``method`` was not evaluated from ``source``, one tissue or several together.
     """
     figures = ["n", "rho_by_fold", "rho_pooled"]
-    if evaluation is None or evaluation.settings.get("source") != source:
+    if evaluation is None or not evaluation.is_from(source):
         index = pd.MultiIndex.from_arrays([[], []], names=["tissue", "gene_id"])
         return pd.DataFrame(columns=figures, index=index, dtype=float)
     own = evaluation.genes_of(method, tissues, genes=genes, columns=figures)
     return own.set_index(["tissue", "gene_id"])[figures]
+
+
+def accuracy_in_words(
+    evaluation: EvaluationTables | None,
+    method: str,
+    sources: Sequence[str],
+    targets: Sequence[str],
+) -> str:
+    """Say how well ``method`` predicts ``targets`` from ``sources``, or that it is not known."""
+    if evaluation is None or not evaluation.is_from(sources):
+        return (
+            "How accurate predictions from these tissues are together was not measured for this"
+            " model."
+        )
+    ranked = rank_tissues(evaluation.tissues, method)
+    rho = ranked.loc[ranked.index.isin(list(targets)), "gene_rho_by_fold"].dropna()
+    return (
+        f"Out-of-fold rho from these tissues: {rho.mean():.3f}, mean over genes and {len(rho)}"
+        " predicted tissues."
+    )
 
 
 def rank_tissues(tissues: pd.DataFrame, method: str) -> pd.DataFrame:

@@ -76,6 +76,12 @@ class EvaluationTables:
         """Methods that were evaluated, in the order they were run."""
         return [str(name) for name in self.tissues["method"].unique()]
 
+    def is_from(self, sources: str | Sequence[str]) -> bool:
+        """Tell whether donors were predicted from ``sources``: one tissue, or several together."""
+        first, *further = [sources] if isinstance(sources, str) else sources
+        own = self.settings.get("further_sources") or []
+        return bool(self.settings.get("source") == first and set(own) == set(further))
+
     @property
     def gene_ids(self) -> pd.Index:
         """Ids of the genes, in the cohort's order."""

@@ -8,6 +8,7 @@ the command that makes it again (:mod:`mtm_core.reporting.command_line`).
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -21,11 +22,28 @@ from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.metadata_options import AS_FOUND, MetadataOptions
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.data.units import UnitChoice
-from mtm_core.errors import SelectionError
+from mtm_core.errors import ExpressionError, SelectionError
 from mtm_core.inference.alignment import AlignmentMethod
 from mtm_core.inference.later_samples import alignment_for
 from mtm_core.inference.predictor import Predictor, Prepared
 from mtm_core.inference.saved_alignment import SavedAlignment
+from mtm_core.inference.together import BETWEEN, Together, put_together, sources_of
+
+
+@dataclass(frozen=True)
+class FurtherTissue:
+    """A further table of the same people.
+
+    Attributes
+    ----------
+    source
+        Tissue of its samples.
+    unit
+        Of its values.
+    """
+
+    source: str
+    unit: UnitChoice = "auto"
 
 
 @dataclass(frozen=True)
@@ -53,6 +71,10 @@ class PredictionOptions:
     as_batch
         Batch of the saved alignment that all samples are read as. Empty where ``batch`` says it, or
         there is one.
+    further
+        Tables of other tissues of the same people, in order.
+    near_people
+        Take names that may be one person's in two tables for the same.
     """
 
     source: str = WHOLE_BLOOD
@@ -64,6 +86,13 @@ class PredictionOptions:
     batch: str = ""
     alignment_from: str = ""
     as_batch: str = ""
+    further: tuple[FurtherTissue, ...] = ()
+    near_people: bool = False
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Tissues of the samples, the main one first."""
+        return (self.source, *(one.source for one in self.further))
 
     def prepare(
         self,
@@ -109,6 +138,46 @@ class PredictionOptions:
             return None
         return alignment_for(self.alignment_from, predictor.artefact, self.source, self.alignment)
 
+    def prepare_further(
+        self, predictor: Predictor, number: int, table: ExpressionTable | pd.DataFrame
+    ) -> Prepared:
+        """Bring the further table ``number``, from 0, to the model's genes and scale.
+
+        Raises
+        ------
+        ExpressionError, SelectionError
+            As :meth:`mtm_core.inference.predictor.Predictor.prepare`; and if samples are aligned by
+            batch, which the metadata name for one table.
+        """
+        one = self.further[number]
+        if self.batch or self.as_batch:
+            raise SelectionError(
+                "batches are of the samples of one table, and there are tables of further tissues."
+                " Leave out one of the two."
+            )
+        try:
+            return predictor.prepare(
+                table,
+                source=one.source,
+                unit=one.unit,
+                alignment=self.alignment,
+                alignment_from=self.alignment_from or None,
+            )
+        except ExpressionError as error:
+            raise ExpressionError(f"{one.source}: {error}") from error
+
+    def put_together(self, first: Prepared, further: Sequence[Prepared]) -> Prepared | Together:
+        """Match the people of the tables; one table stays as it is.
+
+        Raises
+        ------
+        SelectionError
+            As :func:`mtm_core.inference.together.put_together`.
+        """
+        if not further:
+            return first
+        return put_together([first, *further], near_people=self.near_people)
+
     def batches_of(
         self, table: ExpressionTable | pd.DataFrame, known: SampleMetadata | None
     ) -> pd.Series | None:
@@ -147,12 +216,17 @@ class PredictionOptions:
         A saved alignment says how to align, and is left to say it.
         """
         attrs = prediction.attrs
+        units = attrs["further_units"].split(BETWEEN) if "further_units" in attrs else ()
         return replace(
             self,
             source=attrs["source"],
             targets=tuple(str(tissue) for tissue in prediction["tissue"].values),
             unit=attrs["input_unit"],
             alignment="auto" if self.alignment_from else attrs["alignment"],
+            further=tuple(
+                FurtherTissue(source, unit)
+                for source, unit in zip(sources_of(prediction)[1:], units, strict=True)
+            ),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -73,8 +73,8 @@ from mtm_core.inference.on_demand import DIMS, decoded_variables
 from mtm_core.inference.profiles import GIVEN_TISSUE, GivenTissue, Profiles
 from mtm_core.inference.saved_alignment import SavedAlignment
 from mtm_core.inference.together import (
-    BETWEEN,
     Together,
+    check_each_once,
     interval_in_words,
     one_of_each,
     put_together,
@@ -130,6 +130,11 @@ class Prepared:
     def sources(self) -> tuple[str, ...]:
         """The one tissue, as of :class:`~mtm_core.inference.together.Together`."""
         return (self.source,)
+
+    @property
+    def tables(self) -> tuple[Prepared, ...]:
+        """The one table, as of :class:`~mtm_core.inference.together.Together`."""
+        return (self,)
 
 
 @dataclass(frozen=True)
@@ -187,12 +192,13 @@ class Predictor:
         Raises
         ------
         SelectionError
-            If a tissue is unknown, no target is left, or a target is a source itself.
+            If a tissue is unknown or given twice, no target is left, or a target is a source.
         """
         sources = (source,) if isinstance(source, str) else tuple(source)
         unknown = [t for t in (*sources, *(targets or ())) if t not in self.tissues]
         if unknown:
             raise SelectionError.unknown("tissue", unknown, self.tissues)
+        check_each_once(sources)
         if targets is None:
             targets = [t for t in self.tissues if t not in sources]
         if not targets:
@@ -455,7 +461,7 @@ class Predictor:
                 "model_sha256": self.artefact.sha256,
                 "method": method.name,
                 "source": first.source,
-                **({"further_sources": BETWEEN.join(sources[1:])} if len(sources) > 1 else {}),
+                **people.attrs,
                 "input_unit": first.unit,
                 "covariates": ", ".join(self.covariates),
                 "unit": self.artefact.unit,

@@ -87,6 +87,16 @@ class Together:
         """(N, tissues): whether a person has the tissue."""
         return np.stack([rows >= 0 for rows in self.rows], axis=1)
 
+    @property
+    def attrs(self) -> dict[str, str]:
+        """What a prediction says of its further tissues; nothing where there are none."""
+        if len(self.tables) == 1:
+            return {}
+        return {
+            "further_sources": BETWEEN.join(self.sources[1:]),
+            "further_units": BETWEEN.join(table.unit for table in self.tables[1:]),
+        }
+
     def distance(self, name: str) -> NDArray[np.float64]:
         """Return a column (N,) of the first table's distances; NaN where a person is not in it."""
         own = self.tables[0].aligned.distance[name].to_numpy(dtype=np.float64)
@@ -116,28 +126,53 @@ def put_together(tables: Sequence[Prepared], *, near_people: bool = False) -> To
     SelectionError
         If a tissue is given twice, or a further table has none of the people before it.
     """
-    sources = [table.source for table in tables]
-    twice = sorted({source for source in sources if sources.count(source) > 1})
+    check_each_once([table.source for table in tables])
+    people, rows, matches = people_of([table.samples for table in tables], near_people)
+    for table, match in zip(tables[1:], matches, strict=True):
+        if not match.in_both:
+            raise SelectionError(_describe_none_in_both(match, tables[0], table))
+    return Together(tuple(tables), people, rows, matches)
+
+
+def check_each_once(sources: Sequence[str]) -> None:
+    """Refuse a tissue that is given twice.
+
+    Raises
+    ------
+    SelectionError
+        If one is.
+    """
+    twice = [source for source in sources if sources.count(source) > 1]
     if twice:
         raise SelectionError(
             f"{twice[0]!r} is given more than once; give one table of each tissue."
         )
-    people = list(tables[0].samples)
+
+
+def people_of(
+    names: Sequence[Sequence[str]], near_people: bool = False
+) -> tuple[tuple[str, ...], tuple[NDArray[np.intp], ...], tuple[TableMatch, ...]]:
+    """Match the samples of several tables, by name.
+
+    Returns
+    -------
+    tuple
+        ``samples``, ``rows`` and ``matches`` of :class:`Together`.
+    """
+    people = list(names[0])
     own_names: list[dict[str, int]] = [{name: i for i, name in enumerate(people)}]
     matches = []
-    for table in tables[1:]:
-        match = match_people(people, table.samples, take_near=near_people)
-        if not match.in_both:
-            raise SelectionError(_describe_none_in_both(match, tables[0], table))
+    for further in names[1:]:
+        match = match_people(people, further, take_near=near_people)
         matches.append(match)
-        own = {match.names.get(name, name): i for i, name in enumerate(table.samples)}
+        own = {match.names.get(name, name): i for i, name in enumerate(further)}
         own_names.append(own)
         before = set(people)
         people += [name for name in own if name not in before]
     rows = tuple(
         np.array([own.get(name, -1) for name in people], dtype=np.intp) for own in own_names
     )
-    return Together(tuple(tables), tuple(people), rows, tuple(matches))
+    return tuple(people), rows, tuple(matches)
 
 
 def tissues_given(prediction: xr.Dataset) -> list[str]:
@@ -184,7 +219,8 @@ def describe_people(match: TableMatch, tissue: str) -> list[Note]:
                 f" {first.metadata!r} and {first.expression!r}: they differ in"
                 f" {first.difference}.",
                 "They were taken for different people.",
-                "If they are the same people, say so (--near-people, near_people=True).",
+                "If they are the same people, say so (--near-people, near_people=True, or the"
+                " switch on the Upload page).",
             )
         )
     return notes
@@ -249,7 +285,7 @@ def _describe_none_in_both(match: TableMatch, first: Prepared, further: Prepared
         near = match.near[0]
         return (
             f"{words} {len(match.near)} may be of the same people, as {near.metadata!r} and"
-            f" {near.expression!r}, which differ in {near.difference}. If they are, say so with"
-            " --near-people (near_people=True)."
+            f" {near.expression!r}, which differ in {near.difference}. If they are, say so"
+            " (--near-people, near_people=True, or the switch on the Upload page)."
         )
     return f"{words} Name the samples of one person alike in both."

@@ -40,6 +40,7 @@ from mtm_core.inference.export import file_bytes, write_prediction
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Prepared
 from mtm_core.inference.saved_alignment import FILE_NAME, alignment_bytes
+from mtm_core.inference.together import Together, tissues_given
 from mtm_core.reporting.command_line import InputFiles, in_shell, predict_arguments
 from mtm_core.safe_output import scratch_folder
 
@@ -89,6 +90,10 @@ class PredictionRecord:
         Whether the samples are simulated, not of real people.
     options
         What the user chose.
+    people
+        Of a prediction from several tissues: all its tables, matched.
+    further_given
+        File and SHA-256 of each further table.
     """
 
     prediction: xr.Dataset
@@ -97,6 +102,18 @@ class PredictionRecord:
     phenotypes: pd.DataFrame | None = None
     simulated: bool = False
     options: PredictionOptions = field(default_factory=PredictionOptions)
+    people: Prepared | Together | None = None
+    further_given: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def further_tables(self) -> tuple[Prepared, ...]:
+        """Tables of further tissues, as they were made ready."""
+        return self.people.tables[1:] if isinstance(self.people, Together) else ()
+
+    @property
+    def further_files(self) -> tuple[str, ...]:
+        """Names of their files."""
+        return tuple(PurePosixPath(file).name for file, _ in self.further_given)
 
     @property
     def command(self) -> list[str]:
@@ -118,6 +135,7 @@ class PredictionRecord:
                 else tables,
                 self.metadata_file,
                 transcripts,
+                self.further_files,
             ),
             model=self.prediction.attrs["model"],
             output=REPRODUCED,
@@ -143,7 +161,8 @@ class PredictionRecord:
     def findings(self) -> tuple[Note, ...]:
         """Everything found in the table and done about it, but the guess of a unit since given."""
         found = (note for note in self.ingest.notes if note.found != self.ingest.unit_reason)
-        return (*found, *self.prepared.notes)
+        further = self.people.notes if isinstance(self.people, Together) else ()
+        return (*found, *self.prepared.notes, *further)
 
 
 def settings_of(record: PredictionRecord) -> dict[str, Any]:
@@ -159,6 +178,7 @@ def settings_of(record: PredictionRecord) -> dict[str, Any]:
         },
         "input": {"file": ingest.file, "sha256": ingest.sha256, "simulated": record.simulated},
         "source": attrs["source"],
+        **_further_settings(record),
         "targets": [str(tissue) for tissue in record.prediction["tissue"].values],
         "unit": attrs["input_unit"],
         "alignment": attrs["alignment"],
@@ -176,6 +196,25 @@ def settings_of(record: PredictionRecord) -> dict[str, Any]:
             **{name: version(name) for name in _LIBRARIES},
         },
         "use": attrs["use"],
+    }
+
+
+def _further_settings(record: PredictionRecord) -> dict[str, Any]:
+    """Return what there is of further tissues; nothing where there are none."""
+    if not record.further_tables:
+        return {}
+    given = zip(record.further_tables, record.further_given, strict=True)
+    return {
+        "further": [
+            {
+                "tissue": table.source,
+                "file": file,
+                "sha256": sha256,
+                "unit": table.unit,
+                "alignment": table.aligned.how,
+            }
+            for table, (file, sha256) in given
+        ]
     }
 
 
@@ -240,8 +279,9 @@ def bundle_bytes(
     """
     prediction = record.prediction
     columns = ["distance_before", "distance_after", "used_age_sex"]
+    given = {"tissues_given": tissues_given(prediction)} if record.further_tables else {}
     samples = pd.DataFrame(
-        {name: prediction[name].to_numpy() for name in columns},
+        {name: prediction[name].to_numpy() for name in columns} | given,
         index=pd.Index(prediction["sample"].to_numpy().astype(str), name="sample"),
     )
     contents: dict[str, bytes] = {}
@@ -250,7 +290,8 @@ def bundle_bytes(
         # With every digit: the prediction is to come out the same.
         people = in_cells(record.metadata).to_csv(index_label="sample")
         contents[record.metadata_file] = people.encode()
-    contents[FILE_NAME] = alignment_bytes(record.prepared.alignment)
+    tables = (record.prepared, *record.further_tables)
+    contents[FILE_NAME] = alignment_bytes([table.alignment for table in tables])
     if accuracy is not None:
         contents["held_out_accuracy.csv"] = _csv(accuracy)
     contents["settings.json"] = _json(settings_of(record))

@@ -28,11 +28,14 @@ class InputFiles:
         Empty where the command reads none.
     tx2gene
         Table of transcripts and their genes; empty where the tables are by gene.
+    further
+        Of each further tissue of the same people, in order.
     """
 
     tables: tuple[str, ...] = ()
     metadata: str = ""
     tx2gene: str = ""
+    further: tuple[str, ...] = ()
 
     @property
     def words(self) -> list[str]:
@@ -92,6 +95,7 @@ def predict_arguments(
     """
     return [
         *("mtm", "predict", *files.words),
+        *_further(options, files),
         *_shared(options, model),
         *(_metadata(options.metadata, files.metadata) if files.metadata else ()),
         *(_option("--format", layout) if layout != "long" else ()),
@@ -142,6 +146,15 @@ def _shared(options: PredictionOptions, model: str) -> list[str]:
         words += _option("--alignment", options.alignment)
     words += _option("--batch", options.batch) if options.batch else []
     return words + _reading(options.reading)
+
+
+def _further(options: PredictionOptions, files: InputFiles) -> list[str]:
+    """Return the options that name tables of further tissues, and their units."""
+    words: list[str] = []
+    for one, file in zip(options.further, files.further, strict=True):
+        words += ["--and", f"{one.source}={file}"]
+        words += ["--and-unit", f"{one.source}={one.unit}"] if one.unit != "auto" else []
+    return words + (["--near-people"] if words and options.near_people else [])
 
 
 def _reading(reading: ReadingOptions) -> list[str]:

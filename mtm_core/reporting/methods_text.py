@@ -5,6 +5,7 @@ Every number comes from what it is given; where something is not known, the text
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from mtm_core.evaluation.predictability import rank_tissues
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.batch_parameters import MINIMUM_OF_BATCH
 from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.together import BETWEEN, explain_sources, sources_of, tissues_given
 
 REFERENCES = (
     "He G, Chen M, Bian Y, Yang E. MTM: a multi-task learning framework to predict individualized"
@@ -33,7 +35,10 @@ _MOST_NAMED = 10
 
 
 def accuracy_of_targets(
-    evaluation: EvaluationTables | None, method: str, source: str, targets: Sequence[str]
+    evaluation: EvaluationTables | None,
+    method: str,
+    source: str | Sequence[str],
+    targets: Sequence[str],
 ) -> pd.DataFrame:
     """Return the accuracy of ``method`` from ``source`` in each of ``targets``, the best first.
 
@@ -41,9 +46,9 @@ def accuracy_of_targets(
     -------
     pandas.DataFrame
         As :func:`mtm_core.evaluation.predictability.rank_tissues`; empty where the method was not
-        evaluated from ``source``.
+        evaluated from ``source``, one tissue or several together.
     """
-    if evaluation is None or evaluation.settings.get("source") != source:
+    if evaluation is None or not evaluation.is_from(source):
         return pd.DataFrame()
     ranked = rank_tissues(evaluation.tissues, method)
     return ranked[ranked.index.isin(targets)]
@@ -103,7 +108,8 @@ def _prediction(prediction: xr.Dataset, artefact: Artefact) -> str:
         f", each value with its interval ({attrs['interval']})" if "lower" in prediction else ""
     )
     return (
-        f"Gene expression in {_some(tissues, 'tissues')} was predicted from {attrs['source']} with"
+        f"Gene expression in {_some(tissues, 'tissues')} was predicted from"
+        f" {explain_sources(sources_of(prediction))} with"
         f" MTM {attrs['mtm_version']}, an independent implementation of multi-tissue transcriptome"
         f" mapping [1] (model {attrs['model']}, method {_method(artefact)}, SHA-256"
         f" {attrs['model_sha256']}). The model was trained on"
@@ -152,11 +158,12 @@ def _samples(
             else "."
         )
     )
+    sentences += _further(prediction)
     read = prediction.attrs["covariates"]
     n_used = int(prediction["used_age_sex"].sum())
     sentences.append(
         f"The model reads {read.replace(', ', ' and ')} where known, here of {n_used:,} of"
-        f" {ingest.n_samples:,} samples."
+        f" {prediction.sizes['sample']:,} samples."
         if read
         else "The model reads expression alone, neither age nor sex."
     )
@@ -185,16 +192,35 @@ def _alignment(prepared: Prepared) -> str:
     return f"Each gene's {what} {where}{with_others} were set to those of the GTEx"
 
 
+def _further(prediction: xr.Dataset) -> list[str]:
+    """Say how many people gave which of several tissues."""
+    sources = sources_of(prediction)
+    if len(sources) == 1:
+        return []
+    units = prediction.attrs["further_units"].split(BETWEEN)
+    tables = " and ".join(
+        f"{source} (read as {unit})" for source, unit in zip(sources[1:], units, strict=True)
+    )
+    counts = Counter(tissues_given(prediction))
+    by_tissues = "; ".join(
+        f"{n:,} from {explain_sources(given.split(BETWEEN))}" for given, n in counts.items()
+    )
+    return [
+        f"Tables of {tables} of the same people, each brought to the reference of its own tissue,"
+        f" were used with it, matched by sample name: {by_tissues}."
+    ]
+
+
 def _accuracy(
     prediction: xr.Dataset, artefact: Artefact, evaluation: EvaluationTables | None
 ) -> str:
-    source = prediction.attrs["source"]
+    sources = sources_of(prediction)
     tissues = [str(tissue) for tissue in prediction["tissue"].values]
-    ranked = accuracy_of_targets(evaluation, artefact.method.name, source, tissues)
+    ranked = accuracy_of_targets(evaluation, artefact.method.name, sources, tissues)
     if evaluation is None or ranked.empty:
         return (
-            f"The accuracy of this model's predictions from {source} in these tissues was not"
-            " evaluated."
+            f"The accuracy of this model's predictions from {explain_sources(sources)}"
+            f"{' together' if len(sources) > 1 else ''} in these tissues was not evaluated."
         )
     settings = evaluation.settings
     raw = ranked["gene_rho_by_fold"]

@@ -83,6 +83,37 @@ def read_samples(
     return read, prepared
 
 
+def read_further(
+    tables: Sequence[Path],
+    predictor: Predictor,
+    options: PredictionOptions,
+    say: Say = say_nothing,
+) -> list[Prepared]:
+    """Read the tables of the further tissues of ``options``, in order, as :func:`read_samples`.
+
+    Raises
+    ------
+    InputFileError, ExpressionError, SelectionError
+        As :func:`read_samples`.
+    """
+    found = []
+    for number, (one, path) in enumerate(zip(options.further, tables, strict=True)):
+        read = read_expression(
+            path, known_genes=predictor.genes, typical=predictor.typical(one.source)
+        )
+        report = read.report
+        say(
+            f"{one.source}: {report.file}: {report.n_samples} samples, {report.n_genes:,} genes,"
+            f" {report.orientation}, {report.id_type} ids.",
+            False,
+        )
+        prepared = options.prepare_further(predictor, number, read)
+        say_reading(prepared.unit, prepared.aligned.how, prepared.aligned.distance, say)
+        say_notes((note for note in report.notes if note.found != report.unit_reason), say)
+        found.append(prepared)
+    return found
+
+
 def say_reading(unit: str, alignment: str, distance: pd.DataFrame, say: Say) -> None:
     """Say how samples were read: ``distance_before`` and ``distance_after`` are by sample."""
     median = distance[["distance_before", "distance_after"]].median()

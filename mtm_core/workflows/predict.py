@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ import xarray as xr
 from mtm_core.data.files.reading_options import AS_IT_LIES
 from mtm_core.data.formats.stored_table import open_stored_table
 from mtm_core.errors import SelectionError
+from mtm_core.evaluation.predictability import accuracy_in_words
 from mtm_core.inference.blocks import predict_blocks
 from mtm_core.inference.chunk_tasks import ALL_BITS, VALUES
 from mtm_core.inference.chunked import ChunkedRequest, predict_chunked
@@ -24,11 +26,14 @@ from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor, Prepared
 from mtm_core.inference.saved_alignment import FILE_NAME, alignment_bytes
+from mtm_core.inference.together import Together, tissues_given
 from mtm_core.inference.wide import check_wide, wide_bytes, write_wide
 from mtm_core.memory_budget import in_words
 from mtm_core.methods.covariates import are_known
+from mtm_core.model_folder import ModelFolder
 from mtm_core.safe_output import check_output as check_place
 from mtm_core.safe_output import refuse_inputs
+from mtm_core.studies.beside_model import evaluation_of
 from mtm_core.workflows.batches import (
     check_alignment,
     check_place_of_alignment,
@@ -38,6 +43,7 @@ from mtm_core.workflows.input_files import check_files, check_metadata, check_th
 from mtm_core.workflows.own_samples import (
     Say,
     StepProgress,
+    read_further,
     read_known,
     read_samples,
     say_notes,
@@ -100,6 +106,8 @@ class PredictOptions(PlainValues):
         Replace what is there.
     save_alignment
         File to write what the samples were aligned by to; later samples can be read by it.
+    further
+        Tables of the further tissues of ``prediction``, in order.
     """
 
     tables: tuple[Path, ...]
@@ -114,6 +122,7 @@ class PredictOptions(PlainValues):
     part_by_part: PartByPart | None = None
     overwrite: bool = False
     save_alignment: Path | None = None
+    further: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,6 +141,10 @@ class Predicted:
         What the model reads of a person.
     n_files
         Of tables.
+    tissues_given
+        How many samples were predicted from which tissues.
+    interval, accuracy
+        What the intervals were calibrated on, and what is known of the accuracy.
     """
 
     output: Path
@@ -139,6 +152,9 @@ class Predicted:
     n_used_age_sex: int
     covariates: tuple[str, ...]
     n_files: int = 1
+    tissues_given: Mapping[str, int] = field(default_factory=dict)
+    interval: str = ""
+    accuracy: str = ""
 
 
 def predict_samples(
@@ -181,7 +197,7 @@ def predict_samples(
     """
     folder = check_predict(options)
     predictor = Predictor.load(folder)
-    chosen = predictor.targets_of(options.prediction.source, options.prediction.targets)
+    chosen = predictor.targets_of(options.prediction.sources, options.prediction.targets)
     run = _whole if options.part_by_part is None else _part_by_part
     return run(options, folder, predictor, chosen, say, on_progress)
 
@@ -207,7 +223,14 @@ def check_predict(options: PredictOptions) -> Path:
         options.prediction, options.metadata, part_by_part=options.part_by_part is not None
     )
     check_place_of_alignment(options.save_alignment, overwrite=options.overwrite, inputs=inputs)
+    if len(options.further) != len(options.prediction.further):
+        raise SelectionError("give one table for each further tissue.")
     if options.part_by_part is not None:
+        if options.further:
+            raise SelectionError(
+                "a table that is read part by part is of one tissue; further tissues (--and) are"
+                " for tables that are read whole."
+            )
         if options.save_alignment is not None:
             raise SelectionError(
                 "--save-alignment is for tables that are read whole; the store of one that is read"
@@ -239,34 +262,62 @@ def _whole(
     on_progress: StepProgress,
 ) -> Predicted:
     """Read the whole table; predict and write it block by block."""
-    check_there(input=options.tables)
+    check_there(input=options.tables, **{"and": options.further})
     check_files(tx2gene=options.tx2gene)
     _check_metadata(options)
-    _, prepared = read_samples(
-        options.tables, predictor, options.prediction, options.tx2gene, say, options.metadata
+    chosen = options.prediction
+    _, first = read_samples(
+        options.tables, predictor, chosen, options.tx2gene, say, options.metadata
     )
+    prepared = chosen.put_together(first, read_further(options.further, predictor, chosen, say))
+    if isinstance(prepared, Together):
+        say_notes(prepared.notes, say)
     phenotypes = _phenotypes(options, prepared.samples, predictor, say)
-    n_samples, n_genes = prepared.aligned.z.shape
+    n_samples, n_genes = len(prepared.samples), len(predictor.artefact.genes)
     sizes = (n_samples, len(targets), n_genes)
     _say_size(options, sizes, predictor, say)
     n_files = _write(options, folder, predictor, prepared, targets, phenotypes, on_progress)
     if options.save_alignment is not None:
         save_alignment(
-            [prepared],
+            prepared.tables,
             options.save_alignment,
             overwrite=options.overwrite,
             inputs=_inputs(options, folder),
         )
     people = None if phenotypes is None else phenotypes.reindex(list(prepared.samples))
     n_used_age_sex = int(are_known(people, predictor.covariates, n_samples).sum())
-    return Predicted(options.output, sizes, n_used_age_sex, predictor.covariates, n_files)
+    return Predicted(
+        options.output,
+        sizes,
+        n_used_age_sex,
+        predictor.covariates,
+        n_files,
+        *_said_of_several(folder, predictor, prepared, targets),
+    )
+
+
+def _said_of_several(
+    folder: Path, predictor: Predictor, prepared: Prepared | Together, targets: tuple[str, ...]
+) -> tuple[dict[str, int], str, str]:
+    """Count people by the tissues that they give; say what intervals there are, and how accurate.
+
+    One tissue says nothing: its accuracy is the model card's.
+    """
+    if not isinstance(prepared, Together):
+        return {}, "", ""
+    some = predictor.predict_prepared(prepared, targets[:1], at_once=0)
+    evaluation = evaluation_of(ModelFolder.open(folder), predictor.artefact)
+    accuracy = accuracy_in_words(
+        evaluation, predictor.artefact.method.name, prepared.sources, targets
+    )
+    return dict(Counter(tissues_given(some))), str(some.attrs["interval"]), accuracy
 
 
 def _write(
     options: PredictOptions,
     folder: Path,
     predictor: Predictor,
-    prepared: Prepared,
+    prepared: Prepared | Together,
     targets: tuple[str, ...],
     phenotypes: pd.DataFrame | None,
     on_progress: StepProgress,
@@ -285,7 +336,7 @@ def _write(
             overwrite=overwrite,
             inputs=inputs,
             on_progress=tell,
-            beside={FILE_NAME: alignment_bytes(prepared.alignment)},
+            beside={FILE_NAME: alignment_bytes([one.alignment for one in prepared.tables])},
         )
         return len(targets) * len(values)
     blocks: Iterator[xr.Dataset] = predict_blocks(
@@ -384,7 +435,7 @@ def _inputs(options: PredictOptions, folder: Path) -> list[Path]:
     beside = [path for path in (options.metadata, options.tx2gene) if path is not None]
     saved = options.prediction.alignment_from
     of_saved = [_saved_file(Path(saved))] if saved else []
-    return [*options.tables, folder / "model.json", *beside, *of_saved]
+    return [*options.tables, *options.further, folder / "model.json", *beside, *of_saved]
 
 
 def _saved_file(path: Path) -> Path:

@@ -52,7 +52,7 @@ if model.associations is None:
     )
     end_page()
 cohort = own_cohort(session, model)
-held_out = GeneAccuracy.of(model, session.source)
+held_out = GeneAccuracy.of(model, session.sources)
 say_where_it_comes_from(session, model)
 
 choice = choose_groups(metadata, columns)

@@ -53,7 +53,7 @@ need_samples(session, model)
 mark_simulated(session)
 metadata, columns = need_metadata(session, traits_of, "numbers, or two groups,")
 cohort = own_cohort(session, model)
-held_out = GeneAccuracy.of(model, session.source)
+held_out = GeneAccuracy.of(model, session.sources)
 names = genes_of_cohort(session, model, cohort)
 say_where_it_comes_from(session, model)
 

@@ -41,9 +41,9 @@ begin(
     session,
     model,
 )
-table = need_samples(session, model, with_unit=False)
+need_samples(session, model, with_unit=False)
 mark_simulated(session)
-samples = [str(sample) for sample in table.values.index]
+samples = session.sample_names
 
 left, right = st.columns([2, 1], gap="large")
 with left:

@@ -18,6 +18,7 @@ from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import begin, mark_simulated
 from mtm_core.dashboard.widgets.target_choice import choose_targets
 from mtm_core.escaping import plain
+from mtm_core.inference.together import explain_sources, sources_of
 
 session, model = current_session(), served_model()
 predictor = model.predictor
@@ -57,6 +58,7 @@ elif not session.is_current(predictor):
     )
 
 predicted = Predicted.of(prediction, session, model)
+sources = sources_of(prediction)
 attrs, n_with_age_sex = prediction.attrs, int(prediction["used_age_sex"].sum())
 with_age_sex = (
     f" · with age and sex of {n_with_age_sex:,} samples (held-out rho is of expression alone, a"
@@ -65,8 +67,8 @@ with_age_sex = (
     else " · from expression alone: metadata with age and sex make predictions a little better"
 )
 st.caption(
-    f"{len(predicted.samples):,} samples of {plain(attrs['source'])} · {len(predicted.tissues)}"
-    " tissues ·"
+    f"{len(predicted.samples):,} samples of {plain(explain_sources(sources))} ·"
+    f" {len(predicted.tissues)} tissues ·"
     f" {len(predicted.genes):,} genes · expression in {plain(attrs['unit'])}, z-scores against"
     " the GTEx"
     f" donors of the tissue · alignment: {attrs['alignment']}"
@@ -77,7 +79,8 @@ shown = choose_shown(
 )
 if not predicted.held_out.exists:
     st.caption(
-        f":material/help: Predictions of this model from {plain(attrs['source'])} were **not"
+        f":material/help: Predictions of this model from {plain(explain_sources(sources))}"
+        f"{' together' if len(sources) > 1 else ''} were **not"
         " evaluated**:"
         " no held-out rho is shown beside the values, and no gene is greyed."
     )

@@ -33,7 +33,7 @@ begin(
 need_samples(session, model)
 mark_simulated(session)
 expression = expression_on_reference(session, model)
-held_out = GeneAccuracy.of(model, session.source)
+held_out = GeneAccuracy.of(model, session.sources)
 metadata = session.metadata
 samples = [str(sample) for sample in expression["sample"].values]
 

@@ -11,6 +11,7 @@ from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.saved_session import delete_all, save
 from mtm_core.dashboard.state.session import current_session, words_of
+from mtm_core.dashboard.widgets.further_tables import choose_further
 from mtm_core.dashboard.widgets.layout import (
     METADATA_PAGE,
     PREDICTED_PAGE,
@@ -30,6 +31,7 @@ from mtm_core.data.units import UNIT_TABLE, UNITS, Unit
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.samples.distance import distance_strips
 from mtm_core.inference.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod, is_covered
+from mtm_core.inference.together import Together
 
 # With "csv" alone the browser's own check turns "table.csv.gz" away.
 TEXT = ["csv", "tsv", "txt", "gct"]
@@ -207,6 +209,7 @@ with alignment_column:
         key="alignment",
     )
 
+choose_further(session, model, FORMATS)
 save(session)
 names = [str(name) for name in session.table.values.columns]
 if session.unit is None and is_covered(predictor.match(names).match.found):
@@ -248,7 +251,9 @@ if go_on:
 
 st.subheader("Notes")
 found_in_file = [note for note in report.notes if note.found != report.unit_reason]
-show_notes((*found_in_file, *prepared.notes))
+people = session.people(predictor)
+further_notes = people.notes if isinstance(people, Together) else ()
+show_notes((*found_in_file, *prepared.notes, *further_notes))
 
 st.subheader("The model's genes")
 found, missing = prepared.match.found, prepared.match.missing

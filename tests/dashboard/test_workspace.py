@@ -52,6 +52,29 @@ def test_the_prediction_made_from_it_is_the_same(
     assert after.predict(predictor).identical(before)
 
 
+def test_further_tissues_come_back(
+    store: WorkspaceStore, session: Session, predictor: Predictor
+) -> None:
+    data = EXAMPLE.read_bytes()[:-1]
+    muscle = session.reading_further(data, "muscle.tsv", "Muscle - Skeletal", predictor)
+    assert muscle is not None
+    muscle.now()
+    session.set_further(session.further, near_people=True)
+    assert session.reading_further(data, "muscle.tsv", "Muscle - Skeletal", predictor) is None
+    before, identifier = session.predict(predictor), store.create()
+    assert session.table is not None
+    kept = (session.source, session.unit, session.alignment, session.targets)
+    work = Work(
+        session.table, session.table_sha256, *kept, further=session.further, near_people=True
+    )
+    store.save(identifier, work)
+    after = Session()
+    after.take_up(store.load(identifier), predictor)
+    assert after.near_people
+    assert after.predict(predictor).identical(before)
+    assert "further_sources" in before.attrs
+
+
 def test_awkward_tables_come_back(store: WorkspaceStore, work: Work, predictor: Predictor) -> None:
     """Genes that are duplicated, samples named like columns, metadata with holes and odd names."""
     text = "gene,gene,1,sample\nTP53,1.5,2,1e-300\nTP53,0,1,2\nBRCA1,0.1,3,4\nMUTYH,1,1,1\n"

@@ -24,6 +24,7 @@ from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.escaping import in_figure, plain
 from mtm_core.figures.associations.volcano import genes_within
 from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.together import Together, explain_sources
 from mtm_core.reporting.command_line import Comparison, compare_arguments
 from mtm_core.studies.own_cohort import OwnCohort, on_reference_scale
 
@@ -145,15 +146,18 @@ def _predicted(
     predictor = model.predictor
     background.need(session, session.predicting(predictor))
     prediction, prepared = session.predict(predictor), session.prepare(predictor)
+    people = session.people(predictor)
     if predictor.covariates and session.metadata is not None and not with_age_sex:
         targets = session.chosen_targets(predictor)
         prediction = background.remember(
             session,
             "from expression alone",
-            lambda tell: predictor.predict_prepared(prepared, targets, on_progress=tell),
+            lambda tell: predictor.predict_prepared(people, targets, on_progress=tell),
             slot="uninformed",
             words="Predicting from expression alone",
         )
+    if isinstance(people, Together):  # those of the first table come first
+        prediction = prediction.isel(sample=slice(0, len(prepared.samples)))
     return prediction, prepared
 
 
@@ -166,6 +170,8 @@ def say_where_it_comes_from(session: Session, model: ServedModel) -> None:
         else ""
     )
     source = plain(session.source_in_words)
+    if len(session.sources) > 1:
+        source += f" (and {plain(explain_sources(session.sources[1:]))}, which is not shown)"
     st.info(NO_NEW_INFORMATION.format(source=source) + alone, icon=":material/info:")
 
 
@@ -174,6 +180,12 @@ def show_comparison(session: Session, model: ServedModel, comparison: Comparison
     assert session.prediction is not None
     assert session.metadata is not None
     used = session.predicted_by.as_used(session.prediction)
+    if used.further:
+        st.caption(
+            "This comparison is of a prediction from several tissues. **mtm compare** reads one"
+            " table, so no command makes it again."
+        )
+        return
     show_shell(
         compare_arguments(
             replace(used, metadata=session.metadata.options),

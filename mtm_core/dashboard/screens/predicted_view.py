@@ -44,6 +44,7 @@ from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.samples.gene_strips import expression_strips
 from mtm_core.figures.samples.heatmap import z_heatmap
 from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.together import sources_of
 from mtm_core.memory_budget import in_words
 from mtm_core.reporting.command_line import InputFiles, predict_arguments
 
@@ -75,7 +76,7 @@ class Predicted:
     @classmethod
     def of(cls, prediction: xr.Dataset, session: Session, model: ServedModel) -> Predicted:
         """Put the accuracy of ``model`` beside its prediction."""
-        held_out = GeneAccuracy.of(model, prediction.attrs["source"])
+        held_out = GeneAccuracy.of(model, sources_of(prediction))
         artefact = model.predictor.artefact
         return cls(prediction, held_out, artefact, model.genes, session)
 

@@ -25,6 +25,7 @@ from mtm_core.figures.accuracy.tissue_ranking import tissue_ranking
 from mtm_core.figures.report import Report, ReportFigure, Section, render_report
 from mtm_core.figures.samples.distance import distance_strips
 from mtm_core.figures.samples.heatmap import z_heatmap
+from mtm_core.inference.together import explain_sources, sources_of
 from mtm_core.reporting.bundle import PredictionRecord, bundle_bytes
 from mtm_core.reporting.command_line import in_shell
 from mtm_core.reporting.methods_text import accuracy_of_targets, adjusted_for, methods_text
@@ -73,6 +74,8 @@ def record_of(session: Session, model: ServedModel) -> PredictionRecord:
         session.metadata.phenotypes() if with_age_sex and session.metadata is not None else None,
         session.simulated,
         session.predicted_by,
+        session.people(predictor),
+        tuple((one.table.report.file, one.sha256) for one in session.used_further(predictor)),
     )
 
 
@@ -151,6 +154,7 @@ def _uploaded(record: PredictionRecord, model: ServedModel) -> Section:
         "File": ingest.file,
         "SHA-256": ingest.sha256,
         "Samples": f"{ingest.n_samples:,} of {prepared.source}",
+        **_further_facts(record),
         "Genes in the table": f"{ingest.n_genes:,}, {ingest.id_type} ids, {ingest.orientation}",
         "Unit": f"read as {prepared.unit}; by its values {ingest.unit or 'not clear'}",
         "Alignment": prepared.aligned.how,
@@ -179,6 +183,17 @@ def _uploaded(record: PredictionRecord, model: ServedModel) -> Section:
     )
 
 
+def _further_facts(record: PredictionRecord) -> dict[str, str]:
+    """Say, of each further tissue, how many samples there are, and in which unit."""
+    return {
+        f"Further tissue {number}": f"{table.source}: {len(table.samples):,} samples, read as"
+        f" {table.unit}; {file}"
+        for number, (table, file) in enumerate(
+            zip(record.further_tables, record.further_files, strict=True), start=1
+        )
+    }
+
+
 def _model(record: PredictionRecord, model: ServedModel, ranking: pd.DataFrame) -> Section:
     artefact, attrs = model.predictor.artefact, record.prediction.attrs
     facts = {
@@ -189,7 +204,7 @@ def _model(record: PredictionRecord, model: ServedModel, ranking: pd.DataFrame) 
         "Intervals": attrs["interval"],
     }
     if ranking.empty:
-        facts["Accuracy"] = f"Not evaluated from {attrs['source']}."
+        facts["Accuracy"] = f"Not evaluated from {explain_sources(sources_of(record.prediction))}."
     else:
         facts["Held-out rho, mean over the tissues predicted here"] = (
             f"{ranking['gene_rho_by_fold'].mean():.3f} by fold"
@@ -234,7 +249,7 @@ def _tissue_section(record: PredictionRecord, model: ServedModel, ranking: pd.Da
 
 def _values(record: PredictionRecord, model: ServedModel, ranking: pd.DataFrame) -> Section:
     prediction = record.prediction
-    held_out = GeneAccuracy.of(model, prediction.attrs["source"])
+    held_out = GeneAccuracy.of(model, sources_of(prediction))
     labels = model.genes
     tissues = _tissues(prediction)
     in_order = [*ranking.index, *(tissue for tissue in tissues if tissue not in ranking.index)]
@@ -317,7 +332,7 @@ def _ranking(record: PredictionRecord, model: ServedModel) -> pd.DataFrame:
     return accuracy_of_targets(
         model.evaluation,
         model.predictor.artefact.method.name,
-        record.prediction.attrs["source"],
+        sources_of(record.prediction),
         _tissues(record.prediction),
     )
 

@@ -132,6 +132,8 @@ def save(session: Session) -> None:
         session.metadata,
         "" if prediction is None else str(prediction.attrs["model_sha256"]),
         _choices(),
+        session.further,
+        session.near_people,
     )
     state = (session.workspace, session.table_sha256, table.report.file, _options(work))
     if state == session.saved_state:
@@ -188,6 +190,8 @@ def _options(work: Work) -> tuple[Any, ...]:
     return (
         *(work.source, work.unit, work.alignment, work.targets),
         *(metadata, work.model_sha256, choices),
+        *((one.tissue, one.sha256, one.unit) for one in work.further),
+        work.near_people,
     )
 
 

@@ -10,16 +10,20 @@ from functools import partial
 from io import BytesIO
 from typing import TypeVar, cast
 
+import numpy as np
 import streamlit as st
 import xarray as xr
+from numpy.typing import NDArray
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from mtm_core.dashboard.state.further import FurtherTable
 from mtm_core.dashboard.state.held import analysing_bytes, preparing_bytes, size_of
 from mtm_core.dashboard.state.jobs import Jobs, Progress, Task
 from mtm_core.dashboard.state.limits import check_n_samples
 from mtm_core.dashboard.state.resources import example_for, is_simulated
 from mtm_core.dashboard.state.workspace import Work
 from mtm_core.data.files.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.genes.index import GeneIndex
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.data.isolation.reading_turns import Turn
 from mtm_core.data.people.metadata import SampleMetadata, read_metadata
@@ -30,8 +34,9 @@ from mtm_core.errors import SelectionError
 from mtm_core.inference.alignment import AlignmentMethod
 from mtm_core.inference.blocks import predicting_bytes
 from mtm_core.inference.example import default_source
-from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.options import FurtherTissue, PredictionOptions
 from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.inference.together import Together, people_of
 from mtm_core.memory_budget import shared_budget
 from mtm_core.reporting.command_line import InputFiles, in_shell, predict_arguments
 
@@ -82,6 +87,10 @@ class Session:
         The last prediction made, of whatever options.
     predicted_by, predicted_from
         The options that made it, and the files it was made from.
+    further
+        Tables of further tissues of the same people, in order.
+    near_people
+        Whether names that may be one person's in two tables are taken for the same.
     n_deleted
         How often data was deleted: part of the uploader's key, so that it empties.
     upload_id
@@ -111,6 +120,8 @@ class Session:
     prediction: xr.Dataset | None = None
     predicted_by: PredictionOptions = field(default_factory=PredictionOptions)
     predicted_from: InputFiles = field(default_factory=InputFiles)
+    further: tuple[FurtherTable, ...] = ()
+    near_people: bool = False
     n_deleted: int = 0
     upload_id: str = field(default="", compare=False)
     page: str = field(default="", compare=False)
@@ -120,7 +131,7 @@ class Session:
     workspace_seen: str = field(default="", compare=False)
     saved_state: tuple[object, ...] = field(default=(), compare=False)
     _predicted: _Key = ()
-    _prepared: tuple[_Key, Prepared] | None = None
+    _prepared: tuple[_Key, Prepared | Together] | None = None
     _results: dict[Hashable, object] = field(default_factory=dict)
 
     @property
@@ -137,6 +148,26 @@ class Session:
     def file_stem(self) -> str:
         """What the names of files of this session's results begin with."""
         return "simulated_" if self.simulated else ""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Tissues that are predicted from, the first table's first."""
+        return (self.source, *(one.tissue for one in self.further if one.tissue != self.source))
+
+    @property
+    def sample_names(self) -> list[str]:
+        """Names of all people, of the first table and of further ones."""
+        tables = [] if self.table is None else [self.table, *(one.table for one in self.further)]
+        names = [[str(name) for name in table.values.index] for table in tables]
+        return list(people_of(names, self.near_people)[0]) if names else []
+
+    def used_further(self, predictor: Predictor) -> tuple[FurtherTable, ...]:
+        """Give the further tables of tissues that the model has, but for the first table's own."""
+        return tuple(
+            one
+            for one in self.further
+            if one.tissue in predictor.tissues and one.tissue != self.source
+        )
 
     def open(self, data: bytes, name: str, predictor: Predictor) -> bool:
         """Read ``data`` as the session's table, as :meth:`reading`, here and now.
@@ -182,21 +213,7 @@ class Session:
         turn = Turn(id(self.jobs))
 
         def read(progress: Progress) -> ExpressionTable:
-            turn.check = lambda: progress(0, 0)  # raises once it is cancelled
-            table = read_expression(
-                BytesIO(data),
-                name,
-                known_genes=genes,
-                typical=typical,
-                options=options,
-                isolated=True,
-                turn=turn,
-            )
-            check_n_samples(table.report)
-            size = size_of(table.values)
-            hold = shared_budget().hold(size, "This table", check=lambda: progress(0, 0))
-            hold.keep_for(table, size)
-            return table
+            return _read_table(data, name, genes, typical, options, turn, progress)
 
         def keep(table: ExpressionTable) -> None:
             self.forget()
@@ -207,6 +224,54 @@ class Session:
 
         key = (digest, name, options.to_json())
         return Task("table", key, f"Reading {name}", read, keep, turn)
+
+    def reading_further(
+        self, data: bytes, name: str, tissue: str, predictor: Predictor
+    ) -> Task[ExpressionTable] | None:
+        """Plan to read ``data`` as a table of ``tissue`` of the same people, unless it is.
+
+        A table of the tissue that is there makes room for it.
+
+        Raises
+        ------
+        SelectionError
+            If there is no first table, or it is of this tissue.
+        """
+        first = self.table
+        if first is None:
+            raise SelectionError("no samples are loaded; upload a table first.")
+        if tissue == self.source:
+            raise SelectionError(f"the first table is of {tissue}; choose another tissue.")
+        digest = hashlib.sha256(data).hexdigest()
+        if any(
+            (one.tissue, one.sha256, one.table.report.file) == (tissue, digest, name)
+            for one in self.further
+        ):
+            return None
+        genes, typical, turn = predictor.genes, predictor.typical(tissue), Turn(id(self.jobs))
+
+        def read(progress: Progress) -> ExpressionTable:
+            return _read_table(data, name, genes, typical, AS_IT_LIES, turn, progress)
+
+        def keep(table: ExpressionTable) -> None:
+            if self.table is first:
+                one = FurtherTable(tissue, table, digest, table.report.unit)
+                self.set_further(
+                    (*(other for other in self.further if other.tissue != tissue), one)
+                )
+
+        key = (self.table_sha256, digest, name, tissue)
+        return Task("further table", key, f"Reading {name}", read, keep, turn)
+
+    def set_further(
+        self, further: tuple[FurtherTable, ...], *, near_people: bool | None = None
+    ) -> None:
+        """Put other further tables in the place of those there are; metadata are matched anew."""
+        self.further = further
+        if near_people is not None:
+            self.near_people = near_people
+        if self.metadata is not None:
+            self.metadata = replace(self.metadata, samples=tuple(self.sample_names))
 
     def open_example(self, predictor: Predictor) -> None:
         """Read simulated samples that fit the model, and their metadata."""
@@ -271,7 +336,7 @@ class Session:
         had = self.metadata
         if had is not None and (digest, name) == (had.sha256, had.file):
             return None
-        samples = [str(sample) for sample in table.values.index]
+        samples = self.sample_names
         turn = Turn(id(self.jobs))
 
         def read(progress: Progress) -> SampleMetadata:
@@ -291,6 +356,7 @@ class Session:
         self.table, self.table_sha256 = work.table, work.table_sha256
         self.unit, self.alignment, self.targets = work.unit, work.alignment, work.targets
         self.metadata = work.metadata
+        self.further, self.near_people = work.further, work.near_people
         if work.source in predictor.tissues:
             self.source = work.source
 
@@ -304,13 +370,24 @@ class Session:
         ExpressionError
             As :meth:`mtm_core.inference.predictor.Predictor.prepare`.
         """
+        people = self.people(predictor)
+        return people.tables[0] if isinstance(people, Together) else people
+
+    def people(self, predictor: Predictor) -> Prepared | Together:
+        """Bring all tables to the model's genes and scale; one alone as :meth:`prepare`.
+
+        Raises
+        ------
+        SelectionError, ExpressionError
+            As :meth:`prepare`, and :func:`mtm_core.inference.together.put_together`.
+        """
         task = self.preparing(predictor)
         if task is not None:
             task.now()
         assert self._prepared is not None
         return self._prepared[1]
 
-    def preparing(self, predictor: Predictor) -> Task[Prepared] | None:
+    def preparing(self, predictor: Predictor) -> Task[Prepared | Together] | None:
         """Plan :meth:`prepare`; ``None`` where it is done.
 
         Raises
@@ -324,20 +401,24 @@ class Session:
         key = self._preparation(predictor)
         if self._prepared is not None and self._prepared[0] == key:
             return None
-        options = self.options(predictor)
+        options, further = self.options(predictor), self.used_further(predictor)
 
-        def keep(prepared: Prepared) -> None:
+        def make(_: Progress) -> Prepared | Together:
+            others = [
+                options.prepare_further(predictor, i, one.table) for i, one in enumerate(further)
+            ]
+            return options.put_together(options.prepare(predictor, table), others)
+
+        def keep(prepared: Prepared | Together) -> None:
             self._prepared = (key, prepared)
 
         return Task(
             "preparation",
             key,
             "Comparing with the reference",
-            lambda _: options.prepare(predictor, table),
+            make,
             keep,
-            memory=preparing_bytes(
-                len(table.values), table.values.shape[1], len(predictor.artefact.genes)
-            ),
+            memory=self._preparing_bytes(predictor),
             instead=self._instead(predictor),
         )
 
@@ -357,7 +438,18 @@ class Session:
         assert self.prediction is not None
         return self.prediction
 
-    def predicting(self, predictor: Predictor) -> Task[tuple[Prepared, xr.Dataset]] | None:
+    def _preparing_bytes(self, predictor: Predictor) -> int:
+        """Get what it takes to make all tables ready."""
+        further = [one.table for one in self.used_further(predictor)]
+        tables = further if self.table is None else [self.table, *further]
+        n_genes = len(predictor.artefact.genes)
+        return sum(
+            preparing_bytes(len(table.values), table.values.shape[1], n_genes) for table in tables
+        )
+
+    def predicting(
+        self, predictor: Predictor
+    ) -> Task[tuple[Prepared | Together, xr.Dataset]] | None:
         """Plan :meth:`predict`, and :meth:`prepare` where that is not done; ``None`` where it is.
 
         Raises
@@ -369,11 +461,11 @@ class Session:
             return None
         key, targets = self._prediction(predictor), self.chosen_targets(predictor)
         preparing = self.preparing(predictor)
-        known = self.prepare(predictor) if preparing is None else None
+        known = self.people(predictor) if preparing is None else None
         people = self.metadata if predictor.covariates else None
         options, files = self.options(predictor), self.files(predictor)
 
-        def make(on_progress: Progress) -> tuple[Prepared, xr.Dataset]:
+        def make(on_progress: Progress) -> tuple[Prepared | Together, xr.Dataset]:
             prepared = known if preparing is None else preparing.make(on_progress)
             assert prepared is not None
             return prepared, predictor.predict_prepared(
@@ -383,17 +475,16 @@ class Session:
                 on_progress=on_progress,
             )
 
-        def keep(made: tuple[Prepared, xr.Dataset]) -> None:
+        def keep(made: tuple[Prepared | Together, xr.Dataset]) -> None:
             if preparing is not None:
                 preparing.keep(made[0])
             self.prediction, self._predicted = made[1], key
             self.predicted_by, self.predicted_from = options, files
 
         assert self.table is not None
-        n_samples, n_columns = self.table.values.shape
         n_genes = len(predictor.artefact.genes)
-        result = predicting_bytes(n_samples, len(targets), n_genes)
-        memory = result + preparing_bytes(n_samples, n_columns, n_genes)
+        result = predicting_bytes(len(self.sample_names), len(targets), n_genes)
+        memory = result + self._preparing_bytes(predictor)
         if size_of(self.prediction) + memory > shared_budget().most >= memory:
             self.prediction, self._predicted = None, ()  # no room for two
             self._results.clear()
@@ -422,13 +513,19 @@ class Session:
             self.alignment,
             AS_IT_LIES if self.table is None else self.table.options,
             AS_FOUND if self.metadata is None else self.metadata.options,
+            further=tuple(
+                FurtherTissue(one.tissue, one.unit or "auto")
+                for one in self.used_further(predictor)
+            ),
+            near_people=self.near_people,
         )
 
     def files(self, predictor: Predictor) -> InputFiles:
         """Name the files that a prediction is made from: metadata where the model reads them."""
         known = self.metadata if predictor.covariates else None
         tables, transcripts = ((), "") if self.table is None else self.table.report.given
-        return InputFiles(tables, "" if known is None else known.file, transcripts)
+        further = tuple(one.table.report.file for one in self.used_further(predictor))
+        return InputFiles(tables, "" if known is None else known.file, transcripts, further)
 
     def is_current(self, predictor: Predictor) -> bool:
         """Tell whether the prediction is of the table and the options as they are now."""
@@ -436,7 +533,7 @@ class Session:
 
     def chosen_targets(self, predictor: Predictor) -> tuple[str, ...]:
         """Return the tissues to predict that the model has and the samples are not of."""
-        others = [tissue for tissue in predictor.tissues if tissue != self.source]
+        others = [tissue for tissue in predictor.tissues if tissue not in self.sources]
         if self.targets is not None:
             return tuple(tissue for tissue in self.targets if tissue in others)
         first = [tissue for tissue in _FIRST_TARGETS if tissue in others]
@@ -498,7 +595,36 @@ class Session:
 
     def _preparation(self, predictor: Predictor) -> _Key:
         options = replace(self.options(predictor), targets=None, metadata=AS_FOUND)
-        return (self.table_sha256, predictor.artefact.sha256, json.dumps(options.to_json()))
+        further = [one.sha256 for one in self.used_further(predictor)]
+        given = json.dumps([options.to_json(), further])
+        return (self.table_sha256, predictor.artefact.sha256, given)
+
+
+def _read_table(
+    data: bytes,
+    name: str,
+    genes: GeneIndex,
+    typical: NDArray[np.float32],
+    options: ReadingOptions,
+    turn: Turn,
+    progress: Progress,
+) -> ExpressionTable:
+    """Read a table in a process apart, in its turn, and hold the memory that it takes."""
+    turn.check = lambda: progress(0, 0)  # raises once it is cancelled
+    table = read_expression(
+        BytesIO(data),
+        name,
+        known_genes=genes,
+        typical=typical,
+        options=options,
+        isolated=True,
+        turn=turn,
+    )
+    check_n_samples(table.report)
+    size = size_of(table.values)
+    hold = shared_budget().hold(size, "This table", check=lambda: progress(0, 0))
+    hold.keep_for(table, size)
+    return table
 
 
 def words_of(tissue: str) -> str:

@@ -29,6 +29,7 @@ import cattrs
 import pandas as pd
 import pyarrow as pa
 
+from mtm_core.dashboard.state.further import FurtherTable
 from mtm_core.dashboard.state.workspace_files import (
     expression_from_arrow,
     expression_to_arrow,
@@ -81,6 +82,9 @@ class Work:
         anew: from the same table the same model makes the same.
     choices
         What was chosen on the pages, by the names of their widgets.
+    further, near_people
+        Tables of further tissues of the same people, and whether names that may be one person's are
+        taken for the same.
     """
 
     table: ExpressionTable
@@ -92,6 +96,8 @@ class Work:
     metadata: SampleMetadata | None = None
     model_sha256: str = ""
     choices: dict[str, Any] = field(default_factory=dict)
+    further: tuple[FurtherTable, ...] = ()
+    near_people: bool = False
 
 
 class WorkspaceStore:
@@ -166,7 +172,10 @@ class WorkspaceStore:
             If there is no such workspace: it was never made, or is deleted.
         """
         folder = self._folder_of(identifier)
-        frames = {"table": (_table_name(work), expression_to_arrow, work.table.values)}
+        frames = {
+            part: (_table_name(table, sha256), expression_to_arrow, table.values)
+            for part, table, sha256 in _tables_of(work)
+        }
         if work.metadata is not None:
             name = f"metadata_{_digest(repr(work.metadata.state))[:16]}.parquet"
             frames["metadata"] = (name, metadata_to_arrow, work.metadata.values)
@@ -215,6 +224,7 @@ class WorkspaceStore:
                 work = _converter.structure(manifest["work"], Work)
                 table = read_parquet(folder, manifest["files"]["table"])
                 work = replace(work, table=replace(work.table, values=expression_from_arrow(table)))
+                work = replace(work, further=_further_from(folder, manifest["files"], work))
                 if work.metadata is not None:
                     values = metadata_from_arrow(
                         read_parquet(folder, manifest["files"]["metadata"])
@@ -330,9 +340,26 @@ def _check_private(folder: Path) -> None:
         )
 
 
-def _table_name(work: Work) -> str:
+def _tables_of(work: Work) -> list[tuple[str, ExpressionTable, str]]:
+    """Return each table with its name in the manifest and the hash of its bytes."""
+    further = [(f"further_{i}", one.table, one.sha256) for i, one in enumerate(work.further)]
+    return [("table", work.table, work.table_sha256), *further]
+
+
+def _further_from(
+    folder: Path, files: Mapping[str, Mapping[str, str]], work: Work
+) -> tuple[FurtherTable, ...]:
+    """Read the values of further tables."""
+    read = []
+    for i, one in enumerate(work.further):
+        values = expression_from_arrow(read_parquet(folder, files[f"further_{i}"]))
+        read.append(replace(one, table=replace(one.table, values=values)))
+    return tuple(read)
+
+
+def _table_name(table: ExpressionTable, sha256: str) -> str:
     # The name of the file counts too: two readings of the same bytes may differ by it.
-    return f"table_{_digest(work.table_sha256 + work.table.report.file)[:16]}.parquet"
+    return f"table_{_digest(sha256 + table.report.file)[:16]}.parquet"
 
 
 def _digest(text: str) -> str:

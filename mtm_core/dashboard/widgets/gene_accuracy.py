@@ -27,15 +27,15 @@ class GeneAccuracy:
     method
         The model's own.
     source
-        Tissue that is predicted from.
+        Tissue that is predicted from, or several.
     """
 
     evaluation: EvaluationTables | None
     method: str
-    source: str
+    source: str | tuple[str, ...]
 
     @classmethod
-    def of(cls, model: ServedModel, source: str) -> GeneAccuracy:
+    def of(cls, model: ServedModel, source: str | tuple[str, ...]) -> GeneAccuracy:
         """Take the rows of the model's method, if it was evaluated from ``source``."""
         return cls(model.evaluation, model.predictor.artefact.method.name, source)
 
@@ -44,7 +44,7 @@ class GeneAccuracy:
         """Whether the model was evaluated."""
         return (
             self.evaluation is not None
-            and self.evaluation.settings.get("source") == self.source
+            and self.evaluation.is_from(self.source)
             and self.method in self.evaluation.methods
         )
 

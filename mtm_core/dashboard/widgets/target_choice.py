@@ -14,7 +14,7 @@ _LIST = "targets_list"
 
 def choose_targets(session: Session, predictor: Predictor) -> None:
     """Let the user choose the tissues to predict, in a list or on a body, for the session."""
-    tissues = [tissue for tissue in predictor.tissues if tissue != session.source]
+    tissues = [tissue for tissue in predictor.tissues if tissue not in session.sources]
     session.targets = tuple(
         st.multiselect(
             "Tissues to predict",

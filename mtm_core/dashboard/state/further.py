@@ -1,0 +1,28 @@
+"""A table of a further tissue of the same people, as a session keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mtm_core.data.tables.expression import ExpressionTable
+from mtm_core.data.units import Unit
+
+
+@dataclass(frozen=True)
+class FurtherTable:
+    """A table beside the first.
+
+    Attributes
+    ----------
+    tissue
+        Of its samples.
+    table, sha256
+        Itself, and the hash of the bytes it was read from.
+    unit
+        Of its values; ``None`` where they do not tell it and the user has not chosen.
+    """
+
+    tissue: str
+    table: ExpressionTable
+    sha256: str
+    unit: Unit | None = None

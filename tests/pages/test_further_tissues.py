@@ -1,0 +1,116 @@
+"""Several tissues of the same people, on the Upload page and after it."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from streamlit.testing.v1 import AppTest
+
+from mtm_core.dashboard.screens.report_view import bundle_of, methods_of, record_of
+from mtm_core.dashboard.state.resources import EXAMPLE, served_model
+from mtm_core.dashboard.state.session import Session
+from mtm_core.inference.models import DEFAULT_MODEL
+from mtm_core.inference.predictor import Predictor
+from tests.pages.conftest import PREDICTED, UPLOAD, go_to, upload, words
+
+MUSCLE = "Muscle - Skeletal"
+
+
+def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The example's first 30 as P-...; its last 30, turned about, as if they were muscle."""
+    values = pd.read_csv(EXAMPLE, sep="\t", index_col="sample").add_prefix("P-", axis="index")
+    return values.iloc[:30], values.iloc[10:].iloc[::-1]
+
+
+def as_file(values: pd.DataFrame) -> bytes:
+    return values.to_csv(sep="\t").encode()
+
+
+def with_muscle(app: AppTest, muscle: pd.DataFrame) -> AppTest:
+    upload(app, "blood.tsv", as_file(tables()[0]))
+    (choice,) = (box for box in app.selectbox if box.label == "Add a table of")
+    choice.set_value(MUSCLE).run()
+    (place,) = (one for one in app.file_uploader if one.label == "Its expression table")
+    place.upload("muscle.tsv", as_file(muscle))
+    app.run()
+    assert not app.exception
+    (unit,) = (box for box in app.selectbox if box.label == f"Unit of {MUSCLE}")
+    unit.set_value("tpm").run()
+    (unit,) = (box for box in app.selectbox if box.label == "Unit of the values")
+    unit.set_value("tpm").run()
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+def test_a_further_tissue_is_matched_predicted_from_and_carried(app: AppTest) -> None:
+    blood, muscle = tables()
+    with_muscle(app, muscle)
+    found = {metric.label: metric.value for metric in app.metric}
+    assert (found["In both"], found["First only"], found["This only"]) == ("20", "10", "10")
+    (diff,) = (frame.value for frame in app.dataframe if "where" in frame.value)
+    assert diff["where"].value_counts().to_dict() == {
+        "in both": 20,
+        "Whole Blood only": 10,
+        f"{MUSCLE} only": 10,
+    }
+    assert "was not measured for this model" in words(app)
+    app.button(key="predict").click().run()
+    go_to(app, PREDICTED)
+    assert f"40 samples of Whole Blood and {MUSCLE}" in words(app)
+    assert "**not evaluated**" in words(app)
+    session: Session = app.session_state["mtm"]
+    assert session.prediction is not None
+    predictor = Predictor.load(DEFAULT_MODEL)
+    targets = session.chosen_targets(predictor)
+    assert MUSCLE not in targets
+    expected = predictor.predict(
+        tables={"Whole Blood": blood, MUSCLE: muscle}, targets=targets, unit="tpm"
+    )
+    xr.testing.assert_allclose(session.prediction, expected)
+    # What goes home says so, and its command has every table.
+    model = served_model()
+    record = record_of(session, model)
+    with zipfile.ZipFile(io.BytesIO(bundle_of(record, model))) as bundle:
+        settings = json.loads(bundle.read("settings.json"))
+        samples = pd.read_csv(io.BytesIO(bundle.read("samples.csv")))
+        assert "held_out_accuracy.csv" not in bundle.namelist()
+    assert settings["further"][0]["tissue"] == MUSCLE
+    assert samples["tissues_given"].value_counts().to_dict() == {
+        f"Whole Blood; {MUSCLE}": 20,
+        "Whole Blood": 10,
+        MUSCLE: 10,
+    }
+    assert f"{MUSCLE}=muscle.tsv" in settings["command"]
+    text = methods_of(record, model)
+    assert "10 from Whole Blood; 20 from Whole Blood and Muscle - Skeletal; 10 from Muscle" in text
+    assert "together in these tissues was not evaluated" in text
+    # Without it, the prediction is of blood alone again.
+    go_to(app, UPLOAD)
+    app.button(key=f"and_remove_{MUSCLE}").click().run()
+    assert not session.further
+    assert not session.is_current(predictor)
+
+
+def test_near_names_are_shown_and_taken_when_the_user_says_so(app: AppTest) -> None:
+    muscle = tables()[1].rename(index="{}_muscle".format)
+    upload(app, "blood.tsv", as_file(tables()[0].rename(index="{}_blood".format)))
+    (choice,) = (box for box in app.selectbox if box.label == "Add a table of")
+    choice.set_value(MUSCLE).run()
+    (place,) = (one for one in app.file_uploader if one.label == "Its expression table")
+    place.upload("muscle.tsv", as_file(muscle))
+    app.run()
+    assert any("no sample name in common" in box.value for box in app.error)
+    (near,) = (box for box in app.toggle if box.label.endswith("are the same person's"))
+    near.set_value(True).run()
+    assert not app.error
+    found = {metric.label: metric.value for metric in app.metric}
+    assert (found["In both"], found["First only"], found["This only"]) == ("20", "10", "10")
+    session: Session = app.session_state["mtm"]
+    assert np.sum(np.array(session.sample_names) == "P-SIM-020_blood") == 1
+    assert len(session.sample_names) == 40
