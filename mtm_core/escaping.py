@@ -108,7 +108,7 @@ def in_cells(table: pd.DataFrame) -> pd.DataFrame:
     escaped = table.copy(deep=False)
     for place, kind in enumerate(table.dtypes):
         if not is_numeric_dtype(kind):
-            escaped.isetitem(place, table.iloc[:, place].map(_cell))
+            escaped.isetitem(place, _cells(table.iloc[:, place]))
     escaped.index = table.index.map(_cell).rename(table.index.names)
     escaped.columns = table.columns.map(_cell)
     return escaped
@@ -146,6 +146,21 @@ def keep_records_plain() -> None:
         return record
 
     logging.setLogRecordFactory(make_plain)
+
+
+def _cells(column: pd.Series) -> pd.Series:
+    """Return a column as :func:`in_cell`: of texts that come often, each is looked at once."""
+    from pandas.api.types import is_object_dtype, is_string_dtype
+
+    if not (is_object_dtype(column.dtype) or is_string_dtype(column.dtype)):
+        return column.map(_cell)
+    try:
+        seen = {value: _cell(value) for value in column.unique()}
+    except TypeError:  # lists and the like, which have no hash
+        return column.map(_cell)
+    if all(value is cell for value, cell in seen.items()):
+        return column
+    return column.map(_cell)
 
 
 def _cell(value: object) -> object:

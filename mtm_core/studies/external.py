@@ -74,6 +74,7 @@ def study_external(
     tissues = LinearTissues(prediction["expression"])
     effects = GroupEffects(tissues, groups, case, control)
     genes = [str(gene) for gene in prediction["gene"].to_numpy()]
+    gene_ids = pd.Index(genes)
     rows, tables = [], []
     for tissue in prediction["tissue"].to_numpy().astype(str):
         expression = prediction["expression"].sel(tissue=tissue).isel(sample=samples).to_numpy()
@@ -86,7 +87,8 @@ def study_external(
         agreement = concordance(tested["log2_fold_change"], tested["reference_effect"])
         worth = dict.fromkeys(("low", "high", "chance_low", "chance_high", "p"), float("nan"))
         if agreement.outcome == TESTED:
-            drawn = [part[:, np.isin(genes, tested.index)] for part in effects.draw(tissue)]
+            places = gene_ids.get_indexer(tested.index)
+            drawn = [part[:, places] for part in effects.draw(tissue)]
             worth |= chance_of_agreement(
                 (drawn[0], drawn[1]),
                 tested["reference_effect"].to_numpy(dtype=float),
