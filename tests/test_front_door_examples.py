@@ -19,6 +19,7 @@ WITH_EXAMPLE = (
     "build_model",
     "check_quality",
     "compare_samples",
+    "enrich_results",
     "estimate_composition",
     "evaluate_methods",
     "predict_samples",

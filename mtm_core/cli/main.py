@@ -64,6 +64,10 @@ _COMMANDS = {
         "mtm_core.cli.quality:composition_command",
         "Estimate which cells the RNA of whole blood comes from.",
     ),
+    "enrich": (
+        "mtm_core.cli.enrich:enrich_command",
+        "Find gene sets among the results of each tissue.",
+    ),
     "app": ("mtm_core.cli.app:app_command", "Start the dashboard on this machine."),
 }
 """Where each command is, and its line in the list of commands: the first of its docstring."""

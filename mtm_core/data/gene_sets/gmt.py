@@ -1,0 +1,228 @@
+"""Gene sets: the bundled ones of the Gene Ontology, and files in GMT format.
+
+A GMT file has one set a line: its name, a description (often a link), then its genes, between
+tabs. It is lines of text, split at tabs: no library reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtm_core.data.files.table_bytes import GZIP, checked_text, gunzip
+from mtm_core.data.genes.ids import describe_foreign
+from mtm_core.data.genes.index import GeneIndex
+from mtm_core.data.notes import name_some
+from mtm_core.errors import InputFileError, SelectionError
+
+SETS = Path(__file__).parent
+BUNDLED_SETS = {
+    "go_biological_process": "Gene Ontology, biological process",
+    "go_molecular_function": "Gene Ontology, molecular function",
+    "go_cellular_component": "Gene Ontology, cellular component",
+}
+"""Collections that come with the program, and what they are; ``sets/README.md`` has their
+licence."""
+BUNDLED_DATE = "ontology of 2022-07-01, annotations of 2022-09-12, CC BY 4.0"
+MAX_GMT_BYTES = 64 * 2**20
+MOST_SETS = 100_000
+MOST_MEMBERS = 20_000_000
+LEAST_SHARE = 0.1
+"""Share of a collection's genes that must be known; below, the ids are of something else."""
+
+
+@dataclass(frozen=True)
+class GeneSets:
+    """A collection of gene sets, as it is written.
+
+    Attributes
+    ----------
+    name
+        Of the collection.
+    sets
+        Name of each set, in the file's order.
+    descriptions
+        What the file says of each.
+    members
+        Ids of the genes of each, none twice.
+    """
+
+    name: str
+    sets: tuple[str, ...]
+    descriptions: tuple[str, ...]
+    members: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        """Count the sets."""
+        return len(self.sets)
+
+    @property
+    def genes(self) -> list[str]:
+        """Every gene of the collection, once."""
+        return list(dict.fromkeys(gene for members in self.members for gene in members))
+
+    @classmethod
+    def parse(cls, data: bytes, name: str) -> GeneSets:
+        """Read the bytes of a GMT file, gzipped or not.
+
+        Raises
+        ------
+        InputFileError
+            If they are no GMT, hold two sets of one name, or are too large.
+        """
+        try:
+            if len(data) > MAX_GMT_BYTES:
+                raise InputFileError(_TOO_LARGE)
+            if data.startswith(GZIP):
+                data = gunzip(data, MAX_GMT_BYTES)
+            lines = checked_text(data).decode().splitlines()
+        except InputFileError as error:
+            raise InputFileError(f"{name}: {error}") from error
+        sets: dict[str, tuple[str, tuple[str, ...]]] = {}
+        n_members = 0
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            title, *rest = (cell.strip() for cell in line.split("\t"))
+            if len(rest) < 2 or not title:
+                raise InputFileError(
+                    f"{name}: line {number} is {line[:60]!r}. Expected GMT: the name of a set, a"
+                    " description and its genes, with a tab between each."
+                )
+            if title in sets:
+                raise InputFileError(
+                    f"{name}: two sets are called {title[:80]!r} (line {number} is the second)."
+                    f" Give"
+                    " each a name of its own."
+                )
+            # Enrichr writes 'GENE,1.0' where it has weights.
+            members = tuple(dict.fromkeys(gene.partition(",")[0] for gene in rest[1:] if gene))
+            sets[title] = (rest[0], members)
+            n_members += len(members)
+            if len(sets) > MOST_SETS or n_members > MOST_MEMBERS:
+                raise InputFileError(f"{name}: {_TOO_LARGE}")
+        if not n_members:
+            raise InputFileError(f"{name}: no set has a gene. Expected one set a line (GMT).")
+        return cls(
+            name,
+            tuple(sets),
+            tuple(about for about, _ in sets.values()),
+            tuple(members for _, members in sets.values()),
+        )
+
+    def match(self, index: GeneIndex) -> MatchedSets:
+        """Find the sets' genes among those of ``index``: Ensembl ids, symbols or Entrez ids.
+
+        Symbols that a gene had before, and its other names, are followed to it as HGNC has them.
+
+        Raises
+        ------
+        InputFileError
+            If fewer than ``LEAST_SHARE`` of the collection's genes are there, or of the index'.
+        """
+        genes = self.genes
+        found = index.match(genes).gene_of
+        place = dict(zip(genes, found.tolist(), strict=True))
+        n_found = int((found >= 0).sum())
+        n_covered = len(np.unique(found[found >= 0]))
+        least = LEAST_SHARE * min(len(genes), len(index.genes))
+        if n_covered < max(1.0, least):
+            raise InputFileError(
+                f"{self.name}: {n_found:,} of its {len(genes):,} genes are among the"
+                f" {len(index.genes):,} genes of the result; at least {LEAST_SHARE:.0%} of the"
+                f" smaller number are needed. Its first genes are {name_some(genes, 3)}."
+                + _next(genes)
+            )
+        known = [
+            np.unique([p for gene in members if (p := place[gene]) >= 0]).astype(np.int64)
+            for members in self.members
+        ]
+        starts = np.concatenate([[0], np.cumsum([len(part) for part in known])]).astype(np.int64)
+        members = np.concatenate([*known, np.empty(0, np.int64)])
+        return MatchedSets(self, starts, members, len(genes), n_found, n_covered)
+
+
+@dataclass(frozen=True)
+class MatchedSets:
+    """A collection whose genes are positions in a list of genes.
+
+    Attributes
+    ----------
+    of
+        The collection.
+    starts, members
+        The genes of set i are ``members[starts[i]:starts[i + 1]]``, rising.
+    n_genes, n_found
+        Genes that the collection names, and those of them that are in the list.
+    n_covered
+        Genes of the list that are in a set.
+    """
+
+    of: GeneSets
+    starts: NDArray[np.int64]
+    members: NDArray[np.int64]
+    n_genes: int
+    n_found: int
+    n_covered: int
+
+    def in_words(self) -> str:
+        """Say how many sets and genes there are, and how many were found."""
+        return (
+            f"{self.of.name}: {len(self.of):,} sets; {self.n_found:,} of their {self.n_genes:,}"
+            f" genes are in the result, as {self.n_covered:,} of its genes."
+        )
+
+
+def bundled_sets(name: str) -> GeneSets:
+    """Read one of ``BUNDLED_SETS``.
+
+    Raises
+    ------
+    SelectionError
+        If it is none of them.
+    """
+    if name not in BUNDLED_SETS:
+        raise SelectionError.unknown("gene sets", [name], list(BUNDLED_SETS))
+    return _bundled(name)
+
+
+def find_sets(given: str | Path) -> GeneSets:
+    """Read a bundled collection by its name, or a GMT file.
+
+    Raises
+    ------
+    InputFileError, SelectionError
+        If it is neither, or the file is no GMT.
+    """
+    if str(given) in BUNDLED_SETS:
+        return bundled_sets(str(given))
+    path = Path(given)
+    if not path.exists() and path.suffix == "":
+        raise SelectionError.unknown("gene sets", [str(given)], list(BUNDLED_SETS))
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_GMT_BYTES + 1)
+    except OSError as error:
+        raise InputFileError(f"cannot open {path}: {error.strerror or error}") from error
+    return GeneSets.parse(data, path.name)
+
+
+@cache
+def _bundled(name: str) -> GeneSets:
+    read = GeneSets.parse((SETS / f"{name}.gmt.gz").read_bytes(), name)
+    return GeneSets(BUNDLED_SETS[name], read.sets, read.descriptions, read.members)
+
+
+def _next(genes: Sequence[str]) -> str:
+    return describe_foreign(genes) or " Give sets of human genes: symbols, Ensembl or Entrez ids."
+
+
+_TOO_LARGE = (
+    f"more than {MAX_GMT_BYTES // 2**20} MB, {MOST_SETS:,} sets or {MOST_MEMBERS:,} genes in all."
+    " Give the sets that you mean to test."
+)

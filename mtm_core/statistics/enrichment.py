@@ -1,0 +1,312 @@
+"""Whether sets of genes are over-represented among some genes, or lie at an end of a ranking.
+
+Letters: G genes, S sets, P permutations. Sets are flat: the genes of set i are
+``members[starts[i]:starts[i + 1]]``, positions in 0..G-1. Checked against
+``scipy.stats.fisher_exact`` and ``gseapy.prerank``.
+
+Both tests take genes as independent. Genes of a set are expressed together, and predictions of
+them more so, so that p is too small: what a shuffled label gives says by how much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import hypergeom
+
+from mtm_core.statistics.multiple_testing import benjamini_hochberg
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+MINIMUM_SIZE, MAXIMUM_SIZE = 10, 500
+"""Genes of the background that a set needs, and may have."""
+N_PERMUTATIONS = 1000
+_EXACT_SIZES = 50
+_SIZE_STEP = 1.05
+"""Above ``_EXACT_SIZES`` the null of a size is drawn at sizes this far apart, scaled to its own
+mean."""
+_CELLS = 2_000_000
+"""Positions that are held of a null at a time."""
+
+
+@dataclass(frozen=True)
+class CutSets:
+    """The sets as far as they are in a background, of those that are of a size to be tested.
+
+    Attributes
+    ----------
+    sets
+        (S',) which of the sets.
+    starts, members
+        As those of all sets.
+    """
+
+    sets: Integers
+    starts: Integers
+    members: Integers
+
+    @property
+    def sizes(self) -> Integers:
+        """Genes of each set in the background."""
+        return np.diff(self.starts)
+
+    @classmethod
+    def of(
+        cls,
+        starts: Integers,
+        members: Integers,
+        background: Flags,
+        *,
+        minimum: int = MINIMUM_SIZE,
+        maximum: int = MAXIMUM_SIZE,
+    ) -> CutSets:
+        """Keep the genes of ``background`` (G,), then sets of that many genes."""
+        known = background[members]
+        owner = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        sizes = np.bincount(owner[known], minlength=len(starts) - 1)
+        chosen = (sizes >= minimum) & (sizes <= maximum)
+        kept = known & chosen[owner]
+        ends = np.cumsum(sizes[chosen])
+        return cls(np.flatnonzero(chosen), np.concatenate([[0], ends]), members[kept])
+
+
+def over_representation(selected: Flags, background: Flags, sets: CutSets) -> pd.DataFrame:
+    """Test each set for more of the ``selected`` genes than chance gives, one-sided.
+
+    Parameters
+    ----------
+    selected
+        (G,) genes of interest; those outside the background do not count.
+    background
+        (G,) genes that could have been of interest.
+    sets
+        Cut to the same background.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a tested set, in the order of ``sets``: ``size`` in the background, ``overlap`` with
+        the selected genes, ``expected`` by chance, ``odds_ratio`` (of the 2 x 2 table, infinite
+        where a cell is empty), ``p``, and ``fdr`` over the sets (Benjamini and Hochberg).
+    """
+    chosen = selected & background
+    n, k = int(background.sum()), int(chosen.sum())
+    owner = np.repeat(np.arange(len(sets.sets)), sets.sizes)
+    overlap = np.bincount(owner[chosen[sets.members]], minlength=len(sets.sets))
+    size = sets.sizes
+    p = hypergeom.sf(overlap - 1, n, size, k) if n else np.ones(len(size))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        odds = overlap * (n - size - k + overlap) / ((size - overlap) * (k - overlap))
+    return pd.DataFrame(
+        {
+            "size": size,
+            "overlap": overlap,
+            "expected": size * (k / n) if n else 0.0,
+            "odds_ratio": odds,
+            "p": p,
+            "fdr": benjamini_hochberg(p),
+        }
+    )
+
+
+def preranked(
+    scores: Floats,
+    background: Flags,
+    sets: CutSets,
+    *,
+    weight: float = 1.0,
+    n_permutations: int = N_PERMUTATIONS,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Test whether each set lies at an end of a ranking: pre-ranked GSEA (Subramanian 2005).
+
+    Genes are permuted. Sets of the same size share their null; above 50 genes sizes within 5 %
+    do, each scaled to the mean of its own size.
+
+    Parameters
+    ----------
+    scores
+        (G,) what genes are ranked by; finite in the background. Ties keep the order of the genes.
+    background
+        (G,) genes that are ranked.
+    sets
+        Cut to the same background.
+    weight
+        Power of |score| by which a gene counts.
+    n_permutations
+        Random sets of each size; p is at least about ``2 / n_permutations``.
+    seed
+        Of the permutations.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a tested set: ``size``; ``es``, the enrichment score; ``nes``, divided by the mean
+        of those of its sign under the null; ``p`` among those of its sign, never 0; ``fdr``, the
+        q-value from all sets' normalised scores; ``n_leading``, genes of the leading edge: those up
+        to the peak.
+    """
+    order = np.flatnonzero(background)
+    order = order[np.argsort(-scores[order], kind="stable")]
+    rank = np.full(len(scores), -1, dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    weights = np.abs(scores[order]) ** weight
+    sizes = sets.sizes
+    es, n_leading = np.empty(len(sizes)), np.zeros(len(sizes), dtype=np.int64)
+    for size in np.unique(sizes):
+        of_size = np.flatnonzero(sizes == size)
+        at = sets.starts[of_size, None] + np.arange(size)
+        positions = np.sort(rank[sets.members[at]], axis=1)
+        es[of_size], n_leading[of_size] = _scores(positions, weights)
+    null = _Null.draw(weights, sizes, n_permutations, seed)
+    nes, p = null.judge(es, sizes)
+    return pd.DataFrame(
+        {
+            "size": sizes,
+            "es": es,
+            "nes": nes,
+            "p": p,
+            "fdr": null.q_values(nes, sizes),
+            "n_leading": n_leading,
+        }
+    )
+
+
+def leading_edge(scores: Floats, members: Integers, es: float, n_leading: int) -> Integers:
+    """Return the genes of a set up to the peak of its running sum, from the end it lies at."""
+    order = members[np.argsort(-scores[members], kind="stable")]
+    return order[:n_leading] if es >= 0 else order[::-1][:n_leading]
+
+
+def _scores(positions: Integers, weights: Floats) -> tuple[Floats, Integers]:
+    """Return the enrichment score of sets (M, k) of sorted places, and the genes up to its peak."""
+    n_sets, size = positions.shape
+    n = len(weights)
+    hits = np.cumsum(weights[positions], axis=1)
+    total = hits[:, -1:]
+    even = (np.arange(size) + 1.0) / size  # where no gene of a set has a score
+    hits = np.where(total > 0, hits / np.where(total > 0, total, 1), even)
+    misses = (positions - np.arange(size)) / max(n - size, 1)
+    after = hits - misses
+    before = np.concatenate([np.zeros((n_sets, 1)), hits[:, :-1]], axis=1) - misses
+    top, bottom = after.argmax(axis=1), before.argmin(axis=1)
+    rows = np.arange(n_sets)
+    high, low = after[rows, top], before[rows, bottom]
+    is_high = high >= -low
+    return np.where(is_high, high, low), np.where(is_high, top + 1, size - bottom)
+
+
+@dataclass(frozen=True)
+class _Null:
+    """Scores of random sets of some sizes, of each sign on its own.
+
+    Attributes
+    ----------
+    grid
+        (K,) sizes that were drawn.
+    positive, negative
+        Their scores by sign, without sign, rising, divided by their mean; and those means.
+    """
+
+    grid: Integers
+    positive: list[Floats]
+    negative: list[Floats]
+    means: Floats
+
+    @classmethod
+    def draw(cls, weights: Floats, sizes: Integers, n_permutations: int, seed: int) -> _Null:
+        grid = _grid(sizes)
+        rng = np.random.default_rng(seed)
+        n, largest = len(weights), int(grid.max(initial=0))
+        found = np.empty((len(grid), n_permutations))
+        block = max(1, _CELLS // max(n, 1))
+        for start in range(0, n_permutations, block):
+            rows = min(block, n_permutations - start)
+            # A random order's first k genes are a random set of k: one order serves all sizes.
+            drawn = rng.permuted(np.tile(np.arange(n, dtype=np.int32), (rows, 1)), axis=1)
+            drawn = drawn[:, :largest]
+            for i, size in enumerate(grid):
+                places = np.sort(drawn[:, :size], axis=1)
+                found[i, start : start + rows] = _scores(places, weights)[0]
+        signs = [[row[row >= 0] for row in found], [-row[row < 0] for row in found]]
+        means = np.array([[part.mean() if len(part) else np.nan for part in s] for s in signs])
+        scaled = [
+            [np.sort(part / mean) for part, mean in zip(s, of_sign, strict=True)]
+            for s, of_sign in zip(signs, means, strict=True)
+        ]
+        return cls(grid, scaled[0], scaled[1], means)
+
+    def judge(self, es: Floats, sizes: Integers) -> tuple[Floats, Floats]:
+        """Return the normalised scores and p-values of ``es``."""
+        nes, p = np.full(len(es), np.nan), np.full(len(es), np.nan)
+        place = self._place(sizes)
+        for sign, null in enumerate((self.positive, self.negative)):
+            own = np.flatnonzero((es < 0) == bool(sign))
+            known = np.isfinite(self.means[sign])
+            if not known.any():
+                continue
+            mean = np.exp(
+                np.interp(
+                    np.log(sizes[own]), np.log(self.grid[known]), np.log(self.means[sign][known])
+                )
+            )
+            scaled = np.abs(es[own]) / mean
+            nes[own] = -scaled if sign else scaled
+            for i in np.unique(place[own]):
+                of_size = place[own] == i
+                above = len(null[i]) - np.searchsorted(null[i], scaled[of_size] * (1 - 1e-12))
+                p[own[of_size]] = (1 + above) / (1 + len(null[i]))
+        return nes, p
+
+    def q_values(self, nes: Floats, sizes: Integers) -> Floats:
+        """Return the false discovery rate of each, among the scores of its sign."""
+        counts = np.bincount(self._place(sizes), minlength=len(self.grid)).astype(np.float64)
+        result = np.full(len(nes), np.nan)
+        for sign, null in enumerate((self.positive, self.negative)):
+            own = np.flatnonzero(np.signbit(nes) == bool(sign) if len(nes) else [])
+            own = own[np.isfinite(nes[own])]
+            if not len(own):
+                continue
+            values = np.concatenate(null)
+            weights = np.repeat(counts, [len(part) for part in null])
+            order = np.argsort(values)
+            values, weights = values[order], weights[order]
+            above = np.concatenate([np.cumsum(weights[::-1])[::-1], [0.0]])
+            scaled = np.abs(nes[own])
+            at = np.searchsorted(values, scaled * (1 - 1e-12))
+            chance = (above[at] + 1) / (weights.sum() + 1)
+            observed = np.sort(scaled)
+            share = (len(own) - np.searchsorted(observed, scaled * (1 - 1e-12))) / len(own)
+            q = np.minimum(chance / share, 1.0)
+            # A set is never more in doubt than one that is less extreme.
+            back = np.argsort(scaled, kind="stable")
+            q[back] = np.minimum.accumulate(q[back])
+            result[own] = q
+        return result
+
+    def _place(self, sizes: Integers) -> Integers:
+        """Return the drawn size that is nearest to each of ``sizes``, by their ratio."""
+        if not len(self.grid):
+            return np.zeros(len(sizes), dtype=np.int64)
+        logs = np.log(self.grid)
+        right = np.searchsorted(logs, np.log(sizes)).clip(1 if len(logs) > 1 else 0, len(logs) - 1)
+        left = np.maximum(right - 1, 0)
+        nearer = np.abs(logs[left] - np.log(sizes)) <= np.abs(logs[right] - np.log(sizes))
+        return np.where(nearer, left, right).astype(np.int64)
+
+
+def _grid(sizes: Integers) -> Integers:
+    """Return the sizes to draw: all up to ``_EXACT_SIZES``, then some that are near every other."""
+    unique = np.unique(sizes)
+    grid = unique[unique <= _EXACT_SIZES].tolist()
+    last = 0.0
+    for size in unique[unique > _EXACT_SIZES].tolist():
+        if size > last * _SIZE_STEP or size == unique[-1]:
+            grid.append(size)
+            last = float(size)
+    return np.array(grid, dtype=np.int64)
