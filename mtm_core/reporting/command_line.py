@@ -14,6 +14,7 @@ from mtm_core.data.files.reading_options import ReadingOptions
 from mtm_core.data.people.metadata_options import MetadataOptions
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.reporting.name_lists import join_groups, join_names
+from mtm_core.studies.contrasts import Asked
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,22 @@ class Comparison:
         Columns of the metadata.
     shuffle
         Seed of the shuffle; ``None`` where labels are the true ones.
+    formula
+        Of a linear model; empty for none.
+    contrasts
+        What is tested of it: terms, or column, cases and controls.
+    block, block_as
+        Column whose samples go together, and how; empty for none.
     """
 
     groups: tuple[str, str, str] | None = None
     traits: tuple[str, ...] = ()
     covariates: tuple[str, ...] = ()
     shuffle: int | None = None
+    formula: str = ""
+    contrasts: tuple[Asked, ...] = ()
+    block: str = ""
+    block_as: str = "random"
 
 
 def in_shell(words: Sequence[str]) -> str:
@@ -128,6 +139,13 @@ def compare_arguments(
         words += _option("--groups", join_groups(*comparison.groups))
     for name, columns in (("--traits", comparison.traits), ("--covariates", comparison.covariates)):
         words += _option(name, join_names(columns)) if columns else []
+    if comparison.formula:
+        words += _option("--formula", comparison.formula)
+        for one in comparison.contrasts:
+            words += _option("--contrast", one if isinstance(one, str) else join_groups(*one))
+        if comparison.block:
+            words += _option("--block", comparison.block)
+            words += _option("--block-as", comparison.block_as)
     words += _shared(options, model)
     if comparison.shuffle is not None:
         words += _option("--shuffle", str(comparison.shuffle))

@@ -11,6 +11,8 @@ import pandas as pd
 
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
+from mtm_core.escaping import in_cells
+from mtm_core.reporting.design_text import design_methods
 from mtm_core.reporting.name_lists import split_column, two_names
 from mtm_core.studies.contrasts import Asked
 from mtm_core.studies.design import BlockAs, StudyDesign, make_design
@@ -98,10 +100,11 @@ def describe_design(design: StudyDesign, say: Say) -> None:
 
 
 def write_design(design: StudyDesign, folder: Path) -> None:
-    """Write ``design.csv``: the matrix, a row a sample."""
+    """Write ``design.csv``, the matrix, a row a sample, and ``methods.txt``."""
+    (folder / "methods.txt").write_text(design_methods(design), encoding="utf-8")
     beside = {} if design.blocks is None else {"block": design.blocks}
-    table = design.matrix.assign(**beside).rename_axis("sample")
-    table.to_csv(folder / "design.csv", float_format="%.6g")
+    table = in_cells(design.matrix.assign(**beside).rename_axis("sample").reset_index())
+    table.to_csv(folder / "design.csv", index=False, float_format="%.6g")
 
 
 def design_settings(design: StudyDesign) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import streamlit as st
 
 from mtm_core.dashboard.screens.cohort_view import (
     chart_of_points,
-    choose_tissue,
     genes_of_cohort,
     let_points_go,
     need_metadata,
@@ -17,9 +16,14 @@ from mtm_core.dashboard.screens.cohort_view import (
     show_gene_rows,
     take_points,
 )
+from mtm_core.dashboard.screens.design_view import show_linear_models
 from mtm_core.dashboard.screens.differential_view import (
+    LINEAR,
     TABLE_COLUMNS,
     changes,
+    choose_shown_tissues,
+    choose_test,
+    choose_thresholds,
     summary_in_words,
 )
 from mtm_core.dashboard.state.background import remember
@@ -27,10 +31,8 @@ from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
-from mtm_core.dashboard.widgets.gene_choice import choose_gene
 from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
 from mtm_core.dashboard.widgets.layout import begin, download_table, mark_simulated, show_figure
-from mtm_core.dashboard.widgets.paged_table import MOST_WHOLE
 from mtm_core.escaping import plain
 from mtm_core.figures.associations.volcano import n_counted, volcano
 from mtm_core.figures.samples.group_strips import group_strips
@@ -38,17 +40,13 @@ from mtm_core.reporting.command_line import Comparison
 from mtm_core.studies.own_cohort import UNTESTED, compare_groups
 from mtm_core.studies.sample_labels import groups_of
 
-MOST_BESIDE = 7
-"""Tissues beside the first where each has many genes."""
-FDRS = [0.001, 0.01, 0.05, 0.1, 0.25, 1.0]
-
 session, model = current_session(), served_model()
 artefact = model.predictor.artefact
 begin(
     "Differential expression",
-    "Which genes differ between two groups of your samples: measured in"
-    f" {plain(session.source_in_words)}, and predicted in"
-    " other tissues.  \nEach point is a gene; right is higher in cases, up is less likely to be"
+    "Which genes differ between groups of your samples, or go with a number, beside what else is"
+    f" known of them: measured in {plain(session.source_in_words)}, and predicted in other"
+    " tissues.  \nEach point is a gene; right is higher in cases, up is less likely to be"
     " chance.",
     session,
     model,
@@ -61,58 +59,15 @@ held_out = GeneAccuracy.of(model, session.sources)
 names = genes_of_cohort(session, model, cohort)
 say_where_it_comes_from(session, model)
 
+if choose_test() == LINEAR:
+    show_linear_models(session, model, metadata, cohort, names)
+    end_page()
 choice = choose_groups(metadata, columns)
 choice = choice.shuffled(offer_shuffle())
-tissue_column, beside_column = st.columns([1, 2])
-with tissue_column:
-    tissue = choose_tissue(cohort.predicted_tissues)
-with beside_column:
-    others = [other for other in cohort.tissues if other != tissue]
-    beside = st.multiselect(
-        "Beside it",
-        others,
-        default=[others[0]],
-        key=f"beside_{session.source}",
-        persist_state="session",
-        max_selections=MOST_BESIDE if len(model.genes) > MOST_WHOLE else None,
-        help=f"{plain(session.source)} is measured; all others are predicted.",
-    )
-shown_tissues = [tissue, *(other for other in beside if other in others)]
-
-change_column, fdr_column, label_column, gene_column = st.columns(4)
-with change_column:
-    fold_change = st.slider(
-        "|log2 fold change| at least",
-        0.0,
-        2.0,
-        0.1,
-        0.05,
-        key="fold_change",
-        persist_state="session",
-        help="Predictions shrink towards the mean, so that fold changes in predicted tissues are"
-        " smaller than measured ones would be.",
-    )
-with fdr_column:
-    fdr = st.select_slider(
-        "FDR at most",
-        FDRS,
-        0.05,
-        key="fdr",
-        persist_state="session",
-        help="Of Wilcoxon's rank-sum test, Benjamini and Hochberg over the genes of a tissue.",
-    )
-with label_column:
-    n_labels = st.slider(
-        "Genes to name",
-        0,
-        30,
-        8,
-        key="n_labels",
-        persist_state="session",
-        help="In each tissue, the changed genes with the smallest FDR.",
-    )
-with gene_column:
-    label, gene = choose_gene(names, help="Ringed in the figure.")
+tissue, shown_tissues = choose_shown_tissues(cohort, session, model)
+fold_change, fdr, n_labels, label, gene = choose_thresholds(
+    names, "Of Wilcoxon's rank-sum test, Benjamini and Hochberg over the genes of a tissue."
+)
 
 key = ("groups", choice.key, tuple(shown_tissues))
 compared = remember(

@@ -1,25 +1,124 @@
-"""Comparisons of groups cut to what their screen shows."""
+"""Comparisons of groups cut to what their screen shows, and what is chosen there."""
 
 from __future__ import annotations
 
 import pandas as pd
+import streamlit as st
 
+from mtm_core.dashboard.screens.cohort_view import choose_tissue
+from mtm_core.dashboard.state.gene_names import GeneNames
+from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.widgets.gene_choice import choose_gene
+from mtm_core.dashboard.widgets.paged_table import MOST_WHOLE
 from mtm_core.escaping import plain
 from mtm_core.studies.own_cohort import (
     HIGHER,
     LOWER,
     UNPREDICTABLE,
     UNTESTED,
+    OwnCohort,
     kind_of_change,
     with_accuracy,
 )
+
+RANK_SUM, LINEAR = "Rank-sum test, two groups", "Linear model"
+MOST_BESIDE = 7
+"""Tissues beside the first where each has many genes."""
+FDRS = [0.001, 0.01, 0.05, 0.1, 0.25, 1.0]
 
 TABLE_COLUMNS = [
     *("tissue", "gene", "log2_fold_change", "fdr", "p", "auc", "kind", "rho_by_fold"),
     *("rho_pooled", "predictable", "mean_case", "mean_control", "n_case", "n_control"),
     *("outcome", "origin", "scale", "gene_id"),
 ]
+
+
+def choose_test() -> str:
+    """Let the user choose how groups are compared."""
+    return str(
+        st.segmented_control(
+            "Test",
+            [RANK_SUM, LINEAR],
+            default=RANK_SUM,
+            required=True,
+            key="differential_test",
+            persist_state="session",
+            help="The rank-sum test assumes least. A linear model takes covariates, batches,"
+            " repeated samples, numbers and interactions, and allows for prediction error.",
+        )
+    )
+
+
+def choose_shown_tissues(
+    cohort: OwnCohort, session: Session, model: ServedModel
+) -> tuple[str, list[str]]:
+    """Let the user choose a tissue, and others beside it; return it, and all of them."""
+    tissue_column, beside_column = st.columns([1, 2])
+    with tissue_column:
+        tissue = choose_tissue(cohort.predicted_tissues)
+    with beside_column:
+        others = [other for other in cohort.tissues if other != tissue]
+        beside = st.multiselect(
+            "Beside it",
+            others,
+            default=[others[0]],
+            key=f"beside_{session.source}",
+            persist_state="session",
+            max_selections=MOST_BESIDE if len(model.genes) > MOST_WHOLE else None,
+            help=f"{plain(session.source)} is measured; all others are predicted.",
+        )
+    return tissue, [tissue, *(other for other in beside if other in others)]
+
+
+def choose_thresholds(
+    names: GeneNames, fdr_help: str, *, sized: bool = True
+) -> tuple[float, float, int, str, str]:
+    """Let the user choose what counts as changed, and what is named.
+
+    Parameters
+    ----------
+    sized
+        Whether changes are differences, which have a least size; else the first number is 0.
+
+    Returns
+    -------
+    tuple
+        Least absolute log2 fold change, greatest FDR, genes to name, and the label and id of the
+        gene that all screens share.
+    """
+    change_column, fdr_column, label_column, gene_column = st.columns(4)
+    with change_column:
+        fold_change = st.slider(
+            "|log2 fold change| at least",
+            0.0,
+            2.0,
+            0.1,
+            0.05,
+            key="fold_change",
+            persist_state="session",
+            disabled=not sized,
+            help="Predictions shrink towards the mean, so that fold changes in predicted tissues"
+            " are smaller than measured ones would be.",
+        )
+    with fdr_column:
+        fdr = st.select_slider(
+            "FDR at most", FDRS, 0.05, key="fdr", persist_state="session", help=fdr_help
+        )
+    with label_column:
+        n_labels = st.slider(
+            "Genes to name",
+            0,
+            30,
+            8,
+            key="n_labels",
+            persist_state="session",
+            help="In each tissue, the changed genes with the smallest FDR.",
+        )
+    with gene_column:
+        label, gene = choose_gene(names, help="Ringed in the figure.")
+    return fold_change if sized else 0.0, fdr, n_labels, label, gene
 
 
 def changes(

@@ -48,6 +48,7 @@ def volcano(
     fdr: float,
     n_labels: int,
     marked: Collection[str] = (),
+    kinds: Mapping[str, str] | None = None,
 ) -> go.Figure:
     """Draw log2 fold change against -log10 FDR.
 
@@ -66,6 +67,8 @@ def volcano(
         Changed genes to name in each panel, the smallest FDR first.
     marked
         Gene ids to ring and name.
+    kinds
+        What the legend calls a ``kind``, where that is not its own name.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def volcano(
                     y=height[points.index].astype("float32"),
                     mode="markers",
                     marker=marker,
-                    name=kind,
+                    name=(kinds or {}).get(kind, kind),
                     legendgroup=kind,
                     showlegend=kind not in named,
                     text=points["gene"] + ", " + points["accuracy"],

@@ -1,0 +1,237 @@
+"""Linear models on the screen Differential expression: design, volcano, table, words."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from mtm_core.dashboard.screens.cohort_view import (
+    chart_of_points,
+    let_points_go,
+    show_comparison,
+    show_gene_rows,
+    take_points,
+)
+from mtm_core.dashboard.screens.differential_view import (
+    changes,
+    choose_shown_tissues,
+    choose_thresholds,
+)
+from mtm_core.dashboard.state.background import remember
+from mtm_core.dashboard.state.gene_names import GeneNames
+from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets.design_choice import DesignChoice, choose_design
+from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.widgets.group_choice import offer_shuffle
+from mtm_core.dashboard.widgets.layout import download_table, show_figure
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.escaping import plain
+from mtm_core.figures.associations.volcano import n_counted, volcano
+from mtm_core.figures.samples.group_strips import group_strips
+from mtm_core.reporting.design_text import describe_test
+from mtm_core.studies.linear_comparison import compare_by_design
+from mtm_core.studies.own_cohort import (
+    HIGHER,
+    LOWER,
+    UNPREDICTABLE,
+    UNTESTED,
+    OwnCohort,
+)
+from mtm_core.studies.sample_labels import groups_of, traits_of
+
+COLUMNS = [
+    *("tissue", "gene", "log2_fold_change", "fdr", "p", "kind", "rho_by_fold", "rho_pooled"),
+    *("predictable", "standard_error", "statistic", "df", "fdr_predicted", "p_predicted", "n"),
+    *("within_block", "outcome", "origin", "scale", "contrast", "gene_id"),
+]
+_ASKED = ("p", "fdr", "standard_error")
+
+
+def show_linear_models(
+    session: Session,
+    model: ServedModel,
+    metadata: SampleMetadata,
+    cohort: OwnCohort,
+    names: GeneNames,
+) -> None:
+    """Show the widgets of a design, and what is found by it."""
+    compared = list(dict.fromkeys([*groups_of(metadata), *traits_of(metadata)]))
+    every = [column.name for column in metadata.columns]
+    choice = choose_design(metadata, compared, every, offer_shuffle())
+    _, shown = choose_shown_tissues(cohort, session, model)
+    thresholds = choose_thresholds(
+        names,
+        "Of the moderated test, Benjamini and Hochberg over the genes of a tissue.",
+        sized=choice.is_difference,
+    )
+    fold_change, fdr, _, label, gene = thresholds
+    key = ("design", *choice.key, tuple(shown))
+    compared_by = remember(
+        session,
+        key,
+        lambda tell: compare_by_design(cohort.cut(shown), choice.design, on_progress=tell),
+        slot="groups",
+        words="Fitting linear models",
+    )
+    table = session.remember(
+        ("design changes", *key, choice.with_error, fold_change, fdr),
+        lambda: _changes_asked(compared_by, choice, session, model, fold_change, fdr),
+    )
+    tested = table[table["kind"] != UNTESTED]
+    if tested.empty:
+        st.warning(
+            "No gene was tested: "
+            + (
+                "this model has no intervals, so that nothing can be said of the tissue. Ask"
+                " whether the predicted expression differs."
+                if choice.with_error and (table["outcome"] == "tested").any()
+                else plain(table["outcome"].iloc[0])
+            ),
+            icon=":material/warning:",
+        )
+        end_page()
+    _show_volcano_and_rows(session, model, cohort, names, choice, table, key, thresholds)
+    _show_samples(cohort.cut(shown), choice, label, gene, session)
+    with st.expander("For the Methods of a paper"):
+        st.markdown(plain(describe_test(choice.design, with_error=choice.with_error)))
+    with st.expander("The same from the command line"):
+        show_comparison(session, model, choice.comparison)
+
+
+def _changes_asked(
+    compared: pd.DataFrame,
+    choice: DesignChoice,
+    session: Session,
+    model: ServedModel,
+    fold_change: float,
+    fdr: float,
+) -> pd.DataFrame:
+    """Put the numbers of the question that is asked where all look for them."""
+    own = compared.assign(p_predicted=compared["p"], fdr_predicted=compared["fdr"])
+    if choice.with_error:
+        own = own.assign(**{name: own[f"{name}_tissue"] for name in _ASKED})
+    held_out = GeneAccuracy.of(model, session.source)
+    return changes(own, held_out, fold_change=fold_change, fdr=fdr)
+
+
+def _kinds(choice: DesignChoice) -> dict[str, str]:
+    """Return what the legend calls higher and lower."""
+    if choice.contrast.text.groups is not None:
+        return {}
+    return {HIGHER: "above 0", LOWER: "below 0"}
+
+
+def _show_volcano_and_rows(
+    session: Session,
+    model: ServedModel,
+    cohort: OwnCohort,
+    names: GeneNames,
+    choice: DesignChoice,
+    table: pd.DataFrame,
+    key: tuple[object, ...],
+    thresholds: tuple[float, float, int, str, str],
+) -> None:
+    fold_change, fdr, n_labels, label, gene = thresholds
+    tested = table[table["kind"] != UNTESTED]
+    kinds = _kinds(choice)
+    prefix = f"{session.file_stem}{'shuffled_' if choice.seed is not None else ''}"
+    question = "the tissue, allowing for prediction error" if choice.with_error else "predictions"
+
+    @st.fragment
+    def figure_and_rows() -> None:
+        if st.session_state["gene"] != label:
+            st.rerun()
+        chart = chart_of_points("design_volcano", "design_genes")
+        n_others = n_counted(tested)
+        show_figure(
+            session.remember(
+                ("design volcano", *key, choice.with_error, fold_change, fdr, n_labels, gene),
+                lambda: volcano(
+                    tested,
+                    fold_change=fold_change,
+                    fdr=fdr,
+                    n_labels=n_labels,
+                    marked=[gene],
+                    kinds=kinds,
+                ),
+            ),
+            key=chart,
+            name=f"{prefix}volcano_{choice.contrast.name}",
+            caption=f"{choice.contrast.meaning}, of {question}: linear model"
+            f" {choice.design.formula}, n = {len(choice.design.samples)},"
+            f" {model.predictor.artefact.name}. Effect"
+            f" {choice.contrast.unit or 'in log2 expression'}, moderated tests. Measured"
+            f" {session.source}: {cohort.measured.meaning} Dotted lines are the thresholds; panels"
+            " have scales of their own."
+            + (f" Grey cells count the other {n_others:,} genes." if n_others else ""),
+            data=tested.drop(columns="accuracy"),
+            index=False,
+            on_select=lambda: take_points(f"figure_{chart}", "design_genes", tested, names),
+        )
+        for line in _in_words(table, kinds):
+            st.markdown(f"- {line}")
+        st.header("Genes")
+        chosen = st.session_state.get("design_genes", [])
+        rows = table[table["gene_id"].isin(chosen)] if chosen else table
+        rows = rows[COLUMNS].sort_values("fdr", kind="stable").reset_index(drop=True)
+        if kinds:
+            rows["kind"] = rows["kind"].replace(kinds)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(
+                f"{len(chosen)} genes selected in the figure."
+                if chosen
+                else "All genes. Mark a row to ring its gene in the figure."
+            )
+            if chosen:
+                st.button(
+                    "Show all genes",
+                    key="clear_design_points",
+                    on_click=let_points_go,
+                    args=("design_genes",),
+                )
+        rows = show_gene_rows(rows, names, key="design_rows", height=380, listed="FDR")
+        download_table(rows, key="design_rows", name=f"{prefix}linear_models", label="These rows")
+
+    figure_and_rows()
+
+
+def _in_words(table: pd.DataFrame, kinds: dict[str, str]) -> list[str]:
+    """Say of each tissue how many genes pass, and how many of them of the prediction alone."""
+    lines = []
+    for (tissue, origin), part in table.groupby(["tissue", "origin"], sort=False, observed=True):
+        n = part["kind"].value_counts()
+        higher, lower = n.get(HIGHER, 0), n.get(LOWER, 0)
+        line = (
+            f"**{plain(tissue)}** ({origin}): {higher + lower:,} of {len(part):,} genes pass the"
+            f" thresholds, {higher:,} {kinds.get(HIGHER, HIGHER)} and {lower:,}"
+            f" {kinds.get(LOWER, LOWER)}"
+        )
+        if n.get(UNPREDICTABLE):
+            line += f"; {n[UNPREDICTABLE]:,} are not predictable and not counted"
+        if n.get(UNTESTED):
+            line += f"; {n[UNTESTED]:,} were not tested"
+        lines.append(line + ".")
+    return lines
+
+
+def _show_samples(
+    cohort: OwnCohort, choice: DesignChoice, label: str, gene: str, session: Session
+) -> None:
+    """Show one gene in the samples of the two groups that are compared."""
+    groups = choice.contrast.text.groups
+    if groups is None:
+        return
+    st.header(f"{plain(label)} in every sample")
+    values = cohort.gene(gene).dropna(axis=1, how="all")
+    labels = choice.design.values[choice.contrast.columns[0]].reindex(values.index)
+    show_figure(
+        group_strips(values, labels, case=groups[0], control=groups[1], scale="log2 expression"),
+        key="design_strips",
+        name=f"{session.file_stem}strips_{label}",
+        caption=f"{label}: each point is a sample, the bar the mean of its group, before anything"
+        f" is adjusted for. Predicted tissues: log2(1 + {cohort.unit}). {session.source},"
+        f" measured: {cohort.measured.meaning}",
+        data=values.assign(group=labels),
+    )

@@ -1,0 +1,86 @@
+"""Linear models on the screen Differential expression: as the package makes them, or refused."""
+
+from __future__ import annotations
+
+import shlex
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mtm_core.dashboard.screens.differential_view import LINEAR
+from mtm_core.dashboard.state.resources import EXAMPLE, EXAMPLE_METADATA
+from tests.pages.conftest import go_to, upload, words
+from tests.pages.test_differential_page import UP
+from tests.pages.test_metadata_page import DIFFERENTIAL, give
+
+
+def rows(app: AppTest) -> pd.DataFrame:
+    """The table of genes, below that of the design."""
+    return next(one.value for one in app.dataframe if "gene_id" in one.value)
+
+
+@pytest.fixture
+def screen(with_example: AppTest) -> AppTest:
+    go_to(with_example, DIFFERENTIAL)
+    return with_example.segmented_control(key="differential_test").set_value(LINEAR).run()
+
+
+def test_the_tissue_is_less_sure_than_its_prediction_and_blood_is_as_it_is(
+    screen: AppTest,
+) -> None:
+    assert not screen.exception
+    tissue = rows(screen)
+    blood = tissue[tissue["tissue"] == "Whole Blood"]
+    assert set(blood.loc[blood["kind"] == "higher in cases", "gene"]) == UP
+    assert np.allclose(blood["p"], blood["p_predicted"])
+    screen.radio(key="design_question").set_value("the predicted expression").run()
+    predicted = rows(screen)
+    both = tissue.merge(predicted, on=["tissue", "gene_id"], suffixes=("", "_alone"))
+    other = both[both["tissue"] != "Whole Blood"]
+    assert (other["p"] > other["p_alone"]).all()
+    assert np.allclose(other["log2_fold_change"], other["log2_fold_change_alone"])
+    assert "40 samples take part" in words(screen)
+
+
+def test_covariates_blocks_and_interactions_make_the_command_that_is_shown(
+    screen: AppTest,
+) -> None:
+    screen.multiselect(key="design_covariates").set_value(["age", "sex"]).run()
+    assert "Model: group + age + sex; case against control" in words(screen)
+    command = shlex.split(screen.code[0].value)
+    assert command[command.index("--formula") + 1] == "group + age + sex"
+    assert command[command.index("--contrast") + 1] == "group=case,control"
+    screen.selectbox(key="design_interaction").set_value("sex").run()
+    assert not screen.exception
+    assert "interaction of 'group' and 'sex'" in words(screen)
+    assert "group:sex" in shlex.split(screen.code[0].value)
+    screen.toggle(key="shuffle").set_value(True).run()
+    assert "Labels are shuffled** (seed 1)" in screen.warning[0].value
+    assert "--shuffle 1" in screen.code[0].value
+    screen.selectbox(key="design_interaction").set_value("nothing").run()
+    screen.selectbox(key="design_column").set_value("age").run()
+    assert "change with age" in words(screen)
+    assert set(rows(screen)["kind"]) <= {"above 0", "below 0", "not changed", "not predictable"}
+
+
+def test_designs_that_cannot_be_told_apart_are_refused_by_name(app: AppTest) -> None:
+    upload(app, "mine.tsv", EXAMPLE.read_bytes())
+    people = pd.read_csv(EXAMPLE_METADATA, sep="\t")
+    people["batch"] = people["group"].map({"case": "x", "control": "y"})
+    people["person"] = np.repeat([f"p{i}" for i in range(len(people) // 2)], 2)
+    people.loc[0, "age"] = None
+    give(app, people)
+    go_to(app, DIFFERENTIAL)
+    app.segmented_control(key="differential_test").set_value(LINEAR).run()
+    app.multiselect(key="design_covariates").set_value(["batch"]).run()
+    assert not app.exception
+    assert "'batch' follows from 'group' in these 40 samples" in app.error[0].value
+    app.multiselect(key="design_covariates").set_value(["age"]).run()
+    assert "39 samples take part, 1 are left out" in words(app)
+    assert "1 of 40 samples lack a value: age (1)" in app.warning[0].value
+    app.selectbox(key="design_block").set_value("person").run()
+    assert not app.exception
+    assert rows(app)["within_block"].abs().max() > 0
+    assert "--block person --block-as random" in app.code[0].value
