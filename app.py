@@ -49,6 +49,9 @@ page = st.navigation(
                 icon=":material/scatter_plot:",
             ),
             st.Page(
+                "pages/associations/enrichment.py", title="Gene sets", icon=":material/workspaces:"
+            ),
+            st.Page(
                 "pages/associations/external.py",
                 title="External cohort",
                 icon=":material/groups:",

@@ -26,8 +26,15 @@ LEFT_OUT = {
 }
 SCREENS = (
     *("Start", "Upload", "Metadata", "Predicted expression", "Compare with GTEx"),
-    *("Report and downloads", "Traits", "Differential expression", "External cohort"),
-    *("Disease concordance", "Models", "Predictability", "Methods compared", "Latent space"),
+    *("Report and downloads", "Traits", "Differential expression", "Gene sets"),
+    *(
+        "External cohort",
+        "Disease concordance",
+        "Models",
+        "Predictability",
+        "Methods compared",
+        "Latent space",
+    ),
     "Model card and training",
 )
 

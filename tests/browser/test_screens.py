@@ -12,7 +12,8 @@ from tests.browser.steps import open_link, settled
 
 pytestmark = pytest.mark.browser
 OWN_COHORT = (
-    *("Metadata", "Compare with GTEx", "Traits", "Differential expression", "External cohort"),
+    *("Metadata", "Compare with GTEx", "Traits", "Differential expression", "Gene sets"),
+    "External cohort",
 )
 
 

@@ -16,6 +16,7 @@ PAGES = {
     "Report and downloads": "samples/report",
     "Traits": "associations/traits",
     "Differential expression": "associations/differential",
+    "Gene sets": "associations/enrichment",
     "External cohort": "associations/external",
     "Disease concordance": "associations/disease",
     "Models": "model/models",

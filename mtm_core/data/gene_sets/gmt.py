@@ -6,8 +6,9 @@ tabs. It is lines of text, split at tabs: no library reads it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -31,7 +32,7 @@ licence."""
 BUNDLED_DATE = "ontology of 2022-07-01, annotations of 2022-09-12, CC BY 4.0"
 MAX_GMT_BYTES = 64 * 2**20
 MOST_SETS = 100_000
-MOST_MEMBERS = 20_000_000
+MOST_MEMBERS = 8_000_000
 LEAST_SHARE = 0.1
 """Share of a collection's genes that must be known; below, the ids are of something else."""
 
@@ -50,12 +51,18 @@ class GeneSets:
         What the file says of each.
     members
         Ids of the genes of each, none twice.
+    given
+        What ``--gene-sets`` calls it: a bundled name, or a file.
+    digest
+        Tells its content from others'.
     """
 
     name: str
     sets: tuple[str, ...]
     descriptions: tuple[str, ...]
     members: tuple[tuple[str, ...], ...]
+    given: str = ""
+    digest: str = ""
 
     def __len__(self) -> int:
         """Count the sets."""
@@ -67,7 +74,7 @@ class GeneSets:
         return list(dict.fromkeys(gene for members in self.members for gene in members))
 
     @classmethod
-    def parse(cls, data: bytes, name: str) -> GeneSets:
+    def parse(cls, data: bytes, name: str, *, max_bytes: int = MAX_GMT_BYTES) -> GeneSets:
         """Read the bytes of a GMT file, gzipped or not.
 
         Raises
@@ -76,15 +83,16 @@ class GeneSets:
             If they are no GMT, hold two sets of one name, or are too large.
         """
         try:
-            if len(data) > MAX_GMT_BYTES:
+            digest = hashlib.sha256(data).hexdigest()
+            if data.startswith(GZIP) and len(data) <= max_bytes:
+                data = gunzip(data, max_bytes)
+            if len(data) > max_bytes or data.count(b"\t") > MOST_MEMBERS:
                 raise InputFileError(_TOO_LARGE)
-            if data.startswith(GZIP):
-                data = gunzip(data, MAX_GMT_BYTES)
             lines = checked_text(data).decode().splitlines()
         except InputFileError as error:
             raise InputFileError(f"{name}: {error}") from error
         sets: dict[str, tuple[str, tuple[str, ...]]] = {}
-        n_members = 0
+        n_members, once = 0, dict[str, str]()
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
@@ -101,10 +109,11 @@ class GeneSets:
                     " each a name of its own."
                 )
             # Enrichr writes 'GENE,1.0' where it has weights.
-            members = tuple(dict.fromkeys(gene.partition(",")[0] for gene in rest[1:] if gene))
+            genes = dict.fromkeys(gene.partition(",")[0] for gene in rest[1:] if gene)
+            members = tuple(once.setdefault(gene, gene) for gene in genes)
             sets[title] = (rest[0], members)
             n_members += len(members)
-            if len(sets) > MOST_SETS or n_members > MOST_MEMBERS:
+            if len(sets) > MOST_SETS:
                 raise InputFileError(f"{name}: {_TOO_LARGE}")
         if not n_members:
             raise InputFileError(f"{name}: no set has a gene. Expected one set a line (GMT).")
@@ -113,6 +122,8 @@ class GeneSets:
             tuple(sets),
             tuple(about for about, _ in sets.values()),
             tuple(members for _, members in sets.values()),
+            name,
+            digest,
         )
 
     def match(self, index: GeneIndex) -> MatchedSets:
@@ -215,7 +226,7 @@ def find_sets(given: str | Path) -> GeneSets:
 @cache
 def _bundled(name: str) -> GeneSets:
     read = GeneSets.parse((SETS / f"{name}.gmt.gz").read_bytes(), name)
-    return GeneSets(BUNDLED_SETS[name], read.sets, read.descriptions, read.members)
+    return replace(read, name=BUNDLED_SETS[name], given=name)
 
 
 def _next(genes: Sequence[str]) -> str:

@@ -1,0 +1,311 @@
+"""What the screen of gene sets chooses from: results and collections of sets."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from mtm_core.dashboard.screens.cohort_view import (
+    need_metadata,
+    need_samples,
+    own_cohort,
+    say_where_it_comes_from,
+)
+from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
+from mtm_core.dashboard.widgets.layout import mark_simulated
+from mtm_core.data.gene_sets.gmt import BUNDLED_SETS, GeneSets, bundled_sets
+from mtm_core.errors import InputFileError
+from mtm_core.escaping import plain, plain_message
+from mtm_core.grouped_table import as_grouped
+from mtm_core.memory_budget import shared_budget
+from mtm_core.studies.donor_traits import GENE_KEYS
+from mtm_core.studies.enrichment import (
+    EnrichedPart,
+    EnrichmentOptions,
+    ResultTable,
+    enrich_part,
+    parts_of,
+)
+from mtm_core.studies.own_cohort import compare_groups, correlate_trait, with_accuracy
+from mtm_core.studies.sample_labels import groups_of, shuffled, trait_numbers, traits_of
+
+GROUPS, TRAIT = "Your groups", "A trait of your samples"
+PRESERVED, REFERENCE, PREDICTABLE = (
+    "Preserved associations",
+    "Associations in GTEx",
+    "Predictability",
+)
+OWN_SETS = "Your own (GMT file)"
+MOST_UPLOAD_BYTES = 16 * 2**20
+_BYTES_A_BYTE = 20
+"""Memory that a GMT file may take for each of its bytes while it is read: a gene of a letter."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result that sets are looked for in.
+
+    Attributes
+    ----------
+    name
+        What it is of, in a few words.
+    key
+        What tells it from others.
+    tissues
+        That it has.
+    of_tissue
+        Its table of genes in one tissue.
+    is_shuffled
+        Whether its labels were.
+    command
+        Words of ``mtm enrich`` before its options, where a command makes the same.
+    """
+
+    name: str
+    key: Hashable
+    tissues: tuple[str, ...]
+    of_tissue: Callable[[str], pd.DataFrame]
+    is_shuffled: bool = False
+    command: tuple[str, ...] = ()
+
+
+def results_of(model: ServedModel) -> list[str]:
+    """List the kinds of results that there are, or may be once samples are there."""
+    kinds = [GROUPS, TRAIT]
+    kinds += [PRESERVED] if model.studies.traits is not None else []
+    kinds += [REFERENCE] if model.associations is not None else []
+    kinds += [PREDICTABLE] if model.evaluation is not None else []
+    return kinds
+
+
+def choose_result(kind: str, session: Session, model: ServedModel) -> Result:
+    """Show the widgets of one kind of result, and return what is chosen; or end the page."""
+    if kind in (GROUPS, TRAIT):
+        return _own(kind, session, model)
+    if kind == PREDICTABLE:
+        return _predictability(model)
+    return _of_model(kind, model)
+
+
+def _own(kind: str, session: Session, model: ServedModel) -> Result:
+    need_samples(session, model)
+    mark_simulated(session)
+    usable, what = (
+        (groups_of, "two groups or more")
+        if kind == GROUPS
+        else (traits_of, "numbers, or two groups,")
+    )
+    metadata, columns = need_metadata(session, usable, what)
+    cohort = own_cohort(session, model)
+    held_out = GeneAccuracy.of(model, session.sources)
+    say_where_it_comes_from(session, model)
+    if kind == GROUPS:
+        choice = choose_groups(metadata, columns)
+        choice = choice.shuffled(offer_shuffle())
+
+        def compare(tissue: str) -> pd.DataFrame:
+            table = compare_groups(
+                cohort.cut([tissue]), choice.groups, case=choice.case, control=choice.control
+            )
+            return with_accuracy(table, held_out.of_tissues([tissue]))
+
+        return Result(
+            f"{choice.case} against {choice.control}",
+            ("groups", choice.key),
+            cohort.tissues,
+            compare,
+            choice.seed is not None,
+            ("compared/differential_expression.csv",),
+        )
+    first = metadata.age_column if metadata.age_column in columns else columns[0]
+    trait = st.selectbox(
+        "Trait", columns, index=columns.index(first), key="trait", persist_state="session"
+    )
+    seed = offer_shuffle()
+    values, _ = trait_numbers(metadata, trait)
+    values = values if seed is None else shuffled(values, seed)
+
+    def correlate(tissue: str) -> pd.DataFrame:
+        table = correlate_trait(cohort.cut([tissue]), values)
+        return with_accuracy(table, held_out.of_tissues([tissue]))
+
+    return Result(
+        trait,
+        ("trait", trait, seed, metadata.state),
+        cohort.tissues,
+        correlate,
+        seed is not None,
+        ("compared/trait_associations.csv",),
+    )
+
+
+def _predictability(model: ServedModel) -> Result:
+    evaluation = model.evaluation
+    assert evaluation is not None
+    method = model.predictor.artefact.method.name
+    if method not in evaluation.methods:
+        st.info(f"{plain(method)} was not evaluated.", icon=":material/info:")
+        end_page()
+    rows = evaluation.tissues
+    tissues = tuple(str(name) for name in rows.loc[rows["method"] == method, "tissue"])
+    return Result(
+        "predictable genes",
+        ("predictability", method),
+        tissues,
+        lambda tissue: evaluation.genes_of(
+            method, tissue, columns=["rho_by_fold", "rho_pooled", "p", "fdr"]
+        ),
+    )
+
+
+def _of_model(kind: str, model: ServedModel) -> Result:
+    """Choose a trait and an adjustment of what lies beside the model."""
+    if kind == PRESERVED:
+        shipped = model.studies.traits
+        assert shipped is not None
+        grouped = as_grouped(shipped.study.genes, GENE_KEYS)
+    else:
+        assert model.associations is not None
+        grouped = model.associations.by_group
+    groups = grouped.groups()
+    trait_column, adjusted_column = st.columns(2)
+    trait = trait_column.selectbox(
+        "Trait", sorted(groups["trait"].astype(str).unique()), key=f"set_trait_{kind}"
+    )
+    groups = groups[groups["trait"] == trait]
+    adjusted = adjusted_column.selectbox(
+        "Left out",
+        sorted(groups["adjusted_for"].astype(str).unique()),
+        format_func=lambda name: name.replace("+", ", ") or "nothing",
+        key=f"set_adjusted_{kind}_{trait}",
+        help="What was regressed out of both sides.",
+    )
+    tissues = groups.loc[groups["adjusted_for"] == adjusted, "tissue"].astype(str)
+    where = {"trait": str(trait), "adjusted_for": str(adjusted)}
+    held_out = GeneAccuracy.of(model, _source_of(model))
+
+    def read(tissue: str) -> pd.DataFrame:
+        rows = grouped.read({**where, "tissue": tissue})
+        if kind == PRESERVED:
+            return rows
+        known = held_out.of_tissues([tissue])["rho_pooled"]
+        pairs = pd.MultiIndex.from_arrays([[tissue] * len(rows), rows["gene_id"].astype(str)])
+        return rows.assign(rho_pooled=known.reindex(pairs).to_numpy(dtype=np.float64))
+
+    return Result(str(trait), (kind, trait, adjusted), tuple(sorted(tissues.unique())), read)
+
+
+def _source_of(model: ServedModel) -> str:
+    evaluation = model.evaluation
+    return "" if evaluation is None else str(evaluation.settings.get("source", ""))
+
+
+def choose_sets(session: Session) -> GeneSets:
+    """Let the user choose a bundled collection, or give one; end the page without."""
+    chosen = st.selectbox(
+        "Gene sets",
+        [*BUNDLED_SETS, OWN_SETS],
+        format_func=lambda name: BUNDLED_SETS.get(name, name),
+        key="gene_sets",
+        persist_state="session",
+        help="The bundled sets are the Gene Ontology's of 2022 (CC BY 4.0), with 5 to 500 genes.",
+    )
+    if chosen != OWN_SETS:
+        return bundled_sets(chosen)
+    given = st.file_uploader(
+        "GMT file",
+        key="gmt",
+        help="One set a line: its name, a description, its genes (symbols, Ensembl or Entrez ids),"
+        " with a tab between each; may be gzipped.",
+    )
+    if given is None:
+        st.info("Give a GMT file, or choose bundled sets.", icon=":material/info:")
+        end_page()
+    if given.size > MOST_UPLOAD_BYTES:
+        st.error(
+            f"The file has {given.size / 2**20:.0f} MB; this screen takes up to"
+            f" {MOST_UPLOAD_BYTES // 2**20}. Use the command line: mtm enrich.",
+            icon=":material/error:",
+        )
+        end_page()
+    data = given.getvalue()
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        return session.remember(("gmt", digest), lambda: _parse(data, given.name))
+    except InputFileError as error:
+        st.error(plain_message(error), icon=":material/error:")
+        end_page()
+
+
+def _parse(data: bytes, name: str) -> GeneSets:
+    with shared_budget().hold(_BYTES_A_BYTE * len(data), "This file of gene sets"):
+        return GeneSets.parse(data, name, max_bytes=MOST_UPLOAD_BYTES)
+
+
+def enriched_tissues(
+    result: Result,
+    tissues: Sequence[str],
+    sets: GeneSets,
+    options: EnrichmentOptions,
+    entrez: pd.Series,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[EnrichedPart], str, str]:
+    """Test ``sets`` in each tissue.
+
+    Returns
+    -------
+    tuple
+        What was found; what genes were ranked by; and how many genes of the sets were found.
+    """
+    parts, ranked_by, words = [], "", ""
+    matched, genes = None, None
+    for i, tissue in enumerate(tissues):
+        if on_progress is not None:
+            on_progress(i, len(tissues))
+        read = ResultTable.read(result.of_tissue(tissue), entrez=entrez)
+        ranked_by = read.ranked_by
+        if matched is None or not read.genes.equals(genes):
+            matched, genes = sets.match(read.index), read.genes
+            words = words or matched.in_words()
+        ((labels, rows),) = parts_of(read)
+        parts.append(enrich_part(read, {**labels, "tissue": tissue}, rows, matched, options))
+    return parts, ranked_by, words
+
+
+def joined(parts: Sequence[EnrichedPart], which: str) -> pd.DataFrame:
+    """Put one of the tables of ``parts`` below each other, with their tissues."""
+    tables = []
+    for part in parts:
+        table = getattr(part, which)
+        if len(table):
+            table = table.copy(deep=False)
+            table.insert(0, "tissue", part.labels["tissue"])
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def counts_in_words(part: EnrichedPart, options: EnrichmentOptions) -> str:
+    """Say of one tissue what the background is, what was found, and what the other would give."""
+    n = part.counts
+    words = f"**{plain(part.labels['tissue'])}**: {n['n_background']:,.0f}"
+    if options.background == "predictable" and "n_over_represented_tested" in n:
+        words += f" predictable genes of {n['n_tested']:,.0f} tested ones"
+    else:
+        words += " genes, all that were tested"
+    words += (
+        f"; {n['n_sets']:,.0f} sets of a size to be tested. Pre-ranked: {n['n_ranked']:,.0f} at FDR"
+        f" 5 %; over-representation among {n['n_selected']:,.0f} genes:"
+        f" {n['n_over_represented']:,.0f}"
+    )
+    if "n_over_represented_tested" in n:
+        words += f" (against all tested genes it would be {n['n_over_represented_tested']:,.0f})"
+    return words + "."
