@@ -25,6 +25,12 @@ page = st.navigation(
         "Your samples": [
             st.Page("pages/samples/upload.py", title="Upload", icon=":material/upload_file:"),
             st.Page("pages/samples/metadata.py", title="Metadata", icon=":material/badge:"),
+            st.Page("pages/samples/quality.py", title="Quality", icon=":material/fact_check:"),
+            st.Page(
+                "pages/samples/composition.py",
+                title="Blood composition",
+                icon=":material/bloodtype:",
+            ),
             st.Page(
                 "pages/samples/predicted.py",
                 title="Predicted expression",

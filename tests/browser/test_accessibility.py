@@ -25,16 +25,10 @@ LEFT_OUT = {
     ]
 }
 SCREENS = (
-    *("Start", "Upload", "Metadata", "Predicted expression", "Compare with GTEx"),
-    *("Report and downloads", "Traits", "Differential expression", "Gene sets"),
-    *(
-        "External cohort",
-        "Disease concordance",
-        "Models",
-        "Predictability",
-        "Methods compared",
-        "Latent space",
-    ),
+    *("Start", "Upload", "Metadata", "Quality", "Blood composition"),
+    *("Predicted expression", "Compare with GTEx", "Report and downloads", "Traits"),
+    *("Differential expression", "Gene sets", "External cohort", "Disease concordance"),
+    *("Models", "Predictability", "Methods compared", "Latent space"),
     "Model card and training",
 )
 

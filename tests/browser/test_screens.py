@@ -12,8 +12,8 @@ from tests.browser.steps import open_link, settled
 
 pytestmark = pytest.mark.browser
 OWN_COHORT = (
-    *("Metadata", "Compare with GTEx", "Traits", "Differential expression", "Gene sets"),
-    "External cohort",
+    *("Metadata", "Quality", "Blood composition", "Compare with GTEx", "Traits"),
+    *("Differential expression", "Gene sets", "External cohort"),
 )
 
 

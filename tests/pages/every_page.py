@@ -11,6 +11,8 @@ PAGES = {
     "Start": "start/start",
     "Upload": "samples/upload",
     "Metadata": "samples/metadata",
+    "Quality": "samples/quality",
+    "Blood composition": "samples/composition",
     "Predicted expression": "samples/predicted",
     "Compare with GTEx": "samples/reference",
     "Report and downloads": "samples/report",

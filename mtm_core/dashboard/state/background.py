@@ -140,13 +140,19 @@ def need(session: Session, task: Task[Any] | None) -> None:
 
 
 def remember(
-    session: Session, key: Hashable, make: Callable[[Progress], T], *, slot: str, words: str
+    session: Session,
+    key: Hashable,
+    make: Callable[[Progress], T],
+    *,
+    slot: str,
+    words: str,
+    memory: int | None = None,
 ) -> T:
     """Return what ``make`` returns, as :meth:`mtm_core.dashboard.state.session.Session.remember`.
 
     It is made in the background; the page ends here while it is not done.
     """
-    need(session, session.remembering(key, make, slot=slot, words=words))
+    need(session, session.remembering(key, make, slot=slot, words=words, memory=memory))
     return cast("T", session.recall(key))
 
 

@@ -54,6 +54,8 @@ _Key = tuple[str, ...]
 LEAST_RESULTS, MOST_RESULTS = 8, 16
 """Results that a session keeps, the last used: the first so many whatever they take, as a page that
 uses several would else make each anew for want of the others; more as far as they fit."""
+OF_TABLE = "of the table"
+"""Begins the key of a result that no prediction has a part in: it outlives the prediction."""
 MOST_RESULT_BYTES = 128 * 1024**2
 """What they may take together."""
 _OUTLIVES_DATA = (
@@ -544,30 +546,49 @@ class Session:
 
         ``key`` must name all that the result depends on but the prediction's own options.
         """
-        whole = (self._predicted, key)
+        whole = self._whole(key)
         if whole not in self._results:
             self._task(whole, lambda _: make(), slot="", words="This").now()
         return cast("T", self.recall(key))
 
     def remembering(
-        self, key: Hashable, make: Callable[[Progress], T], *, slot: str, words: str
+        self,
+        key: Hashable,
+        make: Callable[[Progress], T],
+        *,
+        slot: str,
+        words: str,
+        memory: int | None = None,
     ) -> Task[T] | None:
-        """Plan :meth:`remember`; ``None`` where it is known."""
-        whole = (self._predicted, key)
+        """Plan :meth:`remember`; ``None`` where it is known.
+
+        ``memory`` is what it takes, by default what an analysis of the prediction does.
+        """
+        whole = self._whole(key)
         if whole in self._results:
             return None
-        return self._task(whole, make, slot=slot, words=words)
+        return self._task(whole, make, slot=slot, words=words, memory=memory)
+
+    def _whole(self, key: Hashable) -> Hashable:
+        of_table = isinstance(key, tuple) and key[:1] == (OF_TABLE,)
+        return (() if of_table else self._predicted, key)
 
     def _task(
-        self, whole: Hashable, make: Callable[[Progress], T], *, slot: str, words: str
+        self,
+        whole: Hashable,
+        make: Callable[[Progress], T],
+        *,
+        slot: str,
+        words: str,
+        memory: int | None = None,
     ) -> Task[T]:
         """Plan what is made from the prediction."""
-        memory = analysing_bytes(self.prediction)
+        memory = analysing_bytes(self.prediction) if memory is None else memory
         return Task(slot, whole, words, make, partial(self._keep_result, whole), memory=memory)
 
     def recall(self, key: Hashable) -> object | None:
         """Return what is remembered under ``key``, which is then the last to be forgotten."""
-        whole = (self._predicted, key)
+        whole = self._whole(key)
         if whole in self._results:
             self._results[whole] = self._results.pop(whole)
         return self._results.get(whole)

@@ -287,6 +287,17 @@ class SampleMetadata:
             age_column=age_column, sex_column=sex_column, sex_codes=dict(sex_codes or {})
         )
 
+    def shares(self, names: Sequence[str]) -> pd.DataFrame:
+        """Return columns of numbers by sample as fractions of one: per cent where some exceed 1.
+
+        Raises
+        ------
+        SelectionError
+            As :meth:`numbers`.
+        """
+        table = pd.DataFrame({name: self.numbers(name) for name in names})
+        return table / 100 if (table > 1).any(axis=None) else table
+
     def with_numbers(self, columns: pd.DataFrame, where_from: str) -> SampleMetadata:
         """Add columns of numbers by sample of the expression table, in place of any of their names.
 

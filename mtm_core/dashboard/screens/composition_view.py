@@ -1,0 +1,147 @@
+"""Blood composition of the session's samples, and where it is used."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
+
+from mtm_core.dashboard.state.background import need, remember
+from mtm_core.dashboard.state.held import preparing_bytes
+from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.state.saved_session import save
+from mtm_core.dashboard.state.session import OF_TABLE, Session
+from mtm_core.dashboard.widgets.layout import TRAITS_PAGE, download_table, show_figure
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.figures.samples.composition import (
+    MOST_BARS,
+    composition_bars,
+    composition_strips,
+)
+from mtm_core.inference.blood_cells import (
+    CELLS,
+    COLUMNS,
+    BloodComposition,
+    is_enough,
+    markers_found,
+)
+from mtm_core.studies.sample_labels import groups_of
+from mtm_core.workflows.composition import BLOOD, composition_of, with_composition
+
+_SHARES: dict[str, ColumnConfig | str | None] = {
+    name: st.column_config.NumberColumn(format="percent") for name in CELLS
+}
+
+
+def markers_of(session: Session) -> pd.DataFrame:
+    """Count the genes of the signature in the session's table."""
+    table = session.table
+    assert table is not None
+    ids = [str(name) for name in table.values.columns]
+    return session.remember((OF_TABLE, "markers of blood cells"), lambda: markers_found(ids))
+
+
+def can_be_estimated(session: Session, markers: pd.DataFrame) -> bool:
+    """Tell whether the composition can be estimated; say why where not."""
+    if session.source != BLOOD:
+        st.info(
+            "Blood composition is of whole blood, and the samples are of another tissue.",
+            icon=":material/info:",
+        )
+        return False
+    if not is_enough(markers):
+        st.info(
+            f"The composition cannot be estimated: {int(markers['found'].sum())} of the"
+            f" {int(markers['in_all'].sum())} genes that tell one kind of cell from the others are"
+            " in the table, and 10 of each kind are needed. Upload the table of all genes, or add"
+            " shares that were counted or estimated elsewhere to the metadata.",
+            icon=":material/info:",
+        )
+        st.dataframe(markers.reset_index(), hide_index=True, key="markers")
+        return False
+    return True
+
+
+def estimated(session: Session, model: ServedModel) -> BloodComposition:
+    """Give the composition of the session's samples, estimated in the background."""
+    table = session.table
+    assert table is not None
+    need(session, session.preparing(model.predictor))
+    prepared = session.prepare(model.predictor)
+    n_samples, n_columns = table.values.shape
+    return remember(
+        session,
+        (OF_TABLE, "composition", prepared.unit),
+        lambda _: composition_of(table, prepared),
+        slot="composition",
+        words="Estimating the composition",
+        memory=preparing_bytes(n_samples, n_columns, 0),
+    )
+
+
+def show_shares(session: Session, shares: pd.DataFrame, *, key: str, caption: str) -> None:
+    """Draw shares, by groups of the metadata where the user asks for it, and their table."""
+    metadata = session.metadata
+    by = st.selectbox(
+        "Groups",
+        [] if metadata is None else groups_of(metadata),
+        index=None,
+        placeholder="none" if metadata is not None else "needs metadata",
+        disabled=metadata is None,
+        key=f"{key}_groups",
+        persist_state="session",
+        help="Draws the groups of a metadata column apart, each with its median.",
+    )
+    groups = None if metadata is None or by is None else metadata.groups(by)
+    table = shares.rename_axis("sample").reset_index()
+    if len(shares) <= MOST_BARS:
+        show_figure(
+            composition_bars(shares),
+            key=f"{key}_bars",
+            name=f"{session.file_stem}composition_bars",
+            caption="Each bar is a sample. " + caption,
+            data=table,
+            index=False,
+        )
+    if groups is not None:
+        table = table.assign(group=table["sample"].map(groups))
+    show_figure(
+        composition_strips(shares, groups),
+        key=f"{key}_strips",
+        name=f"{session.file_stem}composition",
+        caption="Each mark is a sample, the line the median.",
+        data=table,
+        index=False,
+    )
+    st.dataframe(table, hide_index=True, height=300, key=f"{key}_table", column_config=_SHARES)
+    download_table(
+        table, key=f"{key}_rows", name=f"{session.file_stem}composition", label="These shares"
+    )
+
+
+def offer_as_covariates(session: Session, composition: BloodComposition) -> None:
+    """Let the shares become columns of the metadata, to be left out of comparisons."""
+    if is_in_metadata(session.metadata):
+        st.success(
+            "The shares are columns of the metadata: choose them under 'Leave out what goes with'"
+            " on *Traits*, and wherever covariates are asked for.",
+            icon=":material/check:",
+        )
+        st.page_link(TRAITS_PAGE, label="Correlate with a trait", icon=":material/trending_up:")
+        return
+    if st.button(
+        "Add the shares to the metadata",
+        type="primary",
+        icon=":material/add:",
+        key="add_composition",
+        help="As columns of numbers, to colour figures by and to leave out of associations.",
+    ):
+        session.metadata = with_composition(session.metadata, composition)
+        save(session)
+        st.rerun()
+
+
+def is_in_metadata(metadata: SampleMetadata | None) -> bool:
+    """Tell whether the estimated shares are columns of ``metadata``."""
+    names = set() if metadata is None else {column.name for column in metadata.columns}
+    return set(COLUMNS.values()) <= names

@@ -1,0 +1,225 @@
+"""The session's samples as reviewed, and the parts of the Quality screen."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
+
+from mtm_core.dashboard.state.background import remember
+from mtm_core.dashboard.state.held import preparing_bytes
+from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.state.session import OF_TABLE, Session
+from mtm_core.dashboard.widgets.layout import download_table, show_figure
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.escaping import plain
+from mtm_core.figures.samples.components import component_heatmap, component_scatter
+from mtm_core.figures.samples.sample_checks import sex_scatter, tissue_strips
+from mtm_core.studies.sample_components import FEWEST_SAMPLES, ellipse
+from mtm_core.studies.sample_labels import groups_of, trait_numbers, traits_of
+from mtm_core.studies.sample_review import SampleReview, review_samples
+from mtm_core.studies.sample_sex import sex_disagreements
+
+FDR = 0.05
+_COLUMNS: dict[str, ColumnConfig | str | None] = {
+    "library_size": st.column_config.NumberColumn("library size", format="localized"),
+    "genes_detected": st.column_config.NumberColumn("genes detected", format="localized"),
+    "haemoglobin": st.column_config.NumberColumn("haemoglobin", format="percent"),
+    "ribosomal": st.column_config.NumberColumn("ribosomal", format="percent"),
+    "mitochondrial": st.column_config.NumberColumn("mitochondrial", format="percent"),
+    "median_correlation": st.column_config.NumberColumn("correlation with others", format="%.3f"),
+    "robust_distance": st.column_config.NumberColumn("robust distance", format="%.1f"),
+    "distance_p": st.column_config.NumberColumn("its p", format="%.2g"),
+    "distance": st.column_config.NumberColumn("SD from the reference", format="%.2f"),
+    "beyond_reference": "beyond 99 % of donors",
+    "nearest_tissue": "nearest tissue",
+    "nearest_rho": st.column_config.NumberColumn("its rho", format="%.2f"),
+    "source_rho": st.column_config.NumberColumn("rho with the tissue said", format="%.2f"),
+    "source_rank": st.column_config.NumberColumn("its rank", format="%d"),
+    "xist": st.column_config.NumberColumn("XIST", format="%.1f"),
+    "y": st.column_config.NumberColumn("Y genes", format="%.1f"),
+    "sex_by_genes": "sex by genes",
+    "sex_stated": "sex in the metadata",
+    "is_outlier": "to look at",
+}
+
+
+def reviewed(session: Session, model: ServedModel) -> SampleReview:
+    """Give the review of the session's samples, made in the background once for its options."""
+    table = session.table
+    assert table is not None
+    metadata, source = session.metadata, session.source
+    unit = session.unit or "auto"
+    state = None if metadata is None else metadata.state
+    n_samples, n_columns = table.values.shape
+    return remember(
+        session,
+        (OF_TABLE, "review", source, unit, state),
+        lambda _: review_samples(
+            table, model.predictor, source=source, unit=unit, metadata=metadata
+        ),
+        slot="review",
+        words="Looking at the samples",
+        memory=preparing_bytes(n_samples, n_columns, len(model.predictor.artefact.genes)),
+    )
+
+
+def show_outliers(session: Session, review: SampleReview) -> None:
+    """List the samples with a reason to look at them."""
+    outliers = review.outliers[["reasons"]].rename_axis("sample").reset_index()
+    if outliers.empty:
+        st.success("No sample stands out.", icon=":material/check:")
+        return
+    st.dataframe(outliers, hide_index=True, key="outliers")
+    download_table(
+        outliers, key="outlier_rows", name=f"{session.file_stem}to_look_at", label="These samples"
+    )
+
+
+def show_components(session: Session, review: SampleReview, *, source: str) -> None:
+    """Draw the samples along their components, and what goes with these."""
+    components, metadata = review.components, session.metadata
+    if components is None:
+        st.info(
+            f"{len(review.samples)} samples are fewer than the {FEWEST_SAMPLES} that components"
+            " need.",
+            icon=":material/info:",
+        )
+        return
+    names = [str(name) for name in components.scores]
+    x_column, y_column, colour_column = st.columns(3)
+    with x_column:
+        x = st.selectbox("Across", names, key="component_x", persist_state="session")
+    with y_column:
+        y = st.selectbox(
+            "Up", names, index=min(1, len(names) - 1), key="component_y", persist_state="session"
+        )
+    with colour_column:
+        columns = [] if metadata is None else _colours(metadata)
+        by = st.selectbox(
+            "Colour by",
+            columns,
+            index=None,
+            placeholder="none" if metadata is not None else "needs metadata",
+            disabled=metadata is None,
+            key="component_colour",
+            persist_state="session",
+            help="Any column of the metadata with groups or numbers.",
+        )
+    behind = st.toggle(
+        "Reference behind", value=True, key="component_reference", persist_state="session"
+    )
+    values = None if metadata is None or by is None else _values(metadata, by)
+    drawn = components.scores.copy()
+    if values is not None:
+        drawn[str(by)] = values.reindex(drawn.index)
+    first, second = names.index(x), names.index(y)
+    show_figure(
+        component_scatter(
+            components,
+            first,
+            second,
+            values=values,
+            marked=[str(name) for name in review.outliers.index],
+            reference=behind,
+        ),
+        key="components",
+        name=f"{session.file_stem}components",
+        caption=f"Each mark is a sample, by the {len(components.loadings):,} of the model's genes"
+        " that vary most among your samples, before alignment; samples to look at are ringed."
+        + _reference_in_words(review, source),
+        data=drawn.rename_axis("sample").reset_index(),
+        index=False,
+    )
+    if behind and components.covariance is not None:
+        line = ellipse(components, first, second, 0.9)
+        download_table(
+            line, key="outline", name=f"{session.file_stem}reference_outline", label="Outline, 90 %"
+        )
+    if review.tests.empty:
+        st.info("With metadata, components are tested against each column.", icon=":material/info:")
+        return
+    tests = review.tests
+    found = int((tests["fdr"] <= FDR).sum())
+    show_figure(
+        component_heatmap(tests, FDR),
+        key="component_tests",
+        name=f"{session.file_stem}component_tests",
+        caption="How much of each component's variance goes with each column of the metadata:"
+        " Spearman's rho of numbers, squared; of groups what lies between them, tested by Kruskal"
+        f" and Wallis. A star is an FDR of at most {FDR:.0%} over all {len(tests)} tests; {found}"
+        " have one.",
+        data=tests,
+        index=False,
+    )
+
+
+def show_sex(session: Session, review: SampleReview) -> None:
+    """Draw the genes that tell the sexes apart, where the table has any."""
+    samples = review.samples
+    if "sex_by_genes" not in samples:
+        st.info(
+            "Sex cannot be told: none of XIST and the genes of the Y chromosome is in the table.",
+            icon=":material/info:",
+        )
+        return
+    wrong = pd.Series(False, samples.index)
+    if "sex_stated" in samples:
+        wrong = sex_disagreements(samples["sex_by_genes"], samples["sex_stated"])
+        stated = f"{int(wrong.sum())} of {int(samples['sex_stated'].notna().sum())} samples with a"
+        stated += " sex in the metadata have the genes of the other."
+    else:
+        stated = "The metadata say no sex to compare with."
+    columns = ["xist", "y", "sex_by_genes", *(["sex_stated"] if "sex_stated" in samples else [])]
+    show_figure(
+        sex_scatter(samples, wrong),
+        key="sex",
+        name=f"{session.file_stem}sex_by_genes",
+        caption="XIST is expressed by women, genes of the Y chromosome by men. A sample with both"
+        " may be a mixture of two people, or of a man with more than one X chromosome. " + stated,
+        data=samples[columns].rename_axis("sample").reset_index(),
+        index=False,
+    )
+
+
+def show_tissue(session: Session, review: SampleReview) -> None:
+    """Draw which tissues the samples are most like."""
+    own = int((review.samples["nearest_tissue"] == review.source).sum())
+    show_figure(
+        tissue_strips(review.likeness, review.source),
+        key="tissue_likeness",
+        name=f"{session.file_stem}tissue_likeness",
+        caption=f"{own} of {len(review.samples)} samples are most like {review.source}. Each mark"
+        " is a sample's rho with a tissue's mean profile over the model's genes.",
+        data=review.likeness.rename_axis("sample").reset_index(),
+        index=False,
+    )
+
+
+def show_every_sample(session: Session, review: SampleReview) -> None:
+    """Show all that is known of each sample."""
+    table = review.samples.rename_axis("sample").reset_index()
+    st.dataframe(table, hide_index=True, height=320, key="samples", column_config=_COLUMNS)
+    download_table(table, key="sample_rows", name=f"{session.file_stem}quality", label="These rows")
+
+
+def _reference_in_words(review: SampleReview, source: str) -> str:
+    assert review.components is not None
+    if review.components.covariance is None:
+        return f" The cross is the mean of the GTEx donors' {plain(source)}."
+    return (
+        f" Behind them the GTEx donors' {plain(source)}: their mean, and outlines of 90 % and half"
+        " of them, from the model's own statistics; it holds no donor. On real donors the outline"
+        " of 90 % held 83 to 95 %. Samples of another protocol lie beside it, all alike."
+    )
+
+
+def _colours(metadata: SampleMetadata) -> list[str]:
+    numbers = traits_of(metadata)
+    return list(dict.fromkeys([*groups_of(metadata), *numbers]))
+
+
+def _values(metadata: SampleMetadata, name: str) -> pd.Series:
+    if name in groups_of(metadata) and metadata.column(name).kind != "number":
+        return metadata.groups(name)
+    return trait_numbers(metadata, name)[0].rename(name)

@@ -1,0 +1,101 @@
+"""Sex and tissue of samples, as their expression tells them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from mtm_core.figures.shared.style import (
+    ACCENT,
+    CONTRAST,
+    NEUTRAL,
+    OVER_LEGEND,
+    RING,
+    finish,
+    jitter,
+    scatter_of,
+)
+
+_LOOKS = {
+    "female": {"color": CONTRAST, "symbol": "circle"},
+    "male": {"color": ACCENT, "symbol": "diamond"},
+    "both": {"color": "#CC79A7", "symbol": "x"},
+    "unclear": {"color": NEUTRAL, "symbol": "circle-open"},
+}
+_MOST_TISSUES = 8
+
+
+def sex_scatter(samples: pd.DataFrame, disagreeing: pd.Series) -> go.Figure:
+    """Draw XIST against the median Y gene; one of them alone against nothing.
+
+    Parameters
+    ----------
+    samples
+        ``xist``, ``y`` and ``sex_by_genes`` by sample.
+    disagreeing
+        Samples to ring: the metadata say another sex.
+    """
+    figure = go.Figure()
+    places = {name: samples[name].to_numpy(float) for name in ("xist", "y")}
+    titles = {"xist": "XIST, log2(1 + x)", "y": "median Y gene, log2(1 + x)"}
+    for name, values in places.items():
+        if np.isnan(values).all():
+            places[name], titles[name] = jitter(len(samples), 1), "not in the table"
+    for sex, marker in _LOOKS.items():
+        own = (samples["sex_by_genes"] == sex).to_numpy()
+        if own.any():
+            figure.add_trace(
+                scatter_of(int(own.sum()))(
+                    x=places["xist"][own],
+                    y=places["y"][own],
+                    mode="markers",
+                    marker={"size": 9, "opacity": 0.8, **marker},
+                    name=f"{sex}, by genes",
+                    customdata=[str(sample) for sample in samples.index[own]],
+                    hovertemplate="%{customdata}<br>XIST %{x:.1f}, Y %{y:.1f}<extra></extra>",
+                )
+            )
+    ringed = disagreeing.to_numpy(bool)
+    if ringed.any():
+        figure.add_scatter(
+            x=places["xist"][ringed],
+            y=places["y"][ringed],
+            mode="markers",
+            marker={"size": 15, **RING},
+            name="another sex in the metadata",
+            hoverinfo="skip",
+        )
+    figure.update_xaxes(title=titles["xist"])
+    figure.update_yaxes(title=titles["y"])
+    finish(figure, height=430)
+    return figure.update_layout(margin={"t": OVER_LEGEND})
+
+
+def tissue_strips(likeness: pd.DataFrame, source: str) -> go.Figure:
+    """Draw rho of every sample with the tissues that samples are most like, the source first."""
+    order = likeness.median().sort_values(ascending=False).index
+    tissues = [source, *(str(name) for name in order if name != source)][:_MOST_TISSUES]
+    figure = go.Figure()
+    for row, tissue in enumerate(tissues):
+        own = likeness[tissue]
+        figure.add_trace(
+            scatter_of(len(own) * len(tissues))(
+                x=own,
+                y=row + jitter(len(own), 0.5),
+                mode="markers",
+                marker={"size": 7, "opacity": 0.7, "color": ACCENT if not row else NEUTRAL},
+                customdata=[str(sample) for sample in own.index],
+                hovertemplate="%{customdata}: %{x:.2f}<extra></extra>",
+                showlegend=False,
+            )
+        )
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=list(range(len(tissues))),
+        ticktext=tissues,
+        range=[len(tissues) - 0.45, -0.55],
+        showgrid=False,
+    )
+    figure.update_xaxes(title="rho with the tissue's mean profile, without what all tissues share")
+    return finish(figure, height=90 + 42 * len(tissues))

@@ -1,0 +1,67 @@
+"""Composition: which cells the RNA of whole blood comes from."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mtm_core.dashboard.screens.cohort_view import need_samples
+from mtm_core.dashboard.screens.composition_view import (
+    can_be_estimated,
+    estimated,
+    markers_of,
+    offer_as_covariates,
+    show_shares,
+)
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.widgets.layout import begin, mark_simulated
+from mtm_core.data.notes import name_some
+from mtm_core.escaping import plain
+
+session, model = current_session(), served_model()
+begin(
+    "Blood composition",
+    "Which cells the RNA of your blood samples comes from: much of what blood tells of other"
+    " tissues may be its neutrophils.  \nShares are of RNA, not of cells, and can be left out of"
+    " associations.",
+    session,
+    model,
+)
+need_samples(session, model)
+mark_simulated(session)
+
+if can_be_estimated(session, markers_of(session)):
+    composition = estimated(session, model)
+    if composition.poor:
+        st.warning(
+            f"{len(composition.poor)} of {len(composition.fit)} samples are hardly like any mixture"
+            f" of blood cells: {plain(name_some(composition.poor))}. Their shares mean little.",
+            icon=":material/warning:",
+        )
+    st.header("Estimated shares")
+    offer_as_covariates(session, composition)
+    show_shares(
+        session,
+        composition.shares,
+        key="composition",
+        caption=f"By non-negative least squares on mean profiles of sorted cells, over"
+        f" {composition.n_found} of {composition.n_genes} genes. On people left out of the profiles"
+        " rho with known mixtures was .94 to .99; protocols differ, so that differences between"
+        " your samples are surer than the shares themselves.",
+    )
+
+metadata = session.metadata
+numbers = [] if metadata is None else [c.name for c in metadata.columns if c.kind == "number"]
+if metadata is not None and numbers:
+    st.header("Shares in your metadata")
+    chosen = st.multiselect(
+        "Columns that are shares of cells",
+        numbers,
+        key="own_shares",
+        persist_state="session",
+        help="Counted or estimated elsewhere; as fractions or per cent. They can be left out of"
+        " associations on Traits.",
+    )
+    if chosen:
+        own = metadata.shares(chosen)
+        show_shares(session, own, key="own_composition", caption="As the metadata give them.")

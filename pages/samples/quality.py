@@ -1,0 +1,52 @@
+"""Quality: the samples looked at before anything is predicted from them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mtm_core.dashboard.screens.cohort_view import need_samples
+from mtm_core.dashboard.screens.quality_view import (
+    reviewed,
+    show_components,
+    show_every_sample,
+    show_outliers,
+    show_sex,
+    show_tissue,
+)
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.widgets.layout import begin, mark_simulated, show_notes
+from mtm_core.escaping import plain
+
+session, model = current_session(), served_model()
+begin(
+    "Quality",
+    "Your samples looked at before anything is predicted: do some stand out, are sex and tissue"
+    " what you say, what goes with their components?  \nEvery gene of your table is used; what it"
+    " lacks the genes for is not computed.",
+    session,
+    model,
+)
+need_samples(session, model)
+mark_simulated(session)
+review = reviewed(session, model)
+
+n_samples, n_genes, to_look_at, tissue = st.columns(4)
+n_samples.metric("Samples", f"{len(review.samples):,}")
+n_genes.metric("Genes in the table", f"{review.n_genes:,}")
+to_look_at.metric("To look at", f"{len(review.outliers):,}")
+alike = int((review.samples["nearest_tissue"] == review.source).sum())
+tissue.metric(f"Most like {plain(session.source_in_words)}", f"{alike:,}")
+
+st.header("Samples to look at")
+show_outliers(session, review)
+st.header("Components")
+show_components(session, review, source=session.source)
+st.header("Sex")
+show_sex(session, review)
+st.header("Is it the tissue you said?")
+show_tissue(session, review)
+st.header("Every sample")
+show_every_sample(session, review)
+st.subheader("Notes")
+show_notes(review.notes)

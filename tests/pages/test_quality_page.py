@@ -1,0 +1,70 @@
+"""Quality and Blood composition in the dashboard."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from streamlit.testing.v1 import AppTest
+
+from mtm_core.inference.blood_cells import CELLS, COLUMNS, blood_signature
+from mtm_core.places import SAMPLES
+from tests.pages.conftest import go_to, rows, upload, words
+
+QUALITY, COMPOSITION = "pages/samples/quality.py", "pages/samples/composition.py"
+TRAITS = "pages/associations/traits.py"
+
+
+def mixed_bloods() -> tuple[bytes, pd.DataFrame]:
+    """Give counts of twelve mixtures of blood cells, with the model's genes, and the shares."""
+    rng, profiles = np.random.default_rng(0), blood_signature().profiles
+    shares = rng.dirichlet([6, 1, 0.5, 1, 1, 0.5], 12)
+    own = pd.read_csv(SAMPLES / "blood_counts.csv", index_col=0)
+    names = list(own.columns[:12])
+    mixed = pd.DataFrame(profiles.to_numpy() @ shares.T * 10, profiles.index, names).round()
+    table = pd.concat([own[names], mixed]).rename_axis("gene")
+    return table.to_csv().encode(), pd.DataFrame(shares, names, profiles.columns)
+
+
+def test_the_example_is_reviewed(with_example: AppTest) -> None:
+    app = go_to(with_example, QUALITY)
+    said = words(app)
+    assert "Sex cannot be told: none of XIST" in said
+    assert "A star is an FDR of at most 5%" in said
+    outliers = rows(app)
+    assert list(outliers.columns) == ["sample", "reasons"]
+    samples = next(d.value for d in app.dataframe if "nearest_tissue" in d.value)
+    assert len(samples) == 40
+    assert set(outliers["sample"]) == set(samples.loc[samples["is_outlier"], "sample"])
+    app.selectbox(key="component_colour").set_value("age").run()
+    app.selectbox(key="component_x").set_value("PC3").run()
+    app.toggle(key="component_reference").set_value(False).run()
+    assert not app.exception
+
+
+def test_without_samples_both_name_the_next_step(app: AppTest) -> None:
+    for page in (QUALITY, COMPOSITION):
+        assert "No samples yet" in go_to(app, page).info[0].value
+
+
+def test_59_genes_have_no_composition(with_example: AppTest) -> None:
+    app = go_to(with_example, COMPOSITION)
+    assert "The composition cannot be estimated: 0 of the" in app.info[0].value
+    assert list(rows(app)["cells"]) == list(CELLS)
+
+
+def test_estimated_shares_become_covariates(app: AppTest) -> None:
+    data, shares = mixed_bloods()
+    upload(app, "mixed.csv", data)
+    go_to(app, COMPOSITION)
+    table = rows(app).set_index("sample")
+    np.testing.assert_allclose(table["neutrophils"], shares["neutrophils"], atol=0.01)
+    app.button(key="add_composition").click().run()
+    assert "The shares are columns of the metadata" in app.success[0].value
+    app.multiselect(key="own_shares").set_value([COLUMNS["B cells"]]).run()
+    assert not app.exception
+    go_to(app, TRAITS)
+    app.selectbox(key="trait").set_value(COLUMNS["neutrophils"]).run()
+    app.multiselect(key="covariates").set_value([COLUMNS["monocytes"]]).run()
+    assert not app.exception
+    measured = [d.value for d in app.dataframe if "rho" in d.value]
+    assert measured
