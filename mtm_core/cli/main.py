@@ -56,6 +56,10 @@ _COMMANDS = {
         "mtm_core.cli.compare:compare_command",
         "Compare groups of your samples, or correlate them with traits, tissue by tissue.",
     ),
+    "judge": (
+        "mtm_core.cli.judge:judge_command",
+        "Hold predictions of a tissue to the same tissue, measured in some of the same people.",
+    ),
     "quality": (
         "mtm_core.cli.quality:quality_command",
         "Look at your samples before anything is predicted from them.",

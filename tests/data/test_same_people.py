@@ -17,6 +17,8 @@ from mtm_core.data.people.same_people import match_people
         ("P01", "p01"),
         ("P01.blood", "P01"),
         ("007", "7"),
+        ("SIM-00070", "SIM-00070_lung"),
+        ("P-1.blood", "p-1"),
     ],
 )
 def test_names_of_one_person_are_proposed_and_taken_when_asked(first: str, further: str) -> None:
@@ -35,6 +37,7 @@ def test_names_of_one_person_are_proposed_and_taken_when_asked(first: str, furth
 def test_a_name_that_two_may_be_is_not_proposed() -> None:
     match = match_people(["P01_blood", "P01_blood2"], ["P01_skin"])
     assert match.near == ()
+    assert match_people(["P-1"], ["P-1_a", "P-1_b"]).near == ()
     match = match_people(["GTEX-A-1", "GTEX-B-1"], ["GTEX-C-1"])
     assert match.near == ()
 

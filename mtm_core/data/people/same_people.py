@@ -8,12 +8,13 @@ for it only where the user says so.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from mtm_core.data.people.sample_names import RULES, NearMatch, match_samples
+from mtm_core.data.people.sample_names import RULES, NearMatch, SampleMatch, match_samples
 
 _DONOR = re.compile(r"^(gtex-[0-9a-z]+|tcga-[0-9a-z]{2}-[0-9a-z]{4})(?=-|$)")
 _LAST_PART = re.compile(r"[-_. ][^-_. ]+$")
@@ -86,6 +87,29 @@ class TableMatch:
         return pd.DataFrame(rows, columns=["first", "further", "where", "difference"])
 
 
+def _with_a_part_more(match: SampleMatch) -> list[NearMatch]:
+    """Pair names left over of which one is the other with a part more, as ``P-01`` and ``P-01_a``.
+
+    Only where neither may be another's, too.
+    """
+    taken = {n.expression for n in match.near}, {n.metadata for n in match.near}
+    first = {name.casefold(): name for name in match.expression_only if name not in taken[0]}
+    further = {name.casefold(): name for name in match.metadata_only if name not in taken[1]}
+    pairs = [
+        (first[a], further[b])
+        for long, short, is_first in ((first, further, True), (further, first, False))
+        for name in long
+        if (cut := _without_last_part(name)) in short
+        for a, b in [(name, cut) if is_first else (cut, name)]
+    ]
+    n_first, n_further = (Counter(pair[i] for pair in pairs) for i in range(2))
+    return [
+        NearMatch(b, a, "a last part that one of them has")
+        for a, b in pairs
+        if n_first[a] == n_further[b] == 1
+    ]
+
+
 def match_people(
     first: Sequence[str], further: Sequence[str], *, take_near: bool = False
 ) -> TableMatch:
@@ -99,7 +123,8 @@ def match_people(
         Take names that may be one person's for the same.
     """
     match = match_samples(further, first, rules=_PERSON_RULES)
-    paired = {n.expression for n in match.near} if take_near else set()
+    near = (*match.near, *_with_a_part_more(match))
+    paired = {n.expression for n in near} if take_near else set()
     matched = {*match.matched, *paired}
     return TableMatch(
         in_both=tuple(name for name in first if name in matched),
@@ -107,8 +132,8 @@ def match_people(
         only_further=tuple(
             name
             for name in match.metadata_only
-            if not (take_near and name in {n.metadata for n in match.near})
+            if not (take_near and name in {n.metadata for n in near})
         ),
-        near=match.near,
+        near=near,
         is_near_taken=take_near,
     )

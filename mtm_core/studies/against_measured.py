@@ -1,0 +1,341 @@
+"""Predictions of a tissue against the same tissue, measured in some of the same people.
+
+Two scales: gene-wise rho and sample-wise rho are of z-scores, as out-of-fold accuracy is; errors
+are in log2 units. Intervals and errors need both on one scale: the measured table is brought to the
+reference of its tissue as a table to predict from is, aligned where it has enough samples. That
+takes away a difference that all its samples share, and changes no gene-wise rho.
+
+Chance is what comes out when people are exchanged: measured profiles go to other people, whole, so
+that genes stay as correlated as they are.
+
+Letters: N people, G genes, S shuffles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from mtm_core.artefact import Artefact
+from mtm_core.data.notes import Note, counted, name_some
+from mtm_core.data.people.same_people import TableMatch, match_people
+from mtm_core.errors import SelectionError
+from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.together import sources_of
+from mtm_core.methods.protocol import tissue_index
+from mtm_core.statistics.resampling import percentile_interval
+from mtm_core.studies.measured_pairs import (
+    FDR,
+    FEWEST,
+    RHO_BINS,
+    Errors,
+    Pair,
+    Progress,
+    Shuffles,
+    compare_expression,
+    rank_agreement,
+    resample,
+    shuffle,
+    standard_ranks,
+)
+
+Array = NDArray[np.float64]
+FEW = 20
+"""People below which a rho says little."""
+N_SHUFFLES = 500
+_SUMMARY = {
+    "gene_rho": "gene-wise rho, mean over genes",
+    "gene_spearman": "gene-wise Spearman's rho, mean over genes",
+    "n_genes_that_hold": f"genes with rho above 0 at an FDR of {FDR:.0%}",
+    "agreement": "Spearman's rho, over genes, of rho here and rho out of fold in GTEx",
+    "sample_rho": "sample-wise rho, mean over people",
+    "own_is_nearest": "people to whom the own measured profile is the nearest, share",
+    "inside_90": "measured values inside the 90 % interval, share",
+    "error": "error in log2 units (root mean square), median over genes",
+    "error_of_mean": "the same of the mean of GTEx donors, taken for everyone",
+}
+
+
+@dataclass(frozen=True)
+class MeasuredCheck:
+    """What became of it.
+
+    Attributes
+    ----------
+    tissue
+        That was predicted and measured.
+    genes
+        By gene id: ``symbol``, ``n``, ``rho`` (Pearson's) with its 95 % interval ``rho_low`` and
+        ``rho_high``, ``spearman``, one-sided ``p`` of rho above 0, its ``fdr``, whether the gene
+        ``holds``; ``out_of_fold_rho`` in GTEx; ``inside_90``, the share of people inside the
+        interval; ``error`` and ``error_of_mean``, in log2 units.
+    people
+        By sample: ``rho`` over genes with the own measured profile, ``rho_others`` its mean with
+        those of the others, ``rank`` of the own among all (1: the nearest), ``inside_90``,
+        ``error``.
+    summary
+        By figure: ``meaning``, ``value``, ``low`` and ``high`` (95 % over resampled people),
+        ``out_of_fold`` (what the model promises), ``chance_low``, ``chance_high`` (95 % of
+        shuffles) and ``p`` (share of shuffles as high); NaN where there is none.
+    rho_counts
+        Genes by rho: ``low``, ``high``, ``genes``, and ``shuffled``, the mean of shuffles.
+    match
+        Predicted people against measured ones.
+    notes
+        What to know of it.
+    """
+
+    tissue: str
+    genes: pd.DataFrame
+    people: pd.DataFrame
+    summary: pd.DataFrame
+    rho_counts: pd.DataFrame
+    match: TableMatch
+    notes: tuple[Note, ...] = field(default=())
+
+
+def check_against_measured(
+    prediction: xr.Dataset,
+    measured: Prepared,
+    artefact: Artefact,
+    evaluation: EvaluationTables | None = None,
+    *,
+    near_people: bool = False,
+    n_shuffles: int = N_SHUFFLES,
+    seed: int = 0,
+    on_progress: Progress | None = None,
+) -> MeasuredCheck:
+    """Compare the predicted tissue with ``measured`` samples of it, of some of the same people.
+
+    Parameters
+    ----------
+    prediction
+        Of :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`, with the tissue.
+    measured
+        Of :meth:`mtm_core.inference.predictor.Predictor.prepare`, with the tissue as its source.
+    artefact, evaluation
+        The model, and how it did on held-out donors.
+    near_people
+        Take names that may be one person's for the same.
+    n_shuffles, seed
+        Of people.
+
+    Raises
+    ------
+    SelectionError
+        If the tissue is not predicted, is one that was predicted from, or there are no people or
+        genes in common.
+    """
+    tissue = measured.source
+    predicted_tissues = [str(name) for name in prediction["tissue"].to_numpy()]
+    if tissue in sources_of(prediction):
+        raise SelectionError(f"{tissue} is what was predicted from; give another measured tissue.")
+    if tissue not in predicted_tissues:
+        raise SelectionError.unknown("predicted tissue", [tissue], predicted_tissues)
+    names = [str(name) for name in prediction["sample"].to_numpy()]
+    match = match_people(names, measured.samples, take_near=near_people)
+    if not match.in_both:
+        raise SelectionError(_describe_nobody(match, names, measured))
+    row_of = {match.names.get(name, name): i for i, name in enumerate(measured.samples)}
+    own = [i for i, name in enumerate(names) if name in set(match.in_both)]
+    people = [names[i] for i in own]
+    rows = [row_of[name] for name in people]
+    genes = np.flatnonzero(measured.aligned.found)
+    part = prediction.sel(tissue=tissue).isel(sample=own, gene=genes)
+    pair = Pair(
+        part["z"].to_numpy(),
+        np.asarray(measured.aligned.z[np.array(rows)][:, genes]),
+    )
+    ids = part["gene"].to_numpy().astype(str)
+    table = pd.DataFrame(
+        {"symbol": part["symbol"].to_numpy().astype(str), "n": len(people)},
+        index=pd.Index(ids, name="gene_id"),
+    )
+    promised = _out_of_fold(evaluation, artefact, prediction, tissue).reindex(ids)
+    table = table.join(pair.by_gene().set_axis(table.index))
+    table["out_of_fold_rho"] = promised["rho_by_fold"].to_numpy(dtype=np.float64)
+    scaler, t = artefact.method.scaler, tissue_index(artefact.method.tissues, tissue)
+    errors = compare_expression(part, pair.measured, scaler.of_genes(t, genes).inverse, len(people))
+    table = table.join(errors.genes.set_axis(table.index))
+    by_person = pair.by_person().join(errors.people).set_axis(pd.Index(people, name="sample"))
+    shuffles = shuffle(pair, table["out_of_fold_rho"].to_numpy(), n_shuffles, seed, on_progress)
+    summary = _summarise(pair, table, by_person, shuffles, errors, evaluation, seed)
+    return MeasuredCheck(
+        tissue,
+        table,
+        by_person,
+        summary,
+        _count_rho(table["rho"], shuffles),
+        match,
+        tuple(_describe(match, measured, len(people), len(genes), promised, part)),
+    )
+
+
+def _summarise(
+    pair: Pair,
+    genes: pd.DataFrame,
+    people: pd.DataFrame,
+    shuffles: Shuffles,
+    errors: Errors,
+    evaluation: EvaluationTables | None,
+    seed: int,
+) -> pd.DataFrame:
+    """Return what came out, what was promised and what chance gives, a row a figure."""
+    promised = genes["out_of_fold_rho"].to_numpy()
+    rho = genes["rho"].to_numpy()
+    known = np.isfinite(promised) & np.isfinite(rho)
+    total = errors.n_counted.sum()
+    values = {
+        "gene_rho": _mean(rho),
+        "gene_spearman": _mean(genes["spearman"].to_numpy()),
+        "n_genes_that_hold": float(genes["holds"].sum()) if pair.n >= FEWEST else np.nan,
+        "agreement": rank_agreement(standard_ranks(promised[known]), rho[known]),
+        "sample_rho": float(people["rho"].mean()),
+        "own_is_nearest": float((people["rank"] == 1).mean()) if pair.n > 1 else np.nan,
+        "inside_90": float(errors.inside.sum() / total) if total else np.nan,
+        "error": float(genes["error"].median()),
+        "error_of_mean": float(genes["error_of_mean"].median()),
+    }
+    rows = pd.DataFrame({"meaning": _SUMMARY, "value": values})
+    rows = rows.reindex(list(_SUMMARY)).rename_axis("figure")
+    of_people = resample(pair, errors, seed)
+    rows["low"], rows["high"] = (
+        pd.Series({name: percentile_interval(v)[i] for name, v in of_people.items()})
+        for i in range(2)
+    )
+    rows["out_of_fold"] = pd.Series(
+        {"gene_rho": _mean(promised[known]), "inside_90": 0.9 if total else np.nan}
+    )
+    rows["chance_low"], rows["chance_high"] = (
+        pd.Series({name: percentile_interval(v)[i] for name, v in shuffles.figures.items()})
+        for i in range(2)
+    )
+    if pair.n > 1:
+        rows.loc["own_is_nearest", ["chance_low", "chance_high"]] = 1 / pair.n
+    rows["p"] = pd.Series(
+        {
+            name: (1 + (drawn >= values[name]).sum()) / (1 + len(drawn))
+            for name, drawn in shuffles.figures.items()
+            if len(drawn) and np.isfinite(values[name])
+        },
+        dtype=np.float64,
+    )
+    return rows
+
+
+def _mean(values: Array) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+
+def _count_rho(rho: pd.Series, shuffles: Shuffles) -> pd.DataFrame:
+    counts = np.histogram(rho.dropna(), RHO_BINS)[0]
+    return pd.DataFrame(
+        {
+            "low": RHO_BINS[:-1],
+            "high": RHO_BINS[1:],
+            "genes": counts,
+            "shuffled": shuffles.counts,
+        }
+    )
+
+
+def _out_of_fold(
+    evaluation: EvaluationTables | None, artefact: Artefact, prediction: xr.Dataset, tissue: str
+) -> pd.DataFrame:
+    """Return ``rho_by_fold`` by gene id, empty where it is not known."""
+    if evaluation is None or not evaluation.is_from(sources_of(prediction)):
+        return pd.DataFrame({"rho_by_fold": np.empty(0)}, index=pd.Index([], dtype=object))
+    rows = evaluation.genes_of(artefact.method.name, tissue, columns=["rho_by_fold"])
+    return rows.set_index("gene_id")[["rho_by_fold"]]
+
+
+def _describe(
+    match: TableMatch,
+    measured: Prepared,
+    n_people: int,
+    n_genes: int,
+    promised: pd.DataFrame,
+    part: xr.Dataset,
+) -> list[Note]:
+    notes = [
+        Note(
+            "info",
+            f"{counted(n_people, 'person is', 'people are')} predicted and measured;"
+            f" {len(match.only_first)} are predicted alone, {len(match.only_further)} measured"
+            f" alone. {n_genes:,} genes are compared.",
+            "",
+        )
+    ]
+    if n_people < FEWEST:
+        notes.append(
+            Note(
+                "warning",
+                f"{n_people} people are too few for a correlation of each gene.",
+                "No gene-wise rho is given; sample-wise rho, errors and intervals are.",
+                f"{FEWEST} people are needed, {FEW} or more are better.",
+            )
+        )
+    elif n_people < FEW:
+        half = 1.96 / np.sqrt(n_people - 3)
+        notes.append(
+            Note(
+                "warning",
+                f"{n_people} people are few: the 95 % interval of a gene's rho of 0 reaches from"
+                f" {-np.tanh(half):.2f} to {np.tanh(half):.2f}.",
+                "Look at means over genes, not at single genes.",
+            )
+        )
+    if measured.aligned.how == "none":
+        notes.append(
+            Note(
+                "warning",
+                "The measured samples were not aligned to the reference.",
+                "Intervals and errors in log2 units then hold the difference of protocol between"
+                " them and GTEx, too; correlations do not.",
+            )
+        )
+    if match.near and not match.is_near_taken:
+        near = match.near[0]
+        notes.append(
+            Note(
+                "warning",
+                f"{counted(len(match.near), 'name', 'names')} may be of the same person, as"
+                f" {near.expression!r} and {near.metadata!r}: they differ in {near.difference}.",
+                "They were taken for different people.",
+                "If they are the same people, say so (--near-people, near_people=True, or the"
+                " switch on the page).",
+            )
+        )
+    if promised["rho_by_fold"].isna().all():
+        notes.append(
+            Note(
+                "info",
+                "How accurate this model is from these tissues was not measured in GTEx.",
+                "There is nothing to hold the result to but chance.",
+            )
+        )
+    if "lower" not in part:
+        notes.append(
+            Note("info", "The prediction has no intervals.", "Their coverage is not given.")
+        )
+    return notes
+
+
+def _describe_nobody(match: TableMatch, names: list[str], measured: Prepared) -> str:
+    words = (
+        f"nobody is both predicted and measured: {name_some(names, 2)} are predicted,"
+        f" {name_some(measured.samples, 2)} are measured in {measured.source}."
+    )
+    if match.near:
+        near = match.near[0]
+        return (
+            f"{words} {len(match.near)} may be the same people, as {near.expression!r} and"
+            f" {near.metadata!r}, which differ in {near.difference}. If they are, say so"
+            " (--near-people, near_people=True, or the switch on the page)."
+        )
+    return f"{words} Name the samples of one person alike in both tables."

@@ -1,0 +1,202 @@
+"""Predictions against measured samples of the same people: each figure by hand, and chance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import false_discovery_control, pearsonr, spearmanr
+
+from mtm_core.artefact import Artefact
+from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.errors import SelectionError
+from mtm_core.inference.predictor import Predictor
+from mtm_core.methods.joint_gaussian import JointGaussianMethod
+from mtm_core.methods.kernel_factors import KernelFactorsMethod
+from mtm_core.methods.stack import StackMethod
+from mtm_core.studies.against_measured import MeasuredCheck, check_against_measured
+
+BLOOD, LUNG = "Whole Blood", "Lung"
+
+
+@pytest.fixture(scope="module")
+def cohort() -> ad.AnnData:
+    return simulate_cohort(SimulationConfig(n_donors=140, n_genes=30, n_tissues=4))
+
+
+@pytest.fixture(scope="module")
+def held_out(cohort: ad.AnnData) -> list[str]:
+    """Donors with blood and lung that the model has not seen."""
+    have = cohort.obs.groupby("donor", observed=True)["tissue"].agg(set)
+    return [str(d) for d, own in have.items() if {BLOOD, LUNG} <= own][-32:]
+
+
+@pytest.fixture(scope="module")
+def predictor(cohort: ad.AnnData, held_out: list[str]) -> Predictor:
+    joint = JointGaussianMethod((3, 5), 10, ridge=1.0)
+    method = StackMethod((KernelFactorsMethod(joint, n_points=20),), n_inner=2)
+    donors = sorted(set(cohort.obs["donor"]) - set(held_out))
+    return Predictor(Artefact.of(method.fit(cohort, donors), cohort, name="m", provenance={}))
+
+
+def table_of(cohort: ad.AnnData, tissue: str, donors: list[str]) -> pd.DataFrame:
+    own = cohort[(cohort.obs["tissue"] == tissue) & cohort.obs["donor"].isin(donors)]
+    return own.to_df().set_axis(own.obs["donor"].astype(str).to_list())
+
+
+def check(
+    predictor: Predictor, blood: pd.DataFrame, lung: pd.DataFrame, **options: object
+) -> MeasuredCheck:
+    prediction = predictor.predict(blood, targets=[LUNG, "Liver"], unit="tpm")
+    measured = predictor.prepare(lung, source=LUNG, unit="tpm")
+    return check_against_measured(prediction, measured, predictor.artefact, **options)  # type: ignore[arg-type]
+
+
+def test_every_figure_is_that_of_scipy(
+    predictor: Predictor, cohort: ad.AnnData, held_out: list[str]
+) -> None:
+    blood, lung = (table_of(cohort, tissue, held_out) for tissue in (BLOOD, LUNG))
+    blood, lung = blood.iloc[:28], lung.iloc[::-1].iloc[:30]
+    found = check(predictor, blood, lung, n_shuffles=60)
+    people = [name for name in blood.index if name in lung.index]
+    assert found.people.index.tolist() == people
+    assert found.genes["n"].unique().tolist() == [len(people)]
+    prediction = predictor.predict(blood, targets=[LUNG], unit="tpm").sel(tissue=LUNG)
+    z = prediction["z"].sel(sample=people).to_numpy()
+    scaler, t = predictor.artefact.method.scaler, predictor.tissues.index(LUNG)
+    logs = np.log2(1 + lung)
+    aligned = (logs - logs.mean()) / logs.std(ddof=0)  # 30 samples: brought to the reference
+    measured = aligned.loc[people].to_numpy()
+    true = np.maximum(measured * scaler.sd[t] + scaler.mean[t], 0)
+    guess = np.log2(1 + prediction["expression"].sel(sample=people).to_numpy())
+    low, high = (
+        np.log2(1 + prediction[n].sel(sample=people).to_numpy()) for n in ("lower", "upper")
+    )
+    p = []
+    for g, gene in enumerate(found.genes.index):
+        row = found.genes.loc[gene]
+        one = pearsonr(z[:, g], measured[:, g], alternative="greater")
+        assert row["rho"] == pytest.approx(one.statistic, abs=1e-4)
+        p.append(one.pvalue)
+        assert row["p"] == pytest.approx(one.pvalue, rel=0.02)
+        two_sided = pearsonr(z[:, g], measured[:, g]).confidence_interval(0.95)
+        assert (row["rho_low"], row["rho_high"]) == pytest.approx(two_sided, abs=1e-3)
+        assert row["spearman"] == pytest.approx(spearmanr(z[:, g], measured[:, g])[0], abs=0.02)
+        error = np.sqrt(np.mean((guess[:, g] - true[:, g]) ** 2))
+        assert row["error"] == pytest.approx(error, rel=1e-3)
+        inside = np.mean((low[:, g] <= true[:, g]) & (true[:, g] <= high[:, g]))
+        assert row["inside_90"] == pytest.approx(inside, abs=0.04)
+        of_mean = np.sqrt(np.mean((np.maximum(scaler.mean[t, g], 0) - true[:, g]) ** 2))
+        assert row["error_of_mean"] == pytest.approx(of_mean, rel=1e-3)
+    fdr = false_discovery_control(p)
+    np.testing.assert_allclose(found.genes["fdr"], fdr, rtol=0.03)
+    assert found.genes["holds"].tolist() == (found.genes["fdr"] <= 0.05).tolist()
+    alike = np.corrcoef(z, measured)[: len(people), len(people) :]
+    np.testing.assert_allclose(found.people["rho"], np.diag(alike), atol=1e-4)
+    others = (alike.sum(axis=1) - np.diag(alike)) / (len(people) - 1)
+    np.testing.assert_allclose(found.people["rho_others"], others, atol=1e-4)
+    rank = 1 + (alike > np.diag(alike)[:, None]).sum(axis=1)
+    assert found.people["rank"].tolist() == rank.tolist()
+    figures = found.summary["value"]
+    assert figures["gene_rho"] == pytest.approx(found.genes["rho"].mean())
+    assert figures["sample_rho"] == pytest.approx(found.people["rho"].mean())
+    assert figures["inside_90"] == pytest.approx(found.genes["inside_90"].mean(), abs=1e-6)
+    assert figures["n_genes_that_hold"] == found.genes["holds"].sum()
+
+
+def test_true_people_are_beyond_chance_and_shuffled_ones_are_not(
+    predictor: Predictor, cohort: ad.AnnData, held_out: list[str]
+) -> None:
+    blood, lung = (table_of(cohort, tissue, held_out) for tissue in (BLOOD, LUNG))
+    true = check(predictor, blood, lung, n_shuffles=200).summary
+    assert true.loc["gene_rho", "value"] > true.loc["gene_rho", "chance_high"]
+    assert true.loc["gene_rho", "p"] == pytest.approx(1 / 201)
+    assert true.loc["gene_rho", "low"] > 0
+    assert true.loc["n_genes_that_hold", "value"] > true.loc["n_genes_that_hold", "chance_high"]
+    assert 0.8 < true.loc["inside_90", "value"] < 0.97
+    rng = np.random.default_rng(3)
+    p = []
+    for seed in range(12):
+        wrong = lung.set_axis(rng.permutation(lung.index))
+        shuffled = check(predictor, blood, wrong, n_shuffles=99, seed=seed).summary
+        p.append(shuffled.loc["gene_rho", "p"])
+    assert 0.1 < np.mean(p) < 0.9
+    assert min(p) > 0.01
+
+
+def test_what_the_model_promises_stands_beside_it(
+    predictor: Predictor, cohort: ad.AnnData, held_out: list[str]
+) -> None:
+    from mtm_core.evaluation.results import EvaluationTables
+
+    blood, lung = (table_of(cohort, tissue, held_out) for tissue in (BLOOD, LUNG))
+    genes = predictor.artefact.genes.index
+    promised = np.linspace(-0.1, 0.6, len(genes))
+    rows = pd.DataFrame(
+        {"gene_id": genes, "method": "stack", "tissue": LUNG, "rho_by_fold": promised}
+    )
+    settings = {"source": BLOOD, "further_sources": []}
+    evaluation = EvaluationTables(rows, pd.DataFrame(), settings)
+    found = check(predictor, blood, lung, evaluation=evaluation, n_shuffles=50)
+    np.testing.assert_allclose(found.genes["out_of_fold_rho"], promised)
+    expected = spearmanr(found.genes["rho"], promised)[0]
+    assert found.summary.loc["agreement", "value"] == pytest.approx(expected, abs=1e-6)
+    assert found.summary.loc["gene_rho", "out_of_fold"] == pytest.approx(promised.mean())
+    other = replace(evaluation, settings=settings | {"further_sources": ["Liver"]})
+    unknown = check(predictor, blood, lung, evaluation=other, n_shuffles=5)
+    assert unknown.genes["out_of_fold_rho"].isna().all()
+    assert any("was not measured in GTEx" in str(note) for note in unknown.notes)
+
+
+def test_few_people_get_no_gene_wise_rho(
+    predictor: Predictor, cohort: ad.AnnData, held_out: list[str]
+) -> None:
+    blood, lung = (table_of(cohort, tissue, held_out) for tissue in (BLOOD, LUNG))
+    found = check(predictor, blood, lung.iloc[:3], n_shuffles=20)
+    assert found.genes[["rho", "spearman", "p", "fdr"]].isna().all(axis=None)
+    assert not found.genes["holds"].any()
+    assert found.genes["error"].notna().all()
+    assert found.people["rho"].notna().all()
+    assert np.isnan(found.summary.loc["gene_rho", "value"])
+    assert any("too few for a correlation" in str(note) for note in found.notes)
+    assert any("not aligned" in str(note) for note in found.notes)
+    one = check(predictor, blood, lung.iloc[:1], n_shuffles=20)
+    assert len(one.people) == 1
+    assert np.isnan(one.summary.loc["own_is_nearest", "value"])
+    nine = check(predictor, blood, lung.iloc[:9], n_shuffles=20)
+    wide = nine.genes["rho_high"] - nine.genes["rho_low"]
+    at_0 = np.tanh(1.96 / np.sqrt(9 - 3))
+    assert wide[nine.genes["rho"].abs() < 0.1].to_numpy() == pytest.approx(2 * at_0, abs=0.05)
+    assert any("9 people are few" in str(note) for note in nine.notes)
+
+
+def test_names_and_tissues_that_do_not_fit_are_said(
+    predictor: Predictor, cohort: ad.AnnData, held_out: list[str]
+) -> None:
+    blood, lung = (table_of(cohort, tissue, held_out) for tissue in (BLOOD, LUNG))
+    named = lung.rename(index="{}_lung".format)
+    with pytest.raises(SelectionError, match=r"nobody is both .* may be the same people"):
+        check(predictor, blood, named)
+    assert len(check(predictor, blood, named, near_people=True, n_shuffles=2).people) == 32
+    with pytest.raises(SelectionError, match="nobody is both"):
+        check(predictor, blood, lung.set_axis([f"other {i * 7}x" for i in range(len(lung))]))
+    prediction = predictor.predict(blood, targets=["Liver"], unit="tpm")
+    measured = predictor.prepare(lung, source=LUNG, unit="tpm")
+    with pytest.raises(SelectionError, match="unknown predicted tissue: 'Lung'"):
+        check_against_measured(prediction, measured, predictor.artefact)
+    same = predictor.prepare(blood, source=BLOOD, unit="tpm")
+    with pytest.raises(SelectionError, match="is what was predicted from"):
+        check_against_measured(prediction, same, predictor.artefact)
+
+
+def test_genes_that_were_not_measured_are_left_out(
+    predictor: Predictor, cohort: ad.AnnData, held_out: list[str]
+) -> None:
+    blood, lung = (table_of(cohort, tissue, held_out) for tissue in (BLOOD, LUNG))
+    gone = lung.columns[:5]
+    found = check(predictor, blood, lung.drop(columns=gone), n_shuffles=2)
+    assert len(found.genes) == 25
+    assert not set(gone) & set(found.genes.index)
