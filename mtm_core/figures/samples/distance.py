@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -67,3 +70,61 @@ def distance_strips(distance: pd.DataFrame, reference: pd.Series) -> go.Figure:
         rangemode="tozero",
     )
     return finish(figure, height=260)
+
+
+def distance_by_batch(
+    distance: pd.DataFrame, batches: Sequence[str], reference: pd.Series
+) -> go.Figure:
+    """Draw each sample's distance before and after alignment in a row for its batch.
+
+    Parameters
+    ----------
+    distance, reference
+        As in :func:`distance_strips`.
+    batches
+        Of each sample.
+    """
+    names = sorted(set(batches))
+    row_of = {name: row for row, name in enumerate(reversed(names))}
+    own_row = np.array([row_of[name] for name in batches], dtype=np.float64)
+    figure = go.Figure()
+    figure.add_vrect(
+        x0=reference[0.05],
+        x1=reference[0.95],
+        fillcolor=FAINT,
+        line_width=0,
+        annotation_text="90 % of reference donors",
+        annotation_position="outside top left",
+        annotation_font_color=NEUTRAL,
+    )
+    for column, name, colour, symbol, below in (
+        ("distance_before", "before alignment", CONTRAST, "diamond", 0.2),
+        ("distance_after", "after alignment", ACCENT, "circle", -0.2),
+    ):
+        figure.add_trace(
+            scatter_of(len(distance))(
+                x=distance[column],
+                y=own_row + below + jitter(len(distance), 0.3),
+                mode="markers",
+                marker={"size": 7, "color": colour, "symbol": symbol, "opacity": 0.75},
+                name=name,
+                customdata=[
+                    [str(sample), str(batch)]
+                    for sample, batch in zip(distance.index, batches, strict=True)
+                ],
+                hovertemplate="%{customdata[0]}, batch %{customdata[1]}"
+                f"<br>{name}: %{{x:.2f}}<extra></extra>",
+            )
+        )
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=list(row_of.values()),
+        ticktext=[str(name) for name in row_of],
+        range=[-0.6, len(names) - 0.4],
+        showgrid=False,
+    )
+    figure.update_xaxes(
+        title="root mean square of the sample's z-scores (1: a typical reference sample)",
+        rangemode="tozero",
+    )
+    return finish(figure, height=min(1200, 170 + 46 * len(names)))
