@@ -139,7 +139,11 @@ class PredictionOptions:
         return alignment_for(self.alignment_from, predictor.artefact, self.source, self.alignment)
 
     def prepare_further(
-        self, predictor: Predictor, number: int, table: ExpressionTable | pd.DataFrame
+        self,
+        predictor: Predictor,
+        number: int,
+        table: ExpressionTable | pd.DataFrame,
+        alignment: SavedAlignment | None = None,
     ) -> Prepared:
         """Bring the further table ``number``, from 0, to the model's genes and scale.
 
@@ -161,7 +165,7 @@ class PredictionOptions:
                 source=one.source,
                 unit=one.unit,
                 alignment=self.alignment,
-                alignment_from=self.alignment_from or None,
+                alignment_from=alignment or self.alignment_from or None,
             )
         except ExpressionError as error:
             raise ExpressionError(f"{one.source}: {error}") from error

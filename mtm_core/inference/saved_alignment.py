@@ -233,30 +233,40 @@ def read_alignment(path: str | os.PathLike[str], source: str = "Whole Blood") ->
         If it has no alignment of ``source``.
     """
     place = Path(path)
-    return alignment_of(_bytes_of(place), place.name, source)
+    several = alignments_of(_bytes_of(place), place.name)
+    for one in several:
+        if one.source == source:
+            return one
+    raise SelectionError(
+        f"{place.name} is an alignment of samples of {name_some(one.source for one in several)},"
+        f" not of {source!r}."
+    )
 
 
-def alignment_of(data: bytes, name: str, source: str = "Whole Blood") -> SavedAlignment:
-    """Read the content of a file called ``name``, as :func:`read_alignment`."""
+def alignments_of(data: bytes, name: str) -> tuple[SavedAlignment, ...]:
+    """Read the content of a file called ``name``: an alignment a tissue.
+
+    Raises
+    ------
+    InputFileError
+        If it is no saved alignment.
+    """
     try:
         values = read_strict_json(data)
         if values["format"] != FORMAT:
             raise ValueError(f"its format is {values['format']!r}")
         if values["format_version"] != FORMAT_VERSION:
             raise ValueError(f"its format version is {values['format_version']!r}, not 1")
-        several = values["alignments"]
-        there = [str(one["source"]) for one in several]
-        if source in there:
-            return _of_json(several[there.index(source)], values["model"])
+        several = tuple(_of_json(one, values["model"]) for one in values["alignments"])
+        if not several or len({one.source for one in several}) < len(several):
+            raise ValueError("its tissues are not each there once")
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise InputFileError(
             f"{name} is no saved alignment of this program: {what}. Expected the file"
             f" {FILE_NAME} that was written with an earlier prediction."
         ) from error
-    raise SelectionError(
-        f"{name} is an alignment of samples of {name_some(there)}, not of {source!r}."
-    )
+    return several
 
 
 def _bytes_of(place: Path) -> bytes:

@@ -11,6 +11,7 @@ from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.saved_session import delete_all, save
 from mtm_core.dashboard.state.session import current_session, words_of
+from mtm_core.dashboard.widgets.batching_view import choose_batching, show_batches
 from mtm_core.dashboard.widgets.further_tables import choose_further
 from mtm_core.dashboard.widgets.layout import (
     METADATA_PAGE,
@@ -207,8 +208,10 @@ with alignment_column:
         captions=ALIGNMENT_HELP,
         format_func=ALIGNMENT_NAMES.__getitem__,
         key="alignment",
+        disabled=bool(session.batching.saved),
     )
 
+choose_batching(session)
 choose_further(session, model, FORMATS)
 save(session)
 names = [str(name) for name in session.table.values.columns]
@@ -280,6 +283,7 @@ show_figure(
     data=distance,
 )
 st.dataframe(distance_summary(prepared.aligned, reference).style.format("{:.2f}"))
+show_batches(session, people, reference)
 
 st.subheader("The table as it was read")
 preview = session.table.values.iloc[:PREVIEW_ROWS, :PREVIEW_COLUMNS]

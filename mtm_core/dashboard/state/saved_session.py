@@ -134,6 +134,7 @@ def save(session: Session) -> None:
         _choices(),
         session.further,
         session.near_people,
+        session.batching.text,
     )
     state = (session.workspace, session.table_sha256, table.report.file, _options(work))
     if state == session.saved_state:
@@ -191,7 +192,7 @@ def _options(work: Work) -> tuple[Any, ...]:
         *(work.source, work.unit, work.alignment, work.targets),
         *(metadata, work.model_sha256, choices),
         *((one.tissue, one.sha256, one.unit) for one in work.further),
-        work.near_people,
+        *(work.near_people, hash(work.batching)),
     )
 
 

@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from mtm_core.dashboard.state.batching import Batching
 from mtm_core.dashboard.state.further import FurtherTable
 from mtm_core.dashboard.state.held import analysing_bytes, preparing_bytes, size_of
 from mtm_core.dashboard.state.jobs import Jobs, Progress, Task
@@ -59,7 +60,7 @@ OF_TABLE = "of the table"
 MOST_RESULT_BYTES = 128 * 1024**2
 """What they may take together."""
 _OUTLIVES_DATA = (
-    *("source", "targets", "n_deleted", "upload_id", "page", "jobs"),
+    *("source", "targets", "n_deleted", "upload_id", "alignment_upload_id", "page", "jobs"),
     *("workspace", "workspace_is_own", "workspace_seen", "saved_state"),
 )
 T = TypeVar("T")
@@ -93,8 +94,12 @@ class Session:
         Tables of further tissues of the same people, in order.
     near_people
         Whether names that may be one person's in two tables are taken for the same.
+    batching
+        How samples are aligned by batches, or by a saved alignment.
     n_deleted
         How often data was deleted: part of the uploader's key, so that it empties.
+    alignment_upload_id
+        Of the last saved alignment that was uploaded, likewise.
     upload_id
         Of the last upload that was taken up, so that its bytes are looked at once.
     page
@@ -124,8 +129,10 @@ class Session:
     predicted_from: InputFiles = field(default_factory=InputFiles)
     further: tuple[FurtherTable, ...] = ()
     near_people: bool = False
+    batching: Batching = field(default_factory=Batching)
     n_deleted: int = 0
     upload_id: str = field(default="", compare=False)
+    alignment_upload_id: str = field(default="", compare=False)
     page: str = field(default="", compare=False)
     jobs: Jobs = field(default_factory=Jobs, compare=False)
     workspace: str = field(default="", compare=False)
@@ -218,7 +225,9 @@ class Session:
             return _read_table(data, name, genes, typical, options, turn, progress)
 
         def keep(table: ExpressionTable) -> None:
+            batching = self.batching.without_samples()
             self.forget()
+            self.batching = batching
             if not self.workspace_is_own:
                 self.workspace, self.saved_state = "", ()
             self.table, self.table_sha256 = table, digest
@@ -359,6 +368,7 @@ class Session:
         self.unit, self.alignment, self.targets = work.unit, work.alignment, work.targets
         self.metadata = work.metadata
         self.further, self.near_people = work.further, work.near_people
+        self.batching = Batching.from_text(work.batching)
         if work.source in predictor.tissues:
             self.source = work.source
 
@@ -404,12 +414,15 @@ class Session:
         if self._prepared is not None and self._prepared[0] == key:
             return None
         options, further = self.options(predictor), self.used_further(predictor)
+        known, saved_of = self.metadata, self.batching.saved_of
 
         def make(_: Progress) -> Prepared | Together:
+            first = options.prepare(predictor, table, known, saved_of(options.source))
             others = [
-                options.prepare_further(predictor, i, one.table) for i, one in enumerate(further)
+                options.prepare_further(predictor, i, one.table, saved_of(one.tissue))
+                for i, one in enumerate(further)
             ]
-            return options.put_together(options.prepare(predictor, table), others)
+            return options.put_together(first, others)
 
         def keep(prepared: Prepared | Together) -> None:
             self._prepared = (key, prepared)
@@ -508,13 +521,18 @@ class Session:
 
     def options(self, predictor: Predictor) -> PredictionOptions:
         """Return all that the user has chosen, as it is now."""
+        batching = self.batching
+        batch = "" if batching.as_batch else batching.column_in(self.metadata)
         return PredictionOptions(
             self.source,
             self.chosen_targets(predictor),
             self.unit or "auto",
-            self.alignment,
+            "auto" if batching.saved else self.alignment,
             AS_IT_LIES if self.table is None else self.table.options,
             AS_FOUND if self.metadata is None else self.metadata.options,
+            batch=batch,
+            alignment_from=batching.file if batching.saved else "",
+            as_batch=batching.as_batch if batching.saved else "",
             further=tuple(
                 FurtherTissue(one.tissue, one.unit or "auto")
                 for one in self.used_further(predictor)
@@ -523,8 +541,9 @@ class Session:
         )
 
     def files(self, predictor: Predictor) -> InputFiles:
-        """Name the files that a prediction is made from: metadata where the model reads them."""
-        known = self.metadata if predictor.covariates else None
+        """Name the files that a prediction is made from: metadata where they are read."""
+        is_read = predictor.covariates or self.batching.column_in(self.metadata)
+        known = self.metadata if is_read else None
         tables, transcripts = ((), "") if self.table is None else self.table.report.given
         further = tuple(one.table.report.file for one in self.used_further(predictor))
         return InputFiles(tables, "" if known is None else known.file, transcripts, further)
@@ -617,7 +636,8 @@ class Session:
     def _preparation(self, predictor: Predictor) -> _Key:
         options = replace(self.options(predictor), targets=None, metadata=AS_FOUND)
         further = [one.sha256 for one in self.used_further(predictor)]
-        given = json.dumps([options.to_json(), further])
+        batches = str(self.metadata.state) if options.batch and self.metadata else ""
+        given = json.dumps([options.to_json(), further, batches, self.batching.digest])
         return (self.table_sha256, predictor.artefact.sha256, given)
 
 

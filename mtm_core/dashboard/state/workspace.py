@@ -85,6 +85,9 @@ class Work:
     further, near_people
         Tables of further tissues of the same people, and whether names that may be one person's are
         taken for the same.
+    batching
+        How samples are aligned by batches or by a saved alignment
+        (:meth:`mtm_core.dashboard.state.batching.Batching.from_text`).
     """
 
     table: ExpressionTable
@@ -98,6 +101,7 @@ class Work:
     choices: dict[str, Any] = field(default_factory=dict)
     further: tuple[FurtherTable, ...] = ()
     near_people: bool = False
+    batching: str = ""
 
 
 class WorkspaceStore:
