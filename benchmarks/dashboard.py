@@ -291,7 +291,7 @@ def with_upload(browser: Browser, server: Server, folder: Path, rounds: int) -> 
         wall = time.perf_counter() - began
         timings.add("volcano: select points, on screen", wall, server.cpu_seconds() - cpu, 0)
         page.get_by_role("button", name="Show all genes").click()
-        expect(page.get_by_text("All genes. Mark a row")).to_be_visible()
+        expect(page.get_by_text("All genes. Select a row")).to_be_visible()
     settle(page)
     page.get_by_text("Save my session").click()
     expect(page).to_have_url(re.compile("work="))

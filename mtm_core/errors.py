@@ -11,7 +11,7 @@
     ├── TrainingError       training cannot start, go on or resume
     ├── ClusterError        workers are lost over the same piece of work again and again
     ├── DownloadError       an official file cannot be downloaded, or is not what it was
-    ├── OutputError         an output is there already, is an input, or cannot be written
+    ├── OutputError         an output exists already, is an input, or cannot be written
     ├── MissingLibraryError a library that only this part of the program needs is not installed
     ├── OverBudgetError     a piece of work needs more memory than this server gives
     └── NeedsError          disk, memory or network are lacking for what was to begin
@@ -74,7 +74,7 @@ class DownloadError(MTMError):
 
 
 class OutputError(MTMError):
-    """An output is there already, is an input, or cannot be written."""
+    """An output exists already, is an input, or cannot be written."""
 
 
 class MissingLibraryError(MTMError):

@@ -252,7 +252,7 @@ class TableOnDisk:
     def _table(self, numbers: list[int], names: list[str]) -> pa.Table:
         if _stamp(self.path) != self.stamp:
             raise InputFileError(
-                f"{self.path} was written anew while it was in use. Start the program again, or"
+                f"{self.path} was rewritten while it was in use. Start the program again, or"
                 " load the model again."
             )
         # A file of its own for each read: readers of a server's threads do not share a place.

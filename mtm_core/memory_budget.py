@@ -142,8 +142,8 @@ class MemoryBudget:
                 if time.monotonic() >= until:
                     raise OverBudgetError(
                         f"{what} needs about {in_words(n_bytes)} of memory, and"
-                        f" {in_words(max(self.total - self.in_use, 0))} are free: others' work"
-                        f" takes the rest. Try again in a while. {instead or INSTEAD}"
+                        f" {in_words(max(self.total - self.in_use, 0))} are free: other users' "
+                        f"work takes the rest. Try again later. {instead or INSTEAD}"
                     )
                 self.changed.wait(_POLL_SECONDS)
             if check is not None:
@@ -160,7 +160,7 @@ def shared_budget() -> MemoryBudget:
     Raises
     ------
     SelectionError
-        If the environment's limit is no number above 0.
+        If the environment's limit is not a number above 0.
     """
     asked = os.environ.get(MEMORY_VARIABLE, "").strip()
     if not asked:
@@ -171,8 +171,8 @@ def shared_budget() -> MemoryBudget:
         gigabytes = 0.0
     if not 0 < gigabytes < float("inf"):
         raise SelectionError(
-            f"this server's limit, {MEMORY_VARIABLE}={asked!r}, is no number above 0. Tell who"
-            " runs it."
+            f"this server's limit, {MEMORY_VARIABLE}={asked!r}, is not a number above 0. Tell "
+            f"the person who runs the server."
         )
     return MemoryBudget(int(gigabytes * 1e9))
 

@@ -59,7 +59,7 @@ def check_description(description: Mapping[str, Any]) -> None:
         raise ValueError(f"unknown weights {description['weights']!r}; expected fp32 or bf16")
     for name in ("settings", "accuracy", "provenance"):
         if not isinstance(description[name], dict):
-            raise ValueError(f"{name} is no object")
+            raise ValueError(f"{name} is not an object")
     _check_records(description["genes"], "gene_id", ("symbol", "entrez"), MOST_GENES)
     tissues = _check_records(
         description["tissues"],
@@ -71,7 +71,7 @@ def check_description(description: Mapping[str, Any]) -> None:
         raise ValueError(f"expected 2 tissues or more, got {len(tissues)}")
     for row in description["tissues"]:
         if not _COLOUR.fullmatch(str(row["colour"])):
-            raise ValueError(f"{row['colour']!r} is no colour; expected such as #FF6600")
+            raise ValueError(f"{row['colour']!r} is not a colour; expected for example #FF6600")
         _check_count(row["n_samples"], "n_samples")
     _check_provenance(description["provenance"])
     _check_accuracy(description["accuracy"], set(tissues))
@@ -86,7 +86,7 @@ def check_text(value: object, what: str, *, may_be_empty: bool = False) -> str:
         If it is not.
     """
     if not isinstance(value, str) or len(value) > _MOST_TEXT or not value.isprintable():
-        raise ValueError(f"{what} is no line of text: {str(value)[:50]!r}")
+        raise ValueError(f"{what} is not a line of text: {str(value)[:50]!r}")
     if value != value.strip() or not (value or may_be_empty):
         raise ValueError(f"{what} is empty, or has blanks around it: {value!r}")
     return value
@@ -119,7 +119,7 @@ def _check_records(
 
 def _check_count(value: object, what: str) -> None:
     if type(value) is not int or not 0 <= value <= _MOST_SAMPLES:
-        raise ValueError(f"{what} is no count: {str(value)[:50]}")
+        raise ValueError(f"{what} is not a count: {str(value)[:50]}")
 
 
 def _check_provenance(provenance: Mapping[str, Any]) -> None:
@@ -131,7 +131,7 @@ def _check_provenance(provenance: Mapping[str, Any]) -> None:
     if ("epochs" in provenance) != ("best_epoch" in provenance):
         raise ValueError("expected epochs and best_epoch together or neither")
     if not isinstance(provenance.get("command", ""), str):
-        raise ValueError("the command is no text")
+        raise ValueError("the command is not text")
 
 
 def _check_accuracy(accuracy: Mapping[str, Any], tissues: set[str]) -> None:
@@ -155,7 +155,7 @@ def _check_accuracy(accuracy: Mapping[str, Any], tissues: set[str]) -> None:
     for figures in (summary, *rows):
         for name, value in figures.items():
             if name != "tissue" and (type(value) not in (int, float) or abs(value) > _LARGEST):
-                raise ValueError(f"the accuracy's {name!r} is no number")
+                raise ValueError(f"the accuracy's {name!r} is not a number")
 
 
 def check_numbers(tensors: Mapping[str, torch.Tensor]) -> None:

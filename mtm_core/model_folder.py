@@ -72,14 +72,14 @@ class ModelFolder:
         folder = Path(folder)
         if not _is_file(folder, "model.json"):
             raise ArtefactError(
-                f"no model in {folder}: cannot read model.json. Expected a folder that 'mtm train'"
-                " wrote."
+                f"no model in {folder}: cannot read model.json. Expected a folder written by "
+                f"'mtm train'."
             )
         if not _is_file(folder, MANIFEST):
             raise ArtefactError(
-                f"{folder} has no {MANIFEST}: it is not whole, or an earlier version of the program"
-                " wrote it, which did not protect gene names and tables. Copy it again; or, if you"
-                f" trust where it is from, seal it as it is: mtm model seal {folder}"
+                f"{folder} has no {MANIFEST}: it is incomplete, or was written by an earlier "
+                f"version of the program, which did not protect gene names and tables. Copy it "
+                f"again; or, if you trust its origin, seal it as it is: mtm model seal {folder}"
             )
         try:
             seals = read_manifest(_read(folder, MANIFEST, MOST_MANIFEST_BYTES))
@@ -173,7 +173,7 @@ class ModelFolder:
     def _unnamed(self, name: str) -> ArtefactError:
         return ArtefactError(
             f"{self.path / name} is not in {MANIFEST}: it was added after the model was sealed."
-            f" Take it away; or, if it is yours: mtm model seal {self.path}"
+            f" Remove it; or, if it is yours: mtm model seal {self.path}"
         )
 
 
@@ -189,7 +189,7 @@ def read_manifest(data: bytes) -> dict[str, Seal]:
         raise ValueError(f"it has more than {MOST_MANIFEST_BYTES:,} bytes")
     values = read_strict_json(data)
     if values.get("format") != FORMAT:
-        raise ValueError(f"it is no manifest of a model, which has the format {FORMAT!r}")
+        raise ValueError(f"it is not a manifest of a model, which has the format {FORMAT!r}")
     if values.get("format_version") != FORMAT_VERSION:
         raise ValueError(
             f"it has format version {values.get('format_version')!r}; this program reads version"
@@ -255,7 +255,9 @@ def seal_folder(folder: Path, new: Path | None = None, changed: str | None = Non
         (new / MANIFEST).write_text(text, encoding="utf-8")
         return
     if os.path.lexists(folder / MANIFEST) and not _is_ours(folder):
-        raise ArtefactError(f"{folder / MANIFEST} is no manifest of a model. Move it away first.")
+        raise ArtefactError(
+            f"{folder / MANIFEST} is not a manifest of a model. Move it away first."
+        )
     with replacing(folder / MANIFEST) as place:
         place.write_text(text, encoding="utf-8")
 
@@ -347,7 +349,7 @@ def _open(folder: Path, name: str) -> io.BufferedReader:
         if stat.S_ISLNK(mode):
             raise ValueError("it is a link, which is never followed")
     if not stat.S_ISREG(mode):
-        raise ValueError("it is no plain file")
+        raise ValueError("it is not a plain file")
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     return os.fdopen(os.open(path, flags), "rb")
 

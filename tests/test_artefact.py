@@ -187,7 +187,7 @@ def test_missing_file_is_named(folder: Path, name: str, message: str) -> None:
 
 def test_folder_without_a_model_is_named(tmp_path: Path) -> None:
     for foreign in (tmp_path, tmp_path / "nowhere", find_model(DEFAULT_MODEL) / "README.md"):
-        with pytest.raises(ArtefactError, match="Expected a folder that 'mtm train' wrote"):
+        with pytest.raises(ArtefactError, match="Expected a folder written by 'mtm train'"):
             Artefact.load(foreign)
 
 
@@ -196,7 +196,7 @@ def test_folder_without_a_model_is_named(tmp_path: Path) -> None:
     [
         ("", "model.json is damaged"),
         ('{"format": "mtm-model", ', "model.json is damaged"),
-        ("[]", "model.json is damaged: it is no object"),
+        ("[]", "model.json is damaged: it is not an object"),
         ('{"architectures": ["Bert"]}', "does not describe an MTM model"),
     ],
 )
@@ -236,7 +236,7 @@ def test_description_in_another_encoding_is_refused(folder: Path) -> None:
         ),
         ({"spare": 1}, r"unexpected: \['spare'\]"),
         ({"name": "../mine"}, "is not one of a folder"),
-        ({"name": "a\x1b[31m"}, "name is no line of text"),
+        ({"name": "a\x1b[31m"}, "name is not a line of text"),
     ],
 )
 def test_changed_description_is_named(folder: Path, change: dict[str, Any], message: str) -> None:

@@ -97,7 +97,7 @@ def test_groups_and_genes_are_known_without_their_rows(
 def test_a_file_that_was_written_anew_is_not_read(stored: TableOnDisk) -> None:
     with stored.path.open("ab") as file:
         file.write(b"more")
-    with pytest.raises(InputFileError, match="was written anew while it was in use"):
+    with pytest.raises(InputFileError, match="was rewritten while it was in use"):
         stored.read({"method": "mtm"})
 
 

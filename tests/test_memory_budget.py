@@ -33,7 +33,7 @@ def test_what_is_held_is_given_back_once():
 def test_what_would_fit_later_waits_and_then_is_refused():
     budget = MemoryBudget(100, most=100)
     first = budget.hold(80, "A")
-    with pytest.raises(OverBudgetError, match="others' work takes the rest"):
+    with pytest.raises(OverBudgetError, match="other users' work takes the rest"):
         budget.hold(40, "B", patience=0.05)
     threading.Timer(0.2, first.release).start()
     with budget.hold(40, "B", patience=20):
@@ -101,5 +101,5 @@ def test_the_environment_says_how_much(monkeypatch):
 @pytest.mark.parametrize("value", ["0", "-1", "much", "nan", "inf"])
 def test_a_limit_that_is_none_is_said(monkeypatch, value):
     monkeypatch.setenv(MEMORY_VARIABLE, value)
-    with pytest.raises(SelectionError, match="no number above 0"):
+    with pytest.raises(SelectionError, match="not a number above 0"):
         shared_budget()

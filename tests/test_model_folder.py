@@ -198,7 +198,7 @@ def write_evaluation(folder: Path, how: Callable[[EvaluationTables], object]) ->
     [
         (lambda e: e.genes.pop("rho_by_fold"), "genes has no rho_by_fold"),
         (lambda e: e.genes.insert(0, "spare", "=1+1"), "'spare' of the table of genes holds no"),
-        (lambda e: e.genes.isetitem(0, "Atlantis"), "'Atlantis' is no tissue of the model"),
+        (lambda e: e.genes.isetitem(0, "Atlantis"), "'Atlantis' is not a tissue of the model"),
         (lambda e: e.genes.isetitem(1, 7), "'gene_id' of the table of genes holds no names"),
         (lambda e: e.tissues.isetitem(2, "high"), "'gene_rho_by_fold' of the table of tissues"),
         (lambda e: e.genes.insert(0, "z", [[1.0]] * len(e.genes)), "'z' of the table of genes"),

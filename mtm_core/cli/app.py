@@ -21,37 +21,38 @@ def app_command(
     port: Annotated[
         int | None,
         typer.Option(
-            help=f"Port to listen on; by default {DEFAULT_PORT}, or the next one that is free.",
+            help=f"Port to listen on; by default {DEFAULT_PORT}, or the next free one.",
             min=1,
             max=HIGHEST_PORT,
         ),
     ] = None,
     address: Annotated[
-        str, typer.Option(help="Address to listen on; the default is this machine alone.")
+        str, typer.Option(help="Address to listen on; the default is this machine only.")
     ] = "127.0.0.1",
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Another name that the server answers to, beside localhost and its address; may be"
-            " given several times. Behind a proxy: the name that browsers see.",
+            help="Another name that the server answers to, besides localhost and its address; "
+            "repeatable. Behind a proxy: the name that browsers see.",
         ),
     ] = None,
     browser: Annotated[
-        bool, typer.Option(help="Open a browser window, where there is a screen.")
+        bool, typer.Option(help="Open a browser window if there is a screen.")
     ] = True,
     workspace: Annotated[
         str | None,
         typer.Option(
             metavar="FOLDER|off",
-            help="Where sessions are saved across a reload, for users who ask; 'off': nowhere. By"
-            " default a private folder among the temporary files.",
+            help="Folder for sessions that users save; 'off': none are saved. By default a "
+            "private temporary folder.",
         ),
     ] = None,
     workspace_hours: Annotated[
         float | None,
         typer.Option(
-            help="Delete saved sessions that nobody has used for so long; 24 by default.", min=0.01
+            help="Delete saved sessions that nobody has used for this many hours; 24 by default.",
+            min=0.01,
         ),
     ] = None,
 ) -> None:

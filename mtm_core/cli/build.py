@@ -24,10 +24,10 @@ from mtm_core.workflows.build_options import DEFAULT_METHOD, BuildOptions
 from mtm_core.workflows.build_plan import plan_build
 
 _FILES, _GENES, _ACCURACY, _WORK = (
-    "Files that are there",
+    "Files on this machine",
     "Genes and samples",
     "Method and evaluation",
-    "Going on, and where",
+    "Folders, resuming and overwriting",
 )
 
 
@@ -39,7 +39,9 @@ def build_command(
     folder: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="Folder with GTEx's files, as named there.", rich_help_panel=_FILES
+            "--from",
+            help="Folder with GTEx's files, under their original names.",
+            rich_help_panel=_FILES,
         ),
     ] = None,
     expression: Annotated[
@@ -51,7 +53,7 @@ def build_command(
     subject_phenotypes: Annotated[
         Path | None,
         typer.Option(
-            help="Donor phenotypes, public or dbGaP; also in place of a release's.",
+            help="Donor phenotypes, public or dbGaP; replaces those of the release.",
             rich_help_panel=_FILES,
         ),
     ] = None,
@@ -63,27 +65,31 @@ def build_command(
         ),
     ] = None,
     cohort: Annotated[
-        Path | None, typer.Option(help="Cohort of 'mtm data prepare'.", rich_help_panel=_FILES)
+        Path | None, typer.Option(help="Cohort made by 'mtm data prepare'.", rich_help_panel=_FILES)
     ] = None,
     genes: Annotated[
         Path | None,
-        typer.Option(help="Keep these gene ids, one a line.", rich_help_panel=_GENES),
+        typer.Option(help="Use only these gene ids, one per line.", rich_help_panel=_GENES),
     ] = None,
     gene_type: Annotated[
         str | None,
         typer.Option(
-            help="Keep genes of this type, or all; protein_coding where types are known.",
+            help="Use only genes of this type, or all; protein_coding where types are known.",
             rich_help_panel=_GENES,
         ),
     ] = None,
     normalise: Annotated[
-        Normalisation, typer.Option(help="How samples come to one scale.", rich_help_panel=_GENES)
+        Normalisation, typer.Option(help="How samples are normalised.", rich_help_panel=_GENES)
     ] = "none",
     minimum_samples: Annotated[
-        int, typer.Option(help="Samples a tissue needs.", min=2, rich_help_panel=_GENES)
+        int,
+        typer.Option(help="Minimum number of samples of a tissue.", min=2, rich_help_panel=_GENES),
     ] = MINIMUM_SAMPLES,
     minimum_tissues: Annotated[
-        int, typer.Option(help="Such tissues a donor needs.", min=1, rich_help_panel=_GENES)
+        int,
+        typer.Option(
+            help="Minimum number of these tissues per donor.", min=1, rich_help_panel=_GENES
+        ),
     ] = MINIMUM_TISSUES,
     method: Annotated[
         str,
@@ -94,9 +100,8 @@ def build_command(
     methods: Annotated[
         str | None,
         typer.Option(
-            help="Evaluate these beside it, comma-separated, out of"
-            f" {', '.join(METHOD_NAMES)}. By default the same with age and sex, ridge, age and sex"
-            " alone, and the training mean.",
+            help=f"Methods to evaluate beside it, comma-separated: {', '.join(METHOD_NAMES)}. By "
+            f"default the same with age and sex, ridge, age and sex alone, and the training mean.",
             rich_help_panel=_ACCURACY,
         ),
     ] = None,
@@ -104,21 +109,23 @@ def build_command(
         bool,
         typer.Option(
             "--skip-evaluation",
-            help="The model then carries no accuracy.",
+            help="Do not evaluate; the model then has no accuracy.",
             rich_help_panel=_ACCURACY,
         ),
     ] = False,
     folds: Annotated[
-        int, typer.Option(help="Folds, by donor.", min=2, rich_help_panel=_ACCURACY)
+        int, typer.Option(help="Number of folds, by donor.", min=2, rich_help_panel=_ACCURACY)
     ] = 5,
-    seed: Annotated[int, typer.Option(help="Of the folds.", min=0, rich_help_panel=_ACCURACY)] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the folds.", min=0, rich_help_panel=_ACCURACY)
+    ] = 0,
     source: Annotated[
         str, typer.Option(help="Tissue to predict from.", rich_help_panel=_ACCURACY)
     ] = WHOLE_BLOOD,
     resamples: Annotated[
         int,
         typer.Option(
-            help="Of the donors, for intervals and differences.",
+            help="Resamples of the donors, for intervals and differences.",
             min=100,
             rich_help_panel=_ACCURACY,
         ),
@@ -128,34 +135,36 @@ def build_command(
     jobs: Annotated[
         int,
         typer.Option(
-            help="Folds at a time, each in a process that takes as much memory again.",
+            help="Folds to run at the same time; each process takes the same memory again.",
             rich_help_panel=_WORK,
         ),
     ] = 1,
     work: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for downloads and what is made on the way; by default OUTPUT.build.",
+            help="Folder for downloads and intermediate files; by default OUTPUT.build.",
             rich_help_panel=_WORK,
         ),
     ] = None,
     mirror: Annotated[
         str,
         typer.Option(
-            help="Server of the official layout: https, or http of this machine.",
+            help="Server with the official file layout: https, or http on this machine.",
             rich_help_panel=_WORK,
         ),
     ] = OFFICIAL,
     restart: Annotated[
         bool,
-        typer.Option("--restart", help="Begin anew; downloaded files stay.", rich_help_panel=_WORK),
+        typer.Option(
+            "--restart", help="Start again; downloaded files stay.", rich_help_panel=_WORK
+        ),
     ] = False,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace a model that is there.", rich_help_panel=_WORK),
+        typer.Option("--overwrite", help="Replace an existing model.", rich_help_panel=_WORK),
     ] = False,
 ) -> None:
-    """Build a model from GTEx's files, from download to model card, by one command.
+    """Build a model from GTEx's files with one command, from download to model card.
 
     What disk, memory and network it needs is looked at and said first. It goes on where it was
     stopped, by whatever, when the same command is given again.
@@ -205,7 +214,7 @@ def build_command(
     )
     plan = plan_build(options)
     if plan.is_finished:
-        err.print(f"{output} is finished: it was built of the same, with the same options.")
+        err.print(f"{output} is finished: it was built from the same files with the same options.")
         return
     plan.needs.check()
     for line in plan.needs.lines():
@@ -214,12 +223,12 @@ def build_command(
         with step_display() as show:
             build_model(options, show)
     except (KeyboardInterrupt, SystemExit):  # by Ctrl-C, the system or a closed terminal
-        err.print("Stopped. The same command goes on where it was.")
+        err.print("Stopped. Run the same command to continue.")
         raise
     err.print(f"Wrote {output}. Try it: mtm predict INPUT --model {output} --output OUTPUT")
     if cohort is None:
         left = "the cohort" if release is None else "the downloaded files and the cohort"
-        err.print(f"{options.work_folder} holds {left}: delete it when you need it no more.")
+        err.print(f"{options.work_folder} holds {left}. Delete it when you no longer need it.")
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ def check_names(option: str, kind: str, names: Sequence[str], known: Sequence[st
         If there is one, with the nearest name there is.
     """
     if not names:
-        raise SelectionError(f"--{option} names nothing. Choose out of: {', '.join(known)}.")
+        raise SelectionError(f"--{option} is empty. Choose from: {', '.join(known)}.")
     unknown = [name for name in names if name not in known]
     if unknown:
         raise SelectionError.unknown(kind, unknown, known)

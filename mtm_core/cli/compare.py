@@ -56,9 +56,11 @@ def compare_command(
     given: TablesArgument,
     metadata: Annotated[
         Path,
-        typer.Option(help="What is known of the samples, one a row: csv, tsv, xlsx or parquet."),
+        typer.Option(
+            help="Metadata of the samples, one row per sample: csv, tsv, xlsx or parquet."
+        ),
     ],
-    output: Annotated[Path, typer.Option(help="Folder to write the tables into.")],
+    output: Annotated[Path, typer.Option(help="Folder for the tables.")],
     groups: Annotated[
         str,
         typer.Option(
@@ -128,9 +130,13 @@ def compare_command(
     ] = "random",
     shuffle: Annotated[
         int | None,
-        typer.Option(help="Seed to shuffle the labels with: what is found then is chance.", min=0),
+        typer.Option(
+            help="Shuffle the labels with this seed: whatever is found then is chance.", min=0
+        ),
     ] = None,
-    table_format: Annotated[TableFormat, typer.Option("--format", help="Of the tables.")] = "csv",
+    table_format: Annotated[
+        TableFormat, typer.Option("--format", help="File type of the tables.")
+    ] = "csv",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Compare groups of your samples, or correlate them with traits, tissue by tissue.
@@ -183,6 +189,10 @@ def compare_command(
     err.print(
         f"Wrote {', '.join(done.tables)} to {output}: {done.n_samples} samples,"
         f" {done.n_tissues} predicted tissues beside {source}."
-        + (" The labels were shuffled: all of it is chance." if shuffle is not None else "")
+        + (
+            " The labels were shuffled: all results are due to chance."
+            if shuffle is not None
+            else ""
+        )
         + " For research use, not for diagnosis."
     )

@@ -49,7 +49,7 @@ def download(
     output: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("gtex"),
     release: Annotated[Release, typer.Option(help="GTEx release.")] = "v8",
     files: Annotated[
-        str, typer.Option(help=f"Comma-separated, out of {', '.join(FILE_KINDS)}; or all.")
+        str, typer.Option(help=f"Comma-separated: {', '.join(FILE_KINDS)}; or all.")
     ] = "all",
     base_url: Annotated[str, typer.Option(help="A mirror of the official server.")] = OFFICIAL,
 ) -> None:
@@ -110,17 +110,17 @@ def prepare(
         typer.Option(help="GENCODE GTF, or a table with ENSEMBL, SYMBOL, ENTREZID, GENETYPE."),
     ] = None,
     gene_type: Annotated[
-        str | None, typer.Option(help="Keep genes of this type, such as protein_coding.")
+        str | None, typer.Option(help="Use only genes of this type, such as protein_coding.")
     ] = None,
-    genes: Annotated[Path | None, typer.Option(help="Keep these gene ids, one a line.")] = None,
-    normalise: Annotated[
-        Normalisation, typer.Option(help="How samples come to one scale.")
-    ] = "none",
+    genes: Annotated[
+        Path | None, typer.Option(help="Use only these gene ids, one per line.")
+    ] = None,
+    normalise: Annotated[Normalisation, typer.Option(help="How samples are normalised.")] = "none",
     minimum_samples: Annotated[
-        int, typer.Option(help="Samples a tissue needs.", min=2)
+        int, typer.Option(help="Minimum number of samples of a tissue.", min=2)
     ] = MINIMUM_SAMPLES,
     minimum_tissues: Annotated[
-        int, typer.Option(help="Such tissues a donor needs.", min=1)
+        int, typer.Option(help="Minimum number of these tissues per donor.", min=1)
     ] = MINIMUM_TISSUES,
     overwrite: OverwriteOption = False,
 ) -> None:

@@ -29,7 +29,7 @@ def enrich_command(
             " edgeR or limma; csv, tsv or parquet.",
         ),
     ],
-    output: Annotated[Path, typer.Option(help="Folder to write the tables into.")],
+    output: Annotated[Path, typer.Option(help="Folder for the tables.")],
     gene_sets: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,7 +71,9 @@ def enrich_command(
         int, typer.Option(help="Random sets of each size, for the pre-ranked test.")
     ] = N_PERMUTATIONS,
     seed: Annotated[int, typer.Option(help="Of the permutations.", min=0)] = 0,
-    table_format: Annotated[TableFormat, typer.Option("--format", help="Of the tables.")] = "csv",
+    table_format: Annotated[
+        TableFormat, typer.Option("--format", help="File type of the tables.")
+    ] = "csv",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Find gene sets among the results of each tissue.

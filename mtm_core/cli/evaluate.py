@@ -35,18 +35,19 @@ def evaluate_command(
     ],
     output: Annotated[Path, typer.Option(help="Folder for the tables.")],
     methods: Annotated[
-        str, typer.Option(help=f"Comma-separated, out of {', '.join(METHOD_NAMES)}.")
+        str, typer.Option(help=f"Comma-separated: {', '.join(METHOD_NAMES)}.")
     ] = "mtm,ridge,training-mean",
-    folds: Annotated[int, typer.Option(help="Folds, by donor.", min=2)] = 5,
+    folds: Annotated[int, typer.Option(help="Number of folds, by donor.", min=2)] = 5,
     only: Annotated[
         str | None, typer.Option(help="Run only these folds, comma-separated, from 0.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the folds.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the folds.", min=0)] = 0,
     source: Annotated[str, typer.Option(help="Tissue to predict from.")] = "Whole Blood",
     further_sources: Annotated[
         str | None,
         typer.Option(
-            help="Semicolon-separated tissues that a donor gives too, where there; no targets."
+            help="More source tissues, semicolon-separated, used where a donor has them; never "
+            "targets."
         ),
     ] = None,
     preset_name: PresetOption = "acmg59",
@@ -57,22 +58,23 @@ def evaluate_command(
     technical: Annotated[
         Path | None,
         typer.Option(
-            help="Table with SAMPID, SMRIN, SMCENTER and SMMPPD: also score without what the"
-            " laboratory gave, where both samples of a pair are in it."
+            help="Table with SAMPID, SMRIN, SMCENTER and SMMPPD: also score after adjusting for "
+            "these technical variables, where both samples of a pair are in the table."
         ),
     ] = None,
     jobs: Annotated[
-        int, typer.Option(help="Folds at a time, each in a process; -1: one a core.")
+        int,
+        typer.Option(help="Folds to run at the same time, each in a process; -1: one per core."),
     ] = 1,
     resamples: Annotated[
-        int, typer.Option(help="Of the donors, for intervals and differences.", min=100)
+        int, typer.Option(help="Resamples of the donors, for intervals and differences.", min=100)
     ] = N_RESAMPLES,
     save_predictions: Annotated[
-        bool, typer.Option(help="Also keep every out-of-fold value (NetCDF, one file a method).")
+        bool, typer.Option(help="Also save every out-of-fold value (NetCDF, one file per method).")
     ] = False,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Predict every donor by methods that never saw them, and score it.
+    """Predict every donor out of fold by several methods, and score the predictions.
 
     A fold that is done is stored in OUTPUT, and so is each fit of MTM and of the stack; a later
     call with the same settings goes on from them.
@@ -110,8 +112,8 @@ def evaluate_command(
     _print(evaluated.tables)
     if not evaluated.knows_chromosomes:
         err.print(
-            "The cohort does not say which chromosome a gene is on: nothing was scored without the"
-            " genes on X and Y."
+            "The cohort does not say which chromosome a gene is on: there are no scores without "
+            "the genes on X and Y."
         )
     err.print(f"Wrote {output}.")
 

@@ -49,7 +49,7 @@ def judge_command(
         typer.Option(help="Measured expression of --tissue, of some of the same people."),
     ],
     tissue: Annotated[str, typer.Option(help="Tissue that is predicted and was measured.")],
-    output: Annotated[Path, typer.Option(help="Folder to write the tables into.")],
+    output: Annotated[Path, typer.Option(help="Folder for the tables.")],
     model: ModelOption = DEFAULT_MODEL,
     source: SourceOption = WHOLE_BLOOD,
     unit: UnitOption = "auto",

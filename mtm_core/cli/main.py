@@ -30,7 +30,7 @@ _COMMANDS = {
     "data": ("mtm_core.cli.data:data_app", "Get and prepare cohorts."),
     "build": (
         "mtm_core.cli.build:build_command",
-        "Build a model from GTEx's files, from download to model card, by one command.",
+        "Build a model from GTEx's files with one command, from download to model card.",
     ),
     "train": (
         "mtm_core.cli.train:train_command",
@@ -38,7 +38,7 @@ _COMMANDS = {
     ),
     "evaluate": (
         "mtm_core.cli.evaluate:evaluate_command",
-        "Predict every donor by methods that never saw them, and score it.",
+        "Predict every donor out of fold by several methods, and score the predictions.",
     ),
     "model": (
         "mtm_core.cli.model:model_app",
@@ -50,7 +50,7 @@ _COMMANDS = {
     ),
     "study": (
         "mtm_core.cli.study:study_app",
-        "Study what the cohort shows, and what predictions keep of it.",
+        "Study associations in the cohort, and how far predictions preserve them.",
     ),
     "compare": (
         "mtm_core.cli.compare:compare_command",
@@ -161,7 +161,7 @@ def run() -> None:
         message = str(missing)
     except OSError as error:
         if error.errno in _NO_ROOM:
-            message = f"{error.filename or 'no room to write'}: {error.strerror}."
+            message = f"{error.filename or 'no space to write'}: {error.strerror}."
         elif error.strerror is None or error.filename is None:
             raise
         else:  # a folder that may not be written to, a file that is gone

@@ -14,25 +14,28 @@ from mtm_core.reporting.name_lists import split_names
 _IN_QUOTES = "Commas within a name go in double quotes."
 AgeColumnOption = Annotated[
     str | None,
-    typer.Option(help="Column of ages in the metadata, found by its name otherwise; '': none."),
+    typer.Option(help="Column of ages in the metadata; by default found by its name; '': none."),
 ]
 SexColumnOption = Annotated[
     str | None,
-    typer.Option(help="Column of sexes in the metadata, found by its name otherwise; '': none."),
+    typer.Option(help="Column of sexes in the metadata; by default found by its name; '': none."),
 ]
 SexCodesOption = Annotated[
-    str, typer.Option(help="What codes of the metadata's sexes mean, as 1=male,2=female.")
+    str, typer.Option(help="Meaning of codes for sex in the metadata, as 1=male,2=female.")
 ]
 UnknownOption = Annotated[
     list[str] | None,
-    typer.Option(help=f"Words of the metadata that mean no value, such as NA. {_IN_QUOTES}"),
+    typer.Option(help=f"Words in the metadata that mean no value, such as NA. {_IN_QUOTES}"),
 ]
 NearNamesOption = Annotated[
     bool,
-    typer.Option("--near-names", help="Take names that differ in writing alone for the same."),
+    typer.Option(
+        "--near-names",
+        help="Treat names that differ only in spelling (case, blanks, zeros) as the same.",
+    ),
 ]
 MetadataSheetOption = Annotated[
-    str, typer.Option(help="Sheet of the metadata, where it is a workbook.")
+    str, typer.Option(help="Sheet of the metadata, if it is a workbook.")
 ]
 
 

@@ -61,7 +61,7 @@ def describe(
     if (model is None) == (preset_name is None):
         bundled = ", ".join(bundled_models()) or "none"
         raise typer.BadParameter(
-            f"give a model's folder or name (bundled: {bundled}), or --preset: one of the two."
+            f"give either a model's folder or name (bundled: {bundled}), or --preset."
         )
     if preset_name is not None:
         _describe_preset(preset_name, genes, tissues, as_json=as_json)
@@ -113,7 +113,9 @@ def pack(
     output: Annotated[Path, typer.Option(help="Folder to write.")],
     weights: Annotated[
         WeightFormat,
-        typer.Option(help="Of the networks: bf16 takes half the space, at 8 binary digits."),
+        typer.Option(
+            help="Precision of the networks: bf16 takes half the space, with 8 binary digits."
+        ),
     ] = "bf16",
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -163,7 +165,7 @@ def verify_model(
     ] = DEFAULT_MODEL,
     write: Annotated[
         bool,
-        typer.Option("--write", help="Store what it predicts here as what it should predict."),
+        typer.Option("--write", help="Store this machine's predictions as the expected ones."),
     ] = False,
 ) -> None:
     """Predict the simulated samples stored beside a model, and compare with what is stored.

@@ -53,14 +53,14 @@ def list_command(
             err.print(f"{model.name} cannot be used: {model.problem}")
     place = models_folder()
     err.print(
-        "No folder for models is known: this user has no home folder. Name one by"
-        f" {MODELS_VARIABLE}."
+        f"There is no folder for models, because this user has no home folder. Set "
+        f"{MODELS_VARIABLE} to one."
         if place is None
-        else f"Installed models lie in {place} ({MODELS_VARIABLE} names another folder)."
+        else f"Installed models are in {place} (set {MODELS_VARIABLE} for another folder)."
     )
     names = ", ".join(published_models())
     err.print(
-        f"Published, to be had by 'mtm model get NAME': {names}."
+        f"Published models, for 'mtm model get NAME': {names}."
         if names
         else f"No model of all genes is published yet. To build it: {BUILD_COMMAND}"
     )
@@ -77,13 +77,13 @@ def get_command(
     ],
     sha256: Annotated[
         str | None,
-        typer.Option(help="SHA-256 that its manifest.json must have, as its publisher names it."),
+        typer.Option(help="Expected SHA-256 of its manifest.json, as stated by its publisher."),
     ] = None,
     unverified: Annotated[
         bool,
         typer.Option(
             "--unverified",
-            help="Trust the server alone, where no SHA-256 is known.",
+            help="Trust the server alone, if no SHA-256 is known.",
         ),
     ] = False,
     overwrite: OverwriteOption = False,
@@ -107,7 +107,7 @@ def install_command(
         Path, typer.Argument(metavar="FOLDER|ZIP", help="A model's folder, or a zip of one.")
     ],
     sha256: Annotated[
-        str | None, typer.Option(help="SHA-256 that its manifest.json must have.")
+        str | None, typer.Option(help="Expected SHA-256 of its manifest.json.")
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -126,18 +126,18 @@ def push_command(
     target: Annotated[
         Target,
         typer.Option(
-            "--for", help="Where it is to be uploaded: Hugging Face (or any server), or Zenodo."
+            "--for", help="Where you will upload it: Hugging Face (or any server), or Zenodo."
         ),
     ] = "hugging-face",
     licence: Annotated[
         str, typer.Option(help="SPDX id of the model's licence, such as CC-BY-4.0.")
     ] = PROGRAM_LICENCE,
     licence_file: Annotated[
-        Path | None, typer.Option(help=f"Its text, where it is not {PROGRAM_LICENCE}.")
+        Path | None, typer.Option(help=f"Text of the licence, unless it is {PROGRAM_LICENCE}.")
     ] = None,
     creator: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Who made it; may be given several times."),
+        typer.Option(metavar="NAME", help="Who made it; repeatable."),
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -160,7 +160,7 @@ def push_command(
     err.print(f"Wrote {done.folder} ({done.n_bytes / 1e6:,.1f} MB). To upload it:")
     for command in done.commands:
         say(command)
-    err.print("Others pin it by the SHA-256 of its manifest.json:")
+    err.print("Others can check it with the SHA-256 of its manifest.json:")
     say(done.manifest_sha256)
 
 
@@ -169,13 +169,13 @@ def _report(done: Installed, *, by_hand: bool = False) -> None:
     say(f"SHA-256 of its manifest.json: {done.manifest_sha256}")
     if not done.is_pinned and not by_hand:
         err.print(
-            "Nothing but the server vouches for this model: its SHA-256 was not compared with one"
-            " from elsewhere."
+            "Only the server vouches for this model: its SHA-256 was not compared with one from "
+            "elsewhere."
         )
     if VERIFICATION in ModelFolder.open(done.folder).seals:
         err.print(verify(done.folder).in_words())
     else:
-        err.print("It holds no stored samples, so that its predictions here were not compared.")
+        err.print("It has no stored samples, so its predictions on this machine were not checked.")
     err.print(f"Use it: mtm predict INPUT --model {done.name} --output OUTPUT")
 
 

@@ -14,7 +14,7 @@ from mtm_core.escaping import on_terminal
 OverwriteOption = Annotated[
     bool,
     typer.Option(
-        "--overwrite", help="Replace what is there: a file, or a folder in which mtm wrote all."
+        "--overwrite", help="Replace an existing file, or a folder in which mtm wrote everything."
     ),
 ]
 

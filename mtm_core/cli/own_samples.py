@@ -52,18 +52,20 @@ TargetsOption = Annotated[
 ]
 TakeBackOption = Annotated[
     list[str] | None,
-    typer.Option(help="Columns that are set aside and are samples all the same, as --targets."),
+    typer.Option(help="Columns that would be set aside but are samples; written as for --targets."),
 ]
 LeaveOutOption = Annotated[
     list[str] | None,
-    typer.Option(help="Columns that are read as samples and are none, as --targets."),
+    typer.Option(
+        help="Columns that would be read as samples but are not; written as for --targets."
+    ),
 ]
 NumbersOption = Annotated[
     NumberStyle,
-    typer.Option(help="What separates decimals; with comma, 1.234 is a thousand."),
+    typer.Option(help="Decimal separator; with comma, 1.234 means 1234."),
 ]
 QuantityOption = Annotated[
-    str, typer.Option(help="Column to read where there are several of a sample: TPM, unstranded.")
+    str, typer.Option(help="Quantity to read if a sample has several columns: TPM, unstranded.")
 ]
 SheetOption = Annotated[str, typer.Option(help="Sheet of a workbook to read.")]
 StrandOption = Annotated[Strand, typer.Option(help="Column of STAR's ReadsPerGene to read.")]
@@ -71,15 +73,16 @@ TablesArgument = Annotated[
     list[Path],
     typer.Argument(
         metavar="INPUT...",
-        help="Expression: csv, tsv, txt, gct (also .gz), xlsx, parquet, h5ad. Or files of one"
-        " sample each (STAR, HTSeq, featureCounts, RSEM, Salmon, kallisto, StringTie): several, a"
-        " folder or a zip.",
+        help="Expression: csv, tsv, txt, gct (also .gz), xlsx, parquet, h5ad. Or one file per "
+        "sample (STAR, HTSeq, featureCounts, RSEM, Salmon, kallisto, StringTie): several files, "
+        "a folder or a zip.",
     ),
 ]
 TranscriptsOption = Annotated[
     Path | None,
     typer.Option(
-        "--tx2gene", help="Transcripts and their genes, for files of transcripts: csv, tsv or GTF."
+        "--tx2gene",
+        help="Transcripts and their genes, for transcript-level files: csv, tsv or GTF.",
     ),
 ]
 AndOption = Annotated[
@@ -139,7 +142,7 @@ def targets_option(targets: list[str] | None) -> tuple[str, ...] | None:
     """
     names = split_names(targets or ["all"])
     if not names:
-        raise SelectionError("--targets names no tissue. Name at least one, or leave it out.")
+        raise SelectionError("--targets is empty. Name at least one tissue, or omit the option.")
     return None if names == ["all"] else tuple(names)
 
 

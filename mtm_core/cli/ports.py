@@ -46,7 +46,7 @@ def choose_port(address: str, asked: int | None) -> tuple[int, str]:
     reason = (
         f"port {wanted} is taken by another program, perhaps a dashboard that still runs"
         if problem == errno.EADDRINUSE
-        else f"port {wanted} may not be used ({os.strerror(problem)})"
+        else f"port {wanted} cannot be used ({os.strerror(problem)})"
     )
     if asked is not None:
         raise SelectionError(f"{reason}. Port {free} is free: choose it with '--port {free}'.")
@@ -94,5 +94,5 @@ def _any_port(address: str) -> int:
 def _not_ours(address: str) -> str:
     return (
         f"{address!r} is not an address that this machine can listen on. Use '--address 127.0.0.1'"
-        " for this machine alone, or '--address 0.0.0.0' for all of its networks."
+        " for this machine only, or '--address 0.0.0.0' for all of its networks."
     )

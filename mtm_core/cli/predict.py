@@ -107,13 +107,16 @@ def predict_command(
         Layout,
         typer.Option(
             "--format",
-            help="long: a row a sample, tissue and gene, in one file; parts: the same in a folder"
-            " of files of 4 million rows; wide: a folder of one file a tissue, genes x samples.",
+            help="long: one row per sample, tissue and gene, in one file; parts: the same in a "
+            "folder of files of 4 million rows; wide: a folder with one file per tissue, genes x "
+            "samples.",
         ),
     ] = "long",
     files: Annotated[
         str | None,
-        typer.Option(help="Of a folder's files: csv, csv.gz, parquet; of wide also tsv, tsv.gz."),
+        typer.Option(
+            help="File type in a folder: csv, csv.gz, parquet; for wide also tsv, tsv.gz."
+        ),
     ] = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -220,7 +223,7 @@ def _ending(files: str | None, layout: Layout) -> str:
         return ".csv"
     if layout == "long":
         raise SelectionError(
-            "--files is for folders (--format wide, --format parts); the name of a file says by its"
-            " ending what it is: --output predicted.parquet."
+            "--files is for folders (--format wide, --format parts). For a single file, the "
+            "ending of --output decides: --output predicted.parquet."
         )
     return files if files.startswith(".") else f".{files}"

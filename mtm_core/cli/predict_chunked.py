@@ -16,23 +16,24 @@ from mtm_core.errors import SelectionError
 
 WorkersOption = Annotated[
     int | None,
-    typer.Option(help="Predict part by part, in so many processes here.", min=1),
+    typer.Option(help="Predict part by part, in this many processes.", min=1),
 ]
 SchedulerOption = Annotated[
     str | None,
     typer.Option(help="Predict part by part on a Dask cluster, as tcp://node1:8786."),
 ]
 ChunkOption = Annotated[
-    int | None, typer.Option(help="Predict part by part, so many samples at a time.", min=1)
+    int | None, typer.Option(help="Predict part by part, with this many samples at a time.", min=1)
 ]
 ValuesOption = Annotated[
     str | None,
-    typer.Option(help="What to keep, part by part: of z,expression,lower,upper."),
+    typer.Option(help="Values to store, part by part: any of z,expression,lower,upper."),
 ]
 BitsOption = Annotated[
     int | None,
     typer.Option(
-        help="Binary digits to keep, part by part: 10 are three figures, in half the space.",
+        help="Binary digits to store, part by part: 10 give three decimal digits, in half the "
+        "space.",
         min=1,
         max=23,
     ),
@@ -52,7 +53,8 @@ def is_asked_for(tables: Sequence[Path], *options: object) -> bool:
     )
     if in_parts and len(tables) > 1:
         raise SelectionError(
-            f"part by part one table is predicted; got {len(tables)}, such as {tables[1].name!r}."
+            f"only one table can be predicted part by part; got {len(tables)}, such as "
+            f"{tables[1].name!r}."
         )
     return in_parts
 

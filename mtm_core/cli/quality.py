@@ -41,13 +41,13 @@ from mtm_core.workflows.quality import QualityOptions, check_quality
 
 MetadataFile = Annotated[
     Path | None,
-    typer.Option(help="What is known of the samples, one a row: csv, tsv, xlsx or parquet."),
+    typer.Option(help="Metadata of the samples, one row per sample: csv, tsv, xlsx or parquet."),
 ]
 
 
 def quality_command(
     given: TablesArgument,
-    output: Annotated[Path, typer.Option(help="Folder to write the tables into.")],
+    output: Annotated[Path, typer.Option(help="Folder for the tables.")],
     metadata: MetadataFile = None,
     model: ModelOption = DEFAULT_MODEL,
     source: SourceOption = WHOLE_BLOOD,

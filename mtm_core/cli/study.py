@@ -18,7 +18,7 @@ from mtm_core.cli.study_predictions import disease_command, traits_command
 from mtm_core.workflows.associations import AssociationOptions, associate
 
 study_app = typer.Typer(
-    help="Study what the cohort shows, and what predictions keep of it.\n\n"
+    help="Study associations in the cohort, and how far predictions preserve them.\n\n"
     "**Example:** `mtm study reference cohort.h5ad --output associations`",
     add_completion=False,
     no_args_is_help=True,

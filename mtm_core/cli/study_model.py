@@ -33,11 +33,11 @@ from mtm_core.workflows.study_model import (
 def pgenes_command(
     cohort: CohortArgument,
     output: OutputOption,
-    evaluation: Annotated[Path, typer.Option(help="Folder of 'mtm evaluate'.")],
-    method: Annotated[str, typer.Option(help="Method of that evaluation.")] = "stack",
+    evaluation: Annotated[Path, typer.Option(help="Output folder of 'mtm evaluate'.")],
+    method: Annotated[str, typer.Option(help="Method to use from that evaluation.")] = "stack",
     annotation: Annotated[
         list[str] | None,
-        typer.Option(help="name=FILE, a table of genes and one number each; repeatable."),
+        typer.Option(help="name=FILE, a table of genes with one number each; repeatable."),
     ] = None,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
@@ -87,13 +87,16 @@ def latent_command(
     cohort: CohortArgument,
     output: OutputOption,
     model: Annotated[
-        str, typer.Option(help="Model of MTM, or of a stack with one: a bundled one, or a folder.")
+        str,
+        typer.Option(
+            help="An MTM model, or a stack that contains one: a bundled model, or a folder."
+        ),
     ] = "gtex_v8_acmg59",
     folds: Annotated[
         Path | None,
         typer.Option(
-            help="folds.json of an evaluation: train MTM anew without the donors of --hold-out,"
-            " and look at those alone."
+            help="folds.json of an evaluation: train MTM again without the donors of --hold-out, "
+            "and study only those."
         ),
     ] = None,
     hold_out: Annotated[int, typer.Option(help="Fold of --folds, from 0.", min=0)] = 0,
@@ -135,20 +138,27 @@ def latent_command(
 
 
 def external_command(
-    table: Annotated[Path, typer.Argument(metavar="INPUT", help="Expression of the samples.")],
-    metadata: Annotated[Path, typer.Option(help="Table of the samples, with their groups.")],
-    group: Annotated[str, typer.Option(help="Column of the groups.")],
-    case: Annotated[str, typer.Option(help="Group of the cases.")],
-    control: Annotated[str, typer.Option(help="Group of the controls.")],
-    trait: Annotated[str, typer.Option(help="Trait of the reference to compare with.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="Expression table of the samples.")
+    ],
+    metadata: Annotated[
+        Path, typer.Option(help="Metadata table of the samples, with their groups.")
+    ],
+    group: Annotated[str, typer.Option(help="Metadata column of the groups.")],
+    case: Annotated[str, typer.Option(help="Name of the cases' group.")],
+    control: Annotated[str, typer.Option(help="Name of the controls' group.")],
+    trait: Annotated[str, typer.Option(help="Reference trait to compare with.")],
     output: OutputOption,
     adjusted_for: Annotated[
-        str, typer.Option(help="Of the reference, such as age+sex; by default nothing.")
+        str,
+        typer.Option(
+            help="Covariates to adjust the reference for, such as age+sex; by default none."
+        ),
     ] = "",
     model: Annotated[str, typer.Option(help="Bundled model, or a model's folder.")] = DEFAULT_MODEL,
     reference: Annotated[
         Path | None,
-        typer.Option(help="Folder of 'mtm study reference'; by default the model's own."),
+        typer.Option(help="Output folder of 'mtm study reference'; by default the model's own."),
     ] = None,
     source: Annotated[str, typer.Option(help="Tissue of the samples.")] = "Whole Blood",
     unit: UnitOption = "auto",

@@ -17,7 +17,8 @@ CohortArgument = Annotated[
 PredictionsArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="PREDICTIONS", help="Out-of-fold values (.nc) of 'mtm evaluate --save-predictions'."
+        metavar="PREDICTIONS",
+        help="Out-of-fold values (.nc) from 'mtm evaluate --save-predictions'.",
     ),
 ]
 OutputOption = Annotated[Path, typer.Option(help="Folder for the tables.")]
@@ -29,9 +30,12 @@ FoldsOption = Annotated[
     Path | None, typer.Option(help="Folds of that evaluation; by default folds.json beside it.")
 ]
 ShufflesOption = Annotated[
-    int, typer.Option(help="Of the trait among the donors: what chance alone gives.", min=19)
+    int,
+    typer.Option(
+        help="Number of shuffles of the trait among donors, to show what chance gives.", min=19
+    ),
 ]
-SeedOption = Annotated[int, typer.Option(help="Of everything random.", min=0)]
+SeedOption = Annotated[int, typer.Option(help="Seed of all random numbers.", min=0)]
 
 
 def print_study(title: str, table: pd.DataFrame) -> None:

@@ -32,7 +32,8 @@ from mtm_core.workflows.study_predictions import (
 TraitsOption = Annotated[
     str | None,
     typer.Option(
-        "--traits", help="Comma-separated, such as age,sex; by default all that donors differ in."
+        "--traits",
+        help="Comma-separated, such as age,sex; by default all traits in which donors differ.",
     ),
 ]
 
@@ -70,8 +71,8 @@ def traits_command(
         study = study_preserved_traits(options, show, print_found)
     err.print(f"Wrote {output}.")
     print_study(
-        "Correlation over genes between predicted and measured association with a trait,"
-        " medians over tissues",
+        "Correlation over genes between predicted and measured associations with a trait, "
+        "medians over tissues",
         study.summary().reset_index(),
     )
 
@@ -84,16 +85,19 @@ def disease_command(
     dbgap: DbgapOption = None,
     names: TraitsOption = None,
     minimum_group: Annotated[
-        int, typer.Option(help="Cases and controls that a tissue needs.", min=5)
+        int, typer.Option(help="Minimum number of cases, and of controls, in a tissue.", min=5)
     ] = MINIMUM_DISEASE,
     minimum_degs: Annotated[
-        int, typer.Option(help="Changed genes that a tissue needs to be counted.", min=1)
+        int, typer.Option(help="Minimum number of changed genes for a tissue to count.", min=1)
     ] = MINIMUM_DEGS,
     repeats: Annotated[
-        int, typer.Option(help="Of the classification's cross-validation; 0: none.", min=0)
+        int,
+        typer.Option(
+            help="Repeats of the classification's cross-validation; 0: no classification.", min=0
+        ),
     ] = N_REPEATS,
     shuffles: ShufflesOption = N_SHUFFLES,
-    jobs: Annotated[int, typer.Option(help="Processes; -1: one a core.")] = 1,
+    jobs: Annotated[int, typer.Option(help="Number of processes; -1: one per core.")] = 1,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -128,8 +132,8 @@ def disease_command(
     )
     if repeats:
         print_study(
-            "Area under the ROC curve, means over tissues where the measured one tells more than"
-            " the source",
+            "Area under the ROC curve, means over tissues where measured tissue separates the "
+            "groups better than the source",
             study.status_summary().reset_index(),
         )
 

@@ -35,20 +35,20 @@ def train_command(
     method: Annotated[
         str,
         typer.Option(
-            help=f"One of {', '.join(trainable_methods())}. A stack is kernel factors and MTM"
-            " weighted, with an interval for every value."
+            help=f"One of {', '.join(trainable_methods())}. The stack is a weighted sum of "
+            f"kernel factors and MTM, with an interval for every value."
         ),
     ] = "mtm",
     preset_name: PresetOption = "acmg59",
     settings: SettingOption = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from OUTPUT's checkpoint.")
+        bool, typer.Option("--resume", help="Continue from the checkpoint in OUTPUT.")
     ] = False,
     evaluation: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of 'mtm evaluate' whose accuracy the model carries. A stack takes the fits"
-            " that it cached."
+            help="Output folder of 'mtm evaluate'; its accuracy is stored with the model. A "
+            "stack reuses the fits cached there."
         ),
     ] = None,
     accelerator: AcceleratorOption = "auto",
@@ -83,14 +83,14 @@ def train_command(
     )
     check_training(options)
     if resume and not (output / CHECKPOINT_NAME).exists():
-        err.print(f"{output} holds no checkpoint: training starts from the beginning.")
+        err.print(f"{output} has no checkpoint: training starts from the beginning.")
     with training_bar() as show:
         trained = train_model(options, show)
     if not trained.is_first_process:
         return
     if not trained.finished:
         err.print(
-            f"Stopped after epoch {trained.n_epochs}. Go on with the same command and --resume."
+            f"Stopped after epoch {trained.n_epochs}. Continue with the same command and --resume."
         )
         raise typer.Exit(130)
     err.print(f"Wrote {output}. Try it: mtm predict INPUT --model {output} --output OUTPUT")

@@ -27,12 +27,12 @@ SettingOption = Annotated[
     typer.Option("--set", help="Change one setting, such as training.epochs=20; repeatable."),
 ]
 AcceleratorOption = Annotated[Accelerator, typer.Option(help="Where to train.")]
-DevicesOption = Annotated[int, typer.Option(help="Devices, or CPU processes, a node.", min=1)]
+DevicesOption = Annotated[int, typer.Option(help="Devices, or CPU processes, per node.", min=1)]
 NodesOption = Annotated[int, typer.Option(help="Nodes.", min=1)]
 CudaGraphOption = Annotated[
-    bool, typer.Option("--cuda-graph", help="Replay each step as one graph, on one GPU.")
+    bool, typer.Option("--cuda-graph", help="Replay each step as one CUDA graph, on one GPU.")
 ]
-PrecisionOption = Annotated[Precision, typer.Option(help="Arithmetic of the networks.")]
+PrecisionOption = Annotated[Precision, typer.Option(help="Precision of the networks' arithmetic.")]
 
 
 @contextmanager

@@ -156,7 +156,7 @@ _KINDS = (
         None,
         stabilised=True,
         near="vst and rlog are near to log2 of counts, not the same.",
-        better="Better give the counts that they were made of.",
+        better="Better use the counts that they were computed from.",
     ),
 )
 UNIT_TABLE: Mapping[Unit, UnitKind] = MappingProxyType({kind.unit: kind for kind in _KINDS})
@@ -192,8 +192,8 @@ def check_range(values: pd.DataFrame, unit: Unit) -> None:
     if kind.is_log:
         raise ExpressionError(
             f"expected {kind.label}, which ends at about {kind.high / 2:.0f}; {int(bad.sum())}"
-            f" values are far larger, the first in {where}. They are no such logarithms. If they"
-            " are linear, give the unit as counts, cpm, tpm or fpkm."
+            f" values are far larger, the first in {where}. They are not such logarithms. If "
+            f"they are linear, give the unit as counts, cpm, tpm or fpkm."
         )
     raise ExpressionError(
         f"expected {kind.label}, 0 or more; {int(bad.sum())} values are negative, the first in"
@@ -223,8 +223,9 @@ def check_possible(values: pd.DataFrame) -> None:
 
 
 NOT_CENTRED = (
-    "z-scores, centred logarithms, log ratios and values centred by correction of batches cannot"
-    " be used: a gene's level is gone from them. Give the table from before that, best as counts."
+    "z-scores, centred logarithms, log ratios and values centred by batch correction cannot be "
+    "used, because they no longer hold the level of each gene. Use the table from before that "
+    "step, best as counts."
 )
 
 
@@ -296,5 +297,5 @@ def check_totals(totals: pd.Series) -> None:
     if len(empty):
         raise ExpressionError(
             f"{len(empty)} of {len(totals)} samples have no expression in any gene that is used:"
-            f" {name_some(empty)}. Take them out of the table."
+            f" {name_some(empty)}. Remove them from the table."
         )

@@ -82,7 +82,7 @@ class StoredFold:
             return cls(path, fold, donor, tissue, multipliers)
         except (OSError, ValueError, KeyError) as error:
             raise InputFileError(
-                f"{path} is damaged ({error}). Delete it: the fold is then predicted anew."
+                f"{path} is damaged ({error}). Delete it; the fold is then predicted again."
             ) from error
 
     def read(self, name: str, rows: Ints, genes: slice | Ints) -> Floats:

@@ -307,8 +307,8 @@ def _method(how: AlignmentMethod, n_samples: int, minimum_samples: int) -> Align
     if n_samples < LEAST_SAMPLES[how]:
         what = "aligning a cohort" if how == "cohort" else f"alignment by {how} values"
         raise ExpressionError(
-            f"{what} needs {LEAST_SAMPLES[how]} samples or more, got {n_samples}. Give"
-            " more, or leave them as they are: --alignment none, or 'Leave as they are' on the"
+            f"{what} needs {LEAST_SAMPLES[how]} samples or more, got {n_samples}. Add samples, "
+            f"or do not align: --alignment none, or 'Leave as they are' on the"
             " Upload page."
         )
     return how
@@ -400,7 +400,7 @@ def check_coverage(genes: pd.Index, found: NDArray[np.bool_]) -> None:
     if not is_covered(found):
         raise ExpressionError(
             f"{int(found.sum())} of the model's {len(found)} genes are in the table; at least half"
-            f" are needed. Missing are, for example, {name_some(genes[~found], 3)}. Give"
+            f" are needed. Missing, for example: {name_some(genes[~found], 3)}. Give"
             " the table before genes were filtered out, with Ensembl ids, symbols or Entrez ids of"
             " human genes."
         )

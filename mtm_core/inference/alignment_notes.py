@@ -48,18 +48,18 @@ def describe_none(
     normalisation: Normalisation,
 ) -> list[Note]:
     """Say that samples were not aligned, and why."""
-    reason = "No alignment was asked for."
+    reason = "Alignment was switched off."
     if how == "auto":
         reason = (
-            f"{counted(n_samples, 'sample is', 'samples are')} fewer than the {minimum_samples}"
-            " that alignment needs."
+            f"{counted(n_samples, 'sample is', 'samples are')} fewer than the {minimum_samples} "
+            f"that alignment needs."
         )
     notes = [
         Note(
             "info" if how == "none" else "warning",
             reason,
-            "Each sample was compared with the reference as it is; differences of protocol between"
-            " the two remain.",
+            "Each sample was compared with the reference as it is; differences in protocol "
+            "between the two remain.",
         )
     ]
     if normalisation == "panel-cpm" and unit in _MAY_BE_BY_LENGTH:
@@ -102,9 +102,9 @@ def describe_aligned(
         notes.append(
             Note(
                 "warning",
-                f"{n_samples} samples are few to align: the standard error of a gene's mean is"
+                f"{n_samples} samples are few for alignment: the standard error of a gene's mean is"
                 f" {n_samples**-0.5:.2f} SD.",
-                "They were aligned, as asked.",
+                "They were aligned, as you chose.",
                 f"{minimum_samples} samples or more are better.",
             )
         )
@@ -216,6 +216,6 @@ def describe_far(distance: pd.DataFrame) -> list[Note]:
             f"{len(far)} of {len(distance)} samples {'lies' if len(far) == 1 else 'lie'} more than"
             f" {_FAR:g} SD from the reference: {name_some(far)}.",
             they_were(len(far), "left in"),
-            "Check their tissue, their quality and the unit.",
+            "Check their tissue, quality and unit.",
         )
     ]

@@ -126,8 +126,8 @@ def predict_into_store(
     values = _table(work.table, work.state).read(chunk.start, chunk.stop)
     if _digest(values) != sha256:
         raise InputFileError(
-            f"{work.table}: samples {chunk.start + 1} to {chunk.stop} are not what they were when"
-            " the run began. Delete the output, and begin anew."
+            f"{work.table}: samples {chunk.start + 1} to {chunk.stop} have changed since the run "
+            f"began. Delete the output, and start again."
         )
     work.store.write(chunk.number, predict_values(work, values, phenotypes))
     return chunk.number

@@ -177,8 +177,8 @@ def predict_chunked(
         if begun is not None and begun["found"]["sha256"] != found["sha256"]:
             if not overwrite:
                 raise SelectionError(
-                    f"{request.output} was begun from other values than {request.table} has now."
-                    " Delete it, choose another name, or begin anew with --overwrite."
+                    f"{request.output} was begun from other values than {request.table} has now. "
+                    f"Delete it, choose another name, or start again with --overwrite."
                 )
             begun = None
     run = {"asked": plan.asked, "found": found}
@@ -391,6 +391,6 @@ def _refuse_another(begun: Run, asked: Run, output: Path) -> None:
     said = {name: (str(begun.get(name))[:60], str(asked[name])[:60]) for name in other}
     shown = "; ".join(f"{name} {was}, now {now}" for name, (was, now) in said.items())
     raise SelectionError(
-        f"{output} was begun otherwise: {shown}. Give the same command to go on with it, choose"
-        " another name, or begin anew with --overwrite."
+        f"{output} was begun with other options: {shown}. Use the same command to continue it, "
+        f"choose another name, or start again with --overwrite."
     )

@@ -257,7 +257,7 @@ class Decoder:
         if not all(np.isfinite(array).all() for array in values):
             raise ArtefactError(
                 f"the model {self.model} gives numbers for {self.targets[tissue]} that are not"
-                " finite: its weights are not of this program's training. Use another model."
+                " finite: its weights were not trained by this program. Use another model."
             )
 
 

@@ -76,7 +76,7 @@ def check_output(path: Path) -> None:
     """
     if path.suffix not in WRITERS:
         raise SelectionError(
-            f"cannot tell a format from {path.name!r}: expected a name that ends in"
+            f"{path.name!r} does not show its format: expected a name that ends in"
             f" {', '.join(WRITERS)}."
         )
 

@@ -52,8 +52,8 @@ def folder_to_install_in() -> Path:
     folder = models_folder()
     if folder is None:
         raise OutputError(
-            "there is no place for models: this user has no home folder. Name a folder by the"
-            f" environment variable {MODELS_VARIABLE}."
+            f"there is no folder for models, because this user has no home folder. Set the "
+            f"environment variable {MODELS_VARIABLE} to a folder."
         )
     return folder
 

@@ -62,8 +62,8 @@ class TissueValues(BackendArray):
     def __setitem__(self, key: indexing.ExplicitIndexer, value: object) -> None:
         """Refuse it: a value that is computed anew would not stay as it was set."""
         raise TypeError(
-            "values of a prediction that are computed when they are read cannot be set one by one:"
-            " load them first, as by prediction.isel(tissue=[0, 1]).load()."
+            "these values are computed when they are read and cannot be set one by one: load "
+            "them first, for example with prediction.isel(tissue=[0, 1]).load()."
         )
 
     def __dask_tokenize__(self) -> tuple[str, int, int]:

@@ -46,7 +46,7 @@ from mtm_core.safe_output import (
 
 _STORE, _LEDGER, _MOMENTS = "predicted.zarr", "run.json", "moments.safetensors"
 _KIND = "a prediction that is not whole"
-_LEFT = "What is predicted so far stays, and the same command goes on from it."
+_LEFT = "What is predicted so far stays; the same command continues from it."
 _COMPLETE = "run"
 """Attribute that only a finished store has."""
 
@@ -90,8 +90,8 @@ class PredictionStore:
         if (whole := self._run_of_whole()) is not None:
             return whole
         raise OutputError(
-            f"{self.path} is there already, and is no prediction of this kind. Choose another name,"
-            " or delete it."
+            f"{self.path} exists already, and is not a prediction of this kind. Choose another "
+            f"name, or delete it."
         )
 
     def _run_of_whole(self) -> Run | None:

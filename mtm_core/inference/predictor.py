@@ -202,7 +202,7 @@ class Predictor:
         if targets is None:
             targets = [t for t in self.tissues if t not in sources]
         if not targets:
-            raise SelectionError("no target tissue is chosen; choose at least one.")
+            raise SelectionError("no target tissue is chosen. Choose at least one.")
         for own in sources:
             if own in targets:
                 raise SelectionError(

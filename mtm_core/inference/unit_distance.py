@@ -71,7 +71,7 @@ def describe_nearer(
         Note(
             "warning",
             f"Read as {reading.unit}, the samples lie {chosen:.1f} SD from the reference before"
-            f" alignment (median). Read otherwise they would lie nearer: {shown}.",
+            f" alignment (median). With another unit they would lie nearer: {shown}.",
             "Alignment hides a wrong unit.",
             "Check the unit.",
         ),
@@ -87,8 +87,8 @@ def describe_far_before(distance: pd.DataFrame, how: str) -> tuple[Note, ...]:
         Note(
             "warning",
             f"{len(far)} of {len(distance)} samples {'lies' if len(far) == 1 else 'lie'} more than"
-            f" {_FAR_SAMPLE:g} SD from the reference before alignment, farther than another"
-            f" protocol explains: {name_some(far)}.",
+            f" {_FAR_SAMPLE:g} SD from the reference before alignment, farther than a different "
+            f"protocol explains: {name_some(far)}.",
             they_were(len(far), "left in, and aligned with the others"),
             "Check their tissue and the unit.",
         ),

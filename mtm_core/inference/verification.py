@@ -67,15 +67,17 @@ class Verification:
         """Say what was found, and what it means."""
         machines = f"made on {self.made_on}; here {self.here}"
         if self.largest == 0:
-            return f"Predicts exactly what it did where it was made ({machines})."
+            return f"Predicts exactly the values that it predicted where it was made ({machines})."
         size = f"{self.largest:.1g} SD, in {self.tissue}"
         if self.agrees:
             return (
-                f"Predicts what it did where it was made: the largest difference is {size}, within"
+                f"Predicts the same values as where it was made: the largest difference is "
+                f"{size}, within"
                 f" the rounding of other processors and libraries, {TOLERANCE:g} ({machines})."
             )
         return (
-            f"Does not predict what it did where it was made: differs by up to {size}, where"
+            f"Does not predict the same values as where it was made: they differ by up to "
+            f"{size}, where"
             f" rounding explains {TOLERANCE:g} ({machines}). Do not use its predictions here:"
             " install the program's own versions of its libraries (constraints.txt) and try again."
         )
@@ -128,14 +130,14 @@ def verify(folder: Path | str) -> Verification:
     path = files.file(VERIFICATION)
     if path is None:
         raise ArtefactError(
-            f"{files.path} has no {VERIFICATION}, so it is not known what it should predict. Where"
-            f" it is known to be right, write it: mtm model verify {files.path} --write"
+            f"{files.path} has no {VERIFICATION}, so it is not known what it should predict. If "
+            f"it is known to be right, write it: mtm model verify {files.path} --write"
         )
     about, stored = _read(path)
     if about.get("model_sha256") != artefact.sha256:
         raise ArtefactError(
-            f"{path} is of another model than the one beside it. Where the model is known to be"
-            f" right, write it anew: mtm model verify {files.path} --write"
+            f"{path} belongs to another model than the one beside it. If the model is known to "
+            f"be right, write it again: mtm model verify {files.path} --write"
         )
     try:
         source, targets = about["source"], json.loads(about["targets"])

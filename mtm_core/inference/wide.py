@@ -156,7 +156,7 @@ def ending_of(path: Path) -> str:
         if path.name.endswith(ending):
             return ending
     raise SelectionError(
-        f"cannot tell a format from {path.name!r}: expected a name that ends in {', '.join(FILES)}."
+        f"{path.name!r} does not show its format: expected a name that ends in {', '.join(FILES)}."
     )
 
 

@@ -222,7 +222,7 @@ def check_size(value: object, most: int, what: str) -> int:
     Raises
     ------
     ValueError
-        If it is no whole number from 0 to ``most``.
+        If it is not a whole number from 0 to ``most``.
     """
     if type(value) is not int or not 0 <= value <= most:
         raise ValueError(f"{what} is {value!r}; expected 0 to {most:,}")

@@ -39,7 +39,7 @@ def restore(saved: Saved) -> FittedByTarget:
     model, source, targets = settings["model"], settings["source"], settings["targets"]
     covariates = check_covariates(settings["covariates"])
     if source is not None and source not in saved.tissues:
-        raise ValueError(f"the source {source!r} is none of the tissues")
+        raise ValueError(f"the source {source!r} is not one of the tissues")
     if not set(targets) <= set(saved.tissues) - {source} or len(set(targets)) < len(targets):
         raise ValueError("the targets are not some of the other tissues, each once")
     if not targets:

@@ -314,9 +314,9 @@ def restore(saved: Saved) -> FittedStack:
     arrays, scaler = saved.arrays, saved.scaler
     parts, source = saved.settings["bases"], saved.settings["source"]
     if not 0 < len(parts) <= _MOST_BASES or any(_is_stack(base["method"]) for base in parts):
-        raise ValueError(f"expected a stack of 1 to {_MOST_BASES} methods that are no stacks")
+        raise ValueError(f"expected a stack of 1 to {_MOST_BASES} methods that are not stacks")
     if source not in saved.tissues:
-        raise ValueError(f"the stack's source {source!r} is none of the tissues")
+        raise ValueError(f"the stack's source {source!r} is not one of the tissues")
     further = saved.settings.get("further", [])  # a model of before has no record of them
     if not isinstance(further, list) or not {*further} <= {*saved.tissues} - {source}:
         raise ValueError(f"the stack's further tissues {further!r} are none, or its source")

@@ -55,22 +55,23 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 """The date of every file in the zip: the earliest possible, so that bytes do not change."""
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch", "xarray")
 _DESCRIPTIONS = {
-    "predicted.parquet": "Predicted values, one row a sample, tissue and gene.",
-    "predicted.csv": "The same, to six figures.",
-    "samples.csv": "Each sample's distance from the GTEx donors (root mean square of its z-scores;"
-    " 1 is typical) before and after alignment, and whether its age and sex were read.",
-    AGE_AND_SEX: "Age and sex as the model read them. About persons: think before you share it.",
+    "predicted.parquet": "Predicted values, one row per sample, tissue and gene.",
+    "predicted.csv": "The same, to six significant digits.",
+    "samples.csv": "Distance of each sample from the GTEx donors (root mean square of its "
+    "z-scores; 1 is typical) before and after alignment, and whether its age and sex were used.",
+    AGE_AND_SEX: "Age and sex as the model used them. These are personal data: think before you "
+    "share the file.",
     METADATA: "Each sample's batch, and age and sex as the model read them. About persons: think"
     " before you share it.",
     FILE_NAME: "What the samples were aligned by, gene by gene. Later samples can be read by it:"
     " --alignment-from, or on the page Upload.",
-    "held_out_accuracy.csv": "Correlation of predicted and measured expression on held-out GTEx"
-    " donors, of each gene in each predicted tissue. Read it beside each value.",
-    "settings.json": "Model, file and options, with their SHA-256, and versions.",
-    "reproduce.sh": "The command that makes predicted.parquet again from your file.",
+    "held_out_accuracy.csv": "Correlation of predicted and measured expression over held-out "
+    "GTEx donors, for each gene in each predicted tissue. Check it before you use a value.",
+    "settings.json": "Model, file, options and versions, with SHA-256.",
+    "reproduce.sh": "The command that makes predicted.parquet from your file.",
     "ingest.json": "What was found in your table and what was done about it.",
-    "ingest.txt": "The same, to read.",
-    "methods.txt": "A paragraph for the Methods of a paper.",
+    "ingest.txt": "The same as text.",
+    "methods.txt": "A paragraph for the Methods section of a paper.",
 }
 
 
@@ -242,7 +243,7 @@ def ingest_text(record: PredictionRecord) -> str:
         f"{ingest.n_samples:,} samples, {ingest.n_genes:,} genes, {ingest.orientation},"
         f" {ingest.id_type} ids; read as {ingest.format}"
         + (f", separated by {ingest.delimiter}." if ingest.delimiter else "."),
-        f"Unit by the values: {ingest.unit or 'not clear'}. {ingest.unit_reason}",
+        f"Unit, judged by the values: {ingest.unit or 'not clear'}. {ingest.unit_reason}",
         f"Unit used: {prepared.unit}. Alignment: {prepared.aligned.how}.",
         *(f"{note.level.capitalize()}: {note}" for note in record.findings),
     ]
@@ -257,7 +258,7 @@ def reproduce_script(record: PredictionRecord) -> str:
         "# Makes the prediction again. Run it beside your file and the files of this folder.\n"
         f"# mtm {attrs['mtm_version']}; SHA-256 of the model {attrs['model_sha256']},\n"
         f"# of your file {record.ingest.sha256}.\n"
-        "# A model that does not come with the program: put its folder here, or give its path.\n"
+        "# If the model is not a bundled one, put its folder here or change the path.\n"
         "set -eu\n"
         f"{in_shell(record.command)}\n"
     )
@@ -337,7 +338,7 @@ def _readme(record: PredictionRecord, names: list[str]) -> str:
     return (
         f"Predicted by MTM {attrs['mtm_version']}, model {attrs['model']}.\n{attrs['use']}\n\n"
         f"{simulated}{files}\n\n"
-        "Your own table is not in here; settings.json has its SHA-256. To repeat the prediction,\n"
+        "Your own table is not included; settings.json has its SHA-256. To repeat the prediction,\n"
         "put reproduce.sh beside your table, with what of age_and_sex.csv, metadata.csv and\n"
         "alignment.json is here, and run it.\n"
     )

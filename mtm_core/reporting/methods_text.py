@@ -30,7 +30,7 @@ REFERENCES = (
     "The GTEx Consortium. The GTEx Consortium atlas of genetic regulatory effects across human"
     " tissues. Science 2020;369(6509):1318-1330. doi:10.1126/science.aaz1776",
 )
-_CONFOUNDER_NAMES = {"age": "age", "sex": "sex", "hardy": "Hardy class of death"}
+_CONFOUNDER_NAMES = {"age": "age", "sex": "sex", "hardy": "Hardy scale"}
 _MOST_NAMED = 10
 
 
@@ -144,8 +144,8 @@ def _samples(
         sentences.append(
             _alignment(prepared) + f" donors' {prepared.source}: predictions are relative to"
             f" {'the earlier' if prepared.from_saved else 'the other'} samples. Where"
-            f" groups or traits are compared, measured {prepared.source} is compared as measured,"
-            " without this alignment."
+            f" groups or traits are compared, measured {prepared.source} is used as measured, "
+            f"without this alignment."
         )
     else:
         sentences.append("The samples were not aligned to the reference.")
@@ -162,10 +162,10 @@ def _samples(
     read = prediction.attrs["covariates"]
     n_used = int(prediction["used_age_sex"].sum())
     sentences.append(
-        f"The model reads {read.replace(', ', ' and ')} where known, here of {n_used:,} of"
+        f"The model reads {read.replace(', ', ' and ')} where known, here for {n_used:,} of"
         f" {prediction.sizes['sample']:,} samples."
         if read
-        else "The model reads expression alone, neither age nor sex."
+        else "The model uses expression alone, without age and sex."
     )
     return " ".join(sentences)
 
@@ -237,7 +237,7 @@ def _accuracy(
         f", and of {adjusted.mean():.3f} ({adjusted.min():.3f} to {adjusted.max():.3f}) adjusted"
         f" for {adjusted_for(settings)}."
         if len(adjusted)
-        else "; figures adjusted for the donors' age, sex and death were not made."
+        else "; figures adjusted for age, sex and Hardy scale were not computed."
     )
     sentences.append(
         f"Of {n_genes:,} genes, {ranked['n_predictable'].mean():.1f} a tissue on average had a"
@@ -248,8 +248,8 @@ def _accuracy(
             f"{len(tissues) - len(ranked)} of the predicted tissues were not evaluated."
         )
     sentences.append(
-        "The GTEx donors are dead; how far these figures hold for other people and protocols was"
-        " not measured."
+        "GTEx donors were dead when sampled; the accuracy in living people and with other "
+        "protocols was not measured."
     )
     return " ".join(sentences)
 

@@ -13,7 +13,7 @@ from mtm_core.methods.covariates import AGE_SEX
 FIGURES = {
     "gene_rho_by_fold": "gene-wise rho, by fold",
     "gene_rho_pooled": "gene-wise rho, pooled",
-    "gene_rho_partial": "gene-wise rho without age, sex and Hardy class",
+    "gene_rho_partial": "gene-wise rho, adjusted for age, sex and Hardy scale",
     "sample_rho": "sample-wise rho",
     "n_predictable": "predictable genes (pooled rho > 0.3)",
     "mse_ratio": "squared error / training mean's",
@@ -23,10 +23,10 @@ FIGURES = {
 _MOST_LISTED = 100
 """Values of a list of settings that are written out: tissues, never genes."""
 LIMITS = (
-    "Predictions shrink towards the tissue's mean: they rank donors, they do not replace a"
-    " biopsy. Most genes in most tissues are not predictable from blood; read the accuracy of"
-    " the gene and tissue before its value. Living persons, children and other ancestries than"
-    " those of GTEx were not tested."
+    "Predictions shrink towards the tissue's mean: they rank donors, and do not replace a "
+    "biopsy. Most genes in most tissues cannot be predicted from blood; check the accuracy of "
+    "the gene in the tissue before you use its value. The model was not tested on living people, "
+    "children, or ancestries that GTEx lacks."
 )
 
 
@@ -35,15 +35,16 @@ def render_model_card(artefact: Artefact, evaluation: EvaluationTables | None) -
     provenance = artefact.provenance
     sections = [
         f"# {artefact.name}",
-        f"Predicts {len(artefact.genes):,} genes in any of {len(artefact.tissues)} tissues from any"
-        " other of them. **For research use, not for diagnosis.**",
+        f"Predicts {len(artefact.genes):,} genes in each of {len(artefact.tissues)} tissues from "
+        f"any of the others. **For research use, not for diagnosis.**",
         "## Data",
         f"{provenance.get('n_samples', 0):,} samples of {provenance.get('n_donors', 0):,} donors in"
         f" {len(artefact.tissues)} tissues (GTEx, open access), expression in {artefact.unit}."
         f" The cohort is what `mtm data prepare --normalise {artefact.normalisation}` makes of the"
-        " GTEx files of these genes (listed in model.json); its SHA-256 is"
-        f" `{provenance.get('cohort_sha256')}`. The donors are dead: much of the"
-        " correlation between blood and tissue is the circumstance of death, age and sex.",
+        " GTEx files of these genes (listed in model.json); the SHA-256 of the cohort is"
+        f" `{provenance.get('cohort_sha256')}`. GTEx donors were dead when sampled: much of the "
+        f"correlation between blood and tissue comes from age, sex and how the donor died (Hardy "
+        f"scale).",
         "## Accuracy on donors not seen in training",
         _accuracy(artefact, evaluation),
         "## Training",
@@ -81,8 +82,8 @@ def _accuracy(artefact: Artefact, evaluation: EvaluationTables | None) -> str:
         return "Not evaluated. Run `mtm evaluate` and train with `--evaluation`."
     settings = evaluation.settings
     intro = (
-        f"{settings['folds']}-fold cross-validation by donor, from {settings['source']}; every"
-        " figure is computed in each target tissue, then averaged over the"
+        f"{settings['folds']}-fold cross-validation by donor, from {settings['source']}; figures "
+        f"are computed in each target tissue, then averaged over the"
         f" {evaluation.tissues['tissue'].nunique()} tissues. z-scores of log2(1 + expression)."
     )
     if set(evaluation.tissues["method"]) & {artefact.method.name + AGE_SEX}:

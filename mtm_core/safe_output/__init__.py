@@ -5,7 +5,7 @@ One rule for all writers:
 - What is written is written beside its place, in a hidden folder of ours, and gets its name when
   it is whole. A run that is killed leaves at most ``.NAME.mtm-partial-…``, which the next run for
   the same place deletes: it carries our mark, and no process holds it any more.
-- What is there already is never replaced unasked. With ``--overwrite`` a plain file is; a folder is
+- What exists already is never replaced unasked. With ``--overwrite`` a plain file is; a folder is
   only where it carries our mark (``.mtm-output.json``: what we wrote in it) and nothing else.
 - An output is never one of the inputs, also not by a link, nor inside of one or around it.
 - A full disk, a quota, a folder that may not be written to: one :class:`OutputError`.

@@ -49,7 +49,8 @@ def said_in_words(output: Path, left: str = "Nothing is left of it.") -> Iterato
         if number == errno.ENOSPC:
             with suppress(OSError):
                 room = f" ({shutil.disk_usage(where).free / 1e6:,.1f} MB are free)"
-        advice = "Make room, or name another place." if number in _NO_ROOM else "Name another."
+        full = number in _NO_ROOM
+        advice = "Free some space, or name another place." if full else "Name another place."
         raise OutputError(
             f"cannot write {output}: {_IN_WORDS.get(number, os.strerror(number).lower())}{room}."
             f" {left} {advice}"

@@ -30,11 +30,11 @@ class OwnFolder:
         Raises
         ------
         OutputError
-            If it is no folder, or cannot be written to.
+            If it is not a folder, or cannot be written to.
         """
         mark = Mark.of(path) if path.is_dir() else None
         if path.exists() and not path.is_dir():
-            raise OutputError(f"{path} is there already, and is no folder. Name another.")
+            raise OutputError(f"{path} exists already, and is not a folder. Name another.")
         check_parent(path)
         with said_in_words(path):
             path.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ class OwnFolder:
             raise OutputError(f"{path} holds {mark.kind} of mtm. Name another folder.")
         if mark is None and path.exists():
             if not path.is_dir() or path.is_symlink():
-                raise OutputError(f"{path} is there already, and is no folder. Name another.")
+                raise OutputError(f"{path} exists already, and is not a folder. Name another.")
             others = sorted(set(files_below(path)) - set(known))
             if others:
                 raise OutputError(

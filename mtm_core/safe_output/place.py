@@ -57,26 +57,27 @@ def refuse_inputs(output: Path, inputs: Iterable[Path]) -> None:
             continue
         if output.exists() and output.samefile(path):
             raise OutputError(
-                f"{output} is what is read ({path}); it is not overwritten. Name another output."
+                f"{output} is also the input ({path}), which is not overwritten. Name another "
+                f"output."
             )
         whole, real = real_place(output), path.resolve()
         if real in whole.parents:
-            raise OutputError(f"{output} lies in {path}, which is read. Name another output.")
+            raise OutputError(f"{output} is inside {path}, which is an input. Name another output.")
         if whole in real.parents:
-            raise OutputError(f"{output} holds {path}, which is read. Name another output.")
+            raise OutputError(f"{output} contains {path}, which is an input. Name another output.")
 
 
 def check_file(output: Path, *, overwrite: bool) -> None:
     """Refuse what is there and is not to be replaced as a file."""
     state = output.stat()
     if stat.S_ISDIR(state.st_mode):
-        raise OutputError(f"{output} is a folder. Name a file that is not there.")
+        raise OutputError(f"{output} is a folder. Name a new file.")
     if not stat.S_ISREG(state.st_mode):
-        raise OutputError(f"{output} is no plain file. Name a file that is not there.")
+        raise OutputError(f"{output} is not a plain file. Name a new file.")
     if not overwrite:
         raise OutputError(
-            f"{output} is there already ({_size(state.st_size)}). Name another file, or replace it"
-            " with --overwrite."
+            f"{output} exists already ({_size(state.st_size)}). Name another file, or replace it "
+            f"with --overwrite."
         )
     if not state.st_mode & 0o222:
         raise OutputError(f"{output} is write-protected. Name another file.")
@@ -87,7 +88,7 @@ def check_folder(output: Path, *, overwrite: bool) -> None:
     if not output.exists():
         return
     if not output.is_dir() or output.is_symlink():
-        raise OutputError(f"{output} is there already, and is no folder. Name another.")
+        raise OutputError(f"{output} exists already, and is not a folder. Name another.")
     mark = Mark.of(output)
     if mark is not None:
         sweep(output, "")
@@ -96,8 +97,8 @@ def check_folder(output: Path, *, overwrite: bool) -> None:
         return
     if mark is None:
         raise OutputError(
-            f"{output} is there already and holds {listed(there)}: mtm did not write"
-            " it, so it is not replaced. Name another folder, or delete it yourself."
+            f"{output} exists already and holds {listed(there)}, which mtm did not write and "
+            f"does not replace. Name another folder, or delete it yourself."
         )
     others = [name for name in there if not mark.owns(name)]
     if others:
@@ -107,8 +108,8 @@ def check_folder(output: Path, *, overwrite: bool) -> None:
         )
     if not overwrite:
         raise OutputError(
-            f"{output} is there already: {mark.kind} of mtm ({listed(there)}). Name another"
-            " folder, or replace it with --overwrite."
+            f"{output} exists already: {mark.kind} of mtm ({listed(there)}). Name another "
+            f"folder, or replace it with --overwrite."
         )
 
 
@@ -117,7 +118,7 @@ def check_parent(output: Path) -> None:
     path = output.absolute()
     parent = path if path.is_dir() else next(p for p in path.parents if p.exists())
     if not parent.is_dir():
-        raise OutputError(f"cannot write {output}: {parent} is no folder.")
+        raise OutputError(f"cannot write {output}: {parent} is not a folder.")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(
             f"cannot write {output}: there is no permission to write to {parent}. Name another"

@@ -58,9 +58,9 @@ class Offer:
         sha256 = hashlib.sha256(manifest).hexdigest()
         if pin is not None and sha256 != pin:
             raise ArtefactError(
-                f"{place}: its {MANIFEST} has SHA-256 {sha256}, expected {pin}. It is another"
-                " model or version than the one that was named, or was changed: ask who published"
-                " it. Nothing was installed."
+                f"{place}: its {MANIFEST} has SHA-256 {sha256}, expected {pin}. It is another "
+                f"model or version than the one named, or it was changed: ask its publisher. "
+                f"Nothing was installed."
             )
         try:
             seals = read_manifest(manifest)
@@ -94,7 +94,7 @@ class Offer:
         name = description["name"]
         if not is_model_name(name):
             raise ArtefactError(
-                f"{place}: its name {name!r} is none to install it under; expected letters,"
+                f"{place}: it cannot be installed under its name {name!r}; expected letters,"
                 " digits, dots, - and _."
             )
         if name in bundled_models():
@@ -111,13 +111,13 @@ def check_pin(sha256: str | None) -> str | None:
     Raises
     ------
     SelectionError
-        If it is no SHA-256.
+        If it is not a SHA-256.
     """
     if sha256 is None:
         return None
     pin = sha256.strip().lower().removeprefix("sha256:")
     if not re.fullmatch(r"[0-9a-f]{64}", pin):
-        raise SelectionError(f"{sha256!r} is no SHA-256; expected 64 digits and letters a to f.")
+        raise SelectionError(f"{sha256!r} is not a SHA-256; expected 64 digits and letters a to f.")
     return pin
 
 
@@ -134,8 +134,8 @@ def check_room(folder: Path, n_bytes: int) -> None:
     needed = n_bytes + _SPARE_BYTES
     if free < needed:
         raise OutputError(
-            f"{folder}: {_gigabytes(needed)} are needed and {_gigabytes(free)} are free. Make room"
-            " there, or name a folder on another disk by MTM_MODELS."
+            f"{folder}: {_gigabytes(needed)} are needed and {_gigabytes(free)} are free. Free "
+            f"some space there, or set MTM_MODELS to a folder on another disk."
         )
 
 
@@ -149,7 +149,7 @@ def check_whole(folder: Path, offer: Offer) -> Artefact:
     """
     files = ModelFolder.open(folder)
     if dict(files.seals) != dict(offer.seals):
-        raise ArtefactError(f"{folder / MANIFEST} was changed meanwhile. Try again.")
+        raise ArtefactError(f"{folder / MANIFEST} has changed in the meantime. Try again.")
     for name in files.seals:
         files.file(name)
     artefact = Artefact.load(files)

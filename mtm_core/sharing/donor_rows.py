@@ -89,7 +89,7 @@ def find_donor_rows(files: ModelFolder, description: Mapping[str, Any]) -> list[
 
 def _in_file(name: str, path: Path, cohort: Cohort) -> Iterator[str]:
     if name != LICENCE and path.suffix not in _KINDS:
-        yield f"{path.suffix or 'no ending'} is no kind of file that a model needs"
+        yield f"{path.suffix or 'no ending'} is not a kind of file that a model needs"
         return
     if (why := _means_people(path.stem)) is not None:
         yield f"its name has {why!r}"

@@ -120,7 +120,7 @@ def get_model(
     if looks_like_a_name(source):
         if Path(source).exists():
             raise SelectionError(
-                f"{source!r} is no published model, but lies on this disk: mtm model install"
+                f"{source!r} is not a published model, but is on this disk: mtm model install"
                 f" {source}"
             )
         published = find_published(source)
@@ -130,9 +130,9 @@ def get_model(
     if beside is None:
         if pin is None and not unverified:
             raise SelectionError(
-                f"{place.name}: what is in a zip is not known before all of it is here. Give the"
-                f" SHA-256 of its {MANIFEST}, as its publisher names it, by --sha256; or trust the"
-                " server alone, by --unverified."
+                f"{place.name}: the content of a zip is known only after it is downloaded. Give "
+                f"the SHA-256 of its {MANIFEST}, as stated by its publisher, with --sha256; or "
+                f"trust the server alone, with --unverified."
             )
         return _get_zip(place, pin, models, overwrite=overwrite, progress=progress)
     offer = Offer.of(_fetch_manifest(place, beside), place.name, pin)
@@ -200,7 +200,9 @@ def install_model(
             check_whole(place, offer)
         return _installed(name, output, offer)
     if not path.is_file():
-        raise InputFileError(f"{path}: expected a model's folder or a zip of one; it is not there.")
+        raise InputFileError(
+            f"{path}: no such file or folder; expected a model's folder or a zip of one."
+        )
     return _install_zip(path, pin, models, overwrite=overwrite)
 
 
@@ -287,9 +289,9 @@ def _download(
     except ValueError as error:  # pooch has deleted it
         assert seal is not None
         raise DownloadError(
-            f"{url}: expected SHA-256 {seal.sha256}, another file came; it was deleted, and"
-            " nothing was installed. Tell who published the model: the file there is not the one"
-            f" that its {MANIFEST} names."
+            f"{url}: expected SHA-256 {seal.sha256}, got another file; it was deleted, and "
+            f"nothing was installed. Tell the publisher of the model: the file on the server is "
+            f"not the one that its {MANIFEST} names."
         ) from error
 
 
@@ -305,7 +307,8 @@ def _place_for(models: Path, key: str) -> Iterator[Path]:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     raise OutputError(
-                        f"{own}: another process is downloading this model. Wait for it."
+                        f"{own}: another process is downloading this model. Wait until it has "
+                        f"finished."
                     ) from None
                 except OSError:  # a disk without locks
                     logger.info("%s cannot be locked", own)
@@ -315,9 +318,9 @@ def _place_for(models: Path, key: str) -> Iterator[Path]:
 
 def _unpinned(source: str, sha256: str) -> SelectionError:
     return SelectionError(
-        f"{source}: its {MANIFEST} has SHA-256 {sha256}, and nothing says yet that this is the"
-        " right one. Compare it with what the publisher names elsewhere (a paper, a release page),"
-        f" then: mtm model get {shlex.quote(source)} --sha256 {sha256} To trust the server alone:"
+        f"{source}: its {MANIFEST} has SHA-256 {sha256}, which is not confirmed yet. Compare it "
+        f"with the one that the publisher states elsewhere (a paper, a release page), then: mtm "
+        f"model get {shlex.quote(source)} --sha256 {sha256} To trust the server alone:"
         " --unverified."
     )
 

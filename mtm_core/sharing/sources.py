@@ -80,7 +80,7 @@ def find_source(text: str, hosts: Hosts | None = None) -> Source:
         return _on_zenodo(text, doi[1], hosts)
     if not re.match(r"https?://", text):
         raise SelectionError(
-            f"{text!r} names no place to get a model from. Expected an address (https://...), a DOI"
+            f"{text!r} is not a place to get a model from. Expected an address (https://...), a DOI"
             " of Zenodo (10.5281/zenodo.123), a Hugging Face repository (hf:OWNER/NAME@REVISION),"
             " or the name of a published model. From a disk: mtm model install FOLDER"
         )
@@ -97,8 +97,8 @@ def find_source(text: str, hosts: Hosts | None = None) -> Source:
         return Source(text, archive=text)
     if parts.query or parts.fragment:
         raise SelectionError(
-            f"{text}: an address of a folder has nothing after '?' or '#'. Expected such as"
-            " https://host/folder, where the model's files lie."
+            f"{text}: an address of a folder has nothing after '?' or '#'. Expected for example "
+            f"https://host/folder, where the model's files are."
         )
     return Source(text, folder=text.removesuffix(f"/{MANIFEST}").rstrip("/"))
 
@@ -118,8 +118,8 @@ def _on_zenodo(text: str, doi: str, hosts: Hosts) -> Source:
     match = _ZENODO.fullmatch(doi)
     if match is None:
         raise SelectionError(
-            f"{doi}: of DOIs, those of Zenodo are known (10.5281/zenodo.123). Give the address of"
-            " the model's folder or zip there instead."
+            f"{doi}: only DOIs of Zenodo are supported (10.5281/zenodo.123). Give the address of "
+            f"the model's folder or zip instead."
         )
     host = hosts.zenodo if match[1] == "5281" else hosts.zenodo_sandbox
     address = f"{host}/api/records/{match[2]}"

@@ -103,8 +103,8 @@ def make_upload(
     if found:
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""
         raise ArtefactError(
-            f"{folder} is not to be shared, for it may hold something of single donors:"
-            f" {'; '.join(found[:5])}{more}. Take that out, then: mtm model seal {folder}"
+            f"{folder} must not be shared, because it may hold data of single donors:"
+            f" {'; '.join(found[:5])}{more}. Remove that, then: mtm model seal {folder}"
         )
     verified = verify(folder)
     if not verified.agrees:
@@ -197,7 +197,7 @@ def zenodo_metadata(
 def _licence_text(licence: str, file: Path | None) -> str:
     """Return a licence's text, its id in the first line."""
     if not re.fullmatch(r"[A-Za-z0-9.+-]{2,60}", licence):
-        raise InputFileError(f"--licence: {licence!r} is no SPDX id, such as CC-BY-4.0.")
+        raise InputFileError(f"--licence: {licence!r} is not an SPDX id, such as CC-BY-4.0.")
     if file is None and licence != PROGRAM_LICENCE:
         raise InputFileError(
             f"the text of {licence} is not known here. Give it by --licence-file, from"

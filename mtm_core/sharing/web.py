@@ -19,7 +19,7 @@ _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 
 
 def check_address(url: str) -> None:
-    """Refuse what is no address of a server that this program would ask.
+    """Refuse what is not an address of a server that this program would ask.
 
     Raises
     ------
@@ -30,14 +30,14 @@ def check_address(url: str) -> None:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise DownloadError(f"{url} is no address ({error}).") from error
+        raise DownloadError(f"{url} is not an address ({error}).") from error
     if parts.scheme not in ("http", "https") or not host:
-        raise DownloadError(f"{url} is no address; expected such as https://host/folder.")
+        raise DownloadError(f"{url} is not an address; expected for example https://host/folder.")
     if parts.username is not None or parts.password is not None:
-        raise DownloadError("an address that holds a name or password is not asked. Leave it out.")
+        raise DownloadError("addresses with a name or password are not used. Remove it.")
     if parts.scheme == "http" and not is_loopback(url):
         raise DownloadError(
-            f"{url} is not encrypted: who sits between could send anything. Use https."
+            f"{url} is not encrypted: anybody on the way could change the files. Use https."
         )
 
 
@@ -69,8 +69,8 @@ def open_checked(url: str, headers: dict[str, str]) -> requests.Response:
         if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             response.close()
             raise DownloadError(
-                f"{url}: the server does not give it to everybody (HTTP {response.status_code})."
-                " There is no such model, or it is private: download it by hand, then:"
+                f"{url}: the server refuses access (HTTP {response.status_code}). There is no "
+                f"such model, or it is private: download it by hand, then:"
                 " mtm model install FOLDER"
             )
         location = response.headers.get("Location")
@@ -81,11 +81,15 @@ def open_checked(url: str, headers: dict[str, str]) -> requests.Response:
         try:
             check_address(onward)
             if is_loopback(onward) and not begins_here:
-                raise DownloadError(f"{onward} is on this machine, which no other server may name.")
+                raise DownloadError(
+                    f"{onward} is on this machine; another server must not refer to it."
+                )
         except DownloadError as error:
-            raise DownloadError(f"{url} leads elsewhere, which is not followed: {error}") from error
+            raise DownloadError(
+                f"{url} redirects elsewhere, which is not followed: {error}"
+            ) from error
         asked = onward
-    raise DownloadError(f"{url} leads from address to address without end.")
+    raise DownloadError(f"{url} redirects without end.")
 
 
 def fetch_small(url: str, most_bytes: int) -> bytes:
@@ -108,8 +112,8 @@ def fetch_small(url: str, most_bytes: int) -> bytes:
                 data += chunk
                 if len(data) > most_bytes:
                     raise DownloadError(
-                        f"{url}: the server sends more than {most_bytes:,} bytes. It is not what"
-                        " was asked for."
+                        f"{url}: the server sends more than {most_bytes:,} bytes. It is not the "
+                        f"file that was requested."
                     )
             announced = response.headers.get("Content-Length", "")
             if announced.isdecimal() and int(announced) != len(data):

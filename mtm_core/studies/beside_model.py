@@ -172,7 +172,9 @@ def check_tables(tables: object, artefact: Artefact) -> None:
         for column in set(known) & set(table.columns):
             foreign = set(table[column].unique()) - known[column]
             if foreign:
-                raise ValueError(f"{str(min(foreign, key=str))[:80]!r} is no {column} of the model")
+                raise ValueError(
+                    f"{str(min(foreign, key=str))[:80]!r} is not a {column} of the model"
+                )
 
 
 def _check_stored(table: TableOnDisk, what: str, known: Mapping[str, set[str]]) -> None:
@@ -194,7 +196,7 @@ def _check_stored(table: TableOnDisk, what: str, known: Mapping[str, set[str]]) 
     for name in set(known) & set(names):
         foreign = set(names[name]) - known[name]
         if foreign:
-            raise ValueError(f"{str(min(foreign))[:80]!r} is no {name} of the model")
+            raise ValueError(f"{str(min(foreign))[:80]!r} is not a {name} of the model")
 
 
 def _check_columns(table: pd.DataFrame, what: str) -> None:

@@ -185,7 +185,7 @@ def _figures(linear: pd.DataFrame, unit: Unit, markers: Markers) -> tuple[pd.Dat
                 f"The table has {linear.shape[1]:,} genes, fewer than {FEWEST_GENES:,}.",
                 "Genes detected, and shares of haemoglobin, ribosomal and mitochondrial RNA, are"
                 " not computed: they are of all genes.",
-                "Give the table before genes were filtered out.",
+                "Use the table from before genes were filtered out.",
             )
         )
         return table, notes
@@ -240,7 +240,7 @@ def _with_sex(
                 "info",
                 "None of XIST and the genes of the Y chromosome is in the table.",
                 "Sex by expression is not computed.",
-                "Give the table before genes were filtered out.",
+                "Use the table from before genes were filtered out.",
             )
         ]
     samples = pd.concat([samples, sexes], axis=1)

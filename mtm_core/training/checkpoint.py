@@ -64,7 +64,7 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, KeyError, ValueError, OSError) as error:
             raise TrainingError(
-                f"{path} is no checkpoint of this program, or damaged ({error})."
+                f"{path} is not a checkpoint of this program, or damaged ({error})."
                 " Delete it, or train into another folder."
             ) from error
         return cls(tensors, state)

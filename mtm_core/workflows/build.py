@@ -67,8 +67,7 @@ def build_model(options: BuildOptions, on_progress: OnProgress | None = None) ->
     Raises
     ------
     NeedsError
-        If disk, memory or network are lacking; nothing was begun.
-    OutputError
+        If disk, memory or network are lacking; nothing was started. OutputError
         If the output is there, or a build of other options or files is under way in its place.
     SelectionError, InputFileError, DownloadError, CohortError
         If options, files or the server are not what they should be.
@@ -278,9 +277,9 @@ class _Build:
         changed = sorted(kind for kind in {*known, *inputs} if known.get(kind) != inputs.get(kind))
         if changed:
             raise OutputError(
-                f"{self.work} holds a build of other files: {', '.join(changed)} changed since (by"
-                " SHA-256). Give the same files to go on, begin anew with --restart, or name"
-                " another --output."
+                f"{self.work} holds a build of other files: {', '.join(changed)} changed since "
+                f"(by SHA-256). Give the same files to continue, start again with --restart, or "
+                f"name another --output."
             )
 
     def _fit(self, name: str, cohort: Path) -> Mapping[str, Any]:
@@ -415,8 +414,8 @@ def check_same(ledger: Ledger, options: BuildOptions) -> None:
     ]
     if changed:
         raise OutputError(
-            f"{options.work_folder} holds a build of other options: {'; '.join(changed)}. Give the"
-            " same to go on, begin anew with --restart, or name another --output."
+            f"{options.work_folder} holds a build with other options: {'; '.join(changed)}. Give "
+            f"the same options to continue, start again with --restart, or name another --output."
         )
 
 

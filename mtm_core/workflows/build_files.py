@@ -60,7 +60,7 @@ def files_in(folder: Path) -> BuildFiles:
         If it has several of a kind.
     """
     if not folder.is_dir():
-        raise InputFileError(f"--from: {folder} is no folder. Name one that holds GTEx's files.")
+        raise InputFileError(f"--from: {folder} is not a folder. Name one that holds GTEx's files.")
     found: dict[FileKind, Path] = {}
     for kind in FILE_KINDS:
         there = _of_kind(folder, kind)

@@ -69,7 +69,7 @@ class BuildOptions(PlainValues):
     work
         Folder for what is made on the way; by default ``OUTPUT.build``.
     restart
-        Begin anew; downloaded files stay.
+        Start again; downloaded files stay.
     overwrite
         Replace a model that is there.
     command

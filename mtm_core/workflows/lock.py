@@ -29,8 +29,8 @@ def held(lock: Path, folder: Path) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise OutputError(
-                    f"{folder}: another run is at work in it. Wait for its end, or name another"
-                    " --output."
+                    f"{folder}: another run is using it. Wait until it has finished, or name "
+                    f"another --output."
                 ) from error
             except OSError:  # a disk without locks
                 pass

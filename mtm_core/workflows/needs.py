@@ -68,7 +68,7 @@ class Needs:
         if total > free:
             lacking.append(
                 f"disk: about {in_words(total)} are needed in {existing(self.disk_at)},"
-                f" {in_words(free)} are free. Make room, or name another place with --work."
+                f" {in_words(free)} are free. Free some space, or name another folder with --work."
             )
         if self.memory > machine_memory():
             lacking.append(
@@ -78,15 +78,15 @@ class Needs:
         elif self.memory > available_memory():
             lacking.append(
                 f"memory: about {in_words(self.memory)} are needed, {in_words(available_memory())}"
-                " are free now. End other programs, or build fewer genes (--genes)."
+                " are free now. Stop other programs, or build fewer genes (--genes)."
             )
         if self.network_error:
             lacking.append(
                 f"network: {self.server} {self.network_error}. Check the network and a proxy, or"
-                " give files that are there with --from."
+                " use files on this machine with --from."
             )
         if lacking:
-            raise NeedsError("nothing was begun. " + " ".join(_sentences(lacking)))
+            raise NeedsError("nothing was started. " + " ".join(_sentences(lacking)))
 
 
 def _sentences(lacking: Sequence[str]) -> list[str]:

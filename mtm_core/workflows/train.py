@@ -204,8 +204,8 @@ def _check_folder(output: Path, inputs: list[Path], *, resume: bool, overwrite: 
     has_checkpoint = (output / CHECKPOINT_NAME).exists()
     if has_checkpoint and not resume and not overwrite:
         raise TrainingError(
-            f"{output} holds a run already. Go on with it by --resume, begin anew with --overwrite,"
-            " or name another folder."
+            f"{output} already holds a run. Continue it with --resume, start again with "
+            f"--overwrite, or name another folder."
         )
     if not has_checkpoint and (output / "model.json").exists() and not overwrite:
         raise TrainingError(

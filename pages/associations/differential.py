@@ -46,8 +46,8 @@ begin(
     "Differential expression",
     "Which genes differ between groups of your samples, or go with a number, beside what else is"
     f" known of them: measured in {plain(session.source_in_words)}, and predicted in other"
-    " tissues.  \nEach point is a gene; right is higher in cases, up is less likely to be"
-    " chance.",
+    " tissues.  \nEach point is a gene: further right, higher in cases; further up, less likely "
+    "to be chance.",
     session,
     model,
 )
@@ -66,7 +66,7 @@ choice = choose_groups(metadata, columns)
 choice = choice.shuffled(offer_shuffle())
 tissue, shown_tissues = choose_shown_tissues(cohort, session, model)
 fold_change, fdr, n_labels, label, gene = choose_thresholds(
-    names, "Of Wilcoxon's rank-sum test, Benjamini and Hochberg over the genes of a tissue."
+    names, "Wilcoxon's rank-sum test; FDR after Benjamini and Hochberg over the genes of a tissue."
 )
 
 key = ("groups", choice.key, tuple(shown_tissues))
@@ -94,7 +94,7 @@ if tested.empty:
     st.warning(
         f"No gene was tested: {plain(table['outcome'].iloc[0])}. {plain(choice.case)}:"
         f" {choice.n_case} samples,"
-        f" {plain(choice.control)}: {choice.n_control}; three of each are needed.",
+        f" {plain(choice.control)}: {choice.n_control}; at least three of each are needed.",
         icon=":material/warning:",
     )
     end_page()
@@ -108,7 +108,7 @@ def figure_and_rows() -> None:
     chart = chart_of_points("volcano", "volcano_genes")
     n_others = n_counted(tested)
     counted = (
-        f"Grey cells count the other {n_others:,} genes of the panels, the darker, the more. "
+        f"Grey cells count the other {n_others:,} genes of the panels: the darker, the more. "
         if n_others
         else ""
     )
@@ -125,10 +125,14 @@ def figure_and_rows() -> None:
         caption=f"{choice.case} (n = {choice.n_case}) against {choice.control}"
         f" (n = {choice.n_control}), {artefact.name}. Fold change: the difference of the groups'"
         f" means of log2 expression. Measured {session.source}: {cohort.measured.meaning}"
-        " Dotted lines are the thresholds; panels have scales of their own. "
-        + ("Pale rings are genes that the model cannot predict there. " if held_out.exists else "")
+        " Dotted lines are the thresholds. Each panel has its own scales. "
+        + (
+            "Pale circles are genes that the model cannot predict in that tissue. "
+            if held_out.exists
+            else ""
+        )
         + counted
-        + "Draw a box or a lasso around points: the table keeps to them.",
+        + "Draw a box or a lasso around points to list only these genes in the table.",
         data=tested.drop(columns="accuracy"),
         index=False,
         on_select=lambda: take_points(f"figure_{chart}", "volcano_genes", tested, names),
@@ -144,8 +148,8 @@ def figure_and_rows() -> None:
         st.caption(
             f"{len(chosen)} genes selected in the figure."
             if chosen
-            else "All genes. Mark a row to ring its gene in the figure and to see its samples"
-            " below."
+            else "All genes. Select a row to circle its gene in the figure and to see its "
+            "samples below."
         )
         if chosen:
             st.button(
@@ -172,7 +176,7 @@ show_figure(
     ),
     key="strips",
     name=f"{prefix}strips_{label}",
-    caption=f"{label}: each point is a sample, the bar the mean of its group."
+    caption=f"{label}: each point is a sample; the bar is the mean of its group."
     + "".join(
         f" {other}: {held_out.in_words(other, gene)}."
         for other in values

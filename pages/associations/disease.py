@@ -36,8 +36,8 @@ session, model = current_session(), served_model()
 artefact, disease, traits = model.predictor.artefact, model.studies.disease, model.studies.traits
 begin(
     "Disease concordance",
-    "What differs between two groups of GTEx donors: in measured tissue, and in tissue predicted"
-    " from their blood by a model that had not seen them.",
+    "What differs between two groups of GTEx donors, in measured tissue and in tissue predicted "
+    "from their blood. No donor was used to train the model that predicts that donor.",
     session,
     model,
 )
@@ -49,11 +49,9 @@ views = {
 }
 if not any(views.values()):
     st.info(
-        f"**{plain(artefact.name)}** comes without studies of preserved associations. Make them"
-        " with"
-        " `mtm study disease` and `mtm study traits`, from the predictions that"
-        " `mtm evaluate --save-predictions` leaves, with `--output` in the model's folder"
-        " `studies`.",
+        f"**{plain(artefact.name)}** has no studies of preserved associations. Make them with "
+        f"`mtm study disease` and `mtm study traits` from the predictions of `mtm evaluate "
+        f"--save-predictions`, with `--output` in the model's folder `studies`.",
         icon=":material/info:",
     )
     end_page()
@@ -63,16 +61,16 @@ view = st.segmented_control(
     default=next(name for name, is_there in views.items() if is_there),
     required=True,
     key="concordance_of",
-    help="What predictions preserve: changes, changed genes, the classification of two groups,"
-    " associations with traits.",
+    help="What to compare between measured and predicted tissue: fold changes, the lists of "
+    "changed genes, the classification of the two groups, or associations with traits.",
     bind="query-params",
 )
 colours = artefact.tissues["colour"].to_dict()
 
 if view == TRAITS and traits is not None:
     st.caption(
-        "The paper's first question: every gene is correlated with a trait of the donors, in"
-        " predicted and in measured tissue, and the two lists with each other."
+        "Every gene is correlated with a trait of the donors, in predicted and in measured "
+        "tissue; then the two lists of correlations are compared, as in the paper."
     )
     show_preserved(Preserved.of_traits(traits), model, colours)
 
@@ -82,10 +80,9 @@ elif disease is not None:
     if not diseases_among(contrasts):
         named = [trait_in_words(name, model.associations) for name in contrasts]
         st.warning(
-            "**None of the contrasts at hand is a disease.** They are"
-            f" {plain_message(', '.join(named))}. The"
-            " public table of GTEx donors has no diseases. The dbGaP file of phenotypes adds"
-            " them: `mtm study disease --dbgap FILE`.",
+            f"**None of these contrasts is a disease.** They are "
+            f"{plain_message(', '.join(named))}. The public table of GTEx donors has no "
+            f"diseases. They are in dbGaP's file of phenotypes: `mtm study disease --dbgap FILE`.",
             icon=":material/warning:",
         )
 
@@ -101,23 +98,26 @@ elif disease is not None:
             key="minimum_degs",
             persist_state="session",
             width=300,
-            help="In measured tissue, in the same direction, at an FDR of 5 %. Tissues with fewer"
-            " have no cell: a score of few genes says little.",
+            help="Genes changed in measured tissue in the same direction, at an FDR of 5 %. "
+            "Tissues with fewer are not shown, because a score of few genes is unreliable.",
         )
         f1, stars, notes, rows = overlap_cells(study.pairs, int(minimum))
         if rows.empty:
-            st.info("No tissue has so many changed genes. Ask for fewer.", icon=":material/info:")
+            st.info(
+                "No tissue has that many changed genes. Choose a smaller number.",
+                icon=":material/info:",
+            )
             end_page()
         one, two, three = STARS
         show_figure(
             overlap_grid(f1, stars, notes),
             key="overlap_grid",
             name="genes_found_again",
-            caption="How well genes changed in measured tissue are found again among those changed"
-            " in predicted tissue, up (↑) and down (↓), of the predictable genes. F1 is 1 where"
-            " the two sets are the same, 0 where they share none. Stars: the overlap is beyond"
-            f" chance (hypergeometric), * below {one:g}, ** {two:g}, *** {three:g}. Where nearly"
-            " all genes change, F1 is high in any case, and there can be no star.",
+            caption="How well the predictable genes that are changed in measured tissue are "
+            "found among those changed in predicted tissue, up (↑) and down (↓). F1 is 1 where"
+            f" the two sets are the same, 0 where they share none. Stars mean that the overlap "
+            f"is beyond chance (hypergeometric test): * below {one:g}, ** {two:g}, *** "
+            f"{three:g}. Where nearly all genes change, F1 is always high and no star is possible.",
             data=rows,
             index=False,
         )
@@ -131,13 +131,13 @@ elif disease is not None:
             key="areas_of",
             persist_state="session",
             format_func=lambda name: trait_in_words(name, model.associations),
-            help="Which two groups of donors the regression classifies.",
+            help="The two groups of donors to classify.",
         )
         areas = areas_of(study.status, trait)
         tissues = [str(name) for name in areas["tissue"].unique()]
         bring_along("tissue", tissues)
         tissue = st.selectbox(
-            "Tissue", tissues, key="tissue", bind="query-params", help="Its name is set in bold."
+            "Tissue", tissues, key="tissue", bind="query-params", help="Shown in bold."
         )
         source = str(settings["source"])
         profiles = [(name, words.format(source=source)) for name, words in PROFILES.items()]
@@ -145,11 +145,11 @@ elif disease is not None:
             auroc_dots(areas, profiles, chosen=tissue),
             key="areas",
             name=f"{trait}_areas",
-            caption=f"{trait}: how well an L1 logistic regression tells the two groups apart, in"
-            f" five-fold cross-validation ({settings['repeats']} repeats), from each profile; with"
-            " 95 % intervals, the best measured tissue first. Covariates: age, sex and Hardy class"
-            " of death, as far as they are not the contrast. A profile that tells no more than"
-            " they do may tell nothing else.",
+            caption=f"{trait}: how well an L1 logistic regression separates the two groups from "
+            f"each profile, in five-fold cross-validation ({settings['repeats']} repeats), with "
+            f"95 % intervals. The best measured tissue comes first. Covariates are age, sex and "
+            f"Hardy scale, unless they are the contrast itself. A profile that does no better "
+            f"than the covariates may carry no further information.",
             data=areas,
             index=False,
         )
@@ -161,8 +161,9 @@ elif disease is not None:
                 roc_curves(curves, profiles),
                 key="curves",
                 name=f"{trait}_curves",
-                caption="Cases found against controls taken for cases, on donors held out, mean"
-                " over folds and repeats. The nearer the upper left corner, the better.",
+                caption="Share of cases found (true positives) against controls taken for cases "
+                "(false positives) in held-out donors, mean over folds and repeats. The nearer "
+                "to the upper left corner, the better.",
                 data=curves,
                 index=False,
             )

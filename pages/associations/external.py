@@ -35,8 +35,8 @@ FEWEST = 3
 session, model = current_session(), served_model()
 begin(
     "External cohort",
-    "Your cases against your controls, beside a contrast between GTEx donors: of the tissue itself,"
-    " not predicted.  \nrho says how alike the two are, gene by gene; judge it by what shuffled"
+    "Your cases against your controls in predicted tissue, beside a contrast of GTEx donors in the"
+    " measured tissue.  \nRho says how well the two agree over genes; compare it with what shuffled"
     " labels give.",
     session,
     model,
@@ -46,7 +46,7 @@ mark_simulated(session)
 metadata, columns = need_metadata(session, groups_of, "two groups or more")
 if model.associations is None:
     st.info(
-        "This model comes without associations of its reference cohort. Make them with"
+        "This model has no associations of its reference cohort. Make them with"
         " `mtm study reference`.",
         icon=":material/info:",
     )
@@ -66,8 +66,8 @@ with contrast_column:
         key="contrast",
         persist_state="session",
         format_func=lambda name: contrast_in_words(name, traits[name]),
-        help="What is compared between GTEx donors of each tissue. Ventilator: donors who were"
-        " on one when they died, against all others.",
+        help="The contrast of GTEx donors in each tissue. Ventilator: donors who were on a "
+        "ventilator when they died, against all others.",
     )
 with adjustment_column:
     adjusted_for = choose_adjustment(model.associations, trait)
@@ -75,12 +75,13 @@ tissue_column, gene_column = st.columns(2)
 with tissue_column:
     tissue = choose_tissue(cohort.predicted_tissues)
 with gene_column:
-    _, gene = choose_gene(model.genes, help="Ringed in the figure.")
+    _, gene = choose_gene(model.genes, help="Circled in the figure.")
 
 if min(choice.n_case, choice.n_control) < FEWEST:
     st.warning(
-        f"No gene was tested on both sides. {plain(choice.case)}: {choice.n_case} samples,"
-        f" {plain(choice.control)}: {choice.n_control}; three of each are needed.",
+        f"No gene was tested both in your samples and in the reference. {plain(choice.case)}: "
+        f"{choice.n_case} samples,"
+        f" {plain(choice.control)}: {choice.n_control}; at least three of each are needed.",
         icon=":material/warning:",
     )
     end_page()
@@ -116,10 +117,10 @@ show_agreement(
     reference=f"GTEx: {contrast}",
     name=f"{prefix}{choice.case}_against_{trait}",
     equal=traits[trait]["kind"] == "two groups",
-    caption=f"Each point is a gene of {tissue}: across, the change between GTEx donors"
-    f" ({contrast}); up, the log2 ratio of predicted means of {choice.case} (n = {choice.n_case})"
-    f" against {choice.control} (n = {choice.n_control}). In 'Every tissue' below, measured"
-    f" {session.source} is as in your table, not aligned; the genes in common are compared.",
+    caption=f"Each point is a gene of {tissue}: x, the change between GTEx donors ({contrast}); "
+    f"y, the log2 ratio of predicted means of {choice.case} (n = {choice.n_case})"
+    f" against {choice.control} (n = {choice.n_control}). In 'Every tissue' below, measured "
+    f"{session.source} is as in your table, without alignment; only genes in both are compared.",
 )
 
 with st.expander("The same from the command line"):

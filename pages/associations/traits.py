@@ -1,4 +1,4 @@
-"""Traits: which genes go with age, sex, or anything measured of the samples."""
+"""Traits: which genes are correlated with age, sex, or any other variable of the samples."""
 
 from __future__ import annotations
 
@@ -43,9 +43,10 @@ session, model = current_session(), served_model()
 artefact = model.predictor.artefact
 begin(
     "Traits",
-    "Which genes go with age, sex or another trait of your samples: measured in"
+    "Which genes are correlated with age, sex or another trait of your samples: measured in"
     f" {plain(session.source_in_words)}, and"
-    " predicted in other tissues.  \nRed cells rise with the trait, blue ones fall.",
+    " predicted in other tissues.  \nExpression rises with the trait in red cells, and falls in "
+    "blue ones.",
     session,
     model,
 )
@@ -66,7 +67,7 @@ with trait_column:
         index=columns.index(first),
         key="trait",
         persist_state="session",
-        help="A column of numbers, or of two groups, which become 1 and 0.",
+        help="A column of numbers, or of two groups, which are coded 1 and 0.",
     )
 with covariate_column:
     possible = [
@@ -75,12 +76,11 @@ with covariate_column:
         if column.name != trait and (column.has_groups or column.name in columns)
     ]
     covariates = st.multiselect(
-        "Leave out what goes with",
+        "Adjust for",
         possible,
         key="covariates",
         persist_state="session",
-        help="These columns are regressed out of both expression and trait: the correlation is"
-        " then partial.",
+        help="These columns are regressed out of both expression and trait (partial correlation).",
     )
     covariates = [name for name in covariates if name in possible]
 seed = offer_shuffle()
@@ -99,7 +99,7 @@ table = remember(
     words=f"Correlating with {trait}",
 )
 prefix = f"{session.file_stem}{'shuffled_' if seed is not None else ''}"
-without = f", {' and '.join(covariates)} regressed out" if covariates else ""
+without = f", adjusted for {' and '.join(covariates)}" if covariates else ""
 if table["rho"].isna().all():
     st.warning(
         f"No gene was tested: {plain(table['outcome'].iloc[0])} (n = {table['n'].iloc[0]}).",
@@ -115,11 +115,11 @@ show_figure(
     key="trait_rho",
     name=f"{prefix}rho_with_{trait}",
     caption=f"Pearson correlation of log2 expression with {trait} ({meaning}){without}, over"
-    f" n = {table['n'].max()} samples; the model's genes in the order of their mean. Measured"
-    f" {session.source}: {cohort.measured.meaning} Its other genes are in the table below."
+    f" n = {table['n'].max()} samples. Genes of the model are ordered by their mean. Measured"
+    f" {session.source}: {cohort.measured.meaning} The table below has its other genes too."
     + (" Faded cells: the model cannot predict that gene there." if held_out.exists else "")
     + (
-        f" Drawn are the {rho.shape[1]} of {len(model.genes):,} genes with the largest rho in any"
+        f" Shown: the {rho.shape[1]} of {len(model.genes):,} genes with the largest rho in any"
         " tissue."
         if len(model.genes) > rho.shape[1]
         else ""
@@ -134,13 +134,13 @@ tissue_column, gene_column, toggle_column = st.columns(3, vertical_alignment="bo
 with tissue_column:
     tissue = choose_tissue(cohort.predicted_tissues)
 with gene_column:
-    label, gene = choose_gene(names, help="Ringed in the figure below.")
+    label, gene = choose_gene(names, help="Circled in the figure below.")
 with toggle_column:
     everywhere = st.toggle(
         "All tissues",
         key="traits_everywhere",
-        help=f"List every predicted tissue, not the chosen one and"
-        f" {plain(session.source_in_words)} alone.",
+        help=f"List every predicted tissue, not only the chosen one and "
+        f"{plain(session.source_in_words)}.",
         persist_state="session",
     )
 rows = rho_rows(table if everywhere else table[table["tissue"].isin([tissue, session.source])])
@@ -157,14 +157,13 @@ st.header("Against the GTEx reference")
 known = reference_trait(metadata, trait)
 if known is None:
     st.info(
-        f"The reference knows age and sex of its donors, not {plain(repr(trait))}. Which"
-        " columns are age and"
-        " sex is said on the page Metadata.",
+        f"The reference has only age and sex of its donors, not {plain(repr(trait))}. Choose the "
+        f"columns of age and sex on the page Metadata.",
         icon=":material/info:",
     )
 elif model.associations is None:
     st.info(
-        "This model comes without associations of its reference cohort. Make them with"
+        "This model has no associations of its reference cohort. Make them with"
         " `mtm study reference`.",
         icon=":material/info:",
     )
@@ -190,8 +189,8 @@ else:
         reference=f"rho with {known}, GTEx donors",
         name=f"{prefix}{trait}_against_reference",
         equal=True,
-        caption=f"Each point is a gene: across, its correlation with {known} in GTEx donors of"
-        f" {tissue}; up, with {trait} in your samples as predicted there.",
+        caption=f"Each point is a gene: x, its correlation with {known} in {tissue} of GTEx "
+        f"donors; y, its correlation with {trait} in your samples, predicted for {tissue}.",
     )
 
 with st.expander("The same from the command line"):

@@ -30,14 +30,15 @@ from mtm_core.figures.shared.maps import sample_map, tissue_map
 from mtm_core.studies.latent import find_mtm
 
 DONORS, DECODING, GENES, SAMPLES = "Donors", "Decoding", "Predictable genes", "Your samples"
-PROFILES = "likeness of the tissues' mean profiles (rho)"
+PROFILES = "similarity of the tissues' mean profiles (rho)"
 
 session, model = current_session(), served_model()
 artefact, studies = model.predictor.artefact, model.studies
 begin(
     "Latent space",
-    "MTM turns a sample of any tissue into one code of its donor, and decodes that to every"
-    " tissue. Do the codes tell donors apart, and does decoding know which tissues are alike?",
+    "MTM turns a sample of any tissue into a latent code of its donor, and decodes the code to "
+    "every tissue. Do the codes distinguish donors, and does decoding reflect which tissues are "
+    "alike?",
     session,
     model,
 )
@@ -47,7 +48,7 @@ view = st.segmented_control(
     default=DONORS,
     required=True,
     key="latent_of",
-    help="Donors, tissues and genes of the model's cohort; or your samples among them.",
+    help="Donors, tissues and genes of the model's cohort, or your own samples.",
     bind="query-params",
 )
 try:
@@ -66,7 +67,7 @@ def choose_tissue() -> str:
     """Let the user choose the tissue that other pages know too."""
     bring_along("tissue", tissues)
     tissue: str = st.selectbox(
-        "Tissue", tissues, key="tissue", bind="query-params", help="Set off in the figures."
+        "Tissue", tissues, key="tissue", bind="query-params", help="Highlighted in the figures."
     )
     return tissue
 
@@ -74,8 +75,8 @@ def choose_tissue() -> str:
 if view == DONORS:
     if studies.latent is None and studies.latent_held_out is None:
         st.info(
-            f"**{plain(artefact.name)}** comes without a study of its codes. Make it with"
-            " `mtm study latent COHORT --output MODEL/studies/latent`, and of donors held out with"
+            f"**{plain(artefact.name)}** has no study of its codes. Make it with `mtm study "
+            f"latent COHORT --output MODEL/studies/latent`, and for held-out donors with"
             " `--folds folds.json --output MODEL/studies/latent_held_out`.",
             icon=":material/info:",
         )
@@ -84,17 +85,18 @@ if view == DONORS:
     show_figure(
         code_likeness(pairs, SIMILARITY),
         key="code_likeness",
-        caption="How alike latent codes of two tissues are; each point a pair of tissues, its mean"
-        " over donors. Blue above grey: codes know a donor again. Blue above orange: by more than"
-        " sex and how the donor died. What holds for donors that the model never saw counts.",
+        caption="How alike the latent codes of two tissues are. Each point is a pair of tissues, "
+        "its mean over donors. Blue above grey: codes recognise a donor. Blue above orange: they "
+        "do so by more than sex and how the donor died. The result for donors not seen in "
+        "training is the one that counts.",
         data=pairs,
         index=False,
     )
     for line in codes_in_words(studies):
         st.markdown(f"- {line}")
     st.caption(
-        "The paper finds the same direction, with p < 2.2e-16 over pairs of samples; these are not"
-        " independent, so the p here is by donor."
+        "The paper finds the same direction, with p < 2.2e-16 over pairs of samples. Pairs are "
+        "not independent, so p is computed here by donor."
     )
 
 elif view == DECODING:
@@ -111,8 +113,8 @@ elif view == DECODING:
             required=True,
             key="latent_layer",
             persist_state="session",
-            help="Activations on the way from a code to a tissue's profile; the output is the"
-            " predicted z-scores.",
+            help="Layers between the code and a tissue's profile; the output is the predicted "
+            "z-scores.",
         )
     likeness, positions = layers[layer]
     st.header("Tissues as the model decodes them")
@@ -120,25 +122,25 @@ elif view == DECODING:
         tissue_map(positions.positions, positions.shares, colours, abbreviations, chosen=tissue),
         key="tissue_map",
         name=f"tissue_map_{layer}",
-        caption=f"One code, that of the mean {session.source} profile, decoded to every tissue:"
-        f" the activations of {layer}, by their first two principal components. Near tissues are"
-        " decoded alike; how far apart two lie on a map of two components is a rough guide only.",
+        caption=f"The code of the mean {session.source} profile, decoded to every tissue: "
+        f"activations of {layer}, by their first two principal components. Tissues close "
+        f"together are decoded alike; two components give only a rough picture of distances.",
         data=positions.positions,
     )
-    st.header("Decoding against the likeness of tissues")
+    st.header("Decoding and the similarity of tissues")
     show_figure(
         likeness_scatter(
-            likeness.pairs, x=PROFILES, y=f"likeness of decoding, {layer} (rho)", chosen=tissue
+            likeness.pairs, x=PROFILES, y=f"similarity of decoding, {layer} (rho)", chosen=tissue
         ),
         key="decoding_likeness",
         name=f"decoding_{layer}",
-        caption=f"Each point a pair of tissues: how alike their mean profiles are, and how alike"
-        f" that one code is decoded in {layer}. {agreement_in_words(likeness.agreement)}",
+        caption=f"Each point is a pair of tissues: x, how alike their mean profiles are; y, how "
+        f"alike the same code is decoded in {layer}. {agreement_in_words(likeness.agreement)}",
         data=likeness.pairs,
         index=False,
     )
     if studies.latent is not None or studies.latent_held_out is not None:
-        st.subheader("Over many donors' codes")
+        st.subheader("Over the codes of many donors")
         rows = layer_table(studies)
         st.dataframe(
             rows,
@@ -152,18 +154,15 @@ elif view == DECODING:
                 "p": st.column_config.NumberColumn("p (Mantel)", format="%.3f"),
             },
         )
-        st.caption(
-            "The same with blood codes of many donors, averaged, as `mtm study latent` found it."
-        )
+        st.caption("The same, averaged over blood codes of many donors (`mtm study latent`).")
         download_table(rows, key="layer_table", name="decoding_layers", label="These rows")
 
 elif view == GENES:
     found = predictability_of(model)
     if found is None:
         st.info(
-            f"**{plain(artefact.name)}** is not evaluated, so it is not known which genes it"
-            " predicts."
-            " Evaluate it with `mtm evaluate`, and train it with `--evaluation`.",
+            f"**{plain(artefact.name)}** is not evaluated, so which genes it predicts is not "
+            f"known. Evaluate it with `mtm evaluate`, and train it with `--evaluation`.",
             icon=":material/info:",
         )
     else:
@@ -173,13 +172,13 @@ elif view == GENES:
             likeness_scatter(
                 likeness.pairs,
                 x=PROFILES,
-                y="likeness of gene-wise rho (rho)",
+                y="similarity of gene-wise rho (rho)",
                 chosen=tissue,
             ),
             key="predictability_likeness",
-            caption=f"Each point a pair of tissues: how alike their mean profiles are, and how"
-            f" alike {method}'s held-out rho of the genes is. Upward: like tissues share their"
-            f" predictable genes. {agreement_in_words(likeness.agreement)}",
+            caption=f"Each point is a pair of tissues: x, how alike their mean profiles are; y, "
+            f"how alike the held-out rho of {method} is over genes. A rising trend means that "
+            f"similar tissues share predictable genes. {agreement_in_words(likeness.agreement)}",
             data=likeness.pairs,
             index=False,
         )
@@ -187,7 +186,7 @@ elif view == GENES:
     st.header("What sets predictable genes apart")
     if shipped is None:
         st.info(
-            f"**{plain(artefact.name)}** comes without this study. Make it with"
+            f"**{plain(artefact.name)}** does not have this study. Make it with"
             " `mtm study pgenes COHORT --evaluation EVALUATION --output MODEL/studies/pgenes`.",
             icon=":material/info:",
         )
@@ -205,15 +204,17 @@ elif view == GENES:
             "median_auc": st.column_config.NumberColumn(
                 "median AUC",
                 format="%.2f",
-                help="Chance that a gene of the best predicted quarter is above one of the worst.",
+                help="Probability that a gene of the best predicted quarter is above one of the "
+                "worst quarter.",
             ),
             "median_genes": "genes of a quarter",
         },
     )
     st.caption(
-        "In how many tissues the best predicted quarter of the genes is higher than the worst:"
-        " in expression, and in what else was given. With few genes to a quarter, single tissues"
-        f" say little. Method {plain(shipped.settings.get('method', '?'))}; Wilcoxon's rank-sum"
+        "Number of tissues in which the best predicted quarter of genes is higher than the worst "
+        "quarter, in expression and in any annotation given. With few genes per quarter, single "
+        f"tissues are unreliable. Method {plain(shipped.settings.get('method', '?'))}; Wilcoxon's "
+        "rank-sum"
         " test."
     )
     download_table(shipped.study.quartiles, key="quartiles", name="quartiles", label="Every tissue")
@@ -235,9 +236,9 @@ else:
         index=0 if columns else None,
         key="latent_colour",
         persist_state="session",
-        placeholder="no metadata: add them on the page Metadata",
+        placeholder="no metadata: add it on the page Metadata",
         disabled=not columns,
-        help="A column of your metadata: numbers, or not too many groups.",
+        help="A column of your metadata: numbers, or a few groups.",
     )
     values = colour_values(session.metadata, colour, mapped.positions.index)
     show_figure(
@@ -245,7 +246,7 @@ else:
         key="sample_map",
         name=f"{session.file_stem}latent_codes",
         caption=f"The latent codes of your {len(mapped.positions):,} samples of {session.source},"
-        " by their first two principal components. Groups that separate here differ in what"
-        " the model reads of them, be it biology or batch. Computed in this session alone.",
+        " by their first two principal components. Groups that separate here differ in what the "
+        "model uses, whether biology or batch. Computed in this session only.",
         data=mapped.positions.join([series.rename(str(colour)) for series in values.values()]),
     )

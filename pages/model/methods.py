@@ -35,8 +35,8 @@ ACCURACY, NUMBERS, SETS, WINS, STRATA = (
 session, model = current_session(), served_model()
 begin(
     "Methods compared",
-    "The same donors, folds and genes, predicted by each method. The paper's figure 2, on this"
-    " model's own evaluation.",
+    "Each method predicts the same donors, folds and genes. As figure 2 of the paper, from this "
+    "model's own evaluation.",
     session,
     model,
 )
@@ -45,9 +45,8 @@ methods = evaluated.methods
 st.caption(evaluated.setting)
 if len(methods) < 2:
     st.info(
-        f"Only **{plain(methods[0])}** was evaluated: there is nothing to compare it with. Name"
-        " several"
-        " methods in `mtm evaluate --methods`.",
+        f"Only **{plain(methods[0])}** was evaluated: there is nothing to compare it with. "
+        f"Evaluate several methods with `mtm evaluate --methods`.",
         icon=":material/help:",
     )
     end_page()
@@ -58,7 +57,7 @@ part = st.segmented_control(
     default=ACCURACY,
     required=True,
     key="compared_by",
-    help="What the methods are compared by; all on the same donors and folds.",
+    help="The aspect to compare; all methods use the same donors and folds.",
     bind="query-params",
 )
 left, middle, right = st.columns([2, 2, 3])
@@ -75,7 +74,7 @@ if part in (ACCURACY, NUMBERS, WINS):
         "against",
         [name for name in methods if name != first],
         key="other_method",
-        help="The method that the first is set against, tissue by tissue.",
+        help="The method to compare the first with, tissue by tissue.",
         bind="query-params",
     )
 
@@ -85,7 +84,7 @@ if part == ACCURACY:
         evaluated.figures_of_merit,
         format_func=RHO_FIGURES.__getitem__,
         key="figure_of_merit",
-        help="What is drawn, and what methods are ranked by.",
+        help="What is shown, and what methods are ranked by.",
         bind="query-params",
     )
     show_accuracy(evaluated, first, other, figure_of_merit)
@@ -98,7 +97,7 @@ elif part == SETS:
         "Tissue",
         places,
         key="tissue",
-        help="One tissue, or all of them together.",
+        help="One tissue, or all together.",
         bind="query-params",
     )
     show_shared(evaluated, where)

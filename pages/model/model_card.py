@@ -20,7 +20,7 @@ artefact = model.predictor.artefact
 method, provenance = artefact.method.name, artefact.provenance
 begin(
     "Model card and training",
-    "What the model was made from, whether its intervals hold, and where it ends.",
+    "What the model was trained on, whether its intervals are calibrated, and its limits.",
     session,
     model,
 )
@@ -34,7 +34,7 @@ st.markdown(
 st.header("Accuracy")
 if model.evaluation is None:
     st.info(
-        "This model is **not evaluated**: it is not known how well it predicts. Evaluate it with"
+        "This model is **not evaluated**: how well it predicts is not known. Evaluate it with"
         " `mtm evaluate`, and train it with `--evaluation`.",
         icon=":material/help:",
     )
@@ -53,28 +53,28 @@ else:
     if coverage.empty:
         st.caption(f"{plain(method)} gave no intervals in its evaluation.")
     else:
-        st.subheader("Do the intervals hold?")
+        st.subheader("Are the intervals calibrated?")
         show_figure(
             interval_coverage(coverage),
             key="coverage",
             name=f"coverage_{method}",
-            caption=f"Share of the held-out values inside the intervals of {method}, in each tissue"
-            " (donors in brackets, the most first); dashed, what each interval promises. Left of"
-            " its line an interval is too narrow, right of it too wide.",
+            caption=f"Share of held-out values inside the intervals of {method}, in each tissue "
+            f"(number of donors in brackets). Dashed lines show the stated coverage: points left "
+            f"of their line mean intervals that are too narrow, right of it too wide.",
             data=coverage.rename(columns=str),
         )
 
 st.header("Training")
 if model.history is None:
     st.caption(
-        "The model's folder has no history.csv: this method trains without epochs, or its curve was"
-        " not stored."
+        "The model's folder has no history.csv: this method has no epochs, or its training curve "
+        "was not stored."
     )
 else:
     show_figure(
         training_curve(model.history),
         key="training",
-        caption="Terms of the loss, and the watched score where there was one, after each epoch.",
+        caption="Terms of the loss after each epoch, and the validation score where there is one.",
         data=model.history,
         index=False,
     )
@@ -83,16 +83,16 @@ if "command" in provenance:
 with st.expander("Settings"):
     st.json(artefact.method.settings())
 
-st.header("What it was trained on")
+st.header("Training data")
 tissue_part, gene_part = st.columns([3, 2])
 with tissue_part:
     st.subheader(f"{len(artefact.tissues)} tissues")
     show_figure(
         training_samples(artefact.tissues),
         key="training_samples",
-        caption=f"Samples of each tissue in training, in its GTEx colour:"
-        f" {provenance.get('n_samples', 0):,} samples of {provenance.get('n_donors', 0):,} donors"
-        " in all.",
+        caption=f"Training samples of each tissue, in its GTEx colour:"
+        f" {provenance.get('n_samples', 0):,} samples of {provenance.get('n_donors', 0):,} "
+        f"donors in total.",
         data=artefact.tissues,
     )
 with gene_part:

@@ -17,7 +17,7 @@ from mtm_core.dashboard.widgets.layout import begin
 session, model = current_session(), served_model()
 begin(
     "Models",
-    "Which models are here, what each predicts and how well, and the one that this session uses.",
+    "The installed models, what each predicts and how well, and the one that this session uses.",
     session,
     model,
 )
@@ -25,8 +25,9 @@ here = models_here()
 choose_model(session, here)
 show_models(here)
 st.caption(
-    "Accuracy is of each model's own genes: a model of more genes has many that blood says nothing"
-    " of, and a lower mean need not be a worse model. Compare two models on the genes they share."
+    "Accuracy is the mean over each model's own genes. A model of more genes includes many that "
+    "blood cannot predict, so a lower mean does not make it a worse model. Compare two models on "
+    "the genes they share."
 )
 st.header("All genes")
 show_genome_wide(here)

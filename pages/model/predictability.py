@@ -49,8 +49,8 @@ def press_to_draw(organ: Organ) -> None:
 session, model = current_session(), served_model()
 begin(
     "Predictability",
-    "In which tissues, and of which genes, predictions hold: correlation (rho) of predicted and"
-    " measured over donors that the method had not seen. 0 is chance, 1 is perfect.",
+    "Which genes can be predicted in which tissues: the correlation (rho) of predicted and "
+    "measured expression over held-out donors. 0 is chance, 1 is perfect.",
     session,
     model,
 )
@@ -64,7 +64,7 @@ view = st.segmented_control(
     default=TISSUES,
     required=True,
     key="accuracy_of",
-    help="All tissues at a time, the genes of one, or how far rho spreads over its genes.",
+    help="All tissues, the genes of one tissue, or the distribution of rho over genes.",
     bind="query-params",
 )
 for key, options in (
@@ -90,7 +90,7 @@ tissue = tissue_column.selectbox(
 )
 with gene_column:
     label, gene_id = choose_gene(
-        evaluated.genes, help="Marked in every tissue.", disabled=view == TISSUES
+        evaluated.genes, help="Highlighted in every tissue.", disabled=view == TISSUES
     )
 
 if view != SPREAD:
@@ -99,8 +99,8 @@ if view != SPREAD:
 ranking = rank_tissues(tables.tissues, method)
 has_adjusted = "gene_rho_partial" in ranking
 ADJUSTED = (
-    f" Adjusted: the same with {evaluated.adjusted_for} regressed out of both sides, so that what"
-    " a donor's tissues share through these does not count."
+    f" Adjusted: after {evaluated.adjusted_for} are regressed out of both sides, so that "
+    f"correlation caused by these does not count."
 )
 
 if view == TISSUES:
@@ -114,7 +114,7 @@ if view == TISSUES:
             help=f"{plain(method)}, mean over tissues; in brackets a 95 % interval, if there is"
             " one.",
         )
-    st.header("Tissues, the best predicted first")
+    st.header("Tissues, best predicted first")
     show_figure(
         tissue_ranking(ranking, evaluated.colours, n_genes=len(evaluated.genes), chosen=tissue),
         key="tissue_ranking",
@@ -124,15 +124,15 @@ if view == TISSUES:
         + (ADJUSTED if has_adjusted else ""),
         data=ranking,
     )
-    st.header("Sample size is not all")
+    st.header("Accuracy and sample size")
     size = against_size(ranking["gene_rho_by_fold"], ranking["n"])
     show_figure(
         rho_against_size(ranking, evaluated.colours, evaluated.abbreviations),
         key="rho_against_size",
         name=f"rho_against_n_{method}",
-        caption=f"{method}: each point a tissue, by its GTEx abbreviation and colour. Accuracy and"
-        f" sample size over tissues: {rank_in_words(size)}. Tissues of one size differ widely: the"
-        " height of a point is not a matter of n alone.",
+        caption=f"{method}: each point is a tissue, with its GTEx abbreviation and colour. "
+        f"Accuracy against sample size: {rank_in_words(size)}. Tissues of the same size differ "
+        f"widely, so accuracy does not depend on n alone.",
         data=ranking[["n", "gene_rho_by_fold"]],
     )
 
@@ -158,7 +158,8 @@ elif view == GENES:
             placeholder="symbols or gene ids",
             type="search",
             width=280,
-            help="One or more symbols or Ensembl ids, or parts of them, between spaces or commas.",
+            help="One or more symbols or Ensembl ids, or parts of them, separated by spaces or "
+            "commas.",
         )
     selected = select_genes(table, choice, text)
     shown = selected.reset_index().rename(columns={"is_predictable": "predictable"})
@@ -193,13 +194,15 @@ elif view == GENES:
     n_predictable, n_shown = int(table["is_predictable"].sum()), len(shown)
     st.caption(
         f"{n_shown:,} of {len(table):,} genes shown; {n_predictable:,} are predictable by the"
-        f" paper's rule, a pooled rho above 0.3 ({plain(method)}, {plain(tissue)}). Mark a row"
-        " to see its gene"
-        " below. The interval is of the pooled rho, p of a pooled rho of 0; FDR is over the genes"
-        " of the tissue (Benjamini and Hochberg)." + (ADJUSTED if "partial_rho" in table else "")
+        f" paper's rule, a pooled rho above 0.3 ({plain(method)}, {plain(tissue)}). Select a row "
+        f"to see its gene below. The interval is that of the pooled rho; p tests a pooled rho of "
+        f"0; FDR is over the genes of the tissue (Benjamini and "
+        f"Hochberg)." + (ADJUSTED if "partial_rho" in table else "")
     )
     if shown.empty:
-        st.info("No gene fits. Clear the search, or show all.", icon=":material/search_off:")
+        st.info(
+            "No gene matches. Clear the search, or show all genes.", icon=":material/search_off:"
+        )
     download_table(shown, key="gene_rows", name=f"genes_{tissue}_{method}", label="These rows")
 
     st.header(f"{plain(label)} in every tissue")
@@ -211,10 +214,10 @@ elif view == GENES:
         name=f"{label}_over_tissues_{method}",
         caption=f"{label}, {method}: rho in each tissue, over {of_gene['n'].min()} to"
         f" {of_gene['n'].max()} donors. The filled circle is the pooled rho with its 95 % interval,"
-        " the tick the rho by fold, the open diamond the same adjusted. Right of the dashed line"
-        " (0.3) the gene counts as predictable."
+        " the tick the rho by fold, the open diamond the same adjusted. A gene with a pooled rho "
+        "right of the dashed line (0.3) is predictable."
         + (
-            f" Undefined in {', '.join(undefined)}: measured or predicted do not vary there."
+            f" Undefined in {', '.join(undefined)}: measured or predicted values do not vary there."
             if undefined
             else ""
         ),
@@ -227,7 +230,7 @@ else:
         evaluated.tissues,
         placeholder="all tissues",
         key="tissues_drawn",
-        help="Type to search. None chosen: all are drawn.",
+        help="Type to search. None chosen: all are shown.",
         persist_state="session",
     )
     body_map(evaluated.tissues, chosen, press_to_draw, key="drawn")
@@ -245,10 +248,10 @@ else:
         ),
         key="rho_boxes",
         name=f"rho_of_genes_{method}",
-        caption=f"{method}: rho by fold of the genes of each tissue, tissues as ranked. The box"
-        f" holds half of the genes, its line is their median, the whiskers hold 90 %."
+        caption=f"{method}: rho by fold of the genes of each tissue, best predicted first. The "
+        f"box holds half of the genes, its line is the median, the whiskers hold 90 %."
         + (" Each point is a gene." if one_by_one else "")
-        + f" The star is {label}. A box around 0 means that most genes cannot be"
-        " predicted from blood.",
+        + f" The star is {label}. A box around 0 means that most genes of the tissue cannot be "
+        f"predicted from blood.",
         data=distribution.join(rho if one_by_one else rho[[gene_id]]).rename(columns=str),
     )

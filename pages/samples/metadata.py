@@ -36,7 +36,7 @@ SEXES: tuple[Sex, ...] = ("female", "male")
 session, model = current_session(), served_model()
 begin(
     "Metadata",
-    "What you know of the samples: age, sex, groups, anything you measured.  \n"
+    "What you know about the samples: age, sex, groups, anything you measured.  \n"
     "Groups can be compared and numbers correlated, in your samples and in the predicted tissues.",
     session,
     model,
@@ -51,7 +51,7 @@ with left:
         "Metadata table",
         type=FORMATS,
         key=f"metadata_{session.table_sha256[:12]}_{session.n_deleted}",
-        help="One row a sample, named as in the expression table; one column for each thing known.",
+        help="One row per sample, named as in the expression table; one column for each variable.",
     )
     st.caption("csv, tsv or txt, also gzipped; xlsx or parquet.")
 with right:
@@ -88,7 +88,7 @@ if match.near:
         f"Yes, these {len(match.near):,} are the same samples",
         icon=":material/link:",
         key="accept_near",
-        help="Names are never matched by likeness unless you say so.",
+        help="Similar names are matched only if you confirm it.",
     ):
         session.metadata = metadata.with_near_matches()
         st.rerun()
@@ -100,8 +100,8 @@ if match.metadata_only or match.expression_only:
 
 st.subheader("Age and sex for the model")
 st.caption(
-    "Age and sex improve the predictions of models that read them; other models ignore them."
-    " Samples without them are predicted from expression alone."
+    "Age and sex improve the predictions of models that use them; other models ignore them. "
+    "Samples without age and sex are predicted from expression alone."
 )
 names = [column.name for column in metadata.columns]
 age_choice, sex_choice = st.columns(2, gap="large")
@@ -113,7 +113,7 @@ with age_choice:
         index=names.index(metadata.age_column) if metadata.age_column else None,
         placeholder="none",
         key=f"age_column_{file_key}",
-        help="In years; age bands (60-69) are taken at their middle.",
+        help="In years. For age bands (60-69) the middle is used.",
     )
 with sex_choice:
     sex_column = st.selectbox(
@@ -122,8 +122,8 @@ with sex_choice:
         index=names.index(metadata.sex_column) if metadata.sex_column else None,
         placeholder="none",
         key=f"sex_column_{file_key}",
-        help="female and male, or f and m. Numbers are asked for: 1 is male in some files and"
-        " female in others.",
+        help="female and male, or f and m. You are asked what numbers mean: 1 is male in some "
+        "files and female in others.",
     )
     asked = metadata.with_roles(age_column=age_column, sex_column=sex_column).unclear_sex_codes
     answers = {
@@ -138,14 +138,14 @@ with sex_choice:
         for code in asked
     }
 unknown = st.multiselect(
-    "Words that mean not known",
+    "Words for unknown values",
     words_for_none(metadata),
     default=metadata.unknown,
     placeholder="none",
     key=f"unknown_{file_key}",
     accept_new_options=True,
-    help="Cells with such a word count as blank, in every column. NA or None remains a group"
-    " unless you name it here: in some files it is one.",
+    help="Cells with such a word count as blank, in every column. NA or None is read as a group "
+    "unless you name it here, because in some files it is one.",
 )
 chosen = metadata.with_roles(
     age_column=age_column,

@@ -24,8 +24,8 @@ session, model = current_session(), served_model()
 predictor = model.predictor
 begin(
     "Predicted expression",
-    "What to expect in other tissues of the same persons. Each value is as good as the held-out"
-    " accuracy (rho) of its gene in its tissue.",
+    "Expected expression in other tissues of the same people. How far to trust a value depends "
+    "on the held-out accuracy (rho) of its gene in its tissue.",
     session,
     model,
 )
@@ -52,7 +52,7 @@ if is_predicting:
     st.caption("The previous prediction is shown until the new one is ready.")
 elif not session.is_current(predictor):
     st.warning(
-        "You have changed your choice. The results below are the previous prediction. Press"
+        "Your choice has changed. The results below are the previous prediction. Press"
         " **Predict** to update them.",
         icon=":material/update:",
     )
@@ -61,10 +61,10 @@ predicted = Predicted.of(prediction, session, model)
 sources = sources_of(prediction)
 attrs, n_with_age_sex = prediction.attrs, int(prediction["used_age_sex"].sum())
 with_age_sex = (
-    f" · with age and sex of {n_with_age_sex:,} samples (held-out rho is of expression alone, a"
-    " little lower)"
+    f" · with age and sex of {n_with_age_sex:,} samples (the held-out rho shown is for "
+    f"expression alone, a little lower)"
     if n_with_age_sex
-    else " · from expression alone: metadata with age and sex make predictions a little better"
+    else " · from expression alone; metadata with age and sex improves predictions a little"
 )
 st.caption(
     f"{len(predicted.samples):,} samples of {plain(explain_sources(sources))} ·"
@@ -80,9 +80,8 @@ shown = choose_shown(
 if not predicted.held_out.exists:
     st.caption(
         f":material/help: Predictions of this model from {plain(explain_sources(sources))}"
-        f"{' together' if len(sources) > 1 else ''} were **not"
-        " evaluated**:"
-        " no held-out rho is shown beside the values, and no gene is greyed."
+        f"{' together' if len(sources) > 1 else ''} were **not evaluated**: no held-out rho is "
+        f"shown beside the values, and no gene is greyed out."
     )
 predicted.show(shown)
 predicted.offer_everything(session.predicted_by, session.predicted_from)

@@ -25,7 +25,7 @@ session, model = current_session(), served_model()
 artefact = model.predictor.artefact
 begin(
     "Compare with GTEx",
-    "Where your samples stand among the GTEx donors of each tissue, in one gene.  \nThe 50th"
+    "Where your samples lie among the GTEx donors of each tissue, for one gene.  \nThe 50th"
     " percentile is the donors' median; half of them lie in the inner band, 90 % in the outer.",
     session,
     model,
@@ -52,7 +52,7 @@ with gene_column:
     label, gene = choose_gene(model.genes)
 with tissue_column:
     predicted = [str(name) for name in expression["tissue"].values[1:]]
-    tissue = choose_tissue(predicted, help="Of the second figure.")
+    tissue = choose_tissue(predicted, help="Tissue of the second figure.")
 with group_column:
     by = st.selectbox(
         "Groups",
@@ -62,7 +62,7 @@ with group_column:
         disabled=metadata is None,
         key="position_groups",
         persist_state="session",
-        help="Draws the groups of a metadata column apart, each with its median.",
+        help="Shows the groups of a metadata column separately, each with its median.",
     )
 with sample_column:
     marked = st.selectbox(
@@ -72,7 +72,8 @@ with sample_column:
         placeholder="none",
         key="highlighted",
         persist_state="session",
-        help="Ringed in the first figure; in the second, donors of its sex and age are coloured.",
+        help="Circled in the first figure; in the second, donors of the same sex and age are "
+        "coloured.",
     )
 groups = metadata.groups(by) if metadata is not None and by is not None else None
 phenotypes = metadata.phenotypes() if metadata is not None else None
@@ -97,10 +98,10 @@ show_figure(
     percentile_strips(table, groups, marked=marked),
     key="percentiles",
     name=f"{session.file_stem}percentiles_{label}",
-    caption=f"{label}: each point is a sample, the bar the median. The percentile is read off"
-    " quantiles of the donors, so that 1 and 99 mean 'at most' and 'at least'. Predicted values"
-    " shrink towards the donors' mean, the more the less well a gene is predicted: that they crowd"
-    f" in the middle is no finding. Held-out accuracy: {accuracy}.",
+    caption=f"{label}: each point is a sample; the bar is the median. Percentiles come from "
+    f"stored quantiles of the donors, so 1 means at most the 1st and 99 at least the 99th. "
+    f"Predicted values shrink towards the donors' mean, more so for genes that are poorly "
+    f"predicted; that they crowd in the middle is not a finding. Held-out accuracy: {accuracy}.",
     data=table,
     index=False,
 )
@@ -108,8 +109,7 @@ show_figure(
 st.header(f"{plain(label)} in {plain(tissue)}, by sex and age")
 if model.associations is None:
     st.info(
-        "This model comes without distributions by sex and age. Make them with"
-        " `mtm study reference`.",
+        "This model has no distributions by sex and age. Make them with `mtm study reference`.",
         icon=":material/info:",
     )
 else:
@@ -125,9 +125,10 @@ else:
         ),
         key="strata",
         name=f"{session.file_stem}{label}_{tissue}_by_sex_and_age",
-        caption=f"Measured {label} in the {tissue} of GTEx donors: 90 % of them in the pale bar,"
-        " half in the strong one, their median in between; groups of fewer than 10 donors are left"
-        f" out. Above them your samples, as predicted ({held_out.in_words(tissue, gene)}).",
+        caption=f"Measured {label} in the {tissue} of GTEx donors: the pale bar holds 90 % of "
+        f"them, the dark bar half, the line is the median. Groups of fewer than 10 donors are "
+        f"not shown. Your samples are above them, as predicted "
+        f"({held_out.in_words(tissue, gene)}).",
         data=strata,
         index=False,
     )
@@ -143,13 +144,13 @@ st.dataframe(
     column_config={
         "log2_expression": st.column_config.NumberColumn("log2(1 + expression)", format="%.2f"),
         "percentile": st.column_config.NumberColumn("percentile", format="%.0f"),
-        "donors_alike": "donors alike",
+        "donors_alike": "similar donors",
         "percentile_alike": st.column_config.NumberColumn("percentile among them", format="%.0f"),
     },
 )
 st.caption(
-    "Donors alike: of the sample's sex and age band, as far as they are known. The percentile among"
-    " them is read off five quantiles: 5 and 95 are its ends."
+    "Similar donors have the sample's sex and age band, as far as these are known. The "
+    "percentile among them comes from five quantiles, so it lies between 5 and 95."
 )
 download_table(
     rows, key="position_rows", name=f"{session.file_stem}positions_{label}", label="These rows"

@@ -23,7 +23,8 @@ session, model = current_session(), served_model()
 predictor = model.predictor
 begin(
     "Report and downloads",
-    "What was predicted, from what and how: as a report to read, and as a bundle to repeat it.",
+    "What was predicted, from what and how: a report to read, and a bundle to repeat the "
+    "prediction.",
     session,
     model,
 )
@@ -32,10 +33,10 @@ mark_simulated(session)
 
 if not session.is_current(predictor):
     st.info(
-        "Samples or options have changed since the last prediction. A report is of the choice as it"
-        " is now."
+        "Samples or options have changed since the last prediction. A report uses your current "
+        "choice."
         if session.prediction is not None
-        else "Nothing was predicted from these samples yet.",
+        else "Nothing has been predicted from these samples yet.",
         icon=":material/info:",
     )
     tissues = ", ".join(session.chosen_targets(predictor)) or "no tissue is chosen"
@@ -59,9 +60,9 @@ report_part, bundle_part = st.columns(2, gap="large")
 with report_part:
     st.header("Report")
     st.markdown(
-        "One HTML file of about 5 MB that opens in any browser, also without a network: what was"
-        " found in the table, the model and its accuracy, the predicted tissues as interactive"
-        " figures, the best predicted genes, Methods."
+        "One HTML file of about 5 MB that opens in any browser, also offline. It shows what was "
+        "found in the table, the model and its accuracy, the predicted tissues as interactive "
+        "figures, the best predicted genes, and a Methods text."
     )
     offer_file(
         session,
@@ -74,20 +75,19 @@ with report_part:
 with bundle_part:
     st.header("Bundle")
     st.markdown(
-        "One zip: the predicted values as parquet and CSV, the held-out accuracy of each, settings"
-        " with the SHA-256 of model and file, what was found in the table, Methods, and the command"
-        " that makes the same values again. Your own table is not in it"
+        "One zip: the predicted values as parquet and CSV, the held-out accuracy of each, the "
+        "settings with the SHA-256 of model and file, what was found in the table, a Methods "
+        "text, and the command that reproduces the values. Your own table is not included"
         + (
-            "; age and sex of the samples are, as the model read them."
+            "; age and sex of the samples are, as the model used them."
             if record.phenotypes is not None
             else "."
         )
     )
     if (size := bundle_size(prediction)) > max_download():
         st.info(
-            f"The bundle would be up to {in_words(size)}: larger than the files that this server"
-            f" makes (up to {in_words(max_download())}). This makes the same values on your own"
-            " machine:",
+            f"The bundle would be up to {in_words(size)}; this server makes files of up to "
+            f"{in_words(max_download())}. This command makes the same values on your own machine:",
             icon=":material/terminal:",
         )
         show_shell(record.command)
@@ -102,7 +102,7 @@ with bundle_part:
         )
 
 methods = methods_of(record, model)
-st.header("Methods, to paste")
+st.header("Methods text for a paper")
 st.code(methods, language=None, wrap_lines=True)
 st.download_button(
     "Methods (text)",
@@ -113,7 +113,7 @@ st.download_button(
     icon=":material/download:",
     type="tertiary",
 )
-with st.expander("The command that makes the same values"):
+with st.expander("The command that reproduces the values"):
     st.code(reproduce_script(record), language=None, wrap_lines=True)
 with st.expander("What was found in the table"):
     st.code(ingest_text(record), language=None, wrap_lines=True)

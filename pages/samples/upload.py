@@ -1,4 +1,4 @@
-"""Upload: a table in, and what was found in it, before anything is predicted."""
+"""Upload: read a table and show what was found in it, before anything is predicted."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ ALIGNMENT_NAMES = {
 }
 ALIGNMENT_HELP = [
     f"Align mean and SD from {MINIMUM_FOR_ALIGNMENT} samples on.",
-    "Each gene gets the mean and SD of the reference. Takes away differences of protocol, and any"
-    " difference that all samples share.",
+    "Each gene gets the mean and SD of the reference. This removes differences in protocol, and "
+    "any other difference that all your samples share.",
     "The same, little moved by a few samples that deviate.",
     "Each gene gets the reference's quantiles; for 50 samples or more.",
-    "Each sample alone is compared with the reference; differences of protocol remain.",
+    "Each sample is compared with the reference as it is; differences in protocol remain.",
 ]
 PREVIEW_ROWS, PREVIEW_COLUMNS = 20, 30
 
@@ -62,8 +62,8 @@ def _name_unit(unit: Unit) -> str:
 
 
 def _say_unit(unit: Unit | None, reason: str) -> str:
-    found = "The values do not tell their unit" if unit is None else UNIT_TABLE[unit].label
-    return f"By its values: {found}. {reason}"
+    found = "not clear" if unit is None else UNIT_TABLE[unit].label
+    return f"Judged by the values: {found}. {reason}"
 
 
 def _said(options: ReadingOptions) -> str:
@@ -74,8 +74,8 @@ session, model = current_session(), served_model()
 predictor = model.predictor
 begin(
     "Upload",
-    "One table of expression: samples by genes or genes by samples, read counts, CPM, TPM, FPKM or"
-    " a logarithm of these, with Ensembl ids, symbols or Entrez ids.",
+    "One table of expression, samples by genes or genes by samples: read counts, CPM, TPM, FPKM "
+    "or a logarithm of these, with Ensembl ids, symbols or Entrez ids.",
     session,
     model,
 )
@@ -87,22 +87,23 @@ with left:
         "Expression table",
         type=FORMATS,
         key=f"table_{session.n_deleted}",
-        help="One file. What is read of it is shown before anything is predicted. Stay on this page"
+        help="One file. You see what was found in it before anything is predicted. Stay on this "
+        "page"
         " until the file is sent; its reading then goes on wherever you look.",
     )
-    st.caption("csv, tsv, txt or gct, also gzipped; xlsx, parquet, h5ad; or a zip.")
-    with st.expander("Many files of one sample each"):
+    st.caption("csv, tsv, txt or gct, also gzipped; xlsx, parquet, h5ad or loom; or a zip.")
+    with st.expander("One file per sample"):
         many = st.file_uploader(
             "Files of samples",
             accept_multiple_files=True,
             key=f"files_{session.n_deleted}",
-            help="As STAR (ReadsPerGene), HTSeq, featureCounts, RSEM, Salmon, kallisto or StringTie"
-            " write them. They are joined by gene; samples are named by their files.",
+            help="Output of STAR (ReadsPerGene), HTSeq, featureCounts, RSEM, Salmon, kallisto or "
+            "StringTie. Files are joined by gene; samples are named after their files.",
         )
         st.caption(
-            "All at once. Salmon and kallisto need one more file: transcripts and their genes, in"
-            " two columns. Files of one name (quant.sf) go into a zip with their folders, in either"
-            " field."
+            "Choose all files at once. Salmon and kallisto need one more file: transcripts and "
+            "their genes, in two columns. If files have the same name (quant.sf), put them into "
+            "a zip with their folders, in either field."
         )
 with right:
     session.source = st.selectbox(
@@ -110,9 +111,9 @@ with right:
         predictor.tissues,
         index=predictor.tissues.index(session.source),
         key="source",
-        help="The accuracy that is shown holds for the tissue that the model was evaluated from: "
+        help="The accuracy shown holds only for the tissue that the model was evaluated from: "
         + (
-            "of this model none."
+            "this model was not evaluated."
             if model.evaluation is None
             else plain(words_of(str(model.evaluation.settings.get("source", "not known")))) + "."
         ),
@@ -145,9 +146,8 @@ if session.table is not before:
 last = session.jobs.of("table")
 if last is not None and last.is_over and session.table is not None:
     st.info(
-        f"The samples before, of **{plain(session.table.report.file)}**, are still here, with"
-        " all that was"
-        " made from them.",
+        f"Your previous samples, from **{plain(session.table.report.file)}**, are still here, "
+        f"with all results.",
         icon=":material/undo:",
     )
 
@@ -169,8 +169,8 @@ if upload is not None and not is_reading:
 if session.table is None:
     if not is_reading:
         st.info(
-            "No samples yet. Upload a table, or try the example. Nothing is predicted before you"
-            " have seen what was found in the table.",
+            "No samples yet. Upload a table, or try the example. You see what was found in the "
+            "table before anything is predicted.",
             icon=":material/arrow_upward:",
         )
     end_page()
@@ -196,7 +196,7 @@ with unit_column:
         format_func=_name_unit,
         placeholder="Choose the unit",
         key=f"unit_{session.table_sha256[:12]}{_said(session.table.options)}",
-        help="Values tell units apart only in part: please confirm.",
+        help="The values alone do not settle the unit: please confirm it.",
     )
     st.caption(plain_message(_say_unit(report.unit, report.unit_reason)))
 with alignment_column:
@@ -220,8 +220,8 @@ if session.unit is None and is_covered(predictor.match(names).match.found):
         st.error(f"{plain_message(report.unit_reason)}", icon=":material/error:")
         end_page()
     st.warning(
-        "**Choose the unit of the values.** The table does not tell it, and with a wrong one the"
-        " predictions look right and are not. It may be:\n\n"
+        "**Choose the unit of the values.** The table does not show it, and with a wrong unit "
+        "the predictions look right but are wrong. It may be:\n\n"
         + "\n".join(
             f"- {UNIT_TABLE[unit].label}: {UNIT_TABLE[unit].meaning}"
             for unit in report.possible_units
@@ -277,9 +277,10 @@ show_figure(
     distance_strips(distance, reference),
     key="distance",
     name=f"{session.file_stem}distance_from_reference",
-    caption=f"Each mark is a sample: how far it lies from the {session.source} of the GTEx donors,"
-    " before and after alignment. The band holds 90 % of those donors, the dotted line is their"
-    " median. A sample far to the right may be of another tissue, unit or quality.",
+    caption=f"Each mark is a sample. It shows the distance from the {session.source} of the GTEx "
+    f"donors, before and after alignment. The band holds 90 % of those donors; the dotted line "
+    f"is their median. A sample far to the right may come from another tissue, have another "
+    f"unit, or be of poor quality.",
     data=distance,
 )
 st.dataframe(distance_summary(prepared.aligned, reference).style.format("{:.2f}"))

@@ -1,4 +1,4 @@
-"""Start: what this is, how far to trust it, and where to go."""
+"""Start: what the program does, how far to trust it, and where to go."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mtm_core.inference.example import default_source
 REPORT_PAGE = "pages/samples/report.py"
 COMPARED = {
     "ridge": "Ridge regression on the same donors",
-    "age-sex-hardy": "Age, sex and circumstance of death alone, without any expression",
+    "age-sex-hardy": "Age, sex and Hardy scale (how the donor died) alone, without expression",
 }
 
 
@@ -42,20 +42,22 @@ TOUR = (
     Step(
         "upload",
         "1. Upload",
-        "A table of expression, in any orientation, unit and kind of gene id. Before anything runs"
-        " you see what was found in it, and can correct it.",
+        "A table of expression, in any orientation and unit, with any kind of gene id. You see "
+        "what was found in it, and can correct it, before anything runs.",
         "See a report",
-        "Look at: the unit to confirm, the notes, and how far the samples lie from the reference.",
+        "Look at: the unit to confirm, the notes, and the distance of the samples from the "
+        "reference.",
         UPLOAD_PAGE,
         False,
     ),
     Step(
         "predict",
         "2. Predict",
-        "Choose tissues in a list or on a body; look at all samples, or at one gene over the"
-        " reference donors.",
+        "Choose tissues in a list or on a body map. Look at all samples, or at one gene over the "
+        "reference donors.",
         "See a prediction",
-        "Look at: the held-out rho beside each value; genes that cannot be predicted are greyed.",
+        "Look at: the held-out rho beside each value; genes that cannot be predicted are greyed "
+        "out.",
         PREDICTED_PAGE,
         True,
     ),
@@ -71,10 +73,10 @@ TOUR = (
     ),
     Step(
         "report",
-        "4. Take home",
+        "4. Download",
         "One report, one bundle that repeats the prediction, and every table and figure as a file.",
-        "See what there is",
-        "Look at: the bundle holds the mtm command that makes the same numbers again.",
+        "See the downloads",
+        "Look at: the bundle contains the mtm command that reproduces the numbers.",
         REPORT_PAGE,
         True,
     ),
@@ -84,13 +86,12 @@ session, model = current_session(), served_model()
 artefact = model.predictor.artefact
 begin(
     "Other tissues, from blood",
-    f"Give gene expression measured in **{plain(words_of(default_source(artefact)))}**, get the"
-    " expression to expect in up to"
-    f" **{len(artefact.tissues) - 1} other tissues** of the same persons.  \n"
-    "The model has learned from donors of the GTEx project, of whom many tissues were"
-    " measured.  \n"
-    "Each prediction comes with how well its gene and tissue were predicted in donors that"
-    " the model had not seen.",
+    f"Upload gene expression measured in **{plain(words_of(default_source(artefact)))}**, and "
+    f"get the expected expression in up to **{len(artefact.tissues) - 1} other tissues** of the "
+    f"same people.  \n"
+    "The model was trained on donors of the GTEx project, in whom many tissues were measured.  \n"
+    "Each prediction comes with the accuracy of its gene in its tissue, in donors not used in "
+    "training.",
     session,
     model,
 )
@@ -107,9 +108,9 @@ st.header("How far to trust it")
 summary = artefact.accuracy.get("summary")
 if summary is None:
     st.info(
-        f"The model in use, **{plain(artefact.name)}**, is **not evaluated**: it is not known"
-        " how well it"
-        " predicts. Evaluate it with `mtm evaluate`, and train it with `--evaluation`.",
+        f"The model in use, **{plain(artefact.name)}**, is **not evaluated**: how well it "
+        f"predicts is not known. Evaluate it with `mtm evaluate`, and train it with "
+        f"`--evaluation`.",
         icon=":material/help:",
     )
 else:
@@ -118,17 +119,17 @@ else:
         "Gene-wise rho, by fold",
         f"{summary['gene_rho_by_fold_mean']:.2f}",
         border=True,
-        help="Correlation of predicted and measured over held-out donors, of a gene in a tissue,"
-        " inside each fold of the cross-validation; mean over genes and tissues. 1 is perfect, 0"
-        " is chance.",
+        help="Correlation of predicted and measured expression of a gene in a tissue over "
+        "held-out donors, inside each fold of the cross-validation; mean over genes and tissues. "
+        "1 is perfect, 0 is chance.",
     )
     partial = summary.get("gene_rho_partial_mean")
     adjusted.metric(
         "The same, adjusted",
         "not known" if partial is None else f"{partial:.2f}",
         border=True,
-        help="With age, sex and circumstance of death regressed out of both sides: what blood says"
-        " of other tissues beyond what all tissues of a donor share through these.",
+        help="After age, sex and Hardy scale (how the donor died) are regressed out of both "
+        "sides: what blood adds beyond the effects of these on all tissues of a donor.",
     )
     genes.metric(
         "Predictable genes per tissue",
@@ -143,8 +144,8 @@ else:
                 f" {row['n_predictable_mean']:.1f} predictable genes."
             )
 st.markdown(
-    "Most predictions from blood are modest. Part of their accuracy is only that the tissues of a"
-    " donor share age, sex and circumstance of death."
+    "Most predictions from blood are modest. Part of their accuracy arises only because the "
+    "tissues of a donor share age, sex and how the donor died (Hardy scale)."
 )
 st.page_link(
     PREDICTABILITY_PAGE,

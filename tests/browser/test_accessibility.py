@@ -97,7 +97,7 @@ def test_tissues_are_chosen_on_the_body_by_keyboard(server: str, page: Page) -> 
     expect(page.get_by_label("Remove Colon - Sigmoid")).to_have_count(0)
     organ("Lung").locator("path").first.click()
     expect(page.get_by_label("Remove Lung")).to_have_count(0)
-    expect(page.get_by_text("You have changed your choice")).to_be_visible()
+    expect(page.get_by_text("Your choice has changed")).to_be_visible()
 
     expect(organ("Prostate gland")).to_have_count(0)
     expect(page.get_by_text("Not drawn here: ").filter(has_text="Prostate")).to_be_visible()

@@ -67,7 +67,9 @@ def test_each_bad_file_says_what_it_is_and_leaves_what_was_there(server: str, pa
     for name, (data, words) in BAD.items():
         upload(page, name, data)
         alert(page, name, words)
-        expect(page.get_by_text("The samples before, of mine.tsv, are still here")).to_be_visible()
+        expect(
+            page.get_by_text("Your previous samples, from mine.tsv, are still here")
+        ).to_be_visible()
         nothing_broken(page)
     open_link(page, "Predicted expression")
     expect(page.locator(".st-key-figure_z .js-plotly-plot")).to_be_visible()

@@ -97,7 +97,7 @@ def test_chosen_gene_stands_in_the_address_and_comes_back(server: str, page: Pag
     expect(page.get_by_text("TP53: predicted expression of each sample")).to_be_visible()
     expect(page).to_have_url(re.compile(r"/predicted\?.*\bgene=TP53\b"))
     open_link(page, "Model card")
-    expect(page.get_by_role("heading", name="What it was trained on")).to_be_visible()
+    expect(page.get_by_role("heading", name="Training data")).to_be_visible()
     open_link(page, "Predicted expression")
     expect(page.get_by_text("TP53: predicted expression of each sample")).to_be_visible()
 

@@ -53,7 +53,7 @@ def test_selected_points_fill_the_table_that_is_downloaded(
     assert set(rows["tissue"]) == {"Adipose - Subcutaneous", "Whole Blood"}
 
     page.get_by_role("button", name="Show all genes").click()
-    expect(page.get_by_text("All genes. Mark a row")).to_be_visible()
+    expect(page.get_by_text("All genes. Select a row")).to_be_visible()
     _, path = download(page, "download_differential_table_csv", tmp_path)
     assert len(pd.read_csv(path)) == 2 * 59
     settled(page)

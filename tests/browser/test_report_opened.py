@@ -25,7 +25,7 @@ def test_report_opens_without_a_network_and_runs_nothing_of_the_users(
     expect(page.get_by_role("heading", name="Report and downloads")).to_be_visible()
     settled(page)
     page.get_by_role("button", name="Predict").click()
-    expect(page.get_by_role("heading", name="Methods, to paste")).to_be_visible()
+    expect(page.get_by_role("heading", name="Methods text for a paper")).to_be_visible()
     page.get_by_role("button", name="Make the report").click()
     expect(page.get_by_role("button", name="Download the report")).to_be_visible()
     name, path = download(page, "download_report", tmp_path)

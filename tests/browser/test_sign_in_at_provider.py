@@ -17,7 +17,7 @@ from tests.browser.conftest import SCREENSHOTS, free_port, run_server, wait_unti
 from tests.browser.steps import settled
 
 pytestmark = pytest.mark.browser
-NOT_SIGNED_IN = "The last sign-in from this browser did not end with you signed in"
+NOT_SIGNED_IN = "The last sign-in from this browser did not succeed"
 
 
 class Provider:
@@ -179,7 +179,7 @@ def test_a_provider_that_is_gone_is_named(guarded: Guarded, stranger: Page) -> N
         expect_door(stranger)
         expect(stranger.get_by_text(NOT_SIGNED_IN)).to_be_visible()
         stranger.get_by_role("button", name="Sign in").click()
-        expect(stranger.get_by_text("does not answer as it should")).to_be_visible()
+        expect(stranger.get_by_text("does not answer correctly")).to_be_visible()
         expect_door(stranger)
     finally:
         guarded.provider.start()

@@ -85,7 +85,7 @@ def test_column_is_set_aside_and_says_why(name: str, place: int, tmp_path: Path)
 
 @pytest.mark.parametrize("unit", ["counts", "log2", "tpm"])
 def test_all_of_them_at_once(unit: str, tmp_path: Path) -> None:
-    """More columns that are no samples than samples."""
+    """More columns that are not samples than samples."""
     table = {"counts": COUNTS, "log2": LOG_CPM.round(4), "tpm": base.tpm().round(4)}[unit]
     clean = base.z_of_table(table.T.astype(float), unit)  # type: ignore[arg-type]
     reckoned = [name for name in COLUMNS if name[0] in "qbmt" or name.endswith("of_mean")]
@@ -228,7 +228,7 @@ def test_bad_cell_in_a_sample_is_an_error_though_most_are_words(tmp_path: Path) 
     table = COUNTS.astype(str)
     table.iloc[: int(N * 0.8), 4] = "n/d"
     table.to_csv(tmp_path / "x.csv")
-    with pytest.raises(ExpressionError, match=r"160 cells are no numbers.*'PT05': 'n/d'"):
+    with pytest.raises(ExpressionError, match=r"160 cells are not numbers.*'PT05': 'n/d'"):
         base.read(tmp_path / "x.csv")
 
 
@@ -278,7 +278,7 @@ def test_real_files(file: str) -> None:
 def test_rows_of_a_data_frame_that_are_no_samples_are_refused() -> None:
     """Who calls from Python has no page to put a column back on."""
     table = COUNTS.assign(gc=COLUMNS["gc"], x7=COLUMNS["x7"]).T
-    with pytest.raises(ExpressionError, match=r"2 rows are no samples: 'gc' \(.*'x7' \("):
+    with pytest.raises(ExpressionError, match=r"2 rows are not samples: 'gc' \(.*'x7' \("):
         base.z_of_table(table.astype(float), "counts")
     base.same_z(base.z_of_table(COUNTS.T.astype(float)), base.clean_z(), 0)
 

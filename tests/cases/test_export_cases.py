@@ -171,7 +171,7 @@ def test_a_table_of_lengths_is_refused(tmp_path: Path) -> None:
     near = base.lengths().to_numpy()[:, None] * rng.uniform(0.999, 1.001, base.counts().shape)
     table = pd.DataFrame(near, base.counts().index, PEOPLE)
     path = base.write(table, tmp_path / "lengths.csv")
-    with pytest.raises(ExpressionError, match=r"no column is a sample: 'PT01'.* as lengths do"):
+    with pytest.raises(ExpressionError, match=r"no column is a sample: 'PT01'.* like gene lengths"):
         base.read(path)
     kept = base.read(path, ReadingOptions(take_back=tuple(PEOPLE)))
     assert list(kept.values.index) == PEOPLE
@@ -183,7 +183,7 @@ def test_what_goes_with_no_tissue_is_doubted(n: int, tmp_path: Path) -> None:
     read = base.read(base.write(table, tmp_path / "x.csv"))
     assert list(read.values.index) == PEOPLE[:n]
     assert read.report.doubted == tuple(PEOPLE[:n])
-    assert "go with no tissue of the reference" in str(read.report.notes)
+    assert "are not correlated with any tissue of the reference" in str(read.report.notes)
 
 
 @pytest.mark.parametrize(("cells", "what"), [("", "it is empty"), ("ND", "such as 'ND'")])

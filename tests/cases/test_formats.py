@@ -40,7 +40,7 @@ def test_sheets_are_named_to_choose_from_and_the_choice_outlives_the_process(
     report = base.read(path).report
     assert str(report.notes[0]) == (
         "The workbook has 3 sheets: 'Sheet', 'Counts', 'Log'. 'Counts' was read. 'Sheet' before it"
-        " holds no expression. If the expression is in another, choose that sheet (--sheet)."
+        " holds no expression. If expression is in another sheet, choose it (--sheet)."
     )
     (choice,) = report.choices
     assert (choice.option, choice.taken) == ("sheet", "Counts")

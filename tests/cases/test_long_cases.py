@@ -148,10 +148,13 @@ def test_quantity_is_chosen(tmp_path: Path) -> None:
         (lambda rows: pd.concat([rows, rows]), "4,800 of 4,800 pairs are there more than once"),
         (lambda rows: rows.drop(index=[1033]), r"1 of 4,800 pairs are missing, the first 'PT06'"),
         (lambda rows: rows[rows["count"] > 0], r"pairs are missing.* not read as 0"),
-        (lambda rows: rows.drop(columns="sample"), "no column tells which row is of which sample"),
+        (
+            lambda rows: rows.drop(columns="sample"),
+            "no column says which row belongs to which sample",
+        ),
         (
             lambda rows: rows.astype({"count": object}).replace({"count": {0: "n/d"}}),
-            r"cells of column 'count' are no numbers, the first for 'PT\d\d', 'ENSG\d+': 'n/d'",
+            r"cells of column 'count' are not numbers, the first for 'PT\d\d', 'ENSG\d+': 'n/d'",
         ),
     ],
 )

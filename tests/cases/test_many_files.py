@@ -77,12 +77,12 @@ def test_report_names_files_hashes_strand_and_what_was_left_out(study: Path) -> 
     assert report.files[6].path == "study/PT07.ReadsPerGene.out.tab"
     assert report.files[6].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     notes = [str(note) for note in report.notes]
-    assert notes[0].startswith("48 other files lie beside those of the samples: 'study/PT01.Log")
+    assert notes[0].startswith("48 other files are beside those of the samples: 'study/PT01.Log")
     assert notes[1] == (
-        "24 files of one sample each, as STAR writes them. They were joined by gene; samples are"
-        " named by their files."
+        "24 files of one sample each, as STAR writes them. They were joined by gene; samples are "
+        "named after their files."
     )
-    assert "49% are on the forward one. The library is taken to be unstranded" in notes[2]
+    assert "49% are on the forward one. The library is assumed to be unstranded" in notes[2]
     assert [(c.option, c.taken) for c in report.choices] == [("strand", "unstranded")]
 
 
@@ -117,7 +117,7 @@ def test_unclear_or_mixed_strands_are_asked_for(study: Path) -> None:
         read([study])
     (study / "PT02.tab").write_text(many_files.star_text(base.counts()["PT02"], 0.02))
     (table,) = (read([study]),)
-    assert "less clear in 'study/PT01.tab'" in str(table.report.notes[1])
+    assert "less clear for 'study/PT01.tab'" in str(table.report.notes[1])
     (study / "PT01.tab").write_text(many_files.star_text(base.counts()["PT01"], 0.9))
     message = r"not show one strand: forward 1 \('study/PT01.tab'\); reverse 1 \('study/PT02.tab'\)"
     with pytest.raises(InputFileError, match=message):
@@ -214,8 +214,8 @@ def test_programs_are_not_mixed(study: Path) -> None:
     [
         (b"", "PT03.txt: the file is empty"),
         (b"<html>not found</html>", "PT03.txt: the file is a web page"),
-        (b"ENSG00000141510\tmany\nENSG00000012048\t3\n", "PT03.txt: it is not known as a file of"),
-        (b"ENSG00000141510\t5\nENSG00000012048\tNA\n", "PT03.txt: .*not known"),
+        (b"ENSG00000141510\tmany\nENSG00000012048\t3\n", "PT03.txt: it is not a known kind of"),
+        (b"ENSG00000141510\t5\nENSG00000012048\tNA\n", "PT03.txt: .*not a known"),
     ],
 )
 def test_no_sample_is_left_out_because_its_file_is_bad(

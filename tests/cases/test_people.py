@@ -63,7 +63,7 @@ def hold_spellings(metadata: SampleMetadata) -> None:
     said = words(metadata)
     for first, second in (("COVID", "covid"), ("healthy", "HEALTHY")):
         pairs = (f"{a!r}, {b!r}" for a, b in ((first, second), (second, first)))
-        assert any(f"written nearly alike: {pair}" in said for pair in pairs)
+        assert any(f"with nearly the same spelling: {pair}" in said for pair in pairs)
     for asked in ("TRUE", "True", "true", " true"):
         assert metadata.level("smoker", asked) == "TRUE"
     assert metadata.level("code", "1.0") == "1"
@@ -130,7 +130,7 @@ def test_a_word_for_no_value_is_none_among_numbers_or_where_the_user_says_so() -
     assert metadata.column("mutated").levels == {"0": 12, "1": 11}
     assert metadata.column("group").levels["NA"] == 3
     said = words(metadata)
-    assert "5 of 24 cells in column 'bmi', of numbers, are 'NA'. They count as unknown." in said
+    assert "5 of 24 cells in column 'bmi', of numbers, are 'NA'. They are read as unknown." in said
     assert "1 of 24 cells in column 'mutated', of numbers, are 'N/A'." in said
     assert "Samples without a value, of 24: 'bmi (5)', 'mutated (1)'." in said
 
@@ -149,7 +149,7 @@ def test_spaces_around_a_group_are_not_counted_and_said() -> None:
     table.loc[0, "group"] = "covid "
     metadata = read(table)
     assert metadata.column("group").levels == {"covid": TWELVE, "healthy": TWELVE}
-    assert "Column 'group' has cells that differ in spaces around them alone" in words(metadata)
+    assert "Column 'group' has cells that differ only in spaces around them" in words(metadata)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_spaces_around_a_group_are_not_counted_and_said() -> None:
 )
 def test_groups_are_alike_only_where_writing_differs(levels: list[str], alike: list[str]) -> None:
     table = people.base().assign(kind=levels * TWELVE)
-    said = [str(n) for n in read(table).notes if "nearly alike" in str(n)]
+    said = [str(n) for n in read(table).notes if "nearly the same spelling" in str(n)]
     assert [any(pair in note for note in said) for pair in alike] == [True] * len(alike)
     assert len(said) == len(alike)
 

@@ -121,7 +121,7 @@ def test_gene_list_is_kept_and_what_it_lacks_is_said(
     assert "1 of the 4 genes asked for are not in the file" in caplog.text
     both = [f"--gene-table={files.gtf}", "--gene-type=protein_coding"]
     done = mtm("data", "prepare", *files.options(), *options, *both)
-    assert "c.h5ad is there already" in error_of(done)
+    assert "c.h5ad exists already" in error_of(done)
     done = mtm("data", "prepare", *files.options(), *options, *both, "--overwrite")
     assert table_of(done)["genes"] == "2"
 

@@ -63,7 +63,7 @@ def test_tables_say_what_was_printed(
     assert "model card" in line
     assert "chance" in line
     again = mtm(*words, "--near-people")
-    assert "is there already" in error_of(again)
+    assert "exists already" in error_of(again)
 
 
 @pytest.mark.parametrize(

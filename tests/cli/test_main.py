@@ -96,7 +96,8 @@ def test_folder_that_cannot_be_written_is_one_line(mtm: Mtm, tmp_path: Path) -> 
     done = mtm("predict", samples, "--targets=Lung", "--output", tmp_path / "file" / "p.csv")
     assert done.code == 1
     assert done.err.splitlines()[-1] == (
-        f"mtm: error: cannot write {tmp_path / 'file' / 'p.csv'}: {tmp_path / 'file'} is no folder."
+        f"mtm: error: cannot write {tmp_path / 'file' / 'p.csv'}: {tmp_path / 'file'} is not a"
+        " folder."
     )
 
 

@@ -48,7 +48,7 @@ def test_models_are_listed_with_how_accurate_they_are(
     done = mtm("model", "list")
     header, *rows = [line.split("\t") for line in done.out.splitlines()]
     assert header[:5] == ["model", "method", "genes", "tissues", "gene-wise rho, by fold"]
-    assert header[5:] == ["gene-wise rho without age, sex and Hardy class", "MB", "where"]
+    assert header[5:] == ["gene-wise rho, adjusted for age, sex and Hardy scale", "MB", "where"]
     assert [row[0].removesuffix(" (default)") for row in rows] == [*bundled_models(), "mine"]
     default = next(row for row in rows if row[0] == f"{DEFAULT_MODEL} (default)")
     mean = read_description(find_model(DEFAULT_MODEL))["accuracy"]["summary"]
@@ -183,4 +183,4 @@ def test_pack_writes_over_nothing(mtm: Mtm, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("mine")
     done = mtm("model", "pack", "gtex_v8_acmg59", "--output", str(tmp_path))
     assert done.code == 1
-    assert "is there already" in error_of(done)
+    assert "exists already" in error_of(done)

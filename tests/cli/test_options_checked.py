@@ -76,7 +76,7 @@ PREPARE = "data prepare --expression blood.csv --sample-attributes attributes.tx
 BAD = [
     # evaluate
     (f"{EVALUATE} --methods mtm,rigde", "unknown method: 'rigde' (did you mean 'ridge'?)"),
-    (f"{EVALUATE} --methods ,", "--methods names nothing"),
+    (f"{EVALUATE} --methods ,", "--methods is empty"),
     (f"{EVALUATE} --source Blod", "unknown tissue: 'Blod'"),
     (f"{EVALUATE} --further-sources Lung;Livr", "unknown tissue: 'Livr' (did you mean 'Liver'?)"),
     (f"{EVALUATE} --further-sources Lung;", "unknown tissue: ''"),
@@ -101,7 +101,7 @@ BAD = [
     ("build --cohort cohort.h5ad --jobs 0 --output out", "--jobs: expected 1 or more"),
     ("build --release v8 --mirror http://example.org --output out", "begins with https://"),
     ("build --from full --output out", "full does not hold what a model is built from"),
-    ("build --from no --output out", "no is no folder"),
+    ("build --from no --output out", "no is not a folder"),
     ("build --expression blood.csv --output out", "--expression and --sample-attributes are"),
     # train
     (f"{TRAIN} --method stak", "unknown method: 'stak' (did you mean 'stack'?)"),

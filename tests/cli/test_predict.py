@@ -91,10 +91,10 @@ def test_own_model_by_its_folder(
 def test_unit_that_is_given_is_not_contradicted(mtm: Mtm, tmp_path: Path) -> None:
     options = [*LUNG_AND_LIVER, "--output", tmp_path / "p.csv"]
     guessed = mtm("predict", TPM, *options)
-    assert "The unit is taken to be tpm" in guessed.err
+    assert "The unit is assumed to be tpm" in guessed.err
     given = mtm("predict", TPM, *options, "--unit=cpm", "--overwrite")
     assert "Read as cpm." in given.err
-    assert "taken to be" not in given.err
+    assert "assumed to be" not in given.err
 
 
 def test_what_is_missing_is_a_warning(mtm: Mtm, tmp_path: Path) -> None:
@@ -108,9 +108,9 @@ def test_what_is_missing_is_a_warning(mtm: Mtm, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--output=p.xlsx"], "cannot tell a format from 'p.xlsx'"),
+        (["--output=p.xlsx"], "'p.xlsx' does not show its format"),
         (["--targets=Lungs", "--output=p.csv"], "'Lungs' (did you mean 'Lung'?)"),
-        (["--targets=", "--output=p.csv"], "--targets names no tissue"),
+        (["--targets=", "--output=p.csv"], "--targets is empty"),
         (["--source=Blod", "--output=p.csv"], "unknown tissue: 'Blod'"),
         (["--targets=Whole Blood", "--output=p.csv"], "'Whole Blood' is the source"),
         (["--model=none", "--output=p.csv"], "(bundled: gtex_v8_acmg59"),

@@ -57,7 +57,7 @@ def test_a_model_that_reads_expression_alone_says_so(mtm: Mtm, tmp_path: Path) -
         "--targets", "Lung", "--output", tmp_path / "p.csv", "--model", "gtex_v8_acmg59",
     )  # fmt: skip
     assert done.code == 0
-    assert "This model reads expression alone: age and sex change nothing." in done.err
+    assert "This model uses expression alone: age and sex change nothing." in done.err
 
 
 def test_the_bundled_model_reads_age_and_sex(mtm: Mtm, tmp_path: Path) -> None:

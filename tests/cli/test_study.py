@@ -194,13 +194,13 @@ def test_latent_codes_of_a_model_and_of_one_that_never_saw_the_donors(
     assert mtm("train", public_cohort, *ONE_EPOCH, "--output", model).code == 0
     done = mtm("study", "latent", public_cohort, "--model", model, "--output", tmp_path / "l")
     assert done.code == 0
-    assert "These donors trained the model" in done.err
+    assert "The model was trained on these donors" in done.err
     codes = pd.read_csv(tmp_path / "l" / "codes.csv")
     assert codes["n_pairs"].item() == 130 * 3
     folds = ["--folds", evaluated / "folds.json", "--hold-out=1"]
     done = mtm("study", "latent", public_cohort, *folds, *ONE_EPOCH, "--output", tmp_path / "h")
     assert done.code == 0
-    assert "These donors trained the model" not in done.err
+    assert "The model was trained on these donors" not in done.err
     assert pd.read_csv(tmp_path / "h" / "codes.csv")["n_pairs"].item() == 65 * 3
     assert len(pd.read_csv(tmp_path / "h" / "layers.csv")) >= 2
     wrong = mtm(

@@ -54,7 +54,7 @@ def test_trained_model_is_described_and_predicts(
 def test_a_run_or_a_model_is_not_overwritten(mtm: Mtm, trained: Path, cohort_file: Path) -> None:
     before = (trained / "model.json").read_bytes()
     refused = mtm("train", cohort_file, *ONE_EPOCH, "--output", trained)
-    assert "holds a run already. Go on with it by --resume" in error_of(refused)
+    assert "already holds a run. Continue it with --resume" in error_of(refused)
     (trained / "checkpoint.safetensors").unlink()
     for resume in ([], ["--resume"]):
         refused = mtm("train", cohort_file, *ONE_EPOCH, *resume, "--output", trained)
@@ -76,7 +76,7 @@ def test_finished_run_can_be_resumed_to_the_same_model(
 def test_resuming_nothing_says_so(mtm: Mtm, cohort_file: Path, tmp_path: Path) -> None:
     done = mtm("train", cohort_file, *ONE_EPOCH, "--resume", "--output", tmp_path / "new")
     assert done.code == 0
-    assert "holds no checkpoint: training starts from the beginning" in done.err
+    assert "has no checkpoint: training starts from the beginning" in done.err
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,12 @@ def test_ctrl_c_ends_with_130_and_the_run_goes_on(
     n_done = len(pd.read_csv(folder / "history.csv"))
     assert 2 <= n_done < 15
     assert rest.splitlines()[-1] == (
-        f"Stopped after epoch {n_done}. Go on with the same command and --resume."
+        f"Stopped after epoch {n_done}. Continue with the same command and --resume."
     )
     assert "Traceback" not in rest
     assert not (folder / "model.json").exists()
 
-    assert "Go on with it by --resume" in error_of(mtm(*command))
+    assert "Continue it with --resume" in error_of(mtm(*command))
     done = mtm(*command, "--resume")
     assert done.code == 0
     assert done.err.splitlines()[0].startswith(f"Epoch {n_done + 1}/15")

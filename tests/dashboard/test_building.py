@@ -52,7 +52,7 @@ def test_a_build_is_followed_and_cancelled(
     view = wait(builder, lambda view: view.step == 2)
     assert (view.state, view.n_steps, view.last) == ("running", 3, "Fit: begun")
     assert "disk: 1 GB needed" in view.log
-    with pytest.raises(OutputError, match="built already"):
+    with pytest.raises(OutputError, match="already being built"):
         builder.start(["build"], tmp_path / "log")
     process = builder._process
     assert process is not None

@@ -42,7 +42,7 @@ def test_what_was_adjusted_for_is_named(
         return Evaluated.of(evaluated_model, changed).adjusted_for
 
     assert words("sex") == "sex"
-    assert words("age", "sex", "hardy") == "age, sex and Hardy class of death"
+    assert words("age", "sex", "hardy") == "age, sex and Hardy scale"
     assert words() == words("age", "sex", "hardy")
 
 
@@ -52,7 +52,7 @@ def test_two_methods_are_compared_as_far_as_is_known(
     means = tables.summary()["gene_rho_by_fold_mean"]
     (sentence,) = Evaluated.of(evaluated_model, tables).compared("ridge", "mtm")
     assert f"ridge {means['ridge']:.3f}, mtm {means['mtm']:.3f}" in sentence
-    assert sentence.endswith("No interval was made of it.")
+    assert sentence.endswith("There is no interval for it.")
     pair = {"method": "mtm", "other": "ridge", "difference": 0.05}
     pair |= {"difference_low": 0.02, "difference_high": 0.07, "p_bootstrap": 0.004}
     compared = replace(
@@ -78,4 +78,4 @@ def test_a_rank_correlation_in_words() -> None:
     known = rank_in_words(RankCorrelation(-0.584, 0.00002, 47))
     assert known == "Spearman's rho -0.58, p = 2e-05, 47 tissues"
     unknown = rank_in_words(RankCorrelation(np.nan, np.nan, 3))
-    assert unknown == "no rank correlation can be given (3 tissues)"
+    assert unknown == "the rank correlation cannot be computed (3 tissues)"

@@ -213,12 +213,12 @@ def test_an_error_about_what_was_given_is_told_as_it_is(
     pool: JobPool, kept: list[object], caplog: pytest.LogCaptureFixture
 ) -> None:
     def make(tell: Progress) -> None:
-        raise SelectionError("no target tissue is chosen; choose at least one.")
+        raise SelectionError("no target tissue is chosen. Choose at least one.")
 
     jobs = Jobs()
     job = finished(jobs.start(task(make, kept), pool))
     assert (job.state, job.is_fault) == ("failed", False)
-    assert job.error == "no target tissue is chosen; choose at least one."
+    assert job.error == "no target tissue is chosen. Choose at least one."
     assert not caplog.records
     assert jobs.start(task(make, kept), pool) is job  # it would fail again
     jobs.forget("a")
@@ -247,7 +247,7 @@ def test_want_of_memory_names_the_way_out(pool: JobPool, kept: list[object]) -> 
         raise MemoryError
 
     job = finished(Jobs().start(task(make, kept), pool))
-    assert "not enough memory" in job.error
+    assert "not have enough memory" in job.error
     assert "Choose fewer tissues" in job.error
 
 

@@ -37,7 +37,7 @@ def test_a_limit_that_is_none_is_said(
     predictor: Predictor, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     monkeypatch.setenv(MAX_SAMPLES_VARIABLE, limit)
-    with pytest.raises(SelectionError, match="is no whole number above 0"):
+    with pytest.raises(SelectionError, match="is not a whole number above 0"):
         Session().open(EXAMPLE.read_bytes(), "mine.tsv", predictor)
 
 
@@ -48,5 +48,5 @@ def test_jobs_at_once_are_as_many_as_the_server_says(monkeypatch: pytest.MonkeyP
     assert max_jobs() == 7
     for limit in ("0", "-1", "many"):
         monkeypatch.setenv(MAX_JOBS_VARIABLE, limit)
-        with pytest.raises(SelectionError, match="no whole number above 0"):
+        with pytest.raises(SelectionError, match="not a whole number above 0"):
             max_jobs()

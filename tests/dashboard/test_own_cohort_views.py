@@ -90,7 +90,7 @@ def test_changes_are_counted_in_words() -> None:
     (line,) = summary_in_words(table)
     assert line == (
         "**Lung** (predicted): 2 of 5 genes pass the thresholds, 1 higher and 1 lower in cases;"
-        " 1 are not predictable and not counted; 1 were not tested (constant)."
+        " 1 are not predictable and are not counted; 1 were not tested (constant)."
     )
 
 
@@ -118,7 +118,7 @@ def test_agreement_says_what_chance_gives() -> None:
     assert "between -0.60 and 0.61 (p = 0.200)" in said
     assert "75% of the genes have the same sign" in said
     row["pearson"], row["outcome"] = np.nan, "constant"
-    assert agreement_in_words(row) == "No correlation can be given: constant (n = 59 genes)."
+    assert agreement_in_words(row) == "The correlation cannot be computed: constant (n = 59 genes)."
 
 
 def test_strata_are_in_the_order_of_reading() -> None:
@@ -170,5 +170,5 @@ def test_columns_are_told_in_words(session: Session) -> None:
     session.open_metadata(METADATA, "metadata.tsv")
     assert session.metadata is not None
     table = columns_table(session.metadata).set_index("column")
-    assert table["tells the model"].to_dict() == {"group": "", "sex": "sex", "age": "age"}
+    assert table["used as"].to_dict() == {"group": "", "sex": "sex", "age": "age"}
     assert table.loc["sex", "groups"] == "female (21), male (19)"

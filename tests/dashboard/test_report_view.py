@@ -34,12 +34,12 @@ def predicted(model: ServedModel, *targets: str, source: str = "Whole Blood") ->
 def test_without_a_current_prediction_there_is_no_record(
     session: Session, evaluated_model: ServedModel
 ) -> None:
-    with pytest.raises(SelectionError, match="predict first"):
+    with pytest.raises(SelectionError, match="Predict first"):
         record_of(session, evaluated_model)
     session.predict(evaluated_model.predictor)
     record_of(session, evaluated_model)
     session.unit = "cpm"
-    with pytest.raises(SelectionError, match="predict first"):
+    with pytest.raises(SelectionError, match="Predict first"):
         record_of(session, evaluated_model)
 
 
@@ -60,7 +60,7 @@ def test_accuracy_is_that_of_the_evaluation(evaluated_model: ServedModel) -> Non
     genes = evaluated_model.evaluation.genes
     good = genes[(genes["method"] == "mtm") & (genes["rho_pooled"] > 0.3)]
     good = good[good["tissue"].isin(["Lung", "Liver"])]
-    listed = sections(report)["Genes that are predicted best"]
+    listed = sections(report)["Best predicted genes"]
     assert listed.text[0].startswith(f"{len(good):,} of {2 * 59:,} pairs")
     assert len(listed.table) == min(len(good), report_view.MOST_ROWS)
     assert listed.table["rho, by fold"].iloc[0] == f"{good['rho_by_fold'].max():.2f}"
@@ -89,7 +89,7 @@ def test_no_accuracy_is_borrowed_for_another_source(evaluated_model: ServedModel
     told = sections(report_of(record, evaluated_model))
     assert told["The model, and how good it is"].facts["Accuracy"] == "Not evaluated from Spleen."
     assert told["Predicted tissues"].table.empty
-    assert "not evaluated" in told["Genes that are predicted best"].text[0]
+    assert "not evaluated" in told["Best predicted genes"].text[0]
     (heatmap,) = told["Predicted values"].figures
     assert "held-out" not in heatmap.caption
     archive = zipfile.ZipFile(io.BytesIO(bundle_of(record, evaluated_model)))
@@ -131,9 +131,9 @@ def test_more_than_can_be_drawn_is_cut_and_said(
     told = sections(report_of(record_of(session, evaluated_model), evaluated_model))
     values = told["Predicted values"]
     assert len(values.figures) == 2
-    assert "Drawn are the 2 tissues that are predicted best." in values.text
+    assert "Shown: the 2 tissues that are predicted best." in values.text
     assert "5 of 40 samples in rows, 10 of 59 genes in columns" in values.figures[0].caption
-    assert len(told["Genes that are predicted best"].table) == 3
+    assert len(told["Best predicted genes"].table) == 3
 
 
 def test_a_sample_named_as_a_script_stays_a_name(evaluated_model: ServedModel) -> None:

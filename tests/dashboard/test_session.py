@@ -85,7 +85,7 @@ def test_tissue_of_the_samples_is_never_a_target(session: Session, predictor: Pr
 
 
 def test_without_a_table_preparing_is_refused(predictor: Predictor) -> None:
-    with pytest.raises(SelectionError, match="upload a table first"):
+    with pytest.raises(SelectionError, match="Upload a table first"):
         Session().prepare(predictor)
 
 

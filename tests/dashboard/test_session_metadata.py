@@ -21,7 +21,7 @@ def test_the_example_brings_samples_and_what_is_known_of_them(predictor: Predict
 
 
 def test_metadata_need_samples(predictor: Predictor) -> None:
-    with pytest.raises(SelectionError, match="upload a table first"):
+    with pytest.raises(SelectionError, match="Upload a table first"):
         Session().open_metadata(METADATA, "metadata.tsv")
 
 

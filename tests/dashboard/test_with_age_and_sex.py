@@ -103,7 +103,7 @@ def test_comparisons_are_of_predictions_without_age_and_sex(
     expected = alone.predict(predictor)["expression"].sel(tissue="Lung")
     app.switch_page("pages/associations/differential.py").run()
     assert not app.exception
-    assert "from expression alone, though the model can read age and sex too" in app.info[0].value
+    assert "from expression alone, although the model can also use age and sex" in app.info[0].value
     app.selectbox(key="tissue").set_value("Lung").run()
     table = app.dataframe[0].value
     lung = table[table["tissue"] == "Lung"].set_index("gene_id")["mean_case"]

@@ -127,7 +127,7 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
     "gzipped twice": (gzip.compress(gzip.compress(CSV.encode())), "compressed twice"),
     "gzip of nothing": (gzip.compress(b""), "the gzip file is empty"),
     "gzip cut off": (gzip.compress(CSV.encode())[:-9], "ends early. Upload it again"),
-    "NUL bytes": (change("MLH1", "ML\0H1"), "binary and none of the formats"),
+    "NUL bytes": (change("MLH1", "ML\0H1"), "binary and not in a supported format"),
     # lines and headers
     "GCT cut off": (
         "#1.2\n99\t3\nName\tDescription\tP1\tP2\tP3\nTP53\tx\t1\t2\t3\nMLH1\tx\t1\t2\t3",
@@ -137,7 +137,7 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
         "#1.2\n2\t3\nName\tDescription\tP1\tP2\tP3\nTP53\tx\t1\t2\t3\nMLH1\tx\t1\t2\n",
         "there are 2 and 3, and the last line breaks off. The file is cut off: get it again",
     ),
-    "quote without its partner": (change("TP53", '"TP53'), "a quote may lack its partner"),
+    "quote without its partner": (change("TP53", '"TP53'), "a quote may not be closed"),
     "no header, tallies first": (
         "N_unmapped\t7\t8\nENSG00000000001\t1\t2\nENSG00000000002\t3\t4\n",
         r"holds values \('7', '8'\)",
@@ -156,10 +156,10 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
     ),
     "sample without a name": (change("P2", ""), "sample 2 has no name"),
     "last sample without a name": (change("P3", ""), "sample 3 has no name"),
-    # columns that are no samples
+    # columns that are not samples
     "results of a test": (
         "gene,log2FoldChange,pvalue,padj\nTP53,-1.5,0.01,0.1\nMLH1,1,0.5,0.9\n",
-        "are results of one test, not samples. Give the table that they were made from",
+        "are results of one test, not samples. Use the table that they were computed from",
     ),
     # ids
     "transcripts": ("id,P1,P2\nENST00000269305.8,1,2\nENST00000000233,1,2\n", "Sum transcripts"),
@@ -168,14 +168,17 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
         "not clear.*proteins",
     ),
     "UniProt proteins": ("id,a,b\nP04637,1,2\nP38398,1,2\nQ8TCQ1,3,4\n", "UniProt proteins"),
-    "HGNC ids": ("id,a,b\nHGNC:11998,1,2\nHGNC:1100,1,2\n", "HGNC ids. Give symbols"),
+    "HGNC ids": ("id,a,b\nHGNC:11998,1,2\nHGNC:1100,1,2\n", "HGNC ids. Use symbols"),
     "mouse Ensembl": (
         "id,a,b\nENSMUSG00000059552,1,2\nENSMUSG00000041147,1,2\n",
         "another species",
     ),
     "quoted with '": ("'gene','P1','P2'\n'TP53','1','2'\n'MLH1','3','4'\n", "not clear.*'TP53'"),
     # cells
-    "#DIV/0!": (change("10", "#DIV/0!"), "row 'TP53', column 'P1': '#DIV/0!'. Put the number"),
+    "#DIV/0!": (
+        change("10", "#DIV/0!"),
+        "row 'TP53', column 'P1': '#DIV/0!'. Enter the right number",
+    ),
     "below detection": (change("10", "<0.1"), "no number.*'<0.1'"),
     "percent": (change("10", "10%"), "no number.*'10%'"),
     "true": (change("10", "TRUE"), "no number.*'TRUE'"),
@@ -215,7 +218,7 @@ NOTES: dict[str, tuple[bytes | str, str]] = {
     ),
     "empty columns": (
         "\n".join(f"{line},," if i else f"{line},note,seen" for i, line in enumerate(CSV.split())),
-        "2 columns are empty: 'note', 'seen'. They were set aside. If a sample is meant, find",
+        "2 columns are empty: 'note', 'seen'. They were set aside. If one of them is a sample",
     ),
     "dates for genes": (
         change("KCNH2", "1-Mar", change("LDLR", "2-Sep")),
@@ -227,11 +230,12 @@ NOTES: dict[str, tuple[bytes | str, str]] = {
     ),
     "ids of several types": (
         change("BRCA1", ENSEMBL[1], change("MLH1", "4292")),
-        "several types: 4 symbol, 1 Ensembl with version, 1 Entrez. Each was read as what it is.",
+        "several types: 4 symbol, 1 Ensembl with version, 1 Entrez. Each id was read as its own "
+        "type.",
     ),
     "symbols as of mice": (
         "\n".join(line.capitalize() for line in CSV.lower().splitlines()),
-        "written as those of mice and rats are: 'Tp53', 'Brca1', 'Brca2', …",
+        "written like those of mice and rats: 'Tp53', 'Brca1', 'Brca2', …",
     ),
     "decimal commas": (
         change(";10;", ";1,5;", SEMICOLON),
@@ -253,11 +257,11 @@ NOTES: dict[str, tuple[bytes | str, str]] = {
     "zip of one table": (zipped("t/a.csv"), "The zip archive holds one table. 't/a.csv' was read."),
     "GCT with genes taken out": (
         GCT.replace("6\t3", "99\t4"),
-        "says 99 genes and 4 samples; there are 6 and 3. What is there was read. If genes or",
+        "says 99 genes and 4 samples; there are 6 and 3. All that is there was read. Unless",
     ),
     "several sheets": (
         xlsx(*SHEET),
-        "The workbook has 2 sheets: 'Sheet', 'Notes'. 'Sheet' was read. If the expression is in",
+        "The workbook has 2 sheets: 'Sheet', 'Notes'. 'Sheet' was read. If expression is in",
     ),
     "merged header": (
         xlsx(["", "cases", "", "control"], *SHEET, merge="B1:C1"),
@@ -358,7 +362,7 @@ def test_h5ad_without_x_says_what_was_read_or_where_to_choose(tmp_path: Path) ->
         read(h5ad(tmp_path, empty))
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["measured"] = np.arange(3)
-    with pytest.raises(MTMError, match=r"no \.h5ad .*no obs and no var; it holds 'measured'"):
+    with pytest.raises(MTMError, match=r"not an \.h5ad .*no obs and no var; it holds 'measured'"):
         read((tmp_path / "other.h5").read_bytes())
 
 

@@ -114,7 +114,11 @@ def test_part_of_a_failed_run_is_kept_for_the_next(
     server.requests.clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resuming, "_ATTEMPTS", 1)
-        with pytest.raises(DownloadError, match=r"the connection broke.*goes on where it stopped"):
+        with pytest.raises(
+            DownloadError,
+            match=r"the connection broke.*continues where it "
+            r"stopped",
+        ):
             get_matrix(tmp_path, server)
     assert part.read_bytes() == matrix[:8192]
     assert not (tmp_path / GCT_NAME).exists()  # no name before it is whole
@@ -150,7 +154,7 @@ def test_files_of_others_are_not_taken_for_parts(
     tmp_path: Path, server: Server, ending: str
 ) -> None:
     (tmp_path / (GCT_NAME + ending)).write_text("mine")
-    with pytest.raises(DownloadError, match=r"is no part of a download of this program"):
+    with pytest.raises(DownloadError, match=r"is not part of a download by this program"):
         get_matrix(tmp_path, server)
     assert (tmp_path / (GCT_NAME + ending)).read_text() == "mine"
     assert server.requests == []
@@ -215,7 +219,7 @@ def test_md5_of_the_store_is_held_against_the_download(
         server.headers["x-goog-stored-content-encoding"] = "gzip"
         assert get_matrix(tmp_path, server).exists()
     else:
-        with pytest.raises(DownloadError, match="not the MD5"):
+        with pytest.raises(DownloadError, match="not have the MD5"):
             get_matrix(tmp_path, server)
         assert names_in(tmp_path) == set()
 
@@ -272,7 +276,11 @@ def test_no_network_is_said_with_the_next_step(tmp_path: Path, server: Server) -
 
 def test_too_little_room_is_said_before_anything_is_written(tmp_path: Path, server: Server) -> None:
     server.headers = {"Content-Length": str(10**18)}
-    with pytest.raises(DownloadError, match=r"1000000000.0 GB are to come and .* GB are free"):
+    with pytest.raises(
+        DownloadError,
+        match=r"1000000000.0 GB remain to be downloaded and .* GB "
+        r"are free",
+    ):
         get_matrix(tmp_path, server)
     assert names_in(tmp_path) == set()
 
@@ -283,7 +291,11 @@ def test_full_disk_is_named(
     (full_disk / "filler").write_bytes(b"x" * shutil.disk_usage(full_disk).free)
     room = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: room)
-    with pytest.raises(DownloadError, match=r"the disk is full\. Make room and run this again"):
+    with pytest.raises(
+        DownloadError,
+        match=r"the disk is full\. Free some space and run this "
+        r"again",
+    ):
         get_matrix(full_disk, server)
 
 

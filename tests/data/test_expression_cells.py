@@ -17,11 +17,11 @@ from tests.data.user_tables import KNOWN, read, report, same, sheet, text, xlsx
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("abc", "1 cell is no number, the first in row 'BRCA1', column 'P-2': 'abc'"),
+        ("abc", "1 cell is not a number, the first in row 'BRCA1', column 'P-2': 'abc'"),
         ("", "1 cell is blank, the first in row 'BRCA1', column 'P-2'"),
         ("NA", "1 cell is blank, the first in row 'BRCA1', column 'P-2'"),
         ("NaN", "1 cell is blank, the first in row 'BRCA1', column 'P-2'"),
-        ("1e3000000000", "1 cell is no number, .* column 'P-2': '1e3000000000'"),
+        ("1e3000000000", "1 cell is not a number, .* column 'P-2': '1e3000000000'"),
         ("inf", "1 cell is infinite, the first in row 'BRCA1', column 'P-2'"),
         ("-7000", "1 values are negative, the first in sample 'P-2', gene 'BRCA1': -7000"),
     ],

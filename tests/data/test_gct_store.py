@@ -52,7 +52,7 @@ def test_what_is_there_is_left_and_what_is_damaged_is_not_stored(
 ) -> None:
     path = written(tmp_path, rng, 4, 5)
     gct_to_zarr(path, tmp_path / "x.zarr")
-    with pytest.raises(OutputError, match=r"x.zarr is there already: a table of mtm"):
+    with pytest.raises(OutputError, match=r"x.zarr exists already: a table of mtm"):
         gct_to_zarr(path, tmp_path / "x.zarr")
     path.write_text(path.read_text().replace("ENSG00000000004.1", "ENSG00000000003.1"))
     with pytest.raises(InputFileError, match=r"'ENSG00000000003\.1' is duplicated"):

@@ -81,7 +81,9 @@ def test_a_model_gene_is_found_by_its_new_name_and_by_an_old_one() -> None:
     assert match.gene_of.tolist() == [0, 1, 2, -1]
     assert match.by_other_name["name"].tolist() == ["MMUT", "p53", "MARCHF1"]
     assert match.by_other_name["symbol"].tolist() == ["MUT", "TP53", "MARCH1"]
-    assert any("'p53 for TP53'" in note.found and "read by it" in note.done for note in match.notes)
+    assert any(
+        "'p53 for TP53'" in note.found and "read by that name" in note.done for note in match.notes
+    )
     values = pd.DataFrame([[1.0, 2.0, 3.0, 4.0]], columns=["MMUT", "p53", "MARCHF1", "ACTB"])
     linear, found = collapse(values, match)
     assert linear.to_numpy()[0, :3].tolist() == [1.0, 2.0, 3.0]
@@ -109,7 +111,7 @@ def test_what_may_be_several_genes_is_not_guessed_at(name: str) -> None:
     (note,) = [note for note in match.notes if "may be genes that are missing" in note.found]
     assert name in note.found
     assert " or " in note.found
-    assert note.done == "They were not guessed at."
+    assert note.done == "They were not used."
 
 
 def test_two_other_names_of_one_gene_are_not_guessed_at() -> None:

@@ -47,7 +47,7 @@ def test_rows_that_are_all_alike_are_no_samples() -> None:
 
 def test_a_word_in_each_of_20_000_columns_is_refused_soon() -> None:
     started = time.monotonic()
-    with pytest.raises(ExpressionError, match=r"60,000 cells are no numbers, .* row 'P0'"):
+    with pytest.raises(ExpressionError, match=r"60,000 cells are not numbers, .* row 'P0'"):
         read_expression(io.BytesIO(row_of_genes("x")), "wide.csv")
     assert time.monotonic() - started < SOON
 

@@ -145,7 +145,7 @@ def test_samples_that_do_not_match_are_a_diff(table: pd.DataFrame) -> None:
     assert metadata.match.expression_only == ("P-5", "P-6")
     assert metadata.match.near == ()
     assert "4 of 6 samples of the expression table have metadata." in words(metadata)
-    assert "2 rows of the metadata belong to no sample" in words(metadata)
+    assert "2 rows of the metadata do not match a sample" in words(metadata)
     assert metadata.groups("group").isna().tolist() == [False] * 4 + [True] * 2
 
 
@@ -262,7 +262,7 @@ def test_bands_of_age_give_their_middle(table: pd.DataFrame) -> None:
     metadata = read(table)
     assert metadata.phenotypes()["age"].tolist()[:4] == [24.5, 64.5, 64.5, 24.5]
     assert np.isnan(metadata.phenotypes()["age"]["P-5"])
-    assert "Their middle is taken" in words(metadata, "info")
+    assert "The middle of each band was used" in words(metadata, "info")
 
 
 @pytest.mark.parametrize(
@@ -285,21 +285,21 @@ def test_groups_that_differ_in_writing_are_kept_apart_and_said(table: pd.DataFra
     table["group"] = ["case", "Case ", "control", "control", "case", "control"]
     metadata = read(table)
     assert metadata.column("group").levels == {"control": 3, "case": 2, "Case": 1}
-    assert "written nearly alike: 'case', 'Case'" in words(metadata)
+    assert "with nearly the same spelling: 'case', 'Case'" in words(metadata)
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
         (b"", "the file is empty"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(64), "none of the formats"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(64), "not in a supported format"),
         (b"%PDF-1.4 and so on", "a PDF"),
         (b"sample,group\n", "no rows below it"),
         (b"sample,group\nP-1,case\nP-1,control\n", "1 sample is duplicated .*'P-1'"),
         (b"sample,group\nP-1,case\n,control\nP-2,case\n", "row 2 has no name"),
         (b"sample,age,age\nP-1,3,4\nP-2,5,6\n", "two columns are named 'age'"),
-        (b",P-1,P-2,P-3\nage,40,50,60\nsex,f,m,f\n", "Turn the table"),
-        (b"sample\nP-1\nP-2\n", "cut alike"),
+        (b",P-1,P-2,P-3\nage,40,50,60\nsex,f,m,f\n", "Transpose the table"),
+        (b"sample\nP-1\nP-2\n", "not have the same number of columns"),
         (as_parquet(pd.DataFrame({"sample": SAMPLES})), "one column, 'sample'"),
         (b"#1.2\n2\t2\nName\tDescription\tP-1\tP-2\nTP53\tx\t1\t2\nMLH1\tx\t3\t4\n", "expression"),
     ],

@@ -136,7 +136,7 @@ def test_a_damaged_fold_is_named(
     cross_validate(WithSpread(), small_cohort, folds, folder=tmp_path, settings={}, only=[0])
     (path,) = tmp_path.glob("*.h5")
     path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(InputFileError, match=r"spread-.*-0.h5 is damaged .* predicted anew"):
+    with pytest.raises(InputFileError, match=r"spread-.*-0.h5 is damaged .* predicted again"):
         cross_validate(WithSpread(), small_cohort, folds, folder=tmp_path, settings={}, only=[0])
 
 

@@ -100,7 +100,7 @@ def test_tissues_that_were_not_evaluated_are_counted(
 
 def test_without_adjusted_figures_it_says_so(small_artefact: Artefact) -> None:
     raw = EvaluationTables(GENES, TISSUES.drop(columns="gene_rho_partial"), SETTINGS)
-    assert "death were not made" in text_of(small_artefact, raw)
+    assert "Hardy scale were not computed" in text_of(small_artefact, raw)
 
 
 @pytest.mark.parametrize("known", [False, True])
@@ -128,7 +128,7 @@ def test_model_and_samples_are_those_given(small_artefact: Artefact) -> None:
     assert "read as counts" in text
     assert "31 of the model's 40 genes; the 9 others were set to the mean" in text
     assert "not aligned to the reference" in text
-    assert "reads expression alone" in text
+    assert "uses expression alone" in text
     assert "SIMULATED" not in text
     assert re.search("For research use, not for diagnosis", text)
 
@@ -149,5 +149,5 @@ def test_tissues_stand_the_best_first(evaluation: EvaluationTables) -> None:
 
 
 def test_confounders_in_words() -> None:
-    assert adjusted_for({}) == "age, sex and Hardy class of death"
+    assert adjusted_for({}) == "age, sex and Hardy scale"
     assert adjusted_for({"adjusted_for": ["rin"]}) == "rin"

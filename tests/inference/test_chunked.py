@@ -151,7 +151,7 @@ def test_units_missing_genes_and_phenotypes_are_read_as_in_the_whole(
     xr.testing.assert_allclose(opened(tmp_path / "p.zarr"), expected, rtol=1e-4, atol=1e-5)
     assert result.unit == unit
     assert result.by_sample["used_age_sex"].sum() == 20
-    assert set(prepared.notes) == {n for n in result.notes if "taken to be" not in n.done}
+    assert set(prepared.notes) == {n for n in result.notes if "assumed to be" not in n.done}
 
 
 @pytest.mark.parametrize("name", ["log2 of tpm", "log10 of counts", "voom", "vst"])
@@ -169,7 +169,7 @@ def test_units_and_rows_of_the_clinic_are_judged_as_in_the_whole(
     result = predict_chunked(request, client)
     assert result.unit == prepared.unit == case.unit
     xr.testing.assert_allclose(opened(tmp_path / "p.zarr"), expected, rtol=1e-4, atol=1e-4)
-    assert set(prepared.notes) == {n for n in result.notes if "taken to be" not in n.done}
+    assert set(prepared.notes) == {n for n in result.notes if "assumed to be" not in n.done}
 
 
 def test_a_unit_that_is_not_clear_or_centred_is_no_result(
@@ -256,7 +256,7 @@ def test_another_command_is_refused(
     )
     predict_chunked(request, client)
     expected = opened(request.output)
-    with pytest.raises(SelectionError, match=f"was begun otherwise: .*{message}"):
+    with pytest.raises(SelectionError, match=f"was begun with other options: .*{message}"):
         predict_chunked(replace(request, **change), client)
     xr.testing.assert_identical(opened(request.output), expected)
 
@@ -272,13 +272,15 @@ def test_another_model_table_or_age_is_refused(
     request = ChunkedRequest(table, tmp_path / "p.zarr", model, targets=("Lung",), chunk=20)
     predict_chunked(request, client)
     other = find_model("gtex_v8_acmg59").resolve()
-    with pytest.raises(SelectionError, match="begun otherwise: model"):
+    with pytest.raises(SelectionError, match="begun with other options: model"):
         predict_chunked(replace(request, model=other), client)
     people = pd.DataFrame({"age": [50.0], "sex": ["male"]}, index=blood.index[:1])
-    with pytest.raises(SelectionError, match="begun otherwise: age and sex"):
+    with pytest.raises(SelectionError, match="begun with other options: age and sex"):
         predict_chunked(request, client, phenotypes=people)
     write_h5ad(blood.iloc[::-1], tmp_path)
-    with pytest.raises(SelectionError, match="begun otherwise: names of samples and genes"):
+    with pytest.raises(
+        SelectionError, match="begun with other options: names of samples and genes"
+    ):
         predict_chunked(request, client)
     write_h5ad(blood * np.float32(1.5), tmp_path)
     with pytest.raises(SelectionError, match="begun from other values"):
@@ -295,7 +297,7 @@ def test_something_else_in_the_place_of_the_output_is_left(
     (tmp_path / "p.zarr").mkdir()
     (tmp_path / "p.zarr" / "mine.txt").write_text("keep")
     request = ChunkedRequest(write_h5ad(blood, tmp_path), tmp_path / "p.zarr", model)
-    with pytest.raises(OutputError, match="is there already, and is no prediction"):
+    with pytest.raises(OutputError, match="exists already, and is not a prediction"):
         predict_chunked(request, client)
     assert (tmp_path / "p.zarr" / "mine.txt").read_text() == "keep"
 
@@ -337,7 +339,7 @@ def test_table_that_changes_on_the_way_is_an_error(
             x = zarr.open_group(request.table, mode="r+")["X"]
             x[39] = x[38]
 
-    with pytest.raises(InputFileError, match="samples 37 to 40 are not what they were"):
+    with pytest.raises(InputFileError, match="samples 37 to 40 have changed since the run began"):
         predict_chunked(request, client, progress=meddle)
 
 

@@ -62,5 +62,5 @@ def test_without_alignment_there_are_no_moments(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "p.zarr").write_text("mine")
-    with pytest.raises(OutputError, match="is there already, and is no prediction"):
+    with pytest.raises(OutputError, match="exists already, and is not a prediction"):
         PredictionStore(tmp_path / "p.zarr", 10).begun()

@@ -100,7 +100,7 @@ def test_stored_arrays_of_another_size_are_refused(folder: Path, array: str) -> 
 def test_samples_of_another_model_are_refused(folder: Path) -> None:
     shutil.copy(BUNDLED / "gtex_v8_acmg59" / VERIFICATION, folder / VERIFICATION)
     seal_folder(folder)
-    with pytest.raises(ArtefactError, match="of another model than the one beside it"):
+    with pytest.raises(ArtefactError, match="to another model than the one beside it"):
         verify(folder)
 
 

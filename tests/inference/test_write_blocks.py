@@ -110,7 +110,7 @@ def test_what_is_there_stays_unless_asked(
 ) -> None:
     path = tmp_path / f"p{ending}"
     write_prediction(prediction, path)
-    with pytest.raises(OutputError, match=r"is there already.*--overwrite"):
+    with pytest.raises(OutputError, match=r"exists already.*--overwrite"):
         write_prediction(prediction, path)
     write_prediction(prediction, path, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]

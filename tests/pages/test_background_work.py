@@ -214,7 +214,7 @@ def test_a_fault_is_told_without_its_traceback(
     gate.fault = ZeroDivisionError("secret detail")
     let_through(waiting, gate)
     (error,) = waiting.error
-    assert "by a fault of the program" in error.value
+    assert "because of an error in the program" in error.value
     assert "secret detail" not in words(waiting)
     (record,) = [record for record in caplog.records if record.name.endswith("jobs")]
     assert record.getMessage().rsplit(" ", 1)[1] in error.value

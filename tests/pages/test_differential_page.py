@@ -140,14 +140,14 @@ def test_genes_that_cannot_be_predicted_do_not_count(with_example: AppTest) -> N
     lung = table[table["tissue"] == "Lung"].set_index("gene")
     assert lung.loc["BRCA2", "kind"] == "not predictable"
     assert lung.loc["BRCA1", "rho_pooled"] == 0.5
-    assert "not predictable and not counted" in words(with_example)
+    assert "not predictable and are not counted" in words(with_example)
 
 
 @pytest.mark.usefixtures("not_evaluated")
 def test_a_model_that_was_not_evaluated_greys_nothing(with_example: AppTest) -> None:
     with_example.switch_page(DIFFERENTIAL).run()
     assert set(rows(with_example)["predictable"]) == {"measured", "not evaluated"}
-    assert "Pale rings" not in words(with_example)
+    assert "Pale circles" not in words(with_example)
 
 
 def test_another_file_of_metadata_brings_its_own_groups(screen: AppTest) -> None:
@@ -195,6 +195,4 @@ def test_samples_that_take_no_part_are_counted(app: AppTest) -> None:
     give(app, table)
     app.switch_page(DIFFERENTIAL).run()
     assert not app.exception
-    assert "3 samples are of other groups, and of 3 the group is not known: they take no part." in (
-        words(app)
-    )
+    assert "3 samples belong to other groups, and 3 have no known group." in words(app)

@@ -11,12 +11,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.screens.concordance_view import (
+    adjusted_words,
     areas_in_words,
     areas_of,
     curves_of,
     diseases_among,
     genes_of_tissue,
-    left_out,
     overlap_cells,
     tissue_rows,
 )
@@ -78,7 +78,7 @@ def test_every_view_opens_and_gives_its_data(app: AppTest, view: str) -> None:
         "Preserved associations": "preserved_tissues_trait",
     }
     assert app.download_button(key=f"download_{figures[view]}_csv")
-    is_warned = "None of the contrasts at hand is a disease" in words(app)
+    is_warned = "None of these contrasts is a disease" in words(app)
     assert is_warned == (view != "Preserved associations")
 
 
@@ -104,7 +104,7 @@ def test_genes_are_those_of_contrast_tissue_and_what_is_left_out(
         app.query_params[name] = str(value)
     opened(app)
     app.selectbox(key="preserved_contrast").set_value(best["trait"]).run()
-    chosen = app.segmented_control(key=f"preserved_left_out_contrast_{best['trait']}")
+    chosen = app.segmented_control(key=f"preserved_adjusted_contrast_{best['trait']}")
     assert "" in chosen.value
     chosen.set_value([best["adjusted_for"]]).run()
     assert app.selectbox(key="tissue").value == best["tissue"]
@@ -124,7 +124,7 @@ def test_genes_are_those_of_contrast_tissue_and_what_is_left_out(
     assert f"rho {best['rho']:.2f} ({best['rho_low']:.2f} to {best['rho_high']:.2f})" in text
     assert f"the median rho is {best['shuffled']:.2f} (p = {best['shuffle_p']:.3f})" in text
     # Without any choice all stand side by side.
-    app.segmented_control(key=f"preserved_left_out_contrast_{best['trait']}").set_value([]).run()
+    app.segmented_control(key=f"preserved_adjusted_contrast_{best['trait']}").set_value([]).run()
     assert len(set(app.dataframe[0].value["panel"])) > 1
 
 
@@ -144,7 +144,7 @@ def test_fewer_changed_genes_show_more_cells(app: AppTest, disease: Shipped[Dise
     opened(app, "Genes found again")
     assert app.number_input(key="minimum_degs").value == disease.settings["minimum_degs"]
     app.number_input(key="minimum_degs").set_value(5_000).run()
-    assert "Ask for fewer" in app.info[0].value
+    assert "Choose a smaller number" in app.info[0].value
     few, many = (len(overlap_cells(disease.study.pairs, n)[3]) for n in (10, 2))
     assert many > few
 
@@ -227,7 +227,7 @@ def test_cells_are_those_with_changed_genes(disease: Shipped[DiseaseStudy]) -> N
             if pair[f"n_{way}_observed"] < 3:
                 continue
             n_cells += 1
-            out = f", {left_out(pair['adjusted_for'])}" if pair["adjusted_for"] else ""
+            out = f", {adjusted_words(pair['adjusted_for'])}" if pair["adjusted_for"] else ""
             at = pair["tissue"], f"{pair['trait']}{out} {arrow}"
             score = pair[f"{way}_f1"]
             assert f1.loc[at] == (0 if pd.isna(score) else score)
@@ -263,12 +263,12 @@ def test_areas_begin_with_the_best_measured_tissue(disease: Shipped[DiseaseStudy
         for area in (row["source"] - 0.1, row["source"] + 0.1)
     )
     assert ("is lower than Skin" in lower, "is higher than Skin" in higher) == (True, True)
-    assert "Too few" in areas_in_words(pd.Series({**row, "p": float("nan")}), "Skin")
+    assert "too few" in areas_in_words(pd.Series({**row, "p": float("nan")}), "Skin")
     assert "Mean" not in areas_in_words(pd.Series({**row, "n_informative": 0}), "Skin")
 
 
 def test_diseases_are_known_by_their_names() -> None:
     assert diseases_among(["sex", "MHT2D", "ventilator"]) == ("MHT2D",)
     assert diseases_among(["sex"]) == ()
-    assert left_out("age+hardy") == "age, Hardy class out"
-    assert left_out("") == "as it is"
+    assert adjusted_words("age+hardy") == "adjusted for age, Hardy scale"
+    assert adjusted_words("") == "not adjusted"

@@ -35,7 +35,7 @@ def test_every_tissue_has_rho_with_what_chance_gives(screen: AppTest) -> None:
     said = words(screen)
     assert "female against male" in said
     assert "With shuffled labels 95 % of rho lie between" in said
-    assert "partly what it learned, not a finding about your samples" in said
+    assert "what the model learned, not a finding about your samples" in said
 
 
 def test_contrast_adjustment_and_genes_can_be_chosen(screen: AppTest) -> None:

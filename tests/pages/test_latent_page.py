@@ -50,8 +50,8 @@ def test_donors_are_shown_as_the_studies_found_them(app: AppTest, studies: Study
     text = words(app)
     for shipped in (studies.latent, studies.latent_held_out):
         codes = shipped.study.codes
-        assert f"mean rho {codes['same_donor']:.2f} between tissues of one donor" in text
-        assert f"{codes['matched_donor']:.2f} of two of one sex and Hardy class" in text
+        assert f"mean rho {codes['same_donor']:.2f} between two tissues of the same donor" in text
+        assert f"{codes['matched_donor']:.2f} of two donors with the same sex and Hardy" in text
     assert app.download_button(key="download_code_likeness_parquet")
 
 
@@ -62,7 +62,7 @@ def test_decoding_shows_map_likeness_and_layers(app: AppTest, studies: StudyTabl
     assert layers == studies.latent.study.layers["layer"].tolist()
     before = words(app)
     app.segmented_control(key="latent_layer").set_value("output").run()
-    assert "the activations of output" in words(app) != before
+    assert "activations of output" in words(app) != before
     app.selectbox(key="tissue").set_value("Lung").run()
     assert not app.exception
     for key in ("tissue_map", "decoding_likeness", "layer_table"):
@@ -181,6 +181,6 @@ def test_one_study_alone_is_enough(tmp_path: Path, studies: StudyTables) -> None
     alone = StudyTables.load(tmp_path)
     assert alone.latent_held_out is not None
     assert codes_in_words(alone)[0].endswith("not studied.")
-    assert set(code_pairs(alone)["donors"]) == {"donors that it never saw"}
+    assert set(code_pairs(alone)["donors"]) == {"donors not seen in training"}
     assert len(layer_table(alone)) == len(alone.latent_held_out.study.layers)
     assert len(code_pairs(studies)) > len(code_pairs(alone))

@@ -104,4 +104,4 @@ def test_files_larger_together_than_one_may_be_are_refused() -> None:
     files[0].size = 10**9
     upload = Upload.of(files)
     assert upload is not None
-    assert "2 files are 954 MB together; this server takes up" in upload.problem
+    assert "2 files are 954 MB together; this server accepts" in upload.problem

@@ -87,8 +87,8 @@ def test_a_pair_is_compared_in_words_whichever_is_first(
     assert f"{a} {means[a]:.3f}, {b} {means[b]:.3f}, a difference of" in words(app)
     assert f"a difference of {row['difference']:+.3f}, 95 % interval" in words(app)
     assert f"95 % interval {low:.3f} to {high:.3f}" in words(app)
-    assert ("do not tell the two apart" in words(app)) == (low <= 0 <= high)
-    assert "Adjusted for age, sex and Hardy class of death" in words(app)
+    assert ("do not clearly differ" in words(app)) == (low <= 0 <= high)
+    assert "Adjusted for age, sex and Hardy scale" in words(app)
     assert f"{b} finds {row['share_found_by_other']:.0%} of the predictable" in words(app)
     app.selectbox(key="method").set_value(b).run()
     app.selectbox(key="other_method").set_value(a).run()
@@ -110,13 +110,13 @@ def test_methods_that_cannot_be_told_apart_are_said_to_be(
     serve_with(replace(tables, comparisons=even), tmp_path, monkeypatch)
     opened(app)
     assert f"{own} against {others[0]}" in words(app)
-    assert "The interval holds 0: these donors do not tell the two apart." in words(app)
+    assert "The interval contains 0: the methods do not clearly differ" in words(app)
 
 
 @pytest.mark.usefixtures("evaluated")
 def test_an_evaluation_of_before_claims_no_interval(app: AppTest) -> None:
     opened(app)
-    assert "No interval was made of it" in words(app)
+    assert "There is no interval for it" in words(app)
     assert "95 %" not in words(app)
     assert "Adjusted" not in words(app)
     assert app.selectbox(key="figure_of_merit").options == [
@@ -131,14 +131,14 @@ def test_figures_of_merit(app: AppTest, figure: str) -> None:
     opened(app)
     app.selectbox(key="figure_of_merit").set_value(figure).run()
     assert not app.exception
-    assert "95 % interval of a bootstrap" not in words(app)
+    assert "95 % interval from a donor bootstrap" not in words(app)
 
 
 def test_shared_genes_of_a_tissue_and_of_too_few_methods(
     app: AppTest, tables: EvaluationTables, own: str, others: list[str]
 ) -> None:
     opened(app, "Shared genes")
-    assert "A gene counts once in each tissue" in words(app)
+    assert "A gene is counted once for each tissue" in words(app)
     six = [own, *others[:5]]
     app.multiselect(key="set_methods").set_value(six).run()
     assert not app.exception
@@ -146,7 +146,7 @@ def test_shared_genes_of_a_tissue_and_of_too_few_methods(
     assert (f"{n_hidden} smaller combinations" in words(app)) == (n_hidden > 0)
     app.selectbox(key="tissue").set_value("Lung").run()
     assert "Lung: predictable genes" in words(app)
-    assert "A gene counts once in each tissue" not in words(app)
+    assert "A gene is counted once for each tissue" not in words(app)
     app.multiselect(key="set_methods").set_value([own]).run()
     assert "Choose two methods" in app.info[0].value
 
@@ -168,8 +168,8 @@ def test_methods_without_predictable_genes_are_named(
     app.segmented_control(key="compared_by").set_value("Predictable genes").run()
     app.selectbox(key="other_method").set_value(without).run()
     assert not app.exception
-    assert "no rank correlation can be given (0 tissues)" in words(app)
-    assert "Not drawn, as one of the two has no predictable gene: Adipose" in words(app)
+    assert "the rank correlation cannot be computed (0 tissues)" in words(app)
+    assert "Not drawn, because one of the two has no predictable gene: Adipose" in words(app)
 
 
 def test_fold_change_is_set_against_sample_size(

@@ -10,21 +10,21 @@ from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from tests.evaluated_model import NAME
 from tests.pages.conftest import MODEL_CARD, words
 
-HEADERS = ["Accuracy", "Training", "What it was trained on", "Limits", "Card"]
+HEADERS = ["Accuracy", "Training", "Training data", "Limits", "Card"]
 
 
 def opened(app: AppTest) -> AppTest:
     app.switch_page(MODEL_CARD).run()
     assert not app.exception
     assert [header.value for header in app.header] == HEADERS
-    assert "they do not replace a biopsy" in words(app)
+    assert "do not replace a biopsy" in words(app)
     return app
 
 
 def test_bundled_model_shows_intervals_tissues_and_genes(app: AppTest) -> None:
     opened(app)
     assert not app.info
-    assert "Do the intervals hold?" in [header.value for header in app.subheader]
+    assert "Are the intervals calibrated?" in [header.value for header in app.subheader]
     assert {"49 tissues", "59 genes"} <= {header.value for header in app.subheader}
     for key in ("coverage", "training_samples", "genes"):
         assert app.download_button(key=f"download_{key}_csv")

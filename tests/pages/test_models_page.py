@@ -45,7 +45,7 @@ def test_what_is_here_is_listed_with_its_accuracy(app: AppTest) -> None:
     assert table["in use"].tolist() == [True, False]
     assert table.loc[DEFAULT_MODEL, "genes"] == 59
     assert 0 < table.loc[DEFAULT_MODEL, "adjusted rho"] < table.loc[DEFAULT_MODEL, "rho"] < 1
-    assert "No model of all genes is here" in words(app)
+    assert "No model of all genes is installed" in words(app)
     assert any(code.value.startswith("mtm build --release v8") for code in app.code)
 
 
@@ -72,7 +72,7 @@ def test_on_a_server_for_others_there_is_none(
         go_to(app, MODELS)
     finally:
         config._set_option(name, before, "test")
-    assert "this server is for others too" in words(app)
+    assert "all visitors of this server share" in words(app)
     assert not has_button(app)
 
 

@@ -91,7 +91,7 @@ def test_the_table_is_that_of_tissue_filter_and_search(
     assert sorted(app.dataframe[0].value["gene"]) == ["BRCA1", "BRCA2"]
     app.text_input(key="gene_search").set_value("no such gene").run()
     assert app.dataframe[0].value.empty
-    assert "No gene fits" in app.info[0].value
+    assert "No gene matches" in app.info[0].value
 
 
 def test_a_link_reproduces_the_view(app: AppTest) -> None:

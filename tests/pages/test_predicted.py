@@ -112,7 +112,7 @@ def test_table_is_cut_to_samples_gene_and_tissues(with_example: AppTest) -> None
 
 def test_changed_choice_is_said_until_predicted_again(with_example: AppTest) -> None:
     with_example.multiselect(key="targets").set_value(["Lung", "Spleen"]).run()
-    assert "You have changed your choice" in with_example.warning[0].value
+    assert "Your choice has changed" in with_example.warning[0].value
     with_example.button(key="predict").click().run()
     assert not with_example.warning
     assert with_example.selectbox(key="tissue").options == ["Lung", "Spleen"]
@@ -180,7 +180,7 @@ def test_a_file_that_is_too_large_is_replaced_by_the_command_that_makes_it(
     app = with_example.run()
     assert not app.exception
     assert keys - {button.key for button in app.download_button} == {"download_all_csv"}
-    [said] = [info.value for info in app.info if "larger than the files" in info.value]
+    [said] = [info.value for info in app.info if "this server makes files of up to" in info.value]
     assert said.startswith("CSV (up to 1 MB)")
     [command] = [shlex.split(code.value) for code in app.code if "predicted.csv" in code.value][:1]
     assert command[:2] == ["mtm", "predict"]

@@ -20,7 +20,7 @@ def test_without_samples_the_next_step_is_named(app: AppTest) -> None:
 def test_samples_alone_are_predicted_here(app: AppTest) -> None:
     upload(app, "mine.tsv", EXAMPLE.read_bytes().replace(b"SIM-", b"P-"))
     app.switch_page(REPORT).run()
-    assert "Nothing was predicted" in app.info[0].value
+    assert "Nothing has been predicted" in app.info[0].value
     app.button(key="predict").click().run()
     assert not app.exception
     assert not app.info

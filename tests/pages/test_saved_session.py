@@ -16,7 +16,7 @@ from tests.pages.conftest import MODEL_CARD, PREDICTED, UPLOAD, unit_choice, upl
 from tests.pages.test_metadata_page import DIFFERENTIAL
 
 OPENED = Callable[[], AppTest]
-KEPT = "whoever has the address"
+KEPT = "Anybody who has the address"
 
 
 def session_of(app: AppTest) -> Session:
@@ -195,7 +195,7 @@ def test_a_folder_that_others_can_read_is_said_and_nothing_is_kept(
     assert not app.warning
     app.button(key="example").click().run()
     assert not app.exception
-    assert "others can look into it" in app.sidebar.warning[0].value
+    assert "other users can read it" in app.sidebar.warning[0].value
     assert not app.sidebar.toggle
 
 

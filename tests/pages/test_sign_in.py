@@ -47,7 +47,7 @@ def test_a_server_that_is_not_set_up_in_full_says_so() -> None:
     app = opened({"is_logged_in": False}, AUTH)
     app.button(key="sign_in").click().run()
     assert not app.exception
-    assert "not set up in full" in app.error[0].value
+    assert "not fully set up" in app.error[0].value
 
 
 @pytest.mark.parametrize("answer", [None, b"<p>Moved</p>", b"[]", b'{"issuer": "x"}'])
@@ -66,7 +66,7 @@ def test_a_provider_that_is_none_is_not_asked(answer: bytes | None) -> None:
         )
         app.button(key="sign_in").click().run()
     assert not app.exception
-    assert "does not answer as it should" in app.error[0].value
+    assert "does not answer correctly" in app.error[0].value
     assert [button.key for button in app.button] == ["sign_in"]
 
 

@@ -50,12 +50,12 @@ def test_a_trait_of_two_groups_and_covariates_can_be_chosen(screen: AppTest) -> 
     assert strongest["fdr"] < 0.01
     screen.multiselect(key="covariates").set_value(["age", "sex"]).run()
     after = rows(screen)
-    assert "age and sex regressed out" in words(screen)
+    assert "adjusted for age and sex" in words(screen)
     assert not after["rho"].equals(before["rho"])
     # A trait that was a covariate is none of its own.
     screen.selectbox(key="trait").set_value("age").run()
-    assert "sex regressed out" in words(screen)
-    assert "age and sex regressed out" not in words(screen)
+    assert "adjusted for sex" in words(screen)
+    assert "adjusted for age and sex" not in words(screen)
 
 
 def test_age_and_sex_are_set_beside_the_reference_with_what_chance_gives(screen: AppTest) -> None:
@@ -71,7 +71,7 @@ def test_age_and_sex_are_set_beside_the_reference_with_what_chance_gives(screen:
     adjusted.set_value("sex").run()
     assert not screen.dataframe[1].value["pearson"].equals(agreement["pearson"])
     screen.selectbox(key="trait").set_value("group").run()
-    assert "The reference knows age and sex of its donors, not 'group'" in screen.info[1].value
+    assert "The reference has only age and sex of its donors, not 'group'" in screen.info[1].value
     assert len(screen.dataframe) == 1
 
 

@@ -62,7 +62,7 @@ def test_report_says_what_was_found(
     assert found["Layout"] == layout
     assert found["Gene ids"] == ids
     assert unit_choice(app).value == unit
-    assert "By its values" in words(app)
+    assert "Judged by the values" in words(app)
     assert "**simulated**" in words(app)
 
 
@@ -100,7 +100,7 @@ def test_few_samples_are_not_aligned_and_it_is_said(app: AppTest) -> None:
     upload(app, "mine.tsv", table(rows=5))
     assert any("5 samples are fewer" in box.value for box in app.warning)
     app.radio(key="alignment").set_value("cohort").run()
-    assert any("5 samples are few to align" in box.value for box in app.warning)
+    assert any("5 samples are few for alignment" in box.value for box in app.warning)
 
 
 def test_distance_stands_beside_the_reference(app: AppTest) -> None:

@@ -32,7 +32,7 @@ def test_columns_are_listed_put_back_and_left_out(app: AppTest) -> None:
     assert samples(app) == "24"
     listed = next(frame.value for frame in app.dataframe if "column" in frame.value)
     assert listed["column"].tolist() == ["x7"]
-    assert "its correlation with the samples is" in listed["why it was set aside"][0]
+    assert "its correlation with the samples is" in listed["reason"][0]
     widget(app, "multiselect", "Columns to put back as samples").set_value(["x7"])
     widget(app, "multiselect", "Samples to leave out").set_value(["PT03", "PT04"])
     press(app)
@@ -46,9 +46,9 @@ def test_numbers_that_cannot_be_told_are_asked_for(app: AppTest) -> None:
     table = (base.counts() % 90).astype(str)
     table.iloc[5, 1] = "7.231"
     upload(app, "mine.csv", table.to_csv(sep=";").encode())
-    assert "nothing in the table tells which" in words(app)
+    assert "nothing in the table shows which" in words(app)
     assert not app.metric
-    widget(app, "selectbox", "Numbers: what separates decimals").set_value("comma")
+    widget(app, "selectbox", "Decimal separator").set_value("comma")
     press(app)
     assert samples(app) == "24"
     assert "'1.234' was read as 1234" in words(app)

@@ -67,7 +67,7 @@ def test_a_file_is_replaced_only_when_asked(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("mine")
     path.chmod(0o640)
-    with pytest.raises(OutputError, match=r"a\.csv is there already \(4 bytes\).*--overwrite"):
+    with pytest.raises(OutputError, match=r"a\.csv exists already \(4 bytes\).*--overwrite"):
         write_file(path)
     assert path.read_text() == "mine"
     write_file(path, overwrite=True)
@@ -83,7 +83,7 @@ def test_what_comes_meanwhile_is_not_replaced(tmp_path):
             place.write_text("new")
             path.write_text("mine")
 
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="exists already"):
         write()
     assert path.read_text() == "mine"
 
@@ -121,7 +121,7 @@ def test_an_input_is_never_the_output(tmp_path, overwrite):
         (tmp_path / "sub").mkdir(exist_ok=True)
         with pytest.raises(OutputError):
             write_file(tmp_path / output, overwrite=overwrite, inputs=[source, folder])
-    with pytest.raises(OutputError, match="is read"):
+    with pytest.raises(OutputError, match="an input"):
         write_file(tmp_path / "out.csv", inputs=[source, tmp_path / "soft.csv", tmp_path])
     for output in (folder, tmp_path, tmp_path / "elsewhere"):
         with pytest.raises(OutputError):
@@ -344,7 +344,7 @@ def test_a_scratch_folder_is_private_and_goes(monkeypatch, tmp_path):
 
 def test_a_place_without_permission_is_refused_before_any_work(tmp_path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(OutputError, match="is no folder"):
+    with pytest.raises(OutputError, match="is not a folder"):
         check_output(tmp_path / "file" / "a.csv")
     if os.getuid() == 0:
         pytest.skip("root may write anywhere")

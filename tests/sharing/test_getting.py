@@ -146,7 +146,7 @@ def test_another_manifest_than_the_pinned_is_refused(
     with pytest.raises(ArtefactError, match=f"has SHA-256 {shared.pin}, expected 0{{64}}"):
         get_model(source, sha256="0" * 64)
     assert [path for path, _ in server.requests] == [f"/m/{MANIFEST}"]
-    with pytest.raises(SelectionError, match="is no SHA-256"):
+    with pytest.raises(SelectionError, match="is not a SHA-256"):
         get_model(source, sha256="12")
 
 
@@ -161,7 +161,7 @@ def change_manifest(shared: Shared, how: Callable[[dict], object]) -> None:
     ("how", "words"),
     [
         (lambda m: m.update(format_version=2), "format version 2; this program reads version 1"),
-        (lambda m: m.update(format="other"), "no manifest of a model"),
+        (lambda m: m.update(format="other"), "not a manifest of a model"),
         (lambda m: m["files"].update({"../x": m["files"]["README.md"]}), "no file of a model"),
         (lambda m: m["files"].update({"/etc/x": m["files"]["README.md"]}), "no file of a model"),
         (lambda m: m["files"].update({"evaluation/a/../../x": {}}), "no file of a model"),
@@ -254,12 +254,12 @@ def test_redirects_are_followed_to_encrypted_places_alone(
     ("source", "words"),
     [
         ("http://example.org/model", "not encrypted"),
-        ("https://me:secret@example.org/model", "holds a name or password"),
-        ("ftp://example.org/model", "names no place"),
-        ("https://example.org:port/model", "no address"),
+        ("https://me:secret@example.org/model", "with a name or password"),
+        ("ftp://example.org/model", "is not a place"),
+        ("https://example.org:port/model", "not an address"),
         ("hf:owner", "hf:OWNER/NAME"),
         ("hf:../..", "hf:OWNER/NAME"),
-        ("10.1000/182", "those of Zenodo"),
+        ("10.1000/182", "DOIs of Zenodo"),
         ("https://example.org/folder?x=1", "nothing after"),
         ("no/where", "mtm model install"),
     ],

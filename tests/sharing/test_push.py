@@ -118,7 +118,7 @@ NUMBERS = pd.DataFrame({"rho": np.arange(N_DONORS)})
         (lambda f: (f / "README.md").write_text("Not GTEX-1117F."), "README.md: it names a donor"),
         (
             lambda f: [(f / "evaluation").mkdir(), (f / "evaluation" / "z.nc").write_bytes(b"x")],
-            "z.nc: .nc is no kind of file",
+            "z.nc: .nc is not a kind of file",
         ),
     ],
 )
@@ -127,7 +127,7 @@ def test_what_may_be_of_single_donors_is_refused_and_named(
 ) -> None:
     leak(shared.folder)
     seal_folder(shared.folder)
-    with pytest.raises(ArtefactError, match="not to be shared") as error:
+    with pytest.raises(ArtefactError, match="must not be shared") as error:
         make_upload(shared.folder, tmp_path / "up")
     assert words in str(error.value)
     assert not (tmp_path / "up").exists()

@@ -85,7 +85,7 @@ def test_a_damaged_file_is_named(checkpoint: Checkpoint, tmp_path: Path, damage:
     else:
         whole = path.read_bytes()
         path.write_bytes({"empty": b"", "cut": whole[:-8], "foreign": b"PK\x03\x04" * 50}[damage])
-    with pytest.raises(TrainingError, match=rf"{CHECKPOINT_NAME} is no checkpoint .* Delete it"):
+    with pytest.raises(TrainingError, match=rf"{CHECKPOINT_NAME} is not a checkpoint .* Delete it"):
         Checkpoint.load(tmp_path)
 
 

@@ -141,7 +141,7 @@ def test_a_build_gives_an_evaluated_model(
     assert {"sex", "age"} <= set(ReferenceAssociations.load(output / "associations").traits)
     card = (output / "README.md").read_text()
     assert "2-fold cross-validation" in card
-    assert "without age, sex and Hardy class" in card
+    assert "adjusted for age, sex and Hardy scale" in card
     work = output.with_name("model.build")
     assert sorted(path.name for path in work.iterdir() if path.name[0] != ".") == [
         "cohort.h5ad", "gtex", "lock", "steps.json",
@@ -191,7 +191,7 @@ def test_a_build_that_is_finished_is_not_made_again(
     assert {step.state for step in steps} == {"done before"}
     assert (output / "model.json").stat().st_mtime_ns == before
     assert not server.requests
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="exists already"):
         build_model(replace(options_for(output, server), methods=("bgex",)))
 
 
@@ -267,7 +267,7 @@ def test_needs_are_known_and_what_is_lacking_is_said_first(
     monkeypatch.setattr(needs.Needs, "disk_free", 10_000)
     with pytest.raises(NeedsError) as refused:
         build_model(options)
-    assert "nothing was begun" in str(refused.value)
+    assert "nothing was started" in str(refused.value)
     assert re.search(
         r"Lacking disk: about \d MB are needed in .*, 0 MB are free", str(refused.value)
     )
@@ -309,7 +309,7 @@ def test_two_builds_do_not_meet_in_one_folder(server: Server, tmp_path: Path) ->
     refusals: list[str] = []
 
     def second(steps: object) -> None:
-        with pytest.raises(OutputError, match="another run is at work in it") as refused:
+        with pytest.raises(OutputError, match="another run is using it") as refused:
             build_model(options)
         refusals.append(str(refused.value))
         raise KeyboardInterrupt
@@ -347,7 +347,7 @@ def test_the_command_says_needs_steps_and_result(
     for wrong, words in (
         (["build", "--output", output], "nothing to build a model from: give --release v8"),
         (["build", "--release=v8", "--from=x", "--output", output], "--release and --from name"),
-        (["build", "--from=nowhere", "--output", tmp_path / "n"], "nowhere is no folder"),
+        (["build", "--from=nowhere", "--output", tmp_path / "n"], "nowhere is not a folder"),
         ([*arguments[:-1], tmp_path / "n", "--method=rigde"], "did you mean 'ridge'"),
         ([*arguments[:-1], tmp_path / "n", "--methods=rigde"], "did you mean 'ridge'"),
     ):

@@ -77,7 +77,7 @@ class Builder:
         """
         with self._lock:
             if self._process is not None and self._process.poll() is None:
-                raise OutputError("a model is being built already. Wait for it, or cancel it.")
+                raise OutputError("a model is already being built. Wait for it, or cancel it.")
             log = folder / _LOG_NAME
             try:
                 folder.mkdir(parents=True, exist_ok=True)

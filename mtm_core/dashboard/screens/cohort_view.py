@@ -36,27 +36,30 @@ FIGURES: dict[str, ColumnConfig | str | None] = {
     "fdr": st.column_config.NumberColumn("FDR", format="%.2g"),
     "p": st.column_config.NumberColumn("p", format="%.2g"),
     "auc": st.column_config.NumberColumn(
-        "AUC", format="%.2f", help="Chance that a case is above a control."
+        "AUC", format="%.2f", help="Probability that a random case is above a random control."
     ),
     "rho": st.column_config.NumberColumn("rho with trait", format="%.3f"),
     "slope": st.column_config.NumberColumn("slope", format="%.4f"),
     "mean_case": st.column_config.NumberColumn(
-        "mean, cases", format="%.4g", help="Of log2 expression, on the scale that is named."
+        "mean, cases",
+        format="%.4g",
+        help="Mean of log2 expression, on the scale named below the figure.",
     ),
     "mean_control": st.column_config.NumberColumn("mean, controls", format="%.4g"),
     "rho_by_fold": st.column_config.NumberColumn(
         "held-out rho",
         format="%.2f",
-        help="Of the model: correlation of predicted and measured on held-out donors, by fold.",
+        help="The model's correlation of predicted and measured expression on held-out donors, "
+        "by fold.",
     ),
     "rho_pooled": st.column_config.NumberColumn("held-out rho, pooled", format="%.2f"),
 }
 """How columns of the cohort's tables are shown."""
-_MORE_TISSUES = "More can be predicted on 'Predicted expression'."
+_MORE_TISSUES = "You can predict more on the page Predicted expression."
 NO_NEW_INFORMATION = (
-    "Predicted tissues are functions of the measured {source}: a difference in a predicted tissue"
-    " is what the difference in {source} would go with in GTEx donors. n is the number of your"
-    " {source} samples, and a prediction adds no information to them."
+    "Predicted tissues are computed from the measured {source}. A difference in a predicted "
+    "tissue is the one that GTEx donors with such a difference in {source} would show. n counts "
+    "your {source} samples; a prediction adds no information to them."
 )
 
 
@@ -73,8 +76,8 @@ def need_samples(
         end_page()
     if with_unit and session.unit is None and session.table.report.unit is None:
         st.info(
-            "The unit of the values is not clear from the table, and has not been chosen. Nothing"
-            " is predicted before it is.",
+            "The unit of the values is not clear from the table. Choose it first; nothing is "
+            "predicted until then.",
             icon=":material/help:",
         )
         if st.button("Choose the unit", type="primary", key="to_unit"):
@@ -164,7 +167,7 @@ def _predicted(
 def say_where_it_comes_from(session: Session, model: ServedModel) -> None:
     """Say that predictions know nothing but the measured source."""
     alone = (
-        " They are made here from expression alone, though the model can read"
+        " Here they are made from expression alone, although the model can also use"
         f" {' and '.join(model.predictor.covariates)} too."
         if model.predictor.covariates
         else ""

@@ -24,12 +24,12 @@ PROFILES = {
     "observed": "measured tissue",
     "predicted": "predicted tissue",
     "source": "measured {source}",
-    "covariates": "covariates alone",
+    "covariates": "covariates only",
 }
 """What tells two groups apart, in the order to draw."""
 SUMMARY = {
     "trait": "trait",
-    "adjusted_for": "left out",
+    "adjusted_for": "adjusted",
     "n_tissues": "tissues tested",
     "median_rho": "median rho",
     "median_shuffled": "median rho, shuffled",
@@ -56,10 +56,10 @@ def trait_in_words(trait: str, associations: ReferenceAssociations | None) -> st
     return f"{trait}: {contrast_in_words(trait, known)}"
 
 
-def left_out(adjusted_for: str) -> str:
-    """Say what is regressed out: ``"age+hardy"`` as "age, Hardy class out"."""
+def adjusted_words(adjusted_for: str) -> str:
+    """Say what is regressed out: ``"age+hardy"`` as "adjusted for age, Hardy scale"."""
     names = regressed_out(adjusted_for)
-    return f"{', '.join(names)} out" if names else "as it is"
+    return f"adjusted for {', '.join(names)}" if names else "not adjusted"
 
 
 def diseases_among(traits: Sequence[str]) -> tuple[str, ...]:
@@ -135,13 +135,13 @@ def tissue_rows(table: pd.DataFrame, trait: str, adjustments: Sequence[str]) -> 
 
 
 def panel_titles(rows: pd.DataFrame, adjustments: Sequence[str]) -> dict[str, str]:
-    """Return the heading of each adjustment's panel: what is left out, rho, and rho by chance.
+    """Return the heading of each adjustment's panel: what it adjusts for, rho, and rho by chance.
 
     ``rows`` are those of one trait and tissue.
     """
     own = rows.set_index("adjusted_for")
     return {
-        name: f"<b>{in_figure(left_out(name))}</b><br>"
+        name: f"<b>{in_figure(adjusted_words(name))}</b><br>"
         + (
             f"rho {own.loc[name, 'rho']:.2f}, shuffled {own.loc[name, 'shuffled']:.2f}"
             if own.loc[name, "outcome"] == TESTED
@@ -154,8 +154,9 @@ def panel_titles(rows: pd.DataFrame, adjustments: Sequence[str]) -> dict[str, st
 def tissue_in_words(row: pd.Series) -> str:
     """Say how far predicted and measured agree in one tissue, and what chance gives."""
     text = (
-        f"**{plain(left_out(row['adjusted_for']))}**: rho {row['rho']:.2f} ({row['rho_low']:.2f} to"
-        f" {row['rho_high']:.2f}) over {row['n_genes']} predictable genes, {_people(row)}."
+        f"**{plain(adjusted_words(row['adjusted_for']))}**: rho {row['rho']:.2f}"
+        f" ({row['rho_low']:.2f} to {row['rho_high']:.2f}) over {row['n_genes']} predictable genes,"
+        f" {_people(row)}."
         f" With the labels shuffled the median rho is {row['shuffled']:.2f}"
         f" (p = {row['shuffle_p']:.3f})."
     )
@@ -190,7 +191,7 @@ def overlap_cells(
                     "way": way,
                     "tissue": tested["tissue"],
                     "column": [
-                        f"{trait}, {left_out(name)} {arrow}" if name else f"{trait} {arrow}"
+                        f"{trait}, {adjusted_words(name)} {arrow}" if name else f"{trait} {arrow}"
                         for trait, name in zip(tested["trait"], tested["adjusted_for"], strict=True)
                     ],
                     "f1": tested[f"{way}_f1"].fillna(0.0),
@@ -240,28 +241,30 @@ def curves_of(curves: pd.DataFrame, trait: str, tissue: str) -> pd.DataFrame:
 def areas_in_words(row: pd.Series, source: str) -> str:
     """Compare the mean areas over the tissues that tell more than the source."""
     text = (
-        f"Measured tissue tells more than {source}, and reaches an area of {INFORMATIVE_AUROC:g},"
-        f" in {row['n_informative']:.0f} of {row['n_tissues']:.0f} tissues."
+        f"Measured tissue separates the groups better than {source}, with an area under the "
+        f"curve of at least {INFORMATIVE_AUROC:g}, in {row['n_informative']:.0f} of "
+        f"{row['n_tissues']:.0f} tissues."
     )
     if not row["n_informative"]:
         return text
     means = ", ".join(
         f"{words.format(source=source)} {row[name]:.2f}" for name, words in PROFILES.items()
     )
-    text += f" Mean areas over these: {means}."
+    text += f" Mean areas over these tissues: {means}."
     if pd.isna(row["p"]):
-        return f"{text} Too few for a test of predicted tissue against {source}."
+        return f"{text} These are too few tissues to test predicted tissue against {source}."
     better = "higher" if row["predicted"] > row["source"] else "lower"
     return (
         f"{text} Predicted tissue is {better} than {source} (Wilcoxon's paired test, p ="
-        f" {row['p']:.2g}): it is a function of that donor's {source}, and can hold no more."
+        f" {row['p']:.2g}): it is computed from that donor's {source}, and cannot contain more "
+        f"information."
     )
 
 
 def summary_rows(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the summary of a study with its columns in words."""
     table = summary.reset_index()
-    table["adjusted_for"] = [left_out(str(name)) for name in table["adjusted_for"]]
+    table["adjusted_for"] = [adjusted_words(str(name)) for name in table["adjusted_for"]]
     return table.rename(columns=SUMMARY)
 
 
@@ -271,7 +274,7 @@ def settings_in_words(settings: Mapping[str, Any]) -> str:
     return (
         f"{simulated}method {plain(settings.get('method', '?'))} · from"
         f" {plain(settings.get('source', '?'))} ·"
-        f" {settings.get('n_pairs', 0):,} samples of donors that it had not seen · genes"
+        f" {settings.get('n_pairs', 0):,} samples of donors not seen in training · genes"
         f" {plain(settings.get('genes', '?'))} · {settings.get('shuffles', '?')} shuffles"
     )
 

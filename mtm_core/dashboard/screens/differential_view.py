@@ -154,7 +154,7 @@ def summary_in_words(table: pd.DataFrame) -> list[str]:
             f" {higher:,} higher and {lower:,} lower in cases"
         )
         if n.get(UNPREDICTABLE):
-            line += f"; {n[UNPREDICTABLE]:,} are not predictable and not counted"
+            line += f"; {n[UNPREDICTABLE]:,} are not predictable and are not counted"
         if n.get(UNTESTED):
             untested = part.loc[part["kind"] == UNTESTED, "outcome"].mode().iloc[0]
             line += f"; {n[UNTESTED]:,} were not tested ({plain(untested)})"

@@ -112,7 +112,7 @@ class Evaluated:
         if "gene_rho_partial_mean" in summary:
             words = f"Adjusted for {self.adjusted_for}"
             adjusted = _difference(words, "gene_rho_partial_mean", summary, first, other)
-            sentences.append(f"{adjusted}. No interval was made of it.")
+            sentences.append(f"{adjusted}. There is no interval for it.")
         for kind, what in (("gene", "Gene-wise"), ("sample", "Sample-wise")):
             if f"{kind}_wins" in row:
                 sentences.append(
@@ -134,14 +134,14 @@ class Evaluated:
     def _uncertainty(self, row: pd.Series) -> str:
         """Return the interval of the difference and what it says."""
         if pd.isna(row.get("difference_low")):
-            return ". No interval was made of it."
+            return ". There is no interval for it."
         low, high = row["difference_low"], row["difference_high"]
         n_resamples = self.tables.settings.get("resamples")
         text = f", 95 % interval {low:.3f} to {high:.3f}, p = {row['p_bootstrap']:.2g}"
         text += " (paired bootstrap of the donors"
         if n_resamples:
             text += f", {n_resamples:,} resamples: p cannot be below {2 / (n_resamples + 1):.2g}"
-        verdict = " The interval holds 0: these donors do not tell the two apart."
+        verdict = " The interval contains 0: the methods do not clearly differ on these donors."
         return f"{text}).{verdict if low <= 0 <= high else ''}"
 
 
@@ -149,9 +149,9 @@ def evaluation_of(model: ServedModel) -> Evaluated:
     """Return the evaluation of ``model``; where there is none, say so and end the page."""
     if model.evaluation is None:
         st.info(
-            f"**{plain(model.predictor.artefact.name)}** is **not evaluated**: it is not known"
-            " how well it"
-            " predicts. Evaluate it with `mtm evaluate`, and train it with `--evaluation`.",
+            f"**{plain(model.predictor.artefact.name)}** is **not evaluated**: how well it "
+            f"predicts is not known. Evaluate it with `mtm evaluate`, and train it with "
+            f"`--evaluation`.",
             icon=":material/help:",
         )
         end_page()
@@ -159,8 +159,8 @@ def evaluation_of(model: ServedModel) -> Evaluated:
     own = model.predictor.artefact.method.name
     if own not in evaluated.methods:
         st.warning(
-            f"The model's own method, **{plain(own)}**, is not in its evaluation. What is shown"
-            " is of"
+            f"The model's own method, **{plain(own)}**, is not in its evaluation. The results "
+            f"shown are those of"
             f" {plain_message(', '.join(evaluated.methods))}.",
             icon=":material/warning:",
         )
@@ -179,7 +179,7 @@ def bring_along(key: str, options: Sequence[str]) -> None:
 def rank_in_words(size: RankCorrelation) -> str:
     """Return a rank correlation over tissues in a few words."""
     if pd.isna(size.rho):
-        return f"no rank correlation can be given ({size.n} tissues)"
+        return f"the rank correlation cannot be computed ({size.n} tissues)"
     return f"Spearman's rho {size.rho:.2f}, p = {size.p:.2g}, {size.n} tissues"
 
 

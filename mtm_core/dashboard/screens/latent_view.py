@@ -27,12 +27,12 @@ from mtm_core.studies.likeness import (
 from mtm_core.studies.shipped import StudyTables
 
 SIMILARITY = {
-    "same_donor": "of one donor",
-    "matched_donor": "of two donors of one sex and Hardy class",
+    "same_donor": "of the same donor",
+    "matched_donor": "of two donors with the same sex and Hardy scale",
     "other_donor": "of two donors",
 }
 """Whose codes are held against each other, in the order to draw."""
-TRAINED, HELD_OUT = "donors that trained the model", "donors that it never saw"
+TRAINED, HELD_OUT = "donors used in training", "donors not seen in training"
 
 
 def code_pairs(studies: StudyTables) -> pd.DataFrame:
@@ -58,11 +58,14 @@ def codes_in_words(studies: StudyTables) -> list[str]:
         lines.append(
             f"**{name.capitalize()}** ({codes['n_donors']:.0f};"
             f" {plain(shipped.settings.get('model', 'unknown model'))}): mean rho"
-            f" {codes['same_donor']:.2f} between tissues of one donor, {codes['other_donor']:.2f}"
-            f" of two donors, {codes['matched_donor']:.2f} of two of one sex and Hardy class."
-            f" One donor's is above two donors' in {codes['auc']:.0%} of pairs of samples, above"
-            f" matched donors' in {codes['matched_auc']:.0%}. {codes['share_higher']:.0%} of the"
-            f" donors are closer to themselves than to matched others (p = {codes['donor_p']:.1g},"
+            f" {codes['same_donor']:.2f} between two tissues of the same donor, "
+            f"{codes['other_donor']:.2f}"
+            f" of two donors, {codes['matched_donor']:.2f} of two donors with the same sex and "
+            f"Hardy scale."
+            f" The same donor's tissues are more alike than two donors' in {codes['auc']:.0%} of "
+            f"pairs of samples, and more alike than those of matched donors in "
+            f"{codes['matched_auc']:.0%}. {codes['share_higher']:.0%} of the donors are more "
+            f"like themselves than like matched donors (p = {codes['donor_p']:.1g},"
             " Wilcoxon's signed-rank test by donor)."
         )
     return lines
@@ -106,11 +109,13 @@ def predictability_of(model: ServedModel) -> tuple[Likeness, str] | None:
 def agreement_in_words(agreement: SimilarityAgreement) -> str:
     """Return how far two likenesses of tissues agree."""
     if agreement.outcome != TESTED:
-        return f"No agreement can be given: {agreement.outcome} ({agreement.n_items} tissues)."
+        return (
+            f"The agreement cannot be computed: {agreement.outcome} ({agreement.n_items} tissues)."
+        )
     return (
         f"Spearman's rho {agreement.spearman:.2f} over {agreement.n_pairs:,} pairs of"
-        f" {agreement.n_items} tissues, p = {agreement.p:.2g} (Mantel's test, which counts"
-        f" tissues, not pairs; it cannot be lower than {1 / (1 + N_PERMUTATIONS):g})."
+        f" {agreement.n_items} tissues, p = {agreement.p:.2g} (Mantel's test, which counts "
+        f"tissues rather than pairs; p cannot be lower than {1 / (1 + N_PERMUTATIONS):g})."
     )
 
 

@@ -66,9 +66,9 @@ def show_accuracy(evaluated: Evaluated, first: str, other: str, figure_of_merit:
         ),
         key="accuracy_by_method",
         name=f"methods_{figure_of_merit}",
-        caption=f"{title}, of each method, the best first; each point a tissue, the box holds half"
-        f" of them. The diamond is the mean over tissues"
-        + (", its line the 95 % interval of a bootstrap of the donors." if has_interval else ".")
+        caption=f"{title} of each method, best first. Each point is a tissue; the box holds half "
+        f"of the tissues. The diamond is the mean over tissues"
+        + (", its line the 95 % interval from a donor bootstrap." if has_interval else ".")
         + f"{adjusted} 0 is chance, 1 is perfect.",
         data=drawn.join(interval, on="method") if has_interval else drawn,
         index=False,
@@ -94,7 +94,7 @@ def show_accuracy(evaluated: Evaluated, first: str, other: str, figure_of_merit:
         tissue_accuracy(pair, first, figure_of_merit, title=title),
         key="accuracy_by_tissue",
         name=f"{first}_and_{other}_{figure_of_merit}",
-        caption=f"{title}, in each tissue; one mark a method. Tissues are ordered by {first}.",
+        caption=f"{title} in each tissue, one mark per method. Tissues are ordered by {first}.",
         data=pair[["method", "tissue", "n", figure_of_merit, "n_predictable"]],
         index=False,
     )
@@ -106,13 +106,13 @@ def show_numbers(evaluated: Evaluated, first: str, other: str) -> None:
     counts = predictable_by_tissue(tables.tissues, first, other)
     number_part, change_part = st.columns(2)
     with number_part:
-        st.header("Number by tissue")
+        st.header("Predictable genes by tissue")
         show_figure(
             predictable_scatter(counts, first, other, evaluated.colours, evaluated.abbreviations),
             key="predictable_scatter",
             name=f"predictable_genes_{first}_{other}",
-            caption=f"Predictable genes (pooled rho above 0.3), of {len(evaluated.genes):,}, in"
-            f" each tissue. Above the dashed line {first} has more than {other}.",
+            caption=f"Predictable genes (pooled rho above 0.3) of {len(evaluated.genes):,} in "
+            f"each tissue. Above the dashed line {first} predicts more genes than {other}.",
             data=counts,
         )
     with change_part:
@@ -123,11 +123,11 @@ def show_numbers(evaluated: Evaluated, first: str, other: str) -> None:
             fold_change_over_size(counts, first, other, evaluated.colours, evaluated.abbreviations),
             key="fold_change_over_size",
             name=f"fold_change_{first}_{other}",
-            caption=f"Predictable genes of {first} over those of {other}, against the donors of the"
-            f" tissue: {rank_in_words(size)}. A negative rho says that {first} gains most where"
-            " donors are few; small counts scatter."
+            caption=f"Predictable genes of {first} divided by those of {other}, against the "
+            f"number of donors of the tissue: {rank_in_words(size)}. A negative rho means that "
+            f"{first} gains most where there are few donors. Ratios of small counts vary widely."
             + (
-                f" Not drawn, as one of the two has no predictable gene: {', '.join(absent)}."
+                f" Not drawn, because one of the two has no predictable gene: {', '.join(absent)}."
                 if absent
                 else ""
             ),
@@ -145,7 +145,7 @@ def show_shared(evaluated: Evaluated, where: str) -> None:
         default=methods[:_FIRST_SETS],
         max_selections=_MOST_SETS,
         key="set_methods",
-        help="Genes that each of them predicts are counted alone and together.",
+        help="Counts the genes that each method predicts, alone and together with others.",
         persist_state="session",
     )
     if len(chosen) < 2:
@@ -160,11 +160,11 @@ def show_shared(evaluated: Evaluated, where: str) -> None:
         upset(sets.head(_MOST_COMBINATIONS), set_sizes(sets)),
         key="shared_genes",
         name=f"shared_genes_{where}",
-        caption=f"{where}: predictable genes (pooled rho above 0.3) of {', '.join(chosen)}. Each"
-        " bar counts the genes that just the methods with a filled dot below it predict;"
-        " at the left, all of each method."
+        caption=f"{where}: predictable genes (pooled rho above 0.3) of {', '.join(chosen)}. Each "
+        f"bar counts the genes predicted by exactly the methods with a filled dot below it; the "
+        f"bars at the left count all genes of each method."
         + (
-            " A gene counts once in each tissue where it is predictable."
+            " A gene is counted once for each tissue where it is predictable."
             if where == ALL_TISSUES
             else ""
         )
@@ -185,8 +185,8 @@ def show_wins(evaluated: Evaluated, first: str, other: str, kind: RhoKind) -> No
     seen = standings(tables.comparisons, first)
     if seen.empty:
         st.info(
-            "This evaluation has no comparison of methods. Run `mtm evaluate` again, with several"
-            " methods: it makes one.",
+            "This evaluation has no comparison of methods. Run `mtm evaluate` again with several "
+            "methods.",
             icon=":material/help:",
         )
         end_page()
@@ -194,11 +194,11 @@ def show_wins(evaluated: Evaluated, first: str, other: str, kind: RhoKind) -> No
         wins_and_losses(seen, kind, first=first),
         key="wins",
         name=f"wins_{first}_{kind}",
-        caption=f"In how many tissues the {KINDS[kind]} rho of {first} is above that of each other"
-        " method (right) and below it (left), by Wilcoxon's rank-sum test in each tissue; strong"
-        " where the FDR over tissues is at most 5 %. The test takes the"
-        f" {'genes' if kind == 'gene' else 'donors'} of a tissue as independent, which they are"
-        " not quite: the bootstrap of the donors (Accuracy) is the safer judge of the whole.",
+        caption=f"Number of tissues in which the {KINDS[kind]} rho of {first} is above (right) "
+        f"or below (left) that of each other method, by Wilcoxon's rank-sum test in each tissue; "
+        f"dark where the FDR over tissues is at most 5 %. The test takes the"
+        f" {'genes' if kind == 'gene' else 'donors'} of a tissue as independent, which they are "
+        f"not; the donor bootstrap (Accuracy) is the safer test overall.",
         data=seen[[name for name in seen if name.startswith(kind)]],
     )
     st.subheader(f"{plain(first)} against {plain(other)}, tissue by tissue")
@@ -223,7 +223,7 @@ def show_wins(evaluated: Evaluated, first: str, other: str, kind: RhoKind) -> No
             f"Difference of the mean {KINDS[kind]} rho of {plain(first)} and {plain(other)};"
             " how often a"
             f" {'gene' if kind == 'gene' else 'donor'} of the first has a higher rho than one of"
-            " the second, 50 % for alike; two-sided p, and FDR over tissues."
+            " the second, 50 % if both are equal; two-sided p, and FDR over tissues."
         )
         download_table(
             rows, key="by_tissue", name=f"{first}_{other}_{kind}_by_tissue", label="These rows"
@@ -236,8 +236,8 @@ def show_strata(evaluated: Evaluated) -> None:
     st.header("Within groups of donors")
     if tables.strata.empty:
         st.info(
-            "This evaluation was not scored within groups of donors. Run `mtm evaluate` again:"
-            " it does so.",
+            "This evaluation has no scores within groups of donors. Run `mtm evaluate` again to "
+            "add them.",
             icon=":material/help:",
         )
         end_page()
@@ -246,7 +246,7 @@ def show_strata(evaluated: Evaluated) -> None:
         [name for name in _COLUMNS if name in tables.strata],
         format_func=_COLUMNS.__getitem__,
         key="figure_in_groups",
-        help="What is shown for each group of donors.",
+        help="The figure of merit shown for each group of donors.",
         persist_state="session",
         width=320,
     )
@@ -261,14 +261,15 @@ def show_strata(evaluated: Evaluated) -> None:
     )
     sizes = tables.strata.drop_duplicates("stratum")
     st.caption(
-        f"{_COLUMNS[figure_of_merit]}, mean over tissues, within each group of donors: what is left"
-        " of it among donors who died alike. Compare methods, not groups: these differ in tissues"
-        " and size ("
+        f"{_COLUMNS[figure_of_merit]}, mean over tissues, within each group of donors. Shows "
+        f"what accuracy remains among donors who died in the same way. Compare methods, not "
+        f"groups: groups differ in tissues and size ("
         + "; ".join(
             f"{plain(row['stratum'])}: {row['n_tissues']} tissues, {row['n_samples']:,} samples"
             for row in sizes.to_dict("records")
         )
-        + "). With donors shuffled within a tissue every rho must be about 0, or something leaks."
+        + "). With donors shuffled within a tissue, every rho must be about 0; otherwise "
+        "information leaks."
     )
     download_table(
         groups, key="strata", name=f"groups_{figure_of_merit}", label="These rows", index=True

@@ -79,17 +79,20 @@ def show_models(models: Sequence[ListedModel]) -> None:
         hide_index=True,
         key="models",
         column_config={
-            "in use": st.column_config.CheckboxColumn("in use", help="By this session."),
+            "in use": st.column_config.CheckboxColumn(
+                "in use", help="The model that this session uses."
+            ),
             "genes": st.column_config.NumberColumn(format="localized"),
             "rho": st.column_config.NumberColumn(
                 "rho, by fold",
                 format="%.3f",
-                help="Gene-wise correlation of predicted and measured over held-out donors, mean"
-                " over genes and tissues. Comparable between models of the same genes alone.",
+                help="Correlation of predicted and measured expression of a gene over held-out "
+                "donors; mean over genes and tissues. Compare it only between models of the same "
+                "genes.",
             ),
             "adjusted rho": st.column_config.NumberColumn(
                 format="%.3f",
-                help="The same without what age, sex and Hardy class explain.",
+                help="The same after age, sex and Hardy scale are regressed out.",
             ),
             "MB": st.column_config.NumberColumn(format="%.0f", help="Size on disk."),
         },
@@ -118,8 +121,8 @@ def choose_model(session: Session, models: Sequence[ListedModel]) -> None:
         key=key,
         on_change=_choose,
         args=(session, key),
-        help="Other visitors keep theirs. Your samples stay; what the model before predicted from"
-        " them is predicted again.",
+        help="Other visitors keep their model. Your samples stay, and are predicted again with "
+        "the new model.",
     )
 
 
@@ -141,10 +144,10 @@ def show_genome_wide(models: Sequence[ListedModel]) -> None:
     wide = [model for model in models if model.n_genes >= GENOME_WIDE]
     if wide:
         names = ", ".join(f"**{plain(model.name)}** ({model.n_genes:,} genes)" for model in wide)
-        st.markdown(f"Here for all genes: {names}. Choose it above.")
+        st.markdown(f"Installed models of all genes: {names}. Choose one above.")
     else:
         st.markdown(
-            "No model of all genes is here: what comes with the program predicts the"
+            "No model of all genes is installed. The bundled models predict the"
             f" **{max((model.n_genes for model in models), default=0):,} genes** above."
         )
     published = published_models()
@@ -155,14 +158,15 @@ def show_genome_wide(models: Sequence[ListedModel]) -> None:
             st.code(f"mtm model get {entry.name}", language=None)
     else:
         st.markdown(
-            "None is published yet that this version knows. From whoever has built one, with the"
-            " SHA-256 that they name:"
+            "This version knows of no published model yet. To install one that somebody else has "
+            "built, use the SHA-256 that they state:"
         )
         st.code("mtm model get hf:OWNER/NAME --sha256 SHA256", language=None, wrap_lines=True)
     st.subheader("Build it")
     st.markdown(
-        "From the open files of GTEx v8 (a download of 1.6 GB), with its evaluation. The command"
-        " says first what disk and memory it needs, and goes on where it was stopped."
+        "Builds and evaluates a model from the open files of GTEx v8 (a download of 1.6 GB). The "
+        "command first states the disk space and memory it needs. If stopped, it continues where "
+        "it was."
     )
     st.code(shlex.join(["mtm", *build_arguments()]), language=None, wrap_lines=True)
     why = why_no_button()
@@ -186,15 +190,15 @@ def why_no_button() -> str:
     """
     if models_folder() is None:
         return (
-            "There is no button here: this user has no folder for models. Name one by"
-            f" {MODELS_VARIABLE}."
+            f"You cannot build here, because this user has no folder for models. Set "
+            f"{MODELS_VARIABLE} to a folder."
         )
     if is_own_machine():
         return ""
     return (
-        "There is no button here, because this server is for others too: a build takes processors,"
-        " memory and disk that all of its visitors share. Run the command on your own machine, or"
-        f" ask who runs this server to install a model in its {MODELS_VARIABLE} folder."
+        f"You cannot build here, because a build takes processors, memory and disk space that "
+        f"all visitors of this server share. Run the command on your own machine, or ask the "
+        f"person who runs this server to install a model in its {MODELS_VARIABLE} folder."
     )
 
 
@@ -230,8 +234,8 @@ def show_build(builder: Builder) -> None:
             else plain_message(view.last) or "Starting",
         )
         st.caption(
-            f"Running for {_duration(view.seconds)}. It goes on when you look at other pages, and"
-            " ends with this server; started again, it goes on where it stopped."
+            f"Running for {_duration(view.seconds)}. It continues while you look at other pages, "
+            f"and stops when this server stops. Start it again to continue where it stopped."
         )
         if st.button("Cancel", icon=":material/cancel:", key="cancel_build"):
             builder.cancel()
@@ -245,10 +249,10 @@ def show_build(builder: Builder) -> None:
             icon=":material/check:",
         )
     elif view.state == "failed":
-        st.error(f"The build ended: {plain_message(view.last)}", icon=":material/error:")
+        st.error(f"The build stopped: {plain_message(view.last)}", icon=":material/error:")
     elif view.state == "cancelled":
         st.info(
-            "The build was cancelled. Started again, it goes on where it stopped.",
+            "The build was cancelled. Start it again to continue where it stopped.",
             icon=":material/info:",
         )
     if view.state != "finished" and st.button(

@@ -90,7 +90,7 @@ def choose_shown(
                     default=BY_GENE,
                     required=True,
                     key="columns",
-                    help="What the columns of the heat map are; its rows are your samples.",
+                    help="Columns of the heat map. Its rows are your samples.",
                     persist_state="session",
                 )
                 == BY_TISSUE
@@ -102,7 +102,7 @@ def choose_shown(
                 index=None,
                 placeholder="none",
                 key="highlighted",
-                help="Drawn in its own mark, with its name.",
+                help="Drawn with its own symbol and its name.",
                 persist_state="session",
                 width=240,
             )
@@ -112,21 +112,21 @@ def choose_shown(
                 samples,
                 placeholder="all samples",
                 key="table_samples",
-                help="None chosen: all are listed.",
+                help="None chosen: all samples are listed.",
                 persist_state="session",
                 width=220,
             )
             all_tissues = st.toggle(
                 "All predicted tissues",
                 key="all_tissues",
-                help="List every predicted tissue, not the chosen one alone.",
+                help="List every predicted tissue, not only the chosen one.",
                 persist_state="session",
             )
             all_genes = st.toggle(
                 "All genes",
                 True,
                 key="all_genes",
-                help="List every gene, not the chosen one alone.",
+                help="List every gene, not only the chosen one.",
                 persist_state="session",
             )
     tissue_column, gene_column, toggle_column = st.columns(3, vertical_alignment="bottom")
@@ -136,7 +136,7 @@ def choose_shown(
             "Tissue",
             tissues,
             key="tissue",
-            help="Of the tissues that were predicted. Type to search.",
+            help="One of the predicted tissues. Type to search.",
             bind="query-params",
             disabled=view == GENE or by_tissue or all_tissues,
         )
@@ -150,8 +150,8 @@ def choose_shown(
             key="predictable_only",
             persist_state="session",
             disabled=not evaluated or view == GENE,
-            help="Genes with a pooled held-out rho above 0.3 in the tissue. Others are shown"
-            " greyed.",
+            help="Genes with a pooled held-out rho above 0.3 in the tissue. Other genes are "
+            "greyed out.",
         )
     return Shown(
         view,

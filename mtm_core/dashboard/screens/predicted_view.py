@@ -114,25 +114,24 @@ class Predicted:
             z = z.loc[:, accuracy["predictable"] == "yes"]
         if z.empty:
             st.info(
-                f"Nothing is predictable in {plain(where)}. Turn off 'Predictable genes only'"
-                " to see it"
-                " greyed."
+                f"Nothing is predictable in {plain(where)}. Turn off 'Predictable genes only' to "
+                f"see the genes greyed out."
             )
             end_page()
         rho = accuracy["rho_by_fold"] if self.held_out.exists else None
         drawn = most_informative(z, rho)
         caption = (
-            f"Predicted z-scores, {where}: each row a sample, each column a {column}. 0 is the mean"
-            " of the GTEx donors, red above, blue below."
+            f"Predicted z-scores, {where}: each row is a sample, each column a {column}. 0 is "
+            f"the mean of the GTEx donors; red is above it, blue below."
         )
         if self.held_out.exists:
             caption += (
-                " Bars: held-out rho, by fold; columns are ordered by it, and greyed where the"
-                " pooled rho is 0.3 or less."
+                " Bars show the held-out rho, by fold. Columns are ordered by it, and greyed out "
+                "where the pooled rho is 0.3 or less."
             )
         if drawn.shape[1] < z.shape[1]:
-            by = "best predicted" if self.held_out.exists else "that vary most over your samples"
-            caption += f" Drawn are the {drawn.shape[1]} of {z.shape[1]:,} {by}."
+            by = "best predicted" if self.held_out.exists else "that vary most in your samples"
+            caption += f" Shown: the {drawn.shape[1]} of {z.shape[1]:,} {by}."
         show_figure(
             z_heatmap(
                 drawn,
@@ -163,10 +162,11 @@ class Predicted:
             ),
             key="expression",
             name=f"{self.session.file_stem}expression_{shown.label}",
-            caption=f"{shown.label}: predicted expression of each sample (points) over the GTEx"
-            " donors of the tissue: the pale bar holds 90 % of them, the strong bar half, the tick"
-            " is their median. At the right, the held-out accuracy of this gene in that tissue."
-            " Predictions shrink towards the mean: they spread less than the donors do. "
+            caption=f"{shown.label}: predicted expression of each sample (points) over the GTEx "
+            f"donors of the tissue. The pale bar holds 90 % of the donors, the dark bar half of "
+            f"them, and the tick is their median. The held-out accuracy of this gene in each "
+            f"tissue is at the right. Predictions shrink towards the mean, so that they vary "
+            f"less than the donors do. "
             + (
                 f" The line of a marked sample is its interval: {prediction.attrs['interval']}."
                 if interval is not None
@@ -211,13 +211,13 @@ class Predicted:
             },
         )
         st.caption(
-            f"{len(first):,} of {n_rows:,} rows. Predictable: a pooled held-out rho above 0.3."
+            f"{len(first):,} of {n_rows:,} rows. Predictable means a pooled held-out rho above 0.3."
             + (
                 f" Interval: {plain_message(attrs['interval'])}."
                 if "lower" in self.prediction
                 else ""
             )
-            + (" Filter to see others." if len(first) < n_rows else "")
+            + (" Filter to see other rows." if len(first) < n_rows else "")
         )
         download_table(
             first,
@@ -237,10 +237,10 @@ class Predicted:
         st.header("Everything")
         st.markdown(
             f"All {len(self.samples):,} samples, {len(self.tissues)} tissues and"
-            f" {len(self.genes):,} genes. CSV and parquet have one row a sample, tissue and gene:"
+            f" {len(self.genes):,} genes. CSV and parquet have one row per sample, tissue and gene:"
             f" `sample`, `tissue`, `gene_id`, `gene`, `expression` in {plain(unit_in_words)}, and"
             f" `z`{interval}."
-            " Every file is for research use, not for diagnosis, and its name says so."
+            " Every file is for research use, not for diagnosis."
         )
         most, too_large = max_download(), []
         with st.container(horizontal=True):
@@ -263,8 +263,8 @@ class Predicted:
         if too_large:
             sizes = " and ".join(f"{name} (up to {in_words(size)})" for name, _, size in too_large)
             st.info(
-                f"{sizes}: larger than the files that this server makes (up to {in_words(most)})."
-                " Make the file on your own machine:",
+                f"{sizes}: this server makes files of up to {in_words(most)}. Make this one on "
+                f"your own machine:",
                 icon=":material/terminal:",
             )
             name, ending, _ = too_large[0]
@@ -274,7 +274,7 @@ class Predicted:
 
     def offer_by_tissue(self, tissue: str, options: PredictionOptions, files: InputFiles) -> None:
         """Offer one file a tissue: of ``tissue``, and of all, or the command that makes these."""
-        st.subheader("One file a tissue")
+        st.subheader("One file per tissue")
         st.caption(
             "Genes in rows, samples in columns: expression in"
             f" {plain(self.prediction.attrs['unit'])}."
@@ -303,9 +303,8 @@ class Predicted:
                 )
         if every > most:
             st.info(
-                f"All {len(self.tissues)} tissues (up to {in_words(every)}): larger than the files"
-                f" that this server makes (up to {in_words(most)}). Make the folder on your own"
-                " machine:",
+                f"All {len(self.tissues)} tissues (up to {in_words(every)}): this server makes "
+                f"files of up to {in_words(most)}. Make the folder on your own machine:",
                 icon=":material/terminal:",
             )
             show_shell(

@@ -10,9 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from mtm_core.dashboard.screens.concordance_view import (
+    adjusted_words,
     adjustments_of,
     genes_of_tissue,
-    left_out,
     panel_titles,
     settings_in_words,
     summary_rows,
@@ -35,7 +35,7 @@ from mtm_core.studies.shipped import Shipped
 from mtm_core.studies.traits import TraitStudy
 
 _GENE_COLUMNS: dict[str, Any] = {
-    "panel": "left out",
+    "panel": "adjusted",
     "gene": "gene",
     "gene_id": "gene id",
     **{
@@ -51,7 +51,7 @@ _GENE_COLUMNS: dict[str, Any] = {
 }
 _SLOPE = {
     "effect": "predicted changes are mostly smaller",
-    "rho": "predictions hold less noise, and correlations with them can be larger",
+    "rho": "predictions contain less noise, so that their correlations can be larger",
 }
 _SUMMARY_FORMAT = {
     name: st.column_config.NumberColumn(format="%.2f")
@@ -113,13 +113,13 @@ class Preserved:
         if self.value == "rho":
             return f"its correlation with {trait} over donors"
         return (
-            "its log2 fold change between the two groups; where covariates are left out, the"
-            " difference of log2(1 + expression) that they leave"
+            "its log2 fold change between the two groups; where adjusted, the difference of "
+            "log2(1 + expression) after the covariates are regressed out"
         )
 
 
 def choose_trait(preserved: Preserved, model: ServedModel) -> tuple[str, list[str]]:
-    """Let the user choose a trait and what is left out of it; give both, raw first."""
+    """Let the user choose a trait and what it is adjusted for; return both, raw first."""
     trait_column, adjustment_column = st.columns([3, 2])
     with trait_column:
         trait: str = st.selectbox(
@@ -128,8 +128,8 @@ def choose_trait(preserved: Preserved, model: ServedModel) -> tuple[str, list[st
             key=f"preserved_{preserved.key}",
             persist_state="session",
             format_func=lambda name: trait_in_words(name, model.associations),
-            help="Between GTEx donors, tissue by tissue. Ventilator: whether a donor was on one at"
-            " death, which changes most genes in most tissues. It is not a disease.",
+            help="A comparison of GTEx donors in each tissue. Ventilator: whether a donor was on "
+            "a ventilator at death, which changes most genes in most tissues. It is not a disease.",
         )
     possible = adjustments_of(preserved.tissues, trait)
     with adjustment_column:
@@ -138,11 +138,11 @@ def choose_trait(preserved: Preserved, model: ServedModel) -> tuple[str, list[st
             possible,
             selection_mode="multi",
             default=possible,
-            format_func=left_out,
-            key=f"preserved_left_out_{preserved.key}_{trait}",
+            format_func=adjusted_words,
+            key=f"preserved_adjusted_{preserved.key}_{trait}",
             persist_state="session",
-            help="What is regressed out of both sides. The Hardy class says how a donor died. What"
-            " goes with it is not tissue biology of the trait.",
+            help="What is regressed out of both sides. The Hardy scale says how a donor died; "
+            "effects of that are not effects of the trait.",
         )
     return trait, [name for name in possible if name in chosen] or possible
 
@@ -150,17 +150,23 @@ def choose_trait(preserved: Preserved, model: ServedModel) -> tuple[str, list[st
 def show_preserved(preserved: Preserved, model: ServedModel, colours: Mapping[str, str]) -> None:
     """Show genes of one tissue, all tissues, and the summary of every trait."""
     if not preserved.traits:
-        st.info("In no tissue were there enough donors of both groups.", icon=":material/info:")
+        st.info("No tissue has enough donors of both groups.", icon=":material/info:")
         return
     trait, adjustments = choose_trait(preserved, model)
     tissues = sorted(str(name) for name in preserved.tissues["tissue"].unique())
     bring_along("tissue", tissues)
     tissue_column, gene_column = st.columns([3, 2])
     tissue = tissue_column.selectbox(
-        "Tissue", tissues, key="tissue", bind="query-params", help="In bold among all tissues."
+        "Tissue",
+        tissues,
+        key="tissue",
+        bind="query-params",
+        help="Shown in bold among all tissues.",
     )
     with gene_column:
-        _, gene = choose_gene(model.genes, help="Ringed, where it is predictable in the tissue.")
+        _, gene = choose_gene(
+            model.genes, help="Circled in the figure, where it is predictable in the tissue."
+        )
     st.header(f"Predictable genes of {plain(tissue)}")
     _show_genes(preserved, trait, tissue, adjustments, model.genes, gene)
     st.header("Every tissue")
@@ -168,21 +174,21 @@ def show_preserved(preserved: Preserved, model: ServedModel, colours: Mapping[st
     show_figure(
         preserved_by_tissue(
             rows,
-            {name: left_out(name) for name in adjustments},
+            {name: adjusted_words(name) for name in adjustments},
             colours,
             title="rho of predicted and measured",
             chosen=tissue,
         ),
         key=f"preserved_tissues_{preserved.key}",
         name=f"{trait}_preserved_by_tissue",
-        caption=f"{trait}: correlation over genes of predicted and measured, in each tissue; the"
-        " bar is its 95 % interval, genes taken as independent. Judge it by the orange tick, which"
-        " is what shuffled labels give: predicted and measured share their donors, so that chance"
-        " is not 0. Filled circles are beyond 95 % of the shuffles.",
+        caption=f"{trait}: correlation over genes between predicted and measured associations, "
+        f"in each tissue. The bar is its 95 % interval, as if genes were independent. The orange "
+        f"tick is what shuffled labels give: predicted and measured values come from the same "
+        f"donors, so chance is not 0. Filled circles lie beyond 95 % of the shuffles.",
         data=rows.drop(columns="panel"),
         index=False,
     )
-    st.header("All of them")
+    st.header("All contrasts" if preserved.value == "effect" else "All traits")
     summary = summary_rows(preserved.summary)
     st.dataframe(
         summary,
@@ -190,7 +196,9 @@ def show_preserved(preserved: Preserved, model: ServedModel, colours: Mapping[st
         key=f"preserved_summary_{preserved.key}",
         column_config=_SUMMARY_FORMAT,
     )
-    st.caption(f"Over tissues. {_counting(preserved)}{settings_in_words(preserved.settings)}.")
+    st.caption(
+        f"Summary over tissues. {_counting(preserved)}{settings_in_words(preserved.settings)}."
+    )
     download_table(
         summary,
         key=f"preserved_summary_rows_{preserved.key}",
@@ -235,16 +243,16 @@ def _show_genes(
         ),
         key=f"preserved_genes_{preserved.key}",
         name=f"{trait}_{tissue}_preserved",
-        caption=f"{tissue}, {trait}: each point a predictable gene (pooled rho above 0.3 on the"
-        f" donors of other folds). The axes show {preserved.in_words(trait)}: measured across,"
-        " predicted up. Preserved associations lie along the dotted line, or along one of another"
-        f" slope: {_SLOPE[preserved.value]}.",
-        data=genes.rename(columns={"panel": "left_out"}),
+        caption=f"{tissue}, {trait}: each point is a predictable gene (pooled rho above 0.3 on "
+        f"the donors of the other folds). The axes show {preserved.in_words(trait)}: x measured, "
+        f"y predicted. Preserved associations lie along the dotted line, or along a line of "
+        f"another slope: {_SLOPE[preserved.value]}.",
+        data=genes.rename(columns={"panel": "adjusted_for"}),
         index=False,
     )
     for _, row in rows[rows["outcome"] == TESTED].iterrows():
         st.markdown(f"- {tissue_in_words(row)}")
-    shown = genes.assign(panel=[left_out(name) for name in genes["panel"]])
+    shown = genes.assign(panel=[adjusted_words(name) for name in genes["panel"]])
     shown = shown.sort_values("p_observed", kind="stable").reset_index(drop=True)
     show_rows(
         shown,
@@ -258,9 +266,10 @@ def _show_genes(
 
 def _counting(preserved: Preserved) -> str:
     if preserved.value == "rho":
-        return "The rule rho > 0.3, p < 0.05 is the paper's. It does not use shuffled labels. "
+        return "The criterion rho > 0.3, p < 0.05 is the paper's; it does not use shuffled labels. "
     return (
-        f"Changed genes: {preserved.settings['minimum_degs']} or more at an FDR of 5 % in measured"
-        f" tissue. Preserved: same sign in more than {SIGN:.0%} of the genes, rho above {RHO:g}."
-        " Found again: predicted and measured changed genes overlap beyond chance (p < 0.05). "
+        f"With changed genes: tissues with {preserved.settings['minimum_degs']} or more at an "
+        f"FDR of 5 % when measured. Preserved: the same sign in more than {SIGN:.0%} of the "
+        f"genes, and rho above {RHO:g}. Found again: the overlap of predicted and measured "
+        f"changed genes is beyond chance (p < 0.05). "
     )

@@ -23,8 +23,8 @@ from mtm_core.studies.resampled_effects import N_DRAWS, Effects
 MOST_POINTS = 2_000
 """Genes up to which each is a point; beyond, they are counted in hexagons."""
 FROM_THE_REFERENCE = (
-    "The model was trained on these same donors: that its predictions follow the reference's"
-    " pattern is partly what it learned, not a finding about your samples."
+    "The model was trained on these same donors. Part of the agreement with the reference is "
+    "therefore what the model learned, not a finding about your samples."
 )
 _MOST_AT_ONCE = 100_000
 """Genes of all tissues together up to which every tissue is compared unasked."""
@@ -32,17 +32,17 @@ _AGREEMENT = {
     "n": st.column_config.NumberColumn("genes"),
     "pearson": st.column_config.NumberColumn("rho", format="%.2f"),
     "low": st.column_config.NumberColumn(
-        "95 % from", format="%.2f", help="Of resamples of your samples, group by group."
+        "95 % from", format="%.2f", help="Interval from resampling your samples within each group."
     ),
     "high": st.column_config.NumberColumn("95 % to", format="%.2f"),
     "chance_low": st.column_config.NumberColumn(
         "by chance from",
         format="%.2f",
-        help="95 % of rho under shuffled labels lie between.",
+        help="95 % of the rho values with shuffled labels lie in this range.",
     ),
     "chance_high": st.column_config.NumberColumn("by chance to", format="%.2f"),
     "p": st.column_config.NumberColumn(
-        "p, shuffled", format="%.3f", help=f"Of {N_DRAWS} shuffles, two-sided."
+        "p, shuffled", format="%.3f", help=f"From {N_DRAWS} shuffles, two-sided."
     ),
     "spearman": st.column_config.NumberColumn("Spearman", format="%.2f"),
     "same_sign": st.column_config.NumberColumn("same sign", format="percent"),
@@ -60,8 +60,8 @@ def choose_adjustment(reference: ReferenceAssociations, trait: str) -> str:
         format_func=lambda name: " and ".join(regressed_out(name)) or "nothing",
         key=f"adjusted_{trait}",
         persist_state="session",
-        help="What is regressed out of the reference's expression and trait. The Hardy class says"
-        " how a donor died.",
+        help="What is regressed out of the reference's expression and trait. The Hardy scale "
+        "says how a donor died.",
     )
     return chosen
 
@@ -115,12 +115,15 @@ def show_agreement(
         key="agreement_predictable",
         persist_state="session",
         disabled=not (points["predictable"] == "no").any(),
-        help="Genes with a pooled held-out rho above 0.3 in the tissue. They were chosen on the"
-        " reference's donors, not on your samples.",
+        help="Genes with a pooled held-out rho above 0.3 in the tissue. They were chosen with "
+        "the reference donors, not with your samples.",
     )
     drawn = _chosen_points(points, predictable_only)
     if drawn.empty:
-        st.info(f"No gene of {plain(tissue)} was tested on both sides.", icon=":material/info:")
+        st.info(
+            f"No gene of {plain(tissue)} was tested both in your samples and in the reference.",
+            icon=":material/info:",
+        )
     else:
         row = remember(
             session,
@@ -160,8 +163,8 @@ def show_agreement(
         job = session.jobs.of(task.slot)
         if job is None or job.is_over or job.key != task.key:
             st.caption(
-                f"{len(tissues)} tissues of {n_genes:,} genes, shuffled and resampled"
-                f" {N_DRAWS} times each, take a while. The page can be left meanwhile."
+                f"{len(tissues)} tissues of {n_genes:,} genes, shuffled and resampled {N_DRAWS} "
+                f"times each, take a while. You can leave the page meanwhile."
             )
             st.button(
                 "Compare every tissue",

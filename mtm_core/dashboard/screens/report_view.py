@@ -65,7 +65,7 @@ def record_of(session: Session, model: ServedModel) -> PredictionRecord:
     """
     predictor = model.predictor
     if session.table is None or session.prediction is None or not session.is_current(predictor):
-        raise SelectionError("there is no prediction of these samples and options; predict first.")
+        raise SelectionError("there is no prediction for these samples and options. Predict first.")
     with_age_sex = predictor.covariates and session.metadata is not None
     return PredictionRecord(
         session.prediction,
@@ -138,7 +138,10 @@ def report_of(
             Section("Methods", verbatim=methods_of(record, model)),
             Section(
                 "Repeat it",
-                ("The dashboard's bundle holds the values, and this command as a script.",),
+                (
+                    "The bundle from the dashboard contains the values, and this command as a "
+                    "script.",
+                ),
                 verbatim=in_shell(record.command),
             ),
         ),
@@ -176,8 +179,8 @@ def _uploaded(record: PredictionRecord, model: ServedModel) -> Section:
                 distance_strips(
                     distance, reference_distance(model.predictor.artefact, prepared.source)
                 ),
-                f"Each mark is a sample: how far it lies from the {prepared.source} of the GTEx"
-                " donors, before and after alignment. The band holds 90 % of those donors.",
+                f"Each mark is a sample. It shows the distance from the {prepared.source} of the "
+                f"GTEx donors, before and after alignment. The band holds 90 % of those donors.",
             ),
         ),
     )
@@ -221,7 +224,7 @@ def _tissue_section(record: PredictionRecord, model: ServedModel, ranking: pd.Da
     if ranking.empty or model.evaluation is None:
         return Section(
             "Predicted tissues",
-            ("Of none of them is it known how well this model predicts it.", ", ".join(tissues)),
+            ("How well this model predicts these tissues is not known.", ", ".join(tissues)),
         )
     table = _shown(ranking, _TISSUE_COLUMNS)
     table.insert(0, "tissue", table.index)
@@ -240,8 +243,8 @@ def _tissue_section(record: PredictionRecord, model: ServedModel, ranking: pd.Da
                     model.predictor.artefact.tissues["colour"].to_dict(),
                     n_genes=model.evaluation.n_genes,
                 ),
-                "Mean gene-wise rho on held-out donors, raw and, where it was made, adjusted; at"
-                " the right the number of predictable genes and of donors.",
+                "Mean gene-wise rho on held-out donors, raw and, where available, adjusted. The "
+                "numbers of predictable genes and of donors are at the right.",
             ),
         ),
     )
@@ -262,13 +265,13 @@ def _values(record: PredictionRecord, model: ServedModel, ranking: pd.DataFrame)
         shown = z.iloc[:MOST_SAMPLES, :MOST_GENES]
         caption = (
             f"Predicted z-scores, {tissue}: {len(shown):,} of {len(z):,} samples in rows,"
-            f" {shown.shape[1]:,} of {len(labels):,} genes in columns. 0 is the mean of the GTEx"
-            " donors, red above, blue below."
+            f" {shown.shape[1]:,} of {len(labels):,} genes in columns. 0 is the mean of the GTEx "
+            f"donors; red is above it, blue below."
         )
         if held_out.exists:
             caption += (
-                " Bars: held-out rho, by fold; genes are ordered by it, and greyed where the pooled"
-                f" rho is {PREDICTABLE_RHO:g} or less."
+                f" Bars show the held-out rho, by fold. Genes are ordered by it, and greyed out "
+                f"where the pooled rho is {PREDICTABLE_RHO:g} or less."
             )
         grey = list(accuracy.index[accuracy["predictable"] == "no"])
         figures.append(
@@ -280,12 +283,12 @@ def _values(record: PredictionRecord, model: ServedModel, ranking: pd.DataFrame)
     ]
     if len(tissues) > MOST_HEATMAPS:
         first = "that are predicted best" if held_out.exists else "that were chosen first"
-        text.append(f"Drawn are the {MOST_HEATMAPS} tissues {first}.")
+        text.append(f"Shown: the {MOST_HEATMAPS} tissues {first}.")
     return Section("Predicted values", tuple(text), figures=tuple(figures))
 
 
 def _genes(model: ServedModel, ranking: pd.DataFrame) -> Section:
-    heading = "Genes that are predicted best"
+    heading = "Best predicted genes"
     if ranking.empty or model.evaluation is None:
         return Section(heading, ("Not known: the model was not evaluated from this source.",))
     artefact = model.predictor.artefact
@@ -312,7 +315,7 @@ def _genes(model: ServedModel, ranking: pd.DataFrame) -> Section:
             f" predictable (pooled rho above {PREDICTABLE_RHO:g}).",
         ),
         table=table,
-        table_caption=f"The first {len(top):,} by rho, by fold, on held-out GTEx donors.",
+        table_caption=f"The {len(top):,} with the highest rho, by fold, on held-out GTEx donors.",
     )
 
 

@@ -218,7 +218,7 @@ def _forget_data(session: AppSession) -> None:
             if isinstance(own, Session):
                 own.forget()
     except Exception:  # noqa: BLE001 - the others are to be freed all the same
-        _log.exception("the data of a closed tab could not be let go of")
+        _log.exception("the data of a closed tab could not be freed")
 
 
 def _values_of(values: Mapping[str, object]) -> Iterable[object]:

@@ -33,9 +33,10 @@ def show_fault(error: Exception) -> bool:
     number = uuid4().hex[:8]
     _log.error("a page ended by fault %s", number, exc_info=error)
     st.error(
-        f"This page cannot be shown, by a fault of the program and not of yours (fault {number})."
-        " Your samples are still here: open another page, or reload this one to begin anew. If it"
-        " comes back, tell who runs this server that number, under which its log says more.",
+        f"This page cannot be shown because of an error in the program (fault {number}). Your "
+        f"samples are still here: open another page, or reload this one to start again. If the "
+        f"error comes back, tell the person who runs this server that number; the server's log "
+        f"has the details under it.",
         icon=":material/error:",
     )
     return True

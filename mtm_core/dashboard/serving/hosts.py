@@ -133,15 +133,16 @@ class Door:
         if len(hosts) != 1 or not self._hosts.allow(hosts[0]):
             shown = _shown(hosts[0]) if hosts else "none"
             return (
-                f"This server does not answer to the name {shown}. Open it by the address that it"
-                " printed when it started. Who runs it can allow a name: mtm app --allow-host NAME,"
+                f"This server does not answer to the name {shown}. Open it by the address that "
+                f"it printed when it started. The person who runs it can allow a name: mtm app "
+                f"--allow-host NAME,"
                 f" or {HOSTS_VARIABLE}=NAME in its environment.\n"
             )
         if origins and not all(self._hosts.allow_origin(origin, hosts[0]) for origin in origins):
             return (
-                f"This server answers its own pages alone, not those of {_shown(origins[0])}. Who"
-                " runs it behind a proxy lists the address that browsers see in"
-                " server.corsAllowedOrigins.\n"
+                f"This server answers only its own pages, not those of {_shown(origins[0])}. "
+                f"Behind a proxy, the person who runs it must list the address that browsers see "
+                f"in server.corsAllowedOrigins.\n"
             )
         return ""
 

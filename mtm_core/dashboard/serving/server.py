@@ -158,7 +158,7 @@ class Dashboard(App):
                     await asyncio.to_thread(give_memory_back, collect=has_freed)
                     worked = time.process_time()
             except Exception:  # noqa: BLE001 - it must go on looking
-                _log.exception("what visitors left could not be freed")
+                _log.exception("data that visitors left could not be freed")
 
 
 def hosts_of_settings() -> Hosts:

@@ -67,9 +67,9 @@ def have_reader_ready() -> None:
     except Dead as error:
         print(f"  Uploads cannot be read: {error}.", file=sys.stderr, flush=True)
         return
-    held = ", ".join(server.layers) or "nothing but limits of memory and time (docs/serving.md)"
+    held = ", ".join(server.layers) or "limits of memory and time only (docs/serving.md)"
     print(
-        f"  Uploads are read in a process of their own, shut off by: {held}.",
+        f"  Uploads are read in a separate process, isolated by: {held}.",
         file=sys.stderr,
         flush=True,
     )

@@ -215,7 +215,7 @@ def _show_progress(job: Job, prefix: str = "") -> None:
         ahead = _pool(job).ahead_of(job)
     how = f"{job.seconds:.0f} s"
     if ahead is not None:
-        how = "waits for a free place" + (f", {ahead} before it" if ahead else "")
+        how = "waiting for a free place" + (f", {ahead} before it" if ahead else "")
     st.progress(job.fraction or 0.0, text=f":material/hourglass_top: {plain(job.words)}… {how}")
     key = f"{prefix}cancel_{job.slot}"
     st.button("Cancel", icon=":material/cancel:", key=key, on_click=job.cancel)

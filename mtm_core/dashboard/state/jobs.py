@@ -163,8 +163,8 @@ class Job:
             self.is_fault = True
             self._end(
                 "failed",
-                error="The server has not enough memory for this. Choose fewer tissues or samples,"
-                " or run it on your own machine with the command line.",
+                error="The server does not have enough memory for this. Choose fewer tissues or "
+                "samples, or run it on your own machine with the command line.",
             )
         except Exception:  # noqa: BLE001 - a fault must reach the user as words, and the log whole
             number = uuid4().hex[:8]
@@ -172,9 +172,9 @@ class Job:
             self.is_fault = True
             self._end(
                 "failed",
-                error=f"This failed by a fault of the program, not of your data (fault {number})."
-                " Try again; if it comes back, tell who runs this server that number, under which"
-                " its log says more.",
+                error=f"This failed because of an error in the program, not in your data (fault "
+                f"{number}). Try again. If it fails again, tell the person who runs this server "
+                f"that number; the server's log has the details under it.",
             )
         else:
             self._end("done", result)

@@ -30,14 +30,14 @@ def check_n_samples(report: IngestReport) -> None:
     ExpressionError
         If it has more.
     SelectionError
-        If the limit itself is no whole number above 0.
+        If the limit itself is not a whole number above 0.
     """
     limit = _limit(MAX_SAMPLES_VARIABLE)
     if limit is not None and report.n_samples > limit:
         raise ExpressionError(
             f"{report.file}: {report.n_samples:,} samples; this server takes at most"
-            f" {limit:,}. Upload a part of the table, or run 'mtm predict' on your own"
-            " machine, which takes any number."
+            f" {limit:,}. Upload part of the table, or run 'mtm predict' on your own machine, "
+            f"which has no such limit."
         )
 
 
@@ -47,7 +47,7 @@ def max_jobs() -> int:
     Raises
     ------
     SelectionError
-        If the limit that is set is no whole number above 0.
+        If the limit that is set is not a whole number above 0.
     """
     return _limit(MAX_JOBS_VARIABLE) or max(2, (os.cpu_count() or 2) // 2)
 
@@ -58,7 +58,7 @@ def max_models() -> int:
     Raises
     ------
     SelectionError
-        If the limit that is set is no whole number above 0.
+        If the limit that is set is not a whole number above 0.
     """
     return _limit(MAX_MODELS_VARIABLE) or _MOST_MODELS
 
@@ -69,7 +69,7 @@ def max_download() -> int:
     Raises
     ------
     SelectionError
-        If the limit that is set is no whole number above 0.
+        If the limit that is set is not a whole number above 0.
     """
     return (_limit(MAX_DOWNLOAD_VARIABLE) or _MOST_DOWNLOAD_MB) * 1_000_000
 
@@ -81,7 +81,7 @@ def _limit(variable: str) -> int | None:
         return None
     if not limit.isdecimal() or int(limit) == 0:
         raise SelectionError(
-            f"this server's limit, {variable}={limit!r}, is no whole number above 0."
-            " Tell who runs it."
+            f"this server's limit, {variable}={limit!r}, is not a whole number above 0. Tell the "
+            f"person who runs the server."
         )
     return int(limit)

@@ -96,7 +96,7 @@ class ModelShelf(Generic[M]):
                 return self._budget.hold(
                     size,
                     "This model",
-                    "Go on with the model in use, or run mtm on your own machine.",
+                    "Continue with the model in use, or run mtm on your own machine.",
                     patience=0,
                 )
             except OverBudgetError:

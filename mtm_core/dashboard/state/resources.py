@@ -189,7 +189,7 @@ def example_in_words(predictor: Predictor) -> str:
     groups = pd.read_csv(BytesIO(named.example.metadata), sep="\t")["group"].value_counts()
     source = "blood" if named.example.source == WHOLE_BLOOD else named.example.source
     made_for = (
-        f", made for the {len(predictor.artefact.genes):,} genes of this model"
+        f", simulated for the {len(predictor.artefact.genes):,} genes of this model"
         if named.table_name == SIMULATED_TABLE
         else ""
     )

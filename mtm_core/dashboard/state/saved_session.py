@@ -97,14 +97,14 @@ def offer_to_save(session: Session) -> None:
         key=key,
         on_change=_switch,
         args=(session, store, key),
-        help="Writes your table, metadata and choices to this server's disk, until"
-        f" {store.hours:g} hours after you last used them. Off, or 'Delete my data now', deletes"
-        " them at once.",
+        help=f"Saves your table, metadata and choices on this server's disk until "
+        f"{store.hours:g} hours after you last used them. Switch it off, or press 'Delete my "
+        f"data now', to delete them at once.",
     )
     if session.workspace:
         st.caption(
-            "Saved. The address of this page opens your session again: **whoever has the address"
-            " sees your data.**"
+            "Saved. The address of this page opens your session again. **Anybody who has the "
+            "address can see your data.**"
         )
 
 
@@ -145,14 +145,14 @@ def save(session: Session) -> None:
     except SelectionError:  # another tab has deleted it
         _let_go(session)
         st.warning(
-            "Your session is no longer saved: it was deleted in another tab, or was too old."
-            " Turn the switch on to save it again.",
+            "Your session is no longer saved: it was deleted in another tab, or it was too old. "
+            "Switch saving on to save it again.",
             icon=":material/history_toggle_off:",
         )
     except (OSError, OutputError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         st.warning(
-            f"Your session could not be saved: {plain(why)}. Tell who runs this server.",
+            f"Your session could not be saved: {plain(why)}. Tell the person who runs this server.",
             icon=":material/warning:",
         )
     else:

@@ -250,7 +250,7 @@ class Session:
         """
         first = self.table
         if first is None:
-            raise SelectionError("no samples are loaded; upload a table first.")
+            raise SelectionError("no samples are loaded. Upload a table first.")
         if tissue == self.source:
             raise SelectionError(f"the first table is of {tissue}; choose another tissue.")
         digest = hashlib.sha256(data).hexdigest()
@@ -342,7 +342,7 @@ class Session:
         """
         table = self.table
         if table is None:
-            raise SelectionError("no samples are loaded; upload a table first.")
+            raise SelectionError("no samples are loaded. Upload a table first.")
         digest = hashlib.sha256(data).hexdigest()
         had = self.metadata
         if had is not None and (digest, name) == (had.sha256, had.file):
@@ -409,7 +409,7 @@ class Session:
         """
         table = self.table
         if table is None:
-            raise SelectionError("no samples are loaded; upload a table first.")
+            raise SelectionError("no samples are loaded. Upload a table first.")
         key = self._preparation(predictor)
         if self._prepared is not None and self._prepared[0] == key:
             return None
@@ -515,8 +515,8 @@ class Session:
             output="predicted.parquet",
         )
         return (
-            "Choose fewer tissues or samples, or run this on your own machine, where any number"
-            f" will do: {in_shell(command)}"
+            f"Choose fewer tissues or samples, or run this on your own machine, which has no "
+            f"such limit: {in_shell(command)}"
         )
 
     def options(self, predictor: Predictor) -> PredictionOptions:

@@ -143,15 +143,15 @@ class WorkspaceStore:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise SelectionError(
-                f"sessions cannot be saved in {self.folder}: {error.strerror or error}. Tell"
-                " who runs this server."
+                f"sessions cannot be saved in {self.folder}: {error.strerror or error}. Tell the "
+                f"person who runs this server."
             ) from error
         _check_private(self.folder)
         self.sweep()
         if sum(is_own(path) for path in self.folder.iterdir()) >= MOST_WORKSPACES:
             raise SelectionError(
-                "this server keeps as much work as it can. Try again later, or download what you"
-                " need under Report and downloads."
+                "this server has no more room for saved sessions. Try again later, or download "
+                "what you need on the page Report and downloads."
             )
         identifier = secrets.token_urlsafe(_ID_BYTES)
         folder = self._folder_of(identifier)
@@ -162,7 +162,7 @@ class WorkspaceStore:
             with suppress(OSError):
                 folder.rmdir()
             raise SelectionError(
-                f"sessions cannot be saved: {error} Tell who runs this server."
+                f"sessions cannot be saved: {error} Tell the person who runs this server."
             ) from error
         self._touch(folder)
         return identifier
@@ -224,7 +224,7 @@ class WorkspaceStore:
                 if manifest["owner"] != (_digest(owner) if owner else ""):
                     raise self._unknown()
                 if (manifest["format"], manifest["format_version"]) != (FORMAT, FORMAT_VERSION):
-                    raise InputFileError("it was saved by another version of the program")
+                    raise InputFileError("it was saved by a different version of the program")
                 work = _converter.structure(manifest["work"], Work)
                 table = read_parquet(folder, manifest["files"]["table"])
                 work = replace(work, table=replace(work.table, values=expression_from_arrow(table)))
@@ -312,7 +312,7 @@ def open_store(folder: str = "", hours: str = "") -> WorkspaceStore | None:
     if not 0 < lifetime < float("inf"):
         raise SelectionError(
             f"sessions cannot be saved: {HOURS_VARIABLE}={hours!r} is not a number of hours"
-            " above 0. Tell who runs this server."
+            " above 0. Tell the person who runs this server."
         )
     user = os.getuid() if os.name == "posix" else "own"
     default = Path(tempfile.gettempdir()) / f"mtm-workspaces-{user}"
@@ -335,12 +335,12 @@ def _check_private(folder: Path) -> None:
     state = folder.lstat()
     if folder.is_symlink() or not folder.is_dir():
         raise SelectionError(
-            f"sessions cannot be saved in {folder}: it is not a folder of its own."
+            f"sessions cannot be saved in {folder}: it is a link, or not a folder."
         )
     if os.name == "posix" and (state.st_uid != os.getuid() or state.st_mode & 0o077):
         raise SelectionError(
-            f"sessions cannot be saved in {folder}: others can look into it. Make it the"
-            " server's own (chmod 700), or name another folder."
+            f"sessions cannot be saved in {folder}: other users can read it. Make it private to "
+            f"the server (chmod 700), or name another folder."
         )
 
 

@@ -53,7 +53,7 @@ def read_parquet(folder: Path, file: Mapping[str, str]) -> pa.Table:
     """
     name = file["name"]
     if Path(name).name != name:
-        raise InputFileError(f"it names a file elsewhere, {name!r}")
+        raise InputFileError(f"it refers to a file outside its folder, {name!r}")
     data = (folder / name).read_bytes()
     if hashlib.sha256(data).hexdigest() != file["sha256"]:
         raise InputFileError(f"{name} is damaged")

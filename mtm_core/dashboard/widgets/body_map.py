@@ -31,14 +31,14 @@ _HTML = """<svg class="hatching" aria-hidden="true"><defs>
 </pattern></defs></svg><div class="drawings"></div>"""
 
 _HOW_MANY = (
-    "Press an organ to choose its tissues, or to remove them: hatched with a thick edge,"
-    " all of them are chosen; with a dashed edge, some. Only the list can choose one of"
-    " several. "
+    "Click an organ to choose its tissues, or to remove them. A hatched organ with a thick edge "
+    "has all its tissues chosen; one with a dashed edge, some of them. Use the list to choose a "
+    "single tissue of an organ that has several. "
 )
 _HOW_ONE = (
-    "Press an organ to choose its tissue; where it has several, press again for the next. What is"
-    " chosen is hatched with a thick edge, or has a dashed edge where the organ has other tissues"
-    " too. "
+    "Click an organ to choose its tissue; if it has several, click again for the next. The "
+    "chosen organ is hatched with a thick edge, or has a dashed edge if the organ has other "
+    "tissues too. "
 )
 
 Pressed = Literal["true", "false", "mixed"]
@@ -164,7 +164,7 @@ def body_map(
             default=BODIES[0],
             required=True,
             key=f"{key}_body",
-            help="The brain is drawn beside it.",
+            help="The brain is drawn beside the body.",
         )
         organs = organs_of(tissues)
         shown = {body: drawing(body.lower()), "Brain": drawing("brain")}

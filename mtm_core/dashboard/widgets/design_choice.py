@@ -191,7 +191,7 @@ def _choose_contrast(metadata: SampleMetadata, compared: Sequence[str]) -> tuple
             format_func=with_count,
             key=f"design_case_{key}",
             persist_state="session",
-            help="A positive fold change is higher in these.",
+            help="A positive fold change means higher expression in cases.",
         )
     if case == ANY:
         return main, formula_text([(Factor(main),)])
@@ -203,7 +203,8 @@ def _choose_contrast(metadata: SampleMetadata, compared: Sequence[str]) -> tuple
             format_func=with_count,
             key=f"design_control_{key}",
             persist_state="session",
-            help="The group that cases are compared with. Samples of other groups take part in the"
+            help="The group that the cases are compared with. Samples of other groups take part "
+            "in the"
             " model: they show how samples vary.",
         )
     return main, (main, case, control)

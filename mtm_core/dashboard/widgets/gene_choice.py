@@ -89,7 +89,7 @@ def _take_up(names: GeneNames) -> str:
         if found:
             st.session_state[_SEARCH] = (str(asked), found)
         else:
-            said = f":material/search_off: No gene of the model is called {plain(str(asked))}."
+            said = f":material/search_off: The model has no gene called {plain(str(asked))}."
         if found and whole is None:
             said = _in_words(str(asked), found)
     st.session_state[_KEY] = chosen
@@ -111,4 +111,4 @@ def _offered(names: GeneNames) -> list[str]:
 
 def _in_words(search: str, found: list[str]) -> str:
     more = "more than " if len(found) == MOST_FOUND else ""
-    return f"{more}{len(found)} genes fit {plain(search)}: the list has them."
+    return f"{more}{len(found)} genes match {plain(search)}; they are in the list."

@@ -69,7 +69,7 @@ def choose_groups(metadata: SampleMetadata, columns: list[str]) -> GroupChoice:
             index=next((i for i, c in enumerate(columns) if plain_name(c) == "group"), 0),
             key="group_column",
             persist_state="session",
-            help="A column of the metadata that parts the samples into groups.",
+            help="The metadata column that divides the samples into groups.",
         )
     groups = metadata.groups(column)
     counts = groups.value_counts()
@@ -89,7 +89,7 @@ def choose_groups(metadata: SampleMetadata, columns: list[str]) -> GroupChoice:
             format_func=with_count,
             key=f"case_{key}",
             persist_state="session",
-            help="A positive fold change is higher in these.",
+            help="A positive fold change means higher expression in cases.",
         )
     with third:
         control = st.selectbox(
@@ -99,7 +99,7 @@ def choose_groups(metadata: SampleMetadata, columns: list[str]) -> GroupChoice:
             format_func=with_count,
             key=f"control_{key}",
             persist_state="session",
-            help="The group that cases are compared with.",
+            help="The group that the cases are compared with.",
         )
     if case == control:
         st.error(
@@ -111,8 +111,8 @@ def choose_groups(metadata: SampleMetadata, columns: list[str]) -> GroupChoice:
     others = int(groups.notna().sum()) - int(counts[case]) - int(counts[control])
     if others or unknown:
         st.caption(
-            f"{others:,} samples are of other groups, and of {unknown:,} the group is not known:"
-            " they take no part."
+            f"{others:,} samples belong to other groups, and {unknown:,} have no known group. "
+            f"They are not used here."
         )
     return GroupChoice(column, case, control, two_groups(groups, case, control))
 
@@ -124,9 +124,9 @@ def offer_shuffle() -> int | None:
             "Shuffle the labels",
             key="shuffle",
             persist_state="session",
-            help="Assigns the labels at random among the same samples. What is found then is"
-            " chance: look how much of it there is. Genes go together, so that chance, where it"
-            " strikes, may strike many at once: try several seeds.",
+            help="Assigns the group labels to the same samples at random. Whatever is found then "
+            "is chance, so this shows how much to expect by chance. Genes are correlated, so "
+            "that a chance difference may affect many genes at once: try several seeds.",
         )
         seed = st.number_input(
             "Seed",
@@ -137,12 +137,12 @@ def offer_shuffle() -> int | None:
             persist_state="session",
             disabled=not on,
             width=140,
-            help="Another seed deals otherwise; the same seed deals the same.",
+            help="A different seed gives a different shuffle; the same seed gives the same one.",
         )
     if not on:
         return None
     st.warning(
-        f"**Labels are shuffled** (seed {seed}): everything below is chance.",
+        f"**Labels are shuffled** (seed {seed}): all results below are due to chance.",
         icon=":material/shuffle:",
     )
     return int(seed)

@@ -74,14 +74,14 @@ def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
             )
         saved_session.offer_to_save(session)
         st.segmented_control(
-            "Camera saves figures as",
+            "Save figures as",
             ["png", "svg"],
             default="png",
             required=True,
             format_func=str.upper,
             key="image_format",
             persist_state="session",
-            help="The camera is at the top right of each figure.",
+            help="File type of the camera button at the top right of each figure.",
         )
         st.caption(f"{RESEARCH_USE}  \nYour data stay on this server.")
 
@@ -114,7 +114,7 @@ def show_notes(notes: Sequence[Note]) -> None:
 def show_shell(words: Sequence[str]) -> None:
     """Show a command, quoted for a shell, whatever the user's names hold."""
     st.code(in_shell(words), language=None, wrap_lines=True)
-    st.caption("For sh, bash and zsh, run where the files are; each name is quoted.")
+    st.caption("For sh, bash and zsh. Run it in the folder of your files.")
 
 
 def show_figure(
@@ -166,9 +166,9 @@ def download_table(
     """
     if (size := table_file_bytes(table)) > max_download():
         st.caption(
-            f"{label}: about {in_words(size)} as CSV, more than this server makes"
-            f" ({in_words(max_download())}). Choose fewer rows, or make it on your own machine with"
-            " the command line."
+            f"{label}: about {in_words(size)} as CSV; this server makes files of up to "
+            f"{in_words(max_download())}. Choose fewer rows, or make the file on your own "
+            f"machine with the command line."
         )
         return
     with st.container(horizontal=True):

@@ -43,7 +43,7 @@ def columns_table(metadata: SampleMetadata) -> pd.DataFrame:
             if is_groups
             else (column.name, column.kind, column.n_known, "", role)
         )
-    return pd.DataFrame(rows, columns=["column", "holds", "known", "groups", "tells the model"])
+    return pd.DataFrame(rows, columns=["column", "holds", "known", "groups", "used as"])
 
 
 def words_for_none(metadata: SampleMetadata) -> list[str]:

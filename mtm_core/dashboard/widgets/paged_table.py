@@ -66,14 +66,14 @@ def show_rows(
                 key=f"{key}_order",
                 persist_state="session",
                 width=240,
-                help="Orders all rows, not this page alone.",
+                help="Sorts all rows, not only those on this page.",
             )
             falling = st.toggle(
                 "Largest first",
                 key=f"{key}_falling",
                 persist_state="session",
                 disabled=by == AS_LISTED,
-                help="From the largest number, or from the end of the alphabet.",
+                help="Starts from the largest number, or from the end of the alphabet.",
             )
             n_pages = -(-len(table) // PAGE_ROWS)
             st.session_state[f"{key}_page"] = min(st.session_state.get(f"{key}_page", 1), n_pages)

@@ -12,9 +12,9 @@ from mtm_core.data.files.reading_options import NumberStyle, ReadingOptions, Str
 from mtm_core.data.tables.ingest_report import IngestReport
 
 NUMBER_NAMES: dict[NumberStyle, str] = {
-    "auto": "As the table tells",
-    "point": "Point: 1.5; 1,234 is a thousand",
-    "comma": "Comma: 1,5; 1.234 is a thousand",
+    "auto": "Automatic",
+    "point": "Point: 1.5, and 1,234 means 1234",
+    "comma": "Comma: 1,5, and 1.234 means 1234",
 }
 MOST_SHOWN = 2000
 """Samples that are offered to leave out."""
@@ -25,7 +25,7 @@ def show_set_aside(report: IngestReport) -> None:
     if not report.set_aside:
         return
     reasons = report.reasons or ("",) * len(report.set_aside)
-    table = pd.DataFrame({"column": report.set_aside, "why it was set aside": reasons})
+    table = pd.DataFrame({"column": report.set_aside, "reason": reasons})
     st.dataframe(
         table, hide_index=True, height="content" if len(table) < 8 else 300, key="set_aside"
     )
@@ -61,22 +61,22 @@ def ask_reading(
             "Columns to put back as samples",
             () if report is None else report.set_aside,
             options.take_back,
-            help="Columns that were set aside, with the reason beside each, and that are samples.",
+            help="Columns that were set aside, with the reason, although they are samples.",
             key=f"take_back_{key}",
         )
         out = _columns(
             "Samples to leave out",
             (*(() if report is None else report.doubted), *samples[:MOST_SHOWN]),
             options.leave_out,
-            help="Columns that were read as samples and are none.",
+            help="Columns that were read as samples but are not samples.",
             key=f"leave_out_{key}",
         )
         numbers: NumberStyle = st.selectbox(
-            "Numbers: what separates decimals",
+            "Decimal separator",
             get_args(NumberStyle),
             index=get_args(NumberStyle).index(options.numbers),
             format_func=NUMBER_NAMES.__getitem__,
-            help="1.234 and 1,234 can each be a little more than one, or a thousand.",
+            help="1.234 and 1,234 can each mean about 1.2, or 1234.",
             key=f"numbers_{key}",
         )
         said = {
@@ -92,9 +92,9 @@ def ask_reading(
                     "quantity",
                     "Quantity",
                     options.quantity,
-                    "Which to read where a sample has several, for example counts and TPM.",
+                    "The quantity to read if each sample has several, for example counts and TPM.",
                 ),
-                ("sheet", "Sheet", options.sheet, "Which to read of a workbook."),
+                ("sheet", "Sheet", options.sheet, "The sheet of the workbook to read."),
             )
         }
         strand: Strand = options.strand
@@ -103,7 +103,8 @@ def ask_reading(
                 "Strand",
                 get_args(Strand),
                 index=get_args(Strand).index(strand),
-                help="Which of STAR's counts to read; by itself the sums decide.",
+                help="Which of STAR's counts to read. Automatic: decided by the sums of the "
+                "columns.",
                 key=f"strand_{key}",
             )
         pressed = st.form_submit_button("Read again", icon=":material/refresh:", key=f"read_{key}")
@@ -134,14 +135,14 @@ def _choice(title: str, offered: Sequence[str], chosen: str, *, help: str, key: 
     """Offer one of several; where it is not known which there are, let it be written."""
     if not offered:
         return str(
-            st.text_input(title, chosen, key=key, placeholder="As the table tells", help=help)
+            st.text_input(title, chosen, key=key, placeholder="Automatic", help=help)
         ).strip()
     names = list(dict.fromkeys(("", *offered, chosen)))
     picked: str = st.selectbox(
         title,
         names,
         index=names.index(chosen),
-        format_func=lambda name: name or "As the table tells",
+        format_func=lambda name: name or "Automatic",
         help=help,
         key=key,
     )

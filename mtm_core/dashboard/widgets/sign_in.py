@@ -26,7 +26,7 @@ from mtm_core.escaping import plain
 
 _log = logging.getLogger(__name__)
 _PROVIDER_SECONDS = 5.0
-_TELL = "tell who runs the server, whose log has the reason."
+_TELL = "tell the person who runs the server; its log has the reason."
 
 
 @dataclass
@@ -68,8 +68,8 @@ def _offer_sign_in(attempt: _Attempt) -> None:
             return
         if attempt.is_open:
             st.warning(
-                "The last sign-in from this browser did not end with you signed in: it was refused,"
-                f" given up, or could not be checked. Try again; if you come back here, {_TELL}",
+                f"The last sign-in from this browser did not succeed: it was refused, cancelled, "
+                f"or could not be checked. Try again. If it fails again, {_TELL}",
                 icon=":material/warning:",
             )
         if not st.button("Sign in", key="sign_in", type="primary", icon=":material/login:"):
@@ -79,14 +79,14 @@ def _offer_sign_in(attempt: _Attempt) -> None:
             attempt.is_open = True
         else:
             st.error(
-                "The service that signs users in does not answer as it should, so that nobody can"
-                f" sign in now. Try again in a few minutes; if it stays so, {_TELL}",
+                f"The sign-in service does not answer correctly, so nobody can sign in now. Try "
+                f"again in a few minutes. If it still fails, {_TELL}",
                 icon=":material/error:",
             )
     except StreamlitAuthError as error:
         st.error(
-            "Sign-in is not set up in full on this server. Tell who runs it, who finds the"
-            f" next step in docs/serving.md: {error}",
+            f"Sign-in is not fully set up on this server. Tell the person who runs it; the next "
+            f"step is in docs/serving.md: {error}",
             icon=":material/error:",
         )
 
@@ -102,7 +102,7 @@ def _provider_answers() -> bool:
         description = answer.json()
         if isinstance(description, dict) and "authorization_endpoint" in description:
             return True
-        _log.error("%s is no description of an OpenID Connect provider", address)
+        _log.error("%s is not a description of an OpenID Connect provider", address)
     except requests.RequestException as error:
         _log.error("the OpenID Connect provider does not answer: %s", error)
     return False
@@ -126,8 +126,8 @@ def is_asked_for() -> bool:
     # Streamlit takes a file that it cannot read for none: that must not open the door.
     if any(Path(file).exists() for file in st.get_option("secrets.files")):
         st.error(
-            "The server's secrets.toml cannot be read, so that it is not known who may come in."
-            " Tell who runs it: the server's log says what is wrong with the file.",
+            "The server's secrets.toml cannot be read, so it is not known who may sign in. Tell "
+            "the person who runs the server: its log says what is wrong with the file.",
             icon=":material/error:",
         )
         st.stop()

@@ -62,16 +62,16 @@ class Upload:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             return (
-                f"{name_some(twice, 3)} is given more than once. Where samples have files of one"
-                " name, put their folders into a zip and give that."
+                f"{name_some(twice, 3)} is given more than once. If files of different samples "
+                f"have the same name, put their folders into a zip and upload that."
             )
         most = int(st.get_option("server.maxUploadSize"))
         size = sum(file.size for file in self.files)
         if len(self.files) > 1 and size > most * 1024**2:
             return (
-                f"{self.name} are {size / 1024**2:,.0f} MB together; this server takes up {most:,}"
-                " MB at once. Leave out files that are not samples, or use the command line: mtm"
-                " predict."
+                f"{self.name} are {size / 1024**2:,.0f} MB together; this server accepts "
+                f"{most:,} MB at once. Remove files that are not samples, or use the command "
+                f"line: mtm predict."
             )
         return ""
 

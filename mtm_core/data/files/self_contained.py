@@ -28,7 +28,7 @@ _FILTERS = {
 }
 """Those that HDF5 and h5py bring themselves."""
 _MOST_OBJECTS = 200_000
-_ALONE = "Write it anew as a file of its own: adata.write_h5ad(...)."
+_ALONE = "Write it again as a single file: adata.write_h5ad(...)."
 
 
 def check_hdf5(file: h5py.File) -> None:

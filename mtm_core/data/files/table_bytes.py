@@ -13,12 +13,12 @@ GZIP = b"\x1f\x8b"
 _NO_TABLES = (
     (b"%pdf", "a PDF", "Save the table in it as csv or xlsx."),
     (b"<?xml", "XML", "Save the table as csv or xlsx."),
-    (b"<", "a web page", "Open it to see what the download said, and download again."),
+    (b"<", "a web page", "Open it to see the message of the download page, and download again."),
     (b"{", "JSON", "Save the table as csv."),
     (b"[", "JSON", "Save the table as csv."),
-    (b"##fileformat=vcf", "variants (VCF)", "Give expression by gene."),
-    (b"!", "a GEO matrix", "Take out the lines that start with '!'."),
-    (b">", "sequences (FASTA)", "Give expression by gene."),
+    (b"##fileformat=vcf", "variants (VCF)", "Provide expression by gene."),
+    (b"!", "a GEO matrix", "Remove the lines that start with '!'."),
+    (b">", "sequences (FASTA)", "Provide expression by gene."),
     (b"\xd0\xcf\x11\xe0", "an old Excel file (.xls)", "Save it as xlsx or csv."),
     (b"rdx", "R data", "Save the table with write.csv."),
     (b"bzh", "compressed with bzip2", "Compress it with gzip."),
@@ -54,15 +54,15 @@ def checked_text(data: bytes) -> bytes:
     if b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e" in data[:1_000_000]:
         raise InputFileError("the workbook has a password. Save it without one, as xlsx or csv.")
     if data[257:262] == b"ustar":
-        raise InputFileError("the file is a tar archive. Unpack it, and give the table in it.")
+        raise InputFileError("the file is a tar archive. Unpack it, and use the table in it.")
     start = data[:4096].lstrip()
     for magic, kind, next_step in _NO_TABLES:
         if start.lower().startswith(magic):
             raise InputFileError(f"the file is {kind}, not a table. {next_step}")
     if b"\0" in start or sum(byte < 32 and byte not in b"\t\n\r\f" for byte in start) > 4:
         raise InputFileError(
-            "the file is binary and none of the formats that are read: csv, tsv, txt, gct (also"
-            " gzipped), xlsx, parquet, h5ad. Save the table as one of these."
+            "the file is binary and not in a supported format: csv, tsv, txt, gct (also "
+            "gzipped), xlsx, parquet, h5ad, loom. Save the table as one of these."
         )
     try:
         data.decode()

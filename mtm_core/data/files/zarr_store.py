@@ -41,8 +41,8 @@ def open_zarr(path: Path) -> zarr.Group:
             codecs = set(_codecs(member.metadata.to_dict())) - _CODECS
             if codecs:
                 raise InputFileError(
-                    f"{path}: {name!r} is stored by {sorted(codecs)[0]!r}, which is not read."
-                    " Expected one of zarr's own ways to compress."
+                    f"{path}: {name!r} is stored by {sorted(codecs)[0]!r}, which is not "
+                    f"supported. Expected one of zarr's own codecs."
                 )
     return group
 

@@ -88,7 +88,7 @@ class GctHeader:
             description = others[0] if others else None
         if n_fields >= len(columns):
             raise InputFileError(
-                "expected columns 'Name', 'Description', then one a sample on line 3 of the GCT;"
+                "expected columns 'Name', 'Description', then one per sample on line 3 of the GCT;"
                 f" got {list(columns[:3])}."
             )
         return cls(

@@ -77,8 +77,8 @@ def _check_size(gct: GctHeader, cells: pd.DataFrame, *, whole: bool) -> list[Not
         Note(
             "warning",
             f"The second line of the GCT says {gct.declared}; {shown}.",
-            "What is there was read.",
-            "If genes or samples were not taken out on purpose, get the file again."
+            "All that is there was read.",
+            "Unless genes or samples were removed on purpose, get the file again."
             if n_genes < gct.n_genes or n_samples < gct.n_samples
             else "",
         )

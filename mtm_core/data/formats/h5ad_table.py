@@ -46,7 +46,7 @@ _LOGGED = ("X", "raw.X")
 """What ``uns["log1p"]`` speaks of; layers keep what was before."""
 _OTHER_KINDS = {
     "mod": "several AnnData in one (.h5mu)",
-    "matrix": "a matrix of 10x Genomics, of cells",
+    "matrix": "a 10x Genomics matrix of cells",
     "est_counts": "one sample of kallisto; its abundance.tsv is read",
 }
 """Kinds of HDF5, by what is at their top."""
@@ -82,8 +82,8 @@ def read_h5ad(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LIES)
                 raise InputFileError(_no_x("X holds nothing but zeros", others))
     except _DAMAGE as error:
         raise InputFileError(
-            f"the .h5ad is damaged, cut short, or lacks X, obs or var ({error}). Give it again,"
-            " whole, or write it anew: adata.write_h5ad(...)."
+            f"the .h5ad is damaged, cut short, or lacks X, obs or var ({error}). Copy the whole "
+            f"file again, or write it again: adata.write_h5ad(...)."
         ) from error
     cells = pd.concat([pd.Series(samples), pd.DataFrame(values)], axis=1)
     return RawTable(
@@ -121,7 +121,7 @@ def _describe(name: str, others: Sequence[str]) -> tuple[Note, ...]:
             "info" if name == "X" else "warning",
             f"The file holds {name!r}{held}.",
             f"{name!r} was read.",
-            "If the expression is in another, choose it (--quantity)." if others else "",
+            "If expression is in another matrix, choose it (--quantity)." if others else "",
         ),
     )
 
@@ -132,10 +132,11 @@ def _matrices(file: h5py.File) -> dict[str, _Matrix]:
     if lacking:
         kind = next((kind for key, kind in _OTHER_KINDS.items() if key in file), "")
         raise InputFileError(
-            f"the file is HDF5, and no .h5ad (AnnData): it has no {' and no '.join(lacking)}; it"
+            f"the file is HDF5, but not an .h5ad (AnnData): it has no "
+            f"{' and no '.join(lacking)}; it"
             f" holds {name_some(file)}."
             + (f" It looks like {kind}." if kind else "")
-            + " Give an .h5ad, or the table as csv."
+            + " Use an .h5ad, or the table as csv."
         )
     found = {}
     if "X" in file and _holds_values(file["X"]):

@@ -107,7 +107,7 @@ def join_files(archive: Archive, max_bytes: int, options: ReadingOptions = AS_IT
             continue
         known = read_program_file(text, file.path, plain=True)
         if known is None:
-            unknown[file.path] = "it is not known as a file of one sample"
+            unknown[file.path] = "it is not a known kind of file of one sample"
         else:
             found.append(known)
             hashes[file.path] = hashlib.sha256(file.data).hexdigest()
@@ -116,8 +116,8 @@ def join_files(archive: Archive, max_bytes: int, options: ReadingOptions = AS_IT
     notes = _set_aside(found, unknown, beside, may_be_left)
     if len(tables) > 1:
         raise InputFileError(
-            f"{name_some(table.path for table in tables)} are tables of transcripts and their"
-            " genes. Give one."
+            f"{name_some(table.path for table in tables)} are tables of transcripts and their "
+            f"genes. Give only one."
         )
     found = _by_gene_where_both(found)
     _check_alike(found, hashes)
@@ -157,14 +157,14 @@ def _set_aside(
         path, why = next(iter(unknown.items()))
         raise InputFileError(
             f"none of the {len(unknown)} files holds one sample: {name_some(unknown, 3)}. Of the"
-            f" first: {why.rstrip('.')}. Expected files of {_KNOWN}. If one of them is a table of"
-            " samples, give it alone."
+            f" first: {why.rstrip('.')}. Expected files from {_KNOWN}. If one of them is a table "
+            f"of several samples, give only that."
         )
     endings = {_ending(file.path) for file in found}
     for path, why in unknown.items():
         if path not in may_be_left or _ending(path) in endings:
             raise InputFileError(
-                f"{path}: {why.rstrip('.')}. Expected one sample a file: of {_KNOWN}."
+                f"{path}: {why.rstrip('.')}. Expected one file per sample: from {_KNOWN}."
             )
     others = [*beside, *unknown]
     if not others:
@@ -172,7 +172,7 @@ def _set_aside(
     return (
         Note(
             "info",
-            f"{len(others)} other files lie beside those of the samples: {name_some(others)}.",
+            f"{len(others)} other files are beside those of the samples: {name_some(others)}.",
             "They were left out.",
         ),
     )
@@ -212,7 +212,7 @@ def _is_of_transcripts(path: str) -> bool:
 def _check_alike(files: Sequence[ProgramFile], hashes: Mapping[str, str]) -> None:
     """Refuse files of several programs, and one sample given twice."""
     if not files:
-        raise InputFileError("there is no file of a sample, only a table of transcripts.")
+        raise InputFileError("there are no files of samples, only a table of transcripts.")
     programs = Counter(file.program.name for file in files)
     if len(programs) > 1:
         listed = "; ".join(
@@ -220,8 +220,8 @@ def _check_alike(files: Sequence[ProgramFile], hashes: Mapping[str, str]) -> Non
             for name, n in programs.most_common()
         )
         raise InputFileError(
-            f"the files were written by several programs: {listed}. Their values do not compare:"
-            " give the files of one."
+            f"the files were written by several programs: {listed}. Their values cannot be "
+            f"compared: give the files of one program."
         )
     first: dict[str, str] = {}
     for file in files:
@@ -230,8 +230,8 @@ def _check_alike(files: Sequence[ProgramFile], hashes: Mapping[str, str]) -> Non
         for key in (hashes[file.path], digest):
             if first.setdefault(key, file.path) != file.path and values.any():
                 raise InputFileError(
-                    f"{first[key]!r} and {file.path!r} hold the same values: one sample is given"
-                    " twice. Take one of them out."
+                    f"{first[key]!r} and {file.path!r} hold the same values: the same sample is "
+                    f"given twice. Remove one of them."
                 )
 
 
@@ -271,7 +271,7 @@ def _join(
     values = [file.quantities[column] for file in files]
     if column.lower().startswith("fpkm"):
         values = [each * (1e6 / each.sum()) if each.any() else each for each in values]
-        found.append(Note("info", "The values are FPKM.", "They were brought to TPM."))
+        found.append(Note("info", "The values are FPKM.", "They were converted to TPM."))
     ids, joined, more = _side_by_side(files, values, table)
     cells = pd.concat([pd.Series(ids, dtype=object), pd.DataFrame(joined)], axis=1)
     n_tallies = max(file.n_tallies for file in files)
@@ -305,15 +305,15 @@ def _describe(files: Sequence[ProgramFile]) -> Note:
             "info",
             f"The file holds one sample, as {program} writes it."
             if files[0].program is not PLAIN
-            else "The file holds genes and values of one sample, without its name.",
-            "The sample is named by the file.",
+            else "The file holds genes and values of one sample, without a sample name.",
+            "The sample is named after the file.",
         )
     return Note(
         "info",
         f"{len(files)} files of one sample each, as {program} writes them."
         if files[0].program is not PLAIN
         else f"{len(files)} files of genes and values, of one sample each.",
-        "They were joined by gene; samples are named by their files.",
+        "They were joined by gene; samples are named after their files.",
     )
 
 
@@ -333,7 +333,7 @@ def _side_by_side(
         notes.append(
             Note(
                 "info",
-                "The names of transcripts tell their genes.",
+                "The names of the transcripts include their genes.",
                 f"They were summed to {len(ids):,} genes.",
             )
         )
@@ -341,8 +341,8 @@ def _side_by_side(
         shown = f"{files[0].path}: " if files[0].path else ""
         raise InputFileError(
             f"{shown}the rows are transcripts ({name_some(ids, 2)}), which must be summed to genes."
-            " Give a table of two columns, transcripts and their genes, too (--tx2gene; on the"
-            " Upload page, beside the files of samples), or the GTF of the annotation."
+            " Also give a table of two columns, transcripts and their genes (--tx2gene; on the "
+            "Upload page, beside the files of samples), or the GTF of the annotation."
         )
     elif table is not None and not transcripts and sum(map(_is_gene, ids)) > len(ids) / 2:
         raise InputFileError(
@@ -369,7 +369,7 @@ def _side_by_side(
         notes.append(
             Note(
                 "info",
-                f"{n_before - len(ids)} rows are of a gene that has another row.",
+                f"{n_before - len(ids)} rows are further rows of a gene.",
                 "Rows of one gene were summed.",
             )
         )
@@ -403,9 +403,9 @@ def _aligned(
         fewest, most = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
         raise InputFileError(
             f"the files have {len(shared):,} of {len(union):,} genes in common:"
-            f" {fewest!r} has {sizes[fewest]:,}, {most!r} {sizes[most]:,}. They were made with"
-            " different annotations, or genes without reads were taken out. Make them with one"
-            " annotation and all genes."
+            f" {fewest!r} has {sizes[fewest]:,}, {most!r} {sizes[most]:,}. They were made with "
+            f"different annotations, or genes without reads were removed. Make them with the "
+            f"same annotation and all genes."
         )
     if len(shared) < len(union):
         lacking = [gene for gene in sorted(union) if gene not in set(shared)]
@@ -414,7 +414,7 @@ def _aligned(
                 "warning",
                 f"{len(lacking):,} of {len(union):,} genes are not in every file:"
                 f" {name_some(lacking)}.",
-                "They were left out: what a file lacks was not read as 0.",
+                "They were left out, because a gene that a file lacks is not read as 0.",
             )
         )
     joined = np.column_stack([column.loc[shared].to_numpy() for column in columns])

@@ -166,8 +166,8 @@ def _check_names(table: StoredTable, known: GeneIndex | None) -> None:
     if known is not None and not (known.find(table.genes) >= 0).any():
         if (known.find(table.samples) >= 0).any():
             raise ExpressionError(
-                f"{where}: genes are in rows ({name_some(table.samples, 3)}). A table that is"
-                " read part by part needs samples in rows: transpose it."
+                f"{where}: genes are in rows ({name_some(table.samples, 3)}). A table that is "
+                f"read part by part must have samples in rows: transpose it."
             )
         raise ExpressionError(
             f"{where}: none of its {len(table.genes):,} columns is a gene of the model:"

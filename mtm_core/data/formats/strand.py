@@ -51,14 +51,14 @@ def choose_strand(files: Sequence[ProgramFile], wanted: Strand) -> tuple[str, No
             where = f"{file.path}: " if file.path else ""
             raise InputFileError(
                 f"{where}expected STAR's three columns of counts ({', '.join(STRANDS)}); the"
-                f" {lacking[0]} one holds no numbers throughout. Get the file again."
+                f" {lacking[0]} one has cells that are not numbers. Get the file again."
             )
     shares = [forward_share(file) for file in files]
     known = [share for share in shares if not np.isnan(share)]
     shown = (
-        f"Of the reads on either strand, {_range(known)} are on the forward one."
+        f"Of the reads on a single strand, {_range(known)} are on the forward one."
         if known
-        else "No read is on either strand alone."
+        else "No read is on a single strand."
     )
     if wanted != "auto":
         return wanted, Note("info", shown, f"The column {wanted!r} was read, as you chose.")
@@ -70,22 +70,23 @@ def choose_strand(files: Sequence[ProgramFile], wanted: Strand) -> tuple[str, No
     clear = [strand for strand in STRANDS if by_strand[strand]]
     if len(clear) > 1:
         raise InputFileError(
-            f"the files do not show one strand: {_listed(by_strand, clear)}. Samples of different"
-            " libraries cannot be read alike: give them apart, or choose the strand (--strand"
+            f"the files do not show one strand: {_listed(by_strand, clear)}. Samples of "
+            f"different library types cannot be read together: give them separately, or choose "
+            f"the strand (--strand"
             f" {', '.join(STRANDS)})."
         )
     if not clear:
         raise InputFileError(
-            f"{shown} That is neither a library without strands ({1 - _UNSTRANDED:.0%} to"
-            f" {_UNSTRANDED:.0%}) nor one with (above {_STRANDED:.0%}, or below"
+            f"{shown} That is neither an unstranded library ({1 - _UNSTRANDED:.0%} to"
+            f" {_UNSTRANDED:.0%}) nor a stranded one (above {_STRANDED:.0%}, or below"
             f" {1 - _STRANDED:.0%}). Choose the strand of the library: --strand"
             f" {', '.join(STRANDS)}."
         )
     unclear = by_strand[""]
     return clear[0], Note(
         "warning" if unclear else "info",
-        shown + (f" It is less clear in {name_some(unclear)}." if unclear else ""),
-        f"The library is taken to be {clear[0]}, and the column {clear[0]!r} was read.",
+        shown + (f" It is less clear for {name_some(unclear)}." if unclear else ""),
+        f"The library is assumed to be {clear[0]}, and the column {clear[0]!r} was read.",
         "If that is wrong, choose the strand (--strand).",
     )
 

@@ -36,7 +36,9 @@ def _read_zip(data: bytes, max_bytes: int, options: ReadingOptions) -> RawTable:
     archive = unpack(data, max_bytes)
     if len(archive.files) > 1 and options.contents != "expression":
         names = name_some(file.path for file in archive.files)
-        raise InputFileError(f"the zip archive holds several files: {names}. Give the table alone.")
+        raise InputFileError(
+            f"the zip archive holds several files: {names}. Put only the table into it."
+        )
     file = archive.files[0]
     if len(archive.files) > 1:
         tables = [] if archive.one_by_one else _tables_in(archive, max_bytes, options)
@@ -44,7 +46,7 @@ def _read_zip(data: bytes, max_bytes: int, options: ReadingOptions) -> RawTable:
             return join_files(archive, max_bytes, options)
         file = tables[0]
     if file.data.startswith(ZIP) and not is_workbook(file.data):
-        raise InputFileError("the zip archive holds another. Make one of the files themselves.")
+        raise InputFileError("the zip archive holds another archive. Zip the files themselves.")
     if not file.data.strip():
         raise _empty(repr(file.path))
     table = read_table(file.data, max_bytes, options)

@@ -65,8 +65,8 @@ def read_text(data: bytes, options: ReadingOptions = AS_IT_LIES) -> RawTable:
             raise MemoryError from error
         raise InputFileError(
             f"read as a table separated by {_DELIMITERS[delimiter]}s, the file cannot be parsed:"
-            f" {str(error).removeprefix('Error tokenizing data. C error: ').strip()}. Look at that"
-            " line: a quote may lack its partner, or a cell may hold the delimiter."
+            f" {str(error).removeprefix('Error tokenizing data. C error: ').strip()}. Check that "
+            f"line: a quote may not be closed, or a cell may contain the delimiter."
         ) from error
     header, cells = _fit_header(header, cells)
     cells, notes = read_numbers(
@@ -191,7 +191,8 @@ def _sniff(lines: Sequence[str]) -> str:
             if usual > 1 and rows.count(usual) > len(rows) / 2 and abs(header - usual) <= 1:
                 return delimiter
     raise InputFileError(
-        "the lines are not cut alike by tabs, commas, semicolons or spaces. The first is"
+        "the lines do not have the same number of columns when split by tabs, commas, semicolons "
+        "or spaces. The first is"
         f" {lines[0][:60]!r}, the second {lines[1][:60]!r}. Save the table as csv or tsv."
     )
 

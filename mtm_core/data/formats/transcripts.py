@@ -107,8 +107,8 @@ class TranscriptTable:
         if len(absent) > (1 - _LEAST_SHARE) * len(transcripts):
             raise InputFileError(
                 f"{self.name} has {len(transcripts) - len(absent):,} of the {len(transcripts):,}"
-                f" transcripts of the files; it lacks {name_some(absent, 3)}. Expected the table of"
-                f" the annotation that they were made with; its rows are such as"
+                f" transcripts of the files; it lacks {name_some(absent, 3)}. Expected the table "
+                f"of the annotation that they were made with; its rows look like"
                 f" {name_some(self.rows[-1][:3])}."
             )
         return found, absent

@@ -98,7 +98,7 @@ def _describe(
         "info" if options.sheet else "warning",
         f"The workbook has {len(titles)} sheets: {name_some(titles, 8)}.",
         " ".join(part for part in (f"{title!r} was read.", why) if part),
-        "" if options.sheet else "If the expression is in another, choose that sheet (--sheet).",
+        "" if options.sheet else "If expression is in another sheet, choose it (--sheet).",
     )
 
 
@@ -174,8 +174,8 @@ def _rows(sheet: Any) -> list[Row]:  # noqa: ANN401 - openpyxl has no types
             n_cells += len(row)
             if n_cells > _MOST_CELLS:
                 raise InputFileError(
-                    f"the sheet {sheet.title!r} spans more than {_MOST_CELLS:,} cells. Delete what"
-                    " is far from the table, or save it as csv."
+                    f"the sheet {sheet.title!r} spans more than {_MOST_CELLS:,} cells. Delete "
+                    f"cells far from the table, or save it as csv."
                 )
             if number >= _MOST_ROWS or len(row) > _MOST_COLUMNS:
                 raise ValueError(f"the sheet {sheet.title!r} is larger than a sheet can be")

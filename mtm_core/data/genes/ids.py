@@ -39,17 +39,17 @@ _MOUSE = re.compile(r"[A-Z][a-z][a-z0-9.-]*")
 
 _FOREIGN: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"ENST\d{6,}"), "Ensembl transcripts", "Sum transcripts to genes first."),
-    (re.compile(r"ENSP\d{6,}"), "Ensembl proteins", "Give genes instead."),
-    (re.compile(r"HGNC:\d+"), "HGNC ids", "Give symbols or Ensembl ids instead."),
+    (re.compile(r"ENSP\d{6,}"), "Ensembl proteins", "Use genes instead."),
+    (re.compile(r"HGNC:\d+"), "HGNC ids", "Use symbols or Ensembl ids instead."),
     (
         re.compile(r"[OPQ]\d[A-Z\d]{3}\d|[A-NR-Z]\d([A-Z][A-Z\d]{2}\d){1,2}"),
         "UniProt proteins",
-        "Give genes instead.",
+        "Use genes instead.",
     ),
-    (re.compile(r"ENS[A-Z]{3,4}G\d{6,}"), "another species' Ensembl genes", "Give human genes."),
+    (re.compile(r"ENS[A-Z]{3,4}G\d{6,}"), "another species' Ensembl genes", "Use human genes."),
     (re.compile(r"[NX][MR]_\d+"), "RefSeq transcripts", "Sum transcripts to genes first."),
     (re.compile(r"ILMN_\d+|\w+_at|A_\d\d_P\d+"), "microarray probes", "Map probes to genes first."),
-    (re.compile(r"(chr)?[\dXY]+[:_]\d+.*"), "genomic positions", "Give counts of genes."),
+    (re.compile(r"(chr)?[\dXY]+[:_]\d+.*"), "genomic positions", "Use counts of genes."),
 )
 
 
@@ -136,16 +136,20 @@ def describe_ids(ids: Sequence[str]) -> list[Note]:
     if id_type_of(ids) == "mixed":
         shown = ", ".join(f"{n:,} {kind}" for kind, n in types.most_common())
         notes.append(
-            Note("info", f"Gene ids are of several types: {shown}.", "Each was read as what it is.")
+            Note(
+                "info",
+                f"Gene ids are of several types: {shown}.",
+                "Each id was read as its own type.",
+            )
         )
     mouse = [gene for gene in ids if _MOUSE.fullmatch(gene.strip())]
     if len(mouse) > len(ids) / 2:
         notes.append(
             Note(
                 "warning",
-                f"Most gene ids are written as those of mice and rats are: {name_some(mouse, 3)}.",
-                "They were read as human symbols of the same letters.",
-                "If the samples are of no human, what is predicted means nothing.",
+                f"Most gene ids are written like those of mice and rats: {name_some(mouse, 3)}.",
+                "They were read as human symbols with the same letters.",
+                "If the samples are not human, the predictions are meaningless.",
             )
         )
     return notes

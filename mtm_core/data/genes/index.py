@@ -254,7 +254,7 @@ def _describe(
                 "warning",
                 f"{found} Missing: {shown(missing)}.",
                 "A missing gene is not read as 0: it is set to the reference mean.",
-                "Give the table before genes were filtered out.",
+                "Use the table from before genes were filtered out.",
             )
         ]
     if len(by_other_name):
@@ -264,7 +264,7 @@ def _describe(
                 "info",
                 f"{counted(len(pairs), 'gene goes', 'genes go')} by an earlier or other name:"
                 f" {name_some(pairs)}.",
-                "They were read by it: HGNC knows no other gene of that name.",
+                "They were read by that name: HGNC has no other gene with it.",
             )
         )
     if unclear:
@@ -273,8 +273,8 @@ def _describe(
             Note(
                 "warning",
                 f"{len(pairs)} ids may be genes that are missing: {name_some(pairs)}.",
-                "They were not guessed at.",
-                "Give these genes by Ensembl id.",
+                "They were not used.",
+                "Give these genes as Ensembl ids.",
             )
         )
     if len(duplicated):
@@ -284,7 +284,7 @@ def _describe(
                 f"{counted(len(duplicated), 'gene is', 'genes are')} duplicated:"
                 f" {shown(duplicated)}.",
                 "Their values were summed on the linear scale.",
-                "Check that none is there twice by mistake.",
+                "Check that none is duplicated by mistake.",
             )
         )
     return tuple(notes)

@@ -119,8 +119,8 @@ def download_gtex(
     except OSError as error:
         if error.errno in _FULL:
             raise DownloadError(
-                f"{folder}: the disk is full. Make room and run this again: it goes on where it"
-                " stopped."
+                f"{folder}: the disk is full. Free some space and run this again: it continues "
+                f"where it stopped."
             ) from error
         raise DownloadError(
             f"{folder}: cannot write here ({error.strerror or error}). Choose another folder."
@@ -207,7 +207,7 @@ def _fetch(
     if path.exists():
         found = pooch.file_hash(str(path))
         if known is None:
-            logger.info("%s: was there already; taken as it is.", path.name)
+            logger.info("%s: exists already; used as it is.", path.name)
         elif found != known.lower():
             raise DownloadError(
                 f"{path}: expected SHA-256 {known}, got {found}. The file has changed since it was"
@@ -243,8 +243,8 @@ def _read_sums(folder: Path) -> dict[str, str]:
         return {str(name): str(digest) for name, digest in json.loads(path.read_text()).items()}
     except (ValueError, AttributeError) as error:
         raise DownloadError(
-            f"{path}: expected JSON of file names and SHA-256: {error}. Delete it to record the"
-            " hashes anew."
+            f"{path}: expected JSON of file names and SHA-256: {error}. Delete it to record the "
+            f"hashes again."
         ) from error
 
 

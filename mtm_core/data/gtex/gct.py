@@ -79,7 +79,7 @@ def read_gct(
     Raises
     ------
     InputFileError
-        If the file is not GCT, a line is short, a value is no number, a gene or sample is
+        If the file is not GCT, a line is short, a value is not a number, a gene or sample is
         duplicated, or nothing asked for is in it.
     """
     path = Path(path)
@@ -205,7 +205,7 @@ def _read_header(file: IO[bytes], path: Path) -> GctHeader:
         raise InputFileError(f"{path.name}: sample {twice!r} is duplicated in the header.")
     if header.n_samples != len(samples):
         logger.warning(
-            "%s: the second line says %s, the header has %d samples; the header is believed.",
+            "%s: the second line says %s, the header has %d samples; the header is used.",
             path.name,
             header.declared,
             len(samples),

@@ -87,7 +87,7 @@ class ResumingDownloader:
                 if failures == _ATTEMPTS or not _may_pass(error):
                     raise DownloadError(
                         f"{url}: {_reason(error)}. Check the network (and a proxy, if there is one)"
-                        " and run this again: it goes on where it stopped."
+                        " and run this again: it continues where it stopped."
                         + f" Or download the file by hand into {self.path.parent}."
                         * self.by_hand
                     ) from error
@@ -109,7 +109,7 @@ class ResumingDownloader:
             if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 if response.headers.get("Content-Range") != f"bytes */{start}":
                     part.unlink()
-                    raise _BrokenError("the part that is here is longer than the file")
+                    raise _BrokenError("the partial download is longer than the file")
             else:
                 response.raise_for_status()
                 if response.status_code != HTTPStatus.PARTIAL_CONTENT:
@@ -122,8 +122,8 @@ class ResumingDownloader:
                 part.unlink()
                 tag.unlink(missing_ok=True)
                 raise DownloadError(
-                    f"{url}: what came has not the MD5 that the server announced; it was deleted."
-                    " Run this again."
+                    f"{url}: the file does not have the MD5 that the server announced; it was "
+                    f"deleted. Run this again."
                 )
 
     def _receive(self, response: requests.Response, part: Path, tag: Path, start: int) -> None:
@@ -133,8 +133,9 @@ class ResumingDownloader:
         free = shutil.disk_usage(part.parent).free
         if whole - start > free:
             raise DownloadError(
-                f"{self.path.name}: {(whole - start) / 1e9:.1f} GB are to come and {free / 1e9:.1f}"
-                f" GB are free in {part.parent}. Make room or choose another folder."
+                f"{self.path.name}: {(whole - start) / 1e9:.1f} GB remain to be downloaded and "
+                f"{free / 1e9:.1f}"
+                f" GB are free in {part.parent}. Free some space or choose another folder."
             )
         tag.write_text(f"{_OURS}\n")  # ours, and of no version while it is not what the last was
         version = _version(response)
@@ -162,8 +163,8 @@ class ResumingDownloader:
     def _another(self, response: requests.Response, sent: str) -> DownloadError:
         kind = response.headers.get("Content-Type", "").split(";")[0].strip()
         page = (
-            " What came is a web page: the address may be that of a page about the file, or the"
-            " server asks to sign in."
+            " The server sent a web page: the address may be that of a page about the file, or "
+            "the server requires signing in."
         ) * (kind == "text/html")
         most = f"{self.n_bytes:,}" if self.n_bytes is not None else f"at most {self.most_bytes:,}"
         return DownloadError(
@@ -206,8 +207,8 @@ def _check_ours(part: Path, tag: Path) -> None:
     for path in (part, tag):
         if path.is_symlink() or (path.exists() and _read_tag(tag) is None):
             raise DownloadError(
-                f"{path} is there already, and is no part of a download of this program. Move it,"
-                " or choose another folder."
+                f"{path} exists already, and is not part of a download by this program. Move it, "
+                f"or choose another folder."
             )
 
 

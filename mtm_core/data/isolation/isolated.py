@@ -40,7 +40,7 @@ _MOST_ANSWER = 1024**3
 """Bytes: a table of the most cells is 0.4 GB."""
 _SIGXCPU = -24
 _LATER = "Try again later."
-_NEXT_STEP = "Make the file again, save the table as csv, or keep only the model's genes."
+_NEXT_STEP = "Make the file again, save the table as csv, or include only the model's genes."
 
 
 @cache
@@ -104,7 +104,7 @@ def read_isolated(
                 except Dead as error:
                     _log.exception("The process that reads uploaded files cannot be started")
                     raise InputFileError(
-                        f"this server cannot read files now: {error}. Tell who runs it."
+                        f"this server cannot read files now: {error}. Tell the person who runs it."
                     ) from error
             if answer.data[:1] != NO_MEMORY:
                 break
@@ -140,9 +140,7 @@ def _table(answer: Answer, seconds: int) -> RawTable:
     if kind == FAULT:
         number = uuid4().hex[:8]
         _log.error("Reading a file, fault %s: %s", number, rest.decode(errors="replace"))
-        raise InputFileError(
-            f"the file cannot be read (fault {number}, under which the log says more). {_NEXT_STEP}"
-        )
+        raise InputFileError(f"the file cannot be read (fault {number}, see the log). {_NEXT_STEP}")
     if status == _SIGXCPU:
         raise _too_long(seconds)
     raise InputFileError(

@@ -187,8 +187,8 @@ class ReaderServer:
         ours.settimeout(None)
         self._control = ours
         self.layers = tuple(json.loads(ready)["layers"])
-        held = ", ".join(self.layers) or "nothing but limits of memory and time"
-        _log.info("Uploaded files are read in a process shut off by: %s.", held)
+        held = ", ".join(self.layers) or "limits of memory and time only"
+        _log.info("Uploaded files are read in a process isolated by: %s.", held)
 
     def _ask_ready(
         self,
@@ -220,7 +220,9 @@ class ReaderServer:
                 try:
                     self._control.sendmsg([message], extras)
                 except OSError:
-                    _log.warning("The process that reads uploaded files has ended; started anew.")
+                    _log.warning(
+                        "The process that reads uploaded files has ended; it was started again."
+                    )
                     self._control.close()
                     self._control = None
                     if self._process is not None:

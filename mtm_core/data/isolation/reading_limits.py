@@ -42,16 +42,16 @@ def check_size(cells: pd.DataFrame) -> None:
     rows, columns = cells.shape
     if rows * columns > MAX_CELLS or max(rows, columns) > MAX_NAMES:
         raise InputFileError(
-            f"the table has {rows:,} rows and {columns:,} columns. A server takes up at most"
-            f" {MAX_CELLS:,} cells, and {MAX_NAMES:,} rows or columns. Split the samples over"
+            f"the table has {rows:,} rows and {columns:,} columns. A server accepts at most "
+            f"{MAX_CELLS:,} cells, and {MAX_NAMES:,} rows or columns. Split the samples over"
             " several files, keep only the model's genes, or use the command line: mtm predict"
             " (docs/scale.md)."
         )
     words = rows * len(cells.select_dtypes(object).columns)
     if words > MAX_WORDS:
         raise InputFileError(
-            f"{words:,} cells of the table are in columns that hold text: expected numbers. Leave"
-            f" out what is no expression; a server takes up at most {MAX_WORDS:,}."
+            f"{words:,} cells of the table are in columns that hold text: expected numbers. "
+            f"Remove columns that are not expression; a server accepts at most {MAX_WORDS:,}."
         )
 
 

@@ -1,4 +1,4 @@
-"""Columns of numbers among samples that are no samples: ids, lengths, statistics, sums.
+"""Columns of numbers among samples that are not samples: ids, lengths, statistics, sums.
 
 Over the genes, the expression of one sample of human tissue goes with that of any other; an id, a
 length, a position or a p-value does not. Rank correlation tells, whatever the unit. Two things are
@@ -64,7 +64,7 @@ class Verdict:
     Attributes
     ----------
     aside
-        Columns that are no samples.
+        Columns that are not samples.
     doubted
         Columns that are taken for samples, and may be none.
     samples
@@ -90,7 +90,7 @@ def sample_rows(n_rows: int, n_columns: int, seen: NDArray[np.bool_]) -> NDArray
 
 
 def judge_columns(values: Floats, names: Sequence[str], profiles: Floats | None = None) -> Verdict:
-    """Find the columns of ``values`` that are no samples.
+    """Find the columns of ``values`` that are not samples.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def judge_columns(values: Floats, names: Sequence[str], profiles: Floats | None 
         if filled.is_constant[i] and (not filled.is_zero[i] or not filled.alike[i]):
             aside[i] = "it has the same value in every row"
         elif normalised(name) in ALWAYS_SUMMARIES:
-            aside[i] = "its name is that of a summary over samples"
+            aside[i] = "it has the name of a summary over samples"
         elif sure and filled.is_share(i):
             aside[i] = "its values lie between 0 and 1"
         elif sure or filled.is_zero[i]:
@@ -131,7 +131,7 @@ def judge_columns(values: Floats, names: Sequence[str], profiles: Floats | None 
         if why:
             aside[i] = why
         else:
-            doubted[i] = "its name is that of a summary over samples, its values are not"
+            doubted[i] = "it has the name of a summary over samples, but other values"
     first: dict[bytes, int] = {}
     for i in left:
         same = first.setdefault(values[:, i].tobytes(), i)
@@ -145,15 +145,16 @@ def judge_columns(values: Floats, names: Sequence[str], profiles: Floats | None 
     samples = frozenset(i for i in left if i not in aside and filled.looks(i))
     for i in samples:
         if is_annotation(names[i]) and i not in doubted:
-            doubted[i] = "its name is that of an annotation, its values are those of a sample"
+            doubted[i] = "it has the name of an annotation, but values like those of a sample"
     doubted = {i: why for i, why in doubted.items() if i not in aside}
     return Verdict(aside, doubted, samples)
 
 
 _BY_NAME = "its name is that of an annotation"
-_LIKE_NO_TISSUE = "its values go with no tissue of the reference"
+_LIKE_NO_TISSUE = "its values are not correlated with any tissue of the reference"
 _ONE_THING = (
-    "its values are in the same order as in the other columns, and go with no tissue, as lengths do"
+    "its values rise with those of the other columns but are not correlated with any tissue, "
+    "like gene lengths"
 )
 
 
@@ -256,7 +257,7 @@ class _Columns:
             parts.append(
                 f"its correlation with the tissue most like it is {self.with_tissue[i]:.2f}"
             )
-        return ", ".join(parts) or "it goes with no other column"
+        return ", ".join(parts) or "it is not correlated with any other column"
 
     def unlike(self, i: int) -> str:
         """Say what column ``i`` holds that the samples do not, '' if nothing."""
@@ -385,7 +386,7 @@ def _summaries(
                 why = reckoned(x[:, i], x[:, of], weigh=bool(summed[i]))
         is_copy = (x[:, others] == x[:, [i]]).all(axis=0).any()
         if not why and smooth[i] and len(others) > 3 and not is_copy:
-            why = "it goes with the samples' mean as no sample does"
+            why = "it is correlated with the samples' mean more than any sample is"
         if why or i in by_name:
             found[i] = why
     return found

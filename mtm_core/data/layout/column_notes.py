@@ -30,7 +30,7 @@ def describe_columns(
     words = [name for name, why in aside.items() if why in (WORDS, NUMBERS)]
     others = {name: why for name, why in aside.items() if why not in (EMPTY, WORDS, NUMBERS)}
     kinds: tuple[tuple[Level, list[str], str, str, str], ...] = (
-        ("warning", empty, "is empty", "are empty", "If a sample is meant, find out why."),
+        ("warning", empty, "is empty", "are empty", "If one of them is a sample, find out why."),
         ("info", words, "holds no expression", "hold no expression", ""),
     )
     notes = [
@@ -63,8 +63,8 @@ def refuse_all_rows(aside: dict[str, str]) -> NoReturn:
         Always.
     """
     raise ExpressionError(
-        f"no row is a sample: {with_reasons(aside, 3)}. Expected counts, CPM or TPM, a row a"
-        " sample. On the command line, --take-back NAME reads a row all the same."
+        f"no row is a sample: {with_reasons(aside, 3)}. Expected counts, CPM or TPM, one row per "
+        f"sample. On the command line, --take-back NAME reads a row nevertheless."
     )
 
 
@@ -81,10 +81,10 @@ def check_any_taken(raw: RawTable, names: Mapping[int, str], aside: Mapping[int,
     if others:
         shown = with_reasons({names[i]: why for i, why in others.items()}, 3)
         raise ExpressionError(
-            f"no column is a sample: {shown}. Expected counts, CPM or TPM, a column a sample."
-            " If this is a table of age, sex or groups, give the expression first, and this as"
-            " metadata (Metadata page, --metadata). On the command line, --take-back NAME reads a"
-            " column all the same."
+            f"no column is a sample: {shown}. Expected counts, CPM or TPM, one column per "
+            f"sample. If this is a table of age, sex or groups, give the expression first, and "
+            f"this as metadata (Metadata page, --metadata). On the command line, --take-back "
+            f"NAME reads a column nevertheless."
         )
     if why == WORDS:
         raise ExpressionError(
@@ -109,6 +109,6 @@ def with_reasons(columns: dict[str, str], most: int) -> str:
 
 
 def first_cell(raw: RawTable, column: int) -> str:
-    """Return the first cell that is no number, '' if all are."""
+    """Return the first cell that is not a number, '' if all are."""
     cells = raw.cells[column].dropna()
     return next((str(cell) for cell in cells[to_numbers(cells).isna()]), "")

@@ -91,9 +91,9 @@ def lay_out(raw: RawTable, options: ReadingOptions) -> RawTable:
     if bad.any():
         row = int(np.argmax(bad.to_numpy()))
         raise InputFileError(
-            f"{int(bad.sum())} cells of column {raw.header[column]!r} are no numbers, the first for"
-            f" {samples.names[samples.codes[row]]!r}, {genes.names[genes.codes[row]]!r}:"
-            f" {str(raw.cells[column].iloc[row])!r}. Put the number that belongs there."
+            f"{int(bad.sum())} cells of column {raw.header[column]!r} are not numbers, the first"
+            f" for {samples.names[samples.codes[row]]!r}, {genes.names[genes.codes[row]]!r}:"
+            f" {str(raw.cells[column].iloc[row])!r}. Enter the right number."
         )
     return _result(raw, table, genes, samples, column, choice)
 
@@ -198,8 +198,8 @@ def _samples(raw: RawTable, keys: Sequence[_Key | None], genes: _Key) -> _Key | 
     if n_rows >= 1.5 * n_genes and len(numbers) == 1 and not rows_are_named:
         raise InputFileError(
             f"the table has {n_rows:,} rows of {n_genes:,} genes, each {n_rows / n_genes:.3g} times"
-            " on average, and no column tells which row is of which sample. Add a column of sample"
-            " names, or give a column to each sample."
+            " on average, and no column says which row belongs to which sample. Add a column of "
+            "sample names, or give each sample its own column."
         )
     return None
 
@@ -273,7 +273,7 @@ def _check_pairs(raw: RawTable, where: NDArray[np.int64], genes: _Key, samples: 
         (
             count == 0,
             "are missing",
-            "A pair that is not there is not read as 0: add its row, or take out the gene.",
+            "A missing pair is not read as 0: add its row, or remove the gene.",
         ),
     ):
         if bad.any():

@@ -291,8 +291,8 @@ def _ask(
     example = str(text[row, column])
     return InputFileError(
         f"{example!r} in column {header[columns[column]]!r} may be a number with a thousands"
-        " separator or with a decimal comma or point, and nothing in the table tells which. Say"
-        " what separates decimals: --numbers point or --numbers comma (Numbers, on the Upload"
+        " separator or with a decimal comma or point, and nothing in the table shows which. "
+        "Choose the decimal separator: --numbers point or --numbers comma (Numbers, on the Upload"
         " page)."
     )
 
@@ -358,12 +358,12 @@ def _describe(
         (
             thousands & (decimal == "comma"),
             "points between thousands",
-            "They were taken out: '1.234' was read as 1234",
+            "They were removed: '1.234' was read as 1234",
         ),
         (
             thousands & (decimal == "point"),
             "commas between thousands",
-            "They were taken out: '1,234' was read as 1234",
+            "They were removed: '1,234' was read as 1234",
         ),
         (
             has_comma & (decimal == "comma"),

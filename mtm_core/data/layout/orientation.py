@@ -162,8 +162,8 @@ def _check_header(raw: RawTable, label: int, known: GeneIndex | None) -> None:
     tests = [name for name in names if is_statistic(name)]
     if len(tests) > 1 and len(tests) == len(names):
         raise ExpressionError(
-            f"the columns {name_some(names)} are results of one test, not samples. Give the table"
-            " that they were made from: counts, CPM or TPM, a column a sample."
+            f"the columns {name_some(names)} are results of one test, not samples. Use the table "
+            f"that they were computed from: counts, CPM or TPM, one column per sample."
         )
 
 

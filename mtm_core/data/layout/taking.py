@@ -39,7 +39,7 @@ from mtm_core.data.notes import Choice, Note, counted, name_some, they_were
 from mtm_core.errors import ExpressionError
 
 _GIVE_METADATA = "Give age, sex and groups as metadata."
-SECOND_HEADER = "If that is the header, take out the lines above it; give groups as metadata."
+SECOND_HEADER = "If that is the header, remove the lines above it; give groups as metadata."
 _FEW_NUMBERS = 0.1
 """Share of cells that are numbers, up to which a column is one of words."""
 _IS_SUM = 0.005
@@ -83,7 +83,7 @@ def take_genes_in_rows(
     Raises
     ------
     ExpressionError
-        If an option names no column, or a cell is no number.
+        If an option names no column, or a cell is not a number.
     """
     genes = pd.Series(raw.labels(label))
     named = genes != ""
@@ -179,7 +179,7 @@ def take_samples_in_rows(
 
 
 def _judge_rows(values: pd.DataFrame, known: GeneIndex | None, options: ReadingOptions) -> Verdict:
-    """Find the rows of ``values`` (samples, genes) that are no samples, as columns are found."""
+    """Find the rows of ``values`` (samples, genes) that are not samples, as columns are found."""
     names = [str(name) for name in values.index]
     places = np.full(values.shape[1], -1) if known is None else known.find(values.columns.tolist())
     some = sample_rows(values.shape[1], len(values), places >= 0)
@@ -207,7 +207,7 @@ def is_metadata_column(name: str) -> bool:
 
 
 def check_samples(values: pd.DataFrame, known: GeneIndex) -> None:
-    """Refuse a table (samples, genes) that did not come through the reader, if rows are no samples.
+    """Refuse a table (samples, genes) that the reader did not check, if rows are not samples.
 
     Raises
     ------
@@ -224,8 +224,8 @@ def check_samples(values: pd.DataFrame, known: GeneIndex) -> None:
     if others and len(some) >= FEWEST_ROWS:
         shown = [f"{name!r} ({why})" for name, why in list(others.items())[:5]]
         raise ExpressionError(
-            f"{len(others)} rows are no samples: {', '.join(shown)}. Take them out:"
-            f" table.drop(index={list(others)}). To keep one all the same, read the file with"
+            f"{len(others)} rows are not samples: {', '.join(shown)}. Remove them: "
+            f"table.drop(index={list(others)}). To use one nevertheless, read the file with"
             " read_expression(..., options=ReadingOptions(take_back=(...)))."
         )
 
@@ -446,7 +446,7 @@ def to_values(cells: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) 
     Raises
     ------
     ExpressionError
-        If there is none, or a cell is no number, blank or infinite.
+        If there is none, or a cell is not a number, blank or infinite.
     """
     if cells.empty:
         raise ExpressionError(f"no column holds numbers. {NO_EXPRESSION}")
@@ -458,14 +458,14 @@ def to_values(cells: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) 
         values[:, text] = to_numbers(pd.Series(written.ravel())).to_numpy().reshape(written.shape)
     blank = cells.isna().to_numpy()
     for bad, what, next_step in (
-        (np.isnan(values) & ~blank, "no numbers", "Put the number that belongs there."),
-        (blank, "blank", "Fill them, or take out the genes or samples that have them."),
+        (np.isnan(values) & ~blank, "not numbers", "Enter the right number."),
+        (blank, "blank", "Fill them, or remove the genes or samples that have them."),
         (np.isinf(values), "infinite", "Was a logarithm taken of 0?"),
     ):
         if bad.any():
             i, j = np.argwhere(bad)[0]
             if bad.sum() == 1:
-                what = what.replace("no numbers", "no number")
+                what = what.replace("not numbers", "not a number")
             value = "" if blank[i, j] else f": {str(cells.iloc[i, j])!r}"
             raise ExpressionError(
                 f"{counted(int(bad.sum()), 'cell is', 'cells are')} {what}, the first in"

@@ -248,9 +248,10 @@ class SampleMetadata:
         names = {near.metadata: near.expression for near in self.match.near}
         note = Note(
             "info",
-            f"{len(names)} names differed from the expression table's in writing alone, such as"
+            f"{len(names)} names differed from those of the expression table only in spelling, "
+            f"such as"
             f" {name_some(names, 1)}.",
-            "The expression table's names were put in their place, as you agreed.",
+            "They were matched with the names of the expression table, as you confirmed.",
         )
         return replace(
             self,
@@ -364,7 +365,7 @@ class SampleMetadata:
             Note(
                 "info",
                 f"Samples without a value, of {len(samples)}: {name_some(shown, 20)}.",
-                "They take no part where that column is used.",
+                "They are not used in analyses of that column.",
             )
         ]
 
@@ -525,7 +526,7 @@ def _other_sheets(raw: RawTable | None) -> str:
         if choice.option == "sheet":
             return (
                 f" Sheet {choice.taken!r} was read, of {name_some(choice.offered, 8)}. Choose"
-                " another with --metadata-sheet, or save it as a file of its own."
+                " another with --metadata-sheet, or save it as a separate file."
             )
     return ""
 

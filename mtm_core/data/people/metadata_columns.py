@@ -204,7 +204,7 @@ def _number_column(
                 "warning",
                 f"{len(other)} of {int(text.notna().sum())} cells in column {name!r} are not"
                 f" numbers: {name_some(other.unique())}.",
-                "They count as unknown.",
+                "They are read as unknown.",
                 "If the column names groups, write them as words.",
             )
         )
@@ -221,7 +221,7 @@ def _say_markers_unknown(name: str, markers: pd.Series, n: int) -> list[Note]:
             "info",
             f"{len(markers)} of {n} cells in column {name!r}, of numbers, are"
             f" {name_some(markers.unique())}.",
-            "They count as unknown.",
+            "They are read as unknown.",
         )
     ]
 
@@ -255,9 +255,9 @@ def _describe_levels(name: str, levels: Mapping[str, int]) -> list[Note]:
     return [
         Note(
             "warning",
-            f"Column {name!r} has groups that are written nearly alike: {name_some(alike)}.",
+            f"Column {name!r} has groups with nearly the same spelling: {name_some(alike)}.",
             "They were read as different groups.",
-            "If they are one group, write them alike in the file.",
+            "If they are the same group, spell them the same way in the file.",
         )
         for alike in by_form.values()
         if len(alike) > 1
@@ -283,8 +283,8 @@ def describe_spaces(name: str, written: Sequence[str]) -> list[Note]:
     return [
         Note(
             "info",
-            f"Column {name!r} has cells that differ in spaces around them alone, such as"
+            f"Column {name!r} has cells that differ only in spaces around them, such as"
             f" {name_some(sorted(merged[0]), 2)}.",
-            "They were read as the same.",
+            "They were read as the same value.",
         )
     ]

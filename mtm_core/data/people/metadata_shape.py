@@ -30,13 +30,14 @@ def check_shape(raw: RawTable, samples: Sequence[str]) -> None:
     if raw.format.removesuffix(".gz") in ("gct", "h5ad") or len(raw.header) > _MOST_COLUMNS:
         raise InputFileError(
             f"a {raw.format} with {len(raw.header):,} columns looks like an expression table."
-            " Expected metadata: one row a sample, columns such as age, sex and group, as csv, tsv,"
+            " Expected metadata: one row per sample, with columns such as age, sex and group, as "
+            "csv, tsv,"
             " xlsx or parquet."
         )
     if len(raw.header) < 2:
         raise InputFileError(
             f"the table has one column, {raw.name_of(0)!r}. Expected a column with the samples'"
-            " names and at least one with what is known of them."
+            " names and at least one column with information about them."
         )
     known = set(samples)
     across = sum(name in known for name in raw.header)
@@ -44,7 +45,7 @@ def check_shape(raw: RawTable, samples: Sequence[str]) -> None:
     if across > max(1, down):
         raise InputFileError(
             f"samples are in the columns ({across} names of the expression table are in the"
-            " header). Turn the table, so that each row is a sample."
+            " header). Transpose the table, so that each row is a sample."
         )
 
 
@@ -80,7 +81,7 @@ def check_names(index: pd.Index, raw: RawTable, label: int) -> None:
         twice = index[index.duplicated()].unique()
         raise InputFileError(
             f"{counted(len(twice), 'sample is', 'samples are')} duplicated in column"
-            f" {raw.name_of(label)!r}: {name_some(twice)}. Keep one row a sample."
+            f" {raw.name_of(label)!r}: {name_some(twice)}. Keep one row per sample."
         )
     names = pd.Index([raw.name_of(i) for i in range(len(raw.header))])
     if names.has_duplicates:
@@ -100,10 +101,10 @@ def describe_match(match: SampleMatch) -> list[Note]:
                 f"No sample of the metadata is in the expression table:"
                 f" {name_some(match.metadata_only, 3)} against"
                 f" {name_some(match.expression_only, 3)}.",
-                "Nothing is known of any sample.",
+                "No sample has metadata.",
                 (
-                    "Agree to the proposed names, or write the expression table's names into"
-                    " the file."
+                    "Confirm the proposed names, or write the expression table's names into the "
+                    "file."
                     if match.near
                     else "Write the expression table's names into a column of the file. The"
                     " template has them."
@@ -120,10 +121,10 @@ def describe_match(match: SampleMatch) -> list[Note]:
             else found,
             counted(
                 len(match.metadata_only),
-                "row of the metadata belongs to no sample and was set aside.",
-                "rows of the metadata belong to no sample and were set aside.",
+                "row of the metadata does not match a sample and was set aside.",
+                "rows of the metadata do not match a sample and were set aside.",
             )
             if match.metadata_only
-            else "Samples without metadata take no part in comparisons.",
+            else "Samples without metadata are not used in comparisons.",
         )
     ]

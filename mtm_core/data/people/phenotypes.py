@@ -86,15 +86,19 @@ def read_age(values: pd.Series, column: str | None) -> tuple[pd.Series, tuple[No
             )
         if bands.notna().any():
             notes.append(
-                Note("info", f"Column {column!r} holds bands of age.", "Their middle is taken.")
+                Note(
+                    "info",
+                    f"Column {column!r} holds bands of age.",
+                    "The middle of each band was used.",
+                )
             )
         if len(words):
             notes.append(
                 Note(
                     "warning",
-                    f"{len(words)} cells in column {column!r} are no ages:"
+                    f"{len(words)} cells in column {column!r} are not ages:"
                     f" {name_some(words.unique(), 3)}.",
-                    "They count as unknown.",
+                    "They are read as unknown.",
                 )
             )
     outside = years.notna() & ~years.between(0, OLDEST)
@@ -114,7 +118,7 @@ def read_age(values: pd.Series, column: str | None) -> tuple[pd.Series, tuple[No
                 "warning",
                 f"{int(outside.sum())} ages lie outside 0 to {OLDEST}:"
                 f" {name_some(f'{year:g}' for year in years[outside].unique())}.",
-                "They count as unknown.",
+                "They are read as unknown.",
             )
         )
     years = years.mask(outside).astype(np.float64)
@@ -126,8 +130,8 @@ def read_age(values: pd.Series, column: str | None) -> tuple[pd.Series, tuple[No
                 "warning",
                 f"{counted(n_outside, 'sample is', 'samples are')} younger than {low} or older"
                 f" than {high}.",
-                "Models were trained on donors between: for these samples age is a guess beyond"
-                " what was seen.",
+                "Models were trained on donors between: for these samples, age is outside the "
+                "range of the training data.",
             )
         )
     return years, tuple(notes)

@@ -272,10 +272,9 @@ def _describe(
                 "warning",
                 f"{counted(len(damaged), 'gene id is a date', 'gene ids are dates')}:"
                 f" {name_some(damaged)}."
-                " A spreadsheet has"
-                " turned gene names such as MARCH1 or SEPT2 into them.",
+                " A spreadsheet has turned gene names such as MARCH1 or SEPT2 into dates.",
                 "They match no gene.",
-                "Go back to the file from before the spreadsheet, or use Ensembl ids.",
+                "Use the file from before the spreadsheet, or Ensembl ids.",
             )
         )
     return notes

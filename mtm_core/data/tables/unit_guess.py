@@ -126,8 +126,8 @@ class UnitGuess:
         return Note(
             "info",
             self.reason,
-            f"The unit is taken to be {self.unit}.",
-            "If it is another, choose it (--unit, or 'Unit of the values' on the Upload page).",
+            f"The unit is assumed to be {self.unit}.",
+            "If it is wrong, choose the unit (--unit, or 'Unit of the values' on the Upload page).",
         )
 
 
@@ -192,8 +192,8 @@ def guess_unit_of(
     if low >= 0 and _sum_to(summary, summary.sums):
         return UnitGuess(
             "tpm",
-            "Every sample sums to about a million. Sums do not tell TPM from CPM; both are read"
-            " the same way.",
+            "Every sample sums to about a million. Sums cannot distinguish TPM from CPM; both "
+            "are read the same way.",
         )
     signature = None if high > LARGEST_LOG2 else _of_floor(summary)
     if signature is not None:
@@ -291,14 +291,14 @@ def read_unit(
     if kind.near:
         done = "They were read as log2."
         if zero is not None:
-            done = f"vst was undone by its own formula, from what its zeros are ({zero:.4g})."
+            done = f"vst was undone by its own formula, using the value of its zeros ({zero:.4g})."
         notes.append(Note("warning", kind.near, done, kind.better))
     if guess.unit is not None and _class_of(guess.unit) != _class_of(unit):
         notes.append(
             Note(
                 "warning",
                 f"The values look like {guess.unit}. {guess.reason}",
-                f"They were read as {unit}, as was asked.",
+                f"They were read as {unit}, as you chose.",
                 "Alignment hides a wrong unit: check which it is.",
             )
         )
@@ -307,7 +307,7 @@ def read_unit(
             Note(
                 "warning",
                 guess.reason,
-                f"They were read as {unit}, as was asked.",
+                f"They were read as {unit}, as you chose.",
                 "Alignment hides a wrong unit: check which it is.",
             )
         )
@@ -420,7 +420,7 @@ def _of_negative(summary: ValueSummary) -> UnitGuess:
         return UnitGuess(None, f"{shown} {NOT_CENTRED}")
     return UnitGuess(
         None,
-        f"{shown} If they are z-scores or centred in any way, they cannot be used.",
+        f"{shown} If they are z-scores or centred in any other way, they cannot be used.",
         _WITH_NEGATIVES,
     )
 
