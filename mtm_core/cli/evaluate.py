@@ -62,6 +62,13 @@ def evaluate_command(
             "these technical variables, where both samples of a pair are in the table."
         ),
     ] = None,
+    composition: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of shares of blood cells by sample or donor: also score without them."
+            " Without it they are estimated, where the cohort has the genes for that."
+        ),
+    ] = None,
     jobs: Annotated[
         int,
         typer.Option(help="Folds to run at the same time, each in a process; -1: one per core."),
@@ -87,7 +94,7 @@ def evaluate_command(
     check_jobs(jobs)
     hardware = Hardware(accelerator, 1, 1, precision, cuda_graph)
     check_hardware(hardware)
-    check_files(cohort=cohort, technical=technical)
+    check_files(cohort=cohort, technical=technical, composition=composition)
     further = [part.strip() for part in further_sources.split(";")] if further_sources else []
     options = EvaluateOptions(
         cohort,
@@ -102,6 +109,7 @@ def evaluate_command(
         settings=tuple(settings or ()),
         hardware=hardware,
         technical=technical,
+        composition=composition,
         jobs=jobs,
         resamples=resamples,
         save_predictions=save_predictions,
@@ -114,6 +122,11 @@ def evaluate_command(
         err.print(
             "The cohort does not say which chromosome a gene is on: there are no scores without "
             "the genes on X and Y."
+        )
+    if not evaluated.knows_composition:
+        err.print(
+            "Too few genes of the cohort tell blood cells apart: nothing was scored without the"
+            " composition of blood. Give it with --composition."
         )
     err.print(f"Wrote {output}.")
 
@@ -144,8 +157,8 @@ def _folds(only: str | None, n_folds: int) -> tuple[int, ...] | None:
 
 
 _HEADER = (
-    "method", "rho by fold", "95 % interval", "pooled", "partial", "shuffled", "rho of samples",
-    "pGenes", "with FDR 5 %", "MSE ratio", "inside 90 %",
+    "method", "rho by fold", "95 % interval", "pooled", "partial", "without cells", "shuffled",
+    "rho of samples", "pGenes", "with FDR 5 %", "MSE ratio", "inside 90 %",
 )  # fmt: skip
 
 
@@ -163,6 +176,7 @@ def _print(tables: EvaluationTables) -> None:
             f"{row['gene_rho_by_fold_low']:.3f} to {row['gene_rho_by_fold_high']:.3f}",
             _figure(row["gene_rho_pooled_mean"]),
             _figure(row.get("gene_rho_partial_mean")),
+            _figure(row.get("gene_rho_without_composition_mean")),
             _figure(shuffled.loc[name, "gene_rho_by_fold_mean"]),
             _figure(row["sample_rho_mean"]),
             f"{row['n_predictable_mean']:.1f}",

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from mtm_core.evaluation.composition import composition_design
 from mtm_core.evaluation.confounding import confounder_design, known_confounders, strata
 from mtm_core.evaluation.coverage import coverage
 from mtm_core.statistics.correlation import (
@@ -49,14 +50,18 @@ class Accuracy:
         fold's training mean). ``p`` of ``rho_pooled`` above 0 and its ``fdr`` over the tissue's
         genes; ``is_predictable`` by the paper's rule, and ``survives_fdr``: predictable with an
         FDR of at most 5 %. With phenotypes, ``partial_rho`` and ``partial_rho_pooled``: both sides
-        without age, sex and Hardy class, regressed inside the fold or over all donors.
+        without age, sex and Hardy class, regressed inside the fold or over all donors. With the
+        composition of the donors' blood, ``n_composition`` donors of whom it is known, and over
+        these ``rho_composition_known``, pooled, and ``rho_without_composition``, with the shares of
+        cells regressed out of both sides.
     tissues
         One row a tissue: ``n``; ``gene_rho_by_fold``, ``gene_rho_pooled``, and the partial
         ``gene_rho_partial`` (by fold) and ``gene_rho_partial_pooled``, means over genes (a gene
-        whose prediction does not vary counts as 0); ``sample_rho``, mean over donors;
-        ``n_predictable`` and ``n_predictable_fdr``, those that survive; ``mse_ratio`` and
-        ``mae_ratio``, error over that of the training mean; ``coverage_{level}`` where the method
-        gives intervals. A figure that no fold has enough donors for is NaN.
+        whose prediction does not vary counts as 0); the same of the two figures of composition,
+        ``gene_rho_composition_known`` and ``gene_rho_without_composition``; ``sample_rho``, mean
+        over donors; ``n_predictable`` and ``n_predictable_fdr``, those that survive; ``mse_ratio``
+        and ``mae_ratio``, error over that of the training mean; ``coverage_{level}`` where the
+        method gives intervals. A figure that no fold has enough donors for is NaN.
     samples
         One row a held-out sample: ``tissue``, ``donor``, ``rho`` over its genes.
     """
@@ -90,6 +95,7 @@ def accuracy(
     phenotypes: pd.DataFrame | None = None,
     *,
     design: Array | None = None,
+    composition: pd.DataFrame | None = None,
 ) -> Accuracy:
     """Score what :func:`mtm_core.evaluation.cross_validation.cross_validate` gives.
 
@@ -103,6 +109,9 @@ def accuracy(
     design
         (P, C), an intercept included: what partial correlations are without, in place of age, sex
         and Hardy class.
+    composition
+        Shares of blood cells by donor, of
+        :func:`mtm_core.evaluation.composition.estimated_composition`.
 
     Raises
     ------
@@ -112,6 +121,7 @@ def accuracy(
     donor, tissue, fold = (out_of_fold[name].to_numpy() for name in ("donor", "tissue", "fold"))
     if design is None and phenotypes is not None and known_confounders(phenotypes):
         design = confounder_design(phenotypes, donor)
+    cells = None if composition is None else composition_design(composition, donor)
     genes, tissues, samples, inside = {}, {}, {}, []
     ids = out_of_fold["gene"].to_numpy().astype(object)
     for name in np.unique(tissue):
@@ -121,6 +131,8 @@ def accuracy(
         read = {"predicted": (part["predicted"].dims, p), "observed": (part["observed"].dims, o)}
         inside.append(coverage(part.assign(read)))
         genes[name] = _score_genes(p, o, fold[own], None if design is None else design[own])
+        if cells is not None:
+            genes[name] = genes[name].assign(**_without_composition(p, o, cells[own]))
         genes[name].insert(0, "gene_id", ids)
         samples[name] = pd.DataFrame(
             {"donor": donor[own], "rho": np.nan_to_num(rowwise_correlation(p, o))}
@@ -222,6 +234,9 @@ def _score_tissue(
     if "partial_rho" in genes:
         row["gene_rho_partial"] = _mean_over_genes(genes["partial_rho"])
         row["gene_rho_partial_pooled"] = _mean_over_genes(genes["partial_rho_pooled"])
+    for figure in ("rho_composition_known", "rho_without_composition"):
+        if figure in genes:
+            row[f"gene_{figure}"] = _mean_over_genes(genes[figure])
     return row
 
 
@@ -237,6 +252,20 @@ def _rho_by_fold(
         elif own.sum() >= MINIMUM_DONORS:
             parts.append(correlation_or_0(predicted[own], observed[own]))
     return fisher_mean(parts)
+
+
+def _without_composition(
+    predicted: Floats, observed: Floats, cells: Array
+) -> dict[str, Array | int]:
+    """Correlate the donors of known composition, as they are and with it regressed out."""
+    known = np.isfinite(cells).all(axis=1)
+    p, o, own = predicted[known], observed[known], cells[known]
+    few = np.full(predicted.shape[1], np.nan)
+    return {
+        "n_composition": int(known.sum()),
+        "rho_composition_known": correlation_or_0(p, o) if len(p) >= MINIMUM_DONORS else few,
+        "rho_without_composition": _partial_rho(p, o, own) if len(p) else few,
+    }
 
 
 def _partial_rho(predicted: Floats, observed: Floats, design: Array) -> Array:

@@ -23,6 +23,7 @@ from mtm_core.data.gtex.annotations import read_technical_attributes
 from mtm_core.errors import OutputError, SelectionError
 from mtm_core.evaluation.accuracy import Accuracy, accuracy, accuracy_in_strata
 from mtm_core.evaluation.bootstrap import MOST_GENES, N_RESAMPLES, ResampledRho, resample_donors
+from mtm_core.evaluation.composition import estimated_composition, read_composition
 from mtm_core.evaluation.confounding import known_confounders
 from mtm_core.evaluation.cross_validation import cross_validate, write_netcdf
 from mtm_core.evaluation.results import EVALUATION, TABLES, EvaluationTables
@@ -63,6 +64,9 @@ class EvaluateOptions(PlainValues):
         Where to train.
     technical
         Table of technical attributes: also score without what the laboratory gave.
+    composition
+        Shares of blood cells by sample or donor: also score without them. Without it they are
+        estimated where the source is whole blood and the cohort has the genes.
     jobs
         Folds, or tissues that are scored, at a time.
     resamples
@@ -85,6 +89,7 @@ class EvaluateOptions(PlainValues):
     settings: tuple[str, ...] = ()
     hardware: Hardware = field(default_factory=Hardware)
     technical: Path | None = None
+    composition: Path | None = None
     jobs: int = 1
     resamples: int = N_RESAMPLES
     save_predictions: bool = False
@@ -101,10 +106,13 @@ class Evaluated:
         As they are in the folder.
     knows_chromosomes
         Whether genes were also scored without those on X and Y.
+    knows_composition
+        Whether genes were also scored without the composition of the donors' blood.
     """
 
     tables: EvaluationTables
     knows_chromosomes: bool
+    knows_composition: bool = False
 
 
 def predicting(method: str) -> str:
@@ -172,7 +180,12 @@ def evaluate_methods(
     with own.writing("folds.json") as place:
         dealt.save(place)
     steps = Steps(evaluation_steps(options.methods), on_progress)
-    scores = _Scores(options, data, laboratory)
+    cells = (
+        estimated_composition(data, options.source)
+        if options.composition is None
+        else read_composition(options.composition, data, options.source)
+    )
+    scores = _Scores(options, data, laboratory, cells)
     with parallel_config(n_jobs=options.jobs):
         for name in options.methods:
             method = make_method(
@@ -197,13 +210,16 @@ def evaluate_methods(
         "resamples": options.resamples,
         "adjusted_for": list(known_confounders(phenotypes)),
     }
+    if cells is not None:
+        given = options.composition
+        about["composition"] = "estimated" if given is None else given.name
     if data.n_vars > MOST_GENES:
         about["resampled_genes"] = MOST_GENES
     with steps.running(COMPARING):
         tables = scores.tables(what | about)
         tables.save(output)
         seal_around(output)
-    return Evaluated(tables, "chromosome" in data.var)
+    return Evaluated(tables, "chromosome" in data.var, cells is not None)
 
 
 def check_evaluation(options: EvaluateOptions) -> None:
@@ -262,9 +278,14 @@ class _Scores:
     """What is known of each method, as they come."""
 
     def __init__(
-        self, options: EvaluateOptions, data: ad.AnnData, laboratory: pd.DataFrame | None
+        self,
+        options: EvaluateOptions,
+        data: ad.AnnData,
+        laboratory: pd.DataFrame | None,
+        composition: pd.DataFrame | None,
     ) -> None:
         self._options, self._data, self._laboratory = options, data, laboratory
+        self._composition = composition
         self._accuracies: dict[str, Accuracy] = {}
         self._resampled: dict[str, ResampledRho] = {}
         self._strata: dict[str, pd.DataFrame] = {}
@@ -272,7 +293,7 @@ class _Scores:
     def add(self, name: str, predictions: xr.Dataset) -> None:
         """Score a method."""
         options, phenotypes = self._options, self._data.uns["donors"]
-        self._accuracies[name] = accuracy(predictions, phenotypes)
+        self._accuracies[name] = accuracy(predictions, phenotypes, composition=self._composition)
         self._resampled[name] = resample_donors(
             predictions, n_resamples=options.resamples, seed=options.seed
         )
@@ -309,7 +330,11 @@ def _claim(options: EvaluateOptions, what: dict[str, Any]) -> OwnFolder:
 
 
 def _inputs(options: EvaluateOptions) -> list[Path]:
-    return [path for path in (options.cohort, options.technical) if path is not None]
+    return [
+        path
+        for path in (options.cohort, options.technical, options.composition)
+        if path is not None
+    ]
 
 
 def _chosen(options: EvaluateOptions) -> list[int]:
