@@ -8,6 +8,7 @@ from mtm_core.errors import MissingLibraryError
 
 EXTRAS = {
     "app": ("streamlit", "plotly", "jinja2"),
+    "serve": ("fastapi", "uvicorn"),
     "train": ("lightning_fabric",),
     "cluster": ("dask", "distributed"),
 }

@@ -72,6 +72,10 @@ _COMMANDS = {
         "mtm_core.cli.enrich:enrich_command",
         "Find gene sets among the results of each tissue.",
     ),
+    "serve": (
+        "mtm_core.cli.serve:serve_command",
+        "Serve predictions to other programs, such as R: POST a table, GET the result.",
+    ),
     "app": ("mtm_core.cli.app:app_command", "Start the dashboard on this machine."),
 }
 """Where each command is, and its line in the list of commands: the first of its docstring."""

@@ -14,7 +14,9 @@ _TRIED = 100
 """Ports after one that is taken that are looked at."""
 
 
-def choose_port(address: str, asked: int | None) -> tuple[int, str]:
+def choose_port(
+    address: str, asked: int | None, *, otherwise: int | None = None
+) -> tuple[int, str]:
     """Return a port of ``address`` to listen on, and what to say about it, if anything.
 
     Parameters
@@ -22,14 +24,16 @@ def choose_port(address: str, asked: int | None) -> tuple[int, str]:
     address
         IPv4 or IPv6, or a host's name.
     asked
-        The user's own choice; ``None`` takes ``DEFAULT_PORT``, or the next one that is free.
+        The user's own choice; ``None`` takes ``otherwise``, or the next one that is free.
+    otherwise
+        ``DEFAULT_PORT`` where it is not given.
 
     Raises
     ------
     SelectionError
         If the user's own choice is taken or not allowed, or the address is not this machine's.
     """
-    wanted = DEFAULT_PORT if asked is None else asked
+    wanted = (otherwise or DEFAULT_PORT) if asked is None else asked
     problem = _problem(address, wanted)
     if problem is None:
         return wanted, ""

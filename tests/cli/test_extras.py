@@ -49,7 +49,7 @@ def test_prediction_needs_no_extra(tmp_path: Path) -> None:
 
 
 def test_what_needs_an_extra_names_it() -> None:
-    for command, extra in (("app", "app"), ("train", "train")):
+    for command, extra in (("app", "app"), ("train", "train"), ("serve", "serve")):
         done = mtm_without_extras(command)
         assert done.returncode == 1
         assert "Traceback" not in done.stderr

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from mtm_core.dashboard.state.limits import MAX_JOBS_VARIABLE, MAX_SAMPLES_VARIABLE, max_jobs
 from mtm_core.dashboard.state.resources import EXAMPLE
 from mtm_core.dashboard.state.session import Session
 from mtm_core.errors import ExpressionError, SelectionError
 from mtm_core.inference.predictor import Predictor
+from mtm_core.workflows.server_limits import MAX_JOBS_VARIABLE, MAX_SAMPLES_VARIABLE, max_jobs
 
 
 @pytest.mark.parametrize("limit", ["", "  ", "40", "41"])

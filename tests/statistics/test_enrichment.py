@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gseapy
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,6 +49,7 @@ def test_over_representation_is_fishers_exact_test_within_the_background(world):
 
 
 def test_scores_are_gseapys_and_so_are_the_rest_within_chance(world):
+    gseapy = pytest.importorskip("gseapy")
     scores, sets = world
     names = [f"g{i}" for i in range(GENES)]
     cut = CutSets.of(*flat(sets), np.ones(GENES, bool), minimum=5, maximum=500)

@@ -7,7 +7,6 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from mtm_core.dashboard.state.background import need, remember
-from mtm_core.dashboard.state.held import preparing_bytes
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.saved_session import save
 from mtm_core.dashboard.state.session import OF_TABLE, Session
@@ -27,6 +26,7 @@ from mtm_core.inference.blood_cells import (
 )
 from mtm_core.studies.sample_labels import groups_of
 from mtm_core.workflows.composition import BLOOD, composition_of, with_composition
+from mtm_core.workflows.server_limits import preparing_bytes
 
 _SHARES: dict[str, ColumnConfig | str | None] = {
     name: st.column_config.NumberColumn(format="percent") for name in CELLS

@@ -12,7 +12,6 @@ from mtm_core.artefact import Artefact
 from mtm_core.dashboard.screens.cohort_view import greyed
 from mtm_core.dashboard.screens.predicted_choice import GENE, HEATMAP, Shown
 from mtm_core.dashboard.state.gene_names import GeneNames
-from mtm_core.dashboard.state.limits import max_download
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
@@ -47,6 +46,7 @@ from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.together import sources_of
 from mtm_core.memory_budget import in_words
 from mtm_core.reporting.command_line import InputFiles, predict_arguments
+from mtm_core.workflows.server_limits import max_download
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from mtm_core.dashboard.state.background import remember
-from mtm_core.dashboard.state.held import preparing_bytes
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import OF_TABLE, Session
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
@@ -19,6 +18,7 @@ from mtm_core.studies.sample_components import FEWEST_SAMPLES, ellipse
 from mtm_core.studies.sample_labels import groups_of, trait_numbers, traits_of
 from mtm_core.studies.sample_review import SampleReview, review_samples
 from mtm_core.studies.sample_sex import sex_disagreements
+from mtm_core.workflows.server_limits import preparing_bytes
 
 FDR = 0.05
 _COLUMNS: dict[str, ColumnConfig | str | None] = {

@@ -15,11 +15,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from mtm_core.dashboard.state.jobs import Job, JobPool, Progress, Task
-from mtm_core.dashboard.state.limits import max_jobs
 from mtm_core.dashboard.state.page_end import PageEnd, end_page
 from mtm_core.dashboard.state.session import Session
 from mtm_core.errors import MTMError
 from mtm_core.escaping import plain, plain_message
+from mtm_core.workflows.server_limits import max_jobs
 
 PATIENCE_SECONDS = 1.0
 """What is done by then shows no progress, so that nothing flickers."""

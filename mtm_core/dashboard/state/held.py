@@ -11,9 +11,8 @@ import xarray as xr
 
 from mtm_core.inference.on_demand import held_bytes
 from mtm_core.memory_budget import Hold
+from mtm_core.workflows.server_limits import WORK_BYTES
 
-WORK_BYTES = 64 * 1024**2
-"""Memory of any work, beside its data."""
 _COPIES, _NUMBER_BYTES, _POINTER_BYTES = 6, 8, 8
 _ROW_BYTES = 200
 """Size of a row of a table of results: some twenty numbers and names."""
@@ -30,11 +29,6 @@ class HeldBytes(bytes):
     def __del__(self) -> None:
         if self.hold is not None:
             self.hold.release()
-
-
-def preparing_bytes(n_samples: int, n_columns: int, n_genes: int) -> int:
-    """Estimate what it takes to bring a table to the model's genes: a few copies of it."""
-    return WORK_BYTES + _COPIES * _NUMBER_BYTES * n_samples * max(n_columns, n_genes)
 
 
 def analysing_bytes(prediction: xr.Dataset | None) -> int:

@@ -14,7 +14,6 @@ import streamlit as st
 
 from mtm_core.artefact import Artefact
 from mtm_core.dashboard.state.gene_names import GeneNames
-from mtm_core.dashboard.state.limits import max_models
 from mtm_core.dashboard.state.model_shelf import ModelShelf
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.errors import MTMError
@@ -45,6 +44,7 @@ from mtm_core.studies.beside_model import (
 )
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.shipped import StudyTables
+from mtm_core.workflows.server_limits import max_models
 
 EXAMPLE = SAMPLES / "blood_tpm.tsv"
 """Blood profiles of simulated people; the other tables beside it are of the same people."""

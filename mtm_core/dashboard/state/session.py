@@ -18,9 +18,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from mtm_core.dashboard.state.batching import Batching
 from mtm_core.dashboard.state.further import FurtherTable
-from mtm_core.dashboard.state.held import analysing_bytes, preparing_bytes, size_of
+from mtm_core.dashboard.state.held import analysing_bytes, size_of
 from mtm_core.dashboard.state.jobs import Jobs, Progress, Task
-from mtm_core.dashboard.state.limits import check_n_samples
 from mtm_core.dashboard.state.resources import example_for, is_simulated
 from mtm_core.dashboard.state.workspace import Work
 from mtm_core.data.files.reading_options import AS_IT_LIES, ReadingOptions
@@ -40,6 +39,7 @@ from mtm_core.inference.predictor import Predictor, Prepared
 from mtm_core.inference.together import Together, people_of
 from mtm_core.memory_budget import shared_budget
 from mtm_core.reporting.command_line import InputFiles, in_shell, predict_arguments
+from mtm_core.workflows.server_limits import check_n_samples, preparing_bytes
 
 _FIRST_TARGETS = (
     "Adipose - Subcutaneous",
@@ -190,7 +190,7 @@ class Session:
         ------
         InputFileError, ExpressionError
             As :func:`mtm_core.data.tables.expression.read_expression`, and
-            :func:`mtm_core.dashboard.state.limits.check_n_samples`.
+            :func:`mtm_core.workflows.server_limits.check_n_samples`.
         """
         task = self.reading(data, name, predictor)
         if task is not None:

@@ -10,12 +10,13 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pandas as pd
 import xarray as xr
 
-from mtm_core.dashboard.state.held import WORK_BYTES, hold_result
+from mtm_core.dashboard.state.held import hold_result
 from mtm_core.escaping import in_cells
 from mtm_core.inference.export import INTERVAL, file_bytes, write_prediction
 from mtm_core.inference.wide import wide_bytes, write_tissue, write_wide
 from mtm_core.memory_budget import shared_budget
 from mtm_core.safe_output import scratch_folder
+from mtm_core.workflows.server_limits import WORK_BYTES
 
 _PATIENCE_SECONDS = 10.0
 _CELL_BYTES = 24

@@ -10,7 +10,6 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mtm_core.dashboard.state import background, saved_session
-from mtm_core.dashboard.state.limits import max_download
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.downloads import (
@@ -25,6 +24,7 @@ from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.shared.style import export_config, with_plain_names
 from mtm_core.memory_budget import in_words
 from mtm_core.reporting.command_line import in_shell
+from mtm_core.workflows.server_limits import max_download
 
 UPLOAD_PAGE = "pages/samples/upload.py"
 METADATA_PAGE = "pages/samples/metadata.py"

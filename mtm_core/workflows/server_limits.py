@@ -1,4 +1,4 @@
-"""What a hosted server takes at most, beside Streamlit's own limit on the size of a file."""
+"""What a server takes at most, whether of the dashboard or of the endpoint."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ _MOST_MODELS = 3
 
 MAX_JOBS_VARIABLE = "MTM_MAX_JOBS"
 """Environment variable: how many long computations of all sessions run at once."""
+
+WORK_BYTES = 64 * 1024**2
+"""Memory of any work, beside its data."""
+_COPIES, _NUMBER_BYTES = 6, 8
 
 
 def check_n_samples(report: IngestReport) -> None:
@@ -72,6 +76,11 @@ def max_download() -> int:
         If the limit that is set is not a whole number above 0.
     """
     return (_limit(MAX_DOWNLOAD_VARIABLE) or _MOST_DOWNLOAD_MB) * 1_000_000
+
+
+def preparing_bytes(n_samples: int, n_columns: int, n_genes: int) -> int:
+    """Estimate what it takes to bring a table to the model's genes: a few copies of it."""
+    return WORK_BYTES + _COPIES * _NUMBER_BYTES * n_samples * max(n_columns, n_genes)
 
 
 def _limit(variable: str) -> int | None:

@@ -1,0 +1,1 @@
+"""A read-only HTTP endpoint: a table of expression in, its prediction out (``mtm serve``)."""

@@ -1,0 +1,334 @@
+"""The endpoint's addresses, and what they answer.
+
+====================================  ==========================================================
+``GET /v1/health``                    that it runs
+``GET /v1/models``                    models, their tissues, sizes and limits
+``POST /v1/predictions``              a table in the body: takes it up, and says where it will be
+``GET /v1/predictions/ID``            how far it is, or why it failed
+``GET /v1/predictions/ID/result``     the prediction, as a file
+``DELETE /v1/predictions/ID``         ends or forgets it
+``GET /openapi.json``                 the same for programs
+====================================  ==========================================================
+
+Errors are JSON: ``{"error": {"type": ..., "message": ...}}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.requests import ClientDisconnect
+
+from mtm_core import __version__
+from mtm_core.data.files.reading_options import NumberStyle, ReadingOptions, Strand
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD
+from mtm_core.data.notes import Note
+from mtm_core.data.units import UnitChoice
+from mtm_core.endpoint.jobs import FaultError, FullError, Job, Jobs, UnknownJobError
+from mtm_core.endpoint.prediction import (
+    MEDIA,
+    Asked,
+    Ending,
+    Given,
+    TooLargeError,
+    maker,
+)
+from mtm_core.errors import MTMError, OverBudgetError, SelectionError
+from mtm_core.inference.alignment import AlignmentMethod
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.predictor import Predictor
+
+MOST_WAIT_SECONDS = 30
+_CHUNK_SECONDS = 30.0
+"""Longest silence while a table is sent."""
+_MOST_UPLOADS = 4
+"""Tables that are taken up at a time."""
+_STATUS: Mapping[type[MTMError], int] = {
+    UnknownJobError: 404,
+    TooLargeError: 413,
+    FullError: 429,
+    OverBudgetError: 503,
+    FaultError: 500,
+}
+_RETRY_SECONDS = 10
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a server gives and takes.
+
+    Attributes
+    ----------
+    models
+        By name; the first is the default.
+    jobs
+        Its predictions.
+    max_bytes
+        Of a table.
+    hosts
+        Names that it answers to, without port.
+    token
+        That requests must have; empty for none.
+    """
+
+    models: Mapping[str, Predictor]
+    jobs: Jobs
+    max_bytes: int
+    hosts: frozenset[str]
+    token: str = field(default="", repr=False)
+
+
+def create_api(settings: Settings) -> FastAPI:
+    """Make the application."""
+    api = FastAPI(
+        title="MTM",
+        version=__version__,
+        description="Other tissues' expression, predicted. For research use, not for diagnosis.",
+        docs_url=None,  # its page would be fetched from elsewhere
+        redoc_url=None,
+    )
+    uploads = asyncio.Semaphore(_MOST_UPLOADS)
+    _answer_errors_in_json(api)
+    _guard(api, settings)
+
+    @api.get("/v1/health")
+    async def health() -> dict[str, Any]:
+        """Say that the server runs, and how many predictions it holds."""
+        return {"status": "ok", "version": __version__, "predictions": len(settings.jobs)}
+
+    @api.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        """List the models, the default first, and what the server takes."""
+        return {
+            "models": [
+                {
+                    "name": name,
+                    "n_genes": len(predictor.artefact.genes),
+                    "tissues": list(predictor.tissues),
+                    "unit": predictor.artefact.unit,
+                    "sha256": predictor.artefact.sha256,
+                }
+                for name, predictor in settings.models.items()
+            ],
+            "max_table_bytes": settings.max_bytes,
+            "max_predictions": settings.jobs.most,
+            "kept_seconds": settings.jobs.keep_seconds,
+        }
+
+    @api.post("/v1/predictions", status_code=202)
+    async def predict(
+        request: Request,
+        model: Annotated[str, Query(max_length=100)] = "",
+        source: Annotated[str, Query(max_length=200)] = WHOLE_BLOOD,
+        targets: Annotated[list[str] | None, Query(max_length=200)] = None,
+        unit: UnitChoice = "auto",
+        alignment: AlignmentMethod = "auto",
+        ending: Annotated[Ending, Query(alias="format")] = "csv",
+        name: Annotated[str, Query(max_length=200)] = "table",
+        numbers: NumberStyle = "auto",
+        quantity: Annotated[str, Query(max_length=200)] = "",
+        sheet: Annotated[str, Query(max_length=200)] = "",
+        strand: Strand = "auto",
+    ) -> JSONResponse:
+        """Take up the table in the body: csv, tsv, gct (also gzipped), xlsx, parquet or h5ad.
+
+        Options are those of ``mtm predict``; ``targets`` may be repeated, and are all by default.
+        """
+        predictor = _model(settings, model)
+        reading = ReadingOptions(numbers=numbers, quantity=quantity, sheet=sheet, strand=strand)
+        chosen = None if not targets or targets == ["all"] else tuple(targets)
+        options = PredictionOptions(source, chosen, unit, alignment, reading)
+        predictor.targets_of(source, options.targets)  # a wrong name is said before the table comes
+        settings.jobs.check_room()
+        async with uploads:
+            data = await _body(request, settings.max_bytes)
+        owner = request.client.host if request.client else ""
+        given = Given(data, Path(name).name or "table", owner)
+        del data
+        job = settings.jobs.start(maker(given, Asked(predictor, options, ending)))
+        return JSONResponse(_state(job), 202, {"Location": f"/v1/predictions/{job.id}"})
+
+    @api.get("/v1/predictions/{name}")
+    async def state(
+        name: str, wait: Annotated[float, Query(ge=0, le=MOST_WAIT_SECONDS)] = 0
+    ) -> dict[str, Any]:
+        """Say how far a prediction is, after it ended or ``wait`` seconds."""
+        return _state(await _ended(settings.jobs.find(name), wait))
+
+    @api.get("/v1/predictions/{name}/result")
+    async def result(
+        name: str, wait: Annotated[float, Query(ge=0, le=MOST_WAIT_SECONDS)] = 0
+    ) -> Response:
+        """Give the file of a prediction; 202 while it is not there, its error where it failed."""
+        job = await _ended(settings.jobs.find(name), wait)
+        if job.error is not None:
+            raise job.error
+        if job.result is None:
+            return JSONResponse(_state(job), 202, {"Retry-After": "1"})
+        kind = job.result.suffix[1:]
+        return FileResponse(job.result, media_type=MEDIA[kind], filename=job.result.name)
+
+    @api.delete("/v1/predictions/{name}", status_code=204)
+    async def delete(name: str) -> None:
+        """End a prediction, or forget its result."""
+        settings.jobs.delete(name)
+
+    return api
+
+
+def _model(settings: Settings, name: str) -> Predictor:
+    known = settings.models
+    if name and name not in known:
+        raise SelectionError.unknown("model", [name], list(known))
+    return known[name] if name else next(iter(known.values()))
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """Take up a table, no more than ``most`` bytes of it, from a client that keeps sending.
+
+    Raises
+    ------
+    TooLargeError, SelectionError
+        If it is larger; if there is none.
+    HTTPException
+        If nothing comes for long.
+    """
+    too_large = TooLargeError(
+        f"the table is larger than {most / 1e6:,.0f} MB, the most that this server takes. Compress"
+        " it, keep the model's genes, or split the samples."
+    )
+    said = request.headers.get("content-length", "")
+    if said.isdecimal() and int(said) > most:
+        raise too_large
+    data = bytearray()
+    parts = request.stream().__aiter__()
+    while True:
+        try:
+            part = await asyncio.wait_for(anext(parts), _CHUNK_SECONDS)
+        except StopAsyncIteration:
+            break
+        except TimeoutError as error:
+            raise HTTPException(408, "the table did not come to its end.") from error
+        data += part
+        if len(data) > most:
+            raise too_large
+    if not data.strip():
+        raise SelectionError("the body is empty. Send the table as it is, as the body of the POST.")
+    return bytes(data)
+
+
+async def _ended(job: Job, wait: float) -> Job:
+    """Wait for the end of a job, at most so long; ``wait`` of 0 does not."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + wait
+    while not job.finished.is_set() and loop.time() < until:
+        await asyncio.sleep(0.05)
+    return job
+
+
+def _state(job: Job) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "id": job.id,
+        "state": job.state,
+        "samples_done": job.done,
+        "samples": job.total,
+        "notes": [_note(note) for note in job.notes],
+    }
+    if job.state == "done":
+        answer["result"] = f"/v1/predictions/{job.id}/result"
+    if job.error is not None:
+        answer["error"] = _error(job.error)
+    return answer
+
+
+def _note(note: Note) -> dict[str, str]:
+    return {"level": note.level, "message": str(note)}
+
+
+def _error(error: MTMError) -> dict[str, str]:
+    return {"type": type(error).__name__, "message": str(error)}
+
+
+def _answer_errors_in_json(api: FastAPI) -> None:
+    @api.exception_handler(MTMError)
+    async def known(_: Request, error: MTMError) -> JSONResponse:
+        status = _STATUS.get(type(error), 400)
+        headers = {"Retry-After": str(_RETRY_SECONDS)} if status in (429, 503) else None
+        return JSONResponse({"error": _error(error)}, status, headers)
+
+    @api.exception_handler(RequestValidationError)
+    async def wrong(_: Request, error: RequestValidationError) -> JSONResponse:
+        words = "; ".join(
+            f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors()
+        )
+        return _refusal(400, "SelectionError", words)
+
+    @api.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+        return _refusal(error.status_code, "RequestError", str(error.detail))
+
+    @api.exception_handler(404)
+    async def nowhere(request: Request, _: Exception) -> JSONResponse:
+        return _refusal(404, "RequestError", f"there is no {request.method} of this address.")
+
+    @api.exception_handler(ClientDisconnect)
+    async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:
+        return _refusal(400, "RequestError", "the connection ended early.")
+
+    @api.exception_handler(Exception)
+    async def fault(_: Request, error: Exception) -> JSONResponse:
+        number = uuid4().hex[:8]
+        _log.error("Fault %s", number, exc_info=error)
+        return _refusal(
+            500, "FaultError", f"a fault of the program ({number}). The server's log says more."
+        )
+
+
+def _guard(api: FastAPI, settings: Settings) -> None:
+    """Refuse who uses another name of the server, comes from a website, or lacks the token."""
+
+    @api.middleware("http")
+    async def check(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        host = _name_of(request.headers.get("host", ""))
+        if host not in settings.hosts:
+            answer: Response = _refusal(403, "RequestError", "the server has another name.")
+        elif "origin" in request.headers:
+            answer = _refusal(403, "RequestError", "websites get no answer from this server.")
+        elif settings.token and not _has_token(request, settings.token):
+            answer = _refusal(
+                401, "RequestError", "a token is needed: the header 'Authorization: Bearer TOKEN'."
+            )
+            answer.headers["WWW-Authenticate"] = "Bearer"
+        else:
+            answer = await go_on(request)
+        answer.headers["Cache-Control"] = "no-store"
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        return answer
+
+
+def _has_token(request: Request, token: str) -> bool:
+    kind, _, given = request.headers.get("authorization", "").partition(" ")
+    return kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
+
+
+def _name_of(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _refusal(status: int, kind: str, message: str) -> JSONResponse:
+    return JSONResponse({"error": {"type": kind, "message": message}}, status)

@@ -1,0 +1,252 @@
+"""The endpoint, by real requests to a server that listens on a free port."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from threading import Thread
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import requests as plain_requests
+
+from mtm_core.data.tables.expression import read_expression
+from mtm_core.endpoint.serving import ServeOptions, server_of
+from mtm_core.errors import SelectionError
+from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.inference.predictor import Predictor
+from mtm_core.places import SAMPLES
+
+TABLE = (SAMPLES / "blood_tpm.tsv").read_bytes()
+HANGS = Path(__file__).parents[1] / "data" / "bad_files" / "hangs.h5ad.gz"
+TOKEN = "a long token of many words"
+requests = plain_requests.Session()
+requests.headers["Authorization"] = f"Bearer {TOKEN}"
+asked: list[str] = []
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's temporary files."""
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return Predictor.load(find_model(DEFAULT_MODEL))
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path, predictor: Predictor) -> Iterator[str]:
+    options = ServeOptions((DEFAULT_MODEL,), port=free_port(), token=TOKEN, max_megabytes=2, most=8)
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        server_of(options, {DEFAULT_MODEL: predictor}, folder) as running,
+    ):
+        environment.setenv("MTM_MAX_DOWNLOAD_MB", "20")
+        thread = Thread(target=running.run)
+        thread.start()
+        while not running.started:
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{options.port}/v1"
+        running.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def empty(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave no prediction to the next test."""
+    asked.clear()
+    yield
+    for place in asked:
+        requests.delete(place, timeout=10)
+
+
+def ask(url: str, data: object = TABLE, **options: object) -> plain_requests.Response:
+    answer = requests.post(f"{url}/predictions", params=options, data=data, timeout=60)
+    if answer.status_code == 202:
+        asked.append(url.removesuffix("/v1") + answer.headers["Location"])
+    return answer
+
+
+def result(url: str, answer: plain_requests.Response) -> plain_requests.Response:
+    assert answer.status_code == 202, answer.text
+    for _ in range(10):
+        done = requests.get(
+            f"{url}/predictions/{answer.json()['id']}/result", params={"wait": 30}, timeout=60
+        )
+        if done.status_code != 202:
+            return done
+    raise AssertionError("it does not come to its end")
+
+
+@pytest.fixture(scope="module")
+def expected(predictor: Predictor) -> pd.Series:
+    table = read_expression(SAMPLES / "blood_tpm.tsv", known_genes=predictor.genes)
+    prediction = predictor.predict(table, source="Whole Blood", targets=["Lung", "Liver"])
+    return prediction["expression"].to_series()
+
+
+def test_a_table_comes_back_as_its_prediction(server: str, expected: pd.Series) -> None:
+    about = requests.get(f"{server}/models", timeout=10).json()
+    assert about["models"][0]["name"] == DEFAULT_MODEL
+    answer = ask(server, targets=["Lung", "Liver"], format="parquet", name="mine.tsv")
+    done = result(server, answer)
+    assert done.status_code == 200, done.text
+    assert "prediction.parquet" in done.headers["Content-Disposition"]
+    assert done.headers["Cache-Control"] == "no-store"
+    rows = pd.read_parquet(BytesIO(done.content))
+    ours = rows.set_index(["sample", "tissue", "gene_id"])["expression"]
+    theirs = expected.rename_axis(["sample", "tissue", "gene_id"]).reindex(
+        pd.MultiIndex.from_frame(ours.index.to_frame().astype(str))
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+    place = f"{server}/predictions/{answer.json()['id']}"
+    state = requests.get(place, timeout=10).json()
+    assert state["state"] == "done"
+    assert any("59 of the model's 59 genes" in note["message"] for note in state["notes"])
+    assert requests.delete(place, timeout=10).status_code == 204
+    gone = requests.get(f"{place}/result", timeout=10)
+    assert gone.status_code == 404
+    assert gone.json()["error"]["type"] == "UnknownJobError"
+
+
+def test_several_at_once_each_get_their_own(server: str) -> None:
+    tables = []
+    whole = pd.read_csv(BytesIO(TABLE), sep="\t", index_col=0)
+    for i in range(6):
+        tables.append(whole.iloc[i * 5 : i * 5 + 10].to_csv(sep="\t").encode())
+
+    def one(data: bytes) -> ad.AnnData:
+        answer = ask(server, data, targets="Lung", format="h5ad", unit="tpm")
+        done = result(server, answer)
+        assert done.status_code == 200, done.text
+        requests.delete(f"{server}/predictions/{answer.json()['id']}", timeout=10)
+        path = BytesIO(done.content)
+        return ad.read_h5ad(path)
+
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(one, tables))
+    for i, prediction in enumerate(found):
+        assert prediction.obs["sample"].tolist() == whole.index[i * 5 : i * 5 + 10].tolist()
+    assert requests.get(f"{server}/health", timeout=10).json()["predictions"] == 0
+
+
+def test_what_is_wrong_is_said_in_json(server: str) -> None:
+    for options, status, words in (
+        ({"targets": "Lnug"}, 400, "Lung"),
+        ({"model": "another"}, 400, DEFAULT_MODEL),
+        ({"format": "xlsx"}, 400, "'csv', 'parquet' or 'h5ad'"),
+        ({"unit": "smoots"}, 400, "unit"),
+        ({"wait": 1, "source": "Nowhere"}, 400, "Nowhere"),
+    ):
+        answer = ask(server, **options)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/json")
+        assert words in answer.json()["error"]["message"]
+    assert ask(server, b"").json()["error"]["message"].startswith("the body is empty")
+    failed = result(server, ask(server, b"%PDF-1.7 not a table", name="paper.pdf"))
+    assert failed.status_code == 400
+    assert failed.json()["error"]["type"] == "InputFileError"
+    assert "paper.pdf" in failed.json()["error"]["message"]
+    nowhere = requests.get(f"{server}/../etc/passwd", timeout=10)
+    assert (nowhere.status_code, nowhere.json()["error"]["type"]) == (404, "RequestError")
+    paths = requests.get(server.replace("/v1", "/openapi.json"), timeout=10).json()["paths"]
+    assert {"/v1/predictions", "/v1/predictions/{name}/result"} <= set(paths)
+
+
+def test_what_is_too_large_is_refused(server: str) -> None:
+    heavy = ask(server, b"x" * 2_100_000)
+    assert heavy.status_code == 413
+    assert "larger than 2 MB" in heavy.json()["error"]["message"]
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(40):
+            yield b"y" * 100_000
+
+    with suppress(plain_requests.ConnectionError):  # hung up on while it still sends
+        assert ask(server, endless()).status_code == 413
+    whole = pd.read_csv(BytesIO(TABLE), sep="\t", index_col=0)
+    many = pd.concat([whole] * 3)
+    many.index = [f"P{i}" for i in range(len(many))]
+    answer = result(server, ask(server, gzip.compress(many.to_csv(sep="\t").encode())))
+    assert answer.status_code == 413
+    assert "this server makes at most 20 MB" in answer.json()["error"]["message"]
+
+
+def test_a_file_that_hangs_its_reader_ends_and_others_go_on(server: str) -> None:
+    hostile = ask(server, gzip.decompress(HANGS.read_bytes()))
+    assert result(server, ask(server, targets="Lung")).status_code == 200
+    place = f"{server}/predictions/{hostile.json()['id']}"
+    assert requests.get(place, timeout=10).json()["state"] == "running"
+    assert requests.delete(place, timeout=10).status_code == 204
+    bomb = result(server, ask(server, gzip.compress(bytes(60_000_000), 9)))
+    assert bomb.status_code == 400
+    assert result(server, ask(server, targets="Lung")).status_code == 200
+
+
+def test_a_client_that_is_killed_leaves_nothing(server: str) -> None:
+    before = requests.get(f"{server}/health", timeout=10).json()["predictions"]
+    host, port = server.removeprefix("http://").removesuffix("/v1").split(":")
+    for _ in range(3):
+        with socket.create_connection((host, int(port))) as line:
+            head = (
+                f"POST /v1/predictions HTTP/1.1\r\nHost: {host}\r\nContent-Length: 900000\r\n\r\n"
+            )
+            line.sendall(head.encode() + b"gene\tS1\n")
+    assert result(server, ask(server, targets="Lung")).status_code == 200
+    after = requests.get(f"{server}/health", timeout=10).json()["predictions"]
+    assert after == before + 1
+
+
+def test_other_names_and_websites_get_no_answer(server: str) -> None:
+    url = f"{server}/models"
+    for headers in (
+        {"Host": "evil.example"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Host": "127.0.0.1.evil.example:80"},
+    ):
+        assert requests.get(url, headers=headers, timeout=10).status_code == 403
+    assert requests.get(url, headers={"Host": "localhost:99"}, timeout=10).status_code == 200
+
+
+def test_a_token_is_asked_for(server: str) -> None:
+    for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": f"Basic {TOKEN}"}):
+        answer = plain_requests.get(f"{server}/models", headers=headers, timeout=10)
+        assert answer.status_code == 401
+        assert TOKEN not in answer.text
+    refused = plain_requests.post(f"{server}/predictions", data=TABLE, timeout=10)
+    assert refused.status_code == 401
+
+
+def test_a_full_server_says_so_and_what_is_deleted_is_gone(server: str, folder: Path) -> None:
+    answers = [ask(server, targets="Lung") for _ in range(9)]
+    assert [answer.status_code for answer in answers] == [202] * 8 + [429]
+    assert answers[-1].headers["Retry-After"] == "10"
+    for answer in answers[:-1]:
+        assert result(server, answer).status_code == 200
+    kept = list(folder.rglob("prediction.csv"))
+    assert len(kept) == 8
+    assert all(path.parent.stat().st_mode & 0o077 == 0 for path in kept)
+    for answer in answers[:-1]:
+        requests.delete(f"{server}/predictions/{answer.json()['id']}", timeout=30)
+    assert not list(folder.rglob("prediction.csv"))
+
+
+def test_a_server_that_others_can_reach_needs_a_token() -> None:
+    with pytest.raises(SelectionError, match="give a token of 16 characters"):
+        ServeOptions(("any",), "0.0.0.0", token="short")
