@@ -42,6 +42,11 @@ page = st.navigation(
                 icon=":material/equalizer:",
             ),
             st.Page(
+                "pages/samples/measured.py",
+                title="Check against measured",
+                icon=":material/rule:",
+            ),
+            st.Page(
                 "pages/samples/report.py",
                 title="Report and downloads",
                 icon=":material/summarize:",

@@ -26,7 +26,8 @@ LEFT_OUT = {
 }
 SCREENS = (
     *("Start", "Upload", "Metadata", "Quality", "Blood composition"),
-    *("Predicted expression", "Compare with GTEx", "Report and downloads", "Traits"),
+    *("Predicted expression", "Compare with GTEx", "Check against measured"),
+    *("Report and downloads", "Traits"),
     *("Differential expression", "Gene sets", "External cohort", "Disease concordance"),
     *("Models", "Predictability", "Methods compared", "Latent space"),
     "Model card and training",

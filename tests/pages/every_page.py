@@ -15,6 +15,7 @@ PAGES = {
     "Blood composition": "samples/composition",
     "Predicted expression": "samples/predicted",
     "Compare with GTEx": "samples/reference",
+    "Check against measured": "samples/measured",
     "Report and downloads": "samples/report",
     "Traits": "associations/traits",
     "Differential expression": "associations/differential",

@@ -96,6 +96,8 @@ class Session:
         Whether names that may be one person's in two tables are taken for the same.
     batching
         How samples are aligned by batches, or by a saved alignment.
+    measured
+        What was measured of a tissue that is predicted; ``None`` before a table is opened.
     n_deleted
         How often data was deleted: part of the uploader's key, so that it empties.
     alignment_upload_id
@@ -130,6 +132,7 @@ class Session:
     further: tuple[FurtherTable, ...] = ()
     near_people: bool = False
     batching: Batching = field(default_factory=Batching)
+    measured: FurtherTable | None = None
     n_deleted: int = 0
     upload_id: str = field(default="", compare=False)
     alignment_upload_id: str = field(default="", compare=False)
@@ -248,16 +251,47 @@ class Session:
         SelectionError
             If there is no first table, or it is of this tissue.
         """
+
+        def keep(one: FurtherTable) -> None:
+            self.set_further((*(other for other in self.further if other.tissue != tissue), one))
+
+        return self._reading_beside(data, name, tissue, predictor, self.further, keep)
+
+    def reading_measured(
+        self, data: bytes, name: str, tissue: str, predictor: Predictor
+    ) -> Task[ExpressionTable] | None:
+        """Plan to read ``data`` as what was measured of ``tissue``, unless it is.
+
+        Raises
+        ------
+        SelectionError
+            As :meth:`reading_further`.
+        """
+        had = () if self.measured is None else (self.measured,)
+
+        def keep(one: FurtherTable) -> None:
+            self.measured = one
+
+        return self._reading_beside(data, name, tissue, predictor, had, keep, "measured table")
+
+    def _reading_beside(
+        self,
+        data: bytes,
+        name: str,
+        tissue: str,
+        predictor: Predictor,
+        had: tuple[FurtherTable, ...],
+        keep_one: Callable[[FurtherTable], None],
+        slot: str = "further table",
+    ) -> Task[ExpressionTable] | None:
+        """Plan to read a table of another tissue of the same people; ``None`` where it is known."""
         first = self.table
         if first is None:
             raise SelectionError("no samples are loaded. Upload a table first.")
         if tissue == self.source:
             raise SelectionError(f"the first table is of {tissue}; choose another tissue.")
         digest = hashlib.sha256(data).hexdigest()
-        if any(
-            (one.tissue, one.sha256, one.table.report.file) == (tissue, digest, name)
-            for one in self.further
-        ):
+        if (tissue, digest, name) in {(o.tissue, o.sha256, o.table.report.file) for o in had}:
             return None
         genes, typical, turn = predictor.genes, predictor.typical(tissue), Turn(id(self.jobs))
 
@@ -266,13 +300,10 @@ class Session:
 
         def keep(table: ExpressionTable) -> None:
             if self.table is first:
-                one = FurtherTable(tissue, table, digest, table.report.unit)
-                self.set_further(
-                    (*(other for other in self.further if other.tissue != tissue), one)
-                )
+                keep_one(FurtherTable(tissue, table, digest, table.report.unit))
 
         key = (self.table_sha256, digest, name, tissue)
-        return Task("further table", key, f"Reading {name}", read, keep, turn)
+        return Task(slot, key, f"Reading {name}", read, keep, turn)
 
     def set_further(
         self, further: tuple[FurtherTable, ...], *, near_people: bool | None = None
@@ -629,9 +660,13 @@ class Session:
                 break
             del self._results[key], sizes[key]
 
-    def _prediction(self, predictor: Predictor) -> _Key:
+    def people_key(self, predictor: Predictor) -> _Key:
+        """Tell the people, and how the model reads them, from others, whatever is predicted."""
         known = str(self.metadata.state) if predictor.covariates and self.metadata else ""
-        return (*self._preparation(predictor), known, *self.chosen_targets(predictor))
+        return (*self._preparation(predictor), known)
+
+    def _prediction(self, predictor: Predictor) -> _Key:
+        return (*self.people_key(predictor), *self.chosen_targets(predictor))
 
     def _preparation(self, predictor: Predictor) -> _Key:
         options = replace(self.options(predictor), targets=None, metadata=AS_FOUND)

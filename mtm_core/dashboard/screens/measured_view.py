@@ -1,0 +1,183 @@
+"""Predictions held to what was measured of a tissue in some of the same people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from mtm_core.dashboard.state.background import need, remember, start_once, watch
+from mtm_core.dashboard.state.jobs import Progress
+from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets.layout import download_table, show_figure, show_notes
+from mtm_core.dashboard.widgets.paged_table import Columns, show_rows
+from mtm_core.data.units import UNIT_TABLE, UNITS
+from mtm_core.figures.accuracy.measured_check import promised_rho, promised_table, rho_histogram
+from mtm_core.studies.against_measured import MeasuredCheck, check_against_measured
+
+_COLUMNS: Columns = {
+    "symbol": "Gene",
+    "gene_id": "Gene id",
+    "rho": st.column_config.NumberColumn("rho", format="%.2f"),
+    "rho_low": st.column_config.NumberColumn("from", format="%.2f", help="95 % interval."),
+    "rho_high": st.column_config.NumberColumn("to", format="%.2f", help="95 % interval."),
+    "spearman": st.column_config.NumberColumn("Spearman", format="%.2f"),
+    "fdr": st.column_config.NumberColumn("FDR", format="%.1e"),
+    "holds": st.column_config.CheckboxColumn("Holds", help="rho above 0 at an FDR of 5 %."),
+    "out_of_fold_rho": st.column_config.NumberColumn(
+        "rho in GTEx", format="%.2f", help="Out of fold: what the model promises."
+    ),
+    "inside_90": st.column_config.NumberColumn("inside interval", format="percent"),
+    "error": st.column_config.NumberColumn("error (log2)", format="%.2f"),
+    "error_of_mean": st.column_config.NumberColumn(
+        "of the mean", format="%.2f", help="Error of the mean of GTEx donors, taken for everyone."
+    ),
+}
+_SUMMARY: Columns = {
+    "meaning": "Figure",
+    "value": st.column_config.NumberColumn("here", format="%.3f"),
+    "low": st.column_config.NumberColumn("from", format="%.3f", help="95 %, people resampled."),
+    "high": st.column_config.NumberColumn("to", format="%.3f", help="95 %, people resampled."),
+    "out_of_fold": st.column_config.NumberColumn("model card", format="%.3f"),
+    "chance_low": st.column_config.NumberColumn(
+        "chance from", format="%.3f", help="95 % of shuffles of people."
+    ),
+    "chance_high": st.column_config.NumberColumn("chance to", format="%.3f"),
+    "p": st.column_config.NumberColumn("p", format="%.3f", help="Shuffles that are as high."),
+}
+
+
+def choose_measured(session: Session, model: ServedModel, formats: Sequence[str]) -> None:
+    """Ask for a tissue and its measured table; end the page while there is none."""
+    tissues = [t for t in model.predictor.tissues if t not in session.sources]
+    left, right = st.columns([1, 2], gap="large")
+    tissue = left.selectbox(
+        "Tissue that was measured",
+        tissues,
+        index=None,
+        placeholder="Choose a tissue",
+        key=f"measured_tissue_{session.n_deleted}",
+        persist_state="session",
+    )
+    file = right.file_uploader(
+        "Measured expression of it",
+        type=list(formats),
+        key=f"measured_file_{session.n_deleted}",
+        disabled=tissue is None,
+        help="Of some of the same people; samples named as in your first table.",
+    )
+    if tissue is not None and file is not None:
+        data = file.getvalue()
+        start_once(session, session.reading_measured(data, file.name, tissue, model.predictor))
+    is_reading = watch(session, "measured table")
+    measured = session.measured
+    if is_reading or measured is None or measured.tissue != tissue:
+        end_page()
+
+
+def checked(session: Session, model: ServedModel) -> MeasuredCheck:
+    """Return the check of the session's measured table, made once for each choice."""
+    predictor, measured = model.predictor, session.measured
+    assert measured is not None
+    unit = st.selectbox(
+        "Unit of the measured values",
+        UNITS,
+        index=None if measured.unit is None else UNITS.index(measured.unit),
+        format_func=lambda unit: f"{UNIT_TABLE[unit].label}: {UNIT_TABLE[unit].meaning}",
+        placeholder="Choose the unit",
+        key=f"measured_unit_{measured.tissue}_{measured.sha256[:12]}",
+        help=measured.table.report.unit_reason,
+    )
+    if unit is None:
+        st.info("Choose the unit of the measured values.", icon=":material/help:")
+        end_page()
+    near = st.toggle(
+        "Take names that may be one person's for the same",
+        key=f"measured_near_{session.n_deleted}",
+        help="As P01_blood and P01_lung, or two samples of one GTEx donor.",
+    )
+    need(session, session.preparing(predictor))
+    people = session.people(predictor)
+    known = None
+    if predictor.covariates and session.metadata is not None:
+        known = session.metadata.phenotypes()
+    own = (measured.tissue, measured.sha256, unit, near)
+    key = ("measured", own, session.people_key(predictor))
+
+    def make(on_progress: Progress) -> MeasuredCheck:
+        prepared = predictor.prepare(measured.table, source=measured.tissue, unit=unit)
+        prediction = predictor.predict_prepared(people, [measured.tissue], phenotypes=known)
+        return check_against_measured(
+            prediction,
+            prepared,
+            predictor.artefact,
+            model.evaluation,
+            near_people=near,
+            on_progress=on_progress,
+        )
+
+    return remember(session, key, make, slot="measured check", words="Shuffling people")
+
+
+def show_check(found: MeasuredCheck, stem: str) -> None:
+    """Show what came out, beside what was promised and what chance gives."""
+    show_notes(found.notes)
+    figures = found.summary["value"]
+    columns = st.columns(4)
+    columns[0].metric("People in both", f"{len(found.people):,}")
+    for column, (name, label, form) in zip(
+        columns[1:],
+        (
+            ("gene_rho", "Gene-wise rho", "{:.3f}"),
+            ("n_genes_that_hold", f"Genes that hold, of {len(found.genes):,}", "{:,.0f}"),
+            ("inside_90", "Inside the 90 % interval", "{:.1%}"),
+        ),
+        strict=True,
+    ):
+        value = figures[name]
+        column.metric(label, "-" if pd.isna(value) else form.format(value))
+    summary = found.summary.reset_index(drop=True)
+    st.dataframe(summary, hide_index=True, column_config=_SUMMARY, height="content")
+    st.caption(
+        "*Model card*: out-of-fold in GTEx. *Chance*: where 95 % of 500 shuffles of people lie."
+    )
+    download_table(found.summary.reset_index(), key=f"{stem}summary", label="Figures")
+    if found.genes["rho"].notna().any():
+        show_figure(
+            rho_histogram(found.rho_counts),
+            key=f"{stem}rho_by_gene",
+            caption="Genes by their rho of predicted and measured expression over your people; the"
+            " line is the mean of shuffles, in which measured profiles went to other people.",
+            data=found.rho_counts,
+            index=False,
+        )
+        promised = promised_table(found.genes)
+        if len(promised):
+            show_figure(
+                promised_rho(promised),
+                key=f"{stem}promised",
+                caption="Each gene's rho in your people over its out-of-fold rho in GTEx; of many"
+                " genes, a box holds a tenth of them. On the dashed line both are the same.",
+                data=promised,
+                index=False,
+            )
+    st.subheader("Genes")
+    genes = found.genes.reset_index().sort_values("fdr", kind="stable")
+    order = [name for name in _COLUMNS if name in genes]
+    show_rows(genes, key="measured_genes", height=380, columns=_COLUMNS, order=order)
+    download_table(genes, key=f"{stem}genes_checked", label="Genes")
+    st.subheader("People")
+    people = found.people.reset_index()
+    st.dataframe(people, hide_index=True, height=300)
+    st.caption(
+        "rho over genes of a person's predicted profile with the own measured one, and with those"
+        " of the others on average; rank 1: none of the others' is nearer."
+    )
+    download_table(people, key=f"{stem}people_checked", label="People")
+    with st.expander("Names in both tables, and in one alone"):
+        names = found.match.as_table().rename(columns={"first": "predicted", "further": "measured"})
+        st.dataframe(names, hide_index=True, height=300)
+        download_table(names, key=f"{stem}names_checked", label="Names")

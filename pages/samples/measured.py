@@ -1,0 +1,25 @@
+"""Check against measured: predictions held to a tissue measured in some of the same people."""
+
+from __future__ import annotations
+
+from mtm_core.dashboard.screens.cohort_view import need_samples
+from mtm_core.dashboard.screens.measured_view import checked, choose_measured, show_check
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.widgets.layout import begin, mark_simulated
+
+FORMATS = ["csv", "tsv", "txt", "gct", "gz", "xlsx", "parquet", "h5ad", "zip"]
+
+session, model = current_session(), served_model()
+begin(
+    "Check against measured",
+    "Was another tissue of some of these people measured? Give it, and see how well it is predicted"
+    " in your own people.  \nBeside each figure stand what GTEx promises and what comes out when"
+    " people are shuffled.",
+    session,
+    model,
+)
+need_samples(session, model)
+mark_simulated(session)
+choose_measured(session, model, FORMATS)
+show_check(checked(session, model), session.file_stem)
