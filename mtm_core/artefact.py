@@ -36,6 +36,7 @@ from mtm_core import __version__
 from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
 from mtm_core.data.cohort.normalise import NORMALISATIONS, Normalisation
 from mtm_core.data.cohort.scaling import TissueScaler, to_scale
+from mtm_core.data.files.what_is_it import what_is_missing
 from mtm_core.data.genes.index import GeneIndex
 from mtm_core.errors import ArtefactError
 from mtm_core.methods.protocol import FittedMethod, check_shape, under_prefix
@@ -366,7 +367,7 @@ def seal_model(folder: Path | str) -> None:
             raise ValueError("it is a link, which is never followed")
         description = read_strict_json(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise ArtefactError(f"no model in {folder}: cannot read model.json ({error}).") from error
+        raise ArtefactError(f"no model in {folder}: {what_is_missing(error)}.") from error
     if (description.get("format"), description.get("format_version")) == (FORMAT, 1):
         text = json.dumps(description | {"format_version": FORMAT_VERSION}, indent=1) + "\n"
         with replacing(path) as place:

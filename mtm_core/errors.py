@@ -53,6 +53,8 @@ class SelectionError(MTMError):
             near = get_close_matches(name, list(known), n=1, cutoff=0.5)
             hints.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
         shown = ", ".join(hints[:5]) + (", …" if len(hints) > 5 else "")
+        if not known:
+            return cls(f"unknown {kind}: {shown}. There is none.")
         example = ", ".join(repr(name) for name in list(known)[:3])
         return cls(f"unknown {kind}: {shown}. There are {len(known)}, such as {example}.")
 

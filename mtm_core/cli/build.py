@@ -19,6 +19,8 @@ from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.data.gtex.download import OFFICIAL, Release
 from mtm_core.evaluation.bootstrap import N_RESAMPLES
 from mtm_core.methods.registry import METHOD_NAMES, trainable_methods
+from mtm_core.model_folder import ModelFolder
+from mtm_core.sharing.licence import PROGRAM_LICENCE, licence_of
 from mtm_core.workflows.build import build_model
 from mtm_core.workflows.build_options import DEFAULT_METHOD, BuildOptions
 from mtm_core.workflows.build_plan import plan_build
@@ -132,6 +134,17 @@ def build_command(
     ] = N_RESAMPLES,
     preset_name: PresetOption = "acmg59",
     settings: SettingOption = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            help="SPDX id of the model's licence, such as CC-BY-4.0; by default none is given.",
+            rich_help_panel=_WORK,
+        ),
+    ] = None,
+    licence_file: Annotated[
+        Path | None,
+        typer.Option(help=f"Its text, where it is not {PROGRAM_LICENCE}.", rich_help_panel=_WORK),
+    ] = None,
     jobs: Annotated[
         int,
         typer.Option(
@@ -210,11 +223,18 @@ def build_command(
         work=work,
         restart=restart,
         overwrite=overwrite,
+        licence=licence,
+        licence_file=licence_file,
         command=shlex.join(["mtm", *sys.argv[1:]]),
     )
     plan = plan_build(options)
     if plan.is_finished:
         err.print(f"{output} is finished: it was built from the same files with the same options.")
+        if licence is not None and licence != (found := licence_of(ModelFolder.open(output))):
+            err.print(
+                f"Its licence stays {found or 'not given'}. To share it under another: mtm model"
+                f" push {output} --licence {licence}"
+            )
         return
     plan.needs.check()
     for line in plan.needs.lines():

@@ -16,11 +16,10 @@ from mtm_core.inference.models import (
     find_model,
     models_folder,
 )
-from mtm_core.inference.verification import verify
-from mtm_core.model_folder import VERIFICATION, ModelFolder
 from mtm_core.reporting.model_card import FIGURES
 from mtm_core.sharing.getting import Installed, get_model, install_model
-from mtm_core.sharing.listing import ADJUSTED_RHO, PROGRAM_LICENCE, RHO, ListedModel, list_models
+from mtm_core.sharing.licence import PROGRAM_LICENCE
+from mtm_core.sharing.listing import ADJUSTED_RHO, RHO, ListedModel, list_models
 from mtm_core.sharing.registry import BUILD_COMMAND, published_models
 from mtm_core.sharing.upload import Target, make_upload
 
@@ -172,10 +171,10 @@ def _report(done: Installed, *, by_hand: bool = False) -> None:
             "Only the server vouches for this model: its SHA-256 was not compared with one from "
             "elsewhere."
         )
-    if VERIFICATION in ModelFolder.open(done.folder).seals:
-        err.print(verify(done.folder).in_words())
-    else:
-        err.print("It has no stored samples, so its predictions on this machine were not checked.")
+    err.print(
+        done.verified
+        or "It has no stored samples, so its predictions on this machine were not checked."
+    )
     err.print(f"Use it: mtm predict INPUT --model {done.name} --output OUTPUT")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from mtm_core.data.files.what_is_it import what_is_missing
 from mtm_core.errors import InputFileError
 from mtm_core.evaluation.accuracy import Accuracy, summarise_tissues
 from mtm_core.evaluation.bootstrap import ResampledRho
@@ -244,7 +245,8 @@ class EvaluationTables:
             )
         except (OSError, ValueError) as error:
             raise InputFileError(
-                f"{folder} holds no evaluation ({error}). Make one with 'mtm evaluate'."
+                f"{folder} holds no evaluation: {what_is_missing(error)}. Make one with 'mtm"
+                " evaluate'."
             ) from error
 
 

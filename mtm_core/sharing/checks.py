@@ -13,7 +13,8 @@ from typing import Any
 from mtm_core.artefact import Artefact, parse_description
 from mtm_core.errors import ArtefactError, OutputError, SelectionError
 from mtm_core.inference.models import bundled_models, is_model_name
-from mtm_core.model_folder import MANIFEST, ModelFolder, Seal, read_manifest
+from mtm_core.inference.verification import verify
+from mtm_core.model_folder import MANIFEST, VERIFICATION, ModelFolder, Seal, read_manifest
 from mtm_core.studies.beside_model import (
     associations_of,
     card_of,
@@ -139,13 +140,20 @@ def check_room(folder: Path, n_bytes: int) -> None:
         )
 
 
-def check_whole(folder: Path, offer: Offer) -> Artefact:
+def check_whole(folder: Path, offer: Offer) -> tuple[Artefact, str]:
     """Read a folder as the dashboard does: every file against its seal, then for its meaning.
+
+    Returns
+    -------
+    tuple
+        The model, and how its predictions here compare with those where it was made; empty where
+        it holds no stored samples.
 
     Raises
     ------
     ArtefactError, InputFileError
-        If something is not as it should be.
+        If something is not as it should be, or it predicts here something else than where it was
+        made: a wrong number is worse than none.
     """
     files = ModelFolder.open(folder)
     if dict(files.seals) != dict(offer.seals):
@@ -158,7 +166,12 @@ def check_whole(folder: Path, offer: Offer) -> Artefact:
     studies_of(files, artefact)
     history_of(files)
     card_of(files)
-    return artefact
+    if VERIFICATION not in files.seals:
+        return artefact, ""
+    found = verify(folder)
+    if not found.agrees:
+        raise ArtefactError(f"{artefact.name} is not installed. {found.in_words()}")
+    return artefact, found.in_words()
 
 
 def _gigabytes(n_bytes: int) -> str:

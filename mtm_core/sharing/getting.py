@@ -70,6 +70,9 @@ class Installed:
         Of its ``manifest.json``.
     is_pinned
         Whether that was named by the caller or the registry.
+    verified
+        How its predictions here compare with those where it was made; empty where it holds no
+        stored samples.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Installed:
     n_bytes: int
     manifest_sha256: str
     is_pinned: bool
+    verified: str = ""
 
 
 def get_model(
@@ -163,10 +167,11 @@ def get_model(
             part = own / "parts" / file.replace("/", "~")
             _download(url, made / file, part, seal, progress)
         (made / MANIFEST).write_bytes(offer.manifest)
-        name = check_whole(made, offer).name
+        artefact, verified = check_whole(made, offer)
+        name = artefact.name
         offer.description((made / "model.json").read_bytes(), place.name)
         put_folder(made, models / name, overwrite=overwrite, kind=MODEL)
-    return _installed(name, models / name, offer)
+    return _installed(name, models / name, offer, verified)
 
 
 def install_model(
@@ -197,8 +202,8 @@ def install_model(
                 (place / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(found, place / file, follow_symlinks=False)
             (place / MANIFEST).write_bytes(offer.manifest)
-            check_whole(place, offer)
-        return _installed(name, output, offer)
+            _, verified = check_whole(place, offer)
+        return _installed(name, output, offer, verified)
     if not path.is_file():
         raise InputFileError(
             f"{path}: no such file or folder; expected a model's folder or a zip of one."
@@ -220,8 +225,8 @@ def _install_zip(
         with writing(output, overwrite=overwrite, folder=True, kind=MODEL) as made:
             archive.unpack(offer.seals, made)
             (made / MANIFEST).write_bytes(offer.manifest)
-            check_whole(made, offer)
-    return _installed(name, output, offer)
+            _, verified = check_whole(made, offer)
+    return _installed(name, output, offer, verified)
 
 
 def _get_zip(
@@ -325,5 +330,5 @@ def _unpinned(source: str, sha256: str) -> SelectionError:
     )
 
 
-def _installed(name: str, folder: Path, offer: Offer) -> Installed:
-    return Installed(name, folder, offer.n_bytes, offer.sha256, offer.is_pinned)
+def _installed(name: str, folder: Path, offer: Offer, verified: str) -> Installed:
+    return Installed(name, folder, offer.n_bytes, offer.sha256, offer.is_pinned, verified)

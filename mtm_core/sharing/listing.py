@@ -10,13 +10,10 @@ from typing import Any, Literal
 from mtm_core.artefact import read_description
 from mtm_core.errors import MTMError
 from mtm_core.inference.models import bundled_models, find_model, installed_models
-from mtm_core.model_folder import LICENCE, ModelFolder
+from mtm_core.model_folder import ModelFolder
+from mtm_core.sharing.licence import PROGRAM_LICENCE, licence_of
 
 RHO, ADJUSTED_RHO = "gene_rho_by_fold_mean", "gene_rho_partial_mean"
-SPDX = "SPDX-License-Identifier:"
-"""Begins the first line of a model's licence."""
-PROGRAM_LICENCE = "BSD-3-Clause"
-_MOST_LICENCE_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -92,18 +89,3 @@ def list_models() -> list[ListedModel]:
     bundled = [ListedModel.of(find_model(name), "bundled") for name in bundled_models()]
     installed = [ListedModel.of(folder, "installed") for folder in installed_models().values()]
     return [*bundled, *installed]
-
-
-def licence_of(files: ModelFolder) -> str:
-    """Return the short name of a model's licence; empty where none is given.
-
-    Raises
-    ------
-    ArtefactError
-        If the file is not what was sealed.
-    """
-    if LICENCE not in files.seals:
-        return ""
-    text = files.read(LICENCE, _MOST_LICENCE_BYTES).decode("utf-8", errors="replace")
-    first = text.split("\n", 1)[0].removeprefix(SPDX).strip()
-    return "".join(letter for letter in first if letter.isprintable())[:80]

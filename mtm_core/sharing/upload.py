@@ -19,14 +19,13 @@ from typing import Any, Literal
 
 from mtm_core import __version__
 from mtm_core.artefact import Artefact, read_description
-from mtm_core.errors import ArtefactError, InputFileError
+from mtm_core.errors import ArtefactError, SelectionError
 from mtm_core.inference.verification import verify
 from mtm_core.model_folder import LICENCE, MANIFEST, ModelFolder, seal_folder
-from mtm_core.places import place_of
 from mtm_core.reporting.model_card import FIGURES
 from mtm_core.safe_output import check_output, writing
 from mtm_core.sharing.donor_rows import find_donor_rows
-from mtm_core.sharing.listing import PROGRAM_LICENCE, SPDX
+from mtm_core.sharing.licence import PROGRAM_LICENCE, licence_text
 
 Target = Literal["hugging-face", "zenodo"]
 PAPER = "10.1093/bioinformatics/btad363"
@@ -91,10 +90,16 @@ def make_upload(
         single donors.
     InputFileError
         If there is no text of the licence.
+    SelectionError
+        If a creator has no name.
     OutputError
         If ``output`` cannot be written.
     """
     folder = Path(folder)
+    text = licence_text(licence, licence_file)
+    names = tuple(" ".join(name.split()) for name in creators)
+    if not names or not all(names):
+        raise SelectionError("--creator names nobody. Give a name, or leave the option out.")
     check_output(output, overwrite=overwrite, inputs=[folder], folder=True)
     files = ModelFolder.open(folder)
     artefact = Artefact.load(files)
@@ -109,7 +114,6 @@ def make_upload(
     verified = verify(folder)
     if not verified.agrees:
         raise ArtefactError(f"{folder}: {verified.in_words()}")
-    text = _licence_text(licence, licence_file)
     card = _FRONT.sub("", _card(files) or f"# {artefact.name}\n")
     with writing(
         output, overwrite=overwrite, inputs=[folder], folder=True, kind="a model to upload"
@@ -125,7 +129,7 @@ def make_upload(
         (model / "README.md").write_text(front + card, encoding="utf-8")
         seal_folder(model)
         sha256 = hashlib.sha256((model / MANIFEST).read_bytes()).hexdigest()
-        metadata = zenodo_metadata(description, licence, creators, sha256)
+        metadata = zenodo_metadata(description, licence, names, sha256)
         (place / ".zenodo.json").write_text(json.dumps(metadata, indent=1) + "\n", encoding="utf-8")
         _lay_out(model, place, artefact.name, target)
         n_bytes = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
@@ -192,23 +196,6 @@ def zenodo_metadata(
             }
         ],
     }
-
-
-def _licence_text(licence: str, file: Path | None) -> str:
-    """Return a licence's text, its id in the first line."""
-    if not re.fullmatch(r"[A-Za-z0-9.+-]{2,60}", licence):
-        raise InputFileError(f"--licence: {licence!r} is not an SPDX id, such as CC-BY-4.0.")
-    if file is None and licence != PROGRAM_LICENCE:
-        raise InputFileError(
-            f"the text of {licence} is not known here. Give it by --licence-file, from"
-            f" https://spdx.org/licenses/{licence}.html"
-        )
-    path = place_of("LICENSE") if file is None else file
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputFileError(f"{path}: cannot read the licence ({error}).") from error
-    return f"{SPDX} {licence}\n\n{text}"
 
 
 def _card(files: ModelFolder) -> str:

@@ -23,6 +23,7 @@ from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
 from mtm_core.data.cohort.scaling import from_scale
 from mtm_core.data.cohort.splits import DonorFolds
 from mtm_core.data.files.self_contained import check_hdf5
+from mtm_core.data.files.what_is_it import what_it_is
 from mtm_core.errors import CohortError, InputFileError
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.methods.held_out import fit_scorer
@@ -110,6 +111,11 @@ def read_out_of_fold(path: Path) -> xr.Dataset:
     InputFileError
         If the file holds no out-of-fold predictions.
     """
+    if not h5py.is_hdf5(path):
+        raise InputFileError(
+            f"{path}: expected the NetCDF file of 'mtm evaluate --save-predictions', got"
+            f" {what_it_is(path)}."
+        )
     try:
         with h5py.File(path, "r") as file:
             check_hdf5(file)

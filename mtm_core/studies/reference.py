@@ -25,6 +25,7 @@ import pandas as pd
 
 from mtm_core import __version__
 from mtm_core.data.cohort.cohort import is_simulated, tissue_names
+from mtm_core.data.files.what_is_it import what_is_missing
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.grouped_table import GroupedTable, as_grouped, open_grouped, whole
 from mtm_core.grouped_writing import LONGEST_EXACT, ROWS_A_GROUP, save_grouped, write_grouped
@@ -230,8 +231,8 @@ class ReferenceAssociations:
             )
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise InputFileError(
-                f"{folder} holds no reference associations ({error}). Make them with"
-                " 'mtm study reference'."
+                f"{folder} holds no reference associations: {what_is_missing(error)}. Make them"
+                " with 'mtm study reference'."
             ) from error
 
 

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import pandas as pd
 from pandas.errors import EmptyDataError
 
+from mtm_core.data.files.what_is_it import what_is_missing
 from mtm_core.errors import InputFileError
 from mtm_core.grouped_table import GroupedTable, open_grouped
 from mtm_core.statistics.similarity import SimilarityAgreement
@@ -101,7 +102,8 @@ def _read(folder: Path, make: Callable[[Path], StudyT]) -> Shipped[StudyT] | Non
         return Shipped(make(folder), settings)
     except (OSError, ValueError) as error:
         raise InputFileError(
-            f"{folder} holds no study ({error}). Make it again with 'mtm study', or delete it."
+            f"{folder} holds no study: {what_is_missing(error)}. Make it again with 'mtm"
+            " study', or delete it."
         ) from error
 
 

@@ -26,16 +26,16 @@ from mtm_core.errors import OutputError
 from mtm_core.evaluation.results import EVALUATION, TABLES, EvaluationTables
 from mtm_core.inference.verification import write_verification
 from mtm_core.memory_budget import in_words
-from mtm_core.methods.protocol import tissue_index
-from mtm_core.model_folder import MODEL
+from mtm_core.model_folder import LICENCE, MODEL
 from mtm_core.reporting.model_card import render_model_card
 from mtm_core.safe_output import OwnFolder, check_output, discard, writing
+from mtm_core.sharing.licence import licence_text
 from mtm_core.training.checkpoint import CHECKPOINT_NAME
 from mtm_core.training.hardware import Hardware
 from mtm_core.workflows.associations import ASSOCIATING, AssociationOptions, associate
 from mtm_core.workflows.build_files import BuildFiles
 from mtm_core.workflows.build_options import FIRST_STEP_OF, BuildOptions
-from mtm_core.workflows.build_plan import BuildPlan, plan_build
+from mtm_core.workflows.build_plan import BuildPlan, check_data, plan_build
 from mtm_core.workflows.download import DownloadOptions, download_release
 from mtm_core.workflows.evaluate import EvaluateOptions, evaluate_methods, evaluation_steps
 from mtm_core.workflows.ledger import DoneStep, Ledger
@@ -256,7 +256,7 @@ class _Build:
                     lambda done, total: advance(done, max(total, 0)),
                 )
                 found = summarise(cohort)
-                tissue_index(tissue_names(cohort), options.source)
+                check_data(options, tissue_names(cohort), found.n_donors)
                 advance(
                     found.n_genes,
                     found.n_genes,
@@ -371,6 +371,9 @@ class _Build:
                     _copy(self.work / "associations", place / "associations")
                 card = render_model_card(artefact, tables)
                 (place / "README.md").write_text(card, encoding="utf-8")
+                if options.licence is not None:
+                    text = licence_text(options.licence, options.licence_file)
+                    (place / LICENCE).write_text(text, encoding="utf-8")
                 artefact.save(place)
                 write_verification(place)
                 size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())

@@ -16,6 +16,7 @@ from mtm_core.errors import SelectionError
 from mtm_core.evaluation.bootstrap import N_RESAMPLES
 from mtm_core.methods.covariates import AGE_SEX
 from mtm_core.methods.registry import METHOD_NAMES, OPTIONAL_AGE_SEX, trainable_methods
+from mtm_core.sharing.licence import licence_text
 from mtm_core.workflows.plain_values import PlainValues
 from mtm_core.workflows.run_settings import run_config
 
@@ -72,6 +73,9 @@ class BuildOptions(PlainValues):
         Start again; downloaded files stay.
     overwrite
         Replace a model that is there.
+    licence, licence_file
+        SPDX id of the model's licence, and its text where it is not the program's own; none by
+        default.
     command
         What the model says it was made by.
     """
@@ -103,6 +107,8 @@ class BuildOptions(PlainValues):
     work: Path | None = None
     restart: bool = False
     overwrite: bool = False
+    licence: str | None = None
+    licence_file: Path | None = None
     command: str = ""
 
     @property
@@ -140,7 +146,13 @@ class BuildOptions(PlainValues):
         ------
         SelectionError
             If they do not, or name no method that there is.
+        InputFileError
+            If the licence has no text.
         """
+        if self.licence is not None:
+            licence_text(self.licence, self.licence_file)
+        elif self.licence_file is not None:
+            raise SelectionError("--licence-file needs --licence, the SPDX id of that text.")
         given = {
             "--release": self.release is not None,
             "--from": self.folder is not None,

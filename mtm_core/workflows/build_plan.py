@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import h5py
-
-from mtm_core.data.gtex.annotations import read_subject_phenotypes
+from mtm_core.data.cohort.cohort import look_at_cohort
+from mtm_core.data.gtex.annotations import (
+    read_sample_attributes,
+    read_subject_phenotypes,
+    tissue_table,
+)
 from mtm_core.data.gtex.download import bytes_to_come
 from mtm_core.data.gtex.gct import gct_size
-from mtm_core.errors import DownloadError, InputFileError
+from mtm_core.errors import DownloadError, InputFileError, SelectionError
+from mtm_core.methods.protocol import tissue_index
 from mtm_core.workflows.build_files import BuildFiles, files_in
 from mtm_core.workflows.build_options import BuildOptions
 from mtm_core.workflows.download import check_server
@@ -35,6 +39,8 @@ _DISK_OF_METHOD = 2.0
 """Out-of-fold predictions of a method with intervals, in cohorts of float32."""
 _DISK_OF_MODEL = 1.2
 """Two copies of the model with its tables, in cohorts of float32."""
+
+_NO_FILE = "there is no such file. Check the name and the folder."
 
 
 @dataclass(frozen=True)
@@ -81,21 +87,26 @@ def plan_build(options: BuildOptions) -> BuildPlan:
     ledger = Ledger(work / "steps.json")
     files = None
     if options.cohort is not None:
-        n_values, has_phenotypes = _of_cohort(options.cohort)
+        found = look_at_cohort(options.cohort)
+        n_values, has_phenotypes = found.n_samples * found.n_genes, found.has_phenotypes
+        check_data(options, found.tissues, found.n_donors)
         given: tuple[Path, ...] = (options.cohort,)
     elif options.release is None:
         files = _given_files(options)
         given = tuple(files.by_kind().values())
         n_values = _values_in(files.expression)
+        samples = read_sample_attributes(files.sample_attributes)
+        check_data(options, samples["tissue"].unique(), samples["donor"].nunique())
         has_phenotypes = files.subject_phenotypes is not None
         if files.gene_table is not None and options.genes is None:
             n_values = int(n_values * _SHARE_CODING) if options.gene_type != "all" else n_values
     else:
         given = ()
         n_values, has_phenotypes = 0, True
+        tissue_index(tuple(tissue_table().index), options.source)
     for path in (options.genes, options.subject_phenotypes, options.gene_table):
         if path is not None and not path.is_file():
-            raise InputFileError(f"{path}: there is no such file. Check the name and the folder.")
+            raise InputFileError(f"{path}: {_NO_FILE}")
     if options.subject_phenotypes is not None:
         read_subject_phenotypes(options.subject_phenotypes)
     is_finished = not options.restart and _is_finished(options, ledger, has_phenotypes)
@@ -105,9 +116,9 @@ def plan_build(options: BuildOptions) -> BuildPlan:
         server = options.mirror
         check_server(server)
         try:
-            found = bytes_to_come(work / "gtex", options.release, base_url=server)
-            sizes = {kind: size for kind, (size, _) in found.items()}
-            to_come = sum(left for _, left in found.values())
+            files_to_come = bytes_to_come(work / "gtex", options.release, base_url=server)
+            sizes = {kind: size for kind, (size, _) in files_to_come.items()}
+            to_come = sum(left for _, left in files_to_come.values())
             if not to_come:
                 server = ""
         except DownloadError as failed:
@@ -170,20 +181,29 @@ def _given_files(options: BuildOptions) -> BuildFiles:
     for kind, path in files.items():
         if not path.is_file():
             raise InputFileError(
-                f"--{kind}: cannot open {path}: there is no such file. Check the name and the"
-                " folder."
+                f"--{kind}: cannot open {path}: "
+                + ("it is a folder; name the file." if path.is_dir() else _NO_FILE)
             )
     return BuildFiles.of(files)  # type: ignore[arg-type]
 
 
-def _of_cohort(path: Path) -> tuple[int, bool]:
-    """Count the values of a cohort; tell whether it knows phenotypes."""
-    if not path.is_file():
-        raise InputFileError(f"{path}: no such file. Make a cohort with 'mtm data prepare'.")
-    try:
-        with h5py.File(path, "r") as file:
-            values = file["X"]
-            columns = file["uns/donors"].attrs.get("column-order", [])
-            return int(values.shape[0] * values.shape[1]), len(columns) > 0
-    except (OSError, LookupError, AttributeError) as error:
-        raise InputFileError(f"{path}: expected a cohort (.h5ad): {error}.") from error
+def check_data(options: BuildOptions, tissues: Collection[str], n_donors: int) -> None:
+    """Refuse what does not fit the data that a model is built of, before it is fitted.
+
+    Parameters
+    ----------
+    options
+        Of the build.
+    tissues, n_donors
+        Of the cohort, or as many as are known of its files.
+
+    Raises
+    ------
+    SelectionError
+        If the source is none of the tissues, or there are more folds than donors.
+    """
+    tissue_index(tuple(tissues), options.source)
+    if options.evaluate and options.folds > n_donors:
+        raise SelectionError(
+            f"--folds: expected 2 to {n_donors} for {n_donors} donors, got {options.folds}."
+        )

@@ -141,7 +141,7 @@ def test_normalise_is_remembered(mtm: Mtm, files: GtexFiles, tmp_path: Path) -> 
         (["--gene-table={expression}"], "expected the columns ENSEMBL"),
         (["--genes={nothing}"], "nothing: there is no such file"),
         (["--genes={empty}"], "the file is empty; expected one gene id a line"),
-        (["--genes={binary}"], "expected UTF-8 text"),
+        (["--genes={binary}"], "expected UTF-8 text, got a binary file"),
         (["--genes={foreign}"], "none of the genes asked for is in the file"),
         (
             ["--genes={foreign}", "--gene-table={gtf}", "--gene-type=protein_coding"],

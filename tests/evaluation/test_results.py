@@ -181,6 +181,6 @@ def test_a_folder_without_an_evaluation_is_named(
         tables.save(tmp_path)
         (tmp_path / "settings.json").write_text('{"folds": ')
     with pytest.raises(
-        InputFileError, match=r"holds no evaluation .* Make one with 'mtm evaluate'"
+        InputFileError, match=r"holds no evaluation: .*\. Make one with 'mtm evaluate'"
     ):
         EvaluationTables.load(tmp_path)

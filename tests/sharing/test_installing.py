@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from mtm_core.errors import ArtefactError, InputFileError, OutputError
 from mtm_core.inference.models import installed_models
-from mtm_core.model_folder import MANIFEST, seal_folder
+from mtm_core.model_folder import MANIFEST, VERIFICATION, seal_folder
 from mtm_core.sharing.getting import install_model
 from mtm_core.sharing.listing import list_models
 from tests.sharing.conftest import Shared
@@ -133,6 +135,24 @@ def test_a_bomb_is_not_unpacked(shared: Shared, models: Path, tmp_path: Path) ->
     with pytest.raises(ArtefactError):
         install_model(path)
     assert installed_models() == {}
+
+
+def test_a_model_that_predicts_something_else_here_is_not_installed(
+    shared: Shared, models: Path, tmp_path: Path
+) -> None:
+    stored = shared.folder / VERIFICATION
+    with safe_open(stored, "np") as file:
+        about = file.metadata()
+    arrays = load_file(stored)
+    arrays["z"][0, 1, 0] += 0.5
+    save_file(arrays, stored, about)
+    seal_folder(shared.folder)
+    path = tmp_path / "small.zip"
+    path.write_bytes(zip_of(shared.folder))
+    for given in (shared.folder, path):
+        with pytest.raises(ArtefactError, match=r"^small is not installed\. .* by up to 0\.5 SD"):
+            install_model(given)
+    assert not models.exists() or installed_models() == {}
 
 
 def test_what_a_manifest_does_not_name_is_left(

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from mtm_core.data.cohort.normalise import UNIT_AFTER, Normalisation, normalise
 from mtm_core.data.cohort.pairs import ordered_pairs
 from mtm_core.data.files.self_contained import check_hdf5
+from mtm_core.data.files.what_is_it import what_it_is
 from mtm_core.data.genes.ids import strip_version
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD, tissue_table
 from mtm_core.data.people.exact_phenotypes import exact_phenotypes
@@ -233,19 +234,73 @@ def read_cohort(path: Path | str) -> ad.AnnData:
         If the file is no ``.h5ad``, or not one of ``mtm data prepare``.
     """
     path = Path(path)
+    look_at_cohort(path)
+    try:
+        return ad.read_h5ad(path)
+    except (OSError, LookupError, ValueError, TypeError, AttributeError) as error:
+        raise InputFileError(
+            f"{path}: the cohort cannot be read; the file is damaged. Make it again with 'mtm data"
+            f" prepare'. ({error})"
+        ) from error
+
+
+@dataclass(frozen=True)
+class CohortOutline:
+    """What a cohort's file says of it, known without its values.
+
+    Attributes
+    ----------
+    n_samples, n_genes, n_donors
+        How many there are.
+    tissues
+        In the order of their codes.
+    has_phenotypes
+        Whether anything is known of the donors.
+    """
+
+    n_samples: int
+    n_genes: int
+    n_donors: int
+    tissues: tuple[str, ...]
+    has_phenotypes: bool
+
+
+def look_at_cohort(path: Path) -> CohortOutline:
+    """Look whether ``path`` is a cohort that :func:`write_cohort` wrote, and of what.
+
+    Raises
+    ------
+    InputFileError
+        If it is not: what it is.
+    """
     if not path.is_file():
-        raise InputFileError(f"{path}: no such file. Make a cohort with 'mtm data prepare'.")
+        what = "a folder" if path.is_dir() else "no such file"
+        raise InputFileError(f"{path}: {what}. Make a cohort with 'mtm data prepare'.")
+    if not h5py.is_hdf5(path):
+        raise InputFileError(
+            f"{path}: expected a cohort (.h5ad) of 'mtm data prepare', got {what_it_is(path)}."
+        )
     try:
         with h5py.File(path, "r") as file:
             check_hdf5(file)
-        cohort = ad.read_h5ad(path)
-    except (OSError, KeyError, ValueError) as error:
-        raise InputFileError(f"{path}: expected a cohort (.h5ad): {error}") from error
-    if "mtm" not in cohort.uns or not {"donor", "tissue"} <= set(cohort.obs):
+            n_samples, n_genes = file["X"].shape
+            samples = ad.io.read_elem(file["obs"])
+            tissues = samples["tissue"].cat.categories
+            str(file["uns/mtm/sha256"][()])
+            return CohortOutline(
+                int(n_samples),
+                int(n_genes),
+                int(samples["donor"].nunique()),
+                tuple(str(name) for name in tissues),
+                len(file["uns/donors"].attrs["column-order"]) > 0,
+            )
+    except InputFileError:
+        raise
+    except Exception as error:  # whatever h5py and AnnData raise on what others wrote
         raise InputFileError(
-            f"{path}: an .h5ad, but not a cohort. Make one with 'mtm data prepare'."
-        )
-    return cohort
+            f"{path}: an .h5ad or other HDF5 file, but not a cohort. Make one with 'mtm data"
+            " prepare'."
+        ) from error
 
 
 def summarise(cohort: ad.AnnData) -> CohortSummary:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mtm_core.data.files.what_is_it import what_it_is
 from mtm_core.errors import CohortError, InputFileError
 from mtm_core.safe_output import writing
 
@@ -67,7 +68,8 @@ class DonorFolds:
             return cls(folds, int(values["seed"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputFileError(
-                f"{path}: expected folds as JSON, {{'seed': 0, 'folds': [[donor, …], …]}}: {error}"
+                f"{path}: expected folds as JSON, {{'seed': 0, 'folds': [[donor, …], …]}}, as"
+                f" 'mtm evaluate' writes them; got {what_it_is(path)}."
             ) from error
 
 

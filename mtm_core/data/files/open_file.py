@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
+from mtm_core.data.files.what_is_it import what_it_is
 from mtm_core.errors import InputFileError
 
 _READ_BYTES = 1 << 20
@@ -115,8 +116,18 @@ def as_utf8(data: bytes) -> bytes:
 
 
 def not_utf8(path: Path, error: UnicodeDecodeError) -> InputFileError:
-    """Return the error of a text that is not UTF-8."""
-    return InputFileError(f"{path.name}: expected UTF-8 text, got {error}")
+    """Return the error of a text that is not UTF-8, or that is no text at all."""
+    kind = what_it_is(path)
+    if not error.encoding.startswith("utf-8"):
+        return InputFileError(
+            f"{path.name}: expected UTF-8 text, got a binary file or damaged UTF-16 text."
+        )
+    if kind.startswith("text") or kind == "a gzip file":
+        return InputFileError(
+            f"{path.name}: expected UTF-8 text, got the byte {error.object[error.start]:#x}. Save"
+            " it as UTF-8."
+        )
+    return InputFileError(f"{path.name}: expected text, got {kind}.")
 
 
 def _plain(file: io.BufferedReader, path: Path) -> IO[bytes]:

@@ -180,6 +180,10 @@ def _read_table(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
         lines = itertools.dropwhile(lambda line: line.startswith("#") or line.isspace(), file)
         rows = [[field.strip() for field in line.split("\t")] for line in lines if line.strip()]
     header, body = (rows[0], rows[1:]) if rows else ([], [])
+    if not header:
+        raise InputFileError(
+            f"{path.name}: the file is empty; expected a table with {', '.join(required)}."
+        )
     missing = [name for name in required if name not in header]
     if missing:
         raise InputFileError(
