@@ -81,6 +81,14 @@ def compare_command(
             " them in --formula."
         ),
     ] = None,
+    composition: Annotated[
+        bool,
+        typer.Option(
+            "--composition",
+            help="Estimate the shares of blood cells first: columns RNA_share_neutrophils and so"
+            " on, that --traits, --covariates and --formula may name.",
+        ),
+    ] = False,
     model: ModelOption = DEFAULT_MODEL,
     source: SourceOption = WHOLE_BLOOD,
     targets: TargetsOption = None,
@@ -183,6 +191,7 @@ def compare_command(
         table_format,
         overwrite,
         DesignOptions(formula, tuple(contrast or []), block, block_as),
+        composition,
     )
     with progress_bar(by_lines=False) as show:
         done = compare_samples(options, print_found, show)

@@ -31,8 +31,8 @@ _OF: dict[str, tuple[str, ...]] = {
 }
 CELLS = tuple(_OF)
 """Cells whose shares are given."""
-COLUMNS = {cells: f"{cells} (RNA share)" for cells in CELLS}
-"""What the shares are called among the columns of a user's metadata."""
+COLUMNS = {cells: "RNA_share_" + cells.replace(" ", "_") for cells in CELLS}
+"""What the shares are called among the columns of a user's metadata: as a formula takes them."""
 LEAST_MARKERS = 10
 """Genes that are found of each of them, below which no share is given."""
 POOR_FIT = 0.3

@@ -63,6 +63,8 @@ class Comparison:
         What is tested of it: terms, or column, cases and controls.
     block, block_as
         Column whose samples go together, and how; empty for none.
+    composition
+        Whether estimated shares of blood cells are among the columns.
     """
 
     groups: tuple[str, str, str] | None = None
@@ -73,6 +75,7 @@ class Comparison:
     contrasts: tuple[Asked, ...] = ()
     block: str = ""
     block_as: str = "random"
+    composition: bool = False
 
 
 def in_shell(words: Sequence[str]) -> str:
@@ -139,6 +142,7 @@ def compare_arguments(
         words += _option("--groups", join_groups(*comparison.groups))
     for name, columns in (("--traits", comparison.traits), ("--covariates", comparison.covariates)):
         words += _option(name, join_names(columns)) if columns else []
+    words += ["--composition"] if comparison.composition else []
     if comparison.formula:
         words += _option("--formula", comparison.formula)
         for one in comparison.contrasts:

@@ -14,6 +14,7 @@ from mtm_core.artefact import Artefact
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import out_of_fold_rho
+from mtm_core.inference.blood_cells import COLUMNS
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
@@ -44,6 +45,7 @@ from mtm_core.workflows.compare_designs import (
     design_settings,
     write_design,
 )
+from mtm_core.workflows.composition import composition_of, say_composition, with_composition
 from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
     Say,
@@ -88,6 +90,9 @@ class CompareOptions(PlainValues):
         Replace what is there.
     linear
         A linear model, with covariates, blocks and contrasts.
+    composition
+        Estimate the shares of blood cells first: columns ``RNA_share_neutrophils`` and so on, that
+        traits, covariates and formulas may name.
     """
 
     tables: tuple[Path, ...]
@@ -103,6 +108,7 @@ class CompareOptions(PlainValues):
     table_format: TableFormat = "csv"
     overwrite: bool = False
     linear: DesignOptions = field(default_factory=DesignOptions)
+    composition: bool = False
 
     def inputs(self, folder: Path) -> list[Path]:
         """Name the files that are read; ``folder`` is the model's."""
@@ -181,12 +187,12 @@ def compare_samples(
     check_there(input=options.tables)
     check_files(metadata=options.metadata, tx2gene=options.tx2gene)
     column, text = asked or ("", "")
+    to_come = set(COLUMNS.values()) if options.composition else set()
     check_metadata(
         options.metadata,
         options.prediction.metadata,
         columns=[
-            *traits,
-            *options.covariates,
+            *(name for name in (*traits, *options.covariates) if name not in to_come),
             *([options.prediction.batch] if options.prediction.batch else []),
         ],
         group=column,
@@ -196,6 +202,10 @@ def compare_samples(
         options.tables, predictor, options.prediction, options.tx2gene, say, options.metadata
     )
     known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
+    if options.composition:
+        composition = composition_of(read, prepared)
+        say_composition(composition, say)
+        known = with_composition(known, composition)
     # Wrong names of columns are said before anything is predicted.
     pair = None if asked is None else _pair(known, *asked)
     labels = None if pair is None else two_groups(known.groups(pair[0]), pair[1], pair[2])
@@ -254,6 +264,7 @@ def compare_samples(
             "options": options.prediction.as_used(prediction).to_json(),
             "traits": list(traits),
             "covariates": list(options.covariates),
+            "composition": options.composition,
             "linear_model": None if design is None else design_settings(design),
             "shuffled_with_seed": options.shuffle,
             "n_samples": len(prepared.samples),

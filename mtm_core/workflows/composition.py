@@ -24,6 +24,8 @@ from mtm_core.workflows.own_samples import Say, read_known, read_samples, say_no
 from mtm_core.workflows.plain_values import PlainValues
 
 BLOOD = "Whole Blood"
+COMPOSITION_FILE = "with_cells.csv"
+"""What the shares are called as a file, where there are no other metadata."""
 ESTIMATED = "The shares of blood cells were estimated from the expression table."
 
 
@@ -86,7 +88,7 @@ def with_composition(
     if metadata is not None:
         return metadata.with_numbers(columns, ESTIMATED)
     return SampleMetadata.of_numbers(
-        columns, [str(name) for name in columns.index], "estimated composition", ESTIMATED
+        columns, [str(name) for name in columns.index], COMPOSITION_FILE, ESTIMATED
     )
 
 
@@ -133,6 +135,12 @@ def estimate_blood_composition(
         written = table.rename_axis("sample").reset_index()
         in_cells(written).to_csv(place, index=False, float_format="%.6g")
     return composition
+
+
+def is_in_metadata(metadata: SampleMetadata | None) -> bool:
+    """Tell whether the shares are columns of ``metadata``."""
+    names = set() if metadata is None else {column.name for column in metadata.columns}
+    return set(COLUMNS.values()) <= names
 
 
 def say_composition(composition: BloodComposition, say: Say) -> None:

@@ -64,3 +64,26 @@ def test_composition_of_59_genes_is_refused(mtm: Mtm, tmp_path: Path) -> None:
     assert done.code == 1
     assert "0 of the 331 genes that tell blood cells apart" in done.err
     assert not (tmp_path / "cells.csv").exists()
+
+
+def test_shares_are_left_out_of_trait_associations(
+    mtm: Mtm, wide: tuple[Path, pd.DataFrame], tmp_path: Path
+) -> None:
+    """The measured gene that follows the neutrophils follows nothing once they are left out."""
+    path, shares = wide
+    metadata = tmp_path / "known.csv"
+    trait = shares["neutrophils"] + np.random.default_rng(1).normal(0, 0.02, len(shares))
+    pd.DataFrame({"sample": shares.index, "trait": trait}).to_csv(metadata, index=False)
+    tables = {}
+    for name, more in (("as_is", []), ("left_out", ["--covariates", COLUMNS["neutrophils"]])):
+        done = mtm(
+            *("compare", path, "--metadata", metadata, "--traits", "trait", "--targets", "Lung"),
+            *("--composition", "--output", tmp_path / name, *more),
+        )
+        assert done.code == 0, done.err
+        rows = pd.read_csv(tmp_path / name / "trait_associations.csv")
+        tables[name] = rows[rows["origin"] == "measured"].set_index("gene_id")["rho"]
+    signature = blood_signature().genes
+    markers = list(signature.index[signature["marker_of"] == "neutrophils"])
+    assert tables["as_is"][markers].median() > 0.8
+    assert abs(tables["left_out"][markers].median()) < 0.5

@@ -66,5 +66,7 @@ def test_estimated_shares_become_covariates(app: AppTest) -> None:
     app.selectbox(key="trait").set_value(COLUMNS["neutrophils"]).run()
     app.multiselect(key="covariates").set_value([COLUMNS["monocytes"]]).run()
     assert not app.exception
-    measured = [d.value for d in app.dataframe if "rho" in d.value]
-    assert measured
+    (compose, compare) = (code.value for code in app.code)
+    assert compose == "mtm composition mixed.csv --output with_cells.csv"
+    assert "--metadata with_cells.csv" in compare
+    assert "--covariates RNA_share_monocytes" in compare

@@ -27,6 +27,7 @@ from mtm_core.inference.predictor import Prepared
 from mtm_core.inference.together import Together, explain_sources
 from mtm_core.reporting.command_line import Comparison, compare_arguments
 from mtm_core.studies.own_cohort import OwnCohort, on_reference_scale
+from mtm_core.workflows.composition import COMPOSITION_FILE, is_in_metadata
 
 MOST_STYLED = 20_000
 """Rows of a table that are greyed one by one."""
@@ -189,11 +190,16 @@ def show_comparison(session: Session, model: ServedModel, comparison: Comparison
             " table, so no command makes it again."
         )
         return
+    has_shares = is_in_metadata(session.metadata)
+    of_no_file = session.metadata.file == COMPOSITION_FILE
+    if of_no_file:
+        tables = session.predicted_from.words
+        show_shell(["mtm", "composition", *tables, "--output", COMPOSITION_FILE])
     show_shell(
         compare_arguments(
             replace(used, metadata=session.metadata.options),
             replace(session.predicted_from, metadata=session.metadata.file),
-            comparison,
+            replace(comparison, composition=has_shares and not of_no_file),
             model=model.predictor.artefact.name,
             output="compared",
         )

@@ -11,7 +11,6 @@ from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.saved_session import save
 from mtm_core.dashboard.state.session import OF_TABLE, Session
 from mtm_core.dashboard.widgets.layout import TRAITS_PAGE, download_table, show_figure
-from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.figures.samples.composition import (
     MOST_BARS,
     composition_bars,
@@ -19,13 +18,17 @@ from mtm_core.figures.samples.composition import (
 )
 from mtm_core.inference.blood_cells import (
     CELLS,
-    COLUMNS,
     BloodComposition,
     is_enough,
     markers_found,
 )
 from mtm_core.studies.sample_labels import groups_of
-from mtm_core.workflows.composition import BLOOD, composition_of, with_composition
+from mtm_core.workflows.composition import (
+    BLOOD,
+    composition_of,
+    is_in_metadata,
+    with_composition,
+)
 from mtm_core.workflows.server_limits import preparing_bytes
 
 _SHARES: dict[str, ColumnConfig | str | None] = {
@@ -139,9 +142,3 @@ def offer_as_covariates(session: Session, composition: BloodComposition) -> None
         session.metadata = with_composition(session.metadata, composition)
         save(session)
         st.rerun()
-
-
-def is_in_metadata(metadata: SampleMetadata | None) -> bool:
-    """Tell whether the estimated shares are columns of ``metadata``."""
-    names = set() if metadata is None else {column.name for column in metadata.columns}
-    return set(COLUMNS.values()) <= names
