@@ -203,6 +203,15 @@ def make_design(
     SelectionError
         If the formula or a contrast cannot be read, too few samples take part, or they cannot tell
         the terms apart.
+
+    Examples
+    --------
+    >>> from mtm_core import SAMPLES, make_design, read_metadata
+    >>> names = [f"SIM-{i:03}" for i in range(1, 41)]
+    >>> people = read_metadata(SAMPLES / "metadata.tsv", samples=names)
+    >>> design = make_design(people, "group + age", contrasts=[("group", "case", "control")])
+    >>> list(design.matrix.columns)
+    ['intercept', 'group[case]', 'age']
     """
     if block_as not in get_args(BlockAs):
         raise SelectionError.unknown("kind of block", [block_as], get_args(BlockAs))

@@ -34,7 +34,6 @@ from mtm_core.statistics.linear_models import (
     contrast_tests,
     fit_linear_models,
 )
-from mtm_core.studies.contrasts import Contrast
 from mtm_core.studies.design import StudyDesign
 from mtm_core.studies.own_cohort import OwnCohort
 
@@ -44,14 +43,16 @@ MOST_CORRELATED = 4000
 
 @dataclass(frozen=True)
 class _Tissue:
-    """One tissue of the samples that take part: values, their errors and the fitted models."""
+    """One tissue of the samples that take part: fitted models, and errors of the values.
 
-    values: NDArray[np.floating]
-    error: NDArray[np.floating] | None
-    measured: bool
-    n_donors: float
+    ``leverage`` is that of the rows of all contrasts, one below the other.
+    """
+
     fit: LinearFit
     correlation: float
+    measured: bool
+    error: NDArray[np.floating] | None
+    leverage: NDArray[np.float64] | None
 
 
 def compare_by_design(
@@ -82,6 +83,20 @@ def compare_by_design(
     ------
     SelectionError
         If the design is of other samples.
+
+    Examples
+    --------
+    >>> from mtm_core import SAMPLES, OwnCohort, Predictor, compare_by_design, make_design
+    >>> from mtm_core import read_expression, read_metadata
+    >>> predictor = Predictor.load("gtex_v8_acmg59_stack")
+    >>> table = read_expression(SAMPLES / "blood_tpm.tsv", known_genes=predictor.genes)
+    >>> prepared = predictor.prepare(table)
+    >>> prediction = predictor.predict_prepared(prepared, ["Lung"])
+    >>> cohort = OwnCohort.of(prediction, prepared, predictor.artefact, table)
+    >>> people = read_metadata(SAMPLES / "metadata.tsv", samples=prepared.samples)
+    >>> found = compare_by_design(cohort, make_design(people, "group + age + sex"))
+    >>> found.groupby("tissue").size().to_dict()
+    {'Lung': 59, 'Whole Blood': 59}
     """
     rows = cohort.samples.get_indexer(design.samples)
     if (rows < 0).any():
@@ -91,8 +106,8 @@ def compare_by_design(
         if on_progress is not None:
             on_progress(i, len(cohort.tissues))
         own = _fitted(cohort, tissue, design, rows)
-        for contrast in design.contrasts:
-            table = _tested(own, design, contrast, cohort.genes(tissue).tolist()).reset_index()
+        for number, contrast in enumerate(design.contrasts):
+            table = _tested(own, design, number, cohort.genes(tissue).tolist()).reset_index()
             table.insert(0, "tissue", tissue)
             table.insert(1, "origin", cohort.origin(tissue))
             table.insert(3, "gene", cohort.symbols(tissue))
@@ -113,24 +128,28 @@ def _fitted(cohort: OwnCohort, tissue: str, design: StudyDesign, rows: NDArray[n
     fit = fit_linear_models(
         values, matrix, blocks=design.blocks, correlation=correlation, trend=measured
     )
+    if error is None:
+        return _Tissue(fit, correlation, measured, None, None)
     known = cohort.n_donors is not None and tissue in cohort.n_donors.index
     n_donors = float(cohort.n_donors[tissue]) if known and cohort.n_donors is not None else np.inf
-    own_error = None if error is None else error[rows]
-    return _Tissue(values, own_error, measured, n_donors, fit, correlation)
+    every = np.vstack([contrast.rows for contrast in design.contrasts])
+    leverage = squared_distances(values, matrix, every) / n_donors
+    return _Tissue(fit, correlation, measured, error[rows], leverage)
 
 
-def _tested(
-    own: _Tissue, design: StudyDesign, contrast: Contrast, genes: list[str]
-) -> pd.DataFrame:
+def _tested(own: _Tissue, design: StudyDesign, number: int, genes: list[str]) -> pd.DataFrame:
+    contrast = design.contrasts[number]
     test = contrast_tests(own.fit, contrast.rows)
     table = test.table(genes)
     table.insert(0, "n", len(design.samples))
     table.insert(1, "log2_fold_change", _furthest(test))
     columns = ["standard_error", "p", "fdr"]
-    if own.error is None:
+    if own.error is None or own.leverage is None:
         with_error = table[columns] if own.measured else table[columns] * np.nan
     else:
-        leverage = squared_distances(own.values, design.matrix, contrast.rows) / own.n_donors
+        first = sum(len(other.rows) for other in design.contrasts[:number])
+        place = slice(first, first + len(contrast.rows))
+        leverage = own.leverage[place, place]
         blocks = design.values[design.block] if design.block else None
         with_error = contrast_tests(
             own.fit, contrast.rows, error=own.error, blocks=blocks, leverage=leverage
