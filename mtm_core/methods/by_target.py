@@ -29,6 +29,7 @@ from mtm_core.methods.protocol import (
     Floats,
     Genes,
     PredictedProfiles,
+    PredictsByBeginning,
     PredictTarget,
     check_names,
     check_shape,
@@ -276,7 +277,7 @@ class TrainingPairs:
 
 
 @dataclass(frozen=True)
-class FittedByTarget:
+class FittedByTarget(PredictsByBeginning):
     """One fitted model a target tissue, all from the one ``source`` and ``covariates``."""
 
     name: str
@@ -286,22 +287,13 @@ class FittedByTarget:
     covariates: tuple[CovariateName, ...]
     models: Mapping[str, TargetModel]
 
-    def predict(
-        self,
-        profiles: Mapping[str, Floats],
-        target: str,
-        phenotypes: pd.DataFrame | None = None,
-    ) -> PredictedProfiles:
-        """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says; no spread.
-
-        Where there is no source, profiles only say how many donors there are.
-        """
-        return self.begin(profiles, phenotypes)(target)
-
     def begin(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
     ) -> PredictTarget:
-        """Take the inputs; each target has a model of its own."""
+        """Take the inputs; each target has a model of its own.
+
+        Where there is no source, profiles only say how many donors there are.
+        """
         if self.source is not None and set(profiles) != {self.source}:
             raise SelectionError(
                 f"this {self.name} predicts from {self.source!r} alone,"

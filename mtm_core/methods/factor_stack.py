@@ -27,7 +27,8 @@ from mtm_core.methods.factors import TrainingDonors
 from mtm_core.methods.held_out import predict_held_out
 from mtm_core.methods.inner_folds import InnerFold
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
-from mtm_core.methods.kernel_factors import KernelFactorsMethod, KernelShape
+from mtm_core.methods.kernel_factors import KernelFactorsMethod
+from mtm_core.methods.kernel_regression import KernelShape
 from mtm_core.methods.own_genes import LeftOver, choose_own_genes, slopes_without
 from mtm_core.methods.protocol import Floats, Method, tissue_index
 from mtm_core.methods.stack import FittedStack

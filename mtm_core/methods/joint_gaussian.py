@@ -51,6 +51,7 @@ from mtm_core.methods.protocol import (
     Floats,
     Genes,
     PredictedProfiles,
+    PredictsByBeginning,
     PredictTarget,
     check_covariates,
     check_names,
@@ -67,12 +68,13 @@ FEWEST_TO_CHOOSE = 150
 
 
 @dataclass(frozen=True)
-class FittedJointGaussian:
+class FittedJointGaussian(PredictsByBeginning):
     """Factor models of one or more sizes; their predictions are averaged.
 
     A donor whose ``covariates`` are all known is predicted with them, any other without.
     ``gene_factors`` are of what each of the models leaves; there may be none. ``fitted_with`` is a
-    record of the settings; models saved by earlier versions have none.
+    record of the settings; models saved by earlier versions have none. The variance of a prediction
+    is that of the mixture of the models: their mean variance and the variance of their means.
     """
 
     scaler: TissueScaler
@@ -83,19 +85,6 @@ class FittedJointGaussian:
     gene_factors: tuple[GeneFactors, ...] = ()
     fitted_with: FactorSettings | None = None
     name: str = "joint-gaussian"
-
-    def predict(
-        self,
-        profiles: Mapping[str, Floats],
-        target: str,
-        phenotypes: pd.DataFrame | None = None,
-    ) -> PredictedProfiles:
-        """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says, with a spread.
-
-        The variance is that of the mixture of the models: their mean variance and the variance of
-        their means.
-        """
-        return self.begin(profiles, phenotypes)(target)
 
     def begin(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None

@@ -23,7 +23,6 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.methods.covariates import CovariateName, by_knowledge
@@ -37,15 +36,16 @@ from mtm_core.methods.factors import (
 )
 from mtm_core.methods.inner_folds import Codes, FactorSettings, InnerFit, InnerFold
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
+from mtm_core.methods.kernel_regression import KernelRegression, KernelShape
 from mtm_core.methods.own_genes import LeftOver, OwnGenes, choose_own_genes, leave_over
 from mtm_core.methods.protocol import (
     ALL_GENES,
     Floats,
     Genes,
     PredictedProfiles,
+    PredictsByBeginning,
     PredictTarget,
     check_names,
-    check_shape,
     tissue_index,
     under_prefix,
 )
@@ -53,80 +53,15 @@ from mtm_core.methods.table import Saved, Wanted
 
 STORED_AS = {"plain": "plain", "with_covariates": "informed"}
 """Prefix of arrays in a file, by member. Files written before the member had its name are read."""
-_JITTER = 1e-6
 _MINIMUM_DONORS = 40
 """A source tissue of fewer donors keeps the linear guess."""
-
-
-@dataclass(frozen=True)
-class KernelRegression:
-    """Kernel ridge regression of one model's factors, for each source tissue.
-
-    Attributes
-    ----------
-    points
-        (M, K), standard normal, the same for every source.
-    centre, root
-        (T, K) and (T, K, K): a source's own points are ``centre + points root'``.
-    coefficients
-        (T, M, K); all 0 for a source that keeps the linear guess.
-    width
-        ``exp(-width |a - b|^2)`` is the kernel.
-    """
-
-    points: Array
-    centre: Array
-    root: Array
-    coefficients: Array
-    width: float
-
-    def check(self, n_tissues: int, n_factors: int) -> None:
-        """Check that a saved regression is of T tissues and K factors.
-
-        Raises
-        ------
-        ValueError
-            If it is not.
-        """
-        n_points = len(self.points)
-        check_shape("points", self.points, (n_points, n_factors))
-        check_shape("centre", self.centre, (n_tissues, n_factors))
-        check_shape("root", self.root, (n_tissues, n_factors, n_factors))
-        check_shape("coefficients", self.coefficients, (n_tissues, n_points, n_factors))
-
-    def __call__(self, source: int, linear: Array) -> Array:
-        """Return factors (N, K) for the linear guesses (N, K) from tissue ``source``."""
-        if not self.coefficients[source].any():
-            return linear
-        own = self.centre[source] + self.points @ self.root[source].T
-        factors: Array = _kernel(linear, own, self.width) @ self.coefficients[source]
-        return factors
-
-    def fit(self, source: int, linear: Array, wanted: Array, ridge: float) -> None:
-        """Regress ``wanted`` (n, K) on ``linear`` (n, K), the guesses from ``source``."""
-        spread = np.cov(linear.T) + _JITTER * np.eye(linear.shape[1])
-        self.centre[source], self.root[source] = linear.mean(axis=0), np.linalg.cholesky(spread)
-        own = self.centre[source] + self.points @ self.root[source].T
-        features = _kernel(linear, own, self.width)
-        penalty = ridge * (_kernel(own, own, self.width) + _JITTER * np.eye(len(own)))
-        self.coefficients[source] = np.linalg.solve(
-            features.T @ features + penalty, features.T @ wanted
-        )
-
-
-@dataclass(frozen=True)
-class KernelShape:
-    """Width of the kernel, in the units of the factors, and ridge of the kernel regression."""
-
-    width: float
-    ridge: float
 
 
 _OTHER_SHAPES = (KernelShape(0.03, 1.0), KernelShape(0.1, 3.0), KernelShape(0.03, 3.0))
 
 
 @dataclass(frozen=True)
-class FittedKernelFactors:
+class FittedKernelFactors(PredictsByBeginning):
     """A joint Gaussian and the kernel regressions of its factors.
 
     Attributes
@@ -163,15 +98,6 @@ class FittedKernelFactors:
     def covariates(self) -> tuple[CovariateName, ...]:
         """Those of the joint Gaussian."""
         return self.joint.covariates
-
-    def predict(
-        self,
-        profiles: Mapping[str, Floats],
-        target: str,
-        phenotypes: pd.DataFrame | None = None,
-    ) -> PredictedProfiles:
-        """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says; no spread."""
-        return self.begin(profiles, phenotypes)(target)
 
     def begin(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
@@ -430,12 +356,6 @@ class KernelFactorsMethod:
             return regression(0, fit.factors[with_covariates])
 
         return guess
-
-
-def _kernel(a: Array, b: Array, width: float) -> Array:
-    """Return ``exp(-width |a - b|^2)`` of every row (N, K) with every row (M, K): (N, M)."""
-    kernel: Array = np.exp(-width * cdist(a, b, "sqeuclidean"))
-    return kernel
 
 
 def restore(saved: Saved) -> FittedKernelFactors:

@@ -37,6 +37,7 @@ from mtm_core.methods.protocol import (
     Genes,
     Method,
     PredictedProfiles,
+    PredictsByBeginning,
     PredictTarget,
     begin,
     check_shape,
@@ -54,7 +55,7 @@ _POWER_STEPS = 3
 
 
 @dataclass(frozen=True)
-class FittedOnComponents:
+class FittedOnComponents(PredictsByBeginning):
     """Components, and a fitted method between the scores on them.
 
     Attributes
@@ -84,15 +85,6 @@ class FittedOnComponents:
     def covariates(self) -> tuple[CovariateName, ...]:
         """Those of the method on scores."""
         return self.inner.covariates
-
-    def predict(
-        self,
-        profiles: Mapping[str, Floats],
-        target: str,
-        phenotypes: pd.DataFrame | None = None,
-    ) -> PredictedProfiles:
-        """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says; no spread."""
-        return self.begin(profiles, phenotypes)(target)
 
     def begin(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None

@@ -134,6 +134,25 @@ class SharesWork(Protocol):
         ...
 
 
+class PredictsByBeginning:
+    """``predict`` of a method that makes a table ready, then predicts each target from that."""
+
+    def begin(
+        self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
+    ) -> PredictTarget:
+        """Make ``profiles`` ready for all targets."""
+        raise NotImplementedError
+
+    def predict(
+        self,
+        profiles: Mapping[str, Floats],
+        target: str,
+        phenotypes: pd.DataFrame | None = None,
+    ) -> PredictedProfiles:
+        """Predict as :class:`FittedMethod` says."""
+        return self.begin(profiles, phenotypes)(target)
+
+
 def begin(
     method: FittedMethod, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
 ) -> PredictTarget:

@@ -36,6 +36,7 @@ from mtm_core.methods.protocol import (
     Genes,
     Method,
     PredictedProfiles,
+    PredictsByBeginning,
     PredictTarget,
     begin,
     check_names,
@@ -60,7 +61,7 @@ CALIBRATIONS = {
 
 
 @dataclass(frozen=True)
-class FittedStack:
+class FittedStack(PredictsByBeginning):
     """Methods on one scaler, with weights and errors for each target tissue.
 
     Attributes
@@ -114,15 +115,6 @@ class FittedStack:
     def covariates(self) -> tuple[CovariateName, ...]:
         """Those that any base reads."""
         return tuple(dict.fromkeys(name for base in self.bases for name in base.covariates))
-
-    def predict(
-        self,
-        profiles: Mapping[str, Floats],
-        target: str,
-        phenotypes: pd.DataFrame | None = None,
-    ) -> PredictedProfiles:
-        """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says, with intervals."""
-        return self.begin(profiles, phenotypes)(target)
 
     def begin(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None

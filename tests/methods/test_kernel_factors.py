@@ -17,9 +17,8 @@ from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import (
     FittedKernelFactors,
     KernelFactorsMethod,
-    KernelRegression,
-    _kernel,
 )
+from mtm_core.methods.kernel_regression import KernelRegression, gaussian_kernel
 from mtm_core.methods.saved import restore_method
 
 BLOOD = "Whole Blood"
@@ -42,7 +41,7 @@ def profiles(fitted: FittedKernelFactors, cohort: ad.AnnData, name: str, n: int)
 
 def test_with_points_on_the_donors_it_is_kernel_ridge_regression(rng: np.random.Generator) -> None:
     linear, wanted = rng.normal(size=(40, 3)), rng.normal(size=(40, 3))
-    kernel = _kernel(linear, linear, 0.1)
+    kernel = gaussian_kernel(linear, linear, 0.1)
     penalty = 2.0 * kernel
     coefficients = np.linalg.solve(kernel.T @ kernel + penalty, kernel.T @ wanted)
     regression = KernelRegression(

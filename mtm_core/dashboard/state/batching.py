@@ -16,7 +16,7 @@ from mtm_core.inference.saved_alignment import (
 from mtm_core.memory_budget import in_words, shared_budget
 
 MOST_UPLOAD_BYTES = 32 * 2**20
-"""Of a saved alignment: 19,291 genes in 80 batches by mean and SD."""
+"""Of a saved alignment: 19,291 genes in 60 batches by mean and SD."""
 _MEMORY_OF_A_BYTE = 12
 """What reading takes: numbers of ten digits become objects of 32 bytes, then of four."""
 
