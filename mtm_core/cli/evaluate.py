@@ -83,8 +83,8 @@ def evaluate_command(
 ) -> None:
     """Predict every donor out of fold by several methods, and score the predictions.
 
-    A fold that is done is stored in OUTPUT, and so is each fit of MTM and of the stack; a later
-    call with the same settings goes on from them.
+    A fold that is done is stored in OUTPUT, and so are the scores of a method and each fit of MTM
+    and of the stack; a later call with the same settings goes on from them.
 
     **Example:** `mtm evaluate cohort.h5ad --methods mtm,ridge --folds 5 --output runs/evaluation`
     """

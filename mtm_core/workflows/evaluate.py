@@ -5,6 +5,7 @@ At any width: of a fold's predictions a tissue is in memory at a time.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,13 +22,15 @@ from mtm_core.data.cohort.cohort import read_cohort, tissue_names
 from mtm_core.data.cohort.splits import DonorFolds, donor_folds
 from mtm_core.data.gtex.annotations import read_technical_attributes
 from mtm_core.errors import OutputError, SelectionError
-from mtm_core.evaluation.accuracy import Accuracy, accuracy, accuracy_in_strata
-from mtm_core.evaluation.bootstrap import MOST_GENES, N_RESAMPLES, ResampledRho, resample_donors
+from mtm_core.evaluation.accuracy import accuracy, accuracy_in_strata
+from mtm_core.evaluation.bootstrap import MOST_GENES, N_RESAMPLES, resample_donors
 from mtm_core.evaluation.composition import estimated_composition, read_composition
 from mtm_core.evaluation.confounding import known_confounders
 from mtm_core.evaluation.cross_validation import cross_validate, write_netcdf
 from mtm_core.evaluation.results import EVALUATION, TABLES, EvaluationTables
+from mtm_core.evaluation.score_store import MethodScores, score_folder
 from mtm_core.evaluation.technical import accuracy_without_laboratory
+from mtm_core.methods.cached import identity
 from mtm_core.methods.protocol import Method, tissue_index
 from mtm_core.methods.registry import METHOD_NAMES, make_method, reads_phenotypes
 from mtm_core.model_folder import seal_around
@@ -48,8 +51,8 @@ class EvaluateOptions(PlainValues):
     Attributes
     ----------
     cohort, output
-        Cohort of 'mtm data prepare', and folder for the tables. Folds that are done, and fits, are
-        cached in it; a later call with the same settings goes on from them.
+        Cohort of 'mtm data prepare', and folder for the tables. Folds that are done, fits and
+        scores are cached in it; a later call with the same settings goes on from them.
     methods
         Names of :data:`mtm_core.methods.registry.METHOD_NAMES`.
     folds, seed
@@ -185,7 +188,7 @@ def evaluate_methods(
         if options.composition is None
         else read_composition(options.composition, data, options.source)
     )
-    scores = _Scores(options, data, laboratory, cells)
+    scores = _Scores(options, data, laboratory, cells, what)
     with parallel_config(n_jobs=options.jobs):
         for name in options.methods:
             method = make_method(
@@ -203,7 +206,7 @@ def evaluate_methods(
                 if options.save_predictions:
                     with own.writing(f"{method.name}.nc") as place:
                         write_netcdf(predictions, place)
-                scores.add(method.name, predictions)
+                scores.add(method, predictions)
     phenotypes = data.uns["donors"]
     about = {
         "folds_run": _chosen(options),
@@ -275,7 +278,7 @@ def _predict(
 
 
 class _Scores:
-    """What is known of each method, as they come."""
+    """What is known of each method, as they come; stored, so that none is scored twice."""
 
     def __init__(
         self,
@@ -283,40 +286,68 @@ class _Scores:
         data: ad.AnnData,
         laboratory: pd.DataFrame | None,
         composition: pd.DataFrame | None,
+        what: Mapping[str, object],
     ) -> None:
         self._options, self._data, self._laboratory = options, data, laboratory
         self._composition = composition
-        self._accuracies: dict[str, Accuracy] = {}
-        self._resampled: dict[str, ResampledRho] = {}
-        self._strata: dict[str, pd.DataFrame] = {}
+        self._by_method: dict[str, MethodScores] = {}
+        # The cohort's own SHA-256 is of its values alone.
+        tables = {
+            "donors": data.uns["donors"],
+            "genes": data.var,
+            "technical": laboratory,
+            "composition": composition,
+        }
+        self._of = dict(what) | {
+            "folds_run": _chosen(options),
+            "resamples": options.resamples,
+            **{name: None if table is None else _sha256(table) for name, table in tables.items()},
+        }
 
-    def add(self, name: str, predictions: xr.Dataset) -> None:
-        """Score a method."""
+    def add(self, method: Method, predictions: xr.Dataset) -> None:
+        """Score a method, or take the scores that are stored."""
+        of = self._of | {"method": identity(method)}
+        place = score_folder(self._options.output / "scores", method.name, of)
+        scores = MethodScores.load(place)
+        if scores is None:
+            scores = self._score(predictions)
+            scores.save(place)
+        self._by_method[method.name] = scores
+
+    def _score(self, predictions: xr.Dataset) -> MethodScores:
         options, phenotypes = self._options, self._data.uns["donors"]
-        self._accuracies[name] = accuracy(predictions, phenotypes, composition=self._composition)
-        self._resampled[name] = resample_donors(
-            predictions, n_resamples=options.resamples, seed=options.seed
-        )
         parts = accuracy_in_strata(predictions, phenotypes, self._data.var, seed=options.seed)
         if self._laboratory is not None:
             without = accuracy_without_laboratory(
                 predictions, phenotypes, self._data.obs, self._laboratory
             )
             parts = pd.concat([parts, without])
-        self._strata[name] = parts
+        return MethodScores(
+            accuracy(predictions, phenotypes, composition=self._composition),
+            resample_donors(predictions, n_resamples=options.resamples, seed=options.seed),
+            parts,
+        )
 
     def tables(self, settings: dict[str, Any]) -> EvaluationTables:
         """Join and compare the methods."""
+        known = self._by_method
         return EvaluationTables.of(
-            self._accuracies, settings, resampled=self._resampled, strata=self._strata
+            {name: scores.accuracy for name, scores in known.items()},
+            settings,
+            resampled={name: scores.resampled for name, scores in known.items()},
+            strata={name: scores.strata for name, scores in known.items()},
         )
+
+
+def _sha256(table: pd.DataFrame) -> str:
+    return hashlib.sha256(table.to_csv().encode()).hexdigest()
 
 
 def _claim(options: EvaluateOptions, what: dict[str, Any]) -> OwnFolder:
     """Take the folder; tables of other settings in it are replaced only when asked."""
     output = options.output
     own = OwnFolder.claim(output, EVALUATION, inputs=_inputs(options))
-    own.own("folds/", "fits/")
+    own.own("folds/", "fits/", "scores/")
     own.check("folds.json", *TABLES, *(f"{name}.nc" for name in options.methods))
     if not options.overwrite and (output / "settings.json").exists():
         before, now = EvaluationTables.load(output).settings, json.loads(json.dumps(what))
