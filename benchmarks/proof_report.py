@@ -102,8 +102,8 @@ def _accuracy(report: dict[str, Any]) -> list[str]:
     head = ["method", "rho by fold", "of the ceiling", "adjusted", "of the ceiling", "sample-wise"]
     parts = [
         "Out-of-fold accuracy from blood, mean over tissues and all genes. The ceiling is the"
-        " planted factors, own effects and traits themselves; adjusted is without age, sex and"
-        " Hardy class.",
+        " planted factors, own effects and traits themselves; adjusted is without age, sex and "
+        "Hardy scale.",
         _table([*head, "predictable genes"], rows),
     ]
     if report["coverage"]:
@@ -147,7 +147,7 @@ def _associations(report: dict[str, Any]) -> list[str]:
     return [
         "Associations with traits, over all tissues. Recall is of expressed genes with a planted"
         " effect; *nothing planted* is the share of findings without one, and what part of the"
-        " tests of genes without one is found. Age and Hardy class go together in the donors, so"
+        " tests of genes without one is found. Age and Hardy scale are correlated in the donors, so"
         " that one's unadjusted findings are partly the other's.",
         _table([*head, "found, nothing planted", "of those with nothing planted"], rows),
     ]

@@ -143,7 +143,9 @@ def build_command(
     ] = None,
     licence_file: Annotated[
         Path | None,
-        typer.Option(help=f"Its text, where it is not {PROGRAM_LICENCE}.", rich_help_panel=_WORK),
+        typer.Option(
+            help=f"Text of the licence, unless it is {PROGRAM_LICENCE}.", rich_help_panel=_WORK
+        ),
     ] = None,
     jobs: Annotated[
         int,

@@ -166,7 +166,7 @@ def _print(tables: EvaluationTables) -> None:
     """Print one line a method.
 
     Gene-wise rho by fold with the donor bootstrap's interval, pooled, partial (without age, sex and
-    Hardy class), and of shuffled donors, a control.
+    Hardy scale), and of shuffled donors, a control.
     """
     shuffled = tables.strata[tables.strata["stratum"] == SHUFFLED].set_index("method")
     rows = [

@@ -33,7 +33,7 @@ def serve_command(
         ),
     ] = None,
     address: Annotated[
-        str, typer.Option(help="To listen on; the default is this machine alone.")
+        str, typer.Option(help="To listen on; the default is this machine only.")
     ] = "127.0.0.1",
     allow_host: Annotated[
         list[str] | None,

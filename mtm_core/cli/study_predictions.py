@@ -51,7 +51,7 @@ def traits_command(
 ) -> None:
     """Ask whether predicted genes go with donors' traits as measured ones do.
 
-    Raw, and with age, sex and Hardy class (how the donor died) regressed out; beside each figure
+    Raw, and with age, sex and Hardy scale (how the donor died) regressed out; beside each figure
     what it is with the trait shuffled among the donors.
 
     **Example:** `mtm study traits cohort.h5ad runs/evaluation/stack.nc --output studies/traits`

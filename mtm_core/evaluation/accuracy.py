@@ -50,7 +50,7 @@ class Accuracy:
         fold's training mean). ``p`` of ``rho_pooled`` above 0 and its ``fdr`` over the tissue's
         genes; ``is_predictable`` by the paper's rule, and ``survives_fdr``: predictable with an
         FDR of at most 5 %. With phenotypes, ``partial_rho`` and ``partial_rho_pooled``: both sides
-        without age, sex and Hardy class, regressed inside the fold or over all donors. With the
+        without age, sex and Hardy scale, regressed inside the fold or over all donors. With the
         composition of the donors' blood, ``n_composition`` donors of whom it is known, and over
         these ``rho_composition_known``, pooled, and ``rho_without_composition``, with the shares of
         cells regressed out of both sides.
@@ -108,7 +108,7 @@ def accuracy(
         class, there are no partial correlations.
     design
         (P, C), an intercept included: what partial correlations are without, in place of age, sex
-        and Hardy class.
+        and Hardy scale.
     composition
         Shares of blood cells by donor, of
         :func:`mtm_core.evaluation.composition.estimated_composition`.

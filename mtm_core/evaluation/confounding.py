@@ -17,7 +17,7 @@ from mtm_core.methods.covariates import CovariateName, encode_covariates
 
 CONFOUNDERS: tuple[CovariateName, ...] = ("age", "sex", "hardy")
 VENTILATOR = 0
-"""Hardy class of a death on a ventilator."""
+"""Hardy scale of a death on a ventilator."""
 SEX_CHROMOSOMES = ("X", "Y", "chrX", "chrY")
 MINIMUM_STRATUM_DONORS = 20
 """Donors of a tissue that a stratum needs for the tissue to be scored in it."""
@@ -53,9 +53,9 @@ def known_confounders(phenotypes: pd.DataFrame) -> tuple[CovariateName, ...]:
 
 
 def confounder_design(phenotypes: pd.DataFrame, donors: ArrayLike) -> NDArray[np.float64]:
-    """Return what is regressed out (N, C): an intercept, age, sex, one column a Hardy class.
+    """Return what is regressed out (N, C): an intercept, age, sex, one column per Hardy value.
 
-    Donors without a Hardy class are a level of their own; what the table lacks is not adjusted for.
+    Donors without a Hardy scale are a separate level; what the table lacks is not adjusted for.
     """
     known = phenotypes_of(phenotypes, donors)
     covariates = encode_covariates(known, CONFOUNDERS, len(known))

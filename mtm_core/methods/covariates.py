@@ -15,7 +15,7 @@ from mtm_core.data.people.exact_phenotypes import exact_phenotypes
 AGE_SEX = "-age-sex"
 """Ends the name of a method that reads age and sex."""
 CovariateName = Literal["age", "sex", "hardy"]
-"""``"hardy"`` is the class of death: the living have none, so no default takes it."""
+"""``"hardy"`` is the Hardy scale: the living have none, so no default uses it."""
 
 
 def encode_covariates(
@@ -23,7 +23,7 @@ def encode_covariates(
 ) -> NDArray[np.float64]:
     """Return covariates (N, C), each about standardised; 0, the middle, where one is not known.
 
-    Age is (years - 50) / 15, sex -1 for female and 1 for male, Hardy class one column a class.
+    Age is (years - 50) / 15, sex -1 for female and 1 for male, Hardy scale one column per value.
 
     Parameters
     ----------

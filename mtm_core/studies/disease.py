@@ -77,7 +77,7 @@ class DiseaseStudy:
         One row a (``trait``, ``tissue``, ``profile``): area under the ROC curve of an L1 logistic
         regression on the measured tissue (``observed``), the predicted one (genes predictable in
         most folds' other donors), the source tissue, or the trait's own covariates: age, sex and
-        Hardy class as far as it is none of them (``covariates``); with interval and outcome.
+        Hardy scale as far as it is none of them (``covariates``); with interval and outcome.
     curves
         The same regressions' ROC curves: one row a (``trait``, ``tissue``, ``profile``,
         ``false_positive_rate``) with ``sensitivity``; empty where they were not stored.

@@ -67,8 +67,7 @@ def known_traits(phenotypes: pd.DataFrame) -> tuple[Trait, ...]:
 
     Sex, age, and death on a ventilator against all other deaths; with a dbGaP file's columns
     (:mod:`mtm_core.data.gtex.dbgap`) BMI and diseases. Each comes with its adjustments: for age,
-    sex and
-    Hardy class as far as it is not one of them, so that what is left is not how donors died.
+    sex and Hardy scale as far as it is not one of them, and what is left is not how donors died.
     """
     phenotypes = exact_phenotypes(phenotypes)
     blank = pd.Series(np.nan, index=phenotypes.index)
@@ -131,6 +130,6 @@ def adjustment_name(covariates: Sequence[CovariateName]) -> str:
 def covariates_of(
     phenotypes: pd.DataFrame, donors: ArrayLike, names: Sequence[CovariateName]
 ) -> NDArray[np.float64]:
-    """Return covariates (N, C) of ``donors`` (N,), as numbers; one column a Hardy class."""
+    """Return covariates (N, C) of ``donors`` (N,), as numbers; one column per Hardy value."""
     known = phenotypes_of(phenotypes, donors)
     return encode_covariates(known, names, len(known))

@@ -44,7 +44,7 @@ class LatentStudy:
     pairs
         One row a pair of tissues: ``n`` donors with both; mean Pearson's rho between the codes of
         the two tissues of one donor (``same_donor``), of one donor and another drawn from the same
-        donors (``other_donor``), and of another of the same sex and Hardy class
+        donors (``other_donor``), and of another of the same sex and Hardy scale
         (``matched_donor``); ``auc`` and ``matched_auc``, the chance that the first is above.
     codes
         The same over all pairs, ``p`` of Wilcoxon's rank-sum test over pairs of samples, same

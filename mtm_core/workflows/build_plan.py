@@ -200,7 +200,7 @@ def check_data(options: BuildOptions, tissues: Collection[str], n_donors: int) -
     Raises
     ------
     SelectionError
-        If the source is none of the tissues, or there are more folds than donors.
+        If the source is not one of the tissues, or there are more folds than donors.
     """
     tissue_index(tuple(tissues), options.source)
     if options.evaluate and options.folds > n_donors:

@@ -20,7 +20,7 @@ _MEDICAL_HISTORY = re.compile(r"MH[A-Z0-9]+")
 def with_dbgap_phenotypes(donors: pd.DataFrame, path: Path | str) -> pd.DataFrame:
     """Return the donor table of a cohort with what the dbGaP file knows of its donors.
 
-    What the file knows of a donor (exact age, sex, Hardy class) takes the place of the table's
+    What the file knows of a donor (exact age, sex, Hardy scale) takes the place of the table's
     value; what it does not know stays.
 
     Parameters
