@@ -106,7 +106,7 @@ def test_card_says_what_the_model_is_and_how_it_was_made(small_artefact: Artefac
     n_samples = small_artefact.provenance["n_samples"]
     for fact in (
         "# small",
-        "Predicts 40 genes in any of 5 tissues",
+        "Predicts 40 genes in each of 5 tissues",
         f"{n_samples:,} samples of 60 donors in 5 tissues",
         "expression in TPM",
         small_artefact.provenance["cohort_sha256"],
