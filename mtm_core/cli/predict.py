@@ -72,7 +72,7 @@ def predict_command(
     output: Annotated[
         Path,
         typer.Option(
-            help="File to write: .csv, .parquet, .h5ad or .zarr; or a folder, by --format."
+            help="File to write: .csv, .parquet, .h5ad, .h5mu or .zarr; or a folder, by --format."
         ),
     ],
     model: ModelOption = DEFAULT_MODEL,

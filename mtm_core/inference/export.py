@@ -40,8 +40,8 @@ __all__ = [
 ]
 
 _BLOCK_BYTES = 128 * 1024**2
-_BYTES_A_ROW = {".csv": 60, ".csv.gz": 5, ".parquet": 5, ".h5ad": 1, ".zarr": 1}
-_BYTES_A_VALUE = {".csv": 11, ".csv.gz": 6, ".parquet": 5, ".h5ad": 4, ".zarr": 4}
+_BYTES_A_ROW = {".csv": 60, ".csv.gz": 5, ".parquet": 5, ".h5ad": 1, ".h5mu": 1, ".zarr": 1}
+_BYTES_A_VALUE = {".csv": 11, ".csv.gz": 6, ".parquet": 5, ".h5ad": 4, ".h5mu": 4, ".zarr": 4}
 """At most, about: names and six figures with a comma, or a float32."""
 
 
@@ -72,7 +72,7 @@ def check_output(path: Path) -> None:
     Raises
     ------
     SelectionError
-        If it is not one of .csv, .parquet, .h5ad and .zarr.
+        If it is not one of .csv, .parquet, .h5ad, .h5mu and .zarr.
     """
     if path.suffix not in WRITERS:
         raise SelectionError(

@@ -34,6 +34,10 @@ _ROWS_AT_ONCE = 1 << 20
 _GZIP_LEVEL = 4
 _ROWS_OF_A_PART, _GENES_OF_A_PART = 64, 4096
 
+OUT_OF_FOLD, PREDICTABLE = "out_of_fold_rho", "predictable"
+"""Variables (tissue, gene) that a prediction may carry: how well each is predicted, and whether."""
+OF_SAMPLE = "sample_"
+"""What variables (sample,) begin with that say what is known of the samples."""
 Blocks = Iterator[xr.Dataset]
 
 
@@ -72,6 +76,11 @@ def rows_of_samples(prediction: xr.Dataset, samples: NDArray[np.str_]) -> pd.Dat
     }
     if "is_given" in prediction:
         by_sample["tissues_given"] = np.repeat(tissues_given(prediction), len(tissues))
+    by_sample |= {
+        str(name).removeprefix(OF_SAMPLE): np.repeat(prediction[name].to_numpy(), len(tissues))
+        for name in prediction.data_vars
+        if str(name).startswith(OF_SAMPLE)
+    }
     return pd.DataFrame(
         {"sample": np.repeat(samples, len(tissues)), "tissue": np.tile(tissues, len(samples))}
         | by_sample,
@@ -182,19 +191,10 @@ def _write_h5ad(blocks: Blocks, samples: tuple[str, ...], path: Path) -> None:
     parts, row = [], 0
     with whole_file(path) as target, h5py.File(target, "w") as file:
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-        for name in ("layers", "obsm", "varm", "obsp", "varp"):
+        for name in ("layers", "obsm", "obsp", "varp"):
             write_elem(file, name, {})
-        arrays = {}
-        for name in _numbers(first):
-            arrays[name] = file.create_dataset(
-                "X" if name == "z" else f"layers/{name}",
-                (len(samples) * n_tissues, n_genes),
-                first[name].dtype,
-                chunks=chunks,
-                compression="gzip",
-                fillvalue=np.nan,
-            )
-            arrays[name].attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+        write_elem(file, "varm", accuracy_of(first))
+        arrays = _arrays(file, first, len(samples) * n_tissues, chunks)
         for block in blocks:
             n_rows = block.sizes["sample"] * n_tissues
             for name, array in arrays.items():
@@ -206,6 +206,127 @@ def _write_h5ad(blocks: Blocks, samples: tuple[str, ...], path: Path) -> None:
         write_elem(file, "obs", about.obs)
         write_elem(file, "var", about.var)
         write_elem(file, "uns", {"mtm": dict(first.attrs)})
+
+
+def _arrays(
+    group: h5py.Group, like: xr.Dataset, n_rows: int, chunks: tuple[int, int]
+) -> dict[str, h5py.Dataset]:
+    """Make the empty arrays of an AnnData: z-scores as ``X``, the rest as layers."""
+    arrays = {}
+    for name in _numbers(like):
+        arrays[name] = group.create_dataset(
+            "X" if name == "z" else f"layers/{name}",
+            (n_rows, like.sizes["gene"]),
+            like[name].dtype,
+            chunks=chunks,
+            compression="gzip",
+            fillvalue=np.nan,
+        )
+        arrays[name].attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+    return arrays
+
+
+def accuracy_of(prediction: xr.Dataset) -> dict[str, pd.DataFrame]:
+    """Return ``out_of_fold_rho`` and ``predictable`` (genes, tissues), where they are carried."""
+    tissues = prediction["tissue"].to_numpy().astype(str)
+    genes = pd.Index(prediction["gene"].to_numpy().astype(str), name="gene_id")
+    return {
+        name: pd.DataFrame(prediction[name].transpose("gene", "tissue").to_numpy(), genes, tissues)
+        for name in (OUT_OF_FOLD, PREDICTABLE)
+        if name in prediction
+    }
+
+
+def _write_h5mu(blocks: Blocks, samples: tuple[str, ...], path: Path) -> None:
+    """Write a MuData: a modality a tissue, whose rows are the samples.
+
+    Genes are named ``TISSUE:ID``, as modalities of one MuData have no names in common.
+    """
+    first, blocks = _first(blocks)
+    tissues = first["tissue"].to_numpy().astype(str)
+    n_genes = first.sizes["gene"]
+    chunks = (max(min(len(samples), _ROWS_OF_A_PART), 1), max(min(n_genes, _GENES_OF_A_PART), 1))
+    parts, row = [], 0
+    with whole_file(path) as target:
+        with h5py.File(target, "w", userblock_size=512) as file:
+            file.attrs.update(_MUDATA)
+            modalities = file.create_group("mod")
+            modalities.attrs["mod-order"] = list(map(_no_slash, tissues))
+            groups, arrays = [], []
+            for tissue in tissues:
+                group = modalities.create_group(_no_slash(tissue))
+                group.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+                for name in ("layers", "obsm", "varm", "obsp", "varp"):
+                    write_elem(group, name, {})
+                groups.append(group)
+                arrays.append(_arrays(group, first, len(samples), chunks))
+            for block in blocks:
+                stop = row + block.sizes["sample"]
+                for i, of_tissue in enumerate(arrays):
+                    for name, array in of_tissue.items():
+                        array[row:stop] = block[name].isel(tissue=i).to_numpy()
+                one = block.isel(tissue=slice(0, 1))
+                known = rows_of_samples(one, block["sample"].to_numpy().astype(str))
+                parts.append(known.set_index("sample").drop(columns="tissue"))
+                row = stop
+            _finish_mudata(file, groups, first, pd.concat(parts))
+        target.seek(0)
+        target.write(_MUDATA_HEAD)
+
+
+def _finish_mudata(
+    file: h5py.File, groups: list[h5py.Group], first: xr.Dataset, known: pd.DataFrame
+) -> None:
+    """Write what names the rows and columns of a MuData, and what is known of them."""
+    tissues, var = first["tissue"].to_numpy().astype(str), genes_of(first)
+    about = ad.AnnData(obs=known)
+    about.strings_to_categoricals()
+    accuracy = accuracy_of(first)
+    every = []
+    for tissue, group in zip(tissues, groups, strict=True):
+        own = var.reset_index(names="gene_id").assign(
+            **{name: table[tissue].to_numpy() for name, table in accuracy.items()}
+        )
+        own.index = pd.Index([f"{tissue}:{gene}" for gene in own["gene_id"]], name="name")
+        write_elem(group, "obs", about.obs)
+        write_elem(group, "var", own)
+        write_elem(group, "uns", {})
+        every.append(own)
+    n_samples, n_genes = len(known), len(var)
+    write_elem(file, "obs", about.obs)
+    write_elem(file, "var", pd.concat(every)[["gene_id", "symbol"]])
+    names = [_no_slash(tissue) for tissue in tissues]
+    write_elem(file, "obsm", {name: np.ones(n_samples, bool) for name in names})
+    write_elem(
+        file,
+        "varm",
+        {name: np.repeat(np.arange(len(names)) == i, n_genes) for i, name in enumerate(names)},
+    )
+    for name in ("obsp", "varp"):
+        write_elem(file, name, {})
+    write_elem(file, "obsmap", {name: np.arange(1, n_samples + 1) for name in names})
+    write_elem(
+        file,
+        "varmap",
+        {
+            name: np.where(
+                np.repeat(np.arange(len(names)) == i, n_genes),
+                np.tile(np.arange(1, n_genes + 1), len(names)),
+                0,
+            )
+            for i, name in enumerate(names)
+        },
+    )
+    write_elem(file, "uns", {"mtm": dict(first.attrs)})
+
+
+_MUDATA_HEAD = b"MuData (format-version=0.1.0;creator=mtm;creator-version=0.2.0)"
+"""What such a file begins with, before the HDF5 in it."""
+_MUDATA = {"encoding-type": "MuData", "encoding-version": "0.1.0", "axis": 0}
+
+
+def _no_slash(tissue: str) -> str:
+    return tissue.replace("/", "|")  # HDF5 parts names there
 
 
 def genes_of(prediction: xr.Dataset) -> pd.DataFrame:
@@ -235,5 +356,6 @@ WRITERS: dict[str, Callable[[Blocks, tuple[str, ...], Path], None]] = {
     ".csv": write_csv,
     ".parquet": write_parquet,
     ".h5ad": _write_h5ad,
+    ".h5mu": _write_h5mu,
     ".zarr": _write_zarr,
 }

@@ -14,6 +14,7 @@ The zip holds::
     reproduce.sh            the command line that makes predicted.parquet again
     ingest.json, ingest.txt what was found in the table and done about it
     methods.txt             a Methods paragraph
+    ro-crate-metadata.json  what each file is, for repositories (RO-Crate 1.1)
 
 The same prediction gives the same bytes.
 """
@@ -42,6 +43,8 @@ from mtm_core.inference.predictor import Prepared
 from mtm_core.inference.saved_alignment import FILE_NAME, alignment_bytes
 from mtm_core.inference.together import Together, tissues_given
 from mtm_core.reporting.command_line import InputFiles, in_shell, predict_arguments
+from mtm_core.reporting.ro_crate import FILE_NAME as CRATE
+from mtm_core.reporting.ro_crate import ro_crate
 from mtm_core.safe_output import scratch_folder
 
 FORMAT = "mtm-bundle"
@@ -72,6 +75,7 @@ _DESCRIPTIONS = {
     "ingest.json": "What was found in your table and what was done about it.",
     "ingest.txt": "The same as text.",
     "methods.txt": "A paragraph for the Methods section of a paper.",
+    CRATE: "What each file is, for repositories and programs: an RO-Crate.",
 }
 
 
@@ -295,12 +299,15 @@ def bundle_bytes(
     contents[FILE_NAME] = alignment_bytes([table.alignment for table in tables])
     if accuracy is not None:
         contents["held_out_accuracy.csv"] = _csv(accuracy)
-    contents["settings.json"] = _json(settings_of(record))
+    settings = settings_of(record)
+    contents["settings.json"] = _json(settings)
     contents["reproduce.sh"] = reproduce_script(record).encode()
     contents["ingest.json"] = _json(ingest_json(record))
     contents["ingest.txt"] = ingest_text(record).encode()
     contents["methods.txt"] = methods.encode()
     values = ("predicted.parquet", "predicted.csv")
+    described = {name: _DESCRIPTIONS[name] for name in (*values, *contents)}
+    contents[CRATE] = ro_crate(settings, {"README.txt": "What each file is.", **described})
     readme = _readme(record, [*values, *contents]).encode()
     with scratch_folder("bundle") as folder:  # values are the most of it, and may be large
         whole = folder / "bundle.zip"

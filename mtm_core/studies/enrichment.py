@@ -143,7 +143,7 @@ class ResultTable:
         return cls(kind, rows, genes, words)
 
     def with_accuracy(self, rho_pooled: pd.Series) -> ResultTable:
-        """Say which genes are predictable by held-out rho, by (``tissue``, ``gene_id``).
+        """Say which genes are predictable by out-of-fold rho, by (``tissue``, ``gene_id``).
 
         What the table itself says of a row holds.
         """
@@ -166,8 +166,8 @@ class EnrichmentOptions:
     Attributes
     ----------
     background
-        ``"predictable"``: genes of the tissue with a held-out pooled rho above 0.3, and all genes
-        of a tissue that was measured. ``"tested"``: every gene with a result.
+        ``"predictable"``: genes of the tissue with an out-of-fold pooled rho above 0.3, and all
+        genes of a tissue that was measured. ``"tested"``: every gene with a result.
     fdr
         Of the genes that are taken for over-representation.
     minimum_size, maximum_size
@@ -428,7 +428,7 @@ def _meaning(table: pd.DataFrame, rank_by: str) -> tuple[Kind, Floats, Floats, F
         rho = _numbers(table, "rho_by_fold")
         parts = table["tissue"].to_numpy() if "tissue" in table else np.zeros(len(table))
         above = rho - pd.Series(rho).groupby(parts).transform("median").to_numpy()
-        return "predictability", above, above, fdr, "held-out rho, less the tissue's median"
+        return "predictability", above, above, fdr, "out-of-fold rho, less the tissue's median"
     effects, p = [name for name in _EFFECTS if name in table], _first(table, _P)
     if not effects or p is None:
         raise SelectionError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,8 +14,9 @@ import xarray as xr
 
 from mtm_core.data.files.reading_options import AS_IT_LIES
 from mtm_core.data.formats.stored_table import open_stored_table
+from mtm_core.data.notes import Note
 from mtm_core.errors import SelectionError
-from mtm_core.evaluation.predictability import accuracy_in_words
+from mtm_core.evaluation.predictability import accuracy_in_words, out_of_fold_rho
 from mtm_core.inference.blocks import predict_blocks
 from mtm_core.inference.chunk_tasks import ALL_BITS, VALUES
 from mtm_core.inference.chunked import ChunkedRequest, predict_chunked
@@ -34,6 +35,7 @@ from mtm_core.model_folder import ModelFolder
 from mtm_core.safe_output import check_output as check_place
 from mtm_core.safe_output import refuse_inputs
 from mtm_core.studies.beside_model import evaluation_of
+from mtm_core.workflows.annotated import annotated
 from mtm_core.workflows.batches import (
     check_alignment,
     check_place_of_alignment,
@@ -266,7 +268,7 @@ def _whole(
     check_files(tx2gene=options.tx2gene)
     _check_metadata(options)
     chosen = options.prediction
-    _, first = read_samples(
+    read, first = read_samples(
         options.tables, predictor, chosen, options.tx2gene, say, options.metadata
     )
     prepared = chosen.put_together(first, read_further(options.further, predictor, chosen, say))
@@ -276,7 +278,8 @@ def _whole(
     n_samples, n_genes = len(prepared.samples), len(predictor.artefact.genes)
     sizes = (n_samples, len(targets), n_genes)
     _say_size(options, sizes, predictor, say)
-    n_files = _write(options, folder, predictor, prepared, targets, phenotypes, on_progress)
+    notes = (*read.report.notes, *first.notes)
+    n_files = _write(options, folder, predictor, prepared, targets, phenotypes, notes, on_progress)
     if options.save_alignment is not None:
         save_alignment(
             prepared.tables,
@@ -320,6 +323,7 @@ def _write(
     prepared: Prepared | Together,
     targets: tuple[str, ...],
     phenotypes: pd.DataFrame | None,
+    notes: Sequence[Note],
     on_progress: StepProgress,
 ) -> int:
     """Predict and write; give the number of files."""
@@ -351,8 +355,21 @@ def _write(
             overwrite=overwrite,
             inputs=inputs,
         )
+    if output.suffix in (".h5ad", ".h5mu"):
+        rho = _out_of_fold(folder, predictor, options.prediction.sources, targets)
+        blocks = annotated(blocks, rho, phenotypes, notes)
     write_blocks(blocks, prepared.samples, output, overwrite=overwrite, inputs=inputs)
     return 1
+
+
+def _out_of_fold(
+    folder: Path, predictor: Predictor, sources: tuple[str, ...], targets: tuple[str, ...]
+) -> pd.Series:
+    """Read how well each gene of each target is predicted; nothing where it is not known."""
+    evaluation = evaluation_of(ModelFolder.open(folder), predictor.artefact)
+    name = predictor.artefact.method.name
+    source = sources[0] if len(sources) == 1 else sources
+    return out_of_fold_rho(evaluation, name, source, tissues=list(targets))["rho_pooled"]
 
 
 def _part_by_part(
@@ -418,7 +435,7 @@ def _say_size(
     if size < LARGE_BYTES:
         return
     rows = f"{n_samples * n_tissues * n_genes / 1e6:,.0f} million rows" * (
-        ending not in (".zarr", ".h5ad")
+        ending not in (".zarr", ".h5ad", ".h5mu")
     )
     words = f"The output will take up to {in_words(size)}"
     words = f"{rows}: the output will take up to {in_words(size)}" if rows else words

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from mtm_core.dashboard.screens.enrichment_view import (
+    PREDICTABLE,
     choose_result,
     choose_sets,
     counts_in_words,
@@ -81,8 +82,9 @@ background = second[1].selectbox(
     format_func=BACKGROUNDS.get,
     key="set_background",
     persist_state="session",
-    help="Only predictable genes (held-out rho above 0.3) can come out of predictions. Held against"
-    " all genes, a result is enriched for whatever predictable genes are rich in.",
+    disabled=kind == PREDICTABLE,
+    help="Only predictable genes (out-of-fold rho above 0.3) can come out of predictions."
+    " Held against all genes, a result is enriched for whatever predictable genes are rich in.",
 )
 directions = [EITHER, HIGHER, LOWER]
 direction = second[2].selectbox(
@@ -150,11 +152,13 @@ if test == OVER:
     drawn = drawn.assign(fold=(drawn["overlap"] / drawn["expected"]).clip(upper=100))
 value, words = ("nes", "NES") if test == RANKED else ("fold", "found / by chance")
 show_figure(
-    set_dots(drawn, value=value, words=words),
+    set_dots(drawn, tissues, value=value, words=words),
     key="set_dots",
     name=name,
     caption=f"{result.name}: the {MOST_SETS} sets of {sets.name} with the smallest FDR in a tissue"
-    f" shown. {test}. Background: {BACKGROUNDS[background].lower()}. Genes ranked by {ranked_by}."
+    f" shown. {test}. Background:"
+    f" {BACKGROUNDS['tested' if kind == PREDICTABLE else background].lower()}."
+    f" Genes ranked by {ranked_by}."
     + (
         " NES: enrichment score over the mean of random sets of that size; above 0, the set's genes"
         " are at the upper end."

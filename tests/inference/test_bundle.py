@@ -164,3 +164,23 @@ def test_command_says_every_option(record: PredictionRecord) -> None:
         "mtm predict 'a b.csv' --model small --source 'Whole Blood' --targets Lung,Liver"
         " --unit counts --alignment none --metadata m.csv --output o.csv"
     )
+
+
+def test_the_bundle_is_an_ro_crate(record: PredictionRecord, tmp_path: Path) -> None:
+    rocrate = pytest.importorskip("rocrate.rocrate")
+    opened(bundle_bytes(record, methods="")).extractall(tmp_path)
+    crate = rocrate.ROCrate(tmp_path)
+    there = {path.name for path in tmp_path.iterdir()} - {"ro-crate-metadata.json"}
+    files = {entity.id for entity in crate.data_entities}
+    assert files == there
+    assert all(entity.get("description") for entity in crate.data_entities)
+    run = crate.dereference("#prediction")
+    assert {result.id for result in run["result"]} == {"predicted.parquet", "predicted.csv"}
+    given = {entity.id: entity["identifier"] for entity in run["object"]}
+    attrs = record.prediction.attrs
+    assert given == {
+        "#input": f"sha256:{record.ingest.sha256}",
+        "#model": f"sha256:{attrs['model_sha256']}",
+    }
+    assert run["instrument"]["softwareVersion"] == attrs["mtm_version"]
+    assert "mine.csv" in crate.root_dataset["description"]

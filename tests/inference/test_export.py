@@ -122,6 +122,23 @@ def test_ending_that_is_no_format_is_refused(
     prediction: xr.Dataset, tmp_path: Path, name: str
 ) -> None:
     for refuse in (check_output, lambda path: write_prediction(prediction, path)):
-        with pytest.raises(SelectionError, match=r"ends in \.csv, \.parquet, \.h5ad, \.zarr"):
+        with pytest.raises(SelectionError, match=r"ends in .*\.h5ad, \.h5mu, \.zarr"):
             refuse(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_h5mu_has_a_modality_a_tissue(prediction: xr.Dataset, tmp_path: Path) -> None:
+    mudata = pytest.importorskip("mudata")
+    write_prediction(prediction, tmp_path / "p.h5mu")
+    with mudata.set_options(pull_on_update=False):
+        again = mudata.read_h5mu(tmp_path / "p.h5mu")
+    assert list(again.mod) == TISSUES
+    assert again.obs_names.tolist() == SAMPLES
+    assert again.shape == (len(SAMPLES), len(TISSUES) * len(GENES))
+    for tissue in TISSUES:
+        of_tissue = again.mod[tissue]
+        cut = prediction.sel(tissue=tissue)
+        np.testing.assert_array_equal(of_tissue.X, cut["z"])
+        np.testing.assert_array_equal(of_tissue.layers["expression"], cut["expression"])
+        assert of_tissue.var["gene_id"].tolist() == GENES
+    assert dict(again.uns["mtm"]) == prediction.attrs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -22,13 +24,22 @@ def sets_to_draw(table: pd.DataFrame, n_sets: int = MOST_SETS) -> list[str]:
     return [str(name) for name in ordered["set"].drop_duplicates().head(n_sets)]
 
 
-def set_dots(table: pd.DataFrame, *, value: str, words: str, n_sets: int = MOST_SETS) -> go.Figure:
+def set_dots(
+    table: pd.DataFrame,
+    tissues: Sequence[str],
+    *,
+    value: str,
+    words: str,
+    n_sets: int = MOST_SETS,
+) -> go.Figure:
     """Draw a dot for each set and tissue: larger the smaller its FDR, coloured by ``value``.
 
     Parameters
     ----------
     table
         ``set``, ``tissue``, ``fdr``, ``p``, ``size`` and ``value``; a set and tissue once.
+    tissues
+        In their order.
     value
         Column of the colour, around 0.
     words
@@ -37,7 +48,6 @@ def set_dots(table: pd.DataFrame, *, value: str, words: str, n_sets: int = MOST_
         Sets that are drawn, of the smallest FDR.
     """
     names = sets_to_draw(table, n_sets)
-    tissues = [str(name) for name in table["tissue"].drop_duplicates()]
     rows = table[table["set"].isin(names)]
     place = {name: len(names) - 1 - i for i, name in enumerate(names)}
     strength = -np.log10(rows["fdr"].clip(_LEAST_FDR, 1).to_numpy(dtype=float))

@@ -1,0 +1,67 @@
+"""``.h5ad`` and ``.h5mu`` with everything in its slot, as AnnData and MuData read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anndata as ad
+import mudata
+import numpy as np
+import pandas as pd
+
+from mtm_core.artefact import Artefact
+from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.model_folder import ModelFolder
+from mtm_core.places import SAMPLES
+from mtm_core.studies.beside_model import evaluation_of
+from mtm_core.workflows.predict import PredictOptions, predict_samples
+
+TISSUES = ("Lung", "Liver")
+
+
+def predict(output: Path) -> None:
+    predict_samples(
+        PredictOptions(
+            SAMPLES / "blood_tpm.tsv",
+            output,
+            prediction=PredictionOptions(targets=TISSUES),
+            metadata=SAMPLES / "metadata.tsv",
+        )
+    )
+
+
+def rho_of(tissue: str) -> pd.Series:
+    files = ModelFolder.open(find_model(DEFAULT_MODEL))
+    artefact = Artefact.load(files)
+    genes = evaluation_of(files, artefact).genes
+    own = genes[(genes["method"] == artefact.method.name) & (genes["tissue"] == tissue)]
+    return own.set_index("gene_id")["rho_pooled"]
+
+
+def test_an_h5ad_says_how_far_each_gene_is_to_be_trusted(tmp_path: Path) -> None:
+    predict(tmp_path / "p.h5ad")
+    found = ad.read_h5ad(tmp_path / "p.h5ad")
+    for tissue in TISSUES:
+        rho = rho_of(tissue).reindex(found.var_names)
+        np.testing.assert_allclose(found.varm["out_of_fold_rho"][tissue], rho, rtol=1e-6)
+        assert (found.varm["predictable"][tissue] == (rho > 0.3)).all()
+    given = pd.read_csv(SAMPLES / "metadata.tsv", sep="\t").set_index("sample")
+    np.testing.assert_allclose(
+        found.obs["age"], given["age"].reindex(found.obs["sample"].astype(str))
+    )
+    assert "59 of the model's 59 genes" in found.uns["mtm"]["notes"]
+    assert found.uns["mtm"]["model"] == DEFAULT_MODEL
+    assert {"expression", "lower", "upper"} <= set(found.layers)
+
+
+def test_an_h5mu_says_it_by_tissue(tmp_path: Path) -> None:
+    predict(tmp_path / "p.h5mu")
+    with mudata.set_options(pull_on_update=False):
+        found = mudata.read_h5mu(tmp_path / "p.h5mu")
+    lung = found.mod["Lung"]
+    rho = rho_of("Lung").reindex(lung.var["gene_id"])
+    np.testing.assert_allclose(lung.var["out_of_fold_rho"], rho, rtol=1e-6)
+    assert lung.var["symbol"].notna().all()
+    assert lung.var_names[0].startswith("Lung:ENSG")
+    assert "age" in lung.obs
