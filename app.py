@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 import mtm_core.dashboard
+from mtm_core.dashboard.serving.freeing import forget_old_callbacks
 from mtm_core.dashboard.serving.guard import guarded_page
 from mtm_core.dashboard.state.background import shown_elsewhere
 from mtm_core.dashboard.state.session import current_session
@@ -101,3 +102,4 @@ page = st.navigation(
 )
 with shown_elsewhere(current_session()), guarded_page():
     page.run()
+forget_old_callbacks()

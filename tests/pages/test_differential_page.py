@@ -3,11 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from streamlit.runtime.state import SessionState
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.state.resources import EXAMPLE, EXAMPLE_METADATA
 from tests.cases import base, people
-from tests.pages.conftest import go_to, rows, upload, words
+from tests.pages.conftest import MODEL_CARD, go_to, rows, upload, words
 from tests.pages.test_metadata_page import DIFFERENTIAL, METADATA, give
 
 UP, DOWN = {"SDHD", "VHL", "SDHB", "MSH6"}, {"SMAD4", "TSC1", "SDHAF2", "SDHC"}
@@ -196,3 +197,22 @@ def test_samples_that_take_no_part_are_counted(app: AppTest) -> None:
     app.switch_page(DIFFERENTIAL).run()
     assert not app.exception
     assert "3 samples belong to other groups, and 3 have no known group." in words(app)
+
+
+def test_a_page_that_was_left_keeps_no_table_by_a_callback(with_example: AppTest) -> None:
+    """Streamlit has every callback for good, and each the variables of the page that made it."""
+
+    def of_the_volcano(app: AppTest) -> list[object]:
+        state = app.session_state
+        while not isinstance(state, SessionState):  # what guards it against other threads
+            state = state._state
+        known = state._new_widget_state.widget_metadata
+        return [one.callback for name, one in known.items() if "figure_volcano" in name]
+
+    app = go_to(with_example, DIFFERENTIAL)
+    assert any(of_the_volcano(app))
+    go_to(app, MODEL_CARD)
+    assert of_the_volcano(app)  # what it shows is known still
+    assert not any(of_the_volcano(app))
+    go_to(app, DIFFERENTIAL)
+    assert any(of_the_volcano(app))

@@ -15,11 +15,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import pyarrow as pa
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.session_manager import SessionInfo, SessionStorage
 from streamlit.runtime.state import SessionState
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
@@ -176,6 +178,25 @@ def files_in_use(state: SessionState) -> frozenset[str]:
         if isinstance(held, WidgetState):
             used.update(file.file_id for file in held.file_uploader_state_value.uploaded_file_info)
     return frozenset(used)
+
+
+def forget_old_callbacks() -> None:
+    """Let go of what callbacks hold whose widgets the page shows no more; called at its end.
+
+    Streamlit keeps the last callback of every widget that a session has ever seen, and a callback
+    the variables of the page that made it: a table for each page of a list that was looked at. Not
+    where a page has ended early: of the widgets further down the choices are kept.
+    """
+    context = get_script_run_ctx()
+    if context is None:
+        return
+    shown = context.shared.widget_ids_this_run.snapshot()
+    known = context.session_state._state._new_widget_state.widget_metadata
+    for widget_id, widget in list(known.items()):
+        if widget_id not in shown and (widget.callback or widget.callbacks):
+            known[widget_id] = replace(
+                widget, callback=None, callbacks=None, callback_args=None, callback_kwargs=None
+            )
 
 
 def give_memory_back(*, collect: bool = True) -> None:
