@@ -9,8 +9,9 @@ import streamlit as st
 from mtm_core.dashboard.state.background import need, start, watch
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.samples import words_of
 from mtm_core.dashboard.state.saved_session import delete_all, save
-from mtm_core.dashboard.state.session import current_session, words_of
+from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.batching_view import choose_batching, show_batches
 from mtm_core.dashboard.widgets.further_tables import choose_further
 from mtm_core.dashboard.widgets.layout import (

@@ -8,7 +8,8 @@ import streamlit as st
 
 from mtm_core.dashboard.screens.evaluated import PREDICTABILITY_PAGE
 from mtm_core.dashboard.state.resources import example_in_words, served_model
-from mtm_core.dashboard.state.session import current_session, words_of
+from mtm_core.dashboard.state.samples import words_of
+from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import (
     DIFFERENTIAL_PAGE,
     PREDICTED_PAGE,

@@ -62,7 +62,7 @@ def test_what_is_too_large_is_refused_before_any_work_with_the_command(
     called: list[object] = []
     monkeypatch.setattr(Predictor, "predict_prepared", lambda *a, **k: called.append(a))
     monkeypatch.setattr(
-        "mtm_core.dashboard.state.session.predicting_bytes", lambda *shape: 100 * 48 * 19187 * 16
+        "mtm_core.dashboard.state.results.predicting_bytes", lambda *shape: 100 * 48 * 19187 * 16
     )
     task = session.predicting(predictor)
     assert task is not None

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from mtm_core.dashboard.state.resources import EXAMPLE, EXAMPLE_METADATA
-from mtm_core.dashboard.state.session import LEAST_RESULTS, MOST_RESULT_BYTES, MOST_RESULTS, Session
+from mtm_core.dashboard.state.results import LEAST_RESULTS, MOST_RESULT_BYTES, MOST_RESULTS
+from mtm_core.dashboard.state.session import Session
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.inference.predictor import Predictor
 

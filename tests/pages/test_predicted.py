@@ -213,7 +213,7 @@ def test_a_prediction_that_is_too_large_is_refused_before_it_is_made(
 ) -> None:
     upload(app, "mine.tsv", EXAMPLE.read_bytes())
     monkeypatch.setattr(
-        "mtm_core.dashboard.state.session.predicting_bytes", lambda *shape: 100 * 48 * 19187 * 10**6
+        "mtm_core.dashboard.state.results.predicting_bytes", lambda *shape: 100 * 48 * 19187 * 10**6
     )
     app.switch_page(PREDICTED).run()
     app.button(key="predict").click().run()

@@ -8,8 +8,9 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from mtm_core.dashboard.state.background import need, remember
 from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.state.results import OF_TABLE
 from mtm_core.dashboard.state.saved_session import save
-from mtm_core.dashboard.state.session import OF_TABLE, Session
+from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.layout import TRAITS_PAGE, download_table, show_figure
 from mtm_core.figures.samples.composition import (
     MOST_BARS,

@@ -8,7 +8,8 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from mtm_core.dashboard.state.background import remember
 from mtm_core.dashboard.state.resources import ServedModel
-from mtm_core.dashboard.state.session import OF_TABLE, Session
+from mtm_core.dashboard.state.results import OF_TABLE
+from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.escaping import plain
