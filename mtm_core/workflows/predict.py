@@ -17,6 +17,7 @@ from mtm_core.data.formats.stored_table import open_stored_table
 from mtm_core.data.notes import Note
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import accuracy_in_words, out_of_fold_rho
+from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.blocks import predict_blocks
 from mtm_core.inference.chunk_tasks import ALL_BITS, VALUES
 from mtm_core.inference.chunked import ChunkedRequest, predict_chunked
@@ -34,7 +35,6 @@ from mtm_core.methods.covariates import are_known
 from mtm_core.model_folder import ModelFolder
 from mtm_core.safe_output import check_output as check_place
 from mtm_core.safe_output import refuse_inputs
-from mtm_core.studies.beside_model import evaluation_of
 from mtm_core.workflows.annotated import annotated
 from mtm_core.workflows.batches import (
     check_alignment,
@@ -309,11 +309,19 @@ def _said_of_several(
     if not isinstance(prepared, Together):
         return {}, "", ""
     some = predictor.predict_prepared(prepared, targets[:1], at_once=0)
-    evaluation = evaluation_of(ModelFolder.open(folder), predictor.artefact)
+    evaluation = _evaluation_of(folder, predictor)
     accuracy = accuracy_in_words(
         evaluation, predictor.artefact.method.name, prepared.sources, targets
     )
     return dict(Counter(tissues_given(some))), str(some.attrs["interval"]), accuracy
+
+
+def _evaluation_of(folder: Path, predictor: Predictor) -> EvaluationTables | None:
+    """Return how the model did on held-out donors; ``None`` where it was not evaluated."""
+    # Here, not above: studies load scikit-learn, which costs a second at every start.
+    from mtm_core.studies.beside_model import evaluation_of
+
+    return evaluation_of(ModelFolder.open(folder), predictor.artefact)
 
 
 def _write(
@@ -366,7 +374,7 @@ def _out_of_fold(
     folder: Path, predictor: Predictor, sources: tuple[str, ...], targets: tuple[str, ...]
 ) -> pd.Series:
     """Read how well each gene of each target is predicted; nothing where it is not known."""
-    evaluation = evaluation_of(ModelFolder.open(folder), predictor.artefact)
+    evaluation = _evaluation_of(folder, predictor)
     name = predictor.artefact.method.name
     source = sources[0] if len(sources) == 1 else sources
     return out_of_fold_rho(evaluation, name, source, tissues=list(targets))["rho_pooled"]
