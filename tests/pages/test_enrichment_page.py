@@ -62,3 +62,15 @@ def test_what_is_no_gmt_is_said(with_example: AppTest) -> None:
     assert "own.gmt: the file is a web page" in app.error[0].value
     app = give_sets(app, b"mouse\t\tTrp53\tnone\tnothing\n", "mouse.gmt")
     assert "genes are among the 59 genes" in words(app)
+
+
+def test_what_lies_beside_the_model_can_be_looked_at(app: AppTest) -> None:
+    app.switch_page(PAGE).run()
+    for result in ("Preserved associations", "Associations in GTEx"):
+        app.segmented_control(key="set_result").set_value(result).run()
+        app.select_slider(key="set_size").set_value(3).run()
+        assert not app.exception
+        assert not app.error
+        assert rows(app)["tissue"].str.startswith("Adipose").all()
+    app.multiselect(key="set_tissues_Associations in GTEx").set_value(["Whole Blood"]).run()
+    assert "59 predictable genes of 59 tested ones" in words(app)

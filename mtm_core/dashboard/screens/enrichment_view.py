@@ -198,6 +198,8 @@ def _of_model(kind: str, model: ServedModel) -> Result:
         if kind == PRESERVED:
             return rows
         known = held_out.of_tissues([tissue])["rho_pooled"]
+        if known.empty:  # the source tissue: nothing is predicted there
+            return rows.assign(predictable="measured")
         pairs = pd.MultiIndex.from_arrays([[tissue] * len(rows), rows["gene_id"].astype(str)])
         return rows.assign(rho_pooled=known.reindex(pairs).to_numpy(dtype=np.float64))
 
