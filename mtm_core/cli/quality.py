@@ -65,6 +65,23 @@ def quality_command(
     unknown: UnknownOption = None,
     near_names: NearNamesOption = False,
     metadata_sheet: MetadataSheetOption = "",
+    person: Annotated[
+        str,
+        typer.Option(
+            help="Column of the metadata that says whose each sample is: looks for samples under"
+            " the wrong name."
+        ),
+    ] = "",
+    also: Annotated[
+        Path | None,
+        typer.Option(
+            help="Another table of the same people, under the same names: looks for samples that"
+            " were exchanged."
+        ),
+    ] = None,
+    also_tissue: Annotated[
+        str, typer.Option(help="Tissue of that table, where it is not the source.")
+    ] = "",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Look at your samples before anything is predicted from them.
@@ -83,7 +100,10 @@ def quality_command(
     reading = reading_options(take_back, leave_out, numbers, quantity, sheet, strand)
     options = PredictionOptions(source=source, unit=unit, reading=reading, metadata=said)
     review = check_quality(
-        QualityOptions(tuple(given), output, metadata, model, options, tx2gene, overwrite),
+        QualityOptions(
+            *(tuple(given), output, metadata, model, options, tx2gene),
+            *(person, also, also_tissue, overwrite),
+        ),
         print_found,
     )
     outliers = review.outliers

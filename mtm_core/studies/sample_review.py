@@ -122,7 +122,7 @@ def review_samples(
     prepared = predictor.prepare(table, source=source, unit=unit, alignment="none")
     values = table.values if isinstance(table, ExpressionTable) else table
     linear = linear_levels(values, prepared.unit, prepared.match)
-    log2_own = _log2(linear, prepared.unit)
+    log2_own = log2_levels(linear, prepared.unit)
     on_genes = log2_as_they_are(prepared, predictor.artefact)
     components = sample_components(on_genes, predictor.artefact, source)
     likeness = tissue_likeness(on_genes, predictor.artefact)
@@ -155,7 +155,7 @@ def review_samples(
     return SampleReview(samples, components, tests, likeness, tuple(notes), source, linear.shape[1])
 
 
-def _log2(linear: pd.DataFrame, unit: Unit) -> pd.DataFrame:
+def log2_levels(linear: pd.DataFrame, unit: Unit) -> pd.DataFrame:
     """Return log2(1 + x), of CPM where ``unit`` is counts."""
     x = linear.to_numpy()
     if unit == "counts":

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from mtm_core.artefact import Artefact
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.tables.expression import ExpressionTable
+from mtm_core.errors import SelectionError
 from mtm_core.escaping import in_cells
+from mtm_core.inference.measured import linear_levels
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
-from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.predictor import Predictor, Prepared
 from mtm_core.model_folder import ModelFolder
 from mtm_core.safe_output import check_output, writing
-from mtm_core.studies.sample_review import SampleReview, review_samples
+from mtm_core.studies.sample_review import SampleReview, log2_levels, review_samples
+from mtm_core.studies.sample_swaps import (
+    SUSPECTED,
+    match_repeated,
+    match_tables,
+    swaps_in_words,
+)
 from mtm_core.workflows.input_files import check_metadata, check_there
 from mtm_core.workflows.own_samples import Say, read_known, read_samples, say_notes, say_nothing
 from mtm_core.workflows.plain_values import PlainValues
@@ -39,6 +49,12 @@ class QualityOptions(PlainValues):
         Source, unit, and how to read the files.
     tx2gene
         Transcripts and their genes.
+    person
+        Column of the metadata that says whose each sample is: samples under the wrong name.
+    also
+        Another table of the same people, under the same names: samples exchanged between the two.
+    also_tissue
+        Of that table, where it is not the source: it is held against its prediction.
     overwrite
         Replace what is there.
     """
@@ -49,6 +65,9 @@ class QualityOptions(PlainValues):
     model: str = DEFAULT_MODEL
     prediction: PredictionOptions = field(default_factory=PredictionOptions)
     tx2gene: Path | None = None
+    person: str = ""
+    also: Path | None = None
+    also_tissue: str = ""
     overwrite: bool = False
 
 
@@ -78,13 +97,21 @@ def check_quality(options: QualityOptions, say: Say = say_nothing) -> SampleRevi
     folder = find_model(options.model)
     files = [
         path
-        for path in (*options.tables, options.metadata, options.tx2gene, folder / "model.json")
+        for path in (
+            *(*options.tables, options.metadata, options.tx2gene, options.also),
+            folder / "model.json",
+        )
         if path is not None
     ]
     check_output(options.output, overwrite=options.overwrite, inputs=files, folder=True)
     check_there(input=options.tables, metadata=options.metadata, tx2gene=options.tx2gene)
+    if options.person and options.metadata is None:
+        raise SelectionError("--person names a column of the metadata: give --metadata too.")
+    if options.also_tissue and options.also is None:
+        raise SelectionError("--also-tissue is of the table of --also: give that too.")
     if options.metadata is not None:
-        check_metadata(options.metadata, options.prediction.metadata)
+        columns = [options.person] if options.person else []
+        check_metadata(options.metadata, options.prediction.metadata, columns=columns)
     predictor = Predictor(Artefact.load(ModelFolder.open(folder)))
     source = options.prediction.source
     predictor.targets_of(source)
@@ -96,10 +123,11 @@ def check_quality(options: QualityOptions, say: Say = say_nothing) -> SampleRevi
         known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
     review = review_samples(read, predictor, source=source, unit=prepared.unit, metadata=known)
     say_notes(review.notes, say)
+    swaps = _swaps(options, predictor, read, prepared, known, say)
     with writing(
         options.output, overwrite=options.overwrite, inputs=files, folder=True, kind="a review"
     ) as place:
-        for name, table in review_tables(review).items():
+        for name, table in (review_tables(review) | swaps).items():
             in_cells(table).to_csv(place / f"{name}.csv", index=False, float_format="%.6g")
         settings = {
             "model": predictor.artefact.name,
@@ -115,6 +143,45 @@ def check_quality(options: QualityOptions, say: Say = say_nothing) -> SampleRevi
         text = json.dumps(settings, indent=1) + "\n"
         (place / "settings.json").write_text(text, encoding="utf-8")
     return review
+
+
+def _swaps(
+    options: QualityOptions,
+    predictor: Predictor,
+    read: ExpressionTable,
+    prepared: Prepared,
+    known: SampleMetadata | None,
+    say: Say,
+) -> dict[str, pd.DataFrame]:
+    """Look for samples under another person's name; give ``people`` and ``between_tables``."""
+    tables: dict[str, pd.DataFrame] = {}
+    if options.person and known is not None:
+        known.column(options.person)  # there, and with a value
+        people = known.values[options.person].reindex(list(prepared.samples))
+        tables["people"] = match_repeated(_log2(read, prepared), people)
+    if options.also is not None:
+        tissue = options.also_tissue or prepared.source
+        settings = replace(options.prediction, source=tissue)
+        other, ready = read_samples([options.also], predictor, settings, None, say)
+        if tissue == prepared.source:
+            first, second = _log2(read, prepared), _log2(other, ready)
+        else:
+            predicted = predictor.predict_prepared(prepared, [tissue])["z"].isel(tissue=0)
+            first = predicted.transpose("sample", "gene").to_pandas()
+            found = ready.aligned.found
+            second = pd.DataFrame(
+                ready.aligned.z[:, found], list(ready.samples), first.columns[found]
+            )
+        tables["between_tables"] = match_tables(first, second)
+    for name, table in tables.items():
+        words = "Samples of one person" if name == "people" else f"{options.also}"
+        say(f"{words}: {swaps_in_words(table)}", bool(table["verdict"].isin(SUSPECTED).any()))
+    return {name: table.rename_axis("sample").reset_index() for name, table in tables.items()}
+
+
+def _log2(read: ExpressionTable, prepared: Prepared) -> pd.DataFrame:
+    linear = linear_levels(read.values, prepared.unit, prepared.match)
+    return log2_levels(linear.set_axis(list(prepared.samples)), prepared.unit)
 
 
 def review_tables(review: SampleReview) -> dict[str, pd.DataFrame]:

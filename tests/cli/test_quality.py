@@ -87,3 +87,20 @@ def test_shares_are_left_out_of_trait_associations(
     markers = list(signature.index[signature["marker_of"] == "neutrophils"])
     assert tables["as_is"][markers].median() > 0.8
     assert abs(tables["left_out"][markers].median()) < 0.5
+
+
+def test_exchanged_samples_between_two_tables_are_named(mtm: Mtm, tmp_path: Path) -> None:
+    table = pd.read_csv(TABLE, sep="\t", index_col=0)
+    rng = np.random.default_rng(0)
+    later = table * np.exp2(rng.normal(0, 0.3, table.shape))
+    later = later.rename(index={"SIM-002": "SIM-009", "SIM-009": "SIM-002"})
+    other = tmp_path / "later.tsv"
+    later.to_csv(other, sep="\t")
+    output = tmp_path / "quality"
+    done = mtm("quality", TABLE, "--also", other, "--unit", "tpm", "--output", output)
+    assert done.code == 0, done.err
+    found = pd.read_csv(output / "between_tables.csv", index_col="sample")
+    assert set(found.index[found["verdict"] == "exchanged"]) == {"SIM-002", "SIM-009"}
+    assert "SIM-002 (most like SIM-009)" in done.err
+    lacking = mtm("quality", TABLE, "--person", "group", "--output", tmp_path / "other")
+    assert "give --metadata too" in error_of(lacking)
