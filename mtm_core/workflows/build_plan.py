@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,9 +137,20 @@ def plan_build(options: BuildOptions) -> BuildPlan:
         else int(_DISK_OF_METHOD * n_methods * cohort),
         "model": int(_DISK_OF_MODEL * cohort),
     }
-    memory = int(_BASE_MEMORY + _MEMORY_A_COHORT * cohort)
+    memory = _memory(options, cohort)
     needs = Needs({} if is_finished else disk, work, memory, server, error)
     return BuildPlan(needs, has_phenotypes, files, sizes, is_finished, given)
+
+
+def _memory(options: BuildOptions, cohort: int) -> int:
+    """Return the most memory that a step takes; ``cohort`` is that of a cohort's values."""
+    of_a_fit = int(_BASE_MEMORY + _MEMORY_A_COHORT * cohort)
+    jobs = (os.cpu_count() or 1) if options.jobs == -1 else options.jobs
+    at_a_time = min(jobs, options.folds) if options.evaluate else 1
+    if at_a_time == 1:
+        return of_a_fit
+    # Each fold in a process of its own, beside this one, which holds the cohort.
+    return _BASE_MEMORY + cohort + at_a_time * of_a_fit
 
 
 def _is_finished(options: BuildOptions, ledger: Ledger, has_phenotypes: bool) -> bool:

@@ -17,13 +17,14 @@ import pandas as pd
 import pytest
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.cohort.cohort import read_cohort
+from mtm_core.data.cohort.cohort import read_cohort, write_cohort
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.errors import DownloadError, InputFileError, NeedsError, OutputError, SelectionError
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.verification import verify
 from mtm_core.memory_budget import available_memory
 from mtm_core.methods.ridge import RidgeMethod
+from mtm_core.sharing.listing import ListedModel
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.workflows import build_plan, needs
 from mtm_core.workflows.build import build_model
@@ -388,3 +389,31 @@ def test_a_damaged_ledger_is_as_good_as_none(tmp_path: Path, damage: dict[str, A
     ledger = Ledger(path)
     assert ledger.find("fit") is None
     assert len(ledger.sha256(path)) == 64
+
+
+def test_memory_that_a_build_needs_counts_every_process(tmp_path: Path) -> None:
+    cohort = tmp_path / "cohort.h5ad"
+    write_cohort(simulate_cohort(SimulationConfig(n_tissues=3, n_genes=20)), cohort)
+    options = BuildOptions(tmp_path / "m", cohort=cohort, method="ridge")
+
+    def memory(**changed: Any) -> int:
+        return plan_build(replace(options, **changed)).needs.memory
+
+    one = memory()
+    values = 4 * int(np.prod(read_cohort(cohort).shape))
+    assert memory(jobs=2) == pytest.approx(700e6 + values + 2 * one, abs=1)
+    assert memory(jobs=9, folds=3) == memory(jobs=3, folds=3)
+    assert memory(jobs=9, evaluate=False) == one
+
+
+def test_a_build_writes_the_licence_that_it_is_given(tmp_path: Path) -> None:
+    cohort, text = tmp_path / "cohort.h5ad", tmp_path / "licence.txt"
+    write_cohort(simulate_cohort(SimulationConfig(n_tissues=3, n_genes=20)), cohort)
+    text.write_text("You may share it.\n")
+    folder = tmp_path / "model"
+    options = BuildOptions(folder, cohort=cohort, method="ridge", evaluate=False)
+    build_model(replace(options, licence="CC-BY-4.0", licence_file=text))
+    assert (folder / "LICENSE").read_text() == (
+        "SPDX-License-Identifier: CC-BY-4.0\n\nYou may share it.\n"
+    )
+    assert ListedModel.of(folder, "folder").licence == "CC-BY-4.0"
