@@ -136,6 +136,13 @@ def compare_command(
             " within blocks alone count."
         ),
     ] = "random",
+    counts: Annotated[
+        bool,
+        typer.Option(
+            "--counts",
+            help="Test the measured counts too, by PyDESeq2 (pip install 'mtm-core[counts]').",
+        ),
+    ] = False,
     shuffle: Annotated[
         int | None,
         typer.Option(
@@ -190,7 +197,7 @@ def compare_command(
         shuffle,
         table_format,
         overwrite,
-        DesignOptions(formula, tuple(contrast or []), block, block_as),
+        DesignOptions(formula, tuple(contrast or []), block, block_as, counts),
         composition,
     )
     with progress_bar(by_lines=False) as show:

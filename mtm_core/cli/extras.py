@@ -10,6 +10,7 @@ EXTRAS = {
     "app": ("streamlit", "plotly", "jinja2"),
     "serve": ("fastapi", "uvicorn"),
     "train": ("lightning_fabric",),
+    "counts": ("pydeseq2",),
     "cluster": ("dask", "distributed"),
 }
 """Modules by the extra of ``pyproject.toml`` that brings them."""

@@ -12,18 +12,20 @@ import pandas as pd
 
 from mtm_core.artefact import Artefact
 from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import out_of_fold_rho
 from mtm_core.inference.blood_cells import COLUMNS
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
-from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.predictor import Predictor, Prepared
 from mtm_core.model_folder import ModelFolder
 from mtm_core.reporting.name_lists import split_column, two_names
 from mtm_core.safe_output import check_output, writing
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.against_reference import all_agreements, reference_trait
 from mtm_core.studies.beside_model import associations_of, evaluation_of
+from mtm_core.studies.count_models import compare_counts
 from mtm_core.studies.design import StudyDesign
 from mtm_core.studies.linear_comparison import compare_by_design
 from mtm_core.studies.own_cohort import (
@@ -216,7 +218,7 @@ def compare_samples(
         if values.isna().all():
             raise SelectionError(f"{name!r} is known of no sample: see the notes on the metadata.")
     others = covariate_numbers(known, options.covariates)
-    design = options.linear.design(known) if options.linear.formula else None
+    design = options.linear.design(known, prepared.unit) if options.linear.formula else None
     if design is not None:
         describe_design(design, say)
     prediction = predictor.predict_prepared(prepared, chosen)
@@ -253,6 +255,10 @@ def compare_samples(
             write_design(design, place)
             with _table(place, written[-1], options) as table:
                 cohort.design(design, table)
+            if options.linear.counts:
+                written.append("count_models")
+                with _table(place, written[-1], options) as table:
+                    table.add(cohort.counts(design, read, prepared))
         if agreements:
             written.append("reference_agreement")
             with _table(place, written[-1], options) as table:
@@ -388,6 +394,18 @@ class _Cohort:
             table.add(compared)
         for line in counts.in_words():
             self.say(line, False)
+
+    def counts(
+        self, design: StudyDesign, table: ExpressionTable, prepared: Prepared
+    ) -> pd.DataFrame:
+        """Test the contrasts of a design in the measured counts."""
+        dealt = design if self.seed is None else design.shuffled(self.seed)
+        self.on_progress("Modelling counts", 0, 1)
+        found = compare_counts(table, prepared, self.samples.measured.symbols, dealt)
+        for name, rows in found.groupby("contrast", sort=False):
+            n, total = int((rows["fdr"] <= FDR).sum()), int(rows["p"].notna().sum())
+            self.say(f"{name}: at FDR {FDR:g}, {n} of {total:,} genes by counts (PyDESeq2).", False)
+        return found
 
     def _tissues(self, what: str) -> Iterator[tuple[str, OwnCohort]]:
         tissues = self.samples.tissues

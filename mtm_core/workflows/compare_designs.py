@@ -10,11 +10,13 @@ from typing import Any
 import pandas as pd
 
 from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.units import Unit
 from mtm_core.errors import SelectionError
 from mtm_core.escaping import in_cells
 from mtm_core.reporting.design_text import design_methods
 from mtm_core.reporting.name_lists import split_column, two_names
 from mtm_core.studies.contrasts import Asked
+from mtm_core.studies.count_models import check_counts
 from mtm_core.studies.design import BlockAs, StudyDesign, make_design
 from mtm_core.studies.own_cohort import PREDICTED
 from mtm_core.workflows.own_samples import Say
@@ -38,12 +40,15 @@ class DesignOptions(PlainValues):
         Column of which samples with one value go together; empty for none.
     block_as
         As a random intercept, or as a fixed effect.
+    counts
+        Test the measured counts by PyDESeq2 too.
     """
 
     formula: str = ""
     contrasts: tuple[str, ...] = ()
     block: str = ""
     block_as: BlockAs = "random"
+    counts: bool = False
 
     def check(self) -> None:
         """Refuse what says nothing without a formula.
@@ -51,27 +56,33 @@ class DesignOptions(PlainValues):
         Raises
         ------
         SelectionError
-            If there is a contrast or a block, and no formula.
+            If there is a contrast, a block or a model of counts, and no formula.
         """
-        if not self.formula and (self.contrasts or self.block):
-            given = "--contrast" if self.contrasts else "--block"
+        if not self.formula and (self.contrasts or self.block or self.counts):
+            given = "--contrast" if self.contrasts else "--block" if self.block else "--counts"
             raise SelectionError(f"{given} belongs to a linear model: give --formula too.")
 
-    def design(self, known: SampleMetadata) -> StudyDesign:
-        """Make the design.
+    def design(self, known: SampleMetadata, unit: Unit) -> StudyDesign:
+        """Make the design, of samples that were read in ``unit``.
 
         Raises
         ------
         SelectionError
-            As :func:`mtm_core.studies.design.make_design`.
+            As :func:`mtm_core.studies.design.make_design`, and
+            :func:`mtm_core.studies.count_models.check_counts`.
+        MissingLibraryError
+            If counts are to be tested, and PyDESeq2 is not installed.
         """
-        return make_design(
+        design = make_design(
             known,
             self.formula,
             contrasts=[contrast_option(text, known) for text in self.contrasts],
             block=self.block,
             block_as=self.block_as,
         )
+        if self.counts:
+            check_counts(design, unit)
+        return design
 
 
 def contrast_option(text: str, known: SampleMetadata) -> Asked:

@@ -1,0 +1,83 @@
+"""Counts by a design: as PyDESeq2 does from a formula of its own, and refused in words."""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydeseq2.dds import DeseqDataSet
+from pydeseq2.ds import DeseqStats
+
+from mtm_core.artefact import Artefact
+from mtm_core.data.people.metadata import SampleMetadata, read_metadata
+from mtm_core.data.tables.expression import read_expression
+from mtm_core.errors import MissingLibraryError, SelectionError
+from mtm_core.inference.predictor import Predictor
+from mtm_core.studies.count_models import check_counts, compare_counts
+from mtm_core.studies.design import make_design
+
+N = 10
+
+
+@pytest.fixture(scope="module")
+def known() -> SampleMetadata:
+    names = [f"P-{i}" for i in range(N)]
+    table = pd.DataFrame(
+        {"sample": names, "group": ["case", "control"] * 5, "pair": np.repeat(range(5), 2)}
+    )
+    data = io.BytesIO(table.to_csv(index=False).encode())
+    return read_metadata(data, "people.csv", samples=names)
+
+
+def test_counts_are_tested_as_pydeseq2_does(
+    small_artefact: Artefact, known: SampleMetadata
+) -> None:
+    rng = np.random.default_rng(0)
+    genes = small_artefact.genes.index[:24]
+    mean = rng.gamma(2, 300, len(genes)) * np.where(np.arange(N) % 2, 1, 1.6)[:, None]
+    counts = pd.DataFrame(
+        rng.negative_binomial(8, 8 / (8 + mean)), [f"P-{i}" for i in range(N)], genes
+    )
+    counts.iloc[:, 0] = 0
+    data = io.BytesIO(counts.rename_axis("sample").to_csv().encode())
+    predictor = Predictor(small_artefact)
+    table = read_expression(data, "counts.csv", known_genes=predictor.genes)
+    prepared = predictor.prepare(table, unit="counts")
+    design = make_design(known, "group", block="pair", block_as="fixed")
+    found = compare_counts(table, prepared, small_artefact.genes["symbol"], design)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        people = pd.DataFrame(
+            {"group": known.text("group"), "pair": "p" + known.text("pair")}, index=counts.index
+        )
+        peer = DeseqDataSet(
+            counts=counts.iloc[:, 1:], metadata=people, design="~pair + group", quiet=True
+        )
+        peer.deseq2()
+        stats = DeseqStats(peer, contrast=["group", "case", "control"], quiet=True)
+        stats.summary()
+    own = found.set_index("gene_id")
+    assert own["outcome"].iloc[0] == "too few samples"
+    assert (own["n"] == N).all()
+    expected = stats.results_df.reindex(own.index)
+    for ours, theirs in (("log2_fold_change", "log2FoldChange"), ("p", "pvalue"), ("fdr", "padj")):
+        np.testing.assert_allclose(own[ours], expected[theirs], rtol=1e-4, atol=1e-6)
+
+
+def test_what_counts_cannot_be_tested_by_is_refused(
+    known: SampleMetadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    design = make_design(known, "group")
+    with pytest.raises(SelectionError, match="read as tpm"):
+        check_counts(design, "tpm")
+    with pytest.raises(SelectionError, match="no random blocks"):
+        check_counts(make_design(known, "group", block="pair"), "counts")
+    with pytest.raises(SelectionError, match="one coefficient at a time; 'C\\(pair\\)'"):
+        check_counts(make_design(known, "C(pair)"), "counts")
+    monkeypatch.setitem(sys.modules, "pydeseq2.dds", None)
+    with pytest.raises(MissingLibraryError, match=r"mtm-core\[counts\]"):
+        check_counts(design, "counts")
