@@ -48,6 +48,15 @@ class Calibration:
     error: NDArray[np.floating]
     multipliers: Array
 
+    def instead_of(self, one: Calibration, targets: Sequence[bool]) -> Calibration:
+        """Return this for the tissues (T,) that were targets, and ``one`` for all others."""
+        is_target = np.array(targets)[:, None]
+        return Calibration(
+            np.where(is_target, self.weights, one.weights),
+            np.where(is_target, self.error, one.error),
+            np.where(is_target, self.multipliers, one.multipliers),
+        )
+
     def check(self, n_bases: int, by_gene: tuple[int, ...]) -> None:
         """Check that a saved calibration is of T tissues, G genes and M methods.
 

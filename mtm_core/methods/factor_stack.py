@@ -25,7 +25,7 @@ from mtm_core.methods.calibration import Calibration, Evidence, calibrate
 from mtm_core.methods.factor_choice import keep_settings
 from mtm_core.methods.factors import TrainingDonors
 from mtm_core.methods.held_out import predict_held_out
-from mtm_core.methods.inner_folds import InnerFold
+from mtm_core.methods.inner_folds import InnerFit, InnerFold, further_tissues
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.kernel_regression import KernelShape
@@ -89,16 +89,24 @@ class FactorStackMethod:
             self._tell("own genes", 0, 1)
             left = kernel.leave_over(training, choice.inner_fits(), shape)
             own_genes = choose_own_genes(left)
-        calibrations = self._calibrations(
+        one, several = self._calibrations(
             cohort, training, choice.inner_fits(), shape, None if own_genes is None else left
         )
         self._tell("fit", 0, 1)
         fitted = kernel.fit_training(training, choice.settings, shape, own_genes)
         others = tuple(method.fit(cohort, donors) for method in self.others)
         self._tell("fit", 1, 1)
-        plain = calibrations[False]
-        with_covariates = calibrations.get(True)
-        return FittedStack((fitted, *others), plain, with_covariates, self.source, name=self.name)
+        further = further_tissues(training, source) if several else ()
+        return FittedStack(
+            (fitted, *others),
+            one[False],
+            one.get(True),
+            self.source,
+            several.get(False),
+            several.get(True),
+            self.name,
+            tuple(training.tissues[t] for t in further),
+        )
 
     def _tell(self, step: str, done: int, total: int) -> None:
         if self.on_step is not None:
@@ -111,16 +119,17 @@ class FactorStackMethod:
         folds: Sequence[InnerFold],
         shape: KernelShape | None,
         left: LeftOver | None,
-    ) -> dict[bool, Calibration]:
+    ) -> tuple[dict[bool, Calibration], dict[bool, Calibration]]:
         """Learn weights and errors from the inner folds, without covariates and with them.
 
+        The second are of donors who give several tissues; empty beside other methods.
         Genes' own values, where they are read, have in each fold the slopes of the other folds.
         """
         reads = bool(training.covariates.shape[1])
         n_bases, n_genes = 1 + len(self.others), training.n_genes
-        shown: dict[bool, dict[str, Evidence]] = {
-            known: {} for known in ((False, True)[: 1 + reads])
-        }
+        knowledge = (False, True)[: 1 + reads]
+        shown: dict[bool, dict[str, Evidence]] = {known: {} for known in knowledge}
+        together: dict[bool, dict[str, Evidence]] = {known: {} for known in knowledge}
         source = tissue_index(training.tissues, self.source)
         for number, fold in enumerate(folds):
             self._tell("calibrate", number, len(folds))
@@ -139,16 +148,58 @@ class FactorStackMethod:
                     evidence = by_tissue.setdefault(tissue, Evidence(n_bases, n_genes))
                     observed = _z_scores(cohort, training, t, samples)
                     evidence.add([predicted, *beside(tissue)], observed)
+                if not self.others:
+                    self._add_together(
+                        cohort, training, fold, together[known], source, slopes, known=known
+                    )
         counts = np.array([len(donor) for donor, _ in training.samples])
         raised = np.sqrt((counts + 1) / np.maximum(counts - 1, 1))[:, None]
-        learnt = {
-            known: calibrate(by_tissue, training.tissues, n_bases, n_genes)
-            for known, by_tissue in shown.items()
+
+        def learn(by_tissue: dict[str, Evidence]) -> Calibration:
+            own = calibrate(by_tissue, training.tissues, n_bases, n_genes)
+            return replace(own, error=(own.error * raised).astype(np.float32))
+
+        one = {known: learn(by_tissue) for known, by_tissue in shown.items()}
+        several = {
+            known: learn(by_tissue).instead_of(
+                one[known], [tissue in by_tissue for tissue in training.tissues]
+            )
+            for known, by_tissue in together.items()
+            if by_tissue
         }
-        return {
-            known: replace(own, error=(own.error * raised).astype(np.float32))
-            for known, own in learnt.items()
-        }
+        return one, several
+
+    @staticmethod
+    def _add_together(
+        cohort: ad.AnnData,
+        training: TrainingDonors,
+        fold: InnerFold,
+        by_tissue: dict[str, Evidence],
+        source: int,
+        slopes: Floats | None,
+        *,
+        known: bool,
+    ) -> None:
+        """Add what is predicted of donors who give further tissues, from all that they give."""
+        if not fold.deal.further:
+            return
+
+        def codes(fit: InnerFit) -> NDArray[np.float64]:
+            return fit.together[known]
+
+        mixture = fold.mixtures(codes)
+        of_source = None if slopes is None else fold.left_of(training, source, codes)
+        gives = fold.deal.gives_further
+        for t, rows, samples in fold.deal.held_out(training, source):
+            mine = gives[rows]
+            if t in fold.deal.further or not mine.any():
+                continue
+            evidence = by_tissue.setdefault(training.tissues[t], Evidence(1, training.n_genes))
+            predicted = fold.decode(training, t, mixture(t)[rows[mine]])
+            if slopes is not None and of_source is not None:
+                own = np.flatnonzero(slopes[t])
+                predicted[:, own] += slopes[t, own] * of_source[np.ix_(rows[mine], own)]
+            evidence.add([predicted], _z_scores(cohort, training, t, samples[mine]))
 
     def _by_others(
         self,

@@ -31,6 +31,8 @@ from mtm_core.methods.factor_noise import GramBasis, SampleSteps, Steps, TissueP
 from mtm_core.methods.factors import Array, TrainingDonors, by_other_tissues
 from mtm_core.methods.protocol import Floats
 
+N_FURTHER = 3
+"""Tissues beside the source that intervals for several tissues are learnt with."""
 N_FOLDS = 3
 N_STEPS = 20
 N_SCORED = 1000
@@ -71,12 +73,16 @@ class InnerFit:
         (n, K) of the other donors who have the source, by the source alone.
     others
         (n, K) of these other donors by all but the source.
+    together
+        As ``factors``, of what the held-out donors give of the source and of
+        :attr:`Deal.further`.
     """
 
     coefficients: Sequence[Array]
     factors: tuple[Array, Array]
     linear: tuple[Array, Array]
     others: Array
+    together: tuple[Array, Array]
 
 
 Codes = Callable[[InnerFit], Array]
@@ -155,12 +161,27 @@ class Deal:
         By tissue: z-scores (n, g) of the scored genes, of all samples.
     pairs
         By target: rows among the held-out source samples, and what was observed (pairs, g).
+    further
+        Codes of the tissues that most donors give beside the source.
+    beside
+        By further tissue: (m,) which of its held-out samples is of the same donor as each held-out
+        source sample, -1 where there is none.
     """
 
     is_held_out: NDArray[np.bool_]
     held: Sequence[NDArray[np.bool_]]
     scored: Sequence[Array]
     pairs: _Pairs
+    further: tuple[int, ...]
+    beside: tuple[NDArray[np.intp], ...]
+
+    @property
+    def gives_further(self) -> NDArray[np.bool_]:
+        """(m,) who of the held-out source samples' donors gives a further tissue."""
+        gives: NDArray[np.bool_] = np.zeros(len(self.beside[0]) if self.beside else 0, dtype=bool)
+        for rows in self.beside:
+            gives |= rows >= 0
+        return gives
 
     def held_out(
         self, training: TrainingDonors, source: int
@@ -210,14 +231,36 @@ def deal_folds(training: TrainingDonors, source: int, seed: int) -> tuple[DonorF
     genes = np.sort(rng.choice(training.n_genes, n_scored, replace=False))
     scored = [np.asarray(y[:, genes], dtype=np.float64) for _, y in training.samples]
     fold_of = _deal(training.n_donors, training.samples[source][0], rng)
+    further = further_tissues(training, source)
     folds = []
     for f in range(N_FOLDS):
         held = [fold_of[donor] == f for donor, _ in training.samples]
         pairs = _paired(training, held, source, scored)
-        deal = Deal(fold_of == f, held, scored, pairs)
+        beside = tuple(_beside(training, held, source, t) for t in further)
+        deal = Deal(fold_of == f, held, scored, pairs, further, beside)
         fit = _InSamples if is_wide(training) else _InGenes
         folds.append(DonorFold(deal, fit(training, deal, source)))
     return tuple(folds)
+
+
+def further_tissues(training: TrainingDonors, source: int) -> tuple[int, ...]:
+    """Return the codes of the tissues that most donors of ``source`` give beside it."""
+    givers = training.samples[source][0]
+    counts = np.array([np.isin(donor, givers).sum() for donor, _ in training.samples])
+    counts[source] = 0
+    order = np.argsort(-counts, kind="stable")[:N_FURTHER]
+    n_tissues = int((counts > 0).sum())
+    return tuple(int(t) for t in order[: max(n_tissues - 1, 0)])  # one is left to predict
+
+
+def _beside(
+    training: TrainingDonors, held: Sequence[NDArray[np.bool_]], source: int, further: int
+) -> NDArray[np.intp]:
+    """Return which held-out sample of ``further`` is of each held-out source sample's donor."""
+    place = np.full(training.n_donors, -1, dtype=np.intp)
+    givers = training.samples[further][0][held[further]]
+    place[givers] = np.arange(len(givers))
+    return place[training.samples[source][0][held[source]]]
 
 
 class _InGenes:
@@ -237,6 +280,10 @@ class _InGenes:
         own = deal.held[source]
         self._source, self._given = source, np.asarray(y[own], dtype=np.float64)
         self._given_covariates = training.covariates[donor[own]]
+        self._deal = deal
+        self._further = [
+            np.asarray(training.samples[t][1][deal.held[t]], dtype=np.float64) for t in deal.further
+        ]
 
     def __call__(self, settings: FactorSettings, seed: int) -> InnerFit:
         (k,) = settings.n_factors
@@ -251,7 +298,14 @@ class _InGenes:
         *tissues, known = parts
         projected = self._given @ tissues[self._source].loadings()[1]
         n_donors = self._training.n_donors
-        return _inner_fit(tissues, known, projected, self._given_covariates, self._source, n_donors)
+        further = [
+            given @ tissues[t].loadings()[1]
+            for t, given in zip(self._deal.further, self._further, strict=True)
+        ]
+        covariates = self._given_covariates
+        return _inner_fit(
+            tissues, known, projected, covariates, self._source, n_donors, self._deal, further
+        )
 
 
 class _InSamples:
@@ -271,6 +325,10 @@ class _InSamples:
         own = deal.held[source]
         self._crossed = training.grams[source][np.ix_(own, ~own)]
         self._given_covariates = training.covariates[training.samples[source][0][own]]
+        self._deal = deal
+        self._further = [
+            training.grams[t][np.ix_(deal.held[t], ~deal.held[t])] for t in deal.further
+        ]
 
     def __call__(self, settings: FactorSettings, seed: int) -> InnerFit:
         (k,), ridge, shrinkage = settings.n_factors, settings.ridge, settings.shrinkage
@@ -287,7 +345,14 @@ class _InSamples:
         expectation_maximisation([*parts, known], n_donors, k, WIDE_STEPS)
         source = parts[self._source]
         projected = self._crossed / (1 - source.share) @ source.left
-        return _inner_fit(parts, known, projected, self._given_covariates, self._source, n_donors)
+        further = [
+            crossed / (1 - parts[t].share) @ parts[t].left
+            for t, crossed in zip(self._deal.further, self._further, strict=True)
+        ]
+        covariates = self._given_covariates
+        return _inner_fit(
+            parts, known, projected, covariates, self._source, n_donors, self._deal, further
+        )
 
 
 def _inner_fit(
@@ -297,6 +362,8 @@ def _inner_fit(
     covariates: Array,
     source: int,
     n_donors: int,
+    deal: Deal,
+    further: Sequence[Array],
 ) -> InnerFit:
     """Take from what was fitted all that held-out donors are predicted by.
 
@@ -306,6 +373,8 @@ def _inner_fit(
         (m, K): held-out source samples on the weights.
     covariates
         (m, C): their covariates.
+    further
+        By further tissue of ``deal``: its held-out samples on the weights.
     """
     own = tissues[source]
     _, covariate_weights, _ = known.loadings()
@@ -324,7 +393,32 @@ def _inner_fit(
             _solved(with_covariates, own.projected + known.projected[own.donor]),
         ),
         others,
+        _together(tissues, known, projected, covariates, alone, deal, further),
     )
+
+
+def _together(
+    tissues: Sequence[Steps],
+    known: TissuePart,
+    projected: Array,
+    covariates: Array,
+    alone: Array,
+    deal: Deal,
+    further: Sequence[Array],
+) -> tuple[Array, Array]:
+    """Return factors (m, K) of all that held-out donors give, without covariates and with them."""
+    there = np.stack([rows >= 0 for rows in deal.beside], axis=1) if further else None
+    total, plain, informed = projected.copy(), np.empty_like(projected), np.empty_like(projected)
+    for rows, own in zip(deal.beside, further, strict=True):
+        total[rows >= 0] += own[rows[rows >= 0]]
+    shifted = total + covariates @ known.loadings()[1]
+    patterns = np.zeros((1, 0), dtype=bool) if there is None else np.unique(there, axis=0)
+    for pattern in patterns:
+        mine = np.ones(len(total), bool) if there is None else (there == pattern).all(axis=1)
+        precision = alone + sum(tissues[deal.further[i]].precision for i in np.flatnonzero(pattern))
+        plain[mine] = _solved(precision, total[mine])
+        informed[mine] = _solved(precision + known.precision, shifted[mine])
+    return plain, informed
 
 
 def _solved(precision: Array, projected: Array) -> Array:

@@ -67,15 +67,15 @@ class FittedKernelFactors(PredictsByBeginning):
     Attributes
     ----------
     joint
-        The joint Gaussian. From several source tissues it predicts alone: their guess is close to
-        what the regressions would make of it.
+        The joint Gaussian. From several source tissues its own factors are read: their guess is
+        close to what the regressions would make of it.
     plain
         Regression of each of its models, from expression alone.
     with_covariates
         The same from expression and covariates; empty where it has none.
     own_genes
-        What a gene's own value in one source tissue tells beside the factors, from that alone;
-        ``None`` where that helps no gene.
+        What a gene's own value in one source tissue tells beside the factors, where that tissue
+        is given; ``None`` where that helps no gene.
     """
 
     joint: FittedJointGaussian
@@ -103,27 +103,30 @@ class FittedKernelFactors(PredictsByBeginning):
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
     ) -> PredictTarget:
         """Re-estimate the factors; each target is then read off its loadings."""
-        if len(profiles) > 1:
+        if len(profiles) > 1 and self.joint.gene_factors:
             predict_jointly = self.joint.begin(profiles, phenotypes)
             return lambda target, genes=None: PredictedProfiles(predict_jointly(target, genes).mean)
-        ((name, z),) = profiles.items()
-        source = tissue_index(self.tissues, name)
-        y = self.joint.squashed(z)
+        given = {
+            tissue_index(self.tissues, name): self.joint.squashed(z) for name, z in profiles.items()
+        }
+        z = next(iter(profiles.values()))
         own_genes = self.own_genes
-        if own_genes is not None and own_genes.source != source:
+        if own_genes is not None and own_genes.source not in given:
             own_genes = None
         groups: list[tuple[NDArray[np.int64], list[Array]]] = []
         left = np.zeros((len(z), 0 if own_genes is None else len(own_genes.genes)))
         for rows, covariates in by_knowledge(phenotypes, self.covariates, len(z)):
-            regressions = self.with_covariates if covariates.shape[1] else self.plain
-            factors = [
-                regress(source, model.posterior({source: y[rows]}, covariates)[0])
-                for model, regress in zip(self.joint.models, regressions, strict=True)
-            ]
+            y = {source: values[rows] for source, values in given.items()}
+            factors = [model.posterior(y, covariates)[0] for model in self.joint.models]
+            if len(given) == 1:  # regressions are of guesses from one tissue
+                regressions = self.with_covariates if covariates.shape[1] else self.plain
+                (source,) = given
+                pairs = zip(regressions, factors, strict=True)
+                factors = [regress(source, guess) for regress, guess in pairs]
             groups.append((rows, factors))
             if own_genes is not None:
-                shown = self._decode(source, factors, own_genes.genes)
-                left[rows] = y[np.ix_(rows, own_genes.genes)] - shown
+                shown = self._decode(own_genes.source, factors, own_genes.genes)
+                left[rows] = y[own_genes.source][:, own_genes.genes] - shown
 
         def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
             t, chosen = tissue_index(self.tissues, target), ALL_GENES if genes is None else genes

@@ -219,13 +219,7 @@ class StackMethod:
                 return None
             # The further sources themselves were no targets: for them, what one source gave.
             targets = [tissue in inner[with_covariates, True] for tissue in tissue_names(cohort)]
-            several = calibrate_for((with_covariates, True))
-            return Calibration(
-                **{
-                    name: np.where(np.array(targets)[:, None], array, vars(one)[name])
-                    for name, array in vars(several).items()
-                }
-            )
+            return calibrate_for((with_covariates, True)).instead_of(one, targets)
 
         plain = calibrate_for((False, False))
         with_covariates = calibrate_for((True, False)) if reads_covariates else None

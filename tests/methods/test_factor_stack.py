@@ -15,7 +15,7 @@ from mtm_core.methods.controls import ControlMethod
 from mtm_core.methods.factor_choice import Grid
 from mtm_core.methods.factor_stack import FactorStackMethod
 from mtm_core.methods.held_out import HeldOutTissue, predict_held_out
-from mtm_core.methods.inner_folds import FactorSettings
+from mtm_core.methods.inner_folds import N_STEPS, FactorSettings, deal_folds
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.saved import restore_method
@@ -47,6 +47,75 @@ def wide_or_not(request: pytest.FixtureRequest) -> ad.AnnData:
 @pytest.fixture(scope="module")
 def fitted(wide_or_not: ad.AnnData) -> FittedStack:
     return METHOD.fit(wide_or_not, sorted(set(wide_or_not.obs["donor"]))[:N_TRAINING])
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_intervals_from_several_tissues_hold_what_they_say_too(
+    fitted: FittedStack, wide_or_not: ad.AnnData, reads: bool
+) -> None:
+    new = tuple(sorted(set(wide_or_not.obs["donor"]))[N_TRAINING:])
+    assert len(fitted.further) == 3
+    given = {"source": BLOOD, "with_phenotypes": reads}
+    together, alone = (
+        list(
+            predict_held_out(
+                fitted, wide_or_not, new, fitted.scaler, further_sources=further, **given
+            )
+        )
+        for further in (fitted.further, ())
+    )
+    assert {part.tissue for part in together} == set(fitted.tissues) - {BLOOD, *fitted.further}
+    assert 0.87 < np.mean(inside_90(together)) < 0.93
+    own = [part for part in alone if part.tissue in {p.tissue for p in together}]
+    errors = [
+        np.mean([np.mean((part.predicted - part.observed) ** 2) for part in parts])
+        for parts in (together, own)
+    ]
+    assert errors[0] < errors[1]
+
+
+def test_inner_donors_are_read_from_all_that_they_give(wide_or_not: ad.AnnData) -> None:
+    """Against the factors' own posterior, from a fit to the others by the method itself."""
+    donors = sorted(set(wide_or_not.obs["donor"]))[:N_TRAINING]
+    training = JOINT.training(wide_or_not, donors)
+    source = training.tissues.index(BLOOD)
+    settings = FactorSettings((3,), 10.0, 30.0)
+    for fold in deal_folds(training, source, seed=0)[:1]:
+        inner = fold.fitted(settings, 0)
+        deal, (fit,) = inner.deal, inner.fits
+        rest = [d for d, held in zip(training.donors, deal.is_held_out, strict=True) if not held]
+        joint = replace(JOINT, n_factors=(3,), n_iterations=N_STEPS, choose_from=None)
+        scaled = joint.training(wide_or_not, rest)
+        model = joint.fit_training(
+            replace(
+                scaled,
+                samples=tuple(
+                    (own[0], y[~held])
+                    for own, (_, y), held in zip(
+                        scaled.samples, training.samples, deal.held, strict=True
+                    )
+                ),
+            ),
+            settings,
+        ).models[0]
+        for i in range(5):
+            given = {source: training.samples[source][1][deal.held[source]][[i]]}
+            for t, rows in zip(deal.further, deal.beside, strict=True):
+                if rows[i] >= 0:
+                    given[t] = training.samples[t][1][deal.held[t]][[rows[i]]]
+            target = next(t for t in range(len(training.tissues)) if t not in given)
+            loadings = np.asarray(model.loadings[target], dtype=np.float64)
+            away = []
+            for factors, sources in (
+                (fit.factors[0], {source: given[source]}),
+                (fit.together[0], given),
+            ):
+                mean, _ = model.posterior(sources, np.zeros((1, 0)))
+                mixture = (factors @ fit.coefficients[target].T)[[i]]
+                found = inner.decode(training, target, mixture)
+                away.append(float(np.abs(found - mean @ loadings.T).max()))
+            # In the space of samples, noise is scaled by all donors: from one tissue, too.
+            assert away[1] < max(1e-3, 2 * away[0])
 
 
 @pytest.mark.parametrize("reads", [False, True])

@@ -173,7 +173,15 @@ def test_they_add_their_share_of_what_factors_leave(
     )
     two = {BLOOD: z, target: z}
     third = next(name for name in fitted.tissues if name not in two)
-    np.testing.assert_array_equal(fitted.predict(two, third).mean, plain.predict(two, third).mean)
+    joint = fitted.joint
+    left = squash(z, joint.bound) - joint.predict(two, BLOOD).mean
+    expected = joint.predict(two, third).mean + own.dense(60)[fitted.tissues.index(third)] * left
+    np.testing.assert_allclose(fitted.predict(two, third).mean, expected, atol=1e-5)
+    assert not np.allclose(expected, plain.predict(two, third).mean, atol=1e-3)
+    others = {target: z, third: z}
+    np.testing.assert_array_equal(
+        fitted.predict(others, BLOOD).mean, plain.predict(others, BLOOD).mean
+    )
 
 
 def test_they_are_saved_and_checked(fitted: FittedKernelFactors, rng: np.random.Generator) -> None:
