@@ -117,6 +117,9 @@ parts, ranked_by, matched = remember(
     slot="enriched",
     words="Testing gene sets",
 )
+if not parts:
+    st.info(plain(matched), icon=":material/info:")
+    end_page()
 st.warning(
     "Both tests take genes as independent. Genes of a set are expressed together, and"
     " predicted genes are functions of the same few factors, so that p is too small."

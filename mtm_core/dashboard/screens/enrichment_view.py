@@ -23,7 +23,7 @@ from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
 from mtm_core.dashboard.widgets.layout import mark_simulated
 from mtm_core.data.gene_sets.gmt import BUNDLED_SETS, GeneSets, bundled_sets
-from mtm_core.errors import InputFileError
+from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.escaping import plain, plain_message
 from mtm_core.grouped_table import as_grouped
 from mtm_core.memory_budget import shared_budget
@@ -266,7 +266,8 @@ def enriched_tissues(
     Returns
     -------
     tuple
-        What was found; what genes were ranked by; and how many genes of the sets were found.
+        What was found, nothing where the sets do not fit the result; what genes were ranked by; and
+        how many genes of the sets were found, or why they do not fit.
     """
     parts, ranked_by, words = [], "", ""
     matched, genes = None, None
@@ -275,11 +276,15 @@ def enriched_tissues(
             on_progress(i, len(tissues))
         read = ResultTable.read(result.of_tissue(tissue), entrez=entrez)
         ranked_by = read.ranked_by
-        if matched is None or not read.genes.equals(genes):
-            matched, genes = sets.match(read.index), read.genes
-            words = words or matched.in_words()
-        ((labels, rows),) = parts_of(read)
-        parts.append(enrich_part(read, {**labels, "tissue": tissue}, rows, matched, options))
+        try:
+            if matched is None or not read.genes.equals(genes):
+                matched, genes = sets.match(read.index), read.genes
+                words = words or matched.in_words()
+            ((labels, rows),) = parts_of(read)
+            labels = {**labels, "tissue": tissue}
+            parts.append(enrich_part(read, labels, rows, matched, options))
+        except (InputFileError, SelectionError) as error:
+            return [], ranked_by, str(error)
     return parts, ranked_by, words
 
 
