@@ -10,6 +10,7 @@ from mtm_core.dashboard.screens.composition_view import (
     estimated,
     markers_of,
     offer_as_covariates,
+    show_left_without,
     show_shares,
 )
 from mtm_core.dashboard.state.resources import served_model
@@ -65,3 +66,6 @@ if metadata is not None and numbers:
     if chosen:
         own = metadata.shares(chosen)
         show_shares(session, own, key="own_composition", caption="As the metadata give them.")
+
+st.header("What predictions hold beyond composition")
+show_left_without(session, model)

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from streamlit.testing.v1 import AppTest
 
+from mtm_core.dashboard.screens.composition_view import left_without
+from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.blood_cells import CELLS, COLUMNS, blood_signature
 from mtm_core.places import SAMPLES
 from tests.pages.conftest import go_to, rows, upload, words
@@ -50,6 +52,7 @@ def test_59_genes_have_no_composition(with_example: AppTest) -> None:
     app = go_to(with_example, COMPOSITION)
     assert "The composition cannot be estimated: 0 of the" in app.info[0].value
     assert list(rows(app)["cells"]) == list(CELLS)
+    assert "The evaluation of this model does not say." in words(app)
 
 
 def test_estimated_shares_become_covariates(app: AppTest) -> None:
@@ -70,3 +73,21 @@ def test_estimated_shares_become_covariates(app: AppTest) -> None:
     assert compose == "mtm composition mixed.csv --output with_cells.csv"
     assert "--metadata with_cells.csv" in compare
     assert "--covariates RNA_share_monocytes" in compare
+
+
+def test_what_is_left_is_that_of_the_models_own_method() -> None:
+    tissues = pd.DataFrame(
+        {
+            "method": ["own", "own", "ridge"],
+            "tissue": ["Lung", "Liver", "Lung"],
+            "gene_rho_composition_known": [0.3, 0.4, 0.2],
+            "gene_rho_without_composition": [0.1, 0.2, 0.0],
+        }
+    )
+    tables = EvaluationTables(pd.DataFrame(), tissues, {})
+    found = left_without(tables, "own")
+    assert found is not None
+    assert found.to_numpy().tolist() == [["Liver", 0.4, 0.2], ["Lung", 0.3, 0.1]]
+    assert left_without(None, "own") is None
+    without = tissues.drop(columns="gene_rho_without_composition")
+    assert left_without(EvaluationTables(pd.DataFrame(), without, {}), "own") is None

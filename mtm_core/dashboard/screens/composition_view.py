@@ -12,6 +12,7 @@ from mtm_core.dashboard.state.results import OF_TABLE
 from mtm_core.dashboard.state.saved_session import save
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.layout import TRAITS_PAGE, download_table, show_figure
+from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.figures.samples.composition import (
     MOST_BARS,
     composition_bars,
@@ -143,3 +144,40 @@ def offer_as_covariates(session: Session, composition: BloodComposition) -> None
         session.metadata = with_composition(session.metadata, composition)
         save(session)
         st.rerun()
+
+
+def left_without(tables: EvaluationTables | None, method: str) -> pd.DataFrame | None:
+    """Give rho of each tissue with and without composition; ``None`` where it was not scored."""
+    columns = ["gene_rho_composition_known", "gene_rho_without_composition"]
+    if tables is None or not set(columns) <= set(tables.tissues):
+        return None
+    own = tables.tissues[tables.tissues["method"] == method]
+    named = own[["tissue", *columns]].set_axis(["tissue", "rho", "without composition"], axis=1)
+    return named.sort_values("without composition", ascending=False).reset_index(drop=True)
+
+
+def show_left_without(session: Session, model: ServedModel) -> None:
+    """Show how much of the model's out-of-fold rho is left without the composition of blood."""
+    table = left_without(model.evaluation, model.predictor.artefact.method.name)
+    if table is None:
+        st.info(
+            "The evaluation of this model does not say. `mtm evaluate` and `mtm build` score it"
+            " where the cohort has the genes that tell blood cells apart, or with `--composition`.",
+            icon=":material/info:",
+        )
+        return
+    st.dataframe(
+        table,
+        hide_index=True,
+        key="left_without",
+        column_config={
+            name: st.column_config.NumberColumn(format="%.3f") for name in list(table)[1:]
+        },
+    )
+    st.caption(
+        "Out-of-fold rho, means over genes of the donors of known composition, and the same with"
+        " the shares of blood cells regressed out of prediction and measurement."
+    )
+    download_table(
+        table, key="left_without_rows", name=f"{session.file_stem}left_without", label="These rows"
+    )
