@@ -77,16 +77,16 @@ def compare_command(
     covariates: Annotated[
         list[str] | None,
         typer.Option(
-            help="Columns to regress out of the traits, comma-separated or repeated; of groups, put"
-            " them in --formula."
+            help="Columns to adjust the traits for, comma-separated or repeated; for groups, put "
+            "them in --formula."
         ),
     ] = None,
     composition: Annotated[
         bool,
         typer.Option(
             "--composition",
-            help="Estimate the shares of blood cells first: columns RNA_share_neutrophils and so"
-            " on, that --traits, --covariates and --formula may name.",
+            help="Estimate the shares of blood cells first: columns RNA_share_neutrophils and so "
+            "on, for --traits, --covariates and --formula.",
         ),
     ] = False,
     model: ModelOption = DEFAULT_MODEL,
@@ -113,27 +113,27 @@ def compare_command(
     formula: Annotated[
         str,
         typer.Option(
-            help="Linear model in every gene, such as 'group + age + batch': columns with +, : and"
-            " * between them (a*b is both and their interaction); C(day) takes numbers as groups;"
-            " a name with such a sign goes in backticks."
+            help="Linear model in every gene, such as 'group + age + batch': columns with +, : "
+            "and * between them (a*b is both and their interaction); C(day) treats numbers as "
+            "groups; a name with such a sign goes in backticks."
         ),
     ] = "",
     contrast: Annotated[
         list[str] | None,
         typer.Option(
-            help="What of the model is tested, repeated for several: COLUMN=CASE,CONTROL, or a term"
-            " (age, group:sex) with all its coefficients together. The first term if not given."
+            help="What to test, repeatable: COLUMN=CASE,CONTROL, or a term (age, group:sex) with "
+            "all its coefficients together. By default the first term."
         ),
     ] = None,
     block: Annotated[
         str,
-        typer.Option(help="Column of persons or pairs: samples with one value of it go together."),
+        typer.Option(help="Metadata column that names the person or pair of each sample."),
     ] = "",
     block_as: Annotated[
         BlockAs,
         typer.Option(
-            help="random: samples of a block correlate (a random intercept); fixed: differences"
-            " within blocks alone count."
+            help="random: samples of a block are correlated (a random intercept); fixed: only "
+            "differences within blocks count."
         ),
     ] = "random",
     counts: Annotated[

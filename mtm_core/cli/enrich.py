@@ -25,8 +25,8 @@ def enrich_command(
         Path,
         typer.Argument(
             metavar="TABLE",
-            help="Results by gene: of 'mtm compare', 'mtm study' or 'mtm evaluate', or of DESeq2,"
-            " edgeR or limma; csv, tsv or parquet.",
+            help="Table of results by gene: from 'mtm compare', 'mtm study', 'mtm evaluate', "
+            "DESeq2, edgeR or limma; csv, tsv or parquet.",
         ),
     ],
     output: Annotated[Path, typer.Option(help="Folder for the tables.")],
@@ -35,42 +35,44 @@ def enrich_command(
         typer.Option(
             help="A GMT file, or one of the bundled collections: "
             + ", ".join(BUNDLED_SETS)
-            + ". May be given several times; the first of these by default."
+            + ". Repeatable; the first of these by default."
         ),
     ] = None,
     background: Annotated[
         Background,
-        typer.Option(help="Genes that sets are held against: the predictable, or all tested ones."),
+        typer.Option(help="Background genes: the predictable ones, or all tested ones."),
     ] = "predictable",
     model: Annotated[
         str,
         typer.Option(
-            help="Model that the results are of: for Entrez ids and, where the table does not say"
-            " it, for which genes are predictable."
+            help="Model of the results: needed for Entrez ids, and if the table does not say "
+            "which genes are predictable."
         ),
     ] = "",
     source: SourceOption = WHOLE_BLOOD,
     tissues: Annotated[
-        list[str] | None, typer.Option(help="Rows to look at, comma-separated or repeated.")
+        list[str] | None, typer.Option(help="Rows to use, by tissue, comma-separated or repeated.")
     ] = None,
-    traits: Annotated[list[str] | None, typer.Option(help="The same, by trait.")] = None,
-    methods: Annotated[list[str] | None, typer.Option(help="The same, by method.")] = None,
+    traits: Annotated[list[str] | None, typer.Option(help="Rows to use, by trait.")] = None,
+    methods: Annotated[list[str] | None, typer.Option(help="Rows to use, by method.")] = None,
     rank_by: Annotated[
         str,
         typer.Option(help="Column to rank genes by; by default p with the sign of the effect."),
     ] = "",
-    tests: Annotated[Tests, typer.Option(help="Which tests to make.")] = "both",
+    tests: Annotated[Tests, typer.Option(help="Tests to run.")] = "both",
     fdr: Annotated[
-        float, typer.Option(help="Up to which a gene counts as found, for over-representation.")
+        float, typer.Option(help="FDR up to which a gene counts as found, for over-representation.")
     ] = FDR,
     min_size: Annotated[
-        int, typer.Option(help="Genes of the background that a set needs.")
+        int, typer.Option(help="Minimum number of background genes in a set.")
     ] = MINIMUM_SIZE,
-    max_size: Annotated[int, typer.Option(help="And may have.")] = MAXIMUM_SIZE,
+    max_size: Annotated[
+        int, typer.Option(help="Maximum number of background genes in a set.")
+    ] = MAXIMUM_SIZE,
     permutations: Annotated[
         int, typer.Option(help="Random sets of each size, for the pre-ranked test.")
     ] = N_PERMUTATIONS,
-    seed: Annotated[int, typer.Option(help="Of the permutations.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the permutations.", min=0)] = 0,
     table_format: Annotated[
         TableFormat, typer.Option("--format", help="File type of the tables.")
     ] = "csv",

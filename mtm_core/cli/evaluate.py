@@ -65,8 +65,8 @@ def evaluate_command(
     composition: Annotated[
         Path | None,
         typer.Option(
-            help="Table of shares of blood cells by sample or donor: also score without them."
-            " Without it they are estimated, where the cohort has the genes for that."
+            help="Table of shares of blood cells by sample or donor, to score also after "
+            "adjusting for them. By default they are estimated, if the cohort has the genes."
         ),
     ] = None,
     jobs: Annotated[
@@ -125,8 +125,8 @@ def evaluate_command(
         )
     if not evaluated.knows_composition:
         err.print(
-            "Too few genes of the cohort tell blood cells apart: nothing was scored without the"
-            " composition of blood. Give it with --composition."
+            "The cohort has too few marker genes of blood cells: no score was adjusted for blood "
+            "composition. Give the composition with --composition."
         )
     err.print(f"Wrote {output}.")
 

@@ -46,9 +46,9 @@ def judge_command(
     tables: TablesArgument,
     measured: Annotated[
         list[Path],
-        typer.Option(help="Measured expression of --tissue, of some of the same people."),
+        typer.Option(help="Measured expression of --tissue in some of the same people."),
     ],
-    tissue: Annotated[str, typer.Option(help="Tissue that is predicted and was measured.")],
+    tissue: Annotated[str, typer.Option(help="Measured tissue and is predicted.")],
     output: Annotated[Path, typer.Option(help="Folder for the tables.")],
     model: ModelOption = DEFAULT_MODEL,
     source: SourceOption = WHOLE_BLOOD,
@@ -75,11 +75,13 @@ def judge_command(
     unknown: UnknownOption = None,
     near_names: NearNamesOption = False,
     metadata_sheet: MetadataSheetOption = "",
-    shuffles: Annotated[int, typer.Option(help="Of people, to show chance.", min=0)] = N_SHUFFLES,
-    seed: Annotated[int, typer.Option(help="Of the shuffles.", min=0)] = 0,
+    shuffles: Annotated[
+        int, typer.Option(help="Number of shuffles of people, to show chance.", min=0)
+    ] = N_SHUFFLES,
+    seed: Annotated[int, typer.Option(help="Seed of the shuffles.", min=0)] = 0,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Hold predictions of a tissue to the same tissue, measured in some of the same people.
+    """Compare predictions of a tissue with the same tissue, measured in some of the same people.
 
     Prints and writes gene-wise and sample-wise rho, which genes hold, how often measured values lie
     in the intervals, and errors in log2 units, beside what the model promises (out-of-fold rho in

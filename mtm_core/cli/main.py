@@ -58,7 +58,8 @@ _COMMANDS = {
     ),
     "judge": (
         "mtm_core.cli.judge:judge_command",
-        "Hold predictions of a tissue to the same tissue, measured in some of the same people.",
+        "Compare predictions of a tissue with the same tissue, measured in some of the same "
+        "people.",
     ),
     "quality": (
         "mtm_core.cli.quality:quality_command",

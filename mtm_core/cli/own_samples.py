@@ -20,27 +20,27 @@ UnitOption = Annotated[UnitChoice, typer.Option(help=UNIT_HELP)]
 AlignmentOption = Annotated[
     AlignmentMethod,
     typer.Option(
-        help="Bring each gene's mean and SD in the samples to the reference's (cohort; auto: from"
-        " 20 samples on), its median and interquartile range (robust) or its quantiles."
+        help="Set each gene's mean and SD in the samples to those of the reference (cohort; "
+        "auto: from 20 samples on), its median and interquartile range (robust) or its quantiles."
     ),
 ]
 BatchOption = Annotated[
     str,
     typer.Option(
-        metavar="COLUMN", help="Column of the metadata: batches that are aligned each by itself."
+        metavar="COLUMN", help="Metadata column of batches; each batch is aligned separately."
     ),
 ]
 AlignmentFromOption = Annotated[
     str,
     typer.Option(
         metavar="FILE|FOLDER",
-        help="Read the samples as those of an earlier prediction were, one alone too: its"
-        " alignment.json, its folder or its bundle.",
+        help="Read the samples like those of an earlier prediction, even a single one: its "
+        "alignment.json, folder or bundle.",
     ),
 ]
 AsBatchOption = Annotated[
     str,
-    typer.Option(metavar="NAME", help="Batch of the saved alignment that all samples are of."),
+    typer.Option(metavar="NAME", help="Batch of the saved alignment to use for all samples."),
 ]
 SourceOption = Annotated[str, typer.Option(help="Tissue of the samples.")]
 TargetsOption = Annotated[
@@ -90,19 +90,17 @@ AndOption = Annotated[
     typer.Option(
         "--and",
         metavar="TISSUE=FILE",
-        help="A table of a further tissue of the same people; may be repeated. Samples of one"
-        " person are named alike in all.",
+        help="Table of another tissue of the same people; repeatable. A person's samples have "
+        "the same name in all tables.",
     ),
 ]
 AndUnitOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="TISSUE=UNIT", help="Unit of the table of a further tissue."),
+    typer.Option(metavar="TISSUE=UNIT", help="Unit of the table of another tissue."),
 ]
 NearPeopleOption = Annotated[
     bool,
-    typer.Option(
-        help="Take names that may be one person's in two tables (P01_blood, P01_skin) for the same."
-    ),
+    typer.Option(help="Match similar names of one person in two tables (P01_blood, P01_skin)."),
 ]
 ModelOption = Annotated[str, typer.Option(help="Bundled model, or a model's folder.")]
 

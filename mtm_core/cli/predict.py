@@ -126,8 +126,8 @@ def predict_command(
     save_alignment: Annotated[
         Path | None,
         typer.Option(
-            help="File (.json) to write what the samples were aligned by to, for --alignment-from;"
-            " a folder of --format wide holds it without."
+            help="File (.json) for the alignment of the samples, for --alignment-from; a folder "
+            "of --format wide always has it."
         ),
     ] = None,
     overwrite: OverwriteOption = False,

@@ -109,9 +109,9 @@ def quality_command(
     outliers = review.outliers
     if len(outliers):
         rows = [(str(name), str(row["reasons"])) for name, row in outliers.iterrows()]
-        print_table("Samples to look at", ("sample", "reasons"), rows)
+        print_table("Flagged samples", ("sample", "reasons"), rows)
     err.print(
-        f"{len(outliers)} of {len(review.samples)} samples have a reason to look at them. Wrote"
+        f"{len(outliers)} of {len(review.samples)} samples are flagged. Wrote"
         f" {output}. For research use, not for diagnosis."
     )
 

@@ -22,31 +22,31 @@ DEFAULT_SERVE_PORT = 8600
 def serve_command(
     model: Annotated[
         list[str] | None,
-        typer.Option(help="Name of a model, or its folder; repeated for several."),
+        typer.Option(help="Name of a model, or its folder; repeatable."),
     ] = None,
     port: Annotated[
         int | None,
         typer.Option(
-            help=f"To listen on; by default {DEFAULT_SERVE_PORT}, or the next free one.",
+            help=f"Port to listen on; by default {DEFAULT_SERVE_PORT}, or the next free one.",
             min=1,
             max=HIGHEST_PORT,
         ),
     ] = None,
     address: Annotated[
-        str, typer.Option(help="To listen on; the default is this machine only.")
+        str, typer.Option(help="Address to listen on; the default is this machine only.")
     ] = "127.0.0.1",
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Another name that the server answers to; repeated."),
+        typer.Option(metavar="NAME", help="Another name that the server answers to; repeatable."),
     ] = None,
     token_file: Annotated[
         Path | None,
-        typer.Option(help=f"File of the token that requests must have; or {TOKEN_VARIABLE}."),
+        typer.Option(help=f"File with the token that requests must have; or set {TOKEN_VARIABLE}."),
     ] = None,
-    max_mb: Annotated[int, typer.Option(help="Of a table.", min=1, max=2000)] = 200,
-    most: Annotated[int, typer.Option(help="Predictions held at a time.", min=1, max=1000)] = 16,
+    max_mb: Annotated[int, typer.Option(help="Largest size of a table.", min=1, max=2000)] = 200,
+    most: Annotated[int, typer.Option(help="Predictions stored at a time.", min=1, max=1000)] = 16,
     keep_minutes: Annotated[
-        float, typer.Option(help="That a result is kept.", min=0.1, max=1440)
+        float, typer.Option(help="Time that a result is stored.", min=0.1, max=1440)
     ] = 10.0,
 ) -> None:
     """Serve predictions to other programs, such as R: POST a table, GET the result.

@@ -95,7 +95,7 @@ def create_api(settings: Settings) -> FastAPI:
     api = FastAPI(
         title="MTM",
         version=__version__,
-        description="Other tissues' expression, predicted. For research use, not for diagnosis.",
+        description="Predicted expression of other tissues. For research use, not for diagnosis.",
         docs_url=None,  # its page would be fetched from elsewhere
         redoc_url=None,
     )
@@ -206,8 +206,8 @@ async def _body(request: Request, most: int) -> bytes:
         If nothing comes for long.
     """
     too_large = TooLargeError(
-        f"the table is larger than {most / 1e6:,.0f} MB, the most that this server takes. Compress"
-        " it, keep the model's genes, or split the samples."
+        f"the table is larger than {most / 1e6:,.0f} MB, the limit of this server. Compress it, "
+        f"include only the model's genes, or split the samples."
     )
     said = request.headers.get("content-length", "")
     if said.isdecimal() and int(said) > most:
@@ -220,12 +220,12 @@ async def _body(request: Request, most: int) -> bytes:
         except StopAsyncIteration:
             break
         except TimeoutError as error:
-            raise HTTPException(408, "the table did not come to its end.") from error
+            raise HTTPException(408, "the table was not received completely.") from error
         data += part
         if len(data) > most:
             raise too_large
     if not data.strip():
-        raise SelectionError("the body is empty. Send the table as it is, as the body of the POST.")
+        raise SelectionError("the body is empty. Send the table as the body of the POST.")
     return bytes(data)
 
 
@@ -281,7 +281,7 @@ def _answer_errors_in_json(api: FastAPI) -> None:
 
     @api.exception_handler(404)
     async def nowhere(request: Request, _: Exception) -> JSONResponse:
-        return _refusal(404, "RequestError", f"there is no {request.method} of this address.")
+        return _refusal(404, "RequestError", f"this address does not support {request.method}.")
 
     @api.exception_handler(ClientDisconnect)
     async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:
@@ -292,7 +292,9 @@ def _answer_errors_in_json(api: FastAPI) -> None:
         number = uuid4().hex[:8]
         _log.error("Fault %s", number, exc_info=error)
         return _refusal(
-            500, "FaultError", f"a fault of the program ({number}). The server's log says more."
+            500,
+            "FaultError",
+            f"an error in the program (fault {number}). The server's log has the details.",
         )
 
 
@@ -303,9 +305,11 @@ def _guard(api: FastAPI, settings: Settings) -> None:
     async def check(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         host = _name_of(request.headers.get("host", ""))
         if host not in settings.hosts:
-            answer: Response = _refusal(403, "RequestError", "the server has another name.")
+            answer: Response = _refusal(
+                403, "RequestError", "the server does not answer to this name."
+            )
         elif "origin" in request.headers:
-            answer = _refusal(403, "RequestError", "websites get no answer from this server.")
+            answer = _refusal(403, "RequestError", "this server does not answer websites.")
         elif settings.token and not _has_token(request, settings.token):
             answer = _refusal(
                 401, "RequestError", "a token is needed: the header 'Authorization: Bearer TOKEN'."

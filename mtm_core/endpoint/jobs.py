@@ -147,8 +147,8 @@ class Jobs:
             job = self._jobs.get(name)
         if job is None:
             raise UnknownJobError(
-                "there is no prediction of this id. Results are kept for"
-                f" {self.keep_seconds / 60:g} minutes; ask again."
+                "there is no prediction with this id. Results are stored for"
+                f" {self.keep_seconds / 60:g} minutes; send the table again."
             )
         return job
 
@@ -187,8 +187,8 @@ class Jobs:
     def _check_room(self) -> None:
         if len(self._jobs) >= self.most:
             raise FullError(
-                f"this server holds {self.most} predictions, and takes no more now. Try again in a"
-                " while, and delete results once you have them."
+                f"this server already holds {self.most} predictions. Try again later, and delete "
+                f"results once you have them."
             )
 
     def _forget(self, job: Job) -> None:
@@ -211,7 +211,7 @@ class Jobs:
             number = uuid4().hex[:8]
             _log.exception("Fault %s", number)
             job.error = FaultError(
-                f"a fault of the program ({number}). The server's log says more."
+                f"an error in the program (fault {number}). The server's log has the details."
             )
             job.state = "failed"
         finally:

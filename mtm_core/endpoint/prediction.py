@@ -97,8 +97,8 @@ def predict_into(job: Job, given: Given, asked: Asked) -> Path:
         raise TooLargeError(
             f"{sizes[0]:,} samples x {sizes[1]} tissues x {n_genes:,} genes are about"
             f" {in_words(size)} as {asked.ending}; this server makes at most"
-            f" {in_words(max_download())}. Ask for fewer tissues at a time, for parquet or h5ad, or"
-            " run 'mtm predict' on your own machine."
+            f" {in_words(max_download())}. Request fewer tissues at a time, or parquet or h5ad, "
+            f"or run 'mtm predict' on your own machine."
         )
     memory = preparing_bytes(len(table.values), table.values.shape[1], n_genes) + 3 * BLOCK_BYTES
     with shared_budget().hold(memory, "Predicting", check=job.check):

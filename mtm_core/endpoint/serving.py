@@ -58,8 +58,8 @@ class ServeOptions:
     def __post_init__(self) -> None:
         if self.address not in HERE and len(self.token) < 16:
             raise SelectionError(
-                f"others can reach a server at {self.address}: give a token of 16 characters or"
-                f" more"
+                f"other machines can reach a server at {self.address}: give a token of 16 "
+                f"characters or more"
                 " (--token-file, or MTM_SERVE_TOKEN), or listen on 127.0.0.1."
             )
 

@@ -93,9 +93,9 @@ def describe_aligned(
         Note(
             "info",
             f"The {n_samples:,} samples were aligned to the reference.",
-            f"Each gene's {_BROUGHT[parameters.how]} brought to those of the reference: z-scores"
-            " say how a sample differs from the others of this table; a difference from the"
-            " reference that all of them share is gone.",
+            f"Each gene's {_BROUGHT[parameters.how]} set to those of the reference. Z-scores "
+            f"therefore say how a sample differs from the others in this table; a difference "
+            f"from the reference that all of them share is removed.",
         )
     ]
     if n_samples < minimum_samples:
@@ -124,10 +124,10 @@ def describe_batches(
         Note(
             "info",
             f"The {n_samples:,} samples were aligned to the reference in"
-            f" {counted(len(parameters), 'batch', 'batches')} of {column!r}, each by itself.",
-            f"Each gene's {_BROUGHT[how]} brought to those of the reference in every batch: a"
-            " difference between batches is gone. Where batches hold different groups, part of the"
-            " difference between the groups is gone with it.",
+            f" {counted(len(parameters), 'batch', 'batches')} of {column!r}, each separately.",
+            f"Each gene's {_BROUGHT[how]} set to those of the reference in every batch, which "
+            f"removes differences between batches. If batches hold different groups, part of the "
+            f"difference between the groups is removed too.",
         )
     ]
     own_centre = "median" if how != "cohort" else "mean"
@@ -135,14 +135,14 @@ def describe_batches(
         (
             "centre",
             f"fewer than {MINIMUM_OF_BATCH} samples",
-            f"Each got its own {own_centre} of every gene, and the spread that samples have within"
-            " all batches together.",
+            f"Each was aligned by its own {own_centre} of every gene, and by the spread within "
+            f"all batches together.",
         ),
         (
             "together",
             f"fewer than {LEAST_OF_BATCH} samples",
-            "They were read with all samples together: what differs in these batches for technical"
-            " reasons is still there.",
+            "They were aligned with all samples together, so technical differences of these "
+            "batches remain.",
         ),
     ):
         small = [one for one in parameters if one.basis == basis]
@@ -170,7 +170,7 @@ def describe_as_before(parameters: Sequence[BatchParameters], n_samples: int) ->
             Note(
                 "info",
                 "The samples of the saved alignment were not aligned.",
-                "Nor were these: each was compared with the reference as it is.",
+                "These were not aligned either: each was compared with the reference as it is.",
             )
         ]
     earlier = sum(one.n_samples for one in parameters)
@@ -180,9 +180,9 @@ def describe_as_before(parameters: Sequence[BatchParameters], n_samples: int) ->
             "info",
             f"{counted(n_samples, 'sample was', 'samples were')} aligned by the saved alignment of"
             f" {earlier:,} earlier samples" + (f" (batch {of_batch})." if of_batch else "."),
-            "Each is read by itself, as it would have been among them: z-scores say how it differs"
-            " from the earlier samples.",
-            "It must come from the same laboratory and protocol as they did.",
+            "Each is read separately, as if it were one of them: z-scores say how it differs "
+            "from the earlier samples.",
+            "It must come from the same laboratory and protocol.",
         )
     ]
 

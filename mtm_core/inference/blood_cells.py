@@ -140,10 +140,10 @@ def estimate_composition(linear: pd.DataFrame) -> BloodComposition:
             f"{row.found} of {row.in_all} for {row.Index}" for row in markers.itertuples()
         )
         raise ExpressionError(
-            f"{int(match.found.sum())} of the {len(match.found)} genes that tell blood cells apart"
-            f" are in the table ({few}); {LEAST_MARKERS} of each are needed. Give the table of all"
-            " genes, or shares of cells that were counted or estimated elsewhere, as columns of the"
-            " metadata."
+            f"{int(match.found.sum())} of the {len(match.found)} marker genes of blood cells are "
+            f"in the table ({few}); {LEAST_MARKERS} of each are needed. Use a table of all "
+            f"genes, or add shares that you counted or estimated elsewhere as columns of the "
+            f"metadata."
         )
     known = np.flatnonzero(match.gene_of >= 0)
     on, found = collapse(linear.iloc[:, known], replace(match, gene_of=match.gene_of[known]))

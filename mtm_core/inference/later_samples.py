@@ -45,7 +45,7 @@ def alignment_for(
     """
     if alignment != "auto":
         raise SelectionError(
-            f"a saved alignment says how to align: leave out the alignment {alignment!r}."
+            f"a saved alignment determines the alignment: omit the alignment {alignment!r}."
         )
     if not isinstance(given, SavedAlignment):
         given = read_alignment(given, source)
@@ -92,8 +92,8 @@ def read_as_before(
     """
     if unit not in ("auto", saved.unit):
         raise SelectionError(
-            f"the saved alignment is of values in {saved.unit}, and these are said to be {unit}."
-            " Give them in the same unit, made by the same program."
+            f"the saved alignment is of values in {saved.unit}, and these are given as {unit}. "
+            f"Give them in the same unit, made by the same program."
         )
     if unit == "auto":
         guess = guess_unit_of(summary, typical, stated)
@@ -105,8 +105,8 @@ def read_as_before(
             looks = f"look like {found}" if found else "look like another unit"
             raise SelectionError(
                 f"the saved alignment is of values in {saved.unit}, and these {looks}."
-                f" {guess.reason} Give them in the same unit; if they are {saved.unit} all the"
-                f" same, say so (--unit {saved.unit})."
+                f" {guess.reason} Give them in the same unit; if they are in {saved.unit} "
+                f"nevertheless, say so (--unit {saved.unit})."
             )
     read = read_unit(summary, saved.unit, typical, stated)
     return replace(read, to_million=saved.to_million, zero=saved.zero)

@@ -132,16 +132,16 @@ class SavedAlignment:
             If it is.
         """
         if self.model_sha256 != artefact.sha256:
-            same = ", of other content under that name" if self.model == artefact.name else ""
+            same = ", a different model with that name" if self.model == artefact.name else ""
             raise SelectionError(
                 f"the saved alignment is of the model {self.model!r}{same}"
                 f" (SHA-256 {self.model_sha256[:12]}…), and this is {artefact.name!r}"
-                f" ({artefact.sha256[:12]}…). Predict with the same model, or align these samples"
-                " by themselves."
+                f" ({artefact.sha256[:12]}…). Predict with the same model, or align these "
+                f"samples separately."
             )
         if self.source != source:
             raise SelectionError(
-                f"the saved alignment is of samples of {self.source!r}, and these are said to be of"
+                f"the saved alignment is of samples of {self.source!r}, and these are given as"
                 f" {source!r}. Give samples of the same tissue."
             )
 
@@ -157,7 +157,7 @@ class SavedAlignment:
         if (places < 0).any():
             first = self.genes[int(np.flatnonzero(places < 0)[0])]
             raise SelectionError(
-                f"the saved alignment is of genes that this model has not, such as {first!r}."
+                f"the saved alignment has genes that this model lacks, such as {first!r}."
                 " Predict with the model that it was made with."
             )
         found = np.zeros(len(genes), dtype=bool)
@@ -259,11 +259,11 @@ def alignments_of(data: bytes, name: str) -> tuple[SavedAlignment, ...]:
             raise ValueError(f"its format version is {values['format_version']!r}, not 1")
         several = tuple(_of_json(one, values["model"]) for one in values["alignments"])
         if not several or len({one.source for one in several}) < len(several):
-            raise ValueError("its tissues are not each there once")
+            raise ValueError("a tissue is duplicated")
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise InputFileError(
-            f"{name} is no saved alignment of this program: {what}. Expected the file"
+            f"{name} is not a saved alignment of this program: {what}. Expected the file"
             f" {FILE_NAME} that was written with an earlier prediction."
         ) from error
     return several
@@ -284,7 +284,7 @@ def _bytes_of(place: Path) -> bytes:
         if zipfile.is_zipfile(place):
             return _from_bundle(place)
         if place.stat().st_size > MOST_BYTES:
-            raise InputFileError(f"{place.name} is no saved alignment: it is too large.")
+            raise InputFileError(f"{place.name} is not a saved alignment: it is too large.")
         return place.read_bytes()
     except (OSError, zipfile.BadZipFile) as error:
         raise InputFileError(f"{place} cannot be read: {error}") from error
@@ -294,7 +294,7 @@ def _from_bundle(place: Path) -> bytes:
     with zipfile.ZipFile(place) as bundle:
         if FILE_NAME not in bundle.namelist():
             raise InputFileError(
-                f"{place.name} holds no {FILE_NAME}: it is no bundle of this version."
+                f"{place.name} holds no {FILE_NAME}: it is not a bundle of this version."
             )
         with bundle.open(FILE_NAME) as file:
             data = file.read(MOST_BYTES + 1)
@@ -327,14 +327,14 @@ def _numbers(values: Floats) -> list[float]:
 def _of_json(values: dict[str, Any], model: dict[str, Any]) -> SavedAlignment:
     genes = tuple(str(gene) for gene in values["genes"])
     if len(set(genes)) != len(genes) or not genes:
-        raise ValueError("its genes are not each there once")
+        raise ValueError("a gene is duplicated")
     unit, zero = values["unit"], values["zero"]
     if unit not in UNITS or not isinstance(values["to_million"], bool):
         raise ValueError(f"its unit is {unit!r}")
     batches = tuple(_batch_of(one, len(genes)) for one in values["batches"])
     names = [one.batch for one in batches]
     if not 1 <= len(batches) <= _MOST_BATCHES or len(set(names)) < len(names):
-        raise ValueError("its batches are not each there once")
+        raise ValueError("a batch is duplicated")
     if len({one.how for one in batches}) > 1:
         raise ValueError("its batches are aligned by different methods")
     return SavedAlignment(

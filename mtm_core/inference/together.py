@@ -144,9 +144,7 @@ def check_each_once(sources: Sequence[str]) -> None:
     """
     twice = [source for source in sources if sources.count(source) > 1]
     if twice:
-        raise SelectionError(
-            f"{twice[0]!r} is given more than once; give one table of each tissue."
-        )
+        raise SelectionError(f"{twice[0]!r} is given more than once. Give one table per tissue.")
 
 
 def people_of(
@@ -196,8 +194,8 @@ def describe_people(match: TableMatch, tissue: str) -> list[Note]:
         Note(
             "info",
             f"{tissue}: {counted(n_both, 'person is', 'people are')} in both tables,"
-            f" {n_first} in the first alone, {n_further} in this one alone.",
-            "Each is predicted from the tissues that there are.",
+            f" {n_first} only in the first, {n_further} only in this one.",
+            "Each is predicted from the tissues available.",
         )
     ]
     if match.near and match.is_near_taken:
@@ -205,8 +203,8 @@ def describe_people(match: TableMatch, tissue: str) -> list[Note]:
         notes.append(
             Note(
                 "info",
-                f"{counted(len(match.near), 'name was', 'names were')} taken for the same person's,"
-                f" as {first.metadata!r} for {first.expression!r}.",
+                f"{counted(len(match.near), 'name was', 'names were')} matched as the same "
+                f"person's, such as {first.metadata!r} for {first.expression!r}.",
                 f"They differ in {first.difference}.",
             )
         )
@@ -215,11 +213,12 @@ def describe_people(match: TableMatch, tissue: str) -> list[Note]:
         notes.append(
             Note(
                 "warning",
-                f"{counted(len(match.near), 'name', 'names')} may be of the same person, as"
+                f"{counted(len(match.near), 'name', 'names')} may belong to the same person, "
+                f"such as"
                 f" {first.metadata!r} and {first.expression!r}: they differ in"
                 f" {first.difference}.",
-                "They were taken for different people.",
-                "If they are the same people, say so (--near-people, near_people=True, or the"
+                "They were treated as different people.",
+                "If they are the same people, confirm it (--near-people, near_people=True, or the"
                 " switch on the Upload page).",
             )
         )
@@ -250,7 +249,7 @@ def interval_in_words(
     """
     n, n_all = int(has_interval.sum()), len(has_interval)
     if calibrated_from is None or not n:
-        return "none: how far predictions from these tissues together are off was not measured"
+        return "none: the error of predictions from these tissues together was not measured"
     learnt = f"from {calibrated_from}"
     if further:
         learnt += f" alone and with any of {explain_sources(further)}"
@@ -272,7 +271,7 @@ def one_of_each(given: Mapping[str, object]) -> None:
         If it is.
     """
     if not given:
-        raise SelectionError("no table is given; give at least one, by the name of its tissue.")
+        raise SelectionError("no table is given. Give at least one, by the name of its tissue.")
 
 
 def _describe_none_in_both(match: TableMatch, first: Prepared, further: Prepared) -> str:
@@ -284,8 +283,9 @@ def _describe_none_in_both(match: TableMatch, first: Prepared, further: Prepared
     if match.near:
         near = match.near[0]
         return (
-            f"{words} {len(match.near)} may be of the same people, as {near.metadata!r} and"
-            f" {near.expression!r}, which differ in {near.difference}. If they are, say so"
-            " (--near-people, near_people=True, or the switch on the Upload page)."
+            f"{words} {len(match.near)} may belong to the same people, such as {near.metadata!r} "
+            f"and"
+            f" {near.expression!r}, which differ in {near.difference}. If they do, confirm it "
+            f"(--near-people, near_people=True, or the switch on the Upload page)."
         )
-    return f"{words} Name the samples of one person alike in both."
+    return f"{words} Use the same name for a person's samples in both."

@@ -64,10 +64,10 @@ _DESCRIPTIONS = {
     "z-scores; 1 is typical) before and after alignment, and whether its age and sex were used.",
     AGE_AND_SEX: "Age and sex as the model used them. These are personal data: think before you "
     "share the file.",
-    METADATA: "Each sample's batch, and age and sex as the model read them. About persons: think"
-    " before you share it.",
-    FILE_NAME: "What the samples were aligned by, gene by gene. Later samples can be read by it:"
-    " --alignment-from, or on the page Upload.",
+    METADATA: "Batch, age and sex of each sample, as the model used them. These are personal "
+    "data: think before you share the file.",
+    FILE_NAME: "Alignment of the samples, gene by gene, to read later samples in the same way: "
+    "--alignment-from, or on the page Upload.",
     "held_out_accuracy.csv": "Correlation of predicted and measured expression over held-out "
     "GTEx donors, for each gene in each predicted tissue. Check it before you use a value.",
     "settings.json": "Model, file, options and versions, with SHA-256.",
@@ -112,7 +112,7 @@ class PredictionRecord:
 
     @property
     def further_tables(self) -> tuple[Prepared, ...]:
-        """Tables of further tissues, as they were made ready."""
+        """Tables of further tissues, as the model used them."""
         return self.people.tables[1:] if isinstance(self.people, Together) else ()
 
     @property

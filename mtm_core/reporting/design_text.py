@@ -37,20 +37,21 @@ def describe_test(design: StudyDesign, *, with_error: bool | None = None) -> str
     )
     if design.block and design.block_as == "random":
         text += (
-            f" Samples of one {design.block} were taken to correlate, by one correlation for all"
-            " genes of a tissue, estimated by REML (Smyth et al. 2005)."
+            f" Samples of the same {design.block} were treated as correlated, with one "
+            f"correlation for all genes of a tissue, estimated by REML (Smyth et al. 2005)."
         )
     elif design.block:
         text += f" Each {design.block} had its own level."
     allowing = (
-        " In predicted tissues, tests of the tissue's expression allow for prediction error: the"
-        " variance of each value by its calibrated interval, and the error that the model makes"
-        " alike in all people, by the distance of the contrast and the number of reference donors,"
-        " are added to that of the contrast. It is assumed that the model holds in these people."
+        " In predicted tissues, tests of the tissue's expression allow for prediction error: the "
+        "variance of each value, from its calibrated interval, and the error of the model that "
+        "is common to all people, from the distance of the contrast and the number of reference "
+        "donors, are added to the variance of the contrast. The model is assumed to be valid for "
+        "these people."
     )
     alone = (
-        " In predicted tissues, tests of the predicted expression ask whether the predictions"
-        " differ; they are functions of the measured tissue."
+        " In predicted tissues, tests of the predicted expression ask whether the predictions "
+        "differ; predictions are computed from the measured tissue."
     )
     text += alone if with_error is False else allowing if with_error else alone + allowing
     return text

@@ -185,7 +185,8 @@ def _alignment(prepared: Prepared) -> str:
         where += f" of each of {len(alignment.batches)} batches"
     small = [one.batch for one in alignment.parameters if one.basis != "own"]
     with_others = (
-        f" ({len(small)} batches of fewer than {MINIMUM_OF_BATCH} samples borrowed from the others)"
+        f" ({len(small)} batches of fewer than {MINIMUM_OF_BATCH} samples used the spread of the "
+        f"others)"
         if small
         else ""
     )
@@ -206,8 +207,8 @@ def _further(prediction: xr.Dataset) -> list[str]:
         f"{n:,} from {explain_sources(given.split(BETWEEN))}" for given, n in counts.items()
     )
     return [
-        f"Tables of {tables} of the same people, each brought to the reference of its own tissue,"
-        f" were used with it, matched by sample name: {by_tissues}."
+        f"Tables of {tables} of the same people, each aligned to the reference of its own "
+        f"tissue, were used with it, matched by sample name: {by_tissues}."
     ]
 
 

@@ -58,7 +58,7 @@ def within_block_correlation(
     left = np.linalg.svd(matrix, full_matrices=True)[0][:, np.linalg.matrix_rank(matrix) :]
     size, turn = np.linalg.eigh(left.T @ indicators @ indicators.T @ left)
     if most < 2 or left.shape[1] < 2 or np.ptp(size) < 1e-9:
-        raise ValueError("expected blocks of two samples or more, that the design leaves apart")
+        raise ValueError("expected blocks of two samples or more that the design does not fit")
     # Directions with one eigenvalue have one variance: their squares are added once.
     sizes, group = np.unique(np.round(np.maximum(size, 0), 9), return_inverse=True)
     counts = np.bincount(group).astype(np.float64)

@@ -54,10 +54,11 @@ _SUMMARY = {
     "n_genes_that_hold": f"genes with rho above 0 at an FDR of {FDR:.0%}",
     "agreement": "Spearman's rho, over genes, of rho here and rho out of fold in GTEx",
     "sample_rho": "sample-wise rho, mean over people",
-    "own_is_nearest": "people to whom the own measured profile is the nearest, share",
-    "inside_90": "measured values inside the 90 % interval, share",
+    "own_is_nearest": "share of people whose own measured profile is the nearest to the "
+    "predicted one",
+    "inside_90": "share of measured values inside the 90 % interval",
     "error": "error in log2 units (root mean square), median over genes",
-    "error_of_mean": "the same of the mean of GTEx donors, taken for everyone",
+    "error_of_mean": "the same if everyone is predicted as the mean of the GTEx donors",
 }
 
 
@@ -121,7 +122,7 @@ def check_against_measured(
     artefact, evaluation
         The model, and how it did on held-out donors.
     near_people
-        Take names that may be one person's for the same.
+        Match similar names as those of the same person.
     n_shuffles, seed
         Of people.
 
@@ -134,7 +135,9 @@ def check_against_measured(
     tissue = measured.source
     predicted_tissues = [str(name) for name in prediction["tissue"].to_numpy()]
     if tissue in sources_of(prediction):
-        raise SelectionError(f"{tissue} is what was predicted from; give another measured tissue.")
+        raise SelectionError(
+            f"{tissue} is the source of the prediction. Give another measured tissue."
+        )
     if tissue not in predicted_tissues:
         raise SelectionError.unknown("predicted tissue", [tissue], predicted_tissues)
     names = [str(name) for name in prediction["sample"].to_numpy()]
@@ -266,8 +269,8 @@ def _describe(
         Note(
             "info",
             f"{counted(n_people, 'person is', 'people are')} predicted and measured;"
-            f" {len(match.only_first)} are predicted alone, {len(match.only_further)} measured"
-            f" alone. {n_genes:,} genes are compared.",
+            f" {len(match.only_first)} are only predicted, {len(match.only_further)} only "
+            f"measured. {n_genes:,} genes are compared.",
             "",
         )
     ]
@@ -276,7 +279,7 @@ def _describe(
             Note(
                 "warning",
                 f"{n_people} people are too few for a correlation of each gene.",
-                "No gene-wise rho is given; sample-wise rho, errors and intervals are.",
+                "Gene-wise rho is not given; sample-wise rho, errors and intervals are.",
                 f"{FEWEST} people are needed, {FEW} or more are better.",
             )
         )
@@ -295,8 +298,8 @@ def _describe(
             Note(
                 "warning",
                 "The measured samples were not aligned to the reference.",
-                "Intervals and errors in log2 units then hold the difference of protocol between"
-                " them and GTEx, too; correlations do not.",
+                "Coverage and errors in log2 units therefore include the difference in protocol "
+                "from GTEx; correlations do not.",
             )
         )
     if match.near and not match.is_near_taken:
@@ -304,10 +307,11 @@ def _describe(
         notes.append(
             Note(
                 "warning",
-                f"{counted(len(match.near), 'name', 'names')} may be of the same person, as"
+                f"{counted(len(match.near), 'name', 'names')} may belong to the same person, "
+                f"such as"
                 f" {near.expression!r} and {near.metadata!r}: they differ in {near.difference}.",
-                "They were taken for different people.",
-                "If they are the same people, say so (--near-people, near_people=True, or the"
+                "They were treated as different people.",
+                "If they are the same people, confirm it (--near-people, near_people=True, or the"
                 " switch on the page).",
             )
         )
@@ -316,7 +320,7 @@ def _describe(
             Note(
                 "info",
                 "How accurate this model is from these tissues was not measured in GTEx.",
-                "There is nothing to hold the result to but chance.",
+                "The result can be compared only with chance.",
             )
         )
     if "lower" not in part:
@@ -334,8 +338,9 @@ def _describe_nobody(match: TableMatch, names: list[str], measured: Prepared) ->
     if match.near:
         near = match.near[0]
         return (
-            f"{words} {len(match.near)} may be the same people, as {near.expression!r} and"
-            f" {near.metadata!r}, which differ in {near.difference}. If they are, say so"
-            " (--near-people, near_people=True, or the switch on the page)."
+            f"{words} {len(match.near)} may belong to the same people, such as "
+            f"{near.expression!r} and"
+            f" {near.metadata!r}, which differ in {near.difference}. If they do, confirm it "
+            f"(--near-people, near_people=True, or the switch on the page)."
         )
-    return f"{words} Name the samples of one person alike in both tables."
+    return f"{words} Use the same name for a person's samples in both tables."

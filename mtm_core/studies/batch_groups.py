@@ -86,7 +86,7 @@ def describe_batches_and_groups(known: SampleMetadata, column: str) -> list[Note
             )
             done = (
                 "Alignment by batch removes the whole difference between these groups from what is"
-                " predicted: nothing in these data tells the one from the other."
+                " predicted: these data cannot separate the two."
             )
         else:
             found = (

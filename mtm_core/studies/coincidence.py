@@ -56,8 +56,8 @@ def check_told_apart(
 def _refuse_empty(name: str, term: Term) -> None:
     both = " and ".join(part.replace("[", " ").rstrip("]") for part in name.split(":"))
     raise SelectionError(
-        f"no sample is both {both}: the interaction {term_text(term)!r} cannot be told. Leave it"
-        " out, or compare the combinations as groups of one column."
+        f"no sample is both {both}: the interaction {term_text(term)!r} cannot be estimated. "
+        f"Leave it out, or compare the combinations as groups of one column."
         if len(term) > 1
         else f"no sample is {both}. Leave it out."
     )
@@ -76,13 +76,13 @@ def _refuse(
     n = len(matrix)
     if fixed_block and any(factor.column == fixed_block for factor in term):
         raise SelectionError(
-            f"{known or 'a term'} does not vary within {fixed_block!r}: with each block's own level"
-            " taken out nothing of it is left. Take the block as random (a random intercept), which"
-            " compares blocks too."
+            f"{known or 'a term'} does not vary within {fixed_block!r}, so nothing remains after "
+            f"the level of each block is removed. Treat the block as random (a random "
+            f"intercept), which also compares blocks."
         )
     if not others:
         raise SelectionError(
-            f"{name!r} cannot be told from the intercept in these {n} samples. Leave it out."
+            f"{name!r} cannot be separated from the intercept in these {n} samples. Leave it out."
         )
     same = ""
     if len(involved) == 1:
@@ -91,8 +91,8 @@ def _refuse(
         if "[" not in f"{a}{b}":
             same = " (one is a multiple of the other)"
     raise SelectionError(
-        f"{name!r} follows from {known} in these {n} samples{same}: their effects cannot be told"
-        " apart, whatever the method. Leave one of them out, or measure samples that part them."
+        f"{name!r} follows from {known} in these {n} samples{same}: no method can separate their "
+        f"effects. Leave one of them out, or measure samples that differ in them."
     )
 
 

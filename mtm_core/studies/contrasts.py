@@ -132,7 +132,7 @@ def _found(term: Term, terms: Sequence[Term]) -> Term:
     found = by_columns.get(frozenset(f.column for f in term))
     if found is None:
         raise SelectionError(
-            f"the contrast {term_text(term)!r} is no term of the formula, which has"
+            f"the contrast {term_text(term)!r} is not a term of the formula, which has"
             f" {', '.join(term_text(own) for own in terms)}. Choose one of these, or add it to the"
             " formula."
         )

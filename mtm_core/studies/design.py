@@ -100,7 +100,7 @@ class StudyDesign:
                 Note(
                     "warning",
                     f"{len(self.dropped)} of {n_all} samples lack a value: {lacking}.",
-                    f"They take no part; {n} do.",
+                    f"They are not used; {n} are.",
                 )
             )
         for factor, levels in self.levels.items():
@@ -111,7 +111,7 @@ class StudyDesign:
                     Note(
                         "warning",
                         f"{name_some(lone)} of column {factor.column!r} has one sample.",
-                        "That sample tells nothing else.",
+                        "That sample contributes nothing else.",
                     )
                 )
         return tuple(found)
@@ -221,7 +221,7 @@ def make_design(
         metadata.column(block)
         if any(factor.column == block for term in terms for factor in term):
             raise SelectionError(
-                f"{block!r} is in the formula and is the block too. Leave it out of one of them."
+                f"{block!r} is both in the formula and the block. Remove it from one of them."
             )
     asked = [read_contrast(text, columns) for text in contrasts]
     factors = dict.fromkeys(factor for term in terms for factor in term)
@@ -272,8 +272,8 @@ def _built(
         column = values[factor.column]
         if len(column.unique()) < 2:
             raise SelectionError(
-                f"{factor.column!r} is {column.iloc[0]!r} in all {len(column)} samples that take"
-                " part: there is nothing to compare. Leave it out of the formula."
+                f"{factor.column!r} is {column.iloc[0]!r} in all {len(column)} samples used: "
+                f"there is nothing to compare. Leave it out of the formula."
             )
         if not pd.api.types.is_numeric_dtype(column):
             levels[factor] = _ordered(factor, column, asked)
@@ -302,7 +302,7 @@ def _built(
     freedom = len(matrix) - matrix.shape[1]
     if freedom < LEAST_FREEDOM:
         raise SelectionError(
-            f"{len(matrix)} samples take part and the formula {design.formula!r} has"
+            f"{len(matrix)} samples are used and the formula {design.formula!r} has"
             f" {matrix.shape[1]} coefficients; at least {matrix.shape[1] + LEAST_FREEDOM} samples"
             " are needed. Leave terms out."
         )
@@ -321,8 +321,8 @@ def _ordered(factor: Factor, column: pd.Series, asked: Sequence[ContrastText]) -
     if len(levels) > max(2, len(column) / 2):
         raise SelectionError(
             f"column {factor.column!r} has {len(levels)} values in {len(column)} samples: names"
-            " rather than groups. Leave it out of the formula; if its samples go together, give it"
-            " as the block."
+            " rather than groups. Leave it out of the formula; if it names people or pairs, use "
+            "it as the block."
         )
     first = usual_control(levels) or levels[0]
     for text in asked:
@@ -332,8 +332,9 @@ def _ordered(factor: Factor, column: pd.Series, asked: Sequence[ContrastText]) -
             for level in (case, control):
                 if counts[level] < LEAST_GROUP:  # before a lone sample is fitted exactly
                     raise SelectionError(
-                        f"{level!r} of column {factor.column!r} has one sample: it does not show"
-                        f" how such samples vary. Each group that is compared needs {LEAST_GROUP}."
+                        f"{level!r} of column {factor.column!r} has one sample: this does not "
+                        f"show how such samples vary. Each group that is compared needs "
+                        f"{LEAST_GROUP}."
                     )
     return (first, *(level for level in levels if level != first))
 
@@ -348,7 +349,7 @@ def _check_blocks(values: pd.DataFrame, block: str) -> None:
             " choose the column that names the person or the pair."
         )
     if len(sizes) < 2:
-        raise SelectionError(f"all samples have one {block!r}: leave the block out.")
+        raise SelectionError(f"all samples have the same {block!r}: leave the block out.")
 
 
 def _coded(

@@ -284,7 +284,8 @@ def enrich_part(
     if rows["gene"].duplicated().any():
         twice = result.genes.index[rows["gene"][rows["gene"].duplicated()].iloc[0]]
         raise SelectionError(
-            f"{twice!r} has several rows{where}. Give one row a gene: of one method, one contrast."
+            f"{twice!r} has several rows{where}. Give one row per gene, of one method and one "
+            f"contrast."
         )
     score, effect, sign, fdr = (
         _spread(rows, name, n_genes) for name in ("score", "effect", "sign", "fdr")

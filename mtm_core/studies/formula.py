@@ -86,7 +86,7 @@ def parse_formula(text: str, columns: Collection[str]) -> tuple[Term, ...]:
             continue
         if part == "0":
             raise SelectionError(
-                f"the formula {text!r} takes the intercept out. Leave it in: contrasts say which"
+                f"the formula {text!r} removes the intercept. Keep it: contrasts say which"
                 " groups are compared."
             )
         for term in _products(part, text, columns):
@@ -98,7 +98,7 @@ def parse_formula(text: str, columns: Collection[str]) -> tuple[Term, ...]:
         if lacking:
             raise SelectionError(
                 f"the formula {text!r} has the interaction {term_text(term)} without"
-                f" {' and '.join(lacking)}. Write {'*'.join(map(str, term))}, which has all of it."
+                f" {' and '.join(lacking)}. Write {'*'.join(map(str, term))}, which includes it."
             )
     return tuple(sorted(found.values(), key=len))
 
@@ -140,7 +140,7 @@ def _factor(part: str, text: str, columns: Collection[str]) -> Factor:
     if inner in columns:
         return Factor(inner, grouped)
     if not inner:
-        raise SelectionError(f"the formula {text!r} has a sign with no column beside it.")
+        raise SelectionError(f"the formula {text!r} has an operator without a column beside it.")
     if not grouped and re.search(r"[()^|/~-]", inner):
         raise SelectionError(
             f"the formula {text!r} has {inner!r}, which cannot be read. Use columns of the"

@@ -100,7 +100,7 @@ def compare_by_design(
     """
     rows = cohort.samples.get_indexer(design.samples)
     if (rows < 0).any():
-        raise SelectionError("the design is of other samples than the table's. Make it again.")
+        raise SelectionError("the design has other samples than the table. Make it again.")
     tables = []
     for i, tissue in enumerate(cohort.tissues):
         if on_progress is not None:

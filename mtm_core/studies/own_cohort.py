@@ -50,7 +50,7 @@ class OwnCohort:
     Attributes
     ----------
     source
-        Tissue that was measured.
+        Measured tissue.
     measured
         Every gene of the user's table.
     predicted

@@ -174,7 +174,7 @@ def _figures(linear: pd.DataFrame, unit: Unit, markers: Markers) -> tuple[pd.Dat
         notes.append(
             Note(
                 "info",
-                f"Library sizes are only in counts, and the values are {UNIT_TABLE[unit].label}.",
+                f"Library size needs counts, and the values are {UNIT_TABLE[unit].label}.",
                 "Library size is not computed.",
             )
         )
@@ -183,8 +183,8 @@ def _figures(linear: pd.DataFrame, unit: Unit, markers: Markers) -> tuple[pd.Dat
             Note(
                 "info",
                 f"The table has {linear.shape[1]:,} genes, fewer than {FEWEST_GENES:,}.",
-                "Genes detected, and shares of haemoglobin, ribosomal and mitochondrial RNA, are"
-                " not computed: they are of all genes.",
+                "Genes detected, and shares of haemoglobin, ribosomal and mitochondrial RNA, are "
+                "not computed: they need all genes.",
                 "Use the table from before genes were filtered out.",
             )
         )
@@ -199,8 +199,8 @@ def _figures(linear: pd.DataFrame, unit: Unit, markers: Markers) -> tuple[pd.Dat
             notes.append(
                 Note(
                     "info",
-                    f"{counted(len(own), f'{kind} gene is', f'{kind} genes are')} in the table, of"
-                    f" {least} that are needed.",
+                    f"{counted(len(own), f'{kind} gene is', f'{kind} genes are')} in the table, "
+                    f"of {least} needed.",
                     f"The {kind} share is not computed.",
                 )
             )
@@ -238,7 +238,7 @@ def _with_sex(
         return samples, [
             Note(
                 "info",
-                "None of XIST and the genes of the Y chromosome is in the table.",
+                "Neither XIST nor genes of the Y chromosome are in the table.",
                 "Sex by expression is not computed.",
                 "Use the table from before genes were filtered out.",
             )
@@ -250,8 +250,8 @@ def _with_sex(
         notes.append(
             Note(
                 "info",
-                f"Of the genes that tell the sexes apart, the table has {known} alone.",
-                "A mixture of two people cannot be seen.",
+                f"Of the genes that differ between the sexes, the table has only {known}.",
+                "A mixture of two people cannot be detected.",
             )
         )
     if metadata is not None and metadata.sex_column is not None:
@@ -262,10 +262,10 @@ def _with_sex(
             notes.append(
                 Note(
                     "warning",
-                    f"The genes of {counted(len(wrong), 'sample', 'samples')} say another sex than"
-                    f" the metadata: {name_some(wrong)}.",
+                    f"The genes of {counted(len(wrong), 'sample', 'samples')} show another sex "
+                    f"than the metadata: {name_some(wrong)}.",
                     "Nothing was changed.",
-                    "Samples may be exchanged, or the metadata wrong.",
+                    "Samples may be swapped, or the metadata wrong.",
                 )
             )
     return samples, notes
@@ -306,7 +306,7 @@ def _reasons(samples: pd.DataFrame, source: str) -> pd.Series:
     say(beyond, samples["distance"].map("{:.1f} SD from the reference".format))
     other = (samples["nearest_rho"] - samples["source_rho"] > _CLEARLY_NEARER).to_numpy()
     usual = float(np.mean(~other)) >= 0.5
-    say(other & usual, "most alike to " + samples["nearest_tissue"].astype(str))
+    say(other & usual, "most like " + samples["nearest_tissue"].astype(str))
     if "sex_by_genes" in samples:
         say((samples["sex_by_genes"] == BOTH).to_numpy(), "genes of both sexes")
         if "sex_stated" in samples:
@@ -344,15 +344,15 @@ def _describe(
                 "info",
                 f"{beyond} of {n} samples are further from the reference's mean than 99 % of its"
                 " donors, before alignment.",
-                "Another protocol does that to all samples alike; alignment takes it away.",
+                "A different protocol does that to all samples; alignment removes it.",
             )
         )
     if components is not None and components.covariance is None:
         notes.append(
             Note(
                 "info",
-                "This model does not hold how genes go together in the reference.",
-                "Its mean is drawn among the samples' components, without a spread.",
+                "This model does not contain the correlations of genes in the reference.",
+                "Only the reference mean is shown among the samples' components.",
             )
         )
     return notes

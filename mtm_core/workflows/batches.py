@@ -32,8 +32,8 @@ def check_alignment(
         options.batch or options.alignment_from or options.alignment in ("robust", "quantiles")
     ):
         raise SelectionError(
-            "a table that is read part by part is aligned by mean and SD, all samples as one:"
-            " --batch, --alignment-from and --alignment robust and quantiles are for tables that"
+            "a table that is read part by part is aligned by mean and SD over all samples: "
+            "--batch, --alignment-from and --alignment robust and quantiles are for tables that"
             " are read whole."
         )
     if options.batch and metadata is None:
@@ -42,7 +42,7 @@ def check_alignment(
         )
     if options.batch and options.as_batch:
         raise SelectionError(
-            "--batch names a column, --as-batch one batch for all samples: leave out one."
+            "--batch names a column, --as-batch one batch for all samples: use only one of them."
         )
     if options.as_batch and not options.alignment_from:
         raise SelectionError(

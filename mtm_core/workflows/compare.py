@@ -301,8 +301,8 @@ def check_compare(options: CompareOptions) -> Path:
     options.linear.check()
     if not options.groups and not options.traits and not options.linear.formula:
         raise SelectionError(
-            "nothing to do: give --groups COLUMN=CASE,CONTROL, --traits COLUMN or --formula"
-            " 'group + age', or several of them."
+            "nothing to compare. Give --groups COLUMN=CASE,CONTROL, --traits COLUMN or --formula "
+            "'group + age', or several of them."
         )
     if options.groups:
         group_option(options.groups)

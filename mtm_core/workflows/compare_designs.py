@@ -105,7 +105,7 @@ def contrast_option(text: str, known: SampleMetadata) -> Asked:
 def describe_design(design: StudyDesign, say: Say) -> None:
     """Say what is compared, in how many samples."""
     block = f", {design.block} as a {design.block_as} block" if design.block else ""
-    say(f"Linear model {design.formula}{block}: {len(design.samples)} samples take part.", False)
+    say(f"Linear model {design.formula}{block}: {len(design.samples)} samples are used.", False)
     for note in design.notes:
         say(str(note), note.level == "warning")
 

@@ -156,7 +156,7 @@ def say_composition(composition: BloodComposition, say: Say) -> None:
     if composition.poor:
         n = len(composition.poor)
         say(
-            f"{n} of {len(composition.fit)} samples are hardly like any mixture of blood cells,"
-            f" such as {composition.poor[0]!r}: their shares mean little.",
+            f"{n} of {len(composition.fit)} samples do not resemble a mixture of blood cells, "
+            f"such as {composition.poor[0]!r}: their shares are unreliable.",
             True,
         )

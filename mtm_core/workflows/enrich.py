@@ -62,7 +62,7 @@ class EnrichOptions(PlainValues):
     rank_by
         Column to rank by; empty: the signed evidence.
     tests
-        Which tests to make.
+        Tests to run.
     enrichment
         Background and thresholds.
     table_format
@@ -144,7 +144,9 @@ def enrich_results(
     [[200, 1, 1]]
     """
     if not options.gene_sets:
-        raise SelectionError("no gene sets: name a bundled collection or a GMT file (--gene-sets).")
+        raise SelectionError(
+            "no gene sets are given. Name a bundled collection or a GMT file (--gene-sets)."
+        )
     check_output(options.output, overwrite=options.overwrite, inputs=options.inputs(), folder=True)
     check_there(table=options.table)
     folder = find_model(options.model) if options.model else None
@@ -223,7 +225,7 @@ class _Run:
         for writer in self.written.values():
             writer.__exit__(None, None, None)
         if not self.summary:
-            raise SelectionError("the table has no row that was asked for.")
+            raise SelectionError("the table has none of the requested rows.")
         summary = pd.DataFrame(self.summary)
         asked = self.options.enrichment
         if not summary["n_sets"].any():
@@ -244,8 +246,8 @@ class _Run:
             "tests": self.options.tests,
             "ranked_by": self.ranked_by,
             **{k: v for k, v in asdict(asked).items() if k not in ("ranked", "over_represented")},
-            "note": "Genes are taken as independent; genes of a set are not, and less so in"
-            " predictions. Compare with shuffled labels.",
+            "note": "The tests treat genes as independent; genes of a set are not, least of all "
+            "in predictions. Compare with shuffled labels.",
         }
         (self.place / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
         return Enriched(self.options.output, tuple(self.written), summary)

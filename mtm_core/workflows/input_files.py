@@ -69,7 +69,7 @@ def check_jobs(jobs: int) -> None:
         If it is 0 or below -1.
     """
     if jobs == 0 or jobs < -1:
-        raise SelectionError(f"--jobs: expected 1 or more, or -1 for one a core, got {jobs}.")
+        raise SelectionError(f"--jobs: expected 1 or more, or -1 for one per core, got {jobs}.")
 
 
 def _each(given: Mapping[str, Path | Sequence[Path] | None]) -> Iterator[tuple[str, Path]]:

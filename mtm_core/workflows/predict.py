@@ -230,13 +230,13 @@ def check_predict(options: PredictOptions) -> Path:
     if options.part_by_part is not None:
         if options.further:
             raise SelectionError(
-                "a table that is read part by part is of one tissue; further tissues (--and) are"
-                " for tables that are read whole."
+                "a table that is read part by part must be of one tissue; more tissues (--and) "
+                "need tables that are read whole."
             )
         if options.save_alignment is not None:
             raise SelectionError(
-                "--save-alignment is for tables that are read whole; the store of one that is read"
-                " part by part is added to by the same command."
+                "--save-alignment is for tables that are read whole. To add to the store of a "
+                "table that is read part by part, use the same command."
             )
         if options.prediction.reading != AS_IT_LIES:
             raise SelectionError(

@@ -43,7 +43,7 @@ from mtm_core.workflows.study_files import (
 
 COMPARING = "Compare predictable with other genes"
 TRAINING = "Train MTM without the held-out donors"
-LOOKING = "Compare latent codes and how they are decoded"
+LOOKING = "Compare latent codes and their decoding"
 WRITING = "Write the tables"
 
 
@@ -200,9 +200,13 @@ def study_latent_codes(
         fitted = find_mtm(Predictor.load(find_model(options.model)).artefact.method)
         about: dict[str, Any] = {
             "model": options.model,
-            "donors": "all, and it was trained on them",
+            "donors": "all, and the model was trained on them",
         }
-        say("These donors trained the model: give --folds to look at donors it never saw.", False)
+        say(
+            "The model was trained on these donors. Use --folds to study donors not seen in "
+            "training.",
+            False,
+        )
     else:
         fitted, donors, about = _without_a_fold(options, options.folds, data, steps, on_training)
     with steps.running(LOOKING):
@@ -246,7 +250,7 @@ def _without_a_fold(
         method = MTMMethod(config, options.hardware, tell)
         fitted = method.fit(data, dealt.training(hold_out))
     about = {
-        "model": "mtm, trained without the donors looked at",
+        "model": "mtm, trained without the donors studied",
         "donors": f"{len(donors)} of fold {hold_out}",
         "config": to_json(config),
     }

@@ -215,7 +215,7 @@ def _begin(options: TraitsOptions | DiseaseOptions, say: Say) -> ad.AnnData:
 def _chosen(traits: tuple[Trait, ...], names: tuple[str, ...] | None) -> tuple[Trait, ...]:
     if not traits:
         raise SelectionError(
-            "the donors of the cohort differ in no trait that is known. Prepare it with"
+            "the donors of the cohort do not differ in any known trait. Prepare the cohort with"
             " --subject-phenotypes, or give --dbgap."
         )
     return traits if names is None else choose_traits(traits, list(names))

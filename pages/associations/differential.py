@@ -44,8 +44,8 @@ session, model = current_session(), served_model()
 artefact = model.predictor.artefact
 begin(
     "Differential expression",
-    "Which genes differ between groups of your samples, or go with a number, beside what else is"
-    f" known of them: measured in {plain(session.source_in_words)}, and predicted in other"
+    f"Which genes differ between groups of your samples, or change with a number, adjusted for "
+    f"what else you know: measured in {plain(session.source_in_words)}, and predicted in other"
     " tissues.  \nEach point is a gene: further right, higher in cases; further up, less likely "
     "to be chance.",
     session,

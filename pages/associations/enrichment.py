@@ -28,12 +28,17 @@ BACKGROUNDS = {"predictable": "Predictable genes", "tested": "All tested genes"}
 MOST_TISSUES = 8
 COLUMNS = {
     "nes": st.column_config.NumberColumn(
-        "NES", format="%.2f", help="Enrichment score, as a multiple of what chance gives."
+        "NES",
+        format="%.2f",
+        help="Normalised enrichment score: the score divided by its mean "
+        "for random sets of that size.",
     ),
     "es": st.column_config.NumberColumn("ES", format="%.3f"),
     "p": st.column_config.NumberColumn("p", format="%.2g"),
     "fdr": st.column_config.NumberColumn("FDR", format="%.2g"),
-    "size": st.column_config.NumberColumn("genes", help="Of the set, in the background."),
+    "size": st.column_config.NumberColumn(
+        "genes", help="Genes of the set that are in the background."
+    ),
     "overlap": st.column_config.NumberColumn("found", help="Genes of the set that were found."),
     "expected": st.column_config.NumberColumn("by chance", format="%.1f"),
     "odds_ratio": st.column_config.NumberColumn("odds ratio", format="%.2f"),
@@ -59,7 +64,7 @@ kind = st.segmented_control(
     required=True,
     key="set_result",
     persist_state="session",
-    help="What genes are looked at: of your samples, or of what lies beside the model.",
+    help="The results to test: from your samples, or from the studies beside the model.",
 )
 result = choose_result(kind, session, model)
 
@@ -92,15 +97,15 @@ direction = second[2].selectbox(
     directions,
     key="set_direction",
     persist_state="session",
-    help="Of the change, or of the correlation with the trait.",
+    help="Direction of the change, or of the correlation with the trait.",
 )
 least = second[3].select_slider(
-    "Genes a set needs",
+    "Minimum genes per set",
     [3, 5, 10, 15, 25, 50],
     10,
     key="set_size",
     persist_state="session",
-    help="In the background; at most 500.",
+    help="Genes in the background; sets have at most 500.",
 )
 if not tissues:
     st.info("Choose a tissue.", icon=":material/info:")
@@ -121,10 +126,10 @@ if not parts:
     st.info(plain(matched), icon=":material/info:")
     end_page()
 st.warning(
-    "Both tests take genes as independent. Genes of a set are expressed together, and"
-    " predicted genes are functions of the same few factors, so that p is too small."
+    "Both tests treat genes as independent. But genes of a set are expressed together, and "
+    "predicted genes depend on the same few factors, so p is too small."
     + (
-        " **Labels are shuffled**: what is found here is chance."
+        " **Labels are shuffled**: whatever is found here is chance."
         if result.is_shuffled
         else " Shuffle the labels to see what chance gives."
         if result.command
@@ -185,6 +190,6 @@ if result.command:
             ]
         )
         st.caption(
-            "After the command that *Differential expression* or *Traits* shows, which makes the"
-            " table; mtm enrich takes all tissues at once, too."
+            "Run it after the command shown on *Differential expression* or *Traits*, which "
+            "makes the table. mtm enrich can also test all tissues at once."
         )

@@ -35,8 +35,9 @@ if can_be_estimated(session, markers_of(session)):
     composition = estimated(session, model)
     if composition.poor:
         st.warning(
-            f"{len(composition.poor)} of {len(composition.fit)} samples are hardly like any mixture"
-            f" of blood cells: {plain(name_some(composition.poor))}. Their shares mean little.",
+            f"{len(composition.poor)} of {len(composition.fit)} samples do not resemble a "
+            f"mixture of blood cells: {plain(name_some(composition.poor))}. Their shares are "
+            f"unreliable.",
             icon=":material/warning:",
         )
     st.header("Estimated shares")
@@ -46,9 +47,9 @@ if can_be_estimated(session, markers_of(session)):
         composition.shares,
         key="composition",
         caption=f"By non-negative least squares on mean profiles of sorted cells, over"
-        f" {composition.n_found} of {composition.n_genes} genes. On people left out of the profiles"
-        " rho with known mixtures was .94 to .99; protocols differ, so that differences between"
-        " your samples are surer than the shares themselves.",
+        f" {composition.n_found} of {composition.n_genes} genes. In people left out of the "
+        f"profiles, rho with known mixtures was .94 to .99. Protocols differ, so differences "
+        f"between your samples are more reliable than the shares themselves.",
     )
 
 metadata = session.metadata
@@ -60,12 +61,12 @@ if metadata is not None and numbers:
         numbers,
         key="own_shares",
         persist_state="session",
-        help="Counted or estimated elsewhere; as fractions or per cent. They can be left out of"
-        " associations on Traits.",
+        help="Shares that you counted or estimated elsewhere, as fractions or per cent. "
+        "Associations on Traits can be adjusted for them.",
     )
     if chosen:
         own = metadata.shares(chosen)
-        show_shares(session, own, key="own_composition", caption="As the metadata give them.")
+        show_shares(session, own, key="own_composition", caption="As in the metadata.")
 
 st.header("What predictions hold beyond composition")
 show_left_without(session, model)

@@ -13,9 +13,8 @@ FORMATS = ["csv", "tsv", "txt", "gct", "gz", "xlsx", "parquet", "h5ad", "zip"]
 session, model = current_session(), served_model()
 begin(
     "Check against measured",
-    "Was another tissue of some of these people measured? Give it, and see how well it is predicted"
-    " in your own people.  \nBeside each figure stand what GTEx promises and what comes out when"
-    " people are shuffled.",
+    "If you also measured another tissue of some of these people, see how well it is predicted in"
+    " them.  \nEach figure is shown beside its value in GTEx and beside what shuffled people give.",
     session,
     model,
 )

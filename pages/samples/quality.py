@@ -21,9 +21,9 @@ from mtm_core.escaping import plain
 session, model = current_session(), served_model()
 begin(
     "Quality",
-    "Your samples looked at before anything is predicted: do some stand out, are sex and tissue"
-    " what you say, what goes with their components?  \nEvery gene of your table is used; what it"
-    " lacks the genes for is not computed.",
+    "Check your samples before you predict: outliers, sex, tissue, and what explains their"
+    " principal components.  \nEvery gene of your table is used; a figure is not computed if its"
+    " genes are missing.",
     session,
     model,
 )
@@ -34,17 +34,17 @@ review = reviewed(session, model)
 n_samples, n_genes, to_look_at, tissue = st.columns(4)
 n_samples.metric("Samples", f"{len(review.samples):,}")
 n_genes.metric("Genes in the table", f"{review.n_genes:,}")
-to_look_at.metric("To look at", f"{len(review.outliers):,}")
+to_look_at.metric("Flagged", f"{len(review.outliers):,}")
 alike = int((review.samples["nearest_tissue"] == review.source).sum())
 tissue.metric(f"Most like {plain(session.source_in_words)}", f"{alike:,}")
 
-st.header("Samples to look at")
+st.header("Flagged samples")
 show_outliers(session, review)
 st.header("Components")
 show_components(session, review, source=session.source)
 st.header("Sex")
 show_sex(session, review)
-st.header("Is it the tissue you said?")
+st.header("Is it the stated tissue?")
 show_tissue(session, review)
 st.header("Every sample")
 show_every_sample(session, review)

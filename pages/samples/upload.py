@@ -50,7 +50,7 @@ ALIGNMENT_HELP = [
     f"Align mean and SD from {MINIMUM_FOR_ALIGNMENT} samples on.",
     "Each gene gets the mean and SD of the reference. This removes differences in protocol, and "
     "any other difference that all your samples share.",
-    "The same, little moved by a few samples that deviate.",
+    "The same, but hardly affected by a few deviating samples.",
     "Each gene gets the reference's quantiles; for 50 samples or more.",
     "Each sample is compared with the reference as it is; differences in protocol remain.",
 ]

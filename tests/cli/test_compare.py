@@ -129,7 +129,7 @@ def test_another_source_has_no_accuracy_to_show(mtm: Mtm, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "nothing to do: give --groups COLUMN=CASE,CONTROL, --traits COLUMN or --formula"),
+        ([], "nothing to compare. Give --groups COLUMN=CASE,CONTROL, --traits COLUMN or --formula"),
         (["--groups", "case,control"], "--groups expects COLUMN=CASE,CONTROL, got 'case,control'"),
         (["--groups", "group=case"], "--groups expects COLUMN=CASE,CONTROL"),
         (["--traits", "sex", "--sex-codes", "1=m"], "--sex-codes expects 1=male,2=female"),

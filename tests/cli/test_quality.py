@@ -62,7 +62,7 @@ def test_composition_is_written_beside_the_metadata(
 def test_composition_of_59_genes_is_refused(mtm: Mtm, tmp_path: Path) -> None:
     done = mtm("composition", TABLE, "--output", tmp_path / "cells.csv")
     assert done.code == 1
-    assert "0 of the 331 genes that tell blood cells apart" in done.err
+    assert "0 of the 331 marker genes of blood cells" in done.err
     assert not (tmp_path / "cells.csv").exists()
 
 

@@ -128,5 +128,5 @@ def test_a_cohort_without_the_genes_says_so(mtm: Mtm, cohort_file: Path, tmp_pat
     output = tmp_path / "out"
     done = mtm("evaluate", cohort_file, "--methods=ridge", "--folds=2", "--output", output)
     assert done.code == 0, done.err
-    assert "Too few genes of the cohort tell blood cells apart" in done.err
+    assert "The cohort has too few marker genes of blood cells" in done.err
     assert "rho_without_composition" not in pd.read_parquet(output / "genes.parquet")

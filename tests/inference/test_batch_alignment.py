@@ -223,9 +223,9 @@ def test_what_does_not_fit_is_refused_in_words(
     other = Predictor(replace(small_artefact, name="other", sha256="0" * 64))
     for predict, options, message in (
         (other, {}, "is of the model 'small'"),
-        (predictor, {"source": "Lung"}, "of samples of 'Whole Blood', and these are said to be of"),
-        (predictor, {"unit": "counts"}, "values in tpm, and these are said to be counts"),
-        (predictor, {"alignment": "none"}, "leave out the alignment 'none'"),
+        (predictor, {"source": "Lung"}, "of samples of 'Whole Blood', and these are given as"),
+        (predictor, {"unit": "counts"}, "values in tpm, and these are given as counts"),
+        (predictor, {"alignment": "none"}, "omit the alignment 'none'"),
     ):
         with pytest.raises(SelectionError, match=message):
             predict.prepare(one, alignment_from=saved, **options)

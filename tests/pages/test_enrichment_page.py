@@ -22,7 +22,7 @@ def test_without_samples_the_model_itself_can_be_looked_at(app: AppTest) -> None
     app.segmented_control(key="set_result").set_value("Predictability").run()
     table = rows(app)
     assert (table["size"] >= 10).all()
-    assert "genes, all that were tested" in words(app)
+    assert "genes, all those tested" in words(app)
     assert "out of" not in words(app)
 
 
@@ -54,7 +54,7 @@ def test_backgrounds_are_said_side_by_side(with_example: AppTest) -> None:
     assert "predictable genes of 59 tested ones" in said
     assert "against all tested genes it would be" in said
     app.selectbox(key="set_background").set_value("tested").run()
-    assert "59 genes, all that were tested" in words(app)
+    assert "59 genes, all those tested" in words(app)
 
 
 def test_what_is_no_gmt_is_said(with_example: AppTest) -> None:

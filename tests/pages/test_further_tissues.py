@@ -35,7 +35,7 @@ def with_muscle(app: AppTest, muscle: pd.DataFrame) -> AppTest:
     upload(app, "blood.tsv", as_file(tables()[0]))
     (choice,) = (box for box in app.selectbox if box.label == "Add a table of")
     choice.set_value(MUSCLE).run()
-    (place,) = (one for one in app.file_uploader if one.label == "Its expression table")
+    (place,) = (one for one in app.file_uploader if one.label == "Expression table of that tissue")
     place.upload("muscle.tsv", as_file(muscle))
     app.run()
     assert not app.exception
@@ -102,7 +102,7 @@ def test_near_names_are_shown_and_taken_when_the_user_says_so(app: AppTest) -> N
     upload(app, "blood.tsv", as_file(tables()[0].rename(index="{}_blood".format)))
     (choice,) = (box for box in app.selectbox if box.label == "Add a table of")
     choice.set_value(MUSCLE).run()
-    (place,) = (one for one in app.file_uploader if one.label == "Its expression table")
+    (place,) = (one for one in app.file_uploader if one.label == "Expression table of that tissue")
     place.upload("muscle.tsv", as_file(muscle))
     app.run()
     assert any("no sample name in common" in box.value for box in app.error)

@@ -28,7 +28,7 @@ def test_predictions_are_held_to_what_was_measured(app: AppTest) -> None:
     rng = np.random.default_rng(1)
     lung = guess.iloc[5:33] * np.exp(rng.normal(0, 0.4, (28, guess.shape[1])))
     go_to(app, PAGE)
-    (tissue,) = (box for box in app.selectbox if box.label == "Tissue that was measured")
+    (tissue,) = (box for box in app.selectbox if box.label == "Measured tissue")
     tissue.set_value(LUNG).run()
     app.file_uploader[0].upload("lung.csv", lung.to_csv().encode())
     app.run()
@@ -43,7 +43,7 @@ def test_predictions_are_held_to_what_was_measured(app: AppTest) -> None:
     shown = {metric.label: metric.value for metric in app.metric}
     assert shown["People in both"] == "28"
     assert shown["Gene-wise rho"] == f"{expected.summary.loc['gene_rho', 'value']:.3f}"
-    assert shown["Genes that hold, of 59"] == f"{expected.genes['holds'].sum():,}"
+    assert shown["Genes that are predicted, of 59"] == f"{expected.genes['holds'].sum():,}"
     (summary,) = (frame.value for frame in app.dataframe if "chance_low" in frame.value)
     np.testing.assert_allclose(summary["value"], expected.summary["value"])
     np.testing.assert_allclose(summary["chance_high"], expected.summary["chance_high"])

@@ -30,8 +30,8 @@ def mixed_bloods() -> tuple[bytes, pd.DataFrame]:
 def test_the_example_is_reviewed(with_example: AppTest) -> None:
     app = go_to(with_example, QUALITY)
     said = words(app)
-    assert "Sex cannot be told: none of XIST" in said
-    assert "A star is an FDR of at most 5%" in said
+    assert "Sex cannot be determined: neither XIST" in said
+    assert "A star means an FDR of at most 5%" in said
     outliers = rows(app)
     assert list(outliers.columns) == ["sample", "reasons"]
     samples = next(d.value for d in app.dataframe if "nearest_tissue" in d.value)

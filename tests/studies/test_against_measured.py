@@ -188,7 +188,7 @@ def test_names_and_tissues_that_do_not_fit_are_said(
     with pytest.raises(SelectionError, match="unknown predicted tissue: 'Lung'"):
         check_against_measured(prediction, measured, predictor.artefact)
     same = predictor.prepare(blood, source=BLOOD, unit="tpm")
-    with pytest.raises(SelectionError, match="is what was predicted from"):
+    with pytest.raises(SelectionError, match="is the source of the prediction"):
         check_against_measured(prediction, same, predictor.artefact)
 
 

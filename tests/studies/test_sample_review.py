@@ -90,7 +90,7 @@ def test_planted_faults_are_named(counts: pd.DataFrame, predictor: Predictor) ->
     assert reasons["P04"] == "genes of both sexes"
     assert reasons["P06"] == "sex by genes is female"
     assert set(review.outliers.index) == {"P00", "P01", "P03", "P04", "P06"}
-    assert "The genes of 1 sample say another sex than the metadata: 'P06'" in words(review)
+    assert "The genes of 1 sample show another sex than the metadata: 'P06'" in words(review)
 
 
 def test_59_genes_say_what_they_cannot_tell(counts: pd.DataFrame, predictor: Predictor) -> None:
@@ -98,7 +98,7 @@ def test_59_genes_say_what_they_cannot_tell(counts: pd.DataFrame, predictor: Pre
     review = review_samples(own, predictor, unit="counts")
     assert not {"genes_detected", "haemoglobin", "sex_by_genes"} & set(review.samples)
     said = words(review)
-    assert "None of XIST and the genes of the Y chromosome is in the table" in said
+    assert "Neither XIST nor genes of the Y chromosome are in the table" in said
     assert "The table has 59 genes, fewer than 5,000" in said
     assert review.tests.empty
 
@@ -116,7 +116,7 @@ def test_another_tissue_is_seen(counts: pd.DataFrame, predictor: Predictor) -> N
     table = counts[predictor.artefact.genes.index].copy()
     table.iloc[2] = liver
     review = review_samples(table, predictor, unit="counts")
-    assert review.samples["reasons"]["P02"].endswith("most alike to Liver")
+    assert review.samples["reasons"]["P02"].endswith("most like Liver")
     whole = review_samples(table.iloc[[2] * 6].set_axis(list("abcdef")), predictor, unit="counts")
     assert "are more like another tissue of the reference than like Whole Blood" in words(whole)
 

@@ -186,8 +186,8 @@ def show_comparison(session: Session, model: ServedModel, comparison: Comparison
     used = session.predicted_by.as_used(session.prediction)
     if used.further:
         st.caption(
-            "This comparison is of a prediction from several tissues. **mtm compare** reads one"
-            " table, so no command makes it again."
+            "This comparison uses a prediction from several tissues. **mtm compare** reads one "
+            "table, so there is no command for it."
         )
         return
     has_shares = is_in_metadata(session.metadata)

@@ -50,16 +50,17 @@ def can_be_estimated(session: Session, markers: pd.DataFrame) -> bool:
     """Tell whether the composition can be estimated; say why where not."""
     if session.source != BLOOD:
         st.info(
-            "Blood composition is of whole blood, and the samples are of another tissue.",
+            "Blood composition is estimated only for whole blood; these samples are of another "
+            "tissue.",
             icon=":material/info:",
         )
         return False
     if not is_enough(markers):
         st.info(
             f"The composition cannot be estimated: {int(markers['found'].sum())} of the"
-            f" {int(markers['in_all'].sum())} genes that tell one kind of cell from the others are"
-            " in the table, and 10 of each kind are needed. Upload the table of all genes, or add"
-            " shares that were counted or estimated elsewhere to the metadata.",
+            f" {int(markers['in_all'].sum())} marker genes of blood cells are in the table; 10 "
+            f"for each cell type are needed. Upload a table of all genes, or add shares that you "
+            f"counted or estimated elsewhere to the metadata.",
             icon=":material/info:",
         )
         st.dataframe(markers.reset_index(), hide_index=True, key="markers")
@@ -95,7 +96,7 @@ def show_shares(session: Session, shares: pd.DataFrame, *, key: str, caption: st
         disabled=metadata is None,
         key=f"{key}_groups",
         persist_state="session",
-        help="Draws the groups of a metadata column apart, each with its median.",
+        help="Shows the groups of a metadata column separately, each with its median.",
     )
     groups = None if metadata is None or by is None else metadata.groups(by)
     table = shares.rename_axis("sample").reset_index()
@@ -114,7 +115,7 @@ def show_shares(session: Session, shares: pd.DataFrame, *, key: str, caption: st
         composition_strips(shares, groups),
         key=f"{key}_strips",
         name=f"{session.file_stem}composition",
-        caption="Each mark is a sample, the line the median.",
+        caption="Each mark is a sample; the line is the median.",
         data=table,
         index=False,
     )
@@ -128,8 +129,8 @@ def offer_as_covariates(session: Session, composition: BloodComposition) -> None
     """Let the shares become columns of the metadata, to be left out of comparisons."""
     if is_in_metadata(session.metadata):
         st.success(
-            "The shares are columns of the metadata: choose them under 'Leave out what goes with'"
-            " on *Traits*, and wherever covariates are asked for.",
+            "The shares are now columns of the metadata: choose them under 'Adjust for' on "
+            "*Traits*, and wherever you choose covariates.",
             icon=":material/check:",
         )
         st.page_link(TRAITS_PAGE, label="Correlate with a trait", icon=":material/trending_up:")
@@ -139,7 +140,7 @@ def offer_as_covariates(session: Session, composition: BloodComposition) -> None
         type="primary",
         icon=":material/add:",
         key="add_composition",
-        help="As columns of numbers, to colour figures by and to leave out of associations.",
+        help="As columns of numbers, to colour figures by and to adjust associations for.",
     ):
         session.metadata = with_composition(session.metadata, composition)
         save(session)

@@ -63,7 +63,7 @@ def show_linear_models(
     _, shown = choose_shown_tissues(cohort, session, model)
     thresholds = choose_thresholds(
         names,
-        "Of the moderated test, Benjamini and Hochberg over the genes of a tissue.",
+        "Moderated test; FDR after Benjamini and Hochberg over the genes of a tissue.",
         sized=choice.is_difference,
     )
     fold_change, fdr, _, label, gene = thresholds
@@ -84,8 +84,8 @@ def show_linear_models(
         st.warning(
             "No gene was tested: "
             + (
-                "this model has no intervals, so that nothing can be said of the tissue. Ask"
-                " whether the predicted expression differs."
+                "this model has no intervals, so the tissue's expression cannot be tested. Test "
+                "the predicted expression instead."
                 if choice.with_error and (table["outcome"] == "tested").any()
                 else plain(table["outcome"].iloc[0])
             ),
@@ -94,7 +94,7 @@ def show_linear_models(
         end_page()
     _show_volcano_and_rows(session, model, cohort, names, choice, table, key, thresholds)
     _show_samples(cohort.cut(shown), choice, label, gene, session)
-    with st.expander("For the Methods of a paper"):
+    with st.expander("Methods text for a paper"):
         st.markdown(plain(describe_test(choice.design, with_error=choice.with_error)))
     with st.expander("The same from the command line"):
         show_comparison(session, model, choice.comparison)
@@ -163,8 +163,8 @@ def _show_volcano_and_rows(
             f" {choice.design.formula}, n = {len(choice.design.samples)},"
             f" {model.predictor.artefact.name}. Effect"
             f" {choice.contrast.unit or 'in log2 expression'}, moderated tests. Measured"
-            f" {session.source}: {cohort.measured.meaning} Dotted lines are the thresholds; panels"
-            " have scales of their own."
+            f" {session.source}: {cohort.measured.meaning} Dotted lines are the thresholds. Each "
+            f"panel has its own scales."
             + (f" Grey cells count the other {n_others:,} genes." if n_others else ""),
             data=tested.drop(columns="accuracy"),
             index=False,
@@ -182,7 +182,7 @@ def _show_volcano_and_rows(
             st.caption(
                 f"{len(chosen)} genes selected in the figure."
                 if chosen
-                else "All genes. Mark a row to ring its gene in the figure."
+                else "All genes. Select a row to circle its gene in the figure."
             )
             if chosen:
                 st.button(
@@ -209,7 +209,7 @@ def _in_words(table: pd.DataFrame, kinds: dict[str, str]) -> list[str]:
             f" {kinds.get(LOWER, LOWER)}"
         )
         if n.get(UNPREDICTABLE):
-            line += f"; {n[UNPREDICTABLE]:,} are not predictable and not counted"
+            line += f"; {n[UNPREDICTABLE]:,} are not predictable and are not counted"
         if n.get(UNTESTED):
             line += f"; {n[UNTESTED]:,} were not tested"
         lines.append(line + ".")
@@ -230,8 +230,8 @@ def _show_samples(
         group_strips(values, labels, case=groups[0], control=groups[1], scale="log2 expression"),
         key="design_strips",
         name=f"{session.file_stem}strips_{label}",
-        caption=f"{label}: each point is a sample, the bar the mean of its group, before anything"
-        f" is adjusted for. Predicted tissues: log2(1 + {cohort.unit}). {session.source},"
+        caption=f"{label}: each point is a sample; the bar is the mean of its group, without "
+        f"adjustment. Predicted tissues: log2(1 + {cohort.unit}). {session.source},"
         f" measured: {cohort.measured.meaning}",
         data=values.assign(group=labels),
     )

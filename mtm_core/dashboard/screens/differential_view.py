@@ -25,7 +25,7 @@ from mtm_core.studies.own_cohort import (
 
 RANK_SUM, LINEAR = "Rank-sum test, two groups", "Linear model"
 MOST_BESIDE = 7
-"""Tissues beside the first where each has many genes."""
+"""Number of further tissues to compare, if each has many genes."""
 FDRS = [0.001, 0.01, 0.05, 0.1, 0.25, 1.0]
 
 TABLE_COLUMNS = [
@@ -45,8 +45,8 @@ def choose_test() -> str:
             required=True,
             key="differential_test",
             persist_state="session",
-            help="The rank-sum test assumes least. A linear model takes covariates, batches,"
-            " repeated samples, numbers and interactions, and allows for prediction error.",
+            help="The rank-sum test assumes least. A linear model can include covariates, "
+            "batches, repeated samples, numbers and interactions, and allows for prediction error.",
         )
     )
 
@@ -108,7 +108,7 @@ def choose_thresholds(
         )
     with label_column:
         n_labels = st.slider(
-            "Genes to name",
+            "Genes to label",
             0,
             30,
             8,

@@ -183,7 +183,7 @@ def _of_model(kind: str, model: ServedModel) -> Result:
     )
     groups = groups[groups["trait"] == trait]
     adjusted = adjusted_column.selectbox(
-        "Left out",
+        "Adjusted for",
         sorted(groups["adjusted_for"].astype(str).unique()),
         format_func=lambda name: name.replace("+", ", ") or "nothing",
         key=f"set_adjusted_{kind}_{trait}",
@@ -226,15 +226,15 @@ def choose_sets(session: Session) -> GeneSets:
     given = st.file_uploader(
         "GMT file",
         key="gmt",
-        help="One set a line: its name, a description, its genes (symbols, Ensembl or Entrez ids),"
-        " with a tab between each; may be gzipped.",
+        help="One set per line: its name, a description, and its genes (symbols, Ensembl or "
+        "Entrez ids), separated by tabs; may be gzipped.",
     )
     if given is None:
-        st.info("Give a GMT file, or choose bundled sets.", icon=":material/info:")
+        st.info("Upload a GMT file, or choose bundled sets.", icon=":material/info:")
         end_page()
     if given.size > MOST_UPLOAD_BYTES:
         st.error(
-            f"The file has {given.size / 2**20:.0f} MB; this screen takes up to"
+            f"The file has {given.size / 2**20:.0f} MB; this screen accepts up to"
             f" {MOST_UPLOAD_BYTES // 2**20}. Use the command line: mtm enrich.",
             icon=":material/error:",
         )
@@ -307,9 +307,9 @@ def counts_in_words(part: EnrichedPart, options: EnrichmentOptions) -> str:
     if options.background == "predictable" and "n_over_represented_tested" in n:
         words += f" predictable genes of {n['n_tested']:,.0f} tested ones"
     else:
-        words += " genes, all that were tested"
+        words += " genes, all those tested"
     words += (
-        f"; {n['n_sets']:,.0f} sets of a size to be tested. Pre-ranked: {n['n_ranked']:,.0f} at FDR"
+        f"; {n['n_sets']:,.0f} sets within the size limits. Pre-ranked: {n['n_ranked']:,.0f} at FDR"
         f" 5 %; over-representation among {n['n_selected']:,.0f} genes:"
         f" {n['n_over_represented']:,.0f}"
     )

@@ -22,31 +22,43 @@ _COLUMNS: Columns = {
     "symbol": "Gene",
     "gene_id": "Gene id",
     "rho": st.column_config.NumberColumn("rho", format="%.2f"),
-    "rho_low": st.column_config.NumberColumn("from", format="%.2f", help="95 % interval."),
-    "rho_high": st.column_config.NumberColumn("to", format="%.2f", help="95 % interval."),
+    "rho_low": st.column_config.NumberColumn(
+        "from", format="%.2f", help="Ends of the 95 % interval."
+    ),
+    "rho_high": st.column_config.NumberColumn(
+        "to", format="%.2f", help="Ends of the 95 % interval."
+    ),
     "spearman": st.column_config.NumberColumn("Spearman", format="%.2f"),
     "fdr": st.column_config.NumberColumn("FDR", format="%.1e"),
     "holds": st.column_config.CheckboxColumn("Holds", help="rho above 0 at an FDR of 5 %."),
     "out_of_fold_rho": st.column_config.NumberColumn(
-        "rho in GTEx", format="%.2f", help="Out of fold: what the model promises."
+        "rho in GTEx", format="%.2f", help="Out-of-fold rho in GTEx, as in the model card."
     ),
     "inside_90": st.column_config.NumberColumn("inside interval", format="percent"),
     "error": st.column_config.NumberColumn("error (log2)", format="%.2f"),
     "error_of_mean": st.column_config.NumberColumn(
-        "of the mean", format="%.2f", help="Error of the mean of GTEx donors, taken for everyone."
+        "of the mean",
+        format="%.2f",
+        help="Error if everyone is predicted as the mean of the GTEx donors.",
     ),
 }
 _SUMMARY: Columns = {
     "meaning": "Figure",
     "value": st.column_config.NumberColumn("here", format="%.3f"),
-    "low": st.column_config.NumberColumn("from", format="%.3f", help="95 %, people resampled."),
-    "high": st.column_config.NumberColumn("to", format="%.3f", help="95 %, people resampled."),
+    "low": st.column_config.NumberColumn(
+        "from", format="%.3f", help="95 % interval from resampling people."
+    ),
+    "high": st.column_config.NumberColumn(
+        "to", format="%.3f", help="95 % interval from resampling people."
+    ),
     "out_of_fold": st.column_config.NumberColumn("model card", format="%.3f"),
     "chance_low": st.column_config.NumberColumn(
-        "chance from", format="%.3f", help="95 % of shuffles of people."
+        "chance from", format="%.3f", help="95 % of the shuffles of people lie in this range."
     ),
     "chance_high": st.column_config.NumberColumn("chance to", format="%.3f"),
-    "p": st.column_config.NumberColumn("p", format="%.3f", help="Shuffles that are as high."),
+    "p": st.column_config.NumberColumn(
+        "p", format="%.3f", help="Share of shuffles that are at least as high."
+    ),
 }
 
 
@@ -55,7 +67,7 @@ def choose_measured(session: Session, model: ServedModel, formats: Sequence[str]
     tissues = [t for t in model.predictor.tissues if t not in session.sources]
     left, right = st.columns([1, 2], gap="large")
     tissue = left.selectbox(
-        "Tissue that was measured",
+        "Measured tissue",
         tissues,
         index=None,
         placeholder="Choose a tissue",
@@ -63,11 +75,11 @@ def choose_measured(session: Session, model: ServedModel, formats: Sequence[str]
         persist_state="session",
     )
     file = right.file_uploader(
-        "Measured expression of it",
+        "Measured expression",
         type=list(formats),
         key=f"measured_file_{session.n_deleted}",
         disabled=tissue is None,
-        help="Of some of the same people; samples named as in your first table.",
+        help="In some of the same people; samples are named as in your first table.",
     )
     if tissue is not None and file is not None:
         data = file.getvalue()
@@ -95,9 +107,9 @@ def checked(session: Session, model: ServedModel) -> MeasuredCheck:
         st.info("Choose the unit of the measured values.", icon=":material/help:")
         end_page()
     near = st.toggle(
-        "Take names that may be one person's for the same",
+        "Match similar names of the same person",
         key=f"measured_near_{session.n_deleted}",
-        help="As P01_blood and P01_lung, or two samples of one GTEx donor.",
+        help="Such as P01_blood and P01_lung, or two samples of one GTEx donor.",
     )
     need(session, session.preparing(predictor))
     people = session.people(predictor)
@@ -132,7 +144,7 @@ def show_check(found: MeasuredCheck, stem: str) -> None:
         columns[1:],
         (
             ("gene_rho", "Gene-wise rho", "{:.3f}"),
-            ("n_genes_that_hold", f"Genes that hold, of {len(found.genes):,}", "{:,.0f}"),
+            ("n_genes_that_hold", f"Genes that are predicted, of {len(found.genes):,}", "{:,.0f}"),
             ("inside_90", "Inside the 90 % interval", "{:.1%}"),
         ),
         strict=True,
@@ -142,15 +154,17 @@ def show_check(found: MeasuredCheck, stem: str) -> None:
     summary = found.summary.reset_index(drop=True)
     st.dataframe(summary, hide_index=True, column_config=_SUMMARY, height="content")
     st.caption(
-        "*Model card*: out-of-fold in GTEx. *Chance*: where 95 % of 500 shuffles of people lie."
+        "*Model card*: out-of-fold in GTEx. *Chance*: the range in which 95 % of 500 shuffles of "
+        "people lie."
     )
     download_table(found.summary.reset_index(), key=f"{stem}summary", label="Figures")
     if found.genes["rho"].notna().any():
         show_figure(
             rho_histogram(found.rho_counts),
             key=f"{stem}rho_by_gene",
-            caption="Genes by their rho of predicted and measured expression over your people; the"
-            " line is the mean of shuffles, in which measured profiles went to other people.",
+            caption="Distribution over genes of rho between predicted and measured expression in "
+            "your people. The line is the mean of shuffles, in which measured profiles are "
+            "assigned to other people.",
             data=found.rho_counts,
             index=False,
         )
@@ -159,8 +173,9 @@ def show_check(found: MeasuredCheck, stem: str) -> None:
             show_figure(
                 promised_rho(promised),
                 key=f"{stem}promised",
-                caption="Each gene's rho in your people over its out-of-fold rho in GTEx; of many"
-                " genes, a box holds a tenth of them. On the dashed line both are the same.",
+                caption="Rho of each gene in your people against its out-of-fold rho in GTEx; "
+                "for many genes, each box holds a tenth of them. On the dashed line both are "
+                "equal.",
                 data=promised,
                 index=False,
             )
@@ -173,11 +188,12 @@ def show_check(found: MeasuredCheck, stem: str) -> None:
     people = found.people.reset_index()
     st.dataframe(people, hide_index=True, height=300)
     st.caption(
-        "rho over genes of a person's predicted profile with the own measured one, and with those"
-        " of the others on average; rank 1: none of the others' is nearer."
+        "rho over genes between a person's predicted profile and their own measured profile, and "
+        "its mean with other people's profiles. Rank 1: no other person's measured profile is "
+        "nearer."
     )
     download_table(people, key=f"{stem}people_checked", label="People")
-    with st.expander("Names in both tables, and in one alone"):
+    with st.expander("Names in both tables, and in only one"):
         names = found.match.as_table().rename(columns={"first": "predicted", "further": "measured"})
         st.dataframe(names, hide_index=True, height=300)
         download_table(names, key=f"{stem}names_checked", label="Names")

@@ -35,13 +35,13 @@ _COLUMNS: dict[str, ColumnConfig | str | None] = {
     "beyond_reference": "beyond 99 % of donors",
     "nearest_tissue": "nearest tissue",
     "nearest_rho": st.column_config.NumberColumn("its rho", format="%.2f"),
-    "source_rho": st.column_config.NumberColumn("rho with the tissue said", format="%.2f"),
+    "source_rho": st.column_config.NumberColumn("rho with the stated tissue", format="%.2f"),
     "source_rank": st.column_config.NumberColumn("its rank", format="%d"),
     "xist": st.column_config.NumberColumn("XIST", format="%.1f"),
     "y": st.column_config.NumberColumn("Y genes", format="%.1f"),
     "sex_by_genes": "sex by genes",
     "sex_stated": "sex in the metadata",
-    "is_outlier": "to look at",
+    "is_outlier": "flagged",
 }
 
 
@@ -69,7 +69,7 @@ def show_outliers(session: Session, review: SampleReview) -> None:
     """List the samples with a reason to look at them."""
     outliers = review.outliers[["reasons"]].rename_axis("sample").reset_index()
     if outliers.empty:
-        st.success("No sample stands out.", icon=":material/check:")
+        st.success("No sample is flagged.", icon=":material/check:")
         return
     st.dataframe(outliers, hide_index=True, key="outliers")
     download_table(
@@ -105,10 +105,13 @@ def show_components(session: Session, review: SampleReview, *, source: str) -> N
             disabled=metadata is None,
             key="component_colour",
             persist_state="session",
-            help="Any column of the metadata with groups or numbers.",
+            help="A metadata column of groups or numbers.",
         )
     behind = st.toggle(
-        "Reference behind", value=True, key="component_reference", persist_state="session"
+        "Reference in the background",
+        value=True,
+        key="component_reference",
+        persist_state="session",
     )
     values = None if metadata is None or by is None else _values(metadata, by)
     drawn = components.scores.copy()
@@ -126,8 +129,8 @@ def show_components(session: Session, review: SampleReview, *, source: str) -> N
         ),
         key="components",
         name=f"{session.file_stem}components",
-        caption=f"Each mark is a sample, by the {len(components.loadings):,} of the model's genes"
-        " that vary most among your samples, before alignment; samples to look at are ringed."
+        caption=f"Each mark is a sample, by the {len(components.loadings):,} most variable genes "
+        f"of the model in your samples, before alignment. Flagged samples are circled."
         + _reference_in_words(review, source),
         data=drawn.rename_axis("sample").reset_index(),
         index=False,
@@ -146,9 +149,10 @@ def show_components(session: Session, review: SampleReview, *, source: str) -> N
         component_heatmap(tests, FDR),
         key="component_tests",
         name=f"{session.file_stem}component_tests",
-        caption="How much of each component's variance goes with each column of the metadata:"
-        " Spearman's rho of numbers, squared; of groups what lies between them, tested by Kruskal"
-        f" and Wallis. A star is an FDR of at most {FDR:.0%} over all {len(tests)} tests; {found}"
+        caption=f"Share of each component's variance explained by each metadata column: for "
+        f"numbers, Spearman's rho squared; for groups, the variance between groups, tested by "
+        f"Kruskal and Wallis. A star means an FDR of at most {FDR:.0%} over all {len(tests)} "
+        f"tests; {found}"
         " have one.",
         data=tests,
         index=False,
@@ -160,7 +164,8 @@ def show_sex(session: Session, review: SampleReview) -> None:
     samples = review.samples
     if "sex_by_genes" not in samples:
         st.info(
-            "Sex cannot be told: none of XIST and the genes of the Y chromosome is in the table.",
+            "Sex cannot be determined: neither XIST nor genes of the Y chromosome are in the "
+            "table.",
             icon=":material/info:",
         )
         return
@@ -168,16 +173,16 @@ def show_sex(session: Session, review: SampleReview) -> None:
     if "sex_stated" in samples:
         wrong = sex_disagreements(samples["sex_by_genes"], samples["sex_stated"])
         stated = f"{int(wrong.sum())} of {int(samples['sex_stated'].notna().sum())} samples with a"
-        stated += " sex in the metadata have the genes of the other."
+        stated += " sex in the metadata express the genes of the other sex."
     else:
-        stated = "The metadata say no sex to compare with."
+        stated = "The metadata has no sex to compare with."
     columns = ["xist", "y", "sex_by_genes", *(["sex_stated"] if "sex_stated" in samples else [])]
     show_figure(
         sex_scatter(samples, wrong),
         key="sex",
         name=f"{session.file_stem}sex_by_genes",
-        caption="XIST is expressed by women, genes of the Y chromosome by men. A sample with both"
-        " may be a mixture of two people, or of a man with more than one X chromosome. " + stated,
+        caption="Women express XIST, men the genes of the Y chromosome. A sample with both may "
+        "be a mixture of two people, or come from a man with more than one X chromosome. " + stated,
         data=samples[columns].rename_axis("sample").reset_index(),
         index=False,
     )
@@ -190,8 +195,8 @@ def show_tissue(session: Session, review: SampleReview) -> None:
         tissue_strips(review.likeness, review.source),
         key="tissue_likeness",
         name=f"{session.file_stem}tissue_likeness",
-        caption=f"{own} of {len(review.samples)} samples are most like {review.source}. Each mark"
-        " is a sample's rho with a tissue's mean profile over the model's genes.",
+        caption=f"{own} of {len(review.samples)} samples are most like {review.source}. Each "
+        f"mark is the rho of a sample with the mean profile of a tissue, over the model's genes.",
         data=review.likeness.rename_axis("sample").reset_index(),
         index=False,
     )
@@ -209,9 +214,10 @@ def _reference_in_words(review: SampleReview, source: str) -> str:
     if review.components.covariance is None:
         return f" The cross is the mean of the GTEx donors' {plain(source)}."
     return (
-        f" Behind them the GTEx donors' {plain(source)}: their mean, and outlines of 90 % and half"
-        " of them, from the model's own statistics; it holds no donor. On real donors the outline"
-        " of 90 % held 83 to 95 %. Samples of another protocol lie beside it, all alike."
+        f" In the background are the GTEx donors' {plain(source)}: their mean, and outlines of "
+        f"90 % and half of them, from the statistics of the model, which contains no donors. In "
+        f"real donors the 90 % outline held 83 to 95 %. Samples from another protocol all lie "
+        f"beside it in the same direction."
     )
 
 

@@ -67,8 +67,8 @@ class Batching:
                 return one
         there = ", ".join(one.source for one in self.saved)
         raise SelectionError(
-            f"{self.file} is an alignment of samples of {there}, not of {source}. Leave it out, or"
-            " choose another tissue of the samples."
+            f"{self.file} is an alignment of samples of {there}, not of {source}. Remove it, or "
+            f"choose another tissue of the samples."
         )
 
     @property

@@ -28,9 +28,9 @@ def choose_batching(session: Session) -> None:
     is_open = bool(batching.saved or batching.column_in(session.metadata))
     with st.expander(LABEL, expanded=is_open, icon=":material/view_column:"):
         st.caption(
-            "Samples that were handled in batches: each batch is aligned by itself. Or read later"
-            f" samples, one alone too, as those of an earlier prediction were: by its {FILE_NAME},"
-            " from its bundle or from below."
+            f"If samples were processed in batches, each batch can be aligned separately. Later "
+            f"samples, even a single one, can be read like those of an earlier prediction with "
+            f"its {FILE_NAME}, which is in its bundle and below."
         )
         left, right = st.columns(2, gap="large")
         with right:
@@ -56,15 +56,15 @@ def _choose_column(session: Session) -> None:
         placeholder="no batches" if columns else "needs metadata",
         disabled=not columns,
         key=f"batch_column_{session.table_sha256[:12]}_{known}",
-        help="A column of the metadata. Where a batch holds cases or controls only, their"
-        " difference is removed with that of the batches.",
+        help="A metadata column. If a batch holds only cases or only controls, their difference "
+        "is removed together with that of the batches.",
     )
     if columns:
         batching = replace(batching, column=chosen or "")
     as_batch = None
     if names and not batching.column:
         as_batch = st.selectbox(
-            "All samples are of batch",
+            "Batch of all samples",
             names,
             index=names.index(batching.as_batch) if batching.as_batch in names else None,
             placeholder="Choose a batch of the saved alignment",
@@ -78,7 +78,7 @@ def _choose_saved(session: Session) -> None:
         "Saved alignment of an earlier prediction",
         type="json",
         key=f"alignment_file_{session.n_deleted}",
-        help=f"The file {FILE_NAME}: for the same model, tissue and unit; another is refused.",
+        help=f"The file {FILE_NAME}: it must be from the same model, tissue and unit.",
     )
     if file is not None and file.file_id != session.alignment_upload_id:
         session.alignment_upload_id = file.file_id
@@ -97,8 +97,8 @@ def _choose_saved(session: Session) -> None:
         f"{one.n_samples:,} samples of {one.source}, {one.how}, {one.unit}, model {one.model}"
         for one in batching.saved
     )
-    st.caption(f"**{plain(batching.file)}**: {plain(shown)}. It says how to align.")
-    if st.button("Leave it out", icon=":material/close:", key="leave_out_alignment"):
+    st.caption(f"**{plain(batching.file)}**: {plain(shown)}. It determines the alignment.")
+    if st.button("Remove it", icon=":material/close:", key="leave_out_alignment"):
         session.batching = Batching(batching.column)
 
 
@@ -115,8 +115,8 @@ def show_batches(session: Session, people: Prepared | Together, reference: pd.Se
             distance_by_batch(aligned.distance, aligned.batches, reference),
             key="distance_by_batch",
             name=f"{session.file_stem}distance_by_batch",
-            caption="The same samples, a row a batch. Batches that lie apart before alignment"
-            " differ in protocol, or in the people they hold.",
+            caption="The same samples, one row per batch. Batches that differ before alignment "
+            "differ in protocol, or in their people.",
             data=table,
             index=False,
         )
@@ -130,7 +130,7 @@ def show_batches(session: Session, people: Prepared | Together, reference: pd.Se
         if session.metadata is not None and column and removes:
             show_notes(describe_batches_and_groups(session.metadata, column))
     st.download_button(
-        f"What these samples were aligned by ({FILE_NAME})",
+        f"Alignment of these samples ({FILE_NAME})",
         partial(alignment_bytes, [table.alignment for table in people.tables]),
         file_name=FILE_NAME,
         mime="application/json",
@@ -138,6 +138,6 @@ def show_batches(session: Session, people: Prepared | Together, reference: pd.Se
         on_click="ignore",
         icon=":material/download:",
         type="tertiary",
-        help="Upload it with later samples, under 'Batches, and later samples': they are then read"
-        " as these were. It holds means, SDs or quantiles of each gene, no sample.",
+        help="Upload it with later samples, under 'Batches, and later samples', to read them "
+        "like these. It holds means, SDs or quantiles of each gene, and no sample.",
     )

@@ -22,7 +22,7 @@ from mtm_core.studies.sample_labels import usual_control
 ANY = "any difference between the groups"
 NOTHING = "nothing"
 TISSUE, PREDICTION = "the tissue's expression", "the predicted expression"
-_RANDOM, _FIXED = "correlated (random)", "each its own level (fixed)"
+_RANDOM, _FIXED = "correlated (random)", "own level for each (fixed)"
 
 
 @dataclass(frozen=True)
@@ -101,38 +101,36 @@ def choose_design(
             [name for name in compared if name != main],
             key="design_covariates",
             persist_state="session",
-            help="Age, sex, batch, cell counts: the difference is taken between samples that are"
-            " alike in these.",
+            help="Age, sex, batch, cell counts: the groups are compared at equal values of these.",
         )
     covariates = [name for name in covariates if name != main]
     with second:
         beside = st.selectbox(
-            "Ask whether it depends on",
+            "Test whether it depends on",
             [NOTHING, *covariates],
             key="design_interaction",
             persist_state="session",
-            help="The interaction is tested in place of the difference: whether that is another in"
-            " one group of this column than in the other, or changes with this number.",
+            help="Tests the interaction instead of the difference: whether the difference varies "
+            "between the groups of this column, or changes with this number.",
         )
     with third:
         block = st.selectbox(
-            "Samples that go together",
+            "Repeated or paired samples",
             [NOTHING, *(name for name in others if name not in (main, *covariates))],
             key="design_block",
             persist_state="session",
-            help="The column that names the person, the pair or the family, where some have"
-            " several samples.",
+            help="The column that names the person, pair or family, if some have several samples.",
         )
         block_as: BlockAs = "random"
         if block != NOTHING:
             way = st.radio(
-                "Taken as",
+                "Treat them as",
                 [_RANDOM, _FIXED],
                 key="design_block_as",
                 persist_state="session",
                 horizontal=True,
-                help="Correlated: differences within and between persons count. Its own level:"
-                " only differences within a person count, as in a paired test.",
+                help="Correlated: differences within and between people count. Own level: only "
+                "differences within a person count, as in a paired test.",
             )
             block_as = "fixed" if way == _FIXED else "random"
     terms: list[Term] = [(Factor(name),) for name in (main, *covariates)]
@@ -166,7 +164,7 @@ def _choose_contrast(metadata: SampleMetadata, compared: Sequence[str]) -> tuple
             index=next((i for i, c in enumerate(compared) if plain_name(c) == "group"), 0),
             key="design_column",
             persist_state="session",
-            help="A column of groups, or of numbers.",
+            help="A column of groups or of numbers.",
         )
     is_number = metadata.column(main).kind == "number" or main == metadata.age_column
     if is_number:
@@ -203,16 +201,15 @@ def _choose_contrast(metadata: SampleMetadata, compared: Sequence[str]) -> tuple
             format_func=with_count,
             key=f"design_control_{key}",
             persist_state="session",
-            help="The group that the cases are compared with. Samples of other groups take part "
-            "in the"
-            " model: they show how samples vary.",
+            help="The group that the cases are compared with. Samples of other groups are also "
+            "in the model, because they show how samples vary.",
         )
     return main, (main, case, control)
 
 
 def _choose_question() -> bool:
     question = st.radio(
-        "Does it differ?",
+        "What to test",
         [TISSUE, PREDICTION],
         format_func=lambda one: (
             "The tissue's expression, allowing for prediction error"
@@ -222,10 +219,11 @@ def _choose_question() -> bool:
         key="design_question",
         persist_state="session",
         horizontal=True,
-        help="Predictions vary less than tissues do, so that they can differ for sure where the"
-        " tissue is hardly predicted. The first adds two errors: of each person's prediction, and"
-        " of the model, which is the same in all. Both take it that the model holds in these"
-        " people. In the measured tissue nothing is added.",
+        help="Predictions vary less than tissues do, so predictions can differ significantly "
+        "even if the tissue is poorly predicted. The first option adds two errors: that of each "
+        "person's prediction, and that of the model, which is the same for all people. Both "
+        "options assume that the model is valid for these people. Nothing is added for the "
+        "measured tissue.",
     )
     return question == TISSUE
 
@@ -234,8 +232,8 @@ def _show_design(design: StudyDesign) -> None:
     """Show how many samples take part, what to be careful about, and the design as a table."""
     n = len(design.samples)
     st.caption(
-        f"{n} samples take part, {len(design.dropped)} are left out."
-        f" Model: {plain(design.formula)}; {plain(design.contrasts[0].meaning)}."
+        f"{n} samples are used, {len(design.dropped)} are left out. Model: "
+        f"{plain(design.formula)}; {plain(design.contrasts[0].meaning)}."
     )
     for note in design.notes:
         if note.level == "warning":

@@ -20,7 +20,7 @@ from mtm_core.escaping import plain, plain_message
 from mtm_core.evaluation.predictability import accuracy_in_words
 from mtm_core.inference.together import people_of
 
-LABEL = "Further tissues of the same people"
+LABEL = "More tissues of the same people"
 
 
 def choose_further(session: Session, model: ServedModel, formats: Sequence[str]) -> None:
@@ -34,9 +34,9 @@ def choose_further(session: Session, model: ServedModel, formats: Sequence[str])
     before = session.further
     with st.expander(LABEL, expanded=bool(further), icon=":material/group_add:"):
         st.caption(
-            "Skin, muscle or another tissue of the same people, measured too: each person is then"
-            " predicted from the tissues that there are. Name a person's samples alike in all"
-            " tables."
+            "If you also measured skin, muscle or another tissue of the same people, each person "
+            "is predicted from all available tissues. A person's samples must have the same name "
+            "in all tables."
         )
         if further:
             _show_further(session, model, further)
@@ -56,7 +56,10 @@ def _add(session: Session, model: ServedModel, formats: Sequence[str]) -> None:
         "Add a table of", others, index=None, placeholder="Choose its tissue", key=f"and_{key}"
     )
     file = right.file_uploader(
-        "Its expression table", type=list(formats), key=f"and_file_{key}", disabled=tissue is None
+        "Expression table of that tissue",
+        type=list(formats),
+        key=f"and_file_{key}",
+        disabled=tissue is None,
     )
     if tissue is not None and file is not None:
         start_once(
@@ -118,7 +121,7 @@ def _show_one(session: Session, one: FurtherTable, match: TableMatch) -> None:
         on_click=partial(_remove, session, one),
     )
     if n_near:
-        st.caption(f":material/help: {n_near:,} more may be in both: their names differ a little.")
+        st.caption(f":material/help: {n_near:,} more may be in both: their names differ slightly.")
     diff = _named(match.as_table(), session.source, one.tissue)
     if set(diff["where"]) != {"in both"}:
         st.dataframe(diff, height=200, hide_index=True)

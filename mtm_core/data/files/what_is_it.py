@@ -45,7 +45,7 @@ def what_it_is(path: Path) -> str:
         return "a binary file of another kind"
     first = (text.strip().splitlines() or [""])[0]
     shown = first if len(first) <= _SHOWN else f"{first[:_SHOWN]}…"
-    return f"text that begins {shown!r}" if first else "text of blanks alone"
+    return f"text that begins {shown!r}" if first else "text of blanks only"
 
 
 def what_is_missing(error: Exception) -> str:

@@ -105,8 +105,7 @@ class GeneSets:
             if title in sets:
                 raise InputFileError(
                     f"{name}: two sets are called {title[:80]!r} (line {number} is the second)."
-                    f" Give"
-                    " each a name of its own."
+                    f" Give each its own name."
                 )
             # Enrichr writes 'GENE,1.0' where it has weights.
             genes = dict.fromkeys(gene.partition(",")[0] for gene in rest[1:] if gene)
@@ -116,7 +115,7 @@ class GeneSets:
             if len(sets) > MOST_SETS:
                 raise InputFileError(f"{name}: {_TOO_LARGE}")
         if not n_members:
-            raise InputFileError(f"{name}: no set has a gene. Expected one set a line (GMT).")
+            raise InputFileError(f"{name}: no set has a gene. Expected one set per line (GMT).")
         return cls(
             name,
             tuple(sets),
@@ -230,10 +229,10 @@ def _bundled(name: str) -> GeneSets:
 
 
 def _next(genes: Sequence[str]) -> str:
-    return describe_foreign(genes) or " Give sets of human genes: symbols, Ensembl or Entrez ids."
+    return describe_foreign(genes) or " Use sets of human genes: symbols, Ensembl or Entrez ids."
 
 
 _TOO_LARGE = (
     f"more than {MAX_GMT_BYTES // 2**20} MB, {MOST_SETS:,} sets or {MOST_MEMBERS:,} genes in all."
-    " Give the sets that you mean to test."
+    " Use only the sets that you want to test."
 )

@@ -120,7 +120,7 @@ def match_people(
     first, further
         Names, without duplicates.
     take_near
-        Take names that may be one person's for the same.
+        Match similar names as those of the same person.
     """
     match = match_samples(further, first, rules=_PERSON_RULES)
     near = (*match.near, *_with_a_part_more(match))

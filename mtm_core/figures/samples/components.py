@@ -83,7 +83,7 @@ def component_scatter(
     if len(ringed):
         figure.add_scatter(
             x=ringed[x], y=ringed[y], mode="markers", marker={"size": 15, **RING},
-            name="to look at", hoverinfo="skip",
+            name="flagged", hoverinfo="skip",
         )  # fmt: skip
     for axis, place, name in ((figure.update_xaxes, first, x), (figure.update_yaxes, second, y)):
         axis(title=f"{name} ({components.shares[place]:.0%} of the variance)")
