@@ -252,7 +252,11 @@ def test_what_does_not_fit_is_refused_in_words(
         {"alignments": 3},
     ):
         path.write_text(json.dumps(whole | change))
-        with pytest.raises(InputFileError, match=r"alignment\.json is no saved alignment of this"):
+        with pytest.raises(
+            InputFileError,
+            match=r"alignment\.json is not a saved alignment of "
+            r"this",
+        ):
             read_alignment(path)
     for text in ("", "[]", "sample,gene\n", '{"format": "mtm-alignment"}'):
         path.write_text(text)

@@ -41,7 +41,7 @@ def test_the_tissue_is_less_sure_than_its_prediction_and_blood_is_as_it_is(
     other = both[both["tissue"] != "Whole Blood"]
     assert (other["p"] > other["p_alone"]).all()
     assert np.allclose(other["log2_fold_change"], other["log2_fold_change_alone"])
-    assert "40 samples take part" in words(screen)
+    assert "40 samples are used" in words(screen)
 
 
 def test_covariates_blocks_and_interactions_make_the_command_that_is_shown(
@@ -78,7 +78,7 @@ def test_designs_that_cannot_be_told_apart_are_refused_by_name(app: AppTest) -> 
     assert not app.exception
     assert "'batch' follows from 'group' in these 40 samples" in app.error[0].value
     app.multiselect(key="design_covariates").set_value(["age"]).run()
-    assert "39 samples take part, 1 are left out" in words(app)
+    assert "39 samples are used, 1 are left out" in words(app)
     assert "1 of 40 samples lack a value: age (1)" in app.warning[0].value
     app.selectbox(key="design_block").set_value("person").run()
     assert not app.exception

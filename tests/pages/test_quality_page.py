@@ -62,7 +62,7 @@ def test_estimated_shares_become_covariates(app: AppTest) -> None:
     table = rows(app).set_index("sample")
     np.testing.assert_allclose(table["neutrophils"], shares["neutrophils"], atol=0.01)
     app.button(key="add_composition").click().run()
-    assert "The shares are columns of the metadata" in app.success[0].value
+    assert "The shares are now columns of the metadata" in app.success[0].value
     app.multiselect(key="own_shares").set_value([COLUMNS["B cells"]]).run()
     assert not app.exception
     go_to(app, TRAITS)

@@ -178,7 +178,7 @@ def test_names_and_tissues_that_do_not_fit_are_said(
 ) -> None:
     blood, lung = (table_of(cohort, tissue, held_out) for tissue in (BLOOD, LUNG))
     named = lung.rename(index="{}_lung".format)
-    with pytest.raises(SelectionError, match=r"nobody is both .* may be the same people"):
+    with pytest.raises(SelectionError, match=r"nobody is both .* may belong to the same people"):
         check(predictor, blood, named)
     assert len(check(predictor, blood, named, near_people=True, n_shuffles=2).people) == 32
     with pytest.raises(SelectionError, match="nobody is both"):

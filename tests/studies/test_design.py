@@ -105,7 +105,7 @@ def test_samples_without_a_value_are_left_out_and_counted() -> None:
     assert design.dropped.to_dict() == {"s2": "age", "s5": "age", "s7": "subject"}
     assert len(design.samples) == N - 3
     assert "age (2), subject (1)" in str(design.notes[0])
-    assert "21 do" in str(design.notes[0])
+    assert "21 are" in str(design.notes[0])
 
 
 def test_a_table_says_what_each_coefficient_is(known: SampleMetadata) -> None:
@@ -161,7 +161,7 @@ def test_a_formula_runs_nothing(known: SampleMetadata) -> None:
 
 def test_too_few_samples_for_the_coefficients_are_refused() -> None:
     table = people().iloc[:5]
-    with pytest.raises(SelectionError, match=r"5 samples take part .* at least 6 samples"):
+    with pytest.raises(SelectionError, match=r"5 samples are used .* at least 6 samples"):
         make_design(metadata_of(table), "group + age + `a+b`")
 
 
