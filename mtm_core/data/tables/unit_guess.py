@@ -491,11 +491,10 @@ def _of_small(summary: ValueSummary, typical: ArrayLike | None) -> UnitGuess:
         if _sum_to(summary, sums) or alike == [unit]:
             return UnitGuess(
                 unit,
-                f"Treat them as {label} and undone, every sample sums to "
-                f"{float(np.median(sums)):.3g}.",
+                f"Taken as {label} and undone, every sample sums to {float(np.median(sums)):.3g}.",
             )
         if _are_whole(summary, place):
-            return UnitGuess(unit, f"Treat them as {label} and undone, values are whole numbers.")
+            return UnitGuess(unit, f"Taken as {label} and undone, values are whole numbers.")
     multiples = _of_multiples(summary) if len(alike) < 2 else None  # ranks are multiples too
     if multiples is not None:
         return multiples
@@ -509,7 +508,7 @@ def _of_small(summary: ValueSummary, typical: ArrayLike | None) -> UnitGuess:
         if len(fit) == 1 and np.median(summary.sums) < _SUM_OF_ALL[0]:
             return UnitGuess(
                 fit[0],
-                f"Treat them as {UNIT_TABLE[fit[0]].label} and undone, samples sum to"
+                f"Taken as {UNIT_TABLE[fit[0]].label} and undone, samples sum to"
                 f" {middle[list(BASES).index(fit[0])]:.3g}, as whole transcriptomes do.",
             )
     return _of_shape(summary, typical)
@@ -532,7 +531,7 @@ def _of_multiples(summary: ValueSummary) -> UnitGuess | None:
     if len(fit) != 1:
         return None
     (unit,) = fit
-    scale = "As they are" if unit == "cpm" else f"Treat them as {UNIT_TABLE[unit].label} and undone"
+    scale = "As they are" if unit == "cpm" else f"Taken as {UNIT_TABLE[unit].label} and undone"
     return UnitGuess(
         unit,
         f"{scale}, each sample's low values are multiples of one number, as counts divided by a"
