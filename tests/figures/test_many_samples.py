@@ -47,7 +47,7 @@ def figures(n: int) -> dict[str, go.Figure]:
     }
 
 
-@pytest.mark.parametrize(("n", "elements"), [(50, True), (4000, False)])
+@pytest.mark.parametrize(("n", "elements"), [(50, True), (7000, False)])
 def test_samples_are_elements_only_where_few(n: int, elements: bool) -> None:
     for name, figure in figures(n).items():
         drawn = [trace for trace in figure.data if trace.x is not None and len(trace.x) >= n]

@@ -80,6 +80,13 @@ class OfferedFiles(MediaFileManager):
 
     def remove_orphaned_files(self) -> None:
         """Let go of what no page shows any more, files not before a browser can have had them."""
+        # Of the session that has run, no other: that may be in the middle of its run.
+        with self._lock:
+            self._forget_offers_before(media_file_manager._get_session_id())
+        self.free()
+
+    def free(self) -> None:
+        """Let go of files that no page has shown for a while."""
         with self._lock:
             unused = self._get_inactive_file_ids()
             now = self._clock()
@@ -88,8 +95,6 @@ class OfferedFiles(MediaFileManager):
             for file_id in unused:
                 if now - self._unused_since.setdefault(file_id, now) >= UNFETCHED_SECONDS:
                     self._delete_file(file_id)
-            # Of the session that has run, no other: that may be in the middle of its run.
-            self._forget_offers_before(media_file_manager._get_session_id())
 
     def clear_session_refs(self, session_id: str | None = None) -> None:
         """Know of no file that a session shows: its page runs anew, or, of one named, it ends."""

@@ -143,8 +143,8 @@ class Dashboard(App):
 
     def free(self) -> int:
         """Let go of closed tabs and unused files; give how many. In the event loop's thread."""
-        assert self._runtime is not None
-        self._runtime.media_file_mgr.remove_orphaned_files()
+        assert isinstance(self._runtime, DashboardRuntime)
+        self._runtime.offered_files.free()
         return self._tabs.free(self._runtime.close_session) + self._uploads.free()
 
     async def free_for_ever(self) -> None:

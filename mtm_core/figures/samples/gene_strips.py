@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from mtm_core.figures.shared.style import ACCENT, CONTRAST, NEUTRAL, finish, jitter, scatter_of
+from mtm_core.figures.shared.style import (
+    ACCENT,
+    CONTRAST,
+    MOST_OF_SAMPLES,
+    NEUTRAL,
+    finish,
+    jitter,
+    scatter_of,
+)
 
 _ROW = 54
 _JITTER = 0.62
@@ -102,7 +110,7 @@ def expression_strips(
             continue
         values = predicted.loc[chosen].to_numpy(dtype=float)
         figure.add_trace(
-            scatter_of(values.size)(
+            scatter_of(values.size, MOST_OF_SAMPLES)(
                 x=values.ravel(),
                 y=(rows[None, :] + offsets[chosen][:, None]).ravel(),
                 mode="markers",

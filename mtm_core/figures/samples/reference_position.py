@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from mtm_core.figures.shared.style import (
     ACCENT,
     FAINT,
+    MOST_OF_SAMPLES,
     NEUTRAL,
     RING,
     finish,
@@ -180,7 +181,7 @@ def _add_samples(
 ) -> None:
     """Draw the samples of the ``i``-th group as points."""
     figure.add_trace(
-        scatter_of(len(x))(
+        scatter_of(len(x), MOST_OF_SAMPLES)(
             x=x,
             mode="markers",
             marker={"size": 7, "opacity": 0.75, **look(i)},

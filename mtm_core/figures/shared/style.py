@@ -29,13 +29,14 @@ OVER_LEGEND = 64
 """Pixels above a plot that hold its legend below the buttons."""
 _MOST_ELEMENTS = 3_000
 """Points that are each drawn as an element of their own."""
+MOST_OF_SAMPLES = 6_000
+"""The same where each is a sample in a tissue: 100 samples in 49 tissues among them, for a browser
+without WebGL, such as one on a remote desktop, shows nothing of more."""
 
 
-def scatter_of(n_points: int) -> type[go.Scatter] | type[go.Scattergl]:
+def scatter_of(n_points: int, most: int = _MOST_ELEMENTS) -> type[go.Scatter] | type[go.Scattergl]:
     """Return the scatter for so many points: WebGL where SVG would be slow."""
-    kind: type[go.Scatter] | type[go.Scattergl] = (
-        go.Scattergl if n_points > _MOST_ELEMENTS else go.Scatter
-    )
+    kind: type[go.Scatter] | type[go.Scattergl] = go.Scattergl if n_points > most else go.Scatter
     return kind
 
 
