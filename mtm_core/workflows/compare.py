@@ -306,6 +306,8 @@ def check_compare(options: CompareOptions) -> Path:
         )
     if options.groups:
         group_option(options.groups)
+    if options.prediction.further:
+        raise SelectionError("a comparison is from one tissue; leave out the further tissues.")
     folder = find_model(options.model)
     check_output(
         options.output,

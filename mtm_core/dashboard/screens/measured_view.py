@@ -152,7 +152,9 @@ def show_check(found: MeasuredCheck, stem: str) -> None:
         value = figures[name]
         column.metric(label, "-" if pd.isna(value) else form.format(value))
     summary = found.summary.reset_index(drop=True)
-    st.dataframe(summary, hide_index=True, column_config=_SUMMARY, height="content")
+    st.dataframe(
+        summary, hide_index=True, column_config=_SUMMARY, height="content", placeholder="-"
+    )
     st.caption(
         "*Model card*: out-of-fold in GTEx. *Chance*: the range in which 95 % of 500 shuffles of "
         "people lie."
