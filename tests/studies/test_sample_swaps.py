@@ -40,7 +40,9 @@ def test_tables_without_anything_of_their_own_say_nothing(rng: np.random.Generat
     found = match_tables(first, second)
     assert (found["verdict"] == "cannot be told").all()
     assert "too few to suspect any" in swaps_in_words(found)
-    assert (found["rank"] == 1).mean() < 0.3  # a sample does not choose its own genes
+    # A sample has no part in the choice of its genes: else a third would be nearest to their own.
+    tables = [two_tables(np.random.default_rng(seed), own=0.0) for seed in range(12)]
+    assert np.mean([(match_tables(*pair)["rank"] == 1).mean() for pair in tables]) < 0.1
 
 
 def test_repeated_samples_under_the_wrong_name_are_found(rng: np.random.Generator) -> None:
