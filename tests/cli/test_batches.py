@@ -53,7 +53,7 @@ def test_a_later_sample_alone_is_read_as_among_the_first(
     for options, message in (
         (["--alignment=cohort", "--alignment-from=first"], "leave out --alignment cohort"),
         (["--alignment-from=none.json"], "--alignment-from: cannot open none.json"),
-        (["--alignment-from=all.csv"], "all.csv is no saved alignment"),
+        (["--alignment-from=all.csv"], "all.csv is not a saved alignment"),
         (
             ["--alignment-from=first", "--model=gtex_v8_acmg59"],
             "is of the model 'gtex_v8_acmg59_st",

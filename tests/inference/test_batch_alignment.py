@@ -260,5 +260,5 @@ def test_what_does_not_fit_is_refused_in_words(
             read_alignment(path)
     for text in ("", "[]", "sample,gene\n", '{"format": "mtm-alignment"}'):
         path.write_text(text)
-        with pytest.raises(InputFileError, match="is no saved alignment"):
+        with pytest.raises(InputFileError, match="is not a saved alignment"):
             read_alignment(path)

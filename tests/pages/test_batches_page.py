@@ -83,7 +83,7 @@ def test_one_later_sample_is_read_by_an_uploaded_alignment(app: AppTest) -> None
         assert not app.exception
 
     give(b"sample,gene\n", "table.json")
-    assert any("table.json is no saved alignment" in box.value for box in app.error)
+    assert any("table.json is not a saved alignment" in box.value for box in app.error)
     assert not session.batching.saved
     give(alignment_bytes(saved))
     assert not app.error
