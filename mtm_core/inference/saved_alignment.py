@@ -249,7 +249,7 @@ def alignments_of(data: bytes, name: str) -> tuple[SavedAlignment, ...]:
     Raises
     ------
     InputFileError
-        If it is no saved alignment.
+        If it is not a saved alignment.
     """
     try:
         values = read_strict_json(data)
