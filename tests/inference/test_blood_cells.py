@@ -58,7 +58,9 @@ def test_a_table_of_59_genes_is_refused_with_what_it_lacks() -> None:
     genes = list(pd.read_csv(SAMPLES / "acmg59_genes.tsv", sep="\t").iloc[:, 0])
     assert not is_enough(markers_found(genes))
     table = pd.DataFrame(1.0, ["P0"], genes)
-    with pytest.raises(ExpressionError, match=r"0 of the 331 genes .* 10 of each are needed"):
+    with pytest.raises(
+        ExpressionError, match=r"0 of the 331 marker genes .* 10 of each are needed"
+    ):
         estimate_composition(table)
 
 
