@@ -21,8 +21,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -278,6 +278,7 @@ def _assemble(description: dict[str, Any], weights: Path, sha256: str) -> Artefa
         scaler,
         tuple(tissues.index),
     )
+    _protect((method, reference))
     return Artefact(
         name=description["name"],
         method=method,
@@ -403,6 +404,24 @@ def _map_arrays(path: Path) -> dict[str, NDArray[Any]]:
     tensors = map_tensors(path)
     check_numbers(tensors)
     return to_arrays(tensors)
+
+
+def _protect(part: object) -> None:
+    """Make every array of a model read-only: one model serves all sessions of a server.
+
+    A change in place would change everybody's predictions; this way it is an error.
+    """
+    if isinstance(part, np.ndarray):
+        part.flags.writeable = False
+    elif isinstance(part, Mapping):
+        for inner in part.values():
+            _protect(inner)
+    elif isinstance(part, tuple | list):
+        for inner in part:
+            _protect(inner)
+    elif is_dataclass(part):
+        for field in fields(part):
+            _protect(getattr(part, field.name))
 
 
 def _quantiles(values: NDArray[np.float32], levels: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -59,7 +59,7 @@ def covariance_along(
         return None
     loadings = np.asarray(working(model.loadings[tissue]), dtype=np.float64)
     noise = np.asarray(working(model.noise[tissue]), dtype=np.float64)
-    loadings /= np.sqrt((loadings**2).sum(axis=1) + noise)[:, None]
+    loadings = loadings / np.sqrt((loadings**2).sum(axis=1) + noise)[:, None]
     explained = (loadings**2).sum(axis=1)
     most = np.sqrt(_MOST_SHARED / np.maximum(explained, 1e-12))
     for scale in _SCALES:

@@ -67,7 +67,7 @@ def to_arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
 
 
 def _tensor(array: NDArray[Any]) -> torch.Tensor:
-    whole = np.ascontiguousarray(array)
+    whole = np.require(array, None, ["C", "W"])  # arrays of a loaded model are read-only
     if whole.dtype == ml_dtypes.bfloat16:
         return torch.from_numpy(whole.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(whole)
