@@ -41,7 +41,7 @@ BAD = {
     "cut.parquet": (b"PAR1" + b"junk" * 50, "the parquet file is damaged"),
     "cut.h5ad": (b"\x89HDF\r\n\x1a\n" + b"junk" * 50, "the .h5ad is damaged"),
     "twice.tsv": (twice(OWN), "duplicated"),
-    "words.tsv": (OWN.replace(b"\t0.0", b"\tlow", 1), "no number"),
+    "words.tsv": (OWN.replace(b"\t0.0", b"\tlow", 1), "not a number"),
 }
 
 

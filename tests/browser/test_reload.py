@@ -17,11 +17,15 @@ TITLES = {
     "": "Other tissues, from blood",
     "upload": "Upload",
     "metadata": "Metadata",
+    "quality": "Quality",
+    "composition": "Blood composition",
     "predicted": "Predicted expression",
     "reference": "Compare with GTEx",
+    "measured": "Check against measured",
     "report": "Report and downloads",
     "traits": "Traits",
     "differential": "Differential expression",
+    "enrichment": "Gene sets",
     "external": "External cohort",
     "disease": "Disease concordance",
     "models": "Models",
@@ -31,8 +35,9 @@ TITLES = {
     "model_card": "Model card and training",
 }
 NEED_SAMPLES = (
-    *("upload", "metadata", "predicted", "reference", "report"),
-    *("traits", "differential", "external"),
+    *("upload", "metadata", "quality", "composition", "predicted", "reference", "measured"),
+    "report",
+    *("traits", "differential", "enrichment", "external"),
 )
 
 

@@ -74,14 +74,16 @@ def choose_measured(session: Session, model: ServedModel, formats: Sequence[str]
         key=f"measured_tissue_{session.n_deleted}",
         persist_state="session",
     )
+    if tissue is None:
+        right.caption("Choose the tissue first; then upload its table here.")
+        end_page()
     file = right.file_uploader(
         "Measured expression",
         type=list(formats),
         key=f"measured_file_{session.n_deleted}",
-        disabled=tissue is None,
         help="In some of the same people; samples are named as in your first table.",
     )
-    if tissue is not None and file is not None:
+    if file is not None:
         data = file.getvalue()
         start_once(session, session.reading_measured(data, file.name, tissue, model.predictor))
     is_reading = watch(session, "measured table")
