@@ -185,7 +185,8 @@ def forget_old_callbacks() -> None:
 
     Streamlit keeps the last callback of every widget that a session has ever seen, and a callback
     the variables of the page that made it: a table for each page of a list that was looked at. Not
-    where a page has ended early: of the widgets further down the choices are kept.
+    where a page has ended early: of the widgets further down the choices are kept. Components have
+    several callbacks, under ids that are not counted among those shown: theirs stay.
     """
     context = get_script_run_ctx()
     if context is None:
@@ -193,9 +194,9 @@ def forget_old_callbacks() -> None:
     shown = context.shared.widget_ids_this_run.snapshot()
     known = context.session_state._state._new_widget_state.widget_metadata
     for widget_id, widget in list(known.items()):
-        if widget_id not in shown and (widget.callback or widget.callbacks):
+        if widget_id not in shown and widget.callback:
             known[widget_id] = replace(
-                widget, callback=None, callbacks=None, callback_args=None, callback_kwargs=None
+                widget, callback=None, callback_args=None, callback_kwargs=None
             )
 
 
