@@ -93,7 +93,9 @@ class Timings:
         pages = {what: wall for what, wall in walls.items() if what.startswith(_SCREENS)}
         slowest = max(pages, key=pages.__getitem__)
         others = {what: wall for what, wall in walls.items() if what not in pages}
-        slowest_of = f"the slowest of {len(pages)} pages, {slowest.split(': ', 1)[1]}"
+        slowest_of = (
+            f"the slowest of the {len(pages)} pages there were then, {slowest.split(': ', 1)[1]}"
+        )
         return [
             {
                 "what": f"{what}; {of}",
