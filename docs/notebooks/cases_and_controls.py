@@ -6,9 +6,9 @@
 # %% [markdown]
 # # Cases and controls
 #
-# Two groups of people, blood from each: which genes differ in blood, which in predicted tissue, and what may you believe?
-# The 40 samples are simulated, not real people. In 20 of them, the cases, eight genes were changed in blood. The change is
-# no real disease, so no tissue should agree with GTEx beyond chance.
+# Two groups of people, blood from each: which genes differ in blood, which in predicted tissue, and what can you believe?
+# The 40 samples are simulated, not real people. In 20 of them, the cases, eight genes were changed in blood. This is not a
+# real disease, so no tissue should agree with GTEx beyond chance.
 
 # %%
 from pathlib import Path
@@ -53,8 +53,8 @@ known.groupby("group")["age"].describe()[["count", "mean", "std"]].round(1)
 # %% [markdown]
 # ## Compare
 #
-# This is what `mtm compare` runs. It predicts each tissue **without** age and sex, or an association with age would be
-# built in. Measured blood is compared as you measured it, without alignment.
+# This is what `mtm compare` runs. It predicts each tissue **without** age and sex; otherwise an association with age
+# would be built in. Measured blood is compared as you measured it, without alignment.
 
 # %%
 with TemporaryDirectory() as folder:
@@ -87,9 +87,9 @@ figure = volcano(tested, fold_change=FOLD_CHANGE, fdr=FDR, n_labels=8)
 Page(figure)
 
 # %% [markdown]
-# Measured blood shows the eight genes that were changed. In predicted lung other genes pass the FDR too. That is no
-# discovery: all genes of a tissue are predicted from a few factors, so they change together, and a predicted tissue holds
-# nothing that the blood did not hold. Predicted fold changes are small because predictions shrink towards the mean.
+# Measured blood shows the eight genes that were changed. In predicted lung other genes pass the FDR too. That is not a
+# discovery: all genes of a tissue are predicted from a few factors, so they change together, and a predicted tissue contains
+# nothing that the blood did not contain. Predicted fold changes are small because predictions shrink towards the mean.
 
 # %%
 in_blood = tested[(tested["origin"] == "measured") & (tested["fdr"] <= FDR)]
@@ -100,8 +100,9 @@ assert len(planted & set(in_blood["gene"])) >= 7
 # %% [markdown]
 # ## Does it agree with GTEx?
 #
-# Each tissue's changes are correlated with the changes that GTEx shows for age, sex and death on a ventilator. The next two
-# columns give the range of 95 % of **shuffled labels**: the same samples, with case and control dealt anew at random. A
+# Each tissue's changes are correlated with the changes that GTEx shows for age, sex and death on a ventilator. The columns
+# `chance_low` and `chance_high` give the 95 % range for **shuffled labels**: the same samples, with case and control assigned at
+# random. A
 # correlation inside that range is chance, however large it is.
 
 # %%

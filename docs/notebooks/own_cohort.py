@@ -30,8 +30,8 @@ cohort
 #
 # ## How well can held-out donors be predicted?
 #
-# Five folds by donor: all samples of a donor are in one fold, so that no donor is in training and test. Do this for every
-# method that you consider, and take what predicts best: which one that is depends on the cohort.
+# Five folds by donor: all samples of a donor are in one fold, so no donor is in both training and test. Do this for every
+# method that you consider, and take the one that predicts best: which one that is depends on the cohort.
 
 # %%
 folds = donor_folds(cohort.obs)
@@ -61,9 +61,9 @@ prediction = Predictor(model).predict(blood, source="Whole Blood", unit="tpm")
 prediction
 
 # %% [markdown]
-# These donors trained the model, so a correlation with their measured tissues would flatter it; the folds above are what
-# counts. What can be seen here is that people differ, and along what: the first principal component of the predicted
-# muscle follows one of the planted factors.
+# These donors trained the model, so a correlation with their measured tissues would be too high; only the folds above count. What
+# this shows is how predicted people differ: the first principal component of predicted muscle follows one of the simulated
+# factors.
 
 # %%
 muscle = prediction["z"].sel(tissue="Muscle - Skeletal").to_numpy()

@@ -6,8 +6,8 @@
 # %% [markdown]
 # # Predict, and judge what you get
 #
-# From a table of blood expression to predicted lung, and to the question that comes first: which of these numbers can be
-# trusted? The samples are simulated, not real people.
+# From a table of blood expression to predicted lung, and to the most important question: which of these numbers can you
+# trust? The samples are simulated, not real people.
 
 # %%
 from mtm_core import SAMPLES, Predictor, read_expression
@@ -41,7 +41,7 @@ ranked = rank_tissues(evaluation.tissues, method)
 ranked.head(8)
 
 # %% [markdown]
-# In lung, the genes that blood says most about, with the 95 % interval of rho:
+# The best predicted genes in lung, with the 95 % interval of rho:
 
 # %%
 lung = genes_of_tissue(evaluation.genes, method, "Lung")
@@ -60,8 +60,9 @@ one = prediction.sel(tissue="Lung", gene=best)
 one[["z", "expression", "lower", "upper"]].to_dataframe().head()
 
 # %% [markdown]
-# A prediction varies less between people than the truth does: with rho of 0.5 it explains a quarter of the variance. The
-# interval is wide for the same reason, and it is calibrated: on held-out donors, 90 % of the measured values lay inside.
+# A prediction varies less between people than the truth does: with a rho of 0.5 it explains a quarter of the
+# variance. The interval is wide for the same reason, and it is calibrated: in held-out donors, 90 % of the measured values were
+# inside.
 
 # %%
 width = (one["upper"] - one["lower"]) / one["expression"]
