@@ -133,7 +133,7 @@ _KINDS = (
     UnitKind("counts", "Counts", "read counts, also estimated ones (RSEM, salmon)"),
     UnitKind("cpm", "CPM", "counts per million reads"),
     UnitKind("tpm", "TPM", "transcripts per million"),
-    UnitKind("fpkm", "FPKM", "FPKM or RPKM; brought to a sum of a million they are TPM"),
+    UnitKind("fpkm", "FPKM", "FPKM or RPKM; scaled to a sum of a million they are TPM"),
     UnitKind("log2", "log2(1 + x)", "of any of the above; the most common logarithm", 2.0, 1.0),
     UnitKind("ln", "ln(1 + x)", "natural logarithm: scanpy's and numpy's log1p", math.e, 1.0),
     UnitKind("log10", "log10(1 + x)", "decimal logarithm", 10.0, 1.0),

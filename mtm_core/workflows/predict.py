@@ -484,5 +484,5 @@ def _phenotypes(
         return None
     known = read_known(options.metadata, samples, options.prediction.metadata, say)
     if not predictor.covariates and not options.prediction.batch:
-        say("This model reads expression alone: age and sex change nothing.", False)
+        say("This model uses expression alone: age and sex change nothing.", False)
     return known.phenotypes()

@@ -76,11 +76,18 @@ with first[0]:
         default=result.tissues[:2],
         key=f"set_tissues_{kind}",
         max_selections=MOST_TISSUES,
+        help="Each tissue is tested by itself.",
     )
 with first[1]:
     sets = choose_sets(session)
 second = st.columns(4)
-test = second[0].selectbox("Test", [RANKED, OVER], key="set_test", persist_state="session")
+test = second[0].selectbox(
+    "Test",
+    [RANKED, OVER],
+    key="set_test",
+    persist_state="session",
+    help="Pre-ranked uses the order of all genes; over-representation, the genes at an FDR.",
+)
 background = second[1].selectbox(
     "Background",
     list(BACKGROUNDS),

@@ -87,7 +87,7 @@ def test_rows_may_lack_trailing_columns_but_not_the_needed_ones(tmp_path: Path) 
         ("SAMPID\tSMTS\nGTEX-A-1\tLung\n", "SMTSD missing. Columns found: SAMPID, SMTS"),
         ("SAMPID\tSMTSD\nGTEX-A-1\tLung\nGTEX-A-1\tLung\n", "sample 'GTEX-A-1' is duplicated"),
         ("SAMPID\tSMTSD\n", "the table has no rows"),
-        ("", "SAMPID, SMTSD missing"),
+        ("", "the file is empty; expected a table with SAMPID, SMTSD"),
     ],
 )
 def test_wrong_sample_attributes_are_named(tmp_path: Path, text: str, message: str) -> None:

@@ -128,7 +128,12 @@ def _own(kind: str, session: Session, model: ServedModel) -> Result:
         )
     first = metadata.age_column if metadata.age_column in columns else columns[0]
     trait = st.selectbox(
-        "Trait", columns, index=columns.index(first), key="trait", persist_state="session"
+        "Trait",
+        columns,
+        index=columns.index(first),
+        key="trait",
+        persist_state="session",
+        help="A column of your metadata that genes are correlated with.",
     )
     seed = offer_shuffle()
     values, _ = trait_numbers(metadata, trait)
@@ -179,7 +184,10 @@ def _of_model(kind: str, model: ServedModel) -> Result:
     groups = grouped.groups()
     trait_column, adjusted_column = st.columns(2)
     trait = trait_column.selectbox(
-        "Trait", sorted(groups["trait"].astype(str).unique()), key=f"set_trait_{kind}"
+        "Trait",
+        sorted(groups["trait"].astype(str).unique()),
+        key=f"set_trait_{kind}",
+        help="A trait of the GTEx donors.",
     )
     groups = groups[groups["trait"] == trait]
     adjusted = adjusted_column.selectbox(

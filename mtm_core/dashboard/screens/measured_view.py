@@ -73,6 +73,7 @@ def choose_measured(session: Session, model: ServedModel, formats: Sequence[str]
         placeholder="Choose a tissue",
         key=f"measured_tissue_{session.n_deleted}",
         persist_state="session",
+        help="A tissue that is predicted, and that you measured in some of the same people.",
     )
     if tissue is None:
         right.caption("Choose the tissue first; then upload its table here.")

@@ -90,10 +90,21 @@ def show_components(session: Session, review: SampleReview, *, source: str) -> N
     names = [str(name) for name in components.scores]
     x_column, y_column, colour_column = st.columns(3)
     with x_column:
-        x = st.selectbox("Across", names, key="component_x", persist_state="session")
+        x = st.selectbox(
+            "Across",
+            names,
+            key="component_x",
+            persist_state="session",
+            help="Principal component on the horizontal axis.",
+        )
     with y_column:
         y = st.selectbox(
-            "Up", names, index=min(1, len(names) - 1), key="component_y", persist_state="session"
+            "Up",
+            names,
+            index=min(1, len(names) - 1),
+            key="component_y",
+            persist_state="session",
+            help="Principal component on the vertical axis.",
         )
     with colour_column:
         columns = [] if metadata is None else _colours(metadata)
@@ -112,6 +123,7 @@ def show_components(session: Session, review: SampleReview, *, source: str) -> N
         value=True,
         key="component_reference",
         persist_state="session",
+        help="The reference's mean and outlines that hold 50 % and 90 % of its donors.",
     )
     values = None if metadata is None or by is None else _values(metadata, by)
     drawn = components.scores.copy()

@@ -69,6 +69,7 @@ def _choose_column(session: Session) -> None:
             index=names.index(batching.as_batch) if batching.as_batch in names else None,
             placeholder="Choose a batch of the saved alignment",
             key=f"as_batch_{session.batching.digest[:12]}_{session.table_sha256[:12]}",
+            help="Your samples are aligned as that batch of the earlier prediction was.",
         )
     session.batching = replace(batching, as_batch=as_batch or "")
 

@@ -53,13 +53,19 @@ def _add(session: Session, model: ServedModel, formats: Sequence[str]) -> None:
     key = f"{session.table_sha256[:12]}_{session.n_deleted}_{len(session.further)}"
     left, right = st.columns([1, 2], gap="large")
     tissue = left.selectbox(
-        "Add a table of", others, index=None, placeholder="Choose its tissue", key=f"and_{key}"
+        "Add a table of",
+        others,
+        index=None,
+        placeholder="Choose its tissue",
+        key=f"and_{key}",
+        help="Another tissue measured in some of the same people.",
     )
     file = right.file_uploader(
         "Expression table of that tissue",
         type=list(formats),
         key=f"and_file_{key}",
         disabled=tissue is None,
+        help="Samples are named as in the first table, or nearly so.",
     )
     if tissue is not None and file is not None:
         start_once(
