@@ -154,7 +154,9 @@ def test_what_is_no_number_is_an_error_never_a_sample_less(
     table = base.counts().astype(str)
     table.iloc[:share, 4] = cell
     table.to_csv(tmp_path / "x.csv")
-    with pytest.raises(ExpressionError, match=rf"{share} cells? (is|are) no numbers?,.*'PT05'"):
+    with pytest.raises(
+        ExpressionError, match=rf"{share} cells? (is not a number|are not numbers),.*'PT05'"
+    ):
         base.read(tmp_path / "x.csv")
 
 

@@ -127,7 +127,7 @@ BAD = [
     (f"{PREDICT} --values z,rho", "part by part"),
     ("predict blood.csv --values z,rho --output o.zarr", "unknown value: 'rho'"),
     # compare
-    (COMPARE, "nothing to do"),
+    (COMPARE, "nothing to compare"),
     (f"{COMPARE} --groups grup=x,y", "unknown metadata column: 'grup' (did you mean 'group'?)"),
     (f"{COMPARE} --groups group=x,z", "unknown group: 'z'"),
     (f"{COMPARE} --groups group=x", "--groups expects COLUMN=CASE,CONTROL"),

@@ -96,10 +96,10 @@ def test_a_gene_is_searched_on_the_server_and_kept_from_page_to_page(wide: AppTe
     assert first.startswith("ABCA")
     offered = app.selectbox(key="gene").options
     assert {"ABCA1", "ABCA2", "TP53"} <= set(offered)
-    assert any("genes fit ABCA" in caption.value for caption in app.caption)
+    assert any("genes match ABCA" in caption.value for caption in app.caption)
     ask(app, "no such gene")
     assert app.selectbox(key="gene").value == first
-    assert any("No gene" in caption.value for caption in app.caption)
+    assert any("no gene called" in caption.value for caption in app.caption)
     app.selectbox(key="gene").set_value("ABCA2").run()
     app = open_page(app, "Compare with GTEx")
     assert app.selectbox(key="gene").value == "ABCA2"
