@@ -200,16 +200,9 @@ def forget_old_callbacks() -> None:
             )
 
 
-def give_memory_back(*, collect: bool = True) -> None:
-    """Have what was freed go back to the system, where that can be asked for.
-
-    Parameters
-    ----------
-    collect
-        Whether to look first for what only a cycle of references holds.
-    """
-    if collect:
-        gc.collect()
+def give_memory_back() -> None:
+    """Free what only a cycle of references holds, and have it go back to the system."""
+    gc.collect()
     pa.default_memory_pool().release_unused()
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):

@@ -55,8 +55,8 @@ _ANSWERED = frozenset(
         *("file_urls_request", "backend_operation_request"),
     }
 )
-_MUCH_WORK_SECONDS = 1.0
-"""Processor time after which there may be much memory to return."""
+_WORK_SECONDS = 0.05
+"""Processor time after which there may be something to free: a page has run."""
 _log = logging.getLogger(__name__)
 
 
@@ -154,8 +154,8 @@ class Dashboard(App):
             await asyncio.sleep(SWEEP_SECONDS)
             try:
                 has_freed = self.free() > 0
-                if has_freed or time.process_time() > worked + _MUCH_WORK_SECONDS:
-                    await asyncio.to_thread(give_memory_back, collect=has_freed)
+                if has_freed or time.process_time() > worked + _WORK_SECONDS:
+                    await asyncio.to_thread(give_memory_back)
                     worked = time.process_time()
             except Exception:  # noqa: BLE001 - it must go on looking
                 _log.exception("data that visitors left could not be freed")
