@@ -55,7 +55,8 @@ try:
     fitted = find_mtm(artefact.method)
 except SelectionError as error:
     fitted = None
-    if view in (DECODING, SAMPLES):
+    has_study = studies.latent is not None or studies.latent_held_out is not None
+    if view in (DECODING, SAMPLES) or (view == DONORS and not has_study):
         st.info(plain_message(error), icon=":material/info:")
         end_page()
 tissues = sorted(str(name) for name in artefact.tissues.index)

@@ -117,7 +117,7 @@ def test_a_model_without_codes_says_so(
     Artefact.of(method, small_cohort, name="ridge", provenance={}).save(tmp_path)
     monkeypatch.setenv(MODEL_VARIABLE, str(tmp_path))
     app = opened(open_app())
-    for view in ("Decoding", "Your samples"):
+    for view in ("Donors", "Decoding", "Your samples"):
         opened(app, view)
         assert "ridge has no latent codes" in app.info[0].value
         assert "Choose a model of the method mtm" in app.info[0].value
