@@ -88,6 +88,15 @@ def test_results_are_let_go_by_what_they_take(session: Session) -> None:
     assert made == [*range(10), 1]
 
 
+def test_a_result_that_is_made_again_is_measured_again(session: Session) -> None:
+    for number in range(9):
+        session.remember(number, lambda: np.zeros(3))
+    session._results.clear()
+    for number in range(10):
+        session.remember(number, lambda: np.zeros(MOST_RESULT_BYTES // 9 - 1000, np.uint8))
+    assert len(session._results) == 9
+
+
 def test_a_page_keeps_all_that_it_uses_whatever_it_takes(session: Session) -> None:
     made: list[int] = []
     for _ in range(3):  # runs of a page

@@ -51,6 +51,7 @@ class Results(Samples):
     _predicted: Key = ()
     _prepared: tuple[Key, Prepared | Together] | None = None
     _results: dict[Hashable, object] = field(default_factory=dict)
+    _sizes: dict[Hashable, int] = field(default_factory=dict)
 
     def change_model(self, predictor: Predictor) -> None:
         """Go on with another model: the samples stay, what the model before made of them goes.
@@ -261,12 +262,17 @@ class Results(Samples):
 
     def _keep_result(self, whole: Hashable, result: object) -> None:
         self._results[whole] = result
-        sizes = {key: size_of(result) for key, result in self._results.items()}
+        known = {key: size for key, size in self._sizes.items() if key != whole}
+        sizes = {
+            key: known[key] if key in known else size_of(result)
+            for key, result in self._results.items()
+        }
         for key in list(self._results):
             fits = sum(sizes.values()) <= MOST_RESULT_BYTES and len(sizes) <= MOST_RESULTS
             if fits or len(sizes) <= LEAST_RESULTS:
                 break
             del self._results[key], sizes[key]
+        self._sizes = sizes
 
     def _prediction(self, predictor: Predictor) -> Key:
         return (*self.people_key(predictor), *self.chosen_targets(predictor))
