@@ -5,6 +5,7 @@ Shapes: N donors, G genes. All profiles are z-scores of the fitted method's own 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, get_args, runtime_checkable
@@ -134,14 +135,14 @@ class SharesWork(Protocol):
         ...
 
 
-class PredictsByBeginning:
+class PredictsByBeginning(ABC):
     """``predict`` of a method that makes a table ready, then predicts each target from that."""
 
+    @abstractmethod
     def begin(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
     ) -> PredictTarget:
         """Make ``profiles`` ready for all targets."""
-        raise NotImplementedError
 
     def predict(
         self,
