@@ -137,9 +137,9 @@ def all_tissues(client: Client, timings: Timings, server: Server) -> None:
 
 
 def use_pages(client: Client, timings: Timings, server: Server, rounds: int) -> None:
-    """Go through the pages and use what stands on them, as a user would.
+    """Go through the pages and use what is on them, as a user would.
 
-    What a page computes on a first visit, some of it in the background, is told apart as work.
+    What a page computes on a first visit, some of it in the background, is counted as work.
     """
     for name in sorted(client.pages, key=lambda page: page == "traits"):  # its work is the longest
         memory = server.memory()["held"] / 1e6
@@ -304,7 +304,7 @@ def with_upload(browser: Browser, server: Server, folder: Path, rounds: int) -> 
 
 
 def with_every_tissue(server: Server, folder: Path, model: Path, rounds: int) -> Timings:
-    """Have users use every page of a wide model, without a browser, from work that was kept."""
+    """Have users use every page of a wide model, without a browser, from a saved session."""
     predictor = Predictor.load(model)
     table, people = ((folder / name).read_bytes() for name in ("wide.csv", "people.csv"))
     work = Work(
@@ -334,22 +334,22 @@ def several_users(server: Server, query: str, timings: Timings, rounds: int) -> 
     clients = []
     for n_users in (1, 2):
         joining = [Client(server, query) for _ in range(n_users)]
-        kept = [timings if i + n_users == 1 else Timings() for i in range(n_users)]
+        timings_of_users = [timings if i + n_users == 1 else Timings() for i in range(n_users)]
 
         def use(client: Client, own: Timings) -> None:
             all_tissues(client, own, server)
             use_pages(client, own, server, rounds)
 
         with ThreadPoolExecutor(n_users) as pool:
-            list(pool.map(use, joining, kept))
+            list(pool.map(use, joining, timings_of_users))
         if n_users == 1:
-            timings.rows |= kept[0].rows
+            timings.rows |= timings_of_users[0].rows
         else:
             timings.rows["of two users at once: the slowest of all"] = [
                 max(
                     (
                         row
-                        for own in kept
+                        for own in timings_of_users
                         for what, rows in own.rows.items()
                         for row in rows
                         if not what.startswith("work")

@@ -1,4 +1,4 @@
-"""Write simulated files of the size and format of GTEx v8: of no person, for timing only.
+"""Write simulated files (not real people) of the size and format of GTEx v8, for timing only.
 
 The genes are real: ids and symbols come from a table of GENCODE v26 (56,200 genes). Tissues, and
 how many samples each has, are those of the bundled model's cohort; the few samples that GTEx has of
@@ -127,7 +127,7 @@ def _write_expression(
 
 
 def _words() -> NDArray[np.bytes_]:
-    """Return every level as it stands in the file, a tab before it."""
+    """Return every level as it is written in the file, a tab before it."""
     values = np.exp2(np.linspace(_LOWEST, _HIGHEST, _N_LEVELS))
     values[0] = 0
     return np.array([b"\t%.4g" % value if value < 1e4 else b"\t%.0f" % value for value in values])

@@ -96,10 +96,10 @@ def cohort_of(n_genes: int, share: float, minimum_samples: int) -> ad.AnnData:
         {"donor": planned.donors.index[planned.samples["donor"]], "tissue": tissues},
         index=pd.Index(planned.samples["sample"], name="sample"),
     )
-    kept = filter_samples(obs, minimum_samples=minimum_samples, minimum_tissues=2)
-    obs = obs[kept]
+    selected = filter_samples(obs, minimum_samples=minimum_samples, minimum_tissues=2)
+    obs = obs[selected]
     obs["tissue"] = pd.Categorical(obs["tissue"])
-    factors = planned.factors[planned.samples["donor"].to_numpy()[kept]]
+    factors = planned.factors[planned.samples["donor"].to_numpy()[selected]]
     x = np.empty((len(obs), n_genes), dtype=np.float32)
 
     def fill(start: int) -> None:

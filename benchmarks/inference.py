@@ -116,8 +116,8 @@ def measure(n_samples: int, n_genes: int, threads: int, repeats: int) -> list[Ro
     )
     gigabytes = 2 * 4 * n_samples * (N_TISSUES - 1) * n_genes / 1e9
     what = f"predict {N_TISSUES - 1} tissues x {n_genes:,} genes of {n_samples:,} samples"
-    kept = ("each tissue let go when it is made", f"all {gigabytes:.1f} GB held in memory")
-    for how, seconds in zip(kept, taken, strict=True):
+    how_held = ("each tissue let go when it is made", f"all {gigabytes:.1f} GB held in memory")
+    for how, seconds in zip(how_held, taken, strict=True):
         rows.append(
             {
                 "what": f"{what}, {how}",

@@ -1,7 +1,7 @@
 """What the benchmarks share: a command with its time and memory, and a table of what was measured.
 
 A row has ``what`` was measured, its ``value`` and ``unit``, the ``floor`` or ``peer`` that it is
-held against (in the same unit; what that is stands in ``against``), their ``ratio``, and the
+held against (in the same unit; ``against`` says what that is), their ``ratio``, and the
 ``command`` that measures it again.
 """
 

@@ -442,8 +442,8 @@ def _footer(data: bytes, dice: random.Random, canary: Path) -> bytes:
         size = min(int.from_bytes(data[-8:-4], "little"), len(data) - 12)
         start = len(data) - 8 - size
         footer = _bytes(data[start:-8], dice, canary)
-        told = len(footer) if dice.random() < 0.8 else dice.choice(_NUMBERS)
-        return data[:start] + footer + (told % 2**32).to_bytes(4, "little") + b"PAR1"
+        claimed = len(footer) if dice.random() < 0.8 else dice.choice(_NUMBERS)
+        return data[:start] + footer + (claimed % 2**32).to_bytes(4, "little") + b"PAR1"
     n = dice.choice((0, 1, 5, 2000))
     kinds: list[Callable[[], pa.Array]] = [
         lambda: pa.array([1.5] * n),

@@ -52,7 +52,7 @@ class Findings:
     tracebacks: list[int] = field(default_factory=list)
     hangs: list[int] = field(default_factory=list)
     leaks: list[int] = field(default_factory=list)
-    """Whose table or message tells what stands in the canary."""
+    """Whose table or message gives away the content of the canary."""
     opened: int = 0
     """How often the canary was opened or read, as the system tells."""
     seconds: float = 0.0

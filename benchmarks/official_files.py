@@ -232,8 +232,8 @@ def _genes(
     if n_genes and n_genes < len(genes):
         always = genes["symbol"].isin({*Y_GENES, "XIST"}).to_numpy()
         rest = rng.permutation(np.flatnonzero(~always))[: n_genes - int(always.sum())]
-        kept = np.sort(np.concatenate([np.flatnonzero(always), rest]))
-        genes = genes.iloc[kept].reset_index(drop=True)
+        selected = np.sort(np.concatenate([np.flatnonzero(always), rest]))
+        genes = genes.iloc[selected].reset_index(drop=True)
     return genes
 
 
@@ -342,7 +342,7 @@ def block_text(cohort: PlantedCohort, number: int, words: NDArray[np.bytes_]) ->
 
 
 def _words() -> NDArray[np.bytes_]:
-    """Return every level as it stands in the file, a tab before it."""
+    """Return every level as it is written in the file, a tab before it."""
     values = np.exp2(np.linspace(0, _HIGHEST, _LEVELS)) - 1
     return np.array([b"\t%.4g" % value if value < 1e4 else b"\t%.0f" % value for value in values])
 

@@ -13,7 +13,7 @@ On the scale y = log2(1 + TPM), donor n, tissue t, gene g::
 
 A share of the genes is *silent*: nothing of theirs is the donor's. Where y falls below 0 the gene
 is 0, as half of GTEx's values are. A block is a function of the seed and its number, so that
-checks draw it again instead of keeping it.
+checks draw it again instead of storing it.
 """
 
 from __future__ import annotations

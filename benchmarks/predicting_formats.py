@@ -3,7 +3,7 @@
     python benchmarks/predicting_formats.py --model FOLDER [--samples 100] [--only wide,zarr,...]
 
 The samples are made up: blood around the model's reference, half of them cases whose first hundred
-genes are doubled. Every command runs in a process of its own; beside its wall and CPU time stands
+genes are doubled. Every command runs in a process of its own; beside its wall and CPU time are
 the most memory that it held and the size that it wrote.
 """
 

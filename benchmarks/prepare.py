@@ -100,7 +100,7 @@ def cohort_bytes(cohort: Path) -> int:
 
 
 def _floor(expression: Path, gene_types: Path) -> tuple[float, float]:
-    """Read and parse without keeping anything: wall clock, and processor."""
+    """Read and parse without storing anything: wall clock, and processor."""
     table = read_gene_table(gene_types)
     wanted = set(table.index[table["gene_type"] == "protein_coding"])
     began, spent = time.perf_counter(), time.process_time()

@@ -130,13 +130,13 @@ def _instructions() -> str:
     return str(torch.backends.cpu.get_cpu_capability())
 
 
-def render(kept: dict[str, Any]) -> str:
+def render(results: dict[str, Any]) -> str:
     """Return the page."""
     parts = [INTRODUCTION]
     for name, title in TITLES.items():
-        if name not in kept:
+        if name not in results:
             continue
-        of = kept[name]["machine"]
+        of = results[name]["machine"]
         parts.append(
             f"## {title}\n\n{of['date']}; {of['processor']}, {of['memory']}, Python"
             f" {of['python']}, torch {of['torch']}.\n"
@@ -147,7 +147,7 @@ def render(kept: dict[str, Any]) -> str:
                 " 200 samples to 48 tissues over 5,000 genes, but for the number that varies.\n\n"
                 f"![Seconds against genes, samples and tissues]({PLOT})\n"
             )
-        rows = kept[name]["rows"]
+        rows = results[name]["rows"]
         lines = ["| what | value | against | its value | ratio |", "|---|---|---|---|---|"]
         for row in rows:
             other = row.get("floor", row.get("peer"))
@@ -181,7 +181,7 @@ def main() -> None:
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {list(BENCHMARKS)}")
     store = DOCS / "performance.json"
-    kept = json.loads(store.read_text()) if store.exists() else {}
+    results = json.loads(store.read_text()) if store.exists() else {}
     for name in chosen:
         arguments: tuple[object, ...] = ()
         if name == "prepare":
@@ -194,9 +194,9 @@ def main() -> None:
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=spawn) as process:
             rows = process.submit(BENCHMARKS[name], *arguments).result()
-        kept[name] = {"machine": machine(), "rows": rows}
-        store.write_text(json.dumps(kept, indent=1) + "\n")
-        (DOCS / "performance.md").write_text(render(kept))
+        results[name] = {"machine": machine(), "rows": rows}
+        store.write_text(json.dumps(results, indent=1) + "\n")
+        (DOCS / "performance.md").write_text(render(results))
 
 
 if __name__ == "__main__":

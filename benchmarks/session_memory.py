@@ -37,7 +37,7 @@ def held() -> int:
 
 
 class User:
-    """One session, told step by step."""
+    """One session, driven step by step."""
 
     def __init__(self) -> None:
         self.app = AppTest.from_file(str(APP), default_timeout=900)

@@ -13,7 +13,7 @@ A folder holds::
 
 Nothing is read but what the manifest names (:mod:`mtm_core.model_folder`), and what somebody else
 could have written is checked for its meaning too (:mod:`mtm_core.model_checks`). ``model.json``
-carries the SHA-256 of ``model.safetensors``, so that its own stands for all that a prediction
+carries the SHA-256 of ``model.safetensors``, so that its own covers all that a prediction
 depends on.
 """
 

@@ -1,4 +1,4 @@
-"""What MTM loses in accuracy when its weights are kept as bfloat16.
+"""What MTM loses in accuracy when its weights are stored as bfloat16.
 
     python scripts/bf16_weights.py COHORT --cache runs/fits
 

@@ -77,7 +77,7 @@ def derive(cells: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def final(shares: pd.DataFrame) -> pd.DataFrame:
-    """Join the T cells, which are hardly told apart."""
+    """Join the T cells, which are hardly distinguished."""
     joined = shares.assign(**{"T cells": shares["CD4 T cells"] + shares["CD8 T cells"]})
     return joined[list(FINAL)]
 

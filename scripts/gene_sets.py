@@ -36,19 +36,19 @@ def main(library: Path, output: Path) -> None:
         members = defaultdict(set)
         for gene, term in genes.execute(f"select distinct _id, go_id from {table}_all"):
             members[term].add(symbols[gene])
-        kept = {t: m for t, m in members.items() if SMALLEST <= len(m) <= LARGEST}
+        selected = {t: m for t, m in members.items() if SMALLEST <= len(m) <= LARGEST}
         lines = [
             "\t".join(
                 [f"{names[term]} ({term})", f"http://amigo.geneontology.org/amigo/term/{term}"]
             )
             + "\t"
-            + "\t".join(sorted(kept[term]))
-            for term in sorted(kept)
+            + "\t".join(sorted(selected[term]))
+            for term in sorted(selected)
         ]
         path = output / f"{name}.gmt.gz"
         with path.open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
             packed.write(("\n".join(lines) + "\n").encode())
-        print(f"{path}: {len(kept)} sets, {path.stat().st_size:,} bytes")
+        print(f"{path}: {len(selected)} sets, {path.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ class OnShareOfDonors:
     def fit(self, cohort: ad.AnnData, donors: list[str]) -> FittedKernelFactors:
         """Fit on the share."""
         rng = np.random.default_rng(self.seed)
-        kept = rng.permutation(np.array(sorted(donors)))[: round(self.share * len(donors))]
-        return KernelFactorsMethod().fit(cohort, kept.tolist())
+        chosen = rng.permutation(np.array(sorted(donors)))[: round(self.share * len(donors))]
+        return KernelFactorsMethod().fit(cohort, chosen.tolist())
 
 
 def score(method: Method, cohort: ad.AnnData, folds: DonorFolds) -> dict[str, float]:

@@ -124,7 +124,7 @@ def create_api(settings: Settings) -> FastAPI:
             ],
             "max_table_bytes": settings.max_bytes,
             "max_predictions": settings.jobs.most,
-            "kept_seconds": settings.jobs.keep_seconds,
+            "keep_seconds": settings.jobs.keep_seconds,
         }
 
     @api.post("/v1/predictions", status_code=202)

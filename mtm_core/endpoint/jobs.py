@@ -1,4 +1,4 @@
-"""Predictions that were asked for: a few run at a time, each is kept as long as it is needed.
+"""Predictions that were asked for: a few run at a time, each is stored as long as it is needed.
 
 What a client sends and gets is nowhere but in this process and in one private folder among the
 temporary files, which goes with the server.
@@ -97,7 +97,7 @@ class Jobs:
     most
         How many there may be, those that wait or are done among them.
     keep_seconds
-        How long a result is kept after it is there.
+        How long a finished result is stored.
     """
 
     def __init__(self, folder: Path, *, at_once: int, most: int, keep_seconds: float) -> None:
@@ -163,7 +163,7 @@ class Jobs:
         self._forget(self.find(name))
 
     def sweep(self) -> None:
-        """Forget what has been kept long enough."""
+        """Forget what has been stored long enough."""
         before = time.monotonic() - self.keep_seconds
         with self._lock:
             old = [j for j in self._jobs.values() if j.ended is not None and j.ended < before]
@@ -177,7 +177,7 @@ class Jobs:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def __len__(self) -> int:
-        """Count what waits, runs or is kept."""
+        """Count what waits, runs or is stored."""
         return len(self._jobs)
 
     def _all(self) -> Iterator[Job]:

@@ -41,9 +41,9 @@ class ServeOptions:
     max_megabytes
         Of a table.
     most
-        Predictions that wait, run or are kept.
+        Predictions that wait, run or are stored.
     keep_minutes
-        That a result is kept.
+        That a result is stored.
     """
 
     models: tuple[str, ...]

@@ -3,7 +3,7 @@
 The profiles are means of sorted cells of 20 people (GSE60424): ``scripts/blood_signature.py`` makes
 and evaluates them (``docs/quality.md``). They are **shares of the RNA**
 of white cells, not of cells: a neutrophil has less RNA than a lymphocyte. CD4 and CD8 T cells are
-hardly told apart, and are given together. Red cells and platelets have no part in it.
+hardly distinguished, and are given together. Red cells and platelets have no part in it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The alignment of one prediction, saved to read later samples by it.
 
-With a table of twenty people each gene gets a mean and an SD, or quantiles. Kept, they read the
+With a table of twenty people each gene gets a mean and an SD, or quantiles. Saved, they read the
 twenty-first person as he would have been read among the twenty, alone or with others. The file is
 JSON::
 

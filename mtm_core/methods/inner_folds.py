@@ -408,7 +408,8 @@ def _together(
 ) -> tuple[Array, Array]:
     """Return factors (m, K) of all that held-out donors give, without covariates and with them."""
     there = np.stack([rows >= 0 for rows in deal.beside], axis=1) if further else None
-    total, plain, informed = projected.copy(), np.empty_like(projected), np.empty_like(projected)
+    total = projected.copy()
+    plain, with_covariates = np.empty_like(projected), np.empty_like(projected)
     for rows, own in zip(deal.beside, further, strict=True):
         total[rows >= 0] += own[rows[rows >= 0]]
     shifted = total + covariates @ known.loadings()[1]
@@ -417,8 +418,8 @@ def _together(
         mine = np.ones(len(total), bool) if there is None else (there == pattern).all(axis=1)
         precision = alone + sum(tissues[deal.further[i]].precision for i in np.flatnonzero(pattern))
         plain[mine] = _solved(precision, total[mine])
-        informed[mine] = _solved(precision + known.precision, shifted[mine])
-    return plain, informed
+        with_covariates[mine] = _solved(precision + known.precision, shifted[mine])
+    return plain, with_covariates
 
 
 def _solved(precision: Array, projected: Array) -> Array:

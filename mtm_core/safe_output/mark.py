@@ -29,7 +29,7 @@ class Mark:
     kind
         What it is, for people: "a prediction", "an evaluation".
     files
-        What we wrote in it, as paths below it; a name that ends in ``/`` stands for all below.
+        What we wrote in it, as paths below it; a name that ends in ``/`` means all below.
     """
 
     kind: str

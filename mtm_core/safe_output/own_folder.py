@@ -163,7 +163,7 @@ class OwnFolder:
                 (staged / name).replace(self.path / name)
 
     def own(self, *names: str) -> None:
-        """Enter names in the mark; one that ends in ``/`` stands for all below."""
+        """Enter names in the mark; one that ends in ``/`` means all below."""
         self.check(*names)
         if not set(names) <= self._mark.files:
             there = Mark.of(self.path) or self._mark  # another process may have added to it

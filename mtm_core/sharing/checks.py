@@ -28,7 +28,7 @@ _SPARE_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Offer:
-    """A model that is offered: its manifest, and what stands for that.
+    """A model that is offered: its manifest, and what identifies that.
 
     Attributes
     ----------

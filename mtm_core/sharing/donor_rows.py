@@ -189,7 +189,7 @@ def _in_rows(n_rows: int, cohort: Cohort) -> Iterator[str]:
 
 
 def _means_people(name: str) -> str | None:
-    """Return the part of a name that stands for single people; ``None`` where none does."""
+    """Return the part of a name that refers to single people; ``None`` where none does."""
     lower = name.lower()
     for phrase in _PHRASES:
         if phrase in lower:

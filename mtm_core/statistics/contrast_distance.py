@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 MOST_GENES = 2000
 """Genes, evenly spaced, that the distance is taken from."""
 _EXPLAINED = 0.95
-"""Share of the variance of predictions that the components kept explain."""
+"""Share of the variance of predictions that the retained components explain."""
 _SAMPLES_PER_COMPONENT = 3
 
 
@@ -46,7 +46,7 @@ def squared_distances(
     left = left[:, varies] / sd
     size, turn = np.linalg.eigh(left @ left.T)
     size, turn = size[::-1], turn[:, ::-1]
-    n_kept = int(np.searchsorted(np.cumsum(size) / size.sum(), _EXPLAINED)) + 1
-    n_kept = max(1, min(n_kept, freedom // _SAMPLES_PER_COMPONENT))
-    along = turn[:, :n_kept].T @ left @ effects.T / size[:n_kept, None]
+    n_retained = int(np.searchsorted(np.cumsum(size) / size.sum(), _EXPLAINED)) + 1
+    n_retained = max(1, min(n_retained, freedom // _SAMPLES_PER_COMPONENT))
+    along = turn[:, :n_retained].T @ left @ effects.T / size[:n_retained, None]
     return np.asarray(freedom * along.T @ along)

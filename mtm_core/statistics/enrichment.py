@@ -70,9 +70,9 @@ class CutSets:
         owner = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         sizes = np.bincount(owner[known], minlength=len(starts) - 1)
         chosen = (sizes >= minimum) & (sizes <= maximum)
-        kept = known & chosen[owner]
+        remaining = known & chosen[owner]
         ends = np.cumsum(sizes[chosen])
-        return cls(np.flatnonzero(chosen), np.concatenate([[0], ends]), members[kept])
+        return cls(np.flatnonzero(chosen), np.concatenate([[0], ends]), members[remaining])
 
 
 def over_representation(selected: Flags, background: Flags, sets: CutSets) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from scipy.stats import false_discovery_control
 def benjamini_hochberg(p: ArrayLike) -> NDArray[np.float64]:
     """Return the adjusted p-values of the tests ``p`` (K,): Benjamini and Hochberg 1995.
 
-    NaN stands for a test that could not be made: it stays NaN and does not count.
+    NaN is a test that could not be made: it stays NaN and does not count.
     """
     values = np.asarray(p, dtype=np.float64)
     adjusted = np.full(values.shape, np.nan)

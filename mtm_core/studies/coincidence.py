@@ -1,4 +1,4 @@
-"""Which columns of a design cannot be told apart, by name."""
+"""Which columns of a design cannot be separated, by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DEPENDENT = 1e-8
 _INVOLVED = 1e-6
 
 
-def check_told_apart(
+def check_separable(
     matrix: pd.DataFrame, places: Mapping[Term, tuple[int, ...]], fixed_block: str = ""
 ) -> None:
     """Refuse a design whose columns follow from each other.
@@ -36,19 +36,19 @@ def check_told_apart(
     """
     x = matrix.to_numpy(dtype=np.float64)
     term_of = {place: term for term, own in places.items() for place in own}
-    kept = [0]
+    independent = [0]
     for place in range(1, x.shape[1]):
         column = x[:, place]
         size = np.linalg.norm(column)
         if size == 0:
             _refuse_empty(str(matrix.columns[place]), term_of[place])
-        found = np.linalg.lstsq(x[:, kept], column, rcond=None)[0]
-        if np.linalg.norm(column - x[:, kept] @ found) > _DEPENDENT * size:
-            kept.append(place)
+        found = np.linalg.lstsq(x[:, independent], column, rcond=None)[0]
+        if np.linalg.norm(column - x[:, independent] @ found) > _DEPENDENT * size:
+            independent.append(place)
             continue
-        scale = np.abs(x[:, kept]).max(axis=0)
+        scale = np.abs(x[:, independent]).max(axis=0)
         strong = np.abs(found) * scale > _INVOLVED * np.abs(column).max()
-        involved = [kept[i] for i in np.flatnonzero(strong) if kept[i]]
+        involved = [independent[i] for i in np.flatnonzero(strong) if independent[i]]
         others = list(dict.fromkeys(term_of[i] for i in involved if term_of[i] != term_of[place]))
         _refuse(matrix, place, term_of[place], others, involved, fixed_block)
 

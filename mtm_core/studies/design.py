@@ -2,8 +2,8 @@
 
 Groups are coded against a reference group, numbers are centred; so a difference within an
 interaction is one at the reference group, and at the mean, of what it interacts with. A sample that
-lacks a value is left out and counted. Designs from which a contrast cannot be told are refused, by
-the names of the columns that coincide.
+lacks a value is left out and counted. Designs from which a contrast cannot be estimated are
+refused, by the names of the columns that coincide.
 
 Letters: N samples that take part, P columns, K rows of a contrast.
 """
@@ -22,7 +22,7 @@ from mtm_core.data.notes import Note, name_some
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.metadata_columns import level_named
 from mtm_core.errors import SelectionError
-from mtm_core.studies.coincidence import check_told_apart
+from mtm_core.studies.coincidence import check_separable
 from mtm_core.studies.contrasts import (
     Asked,
     Contrast,
@@ -117,7 +117,7 @@ class StudyDesign:
         return tuple(found)
 
     def summary(self) -> pd.DataFrame:
-        """Return a row a coefficient: its term, what it is and how many samples it is told from."""
+        """Return a row a coefficient: its term, what it is and how many samples estimate it."""
         rows = [{"coefficient": INTERCEPT, "term": "", "meaning": self._baseline(), "samples": ""}]
         for term, places in self.places.items():
             for place in places:
@@ -298,7 +298,7 @@ def _built(
         values[block] if block and block_as == "random" else None,
         pd.Series(dtype=object),
     )
-    check_told_apart(matrix, places, block if block_as == "fixed" else "")
+    check_separable(matrix, places, block if block_as == "fixed" else "")
     freedom = len(matrix) - matrix.shape[1]
     if freedom < LEAST_FREEDOM:
         raise SelectionError(

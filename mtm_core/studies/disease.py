@@ -109,7 +109,7 @@ class DiseaseStudy:
                 "median_rho": part["rho"].dropna().median(),
                 "median_shuffled": part["shuffled"].dropna().median(),
                 "n_with_degs": len(changed),
-                "n_kept": int(preserved.sum()),
+                "n_preserved_changes": int(preserved.sum()),
             }
             for way in ("up", "down"):
                 some = part[part[f"n_{way}_observed"] >= minimum_degs]

@@ -259,8 +259,8 @@ def parts_of(result: ResultTable) -> list[tuple[dict[str, str], pd.DataFrame]]:
     groups = result.groups
     if not groups:
         return [({}, result.rows)]
-    parted = result.rows.groupby(groups, sort=False, observed=True)
-    return [(dict(zip(groups, map(str, key), strict=True)), rows) for key, rows in parted]
+    grouped = result.rows.groupby(groups, sort=False, observed=True)
+    return [(dict(zip(groups, map(str, key), strict=True)), rows) for key, rows in grouped]
 
 
 def enrich_part(
@@ -342,13 +342,13 @@ def _over(
         table.insert(0, "set", np.array(sets.of.sets, dtype=object)[cut.sets])
         table.insert(1, "direction", direction)
         table["n_selected"], table["n_background"] = int(selected.sum()), int(background.sum())
-        kept = np.flatnonzero(table["overlap"].to_numpy() > 0)
-        table = table.iloc[kept]
+        overlapping = np.flatnonzero(table["overlap"].to_numpy() > 0)
+        table = table.iloc[overlapping]
         if symbols is not None:
             table = table.assign(
                 genes=[
                     _named(symbols, m[selected[m]])
-                    for m in (cut.members[cut.starts[i] : cut.starts[i + 1]] for i in kept)
+                    for m in (cut.members[cut.starts[i] : cut.starts[i + 1]] for i in overlapping)
                 ]
             )
         tables.append(table.sort_values("p", kind="stable"))

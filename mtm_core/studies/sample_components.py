@@ -135,10 +135,10 @@ def component_tests(scores: pd.DataFrame, metadata: SampleMetadata) -> pd.DataFr
     for name in (name for name in groups_of(metadata) if name not in numbers):
         groups = metadata.groups(name).reindex(scores.index)
         counts = groups.value_counts()
-        kept = groups.isin(counts.index[counts >= _FEWEST_OF_GROUP])
+        selected = groups.isin(counts.index[counts >= _FEWEST_OF_GROUP])
         for component in scores:
-            own = scores.loc[kept, component]
-            parts = [part.to_numpy() for _, part in own.groupby(groups[kept].to_numpy())]
+            own = scores.loc[selected, component]
+            parts = [part.to_numpy() for _, part in own.groupby(groups[selected].to_numpy())]
             row = {"component": component, "column": name, "test": "Kruskal-Wallis", "n": len(own)}
             if len(parts) > 1 and len(own) >= _FEWEST_TESTED:
                 found = kruskal(*parts)

@@ -24,14 +24,14 @@ from mtm_core.errors import SelectionError
 Array = NDArray[np.float64]
 
 FEWEST_PEOPLE = 6
-"""People in both tables, below which genes that agree cannot be told from chance."""
+"""People in both tables, below which genes that agree cannot be distinguished from chance."""
 FEWEST_REPEATED = 3
 _MOST_GENES = 500
 _ENOUGH = 0.5
 """Share of samples that must be most like their own person for others to be suspected."""
 _CLEARLY = 0.1
 """Difference of rho from which a sample is more like another person than like its own."""
-SAME, EXCHANGED, OTHER, UNTOLD = "same person", "exchanged", "more like another", "cannot be told"
+SAME, EXCHANGED, OTHER, UNCLEAR = "same person", "exchanged", "more like another", "unclear"
 SUSPECTED = (EXCHANGED, OTHER)
 
 
@@ -51,7 +51,7 @@ def match_tables(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
         the others; ``rank`` of that among all of ``first``; ``nearest``, the person in ``first``
         that the sample in ``second`` is most like, ``nearest_rho``, and ``verdict``: ``"same
         person"``, ``"exchanged"`` (each of two is most like the other), ``"more like another"`` or
-        ``"cannot be told"``: another is nearer by less than 0.1, or most are not nearest to their
+        ``"unclear"``: another is nearer by less than 0.1, or most are not nearest to their
         own.
 
     Raises
@@ -101,7 +101,7 @@ def match_repeated(log2: pd.DataFrame, people: pd.Series) -> pd.DataFrame:
     """
     known = people.reindex(log2.index).astype(object)
     counts = known.value_counts()
-    kept = known.notna().to_numpy()
+    of_known = known.notna().to_numpy()
     names = pd.Index(sorted(counts.index, key=str), dtype=object)
     n_repeated = int((counts >= 2).sum())
     if n_repeated < FEWEST_REPEATED:
@@ -109,9 +109,9 @@ def match_repeated(log2: pd.DataFrame, people: pd.Series) -> pd.DataFrame:
             f"{n_repeated} people have two samples or more; at least {FEWEST_REPEATED} are needed."
             " Choose the column that says whose each sample is."
         )
-    x = log2.to_numpy(np.float64)[kept]
+    x = log2.to_numpy(np.float64)[of_known]
     x = x - x.mean(axis=0)
-    own = names.get_indexer(known[kept])
+    own = names.get_indexer(known[of_known])
     sums = np.zeros((len(names), x.shape[1]))
     np.add.at(sums, own, x)
     n = np.bincount(own, minlength=len(names)).astype(np.float64)
@@ -136,7 +136,7 @@ def match_repeated(log2: pd.DataFrame, people: pd.Series) -> pd.DataFrame:
             (sample[chosen] - grand[chosen]) / spread,
             weight,
         )
-    table = _verdicts(rho, own[judged], log2.index[kept][judged], names)
+    table = _verdicts(rho, own[judged], log2.index[of_known][judged], names)
     table.insert(0, "person", names.to_numpy()[own[judged]])
     return table
 
@@ -149,7 +149,7 @@ def swaps_in_words(table: pd.DataFrame) -> str:
         f"{n_first} of {len(table)} samples are most like their own person; by chance"
         f" {len(table) / max(n_people, 1):.0f} would be."
     )
-    if (table["verdict"] == UNTOLD).all():
+    if (table["verdict"] == UNCLEAR).all():
         return words + " That is too few to suspect any."
     suspects = table.index[table["verdict"].isin(SUSPECTED)]
     if not len(suspects):
@@ -204,9 +204,9 @@ def _verdicts(
         back = np.flatnonzero(own == nearest[i])
         if (nearest[back] == own[i]).any():
             verdict[i] = EXCHANGED
-    verdict[(rank > 1) & (rho[at, nearest] - own_rho < _CLEARLY)] = UNTOLD
+    verdict[(rank > 1) & (rho[at, nearest] - own_rho < _CLEARLY)] = UNCLEAR
     if (rank == 1).mean() < _ENOUGH:
-        verdict[:] = UNTOLD
+        verdict[:] = UNCLEAR
     return pd.DataFrame(
         {
             "own_rho": own_rho,

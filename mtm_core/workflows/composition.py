@@ -129,8 +129,8 @@ def estimate_blood_composition(
     table = shares
     if options.metadata is not None:
         known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
-        kept = known.values.drop(columns=list(shares.columns), errors="ignore")
-        table = kept.reindex(shares.index).join(shares)
+        remaining = known.values.drop(columns=list(shares.columns), errors="ignore")
+        table = remaining.reindex(shares.index).join(shares)
     with writing(options.output, overwrite=options.overwrite, inputs=files) as place:
         written = table.rename_axis("sample").reset_index()
         in_cells(written).to_csv(place, index=False, float_format="%.6g")

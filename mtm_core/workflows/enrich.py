@@ -37,7 +37,7 @@ from mtm_core.workflows.table_parts import TableFormat, TableInParts
 Tests = Literal["both", "over-representation", "pre-ranked"]
 MOST_ROWS = 3_000_000
 """Rows of a table that are read at a time: 48 tissues x 19,291 genes are 926,000."""
-_KEPT = ("tissue", "trait", "method")
+_SELECTED_BY = ("tissue", "trait", "method")
 
 
 @dataclass(frozen=True)
@@ -312,7 +312,7 @@ def tables_of(options: EnrichOptions) -> Iterator[pd.DataFrame]:
     where = {
         name: list(names)
         for name, names in zip(
-            _KEPT, (options.tissues, options.traits, options.methods), strict=True
+            _SELECTED_BY, (options.tissues, options.traits, options.methods), strict=True
         )
         if names
     }

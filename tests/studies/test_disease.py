@@ -94,8 +94,8 @@ def test_summary_counts_as_the_paper_does(study: DiseaseStudy) -> None:
     row = table.loc[("MHT2D", "")]
     assert row["n_tissues"] == 3
     assert row["n_with_degs"] == (degs >= 4).sum() >= 1
-    kept = pairs[(degs >= 4) & (pairs["sign_consistency"] > 0.7) & (pairs["rho"] > 0.3)]
-    assert row["n_kept"] == len(kept)
+    preserved = pairs[(degs >= 4) & (pairs["sign_consistency"] > 0.7) & (pairs["rho"] > 0.3)]
+    assert row["n_preserved_changes"] == len(preserved)
     up = pairs[pairs["n_up_observed"] >= 4]
     assert row["n_with_up"] == len(up)
     assert row["median_up_f1"] == pytest.approx(up["up_f1"].fillna(0).median(), nan_ok=True)

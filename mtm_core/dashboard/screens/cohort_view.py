@@ -157,7 +157,7 @@ def _predicted(
             session,
             "from expression alone",
             lambda tell: predictor.predict_prepared(people, targets, on_progress=tell),
-            slot="uninformed",
+            slot="expression alone",
             words="Predicting from expression alone",
         )
     if isinstance(people, Together):  # those of the first table come first

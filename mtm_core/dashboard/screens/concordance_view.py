@@ -37,7 +37,7 @@ SUMMARY = {
     "n_beyond_shuffled": "beyond shuffled (5 %)",
     "median_genes": "median genes",
     "n_with_degs": "with changed genes",
-    "n_kept": "preserved changes",
+    "n_preserved_changes": "preserved changes",
     "n_with_up": "with genes up",
     "n_up_overlap": "genes up found again",
     "median_up_f1": "median F1, up",

@@ -116,7 +116,7 @@ class Uploads(MemoryUploadedFileManager):
         self.in_use: Callable[[str], frozenset[str]] = lambda _: frozenset()
         """Names the files that the widgets of a session use."""
         self.is_removed: Callable[[str], None] = lambda _: None
-        """Told of a session whose files all go: its user has deleted them, or it has ended."""
+        """Called with a session whose files all go: its user has deleted them, or it has ended."""
 
     @property
     def total_bytes(self) -> int:
@@ -185,7 +185,7 @@ def forget_old_callbacks() -> None:
 
     Streamlit keeps the last callback of every widget that a session has ever seen, and a callback
     the variables of the page that made it: a table for each page of a list that was looked at. Not
-    where a page has ended early: of the widgets further down the choices are kept. Components have
+    where a page has ended early: the widgets further down retain their choices. Components have
     several callbacks, under ids that are not counted among those shown: theirs stay.
     """
     context = get_script_run_ctx()

@@ -19,7 +19,7 @@ from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.media_file_storage import MediaFileStorage, MediaFileStorageError
 
 UNFETCHED_SECONDS = 60.0
-"""How long a file stays that no page shows: a browser is told its address, and then asks for it."""
+"""How long a file stays that no page shows: a browser gets its address, and then asks for it."""
 REOFFER_SECONDS = 10.0
 """How long a press waits for the page to offer its file again."""
 _MOST_BEFORE = 256

@@ -80,7 +80,7 @@ def shown_elsewhere(session: Session) -> Iterator[None]:
         pass
     _show_elsewhere(session, place)
     if not is_whole:
-        st.stop()  # what was chosen further down the page is kept
+        st.stop()  # choices further down the page are retained
 
 
 def _show_elsewhere(session: Session, place: DeltaGenerator) -> None:

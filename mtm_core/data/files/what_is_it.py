@@ -1,4 +1,4 @@
-"""What a file is that is not what it was given for, in words a user understands."""
+"""A user's words for what a file is, where it is not the kind that was expected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read GCT files (the format of GTEx) in one pass, keeping only what is asked for.
+"""Read GCT files (the format of GTEx) in one pass, selecting only what is asked for.
 
 The GTEx v8 matrix is 56,200 genes by 17,382 samples: 5 GB of text, 7.8 GB as float64. Here the
 lines of genes that are not asked for are dropped before their numbers are read, the others are
@@ -267,7 +267,7 @@ def _read_values(
 
 
 def _set_width(values: NDArray[np.float32], width: int, used: int) -> None:
-    """Make ``values`` (samples, genes) ``width`` wide where it lies, keeping ``used`` columns.
+    """Make ``values`` (samples, genes) ``width`` wide where it lies; ``used`` columns stay.
 
     In place: a second matrix of full size is more than there is room for.
     """

@@ -90,7 +90,7 @@ def volcano(
         place = {"row": number // _COLUMNS + 1, "col": number % _COLUMNS + 1}
         panel = table[table["tissue"] == tissue]
         height = _height(panel)
-        drawn, counted = _parted(panel, points_of_panel(len(tissues)))
+        drawn, counted = _split(panel, points_of_panel(len(tissues)))
         if not counted.empty:
             figure.add_trace(_density(counted, height[counted.index], tissue), **place)
         draw = scatter_of(len(drawn))
@@ -194,8 +194,8 @@ def _height(panel: pd.DataFrame) -> pd.Series:
     return height
 
 
-def _parted(panel: pd.DataFrame, most: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Part a panel in genes that are points and those that are counted; none where all fit."""
+def _split(panel: pd.DataFrame, most: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split a panel into genes drawn as points and genes that are counted; none where all fit."""
     if len(panel) <= most:
         return panel, panel.iloc[:0]
     changed = panel[panel["kind"].isin([HIGHER, LOWER])]

@@ -14,7 +14,7 @@ from mtm_core.figures.shared.style import ACCENT, DIVERGING, FAINT, NEUTRAL, OWN
 
 _ROW = 15
 _TALLEST = 900
-_MOST_PARTED = 150
+_MOST_WITH_GAPS = 150
 """Rows up to which a gap is drawn between two: thinner ones would be nothing but gap."""
 _STEPS = (0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, 20)
 """Ends that the colour scale may have."""
@@ -79,7 +79,7 @@ def z_heatmap(
             opacity=opacity,
             hoverongaps=False,
             xgap=1,
-            ygap=1 if len(z) <= _MOST_PARTED else 0,
+            ygap=1 if len(z) <= _MOST_WITH_GAPS else 0,
             hovertemplate=f"%{{y}}<br>%{{x}}<br>z %{{z:.2f}}<extra>{column}</extra>",
             row=last,
             col=1,
