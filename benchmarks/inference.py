@@ -28,14 +28,16 @@ from measuring import Row, print_rows
 from predict_at_scale import N_TISSUES, random_mtm
 
 from mtm_core.config import ModelConfig
-from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.prepared import Prepared
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.protocol import begin
 
 COMMAND = "python benchmarks/inference.py"
 _LOAD = """
 import sys, time
-from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.prepared import Prepared
 began = time.perf_counter()
 Predictor.load(sys.argv[1])
 print(time.perf_counter() - began)

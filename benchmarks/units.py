@@ -34,7 +34,7 @@ def main(folder: Path) -> None:
     print(f"{'samples':26s} {'scale':6s}  " + "  ".join(f"{a}>{b}" for a, b in READ_AS), end="")
     print("   peak log/linear, slope log/linear, spread log2/ln/log10")
     for name, counts in _tables(folder):
-        genes = predictor.match([str(gene) for gene in counts])
+        genes = predictor.scale.match([str(gene) for gene in counts])
         own = genes.match.gene_of >= 0
         lengths = rng.lognormal(7.8, 0.7, counts.shape[1])
         cpm = counts.mul(1e6 / counts.sum(axis=1), axis=0)
@@ -45,7 +45,9 @@ def main(folder: Path) -> None:
                 values = pd.DataFrame(
                     UNIT_TABLE[written].transform(linear.to_numpy()), counts.index, counts.columns
                 )
-                z = predictor.normalised(values, UnitReading(read, False, None, ()), BLOOD, genes)
+                z = predictor.scale.normalised(
+                    values, UnitReading(read, False, None, ()), BLOOD, genes
+                )
                 code, scaler = predictor.tissues.index(BLOOD), predictor.artefact.method.scaler
                 shown.append(float(np.median(distance_before(z, genes.match.found, code, scaler))))
             panel = linear.loc[:, own].to_numpy()

@@ -34,7 +34,7 @@ _HOMES = {
     "PredictionOptions": "mtm_core.inference.options",
     "Predictor": "mtm_core.inference.predictor",
     "PrepareOptions": "mtm_core.workflows.prepare",
-    "Prepared": "mtm_core.inference.predictor",
+    "Prepared": "mtm_core.inference.prepared",
     "QualityOptions": "mtm_core.workflows.quality",
     "ReadingOptions": "mtm_core.data.files.reading_options",
     "SAMPLES": "mtm_core.places",

@@ -15,7 +15,7 @@ from mtm_core.inference.models import bundled_models as bundled_models
 from mtm_core.inference.models import find_model as find_model
 from mtm_core.inference.options import PredictionOptions as PredictionOptions
 from mtm_core.inference.predictor import Predictor as Predictor
-from mtm_core.inference.predictor import Prepared as Prepared
+from mtm_core.inference.prepared import Prepared as Prepared
 from mtm_core.inference.saved_alignment import SavedAlignment as SavedAlignment
 from mtm_core.inference.saved_alignment import read_alignment as read_alignment
 from mtm_core.inference.saved_alignment import write_alignment as write_alignment

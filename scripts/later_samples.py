@@ -34,7 +34,7 @@ def cohorts(folder: Path, predictor: Predictor) -> list[pd.DataFrame]:
     tables = []
     for file in files:
         read = read_expression(file, known_genes=predictor.genes)
-        match = predictor.match([str(name) for name in read.values.columns]).match
+        match = predictor.scale.match([str(name) for name in read.values.columns]).match
         known = match.gene_of >= 0
         table = read.values.loc[:, known]
         table.columns = match.gene_ids.to_numpy()[match.gene_of[known]]

@@ -10,7 +10,9 @@ import pandas as pd
 import xarray as xr
 
 from mtm_core.inference.decoder import TissueProgress, decoder_bytes
-from mtm_core.inference.predictor import AT_ONCE_BYTES, Predictor, Prepared, value_bytes
+from mtm_core.inference.prediction_dataset import AT_ONCE_BYTES, value_bytes
+from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import Together
 
 BLOCK_BYTES = 256 * 1024**2

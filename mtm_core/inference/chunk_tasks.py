@@ -19,9 +19,10 @@ from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.errors import ArtefactError, InputFileError
 from mtm_core.inference.alignment import AlignmentMethod, on_genes_found
 from mtm_core.inference.gene_moments import GeneMoments
+from mtm_core.inference.model_scale import TableGenes
 from mtm_core.inference.on_demand import loaded
 from mtm_core.inference.prediction_store import PredictionStore, rounded
-from mtm_core.inference.predictor import Predictor, TableGenes
+from mtm_core.inference.predictor import Predictor
 
 VALUES: tuple[str, ...] = ("z", "expression", "lower", "upper")
 """What a prediction can hold of each sample, tissue and gene."""
@@ -84,7 +85,7 @@ def moments_of(work: ChunkWork, chunk: Chunk) -> GeneMoments:
     predictor = _predictor(work.model, work.model_sha256)
     values = _table(work.table, work.state).read(chunk.start, chunk.stop)
     genes = _genes(work.table, work.state, work.model, work.model_sha256)
-    linear = predictor.normalised(values, work.reading, work.source, genes)
+    linear = predictor.scale.normalised(values, work.reading, work.source, genes)
     expression = on_genes_found(linear, genes.match.found)
     return GeneMoments.of(expression, predictor.artefact.method.scaler.scale)
 
@@ -156,7 +157,7 @@ def _table(path: Path, state: tuple[int, ...]) -> StoredTable:
 
 @lru_cache(maxsize=1)
 def _genes(table: Path, state: tuple[int, ...], model: Path, sha256: str) -> TableGenes:
-    return _predictor(model, sha256).match(_table(table, state).genes)
+    return _predictor(model, sha256).scale.match(_table(table, state).genes)
 
 
 @lru_cache(maxsize=1)

@@ -360,8 +360,8 @@ class _Plan:
         of_sample = describe_far(one.aligned.distance)
         aligned = [note for note in one.aligned.notes if note not in of_sample]
         first = self.table.read(0, min(SAMPLES_LOOKED_AT, len(self.table.samples)))
-        genes = self.predictor.match(self.table.genes)
-        nearer = self.predictor.nearer_units(first, work.reading, work.source, genes)
+        genes = self.predictor.scale.match(self.table.genes)
+        nearer = self.predictor.scale.nearer_units(first, work.reading, work.source, genes)
         return [*notes, *one.match.notes, *aligned, *nearer]
 
     def _people(self, chunk: Chunk) -> pd.DataFrame | None:

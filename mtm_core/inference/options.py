@@ -25,7 +25,8 @@ from mtm_core.data.units import UnitChoice
 from mtm_core.errors import ExpressionError, SelectionError
 from mtm_core.inference.alignment import AlignmentMethod
 from mtm_core.inference.later_samples import alignment_for
-from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.saved_alignment import SavedAlignment
 from mtm_core.inference.together import BETWEEN, Together, put_together, sources_of
 

@@ -11,7 +11,7 @@ beside the place of the store, which says by its name that it is not whole::
         predicted.zarr       the store
         done/0000012         a file a chunk: made by the worker that wrote the chunk
 
-The finished store is the dataset of :mod:`mtm_core.inference.predictor`, with consolidated
+The finished store is the dataset of :mod:`mtm_core.inference.prediction_dataset`, with consolidated
 metadata; ``attrs["run"]`` holds run.json.
 """
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -19,10 +18,8 @@ from numpy.typing import NDArray
 from mtm_core.data.notes import Note, counted, name_some
 from mtm_core.data.people.same_people import TableMatch, match_people
 from mtm_core.errors import SelectionError
+from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.profiles import GIVEN_TISSUE, GivenTissue
-
-if TYPE_CHECKING:  # it imports this module
-    from mtm_core.inference.predictor import Prepared
 
 BETWEEN = "; "
 """Between the names of several tissues."""

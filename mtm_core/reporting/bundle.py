@@ -39,7 +39,7 @@ from mtm_core.data.tables.ingest_report import IngestReport
 from mtm_core.escaping import in_cells
 from mtm_core.inference.export import file_bytes, write_prediction
 from mtm_core.inference.options import PredictionOptions
-from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.saved_alignment import FILE_NAME, alignment_bytes
 from mtm_core.inference.together import Together, tissues_given
 from mtm_core.reporting.command_line import InputFiles, in_shell, predict_arguments

@@ -20,7 +20,7 @@ from mtm_core.evaluation.confounding import CONFOUNDERS
 from mtm_core.evaluation.predictability import rank_tissues
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.batch_parameters import MINIMUM_OF_BATCH
-from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import BETWEEN, explain_sources, sources_of, tissues_given
 
 REFERENCES = (

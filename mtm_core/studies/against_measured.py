@@ -25,7 +25,7 @@ from mtm_core.data.notes import Note, counted, name_some
 from mtm_core.data.people.same_people import TableMatch, match_people
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.results import EvaluationTables
-from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import sources_of
 from mtm_core.methods.protocol import tissue_index
 from mtm_core.statistics.resampling import percentile_interval

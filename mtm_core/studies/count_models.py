@@ -15,7 +15,7 @@ from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.data.units import Unit
 from mtm_core.errors import MissingLibraryError, SelectionError
 from mtm_core.inference.measured import linear_levels
-from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.prepared import Prepared
 from mtm_core.statistics.outcome import TESTED, TOO_FEW, outcome_column
 from mtm_core.studies.design import StudyDesign
 

@@ -28,7 +28,7 @@ from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.inference.decoder import INTERVAL, INTERVAL_LEVEL, Index, TissueProgress
 from mtm_core.inference.measured import Measured, as_measured
 from mtm_core.inference.on_demand import on_demand
-from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.prepared import Prepared
 from mtm_core.methods.protocol import Floats, tissue_index
 from mtm_core.statistics.association import trait_association
 from mtm_core.statistics.differential import differential_expression

@@ -20,7 +20,8 @@ from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.data.units import UNIT_TABLE, Unit, UnitChoice
 from mtm_core.inference.marker_genes import Markers, find_markers
 from mtm_core.inference.measured import linear_levels
-from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.prepared import Prepared
 from mtm_core.methods.protocol import tissue_index
 from mtm_core.statistics.robust import FAR, robust_distance, robust_z
 from mtm_core.studies.sample_components import (

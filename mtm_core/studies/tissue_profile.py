@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtm_core.artefact import Artefact
 from mtm_core.data.cohort.scaling import to_scale
-from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.prepared import Prepared
 from mtm_core.methods.protocol import tissue_index
 
 

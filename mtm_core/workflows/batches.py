@@ -9,7 +9,7 @@ from mtm_core.data.notes import Note
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
 from mtm_core.inference.options import PredictionOptions
-from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.saved_alignment import alignment_bytes
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.batch_groups import describe_batches_and_groups

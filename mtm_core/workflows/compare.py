@@ -18,7 +18,8 @@ from mtm_core.evaluation.predictability import out_of_fold_rho
 from mtm_core.inference.blood_cells import COLUMNS
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
-from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.prepared import Prepared
 from mtm_core.model_folder import ModelFolder
 from mtm_core.reporting.name_lists import split_column, two_names
 from mtm_core.safe_output import check_output, writing

@@ -13,7 +13,8 @@ from mtm_core.data.people.metadata_options import MetadataOptions
 from mtm_core.data.tables.expression import ExpressionTable, read_expression
 from mtm_core.errors import SelectionError
 from mtm_core.inference.options import PredictionOptions
-from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.prepared import Prepared
 from mtm_core.workflows.batches import describe_by_batch, groups_at_risk
 
 Say = Callable[[str, bool], None]

@@ -26,7 +26,8 @@ from mtm_core.inference.export import check_output, file_bytes, is_folder, write
 from mtm_core.inference.long_parts import check_parts, write_parts
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
-from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.saved_alignment import FILE_NAME, alignment_bytes
 from mtm_core.inference.together import Together, tissues_given
 from mtm_core.inference.wide import check_wide, wide_bytes, write_wide

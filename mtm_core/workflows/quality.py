@@ -16,7 +16,8 @@ from mtm_core.escaping import in_cells
 from mtm_core.inference.measured import linear_levels
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
-from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.prepared import Prepared
 from mtm_core.model_folder import ModelFolder
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.sample_review import SampleReview, log2_levels, review_samples

@@ -25,7 +25,8 @@ from mtm_core.inference import decoder as decoder_module
 from mtm_core.inference.blocks import prediction_bytes
 from mtm_core.inference.export import blocks_in, write_prediction
 from mtm_core.inference.on_demand import held_bytes, is_lazy, loaded
-from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.prepared import Prepared
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.protocol import FittedMethod, Method, PredictedProfiles, begin

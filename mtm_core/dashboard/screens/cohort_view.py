@@ -23,7 +23,7 @@ from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.escaping import in_figure, plain
 from mtm_core.figures.associations.volcano import genes_within
-from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import Together, explain_sources
 from mtm_core.reporting.command_line import Comparison, compare_arguments
 from mtm_core.studies.own_cohort import OwnCohort, on_reference_scale

@@ -12,7 +12,7 @@ from mtm_core.escaping import plain
 from mtm_core.evaluation.predictability import matrix_of
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.figures.shared.maps import MOST_GROUPS
-from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.prepared import Prepared
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.statistics.similarity import N_PERMUTATIONS, SimilarityAgreement

@@ -15,7 +15,8 @@ from mtm_core.dashboard.state.samples import Key, Samples
 from mtm_core.errors import SelectionError
 from mtm_core.inference.blocks import predicting_bytes
 from mtm_core.inference.options import PredictionOptions
-from mtm_core.inference.predictor import Predictor, Prepared
+from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import Together
 from mtm_core.memory_budget import shared_budget
 from mtm_core.reporting.command_line import InputFiles, in_shell, predict_arguments

@@ -14,7 +14,7 @@ from mtm_core.dashboard.widgets.layout import show_figure, show_notes
 from mtm_core.errors import MTMError
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.samples.distance import distance_by_batch
-from mtm_core.inference.predictor import Prepared
+from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.saved_alignment import FILE_NAME, alignment_bytes
 from mtm_core.inference.together import Together
 from mtm_core.studies.batch_groups import describe_batches_and_groups

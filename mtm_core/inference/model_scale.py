@@ -1,0 +1,122 @@
+"""A table's values on the scale of a model: its genes, its unit, its normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mtm_core.artefact import Artefact
+from mtm_core.data.genes.index import GeneIndex, GeneMatch, collapse
+from mtm_core.data.notes import Note
+from mtm_core.data.tables.unit_guess import UnitReading
+from mtm_core.data.tables.value_summary import GeneColumns
+from mtm_core.data.units import UNIT_TABLE, per_million, to_linear
+from mtm_core.errors import ExpressionError
+from mtm_core.inference.alignment import distance_before, panel_normalise
+from mtm_core.inference.unit_distance import SAMPLES_LOOKED_AT, describe_nearer
+from mtm_core.methods.protocol import tissue_index
+
+
+@dataclass(frozen=True)
+class TableGenes:
+    """Genes among a table's columns: the model's, and all that count in judging its unit."""
+
+    match: GeneMatch
+    columns: GeneColumns
+
+
+@dataclass(frozen=True)
+class ModelScale:
+    """A model's genes, unit and normalisation, to which tables are brought."""
+
+    artefact: Artefact
+
+    @cached_property
+    def genes(self) -> GeneIndex:
+        """The model's genes."""
+        return GeneIndex(self.artefact.genes, self.artefact.reference.mean)
+
+    def match(self, ids: Sequence[str]) -> TableGenes:
+        """Find the model's genes, and all that are genes, among the names of a table's columns."""
+        match = self.genes.match(ids)
+        return TableGenes(match, GeneColumns.of(ids, match.gene_of))
+
+    def typical(self, source: str) -> NDArray[np.float32]:
+        """Return the mean linear expression (G,) of the reference in ``source``."""
+        code = tissue_index(self.artefact.method.tissues, source)
+        mean: NDArray[np.float32] = self.artefact.reference.mean[code]
+        return mean
+
+    def normalised(
+        self, values: pd.DataFrame, reading: UnitReading, source: str, genes: TableGenes
+    ) -> pd.DataFrame:
+        """Bring ``values`` (samples, ids) to the model's genes and unit, each sample by itself.
+
+        Only values of the model's genes must be such as the unit can have.
+
+        Returns
+        -------
+        pandas.DataFrame
+            (N, G) linear expression, NaN where a gene is missing.
+
+        Raises
+        ------
+        ExpressionError
+            If a value of one of these genes cannot be in the unit.
+        """
+        kind, x = UNIT_TABLE[reading.unit], values.to_numpy(dtype=np.float64)
+        floors = reading.floors(x[:, genes.columns.is_gene])
+        known = genes.match.gene_of >= 0
+        linear = to_linear(values.loc[:, known], reading.unit, floors)
+        if self.artefact.normalisation == "none" and reading.to_million:
+            possible = np.where(x > kind.high, -np.inf, x) if kind.is_log else x
+            totals = genes.columns.totals(
+                np.maximum(kind.inverse(possible, floors), 0), repeats=True
+            )
+            linear = per_million(linear, pd.Series(totals, values.index))
+        of_known = replace(genes.match, gene_of=genes.match.gene_of[known])
+        on_genes, found = collapse(linear, of_known)
+        return panel_normalise(on_genes, found, self.typical(source), self.artefact.normalisation)
+
+    def nearer_units(
+        self, values: pd.DataFrame, reading: UnitReading, source: str, genes: TableGenes
+    ) -> tuple[Note, ...]:
+        """Say whether the first samples of ``values`` (samples, ids) lie nearer in another unit.
+
+        See :mod:`mtm_core.inference.unit_distance`.
+        """
+        first, method = values.iloc[:SAMPLES_LOOKED_AT], self.artefact.method
+        code, found = tissue_index(method.tissues, source), genes.match.found
+
+        def distance_of(other: UnitReading) -> float:
+            linear = self.normalised(first, other, source, genes)
+            return float(np.median(distance_before(linear, found, code, method.scaler)))
+
+        return describe_nearer(distance_of, reading)
+
+
+def checked_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Hold a table that did not come through the reader to what the reader promises.
+
+    Raises
+    ------
+    ExpressionError
+        If it is empty, a value is no finite number, or a sample is duplicated.
+    """
+    if table.empty:
+        raise ExpressionError(f"the table is empty: {len(table)} samples, {table.shape[1]} genes.")
+    try:
+        values = table.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ExpressionError(f"expected numbers, samples in rows: {error}") from error
+    if not np.isfinite(values.to_numpy()).all():
+        raise ExpressionError("expected finite numbers; the table has missing or infinite values.")
+    if values.index.has_duplicates:
+        twice = values.index[values.index.duplicated()][0]
+        raise ExpressionError(f"sample {twice!r} is duplicated; sample names must be unique.")
+    return values
