@@ -34,8 +34,11 @@ _ROWS_AT_ONCE = 1 << 20
 _GZIP_LEVEL = 4
 _ROWS_OF_A_PART, _GENES_OF_A_PART = 64, 4096
 
-OUT_OF_FOLD, PREDICTABLE = "out_of_fold_rho", "predictable"
-"""Variables (tissue, gene) that a prediction may carry: how well each is predicted, and whether."""
+OUT_OF_FOLD = "out_of_fold_rho"
+ADJUSTED = "adjusted_rho"
+PREDICTABLE = "predictable"
+"""Variables (tissue, gene) that a prediction may carry: how well each is predicted, also adjusted
+for age, sex and Hardy scale, and whether."""
 OF_SAMPLE = "sample_"
 """What variables (sample,) begin with that say what is known of the samples."""
 Blocks = Iterator[xr.Dataset]
@@ -227,12 +230,12 @@ def _arrays(
 
 
 def accuracy_of(prediction: xr.Dataset) -> dict[str, pd.DataFrame]:
-    """Return ``out_of_fold_rho`` and ``predictable`` (genes, tissues), where they are carried."""
+    """Return what is carried of accuracy, each (genes, tissues)."""
     tissues = prediction["tissue"].to_numpy().astype(str)
     genes = pd.Index(prediction["gene"].to_numpy().astype(str), name="gene_id")
     return {
         name: pd.DataFrame(prediction[name].transpose("gene", "tissue").to_numpy(), genes, tissues)
-        for name in (OUT_OF_FOLD, PREDICTABLE)
+        for name in (OUT_OF_FOLD, ADJUSTED, PREDICTABLE)
         if name in prediction
     }
 

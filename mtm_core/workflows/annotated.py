@@ -1,8 +1,11 @@
-"""What is known beside a prediction, laid into it: accuracy, samples, notes."""
+"""What is known beside a prediction, laid into it: accuracy, samples, notes, options."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,49 +13,87 @@ import xarray as xr
 
 from mtm_core.data.notes import Note
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
-from mtm_core.inference.write_blocks import OF_SAMPLE, OUT_OF_FOLD, PREDICTABLE
+from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.write_blocks import ADJUSTED, OF_SAMPLE, OUT_OF_FOLD, PREDICTABLE
+
+ANNOTATED = (".h5ad", ".h5mu")
+"""Endings of the formats that have a slot for what is known beside a prediction."""
+_FIGURES = {OUT_OF_FOLD: "rho_pooled", ADJUSTED: "partial_rho_pooled"}
 
 
-def annotated(
-    blocks: Iterable[xr.Dataset],
-    rho: pd.Series,
-    people: pd.DataFrame | None,
-    notes: Sequence[Note],
-) -> Iterator[xr.Dataset]:
-    """Lay what formats with a slot for it keep into each block: ``.h5ad`` and ``.h5mu``.
+@dataclass(frozen=True)
+class Beside:
+    """What is known beside the values of a prediction.
 
-    Parameters
+    Attributes
     ----------
-    blocks
-        Of a prediction.
-    rho
-        Pooled out-of-fold rho by (``tissue``, ``gene_id``); empty where it is not known.
+    evaluation, method
+        Of the model, and its own method in it; ``None`` where it was not evaluated.
     people
-        What is known of the samples, by sample; ``None`` where nothing is.
+        Age and sex by sample; ``None`` where nothing is known.
     notes
         What was found in the table and done about it.
+    options
+        What the user chose.
     """
+
+    evaluation: EvaluationTables | None
+    method: str
+    people: pd.DataFrame | None
+    notes: Sequence[Note]
+    options: PredictionOptions
+
+
+def annotated_for(path: Path, blocks: Iterable[xr.Dataset], beside: Beside) -> Iterator[xr.Dataset]:
+    """Lay ``beside`` into each block where the format of ``path`` has a slot for it."""
+    return annotated(blocks, beside) if path.suffix in ANNOTATED else iter(blocks)
+
+
+def annotated(blocks: Iterable[xr.Dataset], beside: Beside) -> Iterator[xr.Dataset]:
+    """Lay what ``.h5ad`` and ``.h5mu`` have a slot for into each block of a prediction."""
     accuracy: xr.Dataset | None = None
+    attrs: dict[str, str] = {}
     for block in blocks:
         if accuracy is None:
-            accuracy = _accuracy(block, rho)
+            accuracy = _accuracy(block, beside)
+            attrs = {
+                "notes": "\n".join(map(str, beside.notes)),
+                "options": json.dumps(beside.options.as_used(block).to_json()),
+            }
         of_samples = {}
-        if people is not None:
-            rows = people.reindex(block["sample"].to_numpy().astype(str))
+        if beside.people is not None:
+            rows = beside.people.reindex(block["sample"].to_numpy().astype(str))
             of_samples = {
                 f"{OF_SAMPLE}{name}": ("sample", values.to_numpy())
                 for name, values in rows.items()
                 if values.notna().any()
             }
         filled = block.assign({**accuracy.data_vars, **of_samples})
-        yield filled.assign_attrs(notes="\n".join(map(str, notes)))
+        yield filled.assign_attrs(attrs)
 
 
-def _accuracy(block: xr.Dataset, rho: pd.Series) -> xr.Dataset:
-    if rho.empty:
+def _accuracy(block: xr.Dataset, beside: Beside) -> xr.Dataset:
+    """Return the accuracy of each gene, read a tissue at a time; nothing where it is not known."""
+    evaluation, sources = beside.evaluation, beside.options.sources
+    if (
+        evaluation is None
+        or not evaluation.is_from(sources)
+        or beside.method not in evaluation.methods
+    ):
         return xr.Dataset()
     tissues, genes = (block[name].to_numpy().astype(str) for name in ("tissue", "gene"))
-    pairs = pd.MultiIndex.from_product([tissues, genes])
-    values = rho.reindex(pairs).to_numpy(dtype=np.float32).reshape(len(tissues), len(genes))
+    found = {name: column for name, column in _FIGURES.items() if column in evaluation.gene_columns}
+    values = {name: np.empty((len(tissues), len(genes)), np.float32) for name in found}
+    for i, tissue in enumerate(tissues):
+        own = evaluation.genes_of(beside.method, str(tissue), columns=list(found.values()))
+        rows = own.set_index("gene_id")[list(found.values())].reindex(genes)
+        for name, column in found.items():
+            values[name][i] = rows[column]
     dims = ("tissue", "gene")
-    return xr.Dataset({OUT_OF_FOLD: (dims, values), PREDICTABLE: (dims, values > PREDICTABLE_RHO)})
+    return xr.Dataset(
+        {
+            **{name: (dims, array) for name, array in values.items()},
+            PREDICTABLE: (dims, values[OUT_OF_FOLD] > PREDICTABLE_RHO),
+        }
+    )

@@ -16,7 +16,7 @@ from mtm_core.data.files.reading_options import AS_IT_LIES
 from mtm_core.data.formats.stored_table import open_stored_table
 from mtm_core.data.notes import Note
 from mtm_core.errors import SelectionError
-from mtm_core.evaluation.predictability import accuracy_in_words, out_of_fold_rho
+from mtm_core.evaluation.predictability import accuracy_in_words
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.blocks import predict_blocks
 from mtm_core.inference.chunk_tasks import ALL_BITS, VALUES
@@ -36,7 +36,7 @@ from mtm_core.methods.covariates import are_known
 from mtm_core.model_folder import ModelFolder
 from mtm_core.safe_output import check_output as check_place
 from mtm_core.safe_output import refuse_inputs
-from mtm_core.workflows.annotated import annotated
+from mtm_core.workflows.annotated import ANNOTATED, Beside, annotated
 from mtm_core.workflows.batches import (
     check_alignment,
     check_place_of_alignment,
@@ -364,21 +364,12 @@ def _write(
             overwrite=overwrite,
             inputs=inputs,
         )
-    if output.suffix in (".h5ad", ".h5mu"):
-        rho = _out_of_fold(folder, predictor, options.prediction.sources, targets)
-        blocks = annotated(blocks, rho, phenotypes, notes)
+    if output.suffix in ANNOTATED:
+        evaluation, method = _evaluation_of(folder, predictor), predictor.artefact.method.name
+        beside = Beside(evaluation, method, phenotypes, notes, options.prediction)
+        blocks = annotated(blocks, beside)
     write_blocks(blocks, prepared.samples, output, overwrite=overwrite, inputs=inputs)
     return 1
-
-
-def _out_of_fold(
-    folder: Path, predictor: Predictor, sources: tuple[str, ...], targets: tuple[str, ...]
-) -> pd.Series:
-    """Read how well each gene of each target is predicted; nothing where it is not known."""
-    evaluation = _evaluation_of(folder, predictor)
-    name = predictor.artefact.method.name
-    source = sources[0] if len(sources) == 1 else sources
-    return out_of_fold_rho(evaluation, name, source, tissues=list(targets))["rho_pooled"]
 
 
 def _part_by_part(

@@ -3,14 +3,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from zipfile import ZipFile
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 from streamlit.testing.v1 import AppTest
 
+from mtm_core.dashboard.screens.predicted_view import Predicted
+from mtm_core.dashboard.state.resources import served_model
+from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.downloads import (
     by_tissue_bytes,
     by_tissue_file_bytes,
@@ -22,7 +27,10 @@ from mtm_core.dashboard.widgets.downloads import (
     tissue_file_bytes,
 )
 from mtm_core.inference.export import INTERVAL, LONG_COLUMNS
+from mtm_core.inference.predictor import Predictor
 from mtm_core.memory_budget import shared_budget
+from mtm_core.places import SAMPLES
+from mtm_core.workflows.predict import PredictOptions, predict_samples
 
 
 @pytest.mark.parametrize(
@@ -84,6 +92,31 @@ def test_the_whole_prediction_is_the_command_lines(prediction: xr.Dataset) -> No
     assert len(table) == prediction["z"].size
     parquet = pd.read_parquet(BytesIO(prediction_bytes(prediction, ".parquet")))
     assert tuple(parquet.columns) == (*LONG_COLUMNS, *INTERVAL)
+
+
+def test_an_h5ad_has_the_slots_of_the_command_lines(
+    session: Session, predictor: Predictor, tmp_path: Path
+) -> None:
+    session.open_metadata((SAMPLES / "metadata.tsv").read_bytes(), "metadata.tsv")
+    prediction, model = session.predict(predictor), served_model()
+    beside = Predicted.of(prediction, session, model).beside(session.predicted_by)
+    (tmp_path / "page.h5ad").write_bytes(prediction_bytes(prediction, ".h5ad", beside))
+    predict_samples(
+        PredictOptions(
+            SAMPLES / "blood_tpm.tsv",
+            tmp_path / "command.h5ad",
+            prediction=session.predicted_by,
+            metadata=SAMPLES / "metadata.tsv",
+        )
+    )
+    page, command = (ad.read_h5ad(tmp_path / f"{name}.h5ad") for name in ("page", "command"))
+    pd.testing.assert_frame_equal(page.obs, command.obs)
+    pd.testing.assert_frame_equal(page.var, command.var)
+    for name in ("out_of_fold_rho", "adjusted_rho", "predictable"):
+        pd.testing.assert_frame_equal(page.varm[name], command.varm[name])
+    for name in ("expression", "lower", "upper"):
+        np.testing.assert_array_equal(page.layers[name], command.layers[name])
+    assert page.uns["mtm"] == command.uns["mtm"]
 
 
 @pytest.mark.parametrize(("ending", "read"), [(".csv", pd.read_csv), (".parquet", pd.read_parquet)])

@@ -122,7 +122,7 @@ def test_a_file_that_is_too_large_is_not_begun(
     monkeypatch.setattr(
         "mtm_core.dashboard.widgets.downloads.prediction_file_bytes", lambda *a: 300_000_000
     )
-    never = "mtm_core.dashboard.widgets.downloads.write_prediction"
+    never = "mtm_core.dashboard.widgets.downloads.write_blocks"
     monkeypatch.setattr(never, lambda *a: pytest.fail("begun"))
     before = budget.in_use
     with pytest.raises(OverBudgetError, match=r"This file needs about 667 MB"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import anndata as ad
@@ -31,12 +32,12 @@ def predict(output: Path) -> None:
     )
 
 
-def rho_of(tissue: str) -> pd.Series:
+def rho_of(tissue: str, column: str = "rho_pooled") -> pd.Series:
     files = ModelFolder.open(find_model(DEFAULT_MODEL))
     artefact = Artefact.load(files)
     genes = evaluation_of(files, artefact).genes
     own = genes[(genes["method"] == artefact.method.name) & (genes["tissue"] == tissue)]
-    return own.set_index("gene_id")["rho_pooled"]
+    return own.set_index("gene_id")[column]
 
 
 def test_an_h5ad_says_how_far_each_gene_is_to_be_trusted(tmp_path: Path) -> None:
@@ -46,6 +47,8 @@ def test_an_h5ad_says_how_far_each_gene_is_to_be_trusted(tmp_path: Path) -> None
         rho = rho_of(tissue).reindex(found.var_names)
         np.testing.assert_allclose(found.varm["out_of_fold_rho"][tissue], rho, rtol=1e-6)
         assert (found.varm["predictable"][tissue] == (rho > 0.3)).all()
+        adjusted = rho_of(tissue, "partial_rho_pooled").reindex(found.var_names)
+        np.testing.assert_allclose(found.varm["adjusted_rho"][tissue], adjusted, rtol=1e-6)
     given = pd.read_csv(SAMPLES / "metadata.tsv", sep="\t").set_index("sample")
     np.testing.assert_allclose(
         found.obs["age"], given["age"].reindex(found.obs["sample"].astype(str))
@@ -53,6 +56,8 @@ def test_an_h5ad_says_how_far_each_gene_is_to_be_trusted(tmp_path: Path) -> None
     assert "59 of the model's 59 genes" in found.uns["mtm"]["notes"]
     assert found.uns["mtm"]["model"] == DEFAULT_MODEL
     assert {"expression", "lower", "upper"} <= set(found.layers)
+    options = PredictionOptions.from_json(json.loads(found.uns["mtm"]["options"]))
+    assert (options.unit, options.targets) == ("tpm", TISSUES)
 
 
 def test_an_h5mu_says_it_by_tissue(tmp_path: Path) -> None:

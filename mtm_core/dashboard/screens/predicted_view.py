@@ -46,6 +46,7 @@ from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.together import sources_of
 from mtm_core.memory_budget import in_words
 from mtm_core.reporting.command_line import InputFiles, predict_arguments
+from mtm_core.workflows.annotated import Beside
 from mtm_core.workflows.server_limits import max_download
 
 
@@ -239,7 +240,8 @@ class Predicted:
             f"All {len(self.samples):,} samples, {len(self.tissues)} tissues and"
             f" {len(self.genes):,} genes. CSV and parquet have one row per sample, tissue and gene:"
             f" `sample`, `tissue`, `gene_id`, `gene`, `expression` in {plain(unit_in_words)}, and"
-            f" `z`{interval}."
+            f" `z`{interval}. h5ad also has the held-out rho of each gene, plain and adjusted, the"
+            " notes and the options."
             " Every file is for research use, not for diagnosis."
         )
         most, too_large = max_download(), []
@@ -251,7 +253,7 @@ class Predicted:
                     continue
                 st.download_button(
                     name,
-                    partial(prediction_bytes, self.prediction, ending),
+                    partial(prediction_bytes, self.prediction, ending, self.beside(options)),
                     file_name=file_name(
                         f"{self.session.file_stem}predicted_{self.artefact.name}", ending
                     ),
@@ -271,6 +273,19 @@ class Predicted:
             output = f"predicted{ending}"
             used = options.as_used(self.prediction)
             show_shell(predict_arguments(used, files, model=self.artefact.name, output=output))
+
+    def beside(self, options: PredictionOptions) -> Beside:
+        """Return what is known beside the values: ``.h5ad`` has slots for it."""
+        session, people = self.session, self.session.predicted_people
+        if session.metadata is not None and not self.prediction.attrs["covariates"]:
+            people = session.metadata.phenotypes()  # known, though the model does not read it
+        return Beside(
+            self.held_out.evaluation,
+            self.artefact.method.name,
+            people,
+            session.predicted_notes,
+            options,
+        )
 
     def offer_by_tissue(self, tissue: str, options: PredictionOptions, files: InputFiles) -> None:
         """Offer one file a tissue: of ``tissue``, and of all, or the command that makes these."""

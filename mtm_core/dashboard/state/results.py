@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar, cast
 
+import pandas as pd
 import xarray as xr
 
 from mtm_core.dashboard.state.held import analysing_bytes, size_of
 from mtm_core.dashboard.state.jobs import Progress, Task
 from mtm_core.dashboard.state.samples import Key, Samples
+from mtm_core.data.notes import Note
 from mtm_core.errors import SelectionError
 from mtm_core.inference.blocks import predicting_bytes
 from mtm_core.inference.options import PredictionOptions
@@ -44,11 +46,15 @@ class Results(Samples):
         The last prediction made, of whatever options.
     predicted_by, predicted_from
         The options that made it, and the files it was made from.
+    predicted_people, predicted_notes
+        Age and sex as the model read them, and what was found in the tables and done about it.
     """
 
     prediction: xr.Dataset | None = None
     predicted_by: PredictionOptions = field(default_factory=PredictionOptions)
     predicted_from: InputFiles = field(default_factory=InputFiles)
+    predicted_people: pd.DataFrame | None = None
+    predicted_notes: tuple[Note, ...] = ()
     _predicted: Key = ()
     _prepared: tuple[Key, Prepared | Together] | None = None
     _results: dict[Hashable, object] = field(default_factory=dict)
@@ -163,8 +169,11 @@ class Results(Samples):
         key, targets = self._prediction(predictor), self.chosen_targets(predictor)
         preparing = self.preparing(predictor)
         known = self.people(predictor) if preparing is None else None
-        people = self.metadata if predictor.covariates else None
+        metadata = self.metadata if predictor.covariates else None
+        people = None if metadata is None else metadata.phenotypes()
         options, files = self.options(predictor), self.files(predictor)
+        assert self.table is not None
+        found = self.table.report.notes
 
         def make(on_progress: Progress) -> tuple[Prepared | Together, xr.Dataset]:
             prepared = known if preparing is None else preparing.make(on_progress)
@@ -172,7 +181,7 @@ class Results(Samples):
             return prepared, predictor.predict_prepared(
                 prepared,
                 targets,
-                phenotypes=None if people is None else people.phenotypes(),
+                phenotypes=people,
                 on_progress=on_progress,
             )
 
@@ -181,8 +190,9 @@ class Results(Samples):
                 preparing.keep(made[0])
             self.prediction, self._predicted = made[1], key
             self.predicted_by, self.predicted_from = options, files
+            first = made[0].tables[0] if isinstance(made[0], Together) else made[0]
+            self.predicted_people, self.predicted_notes = people, (*found, *first.notes)
 
-        assert self.table is not None
         n_genes = len(predictor.artefact.genes)
         result = predicting_bytes(len(self.sample_names), len(targets), n_genes)
         memory = result + self._preparing_bytes(predictor)

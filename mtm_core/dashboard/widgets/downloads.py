@@ -12,10 +12,11 @@ import xarray as xr
 
 from mtm_core.dashboard.state.held import hold_result
 from mtm_core.escaping import in_cells
-from mtm_core.inference.export import INTERVAL, file_bytes, write_prediction
+from mtm_core.inference.export import INTERVAL, blocks_in, file_bytes, write_blocks
 from mtm_core.inference.wide import wide_bytes, write_tissue, write_wide
 from mtm_core.memory_budget import shared_budget
 from mtm_core.safe_output import scratch_folder
+from mtm_core.workflows.annotated import Beside, annotated_for
 from mtm_core.workflows.server_limits import WORK_BYTES
 
 _PATIENCE_SECONDS = 10.0
@@ -78,10 +79,17 @@ def prediction_file_bytes(prediction: xr.Dataset, ending: str) -> int:
     return file_bytes((n_samples, n_tissues, n_genes), ending, n_values=n_values)
 
 
-def prediction_bytes(prediction: xr.Dataset, ending: str) -> bytes:
+def prediction_bytes(prediction: xr.Dataset, ending: str, beside: Beside | None = None) -> bytes:
     """Return the whole prediction as the command line writes it: .csv, .parquet or .h5ad.
 
     It is written to the disk block by block, and is in memory once, within the server's budget.
+
+    Parameters
+    ----------
+    prediction, ending
+        What to write, and as what.
+    beside
+        What is known beside the values: an .h5ad has slots for it.
 
     Raises
     ------
@@ -94,7 +102,11 @@ def prediction_bytes(prediction: xr.Dataset, ending: str) -> bytes:
     def write() -> bytes:
         with scratch_folder("download") as folder:
             path = folder / f"prediction{ending}"
-            write_prediction(prediction, path)
+            blocks = blocks_in(prediction)
+            samples = prediction["sample"].to_numpy().astype(str).tolist()
+            if beside is not None:
+                blocks = annotated_for(path, blocks, beside)
+            write_blocks(blocks, samples, path)
             return path.read_bytes()
 
     memory = WORK_BYTES + 2 * prediction_file_bytes(prediction, ending)
