@@ -67,7 +67,7 @@ QUANTILE_LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 @dataclass(frozen=True)
 class Reference:
-    """What the training cohort looks like, as aggregates. Q levels, T tissues, G genes.
+    """Aggregates of the training cohort. Q levels, T tissues, G genes.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class Artefact:
     Attributes
     ----------
     name
-        Of the model: the folder's name.
+        Name of the model, which is that of its folder.
     method
         The fitted method.
     genes
@@ -119,7 +119,7 @@ class Artefact:
     tissues
         Indexed by tissue: ``abbreviation``, ``colour``, ``ontology``, ``n_samples``.
     unit
-        Of linear expression: "TPM" or "panel CPM".
+        Unit of linear expression: "TPM" or "panel CPM".
     normalisation
         How a user's table is brought to that unit.
     reference
@@ -130,8 +130,8 @@ class Artefact:
     provenance
         Cohort, command, date, versions.
     sha256
-        Of ``model.json``, which holds that of the weights: of all that a prediction depends on.
-        Empty before the model is saved and loaded.
+        SHA-256 of ``model.json``. It covers the weights, too, and so all that a prediction depends
+        on. Empty before the model is saved and loaded.
 
     Examples
     --------

@@ -30,7 +30,8 @@ class ScalingConfig:
     Attributes
     ----------
     scale
-        What is standardised: ``"log2"`` for log2(1 + expression), ``"linear"`` for expression.
+        Scale that is standardised: ``"log2"`` for log2(1 + expression), ``"linear"`` for
+        expression.
     low_expression_rule
         Keep SD at 1 where a gene's mean expression in a tissue is below 1 (TPM or CPM), so that
         genes that are off do not dominate.
@@ -104,13 +105,13 @@ class TrainingConfig:
     batch_size
         Ordered same-donor tissue pairs a step, over all processes together.
     betas, weight_decay
-        Of both Adam optimisers.
+        Settings of both Adam optimisers.
     learning_rate_decay
         Let the rate fall along a cosine, to 0 after the last epoch.
     ema_decay
-        Of the averaged weights that are validated and saved; 0 saves the raw weights.
+        Decay of the averaged weights that are validated and saved; 0 saves the raw weights.
     tissue_draw
-        Where Eqs 1-3 draw their tissue from: uniformly, or as often as the training pairs show it.
+        How Eqs 1-3 draw a tissue: uniformly, or in proportion to its training pairs.
     pair_weighting
         ``"pairs"`` counts every pair alike; ``"donors"`` draws a donor of n tissues with weight
         proportional to n rather than n(n - 1).

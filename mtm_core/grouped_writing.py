@@ -157,7 +157,7 @@ def write_grouped(
     genes_vary
         Whether groups may have different genes.
     step
-        What numbers are rounded to multiples of, in place of their own ``STORED_BITS``.
+        Step to round numbers to multiples of, instead of their own ``STORED_BITS``.
     """
     writer = GroupWriter(path, keys, rows_a_group, genes_vary=genes_vary, step=step)
     try:

@@ -73,9 +73,9 @@ class MemoryBudget:
     Parameters
     ----------
     total
-        What all together may take, in bytes.
+        Bytes that all reservations together may take.
     most
-        What one may take; half of the total by default.
+        Bytes that one reservation may take; half of the total by default.
     """
 
     def __init__(self, total: int, most: int | None = None) -> None:
@@ -90,7 +90,7 @@ class MemoryBudget:
         Parameters
         ----------
         n_bytes
-            What it needs.
+            Bytes to reserve.
         what
             Begins the message: "Predicting 100 samples in 48 tissues".
         instead

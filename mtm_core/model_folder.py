@@ -23,14 +23,14 @@ from mtm_core.strict_json import read_strict_json
 
 MANIFEST = "manifest.json"
 MODEL = "a model"
-"""What the mark of a model's folder says it is."""
+"""Kind of folder in the mark of a model's folder."""
 FORMAT = "mtm-model-files"
 FORMAT_VERSION = 1
 VERIFICATION = "verification.safetensors"
 """Simulated samples and what the model predicted from them where it was made."""
 LICENCE = "LICENSE"
 FILES = ("model.json", "model.safetensors", "README.md", "history.csv", VERIFICATION, LICENCE)
-"""What is read at the top of a model's folder."""
+"""Files that are read at the top of a model's folder."""
 PARTS = ("evaluation", "associations", "studies")
 """Folders that are read in it."""
 MOST_BYTES = 16 * 2**30
@@ -46,7 +46,7 @@ _COPY_AGAIN = "Copy the folder again, whole, from where you have it."
 
 @dataclass(frozen=True)
 class Seal:
-    """What the manifest says of a file."""
+    """Entry of a file in the manifest."""
 
     n_bytes: int
     sha256: str
@@ -216,7 +216,7 @@ def seal_folder(folder: Path, new: Path | None = None, changed: str | None = Non
     Parameters
     ----------
     new
-        Where files are that are about to be moved into it; the manifest is written there.
+        Folder of files that are about to be moved in; the manifest is written there.
     changed
         Below it, files may differ from what the manifest there says; all others are verified
         first, so that no change is sealed that nobody meant. ``None`` seals all as it is.

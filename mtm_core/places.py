@@ -1,4 +1,4 @@
-"""Where the files are that come with the program beside its code.
+"""Places of the files that come with the program beside its code.
 
 In a checkout they are at its top: ``app.py``, ``pages/``, ``trained_models/``, ``data_samples/``
 and ``.streamlit/``. An installed wheel has them in a folder of the package, where

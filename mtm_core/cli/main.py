@@ -79,7 +79,7 @@ _COMMANDS = {
     ),
     "app": ("mtm_core.cli.app:app_command", "Start the dashboard on this machine."),
 }
-"""Where each command is, and its line in the list of commands: the first of its docstring."""
+"""Module of each command, and its line in the list of commands (the first of its docstring)."""
 
 
 _Click = Any

@@ -1,4 +1,4 @@
-"""What commands print: tables for people at a terminal, tab-separated lines for other programs."""
+"""Printing of commands: tables for people at a terminal, tab-separated lines for other programs."""
 
 from __future__ import annotations
 

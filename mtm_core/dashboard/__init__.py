@@ -1,1 +1,1 @@
-"""What the pages share: the model, one session's state, tables to show, files to download."""
+"""The dashboard: sessions, the server, and the parts that pages are made of."""

@@ -18,7 +18,7 @@ class Note:
     level
         ``"warning"`` where the user should look before going on.
     found, done, next_step
-        What there is, what was done about it, what the user can do (empty: nothing).
+        The finding, what was done about it, and what the user can do (empty: nothing).
     """
 
     level: Level
@@ -32,16 +32,16 @@ class Note:
 
 @dataclass(frozen=True)
 class Choice:
-    """Where a file can be read in more than one way: how it was, and how else it can be.
+    """An ambiguity of a file: how it was read, and how else it can be.
 
     Attributes
     ----------
     option
         Field of :class:`mtm_core.data.files.reading_options.ReadingOptions` that chooses.
     taken
-        What was read.
+        The reading that was used.
     offered
-        What there is to choose from.
+        All possible readings.
     """
 
     option: Literal["sheet", "quantity", "strand"]

@@ -45,18 +45,18 @@ class UnitKind:
     label
         As on pages.
     meaning
-        What it is, and who writes it, in a few words.
+        Meaning of the unit, and which programs write it.
     base
-        Of the logarithm; ``None`` for a linear scale.
+        Base of the logarithm; ``None`` for a linear scale.
     added
-        What is added before the logarithm is taken; ``None`` where it differs from table to table
-        and shows in each sample's least values, which are its zeros.
+        Number that is added before the logarithm is taken; ``None`` if it differs from table to
+        table and shows in each sample's least values, which are its zeros.
     stabilised
         Whether it is DESeq2's variance-stabilising transformation, near to a logarithm.
     near
-        What is only nearly true of it, a sentence; empty for the rest.
+        Caveat, a sentence; empty for most units.
     better
-        What to give instead, where there is something nearer.
+        A better unit to provide instead, if there is one.
     """
 
     unit: Unit
@@ -273,7 +273,7 @@ def per_million(linear: pd.DataFrame, totals: pd.Series | None = None) -> pd.Dat
     Parameters
     ----------
     totals
-        Of each sample over all genes of its table; by default the sums of ``linear``.
+        Total of each sample over all genes of its table; by default the sums of ``linear``.
 
     Raises
     ------

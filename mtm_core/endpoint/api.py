@@ -67,7 +67,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Settings:
-    """What a server gives and takes.
+    """Settings of a server.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Settings:
     jobs
         Its predictions.
     max_bytes
-        Of a table.
+        Most bytes of a table.
     hosts
         Names that it answers to, without port.
     token
@@ -171,7 +171,7 @@ def create_api(settings: Settings) -> FastAPI:
     async def result(
         name: str, wait: Annotated[float, Query(ge=0, le=MOST_WAIT_SECONDS)] = 0
     ) -> Response:
-        """Give the file of a prediction; 202 while it is not there, its error where it failed."""
+        """Return the file of a prediction; 202 while it is not ready, its error if it failed."""
         job = await _ended(settings.jobs.find(name), wait)
         if job.error is not None:
             raise job.error

@@ -47,7 +47,7 @@ class Job:
     id
         That nobody can guess: who knows it may read and delete it.
     folder
-        Of its result.
+        Folder of its result.
     state, done, total, error, notes
         How far it is, in samples; why it failed; and what was found in the table.
     result

@@ -1,4 +1,4 @@
-"""What one request asks for, and how it is done: read apart, within the budget, written to disk."""
+"""A request and its prediction: read in isolation, within the memory budget, written to disk."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Given:
     data
         Its bytes; emptied once they are read.
     name
-        Of the file, for messages.
+        Name of the file for messages.
     owner
         Whose it is: readers take turns by owner.
     """
@@ -52,7 +52,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Asked:
-    """What to predict, and as what to write it."""
+    """A request: what to predict, and the format of the result."""
 
     predictor: Predictor = field(repr=False)
     options: PredictionOptions

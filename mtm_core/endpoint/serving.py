@@ -26,20 +26,20 @@ _MOST_CONNECTIONS = 64
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """Where to listen, and what to give and take.
+    """Address, models and limits of a server.
 
     Attributes
     ----------
     models
         Names or folders; the first is the default.
     address, port
-        To listen on.
+        Address and port to listen on.
     hosts
         Further names that the server answers to.
     token
         That requests must have; needed where others can reach the server.
     max_megabytes
-        Of a table.
+        Largest table, in MB.
     most
         Predictions that wait, run or are stored.
     keep_minutes

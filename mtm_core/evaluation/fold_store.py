@@ -106,8 +106,8 @@ def write_fold(parts: Iterable[HeldOutTissue], scorer: TissueScaler, path: Path)
     Parameters
     ----------
     parts
-        Of :func:`mtm_core.methods.held_out.predict_held_out`; one without intervals, where others
-        have them, has NaN.
+        Result of :func:`mtm_core.methods.held_out.predict_held_out`; one without intervals, where
+        others have them, has NaN.
     scorer
         The scale of the fold.
     path

@@ -123,7 +123,7 @@ def select_genes(table: pd.DataFrame, choice: GeneChoice, text: str = "") -> pd.
     Parameters
     ----------
     table
-        Of :func:`genes_of_tissue`, with a column ``gene``: its symbol or what it is called.
+        Result of :func:`genes_of_tissue`, with a column ``gene``: its symbol or what it is called.
     choice
         All; predictable by the paper's rule; predictable with an FDR of at most 5 %.
     text

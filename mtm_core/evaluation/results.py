@@ -51,10 +51,10 @@ class EvaluationTables:
         By method: ``gene_rho_by_fold_low`` and ``gene_rho_by_fold_high``, the donor bootstrap's
         95 % interval of the mean over tissues.
     comparisons, comparisons_by_tissue
-        Of :func:`mtm_core.evaluation.comparison.compare_methods`.
+        Result of :func:`mtm_core.evaluation.comparison.compare_methods`.
     strata
-        Of :func:`mtm_core.evaluation.accuracy.accuracy_in_strata`, with columns ``method`` and
-        ``stratum``.
+        Result of :func:`mtm_core.evaluation.accuracy.accuracy_in_strata`, with columns ``method``
+        and ``stratum``.
 
     The last four are empty where they were not made.
     """

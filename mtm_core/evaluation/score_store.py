@@ -32,7 +32,7 @@ class MethodScores:
     accuracy, strata
         Of :mod:`mtm_core.evaluation.accuracy`.
     resampled
-        Of :func:`mtm_core.evaluation.bootstrap.resample_donors`.
+        Result of :func:`mtm_core.evaluation.bootstrap.resample_donors`.
     """
 
     accuracy: Accuracy

@@ -39,7 +39,7 @@ def accuracy_without_laboratory(
     samples
         Sample table of the cohort (``obs``): ``donor`` and ``tissue`` by sample id.
     technical
-        Of :func:`mtm_core.data.gtex.annotations.read_technical_attributes`.
+        Result of :func:`mtm_core.data.gtex.annotations.read_technical_attributes`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a model was trained on, and whether its intervals hold what they say."""
+"""Figures of a model card: the training data, and the coverage of the intervals."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def interval_coverage(coverage: pd.DataFrame) -> go.Figure:
     Parameters
     ----------
     coverage
-        Of :func:`mtm_core.evaluation.predictability.coverage_of_method`: ``n`` and a column a
-        nominal level; all in percent.
+        Result of :func:`mtm_core.evaluation.predictability.coverage_of_method`: ``n`` and a column
+        a nominal level; all in percent.
     """
     rows = np.arange(len(coverage), dtype=float)[::-1]
     figure = go.Figure()

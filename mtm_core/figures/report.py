@@ -34,7 +34,7 @@ class ReportFigure:
     title, figure
         The heading, and the figure; names in it are drawn as they are.
     caption
-        What is drawn and how to read it; also its text for screen readers.
+        Caption: what is drawn and how to read it. It is also the text for screen readers.
     """
 
     title: str
@@ -81,7 +81,7 @@ class Report:
     Attributes
     ----------
     title
-        Of the page.
+        Title of the page.
     lead
         Emphasised lines below it, for example the intended use.
     sections

@@ -68,11 +68,11 @@ class Aligned:
         ``distance_before``, ``distance_after`` by sample: root mean square of the z-scores over the
         genes found, against the reference as it is and after alignment.
     notes
-        What was done, in words.
+        Notes on what was done.
     batches
         (N,) name of each sample's batch; empty where there are none.
     parameters
-        Of each batch: what :func:`align_as_before` reads later samples by.
+        Parameters of each batch, by which :func:`align_as_before` aligns later samples.
     """
 
     z: NDArray[np.float32]
@@ -143,7 +143,7 @@ def panel_normalise(
     reference_mean
         (G,) mean linear expression of the reference in the source tissue.
     normalisation
-        Of the model's cohort.
+        Normalisation of the model's cohort.
 
     Raises
     ------
@@ -195,12 +195,13 @@ def align(
         ``"none"``: z is taken against the reference, sample by sample. ``"auto"``: ``"cohort"``
         from ``minimum_samples`` samples on.
     unit, normalisation
-        Of the table and of the model's cohort; only for the warning that they may not fit.
+        Unit of the table and normalisation of the model's cohort; only for the warning that they
+        may not fit.
     minimum_samples
         For ``"auto"``.
     whole
-        Of all samples, where ``linear`` is a part of them: the part is then aligned as it would be
-        among them all, by ``"cohort"``.
+        Moments of all samples, if ``linear`` is a part of them: the part is then aligned as it
+        would be among them all, by ``"cohort"``.
     quantiles
         (Q, G) of the reference's samples of the tissue, at the levels of
         :data:`mtm_core.artefact.QUANTILE_LEVELS`; needed by ``"robust"`` and ``"quantiles"``.
@@ -265,7 +266,7 @@ def align_as_before(
     reference
         The samples' tissue in the reference.
     parameters
-        Of each batch, as :attr:`Aligned.parameters` had them.
+        Parameters of each batch, as in :attr:`Aligned.parameters`.
     batch
         Name of each sample's batch; needed where there are several.
 

@@ -1,4 +1,4 @@
-"""What alignment found and did, in words."""
+"""Notes on alignment: findings and actions, in words."""
 
 from __future__ import annotations
 

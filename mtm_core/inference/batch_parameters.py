@@ -1,4 +1,4 @@
-"""What brings the samples of one batch to the reference: estimated from them, then frozen.
+"""Parameters that align the samples of one batch to the reference: estimated once, then fixed.
 
 Three methods, each gene by itself, on the scale of the model's z-scores:
 
@@ -33,9 +33,9 @@ from mtm_core.data.cohort.scaling import CONSTANT_SD, TissueScaler, to_scale
 from mtm_core.inference.gene_moments import GeneMoments
 
 AlignmentHow = Literal["cohort", "robust", "quantiles", "none"]
-"""What was done."""
+"""How samples were aligned."""
 Basis = Literal["own", "centre", "together"]
-"""What parameters are of: the batch's samples; its centre, and the spread within all batches; or
+"""Samples that parameters come from: the batch's; its centre, with the spread within batches; or
 all samples together."""
 Floats = NDArray[np.float32]
 
@@ -53,9 +53,9 @@ class ReferenceTissue:
     Attributes
     ----------
     scaler
-        Of all tissues.
+        Scaler of all tissues.
     code
-        Of the tissue in ``scaler``.
+        Code of the tissue in ``scaler``.
     quantiles
         (Q, G) on the scaler's scale; ``None`` where they are not known.
     """
@@ -76,7 +76,7 @@ class BatchParameters:
     how, basis
         Method, and what the parameters are of.
     n_samples
-        Of the batch, when they were estimated.
+        Samples of the batch when they were estimated.
     centre, spread
         (G,) z is (value - centre) / spread; ``None`` under ``quantiles`` and ``none``.
     knots

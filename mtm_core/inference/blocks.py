@@ -54,7 +54,7 @@ def predict_blocks(
     Parameters
     ----------
     block_bytes
-        What the values of a block take, about.
+        Approximate bytes of a block's values.
     on_progress
         Called with each block: (samples done so far, samples in all).
 

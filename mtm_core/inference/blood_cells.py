@@ -32,7 +32,7 @@ _OF: dict[str, tuple[str, ...]] = {
 CELLS = tuple(_OF)
 """Cells whose shares are given."""
 COLUMNS = {cells: "RNA_share_" + cells.replace(" ", "_") for cells in CELLS}
-"""What the shares are called among the columns of a user's metadata: as a formula takes them."""
+"""Names of the shares as columns of a user's metadata, valid in a formula."""
 LEAST_MARKERS = 10
 """Genes that are found of each of them, below which no share is given."""
 POOR_FIT = 0.3
@@ -82,7 +82,7 @@ class BloodComposition:
     fit
         Pearson's rho of each sample's genes with the fit.
     n_markers
-        Of each of ``CELLS``, how many of the genes that tell it were found, of how many.
+        Marker genes found, and all marker genes, of each of ``CELLS``.
     n_found, n_genes
         Genes of the signature: found, and all.
     """

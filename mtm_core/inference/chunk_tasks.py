@@ -1,4 +1,4 @@
-"""What a worker does with one chunk of a table: summarise it, take its moments, predict it.
+"""Tasks of a worker on one chunk of a table: summarise it, take its moments, predict it.
 
 Only paths and settings travel to a worker; it opens table and model itself, once, and keeps them.
 """
@@ -25,7 +25,7 @@ from mtm_core.inference.prediction_store import PredictionStore, rounded
 from mtm_core.inference.predictor import Predictor
 
 VALUES: tuple[str, ...] = ("z", "expression", "lower", "upper")
-"""What a prediction can hold of each sample, tissue and gene."""
+"""Quantities that a prediction can hold for each sample, tissue and gene."""
 ALL_BITS = 23
 
 
@@ -42,7 +42,7 @@ class ChunkWork:
     model, model_sha256
         The model's folder and what is in it.
     store
-        Where predictions go.
+        Store of predictions.
     source, targets, reading, alignment
         As in :class:`~mtm_core.inference.predictor.Predictor`.
     values, bits

@@ -61,7 +61,7 @@ ChunkProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class ChunkedRequest:
-    """What to predict, and how to keep it; the same request goes on with a run that was cut off.
+    """What to predict, and how to store it; the same request goes on with a run that was cut off.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class ChunkedRequest:
 
 @dataclass(frozen=True)
 class ChunkedResult:
-    """What was done.
+    """Result of a run.
 
     Attributes
     ----------
@@ -120,9 +120,9 @@ class ChunkedResult:
     unit, alignment
         As used.
     by_sample
-        Of :meth:`~mtm_core.inference.prediction_store.PredictionStore.by_sample`.
+        Result of :meth:`~mtm_core.inference.prediction_store.PredictionStore.by_sample`.
     notes
-        What was found and done, in words.
+        Notes on findings and actions.
     """
 
     sizes: tuple[int, int, int]
@@ -264,7 +264,7 @@ class _Plan:
 
     @property
     def asked(self) -> Run:
-        """What must be the same for a run to be gone on with."""
+        """Properties that must be equal for a run to be continued."""
         request, people = self.request, self.phenotypes
         return {
             "version of mtm": __version__,

@@ -61,7 +61,7 @@ class Decoder:
     model
         Name of the model, for messages.
     cache_bytes
-        What is cached of what was decoded, at most.
+        Most bytes of decoded values to cache.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Decoder:
 
     @property
     def held_bytes(self) -> int:
-        """What this takes in memory at most: the samples' own z-scores, and what is cached."""
+        """Most bytes this takes in memory: the samples' own z-scores, and the cache."""
         n_samples, n_tissues, n_genes = self.shape
         further = self._profiles.n_bytes - 4 * n_samples * n_genes
         return decoder_bytes(n_samples, n_tissues, n_genes) + max(further, 0)

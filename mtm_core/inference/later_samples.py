@@ -34,7 +34,7 @@ def alignment_for(
     given
         The alignment, or what holds it (:func:`mtm_core.inference.saved_alignment.read_alignment`).
     alignment
-        What else was asked for: nothing, which is ``"auto"``.
+        Must be ``"auto"``: nothing else can be asked for.
 
     Raises
     ------

@@ -34,7 +34,7 @@ class Measured:
     symbols
         By gene id; the id where no symbol is known.
     scale
-        What the numbers are, in a few words: ``"log2(1 + CPM)"``.
+        Scale of the numbers, in a few words: ``"log2(1 + CPM)"``.
     meaning
         The same in a sentence.
     """
@@ -58,9 +58,9 @@ def as_measured(values: pd.DataFrame, unit: Unit, match: GeneMatch, symbols: pd.
     values
         In ``unit``, as the table has them.
     match
-        Of its ids with the model's genes.
+        Match of its ids with the model's genes.
     symbols
-        Of the model's genes, by gene id.
+        Symbols of the model's genes, by gene id.
 
     Raises
     ------

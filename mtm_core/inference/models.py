@@ -1,4 +1,4 @@
-"""Where trained models are: those that come with the program, and those that a user installed."""
+"""Places of trained models: bundled with the program, or installed by a user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def bundled_models() -> tuple[str, ...]:
 
 
 def models_folder() -> Path | None:
-    """Where models are installed, whether or not it is there; ``None`` where no place is known.
+    """Folder for installed models, whether or not it exists; ``None`` if no place is known.
 
     ``MTM_MODELS``, else ``mtm/models`` in the user's data folder as the platform has it
     (``~/.local/share`` on Linux). A user without a home folder has none.

@@ -35,7 +35,7 @@ class TissueReader(Protocol):
 
     @property
     def decoder(self) -> Decoder | None:
-        """What decodes them, where something does."""
+        """Decoder of the values, if there is one."""
         ...
 
     def read(self, tissue: int, samples: Index, genes: Index, out: Floats) -> None:

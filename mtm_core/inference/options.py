@@ -40,7 +40,7 @@ class FurtherTissue:
     source
         Tissue of its samples.
     unit
-        Of its values.
+        Unit of its values.
     """
 
     source: str
@@ -49,7 +49,7 @@ class FurtherTissue:
 
 @dataclass(frozen=True)
 class PredictionOptions:
-    """What a user chooses about a prediction, but for the files and the model.
+    """A user's choices about a prediction, except the files and the model.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class PredictionOptions:
         predictor, table
             The model, and the samples.
         known
-            What is known of the samples; needed where ``batch`` is named.
+            Metadata of the samples; needed if ``batch`` is named.
         alignment
             The saved alignment, where it has been read; else ``alignment_from`` is.
 

@@ -51,7 +51,7 @@ _COMPLETE = "run"
 """Attribute that only a finished store has."""
 
 Run = dict[str, Any]
-"""What a run is: ``asked`` for, and ``found`` out about the table; JSON values."""
+"""Description of a run: what was ``asked`` for, and ``found`` out about the table; JSON values."""
 
 
 @dataclass(frozen=True)

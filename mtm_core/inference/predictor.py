@@ -134,7 +134,7 @@ class Predictor:
         source
             Tissue that the samples are of.
         unit
-            Of the table; ``"auto"`` takes what the values tell
+            Unit of the table; ``"auto"`` takes what the values show
             (:mod:`mtm_core.data.tables.unit_guess`).
         alignment
             ``"cohort"``, ``"robust"``, ``"quantiles"``, ``"none"`` or ``"auto"``: see
@@ -229,7 +229,7 @@ class Predictor:
 
     @property
     def covariates(self) -> tuple[CovariateName, ...]:
-        """What of a donor's phenotypes the model reads, where all of it is known."""
+        """Phenotypes that the model uses, for samples in which all are known."""
         return self.artefact.method.covariates
 
     def predict_prepared(
@@ -246,7 +246,7 @@ class Predictor:
         Parameters
         ----------
         prepared
-            Of :meth:`prepare` or :meth:`prepare_tables`.
+            Result of :meth:`prepare` or :meth:`prepare_tables`.
         targets
             Tissues.
         phenotypes
@@ -293,9 +293,9 @@ class Predictor:
             By tissue, the main one first; each as in :meth:`prepare`. Samples of one person are
             named alike in all.
         unit
-            Of all tables, or by tissue.
+            Unit of all tables, or by tissue.
         alignment
-            Of all tables; ``"auto"`` looks at each by itself.
+            Alignment of all tables; ``"auto"`` decides for each by itself.
         near_people
             Take names that may be one person's (``P01_blood`` and ``P01_skin``) for the same.
         batch, alignment_from

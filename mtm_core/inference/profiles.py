@@ -85,7 +85,7 @@ class Profiles:
 
     @property
     def n_bytes(self) -> int:
-        """What the z-scores take."""
+        """Bytes of the z-scores."""
         return sum(int(one.z.nbytes) for one in self.given)
 
     def begin(self, samples: Index | None = None) -> PredictTarget:

@@ -46,7 +46,7 @@ FORMAT = "mtm-alignment"
 FORMAT_VERSION = 1
 FILE_NAME = "alignment.json"
 MOST_BYTES = 256 * 2**20
-"""Of a file: two hundred batches of 19,291 genes by quantiles."""
+"""Largest file: two hundred batches of 19,291 genes by quantiles."""
 _MOST_BATCHES = 10_000
 
 
@@ -63,11 +63,11 @@ class SavedAlignment:
     unit, to_million, zero
         As in :class:`mtm_core.data.tables.unit_guess.UnitReading`.
     batch_column
-        Of the metadata; empty where there are no batches.
+        Column of the metadata; empty if there are no batches.
     genes
         (F,) ids of the genes that parameters are of.
     parameters
-        Of each batch, over these genes.
+        Parameters of each batch, over these genes.
     """
 
     model: str
@@ -120,7 +120,7 @@ class SavedAlignment:
 
     @cached_property
     def digest(self) -> str:
-        """What tells it from another."""
+        """Digest of its contents."""
         return sha256(alignment_bytes(self)).hexdigest()
 
     def check_fits(self, artefact: Artefact, source: str) -> None:
@@ -176,7 +176,7 @@ def write_alignment(
     Parameters
     ----------
     alignment
-        Of one model.
+        Alignment for one model.
     path
         File.
     overwrite

@@ -32,7 +32,7 @@ class Together:
     Attributes
     ----------
     tables
-        Of each tissue, the first the main one.
+        Table of each tissue, the main one first.
     samples
         (N,) people: those of the first table in its order, then those of further ones.
     rows
@@ -58,7 +58,7 @@ class Together:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What was found and done of each further table: its people, then how it was read."""
+        """Notes on each further table: its people, then how it was read."""
         found: list[Note] = []
         for table, match in zip(self.tables[1:], self.matches, strict=True):
             found += describe_people(match, table.source)
@@ -86,7 +86,7 @@ class Together:
 
     @property
     def attrs(self) -> dict[str, str]:
-        """What a prediction says of its further tissues; nothing where there are none."""
+        """Attributes of a prediction about its further tissues; empty if there are none."""
         if len(self.tables) == 1:
             return {}
         return {
@@ -114,7 +114,7 @@ def put_together(tables: Sequence[Prepared], *, near_people: bool = False) -> To
     Parameters
     ----------
     tables
-        Of :meth:`mtm_core.inference.predictor.Predictor.prepare`; the first is the main one.
+        Result of :meth:`mtm_core.inference.predictor.Predictor.prepare`; the first is the main one.
     near_people
         Take names that may be one person's (``P01_blood`` and ``P01_skin``) for the same.
 

@@ -1,4 +1,4 @@
-"""Whether a model predicts here what it predicted where it was made.
+"""Check that a model predicts here what it predicted where it was made.
 
 ``verification.safetensors`` beside a model holds three simulated samples, each gene drawn by itself
 from the quantiles of the training cohort, and what the model predicted from them: z-scores of some
@@ -48,7 +48,7 @@ class Verification:
     largest
         Largest difference of z-scores, over samples, tissues and genes, and of their means and SDs.
     tissue
-        Where it is.
+        Tissue of the value.
     made_on, here
         Machine and libraries, in words.
     """

@@ -69,7 +69,7 @@ def write_wide(
     Parameters
     ----------
     prediction
-        Of :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`, decoded or not.
+        Result of :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`, decoded or not.
     folder, overwrite, inputs
         As :func:`mtm_core.safe_output.writing`.
     files

@@ -40,7 +40,7 @@ PREDICTABLE = "predictable"
 """Variables (tissue, gene) that a prediction may carry: how well each is predicted, also adjusted
 for age, sex and Hardy scale, and whether."""
 OF_SAMPLE = "sample_"
-"""What variables (sample,) begin with that say what is known of the samples."""
+"""Prefix of variables (sample,) that hold metadata of the samples."""
 Blocks = Iterator[xr.Dataset]
 
 
@@ -324,7 +324,7 @@ def _finish_mudata(
 
 
 _MUDATA_HEAD = b"MuData (format-version=0.1.0;creator=mtm;creator-version=0.2.0)"
-"""What such a file begins with, before the HDF5 in it."""
+"""First bytes of such a file, before its HDF5."""
 _MUDATA = {"encoding-type": "MuData", "encoding-version": "0.1.0", "axis": 0}
 
 

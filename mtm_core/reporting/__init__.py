@@ -1,1 +1,1 @@
-"""What leaves the program as prose or as a package."""
+"""Text and packages for export."""

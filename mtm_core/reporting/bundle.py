@@ -86,7 +86,7 @@ class PredictionRecord:
     Attributes
     ----------
     prediction
-        Of :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`.
+        Result of :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`.
     ingest, prepared
         How the table was read, and how it was brought to the model's genes and scale.
     phenotypes
@@ -94,9 +94,9 @@ class PredictionRecord:
     simulated
         Whether the samples are simulated, not of real people.
     options
-        What the user chose.
+        The user's options.
     people
-        Of a prediction from several tissues: all its tables, matched.
+        All tables of a prediction from several tissues, matched by person.
     further_given
         File and SHA-256 of each further table.
     """
@@ -155,7 +155,7 @@ class PredictionRecord:
 
     @property
     def metadata(self) -> pd.DataFrame:
-        """What was read of each sample: age and sex, and its batch."""
+        """Age, sex and batch of each sample, as they were read."""
         samples = pd.Index(list(self.prepared.samples), name="sample")
         known = pd.DataFrame(index=samples) if self.phenotypes is None else self.phenotypes
         if not self.options.batch:
@@ -278,7 +278,7 @@ def bundle_bytes(
     record
         The prediction and where it came from.
     methods
-        Of :func:`mtm_core.reporting.methods_text.methods_text`.
+        Result of :func:`mtm_core.reporting.methods_text.methods_text`.
     accuracy
         Held-out accuracy, one row a gene and predicted tissue; ``None`` where there is none.
     """

@@ -24,13 +24,13 @@ class InputFiles:
     Attributes
     ----------
     tables
-        Of expression.
+        Expression tables.
     metadata
         Empty where the command reads none.
     tx2gene
         Table of transcripts and their genes; empty where the tables are by gene.
     further
-        Of each further tissue of the same people, in order.
+        Table of each further tissue of the same people, in order.
     """
 
     tables: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class InputFiles:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared, as ``mtm compare`` takes it.
+    """A comparison, as ``mtm compare`` takes it.
 
     Attributes
     ----------
@@ -58,9 +58,9 @@ class Comparison:
     shuffle
         Seed of the shuffle; ``None`` where labels are the true ones.
     formula
-        Of a linear model; empty for none.
+        Formula of a linear model; empty for none.
     contrasts
-        What is tested of it: terms, or column, cases and controls.
+        Contrasts of the model: terms, or column, cases and controls.
     block, block_as
         Column whose samples go together, and how; empty for none.
     composition
@@ -132,7 +132,7 @@ def compare_arguments(
     options, files, model
         As in :func:`predict_arguments`.
     comparison
-        What is compared.
+        The comparison.
     output
         Folder to write.
     """

@@ -1,4 +1,4 @@
-"""What a linear model was, for the Methods of a paper."""
+"""Description of a linear model for the Methods of a paper."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def methods_text(
     Parameters
     ----------
     prediction
-        Of :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`.
+        Result of :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`.
     ingest, prepared
         How the table was read, and how it was brought to the model's genes and scale.
     artefact, evaluation

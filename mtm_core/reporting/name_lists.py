@@ -54,7 +54,7 @@ def split_column(option: str, name: str = "--groups") -> tuple[str, str]:
     option
         Text of the option.
     name
-        Of the option, for messages.
+        Name of the option for messages.
 
     Raises
     ------
@@ -83,12 +83,12 @@ def two_names(
     Parameters
     ----------
     text
-        Of the option.
+        Value of the option.
     known
         Names that there are: a comma that is part of one then needs no quotes, where only one
         reading of ``text`` has two known names.
     name
-        Of the option, for messages.
+        Name of the option for messages.
 
     Raises
     ------

@@ -30,9 +30,9 @@ def ro_crate(settings: Mapping[str, Any], files: Mapping[str, str]) -> bytes:
     Parameters
     ----------
     settings
-        Of the prediction: :func:`mtm_core.reporting.bundle.settings_of`.
+        Settings of the prediction: :func:`mtm_core.reporting.bundle.settings_of`.
     files
-        What each file of the bundle is, by its name.
+        Description of each file of the bundle, by its name.
     """
     model, given = settings["model"], settings["input"]
     kind = "simulated samples" if given["simulated"] else "samples"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 MARK_NAME = ".mtm-output.json"
-"""What a folder of ours carries; of a zarr store, in the folder of its first array."""
+"""File that marks a folder as ours; in a zarr store it is in the folder of the first array."""
 _FORMAT = "mtm-output"
 _MARKS = re.compile(re.escape(MARK_NAME) + r"(\.\d+)?")
 """A mark, also one that a process was killed over."""
@@ -22,14 +22,14 @@ PARTIAL_FORMAT = "mtm-partial"
 
 @dataclass(frozen=True)
 class Mark:
-    """What a folder of ours says of itself.
+    """Description of a folder that this program wrote.
 
     Attributes
     ----------
     kind
-        What it is, for people: "a prediction", "an evaluation".
+        Kind of folder for people: "a prediction", "an evaluation".
     files
-        What we wrote in it, as paths below it; a name that ends in ``/`` means all below.
+        Paths below it that were written by this program; a name that ends in ``/`` means all below.
     """
 
     kind: str

@@ -49,7 +49,7 @@ class OwnFolder:
         Parameters
         ----------
         kind
-            What it is, for its mark.
+            Kind of folder, for its mark.
         inputs
             As :func:`check_output`.
         known

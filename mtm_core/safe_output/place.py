@@ -1,4 +1,4 @@
-"""Whether a place may be written to: asked before any work."""
+"""Check, before any work, that a place may be written to."""
 
 from __future__ import annotations
 

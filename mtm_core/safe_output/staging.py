@@ -27,7 +27,7 @@ except ImportError:  # Windows: what a killed run left is not swept
     fcntl = None  # type: ignore[assignment]
 
 OLD = f"{PARTIAL_MARK}.old"
-"""What is taken away to put a whole folder in its place, for that moment."""
+"""Name of the old folder for the moment in which a new one takes its place."""
 _MOST_SYNCED = 64
 
 

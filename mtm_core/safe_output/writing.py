@@ -34,7 +34,7 @@ def writing(
     output, overwrite, inputs, folder
         As :func:`check_output`. With ``folder`` the place is an empty folder, and is marked.
     kind
-        What a folder is, for its mark.
+        Kind of folder, for its mark.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a model's folder must be before it is installed, however it came."""
+"""Checks of a model's folder before it is installed, however it came."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Offer:
     manifest
         Bytes of ``manifest.json``.
     sha256
-        Of these bytes.
+        SHA-256 of these bytes.
     seals
-        What each file must be.
+        Expected size and SHA-256 of each file.
     is_pinned
         Whether the caller or the registry named ``sha256``.
     """

@@ -63,11 +63,11 @@ class Installed:
     Attributes
     ----------
     name, folder
-        Of the model.
+        Name and folder of the model.
     n_bytes
         Its size.
     manifest_sha256
-        Of its ``manifest.json``.
+        SHA-256 of its ``manifest.json``.
     is_pinned
         Whether that was named by the caller or the registry.
     verified
@@ -107,7 +107,7 @@ def get_model(
     progress
         Called with how far each file is.
     hosts
-        Where the services are, for tests and mirrors.
+        Addresses of the services, for tests and mirrors.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What models there are here, and what is known of each."""
+"""The models on this machine, with their properties."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class ListedModel:
     Attributes
     ----------
     name
-        Of the model, as it is asked for.
+        Name by which the model is requested.
     where
         Whether it comes with the program, was installed, or is a folder.
     folder
-        Of the model.
+        Folder of the model.
     n_bytes
         Size of the folder.
     description

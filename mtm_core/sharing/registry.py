@@ -27,13 +27,13 @@ class Published:
     Attributes
     ----------
     name
-        Of the model.
+        Name of the model.
     source
-        Where it is, as :func:`mtm_core.sharing.sources.find_source` reads it.
+        Source of the model, as :func:`mtm_core.sharing.sources.find_source` reads it.
     manifest_sha256
-        Of its ``manifest.json``, which holds that of every file.
+        SHA-256 of its ``manifest.json``, which holds that of every file.
     about
-        What it is, in a line.
+        Description, in a line.
     """
 
     name: str

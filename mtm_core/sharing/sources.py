@@ -1,4 +1,4 @@
-"""Where a model may come from, and the address of each of its files there.
+"""Sources of models, and the address of each file there.
 
 - a server's folder that holds a model's files under their own names; or its ``manifest.json``;
 - a zip of such a folder;

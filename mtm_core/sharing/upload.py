@@ -40,13 +40,13 @@ class Upload:
     Attributes
     ----------
     folder
-        Of the files.
+        Folder of the files.
     manifest_sha256
         That others pin the model by.
     n_bytes
         Size of what is uploaded.
     commands
-        What uploads it, line by line.
+        Commands that upload it, line by line.
     """
 
     folder: Path
@@ -79,7 +79,7 @@ def make_upload(
     licence, licence_file
         SPDX id, and its text where it is not the program's own licence.
     creators
-        Who made the model.
+        Creators of the model.
     overwrite
         Replace a folder that was written before.
 

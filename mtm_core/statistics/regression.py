@@ -37,7 +37,7 @@ def residuals(values: NDArray[np.floating], basis: Array) -> Array:
     values
         The type they were computed in sets what counts as rounding.
     basis
-        Of :func:`orthonormal_basis`.
+        Result of :func:`orthonormal_basis`.
     """
     given = np.asarray(values, dtype=np.float64)
     left = given - basis @ (basis.T @ given)

@@ -1,1 +1,1 @@
-"""What predictions keep of biology: studies of out-of-fold predictions, reference associations."""
+"""Studies: of out-of-fold predictions, of a user's samples, and GTEx's own associations."""

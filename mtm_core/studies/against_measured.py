@@ -64,7 +64,7 @@ _SUMMARY = {
 
 @dataclass(frozen=True)
 class MeasuredCheck:
-    """What became of it.
+    """Result of the check.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class MeasuredCheck:
     match
         Predicted people against measured ones.
     notes
-        What to know of it.
+        Notes on the result.
     """
 
     tissue: str
@@ -116,15 +116,16 @@ def check_against_measured(
     Parameters
     ----------
     prediction
-        Of :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`, with the tissue.
+        Result of :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`, with the tissue.
     measured
-        Of :meth:`mtm_core.inference.predictor.Predictor.prepare`, with the tissue as its source.
+        Result of :meth:`mtm_core.inference.predictor.Predictor.prepare`, with the tissue as its
+        source.
     artefact, evaluation
         The model, and how it did on held-out donors.
     near_people
         Match similar names as those of the same person.
     n_shuffles, seed
-        Of people.
+        Number and seed of the shuffles of people.
 
     Raises
     ------

@@ -45,7 +45,7 @@ def beside_reference(
         Of :mod:`mtm_core.studies.own_cohort`, with the held-out accuracy; tissues that the
         reference lacks are left out.
     trait, adjusted_for
-        Of the reference.
+        Trait and adjustment of the reference.
     reference_column
         ``"rho"``, or ``"effect"``: log2 fold change of two groups, of a number the slope.
 
@@ -95,9 +95,9 @@ def agreement(
     Parameters
     ----------
     points
-        Of :func:`beside_reference`, or some genes of it.
+        Result of :func:`beside_reference`, or some genes of it.
     effects
-        What ``own`` was computed from, to be drawn anew.
+        Effects that ``own`` was computed from, to be resampled.
     on_progress
         Called with each tissue.
 
@@ -137,7 +137,7 @@ def all_agreements(
     own, own_column, reference_column
         As in :func:`beside_reference`.
     effects
-        What ``own_column`` was computed from.
+        Effects that ``own_column`` was computed from.
 
     Returns
     -------
@@ -229,7 +229,7 @@ def positions(
     Parameters
     ----------
     expression
-        Of :func:`mtm_core.studies.own_cohort.on_reference_scale`.
+        Result of :func:`mtm_core.studies.own_cohort.on_reference_scale`.
     quantiles
         (tissues, levels) of the reference's log2(1 + expression) of the gene, over all donors.
     reference, phenotypes

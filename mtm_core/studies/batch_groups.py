@@ -1,4 +1,4 @@
-"""What alignment by batch takes from the differences between groups.
+"""How much alignment by batch removes from the differences between groups.
 
 Aligned by itself, each batch has the same mean in every gene. Where batches hold cases and controls
 in different shares, part of the difference between the two goes. For a column of 0 and 1 that part
@@ -25,7 +25,7 @@ def share_removed(groups: pd.Series, batch: pd.Series) -> pd.Series:
     Parameters
     ----------
     groups, batch
-        Of each sample, NaN where not known; samples that lack one take no part.
+        Group and batch of each sample, NaN if unknown; samples without both are ignored.
 
     Returns
     -------

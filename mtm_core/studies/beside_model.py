@@ -1,4 +1,4 @@
-"""What is known about a model, from the folder it is in: all through the door of its manifest.
+"""Tables that come with a model in its folder, all checked by its manifest.
 
 Tables are checked for what they must be to be shown: their columns, numbers that are numbers, and
 tissues and genes that are the model's.
@@ -38,7 +38,7 @@ _TEXT = frozenset(
 _GENES = ("tissue", "gene_id", "method", "rho_by_fold", "rho_pooled")
 _TISSUES = ("tissue", "method", "n", "gene_rho_by_fold")
 _IN_WORDS = {"gene_rows": "genes", "rows": "associations", "quantile_rows": "distributions"}
-"""What tables are called whose field has another name."""
+"""Names of tables whose field has another name."""
 _MOST_SUMMED = 1_000_000
 """Rows of associations up to which all are looked at when a model is loaded."""
 Read = TypeVar("Read")

@@ -1,4 +1,4 @@
-"""What is tested of a design: two groups of a column, a slope, or all coefficients of a term."""
+"""Contrasts of a design: two groups of a column, a slope, or all coefficients of a term."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Contrast:
     meaning
         In words.
     unit
-        Of the effect: log2 expression, for what.
+        Unit of the effect: log2 expression, per what.
     rows
         (K, P).
     columns
-        Of the metadata that are compared.
+        Columns of the metadata that are compared.
     """
 
     text: ContrastText

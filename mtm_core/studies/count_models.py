@@ -71,7 +71,7 @@ def compare_counts(
     symbols
         By gene id.
     design
-        Of :func:`mtm_core.studies.design.make_design`, without random blocks.
+        Result of :func:`mtm_core.studies.design.make_design`, without random blocks.
 
     Returns
     -------

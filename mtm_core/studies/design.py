@@ -43,12 +43,12 @@ LEAST_GROUP = 2
 
 @dataclass(frozen=True)
 class StudyDesign:
-    """What is compared, in which samples.
+    """A linear model: samples, design matrix and contrasts.
 
     Attributes
     ----------
     terms
-        Of the formula.
+        Terms of the formula.
     values
         (N, columns) of the metadata, by name: numbers, or text of groups.
     matrix
@@ -58,11 +58,11 @@ class StudyDesign:
     levels
         Groups of each column that is read as groups, the reference first.
     contrasts
-        What is tested.
+        Contrasts to test.
     block, block_as
         Column whose samples go together, empty for none; as a random intercept or a fixed effect.
     blocks
-        Of each sample, where they are random.
+        Block of each sample, if blocks are random.
     dropped
         By sample that is left out, the column whose value it lacks.
     """
@@ -190,7 +190,7 @@ def make_design(
     formula
         See :mod:`mtm_core.studies.formula`.
     contrasts
-        What is tested: column, cases and controls for two groups of it, a term (``"age"``,
+        Contrasts to test: column, cases and controls for two groups of it, a term (``"age"``,
         ``"group:sex"``) for all its coefficients together. The first term where empty.
     block
         Column of which samples with one value go together: a person, a pair.

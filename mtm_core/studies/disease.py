@@ -1,4 +1,4 @@
-"""Whether predictions show a disease as measurements do (paper, sections 2.7 and 3.4).
+"""Comparison of a disease in predicted and measured expression (paper, sections 2.7 and 3.4).
 
 Letters: N donors, G genes, R shuffles. A contrast is any trait of two groups: sex, death on a
 ventilator, and diseases where a dbGaP file tells them.
@@ -48,7 +48,7 @@ MINIMUM_DEGS = 10
 SIGN, RHO = 0.7, 0.3
 """Above both, changes are preserved (section 3.4)."""
 INFORMATIVE_AUROC = 0.6
-"""What measured tissue must reach, and above the source's, for a pair to be compared."""
+"""AUROC that measured tissue must reach, and exceed the source's, for a pair to be compared."""
 PROFILES = ("observed", "predicted", "source", "covariates")
 
 _Task = tuple[dict[str, str], NDArray[np.floating], NDArray[np.bool_]]
@@ -57,7 +57,7 @@ _Task = tuple[dict[str, str], NDArray[np.floating], NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class DiseaseStudy:
-    """What predictions keep of the difference between two groups of donors.
+    """Difference between two groups of donors, in predicted and in measured expression.
 
     Attributes
     ----------
@@ -171,7 +171,7 @@ def study_diseases(
     Parameters
     ----------
     predictions
-        Of :func:`mtm_core.studies.out_of_fold.on_expression_scale`.
+        Result of :func:`mtm_core.studies.out_of_fold.on_expression_scale`.
     cohort
         That they were made of.
     contrasts
@@ -181,9 +181,9 @@ def study_diseases(
     minimum_group
         Cases and controls that a pair needs.
     n_repeats
-        Of the classification's cross-validation; 0 leaves it out.
+        Repeats of the classification's cross-validation; 0 omits it.
     n_shuffles, seed
-        Of the groups; of everything random.
+        Shuffles of the groups; seed of everything random.
     on_tissue
         Called with how many tissues are done, and how many there are.
     """

@@ -17,7 +17,7 @@ from mtm_core.evaluation.confounding import VENTILATOR, phenotypes_of
 from mtm_core.methods.covariates import CovariateName, encode_covariates
 
 GENE_KEYS = ("trait", "adjusted_for", "tissue")
-"""What the tables of genes of studies of traits are grouped by."""
+"""Columns by which the gene tables of trait studies are grouped."""
 TraitKind = Literal["number", "two groups"]
 
 MINIMUM_PUBLIC = 10
@@ -39,7 +39,7 @@ class Trait:
     values
         By donor: the number, or 1 for a case and 0 for a control; NaN where unknown.
     case, control
-        What 1 and 0 stand for; empty for a number.
+        Meaning of 1 and 0; empty for a number.
     adjustments
         Sets of covariates to regress out, each for one analysis beside the raw one.
     minimum_group

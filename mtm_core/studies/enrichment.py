@@ -59,15 +59,15 @@ class ResultTable:
     Attributes
     ----------
     kind
-        What the table holds.
+        Contents of the table.
     rows
-        What there is of ``GROUPS``; ``gene`` (position in ``genes``), ``score`` to rank by,
+        Those of ``GROUPS`` that exist; ``gene`` (position in ``genes``), ``score`` to rank by,
         ``sign`` of the effect, ``fdr``, ``predictable`` (NaN where nothing says). NaN scores were
         not tested.
     genes
         ``symbol`` and ``entrez`` of each gene, by id.
     ranked_by
-        What ``score`` is, in words.
+        Meaning of ``score``, in words.
     """
 
     kind: Kind
@@ -94,8 +94,8 @@ class ResultTable:
         Parameters
         ----------
         table
-            Of ``mtm compare``, ``mtm study``, ``mtm evaluate`` (one method), or of DESeq2, edgeR
-            or limma.
+            Table of ``mtm compare``, ``mtm study``, ``mtm evaluate`` (one method), or of DESeq2,
+            edgeR or limma.
         entrez
             Entrez ids by gene id, where they are known.
         rank_by
@@ -169,11 +169,11 @@ class EnrichmentOptions:
         ``"predictable"``: genes of the tissue with an out-of-fold pooled rho above 0.3, and all
         genes of a tissue that was measured. ``"tested"``: every gene with a result.
     fdr
-        Of the genes that are taken for over-representation.
+        Largest FDR of genes that count for over-representation.
     minimum_size, maximum_size
         Genes of the background that a set has.
     n_permutations, seed
-        Of the pre-ranked test.
+        Permutations and seed of the pre-ranked test.
     over_represented, ranked
         Which tests are made.
     """
@@ -205,12 +205,12 @@ class EnrichmentOptions:
 
 @dataclass(frozen=True)
 class EnrichedPart:
-    """What was found in one part of a table: a tissue, of a trait where there are several.
+    """Findings in one part of a table: a tissue, of a trait if there are several.
 
     Attributes
     ----------
     labels
-        What there is of ``GROUPS``.
+        Values of those of ``GROUPS`` that exist.
     over_represented
         One row a set and direction with an overlap: of
         :func:`mtm_core.statistics.enrichment.over_representation`, with ``genes``.

@@ -33,8 +33,8 @@ def study_external(
     Parameters
     ----------
     prediction
-        Of :meth:`mtm_core.inference.predictor.Predictor.predict`; genes that the samples lack are
-        left out.
+        Result of :meth:`mtm_core.inference.predictor.Predictor.predict`; genes that the samples
+        lack are left out.
     groups
         Group of each sample; samples of neither group are left out.
     reference
@@ -42,7 +42,7 @@ def study_external(
     case, control
         Groups to compare.
     trait, adjusted_for
-        Of the reference, to compare with.
+        Trait and adjustment of the reference.
 
     Returns
     -------

@@ -24,7 +24,7 @@ class Factor:
     Attributes
     ----------
     column
-        Of the metadata.
+        Column of the metadata.
     as_groups
         Whether numbers are to be read as names of groups.
     """
@@ -60,7 +60,7 @@ def parse_formula(text: str, columns: Collection[str]) -> tuple[Term, ...]:
     Parameters
     ----------
     text
-        Of the user.
+        Formula as the user wrote it.
     columns
         Names that there are.
 

@@ -1,4 +1,4 @@
-"""What MTM's latent codes and its decoding hold (paper, section 3.3 and Supplementary Figure S8).
+"""Study of MTM's latent codes and decoding (paper, section 3.3 and Supplementary Figure S8).
 
 Letters: N samples, C size of a code, T tissues, L layers, U units of a layer.
 """
@@ -95,11 +95,11 @@ def study_latent(
     cohort
         With the genes and tissues of ``fitted``.
     donors
-        To look at: those held out, where there are; ``None`` for all.
+        Donors to study: those held out, if any; ``None`` for all.
     n_codes
         Blood codes that decoding paths are averaged over.
     seed
-        Of the other donors, and of Mantel's test.
+        Seed of the choice of other donors, and of Mantel's test.
 
     Raises
     ------

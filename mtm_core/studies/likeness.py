@@ -33,7 +33,7 @@ class Map:
     positions
         ``first`` and ``second`` component, by item.
     shares
-        Of the variance that each holds.
+        Share of the variance that each explains.
     """
 
     positions: pd.DataFrame

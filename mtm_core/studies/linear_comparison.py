@@ -65,7 +65,7 @@ def compare_by_design(
     cohort
         The samples.
     design
-        Of :func:`mtm_core.studies.design.make_design`.
+        Result of :func:`mtm_core.studies.design.make_design`.
     on_progress
         Called with each tissue.
 

@@ -100,7 +100,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class Shuffles:
-    """What shuffled people give: figures (S,) by name, and genes by rho, mean of shuffles."""
+    """Results for shuffled people: figures (S,) by name, and genes by rho, mean of shuffles."""
 
     figures: dict[str, Array]
     counts: Array

@@ -144,7 +144,7 @@ def on_expression_scale(
     Parameters
     ----------
     out_of_fold
-        Of :func:`mtm_core.evaluation.cross_validation.cross_validate`, two folds or more.
+        Result of :func:`mtm_core.evaluation.cross_validation.cross_validate`, two folds or more.
     cohort, folds
         That it was made of.
 

@@ -56,7 +56,7 @@ class OwnCohort:
     predicted
         (N, T, G) linear expression of the model's genes, with ``symbol`` by gene.
     unit
-        Of ``predicted``.
+        Unit of ``predicted``.
     tissues
         Those that are looked at: the source first, where it is one of them.
     interval
@@ -108,7 +108,7 @@ class OwnCohort:
 
     @property
     def predicted_tissues(self) -> tuple[str, ...]:
-        """Those of the tissues that are predicted."""
+        """The predicted tissues."""
         return tuple(tissue for tissue in self.tissues if tissue != self.source)
 
     def cut(self, tissues: Sequence[str]) -> OwnCohort:
@@ -293,7 +293,8 @@ def correlate_trait(
         A number for each sample, NaN where not known:
         :func:`mtm_core.studies.sample_labels.trait_numbers`.
     covariates
-        Of :func:`mtm_core.studies.sample_labels.covariate_numbers`; regressed out of both sides.
+        Result of :func:`mtm_core.studies.sample_labels.covariate_numbers`; regressed out of both
+        sides.
     on_progress
         Called with each tissue.
 

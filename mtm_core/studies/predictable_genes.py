@@ -34,7 +34,7 @@ EXPRESSION = "expression"
 
 @dataclass(frozen=True)
 class PredictableGenesStudy:
-    """What sets predictable genes apart.
+    """Properties of predictable genes, compared with other genes.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ def study_predictable_genes(
     annotations
         By name: a number a gene, by gene id; genes may be missing.
     seed
-        Of the exchanges of tissues in Mantel's test.
+        Seed of the exchanges of tissues in Mantel's test.
     """
     means = mean_log2(cohort)[rho.columns]
     rows = []

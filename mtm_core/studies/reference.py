@@ -56,7 +56,7 @@ TABLE, DISTRIBUTIONS, SETTINGS = (
 )
 KEYS = ("trait", "adjusted_for", "tissue")
 GROUP_KEYS = ("tissue", "sex", "age_band")
-"""What the two tables are grouped by."""
+"""Columns by which the two tables are grouped."""
 _TEXT = ("trait", "adjusted_for", "test", "tissue", "gene_id")
 TissueDone = Callable[[int, int], None]
 FORMAT = "mtm-associations"

@@ -172,7 +172,7 @@ def chance_of_agreement(
     Parameters
     ----------
     draws
-        Of :meth:`Effects.draw`, (R, G) each, cut to the genes that were correlated.
+        Result of :meth:`Effects.draw`, (R, G) each, cut to the genes that were correlated.
     reference
         (G,) the reference's effects of these genes.
     observed

@@ -67,8 +67,8 @@ def sample_components(log2: pd.DataFrame, artefact: Artefact, source: str) -> Co
     Parameters
     ----------
     log2
-        Of :func:`mtm_core.studies.tissue_profile.log2_as_they_are`: before alignment, so that the
-        distance between the user's protocol and the reference shows.
+        Result of :func:`mtm_core.studies.tissue_profile.log2_as_they_are`: before alignment, so
+        that the distance between the user's protocol and the reference shows.
     """
     if len(log2) < FEWEST_SAMPLES:
         return None

@@ -40,7 +40,7 @@ FEWEST_GENES = 5_000
 FEWEST_MARKERS = {"haemoglobin": 2, "ribosomal": 20, "mitochondrial": 5}
 """Genes of a kind below which its share is not given."""
 FAR_P = 1e-3
-"""Of the distance over the first components, before correction."""
+"""P-value of the distance over the first components, before correction."""
 _LEAST_DROP = 0.1
 """Correlation and detected genes below the others by less than this share are no reason."""
 _DISTANCE_COMPONENTS = 5
@@ -50,7 +50,7 @@ _CLEARLY_NEARER = 0.05
 
 @dataclass(frozen=True)
 class SampleReview:
-    """What was found in a user's samples.
+    """Findings in a user's samples.
 
     Attributes
     ----------
@@ -64,15 +64,16 @@ class SampleReview:
     components
         ``None`` below ``FEWEST_SAMPLES`` samples.
     tests
-        Of :func:`mtm_core.studies.sample_components.component_tests`; empty without metadata.
+        Result of :func:`mtm_core.studies.sample_components.component_tests`; empty without
+        metadata.
     likeness
         (N, tissues) of :func:`mtm_core.studies.tissue_profile.tissue_likeness`.
     notes
-        What was found, and what could not be computed, in words.
+        Findings, and what could not be computed, in words.
     source
         Tissue that the samples are said to be of.
     n_genes
-        Of the table.
+        Genes of the table.
     """
 
     samples: pd.DataFrame
@@ -104,7 +105,7 @@ def review_samples(
     table, source, unit
         As in :meth:`mtm_core.inference.predictor.Predictor.prepare`.
     metadata
-        What is known of the samples.
+        Metadata of the samples.
 
     Raises
     ------

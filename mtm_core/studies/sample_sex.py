@@ -31,7 +31,7 @@ def sex_of_samples(log2: pd.DataFrame, markers: Markers | None = None) -> pd.Dat
     log2
         (samples, genes) log2(1 + x) of CPM or TPM; every gene of the table, not the model's alone.
     markers
-        Of :func:`mtm_core.inference.marker_genes.find_markers`, where they are known.
+        Result of :func:`mtm_core.inference.marker_genes.find_markers`, where they are known.
 
     Returns
     -------

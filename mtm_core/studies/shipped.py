@@ -60,14 +60,14 @@ class Shipped(Generic[StudyT]):
 
 @dataclass(frozen=True)
 class StudyTables:
-    """What is known of a model's predictions beyond their accuracy; ``None`` where not made.
+    """Studies that come with a model; ``None`` for each that was not made.
 
     Attributes
     ----------
     traits, disease, predictable_genes
-        Of ``mtm study traits``, ``disease`` and ``pgenes``.
+        Results of ``mtm study traits``, ``disease`` and ``pgenes``.
     latent, latent_held_out
-        Of ``mtm study latent``: of the donors that trained the model, and of donors it never saw.
+        Results of ``mtm study latent``, for the training donors and for held-out donors.
     """
 
     traits: Shipped[TraitStudy] | None = None

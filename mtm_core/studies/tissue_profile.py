@@ -50,7 +50,7 @@ def tissue_likeness(log2: pd.DataFrame, artefact: Artefact) -> pd.DataFrame:
     Parameters
     ----------
     log2
-        Of :func:`log2_as_they_are`.
+        Result of :func:`log2_as_they_are`.
 
     Returns
     -------

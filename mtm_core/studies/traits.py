@@ -1,4 +1,4 @@
-"""Whether predictions go with donors' traits as measurements do (paper, section 3.4, first part).
+"""Trait associations in predicted and in measured expression (paper, section 3.4, first part).
 
 Letters: N donors, G genes, R shuffles.
 
@@ -36,7 +36,7 @@ _NOTHING = pd.Series(dtype=np.float64)
 
 @dataclass(frozen=True)
 class TraitStudy:
-    """What predictions keep of traits.
+    """Trait associations in predicted and in measured expression.
 
     Attributes
     ----------
@@ -87,13 +87,13 @@ def study_traits(
     Parameters
     ----------
     predictions
-        Of :func:`mtm_core.studies.out_of_fold.on_expression_scale`.
+        Result of :func:`mtm_core.studies.out_of_fold.on_expression_scale`.
     phenotypes
         Donor table of the cohort.
     traits
-        Of :func:`mtm_core.studies.donor_traits.known_traits`.
+        Result of :func:`mtm_core.studies.donor_traits.known_traits`.
     n_shuffles, seed
-        Of the trait among the donors.
+        Shuffles of the trait among the donors, and their seed.
     on_tissue
         Called with how many tissues are done, and how many there are.
     """

@@ -1,4 +1,4 @@
-"""What is known beside a prediction, laid into it: accuracy, samples, notes, options."""
+"""Annotation of a prediction: accuracy, samples, notes, options."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _FIGURES = {OUT_OF_FOLD: "rho_pooled", ADJUSTED: "partial_rho_pooled"}
 
 @dataclass(frozen=True)
 class Beside:
-    """What is known beside the values of a prediction.
+    """Annotations of a prediction.
 
     Attributes
     ----------
     evaluation, method
-        Of the model, and its own method in it; ``None`` where it was not evaluated.
+        Evaluation of the model, and the model's method in it; ``None`` if it was not evaluated.
     people
-        Age and sex by sample; ``None`` where nothing is known.
+        Age and sex by sample; ``None`` if unknown.
     notes
-        What was found in the table and done about it.
+        Findings in the table, and what was done about them.
     options
-        What the user chose.
+        The user's options.
     """
 
     evaluation: EvaluationTables | None

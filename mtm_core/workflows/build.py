@@ -55,7 +55,7 @@ def build_model(options: BuildOptions, on_progress: OnProgress | None = None) ->
     Parameters
     ----------
     options
-        What to build, from what.
+        Options of the build.
     on_progress
         Called with all steps whenever one moves.
 

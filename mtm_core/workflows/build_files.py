@@ -21,7 +21,7 @@ _NEEDED: tuple[FileKind, ...] = ("expression", "sample-attributes")
 
 @dataclass(frozen=True)
 class BuildFiles:
-    """Where each file is, or will be; ``None`` for one that is not used."""
+    """Path of each file, now or after the download; ``None`` for one that is not used."""
 
     expression: Path
     sample_attributes: Path

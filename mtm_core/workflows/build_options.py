@@ -1,4 +1,4 @@
-"""What ``mtm build`` is asked for, and what of it a run that goes on must share."""
+"""Options of ``mtm build``, and which of them must be equal to continue a run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BASELINES = ("ridge", "age-sex", "training-mean")
 
 @dataclass(frozen=True)
 class BuildOptions(PlainValues):
-    """What to build a model from, and how.
+    """Options of a build.
 
     One of ``release``, ``folder``, ``cohort``, or ``expression`` with ``sample_attributes``.
 
@@ -40,7 +40,7 @@ class BuildOptions(PlainValues):
     release
         GTEx release to download.
     folder
-        Where the files are already, under their official names.
+        Folder that already has the files, under their official names.
     expression, sample_attributes, subject_phenotypes, gene_table
         The files one by one; the last two also in place of those of ``release`` or ``folder``.
     cohort
@@ -62,9 +62,9 @@ class BuildOptions(PlainValues):
     evaluate
         Whether to evaluate at all; a model that was not carries no accuracy.
     folds, seed, source, resamples
-        Of the evaluation.
+        Settings of the evaluation.
     preset, settings
-        Of MTM, where it is a part of the method.
+        Settings of MTM, if it is a part of the method.
     jobs
         Folds at a time, each in a process, with as much memory again.
     work
@@ -77,7 +77,7 @@ class BuildOptions(PlainValues):
         SPDX id of the model's licence, and its text where it is not the program's own; none by
         default.
     command
-        What the model says it was made by.
+        Command line to record in the model.
     """
 
     output: Path
@@ -113,7 +113,7 @@ class BuildOptions(PlainValues):
 
     @property
     def work_folder(self) -> Path:
-        """Where what is made on the way goes."""
+        """Folder of intermediate results."""
         return self.work or self.output.with_name(f"{self.output.name}.build")
 
     @property

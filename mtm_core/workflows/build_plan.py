@@ -1,4 +1,4 @@
-"""What a build will do and need, known before any of its work begins."""
+"""Plan of a build: its steps and needs, known before any work begins."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _NO_FILE = "there is no such file. Check the name and the folder."
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """What a build has to do.
+    """Steps of a build.
 
     Attributes
     ----------
@@ -205,9 +205,9 @@ def check_data(options: BuildOptions, tissues: Collection[str], n_donors: int) -
     Parameters
     ----------
     options
-        Of the build.
+        Options of the build.
     tissues, n_donors
-        Of the cohort, or as many as are known of its files.
+        Tissues and donors of the cohort, or of its files as far as known.
 
     Raises
     ------

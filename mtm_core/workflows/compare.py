@@ -67,12 +67,12 @@ FDR = 0.05
 
 @dataclass(frozen=True)
 class CompareOptions(PlainValues):
-    """What to compare, of what samples, and where to write it.
+    """Options of a comparison: samples, groups or traits, and output.
 
     Attributes
     ----------
     tables, metadata
-        Of expression; what is known of the samples.
+        Expression tables; metadata of the samples.
     output
         Folder.
     groups
@@ -88,7 +88,7 @@ class CompareOptions(PlainValues):
     shuffle
         Seed to shuffle the labels with; ``None`` leaves them as they are.
     table_format
-        Of the tables.
+        Format of the tables.
     overwrite
         Replace what is there.
     linear
@@ -121,7 +121,7 @@ class CompareOptions(PlainValues):
 
 @dataclass(frozen=True)
 class Compared:
-    """What was written.
+    """Summary of what was written.
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ def compare_samples(
     Parameters
     ----------
     options
-        What to do.
+        Options of the comparison.
     say
         Called with what was found and done.
     on_progress

@@ -23,7 +23,7 @@ from mtm_core.workflows.own_samples import Say
 from mtm_core.workflows.plain_values import PlainValues
 
 FDR = 0.05
-"""Of the counts that are said."""
+"""FDR of the counts that are reported."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class DesignOptions(PlainValues):
     formula
         Terms with + between them (:mod:`mtm_core.studies.formula`); empty for no model.
     contrasts
-        What is tested: ``COLUMN=CASE,CONTROL``, or a term. The first term where empty.
+        Contrasts to test: ``COLUMN=CASE,CONTROL``, or a term. The first term if empty.
     block
         Column of which samples with one value go together; empty for none.
     block_as

@@ -26,7 +26,7 @@ from mtm_core.workflows.plain_values import PlainValues
 
 BLOOD = "Whole Blood"
 COMPOSITION_FILE = "with_cells.csv"
-"""What the shares are called as a file, where there are no other metadata."""
+"""Name of the file of shares if there are no other metadata."""
 ESTIMATED = "The shares of blood cells were estimated from the expression table."
 
 
@@ -37,11 +37,11 @@ class CompositionOptions(PlainValues):
     Attributes
     ----------
     tables
-        Of expression, of whole blood.
+        Expression tables of whole blood.
     output
         CSV file.
     metadata
-        What is known of the samples: its columns are written beside the shares.
+        Metadata of the samples: its columns are written beside the shares.
     model
         That reads the table: its genes tell how the table lies and its unit.
     prediction

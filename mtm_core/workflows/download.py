@@ -15,7 +15,7 @@ from mtm_core.errors import DownloadError
 
 @dataclass(frozen=True)
 class DownloadOptions:
-    """What to download.
+    """Options of a download.
 
     Attributes
     ----------

@@ -47,7 +47,7 @@ class EnrichOptions(PlainValues):
     Attributes
     ----------
     table
-        Of results by gene: csv, tsv (also gzipped) or parquet.
+        Table of results by gene: csv, tsv (also gzipped) or parquet.
     output
         Folder.
     gene_sets
@@ -66,7 +66,7 @@ class EnrichOptions(PlainValues):
     enrichment
         Background and thresholds.
     table_format
-        Of the tables.
+        Format of the tables.
     overwrite
         Replace what is there.
     """
@@ -92,7 +92,7 @@ class EnrichOptions(PlainValues):
 
 @dataclass(frozen=True)
 class Enriched:
-    """What was written: the tables, and one row a collection and part of what was found."""
+    """Summary of what was written: the tables, and the findings, one row a collection and part."""
 
     output: Path
     tables: tuple[str, ...]
@@ -107,7 +107,7 @@ def enrich_results(
     Parameters
     ----------
     options
-        What to do.
+        Options of the tests.
     say
         Called with what was found and done.
     on_progress
@@ -283,7 +283,7 @@ def difference_in_words(summary: pd.DataFrame, options: EnrichmentOptions) -> li
 
 @dataclass(frozen=True)
 class _Model:
-    """What a model knows of its genes."""
+    """Genes of a model and their accuracy."""
 
     genes: pd.DataFrame
     rho: pd.Series

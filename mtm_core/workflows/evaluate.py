@@ -46,7 +46,7 @@ DEFAULT_METHODS = ("mtm", "ridge", "training-mean")
 
 @dataclass(frozen=True)
 class EvaluateOptions(PlainValues):
-    """What to evaluate, on what, and where to.
+    """Options of an evaluation.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class EvaluateOptions(PlainValues):
     preset, settings
         Settings of MTM to start from, and changes such as ``"training.epochs=20"``.
     hardware
-        Where to train.
+        Device to train on.
     technical
         Table of technical attributes: also score without what the laboratory gave.
     composition
@@ -73,7 +73,7 @@ class EvaluateOptions(PlainValues):
     jobs
         Folds, or tissues that are scored, at a time.
     resamples
-        Of the donors, for intervals and differences.
+        Resamples of the donors, for intervals and differences.
     save_predictions
         Also keep every out-of-fold value, one file a method.
     overwrite
@@ -101,12 +101,12 @@ class EvaluateOptions(PlainValues):
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What an evaluation came to.
+    """Result of an evaluation.
 
     Attributes
     ----------
     tables
-        As they are in the folder.
+        Tables in the folder.
     knows_chromosomes
         Whether genes were also scored without those on X and Y.
     knows_composition
@@ -278,7 +278,7 @@ def _predict(
 
 
 class _Scores:
-    """What is known of each method, as they come; stored, so that none is scored twice."""
+    """Scores of each method, stored as they are computed, so that none is scored twice."""
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ TABLES = ("summary", "genes", "people", "rho_counts", "names")
 
 @dataclass(frozen=True)
 class JudgeOptions(PlainValues):
-    """What to predict, from what, and what it is held to.
+    """Options of a check against measured expression.
 
     Attributes
     ----------
@@ -57,13 +57,13 @@ class JudgeOptions(PlainValues):
     prediction
         Source, unit, alignment and how to read the tables to predict from.
     measured_unit, measured_alignment
-        Of the measured table.
+        Unit and alignment of the measured table.
     further
         Tables of the further tissues of ``prediction``, in order.
     metadata
         Age and sex, for models that read them.
     shuffles, seed
-        Of people.
+        Number and seed of the shuffles of people.
     overwrite
         Replace what is there.
     """

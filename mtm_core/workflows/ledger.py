@@ -1,6 +1,6 @@
-"""What a run of many steps has done, so that the next goes on: a file that is replaced whole.
+"""Record of the finished steps of a run, from which the next run continues.
 
-A step is done if the ledger has it, of the same inputs and options and version of the program, and
+A step is done if the ledger has it, with the same inputs, options and program version, and
 what it made is there, unchanged. Content is compared by SHA-256; a file of the same size and time
 since it was hashed is not hashed again.
 """
@@ -27,11 +27,11 @@ class DoneStep:
     Attributes
     ----------
     of
-        What it was done of: options and hashes, as JSON values.
+        Inputs of the step: options and hashes, as JSON values.
     result
-        What it says to later steps.
+        Values for later steps.
     seconds, peak_bytes
-        What it took.
+        Time and peak memory.
     """
 
     of: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""What a build needs of disk, memory and network, known before any of its work begins."""
+"""Needs of a build (disk, memory, network), known before any work begins."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from mtm_core.memory_budget import available_memory, in_words, machine_memory
 
 @dataclass(frozen=True)
 class Needs:
-    """What is needed, and what is there, in bytes.
+    """Bytes that are needed, and that are available.
 
     Attributes
     ----------
     disk
-        By what for: files to download, the cohort, ...
+        Bytes of disk by purpose: files to download, the cohort, ...
     disk_at
-        Where all of it goes.
+        Folder for all of it.
     memory
         Most that any step will hold.
     server
-        To download from; empty where nothing is.
+        Server to download from; empty if nothing is downloaded.
     network_error
         Why the server cannot be reached; empty where it was.
     """
@@ -37,7 +37,7 @@ class Needs:
 
     @property
     def disk_free(self) -> int:
-        """What is free where it goes."""
+        """Free bytes on that disk."""
         return shutil.disk_usage(existing(self.disk_at)).free
 
     def lines(self) -> list[str]:

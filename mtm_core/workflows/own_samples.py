@@ -1,4 +1,4 @@
-"""What all work on a user's own samples begins with: their table, and what is known of them."""
+"""Reading of a user's own samples: their table and metadata."""
 
 from __future__ import annotations
 

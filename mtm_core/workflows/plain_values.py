@@ -1,4 +1,4 @@
-"""What a notebook gives in place of paths and tuples: text, any kind of path, one name, a list."""
+"""Plain values in options: text or any kind of path for a path, one name or a list for a tuple."""
 
 from __future__ import annotations
 

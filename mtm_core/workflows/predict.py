@@ -82,12 +82,12 @@ class PartByPart:
 
 @dataclass(frozen=True)
 class PredictOptions(PlainValues):
-    """What to predict, from what, and how to write it.
+    """Options of a prediction: samples, targets and output.
 
     Attributes
     ----------
     tables
-        Of expression.
+        Expression tables.
     output
         File or folder.
     model
@@ -97,12 +97,12 @@ class PredictOptions(PlainValues):
     tx2gene, metadata
         Transcripts and their genes; age and sex of the samples.
     layout
-        Of the output. ``"long"`` takes the format that its ending names.
+        Layout of the output. ``"long"`` takes the format that its ending names.
     files
         Ending of the files in a folder (``"parts"`` and ``"wide"``).
     values
-        What to write: of ``"wide"``, where it is the expression by default, and part by part, where
-        it is all.
+        Quantities to write: for ``"wide"``, by default the expression; part by part, by
+        default all.
     part_by_part
         ``None`` where the table is read whole.
     overwrite
@@ -130,7 +130,7 @@ class PredictOptions(PlainValues):
 
 @dataclass(frozen=True)
 class Predicted:
-    """What was predicted and written.
+    """Summary of a prediction and its output.
 
     Attributes
     ----------
@@ -141,13 +141,13 @@ class Predicted:
     n_used_age_sex
         Samples that were predicted with age and sex.
     covariates
-        What the model reads of a person.
+        Covariates that the model uses.
     n_files
-        Of tables.
+        Number of tables written.
     tissues_given
         How many samples were predicted from which tissues.
     interval, accuracy
-        What the intervals were calibrated on, and what is known of the accuracy.
+        Data that the intervals were calibrated on, and the accuracy, in words.
     """
 
     output: Path
@@ -170,7 +170,7 @@ def predict_samples(
     Parameters
     ----------
     options
-        What to do.
+        Options of the prediction.
     say
         Called with what was found and done.
     on_progress

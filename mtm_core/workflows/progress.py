@@ -33,7 +33,7 @@ class StepProgress:
     Attributes
     ----------
     name
-        In words: "Fit factor-stack".
+        Name in words: "Fit factor-stack".
     state
         Whether it is still to come, running or done.
     done, total
@@ -41,7 +41,7 @@ class StepProgress:
     unit
         "bytes", "genes", "folds".
     detail
-        What it is at now, or came to.
+        Present activity, or result.
     seconds
         Time it took, or has taken so far.
     peak_bytes
@@ -74,9 +74,9 @@ class Steps:
     Parameters
     ----------
     names
-        In their order.
+        Names in order.
     on_progress
-        Who shows them; nobody by default.
+        Callback that shows them; none by default.
     """
 
     def __init__(self, names: Sequence[str], on_progress: OnProgress | None = None) -> None:

@@ -39,11 +39,11 @@ class QualityOptions(PlainValues):
     Attributes
     ----------
     tables
-        Of expression.
+        Expression tables.
     output
         Folder.
     metadata
-        What is known of the samples; ``None`` for nothing.
+        Metadata of the samples; ``None`` for none.
     model
         Name of a model, or a model's folder.
     prediction
@@ -55,7 +55,7 @@ class QualityOptions(PlainValues):
     also
         Another table of the same people, under the same names: samples exchanged between the two.
     also_tissue
-        Of that table, where it is not the source: it is held against its prediction.
+        Tissue of that table, if it is not the source: it is compared with its prediction.
     overwrite
         Replace what is there.
     """

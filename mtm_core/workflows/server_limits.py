@@ -1,4 +1,4 @@
-"""What a server takes at most, whether of the dashboard or of the endpoint."""
+"""Limits of a server, whether dashboard or endpoint."""
 
 from __future__ import annotations
 

@@ -32,11 +32,11 @@ class ExternalOptions:
     Attributes
     ----------
     table, metadata
-        Of expression; of the samples, with their groups.
+        Expression table; metadata of the samples, with their groups.
     group, case, control
         Column of the metadata, and the two groups.
     trait, adjusted_for
-        Of the reference; an empty adjustment is none.
+        Trait and adjustment of the reference; an empty adjustment is none.
     output
         Folder.
     model
@@ -44,7 +44,7 @@ class ExternalOptions:
     reference
         Folder of 'mtm study reference'; the model's own by default.
     source, unit
-        Of the samples.
+        Tissue and unit of the samples.
     overwrite
         Replace what is there.
     """
@@ -66,7 +66,7 @@ class ExternalOptions:
 
 @dataclass(frozen=True)
 class ExternalStudied:
-    """What was found and written: the groups as the metadata write them, and the tables."""
+    """Summary of a study: the groups as the metadata name them, and the tables."""
 
     case: str
     control: str

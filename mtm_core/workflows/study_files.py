@@ -1,4 +1,4 @@
-"""What all studies of a cohort read, and what they write."""
+"""Input and output files of all studies of a cohort."""
 
 from __future__ import annotations
 

@@ -60,9 +60,9 @@ class PredictableGenesOptions(PlainValues):
     method
         Method of that evaluation.
     annotations
-        By name: a table of genes and one number each.
+        Tables of genes and one number each, by name.
     seed
-        Of everything random.
+        Seed of everything random.
     overwrite
         Replace a study that is there.
     """
@@ -90,9 +90,9 @@ class LatentOptions(PlainValues):
         Folds of an evaluation, and which of them: MTM is trained anew without its donors, and
         those alone are looked at. ``None``: the model as it is, and all donors.
     preset, settings, hardware
-        Of that training.
+        Settings of that training.
     seed
-        Of everything random.
+        Seed of everything random.
     overwrite
         Replace a study that is there.
     """
@@ -119,7 +119,7 @@ def study_predictable(
     Parameters
     ----------
     options
-        What to study.
+        Options of the study.
     on_progress
         Called with each step.
     say

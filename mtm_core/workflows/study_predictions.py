@@ -45,15 +45,15 @@ class TraitsOptions(PlainValues):
     output
         Folder for the tables.
     folds
-        Of that evaluation; by default folds.json beside the predictions.
+        Folds of that evaluation; by default folds.json beside the predictions.
     dbgap
         Subject phenotypes of dbGaP, for exact age, BMI and medical history.
     traits
         Names; ``None`` for all that donors differ in.
     shuffles
-        Of the trait among the donors.
+        Shuffles of the trait among the donors.
     seed
-        Of everything random.
+        Seed of everything random.
     overwrite
         Replace a study that is there.
     """
@@ -84,7 +84,7 @@ class DiseaseOptions(PlainValues):
     minimum_degs
         Changed genes that a tissue needs to be counted in the summary.
     repeats
-        Of the classification's cross-validation; 0 leaves it out.
+        Repeats of the classification's cross-validation; 0 omits it.
     jobs
         Processes; -1 for one a core.
     """
@@ -112,7 +112,7 @@ def study_preserved_traits(
     Parameters
     ----------
     options
-        What to study.
+        Options of the study.
     on_progress
         Called with each tissue.
     say

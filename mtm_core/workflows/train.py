@@ -32,7 +32,7 @@ OnTraining = Callable[[TrainingProgress], None]
 
 @dataclass(frozen=True)
 class TrainOptions(PlainValues):
-    """What to train, on what, and where to.
+    """Options of a training run.
 
     Attributes
     ----------
@@ -47,11 +47,11 @@ class TrainOptions(PlainValues):
     evaluation
         Folder of 'mtm evaluate' whose accuracy the model carries; a stack takes its fits.
     hardware
-        Where to train.
+        Device to train on.
     overwrite
         Begin anew where ``output`` holds a run or a model.
     command
-        What the model says it was made by.
+        Command line to record in the model.
     """
 
     cohort: Path
@@ -77,7 +77,7 @@ class Trained:
     finished
         Whether it is a model, and not a run that was stopped after ``n_epochs``.
     is_first_process
-        Of several: the one that writes and speaks.
+        Whether this is the process that writes and reports, of several.
     """
 
     output: Path

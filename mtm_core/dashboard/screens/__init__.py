@@ -1,1 +1,1 @@
-"""What one page shows: a module a page."""
+"""Contents of each page: a module or more a page."""

@@ -44,7 +44,7 @@ class BuildView:
     step, n_steps
         Number of the step that was last spoken of; 0 before the first.
     last
-        What was last said of it.
+        Latest progress.
     log
         The end of its log.
     """

@@ -1,4 +1,4 @@
-"""What the screens of a user's own cohort start from, and what they say where it is not there."""
+"""Start of the screens about a user's samples: the samples, or what to do if there are none."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def need_metadata(
     usable
         Names the columns.
     what
-        What they hold, in words.
+        Contents, in words.
     """
     metadata = session.metadata
     columns = [] if metadata is None else usable(metadata)

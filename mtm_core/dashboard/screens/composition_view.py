@@ -69,7 +69,7 @@ def can_be_estimated(session: Session, markers: pd.DataFrame) -> bool:
 
 
 def estimated(session: Session, model: ServedModel) -> BloodComposition:
-    """Give the composition of the session's samples, estimated in the background."""
+    """Estimate the composition of the session's samples in the background."""
     table = session.table
     assert table is not None
     need(session, session.preparing(model.predictor))
@@ -148,7 +148,7 @@ def offer_as_covariates(session: Session, composition: BloodComposition) -> None
 
 
 def left_without(tables: EvaluationTables | None, method: str) -> pd.DataFrame | None:
-    """Give rho of each tissue with and without composition; ``None`` where it was not scored."""
+    """Return rho of each tissue with and without composition; ``None`` if it was not scored."""
     columns = ["gene_rho_composition_known", "gene_rho_without_composition"]
     if tables is None or not set(columns) <= set(tables.tissues):
         return None

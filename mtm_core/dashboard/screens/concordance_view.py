@@ -26,7 +26,7 @@ PROFILES = {
     "source": "measured {source}",
     "covariates": "covariates only",
 }
-"""What tells two groups apart, in the order to draw."""
+"""Kinds of data that classify two groups, in the order to draw."""
 SUMMARY = {
     "trait": "trait",
     "adjusted_for": "adjusted",
@@ -86,11 +86,11 @@ def genes_of_tissue(
     Parameters
     ----------
     genes
-        Of a study: one row a (``trait``, ``adjusted_for``, ``tissue``, ``gene_id``).
+        Table of a study: one row a (``trait``, ``adjusted_for``, ``tissue``, ``gene_id``).
     labels
         Name of each gene id.
     value
-        What is predicted and measured: ``"effect"`` or ``"rho"``.
+        Quantity that is compared: ``"effect"`` or ``"rho"``.
     """
     where = {"trait": trait, "tissue": tissue, "adjusted_for": list(adjustments)}
     rows = as_grouped(genes, GENE_KEYS).read(where)

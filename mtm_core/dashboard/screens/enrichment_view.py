@@ -1,4 +1,4 @@
-"""What the screen of gene sets chooses from: results and collections of sets."""
+"""Choices of the screen of gene sets: results and collections of sets."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class Result:
     Attributes
     ----------
     name
-        What it is of, in a few words.
+        Name of the result, in a few words.
     key
-        What tells it from others.
+        Key of the result within the session.
     tissues
         That it has.
     of_tissue
@@ -274,7 +274,7 @@ def enriched_tissues(
     Returns
     -------
     tuple
-        What was found, nothing where the sets do not fit the result; what genes were ranked by; and
+        The findings, empty if the sets do not fit the result; what genes were ranked by; and
         how many genes of the sets were found, or why they do not fit.
     """
     parts, ranked_by, words = [], "", ""

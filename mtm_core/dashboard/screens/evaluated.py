@@ -1,4 +1,4 @@
-"""What the pages about the model's accuracy share: its evaluation, and comparisons in words."""
+"""Shared parts of the pages on accuracy: the model's evaluation, and comparisons in words."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Evaluated:
     genes
         That were evaluated.
     colours, abbreviations
-        Of each tissue, as in GTEx.
+        GTEx's colour and abbreviation of each tissue.
     """
 
     tables: EvaluationTables
@@ -86,7 +86,7 @@ class Evaluated:
 
     @property
     def adjusted_for(self) -> str:
-        """What the adjusted figures have regressed out, in words."""
+        """Covariates that the adjusted figures have regressed out, in words."""
         return adjusted_for(self.tables.settings)
 
     def headline(self, method: str) -> dict[str, str]:

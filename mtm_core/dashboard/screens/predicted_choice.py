@@ -1,4 +1,4 @@
-"""What of a prediction its page shows: the view and what it is cut to."""
+"""The part of a prediction that its page shows: view, samples, tissues and genes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BY_GENE, BY_TISSUE = "Genes of one tissue", "Tissues of one gene"
 
 @dataclass(frozen=True)
 class Shown:
-    """What of a prediction is shown.
+    """The part of a prediction that is shown.
 
     Attributes
     ----------
@@ -63,9 +63,9 @@ def choose_shown(
     Parameters
     ----------
     samples, tissues
-        Of the prediction.
+        Samples and tissues of the prediction.
     genes
-        Of the model.
+        Genes of the model.
     evaluated
         Whether it is known which genes are predictable.
     """

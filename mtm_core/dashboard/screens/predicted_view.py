@@ -57,13 +57,13 @@ class Predicted:
     Attributes
     ----------
     prediction
-        Of :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`.
+        Result of :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`.
     held_out
         Accuracy of the model from the prediction's source.
     artefact
         The model.
     genes
-        Of the model.
+        Genes of the model.
     session
         That it was made in.
     """

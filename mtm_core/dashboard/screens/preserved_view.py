@@ -66,11 +66,11 @@ class Preserved:
     Attributes
     ----------
     key
-        What tells its widgets and files from those of others.
+        Prefix of its widgets' keys and of its files.
     tissues, genes
-        Of the study: agreement of predicted and measured, one row a tissue; one row a gene.
+        Tables of the study: agreement of predicted and measured, one row a tissue; one row a gene.
     value
-        What is predicted and measured of a gene: a change, or a correlation with the trait.
+        Quantity of a gene that is compared: a change, or a correlation with the trait.
     summary
         Of the study.
     settings

@@ -46,7 +46,7 @@ _COLUMNS: dict[str, ColumnConfig | str | None] = {
 
 
 def reviewed(session: Session, model: ServedModel) -> SampleReview:
-    """Give the review of the session's samples, made in the background once for its options."""
+    """Review the session's samples in the background, once for its options."""
     table = session.table
     assert table is not None
     metadata, source = session.metadata, session.source

@@ -92,15 +92,15 @@ def show_agreement(
         Gives the points of one of them, as
         :func:`mtm_core.studies.against_reference.beside_reference` does.
     effects
-        What the points were computed from, to be drawn anew.
+        Effects that the points were computed from, to be resampled.
     n_genes
-        Of the model: with many of them, every tissue is compared only when asked for.
+        Number of genes of the model. If there are many, all tissues are compared only on request.
     key
-        What tells ``effects`` and the reference's contrast from others of the session.
+        Key of ``effects`` and of the reference's contrast within the session.
     tissue, gene
         Tissue to draw; gene id to ring.
     own, reference
-        What the axes are.
+        Titles of the axes.
     name
         Stem of the files.
     caption
@@ -196,7 +196,7 @@ def strata_table(distributions: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     distributions
-        Of :func:`mtm_core.studies.against_reference.distributions_of`.
+        Result of :func:`mtm_core.studies.against_reference.distributions_of`.
     """
     table = distributions.reset_index()
     order = (table["age_band"] != ALL).astype(int) + 2 * (table["sex"] != ALL).astype(int)

@@ -1,4 +1,4 @@
-"""What the report of a prediction says, and the record that report and bundle are made from."""
+"""The report of a prediction, and the record that report and bundle are made from."""
 
 from __future__ import annotations
 

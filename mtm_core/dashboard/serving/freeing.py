@@ -1,4 +1,4 @@
-"""What a visitor leaves behind is freed: the data of closed tabs, and files that nothing uses.
+"""Freeing of memory: the data of closed tabs, and files that nothing uses.
 
 Streamlit looks at either only when somebody else comes or goes. Here the server looks by itself,
 every few seconds.
@@ -104,7 +104,7 @@ class Uploads(MemoryUploadedFileManager):
     Parameters
     ----------
     endpoint
-        Where browsers send them.
+        Address that browsers send them to.
     most_bytes
         That files without a widget may take in one session; the oldest go first.
     """

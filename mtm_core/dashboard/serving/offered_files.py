@@ -32,7 +32,7 @@ class OfferedFiles(MediaFileManager):
     Parameters
     ----------
     storage
-        Where files are held.
+        Storage of the files.
     clock
         Gives the time in seconds.
     """
@@ -44,7 +44,7 @@ class OfferedFiles(MediaFileManager):
         self._clock = clock
         self._offered = Condition(self._lock)
         self._before: dict[str, dict[str, _Button]] = defaultdict(dict)
-        """Of each session: ids that were offered before, and which button each was of."""
+        """Earlier file ids of each session, with the button that each belonged to."""
         self._unused_since: dict[str, float] = {}
         self._made_for: dict[str, set[str]] = defaultdict(set)
 
@@ -116,7 +116,7 @@ class OfferedFiles(MediaFileManager):
                     self._delete_file(file_id)
 
     def _present(self, file_id: str) -> str:
-        """Give the id under which the button of ``file_id`` offers its file now."""
+        """Return the id under which the button of ``file_id`` offers its file now."""
         until = time.monotonic() + REOFFER_SECONDS
         while file_id not in self._deferred_callables:
             owners = [owner for owner, before in self._before.items() if file_id in before]

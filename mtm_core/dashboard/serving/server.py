@@ -46,7 +46,7 @@ APP = place_of("app.py")
 """The router that every page goes through."""
 _UPLOADS = "/_stcore/upload_file"
 _UNUSED_UPLOADS, _ALL_UPLOADS = 2, 8
-"""What uploads may take, in sizes of the largest file: those unused of a session; all of all."""
+"""Limits of uploads, in sizes of the largest file: unused ones of a session; those of all."""
 # What a visitor may ask for. Not: to empty the caches of all, to run when the program's files
 # change, and what Streamlit tells a programmer of the repository.
 _ANSWERED = frozenset(

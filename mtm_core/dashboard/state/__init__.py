@@ -1,1 +1,1 @@
-"""What a session and the server hold."""
+"""State of a session and of the server."""

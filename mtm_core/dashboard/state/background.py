@@ -22,7 +22,7 @@ from mtm_core.escaping import plain, plain_message
 from mtm_core.workflows.server_limits import max_jobs
 
 PATIENCE_SECONDS = 1.0
-"""What is done by then shows no progress, so that nothing flickers."""
+"""Work that ends sooner shows no progress, so that nothing flickers."""
 POLL_SECONDS = 0.5
 T = TypeVar("T")
 
@@ -170,13 +170,13 @@ def offer_file(
     Parameters
     ----------
     key
-        What the page calls it.
+        Key of the widget on the page.
     make
         Makes its bytes of the session's prediction, with no other option.
     label
-        What it is, after a verb: "the report (HTML)".
+        Name of the file in a sentence: "the report (HTML)".
     name, mime
-        Of the download.
+        File name and MIME type of the download.
     """
     task = session.remembering(("file", key), make, slot=key, words=f"Making {label}")
     if task is not None:

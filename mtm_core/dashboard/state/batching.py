@@ -16,19 +16,19 @@ from mtm_core.inference.saved_alignment import (
 from mtm_core.memory_budget import in_words, shared_budget
 
 MOST_UPLOAD_BYTES = 32 * 2**20
-"""Of a saved alignment: 19,291 genes in 60 batches by mean and SD."""
+"""Largest saved alignment: 19,291 genes in 60 batches by mean and SD."""
 _MEMORY_OF_A_BYTE = 12
-"""What reading takes: numbers of ten digits become objects of 32 bytes, then of four."""
+"""Memory to read a byte of it: numbers of ten digits become objects of 32 bytes, then of four."""
 
 
 @dataclass(frozen=True)
 class Batching:
-    """What the user has chosen.
+    """The user's choices about batches.
 
     Attributes
     ----------
     column
-        Of the metadata, that names batches; empty for none.
+        Column of the metadata that names batches; empty for none.
     as_batch
         Batch of the saved alignment that all samples are of; empty where that is not chosen.
     file, saved
@@ -73,7 +73,7 @@ class Batching:
 
     @property
     def digest(self) -> str:
-        """What tells its saved alignments from others."""
+        """Key of its saved alignments."""
         return "".join(one.digest for one in self.saved)
 
     @cached_property

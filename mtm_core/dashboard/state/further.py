@@ -15,11 +15,11 @@ class FurtherTable:
     Attributes
     ----------
     tissue
-        Of its samples.
+        Tissue of its samples.
     table, sha256
         Itself, and the hash of the bytes it was read from.
     unit
-        Of its values; ``None`` where they do not tell it and the user has not chosen.
+        Unit of its values; ``None`` if the values do not decide it and the user has not chosen.
     """
 
     tissue: str

@@ -1,4 +1,4 @@
-"""What results take of the server's memory, held in its budget for as long as they are there."""
+"""Memory of results, reserved in the server's budget for as long as they exist."""
 
 from __future__ import annotations
 

@@ -36,22 +36,22 @@ class Task(Generic[T]):
     Attributes
     ----------
     slot
-        What it is: a session makes one thing of a slot at a time, the latest that was asked for.
+        Kind of work: a session does one task of a slot at a time, the latest that was asked for.
     key
-        What tells it from others of its slot.
+        Key of the task within its slot.
     words
-        What is done, for the user: "Predicting".
+        Name of the work for the user: "Predicting".
     make
         Makes it, in a thread of its own; reads nothing that the session may change meanwhile.
     keep
         Takes it, in the session's thread.
     turn
-        Where the work is to read a file: how far that is from its turn among all sessions' files.
+        If the work is to read a file: its place in the queue of all sessions' files.
     memory
-        What the work takes at most, in bytes, estimated from the shape of its data: held in the
+        Most bytes that the work takes, estimated from the shape of its data: reserved in the
         server's budget before it begins; what its result takes is held until that goes.
     instead
-        What to do where the server has not so much.
+        Advice if the server has not that much memory.
     """
 
     slot: str
@@ -99,9 +99,9 @@ class Job:
     state
         ``"waiting"`` for a thread, ``"running"``, then one of the other three for good.
     fraction
-        Of the work that is done; ``None`` where it is not known.
+        Share of the work that is done; ``None`` if unknown.
     error
-        What to tell the user of a failure.
+        Message to the user about a failure.
     is_fault
         Whether the input is not the reason, so that it may succeed another time.
     page

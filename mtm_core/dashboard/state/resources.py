@@ -1,4 +1,4 @@
-"""What all sessions share: models on disk, each loaded once a server."""
+"""Resources that all sessions share: models on disk, each loaded once a server."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ServedModel:
     history
         Its training, one row an epoch; ``None`` where it was not stored.
     associations
-        Of traits with expression in its cohort; ``None`` where they were not made.
+        Associations of traits with expression in its cohort; ``None`` if they were not computed.
     studies
         Studies of preserved associations; each ``None`` where it was not made.
     """

@@ -1,4 +1,4 @@
-"""What a session makes of its samples: made ready, predicted, and what pages make of these."""
+"""Results of a session: prepared samples, predictions, and what pages compute from them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ uses several would else make each anew for want of the others; more as far as th
 OF_TABLE = "of the table"
 """Begins the key of a result that no prediction has a part in: it outlives the prediction."""
 MOST_RESULT_BYTES = 128 * 1024**2
-"""What they may take together."""
+"""Most bytes of all results together."""
 T = TypeVar("T")
 
 

@@ -58,14 +58,14 @@ class Samples:
     table
         The user's table; ``None`` before one is opened.
     table_sha256
-        Of the bytes it was read from.
+        SHA-256 of the bytes it was read from.
     source, unit, alignment
         How to read the table; the unit is ``None`` where its values do not tell it and the user has
         not chosen.
     targets
         Tissues to predict; ``None`` before the user has chosen.
     metadata
-        What is known of the table's samples; ``None`` before a file is opened.
+        Metadata of the table's samples; ``None`` before a file is opened.
     further
         Tables of further tissues of the same people, in order.
     near_people
@@ -73,17 +73,17 @@ class Samples:
     batching
         How samples are aligned by batches, or by a saved alignment.
     measured
-        What was measured of a tissue that is predicted; ``None`` before a table is opened.
+        Measured expression of a tissue that is predicted; ``None`` before a table is opened.
     n_deleted
         How often data was deleted: part of the uploader's key, so that it empties.
     alignment_upload_id
-        Of the last saved alignment that was uploaded, likewise.
+        Id of the last saved alignment that was uploaded, likewise.
     upload_id
-        Of the last upload that was taken up, so that its bytes are looked at once.
+        Id of the last upload that was read, so that its bytes are read once.
     page
         Title of the page that the user sees.
     jobs
-        What is being made in the background.
+        Work in the background.
     """
 
     table: ExpressionTable | None = None
@@ -115,7 +115,7 @@ class Samples:
 
     @property
     def file_stem(self) -> str:
-        """What the names of files of this session's results begin with."""
+        """Beginning of the names of this session's result files."""
         return "simulated_" if self.simulated else ""
 
     @property
@@ -131,7 +131,7 @@ class Samples:
         return list(people_of(names, self.near_people)[0]) if names else []
 
     def used_further(self, predictor: Predictor) -> tuple[FurtherTable, ...]:
-        """Give the further tables of tissues that the model has, but for the first table's own."""
+        """Return the further tables of the model's tissues, except that of the first table."""
         return tuple(
             one
             for one in self.further

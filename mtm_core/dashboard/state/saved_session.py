@@ -26,7 +26,7 @@ from mtm_core.inference.predictor import Predictor
 _REOPENED = "mtm_reopened"
 """Under which Streamlit's session state has the work that was opened again for its model."""
 ADDRESS = "work"
-"""What the id is called in the page's address."""
+"""Name of the id in the page's address."""
 _CHOICES = (
     *("columns", "predictable_only", "highlighted", "table_samples", "all_tissues", "all_genes"),
     *("group_column", "shuffle", "shuffle_seed", "fold_change", "fdr", "n_labels"),

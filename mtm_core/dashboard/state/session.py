@@ -1,4 +1,4 @@
-"""What one session keeps between pages: one typed object under one key."""
+"""State of one session across pages: one typed object under one key."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Session(Results):
     workspace_seen
         Id that was opened, or could not be, so that it is done and said once.
     saved_state
-        What was last written there, in short.
+        Digest of what was last written there.
     """
 
     workspace: str = field(default="", compare=False)

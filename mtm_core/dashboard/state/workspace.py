@@ -76,12 +76,12 @@ class Work:
     source, unit, alignment, targets
         How to read it and what to predict.
     metadata
-        Of its samples.
+        Metadata of its samples.
     model_sha256
         The model that has predicted from it; empty where none has. The prediction itself is made
         anew: from the same table the same model makes the same.
     choices
-        What was chosen on the pages, by the names of their widgets.
+        Choices on the pages, by the names of their widgets.
     further, near_people
         Tables of further tissues of the same people, and whether names that may be one person's are
         taken for the same.
@@ -110,7 +110,7 @@ class WorkspaceStore:
     Parameters
     ----------
     folder
-        To keep them in; made with the first of them, readable by the server's user alone.
+        Folder of saved sessions; created with the first one, readable by the server's user alone.
     hours
         Time after which one that nobody has used is deleted.
     clock

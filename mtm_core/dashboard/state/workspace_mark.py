@@ -1,4 +1,4 @@
-"""What is ours in the folder of saved sessions: what carries our mark, and no more.
+"""Marks of our files in the folder of saved sessions; nothing without one is touched.
 
 The folder may be one that its owner keeps other things in: these are never swept or deleted.
 """

@@ -145,7 +145,7 @@ def body_map(
     press
         Called with an organ when it is pressed.
     key
-        What the page calls the map.
+        Key of the map on the page.
     one
         Whether one tissue is chosen at a time: said below the map.
     """

@@ -1,4 +1,4 @@
-"""What a linear model is made of: the column that is compared, covariates, blocks, the question."""
+"""Widgets of a linear model: the column that is compared, covariates, blocks, the question."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class DesignChoice:
     with_error
         Whether the question is about the tissue, allowing for prediction error.
     seed
-        Of the shuffle; ``None`` where the labels are the true ones.
+        Seed of the shuffle; ``None`` if the labels are the true ones.
     """
 
     design: StudyDesign
@@ -48,7 +48,7 @@ class DesignChoice:
 
     @property
     def contrast(self) -> Contrast:
-        """What is tested."""
+        """The contrast that is tested."""
         return self.design.contrasts[0]
 
     @property
@@ -58,7 +58,7 @@ class DesignChoice:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What tells this design from others of the same session, whatever is asked of it."""
+        """Key of this design within the session, whatever is asked of it."""
         matrix = self.design.matrix
         blocks = () if self.design.blocks is None else tuple(self.design.blocks)
         rows = self.contrast.rows.tobytes()
@@ -91,7 +91,7 @@ def choose_design(
     others
         Columns that name what samples have in common: of any kind.
     seed
-        To shuffle the labels with.
+        Seed to shuffle the labels with.
     """
     main, asked = _choose_contrast(metadata, compared)
     first, second, third = st.columns(3)

@@ -23,7 +23,7 @@ class GeneAccuracy:
     Attributes
     ----------
     evaluation
-        Of the model; ``None`` where it was not evaluated.
+        Evaluation of the model; ``None`` if it was not evaluated.
     method
         The model's own.
     source

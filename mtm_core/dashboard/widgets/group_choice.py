@@ -21,13 +21,13 @@ class GroupChoice:
     Attributes
     ----------
     column
-        Of the metadata.
+        Column of the metadata.
     case, control
         Its levels that are compared.
     groups
-        Of each sample, NaN where it is in neither; shuffled where ``seed`` is given.
+        Group of each sample, NaN if it is in neither; shuffled if ``seed`` is given.
     seed
-        Of the shuffle; ``None`` where the groups are the true ones.
+        Seed of the shuffle; ``None`` if the groups are the true ones.
     """
 
     column: str
@@ -44,7 +44,7 @@ class GroupChoice:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What tells this choice from others of the same session."""
+        """Key of this choice within the session."""
         known = tuple(self.groups.fillna(""))
         return self.column, self.case, self.control, self.seed, known
 

@@ -1,4 +1,4 @@
-"""What every page looks alike in: heading, sidebar, notes, figures with their data."""
+"""Common parts of all pages: heading, sidebar, notes, figures with their data."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def show_figure(
     figure, key
         The figure, and what the page calls it.
     caption
-        What is drawn and how to read it; also its text for screen readers.
+        Caption: what is drawn and how to read it. It is also the text for screen readers.
     data
         Every number that is drawn; ``index`` tells whether its index is one of them.
     name

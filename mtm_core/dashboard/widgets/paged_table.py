@@ -39,7 +39,7 @@ def show_rows(
     table
         Without its index, which is not shown.
     key
-        What the page calls it; widgets of its order and page have it in their keys.
+        Key of the table on the page; also part of the keys of its widgets.
     height
         In pixels.
     columns

@@ -1,4 +1,4 @@
-"""What a user says about a table that can be read in more than one way, as widgets."""
+"""Widgets for tables that can be read in more than one way."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def ask_reading(
     Parameters
     ----------
     report
-        Of the table, ``None`` where it could not be read.
+        Report on the table, ``None`` if it could not be read.
     samples
         Its samples.
     options

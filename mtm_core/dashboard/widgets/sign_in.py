@@ -1,4 +1,4 @@
-"""Who may use a hosted dashboard: those who sign in, where the server asks for it.
+"""Sign-in to a hosted dashboard, if the server asks for it.
 
 Where ``.streamlit/secrets.toml`` has no ``[auth]`` nothing is asked and nothing changes. See
 ``docs/serving.md``.

@@ -35,7 +35,7 @@ class Upload:
     file_id
         Tells it from others.
     name
-        Of the file; of several, how many they are.
+        Name of the file; the number of files if there are several.
     files
         Themselves.
     """
@@ -88,9 +88,9 @@ def last_chosen(uploads: Sequence[Upload | None], seen: str) -> tuple[Upload | N
     Parameters
     ----------
     uploads
-        What each uploader holds.
+        Contents of each uploader.
     seen
-        What this gave as the state the last time, empty at first.
+        State that this returned the last time, empty at first.
 
     Returns
     -------

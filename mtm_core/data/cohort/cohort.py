@@ -47,7 +47,7 @@ _ROWS_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class CohortSummary:
-    """What a cohort holds."""
+    """Size and contents of a cohort."""
 
     n_tissues: int
     n_samples: int
@@ -246,7 +246,7 @@ def read_cohort(path: Path | str) -> ad.AnnData:
 
 @dataclass(frozen=True)
 class CohortOutline:
-    """What a cohort's file says of it, known without its values.
+    """Outline of a cohort's file, read without its values.
 
     Attributes
     ----------

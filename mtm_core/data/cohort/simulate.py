@@ -73,14 +73,14 @@ class DiseaseConfig:
 
 @dataclass(frozen=True)
 class SimulationConfig:
-    """What to simulate.
+    """Settings of a simulation.
 
     Attributes
     ----------
     n_tissues
         2 to 54; whole blood is always one.
     n_genes
-        Of made-up genes; not used where genes are given.
+        Number of made-up genes; ignored if genes are given.
     shared_variance
         Share of a gene's variance within a tissue that the donor's factors explain; the rest is
         the sample's own. At 0 only traits connect tissues.

@@ -89,7 +89,7 @@ def donor_folds(
     n_folds
         2 or more.
     seed
-        Of the deal; the same seed and samples give the same folds, whatever the row order.
+        Seed of the split; the same seed and samples give the same folds, whatever the row order.
     balance_tissue
         Tissue that predictions start from.
 

@@ -18,7 +18,7 @@ from mtm_core.data.notes import name_some
 from mtm_core.errors import InputFileError
 
 ZIP = b"PK\x03\x04"
-"""What a zip starts with."""
+"""First bytes of a zip file."""
 MAX_MEMBERS = 10_000
 _ONE_BY_ONE = b"mtm: files that were given one by one"
 _TRANSCRIPTS = b"mtm: transcripts and their genes"
@@ -46,7 +46,7 @@ class NamedFile:
 
 @dataclass(frozen=True)
 class Archive:
-    """What a zip holds.
+    """Contents of a zip file.
 
     Attributes
     ----------

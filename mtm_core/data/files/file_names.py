@@ -23,7 +23,7 @@ _DECORATION = re.compile(
     r"|rna_seq|augmented_star_gene_counts|bam|sorted|aligned|sortedByCoord|fpkm_tracking|gz)$",
     re.IGNORECASE,
 )
-"""What programs and people add to the name of a sample."""
+"""Endings that programs and people add to the name of a sample."""
 _PARTS = re.compile(r"(?=[._])")
 
 

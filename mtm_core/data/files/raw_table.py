@@ -14,7 +14,7 @@ MAX_BYTES = 2 * 1024**3
 """Cap on the size of a table, decompressed: 20,000 genes of 10,000 samples as text."""
 
 BLANKS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None")
-"""What programs write into a cell that has no value."""
+"""Texts that programs write for a missing value."""
 _LONG_EXPONENT = r"[eE][+-]?\d{4}"
 
 
@@ -32,11 +32,11 @@ class RawTable:
     format, delimiter
         As in :class:`mtm_core.data.tables.ingest_report.IngestReport`.
     notes
-        What was done in reading.
+        Remarks on how the file was read.
     choices
-        What else could have been read.
+        Other ways in which the file can be read.
     stated_unit
-        What the file itself says of its unit; ``None`` where it says nothing.
+        Unit that the file itself states; ``None`` if it states none.
     files
         That it was joined from, where they are several.
     sample_of_file

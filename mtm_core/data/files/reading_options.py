@@ -1,4 +1,4 @@
-"""What a user says about a table that can be read in more than one way.
+"""A user's choices about a table that can be read in more than one way.
 
 Every field has a default under which the table itself decides and the report says how; a field is
 set where the user knows better. The whole object is passed down, stored with the prediction and
@@ -16,7 +16,7 @@ import cattrs
 from mtm_core.errors import SelectionError
 
 NumberStyle = Literal["auto", "point", "comma"]
-"""What separates decimals: with ``"point"`` 1,234 is a thousand, with ``"comma"`` 1.234 is."""
+"""Decimal separator: with ``"point"`` 1,234 is a thousand, with ``"comma"`` 1.234 is."""
 Contents = Literal["expression", "any", "text"]
 Strand = Literal["auto", "unstranded", "forward", "reverse"]
 """Column of STAR's ReadsPerGene to read."""
@@ -33,18 +33,18 @@ class ReadingOptions:
     leave_out
         Columns that the reader takes for samples and that are none, by name.
     numbers
-        What separates decimals; ``"auto"`` decides from the whole table.
+        Decimal separator; ``"auto"`` decides from the whole table.
     sheet
-        Of a workbook; by default the first that holds a table.
+        Sheet of a workbook; by default the first that holds a table.
     quantity
         Column to read where a file has several quantities of one sample, such as ``unstranded`` or
         ``TPM``; by default the counts.
     contents
-        What the table holds. Of ``"any"`` table no layout of expression is sought, and no number
+        Contents of the table. In ``"any"`` table no layout of expression is sought, and no number
         that is written plainly is doubted. Of ``"text"``, such as metadata, every cell is given as
         it is written, blank only where nothing is: ``001``, ``TRUE`` and ``NA`` may be names.
     strand
-        Of STAR's ReadsPerGene; ``"auto"`` chooses by the sums.
+        Strand of STAR's ReadsPerGene; ``"auto"`` chooses by the sums.
 
     Raises
     ------

@@ -26,7 +26,7 @@ _FILTERS = {
     h5py.h5z.FILTER_SCALEOFFSET,
     h5py.h5z.FILTER_LZF,
 }
-"""Those that HDF5 and h5py bring themselves."""
+"""Filters that come with HDF5 and h5py."""
 _MOST_OBJECTS = 200_000
 _ALONE = "Write it again as a single file: adata.write_h5ad(...)."
 

@@ -9,7 +9,7 @@ from mtm_core.data.files.raw_table import too_large
 from mtm_core.errors import InputFileError
 
 GZIP = b"\x1f\x8b"
-"""What a gzip file starts with."""
+"""First bytes of a gzip file."""
 _NO_TABLES = (
     (b"%pdf", "a PDF", "Save the table in it as csv or xlsx."),
     (b"<?xml", "XML", "Save the table as csv or xlsx."),

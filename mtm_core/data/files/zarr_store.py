@@ -21,7 +21,7 @@ _CODECS = {
     *("crc32", "crc32c", "adler32", "fletcher32", "jenkins_lookup3"),
     *("vlen-utf8", "vlen-bytes", "vlen-array", "bytes", "transpose", "sharding_indexed"),
 }
-"""Those that give bytes or numbers, and never run what they read: not "pickle"."""
+"""Codecs that return bytes or numbers and never run what they read. "pickle" is not among them."""
 
 
 def open_zarr(path: Path) -> zarr.Group:

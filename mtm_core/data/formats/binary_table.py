@@ -18,7 +18,7 @@ _DAMAGE = (
     *(ArrowException, OSError, EOFError, LookupError, ValueError, TypeError),
     *(AttributeError, RuntimeError, ArithmeticError),
 )
-"""What Arrow and pandas raise on bytes that are not what their first ones promise."""
+"""Exceptions of Arrow and pandas on damaged files."""
 
 
 def read_parquet(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LIES) -> RawTable:

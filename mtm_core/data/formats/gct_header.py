@@ -30,12 +30,12 @@ _MOST_FIELDS = 4
 
 @dataclass(frozen=True)
 class GctHeader:
-    """What is above the genes.
+    """Header of a GCT file: the lines above the genes.
 
     Attributes
     ----------
     columns
-        Of the table, those that describe genes first.
+        Columns of the table, beginning with those that describe genes.
     n_fields
         How many columns describe genes.
     name, description

@@ -1,4 +1,4 @@
-"""What a user names as input: a file, several, or a folder of them, as the bytes of one."""
+"""A user's input (one file, several, or a folder of them) as the bytes of one file."""
 
 from __future__ import annotations
 

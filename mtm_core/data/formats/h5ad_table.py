@@ -35,7 +35,7 @@ _DAMAGE = (
     *(OSError, EOFError, LookupError, ValueError, TypeError, AttributeError),
     *(RuntimeError, ArithmeticError),
 )
-"""What h5py raises on bytes that are not what their first ones promise."""
+"""Exceptions of h5py on damaged files."""
 _INDEX_FIELDS = ("_index", "index")
 _GENE_FIELDS = ("gene_ids", "gene_id", "ensembl_id", "gene_names", "gene_name", "gene_symbols")
 _LAYOUTS = {
@@ -43,7 +43,7 @@ _LAYOUTS = {
     **{"csc_matrix": sparse.csc_matrix, "csc": sparse.csc_matrix},
 }
 _LOGGED = ("X", "raw.X")
-"""What ``uns["log1p"]`` speaks of; layers keep what was before."""
+"""Matrices that ``uns["log1p"]`` describes. Layers hold the values from before the logarithm."""
 _OTHER_KINDS = {
     "mod": "several AnnData in one (.h5mu)",
     "matrix": "a 10x Genomics matrix of cells",

@@ -53,12 +53,12 @@ _VALUES = frozenset(
 
 @dataclass(frozen=True)
 class Program:
-    """What a program writes of one sample.
+    """Format of the file that a program writes for one sample.
 
     Attributes
     ----------
     name
-        Of the program and, where it writes several, of the file.
+        Name of the program and, if it writes several files, of the file.
     gene
         Header of the column that names genes, or transcripts.
     header
@@ -141,7 +141,7 @@ class ProgramFile:
     program
         That wrote it.
     ids
-        Of genes or transcripts, without the rows that tally reads.
+        Ids of genes or transcripts, without the rows that tally reads.
     quantities
         Values by column as in the file, in the order of preference.
     n_tallies
@@ -156,7 +156,7 @@ class ProgramFile:
 
     @property
     def has_transcripts(self) -> bool:
-        """Whether most ids are transcripts'."""
+        """Whether most ids are those of transcripts."""
         known = sum(_TRANSCRIPT.match(name) is not None for name in self.ids)
         return known > len(self.ids) / 2
 
@@ -216,7 +216,7 @@ def read_program_file(text: bytes, path: str = "", *, plain: bool = False) -> Pr
 
 @dataclass(frozen=True)
 class _Known:
-    """Where the parts of a file are: columns of the gene and of each quantity."""
+    """Columns of a file that hold the gene and each quantity."""
 
     program: Program
     gene: int

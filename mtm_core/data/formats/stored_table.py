@@ -43,7 +43,7 @@ _READABLE = ".h5ad, a zarr store of AnnData, or parquet (a file, or a folder of 
 
 
 class _Rows(Protocol):
-    """Where the numbers are."""
+    """Rows of numbers, read by position."""
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return samples ``start`` to ``stop``, with every gene."""
@@ -61,7 +61,7 @@ class StoredTable:
     samples, genes
         Names, trimmed; sample names are unique.
     stated_unit
-        What the file itself says of its unit; ``None`` where it says nothing.
+        Unit that the file itself states; ``None`` if it states none.
     """
 
     path: Path

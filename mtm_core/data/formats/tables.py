@@ -89,7 +89,7 @@ _BINARY_READERS: dict[bytes, Callable[[bytes, int, ReadingOptions], RawTable]] =
     b"\x89HDF\r\n\x1a\n": read_h5ad,
 }
 BINARY_MAGICS = tuple(_BINARY_READERS)
-"""What files of the binary formats start with."""
+"""First bytes of the binary formats."""
 Source = str | os.PathLike[str] | IO[bytes]
 """A file: where it is, or itself, open."""
 

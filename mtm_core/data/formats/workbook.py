@@ -26,7 +26,7 @@ _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, OSError, EOFError, SyntaxError, LookupError, ValueError),
     *(TypeError, AttributeError, RuntimeError, ArithmeticError, AssertionError),
 )
-"""What zipfile and openpyxl raise on bytes that are not what their first ones promise."""
+"""Exceptions of zipfile and openpyxl on damaged files."""
 _MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
 """Size limits of a sheet, in Excel."""
 _MOST_CELLS = 30_000_000

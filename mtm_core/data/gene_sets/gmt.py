@@ -44,15 +44,15 @@ class GeneSets:
     Attributes
     ----------
     name
-        Of the collection.
+        Name of the collection.
     sets
         Name of each set, in the file's order.
     descriptions
-        What the file says of each.
+        Description of each set in the file.
     members
         Ids of the genes of each, none twice.
     given
-        What ``--gene-sets`` calls it: a bundled name, or a file.
+        Value of ``--gene-sets``: a bundled name, or a file.
     digest
         Tells its content from others'.
     """

@@ -19,7 +19,7 @@ _ENSEMBL_WITHIN = re.compile(
 )
 """An Ensembl id with something else at its side: ``ENSG00000141510_TP53``, ``TP53|ENSG...12``."""
 _JOINTS = re.compile(r"[|:;,/()\s]+")
-"""What programs join several ids of one gene with; '_', '-' and '.' are part of names, too."""
+"""Characters that join several ids of one gene; not '_', '-' and '.', which names contain."""
 _ENTREZ = re.compile(r"\d+(\.0)?")  # '672.0' is what a spreadsheet or pandas makes of 672
 _ONE_TYPE = 0.9
 """Share of ids that must be of one type for the table to be of it."""

@@ -25,14 +25,14 @@ from mtm_core.data.notes import Note, counted, name_some
 
 @dataclass(frozen=True)
 class GeneMatch:
-    """Where the genes of a model are in a file.
+    """Positions of a model's genes in a file.
 
     Shapes: G genes of the model, I ids of the file.
 
     Attributes
     ----------
     id_type
-        Of the file's ids.
+        Kind of the file's ids.
     gene_of
         (I,) int64: the model gene that each id is, -1 for none.
     found

@@ -77,7 +77,7 @@ def download_gtex(
     Parameters
     ----------
     folder
-        Where the files and ``SHA256SUMS.json`` go.
+        Folder for the files and ``SHA256SUMS.json``.
     release
         ``"v8"`` (the paper's; its expression matrix is 1.5 GB) or ``"v10"``.
     files

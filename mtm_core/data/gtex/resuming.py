@@ -25,7 +25,7 @@ OpenUrl = Callable[[str, dict[str, str]], requests.Response]
 """Called with (address, headers); answers with a response whose body is still to be read."""
 
 _OURS = "mtm-download"
-"""What the tag of a part begins with."""
+"""Beginning of the tag of a partial download."""
 _CHUNK = 1 << 16  # what a broken connection can cost
 _ATTEMPTS = 5  # in a row without a byte more
 _WAIT = 0.25  # seconds before the second attempt, then twice as long each time
@@ -50,7 +50,7 @@ class ResumingDownloader:
     Attributes
     ----------
     path
-        Where the file is to be, in the end.
+        Final place of the file.
     progress
         Called with how far it is.
     open_url
@@ -222,7 +222,7 @@ def _read_tag(tag: Path) -> str | None:
 
 
 class _BrokenError(Exception):
-    """What came is not what was announced; asking again may help."""
+    """The server sent something other than it announced; another request may help."""
 
 
 def _version(response: requests.Response) -> str | None:

@@ -168,7 +168,7 @@ class _Server:
         self._control = control
         self._selector = selectors.DefaultSelector()
         self._lines: dict[int, socket.socket] = {}
-        """By the id of the process whose answer is wanted."""
+        """Connections by the id of the process that is to answer."""
 
     def run(self) -> None:
         woken, wake = socket.socketpair()

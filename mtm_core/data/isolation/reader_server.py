@@ -45,7 +45,7 @@ _SET = {
     "OPENPYXL_LXML": "False",
 }
 _PASSED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT", "TMPDIR", "TEMP")
-"""What Python may need to start at all."""
+"""Environment variables that Python may need to start."""
 _BEGIN = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1));"
     " from mtm_core.data.isolation.reader_process import main; main()"
@@ -54,7 +54,7 @@ _BEGIN = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: the process' exit status, and its bytes."""
+    """Exit status and output of the process."""
 
     status: int
     data: bytearray
@@ -89,7 +89,7 @@ class ReaderServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
         self.layers: tuple[str, ...] = ()
-        """What keeps the process off the system, in words; known once it was asked."""
+        """Protections of the process, in words; known after its first answer."""
         atexit.register(self.stop)
 
     def ask(
@@ -106,7 +106,7 @@ class ReaderServer:
         Parameters
         ----------
         memory, seconds
-            Of the process: address space beyond Python's, and time of a processor.
+            Limits of the process: address space beyond Python's own, and processor time.
         most_answer
             Bytes that are taken of its answer; one of more has the status of a process that was
             killed.

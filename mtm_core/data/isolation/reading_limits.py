@@ -1,4 +1,4 @@
-"""What a server reads of what others send: the size of a table, and what reading it may take."""
+"""Limits of a server on uploads: the size of a table, and the memory and time to read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may read now: a few readers at a time of all sessions, in turn."""
+"""Turns at reading files: a few readers at a time for all sessions."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000 | 1, 0x80000000
 """Answers of a filter; what is refused fails with EPERM."""
 _X32 = 0x40000000
 _NUMBER, _ARCHITECTURE = 0, 4
-"""Where they are in what a filter is given."""
+"""Offsets in the data that a filter receives."""
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CALLS = {
     # name: number on x86-64, on ARM64

@@ -59,7 +59,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found out about columns: reasons by position.
+    """Findings on columns: reasons by position.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ def judge_columns(values: Floats, names: Sequence[str], profiles: Floats | None 
     values
         (rows, columns), a row a gene; NaN where a cell holds no number.
     names
-        Of the columns.
+        Names of the columns.
     profiles
         (rows, tissues) mean expression in the reference, NaN for genes that it lacks.
     """
@@ -160,7 +160,7 @@ _ONE_THING = (
 
 @dataclass(frozen=True)
 class _Columns:
-    """What the columns show, each by itself and against the others."""
+    """Properties of the columns, each alone and compared with the others."""
 
     values: Floats
     core: tuple[int, ...]

@@ -19,7 +19,7 @@ NO_EXPRESSION = (
     "Expected a table of expression. If this is a table of age, sex or groups, give the expression"
     " first, and this as metadata (Metadata page, --metadata)."
 )
-"""What to do with a table that holds no numbers."""
+"""Next step for a table without numbers."""
 
 
 def describe_columns(

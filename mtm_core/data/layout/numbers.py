@@ -79,7 +79,7 @@ _OTHER: dict[Decimal, Decimal] = {"point": "comma", "comma": "point"}
 
 @dataclass(frozen=True)
 class _Votes:
-    """What the columns of a table say about their numbers; (columns,) bool and counts each.
+    """Evidence on the number format of each column of a table; (columns,) bool and counts each.
 
     Attributes
     ----------

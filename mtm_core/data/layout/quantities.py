@@ -41,7 +41,7 @@ _NO_EXPRESSION = (
     *("conflo", "confhi", "fpkmconflo", "fpkmconfhi", "detectionpval", "detectionpvalue"),
     *("beadstderr", "avgnbeads", "nobeads"),
 )
-"""What programs write beside the expression of a sample."""
+"""Quantities that programs write beside the expression of a sample."""
 QUANTITIES = (*_COUNTS, *_SCALED, *_OTHERS)
 """Quantities of expression, counts first, normalised as by :func:`column_names.normalised`."""
 _INTERVALS = re.compile(r"(tpm|fpkm)(ci(lower|upper)bound|coefficientofquartilevariation)")
@@ -51,7 +51,7 @@ _SAME_RANKS = 0.9995
 _LITTLE_LEFT = 0.05
 """Share of the variance between samples that is left when two quantities of them are compared."""
 _CLC = " (GE)"
-"""What CLC adds to every sample's name, of gene expression."""
+"""Ending that CLC adds to the name of every sample of gene expression."""
 _PLAIN = "plain"
 """The quantity of samples whose names have nothing added, beside the same names with more."""
 _BY_CHANCE = 0.35
@@ -73,7 +73,7 @@ class Chosen:
     aside
         The columns of the others, and why.
     note, choice
-        What was chosen, and from what.
+        The choice that was made, and its alternatives.
     """
 
     columns: dict[int, str]
@@ -93,7 +93,7 @@ def choose_quantity(
     Parameters
     ----------
     names
-        Of columns of numbers, by their place.
+        Names of the columns of numbers, by position.
     wanted
         Quantity that the user asks for, '' for none.
     sample

@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 _MOST_WEIGHED = 400
 _LIMITS = (0, 0.1, 0.5, 1, 4, 5, 9, 10)
-"""From which a gene is counted as detected, in a column of how many samples have it."""
+"""Thresholds from which programs count a gene as detected in a sample."""
 _SMOOTH = 0.2
 """A mean misses the profile of the samples by less than a fifth of what a sample does; the real
 samples that missed it least missed it by 0.35 of that."""

@@ -50,7 +50,7 @@ Floats = NDArray[np.float64]
 
 @dataclass
 class Taken:
-    """What was taken out of a table.
+    """Result of taking the expression out of a table.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Taken:
     doubted
         Columns that were taken for samples and may be none, and why.
     notes
-        What was found.
+        Findings.
     choices
         Quantity that was read, where there are several.
     """

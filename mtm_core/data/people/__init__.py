@@ -1,1 +1,1 @@
-"""What is known of samples and donors beside expression."""
+"""Metadata of samples and donors."""

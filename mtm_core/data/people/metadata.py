@@ -53,26 +53,26 @@ _TEMPLATE = ("age", "sex", "group")
 
 @dataclass(frozen=True)
 class SampleMetadata:
-    """What is known of the samples of an expression table.
+    """Metadata of the samples of an expression table.
 
     Attributes
     ----------
     file, sha256
         Name of the file and hash of its bytes.
     samples
-        Of the expression table.
+        Samples of the expression table.
     values
         The file's rows by sample name: text as it is written, NaN where blank.
     age_column, sex_column
         Columns that tell the model age and sex; ``None`` where there is none.
     sex_codes
-        What the user has said that codes of ``sex_column`` mean.
+        Meaning of the codes of ``sex_column``, as the user stated it.
     unknown
         Words that the user has said mean no value, in every column.
     near_names
         Whether names that differ in writing alone were taken for the same.
     sheet
-        Of the workbook, where the user has named one.
+        Sheet of the workbook, if the user named one.
     reading_notes
         How the file was read.
     """
@@ -91,7 +91,7 @@ class SampleMetadata:
 
     @cached_property
     def _read(self) -> dict[str, ColumnValues]:
-        """What each column holds, empty ones too, by name."""
+        """Values of every column, empty ones included, by name."""
         return {
             str(name): read_column(str(name), self.values[name], self.unknown)
             for name in self.values.columns
@@ -99,7 +99,7 @@ class SampleMetadata:
 
     @cached_property
     def columns(self) -> tuple[MetadataColumn, ...]:
-        """What the columns hold that have a value, in the order of the file."""
+        """The columns that have a value, in the order of the file."""
         return tuple(read.column for read in self._read.values() if read.column.n_known)
 
     @cached_property
@@ -121,12 +121,12 @@ class SampleMetadata:
 
     @property
     def roles(self) -> tuple[str | None, str | None, dict[str, Sex], tuple[str, ...]]:
-        """What the user can say: columns of ages and of sexes, what codes mean, words for none."""
+        """The user's choices: columns of age and sex, meaning of codes, missing values."""
         return self.age_column, self.sex_column, dict(self.sex_codes), self.unknown
 
     @property
     def state(self) -> tuple[str, tuple[str, ...], str]:
-        """What tells these metadata from others, or from what they were before the user spoke."""
+        """Key of these metadata; it changes with the user's choices."""
         return self.sha256, self.match.matched, str(self.roles)
 
     @property
@@ -213,7 +213,7 @@ class SampleMetadata:
 
     @property
     def options(self) -> MetadataOptions:
-        """What reads these metadata from their file again."""
+        """Options that read these metadata from their file again."""
         return MetadataOptions(
             self.age_column or "",
             self.sex_column or "",
@@ -307,7 +307,7 @@ class SampleMetadata:
         columns
             NaN where not known.
         where_from
-            What was done, for the notes.
+            Origin of the values, for the notes.
         """
         index = self.values.index.append(columns.index.difference(self.values.index, sort=False))
         text = columns.reindex(index).map(lambda value: f"{value:.6g}").astype(object)
@@ -404,9 +404,9 @@ def read_metadata(
     source
         csv, tsv or txt (also gzipped), xlsx or parquet; recognised by content.
     name
-        Of the file, for messages; by default its own.
+        Name of the file for messages; by default its own.
     samples
-        Of the expression table: the column that has most of them names the samples.
+        Samples of the expression table: the column that has most of them names the samples.
     max_bytes
         Cap on the decompressed size.
     isolated
@@ -416,7 +416,7 @@ def read_metadata(
     turn
         Whose file it is, and what may end that process.
     options
-        What the user says about it.
+        The user's choices about the file.
 
     Raises
     ------

@@ -24,7 +24,7 @@ ColumnKind = Literal["number", "two groups", "several groups", "one value", "fre
 MOST_GROUPS = 20
 """Levels up to which a column is taken to name groups."""
 _MARKERS = frozenset({"na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat", ".", "#null!"})
-"""What programs write for no value, in lower case; some of them are names of groups, too."""
+"""Texts that programs write for a missing value, in lower case. Some are also names of groups."""
 _TRUTH = frozenset({"true", "false"})
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
@@ -32,7 +32,7 @@ _THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
 
 @dataclass(frozen=True)
 class MetadataColumn:
-    """What a column holds.
+    """A column of metadata.
 
     Attributes
     ----------
@@ -67,13 +67,13 @@ class ColumnValues:
     Attributes
     ----------
     column
-        What it holds.
+        The column and its values.
     text
         As written, NaN where there is no value.
     numbers
         float64, NaN where there is none; only of a column of numbers.
     notes
-        What was found and done.
+        Findings, and what was done about them.
     """
 
     column: MetadataColumn
@@ -88,7 +88,7 @@ def read_column(name: str, text: pd.Series, unknown: Collection[str] = ()) -> Co
     Parameters
     ----------
     name
-        Of the column.
+        Name of the column.
     text
         Its cells as written, trimmed, NaN where blank.
     unknown

@@ -1,4 +1,4 @@
-"""What a user says about a table of metadata that can be read in more than one way."""
+"""A user's choices about a table of metadata that can be read in more than one way."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class MetadataOptions:
     age_column, sex_column
         Columns that tell the model age and sex: ``None`` finds them by their names, ``""`` is none.
     sex_codes
-        What codes of ``sex_column`` mean, each with a sex.
+        Codes of ``sex_column``, each with its sex.
     unknown
         Words that mean no value, in every column.
     near_names
         Take sample names that differ in writing alone for the same.
     sheet
-        Of a workbook; by default the first that holds a table.
+        Sheet of a workbook; by default the first that holds a table.
 
     Raises
     ------

@@ -152,7 +152,7 @@ def read_sex(
     column
         Name of the column they are of; ``None`` where there is none.
     codes
-        What the user has said that other labels mean.
+        Meaning of other labels, as the user stated it.
     """
     unknown = pd.Series(np.nan, index=labels.index, dtype=object)
     if column is None or labels.isna().all():

@@ -25,7 +25,7 @@ RULES: Rules = (
     ),
     ("leading zeros", lambda name: _PUNCTUATION.sub("", _ZEROS.sub("", name.casefold()))),
 )
-"""What two names may differ in, from the least on, and the form in which they are then equal."""
+"""Differences between two names of one sample, smallest first, with the form that ignores them."""
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,9 @@ class ExpressionTable:
     report
         How it was read.
     options
-        What the user said about it.
+        The user's choices about the file.
     stated_unit
-        What the file itself says of its unit; ``None`` where it says nothing.
+        Unit that the file itself states; ``None`` if it states none.
     """
 
     values: pd.DataFrame
@@ -92,13 +92,13 @@ def read_expression(
         recognised apart by content. Or files of one sample each, as STAR, RSEM, Salmon and others
         write them: several, a folder or a zip.
     name
-        Of the file, for messages; by default its own.
+        Name of the file for messages; by default its own.
     known_genes
         The model's genes: the surest sign of which axis holds genes.
     typical
         Mean linear expression of each of them in the reference: tells logarithms apart.
     options
-        What the user says about it, where it can be read in more than one way.
+        The user's choices, if the file can be read in more than one way.
     tx2gene
         Table of transcripts and their genes, for files of transcripts.
     max_bytes

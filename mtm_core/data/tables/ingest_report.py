@@ -27,7 +27,7 @@ class IngestReport:
     n_samples, n_genes
         Size of the table after columns were set aside.
     id_type
-        Of the gene ids, as :class:`mtm_core.data.genes.index.GeneMatch` names them.
+        Kind of the gene ids, as :class:`mtm_core.data.genes.index.GeneMatch` names them.
     unit, unit_reason, possible_units
         The judgement of :func:`mtm_core.data.tables.unit_guess.guess_unit`; the unit is ``None``
         where the

@@ -86,7 +86,7 @@ _WITH_NEGATIVES: tuple[Unit, ...] = ("logcpm", "log2-0.001", "log2-0.01", "log2-
 
 @dataclass(frozen=True)
 class UnitGuess:
-    """What the values say of their unit, and in words what that rests on.
+    """Unit of a table as judged by its values, with the evidence in words.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class UnitGuess:
     reason
         A sentence or two.
     possible
-        Where they do not tell: what it may be, the likeliest first; empty where nothing fits.
+        Possible units if the values do not decide, the likeliest first; empty if none fits.
     """
 
     unit: Unit | None
@@ -146,7 +146,7 @@ def guess_unit(
     typical
         Mean linear expression of each of them in the reference, which tells logarithms apart.
     stated
-        What the file itself says.
+        Unit that the file itself states.
     """
     _, summary = _summarised(values, known)
     return guess_unit_of(summary, typical, stated)
@@ -213,13 +213,13 @@ class UnitReading:
     Attributes
     ----------
     unit
-        Of the values.
+        Unit of the values.
     to_million
         Whether, once linear, each sample is yet to be divided by its sum, for a model in TPM.
     zero
-        What a zero is in samples that do not show it; ``None`` where that is not known.
+        Value that stands for zero in samples without one; ``None`` if unknown.
     notes
-        What is to be said of it.
+        Notes on the unit.
     """
 
     unit: Unit

@@ -1,4 +1,4 @@
-"""What the unit of a table is judged by: figures of its values that can be joined part by part.
+"""Summary of a table's values, by which its unit is judged. Summaries of parts can be joined.
 
 Only genes count. Rows of body weight or age, totals, tallies and second rows of one gene say
 nothing of the unit: ranges are taken on the genes that a model reads, sums on all that is a gene.

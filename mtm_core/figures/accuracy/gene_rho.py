@@ -32,13 +32,14 @@ def rho_boxes(
     Parameters
     ----------
     distribution
-        Of :func:`mtm_core.evaluation.predictability.distribution_of_rho`, in the order to draw.
+        Result of :func:`mtm_core.evaluation.predictability.distribution_of_rho`, in the order to
+        draw.
     rho
         (tissues, gene ids) of the same tissues; drawn if there are at most ``MOST_POINTS`` genes.
     colours
-        Of each tissue, as in GTEx. Names stand beside them.
+        GTEx's colour of each tissue. Names are written beside them.
     labels
-        What to call each gene id.
+        Label of each gene id.
     gene_id
         Gene that is marked by a star in each tissue.
     """
@@ -111,10 +112,10 @@ def gene_over_tissues(
     Parameters
     ----------
     table
-        Of :func:`mtm_core.evaluation.predictability.tissues_of_gene`; tissues in which the gene has
-        no rho by fold keep an empty row.
+        Result of :func:`mtm_core.evaluation.predictability.tissues_of_gene`; tissues in which the
+        gene has no rho by fold keep an empty row.
     colours
-        Of each tissue, as in GTEx. Names stand beside them.
+        GTEx's colour of each tissue. Names are written beside them.
     chosen
         Tissue whose name is set in bold.
     """

@@ -72,7 +72,7 @@ def promised_rho(table: pd.DataFrame) -> go.Figure:
     Parameters
     ----------
     table
-        Of :func:`promised_table`.
+        Output of :func:`promised_table`.
     """
     figure = go.Figure()
     if "rho" in table:

@@ -28,7 +28,7 @@ def accuracy_by_method(
     figure_of_merit
         Column to draw; a method without any value is left out.
     title
-        What it is, in words.
+        Title of the axis, in words.
     first
         Method that is drawn in another colour: the model's own.
     interval
@@ -86,8 +86,8 @@ def wins_and_losses(standings: pd.DataFrame, kind: str, *, first: str) -> go.Fig
     Parameters
     ----------
     standings
-        Of :func:`mtm_core.evaluation.standings.standings`: by the other method, ``{kind}_wins``,
-        ``{kind}_losses``, and of these ``..._fdr`` with an FDR of at most 5 %.
+        Result of :func:`mtm_core.evaluation.standings.standings`: by the other method,
+        ``{kind}_wins``, ``{kind}_losses``, and of these ``..._fdr`` with an FDR of at most 5 %.
     kind
         "gene" or "sample".
     """

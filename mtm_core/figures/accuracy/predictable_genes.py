@@ -28,11 +28,11 @@ def predictable_scatter(
     Parameters
     ----------
     counts
-        Of :func:`mtm_core.evaluation.overlaps.predictable_by_tissue`.
+        Result of :func:`mtm_core.evaluation.overlaps.predictable_by_tissue`.
     first, other
         The methods.
     colours, abbreviations
-        Of each tissue, as in GTEx.
+        GTEx's colour and abbreviation of each tissue.
     """
     figure = go.Figure()
     end = float(counts[["n_predictable", "n_predictable_other"]].to_numpy().max(initial=1)) * 1.05

@@ -23,7 +23,7 @@ def tissue_accuracy(
     figure_of_merit
         Column to draw.
     title
-        What it is, in words.
+        Title of the axis, in words.
     """
     own = tissues[tissues["method"] == first].sort_values(figure_of_merit)
     methods = [first, *(m for m in tissues["method"].unique() if m != first)]

@@ -28,10 +28,10 @@ def tissue_ranking(
     Parameters
     ----------
     ranking
-        Of :func:`mtm_core.evaluation.predictability.rank_tissues`; without ``gene_rho_partial``
-        the raw one is alone.
+        Result of :func:`mtm_core.evaluation.predictability.rank_tissues`; without
+        ``gene_rho_partial`` the raw one is alone.
     colours
-        Of each tissue, as in GTEx. Names stand beside them.
+        GTEx's colour of each tissue. Names are written beside them.
     n_genes
         That were scored in each tissue.
     chosen

@@ -24,7 +24,7 @@ def association_scatter(
     points
         ``gene_id``, ``gene``, ``reference`` (across), ``own`` (up), ``predictable``.
     x, y
-        What the axes are.
+        Titles of the axes.
     equal
         Whether both are in one unit: the line where they are equal is drawn.
     marked

@@ -50,7 +50,7 @@ def changes_scatter(
     panels
         Title of each panel that ``genes`` names, in the order to draw.
     x, y
-        What the axes are.
+        Titles of the axes.
     marked
         Gene ids to ring and name.
     """
@@ -118,9 +118,9 @@ def preserved_by_tissue(
     panels
         As :func:`changes_scatter`.
     colours
-        Of each tissue, as in GTEx. Names are beside them.
+        GTEx's colour of each tissue. Names are written beside them.
     title
-        What rho is.
+        Title of the axis of rho.
     chosen
         Tissue whose name is set in bold.
     """

@@ -43,7 +43,7 @@ def set_dots(
     value
         Column of the colour, around 0.
     words
-        What it is.
+        Title of the axis.
     n_sets
         Sets that are drawn, of the smallest FDR.
     """

@@ -54,7 +54,7 @@ def likeness_scatter(pairs: pd.DataFrame, *, x: str, y: str, chosen: str | None)
     pairs
         ``tissue``, ``other_tissue``, ``profiles`` (across) and ``likeness`` (up).
     x, y
-        What the axes are.
+        Titles of the axes.
     chosen
         Tissue whose pairs are set off.
     """

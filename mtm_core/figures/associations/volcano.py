@@ -30,7 +30,7 @@ _SIDES = {
     for up, y in (("top", 1), ("bottom", -1), ("middle", 0))
     for right, x in (("left", -1), ("right", 1))
 }
-"""Where the name of a point can go: right of it (1) or left (-1), above it (1) or below (-1)."""
+"""Places for the name of a point: right of it (1) or left (-1), above it (1) or below (-1)."""
 _LETTER = (0.025, 0.05)
 """Width and height that a letter takes, as shares of a panel's."""
 _PANEL = 380
@@ -68,7 +68,7 @@ def volcano(
     marked
         Gene ids to ring and name.
     kinds
-        What the legend calls a ``kind``, where that is not its own name.
+        Names of ``kind`` in the legend, where they differ.
 
     Returns
     -------

@@ -139,7 +139,7 @@ def component_heatmap(tests: pd.DataFrame, fdr: float = 0.05) -> go.Figure:
     Parameters
     ----------
     tests
-        Of :func:`mtm_core.studies.sample_components.component_tests`.
+        Result of :func:`mtm_core.studies.sample_components.component_tests`.
     fdr
         At or below which a cell is starred.
     """

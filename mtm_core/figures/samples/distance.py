@@ -82,7 +82,7 @@ def distance_by_batch(
     distance, reference
         As in :func:`distance_strips`.
     batches
-        Of each sample.
+        Batch of each sample.
     """
     names = sorted(set(batches))
     row_of = {name: row for row, name in enumerate(reversed(names))}

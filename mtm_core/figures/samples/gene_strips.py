@@ -43,11 +43,11 @@ def expression_strips(
         (tissues, levels) quantiles of the reference donors on the same scale; levels are numbers
         in (0, 1) and hold 0.05, 0.25, 0.5, 0.75 and 0.95.
     unit
-        Of linear expression.
+        Unit of linear expression.
     colours
-        Of each tissue, as in GTEx. Names stand beside them.
+        GTEx's colour of each tissue. Names are written beside them.
     accuracy
-        What to write at the right of each tissue: its held-out accuracy, in words.
+        Text at the right of each tissue: its held-out accuracy, in words.
     highlighted
         Sample to mark.
     interval

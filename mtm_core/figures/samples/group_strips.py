@@ -27,7 +27,7 @@ def group_strips(
     groups
         Group by sample; samples of others are left out.
     scale
-        Of ``values``, in words.
+        Scale of ``values``, in words.
     """
     tissues = [str(tissue) for tissue in values.columns]
     figure = go.Figure()

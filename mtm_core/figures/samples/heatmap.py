@@ -36,7 +36,7 @@ def z_heatmap(
     rho
         Held-out correlation of each column, NaN where it has none; ``None`` leaves the bars out.
     column
-        What a column is: "gene" or "tissue".
+        Meaning of a column: "gene" or "tissue".
     unpredictable
         Columns to be greyed: their name and their cells.
     """

@@ -1,4 +1,4 @@
-"""Where samples stand among the reference donors."""
+"""Position of samples among the reference donors."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def strata_bars(
     groups
         As in :func:`percentile_strips`.
     unit
-        Of linear expression.
+        Unit of linear expression.
     strong
         Strata to draw in the accent's colour.
     """

@@ -34,9 +34,9 @@ def tissue_map(
     positions
         ``first`` and ``second``, by tissue.
     shares
-        Of the variance that each component holds.
+        Share of the variance that each component explains.
     colours, abbreviations
-        Of each tissue, as in GTEx.
+        GTEx's colour and abbreviation of each tissue.
     chosen
         Tissue to ring and name in full.
     """
@@ -67,12 +67,12 @@ def sample_map(
     positions
         ``first`` and ``second``, by sample.
     shares
-        Of the variance that each component holds.
+        Share of the variance that each component explains.
     numbers, groups
-        Of each sample, NaN where unknown; at most one of the two, ``groups`` of at most
-        ``MOST_GROUPS`` names.
+        Number or group of each sample, NaN if unknown; at most one of the two, ``groups`` of at
+        most ``MOST_GROUPS`` names.
     title
-        What they are.
+        Title of the numbers or groups.
     """
     figure = go.Figure()
     if numbers is not None:

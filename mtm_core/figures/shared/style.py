@@ -1,4 +1,4 @@
-"""What all figures share: colours that work on light and on dark ground, margins, export."""
+"""Common style of all figures: colours for light and dark backgrounds, margins, export."""
 
 from __future__ import annotations
 

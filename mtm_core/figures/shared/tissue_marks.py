@@ -28,9 +28,10 @@ def tissue_marks(
     Parameters
     ----------
     x, y
-        Of each tissue, indexed by it, without missing values.
+        Value of each tissue, indexed by it, without missing values.
     colours, abbreviations
-        Of each tissue, as in GTEx; an abbreviation that would hide another or a point is left out.
+        GTEx's colour and abbreviation of each tissue; an abbreviation that would hide another or a
+        point is left out.
     log_y
         Whether the y axis is logarithmic.
     """
