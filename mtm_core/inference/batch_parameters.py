@@ -104,6 +104,14 @@ class BatchParameters:
         own = TissueScaler(self.centre[None], self.spread[None], scaler.scale)
         return own.transform(expression, np.zeros(len(expression), dtype=np.int64))
 
+    def levels(self, reference: ReferenceTissue) -> NDArray[np.float64] | None:
+        """Return linear expression (G,) about the middle of the batch; ``None`` under ``none``."""
+        middle = self.centre if self.knots is None else self.knots[_MIDDLE]
+        if middle is None:
+            return None
+        wide = middle.astype(np.float64)
+        return np.maximum(np.exp2(wide) - 1 if reference.scaler.scale == "log2" else wide, 0)
+
     def of_genes(self, found: NDArray[np.bool_]) -> BatchParameters:
         """Cut it to the genes (G,) that are ``found``."""
         return replace(
@@ -181,10 +189,7 @@ def parameters_by_batch(
     rows = {str(name): np.flatnonzero(names == name) for name in np.unique(names)}
     within: BatchParameters | None = None
     if any(LEAST_OF_BATCH <= len(own) < MINIMUM_OF_BATCH for own in rows.values()):
-        residuals = np.empty_like(values)
-        for own in rows.values():
-            residuals[own] = values[own] - _centre(values[own], how)
-        within = _estimate(residuals, how, reference)
+        within = _estimate(_within(values, list(rows.values()), how), how, reference)
     result = []
     for name, own in rows.items():
         n_samples = len(own)
@@ -203,6 +208,21 @@ def _centre(values: Floats, how: str) -> Floats:
         centre: Floats = values.mean(axis=0, dtype=np.float64).astype(np.float32)
         return centre
     return np.asarray(np.median(values, axis=0), dtype=np.float32)
+
+
+def _within(values: Floats, batches: Sequence[NDArray[np.intp]], how: str) -> Floats:
+    """Return how samples differ within their batches, of all batches together around 0.
+
+    From the mean of n samples a sample lies ``sqrt((n - 1) / n)`` SD away, not 1: without this,
+    and with batches of one, which lie 0 away from their own mean, the spread would be too small.
+    """
+    parts = [
+        (values[own] - values[own].mean(axis=0, dtype=np.float64)) * np.sqrt(n / (n - 1))
+        for own in batches
+        if (n := len(own)) > 1
+    ]
+    found = np.concatenate(parts).astype(np.float32)
+    return found - _centre(found, how)
 
 
 def _moved(within: BatchParameters, centre: Floats) -> BatchParameters:

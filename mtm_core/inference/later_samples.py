@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from mtm_core.data.tables.unit_guess import UnitReading, guess_unit_of, read_uni
 from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.data.units import Unit, UnitChoice
 from mtm_core.errors import SelectionError
+from mtm_core.inference.batch_parameters import BatchParameters, ReferenceTissue
 from mtm_core.inference.saved_alignment import SavedAlignment, read_alignment
 
 _PER_MILLION: frozenset[Unit] = frozenset({"tpm", "cpm"})
@@ -112,6 +114,66 @@ def read_as_before(
     return replace(read, to_million=saved.to_million, zero=saved.zero)
 
 
+def earlier_levels(
+    reference: ReferenceTissue,
+    typical: ArrayLike,
+    known: NDArray[np.bool_],
+    parameters: Sequence[BatchParameters],
+) -> dict[str, NDArray[np.float64]]:
+    """Return what each gene (G,) made up of the earlier samples, by their batch.
+
+    A later table may lack genes of the earlier one. How much of a sample these would be, the
+    earlier samples say, not the reference: protocols differ in it, most of all for long genes.
+
+    Parameters
+    ----------
+    reference, typical
+        The samples' tissue in the reference, and its mean linear expression (G,).
+    known
+        (G,) genes that the earlier table had.
+    parameters
+        Of each batch, on all genes.
+    """
+    mean = np.asarray(typical, dtype=np.float64)
+    found = {}
+    for one in parameters:
+        levels, own = mean.copy(), one.levels(reference)
+        if own is not None and own[known].sum() > 0:
+            levels[known] = own[known] * (mean[known].sum() / own[known].sum())
+        found[one.batch] = levels
+    return found
+
+
+def normalised_as_before(
+    values: pd.DataFrame,
+    normalise: Callable[[pd.DataFrame, NDArray[np.float64]], pd.DataFrame],
+    expected: Mapping[str, NDArray[np.float64]],
+    batch: pd.Series | None,
+) -> pd.DataFrame:
+    """Normalise each sample by what genes made up of its batch before.
+
+    Parameters
+    ----------
+    values
+        (samples, ids).
+    normalise
+        Called with some rows and what genes make up of them.
+    expected
+        Of :func:`earlier_levels`. Samples of a batch that is not there are refused later.
+    batch
+        Of each sample, where there are several.
+    """
+    first = next(iter(expected.values()))
+    if batch is None or len(expected) == 1:
+        return normalise(values, first)
+    labels = batch.reindex(values.index).astype(str).to_numpy()
+    parts = [
+        normalise(values.iloc[np.flatnonzero(labels == name)], expected.get(name, first))
+        for name in np.unique(labels)
+    ]
+    return pd.concat(parts).loc[values.index]
+
+
 def describe_new_genes(new: NDArray[np.bool_], genes: pd.Index) -> list[Note]:
     """Name genes (G,) that these samples have and the saved alignment has no values for."""
     n_genes = int(new.sum())
@@ -124,5 +186,21 @@ def describe_new_genes(new: NDArray[np.bool_], genes: pd.Index) -> list[Note]:
             f" this table and {'was' if n_genes == 1 else 'were'} not in the earlier one:"
             f" {name_some(genes[new])}.",
             they_were(n_genes, "set to the reference mean, as in the earlier prediction"),
+        )
+    ]
+
+
+def describe_genes_lost(lost: NDArray[np.bool_], genes: pd.Index) -> list[Note]:
+    """Name genes (G,) that the saved alignment has values for and these samples lack."""
+    n_genes = int(lost.sum())
+    if not n_genes:
+        return []
+    return [
+        Note(
+            "warning",
+            f"{counted(n_genes, 'gene', 'genes')} of the earlier table"
+            f" {'is' if n_genes == 1 else 'are'} not in this one: {name_some(genes[lost])}.",
+            "Samples were scaled by what these genes made up of the earlier samples.",
+            "Give the table before genes were filtered out: then nothing is estimated.",
         )
     ]

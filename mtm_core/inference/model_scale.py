@@ -53,11 +53,25 @@ class ModelScale:
         return mean
 
     def normalised(
-        self, values: pd.DataFrame, reading: UnitReading, source: str, genes: TableGenes
+        self,
+        values: pd.DataFrame,
+        reading: UnitReading,
+        source: str,
+        genes: TableGenes,
+        *,
+        only: NDArray[np.bool_] | None = None,
+        typical: NDArray[np.floating] | None = None,
     ) -> pd.DataFrame:
         """Bring ``values`` (samples, ids) to the model's genes and unit, each sample by itself.
 
         Only values of the model's genes must be such as the unit can have.
+
+        Parameters
+        ----------
+        only
+            (G,) genes that are read, where not all that are found are.
+        typical
+            (G,) what each gene makes up of a sample; the reference's mean by default.
 
         Returns
         -------
@@ -81,7 +95,11 @@ class ModelScale:
             linear = per_million(linear, pd.Series(totals, values.index))
         of_known = replace(genes.match, gene_of=genes.match.gene_of[known])
         on_genes, found = collapse(linear, of_known)
-        return panel_normalise(on_genes, found, self.typical(source), self.artefact.normalisation)
+        if only is not None:
+            found = found & only
+            on_genes.loc[:, ~found] = np.nan
+        levels = self.typical(source) if typical is None else typical
+        return panel_normalise(on_genes, found, levels, self.artefact.normalisation)
 
     def nearer_units(
         self, values: pd.DataFrame, reading: UnitReading, source: str, genes: TableGenes

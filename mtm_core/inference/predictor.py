@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -28,8 +28,15 @@ from mtm_core.inference.alignment import AlignmentMethod, align, align_as_before
 from mtm_core.inference.batch_parameters import BatchParameters, ReferenceTissue
 from mtm_core.inference.decoder import TissueProgress
 from mtm_core.inference.gene_moments import GeneMoments
-from mtm_core.inference.later_samples import alignment_for, describe_new_genes, read_as_before
-from mtm_core.inference.model_scale import ModelScale, checked_table
+from mtm_core.inference.later_samples import (
+    alignment_for,
+    describe_genes_lost,
+    describe_new_genes,
+    earlier_levels,
+    normalised_as_before,
+    read_as_before,
+)
+from mtm_core.inference.model_scale import ModelScale, TableGenes, checked_table
 from mtm_core.inference.models import find_model
 from mtm_core.inference.prediction_dataset import AT_ONCE_BYTES, predict_people
 from mtm_core.inference.prepared import Prepared, Saved
@@ -187,12 +194,11 @@ class Predictor:
             except ExpressionError as error:
                 others = table.other_quantities if isinstance(table, ExpressionTable) else ""
                 raise ExpressionError(f"{error}{others}") from error
-        normalised = self.scale.normalised(values, reading, source, genes)
         scaler, quantiles = artefact.method.scaler, artefact.reference.expression[:, code]
         notes = [*reading.notes, *genes.match.notes]
         if saved is None:
             aligned = align(
-                normalised,
+                self.scale.normalised(values, reading, source, genes),
                 found,
                 code,
                 scaler,
@@ -205,7 +211,15 @@ class Predictor:
             )
         else:
             notes += describe_new_genes(genes.match.found & ~found, genes.match.gene_ids)
+            if artefact.normalisation != "none":
+                notes += describe_genes_lost(known & ~found, genes.match.gene_ids)
             reference = ReferenceTissue(scaler, code, quantiles)
+            normalised = normalised_as_before(
+                values,
+                partial(self._as_before, reading, source, genes, found),
+                earlier_levels(reference, self.typical(source), known, parameters),
+                batch,
+            )
             aligned = align_as_before(normalised, found, reference, parameters, batch=batch)
         notes += aligned.notes
         if is_whole:
@@ -222,6 +236,17 @@ class Predictor:
             saved or SavedAlignment.of(aligned, artefact, source, reading, column),
             from_saved=saved is not None,
         )
+
+    def _as_before(
+        self,
+        reading: UnitReading,
+        source: str,
+        genes: TableGenes,
+        found: NDArray[np.bool_],
+        values: pd.DataFrame,
+        typical: NDArray[np.float64],
+    ) -> pd.DataFrame:
+        return self.scale.normalised(values, reading, source, genes, only=found, typical=typical)
 
     def typical(self, source: str) -> NDArray[np.float32]:
         """Return the mean linear expression (G,) of the reference in ``source``."""

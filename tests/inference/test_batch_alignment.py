@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mtm_core import SAMPLES, read_expression
 from mtm_core.artefact import QUANTILE_LEVELS, Artefact
 from mtm_core.errors import ExpressionError, InputFileError, SelectionError
 from mtm_core.inference.alignment import AlignmentMethod
@@ -133,12 +134,14 @@ def test_small_batches_get_their_own_centre_and_the_spread_of_all(
     prepared = predictor.prepare(people, unit="tpm", batch=batch)
     y = np.log2(1 + people[predictor.artefact.genes.index].to_numpy(dtype=np.float64))
     own = {name: np.array(names) == name for name in dict.fromkeys(names)}
-    residual = y.copy()
+    # The variance of a sample, unbiased in each batch, averaged over samples of batches of two up.
+    variance = np.zeros(y.shape[1])
     for rows in own.values():
-        residual[rows] -= y[rows].mean(axis=0)
+        if rows.sum() > 1:
+            variance += rows.sum() * y[rows].var(axis=0, ddof=1)
     z = prepared.aligned.z
     few = own["few"]
-    expected = (y[few] - y[few].mean(axis=0)) / residual.std(axis=0)
+    expected = (y[few] - y[few].mean(axis=0)) / np.sqrt(variance / (len(y) - 1))
     np.testing.assert_allclose(z[few], expected, atol=2e-4)
     one = own["one"]
     np.testing.assert_allclose(z[one], (y[one] - y.mean(axis=0)) / y.std(axis=0), atol=2e-4)
@@ -150,6 +153,45 @@ def test_small_batches_get_their_own_centre_and_the_spread_of_all(
     of = prepared.aligned.by_batch().set_index("batch")["parameters_of"]
     assert of["few"] == "its own centre, the spread within all batches"
     assert of["pair"] == "all samples together"
+
+
+@pytest.mark.parametrize("how", ["cohort", "robust", "quantiles"])
+def test_samples_of_small_batches_spread_as_others_do(
+    predictor: Predictor, people: pd.DataFrame, how: AlignmentMethod
+) -> None:
+    """Neither batches of three, nor many of one beside a few, may widen z-scores."""
+    threes = pd.Series([f"b{i // 3}" for i in range(len(people))], people.index, name="plate")
+    ones = pd.Series([f"b{max(i, 9)}" for i in range(len(people))], people.index, name="plate")
+    for batch, n in ((threes, 57), (ones, 10)):
+        z = predictor.prepare(people, unit="tpm", alignment=how, batch=batch).aligned.z[:n]
+        within = [
+            z[(batch[:n] == name).to_numpy()].var(axis=0, ddof=1) for name in batch[:n].unique()
+        ]
+        assert 0.8 < np.sqrt(np.mean(within)) < 1.25
+
+
+def test_later_samples_with_other_genes_are_scaled_as_the_earlier_ones() -> None:
+    """Shares of a panel are what its genes make up of it; the saved alignment says of which."""
+    predictor = Predictor.load("gtex_v8_acmg59_stack")
+    table = read_expression(SAMPLES / "blood_tpm.tsv", known_genes=predictor.genes).values
+    most = table.columns[np.argsort(-table.mean().to_numpy())[:3]]
+    # This laboratory finds eight times as much of three genes as the reference has.
+    table = table.astype(np.float64)
+    table[most] *= 8
+    few = table.drop(columns=most)
+
+    def z(early: pd.DataFrame, late: pd.DataFrame, how: AlignmentMethod) -> np.ndarray:
+        saved = predictor.prepare(early.iloc[:25], unit="tpm", alignment=how).alignment
+        found = predictor.prepare(late.iloc[25:], alignment_from=saved)
+        return found.aligned.z[:, predictor.prepare(few, unit="tpm").aligned.found]
+
+    for how in ("cohort", "robust", "quantiles"):
+        np.testing.assert_array_equal(z(few, table, how), z(few, few, how))  # type: ignore[arg-type]
+        away = z(table, few, how) - z(table, table, how)  # type: ignore[arg-type]
+        assert abs(away.mean()) < 0.1
+    saved = predictor.prepare(table.iloc[:25], unit="tpm", alignment="cohort").alignment
+    notes = [str(note) for note in predictor.prepare(few.iloc[25:], alignment_from=saved).notes]
+    assert any("3 genes of the earlier table are not in this one" in note for note in notes)
 
 
 @pytest.mark.parametrize("how", ["cohort", "robust", "quantiles", "none"])
