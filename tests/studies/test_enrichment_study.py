@@ -186,3 +186,18 @@ def test_the_bundled_sets_are_the_ontologys():
     assert set(oxygen) <= set(members["gas transport (GO:0015669)"])
     with pytest.raises(SelectionError, match="go_biological_process"):
         find_sets("hallmark")
+
+
+def test_a_gene_of_a_pathway_of_reactome_is_one_of_the_pathways_above():
+    sets = find_sets("reactome")
+    members = dict(zip(sets.sets, map(set, sets.members), strict=True))
+    interferon = members["Interferon Signaling (R-HSA-913531)"]
+    for name, known in {
+        "Interferon alpha/beta signaling (R-HSA-909733)": {"IFNAR1", "STAT1", "ISG15", "MX1"},
+        "Interferon gamma signaling (R-HSA-877300)": {"IFNGR1", "JAK2", "GBP1", "HLA-DRA"},
+    }.items():
+        assert known <= members[name] < interferon
+    sizes = {len(genes) for genes in members.values()}
+    assert (min(sizes), max(sizes)) == (5, 478)
+    assert len(sets) == 2028
+    assert len(sets.genes) > 10_000

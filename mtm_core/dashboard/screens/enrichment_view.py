@@ -22,7 +22,7 @@ from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
 from mtm_core.dashboard.widgets.layout import mark_simulated
-from mtm_core.data.gene_sets.gmt import BUNDLED_SETS, GeneSets, bundled_sets
+from mtm_core.data.gene_sets.gmt import BUNDLED_FROM, BUNDLED_SETS, GeneSets, bundled_sets
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.escaping import plain, plain_message
 from mtm_core.grouped_table import as_grouped
@@ -227,7 +227,7 @@ def choose_sets(session: Session) -> GeneSets:
         format_func=lambda name: BUNDLED_SETS.get(name, name),
         key="gene_sets",
         persist_state="session",
-        help="The bundled sets are the Gene Ontology's of 2022 (CC BY 4.0), with 5 to 500 genes.",
+        help=f"The bundled sets have 5 to 500 genes. {BUNDLED_FROM}",
     )
     if chosen != OWN_SETS:
         return bundled_sets(chosen)

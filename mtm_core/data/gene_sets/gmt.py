@@ -1,4 +1,4 @@
-"""Gene sets: the bundled ones of the Gene Ontology, and files in GMT format.
+"""Gene sets: the bundled ones of the Gene Ontology and Reactome, and files in GMT format.
 
 A GMT file has one set a line: its name, a description (often a link), then its genes, between
 tabs. It is lines of text, split at tabs: no library reads it.
@@ -26,10 +26,13 @@ BUNDLED_SETS = {
     "go_biological_process": "Gene Ontology, biological process",
     "go_molecular_function": "Gene Ontology, molecular function",
     "go_cellular_component": "Gene Ontology, cellular component",
+    "reactome": "Reactome pathways",
 }
-"""Collections that come with the program, and what they are; ``sets/README.md`` has their
-licence."""
-BUNDLED_DATE = "ontology of 2022-07-01, annotations of 2022-09-12, CC BY 4.0"
+"""Collections that come with the program, and what they are; ``README.md`` has their licences."""
+BUNDLED_FROM = (
+    "Gene Ontology: terms of 2022-07-01, annotations of 2022-09-12, CC BY 4.0. Reactome: files of"
+    " January 2025, CC0."
+)
 MAX_GMT_BYTES = 64 * 2**20
 MOST_SETS = 100_000
 MOST_MEMBERS = 8_000_000
