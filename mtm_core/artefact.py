@@ -126,7 +126,7 @@ class Artefact:
         Distributions of the training cohort.
     accuracy
         ``summary`` (means over tissues) and ``tissues`` (one object a tissue), from
-        ``mtm evaluate``; empty where the model was not evaluated.
+        ``mtm evaluate``; empty if the model was not evaluated.
     provenance
         Cohort, command, date, versions.
     sha256

@@ -138,7 +138,7 @@ class TableOnDisk:
 
     @classmethod
     def open(cls, path: Path) -> TableOnDisk | None:
-        """Open a file; ``None`` where it has no groups, but is an ordinary table.
+        """Open a file; ``None`` if it has no groups, but is an ordinary table.
 
         Raises
         ------

@@ -104,7 +104,7 @@ class ModelFolder:
             raise self._changed(MANIFEST, str(error)) from error
 
     def file(self, name: str) -> Path | None:
-        """Return the file ``name``, verified; ``None`` where there is none.
+        """Return the file ``name``, verified; ``None`` if there is none.
 
         Raises
         ------
@@ -121,7 +121,7 @@ class ModelFolder:
         return self.path / name
 
     def part(self, name: str) -> Path | None:
-        """Return the folder ``name``, all files in it verified; ``None`` where there is none.
+        """Return the folder ``name``, all files in it verified; ``None`` if there is none.
 
         Raises
         ------

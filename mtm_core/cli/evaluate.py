@@ -191,5 +191,5 @@ def _print(tables: EvaluationTables) -> None:
 
 
 def _figure(value: float | None) -> str:
-    """Return a figure, or nothing where the method has none."""
+    """Return a figure, or nothing if the method has none."""
     return "" if value is None or math.isnan(value) else f"{value:.3f}"

@@ -58,7 +58,7 @@ def choose_port(
 
 
 def _problem(address: str, port: int) -> int | None:
-    """Return the error number of listening on ``port``; ``None`` where it can be done.
+    """Return the error number of listening on ``port``; ``None`` if it can be done.
 
     Raises
     ------

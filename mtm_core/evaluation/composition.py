@@ -40,7 +40,7 @@ def estimated_composition(cohort: ad.AnnData, source: str) -> pd.DataFrame | Non
     Returns
     -------
     pandas.DataFrame
-        By donor; ``None`` where the source is not whole blood, or too few of the genes that tell
+        By donor; ``None`` if the source is not whole blood, or too few of the genes that tell
         cells apart are in the cohort.
     """
     if source != BLOOD or not is_enough(markers_found([str(name) for name in cohort.var_names])):

@@ -56,7 +56,7 @@ class EvaluationTables:
         Result of :func:`mtm_core.evaluation.accuracy.accuracy_in_strata`, with columns ``method``
         and ``stratum``.
 
-    The last four are empty where they were not made.
+    The last four are empty if they were not made.
     """
 
     gene_rows: pd.DataFrame | GroupedTable

@@ -65,7 +65,7 @@ class MethodScores:
 
     @classmethod
     def load(cls, folder: Path) -> MethodScores | None:
-        """Read what :meth:`save` wrote; ``None`` where it is not there, or not whole."""
+        """Read what :meth:`save` wrote; ``None`` if it is not there, or not whole."""
         try:
             about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
             if about["format"] != _FORMAT:

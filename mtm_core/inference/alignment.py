@@ -70,7 +70,7 @@ class Aligned:
     notes
         Notes on what was done.
     batches
-        (N,) name of each sample's batch; empty where there are none.
+        (N,) name of each sample's batch; empty if there are none.
     parameters
         Parameters of each batch, by which :func:`align_as_before` aligns later samples.
     """

@@ -57,7 +57,7 @@ class ReferenceTissue:
     code
         Code of the tissue in ``scaler``.
     quantiles
-        (Q, G) on the scaler's scale; ``None`` where they are not known.
+        (Q, G) on the scaler's scale; ``None`` if they are not known.
     """
 
     scaler: TissueScaler
@@ -72,7 +72,7 @@ class BatchParameters:
     Attributes
     ----------
     batch
-        Its name; empty where there are no batches.
+        Its name; empty if there are no batches.
     how, basis
         Method, and what the parameters are of.
     n_samples
@@ -82,7 +82,7 @@ class BatchParameters:
     knots
         (Q, G) quantiles of the samples; ``None`` but under ``quantiles``.
     constant
-        (G,) genes that do not vary in what the parameters are of; ``None`` where that is not known.
+        (G,) genes that do not vary in what the parameters are of; ``None`` if that is not known.
     """
 
     batch: str

@@ -328,7 +328,7 @@ class _Plan:
         )
 
     def moments(self, work: ChunkWork) -> GeneMoments | None:
-        """Take each gene's moments over all samples; ``None`` where nothing is aligned."""
+        """Take each gene's moments over all samples; ``None`` if nothing is aligned."""
         if work.alignment == "none":
             return None
         jobs = [(work, chunk) for chunk in self.chunks]

@@ -303,7 +303,7 @@ def _samples_of(result: PredictedProfiles, samples: Index) -> PredictedProfiles:
 
 
 def _of_all(asked: Index, n: int) -> Index | None:
-    """Return which of ``n`` are asked for; ``None`` where all are, in order."""
+    """Return which of ``n`` are asked for; ``None`` if all are, in order."""
     return None if len(asked) == n and bool((asked == np.arange(n)).all()) else asked
 
 

@@ -70,7 +70,7 @@ class PredictionOptions:
         File, folder or bundle that holds the saved alignment of an earlier prediction, by which
         these samples are read. Empty for none.
     as_batch
-        Batch of the saved alignment that all samples are read as. Empty where ``batch`` says it, or
+        Batch of the saved alignment that all samples are read as. Empty if ``batch`` says it, or
         there is one.
     further
         Tables of other tissues of the same people, in order.
@@ -128,7 +128,7 @@ class PredictionOptions:
         )
 
     def saved_alignment(self, predictor: Predictor) -> SavedAlignment | None:
-        """Read ``alignment_from``, and hold it to the model and the source; ``None`` where none is.
+        """Read ``alignment_from``, and hold it to the model and the source; ``None`` if none is.
 
         Raises
         ------
@@ -186,7 +186,7 @@ class PredictionOptions:
     def batches_of(
         self, table: ExpressionTable | pd.DataFrame, known: SampleMetadata | None
     ) -> pd.Series | None:
-        """Return the batch of each sample, NaN where it is not known; ``None`` where none is named.
+        """Return the batch of each sample, NaN where it is not known; ``None`` if none is named.
 
         Raises
         ------

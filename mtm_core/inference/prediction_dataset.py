@@ -59,7 +59,7 @@ def predict_people(
     Parameters
     ----------
     phenotypes
-        Of each person, exact; ``None`` where none are known.
+        Of each person, exact; ``None`` if none are known.
     on_progress, at_once
         As in :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`.
 

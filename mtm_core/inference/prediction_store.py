@@ -72,7 +72,7 @@ class PredictionStore:
         return self.progress / _STORE
 
     def begun(self) -> Run | None:
-        """Return the run that the store is of, finished or not; ``None`` where there is no store.
+        """Return the run that the store is of, finished or not; ``None`` if there is no store.
 
         Raises
         ------

@@ -42,7 +42,7 @@ class GivenTissue:
     z
         (n, G) z-scores.
     rows
-        (N,) row of each person in ``z``, -1 of those who have none; ``None`` where ``z`` has all
+        (N,) row of each person in ``z``, -1 of those who have none; ``None`` if ``z`` has all
         people, in order.
     """
 
@@ -71,7 +71,7 @@ class Profiles:
     given
         One tissue or more; each person is in at least one.
     phenotypes
-        Age and sex, a row a person; ``None`` where nothing is known.
+        Age and sex, a row a person; ``None`` if nothing is known.
     """
 
     method: FittedMethod

@@ -8,7 +8,7 @@ JSON::
     model                   name, and SHA-256 of its folder
     alignments              one a tissue of samples:
         source, unit        of the samples; to_million and zero say the rest of how they were read
-        batch_column        that batches were named by; empty where there are none
+        batch_column        that batches were named by; empty if there are none
         genes               ids of the genes that parameters are of
         batches             batch, how, basis, n_samples, and centre and spread, or knots, by gene
 
@@ -110,7 +110,7 @@ class SavedAlignment:
 
     @property
     def batches(self) -> list[str]:
-        """Names of the batches; empty where there are none."""
+        """Names of the batches; empty if there are none."""
         return [one.batch for one in self.parameters if one.batch]
 
     @property

@@ -201,7 +201,7 @@ class TrainingPairs:
     Attributes
     ----------
     source
-        Tissue that predictions start from; ``None`` where they start from covariates alone.
+        Tissue that predictions start from; ``None`` if they start from covariates alone.
     inputs
         (D, P): of every training donor with the source, in the order of their ids.
     z

@@ -30,7 +30,7 @@ def encode_covariates(
     phenotypes
         One row a donor, with the columns of
         :func:`mtm_core.data.gtex.annotations.read_subject_phenotypes`;
-        ``None`` where nothing is known.
+        ``None`` if nothing is known.
     names
         Which of them.
     n_donors

@@ -132,7 +132,7 @@ class SampleSteps:
     apply
         Gives ``T Z`` for Z (n, K).
     evidence
-        Precision and projections to begin with; ``None`` where it begins with factors, given to
+        Precision and projections to begin with; ``None`` if it begins with factors, given to
         :meth:`maximise`.
     """
 

@@ -127,14 +127,14 @@ def predict_held_out(
 
 
 def _concatenated(results: Sequence[PredictedProfiles]) -> Floats | None:
-    """Join spreads, NaN where a group has none; ``None`` where none has."""
+    """Join spreads, NaN where a group has none; ``None`` if none has."""
     if all(result.sd is None for result in results):
         return None
     return np.concatenate([np.full_like(r.mean, np.nan) if r.sd is None else r.sd for r in results])
 
 
 def _joined_multipliers(results: Sequence[PredictedProfiles]) -> dict[int, Floats] | None:
-    """Join half-widths, NaN where a group has none; ``None`` where none has."""
+    """Join half-widths, NaN where a group has none; ``None`` if none has."""
     levels = next((list(r.multipliers) for r in results if r.multipliers is not None), None)
     if levels is None:
         return None

@@ -72,10 +72,10 @@ class FittedKernelFactors(PredictsByBeginning):
     plain
         Regression of each of its models, from expression alone.
     with_covariates
-        The same from expression and covariates; empty where it has none.
+        The same from expression and covariates; empty if it has none.
     own_genes
         What a gene's own value in one source tissue tells beside the factors, where that tissue
-        is given; ``None`` where that helps no gene.
+        is given; ``None`` if that helps no gene.
     """
 
     joint: FittedJointGaussian

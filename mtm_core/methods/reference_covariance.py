@@ -27,7 +27,7 @@ _SCALES = np.geomspace(1, 16, 33)
 
 
 def factor_model(method: FittedMethod) -> Factors | None:
-    """Return the factor model of most factors inside ``method``; ``None`` where it has none."""
+    """Return the factor model of most factors inside ``method``; ``None`` if it has none."""
     if isinstance(method, FittedJointGaussian):
         return max(method.models, key=lambda model: int(model.loadings.shape[-1]))
     for part in (getattr(method, "joint", None), *getattr(method, "bases", ())):
@@ -45,7 +45,7 @@ def covariance_along(
 ) -> Array | None:
     """Return the covariance (K, K) of the reference's z-scores along ``directions`` (J, K).
 
-    ``None`` where the model has no factors, and so does not know how genes go together.
+    ``None`` if the model has no factors, and so does not know how genes go together.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ class FittedStack(PredictsByBeginning):
     plain
         From expression alone.
     with_covariates
-        With the covariates; ``None`` where no method reads any.
+        With the covariates; ``None`` if no method reads any.
     source
         Tissue that weights and intervals were learnt from. Predictions from others use the same
         weights, and their intervals are only as good as these others are like it.

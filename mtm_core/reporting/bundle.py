@@ -90,7 +90,7 @@ class PredictionRecord:
     ingest, prepared
         How the table was read, and how it was brought to the model's genes and scale.
     phenotypes
-        ``age`` and ``sex`` by sample, as the model read them; ``None`` where it did not.
+        ``age`` and ``sex`` by sample, as the model read them; ``None`` if it did not.
     simulated
         Whether the samples are simulated, not of real people.
     options
@@ -148,7 +148,7 @@ class PredictionRecord:
 
     @property
     def metadata_file(self) -> str:
-        """Name of the file that says what was read of each sample; empty where nothing was."""
+        """Name of the file that says what was read of each sample; empty if nothing was."""
         if self.options.batch:
             return METADATA
         return "" if self.phenotypes is None else AGE_AND_SEX
@@ -205,7 +205,7 @@ def settings_of(record: PredictionRecord) -> dict[str, Any]:
 
 
 def _further_settings(record: PredictionRecord) -> dict[str, Any]:
-    """Return what there is of further tissues; nothing where there are none."""
+    """Return what there is of further tissues; nothing if there are none."""
     if not record.further_tables:
         return {}
     given = zip(record.further_tables, record.further_given, strict=True)
@@ -280,7 +280,7 @@ def bundle_bytes(
     methods
         Result of :func:`mtm_core.reporting.methods_text.methods_text`.
     accuracy
-        Held-out accuracy, one row a gene and predicted tissue; ``None`` where there is none.
+        Held-out accuracy, one row a gene and predicted tissue; ``None`` if there is none.
     """
     prediction = record.prediction
     columns = ["distance_before", "distance_after", "used_age_sex"]

@@ -26,9 +26,9 @@ class InputFiles:
     tables
         Expression tables.
     metadata
-        Empty where the command reads none.
+        Empty if the command reads none.
     tx2gene
-        Table of transcripts and their genes; empty where the tables are by gene.
+        Table of transcripts and their genes; empty if the tables are by gene.
     further
         Table of each further tissue of the same people, in order.
     """
@@ -56,7 +56,7 @@ class Comparison:
     traits, covariates
         Columns of the metadata.
     shuffle
-        Seed of the shuffle; ``None`` where labels are the true ones.
+        Seed of the shuffle; ``None`` if labels are the true ones.
     formula
         Formula of a linear model; empty for none.
     contrasts

@@ -22,7 +22,7 @@ def describe_test(design: StudyDesign, *, with_error: bool | None = None) -> str
     Parameters
     ----------
     with_error
-        Whether tests allow for prediction error; ``None`` where both are given.
+        Whether tests allow for prediction error; ``None`` if both are given.
     """
     n = len(design.samples)
     left_out = (

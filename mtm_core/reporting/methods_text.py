@@ -45,7 +45,7 @@ def accuracy_of_targets(
     Returns
     -------
     pandas.DataFrame
-        As :func:`mtm_core.evaluation.predictability.rank_tissues`; empty where the method was not
+        As :func:`mtm_core.evaluation.predictability.rank_tissues`; empty if the method was not
         evaluated from ``source``, one tissue or several together.
     """
     if evaluation is None or not evaluation.is_from(source):
@@ -79,7 +79,7 @@ def methods_text(
     ingest, prepared
         How the table was read, and how it was brought to the model's genes and scale.
     artefact, evaluation
-        The model, and how it did on held-out donors; ``None`` where it was not evaluated.
+        The model, and how it did on held-out donors; ``None`` if it was not evaluated.
     simulated
         Whether the samples are simulated, not of real people.
     """

@@ -58,7 +58,7 @@ def said_in_words(output: Path, left: str = "Nothing is left of it.") -> Iterato
 
 
 def _cause(error: BaseException, output: Path) -> int | None:
-    """Return the system's number of what ended a write; ``None`` where it was something else."""
+    """Return the system's number of what ended a write; ``None`` if it was something else."""
     seen: BaseException | None = error
     for _ in range(10):
         if seen is None:

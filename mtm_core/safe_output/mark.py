@@ -37,7 +37,7 @@ class Mark:
 
     @classmethod
     def of(cls, folder: Path) -> Mark | None:
-        """Read the mark of ``folder``; ``None`` where there is none that is ours."""
+        """Read the mark of ``folder``; ``None`` if there is none that is ours."""
         inside = sorted(folder.glob(f"*/{MARK_NAME}")) if _is_zarr(folder) else []
         for path in (folder / MARK_NAME, *inside):
             values = read_json(path)

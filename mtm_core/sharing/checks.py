@@ -146,7 +146,7 @@ def check_whole(folder: Path, offer: Offer) -> tuple[Artefact, str]:
     Returns
     -------
     tuple
-        The model, and how its predictions here compare with those where it was made; empty where
+        The model, and how its predictions here compare with those where it was made; empty if
         it holds no stored samples.
 
     Raises

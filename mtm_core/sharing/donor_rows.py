@@ -71,7 +71,7 @@ class Cohort:
 
 
 def find_donor_rows(files: ModelFolder, description: Mapping[str, Any]) -> list[str]:
-    """Say of every file what in it may be of single donors; nothing where all is well.
+    """Say of every file what in it may be of single donors; nothing if all is well.
 
     Raises
     ------
@@ -189,7 +189,7 @@ def _in_rows(n_rows: int, cohort: Cohort) -> Iterator[str]:
 
 
 def _means_people(name: str) -> str | None:
-    """Return the part of a name that refers to single people; ``None`` where none does."""
+    """Return the part of a name that refers to single people; ``None`` if none does."""
     lower = name.lower()
     for phrase in _PHRASES:
         if phrase in lower:

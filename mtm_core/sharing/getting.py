@@ -71,7 +71,7 @@ class Installed:
     is_pinned
         Whether that was named by the caller or the registry.
     verified
-        How its predictions here compare with those where it was made; empty where it holds no
+        How its predictions here compare with those where it was made; empty if it holds no
         stored samples.
     """
 

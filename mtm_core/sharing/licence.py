@@ -17,7 +17,7 @@ _MOST_LICENCE_BYTES = 2**20
 
 
 def licence_of(files: ModelFolder) -> str:
-    """Return the short name of a model's licence; empty where none is given.
+    """Return the short name of a model's licence; empty if none is given.
 
     Raises
     ------

@@ -31,11 +31,11 @@ class ListedModel:
     n_bytes
         Size of the folder.
     description
-        Its ``model.json``; empty where that cannot be read.
+        Its ``model.json``; empty if that cannot be read.
     licence
-        Its short name; empty where none is given.
+        Its short name; empty if none is given.
     problem
-        Why it cannot be used; empty where it can.
+        Why it cannot be used; empty if it can.
     """
 
     name: str
@@ -63,7 +63,7 @@ class ListedModel:
 
     @property
     def method(self) -> str:
-        """Name of the method; empty where it cannot be read."""
+        """Name of the method; empty if it cannot be read."""
         return "" if self.description is None else str(self.description["method"])
 
     @property
@@ -77,7 +77,7 @@ class ListedModel:
         return 0 if self.description is None else len(self.description["tissues"])
 
     def accuracy(self, figure: str = RHO) -> float | None:
-        """Return a mean over tissues of its evaluation; ``None`` where it was not made."""
+        """Return a mean over tissues of its evaluation; ``None`` if it was not made."""
         if self.description is None:
             return None
         value = self.description["accuracy"].get("summary", {}).get(figure)

@@ -43,11 +43,11 @@ class Source:
     name
         As it was asked for.
     folder
-        Address that names of files are put after; empty where there is none.
+        Address that names of files are put after; empty if there is none.
     listed
         Address of each file that lies there by itself, for places that list them.
     archive
-        Address of a zip of the folder; empty where there is none.
+        Address of a zip of the folder; empty if there is none.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Source:
     archive: str = ""
 
     def url(self, name: str) -> str | None:
-        """Return the address of a file of the model; ``None`` where it is in the zip alone."""
+        """Return the address of a file of the model; ``None`` if it is in the zip alone."""
         if self.listed is not None:
             return self.listed.get(name)
         return f"{self.folder}/{quote(name)}" if self.folder else None

@@ -49,7 +49,7 @@ class Classification:
     sensitivity
         The ROC curve at each of ``FALSE_POSITIVE_RATES``: share of held-out cases found, mean over
         folds and repeats (vertical averaging: Fawcett 2006, Pattern Recognition Letters 27:861);
-        empty where nothing was tested.
+        empty if nothing was tested.
     outcome
         ``"tested"``; ``"single class"``, ``"too few samples"`` (a class has fewer than the folds)
         or ``"constant"`` (no gene varies): the numbers are NaN then.
@@ -153,7 +153,7 @@ def _held_out(
 def _most_different(
     x: NDArray[np.floating], y: NDArray[np.bool_], folds: list[NDArray[np.intp]]
 ) -> list[NDArray[np.intp] | None]:
-    """Choose ``MOST_GENES`` on the training rows of each fold; ``None`` where there are no more."""
+    """Choose ``MOST_GENES`` on the training rows of each fold; ``None`` if there are no more."""
     if x.shape[1] <= MOST_GENES:
         return [None] * len(folds)
     inside = np.zeros((len(folds), len(y)), dtype=x.dtype)

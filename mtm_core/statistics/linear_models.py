@@ -207,7 +207,7 @@ def contrast_tests(
     Parameters
     ----------
     error
-        (N, G) standard errors of the values that were fitted; ``None`` where they are exact.
+        (N, G) standard errors of the values that were fitted; ``None`` if they are exact.
     blocks
         Of each sample, whose errors may then be the same within a block.
     leverage

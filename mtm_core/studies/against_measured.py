@@ -251,7 +251,7 @@ def _count_rho(rho: pd.Series, shuffles: Shuffles) -> pd.DataFrame:
 def _out_of_fold(
     evaluation: EvaluationTables | None, artefact: Artefact, prediction: xr.Dataset, tissue: str
 ) -> pd.DataFrame:
-    """Return ``rho_by_fold`` by gene id, empty where it is not known."""
+    """Return ``rho_by_fold`` by gene id, empty if it is not known."""
     if evaluation is None or not evaluation.is_from(sources_of(prediction)):
         return pd.DataFrame({"rho_by_fold": np.empty(0)}, index=pd.Index([], dtype=object))
     rows = evaluation.genes_of(artefact.method.name, tissue, columns=["rho_by_fold"])

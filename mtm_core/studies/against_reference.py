@@ -239,7 +239,7 @@ def positions(
     -------
     pandas.DataFrame
         ``sample``, ``tissue``, ``origin``, ``log2_expression``, ``percentile`` among all donors;
-        with a reference also ``donors_alike`` ("female, 60-69", empty where the reference has too
+        with a reference also ``donors_alike`` ("female, 60-69", empty if the reference has too
         few of them) and ``percentile_alike`` among these.
     """
     values = expression.sel(gene=gene).transpose("tissue", "sample")

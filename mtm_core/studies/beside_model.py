@@ -45,7 +45,7 @@ Read = TypeVar("Read")
 
 
 def evaluation_of(files: ModelFolder, artefact: Artefact) -> EvaluationTables | None:
-    """Return the evaluation of a model; ``None`` where it was not evaluated.
+    """Return the evaluation of a model; ``None`` if it was not evaluated.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def evaluation_of(files: ModelFolder, artefact: Artefact) -> EvaluationTables | 
 
 
 def associations_of(files: ModelFolder, artefact: Artefact) -> ReferenceAssociations | None:
-    """Return the associations in a model's cohort; ``None`` where they were not made.
+    """Return the associations in a model's cohort; ``None`` if they were not made.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def studies_of(files: ModelFolder, artefact: Artefact) -> StudyTables:
 
 
 def history_of(files: ModelFolder) -> pd.DataFrame | None:
-    """Return a model's training, one row an epoch; ``None`` where it was not stored.
+    """Return a model's training, one row an epoch; ``None`` if it was not stored.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def history_of(files: ModelFolder) -> pd.DataFrame | None:
 
 
 def card_of(files: ModelFolder) -> str:
-    """Return a model's card, Markdown; nothing where there is none.
+    """Return a model's card, Markdown; nothing if there is none.
 
     Raises
     ------

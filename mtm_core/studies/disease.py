@@ -80,7 +80,7 @@ class DiseaseStudy:
         Hardy scale as far as it is none of them (``covariates``); with interval and outcome.
     curves
         The same regressions' ROC curves: one row a (``trait``, ``tissue``, ``profile``,
-        ``false_positive_rate``) with ``sensitivity``; empty where they were not stored.
+        ``false_positive_rate``) with ``sensitivity``; empty if they were not stored.
     """
 
     pairs: pd.DataFrame

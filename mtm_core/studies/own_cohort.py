@@ -60,7 +60,7 @@ class OwnCohort:
     tissues
         Those that are looked at: the source first, where it is one of them.
     interval
-        ``lower`` and ``upper`` ends of each predicted value, as ``predicted``; ``None`` where the
+        ``lower`` and ``upper`` ends of each predicted value, as ``predicted``; ``None`` if the
         model has none.
     n_donors
         Reference donors of each tissue that the model was learnt from, where that is known.
@@ -323,7 +323,7 @@ def with_accuracy(table: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
     table
         With ``KEYS``.
     held_out
-        ``rho_by_fold`` and ``rho_pooled`` by (``tissue``, ``gene_id``); empty where the model was
+        ``rho_by_fold`` and ``rho_pooled`` by (``tissue``, ``gene_id``); empty if the model was
         not evaluated.
 
     Returns

@@ -50,7 +50,7 @@ class Components:
     centre
         (K,) the mean of the reference's donors, on the same axes.
     covariance
-        (K, K) of the reference's donors; ``None`` where the model does not know how genes go
+        (K, K) of the reference's donors; ``None`` if the model does not know how genes go
         together.
     """
 
@@ -166,7 +166,7 @@ def ellipse(
 ) -> pd.DataFrame:
     """Return the outline (``x``, ``y``) that holds ``share`` of the reference's donors.
 
-    A Gaussian's, along two components; empty where the covariance is not known.
+    A Gaussian's, along two components; empty if the covariance is not known.
     """
     if components.covariance is None:
         return pd.DataFrame({"x": [], "y": []}, dtype=np.float64)

@@ -95,7 +95,7 @@ def traits_of(metadata: SampleMetadata) -> list[str]:
 def covariate_numbers(metadata: SampleMetadata, names: Sequence[str]) -> pd.DataFrame | None:
     """Return columns as numbers to regress out: groups as one column of 0 and 1 each but the first.
 
-    ``None`` where ``names`` is empty.
+    ``None`` if ``names`` is empty.
 
     Raises
     ------

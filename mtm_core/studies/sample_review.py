@@ -274,7 +274,7 @@ def _with_sex(
 
 
 def _reasons(samples: pd.DataFrame, source: str) -> pd.Series:
-    """Say in words why a sample should be looked at; empty where there is no reason."""
+    """Say in words why a sample should be looked at; empty if there is no reason."""
     reasons: dict[str, list[str]] = {str(name): [] for name in samples.index}
 
     def say(chosen: NDArray[np.bool_], words: pd.Series | str) -> None:

@@ -38,7 +38,7 @@ def sex_of_samples(log2: pd.DataFrame, markers: Markers | None = None) -> pd.Dat
     pandas.DataFrame
         By sample: ``xist`` and ``y`` (median of the Y genes found), log2, NaN where none is in the
         table; ``sex_by_genes``: ``"female"``, ``"male"``, ``"both"`` (the genes of both: a mixture
-        of two people, or more than one X chromosome in a man) or ``"unclear"``. ``None`` where no
+        of two people, or more than one X chromosome in a man) or ``"unclear"``. ``None`` if no
         such gene is in the table.
     """
     if markers is None:

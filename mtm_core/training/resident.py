@@ -126,7 +126,7 @@ def _pair_weights(
     names: tuple[str, ...],
     config: TrainingConfig,
 ) -> Tensor | None:
-    """Return the weight with which each pair is drawn, or ``None`` where all count alike."""
+    """Return the weight with which each pair is drawn, or ``None`` if all count alike."""
     weights = np.ones(len(pairs))
     if config.pair_weighting == "donors":
         _, code, count = np.unique(donor, return_inverse=True, return_counts=True)

@@ -74,7 +74,7 @@ def annotated(blocks: Iterable[xr.Dataset], beside: Beside) -> Iterator[xr.Datas
 
 
 def _accuracy(block: xr.Dataset, beside: Beside) -> xr.Dataset:
-    """Return the accuracy of each gene, read a tissue at a time; nothing where it is not known."""
+    """Return the accuracy of each gene, read a tissue at a time; nothing if it is not known."""
     evaluation, sources = beside.evaluation, beside.options.sources
     if (
         evaluation is None

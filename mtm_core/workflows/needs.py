@@ -26,7 +26,7 @@ class Needs:
     server
         Server to download from; empty if nothing is downloaded.
     network_error
-        Why the server cannot be reached; empty where it was.
+        Why the server cannot be reached; empty if it was.
     """
 
     disk: dict[str, int]

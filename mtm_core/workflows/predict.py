@@ -104,7 +104,7 @@ class PredictOptions(PlainValues):
         Quantities to write: for ``"wide"``, by default the expression; part by part, by
         default all.
     part_by_part
-        ``None`` where the table is read whole.
+        ``None`` if the table is read whole.
     overwrite
         Replace what is there.
     save_alignment
@@ -318,7 +318,7 @@ def _said_of_several(
 
 
 def _evaluation_of(folder: Path, predictor: Predictor) -> EvaluationTables | None:
-    """Return how the model did on held-out donors; ``None`` where it was not evaluated."""
+    """Return how the model did on held-out donors; ``None`` if it was not evaluated."""
     # Here, not above: studies load scikit-learn, which costs a second at every start.
     from mtm_core.studies.beside_model import evaluation_of
 

@@ -84,7 +84,7 @@ def preparing_bytes(n_samples: int, n_columns: int, n_genes: int) -> int:
 
 
 def _limit(variable: str) -> int | None:
-    """Read a limit from the environment; ``None`` where it is not set."""
+    """Read a limit from the environment; ``None`` if it is not set."""
     limit = os.environ.get(variable, "").strip()
     if not limit:
         return None

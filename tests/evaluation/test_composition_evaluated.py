@@ -1,4 +1,4 @@
-"""What is left of a prediction without the composition of the blood: nothing where that is all."""
+"""What is left of a prediction without the composition of the blood: nothing if that is all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model card says what the tables say, and nothing where there are none."""
+"""The model card says what the tables say, and nothing if there are none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work that is kept across a reload where the user asks for it, and nothing where not."""
+"""Work that is kept across a reload where the user asks for it, and nothing if not."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def switch(app: AppTest, on: bool) -> AppTest:
 
 
 def address(app: AppTest) -> str:
-    """Return the id in the page's address; empty where there is none."""
+    """Return the id in the page's address; empty if there is none."""
     return "".join(app.query_params.get("work", []))
 
 

@@ -96,7 +96,7 @@ def _predictability(
 def predictability_of(model: ServedModel) -> tuple[Likeness, str] | None:
     """Hold the likeness of tissues against that of their genes' pooled rho.
 
-    Of the model's own method, which is given with it; ``None`` where it was not evaluated.
+    Of the model's own method, which is given with it; ``None`` if it was not evaluated.
     """
     artefact, tables = model.predictor.artefact, model.evaluation
     method = artefact.method.name

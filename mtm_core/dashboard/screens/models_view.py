@@ -184,7 +184,7 @@ def build_arguments() -> list[str]:
 
 
 def why_no_button() -> str:
-    """Say why the model cannot be built from this page; empty where it can.
+    """Say why the model cannot be built from this page; empty if it can.
 
     A build takes the machine for many minutes and writes to its disk: that is for who sits at it.
     """

@@ -128,7 +128,7 @@ class Door:
             await send({"type": "http.response.body", "body": refusal.encode()})
 
     def _refusal(self, scope: Scope) -> str:
-        """Say why a request is refused; empty where it is not."""
+        """Say why a request is refused; empty if it is not."""
         hosts, origins = _header(scope, b"host"), _header(scope, b"origin")
         if len(hosts) != 1 or not self._hosts.allow(hosts[0]):
             shown = _shown(hosts[0]) if hosts else "none"
@@ -205,7 +205,7 @@ def _header(scope: Scope, name: bytes) -> list[str]:
 
 
 def _parts_of_host(host: str) -> tuple[str, str] | None:
-    """Return name and port ('' without) of a ``Host`` header; ``None`` where it is none."""
+    """Return name and port ('' without) of a ``Host`` header; ``None`` if it is none."""
     found = _HOST.fullmatch(host)
     if found is None:
         return None

@@ -30,11 +30,11 @@ class Batching:
     column
         Column of the metadata that names batches; empty for none.
     as_batch
-        Batch of the saved alignment that all samples are of; empty where that is not chosen.
+        Batch of the saved alignment that all samples are of; empty if that is not chosen.
     file, saved
         Name of the saved alignment's file, and the alignments in it, one a tissue.
     problem
-        Why the last file could not be read; empty where it could.
+        Why the last file could not be read; empty if it could.
     """
 
     column: str = ""
@@ -53,7 +53,7 @@ class Batching:
         return replace(self, column="", as_batch="")
 
     def saved_of(self, source: str) -> SavedAlignment | None:
-        """Return the saved alignment for samples of ``source``; ``None`` where there is no file.
+        """Return the saved alignment for samples of ``source``; ``None`` if there is no file.
 
         Raises
         ------

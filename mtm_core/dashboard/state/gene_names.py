@@ -25,7 +25,7 @@ class GeneNames(Mapping[str, str]):
     labels
         Gene id by what the gene is shown as: its symbol, with the id where that is not unique.
     entrez
-        Entrez id by gene id, empty where it is not known.
+        Entrez id by gene id, empty if it is not known.
     """
 
     def __init__(self, labels: Mapping[str, str], entrez: Mapping[str, str] | None = None) -> None:
@@ -56,7 +56,7 @@ class GeneNames(Mapping[str, str]):
         return {gene: label for label, gene in self._labels.items()}
 
     def named(self, text: str) -> str | None:
-        """Return the label of the one gene that ``text`` names in full; ``None`` where none does.
+        """Return the label of the one gene that ``text`` names in full; ``None`` if none does.
 
         Case, blanks and the version of an Ensembl id do not count. An approved symbol or an id goes
         before an earlier or other name (of HGNC), which must be of one gene alone.

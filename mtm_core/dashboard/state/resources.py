@@ -65,15 +65,15 @@ class ServedModel:
     predictor
         The model.
     evaluation
-        How it and other methods did on held-out donors; ``None`` where it was not evaluated.
+        How it and other methods did on held-out donors; ``None`` if it was not evaluated.
     card
         The model card, Markdown.
     history
-        Its training, one row an epoch; ``None`` where it was not stored.
+        Its training, one row an epoch; ``None`` if it was not stored.
     associations
         Associations of traits with expression in its cohort; ``None`` if they were not computed.
     studies
-        Studies of preserved associations; each ``None`` where it was not made.
+        Studies of preserved associations; each ``None`` if it was not made.
     """
 
     predictor: Predictor

@@ -101,7 +101,7 @@ class Results(Samples):
         return self._prepared[1]
 
     def preparing(self, predictor: Predictor) -> Task[Prepared | Together] | None:
-        """Plan :meth:`prepare`; ``None`` where it is done.
+        """Plan :meth:`prepare`; ``None`` if it is done.
 
         Raises
         ------
@@ -157,7 +157,7 @@ class Results(Samples):
     def predicting(
         self, predictor: Predictor
     ) -> Task[tuple[Prepared | Together, xr.Dataset]] | None:
-        """Plan :meth:`predict`, and :meth:`prepare` where that is not done; ``None`` where it is.
+        """Plan :meth:`predict`, and :meth:`prepare` where that is not done; ``None`` if it is.
 
         Raises
         ------
@@ -238,7 +238,7 @@ class Results(Samples):
         words: str,
         memory: int | None = None,
     ) -> Task[T] | None:
-        """Plan :meth:`remember`; ``None`` where it is known.
+        """Plan :meth:`remember`; ``None`` if it is known.
 
         ``memory`` is what it takes, by default what an analysis of the prediction does.
         """

@@ -60,7 +60,7 @@ class Samples:
     table_sha256
         SHA-256 of the bytes it was read from.
     source, unit, alignment
-        How to read the table; the unit is ``None`` where its values do not tell it and the user has
+        How to read the table; the unit is ``None`` if its values do not tell it and the user has
         not chosen.
     targets
         Tissues to predict; ``None`` before the user has chosen.
@@ -240,7 +240,7 @@ class Samples:
         keep_one: Callable[[FurtherTable], None],
         slot: str = "further table",
     ) -> Task[ExpressionTable] | None:
-        """Plan to read a table of another tissue of the same people; ``None`` where it is known."""
+        """Plan to read a table of another tissue of the same people; ``None`` if it is known."""
         first = self.table
         if first is None:
             raise SelectionError("no samples are loaded. Upload a table first.")

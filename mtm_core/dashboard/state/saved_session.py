@@ -81,7 +81,7 @@ def bring_back(session: Session, predictor: Predictor) -> None:
 
 
 def offer_to_save(session: Session) -> None:
-    """Show the switch, in the sidebar; nothing where no samples are loaded or the server has none.
+    """Show the switch, in the sidebar; nothing if no samples are loaded or the server has none.
 
     Call it after :func:`bring_back`.
     """
@@ -205,12 +205,12 @@ def _is_choice(key: str) -> bool:
 
 
 def _owner() -> str:
-    """Name who is signed in; empty where nobody has to."""
+    """Name who is signed in; empty if nobody has to."""
     return str(st.user.get("sub") or st.user.get("email") or "")
 
 
 def _store() -> WorkspaceStore | None:
-    """Return the store of saved sessions; ``None`` where there is none. Say so where it fails."""
+    """Return the store of saved sessions; ``None`` if there is none. Say so where it fails."""
     try:
         return _opened(*settings_of_environment())
     except MTMError as error:

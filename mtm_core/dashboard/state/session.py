@@ -23,7 +23,7 @@ class Session(Results):
     Attributes
     ----------
     workspace
-        Id of the saved session on disk; empty where the user has not asked for that.
+        Id of the saved session on disk; empty if the user has not asked for that.
     workspace_is_own
         Whether it was made here, not opened by its address: who opens the address of another's
         work must not leave a table of their own there.

@@ -78,7 +78,7 @@ class Work:
     metadata
         Metadata of its samples.
     model_sha256
-        The model that has predicted from it; empty where none has. The prediction itself is made
+        The model that has predicted from it; empty if none has. The prediction itself is made
         anew: from the same table the same model makes the same.
     choices
         Choices on the pages, by the names of their widgets.
@@ -284,12 +284,12 @@ class WorkspaceStore:
 
 
 def settings_of_environment() -> tuple[str, str]:
-    """Return folder and hours as the environment has them; empty where it has not."""
+    """Return folder and hours as the environment has them; empty if it has not."""
     return os.environ.get(FOLDER_VARIABLE, "").strip(), os.environ.get(HOURS_VARIABLE, "").strip()
 
 
 def open_store(folder: str = "", hours: str = "") -> WorkspaceStore | None:
-    """Open the store of this server; ``None`` where it has none.
+    """Open the store of this server; ``None`` if it has none.
 
     Parameters
     ----------

@@ -118,7 +118,7 @@ def choose_groups(metadata: SampleMetadata, columns: list[str]) -> GroupChoice:
 
 
 def offer_shuffle() -> int | None:
-    """Offer to shuffle what is known of the samples; give the seed, ``None`` where it is off."""
+    """Offer to shuffle what is known of the samples; give the seed, ``None`` if it is off."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         on = st.toggle(
             "Shuffle the labels",

@@ -46,7 +46,7 @@ class Upload:
 
     @classmethod
     def of(cls, files: Sequence[UploadedFile]) -> Upload | None:
-        """Gather what an uploader holds; ``None`` where it holds nothing."""
+        """Gather what an uploader holds; ``None`` if it holds nothing."""
         if not files:
             return None
         zips = [file.name for file in files if file.name.lower().endswith(".zip")]

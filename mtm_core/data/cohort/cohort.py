@@ -4,7 +4,7 @@ Layout of the ``AnnData`` (and of its ``.h5ad``):
 
 - ``X`` (samples, genes) float32, linear, in ``uns["mtm"]["unit"]``
 - ``obs`` indexed by sample: ``donor``, ``tissue`` (categorical, in alphabetic order)
-- ``var`` indexed by gene id: ``symbol``, ``entrez``, ``gene_type`` (empty where unknown), and
+- ``var`` indexed by gene id: ``symbol``, ``entrez``, ``gene_type`` (empty if unknown), and
   ``chromosome`` where a gene table gave it
 - ``uns["donors"]`` indexed by donor: phenotypes; ``uns["tissues"]``: abbreviation, colour,
   ontology id and sample count of each tissue, in the order of the categories

@@ -39,7 +39,7 @@ class GctHeader:
     n_fields
         How many columns describe genes.
     name, description
-        Which of them name genes, and say more of them; ``None`` where none does.
+        Which of them name genes, and say more of them; ``None`` if none does.
     n_genes, n_samples
         As the second line has them, -1 where it has not.
     n_sample_rows

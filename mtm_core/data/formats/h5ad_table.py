@@ -97,7 +97,7 @@ def read_h5ad(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LIES)
 
 
 def unit_of_log1p(file: Any) -> Unit | None:  # noqa: ANN401 - a group of HDF5 or of zarr
-    """Return the unit that ``uns["log1p"]`` of an AnnData states; ``None`` where it states none.
+    """Return the unit that ``uns["log1p"]`` of an AnnData states; ``None`` if it states none.
 
     scanpy writes the base of the logarithm there, and nothing for the natural one.
     """

@@ -162,7 +162,7 @@ class ProgramFile:
 
 
 def read_program_file(text: bytes, path: str = "", *, plain: bool = False) -> ProgramFile | None:
-    """Read ``text`` (UTF-8) as a file of one sample; ``None`` where it is none.
+    """Read ``text`` (UTF-8) as a file of one sample; ``None`` if it is none.
 
     Parameters
     ----------

@@ -62,7 +62,7 @@ class GeneMatch:
 
     @property
     def positions(self) -> tuple[NDArray[np.int64], ...]:
-        """Positions in the file of each of the G model genes; empty where it is missing."""
+        """Positions in the file of each of the G model genes; empty if it is missing."""
         order = np.argsort(self.gene_of, kind="stable")
         ends = np.searchsorted(self.gene_of[order], np.arange(len(self.found) + 1))
         return tuple(order[a:b] for a, b in pairwise(ends))
@@ -75,7 +75,7 @@ class GeneIndex:
     Attributes
     ----------
     genes
-        ``symbol`` and ``entrez`` (text, empty where unknown), indexed by ``gene_id``, an Ensembl id
+        ``symbol`` and ``entrez`` (text, empty if unknown), indexed by ``gene_id``, an Ensembl id
         with or without version.
     profiles
         (T, G) mean expression of each tissue in the reference: what tells samples from other

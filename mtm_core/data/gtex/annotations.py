@@ -137,7 +137,7 @@ def read_gene_table(path: Path | str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Indexed by Ensembl id without version; ``chromosome``, ``symbol``, ``entrez``,
-        ``gene_type`` as text, empty where unknown.
+        ``gene_type`` as text, empty if unknown.
 
     Raises
     ------

@@ -213,7 +213,7 @@ def _check_ours(part: Path, tag: Path) -> None:
 
 
 def _read_tag(tag: Path) -> str | None:
-    """Get the version that a tag of ours names, "" where none; ``None`` where there is no tag."""
+    """Get the version that a tag of ours names, "" where none; ``None`` if there is no tag."""
     try:
         ours, _, version = tag.read_text(encoding="utf-8").partition("\n")
     except (OSError, UnicodeDecodeError):

@@ -88,7 +88,7 @@ def choose_quantity(
     sample: str,
     values: Callable[[Sequence[int]], Floats],
 ) -> Chosen | None:
-    """Choose a quantity among the columns ``names``, ``None`` where there are not several.
+    """Choose a quantity among the columns ``names``, ``None`` if there are not several.
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ class SampleMetadata:
     values
         The file's rows by sample name: text as it is written, NaN where blank.
     age_column, sex_column
-        Columns that tell the model age and sex; ``None`` where there is none.
+        Columns that tell the model age and sex; ``None`` if there is none.
     sex_codes
         Meaning of the codes of ``sex_column``, as the user stated it.
     unknown

@@ -43,7 +43,7 @@ class MetadataColumn:
     n_known
         Rows with a value.
     levels
-        Rows of each group, the largest first; empty where there are too many to be groups.
+        Rows of each group, the largest first; empty if there are too many to be groups.
     markers
         Groups of it that other files write for no value, such as ``NA``.
     """

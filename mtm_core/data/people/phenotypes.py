@@ -54,7 +54,7 @@ def read_age(values: pd.Series, column: str | None) -> tuple[pd.Series, tuple[No
     values
         By sample: years as float64, or text that may be bands ("60-69").
     column
-        Name of the column they are of; ``None`` where there is none.
+        Name of the column they are of; ``None`` if there is none.
     """
     unknown = pd.Series(np.nan, index=values.index)
     if column is None or values.isna().all():
@@ -150,7 +150,7 @@ def read_sex(
     labels
         Text by sample.
     column
-        Name of the column they are of; ``None`` where there is none.
+        Name of the column they are of; ``None`` if there is none.
     codes
         Meaning of other labels, as the user stated it.
     """

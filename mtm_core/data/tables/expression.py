@@ -180,7 +180,7 @@ def read_expression(
 
 
 def _layout(raw: RawTable, known: GeneIndex | None) -> GenesInRows | SamplesInRows:
-    """Find the layout; what names of samples look like says nothing where files are named so."""
+    """Find the layout; what names of samples look like says nothing if files are named so."""
     if raw.files:
         raw = replace(
             raw, header=(raw.header[0], *(f"file {i}" for i in range(len(raw.header) - 1)))

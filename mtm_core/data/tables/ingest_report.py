@@ -21,7 +21,7 @@ class IngestReport:
         :func:`mtm_core.data.files.archive.pack` makes.
     format, delimiter
         ``"csv"``, ``"tsv"``, ``"txt"``, ``"gct"`` (also with ``".gz"``), ``"parquet"``, ``"xlsx"``
-        or ``"h5ad"``; delimiter in words, empty where the format has none.
+        or ``"h5ad"``; delimiter in words, empty if the format has none.
     orientation
         ``"genes in rows"`` or ``"samples in rows"``.
     n_samples, n_genes

@@ -91,7 +91,7 @@ class UnitGuess:
     Attributes
     ----------
     unit
-        ``None`` where they do not tell.
+        ``None`` if they do not tell.
     reason
         A sentence or two.
     possible
@@ -331,7 +331,7 @@ def _class_of(unit: Unit) -> tuple[float | None, float | None]:
 
 
 def describe_centred(summary: ValueSummary) -> str:
-    """Say that values are centred, and why they are refused; empty where they are not.
+    """Say that values are centred, and why they are refused; empty if they are not.
 
     Genes differ in level far more than samples do in one gene: on any logarithmic scale the SD of
     the genes' means is 2.5 to 10 times that within genes. Where it is smaller than that within

@@ -50,7 +50,7 @@ class GeneColumns:
         Positions of the genes that ranges and spreads are judged on: the first column of each of
         the model's genes; without a model, or where none is found, all that is a gene.
     of_model
-        Which gene of the model each of ``judged`` is; ``None`` where they are not the model's.
+        Which gene of the model each of ``judged`` is; ``None`` if they are not the model's.
     is_gene, is_repeat, is_tally
         (I,) bool: whether a gene is known by the column's name; whether it is one before it again;
         whether it tallies reads of no gene.
