@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-import pandas as pd
 import typer
 
 from mtm_core.cli.metadata_options import (
@@ -20,16 +18,27 @@ from mtm_core.cli.metadata_options import (
 )
 from mtm_core.cli.output import OverwriteOption, err, say
 from mtm_core.cli.own_samples import (
+    AlignmentFromOption,
     AlignmentOption,
     AndOption,
     AndUnitOption,
+    AsBatchOption,
+    BatchOption,
+    LeaveOutOption,
     ModelOption,
     NearPeopleOption,
+    NumbersOption,
+    QuantityOption,
+    SheetOption,
     SourceOption,
+    StrandOption,
     TablesArgument,
+    TakeBackOption,
+    TranscriptsOption,
     UnitOption,
     further_tissues,
     print_found,
+    reading_options,
 )
 from mtm_core.cli.predict_chunked import progress_bar
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
@@ -39,7 +48,7 @@ from mtm_core.inference.alignment import AlignmentMethod
 from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.studies.against_measured import N_SHUFFLES
-from mtm_core.workflows.judge import JudgeOptions, judge_predictions
+from mtm_core.workflows.judge import JudgeOptions, in_lines, judge_predictions
 
 
 def judge_command(
@@ -48,7 +57,7 @@ def judge_command(
         list[Path],
         typer.Option(help="Measured expression of --tissue in some of the same people."),
     ],
-    tissue: Annotated[str, typer.Option(help="Measured tissue and is predicted.")],
+    tissue: Annotated[str, typer.Option(help="Tissue that is measured and predicted.")],
     output: Annotated[Path, typer.Option(help="Folder for the tables.")],
     model: ModelOption = DEFAULT_MODEL,
     source: SourceOption = WHOLE_BLOOD,
@@ -58,10 +67,20 @@ def judge_command(
         typer.Option(help="Unit of the measured table, as --unit."),
     ] = "auto",
     alignment: AlignmentOption = "auto",
+    batch: BatchOption = "",
+    alignment_from: AlignmentFromOption = "",
+    as_batch: AsBatchOption = "",
     measured_alignment: Annotated[
         AlignmentMethod,
         typer.Option(help="Alignment of the measured table, as --alignment."),
     ] = "auto",
+    take_back: TakeBackOption = None,
+    leave_out: LeaveOutOption = None,
+    numbers: NumbersOption = "auto",
+    quantity: QuantityOption = "",
+    sheet: SheetOption = "",
+    strand: StrandOption = "auto",
+    tx2gene: TranscriptsOption = None,
     and_: AndOption = None,
     and_unit: AndUnitOption = None,
     near_people: NearPeopleOption = False,
@@ -105,9 +124,13 @@ def judge_command(
             (tissue,),
             unit,
             alignment,
-            metadata=said,
-            further=further,
-            near_people=near_people,
+            reading_options(take_back, leave_out, numbers, quantity, sheet, strand),
+            said,
+            batch,
+            alignment_from,
+            as_batch,
+            further,
+            near_people,
         ),
         measured_unit,
         measured_alignment,
@@ -116,6 +139,7 @@ def judge_command(
         shuffles,
         seed,
         overwrite,
+        tx2gene,
     )
     with progress_bar(by_lines=False) as show:
         found = judge_predictions(options, print_found, show)
@@ -125,25 +149,3 @@ def judge_command(
         f"Wrote the tables to {output}: {len(found.people)} people, {len(found.genes):,} genes of"
         f" {tissue}. For research use, not for diagnosis."
     )
-
-
-def in_lines(summary: pd.DataFrame) -> list[str]:
-    """Say each figure of a check in a line, with what was promised and what chance gives."""
-    lines = []
-    for row in summary.itertuples():
-        if np.isnan(row.value):
-            continue
-        words = f"{row.meaning}: {_number(row.value)}"
-        beside = []
-        if not np.isnan(row.low):
-            beside.append(f"95 % interval {_number(row.low)} to {_number(row.high)}")
-        if not np.isnan(row.out_of_fold):
-            beside.append(f"model card {_number(row.out_of_fold)}")
-        if not np.isnan(row.chance_low):
-            beside.append(f"chance {_number(row.chance_low)} to {_number(row.chance_high)}")
-        lines.append(words + (f" ({'; '.join(beside)})" if beside else ""))
-    return lines
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value.is_integer() and abs(value) > 1 else f"{value:.3f}"

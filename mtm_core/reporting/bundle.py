@@ -14,6 +14,8 @@ The zip holds::
     reproduce.sh            the command line that makes predicted.parquet again
     ingest.json, ingest.txt what was found in the table and done about it
     methods.txt             a Methods paragraph
+    checked_*               a check against measured tissue; only where it was made
+    repeat_check.sh         the command line that makes that check again
     ro-crate-metadata.json  what each file is, for repositories (RO-Crate 1.1)
 
 The same prediction gives the same bytes.
@@ -25,6 +27,7 @@ import json
 import platform
 import shutil
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import PurePosixPath
@@ -49,6 +52,8 @@ from mtm_core.safe_output import scratch_folder
 
 FORMAT = "mtm-bundle"
 FORMAT_VERSION = 1
+MoreFiles = Mapping[str, tuple[str, bytes]]
+"""Files beside those of a prediction, by name: what each is, and its bytes."""
 _COPIED_AT_ONCE = 1 << 20
 REPRODUCED = "reproduced.parquet"
 AGE_AND_SEX = "age_and_sex.csv"
@@ -269,7 +274,11 @@ def reproduce_script(record: PredictionRecord) -> str:
 
 
 def bundle_bytes(
-    record: PredictionRecord, *, methods: str, accuracy: pd.DataFrame | None = None
+    record: PredictionRecord,
+    *,
+    methods: str,
+    accuracy: pd.DataFrame | None = None,
+    more: MoreFiles | None = None,
 ) -> bytes:
     """Return the zip.
 
@@ -281,6 +290,8 @@ def bundle_bytes(
         Result of :func:`mtm_core.reporting.methods_text.methods_text`.
     accuracy
         Held-out accuracy, one row a gene and predicted tissue; ``None`` if there is none.
+    more
+        Files of studies of the same samples.
     """
     prediction = record.prediction
     columns = ["distance_before", "distance_after", "used_age_sex"]
@@ -307,8 +318,10 @@ def bundle_bytes(
     contents["methods.txt"] = methods.encode()
     values = ("predicted.parquet", "predicted.csv")
     described = {name: _DESCRIPTIONS[name] for name in (*values, *contents)}
+    for name, (words, data) in (more or {}).items():
+        described[name], contents[name] = words, data
     contents[CRATE] = ro_crate(settings, {"README.txt": "What each file is.", **described})
-    readme = _readme(record, [*values, *contents]).encode()
+    readme = _readme(record, described | {CRATE: _DESCRIPTIONS[CRATE]}).encode()
     with scratch_folder("bundle") as folder:  # values are the most of it, and may be large
         whole = folder / "bundle.zip"
         with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -337,11 +350,11 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _readme(record: PredictionRecord, names: list[str]) -> str:
+def _readme(record: PredictionRecord, described: Mapping[str, str]) -> str:
     attrs = record.prediction.attrs
     simulated = "THE SAMPLES ARE SIMULATED, not of real people.\n\n" if record.simulated else ""
-    width = max(len(name) for name in names) + 2
-    files = "\n".join(f"{name:<{width}}{_DESCRIPTIONS[name]}" for name in names)
+    width = max(len(name) for name in described) + 2
+    files = "\n".join(f"{name:<{width}}{words}" for name, words in described.items())
     return (
         f"Predicted by MTM {attrs['mtm_version']}, model {attrs['model']}.\n{attrs['use']}\n\n"
         f"{simulated}{files}\n\n"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mtm_core.data.files.reading_options import ReadingOptions
 from mtm_core.data.people.metadata_options import MetadataOptions
@@ -153,6 +153,54 @@ def compare_arguments(
     words += _shared(options, model)
     if comparison.shuffle is not None:
         words += _option("--shuffle", str(comparison.shuffle))
+    return [*words, *_option("--output", _as_path(output))]
+
+
+@dataclass(frozen=True)
+class MeasuredFiles:
+    """A measured table that predictions are held to, as ``mtm judge`` takes it.
+
+    Attributes
+    ----------
+    tissue, unit
+        Of its samples.
+    files
+        Their names.
+    """
+
+    tissue: str
+    unit: str
+    files: tuple[str, ...]
+
+
+def judge_arguments(
+    options: PredictionOptions,
+    files: InputFiles,
+    measured: MeasuredFiles,
+    *,
+    model: str,
+    output: str,
+) -> list[str]:
+    """Return the words of the ``mtm judge`` that makes a check again.
+
+    Parameters
+    ----------
+    options, files, model
+        As in :func:`predict_arguments`.
+    measured
+        What predictions are held to.
+    output
+        Folder to write.
+    """
+    words = ["mtm", "judge", *files.words]
+    for name in measured.files:
+        words += _option("--measured", _as_path(name))
+    words += _option("--tissue", measured.tissue)
+    words += _option("--measured-unit", measured.unit)
+    words += _further(replace(options, near_people=False), files)
+    words += ["--near-people"] if options.near_people else []
+    words += _shared(replace(options, targets=None), model)
+    words += _metadata(options.metadata, files.metadata) if files.metadata else []
     return [*words, *_option("--output", _as_path(output))]
 
 

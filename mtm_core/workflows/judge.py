@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mtm_core.artefact import Artefact
@@ -13,15 +15,18 @@ from mtm_core.data.tables.expression import read_expression
 from mtm_core.data.units import UnitChoice
 from mtm_core.errors import SelectionError
 from mtm_core.escaping import in_cells
+from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.alignment import AlignmentMethod
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import Together
 from mtm_core.model_folder import ModelFolder
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.against_measured import N_SHUFFLES, MeasuredCheck, check_against_measured
 from mtm_core.studies.beside_model import evaluation_of
+from mtm_core.workflows.batches import check_alignment
 from mtm_core.workflows.input_files import check_files, check_there
 from mtm_core.workflows.own_samples import (
     Say,
@@ -66,6 +71,8 @@ class JudgeOptions(PlainValues):
         Number and seed of the shuffles of people.
     overwrite
         Replace what is there.
+    tx2gene
+        Transcripts and their genes, for the tables to predict from.
     """
 
     tables: tuple[Path, ...]
@@ -81,6 +88,89 @@ class JudgeOptions(PlainValues):
     shuffles: int = N_SHUFFLES
     seed: int = 0
     overwrite: bool = False
+    tx2gene: Path | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A check, and what it depends on.
+
+    Attributes
+    ----------
+    found
+        What came out.
+    used
+        How the tables that were predicted from were read.
+    settings
+        What all of it depends on, as JSON values.
+    """
+
+    found: MeasuredCheck
+    used: PredictionOptions
+    settings: dict[str, Any]
+
+
+def judge_people(
+    predictor: Predictor,
+    people: Prepared | Together,
+    measured: Prepared,
+    chosen: PredictionOptions,
+    *,
+    file: tuple[str, str] = ("", ""),
+    phenotypes: pd.DataFrame | None = None,
+    evaluation: EvaluationTables | None = None,
+    shuffles: int = N_SHUFFLES,
+    seed: int = 0,
+    on_progress: StepProgress = tell_nobody,
+) -> Judged:
+    """Predict the tissue of ``measured`` in ``people``, and compare the two.
+
+    Parameters
+    ----------
+    predictor, people, measured
+        The model, and the samples as it reads them.
+    chosen
+        How ``people`` were read; ``near_people`` holds for ``measured`` too.
+    file
+        Name and SHA-256 of the measured table.
+    phenotypes
+        Age and sex of ``people``, for models that read them.
+    evaluation
+        How the model did on held-out donors.
+    shuffles, seed
+        Of people.
+
+    Raises
+    ------
+    SelectionError
+        As :func:`mtm_core.studies.against_measured.check_against_measured`.
+    """
+    on_progress("Predicting", 0, 1)
+    prediction = predictor.predict_prepared(people, [measured.source], phenotypes=phenotypes)
+    found = check_against_measured(
+        prediction,
+        measured,
+        predictor.artefact,
+        evaluation,
+        near_people=chosen.near_people,
+        n_shuffles=shuffles,
+        seed=seed,
+        on_progress=lambda done, total: on_progress("Shuffling people", done, total),
+    )
+    used = chosen.as_used(prediction)
+    settings = {
+        **{key: str(value) for key, value in prediction.attrs.items()},
+        "tissue": measured.source,
+        "measured": file[0],
+        "measured_sha256": file[1],
+        "measured_unit": measured.unit,
+        "measured_alignment": measured.aligned.how,
+        "options": used.to_json(),
+        "shuffles": shuffles,
+        "seed": seed,
+        "notes": [str(note) for note in found.notes],
+    }
+    return Judged(found, used, settings)
 
 
 def judge_predictions(
@@ -101,16 +191,20 @@ def judge_predictions(
     """
     folder, chosen = find_model(options.model), options.prediction
     beside = [path for path in (options.metadata,) if path is not None]
+    beside += [path for path in (options.tx2gene,) if path is not None]
     inputs = [*options.tables, *options.measured, *options.further, *beside, folder / "model.json"]
     check_output(options.output, overwrite=options.overwrite, inputs=inputs, folder=True)
+    check_alignment(chosen, options.metadata)
     if len(options.further) != len(chosen.further):
         raise SelectionError("give one table for each further tissue.")
     files = ModelFolder.open(folder)
     predictor = Predictor(Artefact.load(files))
     predictor.targets_of(chosen.sources, [options.tissue])
     check_there(input=options.tables, measured=options.measured, **{"and": options.further})
-    check_files(metadata=options.metadata)
-    _, first = read_samples(options.tables, predictor, chosen, None, say, options.metadata)
+    check_files(metadata=options.metadata, tx2gene=options.tx2gene)
+    _, first = read_samples(
+        options.tables, predictor, chosen, options.tx2gene, say, options.metadata
+    )
     people = chosen.put_together(first, read_further(options.further, predictor, chosen, say))
     if isinstance(people, Together):
         say_notes(people.notes, say)
@@ -135,19 +229,19 @@ def judge_predictions(
     phenotypes = None
     if options.metadata is not None and predictor.covariates:
         phenotypes = read_known(options.metadata, people.samples, chosen.metadata, say).phenotypes()
-    on_progress("Predicting", 0, 1)
-    prediction = predictor.predict_prepared(people, [options.tissue], phenotypes=phenotypes)
-    found = check_against_measured(
-        prediction,
+    judged = judge_people(
+        predictor,
+        people,
         measured,
-        predictor.artefact,
-        evaluation_of(files, predictor.artefact),
-        near_people=chosen.near_people,
-        n_shuffles=options.shuffles,
+        chosen,
+        file=(report.file, report.sha256),
+        phenotypes=phenotypes,
+        evaluation=evaluation_of(files, predictor.artefact),
+        shuffles=options.shuffles,
         seed=options.seed,
-        on_progress=lambda done, total: on_progress("Shuffling people", done, total),
+        on_progress=on_progress,
     )
-    say_notes(found.notes, say)
+    say_notes(judged.found.notes, say)
     with writing(
         options.output,
         overwrite=options.overwrite,
@@ -155,22 +249,41 @@ def judge_predictions(
         folder=True,
         kind="a check against measured",
     ) as place:
-        for name, table in tables_of(found).items():
-            in_cells(table).to_csv(place / f"{name}.csv", index=False, float_format="%.6g")
-        settings = {
-            **{key: str(value) for key, value in prediction.attrs.items()},
-            "tissue": options.tissue,
-            "measured": report.file,
-            "measured_sha256": report.sha256,
-            "measured_unit": measured.unit,
-            "measured_alignment": measured.aligned.how,
-            "options": chosen.as_used(prediction).to_json(),
-            "shuffles": options.shuffles,
-            "seed": options.seed,
-            "notes": [str(note) for note in found.notes],
-        }
-        (place / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
-    return found
+        for name, data in files_of(judged).items():
+            (place / name).write_bytes(data)
+    return judged.found
+
+
+def files_of(judged: Judged) -> dict[str, bytes]:
+    """Return the files of a check by name: a CSV a table, and ``settings.json``."""
+    files = {
+        f"{name}.csv": in_cells(table).to_csv(index=False, float_format="%.6g").encode()
+        for name, table in tables_of(judged.found).items()
+    }
+    files["settings.json"] = (json.dumps(judged.settings, indent=1) + "\n").encode()
+    return files
+
+
+def in_lines(summary: pd.DataFrame) -> list[str]:
+    """Say each figure of a check in a line, with what was promised and what chance gives."""
+    lines = []
+    for row in summary.itertuples():
+        if np.isnan(row.value):
+            continue
+        words = f"{row.meaning}: {_number(row.value)}"
+        beside = []
+        if not np.isnan(row.low):
+            beside.append(f"95 % interval {_number(row.low)} to {_number(row.high)}")
+        if not np.isnan(row.out_of_fold):
+            beside.append(f"model card {_number(row.out_of_fold)}")
+        if not np.isnan(row.chance_low):
+            beside.append(f"chance {_number(row.chance_low)} to {_number(row.chance_high)}")
+        lines.append(words + (f" ({'; '.join(beside)})" if beside else ""))
+    return lines
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() and abs(value) > 1 else f"{value:.3f}"
 
 
 def tables_of(found: MeasuredCheck) -> dict[str, pd.DataFrame]:

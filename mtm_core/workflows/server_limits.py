@@ -6,6 +6,7 @@ import os
 
 from mtm_core.data.tables.ingest_report import IngestReport
 from mtm_core.errors import ExpressionError, SelectionError
+from mtm_core.inference.blocks import predicting_bytes
 
 MAX_SAMPLES_VARIABLE = "MTM_MAX_SAMPLES"
 """Environment variable: the most samples that a table may have; no limit where it is not set."""
@@ -24,6 +25,7 @@ MAX_JOBS_VARIABLE = "MTM_MAX_JOBS"
 WORK_BYTES = 64 * 1024**2
 """Memory of any work, beside its data."""
 _COPIES, _NUMBER_BYTES = 6, 8
+_PAIR_COPIES = 12
 
 
 def check_n_samples(report: IngestReport) -> None:
@@ -81,6 +83,13 @@ def max_download() -> int:
 def preparing_bytes(n_samples: int, n_columns: int, n_genes: int) -> int:
     """Estimate what it takes to bring a table to the model's genes: a few copies of it."""
     return WORK_BYTES + _COPIES * _NUMBER_BYTES * n_samples * max(n_columns, n_genes)
+
+
+def judging_bytes(n_people: int, measured: tuple[int, int], n_genes: int) -> int:
+    """Estimate what it takes to hold a predicted tissue to a measured table of that shape."""
+    pairs = min(n_people, measured[0]) * n_genes
+    predicted = predicting_bytes(n_people, 1, n_genes)
+    return preparing_bytes(*measured, n_genes) + predicted + _PAIR_COPIES * _NUMBER_BYTES * pairs
 
 
 def _limit(variable: str) -> int | None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from mtm_core.dashboard.screens.cohort_view import need_samples
-from mtm_core.dashboard.screens.measured_view import checked, choose_measured, show_check
+from mtm_core.dashboard.screens.measured_view import (
+    checked,
+    choose_measured,
+    show_check,
+    show_whole,
+)
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import begin, mark_simulated
@@ -21,4 +26,6 @@ begin(
 need_samples(session, model)
 mark_simulated(session)
 choose_measured(session, model, FORMATS)
-show_check(checked(session, model), session.file_stem)
+judged = checked(session, model)
+show_check(judged.found, session.file_stem)
+show_whole(session, model.predictor, judged)

@@ -7,6 +7,7 @@ from functools import partial
 import streamlit as st
 
 from mtm_core.dashboard.screens.cohort_view import need_samples
+from mtm_core.dashboard.screens.measured_report import Checked
 from mtm_core.dashboard.screens.report_view import bundle_of, methods_of, record_of, report_bytes
 from mtm_core.dashboard.state.background import offer_file, start, watch
 from mtm_core.dashboard.state.page_end import end_page
@@ -49,6 +50,8 @@ if not session.is_current(predictor):
     end_page()
 
 record = record_of(session, model)
+checked = Checked.of(session, model)
+variant = "" if checked is None else checked.key
 prediction, artefact = record.prediction, predictor.artefact
 n_samples, n_tissues, n_genes = prediction["z"].shape
 st.caption(
@@ -67,7 +70,8 @@ with report_part:
     offer_file(
         session,
         "report",
-        partial(report_bytes, record, model),
+        partial(report_bytes, record, model, checked=checked),
+        variant=variant,
         label="the report (HTML)",
         name=file_name(f"{session.file_stem}report_{artefact.name}", ".html"),
         mime="text/html",
@@ -83,6 +87,11 @@ with bundle_part:
             if record.phenotypes is not None
             else "."
         )
+        + (
+            f" With the check against measured {plain(checked.judged.found.tissue)}."
+            if checked is not None
+            else ""
+        )
     )
     if (size := bundle_size(prediction)) > max_download():
         st.info(
@@ -95,7 +104,8 @@ with bundle_part:
         offer_file(
             session,
             "bundle",
-            lambda _: bundle_of(record, model),
+            lambda _: bundle_of(record, model, checked),
+            variant=variant,
             label="the bundle (zip)",
             name=file_name(f"{session.file_stem}bundle_{artefact.name}", ".zip"),
             mime="application/zip",

@@ -75,6 +75,28 @@ def test_further_tissues_come_back(
     assert "further_sources" in before.attrs
 
 
+def test_a_measured_table_comes_back_and_goes_with_the_rest(
+    store: WorkspaceStore, work: Work, session: Session, predictor: Predictor
+) -> None:
+    data = EXAMPLE.read_bytes()[:-1]
+    lung = session.reading_measured(data, "lung.tsv", "Lung", predictor)
+    assert lung is not None
+    lung.now()
+    assert session.measured is not None
+    measured, identifier = replace(session.measured, unit="cpm"), store.create()
+    store.save(identifier, replace(work, measured=measured))
+    after = Session()
+    after.take_up(store.load(identifier), predictor)
+    assert after.measured is not None
+    assert (after.measured.tissue, after.measured.unit) == ("Lung", "cpm")
+    assert after.measured.table.report == measured.table.report
+    assert after.measured.table.values.equals(measured.table.values)
+    assert after.reading_measured(data, "lung.tsv", "Lung", predictor) is None
+    assert len(list(folder_of(store).glob("table_*"))) == 2
+    store.save(identifier, work)
+    assert len(list(folder_of(store).glob("table_*"))) == 1
+
+
 def test_awkward_tables_come_back(store: WorkspaceStore, work: Work, predictor: Predictor) -> None:
     """Genes that are duplicated, samples named like columns, metadata with holes and odd names."""
     text = "gene,gene,1,sample\nTP53,1.5,2,1e-300\nTP53,0,1,2\nBRCA1,0.1,3,4\nMUTYH,1,1,1\n"

@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import cast
 
 import pandas as pd
 import streamlit as st
 
 from mtm_core.dashboard.state.background import need, remember, start_once, watch
+from mtm_core.dashboard.state.further import FurtherTable
 from mtm_core.dashboard.state.jobs import Progress
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.state.results import OF_TABLE
+from mtm_core.dashboard.state.saved_session import save
 from mtm_core.dashboard.state.session import Session
-from mtm_core.dashboard.widgets.layout import download_table, show_figure, show_notes
+from mtm_core.dashboard.widgets.downloads import file_name, zip_bytes
+from mtm_core.dashboard.widgets.layout import (
+    download_table,
+    show_figure,
+    show_notes,
+    show_shell,
+)
 from mtm_core.dashboard.widgets.paged_table import Columns, show_rows
 from mtm_core.data.units import UNIT_TABLE, UNITS
+from mtm_core.escaping import plain
 from mtm_core.figures.accuracy.measured_check import promised_rho, promised_table, rho_histogram
-from mtm_core.studies.against_measured import MeasuredCheck, check_against_measured
+from mtm_core.inference.predictor import Predictor
+from mtm_core.reporting.command_line import MeasuredFiles, judge_arguments
+from mtm_core.studies.against_measured import MeasuredCheck
+from mtm_core.workflows.judge import Judged, files_of, judge_people
+from mtm_core.workflows.server_limits import judging_bytes
+
+_NEAR = "measured_near"
+_N_REMOVED = "n_measured_removed"
+"""Under which Streamlit's session state counts tables that were removed, so that the uploader is
+emptied."""
 
 _COLUMNS: Columns = {
     "symbol": "Gene",
@@ -63,13 +85,14 @@ _SUMMARY: Columns = {
 
 
 def choose_measured(session: Session, model: ServedModel, formats: Sequence[str]) -> None:
-    """Ask for a tissue and its measured table; end the page while there is none."""
+    """Ask for a tissue, its measured table and the unit; end the page while one is not there."""
     tissues = [t for t in model.predictor.tissues if t not in session.sources]
+    had = session.measured
     left, right = st.columns([1, 2], gap="large")
     tissue = left.selectbox(
         "Measured tissue",
         tissues,
-        index=None,
+        index=tissues.index(had.tissue) if had is not None and had.tissue in tissues else None,
         placeholder="Choose a tissue",
         key=f"measured_tissue_{session.n_deleted}",
         persist_state="session",
@@ -81,7 +104,7 @@ def choose_measured(session: Session, model: ServedModel, formats: Sequence[str]
     file = right.file_uploader(
         "Measured expression",
         type=list(formats),
-        key=f"measured_file_{session.n_deleted}",
+        key=f"measured_file_{session.n_deleted}_{st.session_state.get(_N_REMOVED, 0)}",
         help="In some of the same people; samples are named as in your first table.",
     )
     if file is not None:
@@ -91,12 +114,39 @@ def choose_measured(session: Session, model: ServedModel, formats: Sequence[str]
     measured = session.measured
     if is_reading or measured is None or measured.tissue != tissue:
         end_page()
+    _show_read(session, measured)
+    _choose_unit(session, measured)
+    save(session)
+    if session.measured is None or session.measured.unit is None:
+        st.info("Choose the unit of the measured values.", icon=":material/help:")
+        end_page()
 
 
-def checked(session: Session, model: ServedModel) -> MeasuredCheck:
-    """Return the check of the session's measured table, made once for each choice."""
-    predictor, measured = model.predictor, session.measured
-    assert measured is not None
+def _show_read(session: Session, measured: FurtherTable) -> None:
+    """Say which table is there, and offer to remove it."""
+    report = measured.table.report
+    words, away = st.columns([4, 1], vertical_alignment="center")
+    words.caption(
+        f"**{plain(report.file)}**: {report.n_samples:,} samples of {plain(measured.tissue)},"
+        f" {report.n_genes:,} genes."
+    )
+    away.button(
+        "Remove",
+        icon=":material/close:",
+        key="measured_remove",
+        on_click=_remove,
+        args=(session,),
+        help="Removes this table from the server, and from your saved session.",
+    )
+
+
+def _remove(session: Session) -> None:
+    session.jobs.forget("measured table")
+    session.measured = None
+    st.session_state[_N_REMOVED] = st.session_state.get(_N_REMOVED, 0) + 1
+
+
+def _choose_unit(session: Session, measured: FurtherTable) -> None:
     unit = st.selectbox(
         "Unit of the measured values",
         UNITS,
@@ -106,35 +156,116 @@ def checked(session: Session, model: ServedModel) -> MeasuredCheck:
         key=f"measured_unit_{measured.tissue}_{measured.sha256[:12]}",
         help=measured.table.report.unit_reason,
     )
-    if unit is None:
-        st.info("Choose the unit of the measured values.", icon=":material/help:")
-        end_page()
-    near = st.toggle(
-        "Match similar names of the same person",
-        key=f"measured_near_{session.n_deleted}",
-        help="Such as P01_blood and P01_lung, or two samples of one GTEx donor.",
-    )
+    if unit != measured.unit:
+        session.measured = replace(measured, unit=unit)
+
+
+def checked(session: Session, model: ServedModel) -> Judged:
+    """Return the check of the session's measured table, made once for each choice."""
+    predictor, measured = model.predictor, session.measured
+    assert measured is not None
+    unit = measured.unit
+    assert unit is not None
+    if session.used_further(predictor):
+        st.caption(
+            "Similar names of the same person are matched"
+            f"{'' if session.near_people else ' only if chosen so'} for all tables, under "
+            "*Upload*."
+        )
+    else:
+        st.toggle(
+            "Match similar names of the same person",
+            key=_NEAR,
+            persist_state="session",
+            help="Such as P01_blood and P01_lung, or two samples of one GTEx donor.",
+        )
+        save(session)
     need(session, session.preparing(predictor))
     people = session.people(predictor)
     known = None
     if predictor.covariates and session.metadata is not None:
         known = session.metadata.phenotypes()
-    own = (measured.tissue, measured.sha256, unit, near)
-    key = ("measured", own, session.people_key(predictor))
+    chosen = replace(session.options(predictor), near_people=_is_near(session, predictor))
 
-    def make(on_progress: Progress) -> MeasuredCheck:
+    def make(on_progress: Progress) -> Judged:
         prepared = predictor.prepare(measured.table, source=measured.tissue, unit=unit)
-        prediction = predictor.predict_prepared(people, [measured.tissue], phenotypes=known)
-        return check_against_measured(
-            prediction,
+        return judge_people(
+            predictor,
+            people,
             prepared,
-            predictor.artefact,
-            model.evaluation,
-            near_people=near,
-            on_progress=on_progress,
+            chosen,
+            file=(measured.table.report.file, measured.sha256),
+            phenotypes=known,
+            evaluation=model.evaluation,
+            on_progress=lambda _, done, total: on_progress(done, total),
         )
 
-    return remember(session, key, make, slot="measured check", words="Shuffling people")
+    return remember(
+        session,
+        _key(session, predictor),
+        make,
+        slot="measured check",
+        words="Shuffling people",
+        memory=judging_bytes(
+            len(people.samples), measured.table.values.shape, len(predictor.artefact.genes)
+        ),
+    )
+
+
+def last_check(session: Session, predictor: Predictor) -> Judged | None:
+    """Return the check of the session's samples and measured table, where it has been made."""
+    if session.table is None or session.measured is None:
+        return None
+    return cast("Judged | None", session.recall(_key(session, predictor)))
+
+
+def _key(session: Session, predictor: Predictor) -> tuple[object, ...]:
+    measured = session.measured
+    assert measured is not None
+    near = _is_near(session, predictor)
+    own = (measured.tissue, measured.sha256, measured.table.report.file, measured.unit, near)
+    return (OF_TABLE, "measured", own, session.people_key(predictor))
+
+
+def _is_near(session: Session, predictor: Predictor) -> bool:
+    if session.used_further(predictor):
+        return session.near_people
+    return bool(st.session_state.get(_NEAR, False))
+
+
+def judge_command(session: Session, predictor: Predictor, judged: Judged) -> list[str]:
+    """Return the words of the command that makes the check again."""
+    measured = session.measured
+    assert measured is not None
+    settings = judged.settings
+    names, _ = measured.table.report.given
+    return judge_arguments(
+        judged.used,
+        session.files(predictor),
+        MeasuredFiles(settings["tissue"], settings["measured_unit"], names),
+        model=predictor.artefact.name,
+        output="judged",
+    )
+
+
+def show_whole(session: Session, predictor: Predictor, judged: Judged) -> None:
+    """Offer all tables with what they depend on, and show the command that makes them."""
+    st.download_button(
+        "All tables and settings (zip)",
+        partial(_zip, judged),
+        file_name=file_name(f"{session.file_stem}judged_{judged.found.tissue}", ".zip"),
+        mime="application/zip",
+        key="download_judged",
+        on_click="ignore",
+        icon=":material/folder_zip:",
+        help="What the command below writes.",
+    )
+    with st.expander("The same from the command line"):
+        show_shell(judge_command(session, predictor, judged))
+
+
+def _zip(judged: Judged) -> bytes:
+    return zip_bytes(files_of(judged))
 
 
 def show_check(found: MeasuredCheck, stem: str) -> None:

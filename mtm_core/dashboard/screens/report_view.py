@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import xarray as xr
 
+from mtm_core.dashboard.screens.measured_report import Checked
 from mtm_core.dashboard.state.jobs import Progress
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
@@ -91,25 +92,40 @@ def methods_of(record: PredictionRecord, model: ServedModel) -> str:
     )
 
 
-def bundle_of(record: PredictionRecord, model: ServedModel) -> bytes:
-    """Return the bundle, with the held-out accuracy of the predicted tissues."""
+def bundle_of(
+    record: PredictionRecord, model: ServedModel, checked: Checked | None = None
+) -> bytes:
+    """Return the bundle, with the held-out accuracy of the predicted tissues, and ``checked``."""
     accuracy = None
     if model.evaluation is not None and not _ranking(record, model).empty:
         accuracy = model.evaluation.genes_of(
             model.predictor.artefact.method.name, _tissues(record.prediction)
         )
-    return bundle_bytes(record, methods=methods_of(record, model), accuracy=accuracy)
+    return bundle_bytes(
+        record,
+        methods=methods_of(record, model),
+        accuracy=accuracy,
+        more=None if checked is None else checked.files(),
+    )
 
 
 def report_bytes(
-    record: PredictionRecord, model: ServedModel, on_progress: Progress | None = None
+    record: PredictionRecord,
+    model: ServedModel,
+    on_progress: Progress | None = None,
+    *,
+    checked: Checked | None = None,
 ) -> bytes:
     """Return the report as HTML; ``on_progress`` is called with each of its parts."""
-    return render_report(report_of(record, model, on_progress)).encode()
+    return render_report(report_of(record, model, on_progress, checked=checked)).encode()
 
 
 def report_of(
-    record: PredictionRecord, model: ServedModel, on_progress: Progress | None = None
+    record: PredictionRecord,
+    model: ServedModel,
+    on_progress: Progress | None = None,
+    *,
+    checked: Checked | None = None,
 ) -> Report:
     """Say what was uploaded, what was found in it, how good the model is, and what came out."""
     ranking = _ranking(record, model)
@@ -119,6 +135,7 @@ def report_of(
         lambda: _tissue_section(record, model, ranking),
         lambda: _values(record, model, ranking),
         lambda: _genes(model, ranking),
+        *(() if checked is None else (checked.section,)),
     )
     sections = []
     for i, part in enumerate(parts):

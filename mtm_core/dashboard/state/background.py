@@ -164,6 +164,7 @@ def offer_file(
     label: str,
     name: str,
     mime: str,
+    variant: str = "",
 ) -> None:
     """Offer to make a file in the background and, once it is made, to take it home.
 
@@ -172,13 +173,15 @@ def offer_file(
     key
         Key of the widget on the page.
     make
-        Makes its bytes of the session's prediction, with no other option.
+        Makes its bytes of the session's prediction, with no other option than ``variant``.
     label
         Name of the file in a sentence: "the report (HTML)".
     name, mime
         File name and MIME type of the download.
+    variant
+        What distinguishes it from other files of the same key.
     """
-    task = session.remembering(("file", key), make, slot=key, words=f"Making {label}")
+    task = session.remembering(("file", key, variant), make, slot=key, words=f"Making {label}")
     if task is not None:
         job = session.jobs.of(key)
         if job is None or job.is_over:
@@ -195,7 +198,7 @@ def offer_file(
         st.rerun()
     st.download_button(
         f"Download {label}",
-        cast("bytes", session.recall(("file", key))),
+        cast("bytes", session.recall(("file", key, variant))),
         file_name=name,
         mime=mime,
         key=f"download_{key}",

@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from mtm_core.dashboard.state import background
+from mtm_core.dashboard.state.further import FurtherTable
 from mtm_core.dashboard.state.resources import CHOSEN_MODEL, choosable_models, chosen_model
 from mtm_core.dashboard.state.session import Session, delete_data
 from mtm_core.dashboard.state.workspace import (
@@ -31,7 +32,7 @@ _CHOICES = (
     *("columns", "predictable_only", "highlighted", "table_samples", "all_tissues", "all_genes"),
     *("group_column", "shuffle", "shuffle_seed", "fold_change", "fdr", "n_labels"),
     *("trait", "covariates", "traits_everywhere", "contrast", "agreement_predictable"),
-    *("position_groups", "latent_colour", "image_format", CHOSEN_MODEL),
+    *("position_groups", "latent_colour", "image_format", CHOSEN_MODEL, "measured_near"),
 )
 _CHOICES_BEGIN = ("case_", "control_", "beside_", "adjusted_")
 """Keys of widgets whose choice is saved; those that the address has are not."""
@@ -97,7 +98,7 @@ def offer_to_save(session: Session) -> None:
         key=key,
         on_change=_switch,
         args=(session, store, key),
-        help=f"Saves your table, metadata and choices on this server's disk until "
+        help=f"Saves your tables, metadata and choices on this server's disk until "
         f"{store.hours:g} hours after you last used them. Switch it off, or press 'Delete my "
         f"data now', to delete them at once.",
     )
@@ -135,6 +136,7 @@ def save(session: Session) -> None:
         session.further,
         session.near_people,
         session.batching.text,
+        session.measured,
     )
     state = (session.workspace, session.table_sha256, table.report.file, _options(work))
     if state == session.saved_state:
@@ -192,8 +194,13 @@ def _options(work: Work) -> tuple[Any, ...]:
         *(work.source, work.unit, work.alignment, work.targets),
         *(metadata, work.model_sha256, choices),
         *((one.tissue, one.sha256, one.unit) for one in work.further),
+        *_in_short(work.measured),
         *(work.near_people, hash(work.batching)),
     )
+
+
+def _in_short(one: FurtherTable | None) -> tuple[object, ...]:
+    return () if one is None else (one.tissue, one.sha256, one.table.report.file, one.unit)
 
 
 def _choices() -> dict[str, Any]:

@@ -88,6 +88,8 @@ class Work:
     batching
         How samples are aligned by batches or by a saved alignment
         (:meth:`mtm_core.dashboard.state.batching.Batching.from_text`).
+    measured
+        What was measured of a tissue that is predicted.
     """
 
     table: ExpressionTable
@@ -102,6 +104,7 @@ class Work:
     further: tuple[FurtherTable, ...] = ()
     near_people: bool = False
     batching: str = ""
+    measured: FurtherTable | None = None
 
 
 class WorkspaceStore:
@@ -228,7 +231,7 @@ class WorkspaceStore:
                 work = _converter.structure(manifest["work"], Work)
                 table = read_parquet(folder, manifest["files"]["table"])
                 work = replace(work, table=replace(work.table, values=expression_from_arrow(table)))
-                work = replace(work, further=_further_from(folder, manifest["files"], work))
+                work = _with_other_tables(folder, manifest["files"], work)
                 if work.metadata is not None:
                     values = metadata_from_arrow(
                         read_parquet(folder, manifest["files"]["metadata"])
@@ -346,19 +349,24 @@ def _check_private(folder: Path) -> None:
 
 def _tables_of(work: Work) -> list[tuple[str, ExpressionTable, str]]:
     """Return each table with its name in the manifest and the hash of its bytes."""
-    further = [(f"further_{i}", one.table, one.sha256) for i, one in enumerate(work.further)]
-    return [("table", work.table, work.table_sha256), *further]
+    others = [(f"further_{i}", one) for i, one in enumerate(work.further)]
+    others += [] if work.measured is None else [("measured", work.measured)]
+    tables = [(part, one.table, one.sha256) for part, one in others]
+    return [("table", work.table, work.table_sha256), *tables]
 
 
-def _further_from(
-    folder: Path, files: Mapping[str, Mapping[str, str]], work: Work
-) -> tuple[FurtherTable, ...]:
-    """Read the values of further tables."""
-    read = []
-    for i, one in enumerate(work.further):
-        values = expression_from_arrow(read_parquet(folder, files[f"further_{i}"]))
-        read.append(replace(one, table=replace(one.table, values=values)))
-    return tuple(read)
+def _with_other_tables(folder: Path, files: Mapping[str, Mapping[str, str]], work: Work) -> Work:
+    """Read the values of all tables but the first."""
+
+    def read(part: str, one: FurtherTable) -> FurtherTable:
+        values = expression_from_arrow(read_parquet(folder, files[part]))
+        return replace(one, table=replace(one.table, values=values))
+
+    return replace(
+        work,
+        further=tuple(read(f"further_{i}", one) for i, one in enumerate(work.further)),
+        measured=None if work.measured is None else read("measured", work.measured),
+    )
 
 
 def _table_name(table: ExpressionTable, sha256: str) -> str:

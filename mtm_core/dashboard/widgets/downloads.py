@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import cast
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -163,6 +163,25 @@ def by_tissue_bytes(prediction: xr.Dataset) -> bytes:
             return path.read_bytes()
 
     return _within_budget(WORK_BYTES + 2 * by_tissue_file_bytes(prediction), write)
+
+
+def zip_bytes(files: Mapping[str, bytes]) -> bytes:
+    """Return ``files``, by name, as a zip.
+
+    Raises
+    ------
+    OverBudgetError
+        If the server has not so much memory.
+    """
+
+    def write() -> bytes:
+        buffer = BytesIO()
+        with ZipFile(buffer, "w", ZIP_DEFLATED) as packed:
+            for name, data in files.items():
+                packed.writestr(name, data)
+        return buffer.getvalue()
+
+    return _within_budget(WORK_BYTES + 2 * sum(map(len, files.values())), write)
 
 
 def _within_budget(memory: int, write: Callable[[], bytes]) -> bytes:
