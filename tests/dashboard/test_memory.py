@@ -150,3 +150,22 @@ def test_rows_of_a_wide_prediction_are_cut_before_they_are_made(prediction: xr.D
         assert n_rows == len(expected)
         assert rows[list(whole)].equals(expected.iloc[:1000].reset_index(drop=True))
     assert size_of(rows) < 200_000
+
+
+def test_size_of_a_wide_table_is_that_of_its_columns_and_makes_no_series_of_them() -> None:
+    rng = np.random.default_rng(0)
+    wide = pd.DataFrame(rng.normal(size=(5, 3000)).astype(np.float32))
+    mixed = pd.DataFrame(
+        {
+            "name": pd.Categorical(["a", "b", "a"]),
+            "n": np.array([1, 2, 3], dtype=np.int32),
+            "p": [0.1, 0.2, 0.3],
+            "text": ["x", "y", "z"],
+            "whole": pd.array([1, None, 3], dtype="Int64"),
+        }
+    )
+    before = sum(type(thing) is pd.Series for thing in gc.get_objects())
+    assert size_of(wide) == wide.to_numpy().nbytes
+    assert sum(type(thing) is pd.Series for thing in gc.get_objects()) < before + 100
+    expected = sum(mixed[name].array.nbytes for name in mixed)
+    assert size_of(mixed) == expected == size_of(mixed[["p", "text", "n", "whole", "name"]])

@@ -216,17 +216,34 @@ def greyed(table: pd.DataFrame) -> pd.DataFrame | Styler:
 
 
 def genes_of_cohort(session: Session, model: ServedModel, cohort: OwnCohort) -> GeneNames:
-    """Name the genes of the model, then those that were measured alone; made once."""
+    """Name the genes of the model, then those that were measured alone; made once.
+
+    Without any of the latter these are the model's own names, which all sessions share.
+    """
+    others = session.remember(
+        "genes measured alone", lambda: measured_alone(cohort.measured.symbols, model.genes)
+    )
+    if others.empty:
+        return model.genes
     return session.remember(
         "genes of the cohort",
-        lambda: GeneNames(labels_of(cohort, model.genes), model.genes.entrez),
+        lambda: GeneNames(labels_of(others, model.genes), model.genes.entrez),
     )
 
 
-def labels_of(cohort: OwnCohort, names: GeneNames) -> dict[str, str]:
-    """Return gene ids by label: those of the model, then those that were measured alone."""
-    symbols = cohort.measured.symbols
-    others = symbols[~symbols.index.isin(list(names.by_id))]
+def measured_alone(symbols: pd.Series, names: GeneNames) -> pd.Series:
+    """Return the symbols, by gene id, of the genes that are not among ``names``."""
+    return symbols[~symbols.index.isin(list(names.by_id))]
+
+
+def labels_of(others: pd.Series, names: GeneNames) -> dict[str, str]:
+    """Return gene ids by label: those of the model, then those that were measured alone.
+
+    Parameters
+    ----------
+    others
+        Of :func:`measured_alone`.
+    """
     shared = others.duplicated(keep=False) | others.isin(list(names))
     more = {
         f"{symbol} ({gene})" if both and symbol != gene else str(symbol): str(gene)

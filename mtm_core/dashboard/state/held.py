@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
@@ -69,6 +70,18 @@ def _parts_of(thing: object) -> Iterator[object]:
         yield thing
 
 
+def _bytes_of_table(table: pd.DataFrame) -> int:
+    """Return the bytes of the columns of a table, a type at a time.
+
+    Not ``memory_usage``: it makes a series of each column, which the table then holds for good. Of
+    19,291 genes that takes a third of a second and 30 MB, and the garbage collector as long.
+    """
+    types = Counter(table.dtypes.tolist())
+    plain = sum(n * kind.itemsize for kind, n in types.items() if isinstance(kind, np.dtype))
+    others = [i for i, kind in enumerate(table.dtypes) if not isinstance(kind, np.dtype)]
+    return plain * len(table) + sum(int(table.iloc[:, i].array.nbytes) for i in others)
+
+
 def size_of(thing: object) -> int:
     """Return the bytes of arrays, tables and text, and of their containers; a lower estimate."""
     if isinstance(thing, xr.Dataset | xr.DataArray):
@@ -76,7 +89,7 @@ def size_of(thing: object) -> int:
     if isinstance(thing, np.ndarray):
         return int(thing.nbytes)
     if isinstance(thing, pd.DataFrame):
-        return int(thing.memory_usage(index=False).sum())
+        return _bytes_of_table(thing)
     if isinstance(thing, bytes | str):
         return len(thing)
     if isinstance(thing, tuple | list | set | frozenset):
