@@ -36,6 +36,7 @@ from benchmarks.process_tree import Measured, Step, run_measured
 from benchmarks.proof_predictions import measure_predictions
 from benchmarks.proof_report import render, replace_section
 from benchmarks.range_server import serving
+from mtm_core.data.gtex.download import RELEASES, Release
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.studies.reference import ReferenceAssociations
 
@@ -54,7 +55,9 @@ def main(arguments: list[str] | None = None) -> None:
         share=given.share,
         n_genes=given.genes,
     )
-    files = timed_files(planted, given.files or given.folder / "files", given.processes)
+    files = timed_files(
+        planted, given.files or given.folder / "files", given.processes, given.release
+    )
     report: dict[str, Any] = {"what": _what(planted, files)}
     where = given.folder / "report.json"
     if given.checks_only:
@@ -117,7 +120,7 @@ def _build(
     began, failed = time.monotonic(), False
     with serving(files.root) as url:
         if given.by_parts:
-            commands = _parts(url, given.folder, model)
+            commands = _parts(url, given.folder, model, given.release)
         else:
             commands = {"": _command(url, model, files, given)}
         for name, command in commands.items():
@@ -156,18 +159,18 @@ def _command(
 ) -> tuple[str, ...]:
     """Return the command that a user types, with the options given after ``--``."""
     return (
-        *(_mtm(), "build", "--release", "v8", "--mirror", url, "--output", str(model)),
+        *(_mtm(), "build", "--release", files.release, "--mirror", url, "--output", str(model)),
         *given.rest,
     )
 
 
-def _parts(url: str, folder: Path, model: Path) -> dict[str, tuple[str, ...]]:
+def _parts(url: str, folder: Path, model: Path, release: Release) -> dict[str, tuple[str, ...]]:
     """Return the commands that make the same model one by one."""
     gtex, cohort, evaluation = folder / "gtex", folder / "cohort.h5ad", folder / "evaluation"
-    names = OfficialFiles(gtex)
+    names = OfficialFiles(gtex, release)
     return {
         "Download": (
-            *(_mtm(), "data", "download", "--release", "v8", "--base-url", url),
+            *(_mtm(), "data", "download", "--release", release, "--base-url", url),
             *("--output", str(gtex)),
         ),
         "Prepare": (
@@ -254,6 +257,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pattern", type=Path, nargs=2, metavar=("ATTRIBUTES", "PHENOTYPES"))
     parser.add_argument("--share", type=float, default=1.0, help="of GTEx's donors")
     parser.add_argument("--genes", type=int, default=0, help="rows of the file; 0: all 56,200")
+    parser.add_argument("--release", choices=RELEASES, default="v8", help="names of the files")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--by-parts", action="store_true", help="run the parts of mtm build")

@@ -1,4 +1,4 @@
-"""Write a planted cohort as the files that GTEx v8 publishes, under their names and paths.
+"""Write a planted cohort as the files that GTEx publishes, under the names and paths of a release.
 
 Expression (GCT.gz of TPM, four digits), sample attributes (63 columns, samples of DNA too), subject
 phenotypes (four columns, age in bands), GENCODE's GTF of collapsed genes; and, as dbGaP gives them
@@ -31,6 +31,7 @@ from benchmarks.planted_cohort import (
 from mtm_core.artefact import read_description
 from mtm_core.data.gtex.annotations import donor_of, read_gene_table, tissue_table
 from mtm_core.data.gtex.download import _PATHS as PATHS
+from mtm_core.data.gtex.download import Release
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 
 N_DONORS, N_SAMPLES, N_GENES, N_MODELLED = 980, 17_382, 56_200, 19_291
@@ -57,29 +58,30 @@ _ATTRIBUTES = (
 
 @dataclass(frozen=True)
 class OfficialFiles:
-    """Where the files are: the root that is served, and what lies beside it."""
+    """Paths of the files below the served root, and of those beside it."""
 
     root: Path
+    release: Release = "v8"
 
     @property
     def expression(self) -> Path:
         """The GCT.gz."""
-        return self.root / PATHS["v8"]["expression"][0]
+        return self.root / PATHS[self.release]["expression"][0]
 
     @property
     def sample_attributes(self) -> Path:
         """The table of samples."""
-        return self.root / PATHS["v8"]["sample-attributes"][0]
+        return self.root / PATHS[self.release]["sample-attributes"][0]
 
     @property
     def subject_phenotypes(self) -> Path:
         """The public table of donors."""
-        return self.root / PATHS["v8"]["subject-phenotypes"][0]
+        return self.root / PATHS[self.release]["subject-phenotypes"][0]
 
     @property
     def gtf(self) -> Path:
         """The genes."""
-        return self.root / PATHS["v8"]["genes"][0]
+        return self.root / PATHS[self.release]["genes"][0]
 
     @property
     def dbgap(self) -> Path:
@@ -138,9 +140,11 @@ def plan(
     return PlantedCohort(config, genes, donors, pairs, tissues)
 
 
-def write_files(cohort: PlantedCohort, folder: Path, *, processes: int = 1) -> OfficialFiles:
+def write_files(
+    cohort: PlantedCohort, folder: Path, *, processes: int = 1, release: Release = "v8"
+) -> OfficialFiles:
     """Write all files and the truth into ``folder``."""
-    files = OfficialFiles(folder / "served")
+    files = OfficialFiles(folder / "served", release)
     for path in (files.expression, files.sample_attributes, files.gtf):
         path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng((cohort.config.seed, 6))
@@ -357,9 +361,11 @@ def _gzipped(text: bytes) -> bytes:
     return bytes(packer.compress(text) + packer.flush())
 
 
-def timed_files(cohort: PlantedCohort, folder: Path, processes: int) -> OfficialFiles:
+def timed_files(
+    cohort: PlantedCohort, folder: Path, processes: int, release: Release = "v8"
+) -> OfficialFiles:
     """Write the files unless they are there, and say how large they are."""
-    files = OfficialFiles(folder / "served")
+    files = OfficialFiles(folder / "served", release)
     if files.expression.exists():
         found = PlantedCohort.load(files.truth)
         if found.config != cohort.config or not found.genes.equals(cohort.genes):
@@ -367,7 +373,7 @@ def timed_files(cohort: PlantedCohort, folder: Path, processes: int) -> Official
         print(f"{folder}: the files are there already.", flush=True)
         return files
     began = time.perf_counter()
-    write_files(cohort, folder, processes=processes)
+    write_files(cohort, folder, processes=processes, release=release)
     size = files.expression.stat().st_size / 1e9
     print(
         f"{files.expression.name}: {len(cohort.genes):,} genes x {len(cohort.samples):,} samples,"
