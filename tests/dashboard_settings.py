@@ -1,4 +1,4 @@
-"""How tests run the dashboard: with time to wait, and a folder of their own for kept work."""
+"""How tests run the dashboard: with time to wait, and a folder of their own for saved sessions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def own_workspaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep what is kept in a folder of the test's own."""
+    """Save sessions in a folder of the test's own."""
     monkeypatch.setenv("MTM_WORKSPACE", str(tmp_path / "workspaces"))
     monkeypatch.delenv("MTM_WORKSPACE_HOURS", raising=False)
     return tmp_path / "workspaces"

@@ -61,7 +61,7 @@ def test_a_name_in_markdown_reads_as_it_was_written(name: str) -> None:
         ("a@h.org", r"@\w"),
     ],
 )
-def test_what_streamlit_replaces_in_finished_text_is_parted(name: str, pattern: str) -> None:
+def test_a_mark_splits_what_streamlit_would_replace(name: str, pattern: str) -> None:
     assert re.search(pattern, name)
     assert not re.search(pattern, plain(name).replace("\\", ""))
     assert plain(name).replace("\u2060", "").replace("\\", "") == name

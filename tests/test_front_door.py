@@ -133,7 +133,7 @@ def test_a_model_is_loaded_by_its_name_or_any_kind_of_path() -> None:
         assert Predictor.load(model).artefact.name == "gtex_v8_acmg59"
 
 
-def test_a_bundled_name_is_that_model_wherever_one_stands(
+def test_a_bundled_name_is_that_model_in_any_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(BUNDLED / "gtex_v8_acmg59", tmp_path / DEFAULT_MODEL)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# Stands for Python, venv and pip at once; "broken" beside it makes pip fail with what it holds, and
+# Plays Python, venv and pip at once; "broken" beside it makes pip fail with what it holds, and
 # "killed" has it end as if killed.
 PYTHON = """#!/usr/bin/env bash
 here=$(dirname "$0")

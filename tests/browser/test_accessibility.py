@@ -16,7 +16,7 @@ STREAMLITS_OWN = {
     "empty-table-header": "aria-colindex",  # the index column of its tables
     "presentation-role-conflict": "stFileUploaderDropzone",
 }
-"""Rules that Streamlit 1.67 breaks by itself, and what stands in the element that does."""
+"""Rules that Streamlit 1.67 breaks by itself, and what is written in the element that does."""
 LEFT_OUT = {
     "exclude": [
         ["[data-testid=stSidebarNav]"],  # its list holds more than items: Streamlit's own too

@@ -86,7 +86,7 @@ def test_table_that_is_shown_is_the_table_that_is_downloaded(
     assert len(set(rows["tissue"])) == 1
 
 
-def test_chosen_gene_stands_in_the_address_and_comes_back(server: str, page: Page) -> None:
+def test_chosen_gene_is_in_the_address_and_comes_back(server: str, page: Page) -> None:
     page.goto(server)
     page.get_by_role("button", name="Try it with the example").click()
     page.get_by_role("radio", name="One gene", exact=True).click()

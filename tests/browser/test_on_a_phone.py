@@ -48,7 +48,7 @@ def test_names_in_a_figure_do_not_run_into_each_other(server: str, phone: Page) 
 
 
 def test_a_finger_on_a_figure_is_left_to_the_browser(server: str, phone: Page) -> None:
-    """It neither zooms nor is kept from scrolling."""
+    """It neither zooms nor is prevented from scrolling."""
     phone.goto(f"{server}/predictability?accuracy_of=Distributions")
     figure = phone.locator(".st-key-figure_rho_boxes .js-plotly-plot")
     expect(figure).to_be_visible()
@@ -58,7 +58,7 @@ def test_a_finger_on_a_figure_is_left_to_the_browser(server: str, phone: Page) -
     drawn_on = figure.locator(".nsewdrag")
     drawn_on.scroll_into_view_if_needed()
     phone.evaluate(
-        "addEventListener('touchmove', event => { window.kept = event.defaultPrevented; })"
+        "addEventListener('touchmove', event => { window.prevented = event.defaultPrevented; })"
     )
     box = drawn_on.bounding_box()
     assert box is not None
@@ -68,5 +68,5 @@ def test_a_finger_on_a_figure_is_left_to_the_browser(server: str, phone: Page) -
         points = [{"x": x, "y": y} for x in at]
         devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    assert phone.evaluate("window.kept") is False
+    assert phone.evaluate("window.prevented") is False
     assert figure.evaluate(shown) == before

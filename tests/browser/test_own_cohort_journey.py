@@ -68,7 +68,7 @@ def test_a_row_that_is_marked_rings_its_gene_and_shows_its_samples(server: str, 
     expect(table).to_be_visible()
     settled(page)
     table.scroll_into_view_if_needed()
-    # The table is a canvas: the box of its first row stands below the header.
+    # The table is a canvas: the box of its first row is below the header.
     table.locator(".dvn-scroller").click(position={"x": 18, "y": 52})
     expect(page.get_by_role("heading", name="VHL in every sample")).to_be_visible()
     figure = page.locator(".st-key-figure_volcano .js-plotly-plot")

@@ -87,7 +87,7 @@ def test_a_reload_with_the_switch_brings_the_work_back(server: str, page: Page) 
         expect(page.get_by_text("40 samples of Whole Blood · 6 tissues")).to_be_visible()
         expect(page.locator(".st-key-figure_z .js-plotly-plot")).to_be_visible()
     settled(page)
-    page.screenshot(path=SCREENSHOTS / "23_kept_work_light.png")
+    page.screenshot(path=SCREENSHOTS / "23_saved_session_light.png")
 
 
 def test_its_address_opens_every_page_of_it_and_no_page_once_it_is_deleted(

@@ -1,4 +1,4 @@
-"""Every screen in light and dark, kept in ``screenshots/`` to be looked at."""
+"""Every screen in light and dark, saved in ``screenshots/`` to be looked at."""
 
 from __future__ import annotations
 

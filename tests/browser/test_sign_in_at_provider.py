@@ -116,9 +116,7 @@ def sign_in(page: Page, guarded: Guarded, name: str) -> None:
     expect(page.get_by_test_id("stSidebar").get_by_text(f"Signed in as {shown}")).to_be_visible()
 
 
-def test_who_signs_in_uses_the_dashboard_until_signing_out(
-    guarded: Guarded, stranger: Page
-) -> None:
+def test_dashboard_is_open_from_sign_in_to_sign_out(guarded: Guarded, stranger: Page) -> None:
     sign_in(stranger, guarded, "ada@example.org")
     stranger.goto(f"{guarded.url}/model_card")  # another session: the cookie says who it is
     expect(stranger.get_by_text("Signed in as ada@\u2060example.org")).to_be_visible()
@@ -133,7 +131,7 @@ def test_who_signs_in_uses_the_dashboard_until_signing_out(
     expect_door(stranger)
 
 
-def test_who_is_refused_is_told(guarded: Guarded, stranger: Page) -> None:
+def test_refused_sign_in_is_reported(guarded: Guarded, stranger: Page) -> None:
     stranger.goto(guarded.url)
     go_to_provider(stranger)
     stranger.get_by_role("button", name="Deny").click()

@@ -124,7 +124,7 @@ def test_statistics_beside_log_cpm(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["low depth", "two low", "odd name", "tissue", "cells"])
-def test_sample_of_another_kind_is_kept(what: str, tmp_path: Path) -> None:
+def test_unusual_samples_are_not_set_aside(what: str, tmp_path: Path) -> None:
     """A library of few reads, another tissue, sorted cells: unlike the others, but samples."""
     rng, table = drawn(3), COUNTS.copy()
     model = base.predictor()
@@ -148,7 +148,7 @@ def test_sample_of_another_kind_is_kept(what: str, tmp_path: Path) -> None:
     assert read.report.n_samples == 24
 
 
-def test_sample_in_doubt_is_kept_and_named(tmp_path: Path) -> None:
+def test_doubtful_sample_is_read_and_named(tmp_path: Path) -> None:
     """Nothing is left of PT03 but noise: it is named, and can be left out."""
     rng = drawn(4)
     table = COUNTS.assign(PT03=rng.permutation(COUNTS["PT03"].to_numpy()))
@@ -161,7 +161,7 @@ def test_sample_in_doubt_is_kept_and_named(tmp_path: Path) -> None:
     assert without.report.n_samples == 23
 
 
-def test_sample_under_two_names_is_kept_and_named(tmp_path: Path) -> None:
+def test_sample_under_two_names_is_read_and_named(tmp_path: Path) -> None:
     COUNTS.assign(copy=COUNTS["PT05"]).to_csv(tmp_path / "x.csv")
     report = base.read(tmp_path / "x.csv").report
     assert report.set_aside == ()

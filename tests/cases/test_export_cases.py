@@ -96,7 +96,7 @@ def test_a_second_quantity_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("first", "second"), [("", ".1"), ("_L001", "_L002")])
 @pytest.mark.parametrize("depth", [1, 40])
-def test_samples_sequenced_twice_are_all_kept(
+def test_samples_sequenced_twice_are_all_read(
     first: str, second: str, depth: int, tmp_path: Path
 ) -> None:
     """Two runs of one library differ by chance, two quantities of one run by less."""
@@ -173,8 +173,8 @@ def test_a_table_of_lengths_is_refused(tmp_path: Path) -> None:
     path = base.write(table, tmp_path / "lengths.csv")
     with pytest.raises(ExpressionError, match=r"no column is a sample: 'PT01'.* like gene lengths"):
         base.read(path)
-    kept = base.read(path, ReadingOptions(take_back=tuple(PEOPLE)))
-    assert list(kept.values.index) == PEOPLE
+    read = base.read(path, ReadingOptions(take_back=tuple(PEOPLE)))
+    assert list(read.values.index) == PEOPLE
 
 
 @pytest.mark.parametrize("n", [1, 3, 24])
@@ -239,7 +239,7 @@ def test_rows_below_the_samples_are_no_people(symbols: bool, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 24])
-def test_samples_in_rows_are_all_kept_whatever_they_are_called(n: int, tmp_path: Path) -> None:
+def test_samples_in_rows_are_all_read_whatever_they_are_called(n: int, tmp_path: Path) -> None:
     names = [f"{word} {i}" for i, word in enumerate(["Anna", "length", "start", "Ben", "x"] * 5)]
     table = base.counts().T.iloc[:n].set_axis(names[:n])
     read = base.read(base.write(table, tmp_path / "x.csv"))

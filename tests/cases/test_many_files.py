@@ -147,8 +147,8 @@ def test_transcripts_that_the_table_lacks_are_counted_and_half_is_too_few(study:
     table = many_files.tx2gene(study.parent / "t.csv", n_left_out=60)
     found = read([study], table)
     lost = many_files.transcripts().iloc[:60]
-    kept = many_files.transcripts().iloc[60:].groupby("gene")["share"].sum()
-    expected = base.counts()["PT02"].loc[found.values.columns] * kept[found.values.columns]
+    shares = many_files.transcripts().iloc[60:].groupby("gene")["share"].sum()
+    expected = base.counts()["PT02"].loc[found.values.columns] * shares[found.values.columns]
     assert_allclose(found.values.loc["PT02"], expected)
     note = next(str(note) for note in found.report.notes if "of the 600 transcripts" in note.found)
     assert "has 540 of the 600 transcripts. It lacks " in note

@@ -18,9 +18,9 @@ ROUNDING = 5e-3
 LOGS = [unit for unit in UNITS if units.UNIT_TABLE[unit].is_log]
 
 
-@pytest.mark.parametrize("name", units.TOLD)
+@pytest.mark.parametrize("name", units.RECOGNISED)
 def test_what_the_values_tell_is_read_without_a_word(name: str, tmp_path: Path) -> None:
-    case = units.TOLD[name]
+    case = units.RECOGNISED[name]
     path = base.write(case.values, tmp_path / "x.csv")
     expected = "tpm" if case.unit == "fpkm" else case.unit
     assert base.read(path).report.unit == expected
@@ -57,7 +57,7 @@ def test_what_is_centred_is_refused_whatever_is_chosen(name: str, tmp_path: Path
 @pytest.mark.parametrize("name", ["log2 of tpm", "log2 of counts", "voom", "vst", "fpkm"])
 @pytest.mark.parametrize("chosen", [False, True])
 def test_rows_of_the_clinic_change_nothing(name: str, chosen: bool, tmp_path: Path) -> None:
-    case = units.TOLD[name]
+    case = units.RECOGNISED[name]
     path = base.write(units.clinic_rows(case.values), tmp_path / "x.csv")
     base.same_z(base.z_of(path, unit=case.unit if chosen else "auto"), case.expected, ROUNDING)
 

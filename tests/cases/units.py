@@ -1,6 +1,7 @@
 """The clean table in every unit: each case gives a table (genes, people) and what it must come to.
 
-``CHOSEN`` are read as what the user says, ``TOLD`` without a word, ``ASKED`` never without one.
+``RECOGNISED`` units are read from the values, ``ASKED`` only if the user names them, ``CHOSEN`` are
+both, read as the user says.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def without_zeros(table: pd.DataFrame) -> pd.DataFrame:
     return table[(table > 0).all(axis=1)]
 
 
-TOLD: dict[str, UnitCase] = {
+RECOGNISED: dict[str, UnitCase] = {
     **{f"{unit} of tpm": log_of(base.tpm(), unit) for unit in ("log2", "ln", "log10")},
     **{f"{unit} of tpm": log_of(base.tpm(), unit) for unit in ("log2-0.001", "log2-0.01")},
     **{f"{unit} of counts": log_of(base.counts(), unit) for unit in ("log2", "ln", "log10")},
@@ -112,7 +113,7 @@ ASKED: dict[str, UnitCase] = {
     "ln of tpm, panel": log_of(panel(base.tpm()) / 30, "ln"),
     "log2 of x alone": log_of(without_zeros(cpm()), "log2-0"),
 }
-CHOSEN = TOLD | ASKED
+CHOSEN = RECOGNISED | ASKED
 
 
 def centred() -> dict[str, pd.DataFrame]:

@@ -23,17 +23,17 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return commands
 
 
-def test_where_and_how_long_work_is_kept_reaches_the_server(
+def test_workspace_folder_and_hours_reach_the_server(
     started: list[list[str]], tmp_path: Path
 ) -> None:
-    app_command(port=8600, workspace=os.path.relpath(tmp_path / "kept"), workspace_hours=0.5)
+    app_command(port=8600, workspace=os.path.relpath(tmp_path / "saved"), workspace_hours=0.5)
     store = open_store(*settings_of_environment())
     assert store is not None
-    assert (store.folder, store.hours) == (tmp_path / "kept", 0.5)
+    assert (store.folder, store.hours) == (tmp_path / "saved", 0.5)
     assert "--server.port=8600" in started[0]
 
 
-def test_a_server_can_be_set_to_keep_none(started: list[list[str]]) -> None:
+def test_a_server_can_be_set_to_save_no_sessions(started: list[list[str]]) -> None:
     app_command(workspace="off")
     assert open_store(*settings_of_environment()) is None
 

@@ -103,7 +103,7 @@ def test_store_of_a_gct_is_the_file(
     assert "ends in .zarr, got 'x.h5ad'" in error_of(refused)
 
 
-def test_gene_list_is_kept_and_what_it_lacks_is_said(
+def test_listed_genes_are_selected_and_unknown_ones_reported(
     mtm: Mtm,
     files: GtexFiles,
     small_cohort: ad.AnnData,

@@ -192,9 +192,9 @@ def test_an_evaluation_goes_on_and_is_replaced_only_when_asked(
 ) -> None:
     words = command("evaluate", tmp_path / "e")
     assert mtm(*words).code == 0
-    kept = {path: path.stat().st_ino for path in (tmp_path / "e" / "folds").iterdir()}
+    before = {path: path.stat().st_ino for path in (tmp_path / "e" / "folds").iterdir()}
     assert mtm(*words).code == 0
-    assert {path: path.stat().st_ino for path in (tmp_path / "e" / "folds").iterdir()} == kept
+    assert {path: path.stat().st_ino for path in (tmp_path / "e" / "folds").iterdir()} == before
     error = error_of(mtm(*words, "--seed=1"))
     assert "holds an evaluation of other settings (seed)" in error
     assert mtm(*words, "--seed=1", "--overwrite").code == 0

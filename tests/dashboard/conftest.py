@@ -56,7 +56,7 @@ def store(own_workspaces: Path, clock: Clock) -> WorkspaceStore:
 
 @pytest.fixture
 def work(session: Session) -> Work:
-    """The example with all that can be kept of it."""
+    """The example with all that can be saved of it."""
     session.open_metadata(EXAMPLE_METADATA.read_bytes(), EXAMPLE_METADATA.name)
     assert session.table is not None
     return Work(

@@ -1,4 +1,4 @@
-"""What tests of kept work share: a clock that they set, and works compared."""
+"""What tests of saved sessions share: a clock that they set, and a comparison."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def same(work: Work, other: Work) -> bool:
         assert repr(work.metadata) == repr(other.metadata)
     reports = (work.table.report, other.table.report)
     assert reports[0] == reports[1]
-    kept = [replace(x, table=replace(x.table, values=empty), metadata=None) for x in (work, other)]
-    return repr(kept[0]) == repr(kept[1])
+    rest = [replace(x, table=replace(x.table, values=empty), metadata=None) for x in (work, other)]
+    return repr(rest[0]) == repr(rest[1])

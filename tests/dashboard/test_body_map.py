@@ -33,7 +33,7 @@ def shapes(name: str) -> list[str]:
     return [organ for element in root.iter() if (organ := element.get("data-organ"))]
 
 
-def test_every_tissue_of_gtex_stands_in_the_table() -> None:
+def test_every_tissue_of_gtex_is_in_the_table() -> None:
     assert organ_table().index.tolist() == TISSUES
     assert set(organ_table().index[organ_table()["organ"] == ""]) == DRAWN_NOWHERE
 

@@ -18,7 +18,7 @@ def tables(evaluated_model: ServedModel) -> EvaluationTables:
     return evaluated_model.evaluation
 
 
-def test_the_model_s_own_method_stands_first(
+def test_the_model_s_own_method_comes_first(
     evaluated_model: ServedModel, tables: EvaluationTables
 ) -> None:
     rows = in_order(tables.tissues, ["ridge", "mtm"])
@@ -66,7 +66,7 @@ def test_two_methods_are_compared_as_far_as_is_known(
     assert "do not tell" not in sentence
 
 
-def test_the_best_method_stands_first() -> None:
+def test_the_best_method_comes_first() -> None:
     tissues = pd.DataFrame(
         {"method": ["a", "b", "b", "c"], "rho": [0.2, 0.5, 0.1, np.nan], "n": [1, 2, 3, 4]}
     )

@@ -195,10 +195,10 @@ print(held() - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="malloc is another")
 def test_arrays_go_back_to_the_system_though_small_things_lie_between_them() -> None:
-    kept = {}
+    held = {}
     for how in ("keep_little", "as_it_is"):
         words = [sys.executable, "-c", _FREED, how]
-        kept[how] = float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
-    if kept["as_it_is"] < 100:  # MB, of 160
+        held[how] = float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    if held["as_it_is"] < 100:  # MB, of 160
         pytest.skip("here malloc gives arrays back without being asked")
-    assert kept["keep_little"] < 10
+    assert held["keep_little"] < 10

@@ -1,4 +1,4 @@
-"""Jobs: what they give, and what they never give, whatever comes first. Nothing here sleeps."""
+"""Jobs: what they deliver and what they never deliver, in any order. Nothing here sleeps."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def pool() -> Iterator[JobPool]:
 
 
 @pytest.fixture
-def kept() -> list[object]:
+def delivered() -> list[object]:
     """All that was given to the session."""
     return []
 
 
 def task(
-    make: Callable[[Progress], object], kept: list[object], *, slot: str = "a", key: str = "1"
+    make: Callable[[Progress], object], delivered: list[object], *, slot: str = "a", key: str = "1"
 ) -> Task[object]:
-    return Task(slot, key, "Working", make, kept.append)
+    return Task(slot, key, "Working", make, delivered.append)
 
 
 class Gate:
@@ -64,8 +64,8 @@ def drained(pool: JobPool) -> None:
     assert pool._executor.submit(lambda: True).result(PATIENCE)
 
 
-def test_what_is_made_is_kept_once_and_in_the_sessions_thread(
-    pool: JobPool, kept: list[object]
+def test_a_result_is_delivered_once_in_the_sessions_thread(
+    pool: JobPool, delivered: list[object]
 ) -> None:
     threads: list[int] = []
 
@@ -74,28 +74,30 @@ def test_what_is_made_is_kept_once_and_in_the_sessions_thread(
         return "made"
 
     jobs = Jobs()
-    keep = Task("a", 1, "", make, lambda made: (kept.append(made), threads.append(get_ident())))
+    keep = Task(
+        "a", 1, "", make, lambda made: (delivered.append(made), threads.append(get_ident()))
+    )
     job = finished(jobs.start(keep, pool))
     assert job.state == "done"
-    assert kept == []
+    assert delivered == []
     assert jobs.deliver() == [job]
     assert jobs.deliver() == []
     job.deliver()
-    assert kept == ["made"]
+    assert delivered == ["made"]
     assert threads[0] != threads[1] == get_ident()
 
 
-def test_progress_is_told_while_it_runs(pool: JobPool, kept: list[object]) -> None:
-    told, going = Event(), Event()
+def test_progress_is_reported_while_a_job_runs(pool: JobPool, delivered: list[object]) -> None:
+    reported, going = Event(), Event()
 
     def make(tell: Progress) -> None:
         tell(1, 4)
-        told.set()
+        reported.set()
         assert going.wait(PATIENCE)
 
-    job = Jobs().start(task(make, kept), pool)
+    job = Jobs().start(task(make, delivered), pool)
     assert job.fraction is None or job.fraction == 0.25
-    assert told.wait(PATIENCE)
+    assert reported.wait(PATIENCE)
     assert (job.state, job.fraction, job.is_over) == ("running", 0.25, False)
     going.set()
     assert finished(job).state == "done"
@@ -103,11 +105,11 @@ def test_progress_is_told_while_it_runs(pool: JobPool, kept: list[object]) -> No
     assert job.seconds == took  # and no longer runs on
 
 
-def test_one_that_waits_says_how_many_are_before_it(pool: JobPool, kept: list[object]) -> None:
+def test_a_waiting_job_says_how_many_are_before_it(pool: JobPool, delivered: list[object]) -> None:
     gate, jobs = Gate(), Jobs()
-    jobs.start(task(gate, kept), pool)
+    jobs.start(task(gate, delivered), pool)
     assert gate.begun.wait(PATIENCE)
-    others = [jobs.start(task(lambda _: None, kept, slot=slot), pool) for slot in "bcd"]
+    others = [jobs.start(task(lambda _: None, delivered, slot=slot), pool) for slot in "bcd"]
     assert [job.state for job in others] == ["waiting"] * 3
     assert [pool.ahead_of(job) for job in others] == [0, 1, 2]
     others[0].cancel()
@@ -116,11 +118,13 @@ def test_one_that_waits_says_how_many_are_before_it(pool: JobPool, kept: list[ob
     assert [finished(job).state for job in others] == ["cancelled", "done", "done"]
 
 
-def test_cancelled_before_its_start_it_never_runs(pool: JobPool, kept: list[object]) -> None:
+def test_a_job_cancelled_before_its_start_never_runs(
+    pool: JobPool, delivered: list[object]
+) -> None:
     gate, jobs, ran = Gate(), Jobs(), Event()
-    first = jobs.start(task(gate, kept), pool)
+    first = jobs.start(task(gate, delivered), pool)
     assert gate.begun.wait(PATIENCE)
-    second = jobs.start(task(lambda _: ran.set(), kept, slot="b"), pool)
+    second = jobs.start(task(lambda _: ran.set(), delivered, slot="b"), pool)
     second.cancel()
     assert second.is_over
     gate.open.set()
@@ -129,14 +133,14 @@ def test_cancelled_before_its_start_it_never_runs(pool: JobPool, kept: list[obje
     assert not ran.is_set()
     assert second.state == "cancelled"
     jobs.deliver()
-    assert kept == [None]
+    assert delivered == [None]
 
 
-def test_cancelled_while_it_runs_it_is_over_at_once_and_its_thread_gives_up(
-    pool: JobPool, kept: list[object]
+def test_a_job_cancelled_while_running_is_over_at_once_and_its_thread_stops(
+    pool: JobPool, delivered: list[object]
 ) -> None:
     gate, jobs = Gate("too late"), Jobs()
-    job = jobs.start(task(gate, kept), pool)
+    job = jobs.start(task(gate, delivered), pool)
     assert gate.begun.wait(PATIENCE)
     job.cancel()
     assert job.is_over
@@ -147,11 +151,11 @@ def test_cancelled_while_it_runs_it_is_over_at_once_and_its_thread_gives_up(
     assert not gate.went_on.is_set()
     assert job.state == "cancelled"
     assert jobs.deliver() == []
-    assert kept == []
+    assert delivered == []
 
 
-def test_work_that_never_tells_its_progress_is_dropped_all_the_same(
-    pool: JobPool, kept: list[object]
+def test_a_cancelled_job_without_progress_delivers_nothing(
+    pool: JobPool, delivered: list[object]
 ) -> None:
     begun, going = Event(), Event()
 
@@ -161,78 +165,78 @@ def test_work_that_never_tells_its_progress_is_dropped_all_the_same(
         return "too late"
 
     jobs = Jobs()
-    job = jobs.start(task(make, kept), pool)
+    job = jobs.start(task(make, delivered), pool)
     assert begun.wait(PATIENCE)
     job.cancel()
     going.set()
     drained(pool)
-    assert (job.state, jobs.deliver(), kept) == ("cancelled", [], [])
+    assert (job.state, jobs.deliver(), delivered) == ("cancelled", [], [])
 
 
-def test_cancelling_what_is_done_changes_nothing(pool: JobPool, kept: list[object]) -> None:
+def test_cancelling_a_finished_job_changes_nothing(pool: JobPool, delivered: list[object]) -> None:
     jobs = Jobs()
-    job = finished(jobs.start(task(lambda _: "made", kept), pool))
+    job = finished(jobs.start(task(lambda _: "made", delivered), pool))
     job.cancel()
     assert job.state == "done"
     jobs.deliver()
-    assert kept == ["made"]
+    assert delivered == ["made"]
 
 
-def test_the_later_of_two_has_the_slot_whichever_ends_first(kept: list[object]) -> None:
+def test_the_later_of_two_jobs_delivers_whichever_ends_first(delivered: list[object]) -> None:
     pool, jobs = JobPool(2), Jobs()
     slow = Gate("old")
-    old = jobs.start(task(slow, kept, key="old"), pool)
+    old = jobs.start(task(slow, delivered, key="old"), pool)
     assert slow.begun.wait(PATIENCE)
-    new = jobs.start(task(lambda _: "new", kept, key="new"), pool)
+    new = jobs.start(task(lambda _: "new", delivered, key="new"), pool)
     finished(new)
     jobs.deliver()
     slow.open.set()
     pool._executor.shutdown()
     jobs.deliver()
-    assert (old.state, kept) == ("cancelled", ["new"])
+    assert (old.state, delivered) == ("cancelled", ["new"])
 
 
-def test_one_that_is_done_but_out_of_date_is_not_kept(pool: JobPool, kept: list[object]) -> None:
+def test_an_outdated_result_is_not_delivered(pool: JobPool, delivered: list[object]) -> None:
     jobs = Jobs()
-    finished(jobs.start(task(lambda _: "old", kept, key="old"), pool))
-    finished(jobs.start(task(lambda _: "new", kept, key="new"), pool))
+    finished(jobs.start(task(lambda _: "old", delivered, key="old"), pool))
+    finished(jobs.start(task(lambda _: "new", delivered, key="new"), pool))
     jobs.deliver()
-    assert kept == ["new"]
+    assert delivered == ["new"]
 
 
-def test_the_same_task_is_not_started_twice(pool: JobPool, kept: list[object]) -> None:
+def test_the_same_task_is_not_started_twice(pool: JobPool, delivered: list[object]) -> None:
     jobs, gate = Jobs(), Gate()
-    job = jobs.start(task(gate, kept), pool)
-    assert jobs.start(task(gate, kept), pool) is job
+    job = jobs.start(task(gate, delivered), pool)
+    assert jobs.start(task(gate, delivered), pool) is job
     gate.open.set()
     finished(job)
-    assert jobs.start(task(gate, kept), pool) is job  # done, and not yet given over
+    assert jobs.start(task(gate, delivered), pool) is job  # done, and not yet given over
 
 
-def test_an_error_about_what_was_given_is_told_as_it_is(
-    pool: JobPool, kept: list[object], caplog: pytest.LogCaptureFixture
+def test_an_error_about_the_input_is_shown_unchanged(
+    pool: JobPool, delivered: list[object], caplog: pytest.LogCaptureFixture
 ) -> None:
     def make(tell: Progress) -> None:
         raise SelectionError("no target tissue is chosen. Choose at least one.")
 
     jobs = Jobs()
-    job = finished(jobs.start(task(make, kept), pool))
+    job = finished(jobs.start(task(make, delivered), pool))
     assert (job.state, job.is_fault) == ("failed", False)
     assert job.error == "no target tissue is chosen. Choose at least one."
     assert not caplog.records
-    assert jobs.start(task(make, kept), pool) is job  # it would fail again
+    assert jobs.start(task(make, delivered), pool) is job  # it would fail again
     jobs.forget("a")
-    assert jobs.start(task(make, kept), pool) is not job
+    assert jobs.start(task(make, delivered), pool) is not job
 
 
-def test_a_fault_of_ours_is_a_number_to_the_user_and_a_traceback_in_the_log(
-    pool: JobPool, kept: list[object], caplog: pytest.LogCaptureFixture
+def test_a_fault_of_the_program_is_a_number_to_the_user_and_a_traceback_in_the_log(
+    pool: JobPool, delivered: list[object], caplog: pytest.LogCaptureFixture
 ) -> None:
     def make(tell: Progress) -> None:
         raise KeyError("patient 12")
 
     with caplog.at_level(logging.ERROR):
-        job = finished(Jobs().start(task(make, kept), pool))
+        job = finished(Jobs().start(task(make, delivered), pool))
     assert (job.state, job.is_fault) == ("failed", True)
     assert "patient 12" not in job.error
     (record,) = caplog.records
@@ -242,42 +246,42 @@ def test_a_fault_of_ours_is_a_number_to_the_user_and_a_traceback_in_the_log(
     assert "patient 12" in str(record.exc_info[1])
 
 
-def test_want_of_memory_names_the_way_out(pool: JobPool, kept: list[object]) -> None:
+def test_lack_of_memory_says_what_to_do(pool: JobPool, delivered: list[object]) -> None:
     def make(tell: Progress) -> None:
         raise MemoryError
 
-    job = finished(Jobs().start(task(make, kept), pool))
+    job = finished(Jobs().start(task(make, delivered), pool))
     assert "not have enough memory" in job.error
     assert "Choose fewer tissues" in job.error
 
 
-def test_forgetting_all_cancels_all(pool: JobPool, kept: list[object]) -> None:
+def test_forgetting_all_cancels_all(pool: JobPool, delivered: list[object]) -> None:
     jobs, gate = Jobs(), Gate()
-    running = jobs.start(task(gate, kept), pool)
-    waiting = jobs.start(task(lambda _: "b", kept, slot="b"), pool)
+    running = jobs.start(task(gate, delivered), pool)
+    waiting = jobs.start(task(lambda _: "b", delivered, slot="b"), pool)
     assert jobs.under_way == [running, waiting]
     jobs.forget_all()
     assert (jobs.under_way, jobs.of("a"), jobs.of("b")) == ([], None, None)
     gate.open.set()
     drained(pool)
-    assert (jobs.deliver(), kept) == ([], [])
+    assert (jobs.deliver(), delivered) == ([], [])
 
 
-def test_what_is_kept_first_may_let_go_of_the_rest(pool: JobPool, kept: list[object]) -> None:
+def test_the_first_delivery_may_drop_the_others(pool: JobPool, delivered: list[object]) -> None:
     """As a new table does of a prediction from the table before."""
     jobs = Jobs()
     table = Task("table", 1, "", lambda _: "table", lambda _: jobs.forget_all())
     first = finished(jobs.start(table, pool))
-    finished(jobs.start(task(lambda _: "of the table before", kept, slot="prediction"), pool))
+    finished(jobs.start(task(lambda _: "of the table before", delivered, slot="prediction"), pool))
     assert jobs.deliver() == [first]
-    assert (jobs.deliver(), kept) == ([], [])
+    assert (jobs.deliver(), delivered) == ([], [])
 
 
-def test_jobs_of_a_session_that_is_freed_stop(pool: JobPool, kept: list[object]) -> None:
+def test_jobs_of_a_session_that_is_freed_stop(pool: JobPool, delivered: list[object]) -> None:
     jobs, gate, ran = Jobs(), Gate(), Event()
-    jobs.start(task(gate, kept), pool)
+    jobs.start(task(gate, delivered), pool)
     assert gate.begun.wait(PATIENCE)
-    jobs.start(task(lambda _: ran.set(), kept, slot="b"), pool)
+    jobs.start(task(lambda _: ran.set(), delivered, slot="b"), pool)
     del jobs
     gc.collect()
     gate.open.set()
@@ -285,7 +289,7 @@ def test_jobs_of_a_session_that_is_freed_stop(pool: JobPool, kept: list[object])
     assert gate.left.is_set()
     assert not gate.went_on.is_set()
     assert not ran.is_set()
-    assert kept == []
+    assert delivered == []
 
 
 def test_a_job_that_is_over_holds_nothing_of_its_data(pool: JobPool) -> None:

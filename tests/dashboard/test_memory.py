@@ -77,18 +77,18 @@ def test_what_is_too_large_is_refused_before_any_work_with_the_command(
 
 
 def test_many_sessions_at_once_never_pass_the_budget(budget: MemoryBudget) -> None:
-    kept: list[object] = []
+    delivered: list[object] = []
 
     def task(session: int) -> Task[xr.Dataset]:
         made = xr.Dataset({"z": ("x", np.zeros(10**6, "f4"))})
-        return Task("a", session, "Working", lambda _: made, kept.append, memory=400_000_000)
+        return Task("a", session, "Working", lambda _: made, delivered.append, memory=400_000_000)
 
     for session in range(20):
         job = Job(task(session))
         job.run()
         job.deliver()
     assert budget.in_use == 20 * 4_000_000
-    kept.clear()
+    delivered.clear()
     gc.collect()
     assert budget.in_use == 0
 

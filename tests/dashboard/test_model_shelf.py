@@ -17,7 +17,7 @@ from mtm_core.model_folder import ModelFolder, seal_folder
 
 
 class Loaded:
-    """What stands for a model in memory."""
+    """Plays a model in memory."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -50,7 +50,7 @@ def test_matrix_has_every_rho_at_its_tissue_and_gene(rng: np.random.Generator) -
     assert rho.mean().is_monotonic_decreasing
 
 
-def test_of_many_genes_those_with_the_largest_rho_are_kept(rng: np.random.Generator) -> None:
+def test_of_many_genes_those_with_the_largest_rho_are_selected(rng: np.random.Generator) -> None:
     table = associations(300, rng)
     rho, _ = rho_matrix(table, GeneNames({f"G{i}": f"E{i}" for i in range(300)}))
     assert rho.shape[1] == MOST_COLUMNS
@@ -166,7 +166,7 @@ def test_shuffling_changes_the_key_and_nothing_else_of_a_choice() -> None:
 
 
 @pytest.mark.usefixtures("session")
-def test_columns_are_told_in_words(session: Session) -> None:
+def test_columns_are_described_in_words(session: Session) -> None:
     session.open_metadata(METADATA, "metadata.tsv")
     assert session.metadata is not None
     table = columns_table(session.metadata).set_index("column")

@@ -35,14 +35,14 @@ def test_a_long_table_holds_what_a_short_one_does_in_a_fraction_of_the_room(
     trait = pd.Series(rng.normal(size=N), cohort.samples)
     nothing = GeneAccuracy(None, "none", "Whole Blood")
     expected = with_accuracy(correlate_trait(cohort, trait), nothing.genes)
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
 
     def make(tell: object = None) -> pd.DataFrame:
         return table_of_tissues(cohort, lambda one: correlate_trait(one, trait), nothing, tell)
 
-    short = make(lambda done, total: told.append((done, total)))
+    short = make(lambda done, total: reported.append((done, total)))
     pd.testing.assert_frame_equal(short, expected)
-    assert told == [(0, 3), (1, 3), (2, 3)]
+    assert reported == [(0, 3), (1, 3), (2, 3)]
     monkeypatch.setattr(own_tables, "LONGEST_AS_IT_COMES", 0)
     long = make()
     assert list(long) == list(expected)

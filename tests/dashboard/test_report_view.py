@@ -86,11 +86,11 @@ def test_simulated_samples_are_named_so(evaluated_model: ServedModel) -> None:
 def test_no_accuracy_is_borrowed_for_another_source(evaluated_model: ServedModel) -> None:
     session = predicted(evaluated_model, "Lung", source="Spleen")
     record = record_of(session, evaluated_model)
-    told = sections(report_of(record, evaluated_model))
-    assert told["The model, and how good it is"].facts["Accuracy"] == "Not evaluated from Spleen."
-    assert told["Predicted tissues"].table.empty
-    assert "not evaluated" in told["Best predicted genes"].text[0]
-    (heatmap,) = told["Predicted values"].figures
+    found = sections(report_of(record, evaluated_model))
+    assert found["The model, and how good it is"].facts["Accuracy"] == "Not evaluated from Spleen."
+    assert found["Predicted tissues"].table.empty
+    assert "not evaluated" in found["Best predicted genes"].text[0]
+    (heatmap,) = found["Predicted values"].figures
     assert "held-out" not in heatmap.caption
     archive = zipfile.ZipFile(io.BytesIO(bundle_of(record, evaluated_model)))
     assert "held_out_accuracy.csv" not in archive.namelist()
@@ -128,12 +128,12 @@ def test_more_than_can_be_drawn_is_cut_and_said(
     for name, most in (("HEATMAPS", 2), ("GENES", 10), ("SAMPLES", 5), ("ROWS", 3)):
         monkeypatch.setattr(report_view, f"MOST_{name}", most)
     session = predicted(evaluated_model, "Lung", "Liver", "Spleen")
-    told = sections(report_of(record_of(session, evaluated_model), evaluated_model))
-    values = told["Predicted values"]
+    found = sections(report_of(record_of(session, evaluated_model), evaluated_model))
+    values = found["Predicted values"]
     assert len(values.figures) == 2
     assert "Shown: the 2 tissues that are predicted best." in values.text
     assert "5 of 40 samples in rows, 10 of 59 genes in columns" in values.figures[0].caption
-    assert len(told["Best predicted genes"].table) == 3
+    assert len(found["Best predicted genes"].table) == 3
 
 
 def test_a_sample_named_as_a_script_stays_a_name(evaluated_model: ServedModel) -> None:

@@ -40,7 +40,9 @@ def test_a_bad_file_takes_nothing_away(session: Session, predictor: Predictor) -
     assert session.is_current(predictor)
 
 
-def test_prediction_is_kept_until_an_option_changes(session: Session, predictor: Predictor) -> None:
+def test_prediction_is_reused_until_an_option_changes(
+    session: Session, predictor: Predictor
+) -> None:
     assert not session.is_current(predictor)
     session.predict(predictor)
     first = session.prediction

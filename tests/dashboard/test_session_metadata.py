@@ -26,13 +26,13 @@ def test_metadata_need_samples(predictor: Predictor) -> None:
         Session().open_metadata(METADATA, "metadata.tsv")
 
 
-def test_the_same_file_is_not_read_again_and_a_bad_one_takes_nothing_away(session: Session) -> None:
+def test_the_same_file_is_not_read_again_and_a_bad_one_changes_nothing(session: Session) -> None:
     assert session.open_metadata(METADATA, "metadata.tsv")
     assert session.metadata is not None
     spoken = session.metadata.with_roles(age_column=None, sex_column=None)
     session.metadata = spoken
     assert not session.open_metadata(METADATA, "metadata.tsv")
-    assert session.metadata is spoken  # what the user has said is kept
+    assert session.metadata is spoken  # the user's choice is retained
     assert session.open_metadata(METADATA, "other.tsv")
     with pytest.raises(InputFileError, match=r"bad\.csv"):
         session.open_metadata(b"", "bad.csv")
@@ -112,7 +112,7 @@ def test_predict_gives_the_prediction_that_it_keeps(session: Session, predictor:
     assert session.predict(predictor) is first
 
 
-def test_metadata_of_other_samples_are_kept_and_match_none(session: Session) -> None:
+def test_metadata_of_other_samples_are_retained_and_match_none(session: Session) -> None:
     people = pd.DataFrame({"sample": ["x", "y"], "group": ["a", "b"]})
     session.open_metadata(people.to_csv(index=False).encode(), "people.csv")
     assert session.metadata is not None

@@ -94,14 +94,14 @@ def test_columns_are_ordered_by_rho_with_the_unknown_last() -> None:
     assert views.most_informative(z, rho).columns.tolist() == ["C", "B", "A"]
 
 
-def test_without_rho_the_columns_that_vary_most_are_kept_in_order(
+def test_without_rho_the_columns_that_vary_most_are_selected_in_order(
     rng: np.random.Generator,
 ) -> None:
     n = views.MOST_COLUMNS + 10
     z = pd.DataFrame(rng.normal(size=(5, n)) * np.arange(n), columns=[f"G{i}" for i in range(n)])
-    kept = views.most_informative(z, None).columns
+    selected = views.most_informative(z, None).columns
     expected = set(np.argsort(-z.to_numpy().std(axis=0))[: views.MOST_COLUMNS])
-    assert kept.tolist() == [f"G{i}" for i in range(n) if i in expected]
+    assert selected.tolist() == [f"G{i}" for i in range(n) if i in expected]
 
 
 def test_rows_carry_the_accuracy_of_their_own_gene_and_tissue(

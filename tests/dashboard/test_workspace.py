@@ -63,9 +63,9 @@ def test_further_tissues_come_back(
     assert session.reading_further(data, "muscle.tsv", "Muscle - Skeletal", predictor) is None
     before, identifier = session.predict(predictor), store.create()
     assert session.table is not None
-    kept = (session.source, session.unit, session.alignment, session.targets)
+    options = (session.source, session.unit, session.alignment, session.targets)
     work = Work(
-        session.table, session.table_sha256, *kept, further=session.further, near_people=True
+        session.table, session.table_sha256, *options, further=session.further, near_people=True
     )
     store.save(identifier, work)
     after = Session()
@@ -249,8 +249,8 @@ def test_writers_at_once_leave_one_whole_work(store: WorkspaceStore, work: Work)
         writer.start()
     for writer in writers:
         writer.join()
-    kept = store.load(identifier)
-    assert same(kept, others[int(kept.table_sha256)])
+    loaded = store.load(identifier)
+    assert same(loaded, others[int(loaded.table_sha256)])
     assert len(list(folder_of(store).iterdir())) == 4
 
 

@@ -1,4 +1,4 @@
-"""Where work is kept: a private folder, and none before it is asked for."""
+"""Where sessions are saved: a private folder, and none before it is asked for."""
 
 from __future__ import annotations
 
@@ -88,11 +88,11 @@ def test_the_server_says_where_how_long_and_whether(
 
 def test_only_what_is_ours_is_swept(store: WorkspaceStore, work: Work, clock: Clock) -> None:
     """A folder with others' things in it: theses, copies of our marks, links."""
-    old, kept_beside = store.create(), store.create()
+    old, with_a_foreign_file = store.create(), store.create()
     store.save(old, work)
-    store.save(kept_beside, work)
+    store.save(with_a_foreign_file, work)
     own = store.folder / hashlib.sha256(old.encode()).hexdigest()[:40]
-    beside = store.folder / hashlib.sha256(kept_beside.encode()).hexdigest()[:40]
+    beside = store.folder / hashlib.sha256(with_a_foreign_file.encode()).hexdigest()[:40]
     (beside / "mine.parquet").write_text("mine")
     elsewhere = store.folder.parent / "elsewhere"
     elsewhere.mkdir()

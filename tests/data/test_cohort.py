@@ -74,8 +74,8 @@ def test_a_donor_left_with_one_large_tissue_goes(samples: pd.DataFrame) -> None:
         {"donor": ["D6", "D6"], "tissue": ["Lung", "Spleen"]}, index=["D6-Lung", "D6-Spleen"]
     )
     obs = pd.concat([samples, more])
-    kept = filter_samples(obs, minimum_samples=4, minimum_tissues=2)
-    assert list(obs.index[~kept]) == ["D0-Spleen", "D5-Spleen", "D6-Lung", "D6-Spleen"]
+    selected = filter_samples(obs, minimum_samples=4, minimum_tissues=2)
+    assert list(obs.index[~selected]) == ["D0-Spleen", "D5-Spleen", "D6-Lung", "D6-Spleen"]
 
 
 def test_filters_that_leave_nothing_say_what_there_is(
@@ -254,7 +254,7 @@ def test_real_cohort_before_the_donor_filter(
     (gct,) = folder.glob("*.gct.gz")
     obs = samples.loc[read_gct(gct).obs_names]
     with caplog.at_level(logging.INFO):
-        kept = filter_samples(obs, minimum_samples=51, minimum_tissues=1)
-    assert kept.sum() == 17_329
-    assert obs.loc[kept, "donor"].nunique() == 948
+        selected = filter_samples(obs, minimum_samples=51, minimum_tissues=1)
+    assert selected.sum() == 17_329
+    assert obs.loc[selected, "donor"].nunique() == 948
     assert "49 tissues have at least 51 samples: 17329 samples of 948 donors" in caplog.text

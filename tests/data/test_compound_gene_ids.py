@@ -21,7 +21,7 @@ STEM = "ENSG00000141510"
 @pytest.mark.parametrize("joint", ["_", "|", ":", ";", ",", "/", " ", "__", "-", " | ", "; ", "."])
 @pytest.mark.parametrize("version", ["", ".5", ".16_2"])
 @pytest.mark.parametrize("symbol", ["TP53", "tp53", "P53-like", "Y_RNA"])
-def test_ensembl_id_holds_wherever_it_stands(joint: str, version: str, symbol: str) -> None:
+def test_ensembl_id_is_found_first_or_last(joint: str, version: str, symbol: str) -> None:
     compounds = [f"{STEM}{version}{joint}{symbol}", f"{symbol}{joint}{STEM}{version}"]
     for compound in compounds:
         assert INDEX.find([compound]).tolist() == [0], compound

@@ -106,9 +106,7 @@ def test_broken_connection_is_resumed_where_it_stopped(
     assert names_in(tmp_path) == {GCT_NAME, SUMS}
 
 
-def test_part_of_a_failed_run_is_kept_for_the_next(
-    tmp_path: Path, server: Server, matrix: bytes
-) -> None:
+def test_a_partial_download_is_resumed(tmp_path: Path, server: Server, matrix: bytes) -> None:
     part = tmp_path / (GCT_NAME + ".part")
     server.cut(after=8192, times=1)
     server.requests.clear()

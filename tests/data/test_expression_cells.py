@@ -73,7 +73,7 @@ def test_duplicate_samples_are_refused(values: pd.DataFrame) -> None:
         read(text(values.set_axis(["P-1", "P-2", "", "P-4"], axis=0)))
 
 
-def test_duplicate_genes_are_kept_and_reported(values: pd.DataFrame) -> None:
+def test_duplicate_genes_are_read_and_reported(values: pd.DataFrame) -> None:
     twice = values.rename(columns={"ACTB": "TP53"})
     for table in (twice, twice.T):
         same(read(text(table)), twice)

@@ -196,9 +196,9 @@ def test_damaged_file_is_named_with_its_place(
         read_gct(write(tmp_path, GCT.replace(old, new, 1)))
 
 
-@pytest.mark.parametrize("kept", [0.5, 0.98])
+@pytest.mark.parametrize("share", [0.5, 0.98])
 def test_truncated_gzip_is_an_error_not_fewer_genes(
-    tmp_path: Path, rng: np.random.Generator, kept: float
+    tmp_path: Path, rng: np.random.Generator, share: float
 ) -> None:
     lines = "".join(
         f"ENSG{i:011d}.1\tG{i}\t" + "\t".join(map(str, rng.integers(0, 9999, 4))) + "\n"
@@ -206,7 +206,7 @@ def test_truncated_gzip_is_an_error_not_fewer_genes(
     )
     whole = gzip.compress((GCT + lines).encode())
     path = tmp_path / "cut.gct.gz"
-    path.write_bytes(whole[: int(len(whole) * kept)])
+    path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(InputFileError, match=r"cut.gct.gz: the compressed file ends early"):
         read_gct(path)
 
@@ -271,8 +271,8 @@ def test_genes_keep_their_values_over_many_batches(
     wanted = [f"G{i}" for i in range(1500) if i % 7]
     table = read_gct(path, genes=wanted)
     assert table.var_names.tolist() == wanted
-    kept = [i for i in range(1500) if i % 7]
-    np.testing.assert_array_equal(table.X, values[kept].T.astype(np.float32))
+    selected = [i for i in range(1500) if i % 7]
+    np.testing.assert_array_equal(table.X, values[selected].T.astype(np.float32))
 
 
 def test_progress_ends_at_the_number_of_genes(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="one process divid
 
 @pytest.fixture(scope="module", params=["divides", "starts anew"])
 def server(request: pytest.FixtureRequest) -> Iterator[ReaderServer]:
-    """Both ways to have a process: of one that stands ready, and a new one for each file."""
+    """Both ways to have a process: a fork of one that is ready, and a new one for each file."""
     if request.param == "divides" and sys.platform != "linux":
         pytest.skip("one process divides on Linux alone")
     server = ReaderServer(divides=request.param == "divides")

@@ -281,7 +281,7 @@ def test_few_different_ages_are_ages_too(
     pd.testing.assert_series_equal(read(table).phenotypes()["age"], expected)
 
 
-def test_groups_that_differ_in_writing_are_kept_apart_and_said(table: pd.DataFrame) -> None:
+def test_groups_that_differ_in_spelling_stay_separate_and_are_reported(table: pd.DataFrame) -> None:
     table["group"] = ["case", "Case ", "control", "control", "case", "control"]
     metadata = read(table)
     assert metadata.column("group").levels == {"control": 3, "case": 2, "Case": 1}

@@ -152,6 +152,6 @@ def test_that_steps_are_read_from_a_log_and_held_against_budgets(tmp_path):
     taken = {budget.what: steps for budget, steps in assigned([asdict(s) for s in run.steps()])}
     assert len(taken["prepare"]) == len(taken["nested evaluation, all methods"]) == 1
     page = tmp_path / "genome.md"
-    page.write_text("# Genome\n\n## Proof at full size\n\nold\n\n## Next\n\nkept\n")
+    page.write_text("# Genome\n\n## Proof at full size\n\nold\n\n## Next\n\ntext of it\n")
     replace_section(page, "## Proof at full size\n\nnew\n")
-    assert page.read_text() == "# Genome\n\n## Proof at full size\n\nnew\n\n## Next\n\nkept\n"
+    assert page.read_text() == "# Genome\n\n## Proof at full size\n\nnew\n\n## Next\n\ntext of it\n"

@@ -146,7 +146,7 @@ def test_memory_and_time_of_a_processor_are_bounded() -> None:
 import sys
 from mtm_core.data.isolation.sandbox import seal
 seal(200_000_000, 1)
-kept = bytearray(100_000_000)
+some = bytearray(100_000_000)
 try:
     more = bytearray(300_000_000)
 except MemoryError:

@@ -252,15 +252,15 @@ def test_a_link_in_a_store_of_zarr_is_refused(store: Path, secret: Path) -> None
     for where in ("X/0.0", "obs/note", "elsewhere"):
         link = store / where
         target = store.parent if where == "elsewhere" else secret
-        kept = link.read_bytes() if link.exists() else None
+        before = link.read_bytes() if link.exists() else None
         link.unlink(missing_ok=True)
         link.symlink_to(target)
         with pytest.raises(InputFileError, match=r"is a link\. Expected files") as refused:
             open_stored_table(store)
         assert SECRET not in str(refused.value)
         link.unlink()
-        if kept is not None:
-            link.write_bytes(kept)
+        if before is not None:
+            link.write_bytes(before)
     open_stored_table(store)
 
 

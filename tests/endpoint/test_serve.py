@@ -239,9 +239,9 @@ def test_a_full_server_says_so_and_what_is_deleted_is_gone(server: str, folder: 
     assert answers[-1].headers["Retry-After"] == "10"
     for answer in answers[:-1]:
         assert result(server, answer).status_code == 200
-    kept = list(folder.rglob("prediction.csv"))
-    assert len(kept) == 8
-    assert all(path.parent.stat().st_mode & 0o077 == 0 for path in kept)
+    stored = list(folder.rglob("prediction.csv"))
+    assert len(stored) == 8
+    assert all(path.parent.stat().st_mode & 0o077 == 0 for path in stored)
     for answer in answers[:-1]:
         requests.delete(f"{server}/predictions/{answer.json()['id']}", timeout=30)
     assert not list(folder.rglob("prediction.csv"))

@@ -1,4 +1,4 @@
-"""No donor is predicted by what has seen them: in the fit, the scaler, or a fold kept on disk."""
+"""No donor is predicted by what has seen them: in the fit, the scaler, or a fold saved on disk."""
 
 from __future__ import annotations
 
@@ -244,10 +244,10 @@ def test_only_some_folds_may_be_run(small_cohort: ad.AnnData, folds: DonorFolds)
     assert set(result["fold"].to_numpy()) == {0, 2}
 
 
-def test_a_method_of_other_settings_takes_no_kept_fold(
+def test_a_method_of_other_settings_reads_no_saved_fold(
     small_cohort: ad.AnnData, folds: DonorFolds, tmp_path: Path
 ) -> None:
-    def kept(method: Method, *, with_age_sex: bool = True) -> int:
+    def n_saved(method: Method, *, with_age_sex: bool = True) -> int:
         cross_validate(
             method,
             small_cohort,
@@ -259,7 +259,7 @@ def test_a_method_of_other_settings_takes_no_kept_fold(
         )
         return len(list(tmp_path.glob("*.h5")))
 
-    assert kept(RidgeMethod()) == 1
-    assert kept(RidgeMethod()) == 1
-    assert kept(RidgeMethod(covariates=("age",))) == 2
-    assert kept(RidgeMethod(covariates=("age",)), with_age_sex=False) == 3
+    assert n_saved(RidgeMethod()) == 1
+    assert n_saved(RidgeMethod()) == 1
+    assert n_saved(RidgeMethod(covariates=("age",))) == 2
+    assert n_saved(RidgeMethod(covariates=("age",)), with_age_sex=False) == 3

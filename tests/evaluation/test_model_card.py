@@ -131,8 +131,8 @@ def test_card_of_a_bundled_model_is_the_one_its_tables_make(folder: Path) -> Non
     own = evaluation.tissues[evaluation.tissues["method"] == artefact.method.name]
     expected = own.set_index("tissue")["gene_rho_by_fold"]
     assert by_tissue[column].to_dict() == {name: f"{v:.3f}" for name, v in expected.items()}
-    kept = {row["tissue"]: row["gene_rho_by_fold"] for row in artefact.accuracy["tissues"]}
-    assert kept == pytest.approx(expected.to_dict(), abs=1e-6)
+    stored = {row["tissue"]: row["gene_rho_by_fold"] for row in artefact.accuracy["tissues"]}
+    assert stored == pytest.approx(expected.to_dict(), abs=1e-6)
 
 
 def test_a_figure_that_one_method_lacks_is_blank(

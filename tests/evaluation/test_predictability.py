@@ -110,13 +110,13 @@ def test_search_finds_symbols_and_ids(
     for tissue in TISSUES:
         table = genes_of_tissue(genes, "a", tissue)
         table.insert(0, "gene", table.index.map(SYMBOLS))
-        kept = {
+        chosen = {
             "all": table.index,
             "predictable": table.index[table["is_predictable"]],
             "survives FDR": table.index[table["survives_fdr"]],
         }[choice]
         selected = select_genes(table, choice, text)
-        assert selected.index.tolist() == [gene for gene in kept if gene in found]
+        assert selected.index.tolist() == [gene for gene in chosen if gene in found]
 
 
 def test_distribution_of_rho_is_over_the_genes_that_have_one(genes: pd.DataFrame) -> None:

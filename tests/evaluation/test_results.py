@@ -85,12 +85,12 @@ def test_one_method_s_figures_are_json_without_those_it_lacks(
     tables: EvaluationTables, accuracies: dict[str, Accuracy]
 ) -> None:
     for name, own in accuracies.items():
-        kept = json.loads(json.dumps(tables.of_method(name), allow_nan=False))
-        assert kept["settings"] == SETTINGS
-        assert kept["summary"].items() >= own.summary().items()
-        assert {"gene_rho_partial_mean", "gene_rho_by_fold_low"} < set(kept["summary"])
-        assert ("coverage_90" in kept["summary"]) == (name == "training-mean")
-        tissues = pd.DataFrame(kept["tissues"]).set_index("tissue")
+        loaded = json.loads(json.dumps(tables.of_method(name), allow_nan=False))
+        assert loaded["settings"] == SETTINGS
+        assert loaded["summary"].items() >= own.summary().items()
+        assert {"gene_rho_partial_mean", "gene_rho_by_fold_low"} < set(loaded["summary"])
+        assert ("coverage_90" in loaded["summary"]) == (name == "training-mean")
+        tissues = pd.DataFrame(loaded["tissues"]).set_index("tissue")
         pd.testing.assert_frame_equal(tissues, own.tissues, check_like=True)
 
 

@@ -33,7 +33,7 @@ def test_a_method_against_all_others(scored: Scored, method: str) -> None:
     seen, by_tissue = standings(pairs, method), standings_by_tissue(tissues, method)
     assert seen.index.tolist() == others
     assert not seen.isna().to_numpy().all(axis=0).any()
-    # The method run first: every pair of it stands as it is to be seen.
+    # The method run first: every pair of it is as it is to be seen.
     expected, expected_tissues = compare_methods(
         {name: accuracies[name] for name in (method, *others)}, resampled
     )

@@ -18,7 +18,7 @@ def test_tissues_are_drawn_with_their_samples_and_colour() -> None:
     assert list(bars.y) == ["Lung", "Muscle"]
 
 
-def test_each_level_stands_beside_the_line_of_what_it_promises() -> None:
+def test_each_coverage_is_beside_the_line_of_its_nominal_level() -> None:
     coverage = pd.DataFrame(
         {"n": [300, 90], 50: [49.0, 55.0], 90: [90.5, np.nan]}, index=["Liver", "Lung"]
     )

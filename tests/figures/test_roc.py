@@ -46,4 +46,4 @@ def test_each_profile_has_its_curve() -> None:
     assert drawn == {"chance": [0, 1], "measured": [0.2, 0.9, 1], "blood": [0, 0.5, 1]}
     assert (
         len({trace.line.dash for trace in figure.data[1:]}) == 2
-    )  # not told apart by colour alone
+    )  # not distinguished by colour alone

@@ -29,11 +29,11 @@ def named(figure: go.Figure, start: str) -> go.Scatter:
     return trace
 
 
-def test_raw_and_adjusted_stand_in_the_row_of_their_tissue(ranking: pd.DataFrame) -> None:
+def test_raw_and_adjusted_are_in_the_row_of_their_tissue(ranking: pd.DataFrame) -> None:
     figure = tissue_ranking(ranking, COLOURS, n_genes=59, chosen="Lung")
     names = dict(zip(figure.layout.yaxis.tickvals, figure.layout.yaxis.ticktext, strict=True))
     assert list(names.values()) == ["Liver", f"{OWN_MARK}<b>Lung</b>", "Spleen"]
-    assert list(names) == sorted(names, reverse=True)  # the first stands at the top
+    assert list(names) == sorted(names, reverse=True)  # the first is at the top
     raw, adjusted = named(figure, "by fold"), named(figure, "adjusted")
     np.testing.assert_array_equal(raw.x, ranking["gene_rho_by_fold"])
     np.testing.assert_array_equal(adjusted.x, ranking["gene_rho_partial"])

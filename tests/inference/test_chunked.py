@@ -158,7 +158,7 @@ def test_units_missing_genes_and_phenotypes_are_read_as_in_the_whole(
 def test_units_and_rows_of_the_clinic_are_judged_as_in_the_whole(
     client: distributed.Client, model: Path, tmp_path: Path, name: str
 ) -> None:
-    case = units.TOLD[name]
+    case = units.RECOGNISED[name]
     table = units.clinic_rows(case.values).T
     predictor = Predictor.load(model)
     prepared = predictor.prepare(table)
@@ -202,7 +202,7 @@ def test_what_the_file_says_of_its_unit_holds_part_by_part(
     assert predict_chunked(request, client).unit == "ln"
 
 
-def test_what_is_kept_of_a_value_can_be_chosen(
+def test_stored_quantities_and_digits_can_be_chosen(
     client: distributed.Client, model: Path, blood: pd.DataFrame, tmp_path: Path
 ) -> None:
     expected = Predictor.load(model).predict(blood, targets=TARGETS)["expression"]
@@ -309,7 +309,7 @@ def test_something_else_in_the_place_of_the_output_is_left(
         (-5.0, "expected TPM, 0 or more.*SIM-012"),
     ],
 )
-def test_bad_value_is_named_wherever_it_stands(
+def test_bad_value_is_named_in_any_chunk(
     client: distributed.Client,
     model: Path,
     blood: pd.DataFrame,

@@ -231,7 +231,7 @@ def test_a_cut_is_the_cut_of_the_whole(
             np.testing.assert_allclose(got.to_numpy(), expected, rtol=3e-5, atol=1e-5)
 
 
-def test_what_is_kept_is_bounded(
+def test_the_cache_is_bounded(
     counting: Predictor, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     two_tissues = 2 * 2 * 4 * 12 * N_GENES
@@ -244,8 +244,8 @@ def test_what_is_kept_is_bounded(
     decoded(counting).clear()
     for place in (0, 1, 0, 2, 0, 1):
         prediction["z"].isel(tissue=place).to_numpy()
-        kept = reader.decoder._cache.values()
-        assert sum(one.mean.nbytes + one.sd.nbytes for one in kept) <= two_tissues
+        cached = reader.decoder._cache.values()
+        assert sum(one.mean.nbytes + one.sd.nbytes for one in cached) <= two_tissues
     # The first was there; the one used longest ago went for the third.
     assert [target for target, *_ in decoded(counting)] == [names[1], names[2], names[1]]
     reader.decoder.cache_bytes = 0  # too small for one: where all is read, each is decoded once
@@ -340,7 +340,7 @@ def test_writing_decodes_each_tissue_of_a_block_once(
         assert not is_lazy(block["z"])
         sizes.append(block.sizes["sample"])
     assert sum(sizes) == 12
-    assert len(decoded(counting)) == len(sizes) * (n_tissues - 1)  # the first is kept whole
+    assert len(decoded(counting)) == len(sizes) * (n_tissues - 1)  # the first is cached whole
 
 
 def test_held_bytes_are_those_of_what_is_held(stack: Predictor, prepared: Prepared) -> None:
@@ -350,7 +350,7 @@ def test_held_bytes_are_those_of_what_is_held(stack: Predictor, prepared: Prepar
     shape = now["z"].shape
     small = sum(now[name].nbytes for name in (*now.coords, "found", "used_age_sex"))
     small += sum(now[f"distance_{when}"].nbytes for when in ("before", "after"))
-    # Its decoder once, not once a variable: at most mean and error of all tissues are kept.
+    # Its decoder once, not once a variable: at most mean and error of all tissues are cached.
     assert held_bytes(later) == small + prepared.aligned.z.nbytes + 2 * now["z"].nbytes
     assert held_bytes(later.sel(tissue="Lung")) <= held_bytes(later)
     # A hundred samples at full width: a page's worth, where the values are 1.5 GB.

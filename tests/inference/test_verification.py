@@ -83,7 +83,7 @@ def test_a_difference_beyond_rounding_is_reported(folder: Path, by: float, agree
     assert ("Do not use" in found.in_words()) != agrees
 
 
-def test_a_gene_that_is_not_kept_shows_in_the_mean(folder: Path) -> None:
+def test_a_gene_that_is_not_among_the_stored_shows_in_the_mean(folder: Path) -> None:
     mean = load_file(folder / VERIFICATION)["mean"]
     mean[0, 0] += 0.01
     store(folder, mean=mean)

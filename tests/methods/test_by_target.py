@@ -191,8 +191,8 @@ def test_a_target_that_no_donor_has_beside_blood_is_refused(
 ) -> None:
     blood = small_cohort.obs["donor"][(small_cohort.obs["tissue"] == BLOOD).to_numpy()]
     liver = (small_cohort.obs["tissue"] == "Liver").to_numpy()
-    kept = ~(liver & small_cohort.obs["donor"].isin(blood).to_numpy())
-    fitted = RidgeMethod().fit(small_cohort[kept].copy(), donors)
+    remaining = ~(liver & small_cohort.obs["donor"].isin(blood).to_numpy())
+    fitted = RidgeMethod().fit(small_cohort[remaining].copy(), donors)
     assert "Liver" in fitted.tissues
     with pytest.raises(SelectionError, match="had 'Whole Blood' and 'Liver'"):
         fitted.predict({BLOOD: np.zeros((2, 40), dtype=np.float32)}, "Liver")

@@ -55,14 +55,16 @@ def test_other_donors_settings_or_cohort_are_other_fits(
     assert len(fits(tmp_path)) == 4  # a name is not what a fit depends on
 
 
-def test_a_stack_of_kept_members_is_the_stack(
+def test_a_stack_of_cached_members_is_the_stack(
     cohort: ad.AnnData, donors: list[str], tmp_path: Path
 ) -> None:
-    kept = CachedMethod(StackMethod((CachedMethod(QUICK, tmp_path),)), tmp_path).fit(cohort, donors)
+    cached = CachedMethod(StackMethod((CachedMethod(QUICK, tmp_path),)), tmp_path).fit(
+        cohort, donors
+    )
     plain = StackMethod((QUICK,)).fit(cohort, donors)
     z = {"Whole Blood": np.ones((2, cohort.n_vars), dtype=np.float32)}
     np.testing.assert_allclose(
-        kept.predict(z, "Liver").mean, plain.predict(z, "Liver").mean, rtol=1e-4, atol=1e-5
+        cached.predict(z, "Liver").mean, plain.predict(z, "Liver").mean, rtol=1e-4, atol=1e-5
     )
     assert len(fits(tmp_path)) == 5  # three inner folds, all donors, and the stack
 

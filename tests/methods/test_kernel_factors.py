@@ -62,12 +62,12 @@ def test_factors_of_other_tissues_are_the_posterior_without_the_source(
         model.evidence(training), training.n_donors, range(len(training.tissues))
     )
     for t, others in enumerate(found):
-        kept = [b for i, b in enumerate(training.blocks) if i != t]
+        other_blocks = [b for i, b in enumerate(training.blocks) if i != t]
         loadings = [w for i, w in enumerate([*model.loadings, model.covariate_loadings]) if i != t]
         weights = [w for i, w in enumerate([*model.weights, model.covariate_weights]) if i != t]
         evidence = [
             (donor, w.T @ p, y @ p)
-            for (donor, y), w, p in zip(kept, loadings, weights, strict=True)
+            for (donor, y), w, p in zip(other_blocks, loadings, weights, strict=True)
         ]
         precision, projected = gather(evidence, training.n_donors, model.loadings.shape[-1])
         slow = np.stack(
@@ -131,7 +131,7 @@ def test_no_donor_is_stored(fitted: FittedKernelFactors, cohort: ad.AnnData) -> 
     assert np.abs(linear[:, None] - own[None]).max(axis=2).min() > 1e-6
 
 
-def _bent_cohort() -> ad.AnnData:
+def _nonlinear_cohort() -> ad.AnnData:
     """Two clouds of donors: blood moves along a line, the other tissues only beyond its middle."""
     cohort = simulate_cohort(
         SimulationConfig(n_donors=300, n_factors=2, n_genes=20, shared_variance=0.0)
@@ -147,7 +147,7 @@ def _bent_cohort() -> ad.AnnData:
 
 
 def test_a_kernel_finds_what_a_line_cannot() -> None:
-    cohort = _bent_cohort()
+    cohort = _nonlinear_cohort()
     folds = donor_folds(cohort.obs)
     joint = JointGaussianMethod(n_factors=(2,), n_iterations=10, ridge=5.0)
 

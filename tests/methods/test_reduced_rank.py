@@ -19,8 +19,8 @@ def solve(x: Array, y: Array, penalty: float, rank: int) -> tuple[Array, Array]:
     b = np.linalg.solve(metric, x_centred.T @ y_centred)
     root = np.real(sqrtm(metric))
     u, s, vt = np.linalg.svd(root @ b)
-    kept = np.linalg.solve(root, (u[:, :rank] * s[:rank]) @ vt[:rank])
-    return kept, y.mean(axis=0) - x.mean(axis=0) @ kept
+    truncated = np.linalg.solve(root, (u[:, :rank] * s[:rank]) @ vt[:rank])
+    return truncated, y.mean(axis=0) - x.mean(axis=0) @ truncated
 
 
 @pytest.fixture

@@ -72,12 +72,12 @@ def test_intervals_hold_what_they_say_on_new_donors(cohort: ad.AnnData) -> None:
 
 
 def test_held_out_donors_change_nothing_of_the_fit(cohort: ad.AnnData, donors: list[str]) -> None:
-    method, kept = StackMethod((QUICK,)), donors[:100]
-    before = method.fit(cohort, kept)
+    method, training = StackMethod((QUICK,)), donors[:100]
+    before = method.fit(cohort, training)
     changed = cohort.copy()
-    rows = np.flatnonzero(~cohort.obs["donor"].isin(kept).to_numpy())
+    rows = np.flatnonzero(~cohort.obs["donor"].isin(training).to_numpy())
     changed.X[rows] = 1e4
-    after = method.fit(changed, kept)
+    after = method.fit(changed, training)
     for name, array in vars(before.plain).items():
         np.testing.assert_array_equal(array, getattr(after.plain, name))
 

@@ -1,4 +1,4 @@
-"""Factors of many genes are kept in half the space, and predict the same to three digits."""
+"""Factors of many genes are stored in half the space, and predict the same to three digits."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ def test_wide_factors_are_stored_in_half_and_used_as_they_are_stored(
     assert both[0] == both[1]
 
 
-def test_kept_fits_predict_as_those_that_are_stored(
+def test_cached_fits_predict_as_those_that_are_stored(
     fitted: FittedStack, wide: ad.AnnData, tmp_path: Path
 ) -> None:
     donors = sorted(set(wide.obs["donor"]))
-    kept, again = (CachedMethod(METHOD, tmp_path).fit(wide, donors) for _ in range(2))
-    assert factors_of(kept).loadings.dtype == ml_dtypes.bfloat16
+    cached, again = (CachedMethod(METHOD, tmp_path).fit(wide, donors) for _ in range(2))
+    assert factors_of(cached).loadings.dtype == ml_dtypes.bfloat16
     z = np.random.default_rng(1).normal(size=(3, wide.n_vars)).astype(np.float32)
-    first, second = (method.predict({BLOOD: z}, "Liver").mean for method in (kept, again))
+    first, second = (method.predict({BLOOD: z}, "Liver").mean for method in (cached, again))
     np.testing.assert_array_equal(first, second)
     np.testing.assert_allclose(first, fitted.predict({BLOOD: z}, "Liver").mean, atol=0.02)
 

@@ -20,10 +20,10 @@ def test_a_share_p_is_dropped_and_the_mean_stays(p: float) -> None:
 
 def test_units_are_dropped_independently() -> None:
     torch.manual_seed(0)
-    kept = (Dropout(0.3)(torch.ones(64, 4096)) > 0).double().flatten()
+    remains = (Dropout(0.3)(torch.ones(64, 4096)) > 0).double().flatten()
     for lag in (1, 2, 3, 4, 8, 4096):  # four units share a draw
-        pairs = torch.stack([kept[:-lag], kept[lag:]])
-        assert abs(torch.corrcoef(pairs)[0, 1].item()) < 4 / len(kept) ** 0.5
+        pairs = torch.stack([remains[:-lag], remains[lag:]])
+        assert abs(torch.corrcoef(pairs)[0, 1].item()) < 4 / len(remains) ** 0.5
 
 
 def test_evaluation_and_p_0_change_nothing() -> None:
@@ -49,7 +49,7 @@ def test_any_shape_and_float(shape: tuple[int, ...], dtype: torch.dtype) -> None
     assert out.dtype == dtype
 
 
-def test_gradients_flow_through_the_kept_units_alone() -> None:
+def test_gradients_flow_through_the_remaining_units_alone() -> None:
     x = torch.ones(6, 6, requires_grad=True)
     out = Dropout(0.5)(x)
     out.sum().backward()

@@ -135,7 +135,7 @@ def test_discriminator_and_last_layers_have_no_dropout(small_model: ModelConfig)
     discriminator = Discriminator(dataclasses.replace(small_model, dropout=0.9))
     discriminator.train()
     x, tissue = torch.randn(5, 8), torch.zeros(5, dtype=torch.long)
-    for _ in range(100):  # until the power iteration stands still
+    for _ in range(100):  # until the power iteration has converged
         discriminator(x, tissue)
     torch.testing.assert_close(discriminator(x, tissue), discriminator(x, tissue))
 

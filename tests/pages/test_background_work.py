@@ -208,7 +208,7 @@ def test_the_prediction_before_stays_to_be_looked_at(waiting: AppTest, gate: Gat
     assert "1 tissues" in words(waiting)
 
 
-def test_a_fault_is_told_without_its_traceback(
+def test_a_fault_is_shown_without_its_traceback(
     waiting: AppTest, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate.fault = ZeroDivisionError("secret detail")

@@ -191,10 +191,10 @@ def test_a_simulated_cohort_is_marked(app: AppTest, own_folder: Path) -> None:
     assert "a simulated cohort" in words(app)
 
 
-# What the page is told, against slow counts.
+# What the page is given, against slow counts.
 
 
-def test_significance_is_told_apart_by_side() -> None:
+def test_significance_is_counted_by_side() -> None:
     genes = pd.DataFrame(
         {
             "trait": "sex",

@@ -13,7 +13,7 @@ CONTROLS = {
 
 
 def controls(path: Path) -> list[tuple[str, set[str]]]:
-    """Each control of a file, as where it stands, and the names of its arguments."""
+    """Each control of a file: its place, and the names of its arguments."""
     return [
         (
             f"{path.relative_to(REPOSITORY)}:{node.lineno}",

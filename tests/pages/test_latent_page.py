@@ -153,7 +153,7 @@ def test_too_few_samples_are_said(app: AppTest) -> None:
     assert "a map needs 3 samples or more, and there are 2" in app.error[0].value
 
 
-# What the page is told.
+# What the page is given.
 
 
 def test_the_live_likeness_is_that_of_the_shipped_study() -> None:

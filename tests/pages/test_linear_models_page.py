@@ -65,7 +65,7 @@ def test_covariates_blocks_and_interactions_make_the_command_that_is_shown(
     assert set(rows(screen)["kind"]) <= {"above 0", "below 0", "not changed", "not predictable"}
 
 
-def test_designs_that_cannot_be_told_apart_are_refused_by_name(app: AppTest) -> None:
+def test_columns_that_cannot_be_separated_are_refused_by_name(app: AppTest) -> None:
     upload(app, "mine.tsv", EXAMPLE.read_bytes())
     people = pd.read_csv(EXAMPLE_METADATA, sep="\t")
     people["batch"] = people["group"].map({"case": "x", "control": "y"})

@@ -42,7 +42,7 @@ def test_files_given_at_once_are_joined_and_a_table_takes_their_place(
     assert metrics(app)["Samples"] == "3"
 
 
-def test_files_of_one_name_are_told_to_go_into_a_zip(app: AppTest) -> None:
+def test_files_of_one_name_are_refused_with_the_advice_to_zip_them(app: AppTest) -> None:
     quant = many_files.quant_sf(base.counts()["PT01"]).to_csv(sep="\t").encode()
     app.switch_page(UPLOAD).run()
     app.file_uploader[1].set_value([("quant.sf", quant, ""), ("quant.sf", quant + b"\n", "")]).run()

@@ -75,7 +75,7 @@ def test_predictions_are_held_to_what_was_measured(
     pd.testing.assert_frame_equal(
         again[["value", "p"]], expected.summary[["value", "p"]], rtol=1e-5
     )
-    # Other people's names: said in words, and the page stands.
+    # Other people's names: said in words, and the page does not fail.
     app.file_uploader[0].upload("other.csv", lung.set_axis(range(100, 128)).to_csv().encode())
     app.run()
     (unit,) = (box for box in app.selectbox if box.label == "Unit of the measured values")

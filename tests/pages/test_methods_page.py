@@ -98,7 +98,7 @@ def test_a_pair_is_compared_in_words_whichever_is_first(
     assert f"{b} is higher in {losses} tissues ({sure} with" in words(app)
 
 
-def test_methods_that_cannot_be_told_apart_are_said_to_be(
+def test_methods_that_do_not_differ_are_said_not_to(
     app: AppTest,
     tables: EvaluationTables,
     own: str,

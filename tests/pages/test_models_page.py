@@ -131,7 +131,7 @@ def test_an_installed_model_of_other_genes_brings_its_own_example(
     assert not app.error
 
 
-def test_a_model_that_is_damaged_is_told_and_not_offered(models: Path, app: AppTest) -> None:
+def test_a_damaged_model_is_reported_and_not_offered(models: Path, app: AppTest) -> None:
     shutil.copytree(BUNDLED / OTHER, models / "whole")
     shutil.copytree(BUNDLED / OTHER, models / "cut")
     (models / "cut" / "model.json").write_text("{}")

@@ -74,10 +74,10 @@ def test_unpredictable_genes_can_be_left_out(with_example: AppTest) -> None:
     with_example.selectbox(key="tissue").set_value("Lung").run()
     everything = rows(with_example)
     with_example.toggle(key="predictable_only").set_value(True).run()
-    kept = with_example.dataframe[0].value
-    assert 0 < len(kept) < len(everything)
-    assert (kept["rho_pooled"] > 0.3).all()
-    assert "BRCA1" in set(kept["gene"])
+    remaining = with_example.dataframe[0].value
+    assert 0 < len(remaining) < len(everything)
+    assert (remaining["rho_pooled"] > 0.3).all()
+    assert "BRCA1" in set(remaining["gene"])
 
 
 @pytest.mark.usefixtures("evaluated")

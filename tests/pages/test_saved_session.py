@@ -1,4 +1,4 @@
-"""Work that is kept across a reload where the user asks for it, and nothing if not."""
+"""Sessions that are saved across a reload where the user asks for it, and nothing if not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.pages.conftest import MODEL_CARD, PREDICTED, UPLOAD, unit_choice, upl
 from tests.pages.test_metadata_page import DIFFERENTIAL
 
 OPENED = Callable[[], AppTest]
-KEPT = "Anybody who has the address"
+SAVED = "Anybody who has the address"
 
 
 def session_of(app: AppTest) -> Session:
@@ -37,7 +37,7 @@ def address(app: AppTest) -> str:
 
 
 @pytest.fixture
-def kept(with_example: AppTest) -> AppTest:
+def saved(with_example: AppTest) -> AppTest:
     """The example, predicted, with the switch on."""
     return switch(with_example, on=True)
 
@@ -56,24 +56,24 @@ def test_nothing_is_written_before_it_is_asked_for(
 ) -> None:
     with_example.switch_page(UPLOAD).run()
     assert address(with_example) == ""
-    assert KEPT not in words(with_example)
+    assert SAVED not in words(with_example)
     assert not own_workspaces.exists()
 
 
-def test_without_samples_there_is_nothing_to_keep(app: AppTest) -> None:
+def test_without_samples_there_is_nothing_to_save(app: AppTest) -> None:
     assert not app.toggle
 
 
 def test_a_reload_brings_table_metadata_and_prediction_back(
-    kept: AppTest, open_app: OPENED
+    saved: AppTest, open_app: OPENED
 ) -> None:
-    identifier = address(kept)
+    identifier = address(saved)
     assert len(identifier) == 43
-    assert KEPT in words(kept)
+    assert SAVED in words(saved)
     app = reloaded(open_app, identifier)
     assert "40 samples of Whole Blood" in words(app)
     assert address(app) == identifier
-    before, after = session_of(kept), session_of(app)
+    before, after = session_of(saved), session_of(app)
     assert before.prediction is not None
     assert after.prediction is not None
     assert after.prediction.identical(before.prediction)
@@ -84,22 +84,22 @@ def test_a_reload_brings_table_metadata_and_prediction_back(
     assert not app.toast
 
 
-def test_every_page_keeps_the_address(kept: AppTest) -> None:
-    identifier = address(kept)
+def test_every_page_keeps_the_address(saved: AppTest) -> None:
+    identifier = address(saved)
     for page in (UPLOAD, MODEL_CARD, DIFFERENTIAL):
-        kept.switch_page(page).run()
-        assert address(kept) == identifier
+        saved.switch_page(page).run()
+        assert address(saved) == identifier
 
 
-def test_choices_come_back(kept: AppTest, open_app: OPENED) -> None:
-    kept.multiselect(key="targets").set_value(["Spleen", "Lung"]).run()
-    kept.switch_page(DIFFERENTIAL).run()
-    kept.selectbox(key="tissue").set_value("Spleen").run()
-    kept.slider(key="fold_change").set_value(0.7).run()
-    kept.selectbox(key="group_column").set_value("sex").run()
-    kept.switch_page(UPLOAD).run()
-    kept.radio(key="alignment").set_value("none").run()
-    app = reloaded(open_app, address(kept), UPLOAD)
+def test_choices_come_back(saved: AppTest, open_app: OPENED) -> None:
+    saved.multiselect(key="targets").set_value(["Spleen", "Lung"]).run()
+    saved.switch_page(DIFFERENTIAL).run()
+    saved.selectbox(key="tissue").set_value("Spleen").run()
+    saved.slider(key="fold_change").set_value(0.7).run()
+    saved.selectbox(key="group_column").set_value("sex").run()
+    saved.switch_page(UPLOAD).run()
+    saved.radio(key="alignment").set_value("none").run()
+    app = reloaded(open_app, address(saved), UPLOAD)
     assert app.radio(key="alignment").value == "none"
     app.switch_page(PREDICTED).run()
     assert app.multiselect(key="targets").value == ["Spleen", "Lung"]
@@ -119,40 +119,40 @@ def test_a_unit_that_was_confirmed_comes_back(app: AppTest, open_app: OPENED) ->
     assert "Choose tissues, then press" in words(again)  # nothing was predicted before either
 
 
-def test_turned_off_it_is_gone(kept: AppTest, open_app: OPENED, own_workspaces: Path) -> None:
-    identifier = address(kept)
+def test_turned_off_it_is_gone(saved: AppTest, open_app: OPENED, own_workspaces: Path) -> None:
+    identifier = address(saved)
     assert len(list(own_workspaces.iterdir())) == 1
-    switch(kept, on=False)
-    assert address(kept) == ""
+    switch(saved, on=False)
+    assert address(saved) == ""
     assert not list(own_workspaces.iterdir())
     app = reloaded(open_app, identifier)
     assert "No session is saved under this address" in app.warning[0].value
     assert "No samples yet" in words(app)
 
 
-def test_delete_now_deletes_it_too(kept: AppTest, own_workspaces: Path) -> None:
-    kept.switch_page(UPLOAD).run()
-    kept.button(key="delete").click().run()
-    assert not kept.exception
+def test_delete_now_deletes_it_too(saved: AppTest, own_workspaces: Path) -> None:
+    saved.switch_page(UPLOAD).run()
+    saved.button(key="delete").click().run()
+    assert not saved.exception
     assert not list(own_workspaces.iterdir())
-    assert address(kept) == ""
-    upload(kept, "mine.tsv", EXAMPLE.read_bytes())
-    assert not next(box for box in kept.toggle if str(box.key).startswith("save_session")).value
+    assert address(saved) == ""
+    upload(saved, "mine.tsv", EXAMPLE.read_bytes())
+    assert not next(box for box in saved.toggle if str(box.key).startswith("save_session")).value
     assert not list(own_workspaces.iterdir())
 
 
 def test_what_another_tab_has_deleted_is_not_written_again(
-    kept: AppTest, open_app: OPENED, own_workspaces: Path
+    saved: AppTest, open_app: OPENED, own_workspaces: Path
 ) -> None:
-    other = reloaded(open_app, address(kept))
+    other = reloaded(open_app, address(saved))
     switch(other, on=False)
-    kept.multiselect(key="targets").set_value(["Spleen"]).run()
-    assert not kept.exception
-    assert "no longer saved" in kept.warning[0].value
-    kept.run()
-    assert "no longer saved" not in words(kept)
+    saved.multiselect(key="targets").set_value(["Spleen"]).run()
+    assert not saved.exception
+    assert "no longer saved" in saved.warning[0].value
+    saved.run()
+    assert "no longer saved" not in words(saved)
     assert not list(own_workspaces.iterdir())
-    assert address(kept) == ""
+    assert address(saved) == ""
 
 
 @pytest.mark.parametrize("identifier", ["x", "../../etc/passwd", "a" * 43])
@@ -168,10 +168,10 @@ def test_an_address_of_nothing_is_said_and_the_page_goes_on(
     assert not app.warning
 
 
-def test_damaged_work_is_said(kept: AppTest, open_app: OPENED, own_workspaces: Path) -> None:
+def test_damaged_work_is_said(saved: AppTest, open_app: OPENED, own_workspaces: Path) -> None:
     (table,) = own_workspaces.glob("*/table_*")
     table.write_bytes(table.read_bytes()[:-10])
-    app = reloaded(open_app, address(kept))
+    app = reloaded(open_app, address(saved))
     assert "cannot be read" in app.warning[0].value
     assert "No samples yet" in words(app)
 
@@ -186,7 +186,7 @@ def test_a_server_can_be_without_it(
     assert "saves no sessions" in app.warning[0].value
 
 
-def test_a_folder_that_others_can_read_is_said_and_nothing_is_kept(
+def test_a_folder_that_others_can_read_is_reported_and_nothing_is_saved(
     open_app: OPENED, own_workspaces: Path
 ) -> None:
     own_workspaces.mkdir()
@@ -200,29 +200,29 @@ def test_a_folder_that_others_can_read_is_said_and_nothing_is_kept(
 
 
 def test_another_model_predicts_anew_and_it_is_said(
-    kept: AppTest, open_app: OPENED, monkeypatch: pytest.MonkeyPatch
+    saved: AppTest, open_app: OPENED, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(MODEL_VARIABLE, "gtex_v8_acmg59")
-    app = reloaded(open_app, address(kept))
+    app = reloaded(open_app, address(saved))
     assert any("The model has changed" in box.value for box in app.info)
     after = session_of(app).prediction
     assert after is not None
     assert after.attrs["model"] == "gtex_v8_acmg59"
 
 
-def test_a_new_table_takes_the_place_of_the_old(kept: AppTest, open_app: OPENED) -> None:
+def test_a_new_table_takes_the_place_of_the_old(saved: AppTest, open_app: OPENED) -> None:
     table = pd.read_csv(EXAMPLE, sep="\t").head(30)
-    upload(kept, "second.tsv", table.to_csv(sep="\t", index=False).encode())
-    kept.run()
-    app = reloaded(open_app, address(kept), UPLOAD)
+    upload(saved, "second.tsv", table.to_csv(sep="\t", index=False).encode())
+    saved.run()
+    app = reloaded(open_app, address(saved), UPLOAD)
     assert "What was found in second.tsv" in words(app)
     assert session_of(app).metadata is None
 
 
 def test_an_own_table_does_not_go_into_work_that_was_opened_by_its_address(
-    kept: AppTest, open_app: OPENED
+    saved: AppTest, open_app: OPENED
 ) -> None:
-    identifier = address(kept)
+    identifier = address(saved)
     guest = reloaded(open_app, identifier, UPLOAD)
     upload(guest, "secret.tsv", EXAMPLE.read_bytes().replace(b"SIM-", b"P-"))
     guest.run()

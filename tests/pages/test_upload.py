@@ -103,7 +103,7 @@ def test_few_samples_are_not_aligned_and_it_is_said(app: AppTest) -> None:
     assert any("5 samples are few for alignment" in box.value for box in app.warning)
 
 
-def test_distance_stands_beside_the_reference(app: AppTest) -> None:
+def test_distance_is_shown_beside_the_reference(app: AppTest) -> None:
     upload(app, "mine.tsv", table())
     shown = [frame.value for frame in app.dataframe]
     (summary,) = [frame for frame in shown if "median" in frame]

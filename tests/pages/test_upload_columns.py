@@ -42,7 +42,7 @@ def test_columns_are_listed_put_back_and_left_out(app: AppTest) -> None:
     assert samples(app) == "22"
 
 
-def test_numbers_that_cannot_be_told_are_asked_for(app: AppTest) -> None:
+def test_ambiguous_numbers_are_asked_for(app: AppTest) -> None:
     table = (base.counts() % 90).astype(str)
     table.iloc[5, 1] = "7.231"
     upload(app, "mine.csv", table.to_csv(sep=";").encode())

@@ -85,7 +85,7 @@ def test_no_page_sends_a_browser_more_than_it_can_take(wide: AppTest) -> None:
     assert max(n_genes) <= 50
 
 
-def test_a_gene_is_searched_on_the_server_and_kept_from_page_to_page(wide: AppTest) -> None:
+def test_a_gene_is_searched_on_the_server_and_stays_chosen_from_page_to_page(wide: AppTest) -> None:
     app = open_page(wide, "Differential expression")
     for typed, found in (("kmt2d", "KMT2D"), ("MLL2", "KMT2D"), ("ENSG00000141510", "TP53")):
         ask(app, typed)

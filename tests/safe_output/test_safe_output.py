@@ -294,7 +294,7 @@ def test_a_folder_that_a_command_comes_back_to(tmp_path):
     with folder.writing("folds.json") as place:
         place.write_text("1")
     (path / "fits").mkdir()
-    (path / "fits" / "a").write_text("kept")
+    (path / "fits" / "a").write_text("whole")
     (path / "notes.txt").write_text("mine")
     (path / "summary.csv").write_text("mine")
     again = OwnFolder.claim(path, "an evaluation")

@@ -74,9 +74,11 @@ def test_samples_without_the_trait_or_a_covariate_are_left_out(
     expression: Array, age: Array, covariates: Array
 ) -> None:
     age[3], covariates[7, 1] = np.nan, np.nan
-    kept = np.delete(np.arange(N), [3, 7])
+    remaining = np.delete(np.arange(N), [3, 7])
     table = trait_association(expression, age, GENES, covariates=covariates)
-    expected = trait_association(expression[kept], age[kept], GENES, covariates=covariates[kept])
+    expected = trait_association(
+        expression[remaining], age[remaining], GENES, covariates=covariates[remaining]
+    )
     assert (table["n"] == N - 2).all()
     np.testing.assert_allclose(table["p"], expected["p"], rtol=1e-10)
 

@@ -47,7 +47,7 @@ def test_what_the_covariates_give_alone_leaves_exactly_0(
     assert (np.ptp(left[:, [0, 1, 3, 4, 5]], axis=0) > 0.5).all()
 
 
-def test_a_small_signal_beside_the_covariates_is_kept(
+def test_a_small_signal_beside_the_covariates_remains(
     rng: np.random.Generator, design: Array
 ) -> None:
     signal = 1e-3 * rng.normal(size=(25, 1))

@@ -127,7 +127,7 @@ def test_true_people_are_beyond_chance_and_shuffled_ones_are_not(
     assert min(p) > 0.01
 
 
-def test_what_the_model_promises_stands_beside_it(
+def test_the_models_own_accuracy_is_shown_beside_it(
     predictor: Predictor, cohort: ad.AnnData, held_out: list[str]
 ) -> None:
     from mtm_core.evaluation.results import EvaluationTables

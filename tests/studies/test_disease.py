@@ -35,7 +35,7 @@ def study(predictions: Predictions, diseased_cohort: ad.AnnData) -> DiseaseStudy
     )
 
 
-def test_a_planted_disease_is_kept_in_its_tissue(
+def test_a_planted_disease_is_preserved_in_its_tissue(
     study: DiseaseStudy, diseased_cohort: ad.AnnData
 ) -> None:
     pairs = study.pairs.set_index(["adjusted_for", "tissue"])
@@ -75,7 +75,7 @@ def test_numbers_are_those_of_the_donors_that_chose_no_gene(
         assert genes.loc[gene, "effect_predicted"] == pytest.approx(change, abs=1e-4)
 
 
-def test_status_is_told_where_the_disease_is(study: DiseaseStudy) -> None:
+def test_disease_status_is_predicted_in_its_tissue(study: DiseaseStudy) -> None:
     area = study.status.pivot(index="tissue", columns="profile", values="auroc")
     assert area.loc[DISEASED, "observed"] > 0.9
     assert area.loc[DISEASED, "predicted"] > 0.9

@@ -1,4 +1,4 @@
-"""Which traits a donor table knows, and what stands for whom."""
+"""Which traits a donor table has, and which value is the case."""
 
 from __future__ import annotations
 

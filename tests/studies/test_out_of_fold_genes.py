@@ -86,7 +86,7 @@ def test_a_donor_does_not_help_to_choose_his_own_genes(
         assert again[tissue].chosen[0].sum() < part.chosen[0].sum()
 
 
-def test_every_chosen_gene_stands_once_with_the_donors_it_was_chosen_for(
+def test_every_chosen_gene_comes_once_with_the_donors_it_was_chosen_for(
     predictions: Predictions,
 ) -> None:
     part = predictions["Lung"]

@@ -1,4 +1,4 @@
-"""What takes long says how far it is, and ends where it is told to."""
+"""Long work reports how far it is, and ends when asked to."""
 
 from __future__ import annotations
 
@@ -69,21 +69,21 @@ def work(request: pytest.FixtureRequest, cohort: OwnCohort, groups: pd.Series) -
     return lambda tell: agreement(points, effects, on_progress=tell)
 
 
-def test_each_tissue_is_told_before_it_is_done(work: Work) -> None:
-    told: list[tuple[int, int]] = []
-    table = work(lambda done, total: told.append((done, total)))
-    assert told == [(0, 3), (1, 3), (2, 3)]
+def test_each_tissue_is_reported_before_it_is_done(work: Work) -> None:
+    reported: list[tuple[int, int]] = []
+    table = work(lambda done, total: reported.append((done, total)))
+    assert reported == [(0, 3), (1, 3), (2, 3)]
     pd.testing.assert_frame_equal(table, work(None))
 
 
-def test_what_is_raised_ends_the_work(work: Work) -> None:
-    told: list[int] = []
+def test_an_error_in_the_report_ends_the_work(work: Work) -> None:
+    reported: list[int] = []
 
     def stop(done: int, total: int) -> None:
-        told.append(done)
+        reported.append(done)
         if done == 1:
             raise Enough
 
     with pytest.raises(Enough):
         work(stop)
-    assert told == [0, 1]
+    assert reported == [0, 1]

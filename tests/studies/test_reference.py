@@ -1,4 +1,4 @@
-"""Reference associations: planted changes are found where they are, and only aggregates kept."""
+"""Reference associations: planted changes are found where they are, and only aggregates stored."""
 
 from __future__ import annotations
 

@@ -105,9 +105,9 @@ def test_what_goes_together_by_chance_is_not_taken_for_more(
     """With two factors behind all genes, shuffled labels agree with a reference as they like."""
     effects = GroupEffects(LinearTissues(expression), groups, "case", "control")
     shuffled, resampled = effects.draw("Lung")
-    kept = [i for i in range(G) if i != 7]
-    draws = (shuffled[:, kept], resampled[:, kept])
-    reference = shuffled[50, kept]
+    others = [i for i in range(G) if i != 7]
+    draws = (shuffled[:, others], resampled[:, others])
+    reference = shuffled[50, others]
     worth = chance_of_agreement(draws, reference, 0.5)
     rho = [pearsonr(one, reference)[0] for one in draws[0]]
     assert worth["chance_low"] == pytest.approx(np.quantile(rho, 0.025))
@@ -117,7 +117,7 @@ def test_what_goes_together_by_chance_is_not_taken_for_more(
     assert worth["p"] > 0.1
 
 
-def test_a_true_effect_stands_out(expression: xr.DataArray, groups: pd.Series) -> None:
+def test_a_true_effect_has_the_smallest_p(expression: xr.DataArray, groups: pd.Series) -> None:
     is_case = (groups.reindex(SAMPLES) == "case").to_numpy()
     change = np.random.default_rng(3).normal(0, 4, G)
     moved = expression.copy(

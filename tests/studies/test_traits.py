@@ -45,7 +45,7 @@ def test_figures_equal_those_gene_by_gene(
     np.testing.assert_allclose(sorted(genes["rho_predicted"]), sorted(lists[0]), atol=1e-9)
 
 
-def test_planted_traits_are_kept_beyond_what_donors_share(study: TraitStudy) -> None:
+def test_planted_traits_are_preserved_beyond_what_donors_share(study: TraitStudy) -> None:
     summary = study.summary()
     for key in (("ventilator", ""), ("ventilator", "age+sex")):
         assert summary.loc[key, "median_rho"] > 0.7
@@ -57,7 +57,7 @@ def test_planted_traits_are_kept_beyond_what_donors_share(study: TraitStudy) -> 
     assert diseased["is_preserved"].all()
 
 
-def test_a_shuffled_trait_is_kept_no_more_than_by_chance(
+def test_a_shuffled_trait_is_preserved_no_more_than_by_chance(
     predictions: Predictions, shuffled_donors: pd.DataFrame
 ) -> None:
     found = study_traits(

@@ -17,26 +17,26 @@ def sections(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return json.loads((folder / "gpu.json").read_text())
 
 
-def test_that_every_section_is_measured(sections: dict) -> None:
+def test_every_section_is_measured(sections: dict) -> None:
     assert list(sections) == ["machine", "speed", "epoch as trained", "loss curves"]
     assert not any("failed" in found for found in sections.values())
     assert sections["speed"][0]["pairs_a_second"] > 0
-    assert "paper_s" not in sections["speed"][0]  # at another width nothing stands beside the paper
+    assert "paper_s" not in sections["speed"][0]  # at another width nothing compares with the paper
 
 
-def test_that_curves_are_those_of_the_same_steps(sections: dict) -> None:
+def test_curves_are_those_of_the_same_steps(sections: dict) -> None:
     losses = sections["loss curves"]["losses"]
     assert np.ptp(losses["cpu"]) > 0
     assert losses["bf16"] != losses["cpu"]
     assert losses["bf16"] == pytest.approx(losses["cpu"], rel=0.05)
 
 
-def test_that_what_is_done_is_kept_where_time_runs_out(tmp_path: Path) -> None:
+def test_finished_sections_survive_a_time_limit(tmp_path: Path) -> None:
     report = gpu.Report(tmp_path, minutes=0.01)
     report.run("short", lambda: {"value": 1.0}, needs=0)
     report.run("long", lambda: {"value": 1.0}, needs=60)
     report.run("broken", lambda: [][0], needs=0)
-    kept = json.loads((tmp_path / "gpu.json").read_text())
-    assert kept["short"] == {"value": 1.0}
-    assert list(kept["long"]) == ["left_out"]
-    assert kept["broken"]["failed"].startswith("IndexError")
+    written = json.loads((tmp_path / "gpu.json").read_text())
+    assert written["short"] == {"value": 1.0}
+    assert list(written["long"]) == ["left_out"]
+    assert written["broken"]["failed"].startswith("IndexError")

@@ -87,7 +87,7 @@ def test_checkpoints_may_be_rare(
 
     config = changed(everything, epochs=5, checkpoint_every=2)
     train(factor_cohort, donors, config, hardware=CPU, folder=folder, on_progress=look)
-    assert done == [0, 2, 2, 4, 5]  # the last is always kept
+    assert done == [0, 2, 2, 4, 5]  # the last is always saved
 
 
 @pytest.mark.parametrize("what", ["config", "cohort", "donors"])

@@ -81,7 +81,7 @@ def test_gives_the_averaged_model_of_the_best_epoch_in_evaluation_mode(
 def test_scaler_and_weights_know_nothing_of_the_watched_donors(
     factor_cohort: ad.AnnData, donors: list[str], everything: RunConfig
 ) -> None:
-    kept, held = hold_out(factor_cohort.obs, fraction=0.2, seed=0)
+    remaining, held = hold_out(factor_cohort.obs, fraction=0.2, seed=0)
     disturbed = factor_cohort.copy()
     disturbed.X[rows_of(factor_cohort.obs["donor"], held)] *= 1000
     config = changed(everything, epochs=2)
@@ -89,7 +89,7 @@ def test_scaler_and_weights_know_nothing_of_the_watched_donors(
     pd.testing.assert_series_equal(one.history["total"], other.history["total"])
     assert (one.history["held_out_mae"] != other.history["held_out_mae"]).all()
 
-    rows = rows_of(factor_cohort.obs["donor"], kept)
+    rows = rows_of(factor_cohort.obs["donor"], remaining)
     expected = TissueScaler.fit(
         factor_cohort.X[rows], tissue_codes(factor_cohort)[rows], 4, ScalingConfig()
     )
@@ -106,7 +106,7 @@ def test_only_the_given_donors_are_learnt_from(
     assert_same_weights(from_all, train(given, donors[:50], config, hardware=CPU))
 
 
-def test_without_watched_donors_the_last_epoch_is_kept(
+def test_without_watched_donors_the_last_epoch_is_selected(
     factor_cohort: ad.AnnData, donors: list[str], everything: RunConfig
 ) -> None:
     config = changed(everything, epochs=3, validation_fraction=0.0, patience=1, ema_decay=0.0)

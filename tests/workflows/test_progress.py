@@ -16,7 +16,7 @@ from mtm_core.workflows.progress import StepProgress, Steps
 def test_every_step_is_reported_with_the_others() -> None:
     reported: list[tuple[StepProgress, ...]] = []
     steps = Steps(("Read", "Fit", "Score"), lambda now: reported.append(tuple(now)))
-    steps.was_done("Read", seconds=3, peak_bytes=5, detail="kept")
+    steps.was_done("Read", seconds=3, peak_bytes=5, detail="from disk")
     with steps.running("Fit", total=10, unit="genes") as advance:
         advance(4, detail="chr1")
     states = [[step.state for step in now] for now in reported]

@@ -1,4 +1,4 @@
-"""The studies of a cohort, called from Python: what is returned, written and told on the way."""
+"""The studies of a cohort, called from Python: what is returned, written and reported meanwhile."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Told:
+class Reported:
     """Steps and words, as they came."""
 
     def __init__(self) -> None:
@@ -59,22 +59,24 @@ class Told:
         self.words.append(text)
 
 
-def test_studies_of_predictions_tell_each_tissue_and_give_what_they_write(evaluated: Path) -> None:
-    told, studies = Told(), evaluated / "studies"
+def test_studies_of_predictions_report_each_tissue_and_return_what_they_write(
+    evaluated: Path,
+) -> None:
+    reported, studies = Reported(), evaluated / "studies"
     files = (evaluated / "cohort.h5ad", evaluated / "evaluation" / "ridge.nc")
     traits = study_preserved_traits(
         TraitsOptions(*files, studies / "traits", traits=("age", "sex"), shuffles=19),
-        told.show,
-        told.say,
+        reported.show,
+        reported.say,
     )
-    assert told.words == ["The cohort is simulated: nothing here is a result about people."]
-    (name,) = {step[0] for step in told.steps if step[3]}
-    assert [step[2:] for step in dict.fromkeys(told.steps) if step[0] == name and step[2]] == [
+    assert reported.words == ["The cohort is simulated: nothing here is a result about people."]
+    (name,) = {step[0] for step in reported.steps if step[3]}
+    assert [step[2:] for step in dict.fromkeys(reported.steps) if step[0] == name and step[2]] == [
         (1, 2),
         (2, 2),
         (2, 2),
     ]
-    assert {step[0] for step in told.steps if step[1] == "done"} == {name, "Write the tables"}
+    assert {step[0] for step in reported.steps if step[1] == "done"} == {name, "Write the tables"}
     groups = study_preserved_differences(
         DiseaseOptions(
             *files, studies / "disease", traits=("sex",), minimum_group=5, repeats=1, shuffles=19

@@ -217,7 +217,7 @@ class UnitReading:
     to_million
         Whether, once linear, each sample is yet to be divided by its sum, for a model in TPM.
     zero
-        Value that stands for zero in samples without one; ``None`` if unknown.
+        Value that counts as zero in samples without one; ``None`` if unknown.
     notes
         Notes on the unit.
     """
