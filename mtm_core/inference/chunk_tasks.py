@@ -14,7 +14,6 @@ import pandas as pd
 import xarray as xr
 
 from mtm_core.data.formats.stored_table import StoredTable, open_stored_table
-from mtm_core.data.tables.unit_guess import UnitReading
 from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.errors import ArtefactError, InputFileError
 from mtm_core.inference.alignment import AlignmentMethod, on_genes_found
@@ -23,6 +22,7 @@ from mtm_core.inference.model_scale import TableGenes
 from mtm_core.inference.on_demand import loaded
 from mtm_core.inference.prediction_store import PredictionStore, rounded
 from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.unit_reading import UnitReading
 
 VALUES: tuple[str, ...] = ("z", "expression", "lower", "upper")
 """Quantities that a prediction can hold for each sample, tissue and gene."""

@@ -21,14 +21,11 @@ from mtm_core import __version__
 from mtm_core.data.formats.stored_table import StoredTable, open_stored_table
 from mtm_core.data.notes import Note
 from mtm_core.data.people.exact_phenotypes import exact_phenotypes_of
-from mtm_core.data.tables.unit_guess import UnitReading, guess_unit_of, read_unit
+from mtm_core.data.tables.unit_guess import guess_unit_of
 from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.data.units import UnitChoice
 from mtm_core.errors import OutputError, SelectionError
-from mtm_core.inference.alignment import (
-    MINIMUM_FOR_ALIGNMENT,
-    AlignmentMethod,
-)
+from mtm_core.inference.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod
 from mtm_core.inference.alignment_notes import describe_far
 from mtm_core.inference.chunk_tasks import (
     ALL_BITS,
@@ -45,6 +42,7 @@ from mtm_core.inference.gene_moments import GeneMoments
 from mtm_core.inference.prediction_store import PredictionStore, Run
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.unit_distance import SAMPLES_LOOKED_AT, describe_far_before
+from mtm_core.inference.unit_reading import UnitReading, read_unit
 from mtm_core.safe_output import check_output, refuse_inputs
 
 if TYPE_CHECKING:

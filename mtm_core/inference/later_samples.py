@@ -12,12 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtm_core.artefact import Artefact
 from mtm_core.data.notes import Note, counted, name_some, they_were
-from mtm_core.data.tables.unit_guess import UnitReading, guess_unit_of, read_unit
+from mtm_core.data.tables.unit_guess import guess_unit_of
 from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.data.units import Unit, UnitChoice
 from mtm_core.errors import SelectionError
 from mtm_core.inference.batch_parameters import BatchParameters, ReferenceTissue
 from mtm_core.inference.saved_alignment import SavedAlignment, read_alignment
+from mtm_core.inference.unit_reading import UnitReading, read_unit
 
 _PER_MILLION: frozenset[Unit] = frozenset({"tpm", "cpm"})
 """Units that the values do not tell apart."""
@@ -90,7 +91,7 @@ def read_as_before(
     SelectionError
         If the values are, or look like, another unit than that of the saved alignment.
     ExpressionError
-        As :func:`mtm_core.data.tables.unit_guess.read_unit`.
+        As :func:`mtm_core.inference.unit_reading.read_unit`.
     """
     if unit not in ("auto", saved.unit):
         raise SelectionError(

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from mtm_core.artefact import Artefact
 from mtm_core.data.genes.index import GeneIndex, GeneMatch, collapse
 from mtm_core.data.notes import Note
-from mtm_core.data.tables.unit_guess import UnitReading
 from mtm_core.data.tables.value_summary import GeneColumns
 from mtm_core.data.units import UNIT_TABLE, per_million, to_linear
 from mtm_core.errors import ExpressionError
 from mtm_core.inference.alignment import distance_before, panel_normalise
 from mtm_core.inference.unit_distance import SAMPLES_LOOKED_AT, describe_nearer
+from mtm_core.inference.unit_reading import UnitReading
 from mtm_core.methods.protocol import tissue_index
 
 

@@ -20,7 +20,6 @@ from mtm_core.data.genes.index import GeneIndex
 from mtm_core.data.layout.taking import check_samples
 from mtm_core.data.people.exact_phenotypes import exact_phenotypes_of
 from mtm_core.data.tables.expression import ExpressionTable
-from mtm_core.data.tables.unit_guess import UnitReading, read_unit
 from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.data.units import UnitChoice
 from mtm_core.errors import ExpressionError, SelectionError
@@ -43,6 +42,7 @@ from mtm_core.inference.prepared import Prepared, Saved
 from mtm_core.inference.saved_alignment import SavedAlignment
 from mtm_core.inference.together import Together, check_each_once, one_of_each, put_together
 from mtm_core.inference.unit_distance import describe_far_before
+from mtm_core.inference.unit_reading import UnitReading, read_unit
 from mtm_core.methods.covariates import CovariateName
 from mtm_core.methods.protocol import tissue_index
 

@@ -34,11 +34,11 @@ from numpy.typing import NDArray
 from mtm_core import __version__
 from mtm_core.artefact import QUANTILE_LEVELS, Artefact
 from mtm_core.data.notes import name_some
-from mtm_core.data.tables.unit_guess import UnitReading
 from mtm_core.data.units import UNITS, Unit
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.inference.alignment import Aligned
 from mtm_core.inference.batch_parameters import AlignmentHow, Basis, BatchParameters, Floats
+from mtm_core.inference.unit_reading import UnitReading
 from mtm_core.safe_output import writing
 from mtm_core.strict_json import read_strict_json
 
@@ -61,7 +61,7 @@ class SavedAlignment:
     source
         Tissue of the samples.
     unit, to_million, zero
-        As in :class:`mtm_core.data.tables.unit_guess.UnitReading`.
+        As in :class:`mtm_core.inference.unit_reading.UnitReading`.
     batch_column
         Column of the metadata; empty if there are no batches.
     genes

@@ -29,9 +29,9 @@ from collections.abc import Callable
 import pandas as pd
 
 from mtm_core.data.notes import Note, name_some, they_were
-from mtm_core.data.tables.unit_guess import UnitReading
 from mtm_core.data.units import Unit
 from mtm_core.errors import ExpressionError
+from mtm_core.inference.unit_reading import UnitReading
 
 SAMPLES_LOOKED_AT = 50
 _FAR = 3.5

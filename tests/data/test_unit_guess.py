@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.tables.unit_guess import UnitGuess, guess_unit, guess_unit_of, read_unit
+from mtm_core.data.tables.unit_guess import UnitGuess, guess_unit, guess_unit_of
 from mtm_core.data.tables.value_summary import GeneColumns, ValueSummary
 from mtm_core.errors import ExpressionError
+from mtm_core.inference.unit_reading import read_unit
 from tests.data.test_units import FORMULAS, frame
 
 

@@ -46,16 +46,14 @@ from mtm_core.data.units import (
     UNIT_TABLE,
     Floats,
     Unit,
-    UnitChoice,
     check_possible,
     name_units,
-    zero_levels,
 )
 from mtm_core.errors import ExpressionError
 
 MOST_NEGATIVE = 0.2
 """Share of values below the least of a scale from which they are not on it."""
-_SUM_TOLERANCE = 0.02
+SUM_TOLERANCE = 0.02
 _SAME_SUM = 0.002
 """Relative SD of samples' sums that are one number: what was divided by its sum has it."""
 _FEWEST_FOR_SUMS, _FEWEST_FOR_SHAPE, _FEWEST_GENES = 3, 3, 15
@@ -68,11 +66,11 @@ _LARGEST_LN = 14.0
 """ln(1 + x) of TPM ends at 13.8."""
 _FLOORS: dict[Unit, float] = {unit: UNIT_TABLE[unit].low for unit in ("log2-0.001", "log2-0.01")}
 _FLOOR_TOLERANCE = 0.005
-_LEAST_VST = 0.5
+LEAST_VST = 0.5
 """vst of 0 is 1 and more; rlog of genes without reads is 0."""
 _CENTRED, _CENTRED_OF_FEW = 0.005, 0.001
 _FLAT = 1.0
-_WHOLE_TRANSCRIPTOME, _MANY_GENES = 15_000, 5_000
+WHOLE_TRANSCRIPTOME, _MANY_GENES = 15_000, 5_000
 _SUM_OF_ALL = (1.5e5, 1.1e6)
 """Sums of FPKM, CPM and TPM of a whole transcriptome lie in here."""
 _OTHER_FLOORS = tuple(
@@ -206,130 +204,6 @@ def guess_unit_of(
     return _of_small(summary, typical)
 
 
-@dataclass(frozen=True)
-class UnitReading:
-    """How values are to be read, all of them alike.
-
-    Attributes
-    ----------
-    unit
-        Unit of the values.
-    to_million
-        Whether, once linear, each sample is yet to be divided by its sum, for a model in TPM.
-    zero
-        Value that counts as zero in samples without one; ``None`` if unknown.
-    notes
-        Notes on the unit.
-    """
-
-    unit: Unit
-    to_million: bool
-    zero: float | None
-    notes: tuple[Note, ...]
-
-    def floors(self, genes: Floats) -> Floats | None:
-        """Get (N,) what a zero is in each sample of ``genes`` (N, I), where the unit asks for it.
-
-        Under vst it is one number in all samples; under log CPM each sample has its own, and one
-        without zeros gets what others have.
-        """
-        kind = UNIT_TABLE[self.unit]
-        if kind.added is not None or not kind.is_log:
-            return None
-        own = np.full(len(genes), np.nan) if kind.stabilised else zero_levels(genes)
-        if self.zero is None:
-            return own
-        return np.asarray(np.minimum(np.where(np.isnan(own), self.zero, own), genes.min(axis=1)))
-
-
-def read_unit(
-    summary: ValueSummary,
-    choice: UnitChoice,
-    typical: ArrayLike | None = None,
-    stated: Unit | None = None,
-) -> UnitReading:
-    """Take the unit that the user chose, or that the values tell; the user's word holds.
-
-    Parameters
-    ----------
-    choice
-        The user's, or ``"auto"``.
-    summary, typical, stated
-        As in :func:`guess_unit`.
-
-    Raises
-    ------
-    ExpressionError
-        If the values do not tell the unit, and ``"auto"`` is asked for; if they are centred; or if
-        many are below the least that the unit has.
-    """
-    centred = describe_centred(summary)
-    if centred:
-        raise ExpressionError(centred)
-    guess = guess_unit_of(summary, typical, stated)
-    unit = guess.known() if choice == "auto" else choice
-    kind, notes = UNIT_TABLE[unit], []
-    zero = _usual_zero(summary, unit)
-    if kind.low in LOWS and kind.is_log:
-        share, n = summary.share_below(kind.low), int(summary.n_below[LOWS.index(kind.low)])
-        if share > MOST_NEGATIVE:
-            raise ExpressionError(
-                f"{share:.0%} of the values of known genes are below {kind.low:.3g}, which"
-                f" {kind.label} never is; the lowest is {summary.low:.4g}. Other logarithms can be:"
-                f" log2-0.001, log2-0.01, log2-0, logcpm. {NOT_CENTRED}"
-            )
-        if n:
-            notes.append(
-                Note(
-                    "warning",
-                    f"{n} values ({share:.1%}) are below {kind.low:.3g}, which {kind.label} never"
-                    " is.",
-                    "They were read as no expression.",
-                    "Was another number added before the logarithm (log2-0.001, logcpm)?",
-                )
-            )
-    if kind.near:
-        done = "They were read as log2."
-        if zero is not None:
-            done = f"vst was undone by its own formula, using the value of its zeros ({zero:.4g})."
-        notes.append(Note("warning", kind.near, done, kind.better))
-    if guess.unit is not None and _class_of(guess.unit) != _class_of(unit):
-        notes.append(
-            Note(
-                "warning",
-                f"The values look like {guess.unit}. {guess.reason}",
-                f"They were read as {unit}, as you chose.",
-                "Alignment hides a wrong unit: check which it is.",
-            )
-        )
-    if guess.unit is None and all(UNIT_TABLE[it].is_log != kind.is_log for it in guess.possible):
-        notes.append(
-            Note(
-                "warning",
-                guess.reason,
-                f"They were read as {unit}, as you chose.",
-                "Alignment hides a wrong unit: check which it is.",
-            )
-        )
-    return UnitReading(unit, scaled_to_million(summary, unit), zero, tuple(notes))
-
-
-def _usual_zero(summary: ValueSummary, unit: Unit) -> float | None:
-    """Return what a zero is in a sample that does not show it, from those that do."""
-    kind = UNIT_TABLE[unit]
-    floors = summary.floors[np.isfinite(summary.floors)]
-    if kind.stabilised:
-        floor = _common_floor(summary)
-        return floor if floor > _LEAST_VST else None
-    return float(np.median(floors)) if kind.is_log and kind.added is None and len(floors) else None
-
-
-def _class_of(unit: Unit) -> tuple[float | None, float | None]:
-    """Return what units that come to the same z-scores share: base, and what was added."""
-    kind = UNIT_TABLE[unit]
-    return kind.base, kind.added if kind.is_log else 0.0
-
-
 def describe_centred(summary: ValueSummary) -> str:
     """Say that values are centred, and why they are refused; empty if they are not.
 
@@ -356,30 +230,10 @@ def describe_centred(summary: ValueSummary) -> str:
     return ""
 
 
-def scaled_to_million(summary: ValueSummary, unit: Unit) -> bool:
-    """Tell whether values in ``unit``, made linear, must yet be divided by their sums for TPM.
-
-    Counts and FPKM must; CPM and TPM must not, as a table of a part of the genes sums to less. Of a
-    logarithm the sums tell: counts sum to more than a million, and a whole transcriptome that sums
-    to much less was scaled to something else.
-    """
-    if unit in ("counts", "fpkm"):
-        return True
-    if unit in ("cpm", "tpm"):
-        return False
-    base = UNIT_TABLE[unit].base
-    sums = summary.undone[:, list(BASES.values()).index(base)] if base else summary.sums
-    middle = float(np.median(sums))
-    return bool(
-        middle > 1e6 * (1 + _SUM_TOLERANCE)
-        or (summary.n_genes >= _WHOLE_TRANSCRIPTOME and middle < 5e5)
-    )
-
-
 def _sum_to(summary: ValueSummary, sums: Floats) -> bool:
     """Tell whether all ``sums`` are a million, and not by chance, as one sample of few may be."""
     enough = summary.n_samples >= _FEWEST_FOR_SUMS or summary.n_genes >= _MANY_GENES
-    return enough and bool((np.abs(sums / 1e6 - 1) < _SUM_TOLERANCE).all())
+    return enough and bool((np.abs(sums / 1e6 - 1) < SUM_TOLERANCE).all())
 
 
 def _have_one_sum(sums: Floats) -> bool:
@@ -399,7 +253,7 @@ def _of_large(summary: ValueSummary) -> UnitGuess:
             " value is.",
             _LINEAR,
         )
-    if middle > 1e6 * (1 + _SUM_TOLERANCE):
+    if middle > 1e6 * (1 + SUM_TOLERANCE):
         return UnitGuess(
             "counts",
             f"Values have decimals, up to {high:.4g}, and samples sum to {middle:.3g}, more than"
@@ -427,7 +281,7 @@ def _of_negative(summary: ValueSummary) -> UnitGuess:
 
 def _of_floor(summary: ValueSummary) -> UnitGuess | None:
     """Judge by what a zero is: the lowest value, where several genes have it."""
-    floor = _common_floor(summary)
+    floor = common_floor(summary)
     shown = f"The lowest value, which several genes have, is {floor:.2f}"
     for unit, zero in _FLOORS.items():
         if abs(floor - zero) < _FLOOR_TOLERANCE:
@@ -454,7 +308,7 @@ def _of_floor(summary: ValueSummary) -> UnitGuess | None:
         return UnitGuess(
             "logcpm", f"{shown}: log2 CPM with a little added, as edgeR's cpm(log=TRUE) writes it."
         )
-    if floor > _LEAST_VST and not any(_are_whole(summary, place) for place in range(len(BASES))):
+    if floor > LEAST_VST and not any(_are_whole(summary, place) for place in range(len(BASES))):
         return UnitGuess("vst", f"{shown}, not 0: DESeq2's vst.")
     return None
 
@@ -464,7 +318,7 @@ def _are_whole(summary: ValueSummary, place: int) -> bool:
     return bool(n_small >= _FEWEST_WHOLE and n_whole >= _ALMOST_ALL * n_small)
 
 
-def _common_floor(summary: ValueSummary) -> float:
+def common_floor(summary: ValueSummary) -> float:
     """Return the least value, if several genes have it in most of the samples."""
     floors = summary.floors[np.isfinite(summary.floors)]
     if not len(floors):
@@ -498,7 +352,7 @@ def _of_small(summary: ValueSummary, typical: ArrayLike | None) -> UnitGuess:
     multiples = _of_multiples(summary) if len(alike) < 2 else None  # ranks are multiples too
     if multiples is not None:
         return multiples
-    if summary.n_genes >= _WHOLE_TRANSCRIPTOME:
+    if summary.n_genes >= WHOLE_TRANSCRIPTOME:
         middle = np.median(summary.undone, axis=0)
         fit = [
             unit
