@@ -43,7 +43,7 @@ from mtm_core.artefact import QUANTILE_LEVELS, Artefact
 from mtm_core.dashboard.serving.freeing import SWEEP_SECONDS
 from mtm_core.dashboard.state.workspace import DEFAULT_HOURS, Work, WorkspaceStore
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
-from mtm_core.data.people.metadata import read_metadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.mutated_files import CANARY, SAMPLES, Mutant, mutant
 from mtm_core.data.isolation.isolated import reader_server
 from mtm_core.data.isolation.reading_limits import SECONDS
-from mtm_core.data.people.metadata import read_metadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import MTMError
 

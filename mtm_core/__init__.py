@@ -58,7 +58,7 @@ _HOMES = {
     "prepare_cohort": "mtm_core.workflows.prepare",
     "read_alignment": "mtm_core.inference.saved_alignment",
     "read_expression": "mtm_core.data.tables.expression",
-    "read_metadata": "mtm_core.data.people.metadata",
+    "read_metadata": "mtm_core.data.people.metadata_file",
     "review_samples": "mtm_core.studies.sample_review",
     "train_model": "mtm_core.workflows.train",
     "write_alignment": "mtm_core.inference.saved_alignment",

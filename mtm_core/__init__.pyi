@@ -1,7 +1,7 @@
 from mtm_core.artefact import Artefact as Artefact
 from mtm_core.data.files.reading_options import ReadingOptions as ReadingOptions
 from mtm_core.data.people.metadata import SampleMetadata as SampleMetadata
-from mtm_core.data.people.metadata import read_metadata as read_metadata
+from mtm_core.data.people.metadata_file import read_metadata as read_metadata
 from mtm_core.data.tables.expression import ExpressionTable as ExpressionTable
 from mtm_core.data.tables.expression import read_expression as read_expression
 from mtm_core.errors import ArtefactError as ArtefactError

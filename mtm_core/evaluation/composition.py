@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
-from mtm_core.data.people.metadata import read_metadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.errors import SelectionError
 from mtm_core.inference.blood_cells import (
     blood_signature,

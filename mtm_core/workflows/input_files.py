@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mtm_core.data.people.metadata import check_names_of_metadata
 from mtm_core.data.people.metadata_columns import MOST_GROUPS, level_named
+from mtm_core.data.people.metadata_file import check_names_of_metadata
 from mtm_core.data.people.metadata_options import MetadataOptions
 from mtm_core.errors import InputFileError, SelectionError
 

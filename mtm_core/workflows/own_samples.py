@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from mtm_core.data.notes import Note
-from mtm_core.data.people.metadata import SampleMetadata, read_metadata
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.people.metadata_options import MetadataOptions
 from mtm_core.data.tables.expression import ExpressionTable, read_expression
 from mtm_core.errors import SelectionError
@@ -140,7 +141,7 @@ def read_known(
     Raises
     ------
     InputFileError
-        As :func:`mtm_core.data.people.metadata.read_metadata`.
+        As :func:`mtm_core.data.people.metadata_file.read_metadata`.
     SelectionError
         If it names none of the samples, or a column of ``options`` is not there.
     """

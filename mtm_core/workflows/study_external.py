@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.people.metadata import read_metadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.people.metadata_options import AS_FOUND
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.data.units import UnitChoice

@@ -24,7 +24,7 @@ from mtm_core.dashboard.widgets.metadata_view import (
     near_table,
     words_for_none,
 )
-from mtm_core.data.people.metadata import metadata_template
+from mtm_core.data.people.metadata_file import metadata_template
 from mtm_core.data.people.phenotypes import Sex
 from mtm_core.escaping import plain
 

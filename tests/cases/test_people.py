@@ -10,7 +10,8 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from mtm_core.data.people.metadata import SampleMetadata, read_metadata
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.people.metadata_options import AS_FOUND, MetadataOptions
 from mtm_core.errors import InputFileError, SelectionError
 from tests.cases import people

@@ -14,7 +14,7 @@ import pytest
 from mtm_core.dashboard.state.resources import EXAMPLE
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.state.workspace import Work, WorkspaceStore
-from mtm_core.data.people.metadata import read_metadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import SelectionError
 from mtm_core.inference.predictor import Predictor

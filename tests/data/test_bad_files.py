@@ -20,7 +20,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from mtm_core.data.people.metadata import read_metadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.tables.expression import ExpressionTable, read_expression
 from mtm_core.errors import MTMError
 from tests.data.user_tables import ENSEMBL, KNOWN, SYMBOLS

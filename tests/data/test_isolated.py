@@ -25,7 +25,7 @@ from mtm_core.data.isolation.isolated import read_isolated, reader_server
 from mtm_core.data.isolation.reader_server import ReaderServer
 from mtm_core.data.isolation.reading_limits import SECONDS, memory_to_begin_with, processor_seconds
 from mtm_core.data.isolation.reading_turns import Turn
-from mtm_core.data.people.metadata import read_metadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import InputFileError
 

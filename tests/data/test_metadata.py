@@ -10,7 +10,8 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from mtm_core.data.people.metadata import SampleMetadata, metadata_template, read_metadata
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.people.metadata_file import metadata_template, read_metadata
 from mtm_core.errors import InputFileError, MTMError, SelectionError
 from mtm_core.escaping import in_cells
 

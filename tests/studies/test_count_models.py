@@ -13,7 +13,8 @@ from pydeseq2.dds import DeseqDataSet
 from pydeseq2.ds import DeseqStats
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.people.metadata import SampleMetadata, read_metadata
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import MissingLibraryError, SelectionError
 from mtm_core.inference.predictor import Predictor

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.people.metadata import SampleMetadata, read_metadata
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.errors import SelectionError
 from mtm_core.studies.design import make_design
 from mtm_core.studies.formula import formula_text, parse_formula

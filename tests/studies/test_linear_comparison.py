@@ -12,7 +12,8 @@ import statsmodels.api as sm
 import xarray as xr
 from scipy import stats
 
-from mtm_core.data.people.metadata import SampleMetadata, read_metadata
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.errors import SelectionError
 from mtm_core.statistics.contrast_distance import squared_distances
 from mtm_core.studies.design import make_design

@@ -13,7 +13,8 @@ import xarray as xr
 from scipy.stats import mannwhitneyu, norm, pearsonr
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.people.metadata import SampleMetadata, read_metadata
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.errors import SelectionError
 from mtm_core.inference.predictor import Predictor
 from mtm_core.studies.own_cohort import (

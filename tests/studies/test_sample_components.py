@@ -15,7 +15,7 @@ from statsmodels.stats.anova import anova_lm
 
 from mtm_core.artefact import QUANTILE_LEVELS, Artefact
 from mtm_core.data.cohort.scaling import TissueScaler
-from mtm_core.data.people.metadata import read_metadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.methods.factors import Factors
 from mtm_core.methods.joint_gaussian import FittedJointGaussian
 from mtm_core.methods.reference_covariance import covariance_along

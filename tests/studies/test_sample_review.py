@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.people.metadata import SampleMetadata, read_metadata
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.inference.marker_genes import find_markers, marker_genes
 from mtm_core.inference.predictor import Predictor
 from mtm_core.studies.sample_review import review_samples

@@ -20,7 +20,8 @@ from mtm_core.data.files.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.genes.index import GeneIndex
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.data.isolation.reading_turns import Turn
-from mtm_core.data.people.metadata import SampleMetadata, read_metadata
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.people.metadata_options import AS_FOUND
 from mtm_core.data.tables.expression import ExpressionTable, read_expression
 from mtm_core.data.units import Unit
@@ -297,7 +298,7 @@ class Samples:
         SelectionError
             If there is no table.
         InputFileError
-            As :func:`mtm_core.data.people.metadata.read_metadata`.
+            As :func:`mtm_core.data.people.metadata_file.read_metadata`.
         """
         task = self.reading_metadata(data, name)
         if task is not None:
