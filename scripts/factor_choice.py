@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mtm_core.data.cohort.cohort import read_cohort
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
-from mtm_core.methods.joint_gaussian import FEWEST_TO_CHOOSE, JointGaussianMethod
+from mtm_core.methods.joint_gaussian import MIN_DONORS_TO_CHOOSE, JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     training = joint.training(cohort, sorted(set(cohort.obs["donor"].astype(str))))
     choice = joint.choose(training)
     if choice is None:
-        raise SystemExit(f"fewer than {FEWEST_TO_CHOOSE} donors have {WHOLE_BLOOD}")
+        raise SystemExit(f"fewer than {MIN_DONORS_TO_CHOOSE} donors have {WHOLE_BLOOD}")
     print(f"chosen: {choice.settings}")
     for settings, score in sorted(choice.scores.items(), key=lambda item: -item[1]):
         print(f"{score:.4f}  {settings}")

@@ -1,10 +1,10 @@
-"""How to weigh several methods, and how far to trust their sum, from out-of-fold predictions.
+"""Stacking weights and prediction intervals, from out-of-fold predictions.
 
 Stacking with non-negative weights: Breiman 1996, Machine Learning 24:49-64. The intervals are
 cross-conformal (Vovk 2015, Annals of Mathematics and Artificial Intelligence 74:9-28), scaled by
 each gene's own error.
 
-Shapes: P donors that are predicted, G genes, T tissues, M methods, L levels.
+Shapes: P predicted donors, G genes, T tissues, M methods, L levels.
 """
 
 from __future__ import annotations
@@ -20,50 +20,58 @@ from mtm_core.methods.protocol import INTERVAL_LEVELS, Floats, check_shape
 
 Array = NDArray[np.float64]
 _SAMPLED_GENES = 2000
-"""Genes whose residuals are sampled for the quantiles of all: 100 donors of them give 200,000."""
+"""Genes sampled for the quantiles of the residuals: with 100 donors, 200,000 residuals."""
 _POOLED_DONORS = 100
-"""Donors that the weights of all tissues together count beside a tissue's own."""
+"""Donors' worth of all tissues' pooled data in the weights of each tissue."""
 _NEGLIGIBLE = 1e-6
-"""Share of the observed squares below which a method's predictions are nothing."""
+"""A method whose mean square prediction is below this share of the observed gets no weight."""
 _PRIOR_DONORS = 20
-"""Donors' worth of a gene's expected error in its estimated one, so that small tissues do not
-give intervals that are too sure."""
+"""Donors' worth of a tissue's mean error variance in that of each gene, so that intervals of
+tissues with few donors are not too narrow."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How to weigh the methods, and how far to trust the sum.
+    """Stacking weights, expected errors and interval widths, by target tissue.
 
     Attributes
     ----------
     weights
-        (T, M), 0 or more.
+        Weights (T, M) of the methods, not negative.
     error
-        (T, G): expected root mean square error of a predicted z-score.
+        Expected root mean square error (T, G) of a predicted z-score.
     multipliers
-        (T, L): half-width of the interval of each of ``INTERVAL_LEVELS``, in units of ``error``.
+        Half-widths (T, L) of the intervals of ``INTERVAL_LEVELS``, in units of ``error``.
     """
 
     weights: Array
     error: NDArray[np.floating]
     multipliers: Array
 
-    def instead_of(self, one: Calibration, targets: Sequence[bool]) -> Calibration:
-        """Return this for the tissues (T,) that were targets, and ``one`` for all others."""
-        is_target = np.array(targets)[:, None]
+    def fill_from(self, fallback: Calibration, is_calibrated: Sequence[bool]) -> Calibration:
+        """Replace the tissues (T,) that are not calibrated here by those of ``fallback``."""
+        here = np.array(is_calibrated)[:, None]
         return Calibration(
-            np.where(is_target, self.weights, one.weights),
-            np.where(is_target, self.error, one.error),
-            np.where(is_target, self.multipliers, one.multipliers),
+            np.where(here, self.weights, fallback.weights),
+            np.where(here, self.error, fallback.error),
+            np.where(here, self.multipliers, fallback.multipliers),
         )
 
     def check(self, n_bases: int, by_gene: tuple[int, ...]) -> None:
-        """Check that a saved calibration is of T tissues, G genes and M methods.
+        """Check a calibration read from disk.
+
+        Parameters
+        ----------
+        n_bases
+            Expected number of methods, M.
+        by_gene
+            Expected (T, G).
 
         Raises
         ------
         ValueError
-            If it is not, or an interval would be none.
+            If a shape differs, a weight is negative, an error is not above 0, or intervals do not
+            widen with their level.
         """
         n_tissues = by_gene[0]
         check_shape("weights", self.weights, (n_tissues, n_bases))
@@ -75,19 +83,24 @@ class Calibration:
             raise ValueError("expected intervals that grow with their level")
 
 
-class Evidence:
-    """What inner folds show of one tissue, added up fold by fold.
+class StackingSums:
+    """Sums over out-of-fold predictions of one tissue, accumulated fold by fold.
 
-    Sums by gene are all that weights and errors need; so what is held does not grow with donors but
-    for a sample of the genes.
+    Weights and errors need only these sums, so memory does not grow with the number of donors,
+    except for a sample of genes whose predictions are stored for the quantiles.
 
     Attributes
     ----------
     n_donors
-        P, so far.
-    products, targets, squares
-        (G, M, M), (G, M), (G,): sums over donors of products of predictions, of these with what was
-        observed, and of the square of that.
+        Number of donors so far, P.
+    products
+        Sums (G, M, M) over donors of the products of two methods' predictions.
+    targets
+        Sums (G, M) of the products of prediction and observation.
+    squares
+        Sums (G,) of squared observations.
+    sampled
+        Positions of the sampled genes.
     """
 
     def __init__(self, n_bases: int, n_genes: int) -> None:
@@ -102,27 +115,27 @@ class Evidence:
         self._observed: list[Floats] = []
 
     def add(self, predicted: Sequence[Floats], observed: Floats) -> None:
-        """Add a fold: z-scores (P, G) by each method, and observed."""
+        """Add the z-scores (P, G) of one fold, predicted by each method and observed."""
         self.n_donors += len(observed)
         self.squares += (observed.astype(np.float64) ** 2).sum(axis=0)
-        for i, own in enumerate(predicted):
-            self.targets[:, i] += np.einsum("pg,pg->g", own, observed, dtype=np.float64)
+        for i, one in enumerate(predicted):
+            self.targets[:, i] += np.einsum("pg,pg->g", one, observed, dtype=np.float64)
             for j, other in enumerate(predicted[: i + 1]):
-                product = np.einsum("pg,pg->g", own, other, dtype=np.float64)
+                product = np.einsum("pg,pg->g", one, other, dtype=np.float64)
                 self.products[:, i, j] += product
                 if i != j:
                     self.products[:, j, i] += product
-        self._predicted.append(np.stack([own[:, self.sampled] for own in predicted]))
+        self._predicted.append(np.stack([one[:, self.sampled] for one in predicted]))
         self._observed.append(observed[:, self.sampled])
 
     def mean_square(self, weights: Array) -> Array:
-        """Return the mean square (G,) of what the sum with ``weights`` (M,) leaves."""
+        """Return the mean squared residual (G,) of the weighted sum, for ``weights`` (M,)."""
         explained = 2 * self.targets @ weights - (self.products @ weights) @ weights
         square: Array = np.maximum(self.squares - explained, 0) / max(self.n_donors, 1)
         return square
 
     def sampled_residuals(self, weights: Array) -> Array:
-        """Return what the sum leaves (P, sampled genes) of the sampled genes."""
+        """Return the residuals (P, sampled genes) of the weighted sum."""
         predicted, observed = (
             np.concatenate(self._predicted, axis=1),
             np.concatenate(self._observed),
@@ -132,34 +145,38 @@ class Evidence:
 
 
 def calibrate(
-    inner: Mapping[str, Evidence], tissues: Sequence[str], n_bases: int, n_genes: int
+    sums: Mapping[str, StackingSums], tissues: Sequence[str], n_bases: int, n_genes: int
 ) -> Calibration:
-    """Learn how to weigh M methods in T tissues, and from what they leave the errors.
+    """Estimate weights, and from the residuals of the weighted sum errors and intervals.
 
     Parameters
     ----------
-    inner
-        By tissue, what out-of-fold predictions of the training donors show.
+    sums
+        By tissue: sums over the training donors' out-of-fold predictions.
     tissues
         Names of the T tissues.
+    n_bases
+        Number of methods, M.
+    n_genes
+        G.
     """
-    weights = _weigh(inner, tissues, n_bases, n_genes)
-    return Calibration(weights, *_measure_errors(inner, weights, tissues, n_genes))
+    weights = _stacking_weights(sums, tissues, n_bases)
+    return Calibration(weights, *_errors_and_multipliers(sums, weights, tissues, n_genes))
 
 
-def _weigh(
-    inner: Mapping[str, Evidence], tissues: Sequence[str], n_bases: int, n_genes: int
+def _stacking_weights(
+    sums: Mapping[str, StackingSums], tissues: Sequence[str], n_bases: int
 ) -> Array:
-    """Return the weights (T, M) of each tissue, drawn towards those of all tissues together."""
+    """Return the weights (T, M) of each tissue, shrunk towards those of all tissues pooled."""
     products = np.zeros((len(tissues), n_bases, n_bases))
     targets = np.zeros((len(tissues), n_bases))
     squares = np.zeros(len(tissues))
-    for tissue, shown in inner.items():
+    for tissue, own in sums.items():
         t = tissues.index(tissue)
-        squares[t] = shown.squares.mean()
-        products[t] = shown.products.mean(axis=0)
-        targets[t] = shown.targets.mean(axis=0)
-    n_donors = sum(shown.n_donors for shown in inner.values())
+        squares[t] = own.squares.mean()
+        products[t] = own.products.mean(axis=0)
+        targets[t] = own.targets.mean(axis=0)
+    n_donors = sum(own.n_donors for own in sums.values())
     pooled = _POOLED_DONORS / max(n_donors, 1)
     return np.stack(
         [
@@ -176,8 +193,8 @@ def _weigh(
 def _non_negative_weights(products: Array, targets: Array, squares: float) -> Array:
     """Minimise ``w' products w - 2 targets' w`` over ``w >= 0``: non-negative least squares.
 
-    A method whose predictions are next to nothing beside the ``squares`` of what was observed has
-    no weight: it would be blown up without bound.
+    A method whose predictions are negligible beside the observed ``squares`` gets weight 0; its
+    weight would otherwise be without bound.
     """
     used = np.diag(products) > _NEGLIGIBLE * squares
     if not used.all():
@@ -192,24 +209,23 @@ def _non_negative_weights(products: Array, targets: Array, squares: float) -> Ar
     return np.asarray(weights, dtype=np.float64)
 
 
-def _measure_errors(
-    inner: Mapping[str, Evidence], weights: Array, tissues: Sequence[str], n_genes: int
+def _errors_and_multipliers(
+    sums: Mapping[str, StackingSums], weights: Array, tissues: Sequence[str], n_genes: int
 ) -> tuple[Array, Array]:
-    """Return each gene's error (T, G) and the intervals' multipliers (T, L), from inner residuals.
+    """Return errors (T, G) and multipliers (T, L) from out-of-fold residuals.
 
-    A tissue's multipliers are quantiles of |residual| / error over its donors and a sample of
-    genes. A tissue without inner predictions gets error 1, that of the training mean, and the
+    A tissue's multipliers are quantiles of |residual| / error over its donors and sampled genes.
+    A tissue without out-of-fold predictions gets error 1, that of the training mean, and the
     median multipliers.
     """
     error = np.ones((len(tissues), n_genes))
     multipliers = np.full((len(tissues), len(INTERVAL_LEVELS)), np.nan)
     levels = np.array(INTERVAL_LEVELS) / 100
-    for tissue, shown in inner.items():
-        t, n = tissues.index(tissue), shown.n_donors
-        square = shown.mean_square(weights[t])
-        typical = square.mean()
-        error[t] = np.sqrt((n * square + _PRIOR_DONORS * typical) / (n + _PRIOR_DONORS))
-        residuals = np.abs(shown.sampled_residuals(weights[t]))
-        multipliers[t] = np.quantile(residuals / error[t][shown.sampled], levels)
+    for tissue, own in sums.items():
+        t, n = tissues.index(tissue), own.n_donors
+        square = own.mean_square(weights[t])
+        error[t] = np.sqrt((n * square + _PRIOR_DONORS * square.mean()) / (n + _PRIOR_DONORS))
+        residuals = np.abs(own.sampled_residuals(weights[t]))
+        multipliers[t] = np.quantile(residuals / error[t][own.sampled], levels)
     multipliers = np.where(np.isnan(multipliers), np.nanmedian(multipliers, axis=0), multipliers)
     return error, multipliers

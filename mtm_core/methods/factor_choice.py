@@ -1,11 +1,11 @@
-"""Choose the settings of a factor model by inner folds of its training donors.
+"""Choice of a factor model's settings by inner folds of its training donors.
 
-What serves on 59 genes does not on 19,291: how many factors donors share, and how far the noise of
-a tissue's few samples may be trusted, change with the panel. So settings are chosen in the fit, by
-how well its own donors are predicted without themselves (:mod:`mtm_core.methods.inner_folds`).
+The best number of factors, ridge and shrinkage differ between 59 and 19,291 genes. They are
+therefore chosen inside the fit, by how well training donors are predicted when they are held out
+(:mod:`mtm_core.methods.inner_folds`).
 
-A candidate takes the place of the present settings only where it is better by more than chance
-makes it: by more than the standard error of the difference over folds and tissues.
+A candidate replaces the current settings only if it is better by more than chance: if the mean gain
+in rho is above its standard error over folds and target tissues.
 
 Shapes: B folds x target tissues.
 """
@@ -18,19 +18,22 @@ from typing import Any
 
 import numpy as np
 
-from mtm_core.methods.factors import Array, TrainingDonors
-from mtm_core.methods.inner_folds import DonorFold, FactorSettings, InnerFold, deal_folds
+from mtm_core.methods.factors import Array, FactorSettings, TrainingDonors
+from mtm_core.methods.inner_folds import FittedInnerFold, InnerFold, make_inner_folds
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Candidates, in order; from the present settings a neighbour is taken as long as it is better.
+    """Candidate settings, each list in order, searched by hill climbing from the current value.
 
     Attributes
     ----------
+    ridge, shrinkage
+        Candidates for the settings of these names
+        (:class:`~mtm_core.methods.factors.FactorSettings`).
     sizes
-        Of the models to average. Ridge and shrinkage are chosen with the present sizes: what suits
-        one model alone is too much for an average of several.
+        Candidates for ``n_factors``. Ridge and shrinkage are chosen with the current sizes,
+        because an average of several models needs less of both than one model.
     """
 
     ridge: tuple[float, ...] = (30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -40,14 +43,14 @@ class Grid:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen, and how every candidate fared.
+    """The chosen settings, with the score of every candidate.
 
     Attributes
     ----------
     settings
-        The best.
+        The chosen settings.
     trial
-        The inner folds, for what else is to be chosen by them.
+        The inner folds and their fits, which serve further choices.
     """
 
     settings: FactorSettings
@@ -55,47 +58,47 @@ class Choice:
 
     @property
     def scores(self) -> dict[FactorSettings, float]:
-        """Gene-wise rho of held-out inner donors, mean over genes, tissues and folds."""
+        """Mean gene-wise rho in held-out inner donors, over genes, target tissues and folds."""
         return {settings: float(rho.mean()) for settings, rho in self.trial.rho.items()}
 
-    def inner_fits(self) -> tuple[InnerFold, ...]:
-        """Return every inner fold with the models that have the chosen settings."""
-        return self.trial.fitted(self.settings)
+    def fitted_folds(self) -> tuple[FittedInnerFold, ...]:
+        """Return the inner folds, fitted with the chosen settings."""
+        return self.trial.fit(self.settings)
 
 
-def keep_settings(
-    training: TrainingDonors, source: int, present: FactorSettings, *, seed: int = 0
+def use_settings(
+    training: TrainingDonors, source: int, settings: FactorSettings, *, seed: int = 0
 ) -> Choice:
-    """Deal inner folds as :func:`choose_settings` does, and choose nothing by them."""
-    return Choice(present, _Trial(deal_folds(training, source, seed), seed))
+    """Make the inner folds of :func:`choose_settings`, but use ``settings`` without a search."""
+    return Choice(settings, _Trial(make_inner_folds(training, source, seed), seed))
 
 
 def choose_settings(
     training: TrainingDonors,
     source: int,
-    present: FactorSettings,
+    start: FactorSettings,
     *,
     grid: Grid | None = None,
     seed: int = 0,
 ) -> Choice:
-    """Choose by how well held-out inner donors are predicted from their tissue ``source``.
+    """Choose settings by how well held-out inner donors are predicted from tissue ``source``.
 
-    Shrinkage first, then ridge, then the sizes, and shrinkage once more.
+    Shrinkage is chosen first, then ridge, then the numbers of factors, then shrinkage again.
 
     Parameters
     ----------
     source
-        Code of the tissue to predict from.
-    present
-        Settings to begin with, which hold where nothing is clearly better.
+        Index of the tissue to predict from.
+    start
+        Settings to start from, which remain unless others are clearly better.
     grid
-        Candidates; ``None`` for the default.
+        Candidates; ``None`` for the default grid.
     seed
-        Of folds, of scored genes and of loadings to begin with.
+        Seed of the folds, the scored genes and the initial loadings.
     """
     grid = grid or Grid()
-    trial = _Trial(deal_folds(training, source, seed), seed)
-    best = present
+    trial = _Trial(make_inner_folds(training, source, seed), seed)
+    best = start
     for name, values in (
         ("shrinkage", grid.shrinkage),
         ("ridge", grid.ridge),
@@ -108,30 +111,30 @@ def choose_settings(
 
 @dataclass
 class _Trial:
-    """Inner folds of the training donors, with how what was tried on them fared."""
+    """Inner folds, with the scores of all settings tried on them."""
 
-    folds: tuple[DonorFold, ...]
+    folds: tuple[InnerFold, ...]
     seed: int
     rho: dict[FactorSettings, Array] = field(default_factory=dict)
-    _best: tuple[FactorSettings, tuple[InnerFold, ...]] | None = None
-    _latest: tuple[FactorSettings, tuple[InnerFold, ...]] | None = None
+    _best: tuple[FactorSettings, tuple[FittedInnerFold, ...]] | None = None
+    _latest: tuple[FactorSettings, tuple[FittedInnerFold, ...]] | None = None
 
-    def fitted(self, settings: FactorSettings) -> tuple[InnerFold, ...]:
-        """Fit all folds; what is best so far, and what was fitted last, is fitted once."""
-        for known in (self._best, self._latest):
-            if known is not None and known[0] == settings:
-                return known[1]
-        folds = tuple(fold.fitted(settings, self.seed) for fold in self.folds)
+    def fit(self, settings: FactorSettings) -> tuple[FittedInnerFold, ...]:
+        """Fit all folds; the fits of the best settings so far and of the latest are reused."""
+        for fitted in (self._best, self._latest):
+            if fitted is not None and fitted[0] == settings:
+                return fitted[1]
+        folds = tuple(fold.fit(settings, self.seed) for fold in self.folds)
         self._latest = (settings, folds)
         return folds
 
     def climb(self, best: FactorSettings, name: str, values: Sequence[Any]) -> FactorSettings:
-        """Go from one of ``values`` of the setting ``name`` to the next while it is better."""
+        """Move the setting ``name`` along ``values``, up or else down, while the score improves."""
         present = getattr(best, name)
         below = [value for value in values if value < present]
         above = [value for value in values if value > present]
-        for way in (above, below[::-1]):
-            for value in way:
+        for direction in (above, below[::-1]):
+            for value in direction:
                 candidate = replace(best, **{name: value})
                 if not self._is_better(candidate, best):
                     break
@@ -142,20 +145,20 @@ class _Trial:
 
     def _is_better(self, candidate: FactorSettings, present: FactorSettings) -> bool:
         """Tell whether ``candidate`` is better than ``present`` by more than chance."""
-        before, now = self.try_out(present), self.try_out(candidate)
-        better = by_more_than_chance(now - before)
+        before, after = self.score(present), self.score(candidate)
+        better = exceeds_standard_error(after - before)
         if self._best is None or better:
             best = candidate if better else present
-            self._best = (best, self.fitted(best))
+            self._best = (best, self.fit(best))
         return better
 
-    def try_out(self, settings: FactorSettings) -> Array:
-        """Return rho (B,) of every fold and target tissue."""
+    def score(self, settings: FactorSettings) -> Array:
+        """Return the mean gene-wise rho (B,) of every fold and target tissue."""
         if settings not in self.rho:
-            self.rho[settings] = np.concatenate([fold.rho() for fold in self.fitted(settings)])
+            self.rho[settings] = np.concatenate([fold.rho() for fold in self.fit(settings)])
         return self.rho[settings]
 
 
-def by_more_than_chance(gain: Array) -> bool:
+def exceeds_standard_error(gain: Array) -> bool:
     """Tell whether the mean of ``gain`` (B,) is above its standard error."""
     return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))

@@ -1,9 +1,9 @@
-"""Fit the factors that all tissues of a donor share, by EM.
+"""Fit the factors shared by all tissues of a donor, by EM.
 
-EM for factor analysis: Rubin & Thayer 1982, Psychometrika 47:69-76; the parameter expansion that
+EM for factor analysis: Rubin & Thayer 1982, Psychometrika 47:69-76. The parameter expansion that
 rescales the factors at each step: Liu, Rubin & Wu 1998, Biometrika 85:755-770.
 
-Shapes: D donors, T tissues, G genes, K factors.
+Shapes: D donors, T tissues, G genes, C covariates, K factors.
 """
 
 from __future__ import annotations
@@ -13,16 +13,23 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mtm_core.methods.factor_noise import GeneSpace, GramBasis, SampleSpace, Steps, TissuePart
+from mtm_core.methods.factor_noise import (
+    EMBlock,
+    FittedBlock,
+    GeneSpaceBlock,
+    GramEigenbasis,
+    SampleSpaceBlock,
+)
 from mtm_core.methods.factors import Array, Factors, TrainingDonors
 
 WIDE_STEPS = 5
-"""Steps of EM in the space of samples, where it begins near its end."""
-_MOST_FACTORS = 200
-RENEWALS = 0
-"""How often diagonal noise is fitted anew in the space of samples, evenly over the steps.
+"""EM steps where there are more genes than samples: the initial factors are then close."""
+_MAX_FACTORS = 200
+NOISE_REFITS = 0
+"""How often the diagonal noise is fitted again in the space of samples, evenly over the steps.
 
-It costs a Gram matrix for each model and tissue and gained nothing at width (docs/genome.md)."""
+Each costs a Gram matrix per model and tissue, and gained nothing at genome width
+(docs/genome.md)."""
 
 
 def fit_factors(
@@ -33,23 +40,23 @@ def fit_factors(
     ridge: float,
     shrinkage: float,
     seed: int,
-    renewals: int = RENEWALS,
+    noise_refits: int = NOISE_REFITS,
 ) -> Factors:
-    """Fit K factors, as :func:`fit_parts` does, and bring them to genes."""
-    return collect(
-        fit_parts(
+    """Fit a model of K factors and return its parameters; see :func:`fit_blocks`."""
+    return collect_factors(
+        fit_blocks(
             training,
             n_factors,
             n_iterations=n_iterations,
             ridge=ridge,
             shrinkage=shrinkage,
             seed=seed,
-            renewals=renewals,
+            noise_refits=noise_refits,
         )
     )
 
 
-def fit_parts(
+def fit_blocks(
     training: TrainingDonors,
     n_factors: int,
     *,
@@ -57,55 +64,60 @@ def fit_parts(
     ridge: float,
     shrinkage: float,
     seed: int,
-    renewals: int = RENEWALS,
-) -> list[TissuePart]:
-    """Fit K factors; what each tissue, and the covariates at last, have of them.
+    noise_refits: int = NOISE_REFITS,
+) -> list[FittedBlock]:
+    """Fit a model of K factors, one block for each tissue and a last one for the covariates.
 
-    The same model in the form that its shape calls for: with at most as many genes as the largest
-    tissue has samples, noise (G, G) is held; with more, nothing is wider than the samples.
+    With at most as many genes as the largest tissue has samples, the noise covariance (G, G) is
+    stored. With more, the same model is fitted in the space of samples.
 
     Parameters
     ----------
-    n_iterations, ridge, shrinkage
-        As in :class:`mtm_core.methods.joint_gaussian.JointGaussianMethod`.
+    n_factors
+        K.
+    n_iterations
+        Number of EM steps.
+    ridge, shrinkage
+        See :class:`~mtm_core.methods.factors.FactorSettings`.
     seed
-        Of the loadings to begin with, where there are few genes.
-    renewals
-        In the space of samples: how often diagonal noise is fitted anew.
+        Seed of the random initial loadings. Not used in the space of samples, where EM starts from
+        :func:`spectral_factors`.
+    noise_refits
+        How often the diagonal noise is fitted again in the space of samples.
     """
-    parts: list[TissuePart] = []
-    renew = {round((i + 1) * n_iterations / (renewals + 2)) for i in range(renewals)}
+    blocks: list[FittedBlock] = []
+    refit_at = {round((i + 1) * n_iterations / (noise_refits + 2)) for i in range(noise_refits)}
     if is_wide(training):
-        bases = [GramBasis(gram) for gram in training.grams]
+        bases = [GramEigenbasis(gram) for gram in training.grams]
         donors = [donor for donor, _ in training.samples]
-        start = like_donors(donors, bases, training.n_donors, shrinkage)
-        for block, basis in zip(training.samples, bases, strict=True):
-            parts.append(SampleSpace(block, None, ridge, shrinkage, basis))
-        parts.append(known_of(training.covariates, n_factors, ridge, shrinkage))
-        begin_with(first_factors(start, n_factors), parts)
-        expectation_maximisation(parts, training.n_donors, n_factors, n_iterations, renew)
-        return parts
+        start = spectral_factors(donors, bases, training.n_donors, shrinkage)
+        for samples, basis in zip(training.samples, bases, strict=True):
+            blocks.append(SampleSpaceBlock(samples, None, ridge, shrinkage, basis))
+        blocks.append(covariate_block(training.covariates, n_factors, ridge, shrinkage))
+        start_from(leading_factors(start, n_factors), blocks)
+        expectation_maximisation(blocks, training.n_donors, n_factors, n_iterations, refit_at)
+        return blocks
     rng = np.random.default_rng(seed)
-    for block in training.blocks:
-        shape = (block[1].shape[1], n_factors)
+    for observed in training.blocks:
+        shape = (observed[1].shape[1], n_factors)
         loadings: Array = 0.3 * rng.standard_normal(shape) / np.sqrt(n_factors)
-        parts.append(GeneSpace(block, loadings, ridge, shrinkage))
-    expectation_maximisation(parts, training.n_donors, n_factors, n_iterations, renew)
-    return parts
+        blocks.append(GeneSpaceBlock(observed, loadings, ridge, shrinkage))
+    expectation_maximisation(blocks, training.n_donors, n_factors, n_iterations, refit_at)
+    return blocks
 
 
-def collect(parts: Sequence[TissuePart]) -> Factors:
-    """Bring what was fitted to genes, a tissue at a time."""
-    *tissues, known = parts
-    for t, part in enumerate(tissues):
-        fitted = part.loadings()
+def collect_factors(blocks: Sequence[FittedBlock]) -> Factors:
+    """Collect the parameters of fitted blocks, the covariates' last, one tissue at a time."""
+    *tissues, covariates = blocks
+    for t, block in enumerate(tissues):
+        fitted = block.loadings()
         if t == 0:
-            kind = fitted[0].dtype
-            arrays = [np.empty((len(tissues), *array.shape), kind) for array in fitted]
-        for array, own in zip(arrays, fitted, strict=True):
-            array[t] = own
+            dtype = fitted[0].dtype
+            arrays = [np.empty((len(tissues), *array.shape), dtype) for array in fitted]
+        for array, of_tissue in zip(arrays, fitted, strict=True):
+            array[t] = of_tissue
     loadings, weights, noise = arrays
-    covariate_loadings, covariate_weights, _ = known.loadings()
+    covariate_loadings, covariate_weights, _ = covariates.loadings()
     return Factors(
         loadings,
         weights,
@@ -115,46 +127,49 @@ def collect(parts: Sequence[TissuePart]) -> Factors:
     )
 
 
-def like_donors(
+def spectral_factors(
     donors: Sequence[NDArray[np.int64]],
-    bases: Sequence[GramBasis],
+    bases: Sequence[GramEigenbasis],
     n_donors: int,
     shrinkage: float,
 ) -> Array:
-    """Return factors (D, F) to begin with: donors who are alike in many tissues are near in them.
+    """Return initial factors (D, F): leading eigenvectors of the similarity of donors.
 
-    They are the eigenvectors of how alike two donors are, mean over the tissues that both have, the
-    leading first. EM begun from random loadings needs 40 steps to come as far as from here in 2.
+    The similarity of two donors is their entry of the whitened Gram matrix, averaged over the
+    tissues that both have. From random loadings, EM needs 40 steps to come as far as 2 steps from
+    here.
     """
-    alike, both = np.zeros((n_donors, n_donors)), np.zeros((n_donors, n_donors))
+    similarity, n_shared = np.zeros((n_donors, n_donors)), np.zeros((n_donors, n_donors))
     for donor, basis in zip(donors, bases, strict=True):
         place = np.ix_(donor, donor)
-        alike[place] += basis.likeness(shrinkage)
-        both[place] += 1
-    np.fill_diagonal(alike, 0)  # a sample's own noise is not how donors are alike
-    _, vectors = np.linalg.eigh(alike / np.maximum(both, 1))
-    factors: Array = vectors[:, : -_MOST_FACTORS - 1 : -1] * np.sqrt(n_donors)
+        similarity[place] += basis.whitened_gram(shrinkage)
+        n_shared[place] += 1
+    np.fill_diagonal(similarity, 0)  # a sample's own noise is no similarity of donors
+    _, vectors = np.linalg.eigh(similarity / np.maximum(n_shared, 1))
+    factors: Array = vectors[:, : -_MAX_FACTORS - 1 : -1] * np.sqrt(n_donors)
     return factors
 
 
-def first_factors(start: Array, n_factors: int) -> Array:
-    """Return the first K of factors (D, F); factors that are not there are 0."""
-    factors = np.zeros((len(start), n_factors))
-    factors[:, : start.shape[1]] = start[:, :n_factors]
-    return factors
+def leading_factors(factors: Array, n_factors: int) -> Array:
+    """Return the first K columns of ``factors`` (D, F), padded with 0 where K is above F."""
+    leading = np.zeros((len(factors), n_factors))
+    leading[:, : factors.shape[1]] = factors[:, :n_factors]
+    return leading
 
 
-def known_of(covariates: Array, n_factors: int, ridge: float, shrinkage: float) -> GeneSpace:
-    """Return the part of the covariates (D, C), which every donor has."""
-    blank = np.zeros((covariates.shape[1], n_factors))
-    return GeneSpace((np.arange(len(covariates)), covariates), blank, ridge, shrinkage)
+def covariate_block(
+    covariates: Array, n_factors: int, ridge: float, shrinkage: float
+) -> GeneSpaceBlock:
+    """Return the block of the covariates (D, C), which are known for every donor."""
+    zeros = np.zeros((covariates.shape[1], n_factors))
+    return GeneSpaceBlock((np.arange(len(covariates)), covariates), zeros, ridge, shrinkage)
 
 
-def begin_with(factors: Array, parts: Sequence[Steps]) -> None:
-    """Fit every part to factors (D, K) as if they were known."""
-    unknown = np.zeros((factors.shape[1], factors.shape[1]))
-    for part in parts:
-        part.maximise(factors[part.donor], unknown, renew=False)
+def start_from(factors: Array, blocks: Sequence[EMBlock]) -> None:
+    """Fit every block to initial factors (D, K), taken as known without error."""
+    no_covariance = np.zeros((factors.shape[1], factors.shape[1]))
+    for block in blocks:
+        block.maximise(factors[block.donor], no_covariance, refit_noise=False)
 
 
 def is_wide(training: TrainingDonors) -> bool:
@@ -163,34 +178,34 @@ def is_wide(training: TrainingDonors) -> bool:
 
 
 def expectation_maximisation(
-    parts: Sequence[Steps],
+    blocks: Sequence[EMBlock],
     n_donors: int,
     n_factors: int,
     n_iterations: int,
-    renew: Collection[int] = (),
+    refit_at: Collection[int] = (),
 ) -> None:
-    """Take ``n_iterations`` steps; at those of ``renew`` diagonal noise is fitted anew."""
-    given = np.zeros((len(parts), n_donors))
-    for i, part in enumerate(parts):
-        given[i, part.donor] = 1
+    """Take ``n_iterations`` EM steps; the steps in ``refit_at`` also fit the diagonal noise."""
+    observed = np.zeros((len(blocks), n_donors))
+    for i, block in enumerate(blocks):
+        observed[i, block.donor] = 1
     for step in range(n_iterations):
-        precisions = np.stack([part.precision for part in parts])
-        precision = np.eye(n_factors) + _added_up(given.T, precisions)
-        projected = np.zeros((n_donors, n_factors))
-        for part in parts:
-            projected[part.donor] += part.projected
+        precisions = np.stack([block.precision for block in blocks])
+        precision = np.eye(n_factors) + _sum_marked(observed.T, precisions)
+        weighted_mean = np.zeros((n_donors, n_factors))
+        for block in blocks:
+            weighted_mean[block.donor] += block.weighted_mean
         covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
-        mean: Array = np.einsum("dkl,dl->dk", covariance, projected)
+        mean: Array = np.einsum("dkl,dl->dk", covariance, weighted_mean)
         # Rescale the factors to unit second moment: the same model, in far fewer steps.
         moment = (covariance.sum(axis=0) + mean.T @ mean) / n_donors
         inverse = np.linalg.inv(np.linalg.cholesky(moment))
         mean = mean @ inverse.T
-        spread = inverse @ _added_up(given, covariance) @ inverse.T
-        for part, own in zip(parts, spread, strict=True):
-            part.maximise(mean[part.donor], own, renew=step in renew)
+        summed = inverse @ _sum_marked(observed, covariance) @ inverse.T
+        for block, block_covariance in zip(blocks, summed, strict=True):
+            block.maximise(mean[block.donor], block_covariance, refit_noise=step in refit_at)
 
 
-def _added_up(which: Array, matrices: Array) -> Array:
-    """Add up, for each row of ``which`` (A, B), the ``matrices`` (B, K, K) that it marks."""
-    total: Array = (which @ matrices.reshape(len(matrices), -1)).reshape(-1, *matrices.shape[1:])
+def _sum_marked(marks: Array, matrices: Array) -> Array:
+    """Sum, for each row of ``marks`` (A, B), the ``matrices`` (B, K, K) that it marks with 1."""
+    total: Array = (marks @ matrices.reshape(len(matrices), -1)).reshape(-1, *matrices.shape[1:])
     return total

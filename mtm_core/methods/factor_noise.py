@@ -1,25 +1,26 @@
-"""A tissue's part of the factor model, in the space of its genes or of its samples.
+"""EM for one block of the factor model, in the space of its genes or of its samples.
 
-Tissue t has n samples with factors Z (n, K), summed posterior covariance C (K, K) and z-scores
-Y (n, G). EM asks it what it tells of its donors' factors, ``W' Psi^-1 W`` and ``Y Psi^-1 W``, and
-gives it new factors, to which it fits
+A tissue has n samples with factors Z (n, K), summed posterior covariance C (K, K) and z-scores
+Y (n, G). The E step needs its likelihood of the factors, ``W' Psi^-1 W`` and ``Y Psi^-1 W``. The
+M step fits loadings and noise to new factors:
 
     ``W' = A Y``,  ``A = H^-1 Z'``,  ``H = P + ridge I``,  ``P = Z'Z + C``,
     ``Psi = D + s R``,  ``s = n / (n + shrinkage)``,
 
-R being the residuals' covariance, off its diagonal. :class:`GeneSpace` holds ``Psi`` (G, G): right
-where there are fewer genes than samples. :class:`SampleSpace` holds nothing of size G x G. The
-residuals' covariance has rank n at most: with d its diagonal and ``D = max(d, floor) - s d``,
+where R holds the residual covariances, without its diagonal. :class:`GeneSpaceBlock` stores
+``Psi`` (G, G), which suits fewer genes than samples. :class:`SampleSpaceBlock` stores nothing of
+size G x G. The residual covariance has rank n at most: with d its diagonal and
+``D = max(d, floor) - s d``,
 
     ``Psi = D + Y' S Y``,  ``S = c (I + Z L Z')``,  ``c = s / n``,  ``L = H^-1 P H^-1 - 2 H^-1``.
 
-Woodbury's identity, twice, leaves of ``M = Y D^-1 Y'`` (n, n) and ``T = M (I + c M)^-1``
+Applying Woodbury's identity twice, with ``M = Y D^-1 Y'`` (n, n) and ``T = M (I + c M)^-1``,
 
     ``Y Psi^-1 W    = T Z U H^-1``,             ``U = (I + c L Z'TZ)^-1``,
     ``W' Psi^-1 W   = H^-1 Z'T Z U H^-1``,
     ``Psi^-1 W      = D^-1 Y' (I - c T) Z U H^-1``.
 
-A step then costs n x n x K whatever G is; M and T are made anew only when D is.
+So a step costs n x n x K whatever G is; M and T are recomputed only when D changes.
 
 Shapes: n samples of the tissue, G genes, K factors.
 """
@@ -34,156 +35,178 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from mtm_core.methods.factors import (
-    LEAST_NOISE,
+    NOISE_FLOOR,
     Array,
     Block,
-    gram_of,
-    gram_of_own,
     mean_square,
+    scaled_gram,
+    variance_scaled_gram,
 )
 
 _NEGLIGIBLE = 1e-6
-"""Share of the largest eigenvalue of a Gram matrix below which a direction is rounding."""
+"""Eigenvalues of a Gram matrix below this share of the largest are taken for rounding errors."""
 
 
-class Steps(Protocol):
-    """What a step of EM asks of a tissue.
+class EMBlock(Protocol):
+    """One block of the factor model, a tissue or the covariates, as EM sees it.
 
     Attributes
     ----------
     donor
-        (n,) who have the tissue, each once.
+        Donors (n,) observed in the block, each once.
     precision
-        (K, K): ``W' Psi^-1 W``.
-    projected
-        (n, K): ``Y Psi^-1 W``.
+        ``W' Psi^-1 W`` (K, K), the precision of the block's likelihood of the factors.
+    weighted_mean
+        ``Y Psi^-1 W`` (n, K), the precision-weighted means of that likelihood.
     """
 
     donor: NDArray[np.int64]
     precision: Array
-    projected: Array
+    weighted_mean: Array
 
     @property
-    def coefficients(self) -> Array:
-        """(n, K): ``A'``, which ``Y'`` brings to the loadings ``W``."""
+    def loading_coefficients(self) -> Array:
+        """``A'`` (n, K), which gives the loadings as ``W = Y' A'``."""
         ...
 
-    def maximise(self, factors: Array, spread: Array, *, renew: bool) -> None:
-        """Fit loadings and noise to factors (n, K) and their summed covariance (K, K).
+    def maximise(self, factors: Array, covariance: Array, *, refit_noise: bool) -> None:
+        """Take the M step: fit loadings and noise.
 
-        ``renew`` asks a part that keeps its diagonal noise from step to step to fit it anew.
+        Parameters
+        ----------
+        factors
+            Posterior mean of the factors (n, K).
+        covariance
+            Posterior covariance (K, K), summed over the n donors.
+        refit_noise
+            Whether a block that holds its diagonal noise fixed should fit it again.
         """
         ...
 
 
-class TissuePart(Steps, Protocol):
-    """A tissue that gives what was fitted, gene by gene."""
+class FittedBlock(EMBlock, Protocol):
+    """A block whose loadings, weights and noise can be computed gene by gene."""
 
     def loadings(self) -> tuple[NDArray[np.floating], NDArray[np.floating], Array]:
-        """Return ``W`` and ``Psi^-1 W`` (G, K), and the diagonal of ``Psi`` (G,)."""
+        """Return ``W`` (G, K), ``Psi^-1 W`` (G, K), and the diagonal of ``Psi`` (G,)."""
         ...
 
 
-class GeneSpace:
-    """A tissue with its full noise (G, G)."""
+class GeneSpaceBlock:
+    """A block with its full noise covariance (G, G).
 
-    def __init__(self, block: Block, start: Array, ridge: float, shrinkage: float) -> None:
+    Parameters
+    ----------
+    block
+        Donors (n,) and their values (n, G).
+    initial_loadings
+        Loadings (G, K) to start from.
+    ridge, shrinkage
+        See :class:`~mtm_core.methods.factors.FactorSettings`.
+    """
+
+    def __init__(
+        self, block: Block, initial_loadings: Array, ridge: float, shrinkage: float
+    ) -> None:
         self.donor, y = block
         self._y = np.asarray(y, dtype=np.float64)
         self._ridge, self._shrinkage = ridge, shrinkage
-        self._tell(start, np.eye(len(start)), start)
+        self._set(initial_loadings, np.eye(len(initial_loadings)), initial_loadings)
 
-    def maximise(self, factors: Array, spread: Array, *, renew: bool) -> None:
-        """Fit loadings and noise; the diagonal is fitted anew at every step."""
+    def maximise(self, factors: Array, covariance: Array, *, refit_noise: bool) -> None:
+        """Fit loadings and noise; here the diagonal noise is fitted at every step."""
         y, n = self._y, len(self._y)
-        second = factors.T @ factors + spread
-        penalised = second + self._ridge * np.eye(len(second))
+        second_moment = factors.T @ factors + covariance
+        penalised = second_moment + self._ridge * np.eye(len(second_moment))
         loadings: Array = _solve(penalised, factors.T @ y).T
-        self._coefficients = _solve(penalised, factors.T).T
+        self._loading_coefficients = _solve(penalised, factors.T).T
         residual = y - factors @ loadings.T
-        noise = (residual.T @ residual + loadings @ spread @ loadings.T) / max(n, 1)
-        diagonal = np.maximum(np.diagonal(noise), LEAST_NOISE)
+        noise = (residual.T @ residual + loadings @ covariance @ loadings.T) / max(n, 1)
+        diagonal = np.maximum(np.diagonal(noise), NOISE_FLOOR)
         noise = noise * (n / (n + self._shrinkage))
         np.fill_diagonal(noise, diagonal)
-        self._tell(loadings, noise, _solve(noise, loadings))
+        self._set(loadings, noise, _solve(noise, loadings))
 
     @property
-    def coefficients(self) -> Array:
-        """(n, K): ``A'``."""
-        return self._coefficients
+    def loading_coefficients(self) -> Array:
+        """``A'`` (n, K), which gives the loadings as ``W = Y' A'``."""
+        return self._loading_coefficients
 
     def loadings(self) -> tuple[Array, Array, Array]:
-        """Return what was fitted."""
+        """Return ``W`` (G, K), ``Psi^-1 W`` (G, K), and the diagonal of ``Psi`` (G,)."""
         return self._loadings, self._weights, np.diagonal(self._noise)
 
-    def _tell(self, loadings: Array, noise: Array, weights: Array) -> None:
+    def _set(self, loadings: Array, noise: Array, weights: Array) -> None:
         self._loadings, self._noise, self._weights = loadings, noise, weights
         self.precision: Array = loadings.T @ weights
-        self.projected: Array = self._y @ weights
+        self.weighted_mean: Array = self._y @ weights
 
 
-class SampleSteps:
-    """The steps of EM in the space of samples.
+class GramBlock:
+    """EM for a tissue from the Gram matrix of its samples alone.
 
     Parameters
     ----------
     donor
-        (n,) of the tissue.
-    apply
-        Gives ``T Z`` for Z (n, K).
-    evidence
-        Precision and projections to begin with; ``None`` if it begins with factors, given to
-        :meth:`maximise`.
+        Donors (n,) of the tissue.
+    multiply
+        Function that returns ``T Z`` for Z (n, K).
+    likelihood
+        Initial precision (K, K) and precision-weighted means (n, K). ``None`` if EM starts from
+        factors, which are then passed to :meth:`maximise`.
+    ridge, shrinkage
+        See :class:`~mtm_core.methods.factors.FactorSettings`.
     """
 
     def __init__(
         self,
         donor: NDArray[np.int64],
-        apply: Callable[[Array], Array],
-        evidence: tuple[Array, Array] | None,
+        multiply: Callable[[Array], Array],
+        likelihood: tuple[Array, Array] | None,
         ridge: float,
         shrinkage: float,
     ) -> None:
-        self.donor, self._apply, self.ridge = donor, apply, ridge
-        if evidence is not None:
-            self.precision, self.projected = evidence
-        self.share, self.c = sharing(len(donor), shrinkage)
+        self.donor, self._multiply, self.ridge = donor, multiply, ridge
+        if likelihood is not None:
+            self.precision, self.weighted_mean = likelihood
+        self.s, self.c = correlation_weight(len(donor), shrinkage)
 
-    def maximise(self, factors: Array, spread: Array, *, renew: bool) -> None:
-        """Fit loadings and noise; ``renew`` asks for the diagonal noise, too."""
-        self.factors, self.second = factors, factors.T @ factors + spread
-        if renew:
-            self.renew()
-        unit = np.eye(len(spread))
-        self.inverse = np.linalg.inv(self.second + self.ridge * unit)
-        low_rank = self.inverse @ self.second @ self.inverse - 2 * self.inverse
-        self._through = self._apply(factors)
-        inner = factors.T @ self._through
-        self._right = np.linalg.solve(unit + self.c * low_rank @ inner, self.inverse)
-        precision = self.inverse @ inner @ self._right
+    def maximise(self, factors: Array, covariance: Array, *, refit_noise: bool) -> None:
+        """Fit loadings and noise correlations; with ``refit_noise`` the diagonal noise, too."""
+        self.factors, self.second_moment = factors, factors.T @ factors + covariance
+        if refit_noise:
+            self.refit_noise()
+        identity = np.eye(len(covariance))
+        self.h_inverse = np.linalg.inv(self.second_moment + self.ridge * identity)
+        low_rank = self.h_inverse @ self.second_moment @ self.h_inverse - 2 * self.h_inverse
+        self._tz = self._multiply(factors)
+        ztz = factors.T @ self._tz
+        self._u_h_inverse = np.linalg.solve(identity + self.c * low_rank @ ztz, self.h_inverse)
+        precision = self.h_inverse @ ztz @ self._u_h_inverse
         self.precision = (precision + precision.T) / 2
-        self.projected = self._through @ self._right
+        self.weighted_mean = self._tz @ self._u_h_inverse
 
-    def renew(self) -> None:
-        """Fit the diagonal noise anew; here it stays."""
-
-    @property
-    def left(self) -> Array:
-        """(n, K), which ``D^-1 Y'`` brings to the weights ``Psi^-1 W``."""
-        left: Array = (self.factors - self.c * self._through) @ self._right
-        return left
+    def refit_noise(self) -> None:
+        """Fit the diagonal noise again; from a Gram matrix alone this cannot be done."""
 
     @property
-    def coefficients(self) -> Array:
-        """(n, K): ``A'``, which ``Y'`` brings to the loadings ``W``."""
-        coefficients: Array = self.factors @ self.inverse
-        return coefficients
+    def weight_coefficients(self) -> Array:
+        """(n, K) matrix B with ``Psi^-1 W = D^-1 Y' B``."""
+        b: Array = (self.factors - self.c * self._tz) @ self._u_h_inverse
+        return b
+
+    @property
+    def loading_coefficients(self) -> Array:
+        """``A'`` (n, K), which gives the loadings as ``W = Y' A'``."""
+        a: Array = self.factors @ self.h_inverse
+        return a
 
 
-class GramBasis:
-    """The Gram matrix ``Y diag(1 / v) Y'`` of some samples, v each gene's own variance.
+class GramEigenbasis:
+    """Eigenvectors of a Gram matrix ``Y diag(1 / v) Y'`` (n, n), v the variances of the genes.
 
-    In its eigenvectors M and T are at hand for every setting: D is v times what is not shared.
+    While the noise is that of genes without factors, ``D = (1 - s) v``, M and T have these
+    eigenvectors for every shrinkage, and only their eigenvalues change.
     """
 
     def __init__(self, gram: Array) -> None:
@@ -191,86 +214,88 @@ class GramBasis:
         used = values > _NEGLIGIBLE * max(values.max(initial=0.0), 1.0)
         self._values, self._vectors = values[used], vectors[:, used]
 
-    def likeness(self, shrinkage: float) -> Array:
-        """Return T (n, n)."""
-        likeness: Array = (self._vectors * self._through(shrinkage)) @ self._vectors.T
-        return likeness
+    def whitened_gram(self, shrinkage: float) -> Array:
+        """Return ``T = Y (D + c Y'Y)^-1 Y'`` (n, n), the Gram matrix of whitened samples."""
+        t: Array = (self._vectors * self._eigenvalues(shrinkage)) @ self._vectors.T
+        return t
 
-    def _through(self, shrinkage: float) -> Array:
-        share, c = sharing(len(self._vectors), shrinkage)
-        values = self._values / (1 - share)
-        through: Array = values / (1 + c * values)
-        return through
+    def _eigenvalues(self, shrinkage: float) -> Array:
+        """Return the eigenvalues of T."""
+        s, c = correlation_weight(len(self._vectors), shrinkage)
+        of_m = self._values / (1 - s)
+        of_t: Array = of_m / (1 + c * of_m)
+        return of_t
 
-    def apply(self, shrinkage: float) -> Callable[[Array], Array]:
-        """Return what brings Z (n, K) to ``T Z``."""
-        through = self._through(shrinkage)[:, None]
+    def multiplier(self, shrinkage: float) -> Callable[[Array], Array]:
+        """Return the function that maps Z (n, K) to ``T Z``."""
+        eigenvalues = self._eigenvalues(shrinkage)[:, None]
 
-        def apply(factors: Array) -> Array:
-            applied: Array = self._vectors @ (through * (self._vectors.T @ factors))
-            return applied
+        def multiply(factors: Array) -> Array:
+            product: Array = self._vectors @ (eigenvalues * (self._vectors.T @ factors))
+            return product
 
-        return apply
+        return multiply
 
 
-class SampleSpace(SampleSteps):
-    """A tissue of more genes than samples; gene-sized work is in float32, n-sized in float64.
+class SampleSpaceBlock(GramBlock):
+    """A tissue with more genes than samples.
 
-    Diagonal noise begins at each gene's own variance, as in ``basis``; so all models of a tissue
-    can begin with the same.
+    Arrays over genes are float32, arrays over samples float64. The diagonal noise starts at each
+    gene's own variance, so that all models of a tissue can share one ``basis``.
     """
 
     def __init__(
         self,
         block: Block,
-        start: Array | None,
+        initial_loadings: Array | None,
         ridge: float,
         shrinkage: float,
-        basis: GramBasis | None = None,
+        basis: GramEigenbasis | None = None,
     ) -> None:
         donor, y = block
         self._y = np.ascontiguousarray(y, dtype=np.float32)
-        evidence = None
-        if start is not None:
-            projected = np.asarray(self._y @ start.astype(np.float32), dtype=np.float64)
-            evidence = (start.T @ start, projected)
-        basis = basis or GramBasis(gram_of_own(self._y))
-        super().__init__(donor, basis.apply(shrinkage), evidence, ridge, shrinkage)
+        likelihood = None
+        if initial_loadings is not None:
+            mean = np.asarray(self._y @ initial_loadings.astype(np.float32), dtype=np.float64)
+            likelihood = (initial_loadings.T @ initial_loadings, mean)
+        basis = basis or GramEigenbasis(variance_scaled_gram(self._y))
+        super().__init__(donor, basis.multiplier(shrinkage), likelihood, ridge, shrinkage)
         self._square = mean_square(self._y)
-        self._own: Array = np.maximum(self._square, LEAST_NOISE) * (1 - self.share)
+        self._diagonal: Array = np.maximum(self._square, NOISE_FLOOR) * (1 - self.s)
 
-    def renew(self) -> None:
-        """Fit the diagonal noise anew, and with it M and T."""
-        self._own = own_noise(self._residual_square(), self.share)
-        gram = gram_of(self._y, self._own)
-        t: Array = linalg.solve(np.eye(len(gram)) + self.c * gram, gram, assume_a="pos")
-        self._apply = lambda z: t @ z
+    def refit_noise(self) -> None:
+        """Fit the diagonal noise D again, and with it M and T."""
+        self._diagonal = diagonal_noise(self._residual_square(), self.s)
+        m = scaled_gram(self._y, self._diagonal)
+        t: Array = linalg.solve(np.eye(len(m)) + self.c * m, m, assume_a="pos")
+        self._multiply = lambda z: t @ z
 
     def loadings(self) -> tuple[NDArray[np.floating], NDArray[np.floating], Array]:
-        """Bring loadings and weights to genes, in float32."""
-        loadings = self._y.T @ self.coefficients.astype(np.float32)
-        weights = self._y.T @ self.left.astype(np.float32)
-        weights /= self._own[:, None].astype(np.float32)
-        return loadings, weights, np.maximum(self._residual_square(), LEAST_NOISE)
+        """Return ``W`` and ``Psi^-1 W`` (G, K) in float32, and the diagonal of ``Psi`` (G,)."""
+        loadings = self._y.T @ self.loading_coefficients.astype(np.float32)
+        weights = self._y.T @ self.weight_coefficients.astype(np.float32)
+        weights /= self._diagonal[:, None].astype(np.float32)
+        return loadings, weights, np.maximum(self._residual_square(), NOISE_FLOOR)
 
     def _residual_square(self) -> Array:
-        """Return the mean square (G,) of what the loadings leave, with the factors' own spread."""
+        """Return the expected mean square (G,) of the residuals under the factors' posterior."""
         crossed = np.asarray(self.factors.astype(np.float32).T @ self._y, dtype=np.float64)
-        w = np.linalg.solve(self.second + self.ridge * np.eye(len(self.second)), crossed)
-        fitted = -2 * (crossed * w).sum(axis=0) + (w * (self.second @ w)).sum(axis=0)
+        penalised = self.second_moment + self.ridge * np.eye(len(self.second_moment))
+        w = np.linalg.solve(penalised, crossed)
+        fitted = -2 * (crossed * w).sum(axis=0) + (w * (self.second_moment @ w)).sum(axis=0)
         square: Array = self._square + fitted / max(len(self._y), 1)
         return square
 
 
-def sharing(n: int, shrinkage: float) -> tuple[float, float]:
-    """Return s and c = s / n of a tissue of n samples; 0 where it has none."""
-    share = n / (n + shrinkage)
-    return share, share / max(n, 1)
+def correlation_weight(n: int, shrinkage: float) -> tuple[float, float]:
+    """Return ``s = n / (n + shrinkage)`` and ``c = s / n`` for n samples; c is 0 for none."""
+    s = n / (n + shrinkage)
+    return s, s / max(n, 1)
 
 
-def own_noise(square: Array, share: float) -> Array:
-    """Return D (G,) of the diagonal (G,) of the residuals' covariance."""
-    noise: Array = np.maximum(square, LEAST_NOISE) - share * square
+def diagonal_noise(residual_square: Array, s: float) -> Array:
+    """Return D (G,), given the diagonal (G,) of the residual covariance."""
+    noise: Array = np.maximum(residual_square, NOISE_FLOOR) - s * residual_square
     return noise
 
 

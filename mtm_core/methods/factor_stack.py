@@ -1,58 +1,64 @@
-"""A calibrated model on kernel factors that holds at any width: the stack without networks.
+"""Factor stack: kernel factors, calibrated without fitting anything twice.
 
-A stack (:mod:`mtm_core.methods.stack`) fits each of its methods anew in every inner fold, to learn
-weights and intervals. Kernel factors choose their settings by inner folds already; here the fits of
-the chosen settings give the out-of-fold predictions, too, so nothing is fitted twice. What they
-predict is decoded a tissue at a time and added up, as :class:`calibration.Evidence` does.
+A stack (:mod:`mtm_core.methods.stack`) fits each of its methods again in every inner fold to
+estimate weights and intervals. Kernel factors already fit inner folds to choose their settings; the
+fits with the chosen settings also give the out-of-fold predictions here. Predictions are decoded
+and summed one tissue at a time (:class:`~mtm_core.methods.calibration.StackingSums`), so this holds
+at genome width.
 
-Inner donors are held out of the factors, but mean and SD of every gene are of all training donors.
-A donor who took part in mean and SD lies nearer to them than a new one: of n samples, by
-``(n - 1) / (n + 1)`` in mean square. Errors are raised by as much.
+The factors are fitted without the held-out inner donors, but the means and SDs of the genes are of
+all training donors. Among n samples, a donor who took part in them lies nearer to the mean than a
+new donor, by ``(n - 1) / (n + 1)`` in mean square. Errors are corrected by this ratio.
 
-Shapes: D donors, T tissues, G genes, P donors of a fold who give source and target, n others.
+Shapes: D donors, T tissues, G genes, P held-out donors with source and target, n other donors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import anndata as ad
 import numpy as np
 from numpy.typing import NDArray
 
-from mtm_core.methods.calibration import Calibration, Evidence, calibrate
-from mtm_core.methods.factor_choice import keep_settings
-from mtm_core.methods.factors import TrainingDonors
+from mtm_core.methods.calibration import Calibration, StackingSums, calibrate
+from mtm_core.methods.factor_choice import use_settings
+from mtm_core.methods.factors import Array, TrainingDonors
 from mtm_core.methods.held_out import predict_held_out
-from mtm_core.methods.inner_folds import InnerFit, InnerFold, further_tissues
+from mtm_core.methods.inner_fits import InnerFit
+from mtm_core.methods.inner_folds import FactorEstimator, FittedInnerFold
+from mtm_core.methods.inner_split import further_tissues
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.kernel_regression import KernelShape
-from mtm_core.methods.own_genes import LeftOver, choose_own_genes, slopes_without
+from mtm_core.methods.own_genes import ResidualSums, choose_own_genes, slopes_without_fold
 from mtm_core.methods.protocol import Floats, Method, tissue_index
 from mtm_core.methods.stack import FittedStack
 from mtm_core.methods.stored_arrays import MANY_GENES
 from mtm_core.methods.table import Wanted
 
 FitProgress = Callable[[str, int, int], None]
-"""Called with a step of the fit, the number of its parts done, and of all."""
+"""Called with the current step of the fit, how many of its parts are done, and how many it has."""
 
 
 @dataclass(frozen=True)
 class FactorStackMethod:
-    """Kernel factors, with other methods beside them if there are any, weighted and calibrated.
+    """Calibrated kernel factors, alone or stacked with other methods.
 
     Attributes
     ----------
-    factors
-        Kernel factors, settings chosen by inner folds.
-    others
-        Methods on the same scale of expression. Each is fitted once an inner fold.
     source
-        Tissue that settings, weights and intervals are learnt from.
+        Source tissue that settings, weights and intervals are estimated for.
+    factors
+        The kernel factors; by default with initial settings that suit the number of genes.
+    others
+        Methods to stack with them, on the same expression scale. Each is fitted in every inner
+        fold.
+    seed
+        Seed of the inner folds, where the kernel factors choose no settings.
     on_step
-        Called with the steps of the fit.
+        Called at each step of the fit.
     """
 
     source: str = "Whole Blood"
@@ -63,7 +69,7 @@ class FactorStackMethod:
     name: str = field(default="factor-stack", compare=False)
 
     def kernel(self, n_genes: int) -> KernelFactorsMethod:
-        """Return the kernel factors; by default they begin at settings that suit so many genes."""
+        """Return the kernel factors to fit to ``n_genes``."""
         if self.factors is not None:
             return self.factors
         joint = JointGaussianMethod(
@@ -74,28 +80,35 @@ class FactorStackMethod:
         return KernelFactorsMethod(joint)
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedStack:
-        """Fit on ``donors``."""
+        """Choose settings, calibrate and fit on ``donors``."""
         kernel = self.kernel(cohort.n_vars)
-        self._tell("z-scores", 0, 1)
+        self._report("z-scores", 0, 1)
         training = kernel.joint.training(cohort, donors)
         source = tissue_index(training.tissues, self.source)
-        self._tell("choose settings", 0, 1)
+        self._report("choose settings", 0, 1)
         choice = kernel.joint.choose(training)
-        shape = kernel.choose_shape(None if choice is None else choice.inner_fits())
-        left = own_genes = None
+        shape = kernel.choose_shape(None if choice is None else choice.fitted_folds())
+        residual_sums = own_genes = None
         if choice is None:
-            choice = keep_settings(training, source, kernel.joint.present, seed=self.seed)
+            choice = use_settings(training, source, kernel.joint.default_settings, seed=self.seed)
         else:
-            self._tell("own genes", 0, 1)
-            left = kernel.leave_over(training, choice.inner_fits(), shape)
-            own_genes = choose_own_genes(left)
-        one, several = self._calibrations(
-            cohort, training, choice.inner_fits(), shape, None if own_genes is None else left
+            self._report("own genes", 0, 1)
+            residual_sums = kernel.sum_residuals(training, choice.fitted_folds(), shape)
+            own_genes = choose_own_genes(residual_sums)
+        inner = _OutOfFold(
+            cohort,
+            training,
+            kernel,
+            shape,
+            None if own_genes is None else residual_sums,
+            self.others,
+            self.source,
         )
-        self._tell("fit", 0, 1)
+        one, several = self._calibrate(inner, choice.fitted_folds())
+        self._report("fit", 0, 1)
         fitted = kernel.fit_training(training, choice.settings, shape, own_genes)
         others = tuple(method.fit(cohort, donors) for method in self.others)
-        self._tell("fit", 1, 1)
+        self._report("fit", 1, 1)
         further = further_tissues(training, source) if several else ()
         return FittedStack(
             (fitted, *others),
@@ -108,135 +121,176 @@ class FactorStackMethod:
             tuple(training.tissues[t] for t in further),
         )
 
-    def _tell(self, step: str, done: int, total: int) -> None:
+    def _report(self, step: str, done: int, total: int) -> None:
         if self.on_step is not None:
             self.on_step(step, done, total)
 
-    def _calibrations(
-        self,
-        cohort: ad.AnnData,
-        training: TrainingDonors,
-        folds: Sequence[InnerFold],
-        shape: KernelShape | None,
-        left: LeftOver | None,
+    def _calibrate(
+        self, inner: _OutOfFold, folds: Sequence[FittedInnerFold]
     ) -> tuple[dict[bool, Calibration], dict[bool, Calibration]]:
-        """Learn weights and errors from the inner folds, without covariates and with them.
+        """Calibrate on the inner folds.
 
-        The second are of donors who give several tissues; empty beside other methods.
-        Genes' own values, where they are read, have in each fold the slopes of the other folds.
+        Returns
+        -------
+        tuple
+            Calibrations for one source tissue and for several, each by ``with_covariates``. Those
+            for several are empty if there are other methods, or no donors with several tissues.
         """
-        reads = bool(training.covariates.shape[1])
-        n_bases, n_genes = 1 + len(self.others), training.n_genes
-        knowledge = (False, True)[: 1 + reads]
-        shown: dict[bool, dict[str, Evidence]] = {known: {} for known in knowledge}
-        together: dict[bool, dict[str, Evidence]] = {known: {} for known in knowledge}
-        source = tissue_index(training.tissues, self.source)
+        conditions = (False, True) if inner.training.covariates.shape[1] else (False,)
+        one_sums: dict[bool, dict[str, StackingSums]] = {c: {} for c in conditions}
+        several_sums: dict[bool, dict[str, StackingSums]] = {c: {} for c in conditions}
         for number, fold in enumerate(folds):
-            self._tell("calibrate", number, len(folds))
-            slopes = None if left is None else slopes_without(left, number).astype(np.float32)
-            for known, by_tissue in shown.items():
-                codes = self.kernel(n_genes).codes(shape, with_covariates=known)
-                mixture = fold.mixtures(codes)
-                of_source = None if slopes is None else fold.left_of(training, source, codes)
-                beside = self._by_others(cohort, training, fold, with_covariates=known)
-                for t, rows, samples in fold.deal.held_out(training, source):
-                    predicted = fold.decode(training, t, mixture(t)[rows])
-                    if slopes is not None and of_source is not None:
-                        own = np.flatnonzero(slopes[t])
-                        predicted[:, own] += slopes[t, own] * of_source[np.ix_(rows, own)]
-                    tissue = training.tissues[t]
-                    evidence = by_tissue.setdefault(tissue, Evidence(n_bases, n_genes))
-                    observed = _z_scores(cohort, training, t, samples)
-                    evidence.add([predicted, *beside(tissue)], observed)
+            self._report("calibrate", number, len(folds))
+            slopes = inner.slopes_without_fold(number)
+            for with_covariates in conditions:
+                inner.add_one(
+                    fold, slopes, one_sums[with_covariates], with_covariates=with_covariates
+                )
                 if not self.others:
-                    self._add_together(
-                        cohort, training, fold, together[known], source, slopes, known=known
+                    inner.add_several(
+                        fold, slopes, several_sums[with_covariates], with_covariates=with_covariates
                     )
-        counts = np.array([len(donor) for donor, _ in training.samples])
-        raised = np.sqrt((counts + 1) / np.maximum(counts - 1, 1))[:, None]
-
-        def learn(by_tissue: dict[str, Evidence]) -> Calibration:
-            own = calibrate(by_tissue, training.tissues, n_bases, n_genes)
-            return replace(own, error=(own.error * raised).astype(np.float32))
-
-        one = {known: learn(by_tissue) for known, by_tissue in shown.items()}
+        one = {c: inner.calibrate(sums) for c, sums in one_sums.items()}
         several = {
-            known: learn(by_tissue).instead_of(
-                one[known], [tissue in by_tissue for tissue in training.tissues]
+            c: inner.calibrate(sums).fill_from(
+                one[c], [tissue in sums for tissue in inner.training.tissues]
             )
-            for known, by_tissue in together.items()
-            if by_tissue
+            for c, sums in several_sums.items()
+            if sums
         }
         return one, several
 
-    @staticmethod
-    def _add_together(
-        cohort: ad.AnnData,
-        training: TrainingDonors,
-        fold: InnerFold,
-        by_tissue: dict[str, Evidence],
-        source: int,
-        slopes: Floats | None,
-        *,
-        known: bool,
-    ) -> None:
-        """Add what is predicted of donors who give further tissues, from all that they give."""
-        if not fold.deal.further:
-            return
 
-        def codes(fit: InnerFit) -> NDArray[np.float64]:
-            return fit.together[known]
+@dataclass(frozen=True)
+class _OutOfFold:
+    """Out-of-fold predictions of the training donors, summed by tissue.
 
-        mixture = fold.mixtures(codes)
-        of_source = None if slopes is None else fold.left_of(training, source, codes)
-        gives = fold.deal.gives_further
-        for t, rows, samples in fold.deal.held_out(training, source):
-            mine = gives[rows]
-            if t in fold.deal.further or not mine.any():
-                continue
-            evidence = by_tissue.setdefault(training.tissues[t], Evidence(1, training.n_genes))
-            predicted = fold.decode(training, t, mixture(t)[rows[mine]])
-            if slopes is not None and of_source is not None:
-                own = np.flatnonzero(slopes[t])
-                predicted[:, own] += slopes[t, own] * of_source[np.ix_(rows[mine], own)]
-            evidence.add([predicted], _z_scores(cohort, training, t, samples[mine]))
+    Attributes
+    ----------
+    residual_sums
+        Sums from which the slopes of own genes are fitted; ``None`` to use no own genes.
+    """
 
-    def _by_others(
+    cohort: ad.AnnData
+    training: TrainingDonors
+    kernel: KernelFactorsMethod
+    shape: KernelShape | None
+    residual_sums: ResidualSums | None
+    others: tuple[Method, ...]
+    source_name: str
+
+    @property
+    def source(self) -> int:
+        """Index of the source tissue."""
+        return tissue_index(self.training.tissues, self.source_name)
+
+    def slopes_without_fold(self, fold: int) -> Floats | None:
+        """Return the own genes' slopes (T, G) fitted to all other folds."""
+        if self.residual_sums is None:
+            return None
+        return slopes_without_fold(self.residual_sums, fold).astype(np.float32)
+
+    def add_one(
         self,
-        cohort: ad.AnnData,
-        training: TrainingDonors,
-        fold: InnerFold,
+        fold: FittedInnerFold,
+        slopes: Floats | None,
+        sums: dict[str, StackingSums],
         *,
         with_covariates: bool,
+    ) -> None:
+        """Add the predictions of held-out donors from the source tissue to ``sums``."""
+        estimate = self.kernel.factor_estimator(self.shape, with_covariates=with_covariates)
+        predict_others = self._fit_others(fold, with_covariates=with_covariates)
+        n_bases = 1 + len(self.others)
+        predict = self._predictor(fold, slopes, estimate)
+        for t, rows, samples in fold.split.target_pairs(self.training, self.source):
+            tissue = self.training.tissues[t]
+            of_tissue = sums.setdefault(tissue, StackingSums(n_bases, self.training.n_genes))
+            of_tissue.add([predict(t, rows), *predict_others(tissue)], self._observed(t, samples))
+
+    def add_several(
+        self,
+        fold: FittedInnerFold,
+        slopes: Floats | None,
+        sums: dict[str, StackingSums],
+        *,
+        with_covariates: bool,
+    ) -> None:
+        """Add the predictions of held-out donors from the source and the further tissues.
+
+        Only donors with at least one further tissue count, and only other tissues are targets.
+        """
+        if not fold.split.further:
+            return
+
+        def estimate(fit: InnerFit) -> Array:
+            return fit.held_out_several[with_covariates]
+
+        predict = self._predictor(fold, slopes, estimate)
+        has_further = fold.split.has_further
+        for t, rows, samples in fold.split.target_pairs(self.training, self.source):
+            used = has_further[rows]
+            if t in fold.split.further or not used.any():
+                continue
+            tissue = self.training.tissues[t]
+            of_tissue = sums.setdefault(tissue, StackingSums(1, self.training.n_genes))
+            of_tissue.add([predict(t, rows[used])], self._observed(t, samples[used]))
+
+    def calibrate(self, sums: Mapping[str, StackingSums]) -> Calibration:
+        """Calibrate on ``sums``, and correct the errors for donors new to means and SDs."""
+        counts = np.array([len(donor) for donor, _ in self.training.samples])
+        correction = np.sqrt((counts + 1) / np.maximum(counts - 1, 1))[:, None]
+        calibration = calibrate(
+            sums, self.training.tissues, 1 + len(self.others), self.training.n_genes
+        )
+        return replace(calibration, error=(calibration.error * correction).astype(np.float32))
+
+    def _predictor(
+        self, fold: FittedInnerFold, slopes: Floats | None, estimate: FactorEstimator
+    ) -> Callable[[int, NDArray[np.intp]], Floats]:
+        """Return the function from target and rows (P,) of source samples to z-scores (P, G)."""
+        mixing_weights = fold.mixing_weights(estimate)
+        residuals = (
+            None if slopes is None else fold.source_residuals(self.training, self.source, estimate)
+        )
+
+        def predict(t: int, rows: NDArray[np.intp]) -> Floats:
+            predicted = fold.predict(self.training, t, mixing_weights(t)[rows])
+            if slopes is not None and residuals is not None:
+                genes = np.flatnonzero(slopes[t])
+                predicted[:, genes] += slopes[t, genes] * residuals[np.ix_(rows, genes)]
+            return predicted
+
+        return predict
+
+    def _fit_others(
+        self, fold: FittedInnerFold, *, with_covariates: bool
     ) -> Callable[[str], list[Floats]]:
-        """Fit the other methods without the donors held out; give what they predict of a tissue."""
+        """Fit the other methods without the held-out donors; return their predictor by tissue."""
         if not self.others:
             return lambda _: []
-        names = np.array(training.donors)
-        held_out, rest = names[fold.deal.is_held_out], names[~fold.deal.is_held_out]
+        names = np.array(self.training.donors)
+        is_held_out = fold.split.is_held_out
         by_method = []
         for method in self.others:
             parts = predict_held_out(
-                method.fit(cohort, rest.tolist()),
-                cohort,
-                tuple(held_out.tolist()),
-                training.scaler,
-                source=self.source,
+                method.fit(self.cohort, names[~is_held_out].tolist()),
+                self.cohort,
+                tuple(names[is_held_out].tolist()),
+                self.training.scaler,
+                source=self.source_name,
                 with_phenotypes=with_covariates,
             )
             by_method.append({part.tissue: part.predicted for part in parts})
         return lambda tissue: [by_tissue[tissue] for by_tissue in by_method]
 
-
-def _z_scores(
-    cohort: ad.AnnData, training: TrainingDonors, t: int, samples: NDArray[np.intp]
-) -> Floats:
-    """Return z-scores (P, G) of samples of ``t`` as they are: those of training are squashed."""
-    expression = np.asarray(cohort.X[training.rows[t][samples]])
-    return training.scaler.transform(expression, np.full(len(samples), t))
+    def _observed(self, t: int, samples: NDArray[np.intp]) -> Floats:
+        """Return z-scores (P, G) of samples of ``t``, not squashed, unlike those of training."""
+        expression = np.asarray(self.cohort.X[self.training.rows[t][samples]])
+        return self.training.scaler.transform(expression, np.full(len(samples), t))
 
 
 def make(wanted: Wanted) -> FactorStackMethod:
-    """Make the factor stack, or the compact stack: the same with MTM on components beside it."""
+    """Make the factor stack; named ``compact-stack``, with MTM on components beside it."""
     others = (wanted.part_as_slow("compact-mtm"),) if wanted.name.startswith("compact-") else ()
     return FactorStackMethod(wanted.source, others=others, on_step=wanted.on_step, name=wanted.name)

@@ -1,6 +1,6 @@
-"""Factors that all tissues of a donor share: their model and their posterior.
+"""Factors shared by all tissues of a donor: training data, parameters and posterior.
 
-The model itself is written out in :mod:`mtm_core.methods.joint_gaussian`; it is fitted in
+The model is written out in :mod:`mtm_core.methods.joint_gaussian` and fitted in
 :mod:`mtm_core.methods.factor_fit`.
 
 Shapes: D donors, T tissues, G genes, K factors, C covariates, N samples to predict.
@@ -21,31 +21,60 @@ from mtm_core.methods.protocol import check_shape
 
 Array = NDArray[np.float64]
 
-LEAST_NOISE = 0.05
-"""Floor of a gene's own variance, of 1: a noise of 0 would make one gene decide a factor."""
+NOISE_FLOOR = 0.05
+"""Smallest noise variance, where a gene's total variance is 1. With a noise of 0, one gene would
+determine a factor."""
 Stored = NDArray[Any]
-"""Numbers of a model in the type they are held in: float64, float32 or bfloat16."""
+"""Parameters in the type in which they are stored: float64, float32 or bfloat16."""
 Block = tuple[NDArray[np.int64], NDArray[np.floating]]
-"""Donors (n,) who have a tissue, and their squashed z-scores (n, G)."""
-FactorEvidence = tuple[NDArray[np.int64], Array, Array]
-"""A tissue's evidence on factors: donors (n,), ``W' Psi^-1 W`` (K, K), ``Y Psi^-1 W`` (n, K)."""
+"""One block of variables: the donors (n,) observed in it, and their values (n, G).
+
+A tissue is a block of squashed z-scores; the covariates are one more block."""
+FactorLikelihood = tuple[NDArray[np.int64], Array, Array]
+"""Gaussian likelihood of donors' factors, given one block.
+
+Donors (n,), precision ``W' Psi^-1 W`` (K, K), and precision-weighted means ``Y Psi^-1 W`` (n, K):
+the precision times the mean, so that blocks are combined by addition."""
+
+
+@dataclass(frozen=True, order=True)
+class FactorSettings:
+    """Settings of a factor model.
+
+    Attributes
+    ----------
+    n_factors
+        Numbers of factors. One model is fitted for each, and their predictions are averaged.
+    ridge
+        Ridge penalty on the loadings, in donors' worth of prior.
+    shrinkage
+        In a tissue of n donors, noise correlations are multiplied by n / (n + shrinkage).
+    """
+
+    n_factors: tuple[int, ...]
+    ridge: float
+    shrinkage: float
 
 
 @dataclass(frozen=True)
 class TrainingDonors:
-    """What a joint Gaussian is fitted on.
+    """Training data of a joint Gaussian.
 
     Attributes
     ----------
-    scaler, tissues
-        Of the z-scores; names of the T tissues.
+    scaler
+        Scaler that the z-scores were made with.
+    tissues
+        Names of the T tissues.
     samples
-        Of each tissue.
+        For each tissue: its donors (n,), as numbers from 0 to D - 1, and their squashed z-scores
+        (n, G).
     covariates
-        (D, C) of every donor.
-    donors, rows
-        Names of the D donors; by tissue, rows of its samples in the cohort. What is fitted by hand
-        has neither.
+        Covariates (D, C).
+    donors
+        Names of the D donors. May be empty where data are put together by hand.
+    rows
+        For each tissue: rows of its samples in the cohort. May be empty, too.
     """
 
     scaler: TissueScaler
@@ -62,40 +91,40 @@ class TrainingDonors:
 
     @property
     def n_genes(self) -> int:
-        """G."""
+        """Number of genes, G."""
         return int(self.samples[0][1].shape[1])
 
     @cached_property
     def grams(self) -> list[Array]:
-        """Return ``Y diag(1 / v) Y'`` (n, n) of each tissue, v each gene's own variance.
+        """Gram matrix ``Y diag(1 / v) Y'`` (n, n) of each tissue, v the variances of the genes.
 
-        Made once, for all settings, sizes and inner folds.
+        Computed once for all settings, models and inner folds.
         """
-        return [gram_of_own(np.asarray(y, dtype=np.float32)) for _, y in self.samples]
+        return [variance_scaled_gram(np.asarray(y, dtype=np.float32)) for _, y in self.samples]
 
     @property
     def blocks(self) -> list[Block]:
-        """The tissues, and the covariates as a last block that every donor has."""
+        """The tissues, and last the covariates, which are known for every donor."""
         return [*self.samples, (np.arange(self.n_donors), self.covariates)]
 
 
 @dataclass(frozen=True)
 class Factors:
-    """One fitted factor model.
+    """Parameters of one fitted factor model.
 
-    Of few genes its arrays are float64. Of many they are float32, or as they are stored, and a
-    tissue at a time is brought to float32 when it is used.
+    The arrays are float64 for a narrow panel. For many genes they are float32 or bfloat16, and one
+    tissue at a time is converted to float32 when it is used (:func:`upcast_half`).
 
     Attributes
     ----------
     loadings
-        (T, G, K): ``W_t``.
+        Loadings ``W_t`` (T, G, K).
     weights
-        (T, G, K): ``Psi_t^-1 W_t``, what a profile is projected on.
+        Regression weights ``Psi_t^-1 W_t`` (T, G, K), by which profiles are multiplied.
     noise
-        (T, G): diagonal of ``Psi_t``.
+        Noise variances (T, G), the diagonals of ``Psi_t``.
     covariate_loadings, covariate_weights
-        (C, K): the same of the donor's C covariates, one more block beside the tissues.
+        Loadings and weights (C, K) of the covariates, which form one more block.
     """
 
     loadings: Stored
@@ -105,12 +134,19 @@ class Factors:
     covariate_weights: Array
 
     def check(self, by_gene: tuple[int, ...], n_covariates: int) -> None:
-        """Check that a saved model is one of T tissues, G genes and C covariates.
+        """Check a model read from disk.
+
+        Parameters
+        ----------
+        by_gene
+            Expected (T, G).
+        n_covariates
+            Expected C.
 
         Raises
         ------
         ValueError
-            If sizes do not fit, or its factors have no posterior.
+            If a shape differs, or the posterior precision would not be positive definite.
         """
         n_factors = self.loadings.shape[-1]
         for name, expected in (
@@ -126,47 +162,49 @@ class Factors:
         blocks = [*zip(self.loadings, self.weights, strict=True)]
         blocks.append((self.covariate_loadings, self.covariate_weights))
         for loadings, weights in blocks:
-            shared = working(loadings).T @ working(weights)
-            # All of them together then leave a precision that can be inverted.
-            if np.linalg.eigvalsh(shared + shared.T).min() < -1 / len(blocks):
+            precision = upcast_half(loadings).T @ upcast_half(weights)
+            # Whichever blocks are observed, I + the sum of their precisions can then be inverted.
+            if np.linalg.eigvalsh(precision + precision.T).min() < -1 / len(blocks):
                 raise ValueError("loadings and weights of the factors do not go together")
 
-    def accumulate(self, training: TrainingDonors) -> tuple[Array, Array]:
-        """Return precision (D, K, K) and precision times mean (D, K), by all that donors show."""
-        return gather(self.evidence(training), training.n_donors, self.loadings.shape[-1])
+    def training_posterior(self, training: TrainingDonors) -> tuple[Array, Array]:
+        """Return posterior precision (D, K, K) and precision-weighted mean (D, K) of all donors."""
+        return sum_likelihoods(
+            self.likelihoods(training), training.n_donors, self.loadings.shape[-1]
+        )
 
-    def evidence(self, training: TrainingDonors) -> list[FactorEvidence]:
-        """Return the evidence of each tissue, and of the covariates at last, on donors' factors."""
+    def likelihoods(self, training: TrainingDonors) -> list[FactorLikelihood]:
+        """Return the likelihood of the donors' factors given each tissue, then covariates."""
         loadings = [*self.loadings, self.covariate_loadings]
         weights = [*self.weights, self.covariate_weights]
         return [
-            (donor, working(w).T @ working(p), y @ working(p))
+            (donor, upcast_half(w).T @ upcast_half(p), y @ upcast_half(p))
             for (donor, y), w, p in zip(training.blocks, loadings, weights, strict=True)
         ]
 
     def posterior(
         self, profiles: Mapping[int, NDArray[np.floating]], covariates: Array
     ) -> tuple[Array, Array]:
-        """Return mean (N, K) and covariance (K, K) of the factors.
+        """Return posterior mean (N, K) and covariance (K, K) of the factors of N donors.
 
         Parameters
         ----------
         profiles
-            Squashed z-scores (N, G) by tissue code.
+            Squashed z-scores (N, G) by tissue index.
         covariates
-            (N, C), or (N, 0) where none are known.
+            Covariates (N, C), or (N, 0) to leave them out.
         """
         precision = np.eye(self.loadings.shape[-1])
-        projected: Array = np.zeros((len(covariates), len(precision)))
+        weighted_mean: Array = np.zeros((len(covariates), len(precision)))
         for t, y in profiles.items():
-            weights = working(self.weights[t])
-            precision = precision + working(self.loadings[t]).T @ weights
-            projected = projected + y.astype(weights.dtype, copy=False) @ weights
+            weights = upcast_half(self.weights[t])
+            precision = precision + upcast_half(self.loadings[t]).T @ weights
+            weighted_mean = weighted_mean + y.astype(weights.dtype, copy=False) @ weights
         if covariates.shape[1]:
             precision = precision + self.covariate_loadings.T @ self.covariate_weights
-            projected = projected + covariates @ self.covariate_weights
+            weighted_mean = weighted_mean + covariates @ self.covariate_weights
         covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
-        mean: Array = projected @ covariance
+        mean: Array = weighted_mean @ covariance
         return mean, covariance
 
 
@@ -176,32 +214,32 @@ def mean_square(y: NDArray[np.float32]) -> Array:
     return square
 
 
-def gram_of(y: NDArray[np.float32], own: Array) -> Array:
-    """Return ``Y D^-1 Y'`` (n, n)."""
-    scaled = y / np.sqrt(own).astype(np.float32)
+def scaled_gram(y: NDArray[np.float32], variance: Array) -> Array:
+    """Return the Gram matrix ``Y diag(1 / variance) Y'`` (n, n)."""
+    scaled = y / np.sqrt(variance).astype(np.float32)
     gram = np.asarray(scaled @ scaled.T, dtype=np.float64)
     symmetric: Array = (gram + gram.T) / 2
     return symmetric
 
 
-def gram_of_own(y: NDArray[np.float32]) -> Array:
-    """Return ``Y diag(1 / v) Y'`` (n, n), v each gene's own variance."""
-    return gram_of(y, np.maximum(mean_square(y), LEAST_NOISE))
+def variance_scaled_gram(y: NDArray[np.float32]) -> Array:
+    """Return the Gram matrix (n, n) of ``y`` (n, G), each gene scaled by its own variance."""
+    return scaled_gram(y, np.maximum(mean_square(y), NOISE_FLOOR))
 
 
-def working(array: Stored) -> NDArray[np.floating]:
-    """Bring what is stored in two bytes a number to float32; all else stays as it is."""
+def upcast_half(array: Stored) -> NDArray[np.floating]:
+    """Convert a bfloat16 or float16 array to float32; return any other array as it is."""
     return array.astype(np.float32) if array.dtype.itemsize == 2 else array
 
 
 def squash(z: NDArray[np.floating], bound: float | None) -> Array:
-    """Return ``bound tanh(z / bound)``, or ``z`` where there is no bound."""
+    """Return ``bound tanh(z / bound)`` in float64, or ``z`` if ``bound`` is ``None``."""
     values = np.asarray(z, dtype=np.float64)
     return values if bound is None else bound * np.tanh(values / bound)
 
 
 def squash_in_place(z: NDArray[np.float32], bound: float | None) -> NDArray[np.float32]:
-    """Squash ``z`` as :func:`squash` does, in its own memory: a wide cohort's is large."""
+    """Squash ``z`` as :func:`squash` does, but without a copy, for wide cohorts."""
     if bound is not None:
         z /= np.float32(bound)
         np.tanh(z, out=z)
@@ -209,36 +247,37 @@ def squash_in_place(z: NDArray[np.float32], bound: float | None) -> NDArray[np.f
     return z
 
 
-def gather(
-    evidence: Iterable[FactorEvidence], n_donors: int, n_factors: int
+def sum_likelihoods(
+    likelihoods: Iterable[FactorLikelihood], n_donors: int, n_factors: int
 ) -> tuple[Array, Array]:
-    """Add up the evidence of tissues on their donors' factors.
+    """Combine the likelihoods of blocks with the prior N(0, I) of the factors.
 
     Returns
     -------
     tuple
-        Precision (D, K, K) and precision times mean (D, K) of every donor's factors.
+        Posterior precision (D, K, K) and precision-weighted mean (D, K) of each donor's factors.
     """
     precision = np.tile(np.eye(n_factors), (n_donors, 1, 1))
-    projected = np.zeros((n_donors, n_factors))
-    for donor, own_precision, own_projected in evidence:
-        precision[donor] += own_precision
-        projected[donor] += own_projected
-    return precision, projected
+    weighted_mean = np.zeros((n_donors, n_factors))
+    for donor, block_precision, block_mean in likelihoods:
+        precision[donor] += block_precision
+        weighted_mean[donor] += block_mean
+    return precision, weighted_mean
 
 
-def by_other_tissues(
-    evidence: Sequence[FactorEvidence], n_donors: int, tissues: Iterable[int]
+def leave_one_tissue_out_factors(
+    likelihoods: Sequence[FactorLikelihood], n_donors: int, tissues: Iterable[int]
 ) -> list[Array]:
-    """Return, for each of ``tissues``, the factors (n, K) of its donors by all but that tissue.
+    """Return, for each of ``tissues``, its donors' posterior mean factors (n, K) without it.
 
-    By all tissues, a source that is regressed on them would be regressed on its own noise.
+    All other blocks are used. Factors that are regressed on a tissue must not be estimated from
+    it, or the regression would fit the tissue's noise.
     """
-    precision, projected = gather(evidence, n_donors, evidence[0][1].shape[0])
-    found = []
+    precision, weighted_mean = sum_likelihoods(likelihoods, n_donors, likelihoods[0][1].shape[0])
+    factors = []
     for t in tissues:
-        donor, own_precision, own_projected = evidence[t]
-        right = (projected[donor] - own_projected)[..., None]
-        others = np.linalg.solve(precision[donor] - own_precision, right)
-        found.append(np.asarray(others[..., 0], dtype=np.float64))
-    return found
+        donor, block_precision, block_mean = likelihoods[t]
+        rest_mean = (weighted_mean[donor] - block_mean)[..., None]
+        without = np.linalg.solve(precision[donor] - block_precision, rest_mean)
+        factors.append(np.asarray(without[..., 0], dtype=np.float64))
+    return factors

@@ -1,16 +1,16 @@
 """A joint Gaussian of all tissues of a donor: factor analysis with missing tissues.
 
-Donor n has K factors ``z_n ~ N(0, I)``; the z-scores of tissue t are
+Donor n has K factors ``z_n ~ N(0, I)``. Its z-scores in tissue t are
 
-    ``y_nt = W_t z_n + e_nt``,  ``e_nt ~ N(0, Psi_t)``
+    ``y_nt = W_t z_n + e_nt``,  ``e_nt ~ N(0, Psi_t)``,
 
-with ``Psi_t`` full within the tissue and errors independent between tissues. Fitted by EM over the
-tissues that each donor has (:mod:`mtm_core.methods.factors`); predicts any tissue from any others
-by conditional expectation, with a variance. From several source tissues it also predicts what the
-factors leave of each gene (:mod:`mtm_core.methods.gene_factors`).
+with a full noise covariance ``Psi_t`` within a tissue and independent noise between tissues. The
+model is fitted by EM over the tissues that each donor has (:mod:`mtm_core.methods.factor_fit`). It
+predicts any tissue from any others by its conditional mean and variance. From several source
+tissues it also predicts residuals by gene-specific factors (:mod:`mtm_core.methods.gene_factors`).
 
-z-scores are squashed (tanh) to ``b tanh(y / b)``, in and out, so that an outlier counts for little
-more than an extreme value.
+z-scores are squashed to ``b tanh(y / b)``, in sources and targets, so that an outlier counts for
+little more than an extreme value.
 
 Shapes: D donors, T tissues, G genes, K factors, C covariates, N samples to predict.
 """
@@ -33,19 +33,19 @@ from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.cohort.splits import rows_of
 from mtm_core.methods.covariates import CovariateName, by_knowledge, encode_covariates
 from mtm_core.methods.factor_choice import Choice, Grid, choose_settings
-from mtm_core.methods.factor_fit import WIDE_STEPS, collect, fit_parts, is_wide
+from mtm_core.methods.factor_fit import WIDE_STEPS, collect_factors, fit_blocks, is_wide
 from mtm_core.methods.factors import (
-    LEAST_NOISE,
+    NOISE_FLOOR,
     Array,
-    FactorEvidence,
+    FactorLikelihood,
     Factors,
+    FactorSettings,
     TrainingDonors,
     squash,
     squash_in_place,
-    working,
+    upcast_half,
 )
 from mtm_core.methods.gene_factors import GeneFactors, fit_gene_factors
-from mtm_core.methods.inner_folds import FactorSettings
 from mtm_core.methods.protocol import (
     ALL_GENES,
     Floats,
@@ -63,18 +63,34 @@ from mtm_core.methods.table import Saved, Wanted
 
 _MOST_MODELS = 64
 
-FEWEST_TO_CHOOSE = 150
-"""Donors of the source tissue below which inner folds say too little to choose by."""
+MIN_DONORS_TO_CHOOSE = 150
+"""With fewer donors of the source tissue, inner folds are too noisy to choose settings by."""
 
 
 @dataclass(frozen=True)
 class FittedJointGaussian(PredictsByBeginning):
-    """Factor models of one or more sizes; their predictions are averaged.
+    """Fitted factor models with different numbers of factors, whose predictions are averaged.
 
-    A donor whose ``covariates`` are all known is predicted with them, any other without.
-    ``gene_factors`` are of what each of the models leaves; there may be none. ``fitted_with`` is a
-    record of the settings; models saved by earlier versions have none. The variance of a prediction
-    is that of the mixture of the models: their mean variance and the variance of their means.
+    The variance of a prediction is that of the mixture of the models: the mean of their variances
+    plus the variance of their means.
+
+    Attributes
+    ----------
+    scaler
+        Scaler of the z-scores.
+    tissues
+        Names of the T tissues.
+    models
+        The factor models.
+    covariates
+        Covariates that the models use. A donor with all of them known is predicted with them, any
+        other donor without.
+    bound
+        b of the squashed z-scores; ``None`` if they are not squashed.
+    gene_factors
+        Gene-specific factors of each model's residuals; may be empty.
+    fitted_with
+        Settings of the fit; ``None`` in models saved by earlier versions.
     """
 
     scaler: TissueScaler
@@ -89,7 +105,7 @@ class FittedJointGaussian(PredictsByBeginning):
     def begin(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
     ) -> PredictTarget:
-        """Take the factors' posterior; each target is then read off its loadings."""
+        """Compute the posterior of the factors once; each target is decoded by its loadings."""
         given = {tissue_index(self.tissues, name): self.squashed(z) for name, z in profiles.items()}
         n_samples, n_genes = next(iter(given.values())).shape
         groups = []
@@ -106,17 +122,17 @@ class FittedJointGaussian(PredictsByBeginning):
             for rows, posteriors, by_gene in groups:
                 means, variances = [], []
                 for model, (mean, covariance) in zip(self.models, posteriors, strict=True):
-                    loadings = working(model.loadings[t][chosen])
-                    kind = loadings.dtype
-                    means.append(mean.astype(kind, copy=False) @ loadings.T)
-                    spread = loadings @ covariance.astype(kind, copy=False)
-                    variance = (spread * loadings).sum(axis=1, dtype=np.float64)
-                    variances.append(variance + working(model.noise[t][chosen]))
+                    loadings = upcast_half(model.loadings[t][chosen])
+                    dtype = loadings.dtype
+                    means.append(mean.astype(dtype, copy=False) @ loadings.T)
+                    scaled = loadings @ covariance.astype(dtype, copy=False)
+                    variance = (scaled * loadings).sum(axis=1, dtype=np.float64)
+                    variances.append(variance + upcast_half(model.noise[t][chosen]))
                 for i, (mean, variance) in enumerate(by_gene):
                     loadings = self.gene_factors[i].loadings[t][chosen]
                     means[i] += loadings * mean[:, chosen]
                     explained = loadings**2 * (1 - variance[chosen])
-                    variances[i] = np.maximum(variances[i] - explained, LEAST_NOISE)
+                    variances[i] = np.maximum(variances[i] - explained, NOISE_FLOOR)
                 average[rows] = np.mean(means, axis=0)
                 sd[rows] = np.sqrt(np.mean(variances, axis=0)[None] + np.var(means, axis=0))
             return PredictedProfiles(average, sd)
@@ -124,7 +140,7 @@ class FittedJointGaussian(PredictsByBeginning):
         return predict
 
     def squashed(self, z: Floats) -> NDArray[np.floating]:
-        """Squash z-scores (N, G) by tanh; of many genes they stay float32."""
+        """Squash z-scores (N, G); for many genes the result is float32, else float64."""
         if z.shape[1] > MANY_GENES:
             return squash_in_place(np.array(z, dtype=np.float32), self.bound)
         return squash(z, self.bound)
@@ -132,16 +148,18 @@ class FittedJointGaussian(PredictsByBeginning):
     def _gene_posteriors(
         self, profiles: Mapping[int, NDArray[np.floating]], factors: Sequence[Array]
     ) -> list[tuple[Array, Array]]:
-        """Return the posterior of each model's gene factors; from one tissue they tell nothing."""
+        """Return mean and variance of each model's gene-specific factors; none from one tissue."""
         if len(profiles) == 1:
             return []
         return [
-            own.posterior({s: y - mean @ working(model.loadings[s]).T for s, y in profiles.items()})
+            own.posterior(
+                {s: y - mean @ upcast_half(model.loadings[s]).T for s, y in profiles.items()}
+            )
             for own, model, mean in zip(self.gene_factors, self.models, factors, strict=False)
         ]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays of each model and of its gene factors."""
+        """Return the arrays of each model and of its gene-specific factors, by name."""
         parts: dict[str, Factors | GeneFactors] = {str(i): m for i, m in enumerate(self.models)}
         parts |= {f"{i}.gene": own for i, own in enumerate(self.gene_factors)}
         return {
@@ -151,7 +169,7 @@ class FittedJointGaussian(PredictsByBeginning):
         }
 
     def settings(self) -> dict[str, Any]:
-        """Return the numbers of models and of gene factors, the covariates and the bound."""
+        """Return numbers of models and gene factors, covariates, bound and settings of the fit."""
         return {
             "n_models": len(self.models),
             "n_gene_factors": len(self.gene_factors),
@@ -168,7 +186,7 @@ class FittedJointGaussian(PredictsByBeginning):
         scaler: TissueScaler,
         tissues: tuple[str, ...],
     ) -> FittedJointGaussian:
-        """Put together what :meth:`arrays` and :meth:`settings` gave."""
+        """Restore from what :meth:`arrays` and :meth:`settings` returned."""
 
         def part(prefix: str, kind: type) -> dict[str, NDArray[Any]]:
             own = {member.name: arrays[f"{prefix}.{member.name}"] for member in fields(kind)}
@@ -180,10 +198,10 @@ class FittedJointGaussian(PredictsByBeginning):
             }
 
         n_models = check_size(settings["n_models"], _MOST_MODELS, "n_models")
-        # A model of before has none.
+        # Absent in older models.
         n_gene_factors = check_size(settings.get("n_gene_factors", 0), n_models, "n_gene_factors")
         if n_models == 0:
-            raise ValueError("a joint Gaussian of no model")
+            raise ValueError("a joint Gaussian without any model")
         kinds: dict[str, type[Factors | GeneFactors]]
         kinds = {str(i): Factors for i in range(n_models)}
         kinds |= {f"{i}.gene": GeneFactors for i in range(n_gene_factors)}
@@ -215,28 +233,44 @@ class FittedJointGaussian(PredictsByBeginning):
 
 @dataclass(frozen=True)
 class JointGaussianMethod:
-    """EM for the joint Gaussian.
+    """Joint Gaussian of all tissues, fitted by EM.
 
     Attributes
     ----------
     n_factors
-        Sizes of the models to average.
+        Numbers of factors. One model is fitted for each, and their predictions are averaged.
     n_iterations
-        EM steps; of many genes ``WIDE_STEPS`` are enough.
+        Number of EM steps; at most ``WIDE_STEPS`` where genes outnumber samples.
     ridge
-        Added to the factors' second moment when loadings are fitted: donors' worth of prior.
+        Ridge penalty on the loadings, in donors' worth of prior.
     shrinkage
-        A tissue of n donors keeps n / (n + shrinkage) of its noise correlations.
+        In a tissue of n donors, noise correlations are multiplied by n / (n + shrinkage).
     choose_from
-        Tissue from which inner donors are predicted, to choose other sizes, ridge and shrinkage
-        than these where they predict better (:mod:`mtm_core.methods.factor_choice`). They hold
-        where it is ``None``, or fewer than ``FEWEST_TO_CHOOSE`` donors have that tissue.
+        Tissue from which held-out inner donors are predicted, to choose ``n_factors``, ``ridge``
+        and ``shrinkage`` (:mod:`mtm_core.methods.factor_choice`). The values above are used as
+        they are if it is ``None`` or if fewer than ``MIN_DONORS_TO_CHOOSE`` donors have it.
     grid
-        What to choose among.
+        Candidates to choose among.
     bound
-        b of the squashed z-scores; ``None`` leaves them as they are.
+        b of the squashed z-scores; ``None`` does not squash them.
     gene_ridge
-        As ``ridge``, for the factors of single genes; ``None`` fits none of them.
+        As ``ridge``, for gene-specific factors; ``None`` fits no such factors.
+    scaling
+        How expression is turned into z-scores.
+    covariates
+        Covariates of the donors that the model uses.
+    seed
+        Seed of initial loadings, inner folds and scored genes.
+
+    Examples
+    --------
+    >>> from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+    >>> cohort = simulate_cohort(SimulationConfig(n_donors=60, n_tissues=3, n_genes=10))
+    >>> method = JointGaussianMethod(n_factors=(3,), gene_ridge=None)
+    >>> fitted = method.fit(cohort, sorted(set(cohort.obs["donor"])))
+    >>> z = np.zeros((2, 10), dtype=np.float32)
+    >>> fitted.predict({"Whole Blood": z}, "Liver").sd.shape
+    (2, 10)
     """
 
     n_factors: tuple[int, ...] = (8, 12, 16, 22, 30)
@@ -259,7 +293,7 @@ class JointGaussianMethod:
         return self.fit_training(training, None if choice is None else choice.settings)
 
     def training(self, cohort: ad.AnnData, donors: Sequence[str]) -> TrainingDonors:
-        """Bring the samples of ``donors`` to what is fitted."""
+        """Return the squashed z-scores and covariates of ``donors``."""
         rows = rows_of(cohort.obs["donor"], donors)
         tissues, tissue = tissue_names(cohort), tissue_codes(cohort)[rows]
         scaler = TissueScaler.fit(cohort.X, tissue, len(tissues), self.scaling, rows=rows)
@@ -267,7 +301,7 @@ class JointGaussianMethod:
         names, donor = np.unique(ids, return_inverse=True)
         phenotypes = cohort.uns["donors"].loc[names]
         samples, own_rows = [], []
-        for t in range(len(tissues)):  # one at a time: of a wide cohort there is room for one copy
+        for t in range(len(tissues)):  # one at a time: memory holds one copy of a wide cohort
             own = tissue == t
             z = scaler.transform(np.asarray(cohort.X[rows[own]]), tissue[own])
             samples.append((donor[own], squash_in_place(z, self.bound)))
@@ -285,26 +319,32 @@ class JointGaussianMethod:
         self,
         training: TrainingDonors,
         settings: FactorSettings | None = None,
-        on_evidence: Callable[[Sequence[FactorEvidence]], None] | None = None,
+        on_likelihoods: Callable[[Sequence[FactorLikelihood]], None] | None = None,
     ) -> FittedJointGaussian:
-        """Fit on donors made ready by :meth:`training`, with ``settings`` or the method's own.
+        """Fit to training data from :meth:`training`.
 
-        ``on_evidence`` gets, of each model, the evidence of its tissues and covariates on donors.
+        Parameters
+        ----------
+        settings
+            Settings to use; by default those of this method.
+        on_likelihoods
+            Called once for each model with the likelihoods of the donors' factors given each
+            tissue, and last the covariates.
         """
-        settings, models = settings or self.present, []
-        enough = WIDE_STEPS if is_wide(training) else self.n_iterations
+        settings, models = settings or self.default_settings, []
+        n_steps = WIDE_STEPS if is_wide(training) else self.n_iterations
         for n_factors in settings.n_factors:
-            parts = fit_parts(
+            blocks = fit_blocks(
                 training,
                 n_factors,
-                n_iterations=min(self.n_iterations, enough),
+                n_iterations=min(self.n_iterations, n_steps),
                 ridge=settings.ridge,
                 shrinkage=settings.shrinkage,
                 seed=self.seed,
             )
-            models.append(collect(parts))
-            if on_evidence is not None:
-                on_evidence([(part.donor, part.precision, part.projected) for part in parts])
+            models.append(collect_factors(blocks))
+            if on_likelihoods is not None:
+                on_likelihoods([(b.donor, b.precision, b.weighted_mean) for b in blocks])
         ridge = self.gene_ridge
         return FittedJointGaussian(
             training.scaler,
@@ -317,23 +357,25 @@ class JointGaussianMethod:
         )
 
     @property
-    def present(self) -> FactorSettings:
-        """The settings that hold where none are chosen."""
+    def default_settings(self) -> FactorSettings:
+        """Settings that are used where none are chosen."""
         return FactorSettings(self.n_factors, self.ridge, self.shrinkage)
 
     def choose(self, training: TrainingDonors) -> Choice | None:
-        """Choose settings for ``training`` where that is asked for and there are enough donors."""
+        """Choose settings by inner folds, or return ``None``; see ``choose_from``."""
         if self.choose_from is None:
             return None
         source = tissue_index(training.tissues, self.choose_from)
-        if len(training.samples[source][0]) < FEWEST_TO_CHOOSE:
+        if len(training.samples[source][0]) < MIN_DONORS_TO_CHOOSE:
             return None
-        return choose_settings(training, source, self.present, grid=self.grid, seed=self.seed)
+        return choose_settings(
+            training, source, self.default_settings, grid=self.grid, seed=self.seed
+        )
 
     def _fit_genes(self, model: Factors, training: TrainingDonors, ridge: float) -> GeneFactors:
-        """Fit the factors of single genes to what ``model``, from all of a donor, leaves."""
-        precision, projected = model.accumulate(training)
-        factors = np.linalg.solve(precision, projected[..., None])[..., 0]
+        """Fit gene-specific factors to the residuals of ``model``, given all tissues of a donor."""
+        precision, weighted_mean = model.training_posterior(training)
+        factors = np.linalg.solve(precision, weighted_mean[..., None])[..., 0]
         residuals = [
             (donor, y - factors[donor] @ loadings.T)
             for (donor, y), loadings in zip(training.samples, model.loadings, strict=True)
@@ -344,12 +386,12 @@ class JointGaussianMethod:
 
 
 def restore(saved: Saved) -> FittedJointGaussian:
-    """Restore what was saved of a fitted one."""
+    """Restore a fitted joint Gaussian."""
     return FittedJointGaussian.restore(saved.arrays, saved.settings, saved.scaler, saved.tissues)
 
 
 def make(wanted: Wanted) -> JointGaussianMethod:
-    """Make the method as it is listed: with age and sex, its settings chosen from the source."""
+    """Make the listed method: with age and sex, and settings chosen for the source."""
     return JointGaussianMethod(
         covariates=("age", "sex"), choose_from=wanted.source, name=wanted.name
     )

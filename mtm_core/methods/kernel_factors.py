@@ -1,15 +1,15 @@
-"""The joint Gaussian with kernel factors: its factors re-estimated by kernel ridge regression.
+"""Kernel factors: a joint Gaussian whose factors are re-estimated by kernel ridge regression.
 
-A joint Gaussian guesses a donor's factors linearly from a profile. Donors are no single Gaussian
-cloud (how a donor died shifts many genes at once), so the best guess is not
-linear. For each source tissue, the factors that the donor's *other* tissues show are regressed on
-the linear guess from the source alone, with a Gaussian kernel; the loadings, and so the step from
-factors to tissues, stay.
+In a joint Gaussian the posterior mean of a donor's factors is linear in the profile. Donors are not
+one Gaussian population (how a donor died shifts many genes at once), so a nonlinear estimate can be
+better. For each source tissue, the factors estimated from a donor's *other* tissues are regressed,
+with a Gaussian kernel, on the linear estimate from the source alone. The loadings, which map
+factors to expression, are unchanged.
 
-The regression is on M points drawn from the cloud of the guesses (Nystroem's approximation:
-Williams & Seeger 2001, NIPS 13), not on the donors: the fitted method holds no donor's profile.
+The regression uses M landmark points drawn around the linear estimates (Nystroem's approximation:
+Williams & Seeger 2001, NIPS 13), not the donors, so the fitted method stores no donor's profile.
 
-Shapes: D donors, T tissues, K factors, M points, N samples to predict.
+Shapes: D donors, T tissues, K factors, M landmark points, N samples to predict.
 """
 
 from __future__ import annotations
@@ -26,18 +26,20 @@ from numpy.typing import NDArray
 
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.methods.covariates import CovariateName, by_knowledge
-from mtm_core.methods.factor_choice import by_more_than_chance
+from mtm_core.methods.factor_choice import exceeds_standard_error
 from mtm_core.methods.factors import (
     Array,
-    FactorEvidence,
+    FactorLikelihood,
+    FactorSettings,
     TrainingDonors,
-    by_other_tissues,
-    working,
+    leave_one_tissue_out_factors,
+    upcast_half,
 )
-from mtm_core.methods.inner_folds import Codes, FactorSettings, InnerFit, InnerFold
+from mtm_core.methods.inner_fits import InnerFit
+from mtm_core.methods.inner_folds import FactorEstimator, FittedInnerFold
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
 from mtm_core.methods.kernel_regression import KernelRegression, KernelShape
-from mtm_core.methods.own_genes import LeftOver, OwnGenes, choose_own_genes, leave_over
+from mtm_core.methods.own_genes import OwnGenes, ResidualSums, choose_own_genes, sum_residuals
 from mtm_core.methods.protocol import (
     ALL_GENES,
     Floats,
@@ -52,9 +54,9 @@ from mtm_core.methods.protocol import (
 from mtm_core.methods.table import Saved, Wanted
 
 STORED_AS = {"plain": "plain", "with_covariates": "informed"}
-"""Prefix of arrays in a file, by member. Files written before the member had its name are read."""
-_MINIMUM_DONORS = 40
-"""A source tissue of fewer donors keeps the linear guess."""
+"""Prefix of the arrays in a file, by attribute. It never changes, so that older files are read."""
+_MIN_DONORS = 40
+"""For a source tissue with fewer donors the linear estimate is used."""
 
 
 _OTHER_SHAPES = (KernelShape(0.03, 1.0), KernelShape(0.1, 3.0), KernelShape(0.03, 3.0))
@@ -67,15 +69,15 @@ class FittedKernelFactors(PredictsByBeginning):
     Attributes
     ----------
     joint
-        The joint Gaussian. From several source tissues its own factors are read: their guess is
-        close to what the regressions would make of it.
+        The joint Gaussian. Predictions from several source tissues use its linear estimate of
+        the factors, to which the regressions would add little.
     plain
-        Regression of each of its models, from expression alone.
+        One regression for each of its models, from expression alone.
     with_covariates
-        The same from expression and covariates; empty if it has none.
+        The same from expression and covariates; empty if the joint Gaussian has no covariates.
     own_genes
-        What a gene's own value in one source tissue tells beside the factors, where that tissue
-        is given; ``None`` if that helps no gene.
+        Slopes that predict a gene's residual from its residual in one source tissue; used if that
+        tissue is given. ``None`` if they improve no gene.
     """
 
     joint: FittedJointGaussian
@@ -86,7 +88,7 @@ class FittedKernelFactors(PredictsByBeginning):
 
     @property
     def scaler(self) -> TissueScaler:
-        """That of the joint Gaussian."""
+        """Scaler of the joint Gaussian."""
         return self.joint.scaler
 
     @property
@@ -102,7 +104,7 @@ class FittedKernelFactors(PredictsByBeginning):
     def begin(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
     ) -> PredictTarget:
-        """Re-estimate the factors; each target is then read off its loadings."""
+        """Re-estimate the factors once; each target is then decoded by its loadings."""
         if len(profiles) > 1 and self.joint.gene_factors:
             predict_jointly = self.joint.begin(profiles, phenotypes)
             return lambda target, genes=None: PredictedProfiles(predict_jointly(target, genes).mean)
@@ -114,19 +116,19 @@ class FittedKernelFactors(PredictsByBeginning):
         if own_genes is not None and own_genes.source not in given:
             own_genes = None
         groups: list[tuple[NDArray[np.int64], list[Array]]] = []
-        left = np.zeros((len(z), 0 if own_genes is None else len(own_genes.genes)))
+        residuals = np.zeros((len(z), 0 if own_genes is None else len(own_genes.genes)))
         for rows, covariates in by_knowledge(phenotypes, self.covariates, len(z)):
             y = {source: values[rows] for source, values in given.items()}
             factors = [model.posterior(y, covariates)[0] for model in self.joint.models]
-            if len(given) == 1:  # regressions are of guesses from one tissue
+            if len(given) == 1:  # the regressions take estimates from one tissue
                 regressions = self.with_covariates if covariates.shape[1] else self.plain
                 (source,) = given
                 pairs = zip(regressions, factors, strict=True)
-                factors = [regress(source, guess) for regress, guess in pairs]
+                factors = [regress(source, linear) for regress, linear in pairs]
             groups.append((rows, factors))
             if own_genes is not None:
-                shown = self._decode(own_genes.source, factors, own_genes.genes)
-                left[rows] = y[own_genes.source][:, own_genes.genes] - shown
+                fitted = self._decode(own_genes.source, factors, own_genes.genes)
+                residuals[rows] = y[own_genes.source][:, own_genes.genes] - fitted
 
         def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
             t, chosen = tissue_index(self.tissues, target), ALL_GENES if genes is None else genes
@@ -134,23 +136,23 @@ class FittedKernelFactors(PredictsByBeginning):
             for rows, factors in groups:
                 mean[rows] = self._decode(t, factors, chosen)
             if own_genes is not None:
-                own_genes.add(mean, t, left, chosen, z.shape[1])
+                own_genes.add(mean, t, residuals, chosen, z.shape[1])
             return PredictedProfiles(mean)
 
         return predict
 
     def _decode(self, tissue: int, factors: Sequence[Array], genes: Genes) -> NDArray[np.floating]:
-        """Read the genes off the loadings of ``tissue``, mean over the models."""
-        shown = []
+        """Return the z-scores of ``genes`` in ``tissue`` by the loadings, averaged over models."""
+        by_model = []
         for model, own in zip(self.joint.models, factors, strict=True):
-            loadings = working(model.loadings[tissue][genes])
-            shown.append(own.astype(loadings.dtype, copy=False) @ loadings.T)
-        total: NDArray[np.floating] = sum(shown[1:], start=shown[0])
-        total /= len(shown)
-        return total
+            loadings = upcast_half(model.loadings[tissue][genes])
+            by_model.append(own.astype(loadings.dtype, copy=False) @ loadings.T)
+        mean: NDArray[np.floating] = sum(by_model[1:], start=by_model[0])
+        mean /= len(by_model)
+        return mean
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays of the joint Gaussian and of the regressions."""
+        """Return the arrays of the joint Gaussian, the regressions and the own genes."""
         own = {f"joint.{name}": array for name, array in self.joint.arrays().items()}
         for member, kind in STORED_AS.items():
             for i, regression in enumerate(getattr(self, member)):
@@ -164,7 +166,7 @@ class FittedKernelFactors(PredictsByBeginning):
         return own
 
     def settings(self) -> dict[str, Any]:
-        """Get the settings of the joint Gaussian, the kernel's width, where own genes are read."""
+        """Return the joint Gaussian's settings, the kernel's width, and the source of own genes."""
         return {
             "joint": self.joint.settings(),
             "width": self.plain[0].width,
@@ -179,7 +181,7 @@ class FittedKernelFactors(PredictsByBeginning):
         scaler: TissueScaler,
         tissues: tuple[str, ...],
     ) -> FittedKernelFactors:
-        """Put together what :meth:`arrays` and :meth:`settings` gave."""
+        """Restore from what :meth:`arrays` and :meth:`settings` returned."""
         joint = FittedJointGaussian.restore(
             under_prefix("joint.", arrays), settings["joint"], scaler, tissues
         )
@@ -187,10 +189,10 @@ class FittedKernelFactors(PredictsByBeginning):
         if not (type(width) in (int, float) and 0 < width < math.inf):
             raise ValueError(f"the kernel's width is {width!r}; expected a number above 0")
         kinds = [*STORED_AS.values()][: 1 + bool(joint.covariates)]
-        read_in = settings.get("own_genes")  # a model of before has none
+        read_in = settings.get("own_genes")  # absent in older models
         own_genes = None
         if read_in is not None and "own_genes" in arrays:
-            own_genes = OwnGenes.of_dense(
+            own_genes = OwnGenes.from_dense(
                 tissue_index(tissues, read_in), arrays["own_genes"], scaler.mean.shape
             )
         check_names(
@@ -227,17 +229,19 @@ class FittedKernelFactors(PredictsByBeginning):
 
 @dataclass(frozen=True)
 class KernelFactorsMethod:
-    """Fit ``joint``, then the kernel regressions.
+    """Kernel factors: fit a joint Gaussian, then the kernel regressions of its factors.
 
     Attributes
     ----------
     joint
-        The joint Gaussian, covariates included.
+        The joint Gaussian and its covariates.
     width, ridge
-        Of the kernel, as in :class:`KernelShape`. Where ``joint`` chooses its settings by inner
-        folds, these are chosen by the same folds, and whether a regression is better than none.
+        Hyperparameters of the regressions, as in :class:`KernelShape`. If ``joint`` chooses its
+        settings by inner folds, the same folds choose these, too, or no regression at all.
     n_points
-        M.
+        Number of landmark points, M.
+    seed
+        Seed of the landmark points.
     """
 
     joint: JointGaussianMethod = field(
@@ -253,20 +257,20 @@ class KernelFactorsMethod:
         """Fit on ``donors``."""
         training = self.joint.training(cohort, donors)
         choice = self.joint.choose(training)
-        settings = self.joint.present if choice is None else choice.settings
-        folds = None if choice is None else choice.inner_fits()
+        settings = self.joint.default_settings if choice is None else choice.settings
+        folds = None if choice is None else choice.fitted_folds()
         shape = self.choose_shape(folds)
         own_genes = None
         if folds is not None:
-            own_genes = choose_own_genes(self.leave_over(training, folds, shape))
+            own_genes = choose_own_genes(self.sum_residuals(training, folds, shape))
         return self.fit_training(training, settings, shape, own_genes)
 
-    def leave_over(
-        self, training: TrainingDonors, folds: Sequence[InnerFold], shape: KernelShape | None
-    ) -> LeftOver:
-        """Add up what factors, regressed as they are to be, leave of held-out donors."""
+    def sum_residuals(
+        self, training: TrainingDonors, folds: Sequence[FittedInnerFold], shape: KernelShape | None
+    ) -> ResidualSums:
+        """Sum the residuals of held-out donors, their factors estimated with ``shape``."""
         source = tissue_index(training.tissues, str(self.joint.choose_from))
-        return leave_over(folds, training, source, self.codes(shape))
+        return sum_residuals(folds, training, source, self.factor_estimator(shape))
 
     def fit_training(
         self,
@@ -275,33 +279,35 @@ class KernelFactorsMethod:
         shape: KernelShape | None,
         own_genes: OwnGenes | None = None,
     ) -> FittedKernelFactors:
-        """Fit with ``settings`` and a kernel of ``shape``; ``None`` keeps the linear guess."""
+        """Fit with ``settings`` and a kernel of ``shape``; ``None`` uses the linear estimate."""
         plain, with_covariates = [], []
 
-        def fit_regressions(evidence: Sequence[FactorEvidence]) -> None:
-            others: Sequence[Array] = ()
+        def fit_regressions(likelihoods: Sequence[FactorLikelihood]) -> None:
+            factors: Sequence[Array] = ()
             if shape is not None:
-                others = by_other_tissues(evidence, training.n_donors, range(len(training.tissues)))
-            plain.append(self._fit_regression(evidence, others, shape, with_covariates=False))
+                factors = leave_one_tissue_out_factors(
+                    likelihoods, training.n_donors, range(len(training.tissues))
+                )
+            plain.append(self._fit_regression(likelihoods, factors, shape, with_covariates=False))
             if self.joint.covariates:
                 with_covariates.append(
-                    self._fit_regression(evidence, others, shape, with_covariates=True)
+                    self._fit_regression(likelihoods, factors, shape, with_covariates=True)
                 )
 
-        joint = self.joint.fit_training(training, settings, on_evidence=fit_regressions)
+        joint = self.joint.fit_training(training, settings, on_likelihoods=fit_regressions)
         return FittedKernelFactors(joint, tuple(plain), tuple(with_covariates), own_genes)
 
     def _fit_regression(
         self,
-        evidence: Sequence[FactorEvidence],
-        others: Sequence[Array],
+        likelihoods: Sequence[FactorLikelihood],
+        factors: Sequence[Array],
         shape: KernelShape | None,
         *,
         with_covariates: bool,
     ) -> KernelRegression:
-        """Regress, for each source, ``others`` (n, K) on the linear guess from the source."""
-        *tissues, (_, known_precision, known_projected) = evidence
-        n_tissues, n_factors = len(tissues), len(known_precision)
+        """Regress leave-one-tissue-out factors (n, K) on the linear estimate from each tissue."""
+        *tissues, (_, covariate_precision, covariate_mean) = likelihoods
+        n_tissues, n_factors = len(tissues), len(covariate_precision)
         points = self._points(n_factors)
         regression = KernelRegression(
             points,
@@ -310,44 +316,55 @@ class KernelFactorsMethod:
             np.zeros((n_tissues, self.n_points, n_factors)),
             self.width if shape is None else shape.width,
         )
-        for t, (donor, precision, projected) in enumerate(tissues):
-            if shape is None or len(donor) < _MINIMUM_DONORS:
+        for t, (donor, tissue_precision, weighted_mean) in enumerate(tissues):
+            if shape is None or len(donor) < _MIN_DONORS:
                 continue
-            total = np.eye(n_factors) + precision
+            precision = np.eye(n_factors) + tissue_precision
             if with_covariates:
-                total, projected = total + known_precision, projected + known_projected[donor]
-            linear = np.asarray(np.linalg.solve(total, projected.T).T, dtype=np.float64)
-            regression.fit(t, linear, others[t], shape.ridge)
+                precision = precision + covariate_precision
+                weighted_mean = weighted_mean + covariate_mean[donor]
+            linear = np.asarray(np.linalg.solve(precision, weighted_mean.T).T, dtype=np.float64)
+            regression.fit(t, linear, factors[t], shape.ridge)
         return regression
 
     def _points(self, n_factors: int) -> Array:
         points: Array = np.random.default_rng(self.seed).standard_normal((self.n_points, n_factors))
         return points
 
-    def choose_shape(self, folds: Sequence[InnerFold] | None) -> KernelShape | None:
-        """Choose by inner folds, where there are any; ``None`` is linear."""
-        present = KernelShape(self.width, self.ridge)
-        if folds is None:
-            return present
+    def choose_shape(self, folds: Sequence[FittedInnerFold] | None) -> KernelShape | None:
+        """Choose the kernel by inner folds, or return the default if there are none.
 
-        def rho(codes: Codes) -> Array:
-            by_fold: Array = np.concatenate([fold.rho(codes) for fold in folds])
+        Returns
+        -------
+        KernelShape or None
+            ``None`` if no regression improves on the linear estimate by more than chance.
+        """
+        default = KernelShape(self.width, self.ridge)
+        if folds is None:
+            return default
+
+        def rho(estimate: FactorEstimator) -> Array:
+            by_fold: Array = np.concatenate([fold.rho(estimate) for fold in folds])
             return by_fold
 
-        linear = rho(self.codes(None))
-        gains = {shape: rho(self.codes(shape)) - linear for shape in (present, *_OTHER_SHAPES)}
+        linear = rho(self.factor_estimator(None))
+        gains = {
+            shape: rho(self.factor_estimator(shape)) - linear for shape in (default, *_OTHER_SHAPES)
+        }
         best = max(gains, key=lambda shape: float(gains[shape].mean()))
-        if not by_more_than_chance(gains[best] - gains[present]):
-            best = present
-        return best if by_more_than_chance(gains[best]) else None
+        if not exceeds_standard_error(gains[best] - gains[default]):
+            best = default
+        return best if exceeds_standard_error(gains[best]) else None
 
-    def codes(self, shape: KernelShape | None, *, with_covariates: bool = False) -> Codes:
-        """Return what guesses the factors of held-out donors, by a regression on the others."""
+    def factor_estimator(
+        self, shape: KernelShape | None, *, with_covariates: bool = False
+    ) -> FactorEstimator:
+        """Return the estimator of held-out donors' factors, regressed on the remaining donors."""
 
-        def guess(fit: InnerFit) -> Array:
-            linear, n_factors = fit.linear[with_covariates], fit.others.shape[1]
-            if shape is None or len(linear) < _MINIMUM_DONORS:
-                return fit.factors[with_covariates]
+        def estimate(fit: InnerFit) -> Array:
+            linear, n_factors = fit.remaining[with_covariates], fit.leave_source_out.shape[1]
+            if shape is None or len(linear) < _MIN_DONORS:
+                return fit.held_out[with_covariates]
             regression = KernelRegression(
                 self._points(n_factors),
                 np.zeros((1, n_factors)),
@@ -355,18 +372,18 @@ class KernelFactorsMethod:
                 np.zeros((1, self.n_points, n_factors)),
                 shape.width,
             )
-            regression.fit(0, linear, fit.others, shape.ridge)
-            return regression(0, fit.factors[with_covariates])
+            regression.fit(0, linear, fit.leave_source_out, shape.ridge)
+            return regression(0, fit.held_out[with_covariates])
 
-        return guess
+        return estimate
 
 
 def restore(saved: Saved) -> FittedKernelFactors:
-    """Restore what was saved of a fitted one."""
+    """Restore fitted kernel factors."""
     return FittedKernelFactors.restore(saved.arrays, saved.settings, saved.scaler, saved.tissues)
 
 
 def make(wanted: Wanted) -> KernelFactorsMethod:
-    """Make the method as it is listed, on the joint Gaussian as that is listed."""
+    """Make the listed method, with age and sex."""
     joint = JointGaussianMethod(covariates=("age", "sex"), choose_from=wanted.source)
     return KernelFactorsMethod(joint, name=wanted.name)

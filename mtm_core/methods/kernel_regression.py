@@ -1,6 +1,6 @@
-"""Kernel ridge regression of factors on their linear guess, for each source tissue.
+"""Kernel ridge regression of factors on their linear estimate, for each source tissue.
 
-Shapes: T tissues, K factors, M points, N samples.
+Shapes: T tissues, K factors, M landmark points, N samples.
 """
 
 from __future__ import annotations
@@ -20,16 +20,20 @@ _JITTER = 1e-6
 class KernelRegression:
     """Kernel ridge regression of one model's factors, for each source tissue.
 
+    Nystroem's approximation with M landmark points: the estimate is ``k(linear, points) @
+    coefficients``, where k is the Gaussian kernel.
+
     Attributes
     ----------
     points
-        (M, K), standard normal, the same for every source.
+        Standard normal points (M, K), the same for every source.
     centre, root
-        (T, K) and (T, K, K): a source's own points are ``centre + points root'``.
+        Mean (T, K) and Cholesky factor (T, K, K) of the covariance of the linear estimates from
+        each source. The landmark points of a source are ``centre + points root'``.
     coefficients
-        (T, M, K); all 0 for a source that keeps the linear guess.
+        Coefficients (T, M, K); all 0 for a source whose linear estimates are used unchanged.
     width
-        ``exp(-width |a - b|^2)`` is the kernel.
+        Rate of the kernel ``exp(-width |a - b|^2)``: the larger, the narrower.
     """
 
     points: Array
@@ -39,12 +43,12 @@ class KernelRegression:
     width: float
 
     def check(self, n_tissues: int, n_factors: int) -> None:
-        """Check that a saved regression is of T tissues and K factors.
+        """Check the shapes of a regression read from disk.
 
         Raises
         ------
         ValueError
-            If it is not.
+            If one is not that of T tissues and K factors.
         """
         n_points = len(self.points)
         check_shape("points", self.points, (n_points, n_factors))
@@ -53,34 +57,50 @@ class KernelRegression:
         check_shape("coefficients", self.coefficients, (n_tissues, n_points, n_factors))
 
     def __call__(self, source: int, linear: Array) -> Array:
-        """Return factors (N, K) for the linear guesses (N, K) from tissue ``source``."""
+        """Return factors (N, K), given their linear estimates (N, K) from tissue ``source``."""
         if not self.coefficients[source].any():
             return linear
-        own = self.centre[source] + self.points @ self.root[source].T
-        factors: Array = gaussian_kernel(linear, own, self.width) @ self.coefficients[source]
+        kernel = gaussian_kernel(linear, self._landmarks(source), self.width)
+        factors: Array = kernel @ self.coefficients[source]
         return factors
 
-    def fit(self, source: int, linear: Array, wanted: Array, ridge: float) -> None:
-        """Regress ``wanted`` (n, K) on ``linear`` (n, K), the guesses from ``source``."""
+    def fit(self, source: int, linear: Array, factors: Array, ridge: float) -> None:
+        """Fit the coefficients of ``source``, in place.
+
+        Parameters
+        ----------
+        linear
+            Linear estimates (n, K) of the training donors' factors from ``source``.
+        factors
+            Factors (n, K) to predict.
+        ridge
+            Ridge penalty.
+        """
         spread = np.cov(linear.T) + _JITTER * np.eye(linear.shape[1])
         self.centre[source], self.root[source] = linear.mean(axis=0), np.linalg.cholesky(spread)
-        own = self.centre[source] + self.points @ self.root[source].T
-        features = gaussian_kernel(linear, own, self.width)
-        penalty = ridge * (gaussian_kernel(own, own, self.width) + _JITTER * np.eye(len(own)))
+        landmarks = self._landmarks(source)
+        features = gaussian_kernel(linear, landmarks, self.width)
+        among_landmarks = gaussian_kernel(landmarks, landmarks, self.width)
+        penalty = ridge * (among_landmarks + _JITTER * np.eye(len(landmarks)))
         self.coefficients[source] = np.linalg.solve(
-            features.T @ features + penalty, features.T @ wanted
+            features.T @ features + penalty, features.T @ factors
         )
+
+    def _landmarks(self, source: int) -> Array:
+        """Return the landmark points (M, K) of ``source``."""
+        landmarks: Array = self.centre[source] + self.points @ self.root[source].T
+        return landmarks
 
 
 @dataclass(frozen=True)
 class KernelShape:
-    """Width of the kernel, in the units of the factors, and ridge of the kernel regression."""
+    """Hyperparameters of :class:`KernelRegression`: the kernel's rate ``width``, and ``ridge``."""
 
     width: float
     ridge: float
 
 
 def gaussian_kernel(a: Array, b: Array, width: float) -> Array:
-    """Return ``exp(-width |a - b|^2)`` of every row (N, K) with every row (M, K): (N, M)."""
+    """Return the kernel matrix (N, M), ``exp(-width |a - b|^2)`` for rows of (N, K) and (M, K)."""
     kernel: Array = np.exp(-width * cdist(a, b, "sqeuclidean"))
     return kernel

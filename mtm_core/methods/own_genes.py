@@ -1,22 +1,23 @@
-"""A gene's own value in the source tissue, beside the factors that it shares with other genes.
+"""A gene's own value in the source tissue, used beside the factors that it shares with other genes.
 
-A common variant steers some genes in many tissues and touches no other gene, so factors miss it.
-Of what the factors leave of gene g in the source, ``r_s``, a target t then shows a part:
+A common variant may change a few genes in many tissues and no other gene, so joint factors miss its
+effect. The residual of such a gene g in the source, ``r_s``, then predicts its residual in a target
+t:
 
     ``r_t = b_tg r_s + e``.
 
-Residuals are of donors that the factors were fitted without: a fit leaves less of its own donors,
-above all in small tissues, and b would come out too small.
+The residuals are of donors held out of the factor model: residuals of the donors it was fitted to
+are too small, above all in small tissues, and b would be underestimated.
 
-Most genes have no such effect. Over genes, the slopes are a mixture of one class without and a grid
-of classes with effects of several sizes, of which a part is alike in all tissues,
+Most genes have no such effect. The slopes are therefore modelled as a mixture of one null class and
+a grid of classes with effects of several sizes, some of it shared by all tissues,
 
     ``b_tg = m + u_g + d_tg``,  ``u_g ~ N(0, nu)``,  ``d_tg ~ N(0, omega)``,
 
-fitted by EM on the mixture weights (adaptive shrinkage: Stephens 2017, Biostatistics 18:275-294;
-over tissues: Urbut et al. 2019, Nat Genet 51:187-195). The class without is what most genes show,
-which is not quite 0: factors of fewer donors leave a little that genes share. A gene more likely
-without than with an effect gets 0, every other its posterior mean.
+fitted by EM on the class probabilities (adaptive shrinkage: Stephens 2017, Biostatistics
+18:275-294; over tissues: Urbut et al. 2019, Nat Genet 51:187-195). The null class is estimated from
+most genes and is not quite 0: a model fitted to fewer donors leaves some shared variation in the
+residuals. A gene more probably null than not gets slopes of 0, every other its posterior mean.
 
 Shapes: F folds, T tissues, G genes, J genes with an effect, N samples, P donors with both tissues.
 """
@@ -29,72 +30,91 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtm_core.methods.factor_choice import by_more_than_chance
+from mtm_core.methods.factor_choice import exceeds_standard_error
 from mtm_core.methods.factors import Array, TrainingDonors
-from mtm_core.methods.inner_folds import Codes, InnerFold, by_expression
+from mtm_core.methods.inner_folds import (
+    FactorEstimator,
+    FittedInnerFold,
+    posterior_mean_factors,
+)
 from mtm_core.methods.protocol import Floats, Genes, check_shape
 
-_SIZES = 0.01 * 2.0 ** np.arange(7)
-"""Variances of slopes in the classes with an effect: slopes of 0.1 to 0.8."""
-_ALIKE = (0.0, 0.5, 0.9, 1.0)
-"""Shares of such a variance that all tissues have in common."""
-_PRIOR_GENES = 10
-"""Genes without an effect that are taken to have been seen beforehand."""
+_EFFECT_VARIANCES = 0.01 * 2.0 ** np.arange(7)
+"""Variances of the slopes in the classes with an effect: SDs of 0.1 to 0.8."""
+_SHARED_FRACTIONS = (0.0, 0.5, 0.9, 1.0)
+"""Fractions of such a variance that are shared by all tissues."""
+_PRIOR_NULL_GENES = 10
+"""Pseudo-count of null genes in the class probabilities."""
 _PRIOR_DONORS = 20
-"""Donors' worth of a tissue's typical error in the error of each gene."""
-_LEAST_PAIRS = 10
-"""Donors with both tissues below which a tissue gets no slopes."""
-_N_STEPS = 200
+"""Donors' worth of a tissue's mean error variance in the error variance of each gene."""
+_MIN_PAIRS = 10
+"""A tissue that fewer donors have together with the source gets slopes of 0."""
+_N_EM_STEPS = 200
 _MAD_TO_SD = 1.4826
 _TINY = 1e-12
 
 
 @dataclass(frozen=True)
 class OwnGenes:
-    """Slopes of the genes that have an effect of their own.
+    """Slopes of target residuals on source residuals, for the genes with such an effect.
 
     Attributes
     ----------
     source
-        Code of the tissue whose values are read.
+        Index of the source tissue.
     genes
-        (J,) positions, ascending.
+        Positions (J,) of the genes, ascending.
     slopes
-        (T, J); 0 for the source itself.
+        Slopes (T, J); 0 for the source itself.
     """
 
     source: int
     genes: NDArray[np.intp]
     slopes: Floats
 
-    def add(self, mean: Floats, target: int, left: Array, genes: Genes, n_genes: int) -> None:
-        """Add to ``mean`` (N, genes asked for) what ``left`` (N, J) of the source tells of it.
+    def add(self, mean: Floats, target: int, residuals: Array, genes: Genes, n_genes: int) -> None:
+        """Add the predicted residuals of ``target`` to a prediction, in place.
 
-        ``genes`` are those asked for, of ``n_genes``.
+        Parameters
+        ----------
+        mean
+            Prediction (N, number of ``genes``).
+        target
+            Index of the target tissue.
+        residuals
+            Source residuals (N, J) of the genes with an effect.
+        genes
+            The predicted genes, of ``n_genes``.
         """
-        place = np.full(n_genes, -1)
-        place[self.genes] = np.arange(len(self.genes))
-        asked = place[genes]
-        there = np.flatnonzero(asked >= 0)
-        own = asked[there]
-        mean[:, there] += (self.slopes[target, own] * left[:, own]).astype(np.float32)
+        column_of_gene = np.full(n_genes, -1)
+        column_of_gene[self.genes] = np.arange(len(self.genes))
+        columns = column_of_gene[genes]
+        has_effect = np.flatnonzero(columns >= 0)
+        columns = columns[has_effect]
+        change = self.slopes[target, columns] * residuals[:, columns]
+        mean[:, has_effect] += change.astype(np.float32)
 
     def dense(self, n_genes: int) -> Floats:
-        """Return the slopes (T, G), 0 where there is no effect."""
+        """Return the slopes (T, G) of all genes, 0 for those without an effect."""
         slopes: Floats = np.zeros((len(self.slopes), n_genes), dtype=np.float32)
         slopes[:, self.genes] = self.slopes
         return slopes
 
     @classmethod
-    def of_dense(
+    def from_dense(
         cls, source: int, slopes: NDArray[np.floating], shape: tuple[int, ...]
     ) -> OwnGenes:
-        """Put together what :meth:`dense` gave, of T tissues and G genes.
+        """Restore slopes from what :meth:`dense` returned.
+
+        Parameters
+        ----------
+        shape
+            Expected (T, G).
 
         Raises
         ------
         ValueError
-            If slopes are of other shape, not finite, or the source's own are not 0.
+            If the shape differs, a slope is not finite, or one of the source itself is not 0.
         """
         check_shape("own_genes", slopes, shape)
         if not 0 <= source < len(slopes):
@@ -106,139 +126,163 @@ class OwnGenes:
 
 
 @dataclass(frozen=True)
-class LeftOver:
-    """What factors leave of held-out donors, added up by fold.
+class ResidualSums:
+    """Sums of squares and products of held-out donors' residuals, by fold, target and gene.
+
+    They are sufficient to fit the slopes and to score them on another fold.
 
     Attributes
     ----------
     n
-        (F, T) donors with both tissues.
-    crossed, of_source, of_target
-        (F, T, G): sums over them of ``r_s r_t``, ``r_s^2`` and ``r_t^2``.
+        Number of held-out donors (F, T) with both source and target.
+    products
+        Sums ``r_s r_t`` (F, T, G) over these donors.
+    source_squares, target_squares
+        Sums ``r_s^2`` and ``r_t^2`` (F, T, G).
     source
-        Code of the source tissue.
+        Index of the source tissue.
     """
 
     n: Array
-    crossed: Array
-    of_source: Array
-    of_target: Array
+    products: Array
+    source_squares: Array
+    target_squares: Array
     source: int
 
     @classmethod
-    def empty(cls, n_folds: int, n_tissues: int, n_genes: int, source: int) -> LeftOver:
-        """Begin with no donor."""
-        crossed, of_source, of_target = (np.zeros((n_folds, n_tissues, n_genes)) for _ in range(3))
-        return cls(np.zeros((n_folds, n_tissues)), crossed, of_source, of_target, source)
+    def zeros(cls, n_folds: int, n_tissues: int, n_genes: int, source: int) -> ResidualSums:
+        """Return sums over no donor."""
+        products, source_squares, target_squares = (
+            np.zeros((n_folds, n_tissues, n_genes)) for _ in range(3)
+        )
+        n = np.zeros((n_folds, n_tissues))
+        return cls(n, products, source_squares, target_squares, source)
 
     def add(
-        self, fold: int, target: int, left_source: NDArray[np.floating], left: NDArray[np.floating]
+        self,
+        fold: int,
+        target: int,
+        source_residuals: NDArray[np.floating],
+        target_residuals: NDArray[np.floating],
     ) -> None:
-        """Add donors of ``fold``: residuals (P, G) of their source and of their target."""
-        self.n[fold, target] += len(left)
+        """Add the residuals (P, G) of donors of ``fold``, in place."""
+        self.n[fold, target] += len(target_residuals)
         for sums, a, b in (
-            (self.crossed, left_source, left),
-            (self.of_source, left_source, left_source),
-            (self.of_target, left, left),
+            (self.products, source_residuals, target_residuals),
+            (self.source_squares, source_residuals, source_residuals),
+            (self.target_squares, target_residuals, target_residuals),
         ):
             sums[fold, target] += np.einsum("pg,pg->g", a, b, dtype=np.float64)
 
     @property
     def n_folds(self) -> int:
-        """F."""
+        """Number of folds, F."""
         return len(self.n)
 
-    def some(self, folds: Sequence[int]) -> LeftOver:
-        """Return what these folds show."""
-        own = list(folds)
-        return LeftOver(
-            self.n[own], self.crossed[own], self.of_source[own], self.of_target[own], self.source
+    def select(self, folds: Sequence[int]) -> ResidualSums:
+        """Return the sums of some folds."""
+        rows = list(folds)
+        return ResidualSums(
+            self.n[rows],
+            self.products[rows],
+            self.source_squares[rows],
+            self.target_squares[rows],
+            self.source,
         )
 
 
-def leave_over(
-    folds: Sequence[InnerFold],
+def sum_residuals(
+    folds: Sequence[FittedInnerFold],
     training: TrainingDonors,
     source: int,
-    codes: Codes = by_expression,
-) -> LeftOver:
-    """Add up what inner folds leave of the donors whom they hold out, all genes.
+    estimate: FactorEstimator = posterior_mean_factors,
+) -> ResidualSums:
+    """Sum the residuals of the donors that inner folds hold out, in all tissues and genes.
 
-    ``codes`` gives the factors of their source samples.
+    Parameters
+    ----------
+    source
+        Index of the source tissue.
+    estimate
+        Estimator of the held-out donors' factors.
     """
     n_tissues, n_genes = len(training.tissues), training.n_genes
-    left_over = LeftOver.empty(len(folds), n_tissues, n_genes, source)
+    sums = ResidualSums.zeros(len(folds), n_tissues, n_genes, source)
     for f, fold in enumerate(folds):
-        left_of_source = fold.left_of(training, source, codes)
-        mixture = fold.mixtures(codes)
-        for t, rows, samples in fold.deal.held_out(training, source):
-            left = training.samples[t][1][samples] - fold.decode(training, t, mixture(t)[rows])
-            left_over.add(f, t, left_of_source[rows], left)
-    return left_over
+        source_residuals = fold.source_residuals(training, source, estimate)
+        mixing_weights = fold.mixing_weights(estimate)
+        for t, rows, samples in fold.split.target_pairs(training, source):
+            predicted = fold.predict(training, t, mixing_weights(t)[rows])
+            target_residuals = training.samples[t][1][samples] - predicted
+            sums.add(f, t, source_residuals[rows], target_residuals)
+    return sums
 
 
-def choose_own_genes(left: LeftOver) -> OwnGenes | None:
-    """Fit own genes where held-out donors gain by them more than chance; else ``None``.
+def choose_own_genes(sums: ResidualSums) -> OwnGenes | None:
+    """Fit the slopes; return ``None`` unless they improve held-out predictions beyond chance.
 
-    Slopes of the other folds are tried on each fold: what share they explain, of each tissue's sum
-    of squares, is a function of the sums.
+    Each fold is scored with slopes fitted to the other folds: the gain is the fraction of each
+    tissue's residual sum of squares that they explain.
     """
     gains = []
-    for fold in range(left.n_folds):
-        slopes = slopes_without(left, fold)
-        explained = 2 * slopes * left.crossed[fold] - slopes**2 * left.of_source[fold]
-        total = left.of_target[fold].sum(axis=1)
-        known = (total > 0) & (left.n[fold] >= _LEAST_PAIRS)
-        gains.append(explained.sum(axis=1)[known] / total[known])
+    for fold in range(sums.n_folds):
+        slopes = slopes_without_fold(sums, fold)
+        explained = 2 * slopes * sums.products[fold] - slopes**2 * sums.source_squares[fold]
+        total = sums.target_squares[fold].sum(axis=1)
+        scored = (total > 0) & (sums.n[fold] >= _MIN_PAIRS)
+        gains.append(explained.sum(axis=1)[scored] / total[scored])
     gain = np.concatenate(gains)
-    if len(gain) < 2 or not by_more_than_chance(gain):
+    if len(gain) < 2 or not exceeds_standard_error(gain):
         return None
-    slopes = fit_slopes(left)
+    slopes = fit_slopes(sums)
     genes = np.flatnonzero(slopes.any(axis=0))
     if not len(genes):
         return None
-    return OwnGenes(left.source, genes, slopes[:, genes].astype(np.float32))
+    return OwnGenes(sums.source, genes, slopes[:, genes].astype(np.float32))
 
 
-def slopes_without(left: LeftOver, fold: int) -> Array:
-    """Return the slopes (T, G) that the other folds show."""
-    return fit_slopes(left.some([f for f in range(left.n_folds) if f != fold]))
+def slopes_without_fold(sums: ResidualSums, fold: int) -> Array:
+    """Return the slopes (T, G) fitted to all folds but one."""
+    return fit_slopes(sums.select([f for f in range(sums.n_folds) if f != fold]))
 
 
-def fit_slopes(left: LeftOver) -> Array:
-    """Return the shrunk slopes (T, G) of what the sums show; 0 for genes without an effect."""
-    n, crossed = left.n.sum(axis=0), left.crossed.sum(axis=0)
-    slopes: Array = np.zeros_like(crossed)
-    used = np.flatnonzero((n >= _LEAST_PAIRS) & (np.arange(len(n)) != left.source))
+def fit_slopes(sums: ResidualSums) -> Array:
+    """Return the posterior mean slopes (T, G), 0 for genes without an effect."""
+    n, products = sums.n.sum(axis=0), sums.products.sum(axis=0)
+    slopes: Array = np.zeros_like(products)
+    used = np.flatnonzero((n >= _MIN_PAIRS) & (np.arange(len(n)) != sums.source))
     if not len(used):
         return slopes
-    of_source = np.maximum(left.of_source.sum(axis=0)[used], _TINY)
-    crossed, n = crossed[used], n[used, None]
-    raw = crossed / of_source
-    error = np.maximum(left.of_target.sum(axis=0)[used] - raw * crossed, 0)
-    typical = np.maximum((error / n).mean(axis=1, keepdims=True), _TINY)
-    variance = (error + _PRIOR_DONORS * typical) / (n + _PRIOR_DONORS) / of_source
-    mean, without = _without_effect(raw, variance)
+    source_squares = np.maximum(sums.source_squares.sum(axis=0)[used], _TINY)
+    products, n = products[used], n[used, None]
+    raw = products / source_squares
+    error = np.maximum(sums.target_squares.sum(axis=0)[used] - raw * products, 0)
+    mean_error = np.maximum((error / n).mean(axis=1, keepdims=True), _TINY)
+    variance = (error + _PRIOR_DONORS * mean_error) / (n + _PRIOR_DONORS) / source_squares
+    mean, null = _null_class(raw, variance)
     centred = raw - mean
-    with_effect = [
-        (without[0] + size * alike, without[1] + size * (1 - alike))
-        for size in _SIZES
-        for alike in _ALIKE
+    effects = [
+        (null[0] + size * shared, null[1] + size * (1 - shared))
+        for size in _EFFECT_VARIANCES
+        for shared in _SHARED_FRACTIONS
     ]
-    odds = np.stack([_log_likelihood(centred, variance, *c) for c in (without, *with_effect)])
-    probability = _mix(odds)
+    log_likelihood = np.stack([_log_likelihood(centred, variance, *c) for c in (null, *effects)])
+    probability = _class_probabilities(log_likelihood)
     genes = np.flatnonzero(probability[0] < 0.5)
     centred, variance = centred[:, genes], variance[:, genes]
     expected = np.zeros_like(centred)
-    for share, (nu, omega) in zip(probability[1:, genes], with_effect, strict=True):
-        weight, common = _common(centred, variance, nu, omega)
-        expected += share * (mean + common + omega * weight * (centred - common))
+    for p, (nu, omega) in zip(probability[1:, genes], effects, strict=True):
+        weight, shared_effect = _shared_effect(centred, variance, nu, omega)
+        expected += p * (mean + shared_effect + omega * weight * (centred - shared_effect))
     slopes[np.ix_(used, genes)] = expected
     return slopes
 
 
-def _without_effect(raw: Array, variance: Array) -> tuple[float, tuple[float, float]]:
-    """Return mean, nu and omega of slopes (T, G) without an effect: robust, of all genes."""
+def _null_class(raw: Array, variance: Array) -> tuple[float, tuple[float, float]]:
+    """Return mean m, and variances nu and omega, of the slopes of genes without an effect.
+
+    Robust estimates from the raw slopes (T, G) of all genes, most of which are null.
+    """
     weight = 1 / variance
     total = weight.sum(axis=0)
     by_gene = (weight * raw).sum(axis=0) / total
@@ -254,32 +298,32 @@ def _without_effect(raw: Array, variance: Array) -> tuple[float, tuple[float, fl
     return mean, (max(0.0, spread - float(np.median(1 / total))), omega)
 
 
-def _common(centred: Array, variance: Array, nu: float, omega: float) -> tuple[Array, Array]:
-    """Return the weights (T, G) of a gene's tissues, and the posterior mean (G,) of u_g."""
+def _shared_effect(centred: Array, variance: Array, nu: float, omega: float) -> tuple[Array, Array]:
+    """Return the tissues' weights (T, G), and the posterior mean (G,) of the shared effect u_g."""
     weight: Array = 1 / (variance + omega)
-    common: Array = nu * (weight * centred).sum(axis=0) / (1 + nu * weight.sum(axis=0))
-    return weight, common
+    shared: Array = nu * (weight * centred).sum(axis=0) / (1 + nu * weight.sum(axis=0))
+    return weight, shared
 
 
 def _log_likelihood(centred: Array, variance: Array, nu: float, omega: float) -> Array:
     """Return log N(centred; 0, diag(variance + omega) + nu) of each gene (G,), up to a constant."""
-    weight, common = _common(centred, variance, nu, omega)
-    square = (weight * centred * (centred - common)).sum(axis=0)
+    weight, shared = _shared_effect(centred, variance, nu, omega)
+    square = (weight * centred * (centred - shared)).sum(axis=0)
     determinant = np.log1p(nu * weight.sum(axis=0)) - np.log(weight).sum(axis=0)
     likelihood: Array = -(square + determinant) / 2
     return likelihood
 
 
-def _mix(odds: Array) -> Array:
-    """Fit the weights of classes to log-likelihoods (classes, G): each gene's probabilities."""
-    prior = np.zeros(len(odds))
-    prior[0] = _PRIOR_GENES
-    shares = np.full(len(odds), 1 / len(odds))
-    relative = np.exp(odds - odds.max(axis=0))
-    probability: Array = relative
-    for _ in range(_N_STEPS):
-        probability = shares[:, None] * relative
+def _class_probabilities(log_likelihood: Array) -> Array:
+    """Return each gene's posterior class probabilities (classes, G), class frequencies by EM."""
+    prior = np.zeros(len(log_likelihood))
+    prior[0] = _PRIOR_NULL_GENES
+    frequency = np.full(len(log_likelihood), 1 / len(log_likelihood))
+    likelihood = np.exp(log_likelihood - log_likelihood.max(axis=0))
+    probability: Array = likelihood
+    for _ in range(_N_EM_STEPS):
+        probability = frequency[:, None] * likelihood
         probability /= np.maximum(probability.sum(axis=0), _TINY)
-        shares = probability.sum(axis=1) + prior
-        shares /= shares.sum()
+        frequency = probability.sum(axis=1) + prior
+        frequency /= frequency.sum()
     return probability

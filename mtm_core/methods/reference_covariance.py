@@ -1,10 +1,10 @@
-"""How the reference's samples of a tissue spread along given directions, as a model tells.
+"""Covariance of the reference samples of a tissue along given directions, by a factor model.
 
-A model holds no donor. Its factors hold how genes go together in each tissue:
-``cov(z) = W_t W_t' + Psi_t``. Fitted to predict, they are shrunk, and genes seem less alike than
-they are. How far donors lie from their mean tells by how much: the more genes go together, the more
-the root mean square of a donor's z-scores varies. So loadings are scaled up until that varies as it
-does among the donors, and noise fills up each gene's variance, which is 1.
+A model stores no donor, but its loadings give the covariance of genes in each tissue,
+``cov(z) = W_t W_t' + Psi_t``. Fitted to predict, they are shrunk, so genes seem less correlated
+than they are. By how much is estimated from the donors' mean square z-scores: the more genes are
+correlated, the more these vary between donors. Loadings are scaled up until they vary as much as
+among the reference donors, and noise makes up each gene's variance to 1.
 
 Shapes: G genes, J of them, K directions, F factors.
 """
@@ -15,19 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import gamma
 
-from mtm_core.methods.factors import Factors, working
+from mtm_core.methods.factors import Factors, upcast_half
 from mtm_core.methods.joint_gaussian import FittedJointGaussian
 from mtm_core.methods.protocol import FittedMethod
 
 Array = NDArray[np.float64]
 
-_MOST_SHARED = 0.99
-"""Share of a gene's variance that factors may explain."""
+_MAX_EXPLAINED = 0.99
+"""Largest share of a gene's variance that the factors may explain."""
 _SCALES = np.geomspace(1, 16, 33)
 
 
 def factor_model(method: FittedMethod) -> Factors | None:
-    """Return the factor model of most factors inside ``method``; ``None`` if it has none."""
+    """Return the factor model with the most factors inside ``method``, or ``None``."""
     if isinstance(method, FittedJointGaussian):
         return max(method.models, key=lambda model: int(model.loadings.shape[-1]))
     for part in (getattr(method, "joint", None), *getattr(method, "bases", ())):
@@ -45,37 +45,47 @@ def covariance_along(
 ) -> Array | None:
     """Return the covariance (K, K) of the reference's z-scores along ``directions`` (J, K).
 
-    ``None`` if the model has no factors, and so does not know how genes go together.
-
     Parameters
     ----------
+    method
+        Fitted method, which may contain a factor model.
+    tissue
+        Index of the tissue.
     genes
-        Positions (J,) of the directions' rows.
+        Positions (J,) of the genes in the rows of ``directions``.
+    directions
+        Directions (J, K), one a column.
     spread
-        Of the donors' mean square z-scores: their 95th percentile over their median.
+        95th percentile of the reference donors' mean square z-scores over their median.
+
+    Returns
+    -------
+    NDArray or None
+        ``None`` if ``method`` contains no factor model.
     """
     model = factor_model(method)
     if model is None:
         return None
-    loadings = np.asarray(working(model.loadings[tissue]), dtype=np.float64)
-    noise = np.asarray(working(model.noise[tissue]), dtype=np.float64)
+    loadings = np.asarray(upcast_half(model.loadings[tissue]), dtype=np.float64)
+    noise = np.asarray(upcast_half(model.noise[tissue]), dtype=np.float64)
     loadings = loadings / np.sqrt((loadings**2).sum(axis=1) + noise)[:, None]
     explained = (loadings**2).sum(axis=1)
-    most = np.sqrt(_MOST_SHARED / np.maximum(explained, 1e-12))
+    largest_scale = np.sqrt(_MAX_EXPLAINED / np.maximum(explained, 1e-12))
     for scale in _SCALES:
-        scaled = loadings * np.minimum(np.sqrt(scale), most)[:, None]
+        scaled = loadings * np.minimum(np.sqrt(scale), largest_scale)[:, None]
         if _spread(scaled) >= spread:
             break
-    own = scaled[genes]
-    shared = own.T @ directions
-    left = (1 - (own**2).sum(axis=1))[:, None] * directions
-    return np.asarray(shared.T @ shared + left.T @ directions)
+    loadings = scaled[genes]
+    along_factors = loadings.T @ directions
+    noise_part = (1 - (loadings**2).sum(axis=1))[:, None] * directions
+    return np.asarray(along_factors.T @ along_factors + noise_part.T @ directions)
 
 
 def _spread(loadings: Array) -> float:
-    """Return the 95th percentile over the median of the mean square of genes with ``loadings``.
+    """Return the 95th percentile over the median of samples' mean squares, given ``loadings``.
 
-    A sum of chi-squared variables, taken for a gamma variable of its mean and variance.
+    The mean square is a weighted sum of chi-squared variables, approximated by a gamma variable of
+    the same mean and variance.
     """
     gram = loadings.T @ loadings
     explained = (loadings**2).sum(axis=1)

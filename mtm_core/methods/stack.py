@@ -1,12 +1,11 @@
-"""A stack: a weighted sum of several methods, and an interval for every predicted value.
+"""Stack: a weighted sum of several methods, with a prediction interval for every value.
 
-Weights and intervals come from inner out-of-fold predictions: the training donors are dealt into
-folds, each method predicts every fold from the others, and what it gets wrong there is what it will
-get wrong on new donors. Then each method is fitted anew on all training donors.
+Weights and intervals are estimated from inner out-of-fold predictions: the training donors are
+split into folds, and each method predicts every fold from a fit to the others, so that errors are
+those to expect in new donors. Then each method is fitted again to all training donors.
 
-Where members read covariates, weights and intervals are learnt twice: from expression alone, and
-with the covariates known; and each twice again where several source tissues are to be had: from the
-one source, and from several. A donor is predicted in the way that fits what is known.
+There is one calibration (weights and intervals) for each condition under which a donor can be
+predicted: without and with known covariates, from one source tissue and from several.
 
 Shapes: N samples, G genes, T tissues, M methods, L levels.
 """
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from mtm_core.data.cohort.cohort import tissue_names
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.cohort.splits import donor_folds, rows_of
-from mtm_core.methods.calibration import Calibration, Evidence, calibrate
+from mtm_core.methods.calibration import Calibration, StackingSums, calibrate
 from mtm_core.methods.covariates import CovariateName, by_knowledge
 from mtm_core.methods.held_out import fit_scorer, predict_held_out
 from mtm_core.methods.protocol import (
@@ -47,9 +46,9 @@ from mtm_core.methods.table import TABLE, Saved, Wanted, own_name
 
 Array = NDArray[np.float64]
 _Condition = tuple[bool, bool]
-"""Whether covariates are known, and whether further source tissues are given."""
+"""Whether covariates are known, and whether there are further source tissues."""
 
-_MOST_BASES = 32
+_MAX_BASES = 32
 
 CALIBRATIONS = {
     "plain": "plain",
@@ -57,30 +56,34 @@ CALIBRATIONS = {
     "several": "several",
     "several_with_covariates": "several_informed",
 }
-"""Prefix of arrays in a file, by those that a :class:`FittedStack` may have."""
+"""Prefix of the arrays in a file, by attribute of :class:`FittedStack`. It never changes."""
 
 
 @dataclass(frozen=True)
 class FittedStack(PredictsByBeginning):
-    """Methods on one scaler, with weights and errors for each target tissue.
+    """Fitted stack: methods that share one scaler, and a calibration for each condition.
 
     Attributes
     ----------
     bases
-        The methods, each fitted on all training donors.
+        The methods, each fitted to all training donors.
     plain
-        From expression alone.
+        Calibration for predictions from one tissue, from expression alone.
     with_covariates
-        With the covariates; ``None`` if no method reads any.
+        The same with covariates; ``None`` if no method uses any.
     source
-        Tissue that weights and intervals were learnt from. Predictions from others use the same
-        weights, and their intervals are only as good as these others are like it.
+        Source tissue of the calibration. Predictions from another single tissue use the same
+        weights and intervals, which hold only as far as that tissue resembles this one.
     several, several_with_covariates
-        The same two for donors who give several tissues, learnt from the source and others; without
-        them, those from one tissue hold.
+        Calibrations for predictions from several tissues; ``None`` to use those for one tissue.
     further
-        The other tissues that these were learnt from. From any other combination of tissues there
-        is no interval: how far predictions from it are off is not known.
+        Further tissues that these were calibrated with. Predictions from any other combination of
+        tissues have no interval, because their error is unknown.
+
+    Raises
+    ------
+    ValueError
+        If the methods do not share one scaler.
     """
 
     bases: tuple[FittedMethod, ...]
@@ -103,23 +106,23 @@ class FittedStack(PredictsByBeginning):
 
     @property
     def scaler(self) -> TissueScaler:
-        """That of every base."""
+        """Scaler of all bases."""
         return self.bases[0].scaler
 
     @property
     def tissues(self) -> tuple[str, ...]:
-        """Those of every base."""
+        """Tissues of all bases."""
         return self.bases[0].tissues
 
     @property
     def covariates(self) -> tuple[CovariateName, ...]:
-        """Those that any base reads."""
+        """Covariates that any base uses."""
         return tuple(dict.fromkeys(name for base in self.bases for name in base.covariates))
 
     def begin(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
     ) -> PredictTarget:
-        """Make each base ready for all targets."""
+        """Prepare every base once for all targets."""
         shape = next(iter(profiles.values())).shape
         has_interval = self.is_calibrated_from(profiles)
         groups = []
@@ -150,10 +153,10 @@ class FittedStack(PredictsByBeginning):
         return predict
 
     def is_calibrated_from(self, sources: Collection[str]) -> bool:
-        """Tell whether intervals are given for donors who give these tissues.
+        """Tell whether predictions from ``sources`` have intervals.
 
-        From one tissue they always are, learnt from :attr:`source`; from several where the source
-        is one of them and the rest are of those that intervals were learnt with.
+        Those from one tissue always have, calibrated on :attr:`source`. Those from several have
+        if the source is among them and all others are among :attr:`further`.
         """
         if len(sources) == 1:
             return True
@@ -166,7 +169,7 @@ class FittedStack(PredictsByBeginning):
         return cast("Calibration", several if n_sources > 1 and several is not None else one)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays of every base, and those of the stack."""
+        """Return the arrays of all calibrations and bases, by name."""
         own = {
             f"{stored}.{name}": array
             for kind, stored in CALIBRATIONS.items()
@@ -178,7 +181,7 @@ class FittedStack(PredictsByBeginning):
         return own
 
     def settings(self) -> dict[str, Any]:
-        """Return the name and settings of every base."""
+        """Return the source, the further tissues, and name and settings of every base."""
         further = {"further": list(self.further)} if self.further else {}
         return {
             "source": self.source,
@@ -189,11 +192,22 @@ class FittedStack(PredictsByBeginning):
 
 @dataclass(frozen=True)
 class StackMethod:
-    """Stack ``bases``, with weights and intervals from ``n_inner`` folds of the training donors.
+    """Stack of several methods.
 
-    With ``n_further`` weights and intervals for several source tissues are learnt too: from the
-    source and that many others, those that most donors give beside it. Every base must then take
-    several.
+    Attributes
+    ----------
+    bases
+        Methods to stack.
+    source
+        Source tissue of the calibration.
+    n_inner
+        Number of inner folds of the training donors.
+    n_further
+        Number of further source tissues to calibrate with, those that most donors have beside
+        the source. With 0, predictions from several tissues are not calibrated; above 0, every
+        base must accept several source tissues.
+    seed
+        Seed of the inner folds.
     """
 
     bases: tuple[Method, ...]
@@ -204,25 +218,26 @@ class StackMethod:
     name: str = field(default="stack", compare=False)
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedStack:
-        """Fit every base once an inner fold, then once on all of ``donors``."""
+        """Fit every base to each inner fold, and to all ``donors``."""
         bases = tuple(base.fit(cohort, donors) for base in self.bases)
-        reads_covariates = any(base.covariates for base in bases)
-        inner = self._inner_evidence(cohort, donors)
+        use_covariates = any(base.covariates for base in bases)
+        sums = self._out_of_fold_sums(cohort, donors)
 
         def calibrate_for(condition: _Condition) -> Calibration:
-            return calibrate(inner[condition], tissue_names(cohort), len(bases), cohort.n_vars)
+            return calibrate(sums[condition], tissue_names(cohort), len(bases), cohort.n_vars)
 
         def calibrate_several(
             one: Calibration | None, *, with_covariates: bool
         ) -> Calibration | None:
-            if one is None or (with_covariates, True) not in inner:
+            if one is None or (with_covariates, True) not in sums:
                 return None
-            # The further sources themselves were no targets: for them, what one source gave.
-            targets = [tissue in inner[with_covariates, True] for tissue in tissue_names(cohort)]
-            return calibrate_for((with_covariates, True)).instead_of(one, targets)
+            # The further tissues were sources, not targets: they use the calibration of one tissue.
+            own = sums[with_covariates, True]
+            is_target = [tissue in own for tissue in tissue_names(cohort)]
+            return calibrate_for((with_covariates, True)).fill_from(one, is_target)
 
         plain = calibrate_for((False, False))
-        with_covariates = calibrate_for((True, False)) if reads_covariates else None
+        with_covariates = calibrate_for((True, False)) if use_covariates else None
         return FittedStack(
             bases,
             plain,
@@ -233,10 +248,10 @@ class StackMethod:
             further=self.further_sources(cohort, donors),
         )
 
-    def _inner_evidence(
+    def _out_of_fold_sums(
         self, cohort: ad.AnnData, donors: Sequence[str]
-    ) -> dict[_Condition, dict[str, Evidence]]:
-        """Predict the training donors out of fold, under every condition."""
+    ) -> dict[_Condition, dict[str, StackingSums]]:
+        """Predict the training donors out of fold; sum by condition and target tissue."""
         rows = rows_of(cohort.obs["donor"], donors)
         folds = donor_folds(
             cohort.obs.iloc[rows],
@@ -248,12 +263,12 @@ class StackMethod:
         sources: dict[_Condition, tuple[str, ...]] = {(False, False): (), (True, False): ()}
         if further:
             sources |= {(False, True): further, (True, True): further}
-        shown: dict[_Condition, dict[str, Evidence]] = {condition: {} for condition in sources}
+        sums: dict[_Condition, dict[str, StackingSums]] = {condition: {} for condition in sources}
         for fold in range(self.n_inner):
             training, held_out = folds.training(fold), folds.held_out(fold)
             scorer = fit_scorer(cohort, training)
             fitted = [base.fit(cohort, training) for base in self.bases]
-            for condition, by_tissue in shown.items():
+            for condition, by_tissue in sums.items():
                 by_base = [
                     predict_held_out(
                         base,
@@ -267,30 +282,32 @@ class StackMethod:
                     for base in fitted
                 ]
                 for parts in zip(*by_base, strict=True):
-                    evidence = by_tissue.setdefault(
-                        parts[0].tissue, Evidence(len(fitted), cohort.n_vars)
+                    of_tissue = by_tissue.setdefault(
+                        parts[0].tissue, StackingSums(len(fitted), cohort.n_vars)
                     )
-                    evidence.add([part.predicted for part in parts], parts[0].observed)
-        return shown
+                    of_tissue.add([part.predicted for part in parts], parts[0].observed)
+        return sums
 
     def further_sources(self, cohort: ad.AnnData, donors: Sequence[str]) -> tuple[str, ...]:
-        """Return the tissues that most of ``donors`` give beside the source."""
+        """Return the tissues that most of ``donors`` have beside the source."""
         samples = cohort.obs.iloc[rows_of(cohort.obs["donor"], donors)]
-        givers = samples.loc[samples["tissue"] == self.source, "donor"]
-        beside = samples[samples["donor"].isin(givers) & (samples["tissue"] != self.source)]
-        counts = beside["tissue"].value_counts()
+        with_source = samples.loc[samples["tissue"] == self.source, "donor"]
+        other = samples[samples["donor"].isin(with_source) & (samples["tissue"] != self.source)]
+        counts = other["tissue"].value_counts()
         by_count = sorted(counts[counts > 0].index, key=lambda tissue: (-counts[tissue], tissue))
-        return tuple(by_count[: min(self.n_further, len(by_count) - 1)])  # one is left to predict
+        return tuple(
+            by_count[: min(self.n_further, len(by_count) - 1)]
+        )  # at least one remains a target
 
 
 def make(wanted: Wanted) -> StackMethod:
-    """Make the stack as it is listed: kernel factors and MTM."""
+    """Make the listed stack: kernel factors and MTM."""
     bases = (wanted.part("kernel-factors"), wanted.part_as_slow("mtm"))
     return StackMethod(bases, wanted.source, n_further=3, name=wanted.name)
 
 
 def restore(saved: Saved) -> FittedStack:
-    """Restore a stack, and each method in it by its own name.
+    """Restore a stack and the methods in it.
 
     Raises
     ------
@@ -299,11 +316,11 @@ def restore(saved: Saved) -> FittedStack:
     """
     arrays, scaler = saved.arrays, saved.scaler
     parts, source = saved.settings["bases"], saved.settings["source"]
-    if not 0 < len(parts) <= _MOST_BASES or any(_is_stack(base["method"]) for base in parts):
-        raise ValueError(f"expected a stack of 1 to {_MOST_BASES} methods that are not stacks")
+    if not 0 < len(parts) <= _MAX_BASES or any(_is_stack(base["method"]) for base in parts):
+        raise ValueError(f"expected a stack of 1 to {_MAX_BASES} methods that are not stacks")
     if source not in saved.tissues:
         raise ValueError(f"the stack's source {source!r} is not one of the tissues")
-    further = saved.settings.get("further", [])  # a model of before has no record of them
+    further = saved.settings.get("further", [])  # absent in older models
     if not isinstance(further, list) or not {*further} <= {*saved.tissues} - {source}:
         raise ValueError(f"the stack's further tissues {further!r} are none, or its source")
     bases = tuple(

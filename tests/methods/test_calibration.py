@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import nnls
 
 from mtm_core.methods import calibration
-from mtm_core.methods.calibration import Evidence, calibrate
+from mtm_core.methods.calibration import StackingSums, calibrate
 from mtm_core.methods.protocol import INTERVAL_LEVELS
 
 N_GENES = 30
@@ -24,11 +24,11 @@ def folds(rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def added_up(folds: list[tuple[np.ndarray, np.ndarray]]) -> Evidence:
-    evidence = Evidence(2, N_GENES)
+def added_up(folds: list[tuple[np.ndarray, np.ndarray]]) -> StackingSums:
+    sums = StackingSums(2, N_GENES)
     for predicted, observed in folds:
-        evidence.add(list(predicted), observed)
-    return evidence
+        sums.add(list(predicted), observed)
+    return sums
 
 
 def test_sums_by_gene_give_weights_and_errors_of_all_predictions(
@@ -54,11 +54,11 @@ def test_a_sample_of_the_genes_gives_about_the_quantiles_of_all(
 ) -> None:
     whole = calibrate({"Lung": added_up(folds)}, ("Lung",), 2, N_GENES)
     monkeypatch.setattr(calibration, "_SAMPLED_GENES", 15)
-    evidence = added_up(folds)
-    sampled = calibrate({"Lung": evidence}, ("Lung",), 2, N_GENES)
+    sums = added_up(folds)
+    sampled = calibrate({"Lung": sums}, ("Lung",), 2, N_GENES)
     np.testing.assert_array_equal(sampled.error, whole.error)
     np.testing.assert_allclose(sampled.multipliers, whole.multipliers, rtol=0.1)
-    assert evidence.sampled_residuals(sampled.weights[0]).shape == (60, 15)
+    assert sums.sampled_residuals(sampled.weights[0]).shape == (60, 15)
 
 
 def test_a_method_that_predicts_next_to_nothing_has_no_weight(
@@ -66,7 +66,7 @@ def test_a_method_that_predicts_next_to_nothing_has_no_weight(
 ) -> None:
     faint = [(np.stack([p[0], p[1] * np.float32(1e-9)]), o) for p, o in folds]
     got = calibrate({"Lung": added_up(faint)}, ("Lung",), 2, N_GENES)
-    alone = Evidence(1, N_GENES)
+    alone = StackingSums(1, N_GENES)
     for predicted, observed in faint:
         alone.add([predicted[0]], observed)
     expected = calibrate({"Lung": alone}, ("Lung",), 1, N_GENES)

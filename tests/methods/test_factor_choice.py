@@ -12,9 +12,8 @@ from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.methods.factor_choice import Grid, choose_settings
 from mtm_core.methods.factor_fit import fit_factors
-from mtm_core.methods.factors import TrainingDonors
-from mtm_core.methods.inner_folds import FactorSettings
-from mtm_core.methods.joint_gaussian import FEWEST_TO_CHOOSE, JointGaussianMethod
+from mtm_core.methods.factors import FactorSettings, TrainingDonors
+from mtm_core.methods.joint_gaussian import MIN_DONORS_TO_CHOOSE, JointGaussianMethod
 
 GRID = Grid(
     ridge=(1.0, 10.0, 100.0), shrinkage=(1.0, 30.0, 1000.0, 30_000.0), sizes=((1,), (2, 4), (9,))
@@ -85,7 +84,7 @@ def test_present_settings_hold_where_nothing_is_there_to_be_found() -> None:
 
 def test_few_donors_keep_the_settings(cohort: ad.AnnData, donors: list[str]) -> None:
     method = JointGaussianMethod(n_factors=(2,), n_iterations=3, choose_from="Whole Blood")
-    few = donors[: FEWEST_TO_CHOOSE - 1]
+    few = donors[: MIN_DONORS_TO_CHOOSE - 1]
     assert method.fit(cohort, few).fitted_with == FactorSettings((2,), 300.0, 100.0)
 
 

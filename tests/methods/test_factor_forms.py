@@ -9,11 +9,11 @@ import pytest
 
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.methods.factor_fit import expectation_maximisation, fit_factors, is_wide
-from mtm_core.methods.factor_noise import GeneSpace, SampleSpace, TissuePart
+from mtm_core.methods.factor_noise import FittedBlock, GeneSpaceBlock, SampleSpaceBlock
 from mtm_core.methods.factors import TrainingDonors
 
 N_DONORS, K = 60, 3
-Form = Callable[..., TissuePart]
+Form = Callable[..., FittedBlock]
 
 
 def training(n_genes: int, rng: np.random.Generator) -> TrainingDonors:
@@ -34,25 +34,25 @@ def training(n_genes: int, rng: np.random.Generator) -> TrainingDonors:
     )
 
 
-def fitted(data: TrainingDonors, form: Form, n_steps: int = 12) -> list[TissuePart]:
+def fitted(data: TrainingDonors, form: Form, n_steps: int = 12) -> list[FittedBlock]:
     rng = np.random.default_rng(1)
     parts = [
         form(block, rng.normal(size=(block[1].shape[1], K)) / 5, ridge=7.0, shrinkage=20.0)
         for block in data.samples
     ]
     everyone = (np.arange(N_DONORS), data.covariates)
-    known = GeneSpace(everyone, rng.normal(size=(2, K)) / 5, 7.0, 20.0)
-    expectation_maximisation([*parts, known], N_DONORS, K, n_steps, renew=range(n_steps))
+    covariates = GeneSpaceBlock(everyone, rng.normal(size=(2, K)) / 5, 7.0, 20.0)
+    expectation_maximisation([*parts, covariates], N_DONORS, K, n_steps, refit_at=range(n_steps))
     return parts
 
 
 @pytest.mark.parametrize("n_genes", [25, 150])
 def test_noise_by_samples_is_the_noise_by_genes(n_genes: int, rng: np.random.Generator) -> None:
     data = training(n_genes, rng)
-    by_genes, by_samples = fitted(data, GeneSpace), fitted(data, SampleSpace)
+    by_genes, by_samples = fitted(data, GeneSpaceBlock), fitted(data, SampleSpaceBlock)
     for dense, dual in zip(by_genes, by_samples, strict=True):
         np.testing.assert_allclose(dual.precision, dense.precision, rtol=1e-4, atol=1e-6)
-        np.testing.assert_allclose(dual.projected, dense.projected, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(dual.weighted_mean, dense.weighted_mean, rtol=1e-3, atol=1e-5)
         for ours, expected in zip(dual.loadings(), dense.loadings(), strict=True):
             np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=2e-5)
 
@@ -65,7 +65,7 @@ def test_wide_data_are_fitted_by_samples_about_as_they_would_be_by_genes(
     assert not is_wide(training(25, rng))
     given = {2: np.asarray(data.samples[2][1], dtype=np.float64)}
 
-    def predicted(renewals: int, n_iterations: int = 300) -> np.ndarray:
+    def predicted(noise_refits: int, n_iterations: int = 300) -> np.ndarray:
         model = fit_factors(
             data,
             K,
@@ -73,7 +73,7 @@ def test_wide_data_are_fitted_by_samples_about_as_they_would_be_by_genes(
             ridge=5.0,
             shrinkage=30.0,
             seed=0,
-            renewals=renewals,
+            noise_refits=noise_refits,
         )
         assert model.loadings.shape == (3, 150, K)
         mean, _ = model.posterior(given, np.empty((6, 0)))

@@ -14,8 +14,10 @@ from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.methods.controls import ControlMethod
 from mtm_core.methods.factor_choice import Grid
 from mtm_core.methods.factor_stack import FactorStackMethod
+from mtm_core.methods.factors import FactorSettings
 from mtm_core.methods.held_out import HeldOutTissue, predict_held_out
-from mtm_core.methods.inner_folds import N_STEPS, FactorSettings, deal_folds
+from mtm_core.methods.inner_fits import N_EM_STEPS
+from mtm_core.methods.inner_folds import make_inner_folds
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.saved import restore_method
@@ -80,11 +82,11 @@ def test_inner_donors_are_read_from_all_that_they_give(wide_or_not: ad.AnnData) 
     training = JOINT.training(wide_or_not, donors)
     source = training.tissues.index(BLOOD)
     settings = FactorSettings((3,), 10.0, 30.0)
-    for fold in deal_folds(training, source, seed=0)[:1]:
-        inner = fold.fitted(settings, 0)
-        deal, (fit,) = inner.deal, inner.fits
-        rest = [d for d, held in zip(training.donors, deal.is_held_out, strict=True) if not held]
-        joint = replace(JOINT, n_factors=(3,), n_iterations=N_STEPS, choose_from=None)
+    for fold in make_inner_folds(training, source, seed=0)[:1]:
+        inner = fold.fit(settings, 0)
+        split, (fit,) = inner.split, inner.fits
+        rest = [d for d, held in zip(training.donors, split.is_held_out, strict=True) if not held]
+        joint = replace(JOINT, n_factors=(3,), n_iterations=N_EM_STEPS, choose_from=None)
         scaled = joint.training(wide_or_not, rest)
         model = joint.fit_training(
             replace(
@@ -92,27 +94,27 @@ def test_inner_donors_are_read_from_all_that_they_give(wide_or_not: ad.AnnData) 
                 samples=tuple(
                     (own[0], y[~held])
                     for own, (_, y), held in zip(
-                        scaled.samples, training.samples, deal.held, strict=True
+                        scaled.samples, training.samples, split.held_out_samples, strict=True
                     )
                 ),
             ),
             settings,
         ).models[0]
         for i in range(5):
-            given = {source: training.samples[source][1][deal.held[source]][[i]]}
-            for t, rows in zip(deal.further, deal.beside, strict=True):
+            given = {source: training.samples[source][1][split.held_out_samples[source]][[i]]}
+            for t, rows in zip(split.further, split.further_rows, strict=True):
                 if rows[i] >= 0:
-                    given[t] = training.samples[t][1][deal.held[t]][[rows[i]]]
+                    given[t] = training.samples[t][1][split.held_out_samples[t]][[rows[i]]]
             target = next(t for t in range(len(training.tissues)) if t not in given)
             loadings = np.asarray(model.loadings[target], dtype=np.float64)
             away = []
             for factors, sources in (
-                (fit.factors[0], {source: given[source]}),
-                (fit.together[0], given),
+                (fit.held_out[0], {source: given[source]}),
+                (fit.held_out_several[0], given),
             ):
                 mean, _ = model.posterior(sources, np.zeros((1, 0)))
-                mixture = (factors @ fit.coefficients[target].T)[[i]]
-                found = inner.decode(training, target, mixture)
+                mixing_weights = (factors @ fit.loading_coefficients[target].T)[[i]]
+                found = inner.predict(training, target, mixing_weights)
                 away.append(float(np.abs(found - mean @ loadings.T).max()))
             # In the space of samples, noise is scaled by all donors: from one tissue, too.
             assert away[1] < max(1e-3, 2 * away[0])
@@ -148,30 +150,35 @@ def test_inner_predictions_are_those_of_models_fitted_without_the_donors(
     training = kernel.joint.training(wide_or_not, donors)
     choice = kernel.joint.choose(training)
     assert choice is not None
-    shape = kernel.choose_shape(choice.inner_fits())
+    shape = kernel.choose_shape(choice.fitted_folds())
     names, source = np.array(training.donors), training.tissues.index(BLOOD)
-    for fold in choice.inner_fits()[:1]:
-        rest = names[~fold.deal.is_held_out].tolist()
+    for fold in choice.fitted_folds()[:1]:
+        rest = names[~fold.split.is_held_out].tolist()
         slow = kernel.fit_training(
             replace(
                 kernel.joint.training(wide_or_not, rest),
                 samples=tuple(
                     (np.searchsorted(rest, names[donor[~held]]), y[~held])
-                    for (donor, y), held in zip(training.samples, fold.deal.held, strict=True)
+                    for (donor, y), held in zip(
+                        training.samples, fold.split.held_out_samples, strict=True
+                    )
                 ),
             ),
             choice.settings,
             shape,
         )
-        own = fold.deal.held[source]
+        own = fold.split.held_out_samples[source]
         z = training.scaler.transform(
             np.asarray(wide_or_not.X[training.rows[source][own]]), np.full(own.sum(), source)
         )
         people = wide_or_not.uns["donors"].loc[names[training.samples[source][0][own]]]
         for known in (None, people):
-            codes = kernel.codes(shape, with_covariates=known is not None)
+            estimate = kernel.factor_estimator(shape, with_covariates=known is not None)
             t = training.tissues.index("Liver")
-            ours = fold.mixtures(codes)(t) @ training.samples[t][1][~fold.deal.held[t]]
+            ours = (
+                fold.mixing_weights(estimate)(t)
+                @ training.samples[t][1][~fold.split.held_out_samples[t]]
+            )
             expected = slow.predict({BLOOD: z}, "Liver", known).mean
             # Loadings begin elsewhere, and noise is of other donors' variance.
             assert np.corrcoef(ours.ravel(), expected.ravel())[0, 1] > 0.99

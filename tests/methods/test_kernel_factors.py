@@ -12,7 +12,7 @@ from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.cross_validation import cross_validate
-from mtm_core.methods.factors import by_other_tissues, gather, squash
+from mtm_core.methods.factors import leave_one_tissue_out_factors, squash, sum_likelihoods
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import (
     FittedKernelFactors,
@@ -58,20 +58,22 @@ def test_factors_of_other_tissues_are_the_posterior_without_the_source(
     joint = QUICK.joint
     training = joint.training(cohort, donors)
     model = joint.fit_training(training).models[0]
-    found = by_other_tissues(
-        model.evidence(training), training.n_donors, range(len(training.tissues))
+    found = leave_one_tissue_out_factors(
+        model.likelihoods(training), training.n_donors, range(len(training.tissues))
     )
     for t, others in enumerate(found):
         other_blocks = [b for i, b in enumerate(training.blocks) if i != t]
         loadings = [w for i, w in enumerate([*model.loadings, model.covariate_loadings]) if i != t]
         weights = [w for i, w in enumerate([*model.weights, model.covariate_weights]) if i != t]
-        evidence = [
+        likelihoods = [
             (donor, w.T @ p, y @ p)
             for (donor, y), w, p in zip(other_blocks, loadings, weights, strict=True)
         ]
-        precision, projected = gather(evidence, training.n_donors, model.loadings.shape[-1])
+        precision, weighted_mean = sum_likelihoods(
+            likelihoods, training.n_donors, model.loadings.shape[-1]
+        )
         slow = np.stack(
-            [np.linalg.solve(precision[d], projected[d]) for d in training.samples[t][0]]
+            [np.linalg.solve(precision[d], weighted_mean[d]) for d in training.samples[t][0]]
         )
         np.testing.assert_allclose(others, slow, rtol=1e-6, atol=1e-9)
 

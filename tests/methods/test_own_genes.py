@@ -12,18 +12,18 @@ from scipy.stats import multivariate_normal
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.methods.factor_choice import Grid
-from mtm_core.methods.factors import squash
-from mtm_core.methods.inner_folds import FactorSettings, deal_folds
+from mtm_core.methods.factors import FactorSettings, squash
+from mtm_core.methods.inner_folds import make_inner_folds
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import FittedKernelFactors, KernelFactorsMethod
 from mtm_core.methods.own_genes import (
-    LeftOver,
     OwnGenes,
-    _common,
+    ResidualSums,
     _log_likelihood,
+    _shared_effect,
     choose_own_genes,
     fit_slopes,
-    leave_over,
+    sum_residuals,
 )
 from mtm_core.methods.saved import restore_method
 
@@ -55,21 +55,21 @@ def fitted(simulated: ad.AnnData) -> FittedKernelFactors:
     return METHOD.fit(simulated, donor_folds(simulated.obs).training(0))
 
 
-def left_over(rng: np.random.Generator, slopes: np.ndarray, n: int = 200) -> LeftOver:
+def residual_sums(rng: np.random.Generator, slopes: np.ndarray, n: int = 200) -> ResidualSums:
     """Draw residuals of donors with slopes (T, G) on the source, tissue 0."""
-    left = LeftOver.empty(3, *slopes.shape, 0)
+    sums = ResidualSums.zeros(3, *slopes.shape, 0)
     for fold in range(3):
         source = rng.normal(size=(n, slopes.shape[1]))
         for t in range(1, len(slopes)):
-            left.add(fold, t, source, source * slopes[t] + rng.normal(size=source.shape))
-    return left
+            sums.add(fold, t, source, source * slopes[t] + rng.normal(size=source.shape))
+    return sums
 
 
 def test_a_class_is_a_gaussian_over_tissues(rng: np.random.Generator) -> None:
     slopes, variance = rng.normal(size=(5, 3)), rng.uniform(0.2, 1, size=(5, 3))
     nu, omega = 0.4, 0.3
     likelihood = _log_likelihood(slopes, variance, nu, omega)
-    weight, common = _common(slopes, variance, nu, omega)
+    weight, common = _shared_effect(slopes, variance, nu, omega)
     for g in range(3):
         prior = nu * np.ones((5, 5)) + omega * np.eye(5)
         total = prior + np.diag(variance[:, g])
@@ -84,7 +84,7 @@ def test_planted_slopes_are_found_and_no_others(rng: np.random.Generator) -> Non
     slopes = np.zeros((6, 300))
     slopes[1:, :8] = rng.normal(0.4, 0.05, size=(5, 8))
     slopes[1:3, 8:10] = 0.6  # in two tissues alone
-    found = fit_slopes(left_over(rng, slopes))
+    found = fit_slopes(residual_sums(rng, slopes))
     np.testing.assert_array_equal(np.flatnonzero(found.any(axis=0)), np.arange(10))
     np.testing.assert_allclose(found[:, :10], slopes[:, :10], atol=0.15)
 
@@ -92,25 +92,25 @@ def test_planted_slopes_are_found_and_no_others(rng: np.random.Generator) -> Non
 def test_background_that_all_genes_share_is_no_effect(rng: np.random.Generator) -> None:
     slopes = np.full((6, 300), 0.04)
     slopes[1:, :5] = 0.4
-    found = fit_slopes(left_over(rng, slopes))
+    found = fit_slopes(residual_sums(rng, slopes))
     np.testing.assert_array_equal(np.flatnonzero(found.any(axis=0)), np.arange(5))
 
 
 def test_without_effects_nothing_is_used(rng: np.random.Generator) -> None:
-    assert choose_own_genes(left_over(rng, np.zeros((6, 300)))) is None
-    assert choose_own_genes(left_over(rng, np.zeros((6, 300)), n=2)) is None
+    assert choose_own_genes(residual_sums(rng, np.zeros((6, 300)))) is None
+    assert choose_own_genes(residual_sums(rng, np.zeros((6, 300)), n=2)) is None
 
 
 def test_effects_of_one_fold_alone_are_not_used(rng: np.random.Generator) -> None:
-    left = left_over(rng, np.zeros((6, 300)))
+    sums = residual_sums(rng, np.zeros((6, 300)))
     slopes = np.zeros((6, 300))
     slopes[1:, :8] = 0.4
-    assert choose_own_genes(left_over(rng, slopes)) is not None
-    odd = left_over(rng, slopes)
-    for sums, other in zip(vars(left).values(), vars(odd).values(), strict=True):
-        if isinstance(sums, np.ndarray):
-            sums[0] = other[0]
-    assert choose_own_genes(left) is None
+    assert choose_own_genes(residual_sums(rng, slopes)) is not None
+    odd = residual_sums(rng, slopes)
+    for mixed, other in zip(vars(sums).values(), vars(odd).values(), strict=True):
+        if isinstance(mixed, np.ndarray):
+            mixed[0] = other[0]
+    assert choose_own_genes(sums) is None
 
 
 @pytest.mark.parametrize("n_genes", [40, 400])
@@ -119,30 +119,33 @@ def test_what_is_left_is_that_of_a_model_without_the_donors(n_genes: int) -> Non
     training = METHOD.joint.training(cohort, list(cohort.uns["donors"].index))
     source = training.tissues.index(BLOOD)
     folds = [
-        fold.fitted(FactorSettings((3, 5), 10.0, 50.0), 0)
-        for fold in deal_folds(training, source, seed=0)
+        fold.fit(FactorSettings((3, 5), 10.0, 50.0), 0)
+        for fold in make_inner_folds(training, source, seed=0)
     ]
-    left = leave_over(folds, training, source)
+    sums = sum_residuals(folds, training, source)
     target = next(t for t in range(3) if t != source)
     (givers, y_source), (donor, y) = training.samples[source], training.samples[target]
     for f, fold in enumerate(folds):
-        out = fold.deal.is_held_out
+        out = fold.split.is_held_out
         both = [d for d in np.flatnonzero(out) if d in givers and d in donor]
         held = [d for d in givers if out[d]]
-        codes = [one.factors[0][[held.index(d) for d in both]] for one in fold.fits]
+        factors = [one.held_out[0][[held.index(d) for d in both]] for one in fold.fits]
         residuals = []
         for t, have, values in ((source, givers, y_source), (target, donor, y)):
-            loadings = [values[~fold.deal.held[t]].T @ one.coefficients[t] for one in fold.fits]
-            shown = np.mean([z @ w.T for z, w in zip(codes, loadings, strict=True)], axis=0)
+            loadings = [
+                values[~fold.split.held_out_samples[t]].T @ one.loading_coefficients[t]
+                for one in fold.fits
+            ]
+            shown = np.mean([z @ w.T for z, w in zip(factors, loadings, strict=True)], axis=0)
             residuals.append(values[[list(have).index(d) for d in both]] - shown)
-        assert left.n[f, target] == len(both) > 0
+        assert sums.n[f, target] == len(both) > 0
         np.testing.assert_allclose(
-            left.crossed[f, target], (residuals[0] * residuals[1]).sum(axis=0), atol=1e-3
+            sums.products[f, target], (residuals[0] * residuals[1]).sum(axis=0), atol=1e-3
         )
         np.testing.assert_allclose(
-            left.of_source[f, target], (residuals[0] ** 2).sum(axis=0), rtol=1e-4
+            sums.source_squares[f, target], (residuals[0] ** 2).sum(axis=0), rtol=1e-4
         )
-    assert not left.crossed[:, source].any()
+    assert not sums.products[:, source].any()
 
 
 def test_a_fit_finds_planted_genes(fitted: FittedKernelFactors, simulated: ad.AnnData) -> None:
@@ -160,10 +163,10 @@ def test_they_add_their_share_of_what_factors_leave(
     assert own is not None
     plain = replace(fitted, own_genes=None)
     z = rng.normal(size=(5, 60)).astype(np.float32)
-    left = squash(z, fitted.joint.bound) - plain.predict({BLOOD: z}, BLOOD).mean
+    sums = squash(z, fitted.joint.bound) - plain.predict({BLOOD: z}, BLOOD).mean
     target = next(name for name in fitted.tissues if name != BLOOD)
     slopes = own.dense(60)[fitted.tissues.index(target)]
-    expected = plain.predict({BLOOD: z}, target).mean + slopes * left
+    expected = plain.predict({BLOOD: z}, target).mean + slopes * sums
     predict = fitted.begin({BLOOD: z})
     np.testing.assert_allclose(predict(target).mean, expected, atol=1e-5)
     some = np.array([own.genes[2], 7, own.genes[0]])
@@ -174,8 +177,8 @@ def test_they_add_their_share_of_what_factors_leave(
     two = {BLOOD: z, target: z}
     third = next(name for name in fitted.tissues if name not in two)
     joint = fitted.joint
-    left = squash(z, joint.bound) - joint.predict(two, BLOOD).mean
-    expected = joint.predict(two, third).mean + own.dense(60)[fitted.tissues.index(third)] * left
+    sums = squash(z, joint.bound) - joint.predict(two, BLOOD).mean
+    expected = joint.predict(two, third).mean + own.dense(60)[fitted.tissues.index(third)] * sums
     np.testing.assert_allclose(fitted.predict(two, third).mean, expected, atol=1e-5)
     assert not np.allclose(expected, plain.predict(two, third).mean, atol=1e-3)
     others = {target: z, third: z}
@@ -201,7 +204,7 @@ def test_they_are_saved_and_checked(fitted: FittedKernelFactors, rng: np.random.
         np.ones_like(arrays["own_genes"]),
     ):
         with pytest.raises(ValueError, match=r"own genes|own_genes"):
-            OwnGenes.of_dense(source, broken, fitted.scaler.mean.shape)
+            OwnGenes.from_dense(source, broken, fitted.scaler.mean.shape)
     without = {name: array for name, array in arrays.items() if name != "own_genes"}
     with pytest.raises(ValueError, match="own_genes"):
         restore_method(fitted.name, without, settings, fitted.scaler, fitted.tissues)
