@@ -18,6 +18,7 @@ from mtm_core.data.cohort.normalise import Normalisation
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.data.gtex.download import OFFICIAL, Release
 from mtm_core.evaluation.bootstrap import N_RESAMPLES
+from mtm_core.evaluation.combinations import MOST_GIVEN
 from mtm_core.methods.registry import METHOD_NAMES, trainable_methods
 from mtm_core.model_folder import ModelFolder
 from mtm_core.sharing.licence import PROGRAM_LICENCE, licence_of
@@ -132,6 +133,15 @@ def build_command(
             rich_help_panel=_ACCURACY,
         ),
     ] = N_RESAMPLES,
+    combinations: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TISSUE+TISSUE",
+            help="Also evaluate predictions from these tissues together; repeatable, none for "
+            "none. By default most-given: the source with the three tissues that most donors give.",
+            rich_help_panel=_ACCURACY,
+        ),
+    ] = None,
     preset_name: PresetOption = "acmg59",
     settings: SettingOption = None,
     licence: Annotated[
@@ -219,6 +229,7 @@ def build_command(
         seed=seed,
         source=source,
         resamples=resamples,
+        combinations=_combinations(combinations),
         preset=preset_name,
         settings=tuple(settings or ()),
         jobs=jobs,
@@ -251,6 +262,12 @@ def build_command(
     if cohort is None:
         left = "the cohort" if release is None else "the downloaded files and the cohort"
         err.print(f"{options.work_folder} holds {left}. Delete it when you no longer need it.")
+
+
+def _combinations(given: list[str] | None) -> tuple[str, ...]:
+    if given == ["none"]:
+        return ()
+    return tuple(given or [MOST_GIVEN])
 
 
 def _names(text: str) -> tuple[str, ...]:

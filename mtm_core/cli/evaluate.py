@@ -21,12 +21,23 @@ from mtm_core.cli.training_options import (
 )
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.bootstrap import N_RESAMPLES
+from mtm_core.evaluation.combinations import RHO_ALONE
 from mtm_core.evaluation.confounding import SHUFFLED
 from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.inference.together import explain_sources
 from mtm_core.methods.registry import METHOD_NAMES
 from mtm_core.training.hardware import Hardware, check_hardware
 from mtm_core.workflows.evaluate import EvaluateOptions, evaluate_methods, predicting
 from mtm_core.workflows.progress import StepProgress
+
+CombinationsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TISSUE+TISSUE",
+        help="Also evaluate predictions from these tissues together, in the donors who give all of "
+        "them; repeatable. most-given: the source with the three tissues that most donors give.",
+    ),
+]
 
 
 def evaluate_command(
@@ -69,6 +80,7 @@ def evaluate_command(
             "adjusting for them. By default they are estimated, if the cohort has the genes."
         ),
     ] = None,
+    combinations: CombinationsOption = None,
     jobs: Annotated[
         int,
         typer.Option(help="Folds to run at the same time, each in a process; -1: one per core."),
@@ -110,6 +122,7 @@ def evaluate_command(
         hardware=hardware,
         technical=technical,
         composition=composition,
+        combinations=tuple(combinations or ()),
         jobs=jobs,
         resamples=resamples,
         save_predictions=save_predictions,
@@ -118,6 +131,7 @@ def evaluate_command(
     with training_bar() as show:
         evaluated = evaluate_methods(options, _Spoken(names).show, show)
     _print(evaluated.tables)
+    _print_combinations(evaluated.tables)
     if not evaluated.knows_chromosomes:
         err.print(
             "The cohort does not say which chromosome a gene is on: there are no scores without "
@@ -188,6 +202,30 @@ def _print(tables: EvaluationTables) -> None:
     ]
     source, n_tissues = tables.settings["source"], tables.tissues["tissue"].nunique()
     print_table(f"{source} to {n_tissues} tissues, means over tissues", _HEADER, rows)
+
+
+def _print_combinations(tables: EvaluationTables) -> None:
+    """Print one line a method and combination of tissues, where there are some."""
+    rows = []
+    for method in tables.methods:
+        for sources in tables.combinations_of(method):
+            own = tables.from_sources(sources, method)
+            assert own is not None
+            found = own.summary().loc[method]
+            rows.append(
+                (
+                    method,
+                    explain_sources(sources),
+                    str(int(own.tissues["n"].max())),
+                    _figure(found[f"{RHO_ALONE}_mean"]),
+                    _figure(found["gene_rho_by_fold_mean"]),
+                    _figure(found.get("coverage_90")),
+                )
+            )
+    if rows:
+        source = tables.settings["source"]
+        header = ("method", "from", "most donors", f"rho, {source} alone", "rho", "inside 90 %")
+        print_table("Several tissues together, the donors who give all of them", header, rows)
 
 
 def _figure(value: float | None) -> str:

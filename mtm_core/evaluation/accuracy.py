@@ -176,6 +176,18 @@ def with_predictable(genes: pd.DataFrame) -> pd.DataFrame:
     return genes.assign(is_predictable=genes["rho_pooled"] > PREDICTABLE_RHO)
 
 
+def gene_rho_by_fold(out_of_fold: xr.Dataset) -> pd.Series:
+    """Return each tissue's ``gene_rho_by_fold`` of :func:`accuracy`, and nothing else."""
+    tissue, fold = (out_of_fold[name].to_numpy() for name in ("tissue", "fold"))
+    means = {}
+    for name in np.unique(tissue):
+        own = np.flatnonzero(tissue == name)
+        part = out_of_fold.isel(pair=own)
+        predicted, observed = part["predicted"].to_numpy(), part["observed"].to_numpy()
+        means[name] = _mean_over_genes(pd.Series(_rho_by_fold(predicted, observed, fold[own])))
+    return pd.Series(means, dtype=np.float64)
+
+
 def correlation_or_0(predicted: NDArray[np.floating], observed: NDArray[np.floating]) -> Array:
     """Return rho by gene: 0 where only the prediction does not vary, NaN where the gene does not.
 

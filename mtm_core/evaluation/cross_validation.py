@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.cohort.splits import DonorFolds
+from mtm_core.evaluation.combinations import complete_donors
 from mtm_core.evaluation.fold_store import StoredFold, out_of_fold, write_fold
 from mtm_core.methods.cached import identity
 from mtm_core.methods.held_out import HeldOutTissue, fit_scorer, predict_held_out
@@ -65,15 +66,20 @@ def _tissues_of_fold(
     source: str,
     further_sources: Sequence[str],
     with_phenotypes: bool,
+    complete: bool = False,
 ) -> tuple[Iterator[HeldOutTissue], TissueScaler]:
     """Return the predictions of a fold, a tissue at a time, and the scale they are on."""
     training = folds.training(fold)
     fitted = method.fit(cohort, training)
     scorer = fit_scorer(cohort, training)
+    held_out = folds.held_out(fold)
+    if complete:
+        known = complete_donors(cohort, (source, *further_sources))
+        held_out = tuple(donor for donor in held_out if donor in known)
     parts = predict_held_out(
         fitted,
         cohort,
-        folds.held_out(fold),
+        held_out,
         scorer,
         source=source,
         further_sources=further_sources,
@@ -89,6 +95,7 @@ def cross_validate(
     *,
     source: str = "Whole Blood",
     further_sources: Sequence[str] = (),
+    complete: bool = False,
     with_phenotypes: bool = True,
     folder: Path | None = None,
     settings: Mapping[str, object] | None = None,
@@ -106,6 +113,8 @@ def cross_validate(
         Tissue to predict all others from.
     further_sources
         Tissues that a donor gives too, where there; they are no targets.
+    complete
+        Predict only the donors who give the source and every further tissue.
     with_phenotypes
         Whether a method that reads age and sex gets them.
     folder
@@ -129,6 +138,7 @@ def cross_validate(
 
     def fold_place(folder: Path, fold: int) -> Path:
         given = {"further_sources": list(further_sources), "with_phenotypes": with_phenotypes}
+        given |= {"complete": True} if complete else {}
         what = {"settings": settings, "method": identity(method), **given}
         key = json.dumps(what, sort_keys=True)
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -142,6 +152,7 @@ def cross_validate(
         source=source,
         further_sources=further_sources,
         with_phenotypes=with_phenotypes,
+        complete=complete,
     )
 
     def run(done: int, fold: int) -> xr.Dataset | StoredFold:

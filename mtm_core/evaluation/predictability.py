@@ -10,9 +10,11 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from mtm_core.evaluation.accuracy import with_predictable
+from mtm_core.evaluation.combinations import RHO_ALONE
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.grouped_table import TableOnDisk
 
@@ -52,10 +54,11 @@ def out_of_fold_rho(
         where ``method`` was not evaluated from ``source``, one tissue or several together.
     """
     figures = ["n", "rho_by_fold", "rho_pooled"]
-    if evaluation is None or not evaluation.is_from(source):
+    known = None if evaluation is None else evaluation.from_sources(source, method)
+    if known is None:
         index = pd.MultiIndex.from_arrays([[], []], names=["tissue", "gene_id"])
         return pd.DataFrame(columns=figures, index=index, dtype=float)
-    own = evaluation.genes_of(method, tissues, genes=genes, columns=figures)
+    own = known.genes_of(method, tissues, genes=genes, columns=figures)
     return own.set_index(["tissue", "gene_id"])[figures]
 
 
@@ -66,17 +69,29 @@ def accuracy_in_words(
     targets: Sequence[str],
 ) -> str:
     """Say how well ``method`` predicts ``targets`` from ``sources``, or that it is not known."""
-    if evaluation is None or not evaluation.is_from(sources):
+    known = None if evaluation is None else evaluation.from_sources(sources, method)
+    if known is None:
         return (
             "How accurate predictions from these tissues are together was not measured for this"
             " model."
         )
-    ranked = rank_tissues(evaluation.tissues, method)
-    rho = ranked.loc[ranked.index.isin(list(targets)), "gene_rho_by_fold"].dropna()
-    return (
+    own = known.tissues[known.tissues["method"] == method].set_index("tissue")
+    own = own.loc[own.index.isin(list(targets)) & own["gene_rho_by_fold"].notna()]
+    if own.empty:
+        return "How accurate predictions of these tissues are was not measured for this model."
+    rho = own["gene_rho_by_fold"]
+    words = (
         f"Out-of-fold rho from these tissues: {rho.mean():.3f}, mean over genes and {len(rho)}"
-        " predicted tissues."
+        " predicted tissues"
     )
+    if RHO_ALONE in own:
+        words += f"; from {known.settings['source']} alone {own[RHO_ALONE].mean():.3f}"
+        words += f", the same donors ({own['n'].min():.0f} to {own['n'].max():.0f} a tissue)"
+    if own.get("coverage_90", pd.Series(dtype=float)).notna().any():
+        inside = own["coverage_90"].dropna()
+        share = np.average(inside, weights=own.loc[inside.index, "n"])
+        words += f". The 90 % intervals held {share:.1%} of their measured values"
+    return f"{words}."
 
 
 def rank_tissues(tissues: pd.DataFrame, method: str) -> pd.DataFrame:

@@ -19,9 +19,17 @@ from mtm_core.data.files.what_is_it import what_is_missing
 from mtm_core.errors import InputFileError
 from mtm_core.evaluation.accuracy import Accuracy, summarise_tissues
 from mtm_core.evaluation.bootstrap import ResampledRho
+from mtm_core.evaluation.combinations import (
+    COMBINATION_KEYS,
+    SOURCES,
+    CombinationScores,
+    OfCombination,
+    sources_in_words,
+)
 from mtm_core.evaluation.comparison import compare_methods
 from mtm_core.grouped_table import GroupedTable, Names, as_grouped, open_grouped, whole
 from mtm_core.grouped_writing import save_grouped
+from mtm_core.inference.together import BETWEEN
 from mtm_core.safe_output import OwnFolder
 
 _INTERVAL = ["gene_rho_by_fold_low", "gene_rho_by_fold_high"]
@@ -32,7 +40,8 @@ GENE_KEYS = ("method", "tissue")
 EVALUATION = "an evaluation"
 """What the mark of an evaluation's folder says it is."""
 _CSV = ("tissues", "summary", *_OPTIONAL)
-TABLES = ("genes.parquet", *(f"{name}.csv" for name in _CSV), _SETTINGS)
+_COMBINATIONS = ("combinations.parquet", "combinations.csv")
+TABLES = ("genes.parquet", *(f"{name}.csv" for name in _CSV), *_COMBINATIONS, _SETTINGS)
 """Files that :meth:`EvaluationTables.save` writes."""
 
 
@@ -56,7 +65,11 @@ class EvaluationTables:
         Result of :func:`mtm_core.evaluation.accuracy.accuracy_in_strata`, with columns ``method``
         and ``stratum``.
 
-    The last four are empty if they were not made.
+    combination_rows, combinations
+        Genes and tissues of :class:`mtm_core.evaluation.combinations.CombinationScores`, with a
+        column ``method``.
+
+    The last six are empty if they were not made.
     """
 
     gene_rows: pd.DataFrame | GroupedTable
@@ -66,6 +79,8 @@ class EvaluationTables:
     comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
     comparisons_by_tissue: pd.DataFrame = field(default_factory=pd.DataFrame)
     strata: pd.DataFrame = field(default_factory=pd.DataFrame)
+    combination_rows: pd.DataFrame | GroupedTable = field(default_factory=pd.DataFrame)
+    combinations: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def genes(self) -> pd.DataFrame:
@@ -82,6 +97,46 @@ class EvaluationTables:
         first, *further = [sources] if isinstance(sources, str) else sources
         own = self.settings.get("further_sources") or []
         return bool(self.settings.get("source") == first and set(own) == set(further))
+
+    def combinations_of(self, method: str) -> list[tuple[str, ...]]:
+        """List the combinations of tissues that ``method`` was evaluated from, the source first."""
+        if self.combinations.empty:
+            return []
+        own = self.combinations.loc[self.combinations["method"] == method, SOURCES]
+        return [tuple(str(names).split(BETWEEN)) for names in own.unique()]
+
+    def from_sources(self, sources: str | Sequence[str], method: str) -> EvaluationTables | None:
+        """Return the evaluation of predictions from ``sources``; ``None`` where there is none.
+
+        Parameters
+        ----------
+        sources
+            One tissue, or several together in any order.
+        method
+            That predicts.
+
+        Returns
+        -------
+        EvaluationTables
+            This one where its donors were predicted from these; else that of the combination, which
+            has fewer figures and methods.
+        """
+        if self.is_from(sources):
+            return self
+        wanted = {sources} if isinstance(sources, str) else set(sources)
+        for found in self.combinations_of(method):
+            if set(found) == wanted:
+                return self._of_combination(found)
+        return None
+
+    def _of_combination(self, sources: Sequence[str]) -> EvaluationTables:
+        name = sources_in_words(sources)
+        own = self.combinations[self.combinations[SOURCES] == name]
+        return EvaluationTables(
+            OfCombination.of(self.combination_rows, name),
+            own.drop(columns=SOURCES).dropna(axis=1, how="all").reset_index(drop=True),
+            self.settings | {"further_sources": list(sources[1:]), "complete": True},
+        )
 
     @property
     def gene_ids(self) -> pd.Index:
@@ -134,6 +189,7 @@ class EvaluationTables:
         *,
         resampled: Mapping[str, ResampledRho] | None = None,
         strata: Mapping[str, pd.DataFrame] | None = None,
+        combinations: CombinationScores | None = None,
     ) -> EvaluationTables:
         """Join what is known of each method, by its name, and compare the methods.
 
@@ -145,6 +201,8 @@ class EvaluationTables:
             Of every method, by :func:`mtm_core.evaluation.bootstrap.resample_donors`.
         strata
             Of every method, by :func:`mtm_core.evaluation.accuracy.accuracy_in_strata`.
+        combinations
+            Of the methods that predict from several tissues.
         """
         intervals = {
             name: dict(zip(_INTERVAL, part.interval(), strict=True))
@@ -161,6 +219,7 @@ class EvaluationTables:
             comparisons,
             by_tissue,
             pd.concat(strata, names=["method"]).reset_index() if strata else pd.DataFrame(),
+            *((combinations.genes, combinations.tissues) if combinations is not None else ()),
         )
 
     def summary(self) -> pd.DataFrame:
@@ -207,8 +266,9 @@ class EvaluationTables:
         """Write the tables.
 
         ``genes.parquet``, ``tissues.csv``, ``settings.json`` and ``summary.csv`` (with SD and range
-        over tissues); ``comparisons.csv``, ``comparisons_by_tissue.csv`` and ``strata.csv`` where
-        they were made. Tables of an earlier evaluation make room, others' files never do.
+        over tissues); ``comparisons.csv``, ``comparisons_by_tissue.csv``, ``strata.csv``,
+        ``combinations.csv`` and ``combinations.parquet`` where they were made. Tables of an earlier
+        evaluation make room, others' files never do.
 
         Raises
         ------
@@ -216,13 +276,17 @@ class EvaluationTables:
             If there are other files of these names, or they cannot be written.
         """
         own = OwnFolder.among(folder, EVALUATION)
-        with own.adding(last=_SETTINGS, instead_of=[f"{name}.csv" for name in _OPTIONAL]) as place:
+        before = [*(f"{name}.csv" for name in _OPTIONAL), *_COMBINATIONS]
+        with own.adding(last=_SETTINGS, instead_of=before) as place:
             save_grouped(self.gene_rows, place / "genes.parquet", GENE_KEYS)
             self.tissues.to_csv(place / "tissues.csv", index=False, float_format="%.6g")
             self.summary().join(self.spread()).to_csv(place / "summary.csv", float_format="%.6g")
             for name in _OPTIONAL:
                 if len(table := getattr(self, name)):
                     table.to_csv(place / f"{name}.csv", index=False, float_format="%.6g")
+            if len(self.combinations):
+                save_grouped(self.combination_rows, place / _COMBINATIONS[0], COMBINATION_KEYS)
+                self.combinations.to_csv(place / _COMBINATIONS[1], index=False, float_format="%.6g")
             (place / _SETTINGS).write_text(json.dumps(self.settings, indent=1) + "\n")
 
     @classmethod
@@ -236,18 +300,29 @@ class EvaluationTables:
         """
         try:
             summary = pd.read_csv(folder / "summary.csv", index_col="method")
+            rows, combinations = _combinations_in(folder)
             return cls(
                 open_grouped(folder / "genes.parquet", GENE_KEYS),
                 pd.read_csv(folder / "tissues.csv"),
                 json.loads((folder / "settings.json").read_text()),
                 summary[[name for name in _INTERVAL if name in summary]],
-                *(_read_if_there(folder / f"{name}.csv") for name in _OPTIONAL),
+                **{name: _read_if_there(folder / f"{name}.csv") for name in _OPTIONAL},
+                combination_rows=rows,
+                combinations=combinations,
             )
         except (OSError, ValueError) as error:
             raise InputFileError(
                 f"{folder} holds no evaluation: {what_is_missing(error)}. Make one with 'mtm"
                 " evaluate'."
             ) from error
+
+
+def _combinations_in(folder: Path) -> tuple[pd.DataFrame | GroupedTable, pd.DataFrame]:
+    """Read genes and tissues of combinations, where they are there."""
+    rows, tissues = (folder / name for name in _COMBINATIONS)
+    if not tissues.exists():
+        return pd.DataFrame(), pd.DataFrame()
+    return open_grouped(rows, COMBINATION_KEYS), pd.read_csv(tissues)
 
 
 def _read_if_there(path: Path) -> pd.DataFrame:

@@ -72,6 +72,11 @@ def trainable_methods() -> tuple[str, ...]:
     return tuple(name for name in METHOD_NAMES if not _is_optional_age_sex(name))
 
 
+def takes_several(name: str) -> bool:
+    """Tell whether the method ``name`` predicts from several tissues of a donor together."""
+    return TABLE[own_name(name)].takes_several
+
+
 def _is_optional_age_sex(name: str) -> bool:
     return own_name(name) != name
 

@@ -41,22 +41,29 @@ class Home:
         names: its own, and its own with ``-age-sex``.
     slow
         Whether fits are worth a place on disk, where the caller has a folder for them.
+    takes_several
+        Whether it predicts from several tissues of a donor together.
     """
 
     made_in: str
     restored_in: str = ""
     optional_age_sex: bool = False
     slow: bool = False
+    takes_several: bool = False
 
 
 TABLE: dict[str, Home] = {
-    "stack": Home("stack", optional_age_sex=True, slow=True),
-    "factor-stack": Home("factor_stack", "stack", optional_age_sex=True, slow=True),
-    "compact-stack": Home("factor_stack", "stack", optional_age_sex=True, slow=True),
-    "kernel-factors": Home("kernel_factors", optional_age_sex=True),
-    "joint-gaussian": Home("joint_gaussian", optional_age_sex=True),
-    "mtm": Home("mtm_training", "mtm", slow=True),
-    "compact-mtm": Home("on_components", slow=True),
+    "stack": Home("stack", optional_age_sex=True, slow=True, takes_several=True),
+    "factor-stack": Home(
+        "factor_stack", "stack", optional_age_sex=True, slow=True, takes_several=True
+    ),
+    "compact-stack": Home(
+        "factor_stack", "stack", optional_age_sex=True, slow=True, takes_several=True
+    ),
+    "kernel-factors": Home("kernel_factors", optional_age_sex=True, takes_several=True),
+    "joint-gaussian": Home("joint_gaussian", optional_age_sex=True, takes_several=True),
+    "mtm": Home("mtm_training", "mtm", slow=True, takes_several=True),
+    "compact-mtm": Home("on_components", slow=True, takes_several=True),
     "single-task-mtm": Home("mlp", "saved_by_target"),
     "ridge": Home("ridge", "saved_by_target"),
     "ridge-age-sex": Home("ridge", "saved_by_target"),

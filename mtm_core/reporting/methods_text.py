@@ -48,9 +48,10 @@ def accuracy_of_targets(
         As :func:`mtm_core.evaluation.predictability.rank_tissues`; empty if the method was not
         evaluated from ``source``, one tissue or several together.
     """
-    if evaluation is None or not evaluation.is_from(source):
+    known = None if evaluation is None else evaluation.from_sources(source, method)
+    if known is None:
         return pd.DataFrame()
-    ranked = rank_tissues(evaluation.tissues, method)
+    ranked = rank_tissues(known.tissues, method)
     return ranked[ranked.index.isin(targets)]
 
 

@@ -252,9 +252,11 @@ def _out_of_fold(
     evaluation: EvaluationTables | None, artefact: Artefact, prediction: xr.Dataset, tissue: str
 ) -> pd.DataFrame:
     """Return ``rho_by_fold`` by gene id, empty if it is not known."""
-    if evaluation is None or not evaluation.is_from(sources_of(prediction)):
+    method = artefact.method.name
+    known = None if evaluation is None else evaluation.from_sources(sources_of(prediction), method)
+    if known is None:
         return pd.DataFrame({"rho_by_fold": np.empty(0)}, index=pd.Index([], dtype=object))
-    rows = evaluation.genes_of(artefact.method.name, tissue, columns=["rho_by_fold"])
+    rows = known.genes_of(method, tissue, columns=["rho_by_fold"])
     return rows.set_index("gene_id")[["rho_by_fold"]]
 
 

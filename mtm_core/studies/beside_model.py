@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 
 from mtm_core.artefact import Artefact
 from mtm_core.errors import InputFileError, MTMError
+from mtm_core.evaluation.combinations import COMBINATION_KEYS, SOURCES
 from mtm_core.evaluation.results import EvaluationTables
-from mtm_core.grouped_table import TableOnDisk
+from mtm_core.grouped_table import TableOnDisk, as_grouped
 from mtm_core.model_folder import ModelFolder
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.shipped import StudyTables
@@ -30,6 +31,7 @@ _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n+", re.DOTALL)
 """Metadata that a card on Hugging Face begins with."""
 _TEXT = frozenset(
     {
+        SOURCES,
         *("tissue", "other_tissue", "gene_id", "method", "other", "stratum", "trait", "test"),
         *("adjusted_for", "profile", "layer", "annotation", "sex", "age_band"),
     }
@@ -63,10 +65,30 @@ def evaluation_of(files: ModelFolder, artefact: Artefact) -> EvaluationTables | 
             if lacking:
                 raise ValueError(f"the table of {name} has no {', '.join(sorted(lacking))}")
         check_tables(tables, artefact)
+        _check_combinations(tables, artefact)
         tables.summary()
         return tables
 
     return _read(files, "evaluation", load)
+
+
+def _check_combinations(tables: EvaluationTables, artefact: Artefact) -> None:
+    """Check that predictions from several tissues are from those of the model."""
+    there = tables.combinations
+    if there.empty:
+        return
+    for what, columns in (
+        ("combinations", there.columns),
+        ("combinations' genes", as_grouped(tables.combination_rows, COMBINATION_KEYS).columns),
+    ):
+        wanted = {*COMBINATION_KEYS, "n"}
+        if lacking := wanted - set(columns):
+            raise ValueError(f"the table of {what} has no {', '.join(sorted(lacking))}")
+    named = {
+        name for method in tables.methods for c in tables.combinations_of(method) for name in c
+    }
+    if foreign := named - set(artefact.tissues.index):
+        raise ValueError(f"{min(foreign)[:80]!r} is not a tissue of the model")
 
 
 def associations_of(files: ModelFolder, artefact: Artefact) -> ReferenceAssociations | None:

@@ -103,7 +103,9 @@ class _Build:
         self.options, self.work = options, options.work_folder
         self.ledger = Ledger(self.work / "steps.json")
         self.methods = options.evaluated(with_phenotypes=plan.has_phenotypes)
-        self.evaluating = evaluation_steps(self.methods) if self.methods else ()
+        self.evaluating = (
+            evaluation_steps(self.methods, options.combinations) if self.methods else ()
+        )
         self.files_step = plan.files_step
         self.plan = plan
         names = [
@@ -136,6 +138,7 @@ class _Build:
                 "seed": options.seed,
                 "source": options.source,
                 "resamples": options.resamples,
+                "combinations": list(options.combinations),
             }
             evaluating = of | fit | scored
             self._step("evaluation", self.evaluating, evaluating, lambda: self._evaluate(cohort))
@@ -340,6 +343,7 @@ class _Build:
                 settings=options.settings,
                 jobs=options.jobs,
                 resamples=options.resamples,
+                combinations=options.combinations,
                 overwrite=True,
             ),
             self.steps.merged,

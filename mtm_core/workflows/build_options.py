@@ -14,6 +14,7 @@ from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.data.gtex.download import OFFICIAL, Release
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.bootstrap import N_RESAMPLES
+from mtm_core.evaluation.combinations import MOST_GIVEN
 from mtm_core.methods.covariates import AGE_SEX
 from mtm_core.methods.registry import METHOD_NAMES, OPTIONAL_AGE_SEX, trainable_methods
 from mtm_core.sharing.licence import licence_text
@@ -63,6 +64,9 @@ class BuildOptions(PlainValues):
         Whether to evaluate at all; a model that was not carries no accuracy.
     folds, seed, source, resamples
         Settings of the evaluation.
+    combinations
+        As of :class:`mtm_core.workflows.evaluate.EvaluateOptions`; by default the source with the
+        three tissues that most donors give beside it.
     preset, settings
         Settings of MTM, if it is a part of the method.
     jobs
@@ -101,6 +105,7 @@ class BuildOptions(PlainValues):
     seed: int = 0
     source: str = WHOLE_BLOOD
     resamples: int = N_RESAMPLES
+    combinations: tuple[str, ...] = (MOST_GIVEN,)
     preset: PresetName = "acmg59"
     settings: tuple[str, ...] = ()
     jobs: int = 1
@@ -210,6 +215,7 @@ class BuildOptions(PlainValues):
             "seed": self.seed,
             "source": self.source,
             "resamples": self.resamples,
+            "combinations": list(self.combinations),
         }
 
 
@@ -226,5 +232,6 @@ FIRST_STEP_OF: Mapping[str, str] = {
     "folds": "evaluation",
     "seed": "evaluation",
     "resamples": "evaluation",
+    "combinations": "evaluation",
 }
 """By option: the first step that another value of it would change."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,25 @@ from mtm_core.data.gtex.annotations import read_technical_attributes
 from mtm_core.errors import OutputError, SelectionError
 from mtm_core.evaluation.accuracy import accuracy, accuracy_in_strata
 from mtm_core.evaluation.bootstrap import MOST_GENES, N_RESAMPLES, resample_donors
+from mtm_core.evaluation.combinations import (
+    CombinationScores,
+    find_combinations,
+    score_combination,
+)
 from mtm_core.evaluation.composition import estimated_composition, read_composition
 from mtm_core.evaluation.confounding import known_confounders
 from mtm_core.evaluation.cross_validation import cross_validate, write_netcdf
 from mtm_core.evaluation.results import EVALUATION, TABLES, EvaluationTables
 from mtm_core.evaluation.score_store import MethodScores, score_folder
 from mtm_core.evaluation.technical import accuracy_without_laboratory
-from mtm_core.methods.cached import identity
+from mtm_core.methods.cached import CachedMethod, identity
 from mtm_core.methods.protocol import Method, tissue_index
-from mtm_core.methods.registry import METHOD_NAMES, make_method, reads_phenotypes
+from mtm_core.methods.registry import (
+    METHOD_NAMES,
+    make_method,
+    reads_phenotypes,
+    takes_several,
+)
 from mtm_core.model_folder import seal_around
 from mtm_core.safe_output import OwnFolder
 from mtm_core.training.hardware import Hardware, check_hardware
@@ -70,6 +80,9 @@ class EvaluateOptions(PlainValues):
     composition
         Shares of blood cells by sample or donor: also score without them. Without it they are
         estimated where the source is whole blood and the cohort has the genes.
+    combinations
+        Tissues to predict from together, such as ``"Whole Blood+Muscle - Skeletal"``, or
+        ``"most-given"``: the methods that can are scored on the donors who give all of them, too.
     jobs
         Folds, or tissues that are scored, at a time.
     resamples
@@ -93,6 +106,7 @@ class EvaluateOptions(PlainValues):
     hardware: Hardware = field(default_factory=Hardware)
     technical: Path | None = None
     composition: Path | None = None
+    combinations: tuple[str, ...] = ()
     jobs: int = 1
     resamples: int = N_RESAMPLES
     save_predictions: bool = False
@@ -128,12 +142,27 @@ def scoring(method: str) -> str:
     return f"Score {method}"
 
 
+def combining(method: str) -> str:
+    """Name the step that evaluates ``method`` from several tissues together."""
+    return f"Evaluate {method} from several tissues"
+
+
 COMPARING = "Compare the methods and write the tables"
 
 
-def evaluation_steps(methods: tuple[str, ...]) -> tuple[str, ...]:
+def evaluation_steps(
+    methods: tuple[str, ...], combinations: tuple[str, ...] = ()
+) -> tuple[str, ...]:
     """Name the steps of an evaluation of ``methods``, in their order."""
-    steps = [step for name in methods for step in (predicting(name), scoring(name))]
+    steps = [
+        step
+        for name in methods
+        for step in (
+            predicting(name),
+            scoring(name),
+            *([combining(name)] if combinations and takes_several(name) else []),
+        )
+    ]
     return (*steps, COMPARING)
 
 
@@ -182,7 +211,13 @@ def evaluate_methods(
     own = _claim(options, what)
     with own.writing("folds.json") as place:
         dealt.save(place)
-    steps = Steps(evaluation_steps(options.methods), on_progress)
+    together = find_combinations(
+        options.combinations,
+        data,
+        options.source,
+        [dealt.held_out(fold) for fold in _chosen(options)],
+    )
+    steps = Steps(evaluation_steps(options.methods, options.combinations), on_progress)
     cells = (
         estimated_composition(data, options.source)
         if options.composition is None
@@ -198,7 +233,7 @@ def evaluate_methods(
                 hardware=options.hardware,
                 # A bar belongs to one process.
                 on_progress=on_training if options.jobs == 1 else None,
-                cache=output / "fits",
+                cache=_fits(options),
             )
             with steps.running(predicting(name), total=len(_chosen(options)), unit="folds") as tell:
                 predictions = _predict(method, name, data, dealt, options, what, tell)
@@ -207,6 +242,11 @@ def evaluate_methods(
                     with own.writing(f"{method.name}.nc") as place:
                         write_netcdf(predictions, place)
                 scores.add(method, predictions)
+            if options.combinations and takes_several(name):
+                with steps.running(
+                    combining(name), total=len(together), unit="combinations"
+                ) as tell:
+                    scores.add_combinations(method, name, predictions, dealt, together, tell)
     phenotypes = data.uns["donors"]
     about = {
         "folds_run": _chosen(options),
@@ -216,6 +256,8 @@ def evaluate_methods(
     if cells is not None:
         given = options.composition
         about["composition"] = "estimated" if given is None else given.name
+    if together:
+        about["combinations"] = [list(sources) for sources in together]
     if data.n_vars > MOST_GENES:
         about["resampled_genes"] = MOST_GENES
     with steps.running(COMPARING):
@@ -291,6 +333,8 @@ class _Scores:
         self._options, self._data, self._laboratory = options, data, laboratory
         self._composition = composition
         self._by_method: dict[str, MethodScores] = {}
+        self._by_combination: dict[str, list[CombinationScores]] = {}
+        self._what = what
         # The cohort's own SHA-256 is of its values alone.
         tables = {
             "donors": data.uns["donors"],
@@ -314,6 +358,42 @@ class _Scores:
             scores.save(place)
         self._by_method[method.name] = scores
 
+    def add_combinations(
+        self,
+        method: Method,
+        name: str,
+        alone: xr.Dataset,
+        dealt: DonorFolds,
+        combinations: Sequence[tuple[str, ...]],
+        tell: Advance,
+    ) -> None:
+        """Predict from each combination of tissues, and score it, unless that is stored."""
+        options = self._options
+        fits = method if isinstance(method, CachedMethod) else CachedMethod(method, _fits(options))
+        own = self._by_combination.setdefault(method.name, [])
+        for done, sources in enumerate(combinations):
+            tell(done)
+            of = self._of | {"method": identity(method), "sources": list(sources)}
+            place = score_folder(options.output / "scores", f"{method.name}-combination", of)
+            scores = CombinationScores.load(place)
+            if scores is None:
+                predictions = cross_validate(
+                    fits,
+                    self._data,
+                    dealt,
+                    source=sources[0],
+                    further_sources=sources[1:],
+                    complete=True,
+                    with_phenotypes=reads_phenotypes(name),
+                    folder=options.output / "folds",
+                    settings=self._what,
+                    only=_chosen(options),
+                )
+                donors = self._data.uns["donors"]
+                scores = score_combination(predictions, alone, sources, donors)
+                scores.save(place)
+            own.append(scores)
+
     def _score(self, predictions: xr.Dataset) -> MethodScores:
         options, phenotypes = self._options, self._data.uns["donors"]
         parts = accuracy_in_strata(predictions, phenotypes, self._data.var, seed=options.seed)
@@ -336,6 +416,7 @@ class _Scores:
             settings,
             resampled={name: scores.resampled for name, scores in known.items()},
             strata={name: scores.strata for name, scores in known.items()},
+            combinations=CombinationScores.joined(self._by_combination),
         )
 
 
@@ -366,6 +447,10 @@ def _inputs(options: EvaluateOptions) -> list[Path]:
         for path in (options.cohort, options.technical, options.composition)
         if path is not None
     ]
+
+
+def _fits(options: EvaluateOptions) -> Path:
+    return options.output / "fits"
 
 
 def _chosen(options: EvaluateOptions) -> list[int]:

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.evaluated import bring_along, evaluation_of, rank_in_words
+from mtm_core.dashboard.screens.evaluated import (
+    bring_along,
+    choose_sources,
+    evaluation_of,
+    rank_in_words,
+)
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.body_map import Organ, body_map
@@ -54,7 +59,7 @@ begin(
     session,
     model,
 )
-evaluated = evaluation_of(model)
+evaluated = choose_sources(model, evaluation_of(model))
 tables = evaluated.tables
 st.caption(evaluated.setting)
 

@@ -12,11 +12,13 @@ from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.escaping import plain, plain_message
+from mtm_core.evaluation.combinations import RHO_ALONE
 from mtm_core.evaluation.comparison import RankCorrelation
 from mtm_core.evaluation.predictability import RHO_FIGURES
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.evaluation.standings import standings
 from mtm_core.figures.shared.style import NEUTRAL
+from mtm_core.inference.together import explain_sources
 from mtm_core.reporting.methods_text import adjusted_for
 
 PREDICTABILITY_PAGE = "pages/model/predictability.py"
@@ -72,9 +74,12 @@ class Evaluated:
     def setting(self) -> str:
         """How it was evaluated, in a line."""
         settings = self.tables.settings
+        further = [str(name) for name in settings.get("further_sources") or ()]
+        source = explain_sources([str(settings.get("source", "unknown source")), *further])
+        who = " · donors who give all of these" if settings.get("complete") else ""
         return (
             f"{settings.get('folds', '?')}-fold cross-validation by donor ·"
-            f" {plain(settings.get('source', 'unknown source'))} to {len(self.tissues)} tissues ·"
+            f" {plain(source)} to {len(self.tissues)} tissues{who} ·"
             f" {len(self.genes):,} genes · z-scores of log2(1 + expression)"
         )
 
@@ -97,7 +102,10 @@ class Evaluated:
             low, high = row["gene_rho_by_fold_low"], row["gene_rho_by_fold_high"]
             by_fold += f" ({low:.3f} to {high:.3f})"
         figures = {"Gene-wise rho, by fold": by_fold}
-        if pd.notna(row.get("gene_rho_partial_mean")):
+        if pd.notna(row.get(f"{RHO_ALONE}_mean")):
+            source = plain(str(self.tables.settings.get("source")))
+            figures[f"From {source} alone, the same donors"] = f"{row[f'{RHO_ALONE}_mean']:.3f}"
+        elif pd.notna(row.get("gene_rho_partial_mean")):
             figures["The same, adjusted"] = f"{row['gene_rho_partial_mean']:.3f}"
         figures["Predictable genes"] = f"{row['n_predictable_mean']:.1f} of {len(self.genes):,}"
         return figures
@@ -165,6 +173,33 @@ def evaluation_of(model: ServedModel) -> Evaluated:
             icon=":material/warning:",
         )
     return evaluated
+
+
+def choose_sources(model: ServedModel, evaluated: Evaluated) -> Evaluated:
+    """Let the user choose which tissues are predicted from, where several were evaluated."""
+    tables = evaluated.tables
+    several = dict.fromkeys(
+        sources for name in evaluated.methods for sources in tables.combinations_of(name)
+    )
+    if not several:
+        return evaluated
+    by_name = {explain_sources(sources): sources for sources in several}
+    alone = str(tables.settings.get("source"))
+    chosen = st.selectbox(
+        "Predicted from",
+        [alone, *by_name],
+        key="predicted_from",
+        bind="query-params",
+        help="One tissue, or several of the same donors together. Several are judged on the donors "
+        "who give all of them.",
+    )
+    if chosen == alone:
+        return evaluated
+    sources = by_name[chosen]
+    method = next(name for name in evaluated.methods if sources in tables.combinations_of(name))
+    own = tables.from_sources(sources, method)
+    assert own is not None
+    return Evaluated.of(model, own)
 
 
 def bring_along(key: str, options: Sequence[str]) -> None:

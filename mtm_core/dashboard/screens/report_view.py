@@ -22,6 +22,7 @@ from mtm_core.data.cohort.normalise import explain_unit
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.evaluation.predictability import genes_of_tissue
+from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.figures.accuracy.tissue_ranking import tissue_ranking
 from mtm_core.figures.report import Report, ReportFigure, Section, render_report
 from mtm_core.figures.samples.distance import distance_strips
@@ -97,10 +98,9 @@ def bundle_of(
 ) -> bytes:
     """Return the bundle, with the held-out accuracy of the predicted tissues, and ``checked``."""
     accuracy = None
-    if model.evaluation is not None and not _ranking(record, model).empty:
-        accuracy = model.evaluation.genes_of(
-            model.predictor.artefact.method.name, _tissues(record.prediction)
-        )
+    known = _evaluation(record, model)
+    if known is not None and not _ranking(record, model).empty:
+        accuracy = known.genes_of(model.predictor.artefact.method.name, _tissues(record.prediction))
     return bundle_bytes(
         record,
         methods=methods_of(record, model),
@@ -134,7 +134,7 @@ def report_of(
         lambda: _model(record, model, ranking),
         lambda: _tissue_section(record, model, ranking),
         lambda: _values(record, model, ranking),
-        lambda: _genes(model, ranking),
+        lambda: _genes(record, model, ranking),
         *(() if checked is None else (checked.section,)),
     )
     sections = []
@@ -304,14 +304,15 @@ def _values(record: PredictionRecord, model: ServedModel, ranking: pd.DataFrame)
     return Section("Predicted values", tuple(text), figures=tuple(figures))
 
 
-def _genes(model: ServedModel, ranking: pd.DataFrame) -> Section:
+def _genes(record: PredictionRecord, model: ServedModel, ranking: pd.DataFrame) -> Section:
+    known = _evaluation(record, model)
     heading = "Best predicted genes"
-    if ranking.empty or model.evaluation is None:
+    if ranking.empty or known is None:
         return Section(heading, ("Not known: the model was not evaluated from this source.",))
     artefact = model.predictor.artefact
     parts = [
         genes_of_tissue(
-            model.evaluation.genes_of(artefact.method.name, tissue), artefact.method.name, tissue
+            known.genes_of(artefact.method.name, tissue), artefact.method.name, tissue
         ).assign(tissue=tissue)
         for tissue in ranking.index
     ]
@@ -345,6 +346,15 @@ def _shown(table: pd.DataFrame, columns: dict[str, tuple[str, str]]) -> pd.DataF
             if column in table
         },
         index=table.index,
+    )
+
+
+def _evaluation(record: PredictionRecord, model: ServedModel) -> EvaluationTables | None:
+    """Return the evaluation from the tissues that ``record`` was predicted from."""
+    if model.evaluation is None:
+        return None
+    return model.evaluation.from_sources(
+        sources_of(record.prediction), model.predictor.artefact.method.name
     )
 
 

@@ -41,12 +41,10 @@ class GeneAccuracy:
 
     @property
     def exists(self) -> bool:
-        """Whether the model was evaluated."""
-        return (
-            self.evaluation is not None
-            and self.evaluation.is_from(self.source)
-            and self.method in self.evaluation.methods
-        )
+        """Whether the model was evaluated from these tissues."""
+        evaluation = self.evaluation
+        known = None if evaluation is None else evaluation.from_sources(self.source, self.method)
+        return known is not None and self.method in known.methods
 
     @property
     def genes(self) -> pd.DataFrame:

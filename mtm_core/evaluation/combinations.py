@@ -1,0 +1,260 @@
+"""Accuracy of predictions from several tissues of the same donors together.
+
+A combination is scored on the held-out donors who give all of it, and no others: what is known of
+blood and skin is then of people with both. Beside it stands what the same donors' first tissue
+tells alone. Combinations are named by their tissues, the first one the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mtm_core.data.cohort.cohort import tissue_names
+from mtm_core.errors import SelectionError
+from mtm_core.evaluation.accuracy import MINIMUM_DONORS, accuracy, gene_rho_by_fold
+from mtm_core.grouped_table import GroupedTable, Names, as_grouped
+from mtm_core.inference.together import BETWEEN
+from mtm_core.methods.protocol import tissue_index
+from mtm_core.safe_output import replacing
+
+PLUS = "+"
+"""Between the tissues of a combination, as a user writes it."""
+MOST_GIVEN = "most-given"
+"""The source with each tissue, and all, of those that most donors give beside it."""
+N_MOST_GIVEN = 3
+SOURCES = "sources"
+"""Column that says which tissues were given."""
+COMBINATION_KEYS = (SOURCES, "method", "tissue")
+_GENE_COLUMNS = ("gene_id", "n", "rho_by_fold", "rho_pooled")
+RHO_ALONE = "gene_rho_by_fold_alone"
+"""Column of the same donors' rho from the source alone."""
+
+
+def sources_in_words(sources: Sequence[str]) -> str:
+    """Name the tissues of a combination, as the tables do."""
+    return BETWEEN.join(sources)
+
+
+def complete_donors(cohort: ad.AnnData, sources: Sequence[str]) -> set[str]:
+    """Return the donors who have samples of all ``sources``."""
+    own = cohort.obs[cohort.obs["tissue"].isin(list(sources))]
+    counts = own.groupby("donor", observed=True)["tissue"].nunique()
+    return {str(donor) for donor in counts.index[counts == len(sources)]}
+
+
+def find_combinations(
+    asked: Iterable[str],
+    cohort: ad.AnnData,
+    source: str,
+    held_out: Sequence[Sequence[str]],
+) -> list[tuple[str, ...]]:
+    """Read combinations of tissues, each with ``source`` first.
+
+    Parameters
+    ----------
+    asked
+        Tissues with ``+`` between them, such as ``"Whole Blood+Muscle - Skeletal"``, or
+        :data:`MOST_GIVEN`.
+    held_out
+        Donors of each fold that is run.
+
+    Raises
+    ------
+    SelectionError
+        If a combination has not the source, an unknown tissue, or one twice; or too few of the
+        donors of a fold give all of it.
+    """
+    found: dict[frozenset[str], tuple[str, ...]] = {}
+    for text in asked:
+        if text == MOST_GIVEN:
+            several = [
+                one for one in of_most_given(cohort, source) if _fewest(cohort, one, held_out)[0]
+            ]
+        else:
+            several = [_parse(text, tissue_names(cohort), source)]
+            enough, fewest = _fewest(cohort, several[0], held_out)
+            if not enough:
+                raise SelectionError(
+                    f"--combinations: a fold has {fewest} donors who give all of {text!r}; at least"
+                    f" {MINIMUM_DONORS} are needed. Choose tissues that more donors share."
+                )
+        for one in several:
+            found.setdefault(frozenset(one), one)
+    return list(found.values())
+
+
+def of_most_given(cohort: ad.AnnData, source: str) -> list[tuple[str, ...]]:
+    """Return ``source`` with every choice of the tissues that most donors give beside it."""
+    obs = cohort.obs[["donor", "tissue"]].astype(str)
+    givers = set(obs.loc[obs["tissue"] == source, "donor"])
+    counts = obs[obs["donor"].isin(givers) & (obs["tissue"] != source)]["tissue"].value_counts()
+    names = sorted(counts.index, key=lambda name: (-counts[name], name))
+    names = names[: min(N_MOST_GIVEN, len(names) - 1)]  # one is left to predict
+    return [
+        (source, *chosen)
+        for size in range(1, len(names) + 1)
+        for chosen in combinations(names, size)
+    ]
+
+
+def score_combination(
+    predictions: xr.Dataset,
+    alone: xr.Dataset,
+    sources: Sequence[str],
+    phenotypes: pd.DataFrame | None = None,
+) -> CombinationScores:
+    """Score predictions from ``sources`` of donors who give all of them.
+
+    Parameters
+    ----------
+    predictions
+        Of :func:`mtm_core.evaluation.cross_validation.cross_validate`, from all sources.
+    alone
+        The same method's, from the first of them, of these donors and any others.
+    phenotypes
+        As in :func:`mtm_core.evaluation.accuracy.accuracy`.
+    """
+    scored = accuracy(predictions, phenotypes)
+    pairs = pd.MultiIndex.from_arrays(
+        [predictions["donor"].to_numpy(), predictions["tissue"].to_numpy()]
+    )
+    all_pairs = pd.MultiIndex.from_arrays([alone["donor"].to_numpy(), alone["tissue"].to_numpy()])
+    same = alone.isel(pair=np.flatnonzero(all_pairs.isin(pairs)))
+    tissues = scored.tissues.assign(**{RHO_ALONE: gene_rho_by_fold(same)})
+    name = {SOURCES: sources_in_words(sources)}
+    return CombinationScores(
+        scored.genes[["tissue", *_GENE_COLUMNS]].assign(**name),
+        tissues.reset_index().assign(**name),
+    )
+
+
+@dataclass(frozen=True)
+class CombinationScores:
+    """Accuracy of one method from some combinations.
+
+    Attributes
+    ----------
+    genes
+        One row a combination (``sources``), tissue and gene: ``n``, ``rho_by_fold``, ``rho_pooled``
+        as in :class:`mtm_core.evaluation.accuracy.Accuracy`.
+    tissues
+        One row a combination and tissue: the figures of ``Accuracy``, and
+        ``gene_rho_by_fold_alone``, of the same donors from the source alone.
+    """
+
+    genes: pd.DataFrame
+    tissues: pd.DataFrame
+
+    @classmethod
+    def joined(cls, by_method: Mapping[str, Sequence[CombinationScores]]) -> CombinationScores:
+        """Join the scores of several methods and combinations, with a column ``method``."""
+        parts = [(name, part) for name, own in by_method.items() for part in own]
+        if not parts:
+            return cls(pd.DataFrame(), pd.DataFrame())
+        genes = pd.concat([part.genes.assign(method=name) for name, part in parts])
+        tissues = pd.concat([part.tissues.assign(method=name) for name, part in parts])
+        single = dict.fromkeys(("rho_by_fold", "rho_pooled"), np.float32)
+        first = [*COMBINATION_KEYS]
+        return cls(
+            genes[[*first, *_GENE_COLUMNS]].astype(single),
+            tissues[[*first, *tissues.columns.difference(first, sort=False)]],
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the scores into ``folder``, which is made; the table of tissues comes last."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("genes", "tissues"):
+            with replacing(folder / f"{name}.parquet") as place:
+                getattr(self, name).to_parquet(place, compression="zstd")
+
+    @classmethod
+    def load(cls, folder: Path) -> CombinationScores | None:
+        """Read what :meth:`save` wrote; ``None`` where it is not there, or not whole."""
+        try:
+            tables = (pd.read_parquet(folder / f"{name}.parquet") for name in ("tissues", "genes"))
+            tissues, genes = tables
+        except (OSError, ValueError):
+            return None
+        return cls(genes, tissues)
+
+
+@dataclass(frozen=True)
+class OfCombination:
+    """The rows of genes of one combination, as a table of an evaluation by method and tissue."""
+
+    table: GroupedTable
+    sources: str
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame | GroupedTable, sources: str) -> OfCombination:
+        """Take the rows of ``sources`` from those of all combinations."""
+        return cls(as_grouped(rows, COMBINATION_KEYS), sources)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Columns that a group is known by."""
+        return COMBINATION_KEYS[1:]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns."""
+        return tuple(name for name in self.table.columns if name != SOURCES)
+
+    @property
+    def genes(self) -> pd.Index:
+        """Ids of the genes, in their order."""
+        return self.table.genes
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.read(columns=["gene_id"]))
+
+    def groups(self) -> pd.DataFrame:
+        """Return one row a group, its keys, in the table's order."""
+        groups = self.table.groups()
+        own = groups[groups[SOURCES] == self.sources]
+        return own[list(self.keys)].reset_index(drop=True)
+
+    def read(
+        self,
+        where: Mapping[str, Names] | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        genes: Names | None = None,
+    ) -> pd.DataFrame:
+        """Read some rows and columns, as :meth:`mtm_core.grouped_table.GroupedTable.read` says."""
+        wanted = self.columns if columns is None else columns
+        own = dict(where or {}) | {SOURCES: self.sources}
+        return self.table.read(own, columns=wanted, genes=genes)
+
+
+def _parse(text: str, tissues: Sequence[str], source: str) -> tuple[str, ...]:
+    """Read one combination, its source first."""
+    names = [name.strip() for name in text.split(PLUS)]
+    for name in names:
+        tissue_index(tissues, name)
+    if len(names) < 2 or len(set(names)) < len(names) or source not in names:
+        raise SelectionError(
+            f"--combinations: expected {source!r} and other tissues, each once, with {PLUS} between"
+            f" them, such as '{source}{PLUS}Muscle - Skeletal', got {text!r}."
+        )
+    if len(names) == len(tissues):
+        raise SelectionError(f"--combinations: {text!r} leaves no tissue to predict.")
+    return (source, *(name for name in names if name != source))
+
+
+def _fewest(
+    cohort: ad.AnnData, sources: Sequence[str], held_out: Sequence[Sequence[str]]
+) -> tuple[bool, int]:
+    """Tell whether each fold has enough donors who give all ``sources``, and the fewest of one."""
+    complete = complete_donors(cohort, sources)
+    fewest = min((len(complete.intersection(donors)) for donors in held_out), default=0)
+    return fewest >= MINIMUM_DONORS, fewest
