@@ -27,7 +27,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.mutated_files import CANARY, SAMPLES, Mutant, mutant
+from benchmarks.files_to_mutate import SAMPLES
+from benchmarks.mutated_files import CANARY, Mutant, mutant
 from mtm_core.data.isolation.isolated import reader_server
 from mtm_core.data.isolation.reading_limits import SECONDS
 from mtm_core.data.people.metadata_file import read_metadata
