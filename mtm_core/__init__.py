@@ -30,7 +30,7 @@ _HOMES = {
     "JudgeOptions": "mtm_core.workflows.judge",
     "MTMError": "mtm_core.errors",
     "OwnCohort": "mtm_core.studies.own_cohort",
-    "PredictOptions": "mtm_core.workflows.predict",
+    "PredictOptions": "mtm_core.workflows.predict_options",
     "PredictionOptions": "mtm_core.inference.options",
     "Predictor": "mtm_core.inference.predictor",
     "PrepareOptions": "mtm_core.workflows.prepare",

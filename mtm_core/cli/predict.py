@@ -59,12 +59,8 @@ from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.together import BETWEEN
 from mtm_core.reporting.name_lists import split_names
-from mtm_core.workflows.predict import (
-    Layout,
-    PartByPart,
-    PredictOptions,
-    predict_samples,
-)
+from mtm_core.workflows.predict import predict_samples
+from mtm_core.workflows.predict_options import Layout, PartByPart, PredictOptions
 
 
 def predict_command(

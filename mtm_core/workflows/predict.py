@@ -7,41 +7,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 import xarray as xr
 
-from mtm_core.data.files.reading_options import AS_IT_LIES
 from mtm_core.data.formats.stored_table import open_stored_table
 from mtm_core.data.notes import Note
-from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import accuracy_in_words
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.blocks import predict_blocks
-from mtm_core.inference.chunk_tasks import ALL_BITS, VALUES
+from mtm_core.inference.chunk_tasks import VALUES
 from mtm_core.inference.chunked import ChunkedRequest, predict_chunked
 from mtm_core.inference.cluster import dask_client
-from mtm_core.inference.export import check_output, file_bytes, is_folder, write_blocks
-from mtm_core.inference.long_parts import check_parts, write_parts
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
-from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.export import file_bytes, write_blocks
+from mtm_core.inference.long_parts import write_parts
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.saved_alignment import FILE_NAME, alignment_bytes
 from mtm_core.inference.together import Together, tissues_given
-from mtm_core.inference.wide import check_wide, wide_bytes, write_wide
+from mtm_core.inference.wide import wide_bytes, write_wide
 from mtm_core.memory_budget import in_words
 from mtm_core.methods.covariates import are_known
 from mtm_core.model_folder import ModelFolder
-from mtm_core.safe_output import check_output as check_place
-from mtm_core.safe_output import refuse_inputs
 from mtm_core.workflows.annotated import ANNOTATED, Beside, annotated
-from mtm_core.workflows.batches import (
-    check_alignment,
-    check_place_of_alignment,
-    save_alignment,
-)
+from mtm_core.workflows.batches import save_alignment
 from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
     Say,
@@ -54,78 +43,10 @@ from mtm_core.workflows.own_samples import (
     say_reading,
     tell_nobody,
 )
-from mtm_core.workflows.plain_values import PlainValues
+from mtm_core.workflows.predict_options import PredictOptions, check_predict
 
-Layout = Literal["long", "parts", "wide"]
-"""A row a sample, tissue and gene, in one file or in a folder of parts; or a file a tissue."""
 LARGE_BYTES = 1_000_000_000
 """The size of an output from which on it is said beforehand."""
-
-
-@dataclass(frozen=True)
-class PartByPart:
-    """How to predict a few samples at a time, on Dask workers.
-
-    Attributes
-    ----------
-    workers, scheduler
-        Processes here, or address of a cluster.
-    chunk, bits
-        As in :class:`mtm_core.inference.chunked.ChunkedRequest`; 0 samples are as many as fit.
-    """
-
-    workers: int | None = None
-    scheduler: str | None = None
-    chunk: int = 0
-    bits: int = ALL_BITS
-
-
-@dataclass(frozen=True)
-class PredictOptions(PlainValues):
-    """Options of a prediction: samples, targets and output.
-
-    Attributes
-    ----------
-    tables
-        Expression tables.
-    output
-        File or folder.
-    model
-        Name of a model, or a model's folder.
-    prediction
-        Source, targets, unit, alignment, and how to read the files.
-    tx2gene, metadata
-        Transcripts and their genes; age and sex of the samples.
-    layout
-        Layout of the output. ``"long"`` takes the format that its ending names.
-    files
-        Ending of the files in a folder (``"parts"`` and ``"wide"``).
-    values
-        Quantities to write: for ``"wide"``, by default the expression; part by part, by
-        default all.
-    part_by_part
-        ``None`` if the table is read whole.
-    overwrite
-        Replace what is there.
-    save_alignment
-        File to write what the samples were aligned by to; later samples can be read by it.
-    further
-        Tables of the further tissues of ``prediction``, in order.
-    """
-
-    tables: tuple[Path, ...]
-    output: Path
-    model: str = DEFAULT_MODEL
-    prediction: PredictionOptions = field(default_factory=PredictionOptions)
-    tx2gene: Path | None = None
-    metadata: Path | None = None
-    layout: Layout = "long"
-    files: str = ".csv"
-    values: tuple[str, ...] | None = None
-    part_by_part: PartByPart | None = None
-    overwrite: bool = False
-    save_alignment: Path | None = None
-    further: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -205,57 +126,6 @@ def predict_samples(
     return run(options, folder, predictor, chosen, say, on_progress)
 
 
-def check_predict(options: PredictOptions) -> Path:
-    """Refuse, before a model is loaded, what cannot be written; give the model's folder.
-
-    Raises
-    ------
-    SelectionError, OutputError, ArtefactError
-        As :func:`predict_samples`.
-    """
-    output = options.output
-    if options.layout == "long":
-        check_output(output)
-    elif options.layout == "parts":
-        check_parts(options.files)
-    else:
-        check_wide(options.files, _wide_values(options))
-    folder = find_model(options.model)
-    inputs = _inputs(options, folder)
-    check_alignment(
-        options.prediction, options.metadata, part_by_part=options.part_by_part is not None
-    )
-    check_place_of_alignment(options.save_alignment, overwrite=options.overwrite, inputs=inputs)
-    if len(options.further) != len(options.prediction.further):
-        raise SelectionError("give one table for each further tissue.")
-    if options.part_by_part is not None:
-        if options.further:
-            raise SelectionError(
-                "a table that is read part by part must be of one tissue; more tissues (--and) "
-                "need tables that are read whole."
-            )
-        if options.save_alignment is not None:
-            raise SelectionError(
-                "--save-alignment is for tables that are read whole. To add to the store of a "
-                "table that is read part by part, use the same command."
-            )
-        if options.prediction.reading != AS_IT_LIES:
-            raise SelectionError(
-                "a table that is read part by part is read as it lies: --take-back, --leave-out,"
-                " --numbers, --quantity, --sheet and --strand are for tables that are read whole."
-            )
-        refuse_inputs(output, inputs)
-        if options.layout != "long" or output.suffix != ".zarr":
-            raise SelectionError(
-                "--output: what is predicted part by part is written as .zarr, got"
-                f" {output.name!r}."
-            )
-        return folder
-    is_a_folder = options.layout != "long" or is_folder(output)
-    check_place(output, overwrite=options.overwrite, inputs=inputs, folder=is_a_folder)
-    return folder
-
-
 def _whole(
     options: PredictOptions,
     folder: Path,
@@ -286,7 +156,7 @@ def _whole(
             prepared.tables,
             options.save_alignment,
             overwrite=options.overwrite,
-            inputs=_inputs(options, folder),
+            inputs=options.inputs(folder),
         )
     people = None if phenotypes is None else phenotypes.reindex(list(prepared.samples))
     n_used_age_sex = int(are_known(people, predictor.covariates, n_samples).sum())
@@ -336,11 +206,11 @@ def _write(
     on_progress: StepProgress,
 ) -> int:
     """Predict and write; give the number of files."""
-    output, inputs, overwrite = options.output, _inputs(options, folder), options.overwrite
+    output, inputs, overwrite = options.output, options.inputs(folder), options.overwrite
     tell = partial(on_progress, "Predicting")
     if options.layout == "wide":
         prediction = predictor.predict_prepared(prepared, targets, phenotypes=phenotypes, at_once=0)
-        values = _wide_values(options)
+        values = options.wide_values
         write_wide(
             prediction,
             output,
@@ -426,7 +296,7 @@ def _say_size(
     """Say how large a large output will be, before it is written, and what would be smaller."""
     n_samples, n_tissues, n_genes = sizes
     if options.layout == "wide":
-        size = wide_bytes(sizes, options.files, len(_wide_values(options)))
+        size = wide_bytes(sizes, options.files, len(options.wide_values))
         if size >= LARGE_BYTES:
             say(f"The files will take up to {in_words(size)}.", False)
         return
@@ -442,21 +312,6 @@ def _say_size(
     wide = in_words(wide_bytes(sizes, ".csv"))
     smaller = f" --format wide writes one file a tissue, genes x samples, {wide} in all"
     say(f"{words}.{smaller}; .zarr and .parquet are smaller, too." if rows else f"{words}.", False)
-
-
-def _wide_values(options: PredictOptions) -> tuple[str, ...]:
-    return options.values or ("expression",)
-
-
-def _inputs(options: PredictOptions, folder: Path) -> list[Path]:
-    beside = [path for path in (options.metadata, options.tx2gene) if path is not None]
-    saved = options.prediction.alignment_from
-    of_saved = [_saved_file(Path(saved))] if saved else []
-    return [*options.tables, *options.further, folder / "model.json", *beside, *of_saved]
-
-
-def _saved_file(path: Path) -> Path:
-    return path / FILE_NAME if path.is_dir() else path
 
 
 def _check_metadata(options: PredictOptions) -> None:

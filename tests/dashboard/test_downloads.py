@@ -30,7 +30,8 @@ from mtm_core.inference.export import INTERVAL, LONG_COLUMNS
 from mtm_core.inference.predictor import Predictor
 from mtm_core.memory_budget import shared_budget
 from mtm_core.places import SAMPLES
-from mtm_core.workflows.predict import PredictOptions, predict_samples
+from mtm_core.workflows.predict import predict_samples
+from mtm_core.workflows.predict_options import PredictOptions
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from mtm_core.inference.options import PredictionOptions
 from mtm_core.model_folder import ModelFolder
 from mtm_core.places import SAMPLES
 from mtm_core.studies.beside_model import evaluation_of
-from mtm_core.workflows.predict import PredictOptions, predict_samples
+from mtm_core.workflows.predict import predict_samples
+from mtm_core.workflows.predict_options import PredictOptions
 
 TISSUES = ("Lung", "Liver")
 
