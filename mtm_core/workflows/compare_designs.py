@@ -23,7 +23,7 @@ from mtm_core.workflows.own_samples import Say
 from mtm_core.workflows.plain_values import PlainValues
 
 FDR = 0.05
-"""FDR of the counts that are reported."""
+"""FDR of the counts that are printed; the tables hold every gene."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,160 @@
+"""The comparisons of one run, tissue by tissue: each is decoded, analysed, written and let go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.tables.expression import ExpressionTable
+from mtm_core.inference.prepared import Prepared
+from mtm_core.statistics.outcome import TESTED
+from mtm_core.studies.against_reference import all_agreements, reference_trait
+from mtm_core.studies.count_models import compare_counts
+from mtm_core.studies.design import StudyDesign
+from mtm_core.studies.linear_comparison import compare_by_design
+from mtm_core.studies.own_cohort import (
+    MEASURED,
+    PREDICTED,
+    OwnCohort,
+    compare_groups,
+    correlate_trait,
+    with_accuracy,
+)
+from mtm_core.studies.reference import ReferenceAssociations
+from mtm_core.studies.resampled_effects import GroupEffects, TraitEffects
+from mtm_core.studies.sample_labels import shuffled
+from mtm_core.workflows.compare_designs import FDR, DesignCounts
+from mtm_core.workflows.own_samples import Say, StepProgress
+from mtm_core.workflows.table_parts import TableInParts
+
+
+@dataclass(frozen=True)
+class CohortComparisons:
+    """The samples in every tissue, and what is known of them and of the model.
+
+    Tissues are looked at one after the other: each is decoded, analysed, written and let go.
+    """
+
+    samples: OwnCohort
+    held_out: Callable[..., pd.DataFrame]
+    reference: ReferenceAssociations | None
+    metadata: SampleMetadata
+    seed: int | None
+    say: Say
+    on_progress: StepProgress
+
+    def groups(
+        self, labels: pd.Series, case: str, control: str, table: TableInParts
+    ) -> list[pd.DataFrame]:
+        """Write the comparison of two groups; say how it agrees with the reference's contrasts."""
+        dealt, counts, agreed = self._deal(labels), TestCounts(), []
+        for tissue, own in self._tissues("Comparing groups"):
+            compared = self._with_accuracy(
+                compare_groups(own, dealt, case=case, control=control), tissue
+            )
+            counts.add(compared)
+            table.add(compared)
+            if self.reference is not None:
+                agreement = all_agreements(
+                    compared,
+                    GroupEffects(own, dealt, case, control),
+                    self.reference,
+                    list(self.reference.traits),
+                    own_column="log2_ratio",
+                    reference_column="effect",
+                )
+                agreed.append(agreement.assign(yours=f"{case} against {control}"))
+        self.say(f"{case} against {control}: {counts.in_words()}", False)
+        return [part for part in agreed if len(part)]
+
+    def trait(
+        self,
+        name: str,
+        values: pd.Series,
+        meaning: str,
+        covariates: pd.DataFrame | None,
+        table: TableInParts,
+    ) -> list[pd.DataFrame]:
+        """Write the correlations with a trait; of age and sex, say how they agree."""
+        dealt, counts, agreed = self._deal(values), TestCounts(), []
+        known = reference_trait(self.metadata, name)
+        for tissue, own in self._tissues(f"Correlating with {name}"):
+            rows = self._with_accuracy(correlate_trait(own, dealt, covariates), tissue)
+            counts.add(rows)
+            rows = rows.assign(trait=name, trait_is=meaning)
+            table.add(rows)
+            if self.reference is not None and known in self.reference.traits:
+                agreement = all_agreements(
+                    rows,
+                    TraitEffects(own, dealt, covariates),
+                    self.reference,
+                    [known],
+                    own_column="rho",
+                    reference_column="rho",
+                )
+                agreed.append(agreement.assign(yours=name))
+        self.say(f"{name} ({meaning}): {counts.in_words()}", False)
+        return [part for part in agreed if len(part)]
+
+    def design(self, design: StudyDesign, table: TableInParts) -> None:
+        """Write the tests of the contrasts of a design."""
+        dealt = design if self.seed is None else design.shuffled(self.seed)
+        counts = DesignCounts()
+        for tissue, own in self._tissues("Fitting linear models"):
+            compared = self._with_accuracy(compare_by_design(own, dealt), tissue)
+            counts.add(compared)
+            table.add(compared)
+        for line in counts.in_words():
+            self.say(line, False)
+
+    def counts(
+        self, design: StudyDesign, table: ExpressionTable, prepared: Prepared
+    ) -> pd.DataFrame:
+        """Test the contrasts of a design in the measured counts."""
+        dealt = design if self.seed is None else design.shuffled(self.seed)
+        self.on_progress("Modelling counts", 0, 1)
+        found = compare_counts(table, prepared, self.samples.measured.symbols, dealt)
+        for name, rows in found.groupby("contrast", sort=False):
+            n, total = int((rows["fdr"] <= FDR).sum()), int(rows["p"].notna().sum())
+            self.say(f"{name}: at FDR {FDR:g}, {n} of {total:,} genes by counts (PyDESeq2).", False)
+        return found
+
+    def _tissues(self, what: str) -> Iterator[tuple[str, OwnCohort]]:
+        tissues = self.samples.tissues
+        for i, tissue in enumerate(tissues):
+            self.on_progress(what, i, len(tissues))
+            yield tissue, self.samples.cut([tissue])
+
+    def _with_accuracy(self, table: pd.DataFrame, tissue: str) -> pd.DataFrame:
+        return with_accuracy(table, self.held_out(tissues=[tissue]))
+
+    def _deal(self, values: pd.Series) -> pd.Series:
+        return values if self.seed is None else shuffled(values, self.seed)
+
+
+@dataclass
+class TestCounts:
+    """Tests, significant ones and tissues with tests, by origin."""
+
+    by_origin: dict[str, list[int]] = field(
+        default_factory=lambda: {MEASURED: [0, 0, 0], PREDICTED: [0, 0, 0]}
+    )
+
+    def add(self, table: pd.DataFrame) -> None:
+        """Count those of one tissue."""
+        for origin, counts in self.by_origin.items():
+            rows = table[(table["origin"] == origin) & (table["outcome"] == TESTED)]
+            counts[0] += int((rows["fdr"] <= FDR).sum())
+            counts[1] += len(rows)
+            counts[2] += len(rows) > 0
+
+    def in_words(self) -> str:
+        """Say how many genes of how many are significant, measured and predicted."""
+        parts = [
+            f"{found} of {n:,} tests {origin} ({n_tissues} tissue{'s' * (n_tissues != 1)})"
+            for origin, (found, n, n_tissues) in self.by_origin.items()
+        ]
+        return f"at FDR {FDR:g}, {' and '.join(parts)}."
