@@ -247,7 +247,12 @@ def positions(
     samples = values["sample"].to_numpy().astype(str)
     strata = None if phenotypes is None else stratum_of(phenotypes).reindex(samples).fillna(ALL)
     if reference is not None and strata is not None:
-        known = reference.distribution_of(gene)  # at once: a read of a file for each tissue is slow
+        known = reference.distribution_of(  # at once: a read of a file for each tissue is slow
+            gene,
+            values["tissue"].to_numpy().astype(str).tolist(),
+            sex=strata["sex"].unique().tolist(),
+            age_band=strata["age_band"].unique().tolist(),
+        )
     parts = []
     for i, tissue in enumerate(values["tissue"].to_numpy().astype(str)):
         part = pd.DataFrame(

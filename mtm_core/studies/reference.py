@@ -27,7 +27,7 @@ from mtm_core import __version__
 from mtm_core.data.cohort.cohort import is_simulated, tissue_names
 from mtm_core.data.files.what_is_it import what_is_missing
 from mtm_core.errors import InputFileError, SelectionError
-from mtm_core.grouped_table import GroupedTable, as_grouped, open_grouped, whole
+from mtm_core.grouped_table import GroupedTable, Names, as_grouped, open_grouped, whole
 from mtm_core.grouped_writing import LONGEST_EXACT, ROWS_A_GROUP, save_grouped, write_grouped
 from mtm_core.safe_output import writing
 from mtm_core.statistics.differential import PSEUDOCOUNT
@@ -168,9 +168,18 @@ class ReferenceAssociations:
         effect = rows["log2_fold_change"].where(rows["test"] == "rank-sum", rows["slope"])
         return rows.assign(effect=effect)
 
-    def distribution_of(self, gene: str, tissue: str | None = None) -> pd.DataFrame:
-        """Return the quantiles of one gene in one tissue, or in all, a row a sex and age band."""
-        return self._quantiles.read({} if tissue is None else {"tissue": tissue}, genes=gene)
+    def distribution_of(
+        self,
+        gene: str,
+        tissue: Names | None = None,
+        *,
+        sex: Names | None = None,
+        age_band: Names | None = None,
+    ) -> pd.DataFrame:
+        """Return the quantiles of one gene, a row a tissue, sex and age band, or of some of them."""
+        asked = {"tissue": tissue, "sex": sex, "age_band": age_band}
+        where = {name: values for name, values in asked.items() if values is not None}
+        return self._quantiles.read(where, genes=gene)
 
     def summary(self, fdr: float = 0.05) -> pd.DataFrame:
         """Count tissues and genes tested, and those with an FDR of at most ``fdr``, by trait."""
