@@ -176,7 +176,7 @@ class ReferenceAssociations:
         sex: Names | None = None,
         age_band: Names | None = None,
     ) -> pd.DataFrame:
-        """Return the quantiles of one gene, a row a tissue, sex and age band, or of some of them."""
+        """Return the quantiles of one gene, a row a tissue, sex and age band, or some of these."""
         asked = {"tissue": tissue, "sex": sex, "age_band": age_band}
         where = {name: values for name, values in asked.items() if values is not None}
         return self._quantiles.read(where, genes=gene)

@@ -4,6 +4,8 @@ Genes of one tissue go together, predicted ones most of all: a few directions of
 of them. So two lists of effects correlate by chance far more than as many independent numbers
 would, and only draws of the samples tell how much.
 
+What is drawn from values in single precision is in single precision: right to five digits.
+
 Letters: R draws, N samples, G genes.
 """
 
@@ -18,7 +20,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from mtm_core.statistics.correlation import correlation_with, weighted_correlation
+from mtm_core.statistics.blocks import gene_blocks
+from mtm_core.statistics.correlation import correlation_with, weighted_correlation_with
 from mtm_core.statistics.differential import PSEUDOCOUNT
 from mtm_core.statistics.regression import orthonormal_basis, residuals
 from mtm_core.statistics.resampling import percentile_interval, resampled_counts
@@ -28,6 +31,8 @@ Array = NDArray[np.floating]
 N_DRAWS = 199
 """Draws of either kind: the least p-value is then 1 / 200."""
 _SEED = 0
+_ROUNDING = 1e-5
+"""A difference of two rho below this is that of single precision."""
 
 
 class Profiles(Protocol):
@@ -111,7 +116,8 @@ class GroupEffects:
         """Return log2 ratios, as :class:`Effects` says."""
         groups = self.groups.reindex(self.profiles.samples)
         known = groups.isin([self.case, self.control]).to_numpy()
-        values = linear_of(self.profiles.log2(tissue)[known])
+        log2 = self.profiles.log2(tissue)[known]
+        values = np.maximum(np.exp2(log2) - 1, 0)
         is_case = (groups[known] == self.case).to_numpy()
         rng = np.random.default_rng(_SEED)
         shuffled = np.stack([rng.permutation(is_case) for _ in range(N_DRAWS)])
@@ -153,14 +159,15 @@ class TraitEffects:
             others = self.covariates.reindex(samples).to_numpy(dtype=np.float64)
         known = np.isfinite(trait) & np.isfinite(others).all(axis=1)
         basis = orthonormal_basis(np.column_stack([np.ones(known.sum()), others[known]]))
-        values = residuals(self.profiles.log2(tissue)[known], basis)
+        log2 = self.profiles.log2(tissue)[known]
+        values = residuals(log2, basis)
         left = residuals(trait[known, None], basis)
         rng = np.random.default_rng(_SEED)
         shuffled = np.stack([rng.permutation(left[:, 0]) for _ in range(N_DRAWS)])
         counts = resampled_counts(np.zeros(len(left)), N_DRAWS, _SEED)
         return (
-            _correlations(shuffled, values),
-            weighted_correlation(counts, values, np.broadcast_to(left, values.shape)),
+            _correlations(shuffled, values, log2.dtype),
+            weighted_correlation_with(counts, values.astype(log2.dtype), left[:, 0]),
         )
 
 
@@ -189,7 +196,8 @@ def chance_of_agreement(
     low, high = percentile_interval(resampled)
     chance_low, chance_high = percentile_interval(shuffled)
     known = shuffled[~np.isnan(shuffled)]
-    p = (1 + (np.abs(known) >= abs(observed)).sum()) / (1 + len(known))
+    # A shuffle that deals the labels as they are gives the observed rho but for rounding.
+    p = (1 + (np.abs(known) >= abs(observed) - _ROUNDING).sum()) / (1 + len(known))
     return {
         "low": low,
         "high": high,
@@ -211,19 +219,30 @@ def log2_ratio(case: ArrayLike, control: ArrayLike) -> Array:
     )
 
 
-def _log2_ratios(values: ArrayLike, case: ArrayLike, control: ArrayLike) -> Array:
+def _log2_ratios(values: Array, case: ArrayLike, control: ArrayLike) -> Array:
     """Return log2 ratios (R, G) of linear ``values`` (N, G) under weights (R, N) of both groups."""
-    x = np.asarray(values, dtype=np.float64)
-    means = []
+    shares = []
     for weights in (case, control):
         w = np.asarray(weights, dtype=np.float64)
-        means.append(w @ x / w.sum(axis=1, keepdims=True))
-    return log2_ratio(*means)
+        shares.append((w / w.sum(axis=1, keepdims=True)).astype(values.dtype))
+    ratios = np.empty((len(shares[0]), values.shape[1]), dtype=values.dtype)
+    for block in gene_blocks(values.shape[1]):
+        mean_case, mean_control = (share @ values[:, block] for share in shares)
+        mean_case += values.dtype.type(PSEUDOCOUNT)
+        mean_control += values.dtype.type(PSEUDOCOUNT)
+        mean_case /= mean_control
+        np.log2(mean_case, out=ratios[:, block])
+    return ratios
 
 
-def _correlations(traits: Array, values: Array) -> Array:
+def _correlations(traits: Array, values: Array, dtype: np.dtype[np.floating]) -> Array:
     """Return Pearson's rho (R, G) of centred ``traits`` (R, N) and ``values`` (N, G)."""
-    size = np.linalg.norm(traits, axis=1)[:, None] * np.linalg.norm(values, axis=0)
-    rho = np.full(size.shape, np.nan)
-    np.divide(traits @ values, size, out=rho, where=size > 0)
+    rows, columns = np.linalg.norm(traits, axis=1)[:, None], np.linalg.norm(values, axis=0)
+    left, right = (
+        np.divide(part, size, out=np.zeros_like(part), where=size > 0).astype(dtype)
+        for part, size in ((traits, rows), (values, columns))
+    )
+    rho: Array = left @ right
+    rho[rows[:, 0] == 0] = np.nan
+    rho[:, columns == 0] = np.nan
     return rho

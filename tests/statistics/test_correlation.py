@@ -14,6 +14,7 @@ from mtm_core.statistics.correlation import (
     fisher_mean,
     rowwise_correlation,
     weighted_correlation,
+    weighted_correlation_with,
 )
 
 Array = np.ndarray
@@ -179,6 +180,33 @@ def test_float32_is_right_whatever_the_sizes_of_the_values(rng: np.random.Genera
     assert (rho[weights[:, 0] == 0, 3] == 0).all()
     assert np.isnan(rho[:, 6]).all()
     np.testing.assert_allclose(rho, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("last", [0.0, 1e6])
+def test_weighted_correlation_with_one_vector_is_that_with_the_vector_repeated(
+    rng: np.random.Generator, dtype: type[np.floating], last: float
+) -> None:
+    x = rng.normal(size=(40, 9))
+    x[:, 0] = 3e-30 * x[:, 0]
+    x[:, 1] = 1e30 * x[:, 1]
+    x[:, 2] = 0.25  # never varies
+    x[1:, 3] = 0.25  # nor where the first row is not drawn
+    x[1:, 4] = 0.25 + 1e-3 * x[1:, 4]
+    x[0, 3:5] = 1e3
+    x[:, 5] += 1e4
+    x = x.astype(dtype)
+    other = rng.normal(size=40)
+    other[-1] += last  # hardly varies where it is not drawn
+    weights = np.vstack([rng.multinomial(40, np.full(40, 1 / 40), size=50), np.zeros(40)])
+    rho = weighted_correlation_with(weights, x, other)
+    repeated = np.broadcast_to(other[:, None], x.shape)
+    expected = weighted_correlation(weights, x.astype(np.float64), repeated)
+    assert rho.dtype == dtype
+    assert np.isnan(rho[:, 2]).all()
+    assert np.isnan(rho[-1]).all()
+    np.testing.assert_allclose(rho, expected, atol=1e-5 if dtype == np.float32 else 1e-6)
+    assert np.isnan(weighted_correlation_with(weights, x, np.full(40, 0.1))).all()
 
 
 def test_weights_must_fit_the_rows(x: Array, y: Array) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,6 +87,62 @@ def test_trait_draws_are_correlations_of_shuffled_and_resampled_samples(
                 pearsonr(values[chosen, gene], numbers[chosen])[0]
             )
     assert np.isnan(shuffled[:, 7]).all()
+
+
+@dataclass(frozen=True)
+class Single:
+    """Profiles in single precision, as predictions are."""
+
+    profiles: LinearTissues
+
+    @property
+    def samples(self) -> pd.Index:
+        return self.profiles.samples
+
+    def genes(self, tissue: str) -> pd.Index:
+        return self.profiles.genes(tissue)
+
+    def log2(self, tissue: str) -> np.ndarray:
+        return self.profiles.log2(tissue).astype(np.float32)
+
+
+def test_draws_in_single_precision_are_those_in_double(
+    expression: xr.DataArray, groups: pd.Series, rng: np.random.Generator
+) -> None:
+    double, trait = LinearTissues(expression), pd.Series(rng.normal(size=N), index=SAMPLES)
+    others = [i for i in range(G) if i != 7]
+    reference = rng.normal(size=G)[others]
+    for make in (
+        lambda profiles: GroupEffects(profiles, groups, "case", "control"),
+        lambda profiles: TraitEffects(profiles, trait),
+    ):
+        fast, exact = make(Single(double)).draw("Lung"), make(double).draw("Lung")
+        for ours, theirs in zip(fast, exact, strict=True):
+            assert ours.dtype == np.float32
+            np.testing.assert_allclose(ours, theirs, atol=2e-5)
+        worth = [
+            chance_of_agreement((a[:, others], b[:, others]), reference, 0.3)
+            for a, b in (fast, exact)
+        ]
+        assert worth[0] == pytest.approx(worth[1], abs=1e-5)
+
+
+def test_a_shuffle_that_changes_nothing_counts_as_the_observed_agreement(
+    expression: xr.DataArray, rng: np.random.Generator
+) -> None:
+    """Of three samples a shuffle in six is the labels as they are, whatever the rounding."""
+    few = Single(LinearTissues(expression[:3, :, :6]))
+    trait = pd.Series([1.0, 2.0, 4.0], index=SAMPLES[:3])
+    shuffled, resampled = TraitEffects(few, trait).draw("Lung")
+    again = np.random.default_rng(0)
+    same = [(again.permutation(trait) == trait).all() for _ in range(N_DRAWS)]
+    reference = rng.normal(size=6)
+    own = [pearsonr(column, trait)[0] for column in few.log2("Lung").astype(float).T]
+    observed = pearsonr(own, reference)[0]
+    worth = chance_of_agreement((shuffled, resampled), reference, observed)
+    others = shuffled[~np.array(same)]
+    larger = sum(abs(pearsonr(one, reference)[0]) > abs(observed) for one in others)
+    assert worth["p"] == pytest.approx((1 + sum(same) + larger) / (1 + N_DRAWS))
 
 
 def test_covariates_are_out_of_every_draw(
