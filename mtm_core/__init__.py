@@ -16,6 +16,8 @@ from importlib import import_module
 __version__ = "0.2.0.dev0"
 
 _HOMES = {
+    "ActivityOptions": "mtm_core.workflows.activity",
+    "ActivityScoring": "mtm_core.studies.activity",
     "Artefact": "mtm_core.artefact",
     "ArtefactError": "mtm_core.errors",
     "BuildOptions": "mtm_core.workflows.build_options",
@@ -60,6 +62,7 @@ _HOMES = {
     "read_expression": "mtm_core.data.tables.expression",
     "read_metadata": "mtm_core.data.people.metadata_file",
     "review_samples": "mtm_core.studies.sample_review",
+    "score_activity": "mtm_core.workflows.activity",
     "train_model": "mtm_core.workflows.train",
     "write_alignment": "mtm_core.inference.saved_alignment",
     "write_prediction": "mtm_core.inference.export",

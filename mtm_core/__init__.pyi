@@ -20,12 +20,15 @@ from mtm_core.inference.saved_alignment import SavedAlignment as SavedAlignment
 from mtm_core.inference.saved_alignment import read_alignment as read_alignment
 from mtm_core.inference.saved_alignment import write_alignment as write_alignment
 from mtm_core.places import SAMPLES as SAMPLES
+from mtm_core.studies.activity import ActivityScoring as ActivityScoring
 from mtm_core.studies.design import StudyDesign as StudyDesign
 from mtm_core.studies.design import make_design as make_design
 from mtm_core.studies.enrichment import EnrichmentOptions as EnrichmentOptions
 from mtm_core.studies.linear_comparison import compare_by_design as compare_by_design
 from mtm_core.studies.own_cohort import OwnCohort as OwnCohort
 from mtm_core.studies.sample_review import review_samples as review_samples
+from mtm_core.workflows.activity import ActivityOptions as ActivityOptions
+from mtm_core.workflows.activity import score_activity as score_activity
 from mtm_core.workflows.build import build_model as build_model
 from mtm_core.workflows.build_options import BuildOptions as BuildOptions
 from mtm_core.workflows.compare import CompareOptions as CompareOptions

@@ -30,6 +30,8 @@ TABLE = SAMPLES / "blood_tpm.tsv"
 
 def test_the_front_door_is_what_it_was() -> None:
     assert mtm_core.__all__ == [
+        "ActivityOptions",
+        "ActivityScoring",
         "Artefact",
         "ArtefactError",
         "BuildOptions",
@@ -74,6 +76,7 @@ def test_the_front_door_is_what_it_was() -> None:
         "read_expression",
         "read_metadata",
         "review_samples",
+        "score_activity",
         "train_model",
         "write_alignment",
         "write_prediction",

@@ -73,6 +73,10 @@ _COMMANDS = {
         "mtm_core.cli.enrich:enrich_command",
         "Find gene sets among the results of each tissue.",
     ),
+    "activity": (
+        "mtm_core.cli.activity:activity_command",
+        "Score pathways and transcription factors in each sample and tissue.",
+    ),
     "serve": (
         "mtm_core.cli.serve:serve_command",
         "Serve predictions to other programs, such as R: POST a table, GET the result.",

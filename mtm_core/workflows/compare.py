@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import out_of_fold_rho
 from mtm_core.inference.blood_cells import COLUMNS
@@ -18,7 +17,7 @@ from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.model_folder import ModelFolder
-from mtm_core.reporting.name_lists import split_column, two_names
+from mtm_core.reporting.name_lists import two_names
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.beside_model import associations_of, evaluation_of
 from mtm_core.studies.own_cohort import OwnCohort
@@ -32,6 +31,7 @@ from mtm_core.workflows.compare_designs import (
 )
 from mtm_core.workflows.compare_tissues import CohortComparisons
 from mtm_core.workflows.composition import composition_of, say_composition, with_composition
+from mtm_core.workflows.group_pair import counts_in_words, group_option, pair_of_groups
 from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
     Say,
@@ -190,10 +190,10 @@ def compare_samples(
         say_composition(composition, say)
         known = with_composition(known, composition)
     # Wrong names of columns are said before anything is predicted.
-    pair = None if asked is None else _pair(known, *asked)
+    pair = None if asked is None else pair_of_groups(known, *asked)
     labels = None if pair is None else two_groups(known.groups(pair[0]), pair[1], pair[2])
     if pair is not None and labels is not None:
-        say(_counts_in_words(known.groups(pair[0]), pair[1], pair[2]), False)
+        say(counts_in_words(known.groups(pair[0]), pair[1], pair[2]), False)
     of_traits = {name: trait_numbers(known, name) for name in traits}
     for name, (values, _) in of_traits.items():
         if values.isna().all():
@@ -297,27 +297,3 @@ def check_compare(options: CompareOptions) -> Path:
         folder=True,
     )
     return folder
-
-
-def group_option(option: str) -> tuple[str, str]:
-    """Get column and groups of ``COLUMN=CASE,CONTROL``; the groups are read with the metadata."""
-    column, text = split_column(option)
-    if "," not in text:
-        two_names(text)
-    return column, text
-
-
-def _pair(known: SampleMetadata, column: str, text: str) -> tuple[str, str, str]:
-    """Return column, cases and controls, as the metadata write them."""
-    levels = [str(level) for level in known.groups(column).dropna().unique()]
-    case, control = two_names(text, levels)
-    return column, known.level(column, case), known.level(column, control)
-
-
-def _counts_in_words(groups: pd.Series, case: str, control: str) -> str:
-    """Say how many samples each group has, and how many take no part."""
-    n = {name: int((groups == name).sum()) for name in (case, control)}
-    unknown = int(groups.isna().sum())
-    others = len(groups) - sum(n.values()) - unknown
-    words = f"Comparing {n[case]} samples of {case!r} with {n[control]} of {control!r}"
-    return f"{words}; {others} samples are of other groups, {unknown} have no value."

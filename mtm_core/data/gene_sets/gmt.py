@@ -143,14 +143,7 @@ class GeneSets:
         place = dict(zip(genes, found.tolist(), strict=True))
         n_found = int((found >= 0).sum())
         n_covered = len(np.unique(found[found >= 0]))
-        least = LEAST_SHARE * min(len(genes), len(index.genes))
-        if n_covered < max(1.0, least):
-            raise InputFileError(
-                f"{self.name}: {n_found:,} of its {len(genes):,} genes are among the"
-                f" {len(index.genes):,} genes of the result; at least {LEAST_SHARE:.0%} of the"
-                f" smaller number are needed. Its first genes are {name_some(genes, 3)}."
-                + _next(genes)
-            )
+        check_share(self.name, genes, n_found, n_covered, len(index.genes))
         known = [
             np.unique([p for gene in members if (p := place[gene]) >= 0]).astype(np.int64)
             for members in self.members
@@ -215,14 +208,52 @@ def find_sets(given: str | Path) -> GeneSets:
     if str(given) in BUNDLED_SETS:
         return bundled_sets(str(given))
     path = Path(given)
+    data = read_sets_file(path, "gene sets", list(BUNDLED_SETS))
+    return GeneSets.parse(data, path.name)
+
+
+def read_sets_file(path: Path, what: str, bundled: Sequence[str]) -> bytes:
+    """Read a file that may also have been meant as one of the ``bundled`` names of ``what``.
+
+    Raises
+    ------
+    InputFileError, SelectionError
+        If it is neither.
+    """
     if not path.exists() and path.suffix == "":
-        raise SelectionError.unknown("gene sets", [str(given)], list(BUNDLED_SETS))
+        raise SelectionError.unknown(what, [str(path)], bundled)
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_GMT_BYTES + 1)
+            return file.read(MAX_GMT_BYTES + 1)
     except OSError as error:
         raise InputFileError(f"cannot open {path}: {error.strerror or error}") from error
-    return GeneSets.parse(data, path.name)
+
+
+def check_share(
+    name: str, genes: Sequence[str], n_found: int, n_covered: int, n_in_index: int
+) -> None:
+    """Refuse a collection of which almost no gene is in a list of genes.
+
+    Parameters
+    ----------
+    name, genes
+        Of the collection.
+    n_found, n_covered
+        Genes of it that are in the list, and genes of the list that they are.
+    n_in_index
+        Genes of the list.
+
+    Raises
+    ------
+    InputFileError
+        If fewer than ``LEAST_SHARE`` of the collection's genes are there, or of the list's.
+    """
+    if n_covered < max(1.0, LEAST_SHARE * min(len(genes), n_in_index)):
+        raise InputFileError(
+            f"{name}: {n_found:,} of its {len(genes):,} genes are among the"
+            f" {n_in_index:,} genes of the result; at least {LEAST_SHARE:.0%} of the"
+            f" smaller number are needed. Its first genes are {name_some(genes, 3)}." + _next(genes)
+        )
 
 
 @cache

@@ -1,0 +1,32 @@
+"""The two groups of samples that a command compares: ``COLUMN=CASE,CONTROL``."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.reporting.name_lists import split_column, two_names
+
+
+def group_option(option: str) -> tuple[str, str]:
+    """Get column and groups of ``COLUMN=CASE,CONTROL``; the groups are read with the metadata."""
+    column, text = split_column(option)
+    if "," not in text:
+        two_names(text)
+    return column, text
+
+
+def pair_of_groups(known: SampleMetadata, column: str, text: str) -> tuple[str, str, str]:
+    """Return column, cases and controls, as the metadata write them."""
+    levels = [str(level) for level in known.groups(column).dropna().unique()]
+    case, control = two_names(text, levels)
+    return column, known.level(column, case), known.level(column, control)
+
+
+def counts_in_words(groups: pd.Series, case: str, control: str) -> str:
+    """Say how many samples each group has, and how many take no part."""
+    n = {name: int((groups == name).sum()) for name in (case, control)}
+    unknown = int(groups.isna().sum())
+    others = len(groups) - sum(n.values()) - unknown
+    words = f"Comparing {n[case]} samples of {case!r} with {n[control]} of {control!r}"
+    return f"{words}; {others} samples are of other groups, {unknown} have no value."
