@@ -8,7 +8,7 @@ from mtm_core.errors import MissingLibraryError
 
 EXTRAS = {
     "app": ("streamlit", "plotly", "jinja2"),
-    "serve": ("fastapi", "uvicorn"),
+    "serve": ("fastapi", "python_multipart", "uvicorn"),
     "train": ("lightning_fabric",),
     "counts": ("pydeseq2",),
     "cluster": ("dask", "distributed"),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
 from mtm_core.data.people.metadata_options import MetadataOptions
-from mtm_core.data.people.phenotypes import Sex
-from mtm_core.errors import SelectionError
-from mtm_core.reporting.name_lists import split_names
+from mtm_core.reporting.name_lists import split_names, split_sex_codes
 
 _IN_QUOTES = "Commas within a name go in double quotes."
 AgeColumnOption = Annotated[
@@ -58,18 +56,8 @@ def metadata_options(
     return MetadataOptions(
         age_column,
         sex_column,
-        _sex_codes(sex_codes),
+        split_sex_codes(sex_codes),
         tuple(split_names(unknown or [])),
         near_names,
         sheet,
     )
-
-
-def _sex_codes(option: str) -> tuple[tuple[str, Sex], ...]:
-    codes: dict[str, Sex] = {}
-    for pair in split_names(option):
-        code, equals, sex = (part.strip() for part in pair.rpartition("="))
-        if not equals or not code or sex not in ("male", "female"):
-            raise SelectionError(f"--sex-codes expects 1=male,2=female or the like, got {pair!r}.")
-        codes[code] = cast("Sex", sex)
-    return tuple(codes.items())

@@ -3,7 +3,7 @@
 ====================================  ==========================================================
 ``GET /v1/health``                    that it runs
 ``GET /v1/models``                    models, their tissues, sizes and limits
-``POST /v1/predictions``              a table in the body: takes it up, and says where it will be
+``POST /v1/predictions``              a table, or a form with metadata too: says where it will be
 ``GET /v1/predictions/ID``            how far it is, or why it failed
 ``GET /v1/predictions/ID/result``     the prediction, as a file
 ``DELETE /v1/predictions/ID``         ends or forgets it
@@ -19,7 +19,7 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -31,27 +31,39 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.requests import ClientDisconnect
 
 from mtm_core import __version__
-from mtm_core.data.files.reading_options import NumberStyle, ReadingOptions, Strand
-from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.data.notes import Note
-from mtm_core.data.units import UnitChoice
 from mtm_core.endpoint.jobs import FaultError, FullError, Job, Jobs, UnknownJobError
+from mtm_core.endpoint.options import OptionsOfRequest
 from mtm_core.endpoint.prediction import (
     MEDIA,
     Asked,
     Ending,
     Given,
     TooLargeError,
+    check_asked,
     maker,
 )
+from mtm_core.endpoint.received import ALIGNMENT, METADATA, PARTS, TABLE, Part, receive
 from mtm_core.errors import MTMError, OverBudgetError, SelectionError
-from mtm_core.inference.alignment import AlignmentMethod
-from mtm_core.inference.options import PredictionOptions
+from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.predictor import Predictor
 
 MOST_WAIT_SECONDS = 30
-_CHUNK_SECONDS = 30.0
-"""Longest silence while a table is sent."""
+_FILE = {"type": "string", "format": "binary"}
+_BODY = {
+    "required": True,
+    "content": {
+        "application/octet-stream": {"schema": _FILE},
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": [TABLE],
+                "properties": dict.fromkeys(PARTS, _FILE),
+            }
+        },
+    },
+}
+"""What a prediction is made from, for ``openapi.json``."""
 _MOST_UPLOADS = 4
 """Tables that are taken up at a time."""
 _STATUS: Mapping[type[MTMError], int] = {
@@ -79,6 +91,8 @@ class Settings:
         Most bytes of a table.
     hosts
         Names that it answers to, without port.
+    evaluations
+        Accuracy of each model on held-out donors, by its name, if it was evaluated.
     token
         That requests must have; empty for none.
     """
@@ -87,6 +101,7 @@ class Settings:
     jobs: Jobs
     max_bytes: int
     hosts: frozenset[str]
+    evaluations: Mapping[str, EvaluationTables | None] = field(default_factory=dict, repr=False)
     token: str = field(default="", repr=False)
 
 
@@ -118,6 +133,7 @@ def create_api(settings: Settings) -> FastAPI:
                     "n_genes": len(predictor.artefact.genes),
                     "tissues": list(predictor.tissues),
                     "unit": predictor.artefact.unit,
+                    "reads": list(predictor.covariates),
                     "sha256": predictor.artefact.sha256,
                 }
                 for name, predictor in settings.models.items()
@@ -127,37 +143,35 @@ def create_api(settings: Settings) -> FastAPI:
             "keep_seconds": settings.jobs.keep_seconds,
         }
 
-    @api.post("/v1/predictions", status_code=202)
+    @api.post("/v1/predictions", status_code=202, openapi_extra={"requestBody": _BODY})
     async def predict(
         request: Request,
+        options: OptionsOfRequest,
         model: Annotated[str, Query(max_length=100)] = "",
-        source: Annotated[str, Query(max_length=200)] = WHOLE_BLOOD,
-        targets: Annotated[list[str] | None, Query(max_length=200)] = None,
-        unit: UnitChoice = "auto",
-        alignment: AlignmentMethod = "auto",
         ending: Annotated[Ending, Query(alias="format")] = "csv",
-        name: Annotated[str, Query(max_length=200)] = "table",
-        numbers: NumberStyle = "auto",
-        quantity: Annotated[str, Query(max_length=200)] = "",
-        sheet: Annotated[str, Query(max_length=200)] = "",
-        strand: Strand = "auto",
+        name: Annotated[str, Query(max_length=200)] = "",
     ) -> JSONResponse:
-        """Take up the table in the body: csv, tsv, gct (also gzipped), xlsx, parquet or h5ad.
+        """Take up a table: csv, tsv, gct (also gzipped), xlsx, parquet or h5ad.
 
-        Options are those of ``mtm predict``; ``targets`` may be repeated, and are all by default.
+        It is the body, or the part ``table`` of a form (multipart/form-data) that may also have
+        ``metadata`` (a file, or JSON) and ``alignment`` (of an earlier prediction). Options are
+        those of ``mtm predict``; ``targets`` may be repeated, and are all by default.
         """
-        predictor = _model(settings, model)
-        reading = ReadingOptions(numbers=numbers, quantity=quantity, sheet=sheet, strand=strand)
-        chosen = None if not targets or targets == ["all"] else tuple(targets)
-        options = PredictionOptions(source, chosen, unit, alignment, reading)
-        predictor.targets_of(source, options.targets)  # a wrong name is said before the table comes
+        chosen = _model(settings, model)
+        predictor = settings.models[chosen]
+        # A wrong name is said before the table comes.
+        predictor.targets_of(options.source, options.targets)
         settings.jobs.check_room()
         async with uploads:
-            data = await _body(request, settings.max_bytes)
-        owner = request.client.host if request.client else ""
-        given = Given(data, Path(name).name or "table", owner)
-        del data
-        job = settings.jobs.start(maker(given, Asked(predictor, options, ending)))
+            parts = await receive(request, settings.max_bytes)
+        has_alignment = ALIGNMENT in parts
+        check_asked(options, has_metadata=METADATA in parts, has_alignment=has_alignment)
+        given = _given(parts, Path(name).name, request.client.host if request.client else "")
+        del parts
+        if has_alignment:
+            options = replace(options, alignment_from=given.alignment_name)
+        asked = Asked(predictor, options, ending, settings.evaluations.get(chosen))
+        job = settings.jobs.start(maker(given, asked))
         return JSONResponse(_state(job), 202, {"Location": f"/v1/predictions/{job.id}"})
 
     @api.get("/v1/predictions/{name}")
@@ -188,45 +202,27 @@ def create_api(settings: Settings) -> FastAPI:
     return api
 
 
-def _model(settings: Settings, name: str) -> Predictor:
+def _model(settings: Settings, name: str) -> str:
     known = settings.models
     if name and name not in known:
         raise SelectionError.unknown("model", [name], list(known))
-    return known[name] if name else next(iter(known.values()))
+    return name or next(iter(known))
 
 
-async def _body(request: Request, most: int) -> bytes:
-    """Take up a table, no more than ``most`` bytes of it, from a client that keeps sending.
-
-    Raises
-    ------
-    TooLargeError, SelectionError
-        If it is larger; if there is none.
-    HTTPException
-        If nothing comes for long.
-    """
-    too_large = TooLargeError(
-        f"the table is larger than {most / 1e6:,.0f} MB, the limit of this server. Compress it, "
-        f"include only the model's genes, or split the samples."
+def _given(parts: Mapping[str, Part], name: str, owner: str) -> Given:
+    nothing = Part()
+    table, people = parts[TABLE], parts.get(METADATA, nothing)
+    alignment = parts.get(ALIGNMENT, nothing)
+    return Given(
+        bytes(table.data),
+        name or table.name("table"),
+        owner,
+        bytes(people.data),
+        people.name("metadata"),
+        people.is_json,
+        bytes(alignment.data),
+        alignment.name("alignment.json"),
     )
-    said = request.headers.get("content-length", "")
-    if said.isdecimal() and int(said) > most:
-        raise too_large
-    data = bytearray()
-    parts = request.stream().__aiter__()
-    while True:
-        try:
-            part = await asyncio.wait_for(anext(parts), _CHUNK_SECONDS)
-        except StopAsyncIteration:
-            break
-        except TimeoutError as error:
-            raise HTTPException(408, "the table was not received completely.") from error
-        data += part
-        if len(data) > most:
-            raise too_large
-    if not data.strip():
-        raise SelectionError("the body is empty. Send the table as the body of the POST.")
-    return bytes(data)
 
 
 async def _ended(job: Job, wait: float) -> Job:

@@ -10,14 +10,18 @@ from pathlib import Path
 
 import uvicorn
 
+from mtm_core.artefact import Artefact
 from mtm_core.data.isolation.isolated import reader_server
 from mtm_core.data.isolation.reader_server import Dead
 from mtm_core.endpoint.api import Settings, create_api
 from mtm_core.endpoint.jobs import Jobs
 from mtm_core.errors import SelectionError
+from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import find_model
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_folder import ModelFolder
 from mtm_core.safe_output.writing import scratch_folder
+from mtm_core.studies.beside_model import evaluation_of
 from mtm_core.workflows.server_limits import max_jobs
 
 HERE = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -72,12 +76,15 @@ def serve(options: ServeOptions) -> None:
     ArtefactError
         If a model cannot be used.
     """
-    models = load_models(options.models)
+    models, evaluations = load_models(options.models)
     try:
         reader_server().start()
     except Dead as error:
         print(f"  Tables cannot be read: {error}.", file=sys.stderr, flush=True)
-    with scratch_folder("serve") as folder, server_of(options, models, folder) as server:
+    with (
+        scratch_folder("serve") as folder,
+        server_of(options, models, folder, evaluations) as server,
+    ):
         print(
             f"\n  The endpoint is at http://{_host(options.address)}:{options.port}/v1/models."
             " Ctrl-C ends it.\n",
@@ -88,7 +95,10 @@ def serve(options: ServeOptions) -> None:
 
 @contextmanager
 def server_of(
-    options: ServeOptions, models: Mapping[str, Predictor], folder: Path
+    options: ServeOptions,
+    models: Mapping[str, Predictor],
+    folder: Path,
+    evaluations: Mapping[str, EvaluationTables | None] | None = None,
 ) -> Iterator[uvicorn.Server]:
     """Make the server, whose results lie in ``folder``; what it has begun ends with it."""
     jobs = Jobs(
@@ -103,6 +113,7 @@ def server_of(
         jobs,
         options.max_megabytes * 1_000_000,
         HERE | own | {name.lower() for name in options.hosts},
+        evaluations or {},
         options.token,
     )
     config = uvicorn.Config(
@@ -122,8 +133,10 @@ def server_of(
         jobs.close()
 
 
-def load_models(given: Sequence[str]) -> dict[str, Predictor]:
-    """Load each model, by its name.
+def load_models(
+    given: Sequence[str],
+) -> tuple[dict[str, Predictor], dict[str, EvaluationTables | None]]:
+    """Load each model and its evaluation, by the model's name.
 
     Raises
     ------
@@ -131,12 +144,15 @@ def load_models(given: Sequence[str]) -> dict[str, Predictor]:
         If one cannot be used; if two have one name.
     """
     models: dict[str, Predictor] = {}
+    evaluations: dict[str, EvaluationTables | None] = {}
     for name in given:
-        predictor = Predictor.load(find_model(name))
+        files = ModelFolder.open(find_model(name))
+        predictor = Predictor(Artefact.load(files))
         if predictor.artefact.name in models:
             raise SelectionError(f"two models are called {predictor.artefact.name!r}.")
         models[predictor.artefact.name] = predictor
-    return models
+        evaluations[predictor.artefact.name] = evaluation_of(files, predictor.artefact)
+    return models, evaluations
 
 
 def _host(address: str) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Iterable, Sequence
+from typing import cast, get_args
 
+from mtm_core.data.people.phenotypes import Sex
 from mtm_core.errors import SelectionError
 
 _SPECIAL = frozenset(',"\r\n=')
@@ -39,6 +41,30 @@ def split_names(option: str | Sequence[str]) -> list[str]:
             ) from error
         names += [name.strip() for row in rows for name in row]
     return [name for name in names if name]
+
+
+def split_sex_codes(option: str, name: str = "--sex-codes") -> tuple[tuple[str, Sex], ...]:
+    """Read ``1=male,2=female``.
+
+    Parameters
+    ----------
+    option
+        Text of the option.
+    name
+        Name of the option for messages.
+
+    Raises
+    ------
+    SelectionError
+        If it is not written so.
+    """
+    codes: dict[str, Sex] = {}
+    for pair in split_names(option):
+        code, equals, sex = (part.strip() for part in pair.rpartition("="))
+        if not equals or not code or sex not in get_args(Sex):
+            raise SelectionError(f"{name} expects 1=male,2=female or the like, got {pair!r}.")
+        codes[code] = cast("Sex", sex)
+    return tuple(codes.items())
 
 
 def join_groups(column: str, case: str, control: str) -> str:

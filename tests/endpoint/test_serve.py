@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
@@ -18,11 +19,13 @@ import pandas as pd
 import pytest
 import requests as plain_requests
 
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.endpoint.serving import ServeOptions, server_of
 from mtm_core.errors import SelectionError
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.saved_alignment import alignment_bytes
 from mtm_core.places import SAMPLES
 
 TABLE = (SAMPLES / "blood_tpm.tsv").read_bytes()
@@ -250,3 +253,91 @@ def test_a_full_server_says_so_and_what_is_deleted_is_gone(server: str, folder: 
 def test_a_server_that_others_can_reach_needs_a_token() -> None:
     with pytest.raises(SelectionError, match="give a token of 16 characters"):
         ServeOptions(("any",), "0.0.0.0", token="short")
+
+
+def form(url: str, files: Mapping[str, object], **options: object) -> plain_requests.Response:
+    answer = requests.post(f"{url}/predictions", params=options, files=files, timeout=60)
+    if answer.status_code == 202:
+        asked.append(url.removesuffix("/v1") + answer.headers["Location"])
+    return answer
+
+
+def test_age_and_sex_are_read_from_a_file_or_json(server: str, predictor: Predictor) -> None:
+    people = pd.read_csv(SAMPLES / "metadata.tsv", sep="\t").iloc[:38]
+    table = read_expression(SAMPLES / "blood_tpm.tsv", known_genes=predictor.genes)
+    known = read_metadata(
+        BytesIO(people.to_csv(index=False).encode()), "p.csv", samples=list(table.values.index)
+    )
+    wanted, without = (
+        predictor.predict(table, targets=["Lung"], phenotypes=phenotypes)["z"].sel(tissue="Lung")
+        for phenotypes in (known.phenotypes(), None)
+    )
+    assert predictor.covariates == ("age", "sex")
+    by_sample = people.set_index("sample")[["age", "sex"]].to_dict("index")
+    for metadata in (
+        ("people.csv", people.to_csv(index=False)),
+        ("", json.dumps(by_sample), "application/json"),
+        ("rows", people.to_json(orient="records"), "application/json"),
+    ):
+        files = {"table": ("mine.tsv", TABLE), "metadata": metadata}
+        answer = form(server, files, targets="Lung", format="h5ad")
+        done = result(server, answer)
+        assert done.status_code == 200, done.text
+        found = ad.read_h5ad(BytesIO(done.content))
+        np.testing.assert_allclose(found.X, wanted, rtol=1e-5, atol=1e-6)
+        assert np.abs(found.X - without.to_numpy())[:38].max() > 0.01
+        assert found.obs["age"].notna().sum() == 38
+        state = requests.get(f"{server}/predictions/{answer.json()['id']}", timeout=10).json()
+        messages = [note["message"] for note in state["notes"]]
+        assert any("38 samples are predicted with age and sex, 2 without" in m for m in messages)
+        assert "38 samples are predicted" in found.uns["mtm"]["notes"]
+
+
+def test_later_samples_are_read_by_an_alignment_that_is_sent(
+    server: str, predictor: Predictor
+) -> None:
+    table = read_expression(SAMPLES / "blood_tpm.tsv", known_genes=predictor.genes)
+    earlier = predictor.prepare(table, unit="tpm")
+    one = table.values.iloc[[4]].to_csv(sep="\t").encode()
+    files = {"table": ("one.tsv", one), "alignment": alignment_bytes([earlier.alignment])}
+    done = result(server, form(server, files, targets="Lung"))
+    assert done.status_code == 200, done.text
+    got = pd.read_csv(BytesIO(done.content))
+    wanted = predictor.predict_prepared(earlier, ["Lung"])["z"].isel(sample=4, tissue=0)
+    np.testing.assert_allclose(got["z"], wanted, rtol=1e-4, atol=1e-4)
+    refused = result(server, form(server, files, source="Lung", targets="Liver"))
+    assert (
+        "an alignment of samples of Whole Blood, not of Lung" in refused.json()["error"]["message"]
+    )
+    both = form(server, files, alignment="cohort")
+    assert "leave out alignment=cohort" in both.json()["error"]["message"]
+
+
+def test_a_form_that_is_not_as_it_should_be_is_refused_in_words(server: str) -> None:
+    table = ("t.tsv", TABLE)
+    for files, options, words in (
+        ({"tabel": table}, {}, "a part 'tabel'; its parts are table, metadata, alignment"),
+        ({"metadata": table}, {}, "no part 'table'"),
+        ({"table": ("t.tsv", b"")}, {}, "the part 'table' of the form is empty"),
+        ({"table": table}, {"batch": "run"}, "batch='run' names a column of the metadata"),
+        ({"table": table}, {"as_batch": "b1"}, "as_batch='b1' names a batch of a saved alignment"),
+        ({"table": table}, {"sex_codes": "1=m"}, "sex_codes expects 1=male,2=female"),
+    ):
+        answer = form(server, files, **options)
+        assert answer.status_code == 400
+        assert words in answer.json()["error"]["message"]
+    for metadata, words in (
+        ((None, b'{"P1": {"age": ', "application/json"), "the metadata cannot be read as JSON"),
+        ((None, b'{"P1": 61}', "application/json"), "Expected an object by sample"),
+        (("other.csv", b"sample,age\nP1,50\nP2,60\n"), "names no sample of the expression table"),
+        (("people.xlsx", b"%PDF-1.7"), "people.xlsx"),
+    ):
+        failed = result(server, form(server, {"table": table, "metadata": metadata}))
+        assert failed.status_code == 400, failed.text
+        assert words in failed.json()["error"]["message"]
+    cut = {"Content-Type": "multipart/form-data; boundary=x"}
+    body = b'--x\r\nContent-Disposition: form-data; name="table"\r\n\r\ngene\tS1\n'
+    early = requests.post(f"{server}/predictions", data=body, headers=cut, timeout=10)
+    assert "it ends early" in early.json()["error"]["message"]
+    large = form(server, {"table": table, "metadata": ("m.csv", b"x" * 2_000_000)})
+    assert large.status_code == 413

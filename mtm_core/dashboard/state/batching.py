@@ -7,18 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from mtm_core.data.people.metadata import SampleMetadata
-from mtm_core.errors import InputFileError, SelectionError
+from mtm_core.errors import InputFileError
 from mtm_core.inference.saved_alignment import (
     SavedAlignment,
     alignment_bytes,
     alignments_of,
 )
-from mtm_core.memory_budget import in_words, shared_budget
-
-MOST_UPLOAD_BYTES = 32 * 2**20
-"""Largest saved alignment: 19,291 genes in 60 batches by mean and SD."""
-_MEMORY_OF_A_BYTE = 12
-"""Memory to read a byte of it: numbers of ten digits become objects of 32 bytes, then of four."""
+from mtm_core.workflows.uploaded_alignment import saved_of
 
 
 @dataclass(frozen=True)
@@ -62,14 +57,7 @@ class Batching:
         """
         if not self.saved:
             return None
-        for one in self.saved:
-            if one.source == source:
-                return one
-        there = ", ".join(one.source for one in self.saved)
-        raise SelectionError(
-            f"{self.file} is an alignment of samples of {there}, not of {source}. Remove it, or "
-            f"choose another tissue of the samples."
-        )
+        return saved_of(self.saved, source, self.file)
 
     @property
     def digest(self) -> str:
@@ -99,23 +87,3 @@ class Batching:
             raise InputFileError(f"choices of batches are damaged: {error}") from error
         saved = alignments_of(content.encode(), file) if content else ()
         return cls(column, as_batch, file, saved)
-
-
-def read_upload(data: bytes, name: str) -> tuple[SavedAlignment, ...]:
-    """Read an uploaded alignment, within the server's budget of memory.
-
-    Raises
-    ------
-    InputFileError
-        If it is none, or too large.
-    OverBudgetError
-        If the server has not so much memory.
-    """
-    if len(data) > MOST_UPLOAD_BYTES:
-        raise InputFileError(
-            f"{name} has {in_words(len(data))}; this server reads saved alignments of up to"
-            f" {in_words(MOST_UPLOAD_BYTES)}. The command line reads larger ones"
-            " (--alignment-from)."
-        )
-    with shared_budget().hold(_MEMORY_OF_A_BYTE * len(data), f"Reading {name}"):
-        return alignments_of(data, name)

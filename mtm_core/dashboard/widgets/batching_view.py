@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.state.batching import Batching, read_upload
+from mtm_core.dashboard.state.batching import Batching
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.layout import show_figure, show_notes
 from mtm_core.errors import MTMError
@@ -18,6 +18,7 @@ from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.saved_alignment import FILE_NAME, alignment_bytes
 from mtm_core.inference.together import Together
 from mtm_core.studies.batch_groups import describe_batches_and_groups
+from mtm_core.workflows.uploaded_alignment import read_upload
 
 LABEL = "Batches, and later samples"
 
