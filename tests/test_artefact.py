@@ -131,7 +131,7 @@ def test_bf16_rounds_the_matrices_of_networks_and_nothing_else(
     assert read_description(tmp_path)["weights"] == "bf16"
 
 
-def test_saving_over_a_model_leaves_a_loaded_one_whole(folder: Path) -> None:
+def test_saving_over_a_model_does_not_change_a_loaded_one(folder: Path) -> None:
     loaded = Artefact.load(folder)  # its arrays are mapped from the file
     before = {name: array.copy() for name, array in loaded.method.arrays().items()}
     loaded.save(folder, weights="bf16")

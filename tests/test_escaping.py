@@ -83,7 +83,7 @@ def test_names_come_back_out_of_cells(name: str) -> None:
     assert out_of_cell(in_cell(name)) == name
 
 
-def test_what_cannot_be_seen_is_seen() -> None:
+def test_invisible_characters_are_made_visible() -> None:
     for sign in ("\x1b", "\x00", "\x9b", "\u202e", "\u2066", "\u200f", "\ufeff", "\ud800"):
         assert plain(f"a{sign}b") == "a\ufffdb"
         assert in_figure(f"a{sign}b") == "a\ufffdb"
@@ -134,7 +134,7 @@ def test_numbers_are_no_formulas() -> None:
     assert list(table.columns) == ["=group", "change"]  # as it was
 
 
-def test_what_is_logged_and_printed_obeys_nothing(
+def test_logged_and_printed_text_has_no_control_characters(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging, "_logRecordFactory", logging.getLogRecordFactory())

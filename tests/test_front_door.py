@@ -28,7 +28,7 @@ from mtm_core.places import SAMPLES
 TABLE = SAMPLES / "blood_tpm.tsv"
 
 
-def test_the_front_door_is_what_it_was() -> None:
+def test_public_names_are_unchanged() -> None:
     assert mtm_core.__all__ == [
         "ActivityOptions",
         "ActivityScoring",
@@ -89,7 +89,7 @@ def test_the_front_door_is_what_it_was() -> None:
         mtm_core.predict  # type: ignore[attr-defined]  # noqa: B018
 
 
-def test_type_checkers_see_the_same_door() -> None:
+def test_type_checkers_see_the_same_public_names() -> None:
     stub = ast.parse(Path(mtm_core.__file__).with_suffix(".pyi").read_text())
     imported = {
         alias.asname: node.module
@@ -146,7 +146,7 @@ def test_a_bundled_name_is_that_model_in_any_folder(
 
 
 @pytest.mark.parametrize("name", ["", "nowhere", "a\0b", "x" * 5000, "../" * 3])
-def test_what_is_no_model_is_said_in_words(name: str) -> None:
+def test_an_unknown_model_is_an_error_in_words(name: str) -> None:
     with pytest.raises(ArtefactError, match=f"no model .*bundled: .*{DEFAULT_MODEL}"):
         Predictor.load(name)
 

@@ -11,7 +11,7 @@ from mtm_core.errors import OverBudgetError, SelectionError
 from mtm_core.memory_budget import MEMORY_VARIABLE, MemoryBudget, machine_memory, shared_budget
 
 
-def test_what_one_piece_may_not_take_is_refused_at_once():
+def test_a_piece_above_the_limit_is_refused_at_once():
     budget = MemoryBudget(10_000_000_000)
     message = r"Predicting needs about 5\.1 GB.*at most 5\.0 GB\. Run mtm predict\."
     with pytest.raises(OverBudgetError, match=message):
@@ -19,7 +19,7 @@ def test_what_one_piece_may_not_take_is_refused_at_once():
     assert budget.in_use == 0
 
 
-def test_what_is_held_is_given_back_once():
+def test_held_memory_is_released_once():
     budget = MemoryBudget(100, most=100)
     with budget.hold(60, "A") as hold:
         assert budget.in_use == 60
@@ -30,7 +30,7 @@ def test_what_is_held_is_given_back_once():
     assert budget.in_use == 0
 
 
-def test_what_would_fit_later_waits_and_then_is_refused():
+def test_a_piece_that_would_fit_later_waits_then_is_refused():
     budget = MemoryBudget(100, most=100)
     first = budget.hold(80, "A")
     with pytest.raises(OverBudgetError, match="other users' work takes the rest"):
@@ -99,7 +99,7 @@ def test_the_environment_says_how_much(monkeypatch):
 
 @pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("value", ["0", "-1", "much", "nan", "inf"])
-def test_a_limit_that_is_none_is_said(monkeypatch, value):
+def test_an_invalid_limit_is_an_error(monkeypatch, value):
     monkeypatch.setenv(MEMORY_VARIABLE, value)
     with pytest.raises(SelectionError, match="not a number above 0"):
         shared_budget()

@@ -97,7 +97,7 @@ def test_a_changed_description_is_refused(
 
 @pytest.mark.parametrize("name", ["README.md", "history.csv", "evaluation/tissues.csv"])
 @pytest.mark.parametrize("damage", ["changed", "deleted", "linked", "folder", "pipe"])
-def test_every_file_is_held_to_its_seal(folder: Path, name: str, damage: str) -> None:
+def test_every_file_is_checked_against_its_sha256(folder: Path, name: str, damage: str) -> None:
     path = folder / name
     content = path.read_bytes()
     if damage == "changed":
@@ -133,7 +133,7 @@ def test_a_table_that_was_added_is_not_read(folder: Path, name: str) -> None:
         read_all(folder)
 
 
-def test_what_the_program_does_not_read_may_lie_there(folder: Path) -> None:
+def test_files_that_are_not_read_are_allowed(folder: Path) -> None:
     (folder / "notes.txt").write_text("mine")
     (folder / ".DS_Store").write_bytes(b"\0")
     (folder / "evaluation" / ".DS_Store").write_bytes(b"\0")
@@ -161,7 +161,7 @@ def test_files_of_holes_are_not_read(folder: Path, name: str) -> None:
         read_all(folder)
 
 
-def test_a_folder_of_before_is_reported_how_to_be_sealed(folder: Path) -> None:
+def test_an_older_folder_is_refused_with_the_command_that_seals_it(folder: Path) -> None:
     (folder / MANIFEST).unlink()
     change(folder / "model.json", lambda d: d.update(format_version=1))
     with pytest.raises(ArtefactError, match=r"earlier version .*: mtm model seal .*model"):

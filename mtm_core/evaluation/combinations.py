@@ -1,8 +1,8 @@
 """Accuracy of predictions from several tissues of the same donors together.
 
-A combination is scored on the held-out donors who give all of it, and no others: what is known of
-blood and skin is then of people with both. Beside it stands what the same donors' first tissue
-tells alone. Combinations are named by their tissues, the first one the source.
+A combination is scored on the held-out donors who have all of its tissues, and on no others; the
+same donors' accuracy from the first tissue alone is beside it. Combinations are named by their
+tissues, the source first.
 """
 
 from __future__ import annotations

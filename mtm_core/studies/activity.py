@@ -246,7 +246,7 @@ def _scores(
         return multivariate_scores(values, weights)
     except NotSeparable:
         raise SelectionError(
-            f"the {n_sources:,} sources cannot be told apart in one model on the"
+            f"the {n_sources:,} sources cannot be separated in one model on the"
             f" {values.shape[1]:,} genes of {tissue}: the weights of one follow from those of"
             f" others, or there are too few genes or more than {MOST_TOGETHER:,} sources. Score"
             " each source alone (--method ulm)."

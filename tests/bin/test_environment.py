@@ -86,7 +86,7 @@ def test_after_the_app_the_check_adds_its_tools_alone(checkout: Checkout) -> Non
     assert checkout.run(CHECK)[0] == []
 
 
-def test_what_has_changed_is_installed_and_nothing_else(checkout: Checkout) -> None:
+def test_only_changed_requirements_are_installed_again(checkout: Checkout) -> None:
     checkout.run(CHECK)
     (checkout.folder / "pyproject.toml").write_text("[project]\n")
     assert checkout.run(APP)[0] == [PACKAGE]
@@ -98,7 +98,7 @@ def test_what_has_changed_is_installed_and_nothing_else(checkout: Checkout) -> N
     assert checkout.run(APP)[0] == [BASE]
 
 
-def test_an_installation_that_was_killed_is_made_anew(checkout: Checkout) -> None:
+def test_a_killed_installation_is_repeated(checkout: Checkout) -> None:
     killed = checkout.notes.with_name("notes.killed")
     killed.touch()
     assert checkout.run(APP)[1].returncode != 0
@@ -122,7 +122,7 @@ def _age(venv: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_lose_python, _age])
-def test_an_environment_of_our_own_that_is_unusable_is_made_anew(
+def test_an_unusable_environment_of_our_own_is_rebuilt(
     checkout: Checkout, damage: Callable[[Path], None]
 ) -> None:
     checkout.run(APP)
@@ -141,7 +141,7 @@ def test_an_environment_without_pip_serves_until_something_is_to_be_installed(
     assert checkout.run(CHECK)[0] == [TOOLS, PACKAGE]
 
 
-def test_a_checkout_that_was_moved_is_set_up_anew(checkout: Checkout) -> None:
+def test_a_moved_checkout_is_set_up_again(checkout: Checkout) -> None:
     checkout.run(APP)
     checkout.folder = checkout.folder.rename(checkout.folder.with_name("elsewhere"))
     asked, done = checkout.run(APP)
@@ -172,7 +172,7 @@ def test_somebody_else_s_environment_is_used_or_left_alone(checkout: Checkout) -
         ("ERROR: something else", "all that pip said is in .venv/install.log"),
     ],
 )
-def test_what_pip_cannot_do_is_said_and_tried_again(
+def test_a_failure_of_pip_is_reported_and_tried_again(
     checkout: Checkout, said: str, expected: str
 ) -> None:
     broken = checkout.notes.with_name("notes.broken")
@@ -191,7 +191,7 @@ def test_what_pip_cannot_do_is_said_and_tried_again(
     ("file", "expected"),
     [("old", "does not run or is older than 3.11"), ("no-venv", "has no 'venv'. Install it")],
 )
-def test_a_python_that_will_not_do_is_named(checkout: Checkout, file: str, expected: str) -> None:
+def test_an_unsuitable_python_is_named(checkout: Checkout, file: str, expected: str) -> None:
     checkout.python.with_name(file).touch()
     asked, done = checkout.run(APP)
     assert (asked, done.returncode) == ([], 1)

@@ -98,7 +98,7 @@ def test_findings_of_a_table_stand_on_the_page(server: str, page: Page) -> None:
     nothing_broken(page)
 
 
-def test_a_file_that_hangs_its_reader_holds_nobody_up(server: str, page: Page) -> None:
+def test_a_file_that_hangs_its_reader_delays_nobody_else(server: str, page: Page) -> None:
     """The reader never ends by itself; others go on, and the user can end it."""
     page.goto(f"{server}/upload")
     upload(page, "odd.h5ad", gzip.decompress(HANGS.read_bytes()))

@@ -47,7 +47,7 @@ def test_names_in_a_figure_do_not_run_into_each_other(server: str, phone: Page) 
     assert scroller.evaluate("element => element.scrollLeft") > 200
 
 
-def test_a_finger_on_a_figure_is_left_to_the_browser(server: str, phone: Page) -> None:
+def test_touching_a_figure_scrolls_the_page(server: str, phone: Page) -> None:
     """It neither zooms nor is prevented from scrolling."""
     phone.goto(f"{server}/predictability?accuracy_of=Distributions")
     figure = phone.locator(".st-key-figure_rho_boxes .js-plotly-plot")

@@ -62,7 +62,7 @@ def test_selected_points_fill_the_table_that_is_downloaded(
     expect(page.get_by_text("genes selected in the figure")).to_be_visible()
 
 
-def test_a_row_that_is_marked_rings_its_gene_and_shows_its_samples(server: str, page: Page) -> None:
+def test_selecting_a_row_highlights_its_gene_and_shows_its_samples(server: str, page: Page) -> None:
     open_example(page, server)
     table = page.locator(".st-key-differential_rows")
     expect(table).to_be_visible()
@@ -76,7 +76,7 @@ def test_a_row_that_is_marked_rings_its_gene_and_shows_its_samples(server: str, 
     expect(page).to_have_url(re.compile("gene=VHL"))
 
 
-def test_own_metadata_lead_to_own_groups(server: str, page: Page) -> None:
+def test_uploaded_metadata_give_the_groups(server: str, page: Page) -> None:
     people = pd.read_csv(EXAMPLE_METADATA, sep="\t")
     people["group"] = people["group"].map({"case": "treated", "control": "untreated"})
     page.goto(f"{server}/upload")

@@ -69,7 +69,7 @@ def keep_it(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"[?&]work=[A-Za-z0-9_-]{43}\b"))
 
 
-def test_a_reload_without_the_switch_begins_anew(server: str, page: Page) -> None:
+def test_a_reload_without_saving_starts_empty(server: str, page: Page) -> None:
     open_own(server, page)
     assert "work=" not in page.url
     page.reload()
@@ -77,7 +77,7 @@ def test_a_reload_without_the_switch_begins_anew(server: str, page: Page) -> Non
     expect(page.get_by_text("mine.tsv")).to_have_count(0)
 
 
-def test_a_reload_with_the_switch_brings_the_work_back(server: str, page: Page) -> None:
+def test_a_reload_restores_a_saved_session(server: str, page: Page) -> None:
     SCREENSHOTS.mkdir(exist_ok=True)
     open_own(server, page)
     keep_it(page)
@@ -90,7 +90,7 @@ def test_a_reload_with_the_switch_brings_the_work_back(server: str, page: Page) 
     page.screenshot(path=SCREENSHOTS / "23_saved_session_light.png")
 
 
-def test_its_address_opens_every_page_of_it_and_no_page_once_it_is_deleted(
+def test_the_address_of_a_saved_session_opens_every_page_until_it_is_deleted(
     server: str, page: Page, new_context: Callable[..., BrowserContext]
 ) -> None:
     open_own(server, page)

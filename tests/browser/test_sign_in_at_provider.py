@@ -144,9 +144,7 @@ def test_refused_sign_in_is_reported(guarded: Guarded, stranger: Page) -> None:
         stranger.screenshot(path=SCREENSHOTS / f"24_sign_in_refused_{scheme}.png")
 
 
-def test_a_cookie_that_the_server_has_not_signed_opens_nothing(
-    guarded: Guarded, stranger: Page
-) -> None:
+def test_a_cookie_not_signed_by_the_server_opens_nothing(guarded: Guarded, stranger: Page) -> None:
     sign_in(stranger, guarded, "ada@example.org")
     cookies = {cookie["name"]: cookie for cookie in stranger.context.cookies()}
     good = cookies["_streamlit_user"]
@@ -156,7 +154,7 @@ def test_a_cookie_that_the_server_has_not_signed_opens_nothing(
         expect_door(stranger)
 
 
-def test_an_address_that_the_provider_does_not_know_leads_to_the_one_it_knows(
+def test_an_address_unknown_to_the_provider_links_to_the_known_one(
     guarded: Guarded, browser: Browser
 ) -> None:
     page = browser.new_page()
@@ -167,7 +165,7 @@ def test_an_address_that_the_provider_does_not_know_leads_to_the_one_it_knows(
     page.close()
 
 
-def test_a_provider_that_is_gone_is_named(guarded: Guarded, stranger: Page) -> None:
+def test_an_unreachable_provider_is_named(guarded: Guarded, stranger: Page) -> None:
     stranger.goto(guarded.url)
     go_to_provider(stranger)
     (state,) = parse_qs(urlsplit(stranger.url).query)["state"]

@@ -84,7 +84,7 @@ def test_column_is_set_aside_and_says_why(name: str, place: int, tmp_path: Path)
 
 
 @pytest.mark.parametrize("unit", ["counts", "log2", "tpm"])
-def test_all_of_them_at_once(unit: str, tmp_path: Path) -> None:
+def test_all_annotation_columns_at_once_are_set_aside(unit: str, tmp_path: Path) -> None:
     """More columns that are not samples than samples."""
     table = {"counts": COUNTS, "log2": LOG_CPM.round(4), "tpm": base.tpm().round(4)}[unit]
     clean = base.z_of_table(table.T.astype(float), unit)  # type: ignore[arg-type]
@@ -99,7 +99,7 @@ def test_all_of_them_at_once(unit: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_few_people_are_recognised_by_what_tissues_are_like(n: int, tmp_path: Path) -> None:
+def test_annotation_columns_are_set_aside_beside_few_samples(n: int, tmp_path: Path) -> None:
     table = COUNTS.iloc[:, :n].assign(
         x1=COLUMNS["x7"], x2=LENGTH, x3=COLUMNS["percent_gc"], x4=COLUMNS["shuffled_index"]
     )
@@ -170,7 +170,7 @@ def test_sample_under_two_names_is_read_and_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tximport", "RSEM", "no name tells", "lengths"])
-def test_of_several_quantities_the_counts_are_read(kind: str, tmp_path: Path) -> None:
+def test_counts_are_read_from_tables_with_several_quantities(kind: str, tmp_path: Path) -> None:
     lengths = pd.DataFrame({name: base.lengths() - 150.5 - i for i, name in enumerate(COUNTS)})
     lengths = lengths.clip(lower=20)
     parts = {
@@ -248,7 +248,7 @@ def test_rows_and_columns_of_totals_and_metadata_are_no_genes(tmp_path: Path) ->
         assert read.report.n_samples == 24
 
 
-def test_nothing_is_judged_where_nothing_goes_together() -> None:
+def test_uncorrelated_columns_are_not_judged() -> None:
     """z-scores and ratios go with nothing: what they are is for others to say."""
     ratios = (LOG_CPM.T - LOG_CPM.mean(axis=1)).T
     verdict = judge_columns(ratios.to_numpy(), list(ratios.columns))

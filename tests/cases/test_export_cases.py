@@ -89,7 +89,7 @@ def test_one_quantity_of_each_sample_is_read(
     base.same_z(found, expected)
 
 
-def test_a_second_quantity_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
+def test_a_second_quantity_can_be_chosen(tmp_path: Path) -> None:
     path = base.write(second_block(), tmp_path / "x.csv")
     base.same_z(base.z_of(path, ReadingOptions(quantity="1")), base.clean_z_of_tpm())
 
@@ -133,7 +133,7 @@ def test_a_line_break_in_a_name_breaks_no_row(format_: str, tmp_path: Path) -> N
     assert_array_equal(read.values.T, base.counts())
 
 
-def test_a_quote_that_is_no_bracket_is_a_character(tmp_path: Path) -> None:
+def test_an_unpaired_quote_is_a_character(tmp_path: Path) -> None:
     rows = base.counts().to_csv(sep="\t").splitlines()
     rows[0] += "\tnote"
     rows[1:] = [f'{row}\tarm 5" long' for row in rows[1:]]
@@ -178,7 +178,7 @@ def test_a_table_of_lengths_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 3, 24])
-def test_what_goes_with_no_tissue_is_doubted(n: int, tmp_path: Path) -> None:
+def test_samples_unlike_any_tissue_are_doubted(n: int, tmp_path: Path) -> None:
     table = (random_shares() * 1000).round().astype(int).iloc[:, :n]
     read = base.read(base.write(table, tmp_path / "x.csv"))
     assert list(read.values.index) == PEOPLE[:n]
@@ -187,7 +187,9 @@ def test_what_goes_with_no_tissue_is_doubted(n: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("cells", "what"), [("", "it is empty"), ("ND", "such as 'ND'")])
-def test_no_sample_is_lost_for_want_of_values(cells: str, what: str, tmp_path: Path) -> None:
+def test_a_sample_without_values_is_an_error_not_a_loss(
+    cells: str, what: str, tmp_path: Path
+) -> None:
     path = base.write(base.counts().assign(PT03=cells), tmp_path / "x.csv")
     with pytest.raises(ExpressionError, match=rf"'PT03' .*{what}.*--leave-out 'PT03'"):
         base.read(path)
@@ -208,7 +210,7 @@ def test_scaled_values_are_refused_with_what_else_the_file_holds(tmp_path: Path)
 
 
 @pytest.mark.parametrize("added", [0.5, 0.25])
-def test_a_floor_of_two_readings_is_asked_for(added: float, tmp_path: Path) -> None:
+def test_an_ambiguous_floor_is_asked_about(added: float, tmp_path: Path) -> None:
     """-2 is log2 of a quarter and log10 of a hundredth."""
     path = base.write(np.log2(base.tpm() + added), tmp_path / "x.csv")
     assert "logcpm" in base.read(path).report.possible_units

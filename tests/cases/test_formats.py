@@ -52,7 +52,7 @@ def test_sheets_are_named_to_choose_from_and_the_choice_outlives_the_process(
         base.read(path, ReadingOptions(sheet="Logs"))
 
 
-def test_one_column_is_no_damage(tmp_path: Path) -> None:
+def test_a_sheet_with_one_column_is_not_called_damaged(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     for i in range(40):
         book.active.append([f"line {i}"])

@@ -158,7 +158,7 @@ def test_quantity_is_chosen(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_there_twice_or_missing_is_an_error(
+def test_duplicate_and_missing_rows_are_errors(
     change: Callable[[pd.DataFrame], pd.DataFrame], words: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.csv"
@@ -184,7 +184,7 @@ def test_transcripts_of_genes_side_by_side_are_no_long_table(tmp_path: Path) -> 
     base.same_z(base.z_of_table(read), base.clean_z(), 0)
 
 
-def test_a_million_rows_are_laid_out_soon() -> None:
+def test_a_million_rows_are_laid_out_quickly() -> None:
     n_samples, n_genes = 50, 20_000
     rows = pd.DataFrame(
         {

@@ -218,7 +218,7 @@ def test_programs_are_not_mixed(study: Path) -> None:
         (b"ENSG00000141510\t5\nENSG00000012048\tNA\n", "PT03.txt: .*not a known"),
     ],
 )
-def test_no_sample_is_left_out_because_its_file_is_bad(
+def test_a_bad_file_is_an_error_not_a_lost_sample(
     study: Path, content: bytes, message: str
 ) -> None:
     write_two(study, base.counts()["PT02"])
@@ -306,7 +306,7 @@ def test_zip_is_looked_at_before_it_is_read(data: bytes, message: str | None) ->
 @pytest.mark.parametrize(
     "name", ["star_default_names", "htseq", "rsem", "stringtie", "two_columns"]
 )
-def test_one_file_alone_is_one_sample_named_by_it(name: str, study: Path) -> None:
+def test_a_single_file_is_one_sample_named_after_it(name: str, study: Path) -> None:
     many_files.CASES[name](study)
     path = next(path for path in sorted(study.rglob("PT03*")) if "SJ" not in path.name)
     path = path / "ReadsPerGene.out.tab" if path.is_dir() else path
@@ -350,7 +350,7 @@ def test_a_table_is_found_beside_other_files_of_its_zip() -> None:
         (ReadingOptions(strand="reverse"), "--strand reverse is for counts of STAR .* this is csv"),
     ],
 )
-def test_an_option_that_the_file_has_no_use_for_is_refused(
+def test_an_option_without_effect_on_the_file_is_refused(
     options: ReadingOptions, message: str, tmp_path: Path
 ) -> None:
     base.counts().to_csv(tmp_path / "x.csv")

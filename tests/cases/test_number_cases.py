@@ -92,7 +92,7 @@ def test_three_decimals_stay_decimals(tmp_path: Path) -> None:
         assert "thousands" not in str(found.report.notes)
 
 
-def test_one_decimal_shows_what_points_are(tmp_path: Path) -> None:
+def test_one_decimal_shows_that_points_are_decimal(tmp_path: Path) -> None:
     """A table with 1.234 and, somewhere, 12.5 has decimals."""
     table = (base.counts() % 90).astype(str)
     table.iloc[3] = "7.230"
@@ -111,7 +111,7 @@ def few(cell: str) -> bytes:
 @pytest.mark.parametrize(
     ("cell", "point", "comma"), [("7.231", 7.231, 7231.0), ("7,231", 7231.0, 7.231)]
 )
-def test_what_is_not_known_is_asked_and_the_answer_holds(
+def test_ambiguous_numbers_are_asked_about_and_the_answer_is_used(
     cell: str, point: float, comma: float, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.csv"
@@ -148,7 +148,7 @@ def test_single_cell_is_read(cell: str, value: float, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cell", ["12%", "1 23", "n/d", "1.2.3", "<5", "1'23", "-"])
 @pytest.mark.parametrize("share", [1, 90])
-def test_what_is_no_number_is_an_error_never_a_sample_less(
+def test_a_cell_without_a_number_is_an_error_not_a_lost_sample(
     cell: str, share: int, tmp_path: Path
 ) -> None:
     table = base.counts().astype(str)

@@ -117,7 +117,7 @@ def test_every_id_is_its_own(ids: list[str], ending: str) -> None:
     assert metadata.groups("group").tolist() == list("xyxyxy")
 
 
-def test_a_word_for_no_value_is_none_among_numbers_or_where_the_user_says_so() -> None:
+def test_a_word_for_a_missing_value_counts_among_numbers_or_if_the_user_says_so() -> None:
     table = people.base().assign(
         bmi=[f"{20 + i / 4}" for i in range(people.N_PEOPLE)],
         mutated=["0", "1"] * TWELVE,

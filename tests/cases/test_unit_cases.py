@@ -19,7 +19,7 @@ LOGS = [unit for unit in UNITS if units.UNIT_TABLE[unit].is_log]
 
 
 @pytest.mark.parametrize("name", units.RECOGNISED)
-def test_what_the_values_tell_is_read_without_a_word(name: str, tmp_path: Path) -> None:
+def test_units_shown_by_the_values_are_recognised(name: str, tmp_path: Path) -> None:
     case = units.RECOGNISED[name]
     path = base.write(case.values, tmp_path / "x.csv")
     expected = "tpm" if case.unit == "fpkm" else case.unit
@@ -28,7 +28,7 @@ def test_what_the_values_tell_is_read_without_a_word(name: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", units.CHOSEN)
-def test_the_users_word_holds(name: str, tmp_path: Path) -> None:
+def test_the_users_unit_is_used(name: str, tmp_path: Path) -> None:
     case = units.CHOSEN[name]
     path = base.write(case.values, tmp_path / "x.csv")
     found = base.z_of(path, unit=case.unit)
@@ -36,7 +36,7 @@ def test_the_users_word_holds(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", units.ASKED)
-def test_what_is_not_clear_is_asked_for(name: str, tmp_path: Path) -> None:
+def test_an_unclear_unit_is_asked_for(name: str, tmp_path: Path) -> None:
     case = units.ASKED[name]
     read = base.read(base.write(case.values, tmp_path / "x.csv"))
     assert read.report.unit is None
@@ -46,7 +46,7 @@ def test_what_is_not_clear_is_asked_for(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", units.centred())
-def test_what_is_centred_is_refused_whatever_is_chosen(name: str, tmp_path: Path) -> None:
+def test_centred_values_are_refused_whatever_unit_is_chosen(name: str, tmp_path: Path) -> None:
     read = base.read(base.write(units.centred()[name].round(5), tmp_path / "x.csv"))
     assert read.report.possible_units == ()
     for unit in ("auto", *LOGS):
@@ -56,7 +56,7 @@ def test_what_is_centred_is_refused_whatever_is_chosen(name: str, tmp_path: Path
 
 @pytest.mark.parametrize("name", ["log2 of tpm", "log2 of counts", "voom", "vst", "fpkm"])
 @pytest.mark.parametrize("chosen", [False, True])
-def test_rows_of_the_clinic_change_nothing(name: str, chosen: bool, tmp_path: Path) -> None:
+def test_clinical_rows_change_nothing(name: str, chosen: bool, tmp_path: Path) -> None:
     case = units.RECOGNISED[name]
     path = base.write(units.clinic_rows(case.values), tmp_path / "x.csv")
     base.same_z(base.z_of(path, unit=case.unit if chosen else "auto"), case.expected, ROUNDING)
@@ -64,9 +64,7 @@ def test_rows_of_the_clinic_change_nothing(name: str, chosen: bool, tmp_path: Pa
 
 @pytest.mark.parametrize("unit", ["log2", "ln", "log10"])
 @pytest.mark.parametrize("how", ["anndata", "none written", "empty"])
-def test_what_scanpy_writes_beside_a_logarithm_tells_it(
-    unit: str, how: str, tmp_path: Path
-) -> None:
+def test_the_base_that_scanpy_stores_is_used(unit: str, how: str, tmp_path: Path) -> None:
     case = units.log_of(units.panel(base.tpm()) / 30, unit)
     number = {"log2": 2.0, "ln": None, "log10": 10.0}[unit]
     if how != "anndata" and unit != "ln":

@@ -91,7 +91,7 @@ def test_covariates_change_the_correlation(mtm: Mtm, tmp_path: Path) -> None:
     assert not (tmp_path / "raw" / "differential_expression.csv").exists()
 
 
-def test_names_and_codes_are_taken_only_when_said(
+def test_names_and_codes_are_used_only_if_confirmed(
     mtm: Mtm, tmp_path: Path, people: pd.DataFrame
 ) -> None:
     people["sample"] = people["sample"].str.lower()

@@ -153,7 +153,7 @@ def test_normalise_is_remembered(mtm: Mtm, files: GtexFiles, tmp_path: Path) -> 
         (["--output={folder}/cohort.csv"], r"expected a name that ends in \.h5ad"),
     ],
 )
-def test_what_cannot_be_prepared_is_one_line(
+def test_preparing_impossible_input_is_a_one_line_error(
     mtm: Mtm, files: GtexFiles, tmp_path: Path, options: list[str], message: str
 ) -> None:
     (tmp_path / "empty").write_text("\n")
@@ -171,7 +171,9 @@ def test_what_cannot_be_prepared_is_one_line(
 
 
 @pytest.mark.parametrize("name", ["none.h5ad", "text.h5ad", "other.h5ad"])
-def test_what_is_no_cohort_is_not_described(mtm: Mtm, tmp_path: Path, name: str) -> None:
+def test_describing_a_file_that_is_not_a_cohort_is_an_error(
+    mtm: Mtm, tmp_path: Path, name: str
+) -> None:
     (tmp_path / "text.h5ad").write_text("text")
     ad.AnnData(np.ones((2, 2))).write_h5ad(tmp_path / "other.h5ad")
     assert str(tmp_path / name) in error_of(mtm("data", "describe", tmp_path / name))
@@ -181,7 +183,7 @@ def test_a_simulated_cohort_says_so(mtm: Mtm, cohort_file: Path) -> None:
     assert table_of(mtm("data", "describe", cohort_file))["simulated"] == "yes"
 
 
-def test_download_gets_the_files_asked_for_and_prints_where_they_are(
+def test_download_gets_the_requested_files_and_prints_their_paths(
     mtm: Mtm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")

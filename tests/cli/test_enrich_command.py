@@ -90,7 +90,7 @@ def test_a_table_in_groups_is_read_a_trait_at_a_time(mtm, tmp_path: Path) -> Non
     assert set(ranked["tissue"]) == {"Lung"}
 
 
-def test_what_cannot_be_tested_is_said_in_one_line(mtm, tmp_path: Path) -> None:
+def test_untestable_input_is_a_one_line_error(mtm, tmp_path: Path) -> None:
     table().to_csv(tmp_path / "compared.csv", index=False)
     table()[["gene_id", "tissue"]].to_csv(tmp_path / "bare.csv", index=False)
     (tmp_path / "words.csv").write_text("nothing\nat all\n")

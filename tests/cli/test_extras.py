@@ -48,7 +48,7 @@ def test_prediction_needs_no_extra(tmp_path: Path) -> None:
     assert (tmp_path / "lung.csv").read_text().count("\n") == 1 + 40 * 59
 
 
-def test_what_needs_an_extra_names_it() -> None:
+def test_commands_that_need_an_extra_name_it() -> None:
     for command, extra in (("app", "app"), ("train", "train"), ("serve", "serve")):
         done = mtm_without_extras(command)
         assert done.returncode == 1

@@ -74,7 +74,7 @@ def test_tables_say_what_was_printed(
         (["--measured", "lung.csv", "--tissue", "Whole Blood"], "is the source"),
     ],
 )
-def test_what_cannot_be_is_said_before_anything_is_read(
+def test_impossible_options_are_refused_before_anything_is_read(
     mtm: Mtm, tmp_path: Path, options: list[str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

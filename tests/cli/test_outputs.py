@@ -110,7 +110,7 @@ def last_line(done: Done) -> str:
         *((name, FOLDERS[name], 12_000) for name in ("predict zarr", "compare", "evaluate")),
     ],
 )
-def test_a_full_disk_is_one_line_and_leaves_nothing(
+def test_a_full_disk_is_a_one_line_error_and_leaves_nothing(
     mtm: Mtm, command: Command, full_disk: Path, name: str, output: str, room: int
 ) -> None:
     filler = full_disk / "filler"
@@ -132,7 +132,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
 
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
 @pytest.mark.parametrize(("name", "output"), [*FILES.items(), *FOLDERS.items()])
-def test_what_others_made_stays(
+def test_files_of_others_are_not_replaced(
     mtm: Mtm, command: Command, tmp_path: Path, name: str, output: str, overwrite: list[str]
 ) -> None:
     """A folder under the name of the output, with files that the command would write too."""
@@ -187,7 +187,7 @@ def test_own_outputs_are_replaced_when_asked(mtm: Mtm, command: Command, tmp_pat
         assert (tmp_path / output / "notes.txt").read_text() == "mine"
 
 
-def test_an_evaluation_goes_on_and_is_replaced_only_when_asked(
+def test_an_evaluation_is_resumed_and_replaced_only_on_request(
     mtm: Mtm, command: Command, tmp_path: Path
 ) -> None:
     words = command("evaluate", tmp_path / "e")
@@ -203,7 +203,7 @@ def test_an_evaluation_goes_on_and_is_replaced_only_when_asked(
 
 @pytest.mark.skipif(os.name != "posix", reason="no such signals elsewhere")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_command_that_is_stopped_leaves_nothing_that_looks_whole(
+def test_a_stopped_command_leaves_no_output_that_looks_complete(
     mtm: Mtm, tmp_path: Path, number: signal.Signals
 ) -> None:
     script = (

@@ -36,14 +36,14 @@ def can_listen(port: int) -> bool:
         return True
 
 
-def test_a_port_that_is_free_is_taken_without_a_word(taken: int) -> None:
+def test_a_free_port_is_used_without_a_message(taken: int) -> None:
     with socket.socket() as free:
         free.bind((HERE, 0))
         port = free.getsockname()[1]
     assert choose_port(HERE, port) == (port, "")
 
 
-def test_the_default_gives_way_to_the_next_and_says_so(
+def test_if_the_default_port_is_taken_the_next_is_used_and_reported(
     taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ports, "DEFAULT_PORT", taken)
@@ -54,7 +54,7 @@ def test_the_default_gives_way_to_the_next_and_says_so(
 
 
 @pytest.mark.parametrize("address", [HERE, "0.0.0.0", "localhost"])
-def test_a_port_that_was_asked_for_is_refused_with_one_that_is_free(
+def test_a_requested_port_that_is_taken_is_refused_with_a_free_one(
     taken: int, address: str
 ) -> None:
     with pytest.raises(SelectionError, match=f"port {taken} is taken") as caught:
@@ -64,7 +64,7 @@ def test_a_port_that_was_asked_for_is_refused_with_one_that_is_free(
     assert can_listen(int(offered[1]))
 
 
-def test_a_name_of_several_addresses_is_taken_where_one_of_them_is(
+def test_a_port_is_taken_if_it_is_at_any_address_of_the_host(
     taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many machines put ::1 before 127.0.0.1 for localhost, and some have no IPv6 at all."""
@@ -79,7 +79,7 @@ def test_a_name_of_several_addresses_is_taken_where_one_of_them_is(
         choose_port("localhost", taken)
 
 
-def test_the_last_port_offers_one_before_it() -> None:
+def test_the_highest_port_suggests_one_below() -> None:
     with socket.socket() as other:
         try:
             other.bind((HERE, 65535))
@@ -93,7 +93,7 @@ def test_the_last_port_offers_one_before_it() -> None:
     assert can_listen(int(offered[1]))
 
 
-def test_a_port_that_was_just_left_is_free() -> None:
+def test_a_port_just_closed_is_free() -> None:
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((HERE, 0))
@@ -110,7 +110,7 @@ def test_an_address_of_another_machine_is_refused(address: str) -> None:
         choose_port(address, 8501)
 
 
-def test_the_command_says_it_and_starts_on_the_free_one(
+def test_the_command_reports_it_and_starts_on_the_free_port(
     taken: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     started: list[list[str]] = []

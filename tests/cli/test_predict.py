@@ -97,7 +97,7 @@ def test_unit_that_is_given_is_not_contradicted(mtm: Mtm, tmp_path: Path) -> Non
     assert "assumed to be" not in given.err
 
 
-def test_what_is_missing_is_a_warning(mtm: Mtm, tmp_path: Path) -> None:
+def test_missing_genes_are_a_warning(mtm: Mtm, tmp_path: Path) -> None:
     table = pd.read_csv(TPM, sep="\t", index_col="sample").drop(columns=["BRCA1", "TP53"])
     table.to_csv(tmp_path / "less.csv")
     done = mtm("predict", tmp_path / "less.csv", *LUNG_AND_LIVER, "--output", tmp_path / "p.csv")

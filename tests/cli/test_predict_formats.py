@@ -62,7 +62,7 @@ def test_wide_files_and_parts_hold_what_the_long_table_does(
         (["--format=wide", "--workers=1"], "part by part is written as .zarr"),
     ],
 )
-def test_formats_that_there_are_not_are_said_first(
+def test_unknown_formats_are_refused_first(
     mtm: Mtm, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     done = mtm("predict", "none.csv", *arguments, "--output", tmp_path / "p.csv")

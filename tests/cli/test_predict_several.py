@@ -65,7 +65,7 @@ def test_two_tables_are_predicted_from_together(
         (["--and", "Whole Blood=blood.tsv"], "given more than once"),
     ],
 )
-def test_what_cannot_be_is_said(
+def test_impossible_options_are_refused(
     mtm: Mtm,
     tmp_path: Path,
     tables: dict[str, pd.DataFrame],

@@ -108,7 +108,7 @@ def test_settings_reach_the_model(mtm: Mtm, cohort_file: Path, tmp_path: Path) -
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no SIGINT to send elsewhere")
-def test_ctrl_c_ends_with_130_and_the_run_goes_on(
+def test_ctrl_c_ends_with_130_and_the_run_can_be_resumed(
     mtm: Mtm, cohort_file: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
@@ -145,7 +145,7 @@ def few_settings() -> list[str]:
     return [*ONE_EPOCH, "--set", "model.n_latent=6"]
 
 
-def test_evaluation_goes_into_the_model_it_was_made_for(
+def test_evaluation_is_added_only_to_its_own_model(
     mtm: Mtm, cohort_file: Path, few_settings: list[str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "evaluation"

@@ -65,7 +65,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, cohort_file: Path) -> Path:
 
 
 @pytest.mark.parametrize("command", OF_A_COHORT)
-def test_what_is_no_cohort(
+def test_commands_refuse_files_that_are_not_a_cohort(
     mtm: Mtm, files: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.chdir(files)
@@ -107,7 +107,7 @@ def test_what_is_no_cohort(
         ("build --cohort cohort.h5ad --licence-file empty --output out", "needs --licence"),
     ],
 )
-def test_other_files(
+def test_commands_refuse_other_wrong_files(
     mtm: Mtm, files: Path, monkeypatch: pytest.MonkeyPatch, command: str, said: str
 ) -> None:
     monkeypatch.chdir(files)
@@ -133,7 +133,7 @@ def test_creators_need_names(mtm: Mtm, files: Path, monkeypatch: pytest.MonkeyPa
         ("--folds 200", "--folds: expected 2 to"),
     ],
 )
-def test_a_build_that_cannot_be_evaluated_is_refused_before_it_is_begun(
+def test_a_build_that_cannot_be_evaluated_is_refused_at_the_start(
     mtm: Mtm, files: Path, monkeypatch: pytest.MonkeyPatch, options: str, said: str
 ) -> None:
     monkeypatch.chdir(files)

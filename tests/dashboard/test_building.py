@@ -39,7 +39,7 @@ def wait(builder: Builder, until: Callable[[BuildView], bool]) -> BuildView:
     return view
 
 
-def test_nothing_is_built_before_it_is_asked_for(builder: Builder) -> None:
+def test_nothing_is_built_without_a_request(builder: Builder) -> None:
     assert builder.view() == BuildView()
     builder.cancel()
 
@@ -64,7 +64,7 @@ def test_a_build_is_followed_and_cancelled(
     assert wait(builder, lambda view: view.state != "running").state == "finished"
 
 
-def test_what_the_command_says_of_an_error_is_shown(
+def test_the_error_of_the_command_is_shown(
     builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -75,7 +75,7 @@ def test_what_the_command_says_of_an_error_is_shown(
     assert (view.state, view.last) == ("failed", "mtm: error: no disk")
 
 
-def test_the_command_is_mtm(builder: Builder, tmp_path: Path) -> None:
+def test_the_build_runs_the_mtm_command(builder: Builder, tmp_path: Path) -> None:
     builder.start(["--version"], tmp_path)
     view = wait(builder, lambda view: view.state != "running")
     assert (view.state, view.log.strip()) == ("finished", f"mtm {__version__}")

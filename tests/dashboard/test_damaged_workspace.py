@@ -70,7 +70,7 @@ def point_elsewhere(folder: Path) -> None:
         point_elsewhere,
     ],
 )
-def test_damaged_work_is_an_error_in_words(
+def test_a_damaged_session_is_an_error_in_words(
     store: WorkspaceStore, work: Work, damage: Callable[[Path], None]
 ) -> None:
     identifier = store.create()

@@ -34,9 +34,7 @@ def test_the_model_s_own_method_comes_first(
     assert "Whole Blood to 48 tissues · 59 genes" in evaluated.setting
 
 
-def test_what_was_adjusted_for_is_named(
-    evaluated_model: ServedModel, tables: EvaluationTables
-) -> None:
+def test_adjustments_are_named(evaluated_model: ServedModel, tables: EvaluationTables) -> None:
     def words(*names: str) -> str:
         changed = replace(tables, settings={**tables.settings, "adjusted_for": list(names)})
         return Evaluated.of(evaluated_model, changed).adjusted_for

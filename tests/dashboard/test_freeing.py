@@ -56,7 +56,7 @@ def test_a_closed_tab_may_come_back_until_it_is_too_old(clock: Clock) -> None:
     assert tabs.free(close) == 0
 
 
-def test_its_jobs_are_cancelled_though_they_hold_its_session(clock: Clock) -> None:
+def test_jobs_of_a_freed_session_are_cancelled_though_they_hold_it(clock: Clock) -> None:
     """A job that is under way keeps what it was given alive, the session among it."""
     own, began, pool = Session(), Event(), JobPool(1)
     ended: list[str] = []
@@ -80,7 +80,7 @@ def test_its_jobs_are_cancelled_though_they_hold_its_session(clock: Clock) -> No
     assert ended == ["cancelled"]
 
 
-def test_one_that_cannot_be_closed_does_not_keep_the_others(clock: Clock) -> None:
+def test_a_tab_that_cannot_be_closed_does_not_block_the_others(clock: Clock) -> None:
     tabs = ClosedTabs(1, clock=clock)
     for name in ("a", "b"):
         tabs.save(closed_tab(name, Session()))
@@ -102,7 +102,7 @@ def file(name: str, size: int = 10) -> UploadedFileRec:
     return UploadedFileRec(name, f"{name}.csv", "text/csv", b"x" * size)
 
 
-def test_what_no_widget_uses_goes_after_a_while(clock: Clock) -> None:
+def test_uploads_that_no_widget_uses_are_freed_after_a_while(clock: Clock) -> None:
     uploads = Uploads("/upload", 10_000, clock=clock)
     uploads.in_use = lambda session: frozenset({"used"}) if session == "a" else frozenset()
     for number in range(60):

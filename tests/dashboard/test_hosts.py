@@ -66,7 +66,7 @@ def test_other_names_come_from_options_and_the_environment(monkeypatch: pytest.M
         assert not hosts.allow(name), name
 
 
-def test_who_listens_everywhere_takes_addresses_but_no_names() -> None:
+def test_a_server_on_all_interfaces_accepts_addresses_but_no_names() -> None:
     hosts = Hosts.of_server("0.0.0.0")
     assert hosts.allow("10.0.0.7:8501")
     assert hosts.allow("[fe80::1]:8501")
@@ -126,7 +126,7 @@ def answers(kind: str, headers: Headers) -> list[dict[str, Any]]:
     return sent
 
 
-def test_every_answer_is_sealed_refusals_too() -> None:
+def test_every_answer_has_security_headers() -> None:
     for host, status in (("localhost:8501", 200), ("evil.example", 403)):
         start, body = answers("http", [("host", host)])
         assert start["status"] == status
@@ -159,7 +159,7 @@ def test_every_answer_is_sealed_refusals_too() -> None:
         ([("origin", "http://localhost:8501")], False),
     ],
 )
-def test_the_websocket_has_the_same_door(headers: Headers, is_let_in: bool) -> None:
+def test_the_websocket_admits_the_same_requests(headers: Headers, is_let_in: bool) -> None:
     (message,) = answers("websocket", headers)
     assert message["type"] == ("websocket.accept" if is_let_in else "websocket.close")
     start, *_ = answers("http", headers)
@@ -173,7 +173,7 @@ def test_the_script_in_streamlits_page_is_the_one_allowed() -> None:
     assert dict(security_headers(index))["content-security-policy"].count("'sha256-") == 1
 
 
-def test_nothing_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_address_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither for a page of another origin nor for the address that is printed."""
     asked: list[object] = []
 
@@ -191,7 +191,7 @@ def test_nothing_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == []
 
 
-def test_it_would_be_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streamlit_alone_would_look_the_address_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the test above guards against is what Streamlit does."""
     asked: list[str] = []
     look: Callable[..., None] = lambda url, timeout: asked.append(url)  # noqa: E731

@@ -18,7 +18,7 @@ def test_as_many_samples_as_allowed_are_read(
     assert session.open(EXAMPLE.read_bytes(), "mine.tsv", predictor)
 
 
-def test_one_more_is_refused_and_the_table_before_stays(
+def test_too_many_samples_are_refused_and_the_previous_table_stays(
     predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = Session()
@@ -33,7 +33,7 @@ def test_one_more_is_refused_and_the_table_before_stays(
 
 
 @pytest.mark.parametrize("limit", ["0", "-3", "many", "1e3"])
-def test_a_limit_that_is_none_is_said(
+def test_an_invalid_limit_is_an_error(
     predictor: Predictor, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     monkeypatch.setenv(MAX_SAMPLES_VARIABLE, limit)

@@ -53,7 +53,7 @@ def test_a_prediction_holds_its_memory_until_it_goes(
     assert budget.in_use == 0
 
 
-def test_what_is_too_large_is_refused_before_any_work_with_the_command(
+def test_too_large_a_prediction_is_refused_at_once_with_the_command_to_run(
     budget: MemoryBudget,
     session: Session,
     predictor: Predictor,

@@ -58,7 +58,9 @@ def test_sessions_share_a_model_that_is_loaded_once(folders: list[Path]) -> None
     assert len({id(model) for model in given}) == 1
 
 
-def test_the_one_unused_for_longest_goes_but_never_the_servers_own(folders: list[Path]) -> None:
+def test_the_least_recently_used_model_is_dropped_but_never_the_servers_own(
+    folders: list[Path],
+) -> None:
     budget = MemoryBudget(10**9)
     shelf = ModelShelf(Loaded, 3, budget)
     own = shelf.get(folders[0], stays=True)
@@ -82,7 +84,7 @@ def test_a_model_beyond_the_budget_takes_others_places_or_is_refused(folders: li
     assert small.folders == ()
 
 
-def test_a_model_that_was_installed_anew_is_loaded_anew(folders: list[Path]) -> None:
+def test_a_reinstalled_model_is_reloaded(folders: list[Path]) -> None:
     shelf = ModelShelf(Loaded, 3, MemoryBudget(10**9))
     first = shelf.get(folders[0])
     assert shelf.has(folders[0])
@@ -92,7 +94,7 @@ def test_a_model_that_was_installed_anew_is_loaded_anew(folders: list[Path]) -> 
     assert shelf.get(folders[0]) is not first
 
 
-def test_what_cannot_be_loaded_holds_nothing(folders: list[Path]) -> None:
+def test_a_model_that_cannot_be_loaded_holds_no_memory(folders: list[Path]) -> None:
     def fail(folder: Path) -> Loaded:
         raise ArtefactError("damaged")
 

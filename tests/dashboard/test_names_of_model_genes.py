@@ -38,7 +38,7 @@ def test_a_gene_is_named_by_symbol_id_or_earlier_name(
     assert names.named(text) == label
 
 
-def test_what_begins_with_the_text_comes_before_what_holds_it(names: GeneNames) -> None:
+def test_genes_that_begin_with_the_text_come_before_those_that_contain_it(names: GeneNames) -> None:
     assert names.find("tp53") == ["TP53", "TP53BP1", "TP53BP2"]
     assert names.find("53") == ["TP53", "TP53BP1", "TP53BP2"]
     assert names.find("p53b") == ["TP53BP1", "TP53BP2"]

@@ -50,7 +50,7 @@ def test_matrix_has_every_rho_at_its_tissue_and_gene(rng: np.random.Generator) -
     assert rho.mean().is_monotonic_decreasing
 
 
-def test_of_many_genes_those_with_the_largest_rho_are_selected(rng: np.random.Generator) -> None:
+def test_genes_with_the_largest_rho_are_selected(rng: np.random.Generator) -> None:
     table = associations(300, rng)
     rho, _ = rho_matrix(table, GeneNames({f"G{i}": f"E{i}" for i in range(300)}))
     assert rho.shape[1] == MOST_COLUMNS
@@ -94,7 +94,7 @@ def test_changes_are_counted_in_words() -> None:
     )
 
 
-def test_accuracy_is_said_of_each_row() -> None:
+def test_the_accuracy_of_each_row_is_in_words() -> None:
     table = pd.DataFrame(
         {
             "rho_by_fold": [0.456, np.nan, np.nan, np.nan],

@@ -29,7 +29,7 @@ def cohort(rng: np.random.Generator) -> OwnCohort:
     return OwnCohort("Whole Blood", measured, predicted, "TPM", ("Whole Blood", "Lung", "Liver"))
 
 
-def test_a_long_table_holds_what_a_short_one_does_in_a_fraction_of_the_room(
+def test_a_long_table_equals_a_short_one_in_less_memory(
     cohort: OwnCohort, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trait = pd.Series(rng.normal(size=N), cohort.samples)

@@ -18,7 +18,7 @@ def test_everything_about_a_model_is_loaded(evaluated_model: ServedModel) -> Non
     assert len(evaluated_model.history) == 3
 
 
-def test_what_a_folder_lacks_is_absent(tmp_path: Path) -> None:
+def test_missing_parts_of_a_model_folder_are_absent(tmp_path: Path) -> None:
     folder = write_evaluated_model(tmp_path / "model")
     (folder / "README.md").unlink()
     (folder / "history.csv").unlink()

@@ -30,7 +30,7 @@ def test_the_same_file_is_not_read_again(session: Session, predictor: Predictor)
     assert session.open(EXAMPLE.read_bytes(), "renamed.tsv", predictor)
 
 
-def test_a_bad_file_takes_nothing_away(session: Session, predictor: Predictor) -> None:
+def test_a_bad_file_changes_nothing(session: Session, predictor: Predictor) -> None:
     session.predict(predictor)
     before = session.table, session.prediction
     with pytest.raises(InputFileError, match=r"bad\.csv"):
@@ -61,7 +61,7 @@ def test_prediction_is_reused_until_an_option_changes(
 @pytest.mark.parametrize(
     "change", [{"unit": "cpm"}, {"source": "Spleen"}, {"alignment": "none"}, {"targets": ("Lung",)}]
 )
-def test_every_option_counts(
+def test_every_option_makes_the_prediction_outdated(
     session: Session, predictor: Predictor, change: dict[str, object]
 ) -> None:
     session.predict(predictor)

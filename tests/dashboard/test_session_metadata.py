@@ -70,7 +70,7 @@ def test_results_are_made_once_for_a_key_and_a_prediction(
     assert len(session._results) <= MOST_RESULTS
 
 
-def test_results_are_let_go_by_what_they_take(session: Session) -> None:
+def test_least_recently_used_results_are_dropped_first(session: Session) -> None:
     made: list[int] = []
 
     def remember(number: int) -> None:

@@ -21,7 +21,7 @@ from mtm_core.inference.predictor import Predictor
 from tests.dashboard.saved_work import Clock, folder_of, same
 
 
-def test_all_comes_back_to_the_last_bit(store: WorkspaceStore, work: Work) -> None:
+def test_a_session_is_loaded_exactly_as_it_was_saved(store: WorkspaceStore, work: Work) -> None:
     identifier = store.create()
     store.save(identifier, work)
     assert same(store.load(identifier), work)
@@ -52,7 +52,7 @@ def test_the_prediction_made_from_it_is_the_same(
     assert after.predict(predictor).identical(before)
 
 
-def test_further_tissues_come_back(
+def test_further_tissues_are_restored(
     store: WorkspaceStore, session: Session, predictor: Predictor
 ) -> None:
     data = EXAMPLE.read_bytes()[:-1]
@@ -75,7 +75,7 @@ def test_further_tissues_come_back(
     assert "further_sources" in before.attrs
 
 
-def test_a_measured_table_comes_back_and_goes_with_the_rest(
+def test_a_measured_table_is_saved_and_deleted_with_the_session(
     store: WorkspaceStore, work: Work, session: Session, predictor: Predictor
 ) -> None:
     data = EXAMPLE.read_bytes()[:-1]
@@ -177,7 +177,7 @@ def test_ids_cannot_be_guessed(store: WorkspaceStore) -> None:
         "a" * 43,
     ],
 )
-def test_an_address_of_nothing_opens_nothing(
+def test_an_unknown_address_opens_nothing(
     store: WorkspaceStore, work: Work, identifier: str
 ) -> None:
     real = store.create()
@@ -190,7 +190,7 @@ def test_an_address_of_nothing_opens_nothing(
     assert len(list(store.folder.iterdir())) == 1
 
 
-def test_what_is_deleted_is_gone_and_stays_gone(store: WorkspaceStore, work: Work) -> None:
+def test_a_deleted_session_stays_deleted(store: WorkspaceStore, work: Work) -> None:
     identifier, other = store.create(), store.create()
     store.save(identifier, work)
     store.save(other, work)
@@ -203,9 +203,7 @@ def test_what_is_deleted_is_gone_and_stays_gone(store: WorkspaceStore, work: Wor
     assert same(store.load(other), work)
 
 
-def test_it_expires_when_nobody_has_used_it(
-    store: WorkspaceStore, work: Work, clock: Clock
-) -> None:
+def test_an_unused_session_expires(store: WorkspaceStore, work: Work, clock: Clock) -> None:
     used, forgotten = store.create(), store.create()
     store.save(used, work)
     store.save(forgotten, work)
@@ -228,7 +226,7 @@ def test_work_without_a_table_yet_is_nothing(store: WorkspaceStore) -> None:
         store.load(store.create())
 
 
-def test_who_is_signed_in_opens_their_own_alone(store: WorkspaceStore, work: Work) -> None:
+def test_a_signed_in_user_opens_only_their_own_sessions(store: WorkspaceStore, work: Work) -> None:
     identifier = store.create()
     store.save(identifier, work, owner="ada@example.org")
     assert same(store.load(identifier, owner="ada@example.org"), work)
@@ -238,7 +236,7 @@ def test_who_is_signed_in_opens_their_own_alone(store: WorkspaceStore, work: Wor
     assert b"ada@" not in (folder_of(store) / "work.json").read_bytes()
 
 
-def test_writers_at_once_leave_one_whole_work(store: WorkspaceStore, work: Work) -> None:
+def test_concurrent_writers_leave_one_complete_session(store: WorkspaceStore, work: Work) -> None:
     identifier = store.create()
     others = [
         replace(work, table_sha256=str(i), table=replace(work.table, values=work.table.values + i))

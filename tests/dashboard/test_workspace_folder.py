@@ -41,14 +41,14 @@ def test_a_folder_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
             WorkspaceStore(tmp_path / name, 24)
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     store = WorkspaceStore(tmp_path / "file" / "workspaces", 24)
     with pytest.raises(SelectionError, match=r"sessions cannot be saved in .*workspaces"):
         store.create()
 
 
-def test_there_is_an_end_to_how_many(store: WorkspaceStore) -> None:
+def test_the_number_of_sessions_is_limited(store: WorkspaceStore) -> None:
     store.create()
     for i in range(MOST_WORKSPACES - 1):
         folder = store.folder / f"{i:040x}"
@@ -60,7 +60,7 @@ def test_there_is_an_end_to_how_many(store: WorkspaceStore) -> None:
         store.create()
 
 
-def test_nothing_is_made_on_disk_before_it_is_asked_for(
+def test_no_folder_is_made_before_a_session_is_saved(
     store: WorkspaceStore, own_workspaces: Path
 ) -> None:
     assert store.sweep() == 0
@@ -86,7 +86,7 @@ def test_the_server_says_where_how_long_and_whether(
             open_store(str(tmp_path / "here"), hours)
 
 
-def test_only_what_is_ours_is_swept(store: WorkspaceStore, work: Work, clock: Clock) -> None:
+def test_only_our_own_files_are_swept(store: WorkspaceStore, work: Work, clock: Clock) -> None:
     """A folder with others' things in it: theses, copies of our marks, links."""
     old, with_a_foreign_file = store.create(), store.create()
     store.save(old, work)
@@ -124,7 +124,7 @@ def test_only_what_is_ours_is_swept(store: WorkspaceStore, work: Work, clock: Cl
     assert store.sweep() == 0
 
 
-def test_work_of_a_version_that_left_no_mark_is_ours(
+def test_a_session_of_a_version_without_marks_is_recognised(
     store: WorkspaceStore, work: Work, clock: Clock
 ) -> None:
     identifier = store.create()

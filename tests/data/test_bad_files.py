@@ -329,7 +329,7 @@ def test_report_says_what_was_found_and_done(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", SAME)
-def test_what_does_not_matter_is_read_without_a_word(case: str) -> None:
+def test_harmless_differences_are_read_without_a_warning(case: str) -> None:
     table = read(SAME[case])
     values = table.values.T.rename(index=str.upper)
     assert values.to_numpy().tolist() == GOOD.to_numpy().tolist()

@@ -69,7 +69,7 @@ def test_tissues_go_first_then_donors(expression: ad.AnnData, samples: pd.DataFr
     np.testing.assert_array_equal(cohort.X, expression[cohort.obs_names].X)
 
 
-def test_a_donor_left_with_one_large_tissue_goes(samples: pd.DataFrame) -> None:
+def test_a_donor_left_with_one_large_tissue_is_removed(samples: pd.DataFrame) -> None:
     more = pd.DataFrame(
         {"donor": ["D6", "D6"], "tissue": ["Lung", "Spleen"]}, index=["D6-Lung", "D6-Spleen"]
     )
@@ -78,7 +78,7 @@ def test_a_donor_left_with_one_large_tissue_goes(samples: pd.DataFrame) -> None:
     assert list(obs.index[~selected]) == ["D0-Spleen", "D5-Spleen", "D6-Lung", "D6-Spleen"]
 
 
-def test_filters_that_leave_nothing_say_what_there_is(
+def test_filters_that_remove_everything_say_what_there_was(
     expression: ad.AnnData, samples: pd.DataFrame
 ) -> None:
     with pytest.raises(
@@ -172,7 +172,7 @@ def test_normalisation_and_unit_are_recorded(expression: ad.AnnData, samples: pd
     np.testing.assert_allclose(scaled.X.sum(axis=1), 1e6, rtol=1e-5)
 
 
-def test_digest_tells_other_values_and_other_names(
+def test_digest_differs_for_other_values_and_other_names(
     expression: ad.AnnData, samples: pd.DataFrame
 ) -> None:
     digest = small(expression, samples).uns["mtm"]["sha256"]

@@ -69,7 +69,9 @@ def get_matrix(folder: Path, server: Server, **options: object) -> Path:
     return download_gtex(folder, files=["expression"], base_url=server.url, **options)["expression"]
 
 
-def test_all_files_arrive_whole_and_are_read(tmp_path: Path, server: Server, matrix: bytes) -> None:
+def test_all_files_are_downloaded_completely_and_read(
+    tmp_path: Path, server: Server, matrix: bytes
+) -> None:
     seen: list[tuple[str, int, int]] = []
     paths = download_gtex(
         tmp_path / "gtex", base_url=server.url + "/", progress=lambda *step: seen.append(step)
@@ -89,7 +91,7 @@ def test_all_files_arrive_whole_and_are_read(tmp_path: Path, server: Server, mat
     assert steps[-1] == (GCT_NAME, len(matrix), len(matrix))
 
 
-def test_what_is_there_is_checked_not_downloaded_again(tmp_path: Path, server: Server) -> None:
+def test_existing_files_are_checked_not_downloaded_again(tmp_path: Path, server: Server) -> None:
     path = get_matrix(tmp_path, server)
     n_requests = len(server.requests)
     assert get_matrix(tmp_path, server) == path
@@ -126,7 +128,7 @@ def test_a_partial_download_is_resumed(tmp_path: Path, server: Server, matrix: b
 
 
 @pytest.mark.parametrize("heeds_if_range", [True, False])
-def test_part_of_a_file_that_has_changed_since_is_not_gone_on_with(
+def test_a_partial_download_of_a_changed_file_is_not_resumed(
     tmp_path: Path, server: Server, matrix: bytes, heeds_if_range: bool
 ) -> None:
     old = bytes(len(matrix) + 100)
@@ -138,7 +140,7 @@ def test_part_of_a_file_that_has_changed_since_is_not_gone_on_with(
     assert server.requests[0][1] == "bytes=6000-"
 
 
-def test_part_of_unknown_version_is_begun_anew(
+def test_a_partial_download_of_unknown_version_is_restarted(
     tmp_path: Path, server: Server, matrix: bytes
 ) -> None:
     (tmp_path / (GCT_NAME + ".part")).write_bytes(b"x" * 6000)
@@ -265,7 +267,7 @@ def test_only_passing_failures_are_tried_again(
     assert len(server.requests) == n_requests
 
 
-def test_no_network_is_said_with_the_next_step(tmp_path: Path, server: Server) -> None:
+def test_without_a_network_the_error_names_the_next_step(tmp_path: Path, server: Server) -> None:
     with Server() as closed:
         url = closed.url
     with pytest.raises(DownloadError, match=r"no connection to the server\. Check the network"):

@@ -52,7 +52,7 @@ def zipped(name: str, content: bytes) -> bytes:
         (xlsx([]), "no cells"),
     ],
 )
-def test_what_is_no_table_is_an_error_with_a_reason(data: bytes, message: str) -> None:
+def test_a_file_that_is_not_a_table_is_an_error_with_a_reason(data: bytes, message: str) -> None:
     with pytest.raises(MTMError, match=rf"^up\.csv: .*{message}"):
         read(data, "up.csv")
 

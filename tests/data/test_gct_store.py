@@ -47,7 +47,7 @@ def test_store_is_the_file_whatever_the_blocks(
     assert again.var["symbol"].tolist() == expected.var["symbol"].tolist()
 
 
-def test_what_is_there_is_left_and_what_is_damaged_is_not_stored(
+def test_existing_stores_are_not_replaced_and_damaged_files_not_stored(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
     path = written(tmp_path, rng, 4, 5)

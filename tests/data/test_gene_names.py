@@ -105,7 +105,7 @@ def test_the_approved_name_of_one_gene_is_not_another_gene() -> None:
 
 
 @pytest.mark.parametrize("name", ["1-Mar", "2-Sep", "MLL2"])
-def test_what_may_be_several_genes_is_not_guessed_at(name: str) -> None:
+def test_ambiguous_gene_names_are_not_guessed(name: str) -> None:
     match = INDEX.match(["TP53", name])
     assert match.gene_of.tolist() == [1, -1]
     (note,) = [note for note in match.notes if "may be genes that are missing" in note.found]
@@ -122,7 +122,7 @@ def test_two_other_names_of_one_gene_are_not_guessed_at() -> None:
     assert "LFS1 (TP53)" in note.found
 
 
-def test_one_other_name_twice_is_one_gene() -> None:
+def test_two_spellings_of_an_alias_are_one_gene() -> None:
     match = INDEX.match(["p53", "P53 ", "MMUT"])
     assert match.gene_of.tolist() == [1, 1, 0]
     assert match.duplicated["n_rows"].tolist() == [2]

@@ -111,7 +111,7 @@ def test_a_file_that_never_ends_in_hdf5_is_stopped(server: ReaderServer) -> None
     assert time.monotonic() - started < 20
 
 
-def test_what_is_raised_while_it_reads_ends_the_process(server: ReaderServer) -> None:
+def test_an_exception_while_reading_ends_the_process(server: ReaderServer) -> None:
     asked: list[float] = []
 
     def check() -> None:
@@ -186,7 +186,7 @@ def test_a_file_that_takes_more_than_its_size_suggests_gets_more(
     assert asked == [1]
 
 
-def test_expression_and_metadata_are_read_so_where_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expression_and_metadata_can_be_read_in_isolation(monkeypatch: pytest.MonkeyPatch) -> None:
     values = pd.DataFrame({"TP53": [1, 2], "MLH1": [3, 4], "BRCA1": [5, 6]}, index=["P1", "P2"])
     file = io.BytesIO()
     values.to_parquet(file)
@@ -230,7 +230,7 @@ def test_a_crash_is_reported_by_its_status(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @on_linux
-def test_the_process_is_started_anew_when_it_was_killed(mixed: pd.DataFrame) -> None:
+def test_a_killed_reading_process_is_restarted(mixed: pd.DataFrame) -> None:
     server = ReaderServer()
     data = file_of(mixed, "csv")
     equal(read_isolated(data, server=server), read_table(data))
@@ -240,7 +240,7 @@ def test_the_process_is_started_anew_when_it_was_killed(mixed: pd.DataFrame) -> 
 
 
 @on_linux
-def test_what_reads_ends_with_the_server_even_where_that_is_killed() -> None:
+def test_the_reading_process_ends_with_the_server_even_if_that_is_killed() -> None:
     script = f"""
 import gzip, os, pathlib, sys, threading, time
 from mtm_core.data.isolation.isolated import read_isolated, reader_server
@@ -279,7 +279,7 @@ def test_gzip_is_given_memory_and_time_by_what_it_unpacks_to() -> None:
     assert processor_seconds([("", b"\x1f\x8b" + b"\xff" * 10**8)]) == SECONDS
 
 
-def test_pandas_word_for_too_little_memory_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pandas_out_of_memory_error_is_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
     def too_little(*_: object, **__: object) -> None:
         raise pd.errors.ParserError("Error tokenizing data. C error: out of memory")
 

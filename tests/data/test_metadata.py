@@ -169,7 +169,7 @@ def test_near_names_are_proposed_and_only_taken_when_agreed(table: pd.DataFrame)
     assert metadata.match.matched == ("P-6",)
 
 
-def test_no_name_in_common_is_said_and_none_is_known(table: pd.DataFrame) -> None:
+def test_no_common_name_is_reported_and_matches_none(table: pd.DataFrame) -> None:
     table["sample"] = [f"Q{number}" for number in range(11, 17)]
     metadata = read(table)
     assert not metadata.match.matched
@@ -248,7 +248,7 @@ def test_a_column_of_many_codes_is_no_sex(table: pd.DataFrame) -> None:
         ([3, 52, 63, 34, 55, 66], [3, 52, 63, 34, 55, 66], "1 sample is younger than 20"),
     ],
 )
-def test_ages_that_are_none_are_said(
+def test_impossible_ages_are_reported(
     table: pd.DataFrame, ages: list[object], known: list[float | None], said: str
 ) -> None:
     table["age"] = ages

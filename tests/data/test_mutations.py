@@ -20,7 +20,7 @@ a GCT with a header of few fields; cells as large as numbers can be; STAR withou
 line in a member of an archive."""
 
 
-def test_nothing_happens_that_must_not() -> None:
+def test_mutated_files_are_read_or_refused_safely() -> None:
     found = run(first=20_000, n=150)
     assert (found.n, found.read + found.refused + len(found.stopped)) == (150, 150)
     assert found.read > 10

@@ -16,7 +16,7 @@ def test_every_normalisation_names_its_unit() -> None:
     assert set(UNIT_AFTER) == set(NORMALISATIONS)
 
 
-def test_none_leaves_the_values(counts: np.ndarray) -> None:
+def test_normalisation_none_changes_nothing(counts: np.ndarray) -> None:
     np.testing.assert_array_equal(normalise(counts.copy(), "none"), counts)
 
 

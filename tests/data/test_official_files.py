@@ -40,7 +40,7 @@ def y(files: OfficialFiles) -> np.ndarray:
     return np.log2(1 + np.asarray(read_gct(files.expression).X))
 
 
-def test_that_the_files_are_those_of_the_release(files, truth, tmp_path):
+def test_files_are_those_of_the_release(files, truth, tmp_path):
     with serving(files.root) as url:
         paths = download_gtex(tmp_path, "v8", base_url=url)
         part = requests.get(
@@ -64,13 +64,13 @@ def test_that_the_files_are_those_of_the_release(files, truth, tmp_path):
     assert (history["age"] == truth.donors["age"]).all()
 
 
-def test_that_values_stand_in_the_file_as_they_were_drawn(truth, y):
+def test_values_in_the_file_are_those_drawn(truth, y):
     drawn = np.maximum(np.concatenate([truth.values(b) for b in range(truth.n_blocks)], 1), 0)
     assert np.abs(drawn - y).max() < 1e-3  # four digits of TPM
     assert 0.3 < (y == 0).mean() < 0.7
 
 
-def test_that_factors_and_own_effects_steer_their_genes_and_no_others(truth, y):
+def test_factors_and_own_effects_change_only_their_genes(truth, y):
     block, tissue = truth.block(0), truth.tissues.index("Whole Blood")
     rows = np.flatnonzero(truth.samples["tissue"] == tissue)
     donors = truth.samples["donor"].to_numpy()[rows]
@@ -88,7 +88,7 @@ def test_that_factors_and_own_effects_steer_their_genes_and_no_others(truth, y):
     assert np.mean(rho) == pytest.approx(0.55, abs=0.12)
 
 
-def test_that_traits_change_their_genes_alone(truth, y):
+def test_traits_change_only_their_genes(truth, y):
     donors = truth.samples["donor"].to_numpy()
     male = truth.donors["male"].to_numpy()[donors]
     assert (
@@ -120,7 +120,7 @@ def test_that_traits_change_their_genes_alone(truth, y):
     assert abs(change[NO_DISEASE][expressed].mean()) < 0.2
 
 
-def test_that_checks_tell_what_was_planted_from_what_was_not(files, truth):
+def test_checks_find_what_was_planted_and_nothing_else(files, truth):
     samples = read_sample_attributes(files.sample_attributes)
     samples = samples[samples["tissue"].isin(["Whole Blood", "Muscle - Skeletal"])]
     cohort = build_cohort(
@@ -141,7 +141,7 @@ def test_that_checks_tell_what_was_planted_from_what_was_not(files, truth):
     assert np.abs(found.rho[:, silent]).max() == 0
 
 
-def test_that_steps_are_read_from_a_log_and_held_against_budgets(tmp_path):
+def test_steps_are_read_from_a_log_and_compared_with_budgets(tmp_path):
     said = ["[1/3] Prepare the cohort: begun", "a warning", "[1/3] Prepare the cohort: done, 0.1 s"]
     said += ["[2/3] Score ridge: begun", "[2/3] Score ridge: done", "[3/3] Fit it: done before"]
     program = f"import time\nfor line in {said}:\n print(line, flush=True); time.sleep(0.2)"

@@ -32,7 +32,7 @@ def test_order_is_by_donor_then_source_then_target() -> None:
 
 
 @pytest.mark.parametrize("donor", [[], ["a"], ["a", "b", "c"]])
-def test_no_pairs_where_no_donor_has_two_samples(donor: list[str]) -> None:
+def test_donors_with_one_sample_give_no_pairs(donor: list[str]) -> None:
     pairs = ordered_pairs(donor)
     assert pairs.shape == (0, 2)
     assert pairs.dtype == np.int32

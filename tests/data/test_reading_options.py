@@ -22,7 +22,7 @@ def test_unknown_choices_are_named() -> None:
         ReadingOptions(strand="reversed")  # type: ignore[arg-type]
 
 
-def test_table_keeps_what_was_said_of_it() -> None:
+def test_a_table_has_the_options_it_was_read_with() -> None:
     said = ReadingOptions(numbers="point")
     table = read_expression(
         io.BytesIO(b"gene,P1,P2\nENSG00000141510,1,2\nENSG00000012048,3,4\n"), "a.csv", options=said

@@ -87,7 +87,7 @@ def test_owners_take_turns_however_many_files_one_of_them_brings() -> None:
         assert log == ["a", "a", "b"]
 
 
-def test_who_gives_up_waiting_holds_nobody_up() -> None:
+def test_a_cancelled_reader_does_not_delay_the_others() -> None:
     log: list[str] = []
     with readers(Turns(1), "abc", log) as (a, b, c):
         b.cancelled = True

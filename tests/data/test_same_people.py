@@ -21,7 +21,7 @@ from mtm_core.data.people.same_people import match_people
         ("P-1.blood", "p-1"),
     ],
 )
-def test_names_of_one_person_are_proposed_and_taken_when_asked(first: str, further: str) -> None:
+def test_names_of_one_person_are_proposed_and_used_if_confirmed(first: str, further: str) -> None:
     match = match_people(["A", first], ["A", further])
     assert match.in_both == ("A",)
     assert [(n.expression, n.metadata) for n in match.near] == [(first, further)]

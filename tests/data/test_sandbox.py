@@ -167,7 +167,7 @@ while True:
 
 
 @pytest.mark.parametrize("package", ["pandas.core", "openpyxl", "h5py", "encodings"])
-def test_nothing_that_reads_is_left_to_be_imported(package: str) -> None:
+def test_all_reading_modules_are_imported_before_sealing(package: str) -> None:
     script = f"""
 import importlib, pkgutil, sys
 from mtm_core.data.isolation.reader_process import _TESTS, warm_up

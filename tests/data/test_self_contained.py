@@ -140,7 +140,7 @@ def as_cohort(data: bytes) -> None:
     ("change", "match"),
     [(by_plugin, r"filter 32001, .* compression='gzip'"), (references, "'r' holds references")],
 )
-def test_what_takes_a_plugin_or_refers_is_refused(
+def test_plugins_and_references_are_refused(
     change: Callable[[h5py.File], None], match: str
 ) -> None:
     with pytest.raises(InputFileError, match=match):
@@ -160,7 +160,7 @@ def test_links_within_a_file_are_no_harm() -> None:
     assert table.cells.to_numpy().tolist() == [["P1", 1.0, 2.0], ["P2", 3.0, 4.0]]
 
 
-def test_what_anndata_and_netcdf_write_passes(tmp_path: Path) -> None:
+def test_files_written_by_anndata_and_netcdf_are_accepted(tmp_path: Path) -> None:
     xr = pytest.importorskip("xarray")
     data = ad.AnnData(
         np.eye(2), pd.DataFrame({"g": pd.Categorical(["a", "b"]), "n": [1, 2]}, ["P1", "P2"])

@@ -210,7 +210,7 @@ def _of_two_tissues(config: SimulationConfig) -> tuple[ad.AnnData, np.ndarray, n
     return cohort, blood.loc[both].to_numpy(), lung.loc[both].to_numpy()
 
 
-def test_private_factors_join_genes_of_a_tissue_and_tell_nothing_of_another() -> None:
+def test_private_factors_correlate_genes_within_one_tissue_only() -> None:
     config = SimulationConfig(
         n_donors=400,
         n_genes=60,

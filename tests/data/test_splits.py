@@ -66,7 +66,7 @@ def test_folds_survive_the_disk(samples: pd.DataFrame, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"seed": 0}', '{"folds": 3, "seed": 0}'])
-def test_file_that_holds_no_folds_is_named(tmp_path: Path, text: str) -> None:
+def test_a_file_without_folds_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "folds.json").write_text(text)
     with pytest.raises(InputFileError, match=r"folds.json: expected folds as JSON"):
         DonorFolds.load(tmp_path / "folds.json")

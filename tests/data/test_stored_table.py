@@ -166,7 +166,7 @@ def test_parquet_without_names_of_samples_is_an_error(table: pd.DataFrame, tmp_p
         ("t.h5ad", b"\x89HDF\r\n\x1a\n" + bytes(90), "expected .h5ad, a zarr store|Text and xlsx"),
     ],
 )
-def test_what_is_no_such_table_is_named(
+def test_a_file_that_is_not_a_stored_table_is_named(
     tmp_path: Path, name: str, content: bytes | None, message: str
 ) -> None:
     if content is not None:

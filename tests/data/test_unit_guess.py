@@ -107,7 +107,7 @@ def test_centred_values_are_refused_whatever_is_chosen(
         read_unit(summary, choice)
 
 
-def test_the_users_word_holds_and_what_speaks_against_it_is_said(tpm: pd.DataFrame) -> None:
+def test_the_users_unit_is_used_and_contrary_evidence_reported(tpm: pd.DataFrame) -> None:
     values = np.log2(1 + tpm)
     summary = ValueSummary.of(values.to_numpy(), GeneColumns.of(list(values)))
     reading = read_unit(summary, "ln")
@@ -118,7 +118,7 @@ def test_the_users_word_holds_and_what_speaks_against_it_is_said(tpm: pd.DataFra
     assert read_unit(summary, "log2").notes == ()
 
 
-def test_what_is_no_gene_does_not_count(tpm: pd.DataFrame) -> None:
+def test_rows_that_are_not_genes_do_not_affect_the_unit(tpm: pd.DataFrame) -> None:
     genes = [f"ENSG{i:011d}" for i in range(300)]
     log = np.log2(1 + tpm).set_axis(genes, axis=1)
     with_rows = log.assign(
@@ -130,7 +130,9 @@ def test_what_is_no_gene_does_not_count(tpm: pd.DataFrame) -> None:
     assert guess_unit(doubled) == guess_unit(linear)
 
 
-def test_what_the_file_says_holds_where_it_can(tpm: pd.DataFrame, counts: pd.DataFrame) -> None:
+def test_the_unit_stated_by_the_file_is_used_if_it_fits(
+    tpm: pd.DataFrame, counts: pd.DataFrame
+) -> None:
     part = np.log10(1 + tpm).iloc[:, :100]
     assert guess_unit(part).unit is None
     assert guess_unit(part, stated="log10").unit == "log10"
@@ -160,7 +162,7 @@ def test_a_guess_says_what_to_do() -> None:
     assert "Upload page" in note.next_step
 
 
-def test_quantiles_have_one_sum_on_every_scale_and_tell_nothing(tpm: pd.DataFrame) -> None:
+def test_quantiles_have_no_recognisable_unit(tpm: pd.DataFrame) -> None:
     quantiles = (tpm.rank(axis=1, method="first") - 0.5) / tpm.shape[1]
     assert guess_unit(quantiles).unit is None
 

@@ -93,7 +93,7 @@ def test_the_least_value_of_one_gene_alone_is_no_zero() -> None:
     assert np.isnan(zero_levels(np.array([[1.0, 2.0, 2.0]]))).all()
 
 
-def test_what_is_below_the_least_becomes_no_expression() -> None:
+def test_logarithms_below_zero_expression_become_0() -> None:
     linear = to_linear(frame(np.array([[-1.0, 1.0], [-0.5, 0.0]])), "log2")
     np.testing.assert_array_equal(linear, [[0, 1], [0, 0]])
 

@@ -149,7 +149,7 @@ def test_several_at_once_each_get_their_own(server: str) -> None:
     assert requests.get(f"{server}/health", timeout=10).json()["predictions"] == 0
 
 
-def test_what_is_wrong_is_said_in_json(server: str) -> None:
+def test_errors_are_json(server: str) -> None:
     for options, status, words in (
         ({"targets": "Lnug"}, 400, "Lung"),
         ({"model": "another"}, 400, DEFAULT_MODEL),
@@ -171,7 +171,7 @@ def test_what_is_wrong_is_said_in_json(server: str) -> None:
     assert {"/v1/predictions", "/v1/predictions/{name}/result"} <= set(paths)
 
 
-def test_what_is_too_large_is_refused(server: str) -> None:
+def test_a_too_large_table_is_refused(server: str) -> None:
     heavy = ask(server, b"x" * 2_100_000)
     assert heavy.status_code == 413
     assert "larger than 2 MB" in heavy.json()["error"]["message"]
@@ -201,7 +201,7 @@ def test_a_file_that_hangs_its_reader_ends_and_others_go_on(server: str) -> None
     assert result(server, ask(server, targets="Lung")).status_code == 200
 
 
-def test_a_client_that_is_killed_leaves_nothing(server: str) -> None:
+def test_a_killed_client_leaves_nothing(server: str) -> None:
     before = requests.get(f"{server}/health", timeout=10).json()["predictions"]
     host, port = server.removeprefix("http://").removesuffix("/v1").split(":")
     for _ in range(3):
@@ -236,7 +236,9 @@ def test_a_token_is_asked_for(server: str) -> None:
     assert refused.status_code == 401
 
 
-def test_a_full_server_says_so_and_what_is_deleted_is_gone(server: str, folder: Path) -> None:
+def test_a_full_server_answers_429_and_deleted_results_leave_the_disk(
+    server: str, folder: Path
+) -> None:
     answers = [ask(server, targets="Lung") for _ in range(9)]
     assert [answer.status_code for answer in answers] == [202] * 8 + [429]
     assert answers[-1].headers["Retry-After"] == "10"

@@ -68,7 +68,7 @@ def test_composition_of_donors_is_that_of_their_blood(
     assert estimated_composition(made[:, -N_OWN:].copy(), "Whole Blood") is None
 
 
-def test_nothing_remains_where_composition_is_all_and_all_where_it_is_nothing(
+def test_accuracy_due_to_composition_disappears_and_other_accuracy_remains(
     cohort: tuple[ad.AnnData, pd.DataFrame], tmp_path: Path
 ) -> None:
     made, _ = cohort

@@ -52,7 +52,7 @@ def test_a_donor_who_is_not_in_the_table_is_named(
         accuracy(predict(0.5), phenotypes.drop("D07"))
 
 
-def test_what_is_read_off_the_donor_has_no_partial_rho(
+def test_a_prediction_from_donor_traits_alone_has_no_partial_rho(
     observed: xr.Dataset, phenotypes: pd.DataFrame
 ) -> None:
     tissues = accuracy(read_off(observed, phenotypes), phenotypes).tissues
@@ -61,7 +61,7 @@ def test_what_is_read_off_the_donor_has_no_partial_rho(
     assert (tissues["gene_rho_partial_pooled"] == 0).all()
 
 
-def test_what_is_more_than_that_keeps_its_partial_rho(
+def test_a_signal_beyond_donor_traits_retains_its_partial_rho(
     predict: Predict, phenotypes: pd.DataFrame
 ) -> None:
     signal = predict(0.8)

@@ -120,7 +120,7 @@ def test_every_donor_with_blood_is_predicted_once_in_every_other_tissue(
     assert sorted(made) == sorted(expected)
 
 
-def test_what_is_learnt_by_heart_is_found_only_where_folds_leak() -> None:
+def test_memorised_donors_are_predicted_only_if_folds_leak() -> None:
     # Nothing connects the tissues of these donors: only memory can score.
     cohort = simulate_cohort(
         SimulationConfig(n_donors=120, n_tissues=3, shared_variance=0.0, trait_effect=0.0)

@@ -81,7 +81,7 @@ def test_accuracy_is_of_the_predicted_tissues_alone(
     assert "Of 37 genes, 6.5 a tissue on average had a pooled correlation above 0.3." in text
 
 
-def test_one_tissue_more_changes_every_figure(
+def test_another_tissue_changes_every_figure(
     small_artefact: Artefact, evaluation: EvaluationTables
 ) -> None:
     text = text_of(small_artefact, evaluation, targets=("Lung", "Liver", "Brain - Cortex"))
@@ -133,7 +133,7 @@ def test_model_and_samples_are_those_given(small_artefact: Artefact) -> None:
     assert re.search("For research use, not for diagnosis", text)
 
 
-def test_what_is_not_known_of_the_training_is_said(small_artefact: Artefact) -> None:
+def test_unknown_training_data_are_called_unknown(small_artefact: Artefact) -> None:
     text = text_of(replace(small_artefact, provenance={}), None)
     assert "an unknown number of samples of an unknown number of donors" in text
 

@@ -81,7 +81,7 @@ def test_spread_is_over_the_tissues(
     assert (spread["sample_rho_min"], spread["sample_rho_max"]) == (own.min(), own.max())
 
 
-def test_one_method_s_figures_are_json_without_those_it_lacks(
+def test_figures_of_a_method_are_json_without_missing_ones(
     tables: EvaluationTables, accuracies: dict[str, Accuracy]
 ) -> None:
     for name, own in accuracies.items():
@@ -138,7 +138,7 @@ def test_an_evaluation_of_before_is_read(
     loaded.save(tmp_path / "again")
 
 
-def test_of_a_wide_model_the_rows_of_genes_stay_on_disk(
+def test_gene_rows_of_a_wide_model_stay_on_disk(
     tables: EvaluationTables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(grouped_writing, "LONGEST_EXACT", 10)

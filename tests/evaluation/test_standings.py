@@ -61,7 +61,7 @@ def test_a_comparison_without_bootstrap_is_turned_too(scored: Scored) -> None:
     )
 
 
-def test_where_nothing_was_compared_there_is_nothing() -> None:
+def test_without_comparisons_the_table_is_empty() -> None:
     assert standings(pd.DataFrame(), "x").empty
     assert standings_by_tissue(pd.DataFrame(), "x").empty
 

@@ -43,7 +43,7 @@ def technical(samples: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
-def test_what_comes_from_the_laboratory_is_taken_out(
+def test_a_technical_signal_is_removed(
     observed: xr.Dataset, samples: pd.DataFrame, technical: pd.DataFrame, phenotypes: pd.DataFrame
 ) -> None:
     rin = technical["rin"].to_numpy()[: observed.sizes["pair"]]  # of the targets, in their order
@@ -58,7 +58,7 @@ def test_what_comes_from_the_laboratory_is_taken_out(
     assert table["n_samples"].tolist() == [observed.sizes["pair"]] * 2
 
 
-def test_what_does_not_stays(
+def test_a_signal_that_is_not_technical_remains(
     predict: Predict, samples: pd.DataFrame, technical: pd.DataFrame, phenotypes: pd.DataFrame
 ) -> None:
     known = predict(1.0).assign_attrs(source="Whole Blood")

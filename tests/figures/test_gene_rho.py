@@ -39,7 +39,7 @@ def test_boxes_are_the_quantiles_of_their_tissue(rng: np.random.Generator) -> No
     assert list(star.y) == [liver.y[0], lung.y[0]]
 
 
-def test_of_a_whole_transcriptome_only_boxes_and_the_chosen_gene_are_drawn() -> None:
+def test_for_a_whole_transcriptome_only_boxes_and_the_chosen_gene_are_drawn() -> None:
     genes = [f"G{i}" for i in range(MOST_POINTS + 1)]
     rho = pd.DataFrame([np.linspace(-1, 1, len(genes))], index=["Liver"], columns=genes)
     assert [trace.type for trace in drawn(rho, "G3")] == ["box", "scatter"]

@@ -70,13 +70,13 @@ def test_plotly_is_in_the_page_once_and_only_for_figures() -> None:
     assert len(without) < 10_000
 
 
-def test_nothing_is_named_to_be_fetched() -> None:
+def test_the_report_fetches_nothing() -> None:
     page = page_of(Section("One", figures=(figure_of("a"),))).replace(get_plotlyjs(), "")
     assert not re.findall(r"\b(?:src|href|url)\b\s*[=(]", page)
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_what_is_empty_is_left_out() -> None:
+def test_empty_parts_of_the_report_are_left_out() -> None:
     page = page_of(Section("Words", ("Some.",)))
     for tag in ("<dl>", "<ul>", "<table>", "<pre>", "<figure>"):
         assert tag not in page

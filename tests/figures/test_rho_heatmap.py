@@ -27,7 +27,7 @@ def test_every_cell_is_drawn_once_and_unpredictable_ones_fade(rho: pd.DataFrame)
     assert figure.layout.coloraxis.colorbar.title.text == "rho with age"
 
 
-def test_one_layer_does_where_nothing_fades(rho: pd.DataFrame) -> None:
+def test_one_layer_is_enough_if_nothing_fades(rho: pd.DataFrame) -> None:
     figure = rho_heatmap(rho, rho.isna() & False, trait="age")
     assert len(figure.data) == 1
     full = rho_heatmap(rho.fillna(1.0), rho.isna() & False, trait="age")

@@ -135,7 +135,7 @@ def test_any_number_of_tissues_has_a_panel_each(table: pd.DataFrame, n_tissues: 
     ]
 
 
-def test_every_trace_tells_its_genes_to_a_selection(table: pd.DataFrame) -> None:
+def test_every_trace_names_its_genes_for_selection(table: pd.DataFrame) -> None:
     figure = volcano(table, fold_change=0.2, fdr=0.05, n_labels=3, marked=["ENSG9"])
     for trace in figure.data:
         assert len(trace.customdata) == len(trace.x)
@@ -164,7 +164,7 @@ def wide(rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
-def test_of_many_genes_those_that_changed_are_points_and_the_rest_is_counted(
+def test_with_many_genes_changed_ones_are_points_and_the_rest_is_counted(
     wide: pd.DataFrame,
 ) -> None:
     figure = volcano(wide, fold_change=0.2, fdr=0.05, n_labels=0)

@@ -257,7 +257,7 @@ def test_later_samples_of_other_genes_have_those_of_both(
     assert note.found.startswith("2 genes of the model are in this table")
 
 
-def test_what_does_not_fit_is_refused_in_words(
+def test_an_alignment_that_does_not_fit_is_refused(
     predictor: Predictor, people: pd.DataFrame, small_artefact: Artefact, tmp_path: Path
 ) -> None:
     saved = predictor.prepare(people.iloc[:20], unit="tpm", alignment="cohort").alignment

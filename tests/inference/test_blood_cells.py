@@ -41,7 +41,9 @@ def test_mixtures_are_found_by_any_kind_of_id(names: str, rng: np.random.Generat
     assert (found.n_found, found.poor) == (found.n_genes, [])
 
 
-def test_half_of_the_genes_and_noise_leave_the_order_of_samples(rng: np.random.Generator) -> None:
+def test_half_of_the_genes_and_noise_preserve_the_order_of_samples(
+    rng: np.random.Generator,
+) -> None:
     table, shares = mixtures(rng, 40)
     noisy = table * rng.lognormal(0, 0.3, table.shape) * rng.lognormal(0, 0.5, table.shape[1])
     found = estimate_composition(noisy.iloc[:, ::2])

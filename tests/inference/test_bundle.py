@@ -107,7 +107,7 @@ def test_settings_name_model_file_and_options(record: PredictionRecord) -> None:
     assert settings["versions"]["numpy"] == np.__version__
 
 
-def test_what_was_found_is_reported_in_words_and_json(record: PredictionRecord) -> None:
+def test_findings_are_reported_as_text_and_json(record: PredictionRecord) -> None:
     text = ingest_text(record)
     assert record.ingest.sha256 in text
     assert "Unit used: counts. Alignment: none." in text

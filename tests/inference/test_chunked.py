@@ -189,7 +189,7 @@ def test_a_unit_that_is_not_clear_or_centred_is_no_result(
         assert not request.output.exists()
 
 
-def test_what_the_file_says_of_its_unit_holds_part_by_part(
+def test_the_stated_unit_of_the_file_is_used_for_every_chunk(
     client: distributed.Client, model: Path, tmp_path: Path
 ) -> None:
     case = units.log_of(units.panel(base.tpm()) / 30, "ln")

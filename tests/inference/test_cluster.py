@@ -62,7 +62,7 @@ def test_scheduler_and_workers_are_one_or_the_other() -> None:
         pass
 
 
-def test_no_scheduler_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_scheduler_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mtm_core.inference.cluster._SECONDS_TO_ANSWER", 1)
     with (
         pytest.raises(SelectionError, match=r"answers at 'tcp://127\.0\.0\.1:1'.*dask scheduler"),

@@ -161,7 +161,9 @@ def test_loaded_is_what_the_method_gives_to_the_bit(
 
 
 @pytest.mark.usefixtures("as_if_wide")
-def test_only_what_is_asked_for_is_decoded(counting: Predictor, prepared: Prepared) -> None:
+def test_only_requested_tissues_and_genes_are_decoded(
+    counting: Predictor, prepared: Prepared
+) -> None:
     prediction = counting.predict_prepared(prepared, at_once=0)
     tissues, genes = prediction["tissue"].to_numpy(), prediction["gene"].to_numpy()
     first = decoded(counting)[:]
@@ -270,7 +272,7 @@ def test_threads_that_read_one_tissue_decode_it_once(
     assert len(decoded(counting)) == 1
 
 
-def test_it_can_be_copied_sent_joined_and_written(
+def test_a_lazy_prediction_can_be_copied_sent_joined_and_written(
     stack: Predictor, prepared: Prepared, tmp_path: Path
 ) -> None:
     whole = stack.predict_prepared(prepared, at_once=inf)

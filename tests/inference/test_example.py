@@ -25,7 +25,7 @@ def tables(example: Example) -> tuple[pd.DataFrame, pd.DataFrame]:
     return table, metadata
 
 
-def test_it_has_the_models_genes_within_the_quantiles_of_its_donors(
+def test_the_example_has_the_models_genes_within_its_quantiles(
     small_artefact: Artefact,
 ) -> None:
     source = small_artefact.method.tissues[1]
@@ -41,7 +41,7 @@ def test_it_has_the_models_genes_within_the_quantiles_of_its_donors(
     assert (controls <= high[:, None] + 1e-3).all()
 
 
-def test_cases_differ_in_some_genes_by_what_is_said(small_artefact: Artefact) -> None:
+def test_cases_of_the_example_differ_in_the_stated_genes(small_artefact: Artefact) -> None:
     source = default_source(small_artefact)
     table, metadata = tables(simulate_example(small_artefact))
     assert (metadata["group"].value_counts() == 12).all()
@@ -58,7 +58,7 @@ def test_the_same_seed_gives_the_same_bytes(small_artefact: Artefact) -> None:
     assert simulate_example(small_artefact, seed=1) != simulate_example(small_artefact)
 
 
-def test_its_genes_go_together_as_the_model_takes_them_to(small_artefact: Artefact) -> None:
+def test_genes_of_the_example_are_correlated_as_in_the_model(small_artefact: Artefact) -> None:
     """Most of what samples share lies where blood's own factors lie; other tissues tell of it."""
     source = default_source(small_artefact)
     table, _ = tables(simulate_example(small_artefact))

@@ -35,7 +35,7 @@ def test_model_is_found_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("name", ["gtex", ".", "", "/"])
-def test_what_is_no_model_is_reported_which_are_bundled(
+def test_an_unknown_model_is_an_error_that_lists_the_bundled_ones(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -72,7 +72,7 @@ def test_a_bundled_name_is_never_an_installed_model(models: Path) -> None:
 
 
 @pytest.mark.parametrize("is_hidden", [True, False])
-def test_what_is_no_model_s_folder_is_not_listed(models: Path, is_hidden: bool) -> None:
+def test_a_folder_without_a_model_is_not_listed(models: Path, is_hidden: bool) -> None:
     folder = models / (".half" if is_hidden else "empty")
     folder.mkdir(parents=True)
     if is_hidden:

@@ -30,7 +30,7 @@ def test_rounding_is_to_the_nearest(rng: np.random.Generator, bits: int) -> None
     assert all(value % 2 ** (23 - bits) == 0 for value in as_bits)
 
 
-def test_all_bits_and_what_is_no_number_are_left() -> None:
+def test_full_precision_and_non_finite_values_are_unchanged() -> None:
     values = np.array([np.nan, np.inf, -np.inf, 0.1], dtype=np.float32)
     assert rounded(values, 23) is values
     np.testing.assert_array_equal(rounded(values, 4)[:3], values[:3])

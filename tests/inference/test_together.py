@@ -102,7 +102,7 @@ def test_each_person_is_predicted_from_the_tissues_that_there_are(
     assert f"alone and with any of {further}" in prediction.attrs["interval"]
 
 
-def test_one_table_by_name_is_what_one_table_is(
+def test_one_table_in_tables_equals_one_table(
     predictor: Predictor, tables: dict[str, pd.DataFrame]
 ) -> None:
     one = predictor.predict(tables[BLOOD], unit="tpm")
@@ -160,7 +160,7 @@ def test_age_and_sex_go_with_the_person(
     assert with_age["sample"].to_numpy()[with_age["used_age_sex"]].tolist() == [last]
 
 
-def test_names_that_may_be_one_persons_are_taken_only_when_asked(
+def test_similar_names_are_matched_only_on_request(
     predictor: Predictor, tables: dict[str, pd.DataFrame], further: str
 ) -> None:
     shared = [name for name in tables[BLOOD].index if name in tables[further].index]
@@ -177,7 +177,7 @@ def test_names_that_may_be_one_persons_are_taken_only_when_asked(
     assert asked["sample"].to_numpy().tolist() == list(named[BLOOD].index)
 
 
-def test_what_cannot_be_put_together_is_said(
+def test_tables_that_cannot_be_combined_are_refused(
     predictor: Predictor, tables: dict[str, pd.DataFrame], further: str
 ) -> None:
     with pytest.raises(SelectionError, match=f"'{further}' is a source"):

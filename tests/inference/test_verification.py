@@ -29,7 +29,7 @@ def test_a_bundled_model_predicts_what_is_stored(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_what_is_stored_is_what_the_model_predicts(name: str, tmp_path: Path) -> None:
+def test_stored_values_are_what_the_model_predicts(name: str, tmp_path: Path) -> None:
     folder = OTHERS[name](tmp_path / "model")
     stored = load_file(write_verification(folder))
     predictor = Predictor.load(folder)

@@ -118,7 +118,7 @@ def test_names_of_files_are_those_of_gtex_and_differ() -> None:
     ]
 
 
-def test_what_there_is_not_is_named(prediction: xr.Dataset, tmp_path: Path) -> None:
+def test_unknown_formats_and_values_are_named(prediction: xr.Dataset, tmp_path: Path) -> None:
     with pytest.raises(SelectionError, match=r"kind of file: '\.xls'.*'\.csv', '\.tsv'"):
         write_wide(prediction, tmp_path / "a", files=".xls")
     with pytest.raises(SelectionError, match=r"value: 'Z'.*'z'"):
@@ -131,7 +131,9 @@ def test_what_there_is_not_is_named(prediction: xr.Dataset, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_there_stays_unless_asked(prediction: xr.Dataset, tmp_path: Path) -> None:
+def test_an_existing_folder_is_replaced_only_on_request(
+    prediction: xr.Dataset, tmp_path: Path
+) -> None:
     write_wide(prediction, tmp_path / "p")
     with pytest.raises(OutputError, match="--overwrite"):
         write_wide(prediction, tmp_path / "p", files=".parquet")

@@ -92,7 +92,7 @@ def test_h5ad_and_zarr_are_those_of_the_whole(prediction: xr.Dataset, tmp_path: 
 
 
 @pytest.mark.parametrize("ending", FORMATS)
-def test_what_breaks_off_leaves_nothing(
+def test_an_interrupted_write_leaves_nothing(
     prediction: xr.Dataset, tmp_path: Path, ending: str
 ) -> None:
     def broken():
@@ -105,7 +105,7 @@ def test_what_breaks_off_leaves_nothing(
 
 
 @pytest.mark.parametrize("ending", FORMATS)
-def test_what_is_there_stays_unless_asked(
+def test_existing_files_are_replaced_only_on_request(
     prediction: xr.Dataset, tmp_path: Path, ending: str
 ) -> None:
     path = tmp_path / f"p{ending}"

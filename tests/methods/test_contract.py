@@ -58,7 +58,7 @@ def fitted(name: str) -> FittedMethod:
 
 
 @pytest.mark.parametrize("name", trainable_methods())
-def test_it_predicts_every_tissue_whoever_else_is_asked_for(name: str) -> None:
+def test_every_method_predicts_every_tissue(name: str) -> None:
     method = fitted(name)
     targets = [tissue for tissue in method.tissues if tissue != BLOOD]
     for people in (None, PEOPLE):
@@ -83,13 +83,13 @@ def test_it_predicts_every_tissue_whoever_else_is_asked_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", trainable_methods())
-def test_it_refuses_a_tissue_that_it_does_not_know(name: str) -> None:
+def test_an_unknown_tissue_is_refused(name: str) -> None:
     with pytest.raises(SelectionError, match="Long"):
         fitted(name).predict({BLOOD: Z}, "Long")
 
 
 @pytest.mark.parametrize("name", trainable_methods())
-def test_what_is_read_back_predicts_the_same(name: str, tmp_path: Path) -> None:
+def test_a_reloaded_method_predicts_the_same(name: str, tmp_path: Path) -> None:
     method = fitted(name)
     Artefact.of(method, cohort(), name="mine", provenance={}).save(tmp_path)
     predictor = Predictor.load(tmp_path)
@@ -120,7 +120,7 @@ def test_a_fit_on_disk_is_read_back_under_the_name_with_age_and_sex(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", trainable_methods())
-def test_what_only_held_out_donors_have_changes_nothing(name: str) -> None:
+def test_data_of_held_out_donors_change_nothing(name: str) -> None:
     """A leak, planted: in the donors held out, all genes say how every tissue of theirs will be."""
     clean = cohort()
     donors = sorted(set(clean.obs["donor"]))[:45]

@@ -213,7 +213,7 @@ def test_comes_back_from_its_arrays_and_settings(
     np.testing.assert_allclose(first.sd, second.sd, rtol=1e-6)
 
 
-def test_other_methods_are_weighed_by_what_they_add(cohort: ad.AnnData) -> None:
+def test_other_methods_are_weighted_by_what_they_add(cohort: ad.AnnData) -> None:
     donors = sorted(set(cohort.obs["donor"]))
     joint = replace(JOINT, n_factors=(1,), grid=Grid((10.0,), (30.0,), ((1,),)))
     alone = FactorStackMethod(factors=KernelFactorsMethod(joint, n_points=30))

@@ -97,7 +97,7 @@ def test_several_models_add_the_spread_of_their_means(
     np.testing.assert_allclose(both.sd**2, inside + means.var(axis=0), rtol=1e-4)
 
 
-def test_several_tissues_tell_of_single_genes_too(
+def test_several_tissues_inform_single_genes(
     fitted: FittedJointGaussian, rng: np.random.Generator
 ) -> None:
     """Against the posterior of the factors, then of each gene's own, one after the other."""

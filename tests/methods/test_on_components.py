@@ -104,7 +104,7 @@ def test_genes_are_those_of_the_predicted_scores(
 
 
 @pytest.mark.parametrize("name", ["compact-mtm", "compact-mlp", "compact-single-task-mtm"])
-def test_they_are_saved_and_checked(
+def test_networks_on_components_are_saved_and_checked(
     name: str, fitted: dict[str, FittedOnComponents], cohort: ad.AnnData
 ) -> None:
     one = fitted[name]
@@ -139,7 +139,9 @@ def test_a_template_is_brought_to_scores(cohort: ad.AnnData) -> None:
     assert (single.model.n_genes, single.scaling) == (9, SCORE_SCALING)
 
 
-def test_it_learns_what_donors_share(cohort: ad.AnnData, donors: list[str]) -> None:
+def test_a_network_on_components_learns_what_donors_share(
+    cohort: ad.AnnData, donors: list[str]
+) -> None:
     training = NetworkTraining(epochs=60, learning_rate=1e-2, patience=60)
     inner = MLPMethod(widths=(16,), dropout=0.0, training=training)
     known, held_out = tuple(donors[:110]), tuple(donors[110:])

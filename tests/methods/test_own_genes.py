@@ -114,7 +114,7 @@ def test_effects_of_one_fold_alone_are_not_used(rng: np.random.Generator) -> Non
 
 
 @pytest.mark.parametrize("n_genes", [40, 400])
-def test_what_is_left_is_that_of_a_model_without_the_donors(n_genes: int) -> None:
+def test_residuals_are_those_of_a_model_without_the_donors(n_genes: int) -> None:
     cohort = simulate_cohort(SimulationConfig(n_donors=90, n_tissues=3, n_genes=n_genes))
     training = METHOD.joint.training(cohort, list(cohort.uns["donors"].index))
     source = training.tissues.index(BLOOD)
@@ -156,7 +156,7 @@ def test_a_fit_finds_planted_genes(fitted: FittedKernelFactors, simulated: ad.An
     assert len(found - planted) <= 2
 
 
-def test_they_add_their_share_of_what_factors_leave(
+def test_own_genes_add_their_share_of_the_residual(
     fitted: FittedKernelFactors, rng: np.random.Generator
 ) -> None:
     own = fitted.own_genes
@@ -187,7 +187,9 @@ def test_they_add_their_share_of_what_factors_leave(
     )
 
 
-def test_they_are_saved_and_checked(fitted: FittedKernelFactors, rng: np.random.Generator) -> None:
+def test_own_genes_are_saved_and_checked(
+    fitted: FittedKernelFactors, rng: np.random.Generator
+) -> None:
     arrays, settings = fitted.arrays(), fitted.settings()
     restored = restore_method(fitted.name, arrays, settings, fitted.scaler, fitted.tissues)
     z = rng.normal(size=(4, 60)).astype(np.float32)

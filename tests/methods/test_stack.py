@@ -240,7 +240,7 @@ def test_methods_of_other_donors_are_refused(cohort: ad.AnnData, donors: list[st
         FittedStack((one, two), blank, None, BLOOD)
 
 
-def test_further_sources_are_used_where_a_donor_has_them(
+def test_further_sources_are_used_for_donors_that_have_them(
     cohort: ad.AnnData, donors: list[str]
 ) -> None:
     training, held_out = tuple(donors[:100]), tuple(donors[100:])

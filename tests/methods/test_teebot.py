@@ -55,7 +55,7 @@ def test_every_gene_has_penalties_of_its_own(rng: np.random.Generator) -> None:
     assert (coefficients != 0).any()
 
 
-def test_what_does_not_vary_is_predicted_by_its_mean(
+def test_constant_genes_are_predicted_by_their_mean(
     small_cohort: ad.AnnData, donors: list[str], rng: np.random.Generator
 ) -> None:
     cohort = small_cohort.copy()

@@ -72,7 +72,7 @@ def test_reduced_rank_is_the_same_in_either_form(
     np.testing.assert_allclose(z, predicted(dense, np.random.default_rng(8)), atol=2e-3)
 
 
-def test_few_inputs_for_each_gene_are_the_same_in_either_form(
+def test_sparse_and_dense_maps_predict_the_same(
     data: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method = BGExMethod(n_genes=5)

@@ -178,7 +178,7 @@ def discriminator_with_norm_on_the_embedding(config: ModelConfig) -> nn.Module:
     return discriminator
 
 
-def test_discriminator_tells_samples_apart_at_initialisation() -> None:
+def test_discriminator_separates_samples_at_initialisation() -> None:
     config = preset("paper", 200, N_TISSUES).model
     x, tissue = torch.randn(256, 200), torch.randint(N_TISSUES, (256,))
     with torch.no_grad():

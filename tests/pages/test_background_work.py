@@ -85,7 +85,7 @@ def test_progress_and_a_way_to_end_it_stand_on_the_page(waiting: AppTest, gate: 
     assert "40 samples of Whole Blood" in words(waiting)
 
 
-def test_it_goes_on_while_the_user_is_on_another_page(waiting: AppTest, gate: Gate) -> None:
+def test_a_prediction_continues_while_another_page_is_open(waiting: AppTest, gate: Gate) -> None:
     waiting.switch_page(MODEL_CARD).run()
     assert "Predicting…" in waiting.sidebar.get("progress")[0].proto.text
     let_through(waiting, gate)
@@ -107,7 +107,7 @@ def test_a_page_that_needs_it_takes_it_over_from_the_sidebar(waiting: AppTest, g
     assert waiting.subheader[-1].value == "Every sample"
 
 
-def test_work_that_is_done_while_the_page_is_drawn_leaves_nothing_that_draws_it_again(
+def test_a_job_finished_while_the_page_is_drawn_does_not_redraw_it(
     app: AppTest, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sidebar had already begun to look after it: a page ran twice, and lost a click."""
@@ -140,7 +140,7 @@ def test_a_long_reading_is_shown_on_other_pages_and_can_be_cancelled_there(
     assert not progress(held_reading)
 
 
-def test_a_reading_that_ends_on_another_page_leaves_its_table(
+def test_a_table_read_while_on_another_page_is_opened(
     held_reading: AppTest, reading: Event
 ) -> None:
     job = session_of(held_reading).jobs.of("table")
@@ -182,7 +182,7 @@ def test_cancelled_where_a_page_needs_it_there_is_a_way_back(waiting: AppTest, g
     assert waiting.subheader[-1].value == "Every sample"
 
 
-def test_the_last_choice_counts_whatever_was_asked_for_before(waiting: AppTest, gate: Gate) -> None:
+def test_the_last_choice_counts_whatever_was_chosen_before(waiting: AppTest, gate: Gate) -> None:
     first = session_of(waiting).jobs.of("prediction")
     assert first is not None
     waiting.multiselect(key="targets").set_value(["Spleen"]).run()
@@ -196,7 +196,7 @@ def test_the_last_choice_counts_whatever_was_asked_for_before(waiting: AppTest, 
     assert not waiting.warning
 
 
-def test_the_prediction_before_stays_to_be_looked_at(waiting: AppTest, gate: Gate) -> None:
+def test_the_previous_prediction_stays_visible(waiting: AppTest, gate: Gate) -> None:
     let_through(waiting, gate)
     gate.open.clear()
     waiting.multiselect(key="targets").set_value(["Spleen"]).run()
@@ -220,7 +220,7 @@ def test_a_fault_is_shown_without_its_traceback(
     assert record.getMessage().rsplit(" ", 1)[1] in error.value
 
 
-def test_deleting_the_data_ends_the_work(waiting: AppTest, gate: Gate) -> None:
+def test_deleting_the_data_cancels_the_job(waiting: AppTest, gate: Gate) -> None:
     job = session_of(waiting).jobs.of("prediction")
     assert job is not None
     waiting.switch_page("pages/samples/upload.py").run()

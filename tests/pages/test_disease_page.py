@@ -128,7 +128,7 @@ def test_genes_are_those_of_contrast_tissue_and_what_is_left_out(
     assert len(set(app.dataframe[0].value["panel"])) > 1
 
 
-def test_an_untested_tissue_is_said(app: AppTest, disease: Shipped[DiseaseStudy]) -> None:
+def test_an_untested_tissue_is_reported(app: AppTest, disease: Shipped[DiseaseStudy]) -> None:
     pairs = disease.study.pairs
     lacking = pairs[pairs["outcome"] != TESTED].iloc[0]
     opened(app, VIEWS[0])

@@ -47,7 +47,7 @@ def test_a_planted_set_is_found_in_blood_among_the_users_own(with_example: AppTe
     assert "whatever is found here is chance" in words(app)
 
 
-def test_backgrounds_are_said_side_by_side(with_example: AppTest) -> None:
+def test_both_backgrounds_are_reported(with_example: AppTest) -> None:
     app = go_to(with_example, PAGE)
     app.select_slider(key="set_size").set_value(3).run()
     said = words(app)
@@ -57,14 +57,14 @@ def test_backgrounds_are_said_side_by_side(with_example: AppTest) -> None:
     assert "59 genes, all those tested" in words(app)
 
 
-def test_what_is_no_gmt_is_said(with_example: AppTest) -> None:
+def test_a_file_that_is_not_gmt_is_an_error_in_words(with_example: AppTest) -> None:
     app = give_sets(go_to(with_example, PAGE), b"<html>not a set</html>")
     assert "own.gmt: the file is a web page" in app.error[0].value
     app = give_sets(app, b"mouse\t\tTrp53\tnone\tnothing\n", "mouse.gmt")
     assert "genes are among the 59 genes" in words(app)
 
 
-def test_what_lies_beside_the_model_can_be_looked_at(app: AppTest) -> None:
+def test_results_shipped_with_the_model_can_be_tested(app: AppTest) -> None:
     app.switch_page(PAGE).run()
     for result in ("Preserved associations", "Associations in GTEx"):
         app.segmented_control(key="set_result").set_value(result).run()

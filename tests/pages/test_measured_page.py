@@ -84,7 +84,7 @@ def test_predictions_are_held_to_what_was_measured(
     assert "nobody is both predicted and measured" in app.error[0].value
 
 
-def test_a_reload_brings_the_measured_table_back_and_the_bundle_has_the_check(
+def test_a_reload_restores_the_measured_table_and_the_bundle_has_the_check(
     with_example: AppTest, open_app: Callable[[], AppTest]
 ) -> None:
     app = go_to(with_example, PAGE)

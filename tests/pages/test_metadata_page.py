@@ -101,7 +101,7 @@ def test_names_that_do_not_match_are_shown_and_near_ones_taken_when_agreed(
     assert metrics(app)["Samples with metadata"] == "39 of 40"
 
 
-def test_codes_of_sex_are_asked_for(with_samples: AppTest, people: pd.DataFrame) -> None:
+def test_codes_of_sex_are_asked_about(with_samples: AppTest, people: pd.DataFrame) -> None:
     people["sex"] = people["sex"].map({"male": 1, "female": 2})
     app = give(with_samples, people)
     assert metrics(app)["Sex known"] == "0"
@@ -153,9 +153,7 @@ def test_metadata_survive_a_page_switch_and_go_with_the_samples(
     assert "No samples yet" in app.info[0].value
 
 
-def test_a_word_that_means_nothing_known_is_asked_for(
-    with_samples: AppTest, people: pd.DataFrame
-) -> None:
+def test_an_unknown_word_is_asked_about(with_samples: AppTest, people: pd.DataFrame) -> None:
     people.loc[:3, "group"] = "NA"
     app = give(with_samples, people)
     assert any("'NA' (4)" in warning.value for warning in app.warning)

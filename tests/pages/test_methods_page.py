@@ -45,7 +45,7 @@ def test_a_model_without_evaluation_says_what_to_do(app: AppTest) -> None:
     assert "not evaluated" in app.info[0].value
 
 
-def test_one_method_alone_has_nothing_to_be_compared_with(
+def test_a_single_method_is_compared_with_nothing(
     app: AppTest,
     tables: EvaluationTables,
     own: str,

@@ -37,7 +37,7 @@ def test_bundled_model_shows_intervals_tissues_and_genes(app: AppTest) -> None:
 
 
 @pytest.mark.usefixtures("evaluated")
-def test_what_an_evaluation_lacks_is_said(app: AppTest) -> None:
+def test_parts_missing_from_an_evaluation_are_named(app: AppTest) -> None:
     opened(app)
     assert f"# {NAME}" in words(app)
     assert "gave no intervals" in words(app)
@@ -46,7 +46,7 @@ def test_what_an_evaluation_lacks_is_said(app: AppTest) -> None:
 
 
 @pytest.mark.usefixtures("not_evaluated")
-def test_what_is_absent_is_said(app: AppTest) -> None:
+def test_missing_files_of_a_model_are_named(app: AppTest) -> None:
     opened(app)
     assert "not evaluated" in app.info[0].value
     assert "no README.md" in app.info[1].value

@@ -38,7 +38,7 @@ def session_of(app: AppTest) -> Session:
     return session
 
 
-def test_what_is_here_is_listed_with_its_accuracy(app: AppTest) -> None:
+def test_models_are_listed_with_their_accuracy(app: AppTest) -> None:
     go_to(app, MODELS)
     table = app.dataframe[0].value.set_index("model")
     assert list(table.index) == [DEFAULT_MODEL, OTHER]
@@ -53,7 +53,7 @@ def has_button(app: AppTest) -> bool:
     return any(button.key == "build" for button in app.button)
 
 
-def test_on_ones_own_machine_there_is_a_button(app: AppTest, models: Path) -> None:
+def test_on_the_users_own_machine_there_is_a_download_button(app: AppTest, models: Path) -> None:
     go_to(app, MODELS)
     assert has_button(app)
     assert any(str(models / "gtex_v8") in code.value for code in app.code)
@@ -62,7 +62,7 @@ def test_on_ones_own_machine_there_is_a_button(app: AppTest, models: Path) -> No
 @pytest.mark.parametrize(
     "setting", [("server.address", "0.0.0.0"), ("server.allowedHosts", ["mtm.example.org"])]
 )
-def test_on_a_server_for_others_there_is_none(
+def test_on_a_server_for_others_there_is_no_download_button(
     setting: tuple[str, object], app: AppTest, models: Path
 ) -> None:
     name, value = setting
@@ -76,14 +76,14 @@ def test_on_a_server_for_others_there_is_none(
     assert not has_button(app)
 
 
-def test_where_a_proxy_is_named_there_is_none(
+def test_behind_a_proxy_there_is_no_download_button(
     app: AppTest, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MTM_ALLOWED_HOSTS", "mtm.example.org")
     assert not has_button(go_to(app, MODELS))
 
 
-def test_without_a_home_a_folder_is_asked_for(
+def test_without_a_home_the_page_asks_for_a_folder(
     app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("MTM_MODELS", "XDG_DATA_HOME"):
@@ -147,7 +147,9 @@ def test_a_damaged_model_is_reported_and_not_offered(models: Path, app: AppTest)
     assert app.dataframe[0].value.set_index("model").loc[DEFAULT_MODEL, "in use"]
 
 
-def test_a_chosen_model_that_is_gone_is_not_missed(models: Path, app: AppTest) -> None:
+def test_a_chosen_model_that_was_deleted_is_replaced_by_the_default(
+    models: Path, app: AppTest
+) -> None:
     shutil.copytree(BUNDLED / OTHER, models / "mine")
     choose(go_to(app, MODELS), "mine")
     shutil.rmtree(models / "mine")

@@ -187,7 +187,7 @@ def test_a_file_that_is_too_large_is_replaced_by_the_command_that_makes_it(
     assert command[-1] == "predicted.csv"
 
 
-def test_one_file_a_tissue_is_offered_and_of_a_large_prediction_its_command(
+def test_one_file_per_tissue_is_offered_and_for_large_predictions_the_command(
     with_example: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = with_example.selectbox(key="tissue").set_value("Lung").run()

@@ -75,7 +75,7 @@ def test_estimated_shares_become_covariates(app: AppTest) -> None:
     assert "--covariates RNA_share_monocytes" in compare
 
 
-def test_what_is_left_is_that_of_the_models_own_method() -> None:
+def test_accuracy_without_composition_is_that_of_the_models_own_method() -> None:
     tissues = pd.DataFrame(
         {
             "method": ["own", "own", "ridge"],

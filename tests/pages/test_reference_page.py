@@ -30,7 +30,7 @@ def test_samples_without_metadata_have_a_place_among_all_donors(app: AppTest) ->
     assert app.selectbox(key="position_groups").disabled
 
 
-def test_that_alignment_hides_a_common_shift_is_said(screen: AppTest) -> None:
+def test_the_page_says_that_alignment_hides_a_common_shift(screen: AppTest) -> None:
     assert "differs from the **other samples of your table**" in screen.info[0].value
     blood = rows(screen).query("tissue == 'Whole Blood'")
     assert blood["percentile"].median() == pytest.approx(50, abs=20)

@@ -51,9 +51,7 @@ def reloaded(open_app: OPENED, identifier: str, page: str = PREDICTED) -> AppTes
     return app
 
 
-def test_nothing_is_written_before_it_is_asked_for(
-    with_example: AppTest, own_workspaces: Path
-) -> None:
+def test_nothing_is_saved_without_a_request(with_example: AppTest, own_workspaces: Path) -> None:
     with_example.switch_page(UPLOAD).run()
     assert address(with_example) == ""
     assert SAVED not in words(with_example)
@@ -64,9 +62,7 @@ def test_without_samples_there_is_nothing_to_save(app: AppTest) -> None:
     assert not app.toggle
 
 
-def test_a_reload_brings_table_metadata_and_prediction_back(
-    saved: AppTest, open_app: OPENED
-) -> None:
+def test_a_reload_restores_table_metadata_and_prediction(saved: AppTest, open_app: OPENED) -> None:
     identifier = address(saved)
     assert len(identifier) == 43
     assert SAVED in words(saved)
@@ -91,7 +87,7 @@ def test_every_page_keeps_the_address(saved: AppTest) -> None:
         assert address(saved) == identifier
 
 
-def test_choices_come_back(saved: AppTest, open_app: OPENED) -> None:
+def test_choices_are_restored(saved: AppTest, open_app: OPENED) -> None:
     saved.multiselect(key="targets").set_value(["Spleen", "Lung"]).run()
     saved.switch_page(DIFFERENTIAL).run()
     saved.selectbox(key="tissue").set_value("Spleen").run()
@@ -109,7 +105,7 @@ def test_choices_come_back(saved: AppTest, open_app: OPENED) -> None:
     assert set(app.dataframe[0].value["tissue"]) == {"Spleen", "Whole Blood"}
 
 
-def test_a_unit_that_was_confirmed_comes_back(app: AppTest, open_app: OPENED) -> None:
+def test_a_confirmed_unit_is_restored(app: AppTest, open_app: OPENED) -> None:
     upload(app, "mine.tsv", EXAMPLE.read_bytes().replace(b"SIM-", b"P-"))
     switch(app, on=True)
     unit_choice(app).set_value("cpm").run()
@@ -119,7 +115,9 @@ def test_a_unit_that_was_confirmed_comes_back(app: AppTest, open_app: OPENED) ->
     assert "Choose tissues, then press" in words(again)  # nothing was predicted before either
 
 
-def test_turned_off_it_is_gone(saved: AppTest, open_app: OPENED, own_workspaces: Path) -> None:
+def test_turning_saving_off_deletes_the_session(
+    saved: AppTest, open_app: OPENED, own_workspaces: Path
+) -> None:
     identifier = address(saved)
     assert len(list(own_workspaces.iterdir())) == 1
     switch(saved, on=False)
@@ -130,7 +128,7 @@ def test_turned_off_it_is_gone(saved: AppTest, open_app: OPENED, own_workspaces:
     assert "No samples yet" in words(app)
 
 
-def test_delete_now_deletes_it_too(saved: AppTest, own_workspaces: Path) -> None:
+def test_deleting_my_data_deletes_the_saved_session(saved: AppTest, own_workspaces: Path) -> None:
     saved.switch_page(UPLOAD).run()
     saved.button(key="delete").click().run()
     assert not saved.exception
@@ -141,7 +139,7 @@ def test_delete_now_deletes_it_too(saved: AppTest, own_workspaces: Path) -> None
     assert not list(own_workspaces.iterdir())
 
 
-def test_what_another_tab_has_deleted_is_not_written_again(
+def test_a_session_deleted_in_another_tab_is_not_saved_again(
     saved: AppTest, open_app: OPENED, own_workspaces: Path
 ) -> None:
     other = reloaded(open_app, address(saved))
@@ -156,7 +154,7 @@ def test_what_another_tab_has_deleted_is_not_written_again(
 
 
 @pytest.mark.parametrize("identifier", ["x", "../../etc/passwd", "a" * 43])
-def test_an_address_of_nothing_is_said_and_the_page_goes_on(
+def test_an_unknown_address_is_a_warning_and_the_page_works(
     open_app: OPENED, identifier: str
 ) -> None:
     app = reloaded(open_app, identifier)
@@ -168,7 +166,9 @@ def test_an_address_of_nothing_is_said_and_the_page_goes_on(
     assert not app.warning
 
 
-def test_damaged_work_is_said(saved: AppTest, open_app: OPENED, own_workspaces: Path) -> None:
+def test_a_damaged_session_is_a_warning(
+    saved: AppTest, open_app: OPENED, own_workspaces: Path
+) -> None:
     (table,) = own_workspaces.glob("*/table_*")
     table.write_bytes(table.read_bytes()[:-10])
     app = reloaded(open_app, address(saved))
@@ -199,7 +199,7 @@ def test_a_folder_that_others_can_read_is_reported_and_nothing_is_saved(
     assert not app.sidebar.toggle
 
 
-def test_another_model_predicts_anew_and_it_is_said(
+def test_with_another_model_the_session_is_predicted_again_and_says_so(
     saved: AppTest, open_app: OPENED, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(MODEL_VARIABLE, "gtex_v8_acmg59")

@@ -34,7 +34,7 @@ def test_without_auth_nothing_is_asked(secrets: dict[str, object] | None) -> Non
     assert not app.error
 
 
-def test_who_is_not_signed_in_sees_the_door_alone() -> None:
+def test_without_sign_in_only_the_sign_in_page_is_shown() -> None:
     app = opened({"is_logged_in": False}, AUTH)
     assert [button.key for button in app.button] == ["sign_in"]
     assert "asks you to sign in" in words(app)
@@ -51,7 +51,7 @@ def test_a_server_that_is_not_set_up_in_full_says_so() -> None:
 
 
 @pytest.mark.parametrize("answer", [None, b"<p>Moved</p>", b"[]", b'{"issuer": "x"}'])
-def test_a_provider_that_is_none_is_not_asked(answer: bytes | None) -> None:
+def test_an_invalid_provider_is_not_used(answer: bytes | None) -> None:
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(404 if answer is None else 200)
@@ -70,7 +70,7 @@ def test_a_provider_that_is_none_is_not_asked(answer: bytes | None) -> None:
     assert [button.key for button in app.button] == ["sign_in"]
 
 
-def test_who_is_signed_in_uses_the_dashboard_and_can_leave() -> None:
+def test_a_signed_in_user_sees_the_dashboard_and_can_sign_out() -> None:
     app = opened({"is_logged_in": True, "email": "ada@example.org"}, AUTH)
     assert "Signed in as ada@\u2060example.org" in [
         caption.value for caption in app.sidebar.caption
@@ -81,7 +81,7 @@ def test_who_is_signed_in_uses_the_dashboard_and_can_leave() -> None:
     assert [button.key for button in app.button] == ["sign_in"]
 
 
-def test_secrets_that_cannot_be_read_do_not_open_the_door(
+def test_unreadable_secrets_do_not_allow_access(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     damaged = tmp_path / "secrets.toml"

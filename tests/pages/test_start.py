@@ -76,7 +76,7 @@ def test_each_step_of_the_tour_opens_its_screen_with_the_example(
     assert "No samples yet" not in words(app)
 
 
-def test_the_tour_goes_over_ones_own_samples_where_there_are_some(app: AppTest) -> None:
+def test_the_tour_uses_the_users_own_samples_if_there_are_any(app: AppTest) -> None:
     own = EXAMPLE.read_bytes().replace(b"SIM-", b"P-")
     app.switch_page("pages/samples/upload.py").run()
     app.file_uploader[0].upload("mine.tsv", own).run()
@@ -89,7 +89,7 @@ def test_the_tour_goes_over_ones_own_samples_where_there_are_some(app: AppTest) 
     assert "Choose tissues" in app.info[0].value
 
 
-def test_the_tour_stumbles_over_no_table_that_cannot_be_predicted_from(app: AppTest) -> None:
+def test_the_tour_survives_a_table_that_cannot_be_predicted_from(app: AppTest) -> None:
     app.switch_page("pages/samples/upload.py").run()
     app.file_uploader[0].upload("few.tsv", b"sample\tBRCA1\tBRCA2\nA\t1.5\t2.5\n").run()
     for step in ("predict", "compare", "report"):

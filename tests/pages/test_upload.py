@@ -133,7 +133,7 @@ def test_bad_file_is_an_error_in_words(app: AppTest, name: str, data: bytes, sai
     assert not app.exception
 
 
-def test_bad_file_takes_nothing_away_and_says_whose_numbers_stand(app: AppTest) -> None:
+def test_a_bad_file_changes_nothing_and_names_the_table_in_use(app: AppTest) -> None:
     upload(app, "mine.tsv", table())
     upload(app, "bad.csv", b"")
     assert "bad.csv" in app.error[0].value

@@ -57,7 +57,7 @@ def test_a_file_is_there_when_it_is_whole_and_nothing_beside_it(tmp_path):
     assert names(path.parent) == ["a.csv"]
 
 
-def test_what_fails_leaves_nothing_not_even_folders(tmp_path):
+def test_a_failed_write_leaves_nothing_not_even_folders(tmp_path):
     with pytest.raises(KeyError):
         write_and_fail(tmp_path / "new" / "a.csv")
     assert names(tmp_path) == []
@@ -75,7 +75,7 @@ def test_a_file_is_replaced_only_when_asked(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_what_comes_meanwhile_is_not_replaced(tmp_path):
+def test_a_file_made_meanwhile_is_not_replaced(tmp_path):
     path = tmp_path / "a.csv"
 
     def write():
@@ -89,7 +89,7 @@ def test_what_comes_meanwhile_is_not_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_what_is_no_plain_file_is_never_replaced(tmp_path, overwrite):
+def test_only_plain_files_are_replaced(tmp_path, overwrite):
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "folder.csv" / "thesis.txt").write_text("mine")
     (tmp_path / "mine.csv").write_text("mine")
@@ -145,7 +145,7 @@ def test_a_folder_is_marked_and_replaced_only_when_asked_and_ours(tmp_path):
 @pytest.mark.parametrize(
     "add", ["notes.txt", "deep/notes.txt", "empty folder/", "link>table.csv", f"{MARK_NAME}x"]
 )
-def test_a_folder_of_ours_that_holds_anything_else_stays(tmp_path, add):
+def test_our_own_folder_with_foreign_files_is_not_replaced(tmp_path, add):
     path = tmp_path / "compared"
     write_folder(path, "first")
     name, _, target = add.partition(">")
@@ -164,7 +164,7 @@ def test_a_folder_of_ours_that_holds_anything_else_stays(tmp_path, add):
 @pytest.mark.parametrize(
     "mark", ["", "{}", "[]", '{"format": "other"}', '{"format": "mtm-output", "files": "all"}']
 )
-def test_a_folder_of_others_stays_also_with_a_mark_that_is_none(tmp_path, mark):
+def test_a_foreign_folder_with_an_invalid_mark_is_not_replaced(tmp_path, mark):
     path = tmp_path / "thesis"
     path.mkdir()
     (path / "chapter.txt").write_text("mine")
@@ -229,7 +229,7 @@ def test_hdf5_by_a_whole_file_is_read_back(tmp_path):
         ("[Errno 27] Error writing bytes to file", "larger than is allowed"),
     ],
 )
-def test_errors_of_libraries_are_said_in_words(tmp_path, text, words):
+def test_errors_of_libraries_are_translated(tmp_path, text, words):
     with pytest.raises(OutputError, match=words), writing(tmp_path / "a.csv"):
         raise RuntimeError(text)
 
@@ -252,7 +252,7 @@ _KILLED = """
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_what_a_killed_run_left_is_named_and_swept_by_the_next(tmp_path, kind):
+def test_leftovers_of_a_killed_run_are_removed_by_the_next(tmp_path, kind):
     path = tmp_path / "a*[1].csv"
     others = [tmp_path / f".{path.name}.mtm-partial-{i}" for i in range(2)]
     others[0].mkdir()
@@ -325,7 +325,7 @@ def test_a_folder_that_a_command_comes_back_to(tmp_path):
     assert names(path) == [MARK_NAME, "notes.txt", "summary.csv"]
 
 
-def test_a_file_of_ours_takes_its_place_at_once(tmp_path):
+def test_our_own_file_is_replaced_atomically(tmp_path):
     path = tmp_path / "fits" / "a"
     for text in ("1", "2"):
         with replacing(path) as place:

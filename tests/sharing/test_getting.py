@@ -100,7 +100,7 @@ def test_a_download_that_is_cut_goes_on(
     assert same(done.folder, shared)
 
 
-def test_a_connection_that_breaks_goes_on_where_it_broke(
+def test_a_broken_download_resumes_where_it_broke(
     server: Server, shared: Shared, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resuming, "_WAIT", 0.001)
@@ -205,7 +205,7 @@ def test_a_model_whose_meaning_is_wrong_is_not_installed(
     assert installed_models() == {}
 
 
-def test_what_is_installed_is_replaced_only_when_asked(
+def test_an_installed_model_is_replaced_only_on_request(
     server: Server, shared: Shared, models: Path
 ) -> None:
     source = offer(server, shared)
@@ -264,7 +264,9 @@ def test_redirects_are_followed_to_encrypted_places_alone(
         ("no/where", "mtm model install"),
     ],
 )
-def test_what_names_no_place_is_not_asked(source: str, words: str, models: Path) -> None:
+def test_an_invalid_address_is_refused_without_a_request(
+    source: str, words: str, models: Path
+) -> None:
     with pytest.raises(MTMError, match=words) as error:
         get_model(source, sha256="0" * 64)
     assert "secret" not in str(error.value)
@@ -299,7 +301,7 @@ def test_a_page_in_place_of_a_manifest_is_reported(server: Server, models: Path)
         get_model(f"{server.url}/m", unverified=True)
 
 
-def test_no_server_is_reported(models: Path) -> None:
+def test_a_missing_server_is_reported(models: Path) -> None:
     with pytest.raises(DownloadError, match="no answer from the server"):
         get_model("http://127.0.0.1:9/m", unverified=True)
 

@@ -43,7 +43,7 @@ def test_a_model_is_installed_from_a_folder_or_a_zip(
     assert files_of(done.folder) == expected
 
 
-def test_what_is_not_there_is_reported(models: Path, tmp_path: Path) -> None:
+def test_a_missing_or_broken_source_is_reported(models: Path, tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match="expected a model's folder or a zip"):
         install_model(tmp_path / "nowhere")
     (tmp_path / "a.zip").write_bytes(b"PK\x03\x04 and so on")
@@ -155,7 +155,7 @@ def test_a_model_that_predicts_something_else_here_is_not_installed(
     assert not models.exists() or installed_models() == {}
 
 
-def test_what_a_manifest_does_not_name_is_left(
+def test_files_outside_the_manifest_are_not_installed(
     shared: Shared, models: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "small.zip"

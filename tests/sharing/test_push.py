@@ -26,7 +26,7 @@ from tests.sharing.conftest import Shared
 from tests.sharing_server import files_of, put_on_zenodo
 
 
-def test_what_is_uploaded_is_what_others_get(
+def test_others_get_what_was_uploaded(
     server: Server, hosts: Hosts, shared: Shared, models: Path, tmp_path: Path
 ) -> None:
     done = make_upload(shared.folder, tmp_path / "up")
@@ -122,7 +122,7 @@ NUMBERS = pd.DataFrame({"rho": np.arange(N_DONORS)})
         ),
     ],
 )
-def test_what_may_be_of_single_donors_is_refused_and_named(
+def test_files_that_may_describe_single_donors_are_refused_by_name(
     leak: Callable[[Path], object], words: str, shared: Shared, tmp_path: Path
 ) -> None:
     leak(shared.folder)

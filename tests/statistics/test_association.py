@@ -60,7 +60,7 @@ def test_partial_equals_the_regression_of_statsmodels(
         assert table.loc[gene, "rho"] == pytest.approx(t / np.sqrt(t**2 + fit.df_resid), rel=1e-8)
 
 
-def test_what_only_a_covariate_carries_is_gone(rng: np.random.Generator) -> None:
+def test_an_association_through_a_covariate_alone_disappears(rng: np.random.Generator) -> None:
     n = 400
     cause = rng.normal(size=n)
     trait = cause + 0.3 * rng.normal(size=n)

@@ -26,7 +26,7 @@ def is_case() -> Array:
     return np.arange(120) % 3 == 0
 
 
-def test_a_planted_difference_is_found_as_far_as_it_goes(
+def test_a_planted_difference_gives_its_theoretical_auroc(
     rng: np.random.Generator, is_case: Array
 ) -> None:
     profiles = rng.normal(size=(120, 10))
@@ -88,7 +88,7 @@ def test_scale_of_genes_and_order_of_seeds_do_not_matter(
     assert classify(profiles, is_case, n_repeats=2, seed=7) != found
 
 
-def test_what_is_not_known_is_named(rng: np.random.Generator, is_case: Array) -> None:
+def test_untestable_classes_are_named(rng: np.random.Generator, is_case: Array) -> None:
     profiles = rng.normal(size=(120, 5))
     cases = {
         "single class": classify(profiles, np.ones(120, dtype=bool)),
@@ -117,7 +117,7 @@ def test_standard_error_equals_that_of_simulated_draws(rng: np.random.Generator)
     assert auroc_standard_error(0.75, 25, 35) == pytest.approx(np.std(draws), rel=0.05)
 
 
-def test_of_many_genes_those_are_taken_that_differ_in_training_samples(
+def test_genes_are_selected_on_training_samples_alone(
     rng: np.random.Generator, is_case: Array
 ) -> None:
     profiles = rng.normal(size=(120, 3 * MOST_GENES)).astype(np.float32)

@@ -141,7 +141,7 @@ def test_weights_may_be_any_share(x: Array, y: Array) -> None:
     )
 
 
-def test_what_does_not_vary_among_the_rows_with_weight_is_named(x: Array, y: Array) -> None:
+def test_columns_constant_in_a_resample_are_named(x: Array, y: Array) -> None:
     x[:, 0] = 0.1  # the prediction never varies
     x[:20, 1] = 0.1  # nor here, in the rows that the first resample drew
     y[:20, 2] = 0.1

@@ -98,7 +98,7 @@ def test_no_genes_give_an_empty_table(case: Array, control: Array) -> None:
     assert differential_expression(case[:, :0], control[:, :0], []).empty
 
 
-def test_what_is_no_linear_expression_is_refused(case: Array, control: Array) -> None:
+def test_values_that_are_not_linear_expression_are_refused(case: Array, control: Array) -> None:
     case[0, 0] = -0.1
     with pytest.raises(ValueError, match="linear expression: finite numbers, 0 or more"):
         differential_expression(case, control, GENES)

@@ -36,6 +36,6 @@ def test_a_sample_of_nothing_has_no_shares() -> None:
 
 
 @pytest.mark.parametrize("bad", [[[-1.0, 2.0]], [[np.nan, 1.0]], [[1.0, 2.0, 3.0]]])
-def test_what_is_no_expression_is_refused(bad: list[list[float]]) -> None:
+def test_invalid_expression_is_refused(bad: list[list[float]]) -> None:
     with pytest.raises(ValueError, match="expected"):
         mixture_shares(bad, [[1.0], [2.0]])

@@ -20,6 +20,6 @@ def test_a_test_that_was_not_made_does_not_count(rng: np.random.Generator) -> No
     np.testing.assert_array_equal(adjusted[~np.isnan(with_gaps)], benjamini_hochberg(p))
 
 
-def test_no_test_at_all() -> None:
+def test_without_tests_nothing_is_adjusted() -> None:
     assert np.isnan(benjamini_hochberg([np.nan, np.nan])).all()
     assert benjamini_hochberg([]).shape == (0,)

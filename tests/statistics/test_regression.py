@@ -37,7 +37,7 @@ def test_covariates_that_follow_from_others_cost_nothing(design: Array, values: 
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_what_the_covariates_give_alone_leaves_exactly_0(
+def test_a_column_explained_by_covariates_has_residual_0(
     design: Array, values: Array, dtype: type
 ) -> None:
     given = values.astype(dtype)

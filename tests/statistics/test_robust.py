@@ -20,7 +20,7 @@ def test_missing_values_and_constants_have_none() -> None:
     np.testing.assert_array_equal(np.isnan(z), [False, True, False, False, False])
 
 
-def test_distance_holds_its_level_and_finds_what_is_far(rng: np.random.Generator) -> None:
+def test_distance_has_its_nominal_level_and_finds_outliers(rng: np.random.Generator) -> None:
     scores = rng.normal(0, [5, 2, 1], (4000, 3))
     scores[0] = [0, 0, 8]
     distance, p = robust_distance(scores)

@@ -65,7 +65,7 @@ def test_order_of_items_does_not_matter_nor_one_that_is_missing(
     assert similarity_agreement(first, second) == rest
 
 
-def test_what_cannot_be_compared_is_named_or_refused(first: Array) -> None:
+def test_incomparable_matrices_are_named_or_refused(first: Array) -> None:
     assert similarity_agreement(first[:3, :3], first[:3, :3]).outcome == "too few samples"
     constant = similarity_agreement(first, np.ones((6, 6)))
     assert constant.outcome == "constant"

@@ -125,12 +125,12 @@ def test_what_cannot_be_scored_is_refused_in_words(
             ActivityScoring(**wrong)
 
 
-def test_sources_with_the_same_targets_cannot_be_told_apart_in_one_model(
+def test_sources_with_the_same_targets_cannot_be_separated_in_one_model(
     prediction: xr.Dataset, prepared: Prepared, small_artefact: Artefact
 ) -> None:
     genes = "\t".join(small_artefact.genes.index[:8])
     sets = Network.parse(f"one\t\t{genes}\nother\t\t{genes}".encode(), "own.gmt")
     matched = sets.match(Predictor(small_artefact).genes)
     asked = ActivityScoring("mlm", "all")
-    with pytest.raises(SelectionError, match=r"2 sources cannot be told apart.*--method ulm"):
+    with pytest.raises(SelectionError, match=r"2 sources cannot be separated.*--method ulm"):
         score_tissue(prediction, prepared, "Lung", matched, None, asked)

@@ -173,7 +173,7 @@ def test_few_people_get_no_gene_wise_rho(
     assert any("9 people are few" in str(note) for note in nine.notes)
 
 
-def test_names_and_tissues_that_do_not_fit_are_said(
+def test_names_and_tissues_that_do_not_fit_are_refused(
     predictor: Predictor, cohort: ad.AnnData, held_out: list[str]
 ) -> None:
     blood, lung = (table_of(cohort, tissue, held_out) for tissue in (BLOOD, LUNG))

@@ -103,7 +103,7 @@ def test_each_gene_meets_its_own_value_of_the_reference(
         assert row["predictable"] == mine["predictable"].item()
 
 
-def test_what_is_not_tested_or_not_in_the_reference_is_left_out(
+def test_untested_genes_and_unknown_tissues_are_left_out(
     own: pd.DataFrame, reference: ReferenceAssociations
 ) -> None:
     columns = {"own_column": "log2_ratio", "reference_column": "effect"}

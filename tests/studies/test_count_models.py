@@ -69,7 +69,7 @@ def test_counts_are_tested_as_pydeseq2_does(
         np.testing.assert_allclose(own[ours], expected[theirs], rtol=1e-4, atol=1e-6)
 
 
-def test_what_counts_cannot_be_tested_by_is_refused(
+def test_designs_unsuited_to_counts_are_refused(
     known: SampleMetadata, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     design = make_design(known, "group")

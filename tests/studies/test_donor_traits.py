@@ -43,7 +43,7 @@ def test_unknown_values_are_in_no_group() -> None:
     np.testing.assert_array_equal(traits["MHCOPD"].of(["A", "B", "C"]), [1, np.nan, 0])
 
 
-def test_what_does_not_differ_between_donors_is_no_trait() -> None:
+def test_a_constant_column_is_not_a_trait() -> None:
     donors = pd.DataFrame({"sex": ["male", "male"], "age": [60.0, 60.0]}, index=["A", "B"])
     assert known_traits(donors) == ()
 

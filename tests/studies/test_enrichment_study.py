@@ -151,7 +151,7 @@ def test_a_gene_with_two_rows_is_refused():
         (b"\x1f\x8b\x08\x00broken", "gzip file"),
     ],
 )
-def test_what_is_no_gmt_is_refused_in_words(text: bytes, words: str):
+def test_a_file_that_is_not_gmt_is_refused(text: bytes, words: str):
     with pytest.raises(InputFileError, match=words):
         GeneSets.parse(text, "own.gmt")
 

@@ -64,7 +64,7 @@ def test_a_map_keeps_the_distances_of_what_is_flat(rng: np.random.Generator) -> 
     assert list(found.positions.index) == [f"S{i}" for i in range(6)]
 
 
-def test_what_cannot_be_mapped_is_said() -> None:
+def test_samples_that_cannot_be_mapped_are_refused() -> None:
     with pytest.raises(SelectionError, match="a map needs 3 samples or more, and there are 2"):
         map_of(pd.DataFrame(np.eye(2)))
     with pytest.raises(SelectionError, match="all samples are the same"):

@@ -71,7 +71,7 @@ def test_a_fold_s_genes_are_chosen_on_the_other_folds(
     assert 0 < part.mostly_chosen.sum() < 30
 
 
-def test_a_donor_does_not_help_to_choose_his_own_genes(
+def test_donors_do_not_help_to_choose_their_own_genes(
     out_of_fold: xr.Dataset,
     predictions: Predictions,
     diseased_cohort: ad.AnnData,
@@ -131,7 +131,7 @@ def test_predictions_of_something_else_are_refused(
         on_expression_scale(out_of_fold, without.copy(), folds)
 
 
-def test_of_a_wide_cohort_a_tissue_is_made_when_it_is_asked_for(
+def test_a_tissue_of_a_wide_cohort_is_made_on_request(
     predictions: Predictions,
     out_of_fold: xr.Dataset,
     diseased_cohort: ad.AnnData,

@@ -55,7 +55,7 @@ def test_quartiles_equal_scipy(rng: np.random.Generator) -> None:
     assert (row["median_top"], row["median_bottom"]) == (top.median(), bottom.median())
 
 
-def test_what_goes_with_predictability_is_found_and_what_does_not_is_not(
+def test_only_related_annotations_are_associated_with_predictability(
     rng: np.random.Generator, small_cohort: ad.AnnData, rho: pd.DataFrame
 ) -> None:
     genes = small_cohort.var_names

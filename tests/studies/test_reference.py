@@ -82,7 +82,7 @@ def test_nothing_is_found_with_labels_shuffled(
     assert 0.03 < (table["p"] <= 0.05).mean() < 0.07
 
 
-def test_what_a_confounder_carries_is_gone_after_adjustment(diseased_cohort: ad.AnnData) -> None:
+def test_a_confounded_association_disappears_after_adjustment(diseased_cohort: ad.AnnData) -> None:
     cohort = diseased_cohort.copy()
     donors = cohort.uns["donors"]
     hardy = np.random.default_rng(2).choice([0.0, 2.0], len(donors))
@@ -183,7 +183,9 @@ def test_written_tissue_by_tissue_they_are_the_same_to_four_digits(
     assert ratio.dropna().between(0.99, 1.01).all()
 
 
-def test_what_is_not_there_is_named(reference: ReferenceAssociations, tmp_path: Path) -> None:
+def test_unknown_traits_tissues_and_adjustments_are_named(
+    reference: ReferenceAssociations, tmp_path: Path
+) -> None:
     with pytest.raises(SelectionError, match="unknown trait: 'height'"):
         reference.select("height", "Lung")
     with pytest.raises(SelectionError, match="unknown tissue: 'lung'"):

@@ -157,7 +157,7 @@ def test_covariates_are_out_of_every_draw(
     np.testing.assert_allclose(without, moved, atol=1e-9)
 
 
-def test_what_goes_together_by_chance_is_not_taken_for_more(
+def test_chance_agreement_of_correlated_genes_is_not_significant(
     expression: xr.DataArray, groups: pd.Series, rng: np.random.Generator
 ) -> None:
     """With two factors behind all genes, shuffled labels agree with a reference as they like."""

@@ -94,7 +94,9 @@ def test_planted_faults_are_named(counts: pd.DataFrame, predictor: Predictor) ->
     assert "The genes of 1 sample show another sex than the metadata: 'P06'" in words(review)
 
 
-def test_59_genes_say_what_they_cannot_tell(counts: pd.DataFrame, predictor: Predictor) -> None:
+def test_a_review_of_59_genes_names_missing_checks(
+    counts: pd.DataFrame, predictor: Predictor
+) -> None:
     own = counts[predictor.artefact.genes.index]
     review = review_samples(own, predictor, unit="counts")
     assert not {"genes_detected", "haemoglobin", "sex_by_genes"} & set(review.samples)

@@ -37,12 +37,12 @@ def disease(predictions: dict[str, TissuePredictions], diseased_cohort: ad.AnnDa
     )
 
 
-def test_nothing_is_there_where_nothing_was_made(tmp_path: Path) -> None:
+def test_a_folder_without_studies_is_empty(tmp_path: Path) -> None:
     assert StudyTables.load(tmp_path / "nowhere") == StudyTables()
     assert StudyTables.load(tmp_path) == StudyTables()
 
 
-def test_a_study_comes_back_as_it_was_written(disease: DiseaseStudy, tmp_path: Path) -> None:
+def test_a_study_is_loaded_as_it_was_saved(disease: DiseaseStudy, tmp_path: Path) -> None:
     save_tables(
         tmp_path / "disease",
         {"repeats": 0},

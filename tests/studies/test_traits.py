@@ -72,7 +72,7 @@ def test_a_shuffled_trait_is_preserved_no_more_than_by_chance(
 
 
 @pytest.mark.parametrize("standardised", [True, False])
-def test_what_shuffling_would_give_is_computed_as_the_figure_is(
+def test_the_shuffled_figure_is_computed_like_the_figure(
     predictions: Predictions, diseased_cohort: ad.AnnData, standardised: bool
 ) -> None:
     """With every shuffle the trait itself, the shuffled figure is the figure."""

@@ -49,7 +49,7 @@ def test_comes_back_as_it_was(checkpoint: Checkpoint, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == [CHECKPOINT_NAME]
 
 
-def test_the_next_one_takes_its_place(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_the_next_checkpoint_replaces_the_last(checkpoint: Checkpoint, tmp_path: Path) -> None:
     checkpoint.save(tmp_path)
     later = Checkpoint({"weight": torch.ones(2)}, {"epochs_done": 4})
     later.save(tmp_path)
@@ -58,12 +58,14 @@ def test_the_next_one_takes_its_place(checkpoint: Checkpoint, tmp_path: Path) ->
     assert_same(loaded, later)
 
 
-def test_no_checkpoint_yet(tmp_path: Path) -> None:
+def test_without_a_checkpoint_nothing_is_loaded(tmp_path: Path) -> None:
     assert Checkpoint.load(tmp_path) is None
     assert Checkpoint.load(tmp_path / "nowhere") is None
 
 
-def test_one_cut_short_by_a_kill_does_not_hurt(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_a_checkpoint_cut_short_by_a_kill_is_ignored(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
     partial = tmp_path / f"{CHECKPOINT_NAME}.partial"
     partial.write_bytes(b"half a file")
     assert Checkpoint.load(tmp_path) is None
@@ -97,7 +99,7 @@ def test_names_under_a_prefix() -> None:
 
 
 @pytest.mark.parametrize("fused", [False, True])
-def test_an_optimiser_goes_on_where_it_was(fused: bool) -> None:
+def test_an_optimiser_resumes_where_it_was(fused: bool) -> None:
     def steps(network: nn.Module, optimiser: torch.optim.Optimizer, n: int) -> None:
         for i in range(n):
             optimiser.zero_grad()

@@ -66,7 +66,7 @@ def test_a_finished_run_is_not_run_again(
     assert_same_weights(first, again)
 
 
-def test_without_resume_it_begins_anew(
+def test_without_resume_training_starts_again(
     factor_cohort: ad.AnnData, donors: list[str], everything: RunConfig, tmp_path: Path
 ) -> None:
     train(factor_cohort, donors, everything, hardware=CPU, folder=tmp_path)

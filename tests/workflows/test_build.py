@@ -149,7 +149,7 @@ def test_a_build_gives_an_evaluated_model(
     ]  # fmt: skip
 
 
-def test_killed_in_any_step_it_goes_on_to_the_same_model(
+def test_a_build_killed_in_any_step_resumes_to_the_same_model(
     whole: tuple[Path, list[StepProgress]], server: Server, tmp_path: Path
 ) -> None:
     output = tmp_path / "model"
@@ -170,7 +170,7 @@ def test_killed_in_any_step_it_goes_on_to_the_same_model(
     assert not list(tmp_path.glob(".*partial*"))
 
 
-def test_a_download_goes_on_by_its_bytes(server: Server, tmp_path: Path) -> None:
+def test_a_killed_build_resumes_its_download(server: Server, tmp_path: Path) -> None:
     options = options_for(tmp_path / "model", server)
     assert len(server.files[GCT_PATH]) > CHUNK
     assert killed_at(options, "Download the files", after=CHUNK)
@@ -251,7 +251,7 @@ def test_files_that_are_there_are_used_and_watched(files: GtexFiles, tmp_path: P
         build_model(options)
 
 
-def test_needs_are_known_and_what_is_lacking_is_said_first(
+def test_needs_are_estimated_and_shortages_reported_first(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = options_for(tmp_path / "model", server)
@@ -285,7 +285,7 @@ def test_needs_are_known_and_what_is_lacking_is_said_first(
         build_model(replace(options, mirror="http://example.org"))
 
 
-def test_a_file_that_says_too_much_of_itself_is_not_believed(
+def test_memory_is_estimated_from_the_file_not_from_its_claimed_size(
     files: GtexFiles, tmp_path: Path
 ) -> None:
     text = files.expression.read_text()
@@ -368,7 +368,7 @@ def test_the_command_says_needs_steps_and_result(
         ({"settings": ("training.epochs",)}, "--set expects section.name=value"),
     ],
 )
-def test_what_cannot_count_is_refused_before_anything_is_read(
+def test_options_without_effect_are_refused_before_anything_is_read(
     tmp_path: Path, changed: dict[str, Any], message: str
 ) -> None:
     options = BuildOptions(tmp_path / "model", cohort=tmp_path / "none.h5ad")

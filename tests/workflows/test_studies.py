@@ -98,7 +98,7 @@ def test_studies_of_predictions_report_each_tissue_and_return_what_they_write(
     same(read.predictable_genes.study.quartiles, genes.quartiles, rtol=1e-5)
 
 
-def test_what_is_no_file_of_a_study_is_said_before_anything_is_read(evaluated: Path) -> None:
+def test_files_of_the_wrong_kind_are_refused_before_anything_is_read(evaluated: Path) -> None:
     cohort, folder = evaluated / "cohort.h5ad", evaluated / "evaluation"
     with pytest.raises(InputFileError, match=r"^PREDICTIONS: .*evaluation is a folder; expected"):
         study_preserved_traits(TraitsOptions(cohort, folder, evaluated / "x"))
