@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mtm_core.data.notes import Note, name_some
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.metadata_columns import level_named
+from mtm_core.data.people.sample_names import with_sample_column
 from mtm_core.errors import SelectionError
 from mtm_core.studies.coincidence import check_separable
 from mtm_core.studies.contrasts import (
@@ -115,6 +116,14 @@ class StudyDesign:
                     )
                 )
         return tuple(found)
+
+    def as_table(self) -> pd.DataFrame:
+        """Return the matrix with the names of the samples, and of random blocks where there are."""
+        table = self.matrix
+        if self.blocks is not None:
+            own = "block" if "block" not in table else f"block: {self.block}"
+            table = table.assign(**{own: self.blocks})
+        return with_sample_column(table)
 
     def summary(self) -> pd.DataFrame:
         """Return a row a coefficient: its term, what it is and how many samples estimate it."""

@@ -30,7 +30,12 @@ from mtm_core.workflows.compare_designs import (
     write_design,
 )
 from mtm_core.workflows.compare_tissues import CohortComparisons
-from mtm_core.workflows.composition import composition_of, say_composition, with_composition
+from mtm_core.workflows.composition import (
+    composition_of,
+    say_composition,
+    say_replaced,
+    with_composition,
+)
 from mtm_core.workflows.group_pair import counts_in_words, group_option, pair_of_groups
 from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
@@ -188,6 +193,7 @@ def compare_samples(
     if options.composition:
         composition = composition_of(read, prepared)
         say_composition(composition, say)
+        say_replaced(known, say)
         known = with_composition(known, composition)
     # Wrong names of columns are said before anything is predicted.
     pair = None if asked is None else pair_of_groups(known, *asked)

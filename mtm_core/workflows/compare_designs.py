@@ -113,9 +113,7 @@ def describe_design(design: StudyDesign, say: Say) -> None:
 def write_design(design: StudyDesign, folder: Path) -> None:
     """Write ``design.csv``, the matrix, a row a sample, and ``methods.txt``."""
     (folder / "methods.txt").write_text(design_methods(design), encoding="utf-8")
-    beside = {} if design.blocks is None else {"block": design.blocks}
-    table = in_cells(design.matrix.assign(**beside).rename_axis("sample").reset_index())
-    table.to_csv(folder / "design.csv", index=False, float_format="%.6g")
+    in_cells(design.as_table()).to_csv(folder / "design.csv", index=False, float_format="%.6g")
 
 
 def design_settings(design: StudyDesign) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from mtm_core.artefact import Artefact
+from mtm_core.data.notes import name_some
 from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.people.sample_names import with_sample_column
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.errors import SelectionError
 from mtm_core.escaping import in_cells
@@ -27,6 +29,8 @@ from mtm_core.workflows.plain_values import PlainValues
 BLOOD = "Whole Blood"
 COMPOSITION_FILE = "with_cells.csv"
 """Name of the file of shares if there are no other metadata."""
+FIT_BESIDE = "composition_fit"
+"""Column of the fit, where the metadata have one called ``fit``."""
 ESTIMATED = "The shares of blood cells were estimated from the expression table."
 
 
@@ -126,15 +130,17 @@ def estimate_blood_composition(
     )
     composition = composition_of(read, prepared)
     say_composition(composition, say)
-    shares = composition.shares.rename(columns=COLUMNS).assign(fit=composition.fit)
-    table = shares
+    shares = composition.shares.rename(columns=COLUMNS)
+    table = shares.assign(fit=composition.fit)
     if options.metadata is not None:
         known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
-        remaining = known.values.drop(columns=list(shares.columns), errors="ignore")
-        table = remaining.reindex(shares.index).join(shares)
+        say_replaced(known, say)
+        others = known.values.drop(columns=list(shares.columns), errors="ignore")
+        fit = "fit" if "fit" not in others else FIT_BESIDE
+        beside = shares.assign(**{fit: composition.fit})
+        table = others.drop(columns=fit, errors="ignore").reindex(shares.index).join(beside)
     with writing(options.output, overwrite=options.overwrite, inputs=files) as place:
-        written = table.rename_axis("sample").reset_index()
-        in_cells(written).to_csv(place, index=False, float_format="%.6g")
+        in_cells(with_sample_column(table)).to_csv(place, index=False, float_format="%.6g")
     return composition
 
 
@@ -142,6 +148,19 @@ def is_in_metadata(metadata: SampleMetadata | None) -> bool:
     """Tell whether the shares are columns of ``metadata``."""
     names = set() if metadata is None else {column.name for column in metadata.columns}
     return set(COLUMNS.values()) <= names
+
+
+def say_replaced(metadata: SampleMetadata, say: Say) -> None:
+    """Warn where columns of the metadata have the names of the shares, and are replaced by them."""
+    names = {column.name for column in metadata.columns}
+    replaced = [name for name in COLUMNS.values() if name in names]
+    if replaced:
+        say(
+            f"The metadata already have columns of these names: {name_some(replaced)}. They were"
+            " replaced by the shares estimated from this table. To use your own shares, rename"
+            " their columns.",
+            True,
+        )
 
 
 def say_composition(composition: BloodComposition, say: Say) -> None:

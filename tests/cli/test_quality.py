@@ -59,6 +59,25 @@ def test_composition_is_written_beside_the_metadata(
     np.testing.assert_allclose(table[COLUMNS["neutrophils"]], shares["neutrophils"], atol=0.01)
 
 
+def test_columns_of_the_users_are_not_lost_beside_the_shares(
+    mtm: Mtm, wide: tuple[Path, pd.DataFrame], tmp_path: Path
+) -> None:
+    """Their names may be those of the columns that are written."""
+    path, shares = wide
+    metadata, output = tmp_path / "known.csv", tmp_path / "cells.csv"
+    own = {"person": shares.index, "sample": [f"{i:03}" for i in range(10)], "fit": ["a", "b"] * 5}
+    counted = {COLUMNS["monocytes"]: np.linspace(0.1, 0.2, 10)}
+    pd.DataFrame(own | counted).to_csv(metadata, index=False)
+    done = mtm("composition", path, "--metadata", metadata, "--output", output)
+    assert done.code == 0, done.err
+    table = pd.read_csv(output, dtype=str)
+    assert table["sample_name"].tolist() == list(shares.index)
+    assert table["sample"].tolist() == own["sample"]
+    assert table["fit"].tolist() == own["fit"]
+    assert (table["composition_fit"].astype(float) > 0.9).all()
+    assert f"columns of these names: '{COLUMNS['monocytes']}'. They were replaced" in done.err
+
+
 def test_composition_of_59_genes_is_refused(mtm: Mtm, tmp_path: Path) -> None:
     done = mtm("composition", TABLE, "--output", tmp_path / "cells.csv")
     assert done.code == 1

@@ -48,6 +48,19 @@ def known() -> SampleMetadata:
     return metadata_of(people())
 
 
+def test_the_table_of_a_design_has_every_column_whatever_it_is_called() -> None:
+    table = people().rename(columns={"sample": "name", "age": "sample"})
+    table["block"] = np.random.default_rng(1).normal(size=N)
+    design = make_design(metadata_of(table), "group + sample + block", block="subject")
+    written = design.as_table()
+    assert list(written.columns[:1]) == ["sample_name"]
+    assert list(written.columns[-1:]) == ["block: subject"]
+    for name in ("sample", "block"):
+        centred = table[name] - table[name].mean()
+        np.testing.assert_allclose(written[name].astype(float), centred, atol=1e-9)
+    assert written["block: subject"].tolist() == table["subject"].tolist()
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [

@@ -12,6 +12,7 @@ from mtm_core.dashboard.state.results import OF_TABLE
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.people.sample_names import with_sample_column
 from mtm_core.escaping import plain
 from mtm_core.figures.samples.components import component_heatmap, component_scatter
 from mtm_core.figures.samples.sample_checks import sex_scatter, tissue_strips
@@ -144,7 +145,7 @@ def show_components(session: Session, review: SampleReview, *, source: str) -> N
         caption=f"Each mark is a sample, by the {len(components.loadings):,} most variable genes "
         f"of the model in your samples, before alignment. Flagged samples are circled."
         + _reference_in_words(review, source),
-        data=drawn.rename_axis("sample").reset_index(),
+        data=with_sample_column(drawn),
         index=False,
     )
     if behind and components.covariance is not None:

@@ -241,5 +241,6 @@ def _show_design(design: StudyDesign) -> None:
     with st.expander(f"The design: {n} samples, {design.matrix.shape[1]} coefficients"):
         shown = design.summary()
         st.dataframe(shown, hide_index=True, key="design_table")
-        matrix = design.matrix.rename_axis("sample").reset_index()
-        download_table(matrix, key="design_matrix", name="design", label="The design's matrix")
+        download_table(
+            design.as_table(), key="design_matrix", name="design", label="The design's matrix"
+        )

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 _SPACES = re.compile(r"\s+")
 _PUNCTUATION = re.compile(r"[^0-9a-z]+")
 _ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
@@ -55,6 +57,17 @@ class SampleMatch:
     metadata_only: tuple[str, ...]
     expression_only: tuple[str, ...]
     near: tuple[NearMatch, ...]
+
+
+def with_sample_column(table: pd.DataFrame) -> pd.DataFrame:
+    """Put the names of the samples, the index, before the columns of ``table`` as ``sample``.
+
+    Where a column of the user's is called so, as ``sample_name``, or that with a number.
+    """
+    taken = {str(column).casefold() for column in table.columns}
+    names = ("sample", "sample_name", *(f"sample_name_{i}" for i in range(2, len(taken) + 3)))
+    name = next(name for name in names if name not in taken)
+    return table.rename_axis(index=name).reset_index()
 
 
 def match_samples(
