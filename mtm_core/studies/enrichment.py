@@ -41,13 +41,14 @@ FDR = 0.05
 """Up to which a gene is one of those that are looked at."""
 MOST_NAMED = 100
 """Genes that a row names."""
-GROUPS = ("trait", "adjusted_for", "tissue")
+GROUPS = ("trait", "contrast", "adjusted_for", "tissue")
 """Columns that part a table of results, each part with tests of its own."""
 
 _EFFECTS = ("log2_fold_change", "log2FoldChange", "logFC", "rho", "slope", "stat")
 _P = ("p", "pvalue", "P.Value", "PValue", "p_val")
 _FDR = ("fdr", "padj", "adj.P.Val", "FDR", "p_val_adj")
 _GENE_IDS = ("gene_id", "gene", "symbol", "ensembl", "Geneid")
+_NO_VALUE = frozenset({"", "na", "n/a", "nan", "none", "null", "-", "."})
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -322,7 +323,8 @@ def enrich_part(
             everything = _over(chosen, tested, _cut(sets, tested, options), sets, None)
             counts["n_over_represented_tested"] = _n_found(everything)
     if options.ranked:
-        ranked = _ranked(score, order, background, cut, sets, symbols, options)
+        is_signed = bool((sign[tested] != 0).any()) or not tested.any()
+        ranked = _ranked(score, order, background, cut, sets, symbols, options, is_signed=is_signed)
         counts["n_ranked"] = int((ranked["fdr"] <= FDR).sum()) if len(ranked) else 0
     return EnrichedPart(labels, over, ranked, counts)
 
@@ -363,6 +365,8 @@ def _ranked(
     sets: MatchedSets,
     symbols: NDArray[np.object_],
     options: EnrichmentOptions,
+    *,
+    is_signed: bool,
 ) -> pd.DataFrame:
     # Genes in the order of the ranking, so that ties are broken by it.
     place = np.empty(len(order), dtype=np.int64)
@@ -378,7 +382,8 @@ def _ranked(
     )
     names = symbols[order]
     table.insert(0, "set", np.array(sets.of.sets, dtype=object)[cut.sets])
-    table.insert(1, "direction", np.where(table["es"] >= 0, HIGHER, LOWER))
+    directions = np.where(table["es"] >= 0, HIGHER, LOWER) if is_signed else EITHER
+    table.insert(1, "direction", directions)
     table["n_background"] = int(background.sum())
     table["genes"] = [
         _named(
@@ -442,7 +447,22 @@ def _meaning(table: pd.DataFrame, rank_by: str) -> tuple[Kind, Floats, Floats, F
     for name in effects:
         value = np.where(np.isnan(value), _numbers(table, name), value)
     score = np.sign(value) * norm.isf(np.clip(_numbers(table, p), 1e-300, 1) / 2)
-    return "difference", value, score, fdr, f"z of {p}, with the sign of {effects[0]}"
+    words = f"z of {p}, with the sign of {effects[0]}"
+    several = _of_several(table)
+    if several.any():  # an F test says that groups differ, not which is higher
+        value = np.where(several, 0.0, value)
+        score = np.where(several, np.abs(score), score)
+        words += "; without a sign where several coefficients are tested together"
+    return "difference", value, score, fdr, words
+
+
+def _of_several(table: pd.DataFrame) -> Flags:
+    """Tell which rows test several coefficients of a linear model: they have no standard error."""
+    names = ("contrast", "standard_error", "p")
+    if not set(names) <= set(table):
+        return np.zeros(len(table), dtype=bool)
+    has_error = table["standard_error"].notna() & table["p"].notna()
+    return np.asarray(~has_error.groupby(table["contrast"].to_numpy()).transform("any"))
 
 
 def _preserved(table: pd.DataFrame, effect: str) -> tuple[Kind, Floats, Floats, Floats, str]:
@@ -476,7 +496,24 @@ def _first(table: pd.DataFrame, names: Sequence[str]) -> str | None:
 
 
 def _numbers(table: pd.DataFrame, name: str) -> Floats:
-    return np.asarray(pd.to_numeric(table[name], errors="coerce"), dtype=np.float64)
+    """Return a column as numbers, NaN where there is no value.
+
+    Raises
+    ------
+    SelectionError
+        If a value is neither a number nor a word for none.
+    """
+    column = table[name]
+    numbers = pd.to_numeric(column, errors="coerce")
+    wrong = column[numbers.isna() & column.notna()].astype(str).str.strip()
+    wrong = wrong[~wrong.str.casefold().isin(_NO_VALUE)]
+    if len(wrong):
+        raise SelectionError(
+            f"column {name!r} has {len(wrong):,} values that are not numbers, such as"
+            f" {wrong.iloc[0][:40]!r}. Write plain numbers, with a decimal point; leave a gene that"
+            " was not tested empty."
+        )
+    return np.asarray(numbers, dtype=np.float64)
 
 
 def _spread(rows: pd.DataFrame, name: str, n_genes: int) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +38,9 @@ from mtm_core.workflows.table_parts import TableFormat, TableInParts
 Tests = Literal["both", "over-representation", "pre-ranked"]
 MOST_ROWS = 3_000_000
 """Rows of a table that are read at a time: 48 tissues x 19,291 genes are 926,000."""
+_ROWS_LOOKED_AT = 1_000
+_COMMA = r"-?\d+,\d+(?:[eE][+-]?\d+)?"
+"""A number with a decimal comma."""
 _SELECTED_BY = ("tissue", "trait", "method")
 
 
@@ -365,13 +369,13 @@ def _text(path: Path, start: bytes) -> pd.DataFrame:
     separator = max("\t,;", key=line.count)
     if not line.count(separator):
         raise ValueError("its first line has one column")
-    table = pd.read_csv(
-        path,
-        sep=separator,
-        compression=compression,
+    read = partial(pd.read_csv, path, sep=separator, compression=compression, low_memory=False)
+    first = read(nrows=_ROWS_LOOKED_AT, dtype=str)
+    has_commas = first.apply(lambda column: column.str.fullmatch(_COMMA, na=False).any())
+    table = read(
+        decimal="," if separator != "," and has_commas.any() else ".",
         nrows=MOST_ROWS + 1,
         dtype=dict.fromkeys(("tissue", "gene_id", "gene", "origin", "scale"), "category"),
-        low_memory=False,
     )
     if len(table) > MOST_ROWS:
         raise ValueError(f"it has more than {MOST_ROWS:,} rows: give one trait or method")

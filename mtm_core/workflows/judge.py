@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +226,15 @@ def judge_predictions(
         alignment=options.measured_alignment,
     )
     say_reading(measured.unit, measured.aligned.how, measured.aligned.distance, say)
+    of_measured = (*report.notes, *measured.notes)
+    say_notes(
+        (
+            replace(note, found=f"{options.tissue}: {note.found}")
+            for note in of_measured
+            if note.found != report.unit_reason or options.measured_unit == "auto"
+        ),
+        say,
+    )
     phenotypes = None
     if options.metadata is not None and predictor.covariates:
         phenotypes = read_known(options.metadata, people.samples, chosen.metadata, say).phenotypes()

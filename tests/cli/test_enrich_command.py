@@ -62,8 +62,9 @@ def test_rs_row_names_and_semicolons_are_read(mtm, tmp_path: Path) -> None:
     own.columns = ["logFC", "P.Value", "adj.P.Val"]
     own.rename_axis(None).to_csv(tmp_path / "limma.csv", sep=";")
     own.to_csv(tmp_path / "limma.txt", sep="\t", index_label=False)
+    own.to_csv(tmp_path / "comma.csv", sep=";", decimal=",")
     results = []
-    for name in ("limma.csv", "limma.txt"):
+    for name in ("limma.csv", "limma.txt", "comma.csv"):
         output = tmp_path / name.replace(".", "_")
         done = mtm(
             *("enrich", tmp_path / name, "--gene-sets", gmt(tmp_path), "--output", output),
@@ -72,7 +73,8 @@ def test_rs_row_names_and_semicolons_are_read(mtm, tmp_path: Path) -> None:
         assert done.code == 0, done.err
         assert not (output / "over_representation.csv").exists()
         results.append(pd.read_csv(output / "preranked.csv"))
-    pd.testing.assert_frame_equal(*results)
+    pd.testing.assert_frame_equal(*results[:2])
+    pd.testing.assert_frame_equal(*results[1:])
     assert results[0]["n_background"].tolist() == [300]
 
 

@@ -27,6 +27,7 @@ def measured(tmp_path: Path) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     noisy = log2 + rng.normal(0, 2 * log2.std().to_numpy(), log2.shape)
     own = noisy.clip(lower=0).iloc[::-1].iloc[:30]
+    own = own.drop(columns=own.columns[3])
     own.rename(index=str.lower).to_csv(tmp_path / "lung.csv")
     return own
 
@@ -43,6 +44,8 @@ def test_tables_say_what_was_printed(
     assert "upper and lower case" in refused.err
     done = mtm(*words, "--near-people")
     assert done.code == 0
+    assert "Lung: 58 of the model's 59 genes are in the table. Missing: " in done.err
+    assert "Lung: The 30 samples were aligned to the reference." in done.err
     genes = pd.read_csv("judged/genes.csv", index_col="gene_id")
     summary = pd.read_csv("judged/summary.csv", index_col="figure")
     assert len(pd.read_csv("judged/people.csv")) == 30

@@ -201,3 +201,31 @@ def test_a_gene_of_a_pathway_of_reactome_is_one_of_the_pathways_above():
     assert (min(sizes), max(sizes)) == (5, 478)
     assert len(sets) == 2028
     assert len(sets.genes) > 10_000
+
+
+def test_a_value_that_is_no_number_is_refused_not_left_out() -> None:
+    """R and spreadsheets write the smallest p as text: without these nothing would be found."""
+    p = result()["p"].astype(object)
+    p[:20] = "< 1e-5"
+    with pytest.raises(SelectionError, match=r"'p' has 20 values that are not numbers.*'< 1e-5'"):
+        ResultTable.read(result(p=p))
+    p[:20] = "NA"
+    (part,) = run(result(p=p))
+    assert part.counts["n_tested"] == N - 20
+
+
+def test_each_contrast_has_tests_of_its_own_and_an_f_test_no_direction() -> None:
+    one = result(contrast="group: a against b", standard_error=0.1)
+    several = result(
+        contrast="group", standard_error=np.nan, log2_fold_change=np.linspace(-2, 2, N)
+    )
+    parts = run(pd.concat([one, several]))
+    (alone,) = run(one)
+    assert [part.labels["contrast"] for part in parts] == ["group: a against b", "group"]
+    pd.testing.assert_frame_equal(parts[0].ranked, alone.ranked)
+    assert set(parts[1].over_represented["direction"]) == {"either"}
+    assert set(parts[1].ranked["direction"]) == {"either"}
+    # Both ends of the effect are evidence, so that both sets lie at the top.
+    es = parts[1].ranked.set_index("set")["es"]
+    assert es["planted"] > 0.8
+    assert es["low"] > 0.8
