@@ -20,10 +20,14 @@ from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.own_samples import (
     AlignmentFromOption,
     AlignmentOption,
+    AndBatchOption,
+    AndOption,
+    AndUnitOption,
     AsBatchOption,
     BatchOption,
     LeaveOutOption,
     ModelOption,
+    NearPeopleOption,
     NumbersOption,
     QuantityOption,
     SheetOption,
@@ -34,6 +38,7 @@ from mtm_core.cli.own_samples import (
     TargetsOption,
     TranscriptsOption,
     UnitOption,
+    further_tissues,
     print_found,
     reading_options,
     targets_option,
@@ -104,6 +109,10 @@ def compare_command(
     sheet: SheetOption = "",
     strand: StrandOption = "auto",
     tx2gene: TranscriptsOption = None,
+    and_: AndOption = None,
+    and_unit: AndUnitOption = None,
+    and_batch: AndBatchOption = None,
+    near_people: NearPeopleOption = False,
     age_column: AgeColumnOption = None,
     sex_column: SexColumnOption = None,
     sex_codes: SexCodesOption = "",
@@ -174,6 +183,7 @@ def compare_command(
     )
     reading = reading_options(take_back, leave_out, numbers, quantity, sheet, strand)
     chosen_targets = targets_option(targets)
+    further, further_tables = further_tissues(and_, and_unit, and_batch)
     options = CompareOptions(
         tuple(given),
         metadata,
@@ -192,6 +202,8 @@ def compare_command(
             batch=batch,
             alignment_from=alignment_from,
             as_batch=as_batch,
+            further=further,
+            near_people=near_people,
         ),
         tx2gene,
         shuffle,
@@ -199,6 +211,7 @@ def compare_command(
         overwrite,
         DesignOptions(formula, tuple(contrast or []), block, block_as, counts),
         composition,
+        further_tables,
     )
     with progress_bar(by_lines=False) as show:
         done = compare_samples(options, print_found, show)

@@ -20,6 +20,7 @@ from mtm_core.cli.output import OverwriteOption, err, say
 from mtm_core.cli.own_samples import (
     AlignmentFromOption,
     AlignmentOption,
+    AndBatchOption,
     AndOption,
     AndUnitOption,
     AsBatchOption,
@@ -83,6 +84,7 @@ def judge_command(
     tx2gene: TranscriptsOption = None,
     and_: AndOption = None,
     and_unit: AndUnitOption = None,
+    and_batch: AndBatchOption = None,
     near_people: NearPeopleOption = False,
     metadata: Annotated[
         Path | None,
@@ -112,7 +114,7 @@ def judge_command(
     said = metadata_options(
         age_column, sex_column, sex_codes, unknown, metadata_sheet, near_names=near_names
     )
-    further, further_tables = further_tissues(and_, and_unit)
+    further, further_tables = further_tissues(and_, and_unit, and_batch)
     options = JudgeOptions(
         tuple(tables),
         tuple(measured),

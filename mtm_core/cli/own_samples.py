@@ -98,6 +98,14 @@ AndUnitOption = Annotated[
     list[str] | None,
     typer.Option(metavar="TISSUE=UNIT", help="Unit of the table of another tissue."),
 ]
+AndBatchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TISSUE=COLUMN",
+        help="Metadata column of the batches of another tissue's samples; without it they are "
+        "aligned together.",
+    ),
+]
 NearPeopleOption = Annotated[
     bool,
     typer.Option(help="Match similar names of one person in two tables (P01_blood, P01_skin)."),
@@ -145,9 +153,9 @@ def targets_option(targets: list[str] | None) -> tuple[str, ...] | None:
 
 
 def further_tissues(
-    tables: list[str] | None, units: list[str] | None
+    tables: list[str] | None, units: list[str] | None, batches: list[str] | None = None
 ) -> tuple[tuple[FurtherTissue, ...], tuple[Path, ...]]:
-    """Return what ``--and`` and ``--and-unit`` say: tissues with their units, and their files.
+    """Return what ``--and``, ``--and-unit`` and ``--and-batch`` say: tissues, and their files.
 
     Raises
     ------
@@ -159,10 +167,19 @@ def further_tissues(
     if known:
         check_names("and-unit", "tissue", list(known), list(files))
         check_names("and-unit", "unit", list(known.values()), get_args(UnitChoice))
+    columns = _by_tissue("--and-batch", batches, "COLUMN")
+    if columns:
+        check_names("and-batch", "tissue", list(columns), list(files))
     further = tuple(
-        FurtherTissue(tissue, cast("UnitChoice", known.get(tissue, "auto"))) for tissue in files
+        FurtherTissue(
+            tissue, cast("UnitChoice", known.get(tissue, "auto")), columns.get(tissue, "")
+        )
+        for tissue in files
     )
     return further, tuple(map(Path, files.values()))
+
+
+_SHOWN = {"FILE": "muscle.tsv", "UNIT": "tpm", "COLUMN": "plate"}
 
 
 def _by_tissue(option: str, given: list[str] | None, what: str) -> dict[str, str]:
@@ -172,7 +189,7 @@ def _by_tissue(option: str, given: list[str] | None, what: str) -> dict[str, str
         tissue = tissue.strip()
         if not (tissue and equals and value):
             raise SelectionError(
-                f"{option}: expected TISSUE={what}, as 'Muscle - Skeletal=muscle.tsv', got"
+                f"{option}: expected TISSUE={what}, as 'Muscle - Skeletal={_SHOWN[what]}', got"
                 f" {text!r}."
             )
         if tissue in values:

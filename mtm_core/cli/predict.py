@@ -21,6 +21,7 @@ from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.own_samples import (
     AlignmentFromOption,
     AlignmentOption,
+    AndBatchOption,
     AndOption,
     AndUnitOption,
     AsBatchOption,
@@ -88,6 +89,7 @@ def predict_command(
     tx2gene: TranscriptsOption = None,
     and_: AndOption = None,
     and_unit: AndUnitOption = None,
+    and_batch: AndBatchOption = None,
     near_people: NearPeopleOption = False,
     metadata: Annotated[
         Path | None,
@@ -162,7 +164,7 @@ def predict_command(
     chosen = None if values is None else tuple(split_names(values))
     of_parts = (workers, scheduler, chunk, bits, None if layout == "wide" else values)
     in_parts = is_asked_for(tables, *of_parts)
-    further, further_tables = further_tissues(and_, and_unit)
+    further, further_tables = further_tissues(and_, and_unit, and_batch)
     options = PredictOptions(
         tuple(tables),
         output,

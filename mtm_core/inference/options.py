@@ -41,10 +41,13 @@ class FurtherTissue:
         Tissue of its samples.
     unit
         Unit of its values.
+    batch
+        Column of the metadata that names the batch of each of its samples; empty for none.
     """
 
     source: str
     unit: UnitChoice = "auto"
+    batch: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,28 +148,48 @@ class PredictionOptions:
         number: int,
         table: ExpressionTable | pd.DataFrame,
         alignment: SavedAlignment | None = None,
+        known: SampleMetadata | None = None,
     ) -> Prepared:
         """Bring the further table ``number``, from 0, to the model's genes and scale.
 
+        Its samples are aligned by their own batches, or all together: batches of blood say nothing
+        of how skin was processed.
+
+        Parameters
+        ----------
+        alignment
+            The saved alignment of its tissue, if it has been read; else ``alignment_from`` is.
+        known
+            Metadata that name the batches of its samples.
+
         Raises
         ------
-        ExpressionError, SelectionError
-            As :meth:`mtm_core.inference.predictor.Predictor.prepare`; and if samples are aligned by
-            batch, which the metadata name for one table.
+        ExpressionError, SelectionError, InputFileError
+            As :meth:`mtm_core.inference.predictor.Predictor.prepare`.
         """
         one = self.further[number]
-        if self.batch or self.as_batch:
-            raise SelectionError(
-                "batches are of the samples of one table, and there are tables of further tissues."
-                " Leave out one of the two."
+        saved = alignment
+        if saved is None and self.alignment_from:
+            saved = alignment_for(
+                self.alignment_from, predictor.artefact, one.source, self.alignment
             )
+        values = table.values if isinstance(table, ExpressionTable) else table
+        names = tuple(str(name) for name in values.index)
+        as_batch = self.as_batch if saved is not None and saved.batches and not one.batch else ""
+        own = replace(
+            self,
+            batch=one.batch,
+            as_batch=as_batch,
+            alignment_from=self.alignment_from or ("saved" if saved is not None else ""),
+        )
         try:
             return predictor.prepare(
                 table,
                 source=one.source,
                 unit=one.unit,
                 alignment=self.alignment,
-                alignment_from=alignment or self.alignment_from or None,
+                batch=own.batches_of(values, None if known is None else known.of_samples(names)),
+                alignment_from=saved,
             )
         except ExpressionError as error:
             raise ExpressionError(f"{one.source}: {error}") from error
@@ -222,6 +245,7 @@ class PredictionOptions:
         """
         attrs = prediction.attrs
         units = attrs["further_units"].split(BETWEEN) if "further_units" in attrs else ()
+        batch_of = {one.source: one.batch for one in self.further}
         return replace(
             self,
             source=attrs["source"],
@@ -229,7 +253,7 @@ class PredictionOptions:
             unit=attrs["input_unit"],
             alignment="auto" if self.alignment_from else attrs["alignment"],
             further=tuple(
-                FurtherTissue(source, unit)
+                FurtherTissue(source, unit, batch_of.get(source, ""))
                 for source, unit in zip(sources_of(prediction)[1:], units, strict=True)
             ),
         )

@@ -137,6 +137,10 @@ class PredictionRecord:
                 used,
                 metadata=AS_FOUND,
                 batch=_BATCH if used.batch else "",
+                further=tuple(
+                    replace(one, batch=_further_batch(i) if one.batch else "")
+                    for i, one in enumerate(used.further)
+                ),
                 alignment_from=of_saved,
             ),
             InputFiles(
@@ -154,7 +158,7 @@ class PredictionRecord:
     @property
     def metadata_file(self) -> str:
         """Name of the file that says what was read of each sample; empty if nothing was."""
-        if self.options.batch:
+        if self._names_batches:
             return METADATA
         return "" if self.phenotypes is None else AGE_AND_SEX
 
@@ -163,9 +167,25 @@ class PredictionRecord:
         """Age, sex and batch of each sample, as they were read."""
         samples = pd.Index(list(self.prepared.samples), name="sample")
         known = pd.DataFrame(index=samples) if self.phenotypes is None else self.phenotypes
-        if not self.options.batch:
+        if not self._names_batches:
             return known
-        return known.assign(**{_BATCH: pd.Series(self.prepared.aligned.batches, samples)})
+        columns = {}
+        if self.options.batch:
+            columns[_BATCH] = pd.Series(self.prepared.aligned.batches, samples)
+        for i, (one, table) in enumerate(
+            zip(self.options.further, self.further_tables, strict=True)
+        ):
+            if one.batch:
+                own = pd.Index(list(table.samples), name="sample")
+                columns[_further_batch(i)] = pd.Series(table.aligned.batches, own)
+        for column in columns.values():
+            known = known.reindex(known.index.union(column.index, sort=False))
+        return known.assign(**columns).rename_axis("sample")
+
+    @property
+    def _names_batches(self) -> bool:
+        """Whether the samples of any table were aligned by batches of the metadata."""
+        return bool(self.options.batch or any(one.batch for one in self.options.further))
 
     @property
     def findings(self) -> tuple[Note, ...]:
@@ -173,6 +193,11 @@ class PredictionRecord:
         found = (note for note in self.ingest.notes if note.found != self.ingest.unit_reason)
         further = self.people.notes if isinstance(self.people, Together) else ()
         return (*found, *self.prepared.notes, *further)
+
+
+def _further_batch(number: int) -> str:
+    """Name the column of batches of the further table ``number``, from 0."""
+    return f"{_BATCH}_{number + 2}"
 
 
 def settings_of(record: PredictionRecord) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def compare_arguments(
     output
         Folder to write.
     """
-    words = ["mtm", "compare", *files.words]
+    words = ["mtm", "compare", *files.words, *_further(options, files)]
     words += _metadata(options.metadata, files.metadata)
     if comparison.groups is not None:
         words += _option("--groups", join_groups(*comparison.groups))
@@ -219,11 +219,12 @@ def _shared(options: PredictionOptions, model: str) -> list[str]:
 
 
 def _further(options: PredictionOptions, files: InputFiles) -> list[str]:
-    """Return the options that name tables of further tissues, and their units."""
+    """Return the options that name tables of further tissues, their units and batches."""
     words: list[str] = []
     for one, file in zip(options.further, files.further, strict=True):
         words += ["--and", f"{one.source}={file}"]
         words += ["--and-unit", f"{one.source}={one.unit}"] if one.unit != "auto" else []
+        words += ["--and-batch", f"{one.source}={one.batch}"] if one.batch else []
     return words + (["--near-people"] if words and options.near_people else [])
 
 

@@ -36,10 +36,12 @@ def check_alignment(
             "--batch, --alignment-from and --alignment robust and quantiles are for tables that"
             " are read whole."
         )
-    if options.batch and metadata is None:
-        raise SelectionError(
-            f"--batch {options.batch!r} names a column of the metadata; add --metadata FILE."
-        )
+    of_further = [("--and-batch", one.batch) for one in options.further]
+    for option, column in (("--batch", options.batch), *of_further):
+        if column and metadata is None:
+            raise SelectionError(
+                f"{option} {column!r} names a column of the metadata; add --metadata FILE."
+            )
     if options.batch and options.as_batch:
         raise SelectionError(
             "--batch names a column, --as-batch one batch for all samples: use only one of them."
@@ -54,6 +56,12 @@ def check_alignment(
         )
     if options.alignment_from:
         check_there(alignment_from=Path(options.alignment_from))
+
+
+def batch_columns(options: PredictionOptions) -> list[str]:
+    """List the columns of the metadata that name batches, each once."""
+    columns = (options.batch, *(one.batch for one in options.further))
+    return list(dict.fromkeys(column for column in columns if column))
 
 
 def describe_by_batch(prepared: Prepared) -> list[str]:

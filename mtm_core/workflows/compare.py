@@ -11,18 +11,19 @@ import pandas as pd
 
 from mtm_core.artefact import Artefact
 from mtm_core.errors import SelectionError
-from mtm_core.evaluation.predictability import out_of_fold_rho
+from mtm_core.evaluation.predictability import accuracy_in_words, out_of_fold_rho
 from mtm_core.inference.blood_cells import COLUMNS
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.together import Together
 from mtm_core.model_folder import ModelFolder
 from mtm_core.reporting.name_lists import two_names
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.beside_model import associations_of, evaluation_of
 from mtm_core.studies.own_cohort import OwnCohort
 from mtm_core.studies.sample_labels import covariate_numbers, trait_numbers, two_groups
-from mtm_core.workflows.batches import check_alignment
+from mtm_core.workflows.batches import batch_columns, check_alignment
 from mtm_core.workflows.compare_designs import (
     DesignOptions,
     describe_design,
@@ -41,8 +42,10 @@ from mtm_core.workflows.input_files import check_files, check_metadata, check_th
 from mtm_core.workflows.own_samples import (
     Say,
     StepProgress,
+    read_further,
     read_known,
     read_samples,
+    say_notes,
     say_nothing,
     tell_nobody,
 )
@@ -81,6 +84,9 @@ class CompareOptions(PlainValues):
     composition
         Estimate the shares of blood cells first: columns ``RNA_share_neutrophils`` and so on, that
         traits, covariates and formulas may name.
+    further
+        Tables of the further tissues of ``prediction``, in order: the people of the first table
+        are predicted from them too.
     """
 
     tables: tuple[Path, ...]
@@ -97,11 +103,12 @@ class CompareOptions(PlainValues):
     overwrite: bool = False
     linear: DesignOptions = field(default_factory=DesignOptions)
     composition: bool = False
+    further: tuple[Path, ...] = ()
 
     def inputs(self, folder: Path) -> list[Path]:
         """Name the files that are read; ``folder`` is the model's."""
         transcripts = [] if self.tx2gene is None else [self.tx2gene]
-        return [*self.tables, self.metadata, folder / "model.json", *transcripts]
+        return [*self.tables, *self.further, self.metadata, folder / "model.json", *transcripts]
 
 
 @dataclass(frozen=True)
@@ -171,8 +178,9 @@ def compare_samples(
     predictor = Predictor(Artefact.load(files))
     evaluation = evaluation_of(files, predictor.artefact)
     associations = associations_of(files, predictor.artefact)
-    chosen = predictor.targets_of(source, options.prediction.targets)
-    check_there(input=options.tables)
+    sources = options.prediction.sources
+    chosen = predictor.targets_of(sources, options.prediction.targets)
+    check_there(input=options.tables, **{"and": options.further})
     check_files(metadata=options.metadata, tx2gene=options.tx2gene)
     column, text = asked or ("", "")
     to_come = set(COLUMNS.values()) if options.composition else set()
@@ -181,7 +189,7 @@ def compare_samples(
         options.prediction.metadata,
         columns=[
             *(name for name in (*traits, *options.covariates) if name not in to_come),
-            *([options.prediction.batch] if options.prediction.batch else []),
+            *batch_columns(options.prediction),
         ],
         group=column,
         levels=(lambda known: two_names(text, known)) if asked else None,
@@ -189,6 +197,12 @@ def compare_samples(
     read, prepared = read_samples(
         options.tables, predictor, options.prediction, options.tx2gene, say, options.metadata
     )
+    people = options.prediction.put_together(
+        prepared,
+        read_further(options.further, predictor, options.prediction, say, options.metadata),
+    )
+    if isinstance(people, Together):
+        say_notes(people.notes, say)
     known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
     if options.composition:
         composition = composition_of(read, prepared)
@@ -208,7 +222,10 @@ def compare_samples(
     design = options.linear.design(known, prepared.unit) if options.linear.formula else None
     if design is not None:
         describe_design(design, say)
-    prediction = predictor.predict_prepared(prepared, chosen)
+    prediction = predictor.predict_prepared(people, chosen)
+    if isinstance(people, Together):  # those of the first table come first
+        prediction = prediction.isel(sample=slice(0, len(prepared.samples)))
+        say(accuracy_in_words(evaluation, predictor.artefact.method.name, sources, chosen), False)
     samples = OwnCohort.of(prediction, prepared, predictor.artefact, read)
     say(f"Measured {source}: {samples.measured.meaning}", False)
     with writing(
@@ -220,7 +237,12 @@ def compare_samples(
     ) as place:
         cohort = CohortComparisons(
             samples,
-            partial(out_of_fold_rho, evaluation, predictor.artefact.method.name, source),
+            partial(
+                out_of_fold_rho,
+                evaluation,
+                predictor.artefact.method.name,
+                source if len(sources) == 1 else sources,
+            ),
             associations,
             known,
             options.shuffle,
@@ -293,8 +315,8 @@ def check_compare(options: CompareOptions) -> Path:
         )
     if options.groups:
         group_option(options.groups)
-    if options.prediction.further:
-        raise SelectionError("a comparison is from one tissue; leave out the further tissues.")
+    if len(options.further) != len(options.prediction.further):
+        raise SelectionError("give one table for each further tissue.")
     folder = find_model(options.model)
     check_output(
         options.output,

@@ -205,7 +205,9 @@ def judge_predictions(
     _, first = read_samples(
         options.tables, predictor, chosen, options.tx2gene, say, options.metadata
     )
-    people = chosen.put_together(first, read_further(options.further, predictor, chosen, say))
+    people = chosen.put_together(
+        first, read_further(options.further, predictor, chosen, say, options.metadata)
+    )
     if isinstance(people, Together):
         say_notes(people.notes, say)
     read = read_expression(

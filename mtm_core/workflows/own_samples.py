@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -90,8 +91,11 @@ def read_further(
     predictor: Predictor,
     options: PredictionOptions,
     say: Say = say_nothing,
+    metadata: Path | None = None,
 ) -> list[Prepared]:
     """Read the tables of the further tissues of ``options``, in order, as :func:`read_samples`.
+
+    ``metadata`` are read where they name the batches of a tissue's samples.
 
     Raises
     ------
@@ -109,9 +113,17 @@ def read_further(
             f" {report.orientation}, {report.id_type} ids.",
             False,
         )
-        prepared = options.prepare_further(predictor, number, read)
+        known = None
+        if one.batch and metadata is not None:
+            samples = tuple(str(name) for name in read.values.index)
+            known = read_known(metadata, samples, options.metadata)
+        prepared = options.prepare_further(predictor, number, read, known=known)
         say_reading(prepared.unit, prepared.aligned.how, prepared.aligned.distance, say)
         say_notes((note for note in report.notes if note.found != report.unit_reason), say)
+        for line in describe_by_batch(prepared):
+            say(f"{one.source}: {line}", False)
+        at_risk = replace(options, source=one.source, batch=one.batch, as_batch="")
+        say_notes(groups_at_risk(at_risk, known), say)
         found.append(prepared)
     return found
 

@@ -30,7 +30,7 @@ from mtm_core.memory_budget import in_words
 from mtm_core.methods.covariates import are_known
 from mtm_core.model_folder import ModelFolder
 from mtm_core.workflows.annotated import ANNOTATED, Beside, annotated
-from mtm_core.workflows.batches import save_alignment
+from mtm_core.workflows.batches import batch_columns, save_alignment
 from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
     Say,
@@ -142,7 +142,9 @@ def _whole(
     read, first = read_samples(
         options.tables, predictor, chosen, options.tx2gene, say, options.metadata
     )
-    prepared = chosen.put_together(first, read_further(options.further, predictor, chosen, say))
+    prepared = chosen.put_together(
+        first, read_further(options.further, predictor, chosen, say, options.metadata)
+    )
     if isinstance(prepared, Together):
         say_notes(prepared.notes, say)
     phenotypes = _phenotypes(options, prepared.samples, predictor, say)
@@ -317,10 +319,8 @@ def _say_size(
 def _check_metadata(options: PredictOptions) -> None:
     check_files(metadata=options.metadata)
     if options.metadata is not None:
-        batch = options.prediction.batch
-        check_metadata(
-            options.metadata, options.prediction.metadata, columns=[batch] if batch else []
-        )
+        chosen = options.prediction
+        check_metadata(options.metadata, chosen.metadata, columns=batch_columns(chosen))
 
 
 def _phenotypes(
@@ -330,6 +330,6 @@ def _phenotypes(
     if options.metadata is None:
         return None
     known = read_known(options.metadata, samples, options.prediction.metadata, say)
-    if not predictor.covariates and not options.prediction.batch:
+    if not predictor.covariates and not batch_columns(options.prediction):
         say("This model uses expression alone: age and sex change nothing.", False)
     return known.phenotypes()

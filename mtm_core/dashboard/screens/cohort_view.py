@@ -184,12 +184,6 @@ def show_comparison(session: Session, model: ServedModel, comparison: Comparison
     assert session.prediction is not None
     assert session.metadata is not None
     used = session.predicted_by.as_used(session.prediction)
-    if used.further:
-        st.caption(
-            "This comparison uses a prediction from several tissues. **mtm compare** reads one "
-            "table, so there is no command for it."
-        )
-        return
     has_shares = is_in_metadata(session.metadata)
     of_no_file = session.metadata.file == COMPOSITION_FILE
     if of_no_file:

@@ -120,7 +120,7 @@ class Results(Samples):
         def make(_: Progress) -> Prepared | Together:
             first = options.prepare(predictor, table, known, saved_of(options.source))
             others = [
-                options.prepare_further(predictor, i, one.table, saved_of(one.tissue))
+                options.prepare_further(predictor, i, one.table, saved_of(one.tissue), known)
                 for i, one in enumerate(further)
             ]
             return options.put_together(first, others)

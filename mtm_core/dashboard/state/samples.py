@@ -360,7 +360,7 @@ class Samples:
             alignment_from=batching.file if batching.saved else "",
             as_batch=batching.as_batch if batching.saved else "",
             further=tuple(
-                FurtherTissue(one.tissue, one.unit or "auto")
+                FurtherTissue(one.tissue, one.unit or "auto", one.column_in(self.metadata))
                 for one in self.used_further(predictor)
             ),
             near_people=self.near_people,
@@ -368,7 +368,9 @@ class Samples:
 
     def files(self, predictor: Predictor) -> InputFiles:
         """Name the files that a prediction is made from: metadata where they are read."""
-        is_read = predictor.covariates or self.batching.column_in(self.metadata)
+        columns = [self.batching.column_in(self.metadata)]
+        columns += [one.column_in(self.metadata) for one in self.used_further(predictor)]
+        is_read = predictor.covariates or any(columns)
         known = self.metadata if is_read else None
         tables, transcripts = ((), "") if self.table is None else self.table.report.given
         further = tuple(one.table.report.file for one in self.used_further(predictor))
@@ -398,7 +400,8 @@ class Samples:
     def _preparation(self, predictor: Predictor) -> Key:
         options = replace(self.options(predictor), targets=None, metadata=AS_FOUND)
         further = [one.sha256 for one in self.used_further(predictor)]
-        batches = str(self.metadata.state) if options.batch and self.metadata else ""
+        named = options.batch or any(one.batch for one in options.further)
+        batches = str(self.metadata.state) if named and self.metadata else ""
         given = json.dumps([options.to_json(), further, batches, self.batching.digest])
         return (self.table_sha256, predictor.artefact.sha256, given)
 

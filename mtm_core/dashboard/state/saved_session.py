@@ -193,7 +193,7 @@ def _options(work: Work) -> tuple[Any, ...]:
     return (
         *(work.source, work.unit, work.alignment, work.targets),
         *(metadata, work.model_sha256, choices),
-        *((one.tissue, one.sha256, one.unit) for one in work.further),
+        *((one.tissue, one.sha256, one.unit, one.batch) for one in work.further),
         *_in_short(work.measured),
         *(work.near_people, hash(work.batching)),
     )

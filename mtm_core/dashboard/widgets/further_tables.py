@@ -8,6 +8,7 @@ from functools import partial
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from mtm_core.dashboard.state.background import start_once, watch
 from mtm_core.dashboard.state.further import FurtherTable
@@ -101,8 +102,8 @@ def _show_further(session: Session, model: ServedModel, further: Sequence[Furthe
 def _show_one(session: Session, one: FurtherTable, match: TableMatch) -> None:
     report = one.table.report
     st.markdown(f"**{plain(one.tissue)}**: {plain(report.file)}")
-    unit_column, both, first, second, away = st.columns(
-        [3, 1, 1, 1, 1], vertical_alignment="bottom"
+    unit_column, batch_column, both, first, second, away = st.columns(
+        [3, 2, 1, 1, 1, 1], vertical_alignment="bottom"
     )
     unit = unit_column.selectbox(
         f"Unit of {one.tissue}",
@@ -113,8 +114,9 @@ def _show_one(session: Session, one: FurtherTable, match: TableMatch) -> None:
         key=f"and_unit_{one.tissue}_{one.sha256[:12]}",
         help=report.unit_reason,
     )
-    if unit != one.unit:
-        others = (replace(x, unit=unit) if x is one else x for x in session.further)
+    batch = _choose_batches(session, one, batch_column)
+    if unit != one.unit or batch != one.batch:
+        others = (replace(x, unit=unit, batch=batch) if x is one else x for x in session.further)
         session.set_further(tuple(others))
     n_near = 0 if match.is_near_taken else len(match.near)
     both.metric("In both", f"{len(match.in_both):,}")
@@ -132,6 +134,23 @@ def _show_one(session: Session, one: FurtherTable, match: TableMatch) -> None:
     if set(diff["where"]) != {"in both"}:
         st.dataframe(diff, height=200, hide_index=True)
         download_table(diff, key=f"people_{one.tissue}", label=f"People, {one.tissue}")
+
+
+def _choose_batches(session: Session, one: FurtherTable, column: DeltaGenerator) -> str:
+    """Let the user choose which column of the metadata names the batches of these samples."""
+    columns = [] if session.metadata is None else [c.name for c in session.metadata.columns]
+    known = "" if session.metadata is None else session.metadata.sha256[:12]
+    chosen = column.selectbox(
+        f"Batches of {one.tissue} by",
+        columns,
+        index=columns.index(one.batch) if one.batch in columns else None,
+        placeholder="no batches" if columns else "needs metadata",
+        disabled=not columns,
+        key=f"and_batch_{one.tissue}_{one.sha256[:12]}_{known}",
+        help="A metadata column: each batch is aligned separately. Without one, all samples of "
+        "this table are aligned together, whatever the batches of the first table.",
+    )
+    return (chosen or "") if columns else one.batch
 
 
 def _named(diff: pd.DataFrame, first: str, further: str) -> pd.DataFrame:

@@ -201,6 +201,10 @@ class SampleMetadata:
             self.sheet,
         )
 
+    def of_samples(self, samples: Sequence[str]) -> SampleMetadata:
+        """Match the same rows to the samples of another table."""
+        return self._with(samples=tuple(samples))
+
     def read_by(self, options: MetadataOptions) -> SampleMetadata:
         """Take what the user has said; the sheet is chosen where the file is read.
 
