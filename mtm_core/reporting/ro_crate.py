@@ -1,6 +1,8 @@
 """A bundle described as an RO-Crate 1.1, for repositories and workflow programs.
 
-See https://w3id.org/ro/crate/1.1.
+See https://w3id.org/ro/crate/1.1; the run is described as a Process Run Crate,
+https://w3id.org/ro/wfrun/process/0.5. Author, publisher and time of the run are not known to the
+program, and left out.
 JSON-LD, written by hand so that the same prediction gives the same bytes; that the library
 ``rocrate`` reads it is tested.
 """
@@ -13,7 +15,11 @@ from typing import Any
 
 FILE_NAME = "ro-crate-metadata.json"
 _CONTEXT = "https://w3id.org/ro/crate/1.1/context"
+_PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
+_PAPER = "https://doi.org/10.1093/bioinformatics/btad363"
+"""Paper of the method."""
 _PROGRAM, _MODEL, _RUN, _INPUT = "#mtm", "#model", "#prediction", "#input"
+_LICENSE = "#license"
 _MEDIA = {
     ".csv": "text/csv",
     ".json": "application/json",
@@ -55,7 +61,8 @@ def ro_crate(settings: Mapping[str, Any], files: Mapping[str, str]) -> bytes:
             "name": f"Predicted by MTM: {given['file']}",
             "description": about,
             "datePublished": "1980-01-01",
-            "license": "Of whoever gave the samples; not chosen by the program.",
+            "conformsTo": {"@id": _PROFILE},
+            "license": {"@id": _LICENSE},
             "hasPart": [{"@id": name} for name in files],
             "mentions": {"@id": _RUN},
         },
@@ -70,9 +77,22 @@ def ro_crate(settings: Mapping[str, Any], files: Mapping[str, str]) -> bytes:
             "result": [{"@id": name} for name in _VALUES if name in files],
         },
         {
+            "@id": _PROFILE,
+            "@type": "CreativeWork",
+            "name": "Process Run Crate",
+            "version": "0.5",
+        },
+        {
+            "@id": _LICENSE,
+            "@type": "CreativeWork",
+            "name": "License of the samples",
+            "description": "To be chosen by whoever gave the samples; not chosen by the program.",
+        },
+        {
             "@id": _PROGRAM,
             "@type": "SoftwareApplication",
             "name": "MTM",
+            "url": _PAPER,
             "softwareVersion": settings["versions"]["mtm"],
         },
         {

@@ -184,3 +184,5 @@ def test_the_bundle_is_an_ro_crate(record: PredictionRecord, tmp_path: Path) -> 
     }
     assert run["instrument"]["softwareVersion"] == attrs["mtm_version"]
     assert "mine.csv" in crate.root_dataset["description"]
+    assert crate.root_dataset["conformsTo"].id == "https://w3id.org/ro/wfrun/process/0.5"
+    assert "not chosen by the program" in crate.root_dataset["license"]["description"]
