@@ -34,7 +34,7 @@ from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.methods.factor_stack import FactorStackMethod
 from mtm_core.methods.held_out import fit_scorer, predict_held_out
 from mtm_core.methods.kernel_factors import FittedKernelFactors
-from mtm_core.methods.protocol import FittedMethod, begin
+from mtm_core.methods.protocol import FittedMethod, target_predictor
 from mtm_core.methods.ridge import RidgeMethod
 from mtm_core.methods.stack import FittedStack
 from mtm_core.statistics.correlation import columnwise_correlation
@@ -137,7 +137,9 @@ def serve(folder: Path) -> None:
     model = _timed("load", partial(Artefact.load, folder)).method
     n_genes = model.scaler.mean.shape[1]
     z = np.random.default_rng(0).standard_normal((N_PEOPLE, n_genes), dtype=np.float32)
-    predict = _timed(f"begin with {N_PEOPLE:,} people", partial(begin, model, {WHOLE_BLOOD: z}))
+    predict = _timed(
+        f"prepare {N_PEOPLE:,} people", partial(target_predictor, model, {WHOLE_BLOOD: z})
+    )
     gene = np.array([n_genes // 2])
     _timed("one gene of all tissues", lambda: [predict(t, gene) for t in model.tissues])
     _timed("all genes of all tissues", lambda: [predict(t).mean.sum() for t in model.tissues])

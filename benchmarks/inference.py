@@ -31,7 +31,7 @@ from mtm_core.config import ModelConfig
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 from mtm_core.methods.mtm import FittedMTM
-from mtm_core.methods.protocol import begin
+from mtm_core.methods.protocol import target_predictor
 
 COMMAND = "python benchmarks/inference.py"
 _LOAD = """
@@ -137,7 +137,7 @@ def measure(n_samples: int, n_genes: int, threads: int, repeats: int) -> list[Ro
 def one_by_one(predictor: Predictor, prepared: Prepared) -> None:
     """Predict z-scores and expression of each tissue, and keep none."""
     method = predictor.artefact.method
-    predict = begin(method, {prepared.source: prepared.aligned.z})
+    predict = target_predictor(method, {prepared.source: prepared.aligned.z})
     expression = np.empty_like(prepared.aligned.z)
     for target in predictor.targets_of(prepared.source):
         tissue = predictor.tissues.index(target)

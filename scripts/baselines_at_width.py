@@ -40,7 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     cohort = simulate_cohort(replace(SIMULATED, n_genes=options.genes, n_tissues=options.tissues))
     donors = donor_folds(cohort.obs).training(0)
-    pairs = TrainingPairs.of(cohort, donors, source=WHOLE_BLOOD, scaling=ScalingConfig())
+    pairs = TrainingPairs.from_cohort(cohort, donors, source=WHOLE_BLOOD, scaling=ScalingConfig())
     del cohort
     teebot, bgex = TEEBoTMethod(), BGExMethod()
     began = time.process_time()

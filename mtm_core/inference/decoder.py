@@ -26,8 +26,8 @@ from mtm_core.inference.profiles import Profiles
 from mtm_core.methods.protocol import (
     Floats,
     PredictedProfiles,
-    PredictTarget,
-    cut,
+    TargetPredictor,
+    select_genes,
     tissue_index,
 )
 
@@ -74,7 +74,7 @@ class Decoder:
     ) -> None:
         self.targets, self.model, self.cache_bytes = tuple(targets), model, cache_bytes
         self._profiles, self._predict = profiles, profiles.begin()
-        self._some: tuple[bytes, PredictTarget] | None = None
+        self._some: tuple[bytes, TargetPredictor] | None = None
         self._cache: OrderedDict[tuple[int, bytes, bytes], PredictedProfiles] = OrderedDict()
         self._cached_bytes = self._n_readers_in_turn = 0
         self._lock = RLock()
@@ -168,7 +168,7 @@ class Decoder:
                     genes if by_gene else None,
                 )
                 self._keep(key, known)
-        cut_by_gene = cut(known, None if key[2] else few_genes)
+        cut_by_gene = select_genes(known, None if key[2] else few_genes)
         return (
             cut_by_gene if key[1] or few_samples is None else _samples_of(cut_by_gene, few_samples)
         )
@@ -180,7 +180,7 @@ class Decoder:
         self.check_finite(tissue, [result.mean])
         return result
 
-    def _begun(self, samples: Index | None) -> PredictTarget:
+    def _begun(self, samples: Index | None) -> TargetPredictor:
         """Return what is begun for all samples, or for some; the last some are cached."""
         if samples is None:
             return self._predict

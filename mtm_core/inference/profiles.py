@@ -22,8 +22,8 @@ from mtm_core.methods.protocol import (
     Floats,
     Genes,
     PredictedProfiles,
-    PredictTarget,
-    begin,
+    TargetPredictor,
+    target_predictor,
 )
 
 Index = NDArray[np.intp]
@@ -88,7 +88,7 @@ class Profiles:
         """Bytes of the z-scores."""
         return sum(int(one.z.nbytes) for one in self.given)
 
-    def begin(self, samples: Index | None = None) -> PredictTarget:
+    def begin(self, samples: Index | None = None) -> TargetPredictor:
         """Do what all targets have in common, for all or some of the people."""
         people = np.arange(self.shape[0]) if samples is None else samples
         rows = [one.of(people) for one in self.given]
@@ -117,7 +117,7 @@ class Profiles:
 
     def _begin(
         self, people: Index | None, given: Sequence[int], rows: Sequence[Index]
-    ) -> PredictTarget:
+    ) -> TargetPredictor:
         """Begin with people who all give the same tissues; ``None`` is all of them."""
         known = self.phenotypes
         if known is not None and people is not None:
@@ -127,7 +127,7 @@ class Profiles:
             one = self.given[i]
             is_whole = people is None and one.rows is None
             profiles[one.tissue] = one.z if is_whole else one.z[rows[i]]
-        return begin(self.method, profiles, known)
+        return target_predictor(self.method, profiles, known)
 
 
 def joined(parts: Sequence[tuple[Index, PredictedProfiles]], n: int) -> PredictedProfiles:

@@ -1,6 +1,6 @@
-"""B-GEx (S1): for each gene of a target tissue, Bayesian ridge on the few genes most like it.
+"""B-GEx: Bayesian ridge regression of each target gene on the blood genes most correlated with it.
 
-Xu et al. 2020, Bioinformatics 36:3773-3781 (btaa239): ten genes of blood are found best there.
+Xu et al. 2020, Bioinformatics 36:3773-3781 (btaa239), where ten genes of blood performed best.
 """
 
 from __future__ import annotations
@@ -22,21 +22,31 @@ from mtm_core.methods.by_target import (
     is_wide,
 )
 from mtm_core.methods.protocol import Floats
-from mtm_core.methods.table import Wanted
+from mtm_core.methods.table import MethodRequest
 
 Array = NDArray[np.float64]
 
 _GENES_AT_ONCE = 512
-_MOST_STEPS = 300
+_MAX_STEPS = 300
 _TOLERANCE = 1e-3
 _HYPER = 2e-6
-"""Twice the parameters of the Gamma priors on both precisions, scikit-learn's: they are vague."""
+"""Twice the parameters of the vague Gamma priors on both precisions, as in scikit-learn."""
 _TINY = 1e-300
 
 
 @dataclass(frozen=True)
 class BGExMethod:
-    """Bayesian ridge on the ``n_genes`` source genes most correlated, either way, with a gene."""
+    """B-GEx: Bayesian ridge on the source genes most correlated with each target gene.
+
+    Attributes
+    ----------
+    source
+        Tissue to predict from.
+    n_genes
+        Number of source genes for each target gene, by absolute correlation.
+    scaling
+        How expression is turned into z-scores.
+    """
 
     source: str = "Whole Blood"
     n_genes: int = 10
@@ -44,12 +54,12 @@ class BGExMethod:
     name: str = "bgex"
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedByTarget:
-        """Choose genes and fit, on the pairs (source, target) of ``donors``."""
-        pairs = TrainingPairs.of(cohort, donors, source=self.source, scaling=self.scaling)
+        """Choose source genes and fit each target, on ``donors`` with source and target."""
+        pairs = TrainingPairs.from_cohort(cohort, donors, source=self.source, scaling=self.scaling)
         return pairs.fit(self.name, self.fit_target)
 
     def fit_target(self, inputs: Floats, z: Floats) -> TargetModel:
-        """Fit each gene of ``z`` (n, G) to its own few columns of ``inputs`` (n, P)."""
+        """Fit each gene of ``z`` (n, G) to its most correlated columns of ``inputs`` (n, P)."""
         x = inputs.astype(np.float64)
         centred = x - x.mean(axis=0)
         standard = _standardise(centred)
@@ -59,11 +69,11 @@ class BGExMethod:
         for start in range(0, z.shape[1], _GENES_AT_ONCE):
             block = slice(start, start + _GENES_AT_ONCE)
             y = z[:, block] - z[:, block].mean(axis=0, dtype=np.float64)
-            chosen[:, block] = most_alike(standard, y.astype(standard.dtype), n_chosen)
-            own = centred[:, chosen[:, block]]  # (n, J, genes)
+            chosen[:, block] = most_correlated(standard, y.astype(standard.dtype), n_chosen)
+            predictors = centred[:, chosen[:, block]]  # (n, J, genes)
             values[:, block] = bayesian_ridge(
-                np.einsum("njg,nkg->gjk", own, own, optimize=True),
-                np.einsum("njg,ng->gj", own, y, optimize=True),
+                np.einsum("njg,nkg->gjk", predictors, predictors, optimize=True),
+                np.einsum("njg,ng->gj", predictors, y, optimize=True),
                 (y**2).sum(axis=0),
                 len(x),
             ).T
@@ -77,21 +87,27 @@ class BGExMethod:
 
 
 def bayesian_ridge(gram: Array, crossed: Array, square: Array, n: int) -> Array:
-    """Fit Bayesian ridge for many genes at once: MacKay 1992, Neural Computation 4:415-447.
+    """Fit Bayesian ridge regressions of many genes at once.
 
-    Precisions of coefficients and noise maximise the evidence, by fixed-point steps in each gene's
-    eigenbasis, until no coefficient moves; a gene that has settled is left as it is.
+    The precisions of coefficients and noise maximise the evidence (MacKay 1992, Neural Computation
+    4:415-447), by fixed-point steps in the eigenbasis of each gene's inputs. A gene leaves the
+    iteration when its coefficients have converged.
 
     Parameters
     ----------
-    gram, crossed, square
-        (G, J, J), (G, J), (G,): products of centred inputs, of these with the gene, and the gene's
-        sum of squares, over ``n`` donors.
+    gram
+        Gram matrices (G, J, J) of each gene's centred inputs.
+    crossed
+        Products (G, J) of the inputs with the centred gene.
+    square
+        Sum of squares (G,) of the centred gene.
+    n
+        Number of donors.
 
     Returns
     -------
-    ndarray
-        (G, J).
+    numpy.ndarray
+        Coefficients (G, J).
     """
     values, vectors = np.linalg.eigh(gram)
     values = np.maximum(values, 0)
@@ -99,7 +115,7 @@ def bayesian_ridge(gram: Array, crossed: Array, square: Array, n: int) -> Array:
     noise, prior = n / np.maximum(square, _TINY), np.ones(len(gram))
     rotated = np.zeros_like(target)
     moving = np.arange(len(gram))
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         v, q = values[moving], target[moving]
         shrunk = v + (prior / noise)[moving, None]
         b = q / shrunk
@@ -116,28 +132,41 @@ def bayesian_ridge(gram: Array, crossed: Array, square: Array, n: int) -> Array:
     return coefficients
 
 
-def most_alike(standard: NDArray[np.floating], y: NDArray[np.floating], n: int) -> NDArray[np.intp]:
-    """Return the ``n`` columns of ``standard`` (N, P) most correlated, either way, with each gene.
+def most_correlated(
+    standard: NDArray[np.floating], y: NDArray[np.floating], n: int
+) -> NDArray[np.intp]:
+    """Return the columns with the largest absolute correlation with each gene.
 
-    Of columns of length 1 and centred genes ``y`` (N, G): (n, G), the most correlated first. A
-    gene's own spread does not change the order. Of 19,291 columns a full sort would cost more than
-    all else.
+    Parameters
+    ----------
+    standard
+        Centred columns (N, P) of length 1.
+    y
+        Centred genes (N, G). Their variance does not change the order.
+    n
+        Number of columns to return.
+
+    Returns
+    -------
+    numpy.ndarray
+        Positions (n, G), the most correlated first.
     """
-    likeness = np.abs(y.T @ standard)
-    rows = np.arange(len(likeness))[:, None]
-    if n < likeness.shape[1]:
-        few = np.argpartition(likeness, -n, axis=1)[:, -n:]
-        few.sort(axis=1)  # of equals, the first column first
+    correlation = np.abs(y.T @ standard)
+    rows = np.arange(len(correlation))[:, None]
+    if n < correlation.shape[1]:
+        # A full sort of 19,291 columns would take longer than everything else.
+        top = np.argpartition(correlation, -n, axis=1)[:, -n:]
+        top.sort(axis=1)  # the first of equal columns comes first
     else:
-        few = np.tile(np.arange(n), (len(likeness), 1))
-    order = np.argsort(-likeness[rows, few], axis=1, kind="stable")
-    return few[rows, order].T
+        top = np.tile(np.arange(n), (len(correlation), 1))
+    order = np.argsort(-correlation[rows, top], axis=1, kind="stable")
+    return top[rows, order].T
 
 
 def _standardise(centred: Array) -> NDArray[np.floating]:
-    """Return centred columns length 1; 0 where a column does not vary.
+    """Scale centred columns to length 1; a constant column becomes 0.
 
-    In single precision where there are many: all that is read off is an order.
+    Many columns are returned in single precision, as only their order of correlation is used.
     """
     length = np.sqrt((centred**2).sum(axis=0))
     standard: Array = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
@@ -145,6 +174,6 @@ def _standardise(centred: Array) -> NDArray[np.floating]:
     return narrow if is_wide(narrow) else standard
 
 
-def make(wanted: Wanted) -> BGExMethod:
-    """Make the method as it is listed."""
-    return BGExMethod(wanted.source)
+def make(request: MethodRequest) -> BGExMethod:
+    """Make the listed method."""
+    return BGExMethod(request.source)

@@ -1,7 +1,7 @@
-"""One model a target tissue: what all methods that learn tissue by tissue share.
+"""Methods with one model per target tissue: their training pairs, fitted maps and predictions.
 
-A method says how it learns one target, ``fit_target(inputs, z)``; who is paired with whom, on which
-scale, and what may be asked of the result is the same for all, and is here.
+A method only has to fit one target, ``fit_target(inputs, z)``. Pairing of samples, scaling,
+prediction and storage are the same for all such methods.
 
 Shapes: N samples, D donors, G genes, P inputs (the source's G genes, then covariates).
 """
@@ -29,8 +29,8 @@ from mtm_core.methods.protocol import (
     Floats,
     Genes,
     PredictedProfiles,
-    PredictsByBeginning,
-    PredictTarget,
+    TargetPredictor,
+    TargetPredictorMixin,
     check_names,
     check_shape,
     tissue_index,
@@ -38,40 +38,48 @@ from mtm_core.methods.protocol import (
 
 Rows = NDArray[np.intp]
 
-_LEAST_DONORS = 2
+_MIN_DONORS = 2
 _FEW_INPUTS = 1000
-"""Coefficients of 1,000 inputs and as many genes are 4 MB; of 19,291 they are 1.5 GB a target."""
+"""A P x G matrix of coefficients takes 4 MB per target for 1,000 genes, 1.5 GB for 19,291."""
 
 
 class TargetModel(Protocol):
-    """A fitted target: inputs (N, P) to z-scores (N, G)."""
+    """Fitted model of one target tissue, from inputs (N, P) to z-scores (N, G)."""
 
     def __call__(self, inputs: Floats, genes: Genes = ALL_GENES) -> Floats:
-        """Map ``inputs`` (N, P) to z-scores (N, G), or of some genes."""
+        """Predict z-scores (N, G), or those of ``genes``, from ``inputs`` (N, P)."""
         ...
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return every number it needs, by name."""
+        """Return the arrays of the model, by name."""
         ...
 
     def settings(self) -> dict[str, Any]:
-        """Return its ``kind``, and what else is needed to put it together again, as JSON values."""
+        """Return its ``kind`` and whatever else is needed to restore it, as JSON values."""
         ...
 
 
 @dataclass(frozen=True)
 class LinearMap:
-    """``inputs @ coefficients + intercept``, with ``coefficients`` (P, G), ``intercept`` (G,)."""
+    """Linear map ``inputs @ coefficients + intercept``.
+
+    Attributes
+    ----------
+    coefficients
+        (P, G).
+    intercept
+        (G,).
+    """
 
     coefficients: Floats
     intercept: Floats
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return coefficients and intercept."""
+        """Return coefficients and intercept, by name."""
         return {"coefficients": self.coefficients, "intercept": self.intercept}
 
     def settings(self) -> dict[str, Any]:
-        """Return the kind."""
+        """Return the kind of map."""
         return {"kind": "linear"}
 
     @classmethod
@@ -82,12 +90,12 @@ class LinearMap:
         n_inputs: int,
         n_genes: int,
     ) -> LinearMap:
-        """Put together what :meth:`arrays` gave, of P inputs and G genes.
+        """Restore from what :meth:`arrays` and :meth:`settings` returned.
 
         Raises
         ------
         ValueError
-            If it is of others.
+            If the arrays do not fit P inputs and G genes.
         """
         check_names(arrays, ("coefficients", "intercept"))
         check_shape("coefficients", arrays["coefficients"], (n_inputs, n_genes))
@@ -95,16 +103,23 @@ class LinearMap:
         return cls(**arrays)
 
     def __call__(self, inputs: Floats, genes: Genes = ALL_GENES) -> Floats:
-        """Map ``inputs`` (N, P) to z-scores (N, G), or of some genes."""
+        """Predict z-scores (N, G), or those of ``genes``, from ``inputs`` (N, P)."""
         z: Floats = inputs @ self.coefficients[:, genes] + self.intercept[genes]
         return z
 
 
 @dataclass(frozen=True)
 class FactoredMap:
-    """``inputs @ left @ right + intercept``: coefficients (P, G) that would be too many to hold.
+    """Low-rank linear map ``inputs @ left @ right + intercept``, for many inputs and genes.
 
-    ``left`` is (P, R), ``right`` (R, G), ``intercept`` (G,).
+    Attributes
+    ----------
+    left
+        (P, R).
+    right
+        (R, G).
+    intercept
+        (G,).
     """
 
     left: Floats
@@ -112,11 +127,11 @@ class FactoredMap:
     intercept: Floats
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return both factors and the intercept."""
+        """Return both factors and the intercept, by name."""
         return {"left": self.left, "right": self.right, "intercept": self.intercept}
 
     def settings(self) -> dict[str, Any]:
-        """Return the kind."""
+        """Return the kind of map."""
         return {"kind": "factored"}
 
     @classmethod
@@ -127,7 +142,7 @@ class FactoredMap:
         n_inputs: int,
         n_genes: int,
     ) -> FactoredMap:
-        """Put together what :meth:`arrays` gave, as :meth:`LinearMap.restore`."""
+        """Restore; see :meth:`LinearMap.restore`."""
         check_names(arrays, ("left", "right", "intercept"))
         rank = len(arrays["right"])
         check_shape("left", arrays["left"], (n_inputs, rank))
@@ -136,16 +151,23 @@ class FactoredMap:
         return cls(**arrays)
 
     def __call__(self, inputs: Floats, genes: Genes = ALL_GENES) -> Floats:
-        """Map ``inputs`` (N, P) to z-scores (N, G), or of some genes."""
+        """Predict z-scores (N, G), or those of ``genes``, from ``inputs`` (N, P)."""
         z = (inputs @ self.left) @ self.right[:, genes] + self.intercept[genes]
         return np.asarray(z, dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class SparseMap:
-    """A map that reads J inputs for each gene.
+    """Sparse linear map: each gene depends on J inputs of its own.
 
-    ``chosen`` (J, G) numbers them, ``values`` (J, G) are their coefficients, ``intercept`` (G,).
+    Attributes
+    ----------
+    chosen
+        Positions (J, G) of each gene's inputs.
+    values
+        Their coefficients (J, G).
+    intercept
+        (G,).
     """
 
     chosen: NDArray[np.int32]
@@ -153,11 +175,11 @@ class SparseMap:
     intercept: Floats
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return inputs, coefficients and intercept."""
+        """Return positions of inputs, coefficients and intercept, by name."""
         return {"chosen": self.chosen, "values": self.values, "intercept": self.intercept}
 
     def settings(self) -> dict[str, Any]:
-        """Return the kind."""
+        """Return the kind of map."""
         return {"kind": "sparse"}
 
     @classmethod
@@ -168,7 +190,7 @@ class SparseMap:
         n_inputs: int,
         n_genes: int,
     ) -> SparseMap:
-        """Put together what :meth:`arrays` gave, as :meth:`LinearMap.restore`."""
+        """Restore; see :meth:`LinearMap.restore`."""
         check_names(arrays, ("chosen", "values", "intercept"))
         chosen, per_gene = arrays["chosen"], len(arrays["values"])
         check_shape("chosen", chosen, (per_gene, n_genes))
@@ -181,7 +203,7 @@ class SparseMap:
         return cls(**arrays)
 
     def __call__(self, inputs: Floats, genes: Genes = ALL_GENES) -> Floats:
-        """Map ``inputs`` (N, P) to z-scores (N, G), or of some genes."""
+        """Predict z-scores (N, G), or those of ``genes``, from ``inputs`` (N, P)."""
         intercept = np.asarray(self.intercept[genes], dtype=np.float32)
         z: Floats = np.tile(intercept, (len(inputs), 1))
         for chosen, values in zip(self.chosen[:, genes], self.values[:, genes], strict=True):
@@ -190,24 +212,30 @@ class SparseMap:
 
 
 def is_wide(inputs: Floats) -> bool:
-    """Tell whether ``inputs`` (n, P) are too many for P x G coefficients a target."""
+    """Tell whether ``inputs`` (n, P) are too many to store P x G coefficients per target."""
     return bool(inputs.shape[1] > _FEW_INPUTS)
 
 
 @dataclass(frozen=True)
 class TrainingPairs:
-    """What the training donors show of each target tissue.
+    """Inputs and targets of the training donors, paired for each target tissue.
 
     Attributes
     ----------
+    scaler
+        Scaler of the z-scores.
+    tissues
+        Names of the tissues.
     source
-        Tissue that predictions start from; ``None`` if they start from covariates alone.
+        Source tissue; ``None`` to predict from covariates alone.
+    covariates
+        Covariates among the inputs.
     inputs
-        (D, P): of every training donor with the source, in the order of their ids.
+        Inputs (D, P) of every training donor with the source, ordered by id.
     z
-        (N, G): z-scores of all samples of the training donors.
+        z-scores (N, G) of all samples of the training donors.
     rows
-        By target tissue: rows of ``inputs`` and rows of ``z`` of the donors with both.
+        By target tissue: rows of ``inputs`` and of ``z`` for the donors with both.
     """
 
     scaler: TissueScaler
@@ -219,7 +247,7 @@ class TrainingPairs:
     rows: dict[str, tuple[Rows, Rows]]
 
     @classmethod
-    def of(
+    def from_cohort(
         cls,
         cohort: ad.AnnData,
         donors: Sequence[str],
@@ -228,18 +256,18 @@ class TrainingPairs:
         scaling: ScalingConfig,
         covariates: tuple[CovariateName, ...] = (),
     ) -> TrainingPairs:
-        """Take the samples of ``donors``, and of the donor table their rows; no others are read.
+        """Pair the samples of ``donors``; no other donor's data are read.
 
         Raises
         ------
         SelectionError
-            If there is no tissue ``source``.
+            If the cohort has no tissue ``source``.
         """
         rows = rows_of(cohort.obs["donor"], donors)
         tissues, tissue = tissue_names(cohort), tissue_codes(cohort)[rows]
         scaler = TissueScaler.fit(cohort.X, tissue, len(tissues), scaling, rows=rows)
         z = np.empty((len(rows), cohort.n_vars), dtype=np.float32)
-        for t in range(len(tissues)):  # one at a time: of a wide cohort there is room for one copy
+        for t in range(len(tissues)):  # one at a time: memory holds one copy of a wide cohort
             own = np.flatnonzero(tissue == t)
             z[own] = scaler.transform(np.asarray(cohort.X[rows[own]]), tissue[own])
         donor = pd.Index(cohort.obs["donor"].to_numpy()[rows].astype(str))
@@ -248,24 +276,29 @@ class TrainingPairs:
             for t in range(len(tissues))
         ]
         if source is None:
-            known = donor.unique().sort_values()
-            profiles = np.empty((len(known), 0), dtype=np.float32)
+            with_inputs = donor.unique().sort_values()
+            profiles = np.empty((len(with_inputs), 0), dtype=np.float32)
         else:
-            from_source = row_of[tissue_index(tissues, source)]
-            known, profiles = from_source.index, z[from_source.to_numpy()]
+            source_row = row_of[tissue_index(tissues, source)]
+            with_inputs, profiles = source_row.index, z[source_row.to_numpy()]
         pairs = {}
-        for target, own in zip(tissues, row_of, strict=True):
-            both = own.index.intersection(known)
-            if target != source and len(both) >= _LEAST_DONORS:
-                pairs[target] = (known.get_indexer(both), own[both].to_numpy())
-        phenotypes = cohort.uns["donors"].loc[known] if covariates else None
+        for target, target_row in zip(tissues, row_of, strict=True):
+            both = target_row.index.intersection(with_inputs)
+            if target != source and len(both) >= _MIN_DONORS:
+                pairs[target] = (with_inputs.get_indexer(both), target_row[both].to_numpy())
+        phenotypes = cohort.uns["donors"].loc[with_inputs] if covariates else None
         inputs = _join(profiles, phenotypes, covariates)
         return cls(scaler, tissues, source, covariates, inputs, z, pairs)
 
     def fit(self, name: str, fit_target: Callable[[Floats, Floats], TargetModel]) -> FittedByTarget:
-        """Fit each target by ``fit_target(inputs (n, P), z (n, G))``, as joblib is configured.
+        """Fit each target, in parallel under a ``joblib.parallel_config``, else in sequence.
 
-        One at a time unless the caller opens a ``joblib.parallel_config``.
+        Parameters
+        ----------
+        name
+            Name of the method.
+        fit_target
+            Function that fits one target to inputs (n, P) and z-scores (n, G).
         """
         models = Parallel()(
             delayed(fit_target)(self.inputs[a], self.z[b]) for a, b in self.rows.values()
@@ -277,8 +310,24 @@ class TrainingPairs:
 
 
 @dataclass(frozen=True)
-class FittedByTarget(PredictsByBeginning):
-    """One fitted model a target tissue, all from the one ``source`` and ``covariates``."""
+class FittedByTarget(TargetPredictorMixin):
+    """Fitted method with one model per target tissue.
+
+    Attributes
+    ----------
+    name
+        Name of the method.
+    scaler
+        Scaler of the z-scores.
+    tissues
+        Names of the tissues.
+    source
+        Source tissue; ``None`` to predict from covariates alone.
+    covariates
+        Covariates among the inputs.
+    models
+        Fitted model by target tissue.
+    """
 
     name: str
     scaler: TissueScaler
@@ -287,29 +336,27 @@ class FittedByTarget(PredictsByBeginning):
     covariates: tuple[CovariateName, ...]
     models: Mapping[str, TargetModel]
 
-    def begin(
+    def target_predictor(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
-    ) -> PredictTarget:
-        """Take the inputs; each target has a model of its own.
+    ) -> TargetPredictor:
+        """Assemble the inputs once for the models of all targets.
 
-        Where there is no source, profiles only say how many donors there are.
+        Without a source, ``profiles`` only give the number of donors.
         """
         if self.source is not None and set(profiles) != {self.source}:
             raise SelectionError(
                 f"this {self.name} predicts from {self.source!r} alone,"
                 f" got {', '.join(profiles) or 'nothing'}."
             )
-        given = next(iter(profiles.values()))
-        known = given if self.source is not None else given[:, :0]
-        inputs = _join(known, phenotypes, self.covariates)
+        z = next(iter(profiles.values()))
+        inputs = _join(z if self.source is not None else z[:, :0], phenotypes, self.covariates)
 
         def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
             tissue_index(self.tissues, target)
             if target not in self.models:
                 needed = target if self.source is None else f"{self.source!r} and {target!r}"
                 raise SelectionError(
-                    f"fewer than {_LEAST_DONORS} training donors had {needed}:"
-                    " nothing to predict by."
+                    f"fewer than {_MIN_DONORS} training donors had {needed}: nothing to predict by."
                 )
             z = self.models[target](inputs, ALL_GENES if genes is None else genes)
             return PredictedProfiles(np.asarray(z, dtype=np.float32))
@@ -317,7 +364,7 @@ class FittedByTarget(PredictsByBeginning):
         return predict
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays of each target."""
+        """Return the arrays of each target's model, by number and name."""
         return {
             f"{i}.{name}": array
             for i, model in enumerate(self.models.values())
@@ -325,7 +372,7 @@ class FittedByTarget(PredictsByBeginning):
         }
 
     def settings(self) -> dict[str, Any]:
-        """Return what is predicted from what, and the settings of the targets, alike in all."""
+        """Return source, covariates and targets, and the settings common to all models."""
         return {
             "source": self.source,
             "covariates": list(self.covariates),
@@ -337,7 +384,7 @@ class FittedByTarget(PredictsByBeginning):
 def _join(
     profiles: Floats, phenotypes: pd.DataFrame | None, covariates: tuple[CovariateName, ...]
 ) -> Floats:
-    """Return inputs (N, P): ``profiles`` (N, G or 0), then covariates."""
+    """Return the inputs (N, P): ``profiles`` (N, G or 0), then covariates."""
     if not covariates:
         return profiles
     encoded = encode_covariates(phenotypes, covariates, len(profiles))

@@ -1,8 +1,8 @@
-"""Cached fits of methods on disk, so that none is made twice.
+"""Cache of fitted methods on disk.
 
-A stack fits its members in every inner fold, and an evaluation scores a stack, its members and the
-same stack under other conditions on the same folds: the same fits, over and over. A cached method
-is fitted once for each set of donors and read back afterwards, also by a later run.
+A stack fits its methods in every inner fold, and an evaluation scores the stack, its methods and
+the stack under other conditions on the same folds, so the same fits recur. A cached method is
+fitted once for each set of donors and read back afterwards, also by a later run.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from mtm_core.safe_output import replacing
 
 
 def identity(value: object) -> object:
-    """Return what a method's result depends on, as JSON values.
+    """Return everything that a method's result depends on, as JSON values.
 
-    The fields of a dataclass, whatever it holds in turn; a field with ``compare=False`` (a progress
-    bar, a folder) is none of it.
+    These are the fields of a dataclass, recursively, but for those with ``compare=False`` (a
+    progress callback, a folder).
     """
     if is_dataclass(value) and not isinstance(value, type):
         own = {f.name: identity(getattr(value, f.name)) for f in fields(value) if f.compare}
@@ -43,18 +43,18 @@ def identity(value: object) -> object:
 
 @dataclass(frozen=True)
 class CachedMethod:
-    """``method``, with every fit cached in ``folder``."""
+    """A method whose fits are cached in ``folder``."""
 
     method: Method
     folder: Path = field(compare=False)
 
     @property
     def name(self) -> str:
-        """That of the method."""
+        """Name of the method."""
         return self.method.name
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedMethod:
-        """Read the fit on ``donors`` if it is there, else make and save it."""
+        """Read the fit to ``donors`` from the cache, or make and save it."""
         digest = self._digest(cohort, donors)
         path = self.folder / f"{type(self.method).__name__}-{digest}.safetensors"
         if not path.exists():
@@ -62,13 +62,13 @@ class CachedMethod:
         return self._load(path, tissue_names(cohort))
 
     def _digest(self, cohort: ad.AnnData, donors: Sequence[str]) -> str:
-        what = {
+        determinants = {
             "version": __version__,
             "cohort_sha256": str(cohort.uns["mtm"]["sha256"]),
             "method": identity(self.method),
             "donors": sorted(donors),
         }
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(determinants, sort_keys=True).encode()).hexdigest()[:16]
 
     def _save(self, fitted: FittedMethod, path: Path) -> None:
         arrays = {f"method.{name}": array for name, array in fitted.arrays().items()}

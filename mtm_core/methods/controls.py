@@ -1,4 +1,4 @@
-"""Controls: what a predictor reaches that knows nothing of the donor, of tissues, or of genes."""
+"""Controls: trivial predictors, whose accuracy every method should exceed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ from mtm_core.methods.by_target import FittedByTarget, TrainingPairs
 from mtm_core.methods.covariates import CovariateName
 from mtm_core.methods.protocol import Floats, PredictedProfiles, check_names, tissue_index
 from mtm_core.methods.ridge import fit_ridge
-from mtm_core.methods.table import Saved, Wanted
+from mtm_core.methods.table import MethodRequest, SavedMethod
 
 ControlKind = Literal["training-mean", "source-as-proxy"]
 
 
 @dataclass(frozen=True)
 class FittedControl:
-    """``training-mean`` predicts z = 0; ``source-as-proxy`` the source's own z-scores."""
+    """Fitted control.
+
+    ``training-mean`` predicts z = 0 for every gene; ``source-as-proxy`` predicts the z-scores of
+    the source itself, averaged over several sources.
+    """
 
     name: ControlKind
     scaler: TissueScaler
@@ -39,29 +43,29 @@ class FittedControl:
         target: str,
         phenotypes: pd.DataFrame | None = None,
     ) -> PredictedProfiles:
-        """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says; no spread."""
+        """Predict ``target``; see :meth:`mtm_core.methods.protocol.FittedMethod.predict`."""
         tissue_index(self.tissues, target)
         proxy = np.asarray(np.mean(list(profiles.values()), axis=0), dtype=np.float32)
         return PredictedProfiles(proxy if self.name == "source-as-proxy" else np.zeros_like(proxy))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return nothing: the scaler is all it has."""
+        """Return no arrays: a control has only its scaler."""
         return {}
 
     def settings(self) -> dict[str, Any]:
-        """Return nothing."""
+        """Return no settings."""
         return {}
 
 
 @dataclass(frozen=True)
 class ControlMethod:
-    """Fit nothing but the scaler."""
+    """A control of the given name, for which only the scaler is fitted."""
 
     name: ControlKind
     scaling: ScalingConfig = field(default_factory=ScalingConfig)
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedControl:
-        """Fit the scaler on ``donors``."""
+        """Fit the scaler to ``donors``."""
         rows = rows_of(cohort.obs["donor"], donors)
         tissues = tissue_names(cohort)
         scaler = TissueScaler.fit(
@@ -76,9 +80,9 @@ class ControlMethod:
 
 @dataclass(frozen=True)
 class CovariatesAloneMethod:
-    """Ridge from covariates to every tissue, without expression: what demography alone tells.
+    """Control that predicts from covariates alone, by ridge regression, without expression.
 
-    Fitted on every donor with the target, whether or not they have another tissue.
+    Fitted to all donors with the target, whether or not they have another tissue.
     """
 
     covariates: tuple[CovariateName, ...]
@@ -87,7 +91,7 @@ class CovariatesAloneMethod:
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedByTarget:
         """Fit on ``donors``."""
-        pairs = TrainingPairs.of(
+        pairs = TrainingPairs.from_cohort(
             cohort, donors, source=None, scaling=self.scaling, covariates=self.covariates
         )
         return pairs.fit(self.name, fit_ridge)
@@ -99,14 +103,14 @@ _ALONE: dict[str, tuple[CovariateName, ...]] = {
 }
 
 
-def make(wanted: Wanted) -> ControlMethod | CovariatesAloneMethod:
-    """Make a control, by its name."""
-    if wanted.name in _ALONE:
-        return CovariatesAloneMethod(_ALONE[wanted.name], wanted.name)
-    return ControlMethod(cast("ControlKind", wanted.name))
+def make(request: MethodRequest) -> ControlMethod | CovariatesAloneMethod:
+    """Make the control named in ``request``."""
+    if request.name in _ALONE:
+        return CovariatesAloneMethod(_ALONE[request.name], request.name)
+    return ControlMethod(cast("ControlKind", request.name))
 
 
-def restore(saved: Saved) -> FittedControl:
-    """Restore a control; only its scaler was saved."""
+def restore(saved: SavedMethod) -> FittedControl:
+    """Restore a fitted control, of which only the scaler was saved."""
     check_names(saved.arrays, ())
     return FittedControl(cast("ControlKind", saved.name), saved.scaler, saved.tissues)

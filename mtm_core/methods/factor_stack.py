@@ -36,7 +36,7 @@ from mtm_core.methods.own_genes import ResidualSums, choose_own_genes, slopes_wi
 from mtm_core.methods.protocol import Floats, Method, tissue_index
 from mtm_core.methods.stack import FittedStack
 from mtm_core.methods.stored_arrays import MANY_GENES
-from mtm_core.methods.table import Wanted
+from mtm_core.methods.table import MethodRequest
 
 FitProgress = Callable[[str, int, int], None]
 """Called with the current step of the fit, how many of its parts are done, and how many it has."""
@@ -290,7 +290,11 @@ class _OutOfFold:
         return self.training.scaler.transform(expression, np.full(len(samples), t))
 
 
-def make(wanted: Wanted) -> FactorStackMethod:
+def make(request: MethodRequest) -> FactorStackMethod:
     """Make the factor stack; named ``compact-stack``, with MTM on components beside it."""
-    others = (wanted.part_as_slow("compact-mtm"),) if wanted.name.startswith("compact-") else ()
-    return FactorStackMethod(wanted.source, others=others, on_step=wanted.on_step, name=wanted.name)
+    others = (
+        (request.part_with_cache("compact-mtm"),) if request.name.startswith("compact-") else ()
+    )
+    return FactorStackMethod(
+        request.source, others=others, on_step=request.on_step, name=request.name
+    )

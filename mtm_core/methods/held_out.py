@@ -1,4 +1,4 @@
-"""Predictions of donors that a fitted method has not seen, on one scale for all methods.
+"""Predictions of held-out donors, on one scale for all methods.
 
 Shapes: P pairs (a held-out donor's source and target sample), G genes.
 """
@@ -20,25 +20,26 @@ from mtm_core.data.cohort.splits import rows_of
 from mtm_core.methods.protocol import FittedMethod, Floats, PredictedProfiles, tissue_index
 
 SCORED_ON = ScalingConfig(scale="log2")
-"""All methods are scored on z-scores of log2(1 + expression), whatever they model inside."""
+"""Scale for scoring: z-scores of log2(1 + expression), whatever scale a method models."""
 
 
 @dataclass(frozen=True)
 class HeldOutTissue:
-    """One target tissue of the held-out donors.
+    """Predicted and observed expression of held-out donors in one target tissue.
 
     Attributes
     ----------
     tissue
-        Target.
+        Name of the target.
     donor
-        (P,) ids.
+        Ids (P,) of the donors.
     predicted, observed
-        (P, G) z-scores of the scorer.
+        z-scores (P, G) on the common scale.
     sd
-        (P, G) expected error of the prediction, where the method gives one.
+        Expected error (P, G) of the prediction; ``None`` if the method has none.
     multipliers
-        Half-widths (P,) of its intervals by level, in units of ``sd``, where it is calibrated.
+        Half-widths (P,) of the intervals by level, in units of ``sd``; ``None`` if the method is
+        not calibrated.
     """
 
     tissue: str
@@ -50,7 +51,7 @@ class HeldOutTissue:
 
 
 def fit_scorer(cohort: ad.AnnData, donors: tuple[str, ...]) -> TissueScaler:
-    """Fit the common scale on the training ``donors``."""
+    """Fit the scaler of the common scale to the training ``donors``."""
     rows = rows_of(cohort.obs["donor"], donors)
     return TissueScaler.fit(
         np.asarray(cohort.X),
@@ -71,18 +72,36 @@ def predict_held_out(
     further_sources: Sequence[str] = (),
     with_phenotypes: bool = True,
 ) -> Iterator[HeldOutTissue]:
-    """Predict every other tissue of ``donors`` from their ``source``, for those who have both.
+    """Predict the other tissues of ``donors`` from their ``source``, for those who have both.
 
-    Of ``further_sources`` each donor gives those that are there; none of them is a target. Without
-    ``with_phenotypes`` the method reads nothing but expression. Tissues come one at a time: of a
-    wide cohort there is not room for all.
+    Parameters
+    ----------
+    fitted
+        A method that was not fitted to ``donors``.
+    cohort
+        Cohort with the samples of ``donors``.
+    donors
+        Held-out donors.
+    scorer
+        Scaler of the common scale, from :func:`fit_scorer`.
+    source
+        Source tissue.
+    further_sources
+        Further source tissues, used for the donors who have them; they are not predicted.
+    with_phenotypes
+        Whether the method gets the donors' age and sex.
+
+    Yields
+    ------
+    HeldOutTissue
+        One target tissue at a time, because a wide cohort may not fit in memory twice.
     """
     names = tissue_names(cohort)
     rows = rows_of(cohort.obs["donor"], donors)
     donor = cohort.obs["donor"].to_numpy()[rows].astype(str)
     tissue = tissue_codes(cohort)[rows]
     expression = np.asarray(cohort.X[rows])
-    given = fitted.scaler.transform(expression, tissue)
+    z = fitted.scaler.transform(expression, tissue)
     observed = scorer.transform(expression, tissue)
     phenotypes: pd.DataFrame = cohort.uns["donors"]
     sources = [tissue_index(names, name) for name in (source, *further_sources)]
@@ -91,18 +110,18 @@ def predict_held_out(
     )
     row_of = row_of[row_of[sources[0]].notna()]
     for target in row_of.columns.difference(sources):
-        wanted = row_of[row_of[target].notna()]
-        if wanted.empty:
+        with_target = row_of[row_of[target].notna()]
+        if with_target.empty:
             continue
-        # Donors who give the same sources are predicted together.
-        there = wanted[sources].notna()
+        # Donors with the same source tissues are predicted together.
+        has_source = with_target[sources].notna()
         groups = [
             (group, [sources[i] for i in np.flatnonzero(pattern)])
-            for pattern, group in wanted.groupby([there[s] for s in sources])
+            for pattern, group in with_target.groupby([has_source[s] for s in sources])
         ]
         results = [
             fitted.predict(
-                {names[s]: given[group[s].astype(int)] for s in used},
+                {names[s]: z[group[s].astype(int)] for s in used},
                 names[target],
                 phenotypes.loc[group.index] if with_phenotypes else None,
             )
@@ -110,7 +129,7 @@ def predict_held_out(
         ]
         predicted, sd = _rescale(
             np.concatenate([result.mean for result in results]),
-            _concatenated(results),
+            _joined_sd(results),
             fitted.scaler,
             scorer,
             int(target),
@@ -126,15 +145,15 @@ def predict_held_out(
         )
 
 
-def _concatenated(results: Sequence[PredictedProfiles]) -> Floats | None:
-    """Join spreads, NaN where a group has none; ``None`` if none has."""
+def _joined_sd(results: Sequence[PredictedProfiles]) -> Floats | None:
+    """Join the groups' errors, NaN for a group without; ``None`` if no group has any."""
     if all(result.sd is None for result in results):
         return None
     return np.concatenate([np.full_like(r.mean, np.nan) if r.sd is None else r.sd for r in results])
 
 
 def _joined_multipliers(results: Sequence[PredictedProfiles]) -> dict[int, Floats] | None:
-    """Join half-widths, NaN where a group has none; ``None`` if none has."""
+    """Join the groups' half-widths, NaN for a group without; ``None`` if no group has any."""
     levels = next((list(r.multipliers) for r in results if r.multipliers is not None), None)
     if levels is None:
         return None
@@ -154,12 +173,12 @@ def _joined_multipliers(results: Sequence[PredictedProfiles]) -> dict[int, Float
 def _rescale(
     z: Floats, sd: Floats | None, own: TissueScaler, scorer: TissueScaler, tissue: int
 ) -> tuple[Floats, Floats | None]:
-    """Bring z-scores of a method's scaler, and their spread, to the common one."""
+    """Convert z-scores of a method's own scaler, and their errors, to the common scale."""
     codes = np.full(len(z), tissue)
     if own.scale != scorer.scale:
-        # A spread has no counterpart across a logarithm: such a method gives none.
+        # An SD cannot be carried through a logarithm, so such a method has no errors here.
         return scorer.transform(own.inverse(z, codes), codes), None
-    # Linear in each other: nothing is cut off at 0.
+    # The two scales are linear in each other, so nothing needs to be cut off at 0.
     ratio = own.sd[codes] / scorer.sd[codes]
     shift = (own.mean[codes] - scorer.mean[codes]) / scorer.sd[codes]
     mean = np.asarray(z * ratio + shift, dtype=np.float32)

@@ -51,15 +51,15 @@ from mtm_core.methods.protocol import (
     Floats,
     Genes,
     PredictedProfiles,
-    PredictsByBeginning,
-    PredictTarget,
+    TargetPredictor,
+    TargetPredictorMixin,
     check_covariates,
     check_names,
     check_size,
     tissue_index,
 )
 from mtm_core.methods.stored_arrays import MANY_GENES, is_of_wide_factors
-from mtm_core.methods.table import Saved, Wanted
+from mtm_core.methods.table import MethodRequest, SavedMethod
 
 _MOST_MODELS = 64
 
@@ -68,7 +68,7 @@ MIN_DONORS_TO_CHOOSE = 150
 
 
 @dataclass(frozen=True)
-class FittedJointGaussian(PredictsByBeginning):
+class FittedJointGaussian(TargetPredictorMixin):
     """Fitted factor models with different numbers of factors, whose predictions are averaged.
 
     The variance of a prediction is that of the mixture of the models: the mean of their variances
@@ -102,9 +102,9 @@ class FittedJointGaussian(PredictsByBeginning):
     fitted_with: FactorSettings | None = None
     name: str = "joint-gaussian"
 
-    def begin(
+    def target_predictor(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
-    ) -> PredictTarget:
+    ) -> TargetPredictor:
         """Compute the posterior of the factors once; each target is decoded by its loadings."""
         given = {tissue_index(self.tissues, name): self.squashed(z) for name, z in profiles.items()}
         n_samples, n_genes = next(iter(given.values())).shape
@@ -385,13 +385,13 @@ class JointGaussianMethod:
         )
 
 
-def restore(saved: Saved) -> FittedJointGaussian:
+def restore(saved: SavedMethod) -> FittedJointGaussian:
     """Restore a fitted joint Gaussian."""
     return FittedJointGaussian.restore(saved.arrays, saved.settings, saved.scaler, saved.tissues)
 
 
-def make(wanted: Wanted) -> JointGaussianMethod:
+def make(request: MethodRequest) -> JointGaussianMethod:
     """Make the listed method: with age and sex, and settings chosen for the source."""
     return JointGaussianMethod(
-        covariates=("age", "sex"), choose_from=wanted.source, name=wanted.name
+        covariates=("age", "sex"), choose_from=request.source, name=request.name
     )

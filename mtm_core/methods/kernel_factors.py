@@ -45,13 +45,13 @@ from mtm_core.methods.protocol import (
     Floats,
     Genes,
     PredictedProfiles,
-    PredictsByBeginning,
-    PredictTarget,
+    TargetPredictor,
+    TargetPredictorMixin,
     check_names,
     tissue_index,
     under_prefix,
 )
-from mtm_core.methods.table import Saved, Wanted
+from mtm_core.methods.table import MethodRequest, SavedMethod
 
 STORED_AS = {"plain": "plain", "with_covariates": "informed"}
 """Prefix of the arrays in a file, by attribute. It never changes, so that older files are read."""
@@ -63,7 +63,7 @@ _OTHER_SHAPES = (KernelShape(0.03, 1.0), KernelShape(0.1, 3.0), KernelShape(0.03
 
 
 @dataclass(frozen=True)
-class FittedKernelFactors(PredictsByBeginning):
+class FittedKernelFactors(TargetPredictorMixin):
     """A joint Gaussian and the kernel regressions of its factors.
 
     Attributes
@@ -101,12 +101,12 @@ class FittedKernelFactors(PredictsByBeginning):
         """Those of the joint Gaussian."""
         return self.joint.covariates
 
-    def begin(
+    def target_predictor(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
-    ) -> PredictTarget:
+    ) -> TargetPredictor:
         """Re-estimate the factors once; each target is then decoded by its loadings."""
         if len(profiles) > 1 and self.joint.gene_factors:
-            predict_jointly = self.joint.begin(profiles, phenotypes)
+            predict_jointly = self.joint.target_predictor(profiles, phenotypes)
             return lambda target, genes=None: PredictedProfiles(predict_jointly(target, genes).mean)
         given = {
             tissue_index(self.tissues, name): self.joint.squashed(z) for name, z in profiles.items()
@@ -378,12 +378,12 @@ class KernelFactorsMethod:
         return estimate
 
 
-def restore(saved: Saved) -> FittedKernelFactors:
+def restore(saved: SavedMethod) -> FittedKernelFactors:
     """Restore fitted kernel factors."""
     return FittedKernelFactors.restore(saved.arrays, saved.settings, saved.scaler, saved.tissues)
 
 
-def make(wanted: Wanted) -> KernelFactorsMethod:
+def make(request: MethodRequest) -> KernelFactorsMethod:
     """Make the listed method, with age and sex."""
-    joint = JointGaussianMethod(covariates=("age", "sex"), choose_from=wanted.source)
-    return KernelFactorsMethod(joint, name=wanted.name)
+    joint = JointGaussianMethod(covariates=("age", "sex"), choose_from=request.source)
+    return KernelFactorsMethod(joint, name=request.name)

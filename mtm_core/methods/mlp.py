@@ -1,8 +1,7 @@
-"""Neural networks of one task (S3): from one source to one target, nothing shared.
+"""Single-task neural networks: one network for each pair of source and target, nothing shared.
 
-Two of them, trained alike: a plain multi-layer perceptron, and MTM's own encoder and generator.
-The second is MTM without its many tasks, so that what those bring is not taken for what its layers
-bring.
+There are two, trained in the same way: a plain multi-layer perceptron, and MTM's own encoder and
+generator. The second separates the benefit of MTM's multi-task training from that of its layers.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from torch import Tensor, nn
 from mtm_core.config import Distance, ModelConfig, ScalingConfig
 from mtm_core.methods.by_target import FittedByTarget, TrainingPairs
 from mtm_core.methods.protocol import ALL_GENES, Floats, Genes
-from mtm_core.methods.table import Wanted
+from mtm_core.methods.table import MethodRequest
 from mtm_core.model.losses import individual_loss
 from mtm_core.model.networks import (
-    MOST_LAYERS,
+    MAX_LAYERS,
     Encoder,
     Generator,
     check_sizes,
@@ -38,16 +37,25 @@ from mtm_core.statistics.correlation import columnwise_correlation
 
 @dataclass(frozen=True)
 class NetworkTraining:
-    """How a network of one task is trained: full batches, Adam, early stopping.
+    """Training of a single-task network: full batches, Adam, early stopping.
 
-    The paper gives epochs, rate and betas. Its L1 distance does worse here, for both networks.
+    Epochs, learning rate and betas are those of the paper. Its L1 distance is less accurate here,
+    for both networks.
 
     Attributes
     ----------
+    epochs
+        Largest number of epochs.
+    learning_rate, betas
+        Settings of Adam.
+    distance
+        Loss between predicted and observed z-scores.
     held_out
-        Share of the donors that first tell how many epochs to train.
+        Share of the donors held out first, to choose the number of epochs.
     patience
-        Epochs without a better held-out rho before that search stops.
+        Number of epochs without a better held-out rho after which that search stops.
+    seed
+        Seed of initial weights and the held-out donors.
     """
 
     epochs: int = 1000
@@ -61,9 +69,21 @@ class NetworkTraining:
 
 @dataclass(frozen=True)
 class MLPMethod:
-    """A multi-layer perceptron with Leaky ReLU for each target.
+    """Multi-layer perceptron with Leaky ReLU for each target.
 
-    ``widths`` are for a panel of tens of genes; the paper's encoder has (2048, 1024, 512).
+    Attributes
+    ----------
+    source
+        Tissue to predict from.
+    widths
+        Widths of the hidden layers. The default suits tens of genes; the paper's encoder has
+        (2048, 1024, 512).
+    dropout
+        Dropout rate.
+    training
+        How each network is trained.
+    scaling
+        How expression is turned into z-scores.
     """
 
     source: str = "Whole Blood"
@@ -74,8 +94,8 @@ class MLPMethod:
     name: str = "mlp"
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedByTarget:
-        """Fit on the pairs (source, target) of ``donors``."""
-        pairs = TrainingPairs.of(cohort, donors, source=self.source, scaling=self.scaling)
+        """Fit each target on ``donors`` with source and target."""
+        pairs = TrainingPairs.from_cohort(cohort, donors, source=self.source, scaling=self.scaling)
         n_genes = cohort.n_vars
         build = Perceptron((n_genes, *self.widths, n_genes), self.dropout)
         return pairs.fit(self.name, partial(fit_network, build, self.training))
@@ -83,9 +103,18 @@ class MLPMethod:
 
 @dataclass(frozen=True)
 class SingleTaskMTMMethod:
-    """MTM's encoder and generator for each target, on pairs (source, target) alone.
+    """MTM's encoder and generator, trained for one target at a time.
 
-    ``model`` is MTM's; of its tissues only two are left, the source and the target.
+    Attributes
+    ----------
+    model
+        Sizes of MTM; the number of tissues becomes 2, the source and the target.
+    source
+        Tissue to predict from.
+    training
+        How each network is trained.
+    scaling
+        How expression is turned into z-scores.
     """
 
     model: ModelConfig
@@ -95,13 +124,13 @@ class SingleTaskMTMMethod:
     name: str = "single-task-mtm"
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedByTarget:
-        """Fit on the pairs (source, target) of ``donors``."""
-        pairs = TrainingPairs.of(cohort, donors, source=self.source, scaling=self.scaling)
+        """Fit each target on ``donors`` with source and target."""
+        pairs = TrainingPairs.from_cohort(cohort, donors, source=self.source, scaling=self.scaling)
         return pairs.fit(self.name, partial(fit_network, TwoTissueMTM(self.model), self.training))
 
 
 class SingleTaskMTM(nn.Module):
-    """MTM's encoder and generator between two tissues: 0, the source, and 1, the target."""
+    """MTM's encoder and generator for two tissues: 0, the source, and 1, the target."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -110,14 +139,14 @@ class SingleTaskMTM(nn.Module):
         self.generator = Generator(config)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Predict the target's z-scores (B, G) from the source's (B, G)."""
+        """Predict z-scores (B, G) of the target from those of the source (B, G)."""
         source = torch.zeros(len(z), dtype=torch.long)
         profile: Tensor = self.generator(self.encoder(z, source), source + 1)
         return profile
 
 
 def perceptron(widths: Sequence[int], dropout: float) -> nn.Sequential:
-    """Return linear layers between ``widths``, Leaky ReLU and dropout after all but the last."""
+    """Return linear layers of ``widths``, each but the last followed by Leaky ReLU and dropout."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out), nn.LeakyReLU(), nn.Dropout(dropout)]
@@ -126,24 +155,24 @@ def perceptron(widths: Sequence[int], dropout: float) -> nn.Sequential:
 
 @dataclass(frozen=True)
 class Perceptron:
-    """Builds :func:`perceptron` of these sizes, genes at both ends."""
+    """Builder of a :func:`perceptron` of these widths, which begin and end with the genes."""
 
     widths: tuple[int, ...]
     dropout: float
 
     def __call__(self) -> nn.Module:
-        """Return a fresh one."""
+        """Build an untrained network."""
         return perceptron(self.widths, self.dropout)
 
 
 @dataclass(frozen=True)
 class TwoTissueMTM:
-    """Builds :class:`SingleTaskMTM` of these sizes."""
+    """Builder of a :class:`SingleTaskMTM` of these sizes."""
 
     config: ModelConfig
 
     def __call__(self) -> nn.Module:
-        """Return a fresh one."""
+        """Build an untrained network."""
         return SingleTaskMTM(self.config)
 
 
@@ -155,19 +184,19 @@ _BUILDERS: dict[str, type[Perceptron | TwoTissueMTM]] = {
 
 @dataclass(frozen=True)
 class NetworkMap:
-    """A trained network as a :data:`~mtm_core.methods.by_target.TargetModel`."""
+    """Trained network as a :class:`~mtm_core.methods.by_target.TargetModel`."""
 
     network: nn.Module
     build: Callable[[], nn.Module]
 
     @torch.inference_mode()
     def __call__(self, inputs: Floats, genes: Genes = ALL_GENES) -> Floats:
-        """Map ``inputs`` (N, P) to z-scores (N, G), or of some genes."""
+        """Predict z-scores (N, G), or those of ``genes``, from ``inputs`` (N, P)."""
         z: Floats = self.network(torch.tensor(inputs)).numpy()
         return z[:, genes]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the weights."""
+        """Return the weights of the network, by name."""
         return {name: tensor.numpy() for name, tensor in self.network.state_dict().items()}
 
     def settings(self) -> dict[str, Any]:
@@ -183,12 +212,12 @@ class NetworkMap:
         n_inputs: int,
         n_genes: int,
     ) -> NetworkMap:
-        """Put together what :meth:`arrays` and :meth:`settings` gave, of P inputs and G genes.
+        """Restore from what :meth:`arrays` and :meth:`settings` returned.
 
         Raises
         ------
         ValueError
-            If the weights are of other sizes.
+            If the network or its weights do not fit P inputs and G genes.
         """
         build = cattrs.structure(settings["sizes"], _BUILDERS[settings["kind"]])
         if isinstance(build, Perceptron):
@@ -197,9 +226,9 @@ class NetworkMap:
             widths = (*build.config.encoder_widths, *build.config.generator_widths)
             ends = (build.config.n_genes, build.config.n_genes)
             check_sizes(build.config)
-        if ends != (n_inputs, n_genes) or len(widths) > MOST_LAYERS or min(widths) < 1:
+        if ends != (n_inputs, n_genes) or len(widths) > MAX_LAYERS or min(widths) < 1:
             raise ValueError(f"a network of widths {widths[:5]}, for {n_inputs} inputs")
-        with torch.device("meta"):  # nothing is allocated for sizes that somebody wrote
+        with torch.device("meta"):  # no memory is allocated for sizes that a file claims
             network = build()
         weights = {n: torch.tensor(np.asarray(a)) for n, a in arrays.items()}
         check_weights(weights, network)
@@ -212,17 +241,22 @@ def fit_network(
 ) -> NetworkMap:
     """Train a network on ``inputs`` (n, P) and ``z`` (n, G) of n donors.
 
-    First on part of the donors, to see on the others after how many epochs to stop; then, anew and
-    for that long, on all. The same seed gives the same network, whatever torch has drawn before.
-    Not so in threads side by side, which share torch's generator; joblib's processes do not.
+    It is trained on part of the donors to choose the number of epochs on the others, then again on
+    all donors for that many epochs. The same seed gives the same network, whatever torch has drawn
+    before; but not in concurrent threads, which share torch's generator.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         x, y = torch.tensor(inputs), torch.tensor(z)
-        held, learnt = torch.randperm(len(x)).tensor_split(
+        held_out, training_part = torch.randperm(len(x)).tensor_split(
             [max(1, round(training.held_out * len(x)))]
         )
-        n_epochs = _best_epoch(build(), training, (x[learnt], y[learnt]), (x[held], y[held]))
+        n_epochs = _best_epoch(
+            build(),
+            training,
+            (x[training_part], y[training_part]),
+            (x[held_out], y[held_out]),
+        )
         network = build()
         for _ in islice(_train(network, training, x, y), n_epochs):
             pass
@@ -230,7 +264,7 @@ def fit_network(
 
 
 def _train(network: nn.Module, training: NetworkTraining, x: Tensor, y: Tensor) -> Iterator[int]:
-    """Train ``network``, in evaluation mode again after each epoch: the epochs done so far."""
+    """Train ``network``; yield the epochs done after each, with the network in evaluation mode."""
     optimiser = torch.optim.Adam(
         network.parameters(), lr=training.learning_rate, betas=training.betas
     )
@@ -246,12 +280,12 @@ def _train(network: nn.Module, training: NetworkTraining, x: Tensor, y: Tensor) 
 def _best_epoch(
     network: nn.Module,
     training: NetworkTraining,
-    learnt: tuple[Tensor, Tensor],
+    training_part: tuple[Tensor, Tensor],
     held_out: tuple[Tensor, Tensor],
 ) -> int:
-    """Return the epoch that predicts the held-out donors best, by gene-wise rho as MTM's own."""
+    """Return the epoch with the best gene-wise rho in held-out donors, the criterion of MTM."""
     best, best_rho = 1, -math.inf
-    for epoch in _train(network, training, *learnt):
+    for epoch in _train(network, training, *training_part):
         with torch.no_grad():
             predicted = network(held_out[0])
         rho = float(np.nan_to_num(columnwise_correlation(predicted, held_out[1])).mean())
@@ -262,9 +296,9 @@ def _best_epoch(
     return best
 
 
-def make(wanted: Wanted) -> MLPMethod | SingleTaskMTMMethod:
-    """Make one of the two methods, by its name."""
-    if wanted.name == "mlp":
-        return MLPMethod(wanted.source)
-    config = wanted.config
-    return SingleTaskMTMMethod(config.model, wanted.source, scaling=config.scaling)
+def make(request: MethodRequest) -> MLPMethod | SingleTaskMTMMethod:
+    """Make the network named in ``request``."""
+    if request.name == "mlp":
+        return MLPMethod(request.source)
+    config = request.config
+    return SingleTaskMTMMethod(config.model, request.source, scaling=config.scaling)

@@ -1,4 +1,4 @@
-"""A trained MTM behind the protocol of all methods. How it is trained: ``mtm_training``."""
+"""A trained MTM as a fitted method. It is trained in :mod:`mtm_core.methods.mtm_training`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mtm_core.methods.protocol import (
     Floats,
     Genes,
     PredictedProfiles,
-    PredictTarget,
-    cut,
+    TargetPredictor,
+    select_genes,
     tissue_index,
 )
-from mtm_core.methods.table import Saved
+from mtm_core.methods.table import SavedMethod
 from mtm_core.model.mtm import MTM
 from mtm_core.model.networks import check_sizes, check_weights
 
@@ -31,9 +31,20 @@ _SAVED = ("encoder.", "generator.", "log_variance.")
 
 @dataclass(frozen=True)
 class FittedMTM:
-    """A trained MTM: any tissue in, any tissue out, with one model.
+    """Trained MTM, which predicts any tissue from any other with one model.
 
-    From several source tissues of a donor, their latent codes are averaged.
+    The latent codes of several source tissues of a donor are averaged.
+
+    Attributes
+    ----------
+    model
+        The networks, in evaluation mode.
+    scaler
+        Scaler of the z-scores.
+    tissues
+        Names of the tissues.
+    config
+        Configuration of the training run.
     """
 
     model: MTM
@@ -49,16 +60,16 @@ class FittedMTM:
         target: str,
         phenotypes: pd.DataFrame | None = None,
     ) -> PredictedProfiles:
-        """Predict as :class:`~mtm_core.methods.protocol.FittedMethod` says.
+        """Predict ``target``; see :meth:`mtm_core.methods.protocol.FittedMethod.predict`.
 
-        The spread, where the model learns one, is of the tissue and gene, alike in all donors.
+        If the model learns an error variance, it depends on tissue and gene, not on the donor.
         """
-        return self.begin(profiles)(target)
+        return self.target_predictor(profiles)(target)
 
-    def begin(
+    def target_predictor(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
-    ) -> PredictTarget:
-        """Encode the profiles; each target is then decoded from their codes."""
+    ) -> TargetPredictor:
+        """Encode the profiles once; each target is decoded from the latent codes."""
         with torch.inference_mode():
             code = self._code(profiles)
 
@@ -66,9 +77,13 @@ class FittedMTM:
         def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
             tissue = self._tissue(target)
             mean = self.model.decode(code, tissue)
-            spread = self.model.error_log_variance(tissue)
-            sd = None if spread is None else torch.exp(spread / 2).expand_as(mean).numpy()
-            return cut(PredictedProfiles(mean.numpy(), sd), genes)
+            log_variance = self.model.error_log_variance(tissue)
+            sd = (
+                None
+                if log_variance is None
+                else torch.exp(log_variance / 2).expand_as(mean).numpy()
+            )
+            return select_genes(PredictedProfiles(mean.numpy(), sd), genes)
 
         return predict
 
@@ -79,15 +94,15 @@ class FittedMTM:
         return codes
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Get the weights of the encoder and the generator, and the variance where one is learnt.
+        """Return the weights of encoder and generator, and the error variance if it is learnt.
 
-        Prediction needs no others.
+        Prediction needs no other weights.
         """
         state = self.model.state_dict()
         return {name: t.cpu().numpy() for name, t in state.items() if name.startswith(_SAVED)}
 
     def settings(self) -> dict[str, Any]:
-        """Return the run's config."""
+        """Return the configuration of the run."""
         return {"config": to_json(self.config)}
 
     @classmethod
@@ -98,7 +113,7 @@ class FittedMTM:
         scaler: TissueScaler,
         tissues: tuple[str, ...],
     ) -> FittedMTM:
-        """Put together what :meth:`arrays` and :meth:`settings` gave.
+        """Restore from what :meth:`arrays` and :meth:`settings` returned.
 
         Raises
         ------
@@ -109,7 +124,7 @@ class FittedMTM:
         check_sizes(config.model)
         if config.scaling.scale != scaler.scale:
             raise ValueError(f"trained on scale {config.scaling.scale!r}, not {scaler.scale!r}")
-        with torch.device("meta"):  # no weights are drawn, only to be overwritten
+        with torch.device("meta"):  # no weights are drawn just to be overwritten
             model = MTM(config.model, scaler, for_training=False)
         state = {name: torch.from_numpy(np.require(a, None, "W")) for name, a in arrays.items()}
         check_weights(state, model)
@@ -121,17 +136,17 @@ class FittedMTM:
 
     def _code(self, profiles: Mapping[str, Floats]) -> torch.Tensor:
         codes = [
-            # Copied: torch shares no memory with an array that may not be written.
+            # A copy, because torch does not share the memory of a read-only array.
             self.model.encode(torch.tensor(z), self._tissue(source))
             for source, z in profiles.items()
         ]
         return torch.stack(codes).mean(dim=0)
 
     def _tissue(self, name: str) -> torch.Tensor:
-        """Get the code (1,) of a tissue that all samples are of: its numbers are not repeated."""
+        """Return the index (1,) of a tissue, broadcast over samples."""
         return torch.tensor([tissue_index(self.tissues, name)])
 
 
-def restore(saved: Saved) -> FittedMTM:
-    """Restore what was saved of a fitted one."""
+def restore(saved: SavedMethod) -> FittedMTM:
+    """Restore a trained MTM."""
     return FittedMTM.restore(saved.arrays, saved.settings, saved.scaler, saved.tissues)

@@ -1,4 +1,4 @@
-"""MTM as a method to fit. Apart from ``mtm``, so that predicting loads nothing of training."""
+"""MTM as a method to fit, apart from ``mtm`` so that predicting imports no training code."""
 
 from __future__ import annotations
 
@@ -10,14 +10,24 @@ import anndata as ad
 from mtm_core.config import RunConfig
 from mtm_core.data.cohort.cohort import tissue_names
 from mtm_core.methods.mtm import FittedMTM
-from mtm_core.methods.table import Wanted
+from mtm_core.methods.table import MethodRequest
 from mtm_core.training.hardware import Hardware
 from mtm_core.training.trainer import TrainingProgress, train
 
 
 @dataclass(frozen=True)
 class MTMMethod:
-    """Train MTM under a config."""
+    """MTM, trained under a configuration.
+
+    Attributes
+    ----------
+    config
+        Sizes, losses and training.
+    hardware
+        Devices to train on; ``None`` for the default.
+    on_progress
+        Called at each step of the training.
+    """
 
     config: RunConfig
     hardware: Hardware | None = None
@@ -25,12 +35,12 @@ class MTMMethod:
     name: str = "mtm"
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedMTM:
-        """Train on ``donors``; part of them may be held back to choose the epoch.
+        """Train on ``donors``, some of whom may be held out to choose the epoch.
 
         Raises
         ------
         KeyboardInterrupt
-            If training was interrupted: what it had learnt until then is no result.
+            If training was interrupted, as an unfinished model is no result.
         """
         result = train(
             cohort, donors, self.config, hardware=self.hardware, on_progress=self.on_progress
@@ -40,6 +50,6 @@ class MTMMethod:
         return FittedMTM(result.model, result.scaler, tissue_names(cohort), self.config)
 
 
-def make(wanted: Wanted) -> MTMMethod:
-    """Make the method as it is listed."""
-    return MTMMethod(wanted.config, wanted.hardware, wanted.on_progress)
+def make(request: MethodRequest) -> MTMMethod:
+    """Make MTM with the configuration of ``request``."""
+    return MTMMethod(request.config, request.hardware, request.on_progress)

@@ -1,13 +1,13 @@
-"""Networks on the leading components of expression in place of its genes, in and out.
+"""Compact methods: networks on principal components of expression in place of genes.
 
-19,291 genes of a few thousand samples go together in far fewer directions. Networks between the
-scores on R of them are as small as those of a narrow panel, and train in minutes on a processor.
-The components are those of the training samples of all tissues together, so that a score means the
-same genes in every tissue, as a gene does. Compact MTM is MTM on them: its networks, losses and
-training stay as they are. So do the networks of one task that it is compared with.
+19,291 genes of a few thousand samples vary in far fewer directions. Networks between scores on R
+principal components are as small as those of a narrow panel and train in minutes on a CPU. The
+components are those of the training samples of all tissues together, so that a score is the same
+combination of genes in every tissue. Compact MTM is MTM on these scores, with the same networks,
+losses and training; so are the single-task networks that it is compared with.
 
-A score keeps its spread (no z-score of scores): a component weighs in the losses as it does among
-the genes.
+Scores are not scaled to unit variance, so that a component has the weight in the losses that it has
+among the genes.
 
 Shapes: N samples, T tissues, G genes, R components.
 """
@@ -37,37 +37,37 @@ from mtm_core.methods.protocol import (
     Genes,
     Method,
     PredictedProfiles,
-    PredictsByBeginning,
-    PredictTarget,
-    begin,
+    TargetPredictor,
+    TargetPredictorMixin,
     check_shape,
+    target_predictor,
     tissue_index,
     under_prefix,
 )
-from mtm_core.methods.table import Saved, Wanted
+from mtm_core.methods.table import MethodRequest, SavedMethod
 
 BOUND = 3.0
-"""Bound of the z-scores that components are fitted to, or outliers would be components."""
+"""Bound of the squashed z-scores, without which outliers would become components."""
 SCORE_SCALING = ScalingConfig("linear", low_expression_rule=True)
-"""Scaling of a cohort of scores, whose means are near 0: the rule then leaves every SD at 1."""
+"""Scaling of scores: as their means are near 0, the low-expression rule sets every SD to 1."""
 _OVERSAMPLED = 20
 _POWER_STEPS = 3
 
 
 @dataclass(frozen=True)
-class FittedOnComponents(PredictsByBeginning):
-    """Components, and a fitted method between the scores on them.
+class FittedOnComponents(TargetPredictorMixin):
+    """A method fitted to scores on principal components, with these components.
 
     Attributes
     ----------
     inner
-        Its scaler is that of the scores.
+        The method on scores; its scaler is that of the scores.
     scaler
-        Of the genes.
+        Scaler of the genes.
     basis
-        (G, R), orthonormal columns.
+        Orthonormal components (G, R).
     unit
-        What a score of 1 is, in z-scores along a component.
+        Length along a component, in z-scores, of a score of 1.
     """
 
     inner: FittedMethod
@@ -86,16 +86,16 @@ class FittedOnComponents(PredictsByBeginning):
         """Those of the method on scores."""
         return self.inner.covariates
 
-    def begin(
+    def target_predictor(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
-    ) -> PredictTarget:
-        """Take the scores; each target's are predicted, and brought to the genes asked for."""
+    ) -> TargetPredictor:
+        """Compute the scores once; each target's scores are predicted and converted to genes."""
         means = self.inner.scaler.mean
         given = {}
         for name, z in profiles.items():
             own = means[tissue_index(self.tissues, name)]
             given[name] = scores(np.array(z, dtype=np.float32), self.basis, self.unit) - own
-        predict_scores = begin(self.inner, given, phenotypes)
+        predict_scores = target_predictor(self.inner, given, phenotypes)
 
         def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
             chosen = ALL_GENES if genes is None else genes
@@ -105,12 +105,12 @@ class FittedOnComponents(PredictsByBeginning):
         return predict
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the basis, the scores' means and the arrays of the method on scores."""
+        """Return the components, the means of the scores and the arrays of the method on scores."""
         own = {f"inner.{name}": array for name, array in self.inner.arrays().items()}
         return {"basis": self.basis, "score_mean": self.inner.scaler.mean, **own}
 
     def settings(self) -> dict[str, Any]:
-        """Return name and settings of the method on scores, and their unit."""
+        """Return name and settings of the method on scores, and the unit of scores."""
         inner = {"method": self.inner.name, "settings": self.inner.settings()}
         return {"inner": inner, "unit": self.unit}
 
@@ -123,9 +123,12 @@ class FittedOnComponents(PredictsByBeginning):
         scaler: TissueScaler,
         restore_inner: Callable[[Mapping[str, NDArray[Any]], TissueScaler], FittedMethod],
     ) -> FittedOnComponents:
-        """Put together what :meth:`arrays` and :meth:`settings` gave.
+        """Restore from what :meth:`arrays` and :meth:`settings` returned.
 
-        ``restore_inner`` does so for the method on scores, from its arrays and its scaler.
+        Parameters
+        ----------
+        restore_inner
+            Function that restores the method on scores from its arrays and its scaler.
 
         Raises
         ------
@@ -150,17 +153,17 @@ class FittedOnComponents(PredictsByBeginning):
 
 @dataclass(frozen=True)
 class OnComponentsMethod:
-    """Components of the training donors' samples, then a method on a cohort of their scores.
+    """A method on scores of the training samples' principal components.
 
     Attributes
     ----------
     inner
-        MTM, a network of one task or a perceptron, as for genes; sizes, scaling and encoder input
-        are set to those of scores.
+        MTM, single-task MTM or a perceptron, configured as for genes; sizes, scaling and encoder
+        input are adapted to scores.
     n_components
-        R; fewer where there are fewer genes or samples.
+        Number of components, R; at most the number of genes or samples.
     scaling
-        Of the genes.
+        How expression of the genes is turned into z-scores.
     """
 
     inner: Method
@@ -169,16 +172,16 @@ class OnComponentsMethod:
     name: str = "compact-mtm"
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedOnComponents:
-        """Fit components and the method on ``donors``."""
+        """Fit the components, then the method on scores, to ``donors``."""
         rows, tissues = rows_of(cohort.obs["donor"], donors), tissue_names(cohort)
         codes = tissue_codes(cohort)[rows]
         scaler = TissueScaler.fit(cohort.X, codes, len(tissues), self.scaling, rows=rows)
         z = np.empty((len(rows), cohort.n_vars), dtype=np.float32)
-        for t in range(len(tissues)):  # one at a time: of a wide cohort there is room for one copy
+        for t in range(len(tissues)):  # one at a time: memory holds one copy of a wide cohort
             own = np.flatnonzero(codes == t)
             z[own] = scaler.transform(np.asarray(cohort.X[rows[own]]), codes[own])
         squash_in_place(z, BOUND)
-        basis = leading(z, min(self.n_components, *z.shape))
+        basis = leading_components(z, min(self.n_components, *z.shape))
         scored = z @ basis
         del z
         unit = float(np.sqrt(np.mean(scored**2, dtype=np.float64)))
@@ -190,7 +193,7 @@ class OnComponentsMethod:
 
 
 def for_scores(method: Method, n_components: int) -> Method:
-    """Return ``method`` for scores on components in place of genes."""
+    """Return ``method`` with sizes, scaling and input adapted to scores in place of genes."""
 
     def on_scores(model: ModelConfig) -> ModelConfig:
         return replace(model, n_genes=n_components, encoder_input="z")
@@ -206,16 +209,16 @@ def for_scores(method: Method, n_components: int) -> Method:
 
 
 def scores(z: NDArray[np.float32], basis: Floats, unit: float) -> Floats:
-    """Return the scores (N, R) of z-scores (N, G), which are squashed in place."""
+    """Return the scores (N, R) of ``z`` (N, G), which is squashed in place."""
     on_basis: Floats = squash_in_place(z, BOUND) @ basis / np.float32(unit)
     return on_basis
 
 
-def leading(z: Floats, rank: int, seed: int = 0) -> Floats:
+def leading_components(z: Floats, rank: int, seed: int = 0) -> Floats:
     """Return the leading right singular vectors (G, rank) of ``z`` (N, G).
 
-    By a random start and power steps (Halko, Martinsson & Tropp 2011, SIAM Review 53:217-288)
-    where a full decomposition would be large.
+    Large matrices are decomposed by randomised subspace iteration (Halko, Martinsson & Tropp 2011,
+    SIAM Review 53:217-288).
     """
     if min(z.shape) <= rank + _OVERSAMPLED:
         right: Floats = np.linalg.svd(z, full_matrices=False)[2]
@@ -224,25 +227,28 @@ def leading(z: Floats, rank: int, seed: int = 0) -> Floats:
     q: Floats = start.astype(np.float32)
     for _ in range(_POWER_STEPS):
         q, _ = np.linalg.qr(z.T @ (z @ q))
-    turned = np.linalg.svd(z @ q, full_matrices=False)[2]
-    return np.ascontiguousarray(q @ turned[:rank].T)
+    rotation = np.linalg.svd(z @ q, full_matrices=False)[2]
+    return np.ascontiguousarray(q @ rotation[:rank].T)
 
 
 ON_COMPONENTS = ("mtm", "mlp", "single-task-mtm")
+"""Methods that can be fitted to scores."""
 
 
-def make(wanted: Wanted) -> OnComponentsMethod:
-    """Make the method whose name follows ``compact-``, on components."""
-    return OnComponentsMethod(wanted.part(wanted.name.removeprefix("compact-")), name=wanted.name)
+def make(request: MethodRequest) -> OnComponentsMethod:
+    """Make the compact form of the method whose name follows ``compact-``."""
+    return OnComponentsMethod(
+        request.part(request.name.removeprefix("compact-")), name=request.name
+    )
 
 
-def restore(saved: Saved) -> FittedOnComponents:
-    """Restore components and the method on their scores, by its own name.
+def restore(saved: SavedMethod) -> FittedOnComponents:
+    """Restore a compact method.
 
     Raises
     ------
     ValueError
-        If that is none of ``ON_COMPONENTS``, or the parts do not fit together.
+        If the inner method is not in ``ON_COMPONENTS``, or the parts do not fit together.
     """
     inner = saved.settings["inner"]
     if inner["method"] not in ON_COMPONENTS:
@@ -252,7 +258,7 @@ def restore(saved: Saved) -> FittedOnComponents:
         saved.arrays,
         saved.settings,
         saved.scaler,
-        lambda own, of_scores: Saved(
+        lambda own, of_scores: SavedMethod(
             inner["method"], own, inner["settings"], of_scores, saved.tissues
         ).restore(),
     )

@@ -1,6 +1,6 @@
-"""What a predictor is: ``fit(cohort, donors)`` gives something that predicts any tissue.
+"""Protocols of prediction methods: a method is fitted to donors, a fitted method predicts tissues.
 
-Shapes: N donors, G genes. All profiles are z-scores of the fitted method's own ``scaler``.
+Shapes: N donors, G genes. All profiles are z-scores made by the fitted method's own ``scaler``.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ Floats = NDArray[np.float32]
 
 
 INTERVAL_LEVELS = (50, 80, 90, 95)
-"""Levels, in percent, that methods with calibrated intervals give."""
+"""Levels of calibrated prediction intervals, in percent."""
 
 
 @dataclass(frozen=True)
 class PredictedProfiles:
-    """Predicted z-scores and, where the method has them, their spread.
+    """Predicted z-scores of one target tissue, with their expected error if the method has one.
 
     Attributes
     ----------
     mean
-        (N, G).
+        Predicted z-scores (N, G).
     sd
-        (N, G) expected error of ``mean``.
+        Expected error (N, G) of ``mean``, as an SD.
     multipliers
-        By level of ``INTERVAL_LEVELS``: the half-width (N,) of the calibrated interval, in units
-        of ``sd``. A method without calibration gives none.
+        By level of ``INTERVAL_LEVELS``: half-width (N,) of the calibrated interval, in units of
+        ``sd``; ``None`` without calibration.
     calibrated_from
         Source tissue that the intervals were calibrated on; empty without calibration.
     """
@@ -50,7 +50,7 @@ class PredictedProfiles:
 
 
 class FittedMethod(Protocol):
-    """A predictor that has seen its training donors, and can be saved."""
+    """A method fitted to training donors, which predicts and can be saved."""
 
     @property
     def name(self) -> str:
@@ -59,17 +59,17 @@ class FittedMethod(Protocol):
 
     @property
     def tissues(self) -> tuple[str, ...]:
-        """Tissues it knows, in the order of the scaler's rows."""
+        """Tissues of the method, in the order of the scaler's rows."""
         ...
 
     @property
     def covariates(self) -> tuple[CovariateName, ...]:
-        """What it reads of a donor's phenotypes, where all of that is known."""
+        """Covariates of a donor that the method uses, if all of them are known."""
         ...
 
     @property
     def scaler(self) -> TissueScaler:
-        """What its z-scores are made with."""
+        """Scaler that turns expression into the method's z-scores."""
         ...
 
     def predict(
@@ -78,43 +78,49 @@ class FittedMethod(Protocol):
         target: str,
         phenotypes: pd.DataFrame | None = None,
     ) -> PredictedProfiles:
-        """Predict ``target`` for N donors from ``profiles``: z-scores (N, G) by source tissue.
+        """Predict a target tissue. Each donor's prediction depends on that donor's data alone.
 
-        ``phenotypes`` (one row a donor: age, sex) is read by methods fitted with covariates and by
-        no other; a donor of whom one of them is not known is predicted without. A donor's
-        prediction depends on no other row.
+        Parameters
+        ----------
+        profiles
+            z-scores (N, G) by source tissue.
+        target
+            Tissue to predict.
+        phenotypes
+            Age and sex, one row for each of the N donors. Used only by methods fitted with
+            covariates; a donor for whom one of them is unknown is predicted without them.
 
         Raises
         ------
         SelectionError
-            If a tissue is unknown, or the method cannot start from these sources.
+            If a tissue is unknown, or the method cannot predict from these sources.
         """
         ...
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return every number the method needs to predict, by name."""
+        """Return all arrays that the method needs to predict, by name."""
         ...
 
     def settings(self) -> dict[str, Any]:
-        """Return what else it needs, as JSON values."""
+        """Return all other settings that it needs, as JSON values."""
         ...
 
 
 Genes = NDArray[np.intp] | slice
-"""Which of a model's genes: their positions, or a slice of them."""
+"""A selection of a model's genes: positions, or a slice."""
 ALL_GENES = slice(None)
 
 
-class PredictTarget(Protocol):
-    """Predicts a target tissue for profiles that are given already."""
+class TargetPredictor(Protocol):
+    """Callable that predicts any target tissue from source profiles it already holds."""
 
     def __call__(self, target: str, genes: Genes | None = None) -> PredictedProfiles:
-        """Predict ``target``: all genes, or those of ``genes`` in their order."""
+        """Predict all genes of ``target``, or those of ``genes`` in that order."""
         ...
 
 
-def cut(predicted: PredictedProfiles, genes: Genes | None) -> PredictedProfiles:
-    """Leave of what was predicted the genes that are asked for."""
+def select_genes(predicted: PredictedProfiles, genes: Genes | None) -> PredictedProfiles:
+    """Return the prediction for ``genes`` alone; all if ``None``."""
     if genes is None:
         return predicted
     sd = None if predicted.sd is None else predicted.sd[:, genes]
@@ -122,27 +128,28 @@ def cut(predicted: PredictedProfiles, genes: Genes | None) -> PredictedProfiles:
 
 
 @runtime_checkable
-class SharesWork(Protocol):
-    """A fitted method whose predictions of several targets have work in common."""
+class HasTargetPredictor(Protocol):
+    """A fitted method that shares work between the predictions of several targets."""
 
-    def begin(
+    def target_predictor(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
-    ) -> PredictTarget:
-        """Do what all targets have in common, once; the rest is left to each.
+    ) -> TargetPredictor:
+        """Do the work common to all targets once, and return a predictor of any target.
 
-        For each target, what it gives is what ``predict`` gives; of some genes, to rounding.
+        Its predictions equal those of :meth:`FittedMethod.predict`; for a selection of genes, up
+        to rounding.
         """
         ...
 
 
-class PredictsByBeginning(ABC):
-    """``predict`` of a method that makes a table ready, then predicts each target from that."""
+class TargetPredictorMixin(ABC):
+    """Implements ``predict`` by :meth:`target_predictor`."""
 
     @abstractmethod
-    def begin(
+    def target_predictor(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
-    ) -> PredictTarget:
-        """Make ``profiles`` ready for all targets."""
+    ) -> TargetPredictor:
+        """Do the work common to all targets, and return a predictor of any target."""
 
     def predict(
         self,
@@ -150,25 +157,29 @@ class PredictsByBeginning(ABC):
         target: str,
         phenotypes: pd.DataFrame | None = None,
     ) -> PredictedProfiles:
-        """Predict as :class:`FittedMethod` says."""
-        return self.begin(profiles, phenotypes)(target)
+        """Predict ``target``; see :meth:`FittedMethod.predict`."""
+        return self.target_predictor(profiles, phenotypes)(target)
 
 
-def begin(
+def target_predictor(
     method: FittedMethod, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
-) -> PredictTarget:
-    """Make ``method`` ready to predict several targets from the same ``profiles``."""
-    if isinstance(method, SharesWork):
-        return method.begin(profiles, phenotypes)
+) -> TargetPredictor:
+    """Return a predictor of any target from ``profiles``.
+
+    Work common to several targets is done once if the method supports it
+    (:class:`HasTargetPredictor`).
+    """
+    if isinstance(method, HasTargetPredictor):
+        return method.target_predictor(profiles, phenotypes)
 
     def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
-        return cut(method.predict(profiles, target, phenotypes), genes)
+        return select_genes(method.predict(profiles, target, phenotypes), genes)
 
     return predict
 
 
 class Method(Protocol):
-    """A way to fit a predictor."""
+    """A prediction method with its hyperparameters, not yet fitted."""
 
     @property
     def name(self) -> str:
@@ -176,17 +187,17 @@ class Method(Protocol):
         ...
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedMethod:
-        """Fit on the samples of ``donors`` alone, scaler included."""
+        """Fit the method and its scaler to the samples of ``donors`` alone."""
         ...
 
 
 def tissue_index(tissues: Sequence[str], name: str) -> int:
-    """Return the code of tissue ``name``.
+    """Return the index of tissue ``name`` in ``tissues``.
 
     Raises
     ------
     SelectionError
-        If there is none, with the nearest name.
+        If the tissue is unknown; the message suggests the nearest name.
     """
     try:
         return tissues.index(name)
@@ -195,24 +206,24 @@ def tissue_index(tissues: Sequence[str], name: str) -> int:
 
 
 def check_shape(name: str, array: NDArray[Any], expected: tuple[int, ...]) -> None:
-    """Hold an array of a saved method to its shape.
+    """Check the shape of an array read from disk.
 
     Raises
     ------
     ValueError
-        If it has another.
+        If it is not the expected one.
     """
     if array.shape != expected:
         raise ValueError(f"{name} has shape {array.shape}, expected {expected}")
 
 
 def check_names(arrays: Mapping[str, NDArray[Any]], expected: Iterable[str]) -> None:
-    """Hold the names of a saved method's arrays to those that it has.
+    """Check the names of a method's arrays read from disk.
 
     Raises
     ------
     ValueError
-        If one is missing or unknown.
+        If one is missing or unexpected.
     """
     known = set(expected)
     missing, unexpected = sorted(known - set(arrays)), sorted(set(arrays) - known)
@@ -221,7 +232,7 @@ def check_names(arrays: Mapping[str, NDArray[Any]], expected: Iterable[str]) -> 
 
 
 def check_covariates(names: object) -> tuple[CovariateName, ...]:
-    """Return the covariates of a saved method's settings.
+    """Return the covariates in settings read from disk, checked.
 
     Raises
     ------
@@ -237,7 +248,16 @@ def check_covariates(names: object) -> tuple[CovariateName, ...]:
 
 
 def check_size(value: object, most: int, what: str) -> int:
-    """Return a number of parts of a saved method's settings.
+    """Return a count in settings read from disk, checked.
+
+    Parameters
+    ----------
+    value
+        The count.
+    most
+        Largest allowed count.
+    what
+        Name of the setting, for the error.
 
     Raises
     ------
@@ -250,5 +270,5 @@ def check_size(value: object, most: int, what: str) -> int:
 
 
 def under_prefix(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return the arrays whose names begin with ``prefix``, without it."""
+    """Return the arrays whose names start with ``prefix``, with it removed."""
     return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}

@@ -1,8 +1,8 @@
-"""Reduced-rank ridge: the targets' genes share a few directions of the source.
+"""Reduced-rank ridge regression: all genes of a target depend on a few directions of the source.
 
 Mukherjee & Zhu 2011, Statistical Analysis and Data Mining 4:612-622. With the ridge solution
-``B = (X'X + lambda I)^-1 X'Y``, the best of rank r in the same penalised loss is ``B V V'``, V the
-first r right singular vectors of the fitted values of the augmented data.
+``B = (X'X + lambda I)^-1 X'Y``, the solution of rank r to the same penalised loss is ``B V V'``,
+where V are the first r right singular vectors of the fitted values of the augmented data.
 
 Shapes: n donors, P inputs, G genes, R = min(n, P) singular values.
 """
@@ -20,7 +20,7 @@ from mtm_core.config import ScalingConfig
 from mtm_core.methods.by_target import FittedByTarget, TargetModel, TrainingPairs
 from mtm_core.methods.protocol import Floats
 from mtm_core.methods.ridge_path import PENALTIES, RidgePath
-from mtm_core.methods.table import Wanted
+from mtm_core.methods.table import MethodRequest
 
 Array = NDArray[np.float64]
 
@@ -30,14 +30,18 @@ _TINY = 1e-300
 
 @dataclass(frozen=True)
 class ReducedRankRidgeMethod:
-    """Reduced-rank ridge for each target, rank and penalty together by inner cross-validation.
+    """Reduced-rank ridge for each target, with rank and penalty chosen by inner cross-validation.
 
     Attributes
     ----------
+    source
+        Tissue to predict from.
     n_folds
-        Inner folds of donors; fewer where there are fewer donors.
+        Number of inner folds; at most the number of donors.
     seed
-        Of the inner folds.
+        Seed of the inner folds.
+    scaling
+        How expression is turned into z-scores.
     """
 
     source: str = "Whole Blood"
@@ -47,43 +51,45 @@ class ReducedRankRidgeMethod:
     name: str = "reduced-rank-ridge"
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedByTarget:
-        """Fit on the pairs (source, target) of ``donors``."""
-        pairs = TrainingPairs.of(cohort, donors, source=self.source, scaling=self.scaling)
+        """Fit each target on ``donors`` with source and target."""
+        pairs = TrainingPairs.from_cohort(cohort, donors, source=self.source, scaling=self.scaling)
         return pairs.fit(self.name, self.fit_target)
 
     def fit_target(self, inputs: Floats, z: Floats) -> TargetModel:
-        """Choose rank and penalty, then fit ``z`` (n, G) to ``inputs`` (n, P) with them."""
+        """Choose rank and penalty, and fit ``z`` (n, G) to ``inputs`` (n, P)."""
         order = np.random.default_rng(self.seed).permutation(len(inputs))
         folds = []
         for held in np.array_split(order, min(self.n_folds, len(inputs))):
             rest = np.setdiff1d(order, held)
-            path = _RankedPath.of(RidgePath.of(inputs[rest], z[rest]))
+            path = _RankedPath.from_path(RidgePath.from_data(inputs[rest], z[rest]))
             folds.append(path.errors(inputs[held], z[held]))
-        # Folds of unlike sizes may reach unlike ranks.
+        # Folds of different sizes may reach different ranks.
         n_ranks = min(fold.shape[1] for fold in folds)
         errors = np.sum([fold[:, :n_ranks] for fold in folds], axis=0)
         best, rank = np.unravel_index(np.argmin(errors), errors.shape)
-        return _RankedPath.of(RidgePath.of(inputs, z)).map(PENALTIES[best], int(rank) + 1)
+        return _RankedPath.from_path(RidgePath.from_data(inputs, z)).map(
+            PENALTIES[best], int(rank) + 1
+        )
 
 
 @dataclass(frozen=True)
 class _RankedPath:
-    """A ridge path and the Gram matrix (R, R) of its projected targets.
+    """A ridge path with the Gram matrix (R, R) of its projected targets.
 
-    The directions V of the targets' genes are never made: with P the projected targets and f the
-    roots of the shrunk values, ``f P = U s V'``, so that U and s come from ``f P P' f``, and
-    ``V' = s^-1 U' f P``.
+    The directions V over genes are never computed. With the projected targets P and the diagonal
+    ``f = values / sqrt(values^2 + penalty)``, the fitted values of the augmented data are
+    ``f P = U s V'``. So U and s follow from ``f P P' f``, and ``V' = s^-1 U' f P``.
     """
 
     path: RidgePath
     gram: Array
 
     @classmethod
-    def of(cls, path: RidgePath) -> _RankedPath:
+    def from_path(cls, path: RidgePath) -> _RankedPath:
         return cls(path, np.asarray(path.projected @ path.projected.T, dtype=np.float64))
 
     def _directions(self, penalty: float) -> tuple[Array, Array]:
-        """Return shrunk values (R,), and what brings P to V' (min(R, G), R), leading ones first."""
+        """Return the ridge factors (R,), and ``s^-1 U' f`` (min(R, G), R), which maps P to V'."""
         values = self.path.values
         fitted = values / np.sqrt(values**2 + penalty)
         squares, vectors = np.linalg.eigh(fitted[:, None] * self.gram * fitted)
@@ -95,7 +101,7 @@ class _RankedPath:
         return values / (values**2 + penalty), (vectors[:, order] / singular).T * fitted
 
     def errors(self, x: Floats, y: Floats) -> Array:
-        """Return squared errors on ``x`` and ``y``: (penalties, ranks), up to one constant."""
+        """Return squared errors (penalties, ranks) on ``x`` and ``y``, up to a constant."""
         path = self.path
         on_basis = (x - path.x_mean) @ path.basis.T
         crossed = (y - path.y_mean) @ path.projected.T
@@ -103,10 +109,10 @@ class _RankedPath:
         for penalty in PENALTIES:
             shrunk, directions = self._directions(penalty)
             predicted = (on_basis * shrunk) @ (self.gram @ directions.T)
-            # Directions are orthonormal, so each adds its own share to the error.
+            # Directions are orthonormal, so their contributions to the error add up.
             gain = predicted**2 - 2 * predicted * (crossed @ directions.T)
             rows.append(np.cumsum(gain.sum(axis=0)))
-        # Of penalties that leave fewer directions, further ranks change nothing.
+        # With a penalty that leaves fewer directions, further ranks change nothing.
         n_ranks = max(len(row) for row in rows)
         return np.stack([np.pad(row, (0, n_ranks - len(row)), mode="edge") for row in rows])
 
@@ -117,6 +123,6 @@ class _RankedPath:
         return self.path.map(inner @ (leading @ self.path.projected))
 
 
-def make(wanted: Wanted) -> ReducedRankRidgeMethod:
-    """Make the method as it is listed."""
-    return ReducedRankRidgeMethod(wanted.source)
+def make(request: MethodRequest) -> ReducedRankRidgeMethod:
+    """Make the listed method."""
+    return ReducedRankRidgeMethod(request.source)

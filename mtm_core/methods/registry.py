@@ -1,8 +1,8 @@
 """Methods by name.
 
-A name that ends in ``-age-sex`` is of a method that reads a donor's age and sex. Some are fitted
-for that alone; others, of ``OPTIONAL_AGE_SEX``, are the same fit as without the ending, and work
-with or without. They are listed in :mod:`mtm_core.methods.table`.
+A name that ends in ``-age-sex`` is that of a method that uses a donor's age and sex. The methods of
+``OPTIONAL_AGE_SEX`` are the same fit as without the ending and predict with or without; all others
+need age and sex. All methods are listed in :mod:`mtm_core.methods.table`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from mtm_core.errors import SelectionError
 from mtm_core.methods.cached import CachedMethod
 from mtm_core.methods.covariates import AGE_SEX
 from mtm_core.methods.protocol import Method
-from mtm_core.methods.table import TABLE, Wanted, own_name
+from mtm_core.methods.table import TABLE, MethodRequest, own_name
 
 if TYPE_CHECKING:
     from mtm_core.methods.factor_stack import FitProgress
     from mtm_core.training.hardware import Hardware
     from mtm_core.training.trainer import TrainingProgress
 
-OPTIONAL_AGE_SEX = tuple(name for name, home in TABLE.items() if home.optional_age_sex)
+OPTIONAL_AGE_SEX = tuple(name for name, entry in TABLE.items() if entry.optional_age_sex)
+"""Methods whose fits predict both with and without age and sex."""
 METHOD_NAMES: tuple[str, ...] = tuple(
     name + ending
-    for name, home in TABLE.items()
-    for ending in (("", AGE_SEX) if home.optional_age_sex else ("",))
+    for name, entry in TABLE.items()
+    for ending in (("", AGE_SEX) if entry.optional_age_sex else ("",))
 )
 
 
@@ -41,10 +42,24 @@ def make_method(
     cache: Path | None = None,
     on_step: FitProgress | None = None,
 ) -> Method:
-    """Return the method ``name``; ``config`` and ``hardware`` are MTM's.
+    """Make a method by its name.
 
-    Fits of MTM and of stacks are cached in the folder ``cache``, where there is one.
-    ``on_progress`` gets MTM's steps, ``on_step`` those of a factor stack.
+    Parameters
+    ----------
+    name
+        One of ``METHOD_NAMES``.
+    source
+        Tissue to predict from.
+    config
+        Sizes and training of MTM; other methods ignore it.
+    hardware
+        Devices that MTM trains on.
+    on_progress
+        Called at each step of MTM's training.
+    cache
+        Folder in which fits of slow methods (MTM and stacks) are cached; ``None`` for no cache.
+    on_step
+        Called at each step of a factor stack's fit.
 
     Raises
     ------
@@ -55,7 +70,7 @@ def make_method(
         raise SelectionError.unknown("method", [name], METHOD_NAMES)
 
     def make(name: str) -> Method:
-        return Wanted(
+        return MethodRequest(
             name, source, config, hardware, on_progress, on_step, make, make_listed
         ).make()
 
@@ -68,7 +83,7 @@ def make_method(
 
 
 def trainable_methods() -> tuple[str, ...]:
-    """Return the names of methods to train a model by: each fit once."""
+    """Return the names of the methods that differ in their fit, to train a model by."""
     return tuple(name for name in METHOD_NAMES if not _is_optional_age_sex(name))
 
 
@@ -82,5 +97,5 @@ def _is_optional_age_sex(name: str) -> bool:
 
 
 def reads_phenotypes(name: str) -> bool:
-    """Tell whether the method ``name`` reads donors' phenotypes when it predicts."""
+    """Tell whether the method ``name`` uses donors' phenotypes when it predicts."""
     return name not in OPTIONAL_AGE_SEX

@@ -1,4 +1,4 @@
-"""Ridge regression from one tissue to each other: cheap, strong, the method to beat."""
+"""Ridge regression from one tissue to each other: a fast and strong baseline."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ from mtm_core.methods.by_target import (
 from mtm_core.methods.covariates import AGE_SEX, CovariateName
 from mtm_core.methods.protocol import Floats
 from mtm_core.methods.ridge_path import PENALTIES, RidgePath
-from mtm_core.methods.table import Wanted
+from mtm_core.methods.table import MethodRequest
 
 N_CHOOSING = 2000
-"""Genes that the one penalty of all is chosen on, where there are more."""
+"""Number of genes, drawn at random, on which the penalty is chosen in a wide panel."""
 
 
 @dataclass(frozen=True)
 class RidgeMethod:
-    """Multi-output ridge for each target, the penalty by leave-one-donor-out cross-validation.
+    """Ridge regression for each target, with the penalty chosen by leave-one-donor-out error.
 
     Attributes
     ----------
     source
         Tissue to predict from.
     covariates
-        What else to predict from, penalised as a gene is.
+        Covariates to predict from besides genes, penalised in the same way.
+    scaling
+        How expression is turned into z-scores.
     """
 
     source: str = "Whole Blood"
@@ -45,8 +47,8 @@ class RidgeMethod:
     name: str = "ridge"
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedByTarget:
-        """Fit on the pairs (source, target) of ``donors``."""
-        pairs = TrainingPairs.of(
+        """Fit each target on ``donors`` with source and target."""
+        pairs = TrainingPairs.from_cohort(
             cohort,
             donors,
             source=self.source,
@@ -57,10 +59,10 @@ class RidgeMethod:
 
 
 def fit_ridge(inputs: Floats, z: Floats) -> TargetModel:
-    """Fit ``z`` (n, G) of n donors to ``inputs`` (n, P), one penalty for all genes.
+    """Fit ``z`` (n, G) to ``inputs`` (n, P) of n donors, with one penalty for all genes.
 
-    A donor is one row, so the closed form of leave-one-out is by donor: scikit-learn's where donors
-    outnumber inputs, else the same from the donors' Gram matrix.
+    The leave-one-donor-out error has a closed form: scikit-learn's ``RidgeCV`` for few inputs, and
+    the same from the Gram matrix of the donors for many.
     """
     if is_wide(inputs):
         return _fit_wide(inputs, z)
@@ -72,18 +74,18 @@ def fit_ridge(inputs: Floats, z: Floats) -> TargetModel:
 
 
 def _fit_wide(inputs: Floats, z: Floats) -> FactoredMap:
-    """Fit in the space of donors; the penalty is chosen on ``N_CHOOSING`` of the genes."""
-    path = RidgePath.of(inputs, z)
+    """Fit in the space of donors, with the penalty chosen on ``N_CHOOSING`` genes."""
+    path = RidgePath.from_data(inputs, z)
     n, rng = len(z), np.random.default_rng(0)
     genes = rng.choice(z.shape[1], min(z.shape[1], N_CHOOSING), replace=False)
     y = z[:, genes].astype(np.float64) - path.y_mean[genes]
     projected = path.left.T @ y
-    outside = y - path.left @ projected  # of centred data, 0 unless inputs are dependent
+    unexplained = y - path.left @ projected  # 0 unless the inputs are linearly dependent
     errors = []
     for penalty in PENALTIES:
-        # Leave-one-out: (y - fit) / (1 - leverage), the mean's leverage being 1 / n.
+        # The leave-one-out residual is (y - fit) / (1 - leverage); the intercept adds 1 / n.
         share = penalty / (path.values**2 + penalty)
-        residual = path.left @ (share[:, None] * projected) + outside
+        residual = path.left @ (share[:, None] * projected) + unexplained
         leverage = 1 / n + (path.left**2) @ (1 - share)
         errors.append(float(((residual / (1 - leverage)[:, None]) ** 2).mean()))
     best = PENALTIES[int(np.argmin(errors))]
@@ -93,7 +95,7 @@ def _fit_wide(inputs: Floats, z: Floats) -> FactoredMap:
     return fitted
 
 
-def make(wanted: Wanted) -> RidgeMethod:
-    """Make the method as it is listed: with age and sex where its name says so."""
-    covariates: tuple[CovariateName, ...] = ("age", "sex") if wanted.name.endswith(AGE_SEX) else ()
-    return RidgeMethod(wanted.source, covariates=covariates, name=wanted.name)
+def make(request: MethodRequest) -> RidgeMethod:
+    """Make the listed method, with age and sex if its name ends in ``-age-sex``."""
+    covariates: tuple[CovariateName, ...] = ("age", "sex") if request.name.endswith(AGE_SEX) else ()
+    return RidgeMethod(request.source, covariates=covariates, name=request.name)

@@ -1,7 +1,7 @@
-"""Ridge regression in the singular basis of its inputs, where every penalty is cheap.
+"""Ridge regression in the singular basis of the inputs, in which every penalty is cheap.
 
-Where inputs outnumber donors the basis comes from the donors' Gram matrix, and coefficients stay in
-two factors.
+With many inputs the basis is computed from the Gram matrix of the donors, and coefficients remain
+in two factors.
 
 Shapes: n donors, P inputs, G genes, R singular values.
 """
@@ -20,28 +20,28 @@ Array = NDArray[np.float64]
 
 PENALTIES: Array = np.logspace(0, 5, 21)
 _NEGLIGIBLE = 1e-9
-"""Share of the largest eigenvalue of the Gram matrix below which a direction is rounding."""
+"""Eigenvalues of the Gram matrix below this share of the largest are rounding errors."""
 _TINY = 1e-30
 
 
 @dataclass(frozen=True)
 class RidgePath:
-    """Centred data in the singular basis of the inputs.
+    """Singular value decomposition of centred inputs, with the targets projected on it.
 
     Attributes
     ----------
     x_mean, y_mean
-        (P,), (G,).
+        Means of the inputs (P,) and of the targets (G,).
     left
-        (n, R) left singular vectors.
+        Left singular vectors (n, R) of the centred inputs.
     values
-        (R,).
+        Singular values (R,).
     basis
-        (R, P).
+        Right singular vectors (R, P), as rows.
     projected
-        (R, G): the targets on the left singular vectors.
+        Centred targets projected on the left singular vectors (R, G).
     wide
-        Whether coefficients are to stay in two factors.
+        Whether coefficients remain in two factors.
     """
 
     x_mean: Array
@@ -53,7 +53,7 @@ class RidgePath:
     wide: bool
 
     @classmethod
-    def of(cls, x: Floats, y: Floats) -> RidgePath:
+    def from_data(cls, x: Floats, y: Floats) -> RidgePath:
         """Decompose ``x`` (n, P) and project ``y`` (n, G)."""
         x_mean, y_mean = x.mean(axis=0, dtype=np.float64), y.mean(axis=0, dtype=np.float64)
         if not is_wide(x):
@@ -64,14 +64,14 @@ class RidgePath:
         narrow = x - x_mean.astype(np.float32)
         squares, left = np.linalg.eigh((narrow @ narrow.T).astype(np.float64))
         used = squares > _NEGLIGIBLE * squares[-1]
-        used[-1] = True  # of donors who are all alike there is one direction, of value 0
+        used[-1] = True  # identical donors have one direction, with singular value 0
         left, values = left[:, used], np.sqrt(np.maximum(squares[used], _TINY))
         basis = (left / values).T.astype(np.float32) @ narrow
         projected = left.T.astype(np.float32) @ (y - y_mean.astype(np.float32))
         return cls(x_mean, y_mean, left, values, basis, projected, wide=True)
 
     def map(self, coefficients: NDArray[np.floating]) -> TargetModel:
-        """Return the map that ``coefficients`` on the basis (R, G) are of."""
+        """Return the map of ``coefficients`` (R, G) on the basis, with its intercept."""
         if self.wide:
             left, right = self.basis.T.astype(np.float32), coefficients.astype(np.float32)
             intercept = self.y_mean - (self.x_mean @ left) @ right

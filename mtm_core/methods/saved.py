@@ -1,4 +1,4 @@
-"""Put fitted methods together again from what they saved."""
+"""Restoring fitted methods from their saved arrays and settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.methods.protocol import FittedMethod
-from mtm_core.methods.table import Saved
+from mtm_core.methods.table import SavedMethod
 
 
 def restore_method(
@@ -19,11 +19,11 @@ def restore_method(
     scaler: TissueScaler,
     tissues: tuple[str, ...],
 ) -> FittedMethod:
-    """Return the method ``name`` from its ``arrays()`` and ``settings()``.
+    """Restore the fitted method ``name`` from its ``arrays()`` and ``settings()``.
 
     Raises
     ------
     ValueError
         If there is no such method, or the parts do not fit together.
     """
-    return Saved(name, arrays, settings, scaler, tissues).restore()
+    return SavedMethod(name, arrays, settings, scaler, tissues).restore()

@@ -1,4 +1,4 @@
-"""Fitted methods of one model a target tissue, restored from what they saved."""
+"""Restoring fitted methods with one model per target tissue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mtm_core.methods.by_target import (
 from mtm_core.methods.covariates import encode_covariates
 from mtm_core.methods.mlp import NetworkMap
 from mtm_core.methods.protocol import check_covariates, check_names, under_prefix
-from mtm_core.methods.table import Saved
+from mtm_core.methods.table import SavedMethod
 
 _Arrays = Mapping[str, NDArray[Any]]
 _KINDS: dict[str, Callable[[_Arrays, Mapping[str, Any], int, int], TargetModel]] = {
@@ -27,8 +27,8 @@ _KINDS: dict[str, Callable[[_Arrays, Mapping[str, Any], int, int], TargetModel]]
 }
 
 
-def restore(saved: Saved) -> FittedByTarget:
-    """Restore a method of one model a target tissue, whatever its name.
+def restore(saved: SavedMethod) -> FittedByTarget:
+    """Restore a method with one model per target tissue, whatever its name.
 
     Raises
     ------

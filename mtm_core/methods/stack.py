@@ -35,14 +35,14 @@ from mtm_core.methods.protocol import (
     Genes,
     Method,
     PredictedProfiles,
-    PredictsByBeginning,
-    PredictTarget,
-    begin,
+    TargetPredictor,
+    TargetPredictorMixin,
     check_names,
+    target_predictor,
     tissue_index,
     under_prefix,
 )
-from mtm_core.methods.table import TABLE, Saved, Wanted, own_name
+from mtm_core.methods.table import TABLE, MethodRequest, SavedMethod, own_name
 
 Array = NDArray[np.float64]
 _Condition = tuple[bool, bool]
@@ -60,7 +60,7 @@ CALIBRATIONS = {
 
 
 @dataclass(frozen=True)
-class FittedStack(PredictsByBeginning):
+class FittedStack(TargetPredictorMixin):
     """Fitted stack: methods that share one scaler, and a calibration for each condition.
 
     Attributes
@@ -119,9 +119,9 @@ class FittedStack(PredictsByBeginning):
         """Covariates that any base uses."""
         return tuple(dict.fromkeys(name for base in self.bases for name in base.covariates))
 
-    def begin(
+    def target_predictor(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
-    ) -> PredictTarget:
+    ) -> TargetPredictor:
         """Prepare every base once for all targets."""
         shape = next(iter(profiles.values())).shape
         has_interval = self.is_calibrated_from(profiles)
@@ -130,7 +130,9 @@ class FittedStack(PredictsByBeginning):
             known = phenotypes.iloc[rows] if phenotypes is not None and covariates.size else None
             calibration = self._calibration(len(profiles), with_covariates=known is not None)
             own = {source: z[rows] for source, z in profiles.items()}
-            groups.append((rows, calibration, [begin(base, own, known) for base in self.bases]))
+            groups.append(
+                (rows, calibration, [target_predictor(base, own, known) for base in self.bases])
+            )
 
         def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
             t, chosen = tissue_index(self.tissues, target), ALL_GENES if genes is None else genes
@@ -300,13 +302,13 @@ class StackMethod:
         )  # at least one remains a target
 
 
-def make(wanted: Wanted) -> StackMethod:
+def make(request: MethodRequest) -> StackMethod:
     """Make the listed stack: kernel factors and MTM."""
-    bases = (wanted.part("kernel-factors"), wanted.part_as_slow("mtm"))
-    return StackMethod(bases, wanted.source, n_further=3, name=wanted.name)
+    bases = (request.part("kernel-factors"), request.part_with_cache("mtm"))
+    return StackMethod(bases, request.source, n_further=3, name=request.name)
 
 
-def restore(saved: Saved) -> FittedStack:
+def restore(saved: SavedMethod) -> FittedStack:
     """Restore a stack and the methods in it.
 
     Raises
@@ -324,7 +326,7 @@ def restore(saved: Saved) -> FittedStack:
     if not isinstance(further, list) or not {*further} <= {*saved.tissues} - {source}:
         raise ValueError(f"the stack's further tissues {further!r} are none, or its source")
     bases = tuple(
-        Saved(
+        SavedMethod(
             base["method"], under_prefix(f"{i}.", arrays), base["settings"], scaler, saved.tissues
         ).restore()
         for i, base in enumerate(parts)

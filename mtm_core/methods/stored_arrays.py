@@ -1,8 +1,9 @@
-"""The numbers of fitted methods in a file: mapped when read, half the size where that tells.
+"""Arrays of fitted methods in a safetensors file, memory-mapped when read.
 
-Loadings and weights of a factor model of many genes are stored as bfloat16, 8 binary digits each: a
-prediction adds up many of them, and is the same to three digits. They stay what they are in memory,
-and a tissue at a time is brought to float32 (:func:`mtm_core.methods.factors.working`).
+Loadings, weights and noise of a factor model of many genes are stored as bfloat16 (8 bits of
+precision): a prediction sums many of them and agrees to three digits. They remain bfloat16 in
+memory, and one tissue at a time is converted to float32
+(:func:`mtm_core.methods.factors.upcast_half`).
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from safetensors.torch import save_file
 Arrays = Mapping[str, NDArray[Any]]
 
 MANY_GENES = 2000
-"""Beyond it, factors are float32 in memory and bfloat16 on disk; up to it, float64 and float32."""
+"""Above this, factors are float32 in memory and bfloat16 on disk; else float64 and float32."""
 _BY_TISSUE = {"loadings": 3, "weights": 3, "noise": 2}
-"""Arrays of a factor model that have a row for each tissue and gene, and their dimensions."""
+"""Arrays of a factor model by tissue and gene, and their numbers of dimensions."""
 
 
 def is_of_wide_factors(name: str, shape: tuple[int, ...]) -> bool:
-    """Tell loadings, weights and noise of a factor model of many genes."""
+    """Tell whether an array is the loadings, weights or noise of a factor model of many genes."""
     dimensions = _BY_TISSUE.get(name.rpartition(".")[2])
     return dimensions == len(shape) and shape[1] > MANY_GENES
 
@@ -39,7 +40,19 @@ def write_arrays(
     halve: Callable[[str, tuple[int, ...]], bool] = is_of_wide_factors,
     about: dict[str, str] | None = None,
 ) -> None:
-    """Write arrays as safetensors; those that ``halve`` picks by name and shape as bfloat16."""
+    """Write arrays as safetensors.
+
+    Parameters
+    ----------
+    arrays
+        Arrays by name.
+    path
+        File to write.
+    halve
+        Predicate on name and shape: which arrays are stored as bfloat16.
+    about
+        Metadata of the file.
+    """
     tensors = {}
     for name, array in arrays.items():
         tensor = _tensor(array)
@@ -48,13 +61,13 @@ def write_arrays(
 
 
 def map_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Map the arrays of a file into memory: pages are read when used, and shared by processes."""
+    """Map the arrays of a file into memory: read when used, and shared between processes."""
     with safe_open(path, framework="pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def to_arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
-    """Get mapped numbers as arrays; those of wide factors as they are, other halves as float32."""
+    """Convert tensors to arrays; two-byte floats become float32, but for those of wide factors."""
     arrays: dict[str, NDArray[Any]] = {}
     for name, tensor in tensors.items():
         if tensor.dtype == torch.bfloat16 and is_of_wide_factors(name, tuple(tensor.shape)):

@@ -20,7 +20,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from mtm_core.config import ModelConfig
 from mtm_core.model.dropout import Dropout
 
-MOST_LAYERS = 64
+MAX_LAYERS = 64
 _WIDEST = 2**20
 
 
@@ -33,7 +33,7 @@ def check_sizes(config: ModelConfig) -> None:
         If they are beyond any network of ours.
     """
     widths = (*config.encoder_widths, *config.generator_widths, config.n_latent)
-    if len(widths) > 2 * MOST_LAYERS or not all(0 < width <= _WIDEST for width in widths):
+    if len(widths) > 2 * MAX_LAYERS or not all(0 < width <= _WIDEST for width in widths):
         raise ValueError(f"networks of widths {widths[:5]} and on are beyond any of ours")
 
 

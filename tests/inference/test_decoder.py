@@ -29,7 +29,7 @@ from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
-from mtm_core.methods.protocol import FittedMethod, Method, PredictedProfiles, begin
+from mtm_core.methods.protocol import FittedMethod, Method, PredictedProfiles, target_predictor
 from mtm_core.methods.registry import make_method
 from mtm_core.methods.stack import StackMethod
 from mtm_core.studies.own_cohort import OwnCohort, on_reference_scale
@@ -49,8 +49,10 @@ class Counting:
     def __getattr__(self, name: str) -> object:
         return getattr(self.method, name)
 
-    def begin(self, profiles: object, phenotypes: object = None) -> Callable[..., object]:
-        predict = begin(self.method, profiles, phenotypes)  # type: ignore[arg-type]
+    def target_predictor(
+        self, profiles: object, phenotypes: object = None
+    ) -> Callable[..., object]:
+        predict = target_predictor(self.method, profiles, phenotypes)  # type: ignore[arg-type]
 
         def count(target: str, genes: object = None) -> PredictedProfiles:
             result = predict(target, genes)  # type: ignore[arg-type]
@@ -370,8 +372,10 @@ class Broken:
     def __getattr__(self, name: str) -> object:
         return getattr(self.method, name)
 
-    def begin(self, profiles: object, phenotypes: object = None) -> Callable[..., object]:
-        predict = begin(self.method, profiles, phenotypes)  # type: ignore[arg-type]
+    def target_predictor(
+        self, profiles: object, phenotypes: object = None
+    ) -> Callable[..., object]:
+        predict = target_predictor(self.method, profiles, phenotypes)  # type: ignore[arg-type]
 
         def spoil(target: str, genes: object = None) -> PredictedProfiles:
             result = predict(target, genes)  # type: ignore[arg-type]

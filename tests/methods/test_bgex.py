@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr
 
-from mtm_core.methods.bgex import BGExMethod, most_alike
+from mtm_core.methods.bgex import BGExMethod, most_correlated
 
 Array = np.ndarray
 
@@ -65,11 +65,11 @@ def test_genes_that_do_not_vary_are_predicted_by_their_mean(blood: Array, target
     np.testing.assert_allclose(fitted(blood)[:, 4], -1.5, atol=1e-5)
 
 
-def test_the_most_alike_are_the_first_of_a_full_sort(rng: np.random.Generator) -> None:
+def test_the_most_correlated_are_the_first_of_a_full_sort(rng: np.random.Generator) -> None:
     standard, y = rng.normal(size=(20, 200)), rng.normal(size=(20, 7))
     standard[:, 150] = -standard[:, 3]  # as much alike
     y[:, 0] = 2 * standard[:, 3]
     expected = np.argsort(-np.abs(standard.T @ y), axis=0, kind="stable")[:10]
-    np.testing.assert_array_equal(most_alike(standard, y, 10), expected)
-    np.testing.assert_array_equal(most_alike(standard[:, :10], y, 10).shape, (10, 7))
-    assert most_alike(standard, y, 10)[:2, 0].tolist() == [3, 150]
+    np.testing.assert_array_equal(most_correlated(standard, y, 10), expected)
+    np.testing.assert_array_equal(most_correlated(standard[:, :10], y, 10).shape, (10, 7))
+    assert most_correlated(standard, y, 10)[:2, 0].tolist() == [3, 150]

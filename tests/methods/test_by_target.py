@@ -119,7 +119,7 @@ def test_a_donor_s_prediction_depends_on_no_other_row(
 def test_pairs_are_the_donors_with_both_tissues(
     small_cohort: ad.AnnData, donors: list[str]
 ) -> None:
-    pairs = TrainingPairs.of(
+    pairs = TrainingPairs.from_cohort(
         small_cohort, donors, source=BLOOD, scaling=ScalingConfig(), covariates=("sex",)
     )
     given = small_cohort.obs["donor"].isin(donors).to_numpy()
@@ -144,7 +144,7 @@ def test_pairs_are_the_donors_with_both_tissues(
 def test_without_a_source_all_donors_with_the_target_count(
     small_cohort: ad.AnnData, donors: list[str]
 ) -> None:
-    pairs = TrainingPairs.of(
+    pairs = TrainingPairs.from_cohort(
         small_cohort, donors, source=None, scaling=ScalingConfig(), covariates=("age", "hardy")
     )
     table = small_cohort.uns["donors"].loc[donors]

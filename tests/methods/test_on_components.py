@@ -22,7 +22,7 @@ from mtm_core.methods.on_components import (
     FittedOnComponents,
     OnComponentsMethod,
     for_scores,
-    leading,
+    leading_components,
 )
 from mtm_core.methods.protocol import Method
 from mtm_core.methods.saved import restore_method
@@ -60,10 +60,10 @@ def test_leading_components_are_those_of_a_full_decomposition(rng: np.random.Gen
     z = (rng.normal(size=(150, 5)) * [9, 7, 5, 4, 3]) @ rng.normal(size=(5, 200))
     z = (z + rng.normal(size=z.shape)).astype(np.float32)
     expected = np.linalg.svd(z, full_matrices=False)[2][:5]
-    found = leading(z, 5)
+    found = leading_components(z, 5)
     np.testing.assert_allclose(found.T @ found, np.eye(5), atol=1e-4)
     np.testing.assert_allclose(np.abs(np.diag(expected @ found)), 1, atol=1e-3)
-    small = leading(z[:, :20], 5)
+    small = leading_components(z[:, :20], 5)
     np.testing.assert_allclose(small.T @ small, np.eye(5), atol=1e-4)
 
 
@@ -96,7 +96,7 @@ def test_genes_are_those_of_the_predicted_scores(
     given = squash(z, 3.0) @ one.basis / one.unit - one.inner.scaler.mean[s]
     scores = one.inner.predict({BLOOD: given.astype(np.float32)}, target).mean
     expected = (scores + one.inner.scaler.mean[t]) * one.unit @ one.basis.T
-    predict = one.begin({BLOOD: z})
+    predict = one.target_predictor({BLOOD: z})
     np.testing.assert_allclose(predict(target).mean, expected, atol=1e-4)
     some = np.array([5, 2])
     np.testing.assert_allclose(predict(target, some).mean, expected[:, some], atol=1e-4)

@@ -167,7 +167,7 @@ def test_own_genes_add_their_share_of_the_residual(
     target = next(name for name in fitted.tissues if name != BLOOD)
     slopes = own.dense(60)[fitted.tissues.index(target)]
     expected = plain.predict({BLOOD: z}, target).mean + slopes * sums
-    predict = fitted.begin({BLOOD: z})
+    predict = fitted.target_predictor({BLOOD: z})
     np.testing.assert_allclose(predict(target).mean, expected, atol=1e-5)
     some = np.array([own.genes[2], 7, own.genes[0]])
     np.testing.assert_allclose(predict(target, some).mean, expected[:, some], atol=1e-5)

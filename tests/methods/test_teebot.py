@@ -24,7 +24,7 @@ def donors(small_cohort: ad.AnnData) -> list[str]:
 def test_equals_scikit_learn_gene_by_gene(small_cohort: ad.AnnData, donors: list[str]) -> None:
     method = TEEBoTMethod(n_components=6, n_penalties=20)
     fitted = method.fit(small_cohort, donors)
-    pairs = TrainingPairs.of(small_cohort, donors, source=BLOOD, scaling=ScalingConfig())
+    pairs = TrainingPairs.from_cohort(small_cohort, donors, source=BLOOD, scaling=ScalingConfig())
     known = pairs.inputs.astype(np.float64)  # all with blood, whether or not they have liver
     values, vectors = np.linalg.eigh(np.cov(known.T))
     components = vectors[:, np.argsort(-values)[:6]]

@@ -15,7 +15,7 @@ from mtm_core.methods.controls import ControlMethod
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
 from mtm_core.methods.kernel_factors import FittedKernelFactors, KernelFactorsMethod
 from mtm_core.methods.mlp import MLPMethod, NetworkTraining, SingleTaskMTMMethod
-from mtm_core.methods.protocol import Method, SharesWork, begin
+from mtm_core.methods.protocol import HasTargetPredictor, Method, target_predictor
 from mtm_core.methods.registry import make_method, trainable_methods
 from mtm_core.methods.stack import FittedStack, StackMethod
 
@@ -43,7 +43,7 @@ def test_each_target_is_predicted_as_if_it_were_the_only_one(name: str, cohort: 
     people = pd.DataFrame({"age": [30.0, 50.0, np.nan, 70.0], "sex": ["male", "female"] * 2})
     targets = [tissue for tissue in fitted.tissues if tissue != "Whole Blood"]
     for known in (None, people):
-        predict = begin(fitted, {"Whole Blood": z}, known)
+        predict = target_predictor(fitted, {"Whole Blood": z}, known)
         for target in [*targets, targets[0]]:  # the first again: nothing is left behind
             expected = fitted.predict({"Whole Blood": z}, target, known)
             got = predict(target)
@@ -64,7 +64,7 @@ def test_some_genes_are_those_of_the_whole(name: str, cohort: ad.AnnData) -> Non
     if isinstance(fitted, FittedJointGaussian | FittedKernelFactors | FittedStack):
         given.append({"Whole Blood": z, "Liver": z[::-1].copy()})
     for profiles in given:
-        predict = begin(fitted, profiles, people)
+        predict = target_predictor(fitted, profiles, people)
         for target in ("Lung", "Brain - Cortex"):
             whole = predict(target)
             for genes in (np.array([7, 2, 2]), slice(3, 12, 4), np.array([], dtype=np.intp)):
@@ -80,5 +80,5 @@ def test_some_genes_are_those_of_the_whole(name: str, cohort: ad.AnnData) -> Non
 def test_methods_that_share_work_say_so(cohort: ad.AnnData) -> None:
     donors = sorted(set(cohort.obs["donor"]))
     joint = METHODS["joint-gaussian"].fit(cohort, donors)
-    assert isinstance(joint, SharesWork)
-    assert not isinstance(ControlMethod("training-mean").fit(cohort, donors), SharesWork)
+    assert isinstance(joint, HasTargetPredictor)
+    assert not isinstance(ControlMethod("training-mean").fit(cohort, donors), HasTargetPredictor)
