@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
@@ -22,11 +21,12 @@ from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
 from mtm_core.dashboard.widgets.layout import mark_simulated
+from mtm_core.dashboard.widgets.set_upload import read_uploaded
 from mtm_core.data.gene_sets.gmt import BUNDLED_FROM, BUNDLED_SETS, GeneSets, bundled_sets
+from mtm_core.data.isolation.isolated import read_sets_isolated
 from mtm_core.errors import InputFileError, SelectionError
-from mtm_core.escaping import plain, plain_message
+from mtm_core.escaping import plain
 from mtm_core.grouped_table import as_grouped
-from mtm_core.memory_budget import shared_budget
 from mtm_core.studies.donor_traits import GENE_KEYS
 from mtm_core.studies.enrichment import (
     EnrichedPart,
@@ -45,9 +45,6 @@ PRESERVED, REFERENCE, PREDICTABLE = (
     "Predictability",
 )
 OWN_SETS = "Your own (GMT file)"
-MOST_UPLOAD_BYTES = 16 * 2**20
-_BYTES_A_BYTE = 20
-"""Memory that a GMT file may take for each of its bytes while it is read: a gene of a letter."""
 
 
 @dataclass(frozen=True)
@@ -240,25 +237,7 @@ def choose_sets(session: Session) -> GeneSets:
     if given is None:
         st.info("Upload a GMT file, or choose bundled sets.", icon=":material/info:")
         end_page()
-    if given.size > MOST_UPLOAD_BYTES:
-        st.error(
-            f"The file has {given.size / 2**20:.0f} MB; this screen accepts up to"
-            f" {MOST_UPLOAD_BYTES // 2**20}. Use the command line: mtm enrich.",
-            icon=":material/error:",
-        )
-        end_page()
-    data = given.getvalue()
-    digest = hashlib.sha256(data).hexdigest()
-    try:
-        return session.remember(("gmt", digest), lambda: _parse(data, given.name))
-    except InputFileError as error:
-        st.error(plain_message(error), icon=":material/error:")
-        end_page()
-
-
-def _parse(data: bytes, name: str) -> GeneSets:
-    with shared_budget().hold(_BYTES_A_BYTE * len(data), "This file of gene sets"):
-        return GeneSets.parse(data, name, max_bytes=MOST_UPLOAD_BYTES)
+    return read_uploaded(session, given, read_sets_isolated, command="mtm enrich")
 
 
 def enriched_tissues(

@@ -13,6 +13,7 @@ import xarray as xr
 from mtm_core.dashboard.state.held import analysing_bytes, size_of
 from mtm_core.dashboard.state.jobs import Progress, Task
 from mtm_core.dashboard.state.samples import Key, Samples
+from mtm_core.data.isolation.reading_turns import Turn
 from mtm_core.data.notes import Note
 from mtm_core.errors import SelectionError
 from mtm_core.inference.blocks import predicting_bytes
@@ -237,15 +238,17 @@ class Results(Samples):
         slot: str,
         words: str,
         memory: int | None = None,
+        turn: Turn | None = None,
     ) -> Task[T] | None:
         """Plan :meth:`remember`; ``None`` if it is known.
 
-        ``memory`` is what it takes, by default what an analysis of the prediction does.
+        ``memory`` is what it takes, by default what an analysis of the prediction does; ``turn``
+        its place in the queue of files, if a file is read.
         """
         whole = self._whole(key)
         if whole in self._results:
             return None
-        return self._task(whole, make, slot=slot, words=words, memory=memory)
+        return self._task(whole, make, slot=slot, words=words, memory=memory, turn=turn)
 
     def _whole(self, key: Hashable) -> Hashable:
         of_table = isinstance(key, tuple) and key[:1] == (OF_TABLE,)
@@ -259,10 +262,12 @@ class Results(Samples):
         slot: str,
         words: str,
         memory: int | None = None,
+        turn: Turn | None = None,
     ) -> Task[T]:
         """Plan what is made from the prediction."""
         memory = analysing_bytes(self.prediction) if memory is None else memory
-        return Task(slot, whole, words, make, partial(self._keep_result, whole), memory=memory)
+        keep = partial(self._keep_result, whole)
+        return Task(slot, whole, words, make, keep, turn, memory)
 
     def recall(self, key: Hashable) -> object | None:
         """Return what is remembered under ``key``, which is then the last to be forgotten."""

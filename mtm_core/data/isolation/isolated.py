@@ -1,4 +1,4 @@
-"""Read users' tables in a process of its own, which a damaged file may hang, crash or bloat.
+"""Read users' files in a process of its own, which a damaged file may hang, crash or bloat.
 
 HDF5 follows addresses in the file: among files of which a few bytes were changed at
 random, some never come to an end inside the library, where Python cannot stop it. Text comes to an
@@ -15,14 +15,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import TypeVar
 from uuid import uuid4
 
 from mtm_core.data.files.raw_table import MAX_BYTES, RawTable
 from mtm_core.data.files.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.gene_sets.gmt import MAX_GMT_BYTES, GeneSets
+from mtm_core.data.gene_sets.networks import Network
+from mtm_core.data.isolation.packed_sets import unpack_network, unpack_sets
 from mtm_core.data.isolation.packed_table import unpack
-from mtm_core.data.isolation.reader_process import FAULT, NO_MEMORY, TABLE, WORDS, encode
+from mtm_core.data.isolation.reader_process import (
+    FAULT,
+    NO_MEMORY,
+    TABLE,
+    WORDS,
+    Content,
+    encode,
+)
 from mtm_core.data.isolation.reader_server import Answer, Dead, ReaderServer
 from mtm_core.data.isolation.reading_limits import (
     MOST_MEMORY,
@@ -34,6 +45,7 @@ from mtm_core.data.isolation.reading_turns import Turn, Turns, usual_number
 from mtm_core.errors import InputFileError
 from mtm_core.memory_budget import shared_budget
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _MOST_ANSWER = 1024**3
@@ -86,8 +98,68 @@ def read_isolated(
         (:mod:`mtm_core.data.isolation.reading_limits`).
     """
     files = [("", data)] if isinstance(data, bytes) else list(data)
+    return _read(files, max_bytes, options, "table", unpack, seconds, turn, server)
+
+
+def read_sets_isolated(
+    data: bytes,
+    name: str,
+    max_bytes: int = MAX_GMT_BYTES,
+    *,
+    seconds: float = SECONDS,
+    turn: Turn | None = None,
+    server: ReaderServer | None = None,
+) -> GeneSets:
+    """Read GMT as :meth:`mtm_core.data.gene_sets.gmt.GeneSets.parse`, in a process of its own.
+
+    Raises
+    ------
+    InputFileError
+        As there, and as :func:`read_isolated`.
+    """
+
+    def read(packed: bytes) -> GeneSets:
+        return unpack_sets(packed, name)
+
+    return _read([(name, data)], max_bytes, AS_IT_LIES, "gene sets", read, seconds, turn, server)
+
+
+def read_network_isolated(
+    data: bytes,
+    name: str,
+    max_bytes: int = MAX_GMT_BYTES,
+    *,
+    seconds: float = SECONDS,
+    turn: Turn | None = None,
+    server: ReaderServer | None = None,
+) -> Network:
+    """Read a network as :meth:`mtm_core.data.gene_sets.networks.Network.parse`, likewise.
+
+    Raises
+    ------
+    InputFileError
+        As there, and as :func:`read_isolated`.
+    """
+
+    def read(packed: bytes) -> Network:
+        return unpack_network(packed, name)
+
+    return _read([(name, data)], max_bytes, AS_IT_LIES, "network", read, seconds, turn, server)
+
+
+def _read(
+    files: Sequence[tuple[str, bytes]],
+    max_bytes: int,
+    options: ReadingOptions,
+    content: Content,
+    unpacked: Callable[[bytes], T],
+    seconds: float,
+    turn: Turn | None,
+    server: ReaderServer | None,
+) -> T:
+    """Ask for the content of ``files`` when their turn has come, and unpack the answer."""
     turn, server, budget = turn or Turn(), server or reader_server(), shared_budget()
-    question = encode(files, max_bytes, options)
+    question = encode(files, max_bytes, options, content)
     most = min(MOST_MEMORY, budget.most)
     with reading_turns().take(turn):
         for memory in (min(memory_to_begin_with(files), most), most):
@@ -108,7 +180,7 @@ def read_isolated(
                     ) from error
             if answer.data[:1] != NO_MEMORY:
                 break
-    return _table(answer, processor_seconds(files))
+    return _content_of(answer, processor_seconds(files), unpacked)
 
 
 class _Deadline:
@@ -122,12 +194,12 @@ class _Deadline:
             raise _too_long(self._seconds)
 
 
-def _table(answer: Answer, seconds: int) -> RawTable:
-    """Return the table of an answer, or raise what it says."""
+def _content_of(answer: Answer, seconds: int, unpacked: Callable[[bytes], T]) -> T:
+    """Return the content of an answer, or raise what it says."""
     kind, rest, status = bytes(answer.data[:1]), bytes(answer.data[1:]), answer.status
     if kind == TABLE and status == 0:
         try:
-            return unpack(rest)
+            return unpacked(rest)
         except ValueError as error:
             _log.warning("A file made the process that read it answer with %s", error)
     if kind == WORDS:

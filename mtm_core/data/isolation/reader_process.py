@@ -1,4 +1,4 @@
-"""The process that reads what users send: it gets bytes, and answers with a table or in words.
+"""The process that reads what users send: it gets bytes, and answers with what is in them.
 
 On Linux one process imports what reading takes and waits; for each file it divides (fork)
 into one that is sealed (:mod:`mtm_core.data.isolation.sandbox`) and only then given the bytes.
@@ -27,6 +27,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -36,13 +37,18 @@ from mtm_core.data.files.archive import NamedFile
 from mtm_core.data.files.archive import pack as pack_files
 from mtm_core.data.files.reading_options import ReadingOptions
 from mtm_core.data.formats.tables import read_table
+from mtm_core.data.gene_sets.gmt import GeneSets
+from mtm_core.data.gene_sets.networks import Network
+from mtm_core.data.isolation.packed_sets import pack_network, pack_sets
 from mtm_core.data.isolation.packed_table import pack
 from mtm_core.data.isolation.reading_limits import check_size
 from mtm_core.data.isolation.sandbox import seal
 from mtm_core.errors import InputFileError
 
+Content = Literal["table", "gene sets", "network"]
+"""What a file is read as."""
 TABLE, WORDS, NO_MEMORY, FAULT = b"T", b"W", b"M", b"F"
-"""First byte of an answer: what follows is a table, an error's text, nothing, a traceback."""
+"""First byte of an answer: what follows is the content, an error's text, nothing, a traceback."""
 _LENGTH = struct.Struct("=Q")
 STATUS = struct.Struct("=i")
 """Exit status of a process, as its parent tells it."""
@@ -56,7 +62,10 @@ _TESTS = {"tests", "testing", "conftest", "f2py", "distutils", "_pyinstaller"}
 
 
 def encode(
-    files: Sequence[tuple[str, bytes]], max_bytes: int, options: ReadingOptions
+    files: Sequence[tuple[str, bytes]],
+    max_bytes: int,
+    options: ReadingOptions,
+    content: Content = "table",
 ) -> list[bytes]:
     """Return a question, in parts: ``files`` by name and bytes, and how to read them."""
     about = {
@@ -64,6 +73,7 @@ def encode(
         "sizes": [len(data) for _, data in files],
         "max_bytes": max_bytes,
         "options": options.to_json(),
+        "content": content,
     }
     head = json.dumps(about).encode()
     return [_LENGTH.pack(len(head)), head, *(data for _, data in files)]
@@ -80,15 +90,26 @@ def answer(read: Callable[[int], bytes]) -> bytes:
         options = ReadingOptions.from_json(head["options"])
         if len(files) != 1:
             raise InputFileError("expected one file, got several.")
-        table = read_table(files[0][1], head["max_bytes"], options)
-        check_size(table.cells)
-        return TABLE + pack(table)
+        return TABLE + _content(*files[0], head["max_bytes"], options, head["content"])
     except InputFileError as error:
         return WORDS + str(error).encode(errors="replace")
     except MemoryError:
         return NO_MEMORY
     except Exception:  # noqa: BLE001 - a fault of ours, shown to whoever runs the server
         return FAULT + traceback.format_exc().encode(errors="replace")
+
+
+def _content(
+    name: str, data: bytes, max_bytes: int, options: ReadingOptions, content: Content
+) -> bytes:
+    """Read a file as what it is said to be, and pack it."""
+    if content == "gene sets":
+        return pack_sets(GeneSets.parse(data, name, max_bytes=max_bytes))
+    if content == "network":
+        return pack_network(Network.parse(data, name, max_bytes=max_bytes))
+    table = read_table(data, max_bytes, options)
+    check_size(table.cells)
+    return pack(table)
 
 
 def _take(read: Callable[[int], bytes], size: int) -> bytes:
@@ -128,6 +149,13 @@ def warm_up() -> None:
     for data in (*(file.getvalue() for file in good), csv, gct, study, gzip.compress(csv), *broken):
         with suppress(InputFileError):
             pack(read_table(data))
+    for text in (
+        b"source\ttarget\tweight\nA\tTP53\t1\n",
+        b"A\t\tTP53\n",
+        gzip.compress(b"A\t\tTP53"),
+    ):
+        pack_network(Network.parse(text, "own"))
+    pack_sets(GeneSets.parse(b"A\t\tTP53\n", "own"))
 
 
 def _import_all(name: str) -> None:
