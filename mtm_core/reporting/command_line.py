@@ -156,6 +156,27 @@ def compare_arguments(
     return [*words, *_option("--output", _as_path(output))]
 
 
+def composition_arguments(
+    options: PredictionOptions, files: InputFiles, *, model: str, output: str
+) -> list[str]:
+    """Return the words of the ``mtm composition`` that estimates shares of blood cells again.
+
+    Parameters
+    ----------
+    options, files, model
+        As in :func:`predict_arguments`.
+    output
+        File to write.
+    """
+    return [
+        *("mtm", "composition", *files.words),
+        *_option("--model", _as_path(model)),
+        *_option("--unit", options.unit),
+        *_reading(options.reading),
+        *_option("--output", _as_path(output)),
+    ]
+
+
 @dataclass(frozen=True)
 class MeasuredFiles:
     """A measured table that predictions are held to, as ``mtm judge`` takes it.

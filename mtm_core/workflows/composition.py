@@ -150,6 +150,11 @@ def is_in_metadata(metadata: SampleMetadata | None) -> bool:
     return set(COLUMNS.values()) <= names
 
 
+def is_estimated(metadata: SampleMetadata) -> bool:
+    """Tell whether the shares in ``metadata`` were added here, and not read from the file."""
+    return any(note.found == ESTIMATED for note in metadata.reading_notes)
+
+
 def say_replaced(metadata: SampleMetadata, say: Say) -> None:
     """Warn where columns of the metadata have the names of the shares, and are replaced by them."""
     names = {column.name for column in metadata.columns}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtm_core.dashboard.screens.cohort_view import show_comparison
 from mtm_core.dashboard.screens.enrichment_view import (
     PREDICTABLE,
     choose_result,
@@ -188,15 +189,18 @@ rows = show_rows(table, key="set_rows", height=420, columns=COLUMNS, listed="FDR
 download_table(rows, key="set_table", name=name, label="All sets")
 if result.command:
     with st.expander("The same from the command line"):
+        assert result.comparison is not None
+        show_comparison(session, model, result.comparison)
         show_shell(
             [
                 *("mtm", "enrich", *result.command, "--gene-sets", sets.given),
                 *("--background", background, "--min-size", str(least)),
+                *("--model", model.predictor.artefact.name),
                 *("--tissues", ",".join(f'"{t}"' if "," in t else t for t in tissues)),
                 *("--output", "enriched"),
             ]
         )
         st.caption(
-            "Run it after the command shown on *Differential expression* or *Traits*, which "
-            "makes the table. mtm enrich can also test all tissues at once."
+            "The first command makes the table that the last one reads. mtm enrich can also test "
+            "all tissues at once."
         )

@@ -40,11 +40,16 @@ def test_a_planted_set_is_found_in_blood_among_the_users_own(with_example: AppTe
     assert set(planted["genes"].split(";")) == set(UP)
     assert planted["fdr"] < 0.01
     assert "11 of their 11 genes are in the result" in words(app)
-    assert (
-        "mtm enrich compared/differential_expression.csv --gene-sets own.gmt" in app.code[0].value
-    )
+    compared, enriched = (code.value for code in app.code)
+    assert compared.startswith("mtm compare ")
+    assert "--groups group=case,control" in compared
+    assert compared.endswith("--output compared")
+    assert "mtm enrich compared/differential_expression.csv --gene-sets own.gmt" in enriched
+    assert "--model gtex_v8_acmg59_stack" in enriched
     app.toggle(key="shuffle").set_value(True).run()
     assert "whatever is found here is chance" in words(app)
+    app.selectbox(key="set_test").set_value("Pre-ranked (GSEA)").run()
+    assert " --shuffle " in app.code[0].value
 
 
 def test_both_backgrounds_are_reported(with_example: AppTest) -> None:

@@ -13,7 +13,7 @@ from mtm_core.places import SAMPLES
 from tests.pages.conftest import go_to, rows, upload, words
 
 QUALITY, COMPOSITION = "pages/samples/quality.py", "pages/samples/composition.py"
-TRAITS = "pages/associations/traits.py"
+TRAITS, METADATA = "pages/associations/traits.py", "pages/samples/metadata.py"
 
 
 def mixed_bloods() -> tuple[bytes, pd.DataFrame]:
@@ -70,9 +70,26 @@ def test_estimated_shares_become_covariates(app: AppTest) -> None:
     app.multiselect(key="covariates").set_value([COLUMNS["monocytes"]]).run()
     assert not app.exception
     (compose, compare) = (code.value for code in app.code)
-    assert compose == "mtm composition mixed.csv --output with_cells.csv"
+    assert compose.startswith("mtm composition mixed.csv --model gtex_v8_acmg59_stack --unit ")
+    assert compose.endswith(" --output with_cells.csv")
     assert "--metadata with_cells.csv" in compare
     assert "--covariates RNA_share_monocytes" in compare
+
+
+def test_shares_of_the_users_own_are_not_estimated_by_the_shown_command(app: AppTest) -> None:
+    """The same columns, counted elsewhere: what the command reads is what the page reads."""
+    data, shares = mixed_bloods()
+    upload(app, "mixed.csv", data)
+    own = pd.DataFrame({name: np.linspace(0.1, 0.3, len(shares)) for name in COLUMNS.values()})
+    own.insert(0, "sample", list(shares.index))
+    go_to(app, METADATA)
+    app.file_uploader[0].upload("own.csv", own.to_csv(index=False).encode())
+    app.run()
+    go_to(app, TRAITS)
+    app.selectbox(key="trait").set_value(COLUMNS["neutrophils"]).run()
+    assert not app.exception
+    assert "--composition" not in app.code[-1].value
+    assert "--metadata own.csv" in app.code[-1].value
 
 
 def test_accuracy_without_composition_is_that_of_the_models_own_method() -> None:

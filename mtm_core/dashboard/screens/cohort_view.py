@@ -25,9 +25,13 @@ from mtm_core.escaping import in_figure, plain
 from mtm_core.figures.associations.volcano import genes_within
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import Together, explain_sources
-from mtm_core.reporting.command_line import Comparison, compare_arguments
+from mtm_core.reporting.command_line import (
+    Comparison,
+    compare_arguments,
+    composition_arguments,
+)
 from mtm_core.studies.own_cohort import OwnCohort, on_reference_scale
-from mtm_core.workflows.composition import COMPOSITION_FILE, is_in_metadata
+from mtm_core.workflows.composition import COMPOSITION_FILE, is_estimated
 
 MOST_STYLED = 20_000
 """Rows of a table that are greyed one by one."""
@@ -184,11 +188,17 @@ def show_comparison(session: Session, model: ServedModel, comparison: Comparison
     assert session.prediction is not None
     assert session.metadata is not None
     used = session.predicted_by.as_used(session.prediction)
-    has_shares = is_in_metadata(session.metadata)
+    has_shares = is_estimated(session.metadata)
     of_no_file = session.metadata.file == COMPOSITION_FILE
     if of_no_file:
-        tables = session.predicted_from.words
-        show_shell(["mtm", "composition", *tables, "--output", COMPOSITION_FILE])
+        show_shell(
+            composition_arguments(
+                used,
+                session.predicted_from,
+                model=model.predictor.artefact.name,
+                output=COMPOSITION_FILE,
+            )
+        )
     show_shell(
         compare_arguments(
             replace(used, metadata=session.metadata.options),

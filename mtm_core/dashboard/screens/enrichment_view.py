@@ -27,6 +27,7 @@ from mtm_core.data.isolation.isolated import read_sets_isolated
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.escaping import plain
 from mtm_core.grouped_table import as_grouped
+from mtm_core.reporting.command_line import Comparison
 from mtm_core.studies.donor_traits import GENE_KEYS
 from mtm_core.studies.enrichment import (
     EnrichedPart,
@@ -65,6 +66,8 @@ class Result:
         Whether its labels were.
     command
         Words of ``mtm enrich`` before its options, where a command makes the same.
+    comparison
+        What ``mtm compare`` makes the table of that command from.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Result:
     of_tissue: Callable[[str], pd.DataFrame]
     is_shuffled: bool = False
     command: tuple[str, ...] = ()
+    comparison: Comparison | None = None
 
 
 def results_of(model: ServedModel) -> list[str]:
@@ -122,6 +126,7 @@ def _own(kind: str, session: Session, model: ServedModel) -> Result:
             compare,
             choice.seed is not None,
             ("compared/differential_expression.csv",),
+            Comparison(groups=(choice.column, choice.case, choice.control), shuffle=choice.seed),
         )
     first = metadata.age_column if metadata.age_column in columns else columns[0]
     trait = st.selectbox(
@@ -147,6 +152,7 @@ def _own(kind: str, session: Session, model: ServedModel) -> Result:
         correlate,
         seed is not None,
         ("compared/trait_associations.csv",),
+        Comparison(traits=(trait,), shuffle=seed),
     )
 
 
