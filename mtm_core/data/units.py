@@ -139,7 +139,7 @@ _KINDS = (
     UnitKind("log10", "log10(1 + x)", "decimal logarithm", 10.0, 1.0),
     UnitKind("log2-0.001", "log2(x + 0.001)", "TPM of UCSC Xena (toil)", 2.0, 0.001),
     UnitKind("log2-0.01", "log2(x + 0.01)", "with a hundredth added", 2.0, 0.01),
-    UnitKind("log2-0", "log2(x)", "nothing added: zeros were left out before", 2.0, 0.0),
+    UnitKind("log2-0", "log2(x)", "nothing added; zeros were left out before", 2.0, 0.0),
     UnitKind(
         "logcpm",
         "log CPM (voom, edgeR)",
@@ -151,7 +151,7 @@ _KINDS = (
     UnitKind(
         "vst",
         "vst or rlog (DESeq2)",
-        "variances stabilised; near to log2, read so where no zeros show",
+        "variance-stabilised; close to log2, and read as log2 if no zeros show",
         2.0,
         None,
         stabilised=True,
