@@ -45,6 +45,7 @@ from mtm_core.cli.own_samples import (
 )
 from mtm_core.cli.predict_chunked import progress_bar
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
+from mtm_core.data.notes import counted
 from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.reporting.name_lists import split_names
@@ -216,8 +217,9 @@ def compare_command(
     with progress_bar(by_lines=False) as show:
         done = compare_samples(options, print_found, show)
     err.print(
-        f"Wrote {', '.join(done.tables)} to {output}: {done.n_samples} samples,"
-        f" {done.n_tissues} predicted tissues beside {source}."
+        f"Wrote {', '.join(done.tables)} to {output}:"
+        f" {counted(done.n_samples, 'sample', 'samples')},"
+        f" {counted(done.n_tissues, 'predicted tissue', 'predicted tissues')} beside {source}."
         + (
             " The labels were shuffled: all results are due to chance."
             if shuffle is not None

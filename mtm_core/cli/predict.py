@@ -54,6 +54,7 @@ from mtm_core.cli.predict_chunked import (
     progress_bar,
 )
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
+from mtm_core.data.notes import counted
 from mtm_core.errors import SelectionError
 from mtm_core.inference.chunk_tasks import ALL_BITS
 from mtm_core.inference.models import DEFAULT_MODEL
@@ -197,14 +198,17 @@ def predict_command(
     n_samples, n_tissues, n_genes = done.sizes
     if done.covariates:
         read, n_known = " and ".join(done.covariates), done.n_used_age_sex
-        err.print(f"{n_known} samples are predicted with {read}, {n_samples - n_known} without.")
+        known = counted(n_known, "sample is", "samples are")
+        err.print(f"{known} predicted with {read}, {n_samples - n_known:,} without.")
     for given, n_people in done.tissues_given.items():
-        err.print(f"From {given.replace(BETWEEN, ' and ')}: {n_people} people.")
+        people = counted(n_people, "person", "people")
+        err.print(f"From {given.replace(BETWEEN, ' and ')}: {people}.")
     if done.tissues_given:
         err.print(f"Interval: {done.interval}. {done.accuracy}")
     n_files = f"{done.n_files} tables of " if layout != "long" else ""
     err.print(
-        f"Wrote {output}: {n_files}{n_samples} samples x {n_tissues} tissues x {n_genes} genes, in"
+        f"Wrote {output}: {n_files}{counted(n_samples, 'sample', 'samples')} x"
+        f" {counted(n_tissues, 'tissue', 'tissues')} x {counted(n_genes, 'gene', 'genes')}, in"
         f" {time.perf_counter() - began:.1f} s. For research use, not for diagnosis."
     )
 

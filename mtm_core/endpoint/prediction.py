@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from mtm_core.data.isolation.reading_turns import Turn
+from mtm_core.data.notes import counted
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.endpoint.jobs import Job
@@ -200,7 +201,8 @@ def _check_size(asked: Asked, sizes: tuple[int, int, int]) -> None:
     size = file_bytes(sizes, f".{asked.ending}")
     if size > max_download():
         raise TooLargeError(
-            f"{n_samples:,} samples x {n_tissues} tissues x {n_genes:,} genes are about"
+            f"{counted(n_samples, 'sample', 'samples')} x"
+            f" {counted(n_tissues, 'tissue', 'tissues')} x {n_genes:,} genes are about"
             f" {in_words(size)} as {asked.ending}; this server makes at most"
             f" {in_words(max_download())}. Request fewer tissues at a time, or parquet or h5ad, "
             f"or run 'mtm predict' on your own machine."

@@ -274,8 +274,7 @@ def ingest_text(record: PredictionRecord) -> str:
     ingest, prepared = record.ingest, record.prepared
     lines = [
         f"{ingest.file} (SHA-256 {ingest.sha256})",
-        f"{ingest.n_samples:,} samples, {ingest.n_genes:,} genes, {ingest.orientation},"
-        f" {ingest.id_type} ids; read as {ingest.format}"
+        f"{ingest.size_in_words}; read as {ingest.format}"
         + (f", separated by {ingest.delimiter}." if ingest.delimiter else "."),
         f"Unit, judged by the values: {ingest.unit or 'not clear'}. {ingest.unit_reason}",
         f"Unit used: {prepared.unit}. Alignment: {prepared.aligned.how}.",

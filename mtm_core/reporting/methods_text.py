@@ -14,6 +14,7 @@ import xarray as xr
 
 from mtm_core.artefact import Artefact
 from mtm_core.data.cohort.normalise import explain_unit
+from mtm_core.data.notes import counted
 from mtm_core.data.tables.ingest_report import IngestReport
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.evaluation.confounding import CONFOUNDERS
@@ -132,7 +133,8 @@ def _samples(
     found, missing = int(prepared.match.found.sum()), len(prepared.match.missing)
     distance = prepared.aligned.distance
     sentences = [
-        f"The table had {ingest.n_samples:,} samples and {ingest.n_genes:,} genes"
+        f"The table had {counted(ingest.n_samples, 'sample', 'samples')} and"
+        f" {counted(ingest.n_genes, 'gene', 'genes')}"
         f" ({ingest.id_type} ids), read as {prepared.unit}.",
         f"It held {found:,} of the model's {len(artefact.genes):,} genes"
         + (

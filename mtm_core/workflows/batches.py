@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from mtm_core.data.notes import Note
+from mtm_core.data.notes import Note, counted
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
 from mtm_core.inference.options import PredictionOptions
@@ -70,10 +70,11 @@ def describe_by_batch(prepared: Prepared) -> list[str]:
         return []
     lines = []
     for row in prepared.aligned.by_batch().itertuples():
+        samples = counted(row.n_samples, "sample", "samples")
         of = f", by {row.parameters_of}" if row.parameters_of else ""
         lines.append(
-            f"Batch {row.batch}: {row.n_samples} samples, {row.alignment}{of}. Distance from the"
-            f" reference, median: {row.distance_before:.2f} before, {row.distance_after:.2f} after."
+            f"Batch {row.batch}: {samples}, {row.alignment}{of}. Distance from the reference,"
+            f" median: {row.distance_before:.2f} before, {row.distance_after:.2f} after."
         )
     return lines
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from mtm_core.data.notes import counted
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.reporting.name_lists import split_column, two_names
 
@@ -29,4 +30,5 @@ def counts_in_words(groups: pd.Series, case: str, control: str) -> str:
     unknown = int(groups.isna().sum())
     others = len(groups) - sum(n.values()) - unknown
     words = f"Comparing {n[case]} samples of {case!r} with {n[control]} of {control!r}"
-    return f"{words}; {others} samples are of other groups, {unknown} have no value."
+    elsewhere = counted(others, "sample is", "samples are")
+    return f"{words}; {elsewhere} of other groups, {counted(unknown, 'has', 'have')} no value."

@@ -217,8 +217,7 @@ def judge_predictions(
     )
     report = read.report
     say(
-        f"Measured {options.tissue}: {report.file}: {report.n_samples} samples,"
-        f" {report.n_genes:,} genes, {report.orientation}, {report.id_type} ids.",
+        f"Measured {options.tissue}: {report.file}: {report.size_in_words}.",
         False,
     )
     measured = predictor.prepare(

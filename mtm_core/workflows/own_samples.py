@@ -61,8 +61,7 @@ def read_samples(
     )
     report = read.report
     say(
-        f"{report.file}: {report.n_samples} samples, {report.n_genes:,} genes,"
-        f" {report.orientation}, {report.id_type} ids.",
+        f"{report.file}: {report.size_in_words}.",
         False,
     )
     known = None
@@ -109,8 +108,7 @@ def read_further(
         )
         report = read.report
         say(
-            f"{one.source}: {report.file}: {report.n_samples} samples, {report.n_genes:,} genes,"
-            f" {report.orientation}, {report.id_type} ids.",
+            f"{one.source}: {report.file}: {report.size_in_words}.",
             False,
         )
         known = None

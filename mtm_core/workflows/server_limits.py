@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from mtm_core.data.notes import counted
 from mtm_core.data.tables.ingest_report import IngestReport
 from mtm_core.errors import ExpressionError, SelectionError
 from mtm_core.inference.blocks import predicting_bytes
@@ -41,8 +42,8 @@ def check_n_samples(report: IngestReport) -> None:
     limit = _limit(MAX_SAMPLES_VARIABLE)
     if limit is not None and report.n_samples > limit:
         raise ExpressionError(
-            f"{report.file}: {report.n_samples:,} samples; this server takes at most"
-            f" {limit:,}. Upload part of the table, or run 'mtm predict' on your own machine, "
+            f"{report.file}: {counted(report.n_samples, 'sample', 'samples')}; this server takes at"
+            f" most {limit:,}. Upload part of the table, or run 'mtm predict' on your own machine, "
             f"which has no such limit."
         )
 

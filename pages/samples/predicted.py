@@ -17,6 +17,7 @@ from mtm_core.dashboard.state.saved_session import save
 from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import begin, mark_simulated
 from mtm_core.dashboard.widgets.target_choice import choose_targets
+from mtm_core.data.notes import counted
 from mtm_core.escaping import plain
 from mtm_core.inference.together import explain_sources, sources_of
 
@@ -67,8 +68,8 @@ with_age_sex = (
     else " · from expression alone; metadata with age and sex improves predictions a little"
 )
 st.caption(
-    f"{len(predicted.samples):,} samples of {plain(explain_sources(sources))} ·"
-    f" {len(predicted.tissues)} tissues ·"
+    f"{counted(len(predicted.samples), 'sample', 'samples')} of {plain(explain_sources(sources))} ·"
+    f" {counted(len(predicted.tissues), 'tissue', 'tissues')} ·"
     f" {len(predicted.genes):,} genes · expression in {plain(attrs['unit'])}, z-scores against"
     " the GTEx"
     f" donors of the tissue · alignment: {attrs['alignment']}"

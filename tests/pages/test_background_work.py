@@ -205,7 +205,7 @@ def test_the_previous_prediction_stays_visible(waiting: AppTest, gate: Gate) -> 
     assert "The previous prediction is shown" in words(waiting)
     assert "6 tissues" in words(waiting)
     let_through(waiting, gate)
-    assert "1 tissues" in words(waiting)
+    assert "1 tissue ·" in words(waiting)
 
 
 def test_a_fault_is_shown_without_its_traceback(

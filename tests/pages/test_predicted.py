@@ -194,7 +194,7 @@ def test_one_file_per_tissue_is_offered_and_for_large_predictions_the_command(
     labels = {button.key: button.label for button in app.download_button}
     assert labels["download_tissue_csv"] == "Lung (CSV)"
     assert labels["download_tissue_parquet"] == "Lung (Parquet)"
-    assert labels["download_by_tissue"] == "All 6 tissues (zip of CSV)"
+    assert labels["download_by_tissue"] == "6 tissues (zip of CSV)"
     monkeypatch.setattr(
         "mtm_core.dashboard.screens.predicted_view.by_tissue_file_bytes", lambda _: 10**10
     )

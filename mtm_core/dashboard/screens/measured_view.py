@@ -26,6 +26,7 @@ from mtm_core.dashboard.widgets.layout import (
     show_shell,
 )
 from mtm_core.dashboard.widgets.paged_table import Columns, show_rows
+from mtm_core.data.notes import counted
 from mtm_core.data.units import UNIT_TABLE, UNITS
 from mtm_core.escaping import plain
 from mtm_core.figures.accuracy.measured_check import promised_rho, promised_table, rho_histogram
@@ -127,8 +128,8 @@ def _show_read(session: Session, measured: FurtherTable) -> None:
     report = measured.table.report
     words, away = st.columns([4, 1], vertical_alignment="center")
     words.caption(
-        f"**{plain(report.file)}**: {report.n_samples:,} samples of {plain(measured.tissue)},"
-        f" {report.n_genes:,} genes."
+        f"**{plain(report.file)}**: {counted(report.n_samples, 'sample', 'samples')} of"
+        f" {plain(measured.tissue)}, {counted(report.n_genes, 'gene', 'genes')}."
     )
     away.button(
         "Remove",

@@ -39,6 +39,7 @@ from mtm_core.dashboard.widgets.views import (
     z_of_tissue,
 )
 from mtm_core.data.cohort.normalise import explain_unit
+from mtm_core.data.notes import counted
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.samples.gene_strips import expression_strips
 from mtm_core.figures.samples.heatmap import z_heatmap
@@ -237,11 +238,13 @@ class Predicted:
         )
         st.header("Everything")
         st.markdown(
-            f"All {len(self.samples):,} samples, {len(self.tissues)} tissues and"
-            f" {len(self.genes):,} genes. CSV and parquet have one row per sample, tissue and gene:"
-            f" `sample`, `tissue`, `gene_id`, `gene`, `expression` in {plain(unit_in_words)}, and"
-            f" `z`{interval}. h5ad also has the held-out rho of each gene, plain and adjusted, the"
-            " notes and the options."
+            f"The whole prediction: {counted(len(self.samples), 'sample', 'samples')},"
+            f" {counted(len(self.tissues), 'tissue', 'tissues')} and"
+            f" {counted(len(self.genes), 'gene', 'genes')}. CSV and parquet have one row per"
+            " sample, tissue and gene: `sample`, `tissue`, `gene_id`, `gene`, `expression` in"
+            f" {plain(unit_in_words)}, and `z`{interval}."
+            " h5ad also has the held-out rho of each gene, plain and adjusted,"
+            " the notes and the options."
             " Every file is for research use, not for diagnosis."
         )
         most, too_large = max_download(), []
@@ -309,7 +312,7 @@ class Predicted:
                     )
             if every <= most:
                 st.download_button(
-                    f"All {len(self.tissues)} tissues (zip of CSV)",
+                    f"{counted(len(self.tissues), 'tissue', 'tissues')} (zip of CSV)",
                     partial(by_tissue_bytes, self.prediction),
                     file_name=file_name(f"{stem}_by_tissue_{self.artefact.name}", ".zip"),
                     key="download_by_tissue",
@@ -318,7 +321,8 @@ class Predicted:
                 )
         if every > most:
             st.info(
-                f"All {len(self.tissues)} tissues (up to {in_words(every)}): this server makes "
+                f"{counted(len(self.tissues), 'tissue', 'tissues')} (up to {in_words(every)}): this"
+                " server makes "
                 f"files of up to {in_words(most)}. Make the folder on your own machine:",
                 icon=":material/terminal:",
             )

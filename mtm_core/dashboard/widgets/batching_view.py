@@ -11,6 +11,7 @@ import streamlit as st
 from mtm_core.dashboard.state.batching import Batching
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.layout import show_figure, show_notes
+from mtm_core.data.notes import counted
 from mtm_core.errors import MTMError
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.samples.distance import distance_by_batch
@@ -96,7 +97,8 @@ def _choose_saved(session: Session) -> None:
     if not batching.saved:
         return
     shown = "; ".join(
-        f"{one.n_samples:,} samples of {one.source}, {one.how}, {one.unit}, model {one.model}"
+        f"{counted(one.n_samples, 'sample', 'samples')} of {one.source}, {one.how}, {one.unit},"
+        f" model {one.model}"
         for one in batching.saved
     )
     st.caption(f"**{plain(batching.file)}**: {plain(shown)}. It determines the alignment.")

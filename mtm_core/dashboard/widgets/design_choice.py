@@ -9,6 +9,7 @@ import streamlit as st
 
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.widgets.layout import download_table
+from mtm_core.data.notes import counted
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.phenotypes import plain_name
 from mtm_core.errors import SelectionError
@@ -232,7 +233,7 @@ def _show_design(design: StudyDesign) -> None:
     """Show how many samples take part, what to be careful about, and the design as a table."""
     n = len(design.samples)
     st.caption(
-        f"{n} samples are used, {len(design.dropped)} are left out. Model: "
+        f"{counted(n, 'sample is', 'samples are')} used, {len(design.dropped):,} left out. Model: "
         f"{plain(design.formula)}; {plain(design.contrasts[0].meaning)}."
     )
     for note in design.notes:

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.data.notes import counted
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.phenotypes import plain_name
 from mtm_core.escaping import plain
@@ -111,8 +112,8 @@ def choose_groups(metadata: SampleMetadata, columns: list[str]) -> GroupChoice:
     others = int(groups.notna().sum()) - int(counts[case]) - int(counts[control])
     if others or unknown:
         st.caption(
-            f"{others:,} samples belong to other groups, and {unknown:,} have no known group. "
-            f"They are not used here."
+            f"{counted(others, 'sample belongs', 'samples belong')} to other groups, and"
+            f" {counted(unknown, 'has', 'have')} no known group. They are not used here."
         )
     return GroupChoice(column, case, control, two_groups(groups, case, control))
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from mtm_core.data.notes import Choice, FileRead, Note
+from mtm_core.data.notes import Choice, FileRead, Note, counted
 from mtm_core.data.units import Unit
 
 
@@ -29,9 +29,8 @@ class IngestReport:
     id_type
         Kind of the gene ids, as :class:`mtm_core.data.genes.index.GeneMatch` names them.
     unit, unit_reason, possible_units
-        The judgement of :func:`mtm_core.data.tables.unit_guess.guess_unit`; the unit is ``None``
-        where the
-        values do not tell it.
+        The judgement of :func:`mtm_core.data.tables.unit_guess.guess_unit`; the unit is ``None`` if
+        the values do not decide it.
     duplicates
         Gene ids that are duplicated, as in the file.
     damaged_names
@@ -67,6 +66,13 @@ class IngestReport:
     reasons: tuple[str, ...] = ()
     doubted: tuple[str, ...] = ()
     files: tuple[FileRead, ...] = ()
+
+    @property
+    def size_in_words(self) -> str:
+        """Size, direction and ids: "1 sample, 59 genes, genes in rows, symbol ids"."""
+        samples = counted(self.n_samples, "sample", "samples")
+        genes = counted(self.n_genes, "gene", "genes")
+        return f"{samples}, {genes}, {self.orientation}, {self.id_type} ids"
 
     @property
     def given(self) -> tuple[tuple[str, ...], str]:
