@@ -206,11 +206,11 @@ class TableOnDisk:
         groups = self._groups_of(where or {})
         ids = None if genes is None else {genes} if isinstance(genes, str) else set(genes)
         names = _there(self.columns, columns)
-        if ids is not None and self.same_genes:
-            return self._read_genes(groups, ids, names)
+        if self.same_genes:
+            return self._read_known(groups, ids, names)
         numbers = [n for part in groups.values() for n in part]
         table = self._table(numbers, [*names, *({GENE, *self.keys} - set(names))])
-        self._check(table, groups, ids)
+        self._check(table, groups)
         if ids is not None:
             table = table.filter(
                 pc.is_in(table[GENE], value_set=pa.array(sorted(ids), pa.string()))
@@ -219,15 +219,18 @@ class TableOnDisk:
         text = frame.select_dtypes("category").columns
         return frame.astype(dict.fromkeys([n for n in text if n in self.keys], object))
 
-    def _read_genes(
-        self, groups: Mapping[tuple[str, ...], list[int]], ids: set[str], names: list[str]
+    def _read_known(
+        self, groups: Mapping[tuple[str, ...], list[int]], ids: set[str] | None, names: list[str]
     ) -> pd.DataFrame:
-        """Read some genes of a table whose groups have the same genes: their rows are known.
+        """Read all or some genes of a table whose groups have the same genes: their rows are known.
 
         Keys and gene ids are not decoded: of one gene in all groups that took most of the time.
         """
-        places = np.sort(self.genes.get_indexer(sorted(ids)))
-        places = places[places >= 0]
+        genes = self.genes.to_numpy()
+        places = np.arange(len(genes))
+        if ids is not None:
+            places = np.sort(self.genes.get_indexer(sorted(ids)))
+            places = places[places >= 0]
         numbers: list[int] = []
         rows: list[NDArray[np.intp]] = []
         n_before = 0  # rows of the row groups that are read
@@ -241,15 +244,19 @@ class TableOnDisk:
                     rows.append(n_before + within - start)
                     n_before += stop - start
                 start = stop
+            if start != len(genes):
+                raise ValueError(f"{self.path.name} holds other genes in one group than in another")
         known: dict[str, object] = {
             key: np.repeat(np.array([group[i] for group in groups], dtype=object), len(places))
             for i, key in enumerate(self.keys)
         }
-        known[GENE] = np.tile(self.genes.to_numpy()[places], len(groups))
+        known[GENE] = np.tile(genes[places], len(groups))
         read = [name for name in names if name not in known]
         if read:
-            at = np.concatenate(rows) if rows else np.empty(0, dtype=np.intp)
-            table = self._table(numbers, read).take(pa.array(at, pa.int64()))
+            table = self._table(numbers, read)
+            if ids is not None:
+                at = np.concatenate(rows) if rows else np.empty(0, dtype=np.intp)
+                table = table.take(pa.array(at, pa.int64()))
             known |= table.to_pandas(ignore_metadata=True).to_dict("series")
         return pd.DataFrame({name: known[name] for name in names})
 
@@ -286,22 +293,12 @@ class TableOnDisk:
         with pq.ParquetFile(self.path, metadata=self.footer) as file:
             return file.read_row_groups(numbers, columns=names, use_threads=False).select(names)
 
-    def _check(
-        self, table: pa.Table, groups: Mapping[tuple[str, ...], object], ids: set[str] | None
-    ) -> None:
+    def _check(self, table: pa.Table, groups: Mapping[tuple[str, ...], object]) -> None:
         """Hold what was read to what the footer says of it."""
         for place, name in enumerate(self.keys):
             known = {key[place] for key in groups}
             if not set(pc.unique(table[name]).to_pylist()) <= known:
                 raise ValueError(f"{self.path.name} holds another {name} than its footer says")
-        if ids is None and self.same_genes and len(groups):
-            order = pa.chunked_array([self._gene_array] * len(groups))
-            if not table[GENE].equals(order):
-                raise ValueError(f"{self.path.name} holds other genes in one group than in another")
-
-    @cached_property
-    def _gene_array(self) -> pa.Array:
-        return pa.array(self.genes, pa.string())
 
 
 def open_grouped(path: Path, keys: Sequence[str]) -> pd.DataFrame | TableOnDisk:

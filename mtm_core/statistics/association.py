@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mtm_core.statistics.blocks import gene_blocks
-from mtm_core.statistics.correlation import columnwise_correlation, correlation_p
+from mtm_core.statistics.correlation import correlation_p
 from mtm_core.statistics.multiple_testing import benjamini_hochberg
 from mtm_core.statistics.outcome import (
     CONSTANT,
@@ -79,10 +79,12 @@ def trait_association(
     basis = orthonormal_basis(np.column_stack([np.ones(len(numbers)), others]))
     freedom = len(numbers) - 1 - basis.shape[1]
     trait_left = residuals(numbers[:, None], basis)
+    trait_size = (trait_left**2).sum()
     n_genes = len(gene_ids)
     constant, from_covariates = np.empty((2, n_genes), dtype=bool)
     rho, slope = np.empty((2, n_genes))
-    with np.errstate(invalid="ignore"):  # a trait that nothing is left of: reported below
+    # A trait or a gene that nothing is left of: reported below.
+    with np.errstate(invalid="ignore", divide="ignore"):
         for block in gene_blocks(n_genes):
             part = values[:, block]
             if not np.isfinite(part).all():
@@ -91,8 +93,9 @@ def trait_association(
             left = residuals(part, basis)
             constant[block] = _is_constant(part)
             from_covariates[block] = np.abs(left).max(axis=0, initial=0) == 0
-            rho[block] = columnwise_correlation(left, np.broadcast_to(trait_left, left.shape))
-            slope[block] = (trait_left * left).sum(axis=0) / (trait_left**2).sum()
+            size = np.sqrt(trait_size * np.einsum("ng,ng->g", left, left))
+            together = trait_left[:, 0] @ left
+            rho[block], slope[block] = together / size, together / trait_size
     outcome = first_outcome(
         n_genes,
         (freedom < MINIMUM_FREEDOM, TOO_FEW),
@@ -102,6 +105,7 @@ def trait_association(
         (from_covariates, FROM_COVARIATES),
     )
     rho[outcome != TESTED], slope[outcome != TESTED] = np.nan, np.nan
+    rho = np.clip(rho, -1, 1)
     # The one-sided p of |rho|, with the degrees of freedom that covariates leave, doubled.
     p = np.minimum(2 * correlation_p(np.abs(rho), freedom + 2), 1)
     return pd.DataFrame(
