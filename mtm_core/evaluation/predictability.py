@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-import numpy as np
 import pandas as pd
 
 from mtm_core.evaluation.accuracy import with_predictable

@@ -129,6 +129,7 @@ parts, ranked_by, matched = remember(
     ),
     slot="enriched",
     words="Testing gene sets",
+    is_long=len(tissues) > 1,
 )
 if not parts:
     st.info(plain(matched), icon=":material/info:")

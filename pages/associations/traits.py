@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import streamlit as st
@@ -19,9 +20,14 @@ from mtm_core.dashboard.screens.cohort_view import (
     show_gene_rows,
 )
 from mtm_core.dashboard.screens.own_tables import table_of_tissues
-from mtm_core.dashboard.screens.reference_view import choose_adjustment, show_agreement
-from mtm_core.dashboard.screens.traits_view import rho_matrix, rho_rows, trait_summary
-from mtm_core.dashboard.state.background import remember
+from mtm_core.dashboard.screens.reference_view import (
+    MOST_AT_ONCE,
+    choose_adjustment,
+    show_agreement,
+)
+from mtm_core.dashboard.screens.traits_view import TraitOverview, rho_rows
+from mtm_core.dashboard.state.background import is_done, remember
+from mtm_core.dashboard.state.jobs import Progress
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.session import current_session
@@ -33,7 +39,7 @@ from mtm_core.escaping import plain
 from mtm_core.figures.accuracy.rho_heatmap import rho_heatmap
 from mtm_core.reporting.command_line import Comparison
 from mtm_core.studies.against_reference import beside_reference, reference_trait
-from mtm_core.studies.own_cohort import correlate_trait
+from mtm_core.studies.own_cohort import correlate_trait, with_accuracy
 from mtm_core.studies.resampled_effects import TraitEffects
 from mtm_core.studies.sample_labels import covariate_numbers, shuffled, trait_numbers, traits_of
 
@@ -89,45 +95,72 @@ if seed is not None:
     values = shuffled(values, seed)
 others = covariate_numbers(metadata, covariates)
 key = ("trait", trait, tuple(covariates), seed, metadata.state)
-table = remember(
-    session,
-    key,
-    lambda tell: table_of_tissues(
-        cohort, lambda one: correlate_trait(one, values, others), held_out, tell
-    ),
-    slot="trait",
-    words=f"Correlating with {trait}",
-)
+
+
+def correlated(name: str) -> pd.DataFrame:
+    """Correlate every gene of one tissue, also in a thread of its own."""
+    table = correlate_trait(cohort.cut([name]), values, others)
+    return with_accuracy(table, held_out.of_tissues([name]))
+
+
+def correlated_once(name: str) -> pd.DataFrame:
+    """Return the same, made once."""
+    return session.remember((*key, name), lambda: correlated(name))
+
+
 prefix = f"{session.file_stem}{'shuffled_' if seed is not None else ''}"
 without = f", adjusted for {' and '.join(covariates)}" if covariates else ""
-if table["rho"].isna().all():
+measured = correlated_once(session.source)
+if measured["rho"].isna().all():
     st.warning(
-        f"No gene was tested: {plain(table['outcome'].iloc[0])} (n = {table['n'].iloc[0]}).",
+        f"No gene was tested: {plain(measured['outcome'].iloc[0])} (n = {measured['n'].iloc[0]}).",
         icon=":material/warning:",
     )
     end_page()
 
-(rho, pale), summary = session.remember(
-    ("summary", *key), lambda: (rho_matrix(table, model.genes), trait_summary(table, FDR))
+
+def go_through(tell: Progress) -> TraitOverview:
+    """Correlate every tissue, one after the other."""
+
+    def tables() -> Iterator[pd.DataFrame]:
+        for i, name in enumerate(cohort.tissues):
+            tell(i, len(cohort.tissues))
+            yield correlated(name)
+
+    return TraitOverview.of(tables(), cohort.predicted_genes, model.genes, FDR)
+
+
+overview_key = ("overview", *key)
+is_wide = len(cohort.tissues) * len(model.genes) > MOST_AT_ONCE
+task = session.remembering(
+    overview_key,
+    go_through,
+    slot="trait",
+    words=f"Correlating every tissue with {trait}",
+    is_long=is_wide,
 )
-show_figure(
-    rho_heatmap(rho, pale, trait=trait),
-    key="trait_rho",
-    name=f"{prefix}rho_with_{trait}",
-    caption=f"Pearson correlation of log2 expression with {trait} ({meaning}){without}, over"
-    f" n = {table['n'].max()} samples. Genes of the model are ordered by their mean. Measured"
-    f" {session.source}: {cohort.measured.meaning} The table below has its other genes too."
-    + (" Faded cells: the model cannot predict that gene there." if held_out.exists else "")
-    + (
-        f" Shown: the {rho.shape[1]} of {len(model.genes):,} genes with the largest rho in any"
-        " tissue."
-        if len(model.genes) > rho.shape[1]
-        else ""
-    ),
-    data=rho,
-)
-for line in summary:
-    st.markdown(f"- {line}")
+if is_done(session, task, patience=0 if is_wide else None):
+    overview = cast("TraitOverview", session.recall(overview_key))
+    rho = overview.rho
+    show_figure(
+        rho_heatmap(rho, overview.pale, trait=trait),
+        key="trait_rho",
+        name=f"{prefix}rho_with_{trait}",
+        caption=f"Pearson correlation of log2 expression with {trait} ({meaning}){without}, over"
+        f" n = {measured['n'].max()} samples. Genes of the model are ordered by their mean."
+        f" Measured {session.source}: {cohort.measured.meaning} The table below has its other"
+        " genes too."
+        + (" Faded cells: the model cannot predict that gene there." if held_out.exists else "")
+        + (
+            f" Shown: the {rho.shape[1]} of {len(model.genes):,} genes with the largest rho in any"
+            " tissue."
+            if len(model.genes) > rho.shape[1]
+            else ""
+        ),
+        data=rho,
+    )
+    for line in overview.summary:
+        st.markdown(f"- {line}")
 
 st.header("Genes")
 tissue_column, gene_column, toggle_column = st.columns(3, vertical_alignment="bottom")
@@ -143,14 +176,28 @@ with toggle_column:
         f"{plain(session.source_in_words)}.",
         persist_state="session",
     )
-rows = rho_rows(table if everywhere else table[table["tissue"].isin([tissue, session.source])])
-rows = show_gene_rows(rows, names, key="trait_rows", height=320, listed="p")
+shown = correlated_once(tissue)
+if everywhere:
+    table = remember(
+        session,
+        ("every row", *key),
+        lambda tell: table_of_tissues(
+            cohort, lambda one: correlate_trait(one, values, others), held_out, tell
+        ),
+        slot="trait rows",
+        words=f"Listing every tissue's correlations with {trait}",
+        is_long=is_wide,
+    )
+else:
+    table = pd.concat([measured, shown], ignore_index=True)
+rows = show_gene_rows(rho_rows(table), names, key="trait_rows", height=320, listed="p")
 download_table(rows, key="trait_table", name=f"{prefix}{trait}_associations", label="These rows")
 
 
 def _points_of(of_tissue: str, **columns: Any) -> pd.DataFrame:  # noqa: ANN401
     """Set the genes of one tissue beside the reference."""
-    return beside_reference(table[table["tissue"] == of_tissue], **columns)
+    own = {tissue: shown, session.source: measured}.get(of_tissue)
+    return beside_reference(correlated(of_tissue) if own is None else own, **columns)
 
 
 st.header("Against the GTEx reference")

@@ -10,8 +10,10 @@ from threading import Event, get_ident
 
 import pytest
 
+from mtm_core.dashboard.state import background
 from mtm_core.dashboard.state.jobs import Job, JobPool, Jobs, Progress, Task
 from mtm_core.errors import SelectionError
+from mtm_core.workflows.server_limits import max_jobs
 
 PATIENCE = 30
 
@@ -307,3 +309,25 @@ def test_a_job_that_is_over_holds_nothing_of_its_data(pool: JobPool) -> None:
     gc.collect()
     assert gone() is None
     assert job.state == "done"
+
+
+def test_quick_work_does_not_wait_for_long_work(delivered: list[object]) -> None:
+    gates = [Gate() for _ in range(max_jobs() + 1)]
+    long = [
+        Task("all", str(i), "Comparing every tissue", g, delivered.append, is_long=True)
+        for i, g in enumerate(gates)
+    ]
+    pools = [background._pool(task) for task in long]
+    sessions = [Jobs() for _ in [*long, None]]  # their jobs end with them
+    jobs = [sessions[i].start(task, pools[i]) for i, task in enumerate(long)]
+    try:
+        assert all(gate.begun.wait(PATIENCE) for gate in gates[:-1])
+        assert pools[0].ahead_of(jobs[-1]) == 0
+        assert jobs[-1].state == "waiting"  # for its like
+        quick = task(lambda _: "drawn", delivered)
+        job = sessions[-1].start(quick, background._pool(quick))
+        assert finished(job).state == "done"
+    finally:
+        for gate in gates:
+            gate.open.set()
+    assert [finished(job).state for job in jobs] == ["done"] * len(gates)

@@ -10,7 +10,7 @@ from mtm_core.dashboard.screens.differential_view import (
     summary_in_words,
 )
 from mtm_core.dashboard.screens.reference_view import alike_strata, strata_table
-from mtm_core.dashboard.screens.traits_view import agreement_in_words, rho_matrix, trait_summary
+from mtm_core.dashboard.screens.traits_view import TraitOverview, agreement_in_words, summary_line
 from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.group_choice import GroupChoice
@@ -38,10 +38,16 @@ def associations(n_genes: int, rng: np.random.Generator) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def overview_of(table: pd.DataFrame, names: GeneNames) -> TraitOverview:
+    parts = [part for _, part in table.groupby("tissue", sort=False)]
+    return TraitOverview.of(parts, pd.Index(list(names.values())), names, 0.05)
+
+
 def test_matrix_has_every_rho_at_its_tissue_and_gene(rng: np.random.Generator) -> None:
     table = associations(20, rng)
     labels = GeneNames({f"label {i}": f"E{i}" for i in range(20)})
-    rho, pale = rho_matrix(table.sample(frac=1, random_state=0).sort_values("tissue"), labels)
+    overview = overview_of(table.sample(frac=1, random_state=0), labels)
+    rho, pale = overview.rho, overview.pale
     assert rho.shape == (2, 20)
     for _, row in table.iterrows():
         label = row["gene_id"].replace("E", "label ")
@@ -52,7 +58,7 @@ def test_matrix_has_every_rho_at_its_tissue_and_gene(rng: np.random.Generator) -
 
 def test_genes_with_the_largest_rho_are_selected(rng: np.random.Generator) -> None:
     table = associations(300, rng)
-    rho, _ = rho_matrix(table, GeneNames({f"G{i}": f"E{i}" for i in range(300)}))
+    rho = overview_of(table, GeneNames({f"G{i}": f"E{i}" for i in range(300)})).rho
     assert rho.shape[1] == MOST_COLUMNS
     largest = table.assign(size=table["rho"].abs()).groupby("gene")["size"].max()
     assert set(rho.columns) == set(largest.nlargest(MOST_COLUMNS).index)
@@ -70,7 +76,7 @@ def test_trait_summary_counts_predictable_genes_only() -> None:
             "predictable": ["yes", "yes", "no", "yes"],
         }
     )
-    lung, liver = trait_summary(table, 0.05)
+    lung, liver = (summary_line(part, 0.05) for _, part in table.groupby("tissue", sort=False))
     assert "1 of 2 genes at FDR 0.05; the largest correlation is -0.50, of B" in lung
     assert "no gene was tested" in liver
 

@@ -35,22 +35,25 @@ def table_of_tissues(
         Makes the table of a cohort of one tissue, of :mod:`mtm_core.studies.own_cohort`.
     """
     is_long = len(cohort.tissues) * cohort.predicted.sizes["gene"] > LONGEST_AS_IT_COMES
-    parts = []
+    parts: list[pd.DataFrame] = []
     for i, tissue in enumerate(cohort.tissues):
         if on_progress is not None:
             on_progress(i, len(cohort.tissues))
         part = with_accuracy(make(cohort.cut([tissue])), held_out.of_tissues([tissue]))
-        parts.append(_compact(part) if is_long else part)
+        parts.append(_compact(part, parts[-1] if parts else None) if is_long else part)
     return _joined(parts) if is_long else pd.concat(parts, ignore_index=True)
 
 
-def _compact(part: pd.DataFrame) -> pd.DataFrame:
+def _compact(part: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFrame:
+    """Hold names as codes; those of the tissue ``before`` where they are the same: of its genes."""
     columns: dict[str, object] = {}
     for name, values in part.items():
         if pd.api.types.is_float_dtype(values):
             columns[str(name)] = values if name in _DOUBLE else values.astype(np.float32)
         elif pd.api.types.is_integer_dtype(values):
             columns[str(name)] = values.astype(np.int32)
+        elif before is not None and np.array_equal(before[name].astype(object), values):
+            columns[str(name)] = before[name].array
         else:
             columns[str(name)] = pd.Categorical(values)
     return pd.DataFrame(columns)

@@ -26,7 +26,7 @@ FROM_THE_REFERENCE = (
     "The model was trained on these same donors. Part of the agreement with the reference is "
     "therefore what the model learned, not a finding about your samples."
 )
-_MOST_AT_ONCE = 100_000
+MOST_AT_ONCE = 100_000
 """Genes of all tissues together up to which every tissue is compared unasked."""
 _AGREEMENT = {
     "n": st.column_config.NumberColumn("genes"),
@@ -155,9 +155,9 @@ def show_agreement(
 
     whole = ("agreement", key, "every tissue", predictable_only)
     task = session.remembering(
-        whole, compare_all, slot="agreement of all", words="Comparing every tissue"
+        whole, compare_all, slot="agreement of all", words="Comparing every tissue", is_long=True
     )
-    if task is not None and len(tissues) * n_genes <= _MOST_AT_ONCE:
+    if task is not None and len(tissues) * n_genes <= MOST_AT_ONCE:
         need(session, task)
     elif task is not None:
         job = session.jobs.of(task.slot)

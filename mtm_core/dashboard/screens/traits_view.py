@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -15,31 +18,59 @@ TRAIT_COLUMNS = [
 ]
 
 
-def rho_matrix(table: pd.DataFrame, names: GeneNames) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Turn a table of associations into (tissues, genes by label), and which cells are pale.
+@dataclass(frozen=True)
+class TraitOverview:
+    """What a trait goes with in every tissue, as a page shows it.
 
-    Genes that are not in ``names`` (for example, measured alone) are left out.
-    Genes are in the order of their mean rho; of more than ``MOST_COLUMNS`` those with the largest
-    rho anywhere are shown.
+    Attributes
+    ----------
+    rho, pale
+        (tissues, genes by label): correlations, NaN where not tested, and whether the gene cannot
+        be predicted there. Genes are in the order of their mean rho; of more than ``MOST_COLUMNS``
+        those with the largest rho anywhere are shown.
+    summary
+        A line a tissue: how many genes go with the trait, and the largest correlation.
     """
-    table = table[table["gene_id"].isin(list(names.by_id))]
-    tissue, tissues = pd.factorize(table["tissue"].astype(object))
-    gene, genes = pd.factorize(table["gene_id"].astype(object))
-    values = np.full((len(tissues), len(genes)), np.nan)
-    pale = np.zeros(values.shape, dtype=bool)
-    values[tissue, gene] = table["rho"]
-    pale[tissue, gene] = table["predictable"] == "no"
-    size = np.where(np.isnan(values), -1, np.abs(values)).max(axis=0, initial=-1)
-    strongest = np.sort(np.argsort(-size, kind="stable")[:MOST_COLUMNS])
-    columns = [names.label_of(genes[i]) for i in strongest]
-    rho, cells = (
-        pd.DataFrame(part[:, strongest], list(tissues), columns).rename_axis(
-            index="tissue", columns="label"
+
+    rho: pd.DataFrame
+    pale: pd.DataFrame
+    summary: list[str]
+
+    @classmethod
+    def of(
+        cls, tables: Iterable[pd.DataFrame], genes: pd.Index, names: GeneNames, fdr: float
+    ) -> TraitOverview:
+        """Go through ``tables`` of associations, of one tissue each; none of them is held.
+
+        Parameters
+        ----------
+        genes
+            Ids of the genes to show: those of the model. Others, such as those measured alone,
+            count in the summary.
+        """
+        tissues, lines = [], []
+        values, pale = [], []
+        for table in tables:
+            places = genes.get_indexer(table["gene_id"])
+            found = places >= 0
+            rho, cells = np.full(len(genes), np.nan), np.zeros(len(genes), dtype=bool)
+            rho[places[found]] = table["rho"].to_numpy()[found]
+            cells[places[found]] = (table["predictable"] == "no").to_numpy()[found]
+            tissues.append(str(table["tissue"].iloc[0]))
+            values.append(rho)
+            pale.append(cells)
+            lines.append(summary_line(table, fdr))
+        size = np.max([np.where(np.isnan(rho), -1, np.abs(rho)) for rho in values], axis=0)
+        strongest = np.sort(np.argsort(-size, kind="stable")[:MOST_COLUMNS])
+        columns = [names.label_of(genes[i]) for i in strongest]
+        shown, faded = (
+            pd.DataFrame([row[strongest] for row in rows], tissues, columns).rename_axis(
+                index="tissue", columns="label"
+            )
+            for rows in (values, pale)
         )
-        for part in (values, pale)
-    )
-    order = rho.mean().sort_values(ascending=False, kind="stable").index
-    return rho[order], cells[order]
+        order = shown.mean().sort_values(ascending=False, kind="stable").index
+        return cls(shown[order], faded[order], lines)
 
 
 def rho_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -47,21 +78,20 @@ def rho_rows(table: pd.DataFrame) -> pd.DataFrame:
     return table[TRAIT_COLUMNS].sort_values("p", kind="stable").reset_index(drop=True)
 
 
-def trait_summary(table: pd.DataFrame, fdr: float) -> list[str]:
-    """Say of each tissue how many genes go with the trait, and the largest correlation."""
-    lines = []
-    for (tissue, origin), part in table.groupby(["tissue", "origin"], sort=False, observed=True):
-        counted = part[(part["predictable"] != "no") & part["rho"].notna()]
-        if counted.empty:
-            lines.append(f"**{plain(tissue)}** ({origin}): no gene was tested.")
-            continue
-        foremost = counted.loc[counted["rho"].abs().idxmax()]
-        lines.append(
-            f"**{plain(tissue)}** ({origin}, n = {foremost['n']:.0f}):"
-            f" {int((counted['fdr'] <= fdr).sum())} of {len(counted):,} genes at FDR {fdr:g};"
-            f" the largest correlation is {foremost['rho']:.2f}, of {plain(foremost['gene'])}."
-        )
-    return lines
+def summary_line(table: pd.DataFrame, fdr: float) -> str:
+    """Say of one tissue how many genes go with the trait, and the largest correlation."""
+    tissue, origin = (str(table[name].iloc[0]) for name in ("tissue", "origin"))
+    rho, n = table["rho"].to_numpy(), table["n"].iloc[0]
+    counted = (table["predictable"] != "no").to_numpy() & ~np.isnan(rho)
+    if not counted.any():
+        return f"**{plain(tissue)}** ({origin}): no gene was tested."
+    largest = int(np.where(counted, np.abs(rho), -1).argmax())
+    return (
+        f"**{plain(tissue)}** ({origin}, n = {n:.0f}):"
+        f" {int((table['fdr'].to_numpy()[counted] <= fdr).sum())} of {counted.sum():,} genes at"
+        f" FDR {fdr:g}; the largest correlation is {rho[largest]:.2f}, of"
+        f" {plain(table['gene'].iloc[largest])}."
+    )
 
 
 def agreement_in_words(row: pd.Series) -> str:

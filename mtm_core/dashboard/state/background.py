@@ -24,6 +24,8 @@ from mtm_core.workflows.server_limits import max_jobs
 PATIENCE_SECONDS = 1.0
 """Work that ends sooner shows no progress, so that nothing flickers."""
 POLL_SECONDS = 0.5
+LONG_WORK = "mtm-long"
+"""Begins the names of the threads of work that takes long."""
 T = TypeVar("T")
 
 
@@ -36,11 +38,12 @@ def _pool(work: Task[Any] | Job) -> JobPool:
     """Return the threads that all sessions share; where they cannot be had, say why and end.
 
     Files are read in threads of their own: they wait for one another, and no computation for them.
+    So does work that takes long, as of every tissue: another user's figure does not wait for it.
     """
     if work.turn is not None:
         return _reading_pool()
     try:
-        return _shared_pool()
+        return _long_pool() if work.is_long else _shared_pool()
     except MTMError as error:
         st.error(plain_message(error), icon=":material/error:")
         end_page()
@@ -49,6 +52,11 @@ def _pool(work: Task[Any] | Job) -> JobPool:
 @cache  # not one of Streamlit's caches, which may be emptied while jobs run
 def _shared_pool() -> JobPool:
     return JobPool(max_jobs())
+
+
+@cache
+def _long_pool() -> JobPool:
+    return JobPool(max_jobs(), LONG_WORK)
 
 
 @cache
@@ -103,12 +111,19 @@ def start_once(session: Session, task: Task[Any] | None) -> None:
         session.jobs.start(task, _pool(task), session.page)
 
 
-def watch(session: Session, slot: str) -> bool:
-    """Show how the job of ``slot`` goes, or why it failed; tell whether it is under way."""
+def watch(session: Session, slot: str, *, patience: float | None = None) -> bool:
+    """Show how the job of ``slot`` goes, or why it failed; tell whether it is under way.
+
+    Parameters
+    ----------
+    patience
+        Seconds that the page waits for it before its progress is shown.
+    """
     job = session.jobs.of(slot)
     if job is None:
         return False
-    if not job.wait(max(0.0, PATIENCE_SECONDS - job.seconds)):
+    patience = PATIENCE_SECONDS if patience is None else patience
+    if not job.wait(max(0.0, patience - job.seconds)):
         job.page = session.page  # this page's from now on
         _show_progress(job)
         return True
@@ -122,12 +137,24 @@ def watch(session: Session, slot: str) -> bool:
 
 def need(session: Session, task: Task[Any] | None) -> None:
     """Have ``task`` done; end the page here while it is not, or where it cannot be."""
+    if not is_done(session, task):
+        end_page()
+
+
+def is_done(session: Session, task: Task[Any] | None, *, patience: float | None = None) -> bool:
+    """Have ``task`` done; tell whether it is, and show how it goes where it is not.
+
+    The page may go on meanwhile with what does not need it.
+
+    Parameters
+    ----------
+    patience
+        As for :func:`watch`.
+    """
     if task is None:
-        return
+        return True
     job = session.jobs.start(task, _pool(task), session.page)
-    watch(session, task.slot)
-    if job.state == "done":
-        return
+    watch(session, task.slot, patience=patience)
     if job.state == "cancelled" or job.is_fault:
         st.button(
             "Start again" if job.state == "cancelled" else "Try again",
@@ -136,7 +163,7 @@ def need(session: Session, task: Task[Any] | None) -> None:
             on_click=session.jobs.forget,
             args=(task.slot,),
         )
-    end_page()
+    return job.state == "done"
 
 
 def remember(
@@ -147,12 +174,14 @@ def remember(
     slot: str,
     words: str,
     memory: int | None = None,
+    is_long: bool = False,
 ) -> T:
     """Return what ``make`` returns, as :meth:`mtm_core.dashboard.state.session.Session.remember`.
 
     It is made in the background; the page ends here while it is not done.
     """
-    need(session, session.remembering(key, make, slot=slot, words=words, memory=memory))
+    task = session.remembering(key, make, slot=slot, words=words, memory=memory, is_long=is_long)
+    need(session, task)
     return cast("T", session.recall(key))
 
 
@@ -181,7 +210,9 @@ def offer_file(
     variant
         What distinguishes it from other files of the same key.
     """
-    task = session.remembering(("file", key, variant), make, slot=key, words=f"Making {label}")
+    task = session.remembering(
+        ("file", key, variant), make, slot=key, words=f"Making {label}", is_long=True
+    )
     if task is not None:
         job = session.jobs.of(key)
         if job is None or job.is_over:

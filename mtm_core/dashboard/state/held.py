@@ -32,15 +32,16 @@ class HeldBytes(bytes):
             self.hold.release()
 
 
-def analysing_bytes(prediction: xr.Dataset | None) -> int:
+def analysing_bytes(prediction: xr.Dataset | None, *, n_tissues: int | None = None) -> int:
     """Estimate what it takes to make something of a prediction, tissue by tissue.
 
     No more than a copy of all values; of a large prediction, copies of a tissue and a table of
-    every gene of every tissue.
+    every gene of every tissue, or of ``n_tissues``.
     """
     if prediction is None:
         return WORK_BYTES
-    n_samples, n_tissues, n_genes = prediction["z"].shape
+    n_samples, n_there, n_genes = prediction["z"].shape
+    n_tissues = n_there if n_tissues is None else n_tissues
     in_turn = _COPIES * _NUMBER_BYTES * n_samples * n_genes + _ROW_BYTES * n_tissues * n_genes
     return WORK_BYTES + min(int(prediction.nbytes), in_turn)
 

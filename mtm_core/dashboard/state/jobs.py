@@ -62,6 +62,7 @@ class Task(Generic[T]):
     turn: Turn | None = None
     memory: int = 0
     instead: str = ""
+    is_long: bool = False
 
     def now(self) -> None:
         """Make it here and now, and keep it."""
@@ -106,13 +107,13 @@ class Job:
         Whether the input is not the reason, so that it may succeed another time.
     page
         Title of the page that asked for it.
-    turn
+    turn, is_long
         As in :class:`Task`.
     """
 
     def __init__(self, task: Task[Any], page: str = "") -> None:
         self.slot, self.key, self.words, self.page = task.slot, task.key, task.words, page
-        self.turn = task.turn
+        self.turn, self.is_long = task.turn, task.is_long
         self.state: State = "waiting"
         self.fraction: float | None = None
         self.error = ""
@@ -209,8 +210,8 @@ class Job:
 class JobPool:
     """The threads that all sessions share; a job that finds none free waits its turn."""
 
-    def __init__(self, n_threads: int) -> None:
-        self._executor = ThreadPoolExecutor(n_threads, thread_name_prefix="mtm-job")
+    def __init__(self, n_threads: int, name: str = "mtm-job") -> None:
+        self._executor = ThreadPoolExecutor(n_threads, thread_name_prefix=name)
         self._queue: list[Job] = []
         self._lock = Lock()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar, cast
 
@@ -227,7 +227,8 @@ class Results(Samples):
         """
         whole = self._whole(key)
         if whole not in self._results:
-            self._task(whole, lambda _: make(), slot="", words="This").now()
+            memory = analysing_bytes(self.prediction, n_tissues=1)  # more is made in the background
+            self._task(whole, lambda _: make(), slot="", words="This", memory=memory).now()
         return cast("T", self.recall(key))
 
     def remembering(
@@ -239,16 +240,20 @@ class Results(Samples):
         words: str,
         memory: int | None = None,
         turn: Turn | None = None,
+        is_long: bool = False,
     ) -> Task[T] | None:
         """Plan :meth:`remember`; ``None`` if it is known.
 
         ``memory`` is what it takes, by default what an analysis of the prediction does; ``turn``
-        its place in the queue of files, if a file is read.
+        its place in the queue of files, if a file is read; ``is_long`` as in
+        :class:`mtm_core.dashboard.state.jobs.Task`.
         """
         whole = self._whole(key)
         if whole in self._results:
             return None
-        return self._task(whole, make, slot=slot, words=words, memory=memory, turn=turn)
+        memory = analysing_bytes(self.prediction) if memory is None else memory
+        task = self._task(whole, make, slot=slot, words=words, memory=memory)
+        return replace(task, turn=turn, is_long=is_long)
 
     def _whole(self, key: Hashable) -> Hashable:
         of_table = isinstance(key, tuple) and key[:1] == (OF_TABLE,)
@@ -261,13 +266,10 @@ class Results(Samples):
         *,
         slot: str,
         words: str,
-        memory: int | None = None,
-        turn: Turn | None = None,
+        memory: int,
     ) -> Task[T]:
         """Plan what is made from the prediction."""
-        memory = analysing_bytes(self.prediction) if memory is None else memory
-        keep = partial(self._keep_result, whole)
-        return Task(slot, whole, words, make, keep, turn, memory)
+        return Task(slot, whole, words, make, partial(self._keep_result, whole), memory=memory)
 
     def recall(self, key: Hashable) -> object | None:
         """Return what is remembered under ``key``, which is then the last to be forgotten."""
