@@ -23,6 +23,7 @@ RHO_FIGURES = {
     "gene_rho_partial": "gene-wise rho, by fold, adjusted",
     "gene_rho_pooled": "gene-wise rho, pooled",
     "gene_rho_partial_pooled": "gene-wise rho, pooled, adjusted",
+    "gene_rho_without_composition": "gene-wise rho, pooled, without blood composition",
     "sample_rho": "sample-wise rho",
 }
 """Columns of a tissue table that are correlations, in words."""
@@ -31,7 +32,8 @@ GeneChoice = Literal["all", "predictable", "survives FDR"]
 
 _TISSUE_FIGURES = ("n", *RHO_FIGURES, "n_predictable", "n_predictable_fdr")
 _GENE_FIGURES = (
-    "n", "rho_by_fold", "rho_pooled", "rho_low", "rho_high", "partial_rho", "p", "fdr", "r2",
+    "n", "rho_by_fold", "rho_pooled", "rho_low", "rho_high", "partial_rho",
+    "rho_composition_known", "rho_without_composition", "p", "fdr", "r2",
     "is_predictable", "survives_fdr",
 )  # fmt: skip
 _VERSIONED = re.compile(r"(ens\w*\d)\.\d+")
@@ -120,7 +122,8 @@ def genes_of_tissue(genes: pd.DataFrame, method: str, tissue: str) -> pd.DataFra
     -------
     pandas.DataFrame
         Indexed by ``gene_id``: what there is of n, rho by fold, pooled with its interval, adjusted,
-        p, FDR, R2; ``is_predictable`` always.
+        pooled over donors of known blood composition and without it, p, FDR, R2;
+        ``is_predictable`` always.
     """
     chosen = (genes["method"] == method) & (genes["tissue"] == tissue)
     return _listed(genes[chosen].set_index("gene_id"))

@@ -7,13 +7,16 @@ import math
 from typing import Any
 
 from mtm_core.artefact import Artefact
+from mtm_core.evaluation.combinations import RHO_ALONE
 from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.inference.together import explain_sources
 from mtm_core.methods.covariates import AGE_SEX
 
 FIGURES = {
     "gene_rho_by_fold": "gene-wise rho, by fold",
     "gene_rho_pooled": "gene-wise rho, pooled",
     "gene_rho_partial": "gene-wise rho, adjusted for age, sex and Hardy scale",
+    "gene_rho_without_composition": "gene-wise rho, pooled, without blood composition",
     "sample_rho": "sample-wise rho",
     "n_predictable": "predictable genes (pooled rho > 0.3)",
     "mse_ratio": "squared error / training mean's",
@@ -113,7 +116,36 @@ def _accuracy(artefact: Artefact, evaluation: EvaluationTables | None) -> str:
         [row["tissue"], str(row["n"]), *(_shown(row.get(figure, math.nan)) for figure in overall)]
         for row in tissues
     ]
-    return f"{intro}\n\n{_table(rows)}\n\n{artefact.method.name} by tissue:\n\n{_table(by_tissue)}"
+    own = artefact.method.name
+    together = _combinations(evaluation, own)
+    return f"{intro}\n\n{_table(rows)}{together}\n\n{own} by tissue:\n\n{_table(by_tissue)}"
+
+
+def _combinations(evaluation: EvaluationTables, method: str) -> str:
+    """Return the accuracy of each combination of tissues; nothing where none was evaluated."""
+    rows = []
+    for name in (method, method + AGE_SEX):
+        for sources in evaluation.combinations_of(name):
+            known = evaluation.from_sources(sources, name)
+            assert known is not None
+            figures = known.summary().loc[name]
+            rows.append(
+                [
+                    name,
+                    explain_sources(sources),
+                    str(int(known.tissues["n"].max())),
+                    _shown(figures[f"{RHO_ALONE}_mean"]),
+                    _shown(figures["gene_rho_by_fold_mean"]),
+                    _shown(figures.get("coverage_90", math.nan)),
+                ]
+            )
+    if not rows:
+        return ""
+    source = evaluation.settings["source"]
+    heads = ["method", "from", "most donors", f"rho from {source} alone", "rho together"]
+    heads.append(FIGURES["coverage_90"])
+    words = "From several tissues together, the donors who give all of them, by fold:"
+    return f"\n\n{words}\n\n{_table([heads, *rows])}"
 
 
 def _shown(value: float) -> str:

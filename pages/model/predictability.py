@@ -108,10 +108,14 @@ ADJUSTED = (
     f"correlation caused by these does not count."
 )
 
+WITHOUT_COMPOSITION = (
+    " Without composition: the pooled rho of the donors whose blood composition is known, after "
+    "the shares of blood cells are regressed out of both sides."
+)
+
 if view == TISSUES:
-    for column, (name, value) in zip(
-        st.columns(3), evaluated.headline(method).items(), strict=False
-    ):
+    headline = evaluated.headline(method)
+    for column, (name, value) in zip(st.columns(len(headline)), headline.items(), strict=True):
         column.metric(
             name,
             value,
@@ -189,6 +193,8 @@ elif view == GENES:
                     ("rho_low", "95 % from", "%.3f"),
                     ("rho_high", "95 % to", "%.3f"),
                     ("partial_rho", "adjusted, by fold", "%.3f"),
+                    ("rho_composition_known", "rho, composition known", "%.3f"),
+                    ("rho_without_composition", "without composition", "%.3f"),
                     ("p", "p", "%.2g"),
                     ("fdr", "FDR", "%.2g"),
                     ("r2", "R2", "%.3f"),
@@ -202,7 +208,9 @@ elif view == GENES:
         f" paper's rule, a pooled rho above 0.3 ({plain(method)}, {plain(tissue)}). Select a row "
         f"to see its gene below. The interval is that of the pooled rho; p tests a pooled rho of "
         f"0; FDR is over the genes of the tissue (Benjamini and "
-        f"Hochberg)." + (ADJUSTED if "partial_rho" in table else "")
+        f"Hochberg)."
+        + (ADJUSTED if "partial_rho" in table else "")
+        + (WITHOUT_COMPOSITION if "rho_without_composition" in table else "")
     )
     if shown.empty:
         st.info(

@@ -15,6 +15,7 @@ from mtm_core.data.cohort.cohort import tissue_codes, tissue_names, write_cohort
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.composition import estimated_composition, read_composition
+from mtm_core.evaluation.predictability import genes_of_tissue, rank_tissues
 from mtm_core.inference.blood_cells import CELLS, blood_signature
 from mtm_core.workflows.evaluate import EvaluateOptions, evaluate_methods
 from tests.cli.conftest import Mtm
@@ -90,6 +91,10 @@ def test_accuracy_due_to_composition_disappears_and_other_accuracy_remains(
     assert abs(lost) < 0.05
     mean = evaluated.tables.summary().loc["ridge", "gene_rho_without_composition_mean"]
     assert mean == pytest.approx(genes.groupby("tissue")[after].mean().mean(), abs=1e-6)
+    ranked = rank_tissues(evaluated.tables.tissues, "ridge")
+    assert ranked["gene_rho_without_composition"].mean() == pytest.approx(mean, abs=1e-6)
+    listed = genes_of_tissue(genes, "ridge", str(ranked.index[0]))
+    assert {before, after} <= set(listed)
     _check_by_statsmodels(made, genes, tmp_path / "out" / "ridge.nc")
 
 

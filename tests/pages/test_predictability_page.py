@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -139,3 +141,60 @@ def test_an_evaluation_of_a_tissue_that_the_model_lacks_is_refused_in_words(
     app.switch_page(PREDICTABILITY_PAGE).run()
     assert not app.exception
     assert "Gill" in app.error[0].value
+
+
+def test_accuracy_without_composition_is_shown_where_it_was_scored(
+    open_app: Callable[[], AppTest],
+    tables: EvaluationTables,
+    own: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    genes, tissues = tables.genes.copy(), tables.tissues.copy()
+    genes["rho_composition_known"] = genes["rho_pooled"]
+    genes["rho_without_composition"] = genes["rho_pooled"] / 2
+    tissues["gene_rho_without_composition"] = tissues["gene_rho_pooled"] / 2
+    scored = replace(tables, gene_rows=genes, tissues=tissues)
+    serve_with(scored, tmp_path, monkeypatch)
+    app = opened(open_app())
+    half = tissues.loc[tissues["method"] == own, "gene_rho_pooled"].mean() / 2
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert shown["Without blood composition"] == f"{half:.3f}"
+    app.segmented_control(key="accuracy_of").set_value("Genes").run()
+    assert not app.exception
+    assert "the shares of blood cells are regressed out" in words(app)
+    (rows,) = (table.value for table in app.dataframe if "rho_pooled" in table.value)
+    np.testing.assert_allclose(rows["rho_without_composition"] * 2, rows["rho_pooled"])
+
+
+def test_accuracy_from_several_tissues_is_shown_where_it_was_scored(
+    open_app: Callable[[], AppTest],
+    tables: EvaluationTables,
+    own: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sources = "Whole Blood; Lung"
+    chosen = tables.tissues["method"].eq(own) & tables.tissues["tissue"].ne("Lung")
+    tissues = tables.tissues[chosen].assign(sources=sources, gene_rho_by_fold_alone=0.125)
+    tissues["gene_rho_by_fold"] += 0.25
+    rows = tables.genes_of(own, columns=["n", "rho_by_fold", "rho_pooled"])
+    rows = rows[rows["tissue"] != "Lung"].assign(sources=sources)
+    together = replace(tables, combination_rows=rows, combinations=tissues)
+    serve_with(together, tmp_path, monkeypatch)
+    app = opened(open_app(), tissue="Lung")
+    assert len(app.selectbox(key="method").options) > 1
+    app.selectbox(key="predicted_from").set_value("Whole Blood and Lung").run()
+    assert not app.exception
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert shown["Gene-wise rho, by fold"] == f"{tissues['gene_rho_by_fold'].mean():.3f}"
+    assert shown["From Whole Blood alone, the same donors"] == "0.125"
+    assert "donors who give all of these" in words(app)
+    assert app.selectbox(key="method").options == [own]
+    assert "Lung" not in app.selectbox(key="tissue").options
+    for view in ("Genes", "Distributions"):
+        app.segmented_control(key="accuracy_of").set_value(view).run()
+        assert not app.exception
+    app.selectbox(key="predicted_from").set_value("Whole Blood").run()
+    assert not app.exception
+    assert len(app.selectbox(key="method").options) > 1

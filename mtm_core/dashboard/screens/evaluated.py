@@ -21,6 +21,7 @@ from mtm_core.figures.shared.style import NEUTRAL
 from mtm_core.inference.together import explain_sources
 from mtm_core.reporting.methods_text import adjusted_for
 
+WITHOUT_COMPOSITION = "gene_rho_without_composition"
 PREDICTABILITY_PAGE = "pages/model/predictability.py"
 METHODS_PAGE = "pages/model/methods.py"
 
@@ -107,6 +108,8 @@ class Evaluated:
             figures[f"From {source} alone, the same donors"] = f"{row[f'{RHO_ALONE}_mean']:.3f}"
         elif pd.notna(row.get("gene_rho_partial_mean")):
             figures["The same, adjusted"] = f"{row['gene_rho_partial_mean']:.3f}"
+        if pd.notna(row.get(f"{WITHOUT_COMPOSITION}_mean")):
+            figures["Without blood composition"] = f"{row[f'{WITHOUT_COMPOSITION}_mean']:.3f}"
         figures["Predictable genes"] = f"{row['n_predictable_mean']:.1f} of {len(self.genes):,}"
         return figures
 
