@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from mtm_core.dashboard.screens.cohort_view import (
+    begin_with_samples,
     chart_of_points,
     genes_of_cohort,
     let_points_go,
     need_metadata,
-    need_samples,
     own_cohort,
     say_where_it_comes_from,
     show_comparison,
@@ -28,11 +28,9 @@ from mtm_core.dashboard.screens.differential_view import (
 )
 from mtm_core.dashboard.state.background import remember
 from mtm_core.dashboard.state.page_end import end_page
-from mtm_core.dashboard.state.resources import served_model
-from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
-from mtm_core.dashboard.widgets.layout import begin, download_table, mark_simulated, show_figure
+from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.escaping import plain
 from mtm_core.figures.associations.volcano import n_counted, volcano
 from mtm_core.figures.samples.group_strips import group_strips
@@ -40,19 +38,16 @@ from mtm_core.reporting.command_line import Comparison
 from mtm_core.studies.own_cohort import UNTESTED, compare_groups
 from mtm_core.studies.sample_labels import groups_of
 
-session, model = current_session(), served_model()
-artefact = model.predictor.artefact
-begin(
+session, model = begin_with_samples(
     "Differential expression",
-    f"Which genes differ between groups of your samples, or change with a number, adjusted for "
-    f"what else you know: measured in {plain(session.source_in_words)}, and predicted in other"
-    " tissues.  \nEach point is a gene: further right, higher in cases; further up, less likely "
-    "to be chance.",
-    session,
-    model,
+    lambda session, _model: (
+        f"Which genes differ between groups of your samples, or change with a number, adjusted for "
+        f"what else you know: measured in {plain(session.source_in_words)}, and predicted in other"
+        " tissues.  \nEach point is a gene: further right, higher in cases; further up, less "
+        "likely to be chance."
+    ),
 )
-need_samples(session, model)
-mark_simulated(session)
+artefact = model.predictor.artefact
 metadata, columns = need_metadata(session, groups_of, "two groups or more")
 cohort = own_cohort(session, model)
 held_out = GeneAccuracy.of(model, session.sources)

@@ -18,8 +18,6 @@ from mtm_core.dashboard.screens.concordance_view import (
 from mtm_core.dashboard.screens.evaluated import bring_along
 from mtm_core.dashboard.screens.preserved_view import Preserved, show_preserved
 from mtm_core.dashboard.state.page_end import end_page
-from mtm_core.dashboard.state.resources import served_model
-from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import begin, show_figure
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.associations.preserved_changes import overlap_grid
@@ -32,15 +30,12 @@ CHANGES, FOUND, AREAS, TRAITS = (
     "Preserved associations",
 )
 
-session, model = current_session(), served_model()
-artefact, disease, traits = model.predictor.artefact, model.studies.disease, model.studies.traits
-begin(
+session, model = begin(
     "Disease concordance",
     "What differs between two groups of GTEx donors, in measured tissue and in tissue predicted "
     "from their blood. No donor was used to train the model that predicts that donor.",
-    session,
-    model,
 )
+artefact, disease, traits = model.predictor.artefact, model.studies.disease, model.studies.traits
 views = {
     CHANGES: disease is not None,
     FOUND: disease is not None,

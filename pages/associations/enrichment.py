@@ -16,8 +16,6 @@ from mtm_core.dashboard.screens.enrichment_view import (
 )
 from mtm_core.dashboard.state.background import remember
 from mtm_core.dashboard.state.page_end import end_page
-from mtm_core.dashboard.state.resources import served_model
-from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure, show_shell
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.escaping import plain
@@ -49,13 +47,10 @@ COLUMNS = {
     "genes": st.column_config.TextColumn("which genes", width="large"),
 }
 
-session, model = current_session(), served_model()
-begin(
+session, model = begin(
     "Gene sets",
     "Which gene sets a result is enriched for, in blood and in predicted tissues.  \nEach dot is a"
     " set in a tissue; the larger, the less likely to be chance; red is higher, blue lower.",
-    session,
-    model,
 )
 kinds = results_of(model)
 kind = st.segmented_control(

@@ -6,9 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from mtm_core.dashboard.screens.cohort_view import (
+    begin_with_samples,
     choose_tissue,
     need_metadata,
-    need_samples,
     own_cohort,
     say_where_it_comes_from,
     show_comparison,
@@ -16,12 +16,9 @@ from mtm_core.dashboard.screens.cohort_view import (
 from mtm_core.dashboard.screens.reference_view import choose_adjustment, show_agreement
 from mtm_core.dashboard.screens.traits_view import contrast_in_words
 from mtm_core.dashboard.state.page_end import end_page
-from mtm_core.dashboard.state.resources import served_model
-from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.gene_choice import choose_gene
 from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
-from mtm_core.dashboard.widgets.layout import begin, mark_simulated
 from mtm_core.escaping import plain
 from mtm_core.reporting.command_line import Comparison
 from mtm_core.studies.against_reference import beside_reference
@@ -32,17 +29,12 @@ from mtm_core.studies.sample_labels import groups_of
 FEWEST = 3
 """Samples of a group that a test needs."""
 
-session, model = current_session(), served_model()
-begin(
+session, model = begin_with_samples(
     "External cohort",
     "Your cases against your controls in predicted tissue, beside a contrast of GTEx donors in the"
     " measured tissue.  \nRho says how well the two agree over genes; compare it with what shuffled"
     " labels give.",
-    session,
-    model,
 )
-need_samples(session, model)
-mark_simulated(session)
 metadata, columns = need_metadata(session, groups_of, "two groups or more")
 if model.associations is None:
     st.info(

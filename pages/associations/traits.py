@@ -10,10 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from mtm_core.dashboard.screens.cohort_view import (
+    begin_with_samples,
     choose_tissue,
     genes_of_cohort,
     need_metadata,
-    need_samples,
     own_cohort,
     say_where_it_comes_from,
     show_comparison,
@@ -29,12 +29,10 @@ from mtm_core.dashboard.screens.traits_view import TraitOverview, rho_rows
 from mtm_core.dashboard.state.background import is_done, remember
 from mtm_core.dashboard.state.jobs import Progress
 from mtm_core.dashboard.state.page_end import end_page
-from mtm_core.dashboard.state.resources import served_model
-from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.gene_choice import choose_gene
 from mtm_core.dashboard.widgets.group_choice import offer_shuffle
-from mtm_core.dashboard.widgets.layout import begin, download_table, mark_simulated, show_figure
+from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.escaping import plain
 from mtm_core.figures.accuracy.rho_heatmap import rho_heatmap
 from mtm_core.reporting.command_line import Comparison
@@ -45,19 +43,16 @@ from mtm_core.studies.sample_labels import covariate_numbers, shuffled, trait_nu
 
 FDR = 0.05
 
-session, model = current_session(), served_model()
-artefact = model.predictor.artefact
-begin(
+session, model = begin_with_samples(
     "Traits",
-    "Which genes are correlated with age, sex or another trait of your samples: measured in"
-    f" {plain(session.source_in_words)}, and"
-    " predicted in other tissues.  \nExpression rises with the trait in red cells, and falls in "
-    "blue ones.",
-    session,
-    model,
+    lambda session, _model: (
+        "Which genes are correlated with age, sex or another trait of your samples: measured in"
+        f" {plain(session.source_in_words)}, and"
+        " predicted in other tissues.  \nExpression rises with the trait in red cells, and falls "
+        "in blue ones."
+    ),
 )
-need_samples(session, model)
-mark_simulated(session)
+artefact = model.predictor.artefact
 metadata, columns = need_metadata(session, traits_of, "numbers, or two groups,")
 cohort = own_cohort(session, model)
 held_out = GeneAccuracy.of(model, session.sources)

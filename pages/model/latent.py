@@ -20,9 +20,7 @@ from mtm_core.dashboard.screens.latent_view import (
 )
 from mtm_core.dashboard.state.background import need
 from mtm_core.dashboard.state.page_end import end_page
-from mtm_core.dashboard.state.resources import served_model
-from mtm_core.dashboard.state.session import current_session
-from mtm_core.dashboard.widgets.layout import begin, download_table, mark_simulated, show_figure
+from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure
 from mtm_core.errors import SelectionError
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.associations.tissue_pairs import code_likeness, likeness_scatter
@@ -32,16 +30,13 @@ from mtm_core.studies.latent import find_mtm
 DONORS, DECODING, GENES, SAMPLES = "Donors", "Decoding", "Predictable genes", "Your samples"
 PROFILES = "similarity of the tissues' mean profiles (rho)"
 
-session, model = current_session(), served_model()
-artefact, studies = model.predictor.artefact, model.studies
-begin(
+session, model = begin(
     "Latent space",
     "MTM turns a sample of any tissue into a latent code of its donor, and decodes the code to "
     "every tissue. Do the codes distinguish donors, and does decoding reflect which tissues are "
     "alike?",
-    session,
-    model,
 )
+artefact, studies = model.predictor.artefact, model.studies
 view = st.segmented_control(
     "View",
     [DONORS, DECODING, GENES, SAMPLES],
@@ -223,7 +218,6 @@ elif view == GENES:
 else:
     assert fitted is not None
     need_samples(session, model)
-    mark_simulated(session)
     need(session, session.preparing(model.predictor))
     try:
         mapped = sample_map_of(fitted, session.prepare(model.predictor))

@@ -18,8 +18,6 @@ from mtm_core.dashboard.screens.methods_view import (
     show_wins,
 )
 from mtm_core.dashboard.state.page_end import end_page
-from mtm_core.dashboard.state.resources import served_model
-from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import begin
 from mtm_core.escaping import plain
 from mtm_core.evaluation.predictability import RHO_FIGURES
@@ -32,13 +30,10 @@ ACCURACY, NUMBERS, SETS, WINS, STRATA = (
     "Groups of donors",
 )
 
-session, model = current_session(), served_model()
-begin(
+session, model = begin(
     "Methods compared",
     "Each method predicts the same donors, folds and genes. As figure 2 of the paper, from this "
     "model's own evaluation.",
-    session,
-    model,
 )
 evaluated = evaluation_of(model)
 methods = evaluated.methods

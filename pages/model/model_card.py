@@ -5,8 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from mtm_core.dashboard.screens.evaluated import METHODS_PAGE, PREDICTABILITY_PAGE
-from mtm_core.dashboard.state.resources import served_model
-from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure
 from mtm_core.data.cohort.normalise import explain_unit
 from mtm_core.escaping import others_markdown, plain
@@ -15,15 +13,12 @@ from mtm_core.figures.model_data import interval_coverage, training_samples
 from mtm_core.figures.training_curve import training_curve
 from mtm_core.reporting.model_card import LIMITS
 
-session, model = current_session(), served_model()
-artefact = model.predictor.artefact
-method, provenance = artefact.method.name, artefact.provenance
-begin(
+session, model = begin(
     "Model card and training",
     "What the model was trained on, whether its intervals are calibrated, and its limits.",
-    session,
-    model,
 )
+artefact = model.predictor.artefact
+method, provenance = artefact.method.name, artefact.provenance
 st.markdown(
     f"**{plain(artefact.name)}**, method **{plain(method)}**: {len(artefact.genes):,} genes in"
     " any of"

@@ -10,16 +10,11 @@ from mtm_core.dashboard.screens.models_view import (
     show_genome_wide,
     show_models,
 )
-from mtm_core.dashboard.state.resources import served_model
-from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import begin
 
-session, model = current_session(), served_model()
-begin(
+session, model = begin(
     "Models",
     "The installed models, what each predicts and how well, and the one that this session uses.",
-    session,
-    model,
 )
 here = models_here()
 choose_model(session, here)

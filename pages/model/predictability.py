@@ -13,8 +13,6 @@ from mtm_core.dashboard.screens.evaluated import (
     evaluation_of,
     rank_in_words,
 )
-from mtm_core.dashboard.state.resources import served_model
-from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.body_map import Organ, body_map
 from mtm_core.dashboard.widgets.gene_choice import choose_gene, mark_gene
 from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure
@@ -51,13 +49,10 @@ def press_to_draw(organ: Organ) -> None:
     st.session_state["tissues_drawn"] = organ.toggle(st.session_state["tissues_drawn"])
 
 
-session, model = current_session(), served_model()
-begin(
+session, model = begin(
     "Predictability",
     "Which genes can be predicted in which tissues: the correlation (rho) of predicted and "
     "measured expression over held-out donors. 0 is chance, 1 is perfect.",
-    session,
-    model,
 )
 evaluated = choose_sources(model, evaluation_of(model))
 tables = evaluated.tables

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import need_samples
+from mtm_core.dashboard.screens.cohort_view import begin_with_samples
 from mtm_core.dashboard.screens.composition_view import (
     can_be_estimated,
     estimated,
@@ -13,23 +13,15 @@ from mtm_core.dashboard.screens.composition_view import (
     show_left_without,
     show_shares,
 )
-from mtm_core.dashboard.state.resources import served_model
-from mtm_core.dashboard.state.session import current_session
-from mtm_core.dashboard.widgets.layout import begin, mark_simulated
 from mtm_core.data.notes import name_some
 from mtm_core.escaping import plain
 
-session, model = current_session(), served_model()
-begin(
+session, model = begin_with_samples(
     "Blood composition",
     "Which cells the RNA of your blood samples comes from: much of what blood tells of other"
     " tissues may be its neutrophils.  \nShares are of RNA, not of cells, and can be left out of"
     " associations.",
-    session,
-    model,
 )
-need_samples(session, model)
-mark_simulated(session)
 
 if can_be_estimated(session, markers_of(session)):
     composition = estimated(session, model)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import need_samples
+from mtm_core.dashboard.screens.cohort_view import begin_with_samples
 from mtm_core.dashboard.state.background import start_once, watch
 from mtm_core.dashboard.state.page_end import end_page
-from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.saved_session import save
-from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.layout import (
     DIFFERENTIAL_PAGE,
     TRAITS_PAGE,
-    begin,
     download_table,
-    mark_simulated,
     show_notes,
 )
 from mtm_core.dashboard.widgets.metadata_view import (
@@ -33,16 +29,12 @@ FORMATS = [*TEXT, *(f"{ending}.gz" for ending in TEXT), "xlsx", "parquet"]
 NOT_KNOWN = "not known"
 SEXES: tuple[Sex, ...] = ("female", "male")
 
-session, model = current_session(), served_model()
-begin(
+session, model = begin_with_samples(
     "Metadata",
     "What you know about the samples: age, sex, groups, anything you measured.  \n"
     "Groups can be compared and numbers correlated, in your samples and in the predicted tissues.",
-    session,
-    model,
+    with_unit=False,
 )
-need_samples(session, model, with_unit=False)
-mark_simulated(session)
 samples = session.sample_names
 
 left, right = st.columns([2, 1], gap="large")

@@ -7,31 +7,23 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import need_samples
+from mtm_core.dashboard.screens.cohort_view import begin_with_samples
 from mtm_core.dashboard.screens.predicted_choice import choose_shown
 from mtm_core.dashboard.screens.predicted_view import Predicted
 from mtm_core.dashboard.state.background import start, watch
 from mtm_core.dashboard.state.page_end import end_page
-from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.saved_session import save
-from mtm_core.dashboard.state.session import current_session
-from mtm_core.dashboard.widgets.layout import begin, mark_simulated
 from mtm_core.dashboard.widgets.target_choice import choose_targets
 from mtm_core.data.notes import counted
 from mtm_core.escaping import plain
 from mtm_core.inference.together import explain_sources, sources_of
 
-session, model = current_session(), served_model()
-predictor = model.predictor
-begin(
+session, model = begin_with_samples(
     "Predicted expression",
     "Expected expression in other tissues of the same people. How far to trust a value depends "
     "on the held-out accuracy (rho) of its gene in its tissue.",
-    session,
-    model,
 )
-need_samples(session, model)
-mark_simulated(session)
+predictor = model.predictor
 
 choice, action = st.columns([5, 1], vertical_alignment="bottom")
 with choice:

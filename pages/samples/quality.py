@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import need_samples
+from mtm_core.dashboard.screens.cohort_view import begin_with_samples
 from mtm_core.dashboard.screens.quality_view import (
     reviewed,
     show_components,
@@ -13,22 +13,15 @@ from mtm_core.dashboard.screens.quality_view import (
     show_sex,
     show_tissue,
 )
-from mtm_core.dashboard.state.resources import served_model
-from mtm_core.dashboard.state.session import current_session
-from mtm_core.dashboard.widgets.layout import begin, mark_simulated, show_notes
+from mtm_core.dashboard.widgets.layout import show_notes
 from mtm_core.escaping import plain
 
-session, model = current_session(), served_model()
-begin(
+session, model = begin_with_samples(
     "Quality",
     "Check your samples before you predict: outliers, sex, tissue, and what explains their"
     " principal components.  \nEvery gene of your table is used; a figure is not computed if its"
     " genes are missing.",
-    session,
-    model,
 )
-need_samples(session, model)
-mark_simulated(session)
 review = reviewed(session, model)
 
 n_samples, n_genes, to_look_at, tissue = st.columns(4)

@@ -5,33 +5,26 @@ from __future__ import annotations
 import streamlit as st
 
 from mtm_core.dashboard.screens.cohort_view import (
+    begin_with_samples,
     choose_tissue,
     expression_on_reference,
-    need_samples,
 )
 from mtm_core.dashboard.screens.reference_view import alike_strata, strata_table
-from mtm_core.dashboard.state.resources import served_model
-from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.gene_choice import choose_gene
-from mtm_core.dashboard.widgets.layout import begin, download_table, mark_simulated, show_figure
+from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.dashboard.widgets.views import reference_of_gene
 from mtm_core.escaping import plain
 from mtm_core.figures.samples.reference_position import percentile_strips, strata_bars
 from mtm_core.studies.against_reference import distributions_of, positions
 from mtm_core.studies.sample_labels import groups_of
 
-session, model = current_session(), served_model()
-artefact = model.predictor.artefact
-begin(
+session, model = begin_with_samples(
     "Compare with GTEx",
     "Where your samples lie among the GTEx donors of each tissue, for one gene.  \nThe 50th"
     " percentile is the donors' median; half of them lie in the inner band, 90 % in the outer.",
-    session,
-    model,
 )
-need_samples(session, model)
-mark_simulated(session)
+artefact = model.predictor.artefact
 expression = expression_on_reference(session, model)
 held_out = GeneAccuracy.of(model, session.sources)
 metadata = session.metadata

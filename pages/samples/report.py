@@ -6,31 +6,24 @@ from functools import partial
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import need_samples
+from mtm_core.dashboard.screens.cohort_view import begin_with_samples
 from mtm_core.dashboard.screens.measured_report import Checked
 from mtm_core.dashboard.screens.report_view import bundle_of, methods_of, record_of, report_bytes
 from mtm_core.dashboard.state.background import offer_file, start, watch
 from mtm_core.dashboard.state.page_end import end_page
-from mtm_core.dashboard.state.resources import served_model
-from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.downloads import file_name
-from mtm_core.dashboard.widgets.layout import begin, mark_simulated, show_shell
+from mtm_core.dashboard.widgets.layout import show_shell
 from mtm_core.escaping import plain, plain_message
 from mtm_core.memory_budget import in_words
 from mtm_core.reporting.bundle import bundle_size, ingest_text, reproduce_script
 from mtm_core.workflows.server_limits import max_download
 
-session, model = current_session(), served_model()
-predictor = model.predictor
-begin(
+session, model = begin_with_samples(
     "Report and downloads",
     "What was predicted, from what and how: a report to read, and a bundle to repeat the "
     "prediction.",
-    session,
-    model,
 )
-need_samples(session, model)
-mark_simulated(session)
+predictor = model.predictor
 
 if not session.is_current(predictor):
     st.info(

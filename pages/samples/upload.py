@@ -8,10 +8,8 @@ import streamlit as st
 
 from mtm_core.dashboard.state.background import need, start, watch
 from mtm_core.dashboard.state.page_end import end_page
-from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.samples import words_of
 from mtm_core.dashboard.state.saved_session import delete_all, save
-from mtm_core.dashboard.state.session import current_session
 from mtm_core.dashboard.widgets.batching_view import choose_batching, show_batches
 from mtm_core.dashboard.widgets.further_tables import choose_further
 from mtm_core.dashboard.widgets.layout import (
@@ -71,15 +69,12 @@ def _said(options: ReadingOptions) -> str:
     return "" if options == AS_IT_LIES else options.to_json()
 
 
-session, model = current_session(), served_model()
-predictor = model.predictor
-begin(
+session, model = begin(
     "Upload",
     "One table of expression, samples by genes or genes by samples: read counts, CPM, TPM, FPKM "
     "or a logarithm of these, with Ensembl ids, symbols or Entrez ids.",
-    session,
-    model,
 )
+predictor = model.predictor
 mark_simulated(session)
 
 left, right = st.columns([2, 1], gap="large")

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import streamlit as st
 
 from mtm_core.dashboard.screens.evaluated import PREDICTABILITY_PAGE
-from mtm_core.dashboard.state.resources import example_in_words, served_model
+from mtm_core.dashboard.state.resources import ServedModel, example_in_words
 from mtm_core.dashboard.state.samples import words_of
-from mtm_core.dashboard.state.session import current_session
+from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.layout import (
     DIFFERENTIAL_PAGE,
     PREDICTED_PAGE,
@@ -83,19 +83,22 @@ TOUR = (
     ),
 )
 
-session, model = current_session(), served_model()
+
+def _lead(_session: Session, model: ServedModel) -> str:
+    artefact = model.predictor.artefact
+    return (
+        f"Upload gene expression measured in **{plain(words_of(default_source(artefact)))}**, and "
+        f"get the expected expression in up to **{len(artefact.tissues) - 1} other tissues** of "
+        f"the same people.  \n"
+        "The model was trained on donors of the GTEx project, in whom many tissues were "
+        "measured.  \n"
+        "Each prediction comes with the accuracy of its gene in its tissue, in donors not used in "
+        "training."
+    )
+
+
+session, model = begin("Other tissues, from blood", _lead)
 artefact = model.predictor.artefact
-begin(
-    "Other tissues, from blood",
-    f"Upload gene expression measured in **{plain(words_of(default_source(artefact)))}**, and "
-    f"get the expected expression in up to **{len(artefact.tissues) - 1} other tissues** of the "
-    f"same people.  \n"
-    "The model was trained on donors of the GTEx project, in whom many tissues were measured.  \n"
-    "Each prediction comes with the accuracy of its gene in its tissue, in donors not used in "
-    "training.",
-    session,
-    model,
-)
 
 with st.container(horizontal=True):
     if st.button(

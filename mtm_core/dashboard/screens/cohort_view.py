@@ -17,7 +17,14 @@ from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.gene_choice import mark_gene
-from mtm_core.dashboard.widgets.layout import METADATA_PAGE, UPLOAD_PAGE, example_button, show_shell
+from mtm_core.dashboard.widgets.layout import (
+    METADATA_PAGE,
+    UPLOAD_PAGE,
+    begin,
+    example_button,
+    mark_simulated,
+    show_shell,
+)
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.tables.expression import ExpressionTable
@@ -25,11 +32,7 @@ from mtm_core.escaping import in_figure, plain
 from mtm_core.figures.associations.volcano import genes_within
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import Together, explain_sources
-from mtm_core.reporting.command_line import (
-    Comparison,
-    compare_arguments,
-    composition_arguments,
-)
+from mtm_core.reporting.command_line import Comparison, compare_arguments, composition_arguments
 from mtm_core.studies.own_cohort import OwnCohort, on_reference_scale
 from mtm_core.workflows.composition import COMPOSITION_FILE, is_estimated
 
@@ -68,10 +71,25 @@ NO_NEW_INFORMATION = (
 )
 
 
+def begin_with_samples(
+    title: str, lead: str | Callable[[Session, ServedModel], str], *, with_unit: bool = True
+) -> tuple[Session, ServedModel]:
+    """Open a page that needs samples, as :func:`begin`; end it there without them.
+
+    With ``with_unit`` it also needs the unit of their values.
+    """
+    session, model = begin(title, lead)
+    need_samples(session, model, with_unit=with_unit)
+    return session, model
+
+
 def need_samples(
     session: Session, model: ServedModel, *, with_unit: bool = True
 ) -> ExpressionTable:
-    """Return the session's table; without it or its unit, name the next step and end the page."""
+    """Return the session's table; without it or its unit, name the next step and end the page.
+
+    Simulated samples are marked.
+    """
     if session.table is None:
         st.info("No samples yet. Upload a table first, or try the example.", icon=":material/info:")
         with st.container(horizontal=True):
@@ -88,6 +106,7 @@ def need_samples(
         if st.button("Choose the unit", type="primary", key="to_unit"):
             st.switch_page(UPLOAD_PAGE)
         end_page()
+    mark_simulated(session)
     return session.table
 
 

@@ -20,7 +20,6 @@ from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
-from mtm_core.dashboard.widgets.layout import mark_simulated
 from mtm_core.dashboard.widgets.set_upload import read_uploaded
 from mtm_core.data.gene_sets.gmt import BUNDLED_FROM, BUNDLED_SETS, GeneSets, bundled_sets
 from mtm_core.data.isolation.isolated import read_sets_isolated
@@ -99,7 +98,6 @@ def choose_result(kind: str, session: Session, model: ServedModel) -> Result:
 
 def _own(kind: str, session: Session, model: ServedModel) -> Result:
     need_samples(session, model)
-    mark_simulated(session)
     usable, what = (
         (groups_of, "two groups or more")
         if kind == GROUPS

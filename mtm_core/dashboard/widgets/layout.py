@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mtm_core.dashboard.state import background, saved_session
-from mtm_core.dashboard.state.resources import ServedModel
-from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.state.resources import ServedModel, served_model
+from mtm_core.dashboard.state.session import Session, current_session
 from mtm_core.dashboard.widgets.downloads import (
     RESEARCH_USE,
     csv_bytes,
@@ -50,13 +50,29 @@ button[data-variant="segmented_control"][data-selected="true"],
 </style>"""
 
 
-def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
-    """Put the page's heading, and in the sidebar what is loaded and what is being made."""
+def begin(
+    title: str, lead: str | Callable[[Session, ServedModel], str]
+) -> tuple[Session, ServedModel]:
+    """Open a page: heading, and in the sidebar what is loaded and what is being made.
+
+    Parameters
+    ----------
+    title
+        Title of the page.
+    lead
+        What it shows, in two lines; or a function that says so of the session and its model.
+
+    Returns
+    -------
+    tuple
+        The user's session, and the model that it uses.
+    """
+    session, model = current_session(), served_model()
     background.begin_page(session, title)
     session.fit_to(model.predictor)
     st.html(_STYLE)
     st.title(title)
-    st.markdown(lead)
+    st.markdown(lead if isinstance(lead, str) else lead(session, model))
     saved_session.bring_back(session, model.predictor)
     saved_session.save(session)
     with st.sidebar:
@@ -84,6 +100,7 @@ def begin(title: str, lead: str, session: Session, model: ServedModel) -> None:
             help="File type of the camera button at the top right of each figure.",
         )
         st.caption(f"{RESEARCH_USE}  \nYour data stay on this server.")
+    return session, model
 
 
 def mark_simulated(session: Session) -> None:
