@@ -1,6 +1,6 @@
 """Activity of pathways and transcription factors: linear models of expression on target weights.
 
-Letters: N samples, G genes, S sources. In each sample a linear model over the genes has the
+Shapes: N samples, G genes, S sources. In each sample a linear model over the genes has the
 expression as its response and the weights of the sources on the genes (0 for genes that are no
 targets) as its covariates. The score is the t statistic of a source's slope: the methods ``ulm``
 and ``mlm`` of decoupler (Badia-i-Mompel et al. 2022, doi:10.1093/bioadv/vbac016), written from
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 _LEAST = 1e-300
 _LEAST_EIGENVALUE = 1e-8
-"""Of the sources' correlations over the genes: below, one follows from the others."""
+"""Smallest eigenvalue of the sources' correlations for which none follows from the others."""
 
 
 class NotSeparable(ValueError):

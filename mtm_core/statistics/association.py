@@ -1,6 +1,6 @@
 """Correlation of every gene with one numeric trait, with covariates regressed out on request.
 
-Letters: N samples, G genes, C covariates. Checked against ``scipy.stats.pearsonr`` and
+Shapes: N samples, G genes, C covariates. Checked against ``scipy.stats.pearsonr`` and
 ``statsmodels`` least squares gene by gene.
 """
 
@@ -27,8 +27,8 @@ from mtm_core.statistics.outcome import (
 )
 from mtm_core.statistics.regression import orthonormal_basis, residuals
 
-MINIMUM_FREEDOM = 3
-"""Degrees of freedom that a test needs: with one covariate, six samples."""
+MIN_DF = 3
+"""Fewest degrees of freedom of a test; with one covariate these are six samples."""
 
 
 def trait_association(
@@ -38,33 +38,40 @@ def trait_association(
     *,
     covariates: ArrayLike | None = None,
 ) -> pd.DataFrame:
-    """Correlate each gene of ``expression`` (N, G) with ``trait`` (N,): Pearson, or partial.
+    """Correlate each gene with a trait, by Pearson's or, with covariates, partial correlation.
 
-    Samples without the trait or a covariate (NaN) are left out; ``n`` counts the rest.
+    Samples for which the trait or a covariate is NaN are left out.
 
     Parameters
     ----------
     expression
-        On the scale to correlate on: log2(1 + expression), or z-scores of it.
+        Expression (N, G) on the scale to correlate on: log2(1 + expression), or its z-scores.
     trait
-        A number a sample; of two groups, 0 and 1.
+        Trait (N,), a number for each sample; 0 and 1 for two groups.
     gene_ids
-        (G,).
+        Ids (G,) of the genes.
     covariates
-        (N, C) numbers regressed out of both sides, with an intercept.
+        Covariates (N, C) to regress out of expression and trait, with an intercept.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by ``gene_id``: ``n``; ``rho``; ``slope``, the change of expression for a unit of
-        the trait (of two groups, the adjusted difference of their means); ``p``, two-sided, by
-        Student's t with n - 2 - (rank of the covariates) degrees of freedom; ``fdr`` over the genes
-        tested; ``outcome``: ``"tested"``, or why not (the numbers are NaN then).
+        Indexed by ``gene_id``: ``n``, number of samples used; ``rho``; ``slope``, change of
+        expression per unit of the trait (for two groups, the adjusted difference of their means);
+        ``p``, two-sided, by Student's t with n - 2 - (rank of the covariates) degrees of freedom;
+        ``fdr`` over the tested genes; ``outcome``, ``"tested"`` or the reason why there is no test
+        (the numbers are then NaN).
 
     Raises
     ------
     ValueError
         If the shapes do not fit, or expression is missing or infinite.
+
+    Examples
+    --------
+    >>> table = trait_association(np.eye(6)[:, :2], np.arange(6.0), ["A", "B"])
+    >>> table["rho"].round(2).tolist()
+    [-0.65, -0.39]
     """
     values = np.asarray(expression)
     numbers = np.asarray(trait, dtype=np.float64)
@@ -77,37 +84,38 @@ def trait_association(
     known = np.isfinite(numbers) & np.isfinite(others).all(axis=1)
     numbers, others = numbers[known], others[known]
     basis = orthonormal_basis(np.column_stack([np.ones(len(numbers)), others]))
-    freedom = len(numbers) - 1 - basis.shape[1]
-    trait_left = residuals(numbers[:, None], basis)
-    trait_size = (trait_left**2).sum()
+    df = len(numbers) - 1 - basis.shape[1]
+    trait_residuals = residuals(numbers[:, None], basis)
+    trait_square = (trait_residuals**2).sum()
     n_genes = len(gene_ids)
     constant, from_covariates = np.empty((2, n_genes), dtype=bool)
     rho, slope = np.empty((2, n_genes))
-    # A trait or a gene that nothing is left of: reported below.
+    # A trait or a gene without residual variation: reported below.
     with np.errstate(invalid="ignore", divide="ignore"):
         for block in gene_blocks(n_genes):
             part = values[:, block]
             if not np.isfinite(part).all():
                 raise ValueError("expected finite expression")
             part = part[known]
-            left = residuals(part, basis)
+            part_residuals = residuals(part, basis)
             constant[block] = _is_constant(part)
-            from_covariates[block] = np.abs(left).max(axis=0, initial=0) == 0
-            size = np.sqrt(trait_size * np.einsum("ng,ng->g", left, left))
-            together = trait_left[:, 0] @ left
-            rho[block], slope[block] = together / size, together / trait_size
+            from_covariates[block] = np.abs(part_residuals).max(axis=0, initial=0) == 0
+            square = np.einsum("ng,ng->g", part_residuals, part_residuals)
+            product = trait_residuals[:, 0] @ part_residuals
+            rho[block] = product / np.sqrt(trait_square * square)
+            slope[block] = product / trait_square
     outcome = first_outcome(
         n_genes,
-        (freedom < MINIMUM_FREEDOM, TOO_FEW),
+        (df < MIN_DF, TOO_FEW),
         (_is_constant(numbers[:, None]), CONSTANT_TRAIT),
-        (not trait_left.any(), TRAIT_FROM_COVARIATES),
+        (not trait_residuals.any(), TRAIT_FROM_COVARIATES),
         (constant, CONSTANT),
         (from_covariates, FROM_COVARIATES),
     )
     rho[outcome != TESTED], slope[outcome != TESTED] = np.nan, np.nan
     rho = np.clip(rho, -1, 1)
-    # The one-sided p of |rho|, with the degrees of freedom that covariates leave, doubled.
-    p = np.minimum(2 * correlation_p(np.abs(rho), freedom + 2), 1)
+    # Twice the one-sided p of |rho|, with the residual degrees of freedom.
+    p = np.minimum(2 * correlation_p(np.abs(rho), df + 2), 1)
     return pd.DataFrame(
         {
             "n": len(numbers),

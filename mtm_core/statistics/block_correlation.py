@@ -1,13 +1,13 @@
-"""How alike samples of one block (a person, a pair) are: a correlation for each gene, and for all.
+"""Correlation of samples within a block (a person, a pair), for each gene and for all genes.
 
-A random intercept by block, fitted by restricted maximum likelihood for every gene at once. The
-model is ``y = X b + u[block] + e``, with ``var(u) / (var(u) + var(e))`` the correlation; residuals
-are turned so that their covariance is diagonal whatever the correlation, after which a gene's
-likelihood is a sum. All genes together: the back-transformed trimmed mean of Fisher's z of Smyth,
-Michaud and Scott 2005, Bioinformatics 21:2067-2075. Checked against ``statsmodels.MixedLM`` and
-against results that limma printed.
+A random intercept by block is fitted by restricted maximum likelihood for every gene at once. The
+model is ``y = X b + u[block] + e``, and the correlation is ``var(u) / (var(u) + var(e))``.
+Residuals are rotated to a basis in which their covariance is diagonal whatever the correlation, so
+that a gene's log-likelihood is a sum. The consensus over genes is the back-transformed trimmed mean
+of Fisher's z (Smyth, Michaud and Scott 2005, Bioinformatics 21:2067-2075). Checked against
+``statsmodels.MixedLM`` and against results that limma printed.
 
-Letters: N samples, P columns of the design, B blocks, G genes, M = N - P.
+Shapes: N samples, P columns of the design, B blocks, G genes, M = N - P.
 """
 
 from __future__ import annotations
@@ -20,78 +20,101 @@ from mtm_core.statistics.blocks import gene_blocks
 Array = NDArray[np.float64]
 
 TRIM = 0.15
-"""Share of the genes left out at each end when all are averaged."""
+"""Share of the genes trimmed at each end for the consensus."""
 _MARGIN = 0.01
-"""A correlation stays this far within what can be."""
+"""Distance of the estimated correlation from the limits of its range, at least."""
 _GRID = 25
 _STEPS = 45
 _GOLDEN = (np.sqrt(5) - 1) / 2
 
 
 def block_indicators(blocks: ArrayLike) -> Array:
-    """Return a column (N, B) of 0 and 1 for each block."""
+    """Return indicators (N, B) of 0 and 1, one column for each block."""
     _, codes = np.unique(np.asarray(blocks), return_inverse=True)
     return np.eye(codes.max(initial=-1) + 1)[codes]
 
 
 def block_covariance(indicators: Array, correlation: float) -> Array:
-    """Return the covariance (N, N) of samples whose blocks correlate, with variance 1."""
-    alike = indicators @ indicators.T
-    return np.asarray(correlation * alike + (1 - correlation) * np.eye(len(indicators)))
+    """Return the covariance (N, N) of samples of variance 1, given the correlation in a block."""
+    same_block = indicators @ indicators.T
+    return np.asarray(correlation * same_block + (1 - correlation) * np.eye(len(indicators)))
 
 
 def within_block_correlation(
     values: NDArray[np.floating], design: ArrayLike, blocks: ArrayLike
 ) -> Array:
-    """Return the correlation (G,) of samples of one block, for each column of ``values`` (N, G).
+    """Estimate the correlation of samples within a block, for each gene.
 
-    NaN for a gene that does not vary beside the design.
+    Parameters
+    ----------
+    values
+        Log2 expression (N, G).
+    design
+        Design matrix (N, P).
+    blocks
+        Block (N,) of each sample.
+
+    Returns
+    -------
+    numpy.ndarray
+        Correlations (G,); NaN for a gene without residual variation.
 
     Raises
     ------
     ValueError
-        If no block has two samples, or the design and the blocks leave nothing to estimate from.
+        If no block has two samples, or no residual variation within and between blocks remains
+        after the design.
     """
     indicators = block_indicators(blocks)
-    most = int(indicators.sum(axis=0).max())
+    largest_block = int(indicators.sum(axis=0).max())
     matrix = np.asarray(design, dtype=np.float64)
-    left = np.linalg.svd(matrix, full_matrices=True)[0][:, np.linalg.matrix_rank(matrix) :]
-    size, turn = np.linalg.eigh(left.T @ indicators @ indicators.T @ left)
-    if most < 2 or left.shape[1] < 2 or np.ptp(size) < 1e-9:
+    orthogonal = np.linalg.svd(matrix, full_matrices=True)[0][:, np.linalg.matrix_rank(matrix) :]
+    values_of, vectors = np.linalg.eigh(orthogonal.T @ indicators @ indicators.T @ orthogonal)
+    if largest_block < 2 or orthogonal.shape[1] < 2 or np.ptp(values_of) < 1e-9:
         raise ValueError("expected blocks of two samples or more that the design does not fit")
-    # Directions with one eigenvalue have one variance: their squares are added once.
-    sizes, group = np.unique(np.round(np.maximum(size, 0), 9), return_inverse=True)
+    # Directions with the same eigenvalue have the same variance, so their squares are summed.
+    eigenvalues, group = np.unique(np.round(np.maximum(values_of, 0), 9), return_inverse=True)
     counts = np.bincount(group).astype(np.float64)
-    add = np.eye(len(sizes))[:, group]
-    basis = left @ turn
-    low, high = 1 / (1 - most) + _MARGIN, 1 - _MARGIN
-    found = np.empty(values.shape[1])
+    sum_by_group = np.eye(len(eigenvalues))[:, group]
+    basis = orthogonal @ vectors
+    low, high = 1 / (1 - largest_block) + _MARGIN, 1 - _MARGIN
+    correlation = np.empty(values.shape[1])
     for block in gene_blocks(values.shape[1]):
         part = values[:, block].astype(np.float64)
-        squares = add @ (basis.T @ part) ** 2
+        squares = sum_by_group @ (basis.T @ part) ** 2
         total = squares.sum(axis=0)
         rounding = (10 * np.finfo(values.dtype).eps * np.abs(part).max(axis=0)) ** 2 * len(part)
-        none = total <= rounding
-        shares = np.where(none, 1, squares / np.where(none, 1, total))
-        best = _maximise(shares, sizes, counts, low, high)
-        found[block] = np.where(none, np.nan, best)
-    return found
+        is_constant = total <= rounding
+        shares = np.where(is_constant, 1, squares / np.where(is_constant, 1, total))
+        best = _maximise_likelihood(shares, eigenvalues, counts, low, high)
+        correlation[block] = np.where(is_constant, np.nan, best)
+    return correlation
 
 
 def consensus_correlation(correlations: ArrayLike, trim: float = TRIM) -> float:
-    """Return one correlation for all genes: the trimmed mean of Fisher's z, turned back."""
+    """Return one correlation for all genes: the back-transformed trimmed mean of Fisher's z.
+
+    Parameters
+    ----------
+    correlations
+        Correlations (G,); NaN is ignored.
+    trim
+        Share of the genes trimmed at each end.
+    """
     z = np.arctanh(np.asarray(correlations, dtype=np.float64))
     z = np.sort(z[np.isfinite(z)])
     cut = int(trim * len(z))
     return float(np.tanh(z[cut : len(z) - cut].mean())) if len(z) else 0.0
 
 
-def _maximise(squares: Array, sizes: Array, counts: Array, low: float, high: float) -> Array:
-    """Return the correlation (G,) of the greatest restricted likelihood: a grid, then shrinking."""
+def _maximise_likelihood(
+    squares: Array, eigenvalues: Array, counts: Array, low: float, high: float
+) -> Array:
+    """Return the correlation (G,) of maximal restricted likelihood: grid, then golden section."""
     n = counts.sum()
 
     def loss(correlation: Array) -> Array:
-        variance = 1 - correlation + np.multiply.outer(sizes, correlation)
+        variance = 1 - correlation + np.multiply.outer(eigenvalues, correlation)
         fit = n * np.log((squares / variance).sum(axis=0)) + counts @ np.log(variance)
         return np.asarray(fit)
 

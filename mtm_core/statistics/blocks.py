@@ -1,8 +1,8 @@
-"""Walk over the genes of a wide matrix a few at a time.
+"""Blocks of genes, for computations over a wide matrix a few hundred genes at a time.
 
-Between the float32 that a matrix comes in and a number a gene lie several float64 copies. Of a few
-hundred genes at a time they stay in the processor's cache: many times faster than of 20,000 at
-once, in a hundredth of the memory, and to the bit the same, as no gene's number needs another gene.
+Gene-wise statistics of a float32 matrix need several float64 copies. For a few hundred genes these
+fit in the processor's cache, which is many times faster than 20,000 genes at once and takes a
+hundredth of the memory. The results are equal to the bit, as no gene depends on another.
 """
 
 from __future__ import annotations
@@ -13,6 +13,6 @@ GENES_AT_ONCE = 512
 
 
 def gene_blocks(n_genes: int) -> Iterator[slice]:
-    """Yield slices of at most ``GENES_AT_ONCE`` that cover ``n_genes``, in order."""
+    """Yield consecutive slices of at most ``GENES_AT_ONCE`` genes that cover ``n_genes``."""
     for start in range(0, n_genes, GENES_AT_ONCE):
         yield slice(start, min(start + GENES_AT_ONCE, n_genes))

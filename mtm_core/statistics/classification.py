@@ -1,4 +1,4 @@
-"""Two groups distinguished by their profiles: L1 logistic regression (paper, section 2.7)."""
+"""Classification of two groups by L1 logistic regression (He et al. 2023, section 2.7)."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from sklearn.svm import l1_min_c
 from mtm_core.statistics.outcome import CONSTANT, SINGLE_CLASS, TESTED, TOO_FEW
 
 C_FACTOR = 10.0
-"""C of the regression, over the smallest that keeps any gene of a fold's training samples.
+"""C of the regression, relative to the smallest C with any non-zero coefficient.
 
-Stated, not searched for: searching inside every fold of 50 repeats costs 50 times as much.
+It is fixed, because a search inside every fold of 50 repeats would take 50 times as long.
 """
 MOST_GENES = 500
-"""Genes that a regression is given; of more, those that differ most between the training samples.
+"""Largest number of genes in a regression.
 
-Chosen anew for every fold, on its training samples alone, by the difference of the groups' means
-over the gene's SD.
+If there are more, those with the largest standardised difference between the groups are chosen, for
+every fold on its training samples alone.
 """
 
 
 FALSE_POSITIVE_RATES = np.linspace(0, 1, 21)
-"""Where curves are read off."""
+"""False positive rates at which ROC curves are evaluated."""
 
 
 @dataclass(frozen=True)
 class Classification:
-    """How well a profile tells two groups apart, on samples held out.
+    """Accuracy of a classifier of two groups on held-out samples.
 
     Attributes
     ----------
     n_case, n_control
-        Samples.
+        Numbers of samples.
     auroc
-        Area under the ROC curve of held-out samples: mean over folds and repeats.
+        Area under the ROC curve of held-out samples, averaged over folds and repeats.
     low, high
-        95 % interval for another draw of samples (Hanley and McNeil 1982).
+        95 % confidence interval of ``auroc`` (Hanley and McNeil 1982).
     sd_over_repeats
-        What the deal of the folds alone does to it.
+        SD of the area over repeats, which differ in their folds only.
     sensitivity
-        The ROC curve at each of ``FALSE_POSITIVE_RATES``: share of held-out cases found, mean over
-        folds and repeats (vertical averaging: Fawcett 2006, Pattern Recognition Letters 27:861);
-        empty if nothing was tested.
+        ROC curve: sensitivity at each of ``FALSE_POSITIVE_RATES``, averaged over folds and repeats
+        (vertical averaging: Fawcett 2006, Pattern Recognition Letters 27:861); empty if nothing
+        was tested.
     outcome
-        ``"tested"``; ``"single class"``, ``"too few samples"`` (a class has fewer than the folds)
-        or ``"constant"`` (no gene varies): the numbers are NaN then.
+        ``"tested"``, ``"single class"``, ``"too few samples"`` (fewer samples in a class than
+        folds) or ``"constant"`` (no gene varies). Unless tested, the numbers are NaN.
     """
 
     n_case: int
@@ -74,11 +74,24 @@ def classify(
     c_factor: float = C_FACTOR,
     seed: int = 0,
 ) -> Classification:
-    """Tell cases from controls by ``profiles`` (N, G), ``is_case`` (N,).
+    """Cross-validate an L1 logistic regression of cases and controls.
 
-    L1 logistic regression, stratified cross-validation, genes standardised on the training samples
-    of each fold; of more than ``MOST_GENES`` the most different. ``c_factor`` is explained at
-    ``C_FACTOR``.
+    Folds are stratified, and genes are standardised on the training samples of each fold.
+
+    Parameters
+    ----------
+    profiles
+        Expression (N, G).
+    is_case
+        Which samples (N,) are cases.
+    n_folds
+        Number of folds.
+    n_repeats
+        Number of repeats, each with other folds.
+    c_factor
+        See ``C_FACTOR``.
+    seed
+        Seed of the first repeat; each further one adds 1.
     """
     x, y = np.asarray(profiles), np.asarray(is_case, dtype=bool)
     if x.dtype != np.float32 or x.shape[1] <= MOST_GENES:
@@ -94,10 +107,10 @@ def classify(
     if outcome != TESTED:
         nan = float("nan")
         return Classification(n_case, n_control, nan, nan, nan, nan, (), outcome)
-    found = [_held_out(x, y, n_folds, c_factor, seed + repeat) for repeat in range(n_repeats)]
-    areas = np.array([area for area, _ in found])
+    repeats = [_cross_validate(x, y, n_folds, c_factor, seed + r) for r in range(n_repeats)]
+    areas = np.array([area for area, _ in repeats])
     area = float(areas.mean())
-    curve = np.mean([sensitivity for _, sensitivity in found], axis=0)
+    curve = np.mean([sensitivity for _, sensitivity in repeats], axis=0)
     half = float(ndtri(0.975)) * auroc_standard_error(area, n_case, n_control)
     return Classification(
         n_case,
@@ -120,19 +133,19 @@ def auroc_standard_error(auroc: float, n_case: int, n_control: int) -> float:
     return float(np.sqrt(max(variance, 0.0)))
 
 
-def _held_out(
+def _cross_validate(
     x: NDArray[np.floating], y: NDArray[np.bool_], n_folds: int, c_factor: float, seed: int
 ) -> tuple[float, NDArray[np.float64]]:
-    """Get means over folds of the held-out area and curve: scores of two models share no scale."""
+    """Return area and ROC curve of the held-out samples, computed in each fold and averaged."""
     areas, curves = [], []
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
-    dealt = list(folds.split(x, y))
-    chosen = _most_different(x, y, [training for training, _ in dealt])
-    for (training, held_out), genes in zip(dealt, chosen, strict=True):
+    splits = list(folds.split(x, y))
+    chosen = _most_different(x, y, [training for training, _ in splits])
+    for (training, held_out), genes in zip(splits, chosen, strict=True):
         own = x if genes is None else x[:, genes].astype(np.float64)
         scaler = StandardScaler().fit(own[training])
         z = scaler.transform(own[training])
-        if not z.any():  # what varies, varies in held-out samples alone: nothing to learn from
+        if not z.any():  # no gene varies in the training samples
             areas.append(0.5)
             curves.append(FALSE_POSITIVE_RATES)
             continue
@@ -153,7 +166,7 @@ def _held_out(
 def _most_different(
     x: NDArray[np.floating], y: NDArray[np.bool_], folds: list[NDArray[np.intp]]
 ) -> list[NDArray[np.intp] | None]:
-    """Choose ``MOST_GENES`` on the training rows of each fold; ``None`` if there are no more."""
+    """Return the genes to use in each fold, given its training rows; ``None`` for all genes."""
     if x.shape[1] <= MOST_GENES:
         return [None] * len(folds)
     inside = np.zeros((len(folds), len(y)), dtype=x.dtype)

@@ -1,6 +1,9 @@
-"""Pearson correlation of whole matrices at once, in two passes; in float64, but where said.
+"""Pearson correlation of whole matrices at once.
 
-Checked against ``scipy.stats.pearsonr`` gene by gene.
+Computed in float64 on centred columns, unless stated otherwise. Checked against
+``scipy.stats.pearsonr`` gene by gene.
+
+Shapes: N samples, G genes, R weightings (resamples).
 """
 
 from __future__ import annotations
@@ -18,11 +21,11 @@ Real = TypeVar("Real", np.float32, np.float64)
 
 _ROWS_AT_ONCE = 16
 _CONSTANT = 1e-12
-"""A spread below this share of a column's size is rounding, not variation."""
+"""A column that varies by less than this share of its size is taken as constant."""
 _LOST = 1e-3
-"""A variance below this share of the squared mean has lost half of float32's digits."""
+"""A float32 variance below this share of the squared mean is too imprecise."""
 _CLIPPED = 0.999999
-"""Fisher's z of 1 is infinite; no correlation counts as more than this."""
+"""Largest correlation for Fisher's z, which is infinite for 1."""
 
 
 def columnwise_correlation(x: ArrayLike, y: ArrayLike) -> Array:
@@ -31,12 +34,18 @@ def columnwise_correlation(x: ArrayLike, y: ArrayLike) -> Array:
     Returns
     -------
     numpy.ndarray
-        (G,) float64 in [-1, 1]; NaN where either column does not vary, or N < 2.
+        rho (G,) in float64; NaN if either column is constant, or N < 2.
 
     Raises
     ------
     ValueError
         If the shapes differ.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 1.0], [2.0, 1.0], [3.0, 1.0]])
+    >>> columnwise_correlation(x, -x).round(3).tolist()
+    [-1.0, nan]
     """
     a, b = np.asarray(x), np.asarray(y)
     if a.shape != b.shape:
@@ -62,15 +71,14 @@ def _correlation_of_columns(x: NDArray[np.floating], y: NDArray[np.floating]) ->
 
 
 def rowwise_correlation(x: ArrayLike, y: ArrayLike) -> Array:
-    """Return Pearson's rho of each row of ``x`` (N, G) with the same row of ``y``: (N,)."""
+    """Return Pearson's rho (N,) of each row of ``x`` (N, G) with the same row of ``y`` (N, G)."""
     return columnwise_correlation(np.asarray(x).T, np.asarray(y).T)
 
 
 def correlation_with(rows: ArrayLike, other: ArrayLike) -> Array:
-    """Return Pearson's rho of each row of ``rows`` (R, G) with one vector (G,): (R,).
+    """Return Pearson's rho (R,) of each row of ``rows`` (R, G) with one vector ``other`` (G,).
 
-    As :func:`rowwise_correlation` with the vector repeated, but one product of a matrix and a
-    vector, and the vector looked at once.
+    Equal to :func:`rowwise_correlation` with the vector repeated, but a single matrix product.
     """
     a, b = np.asarray(rows), _centred(np.asarray(other, dtype=np.float64)[:, None])[:, 0]
     rho, b_norm = np.full(len(a), np.nan), np.linalg.norm(b)
@@ -89,24 +97,24 @@ def weighted_correlation(
 ) -> NDArray[np.floating]:
     """Return Pearson's rho of columns of ``x`` and ``y`` under each of R weightings of the rows.
 
-    With the multiplicities of bootstrap resamples as weights this is the correlation of the rows
-    gathered, from five matrix products in place of R gathers. Of two float32 arrays these are
-    float32 products, at twice the speed, but for the columns in which they would lose digits.
+    With the counts of bootstrap resamples as weights, this is the correlation in each resample,
+    from five matrix products. Two float32 arrays are multiplied in float32, which is twice as fast,
+    but for columns in which that would be too imprecise.
 
     Parameters
     ----------
     weights
-        (R, N), 0 or more.
+        Weights (R, N), not negative.
     x, y
         (N, G).
     constant_x
-        What rho is where ``x`` does not vary among the rows with a weight, and ``y`` does.
+        Value of rho where ``x`` is constant among the weighted rows but ``y`` is not.
 
     Returns
     -------
     numpy.ndarray
-        (R, G) in [-1, 1]: float32, right to three digits at the least, of two float32 arrays, else
-        float64. NaN where ``y`` does not vary.
+        rho (R, G): for two float32 arrays float32, correct to at least three digits, else float64.
+        NaN where ``y`` is constant.
 
     Raises
     ------
@@ -124,7 +132,7 @@ def weighted_correlation(
     w_single = w.astype(np.float32)
     rho = np.empty((len(w), a.shape[1]), dtype=np.float32 if is_single else np.float64)
     for block in gene_blocks(a.shape[1]):
-        # Centred, or sums of squares far from 0 would lose their digits.
+        # Centred, as sums of squares far from 0 would be imprecise.
         x_centred, y_centred = (_centred(v[:, block].astype(np.float64)) for v in (a, b))
         double = np.ones(x_centred.shape[1], dtype=bool)
         if is_single:
@@ -139,11 +147,19 @@ def weighted_correlation(
 def weighted_correlation_with(
     weights: ArrayLike, x: ArrayLike, other: ArrayLike
 ) -> NDArray[np.floating]:
-    """Return rho of each column of ``x`` (N, G) with one vector (N,) under R weightings: (R, G).
+    """Return Pearson's rho (R, G) of columns of ``x`` with one vector, under R weightings.
 
-    As :func:`weighted_correlation` with the vector repeated, from three products in place of five.
-    Of a float32 ``x`` these are float32 products, but for the columns in which they would lose
-    digits.
+    Equal to :func:`weighted_correlation` with the vector repeated, but from three matrix products
+    in place of five, in float32 if ``x`` is and if that is precise enough.
+
+    Parameters
+    ----------
+    weights
+        Weights (R, N), not negative.
+    x
+        (N, G).
+    other
+        The vector (N,).
     """
     w, a = np.asarray(weights, dtype=np.float64), np.asarray(x)
     total = w.sum(axis=1, keepdims=True)
@@ -179,16 +195,19 @@ def _with_one(
     y_mean: NDArray[Real],
     y_spread: NDArray[Real],
 ) -> tuple[NDArray[Real], NDArray[Real], NDArray[Real]]:
-    """Return rho (R, G) of centred columns with a centred vector (N, 1), given its moments (R, 1).
+    """Correlate centred columns with a centred vector (N, 1), given its moments (R, 1).
 
-    And the square of the mean of each column, and its variance.
+    Returns
+    -------
+    tuple
+        rho (R, G), and the squared mean and the variance of each column.
     """
     mean, rho = w @ a, w @ (a * y)
     rho -= mean * y_mean
     square = np.square(mean, out=mean)
     variance = w @ (a * a)
     variance -= square
-    with np.errstate(invalid="ignore", divide="ignore"):  # what does not vary is looked at later
+    with np.errstate(invalid="ignore", divide="ignore"):  # constant columns are handled later
         rho /= np.sqrt(variance)
     rho /= y_spread
     np.clip(rho, -1, 1, out=rho)
@@ -198,10 +217,13 @@ def _with_one(
 def _single_correlation(
     w: NDArray[np.float32], x: Array, y: Array
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return rho (R, G) of centred columns under weights that sum to 1, and where it is not right.
+    """Correlate centred columns in float32, under weights that sum to 1.
 
-    That is in columns (G,) of which hardly anything varies in some resample: their mean and their
-    spread are of sizes too different for float32.
+    Returns
+    -------
+    tuple
+        rho (R, G), and for which columns (G,) it is too imprecise: those that hardly vary in some
+        resample, so that mean and SD differ too much in size.
     """
     a, b = _to_single(x), _to_single(y)
     rho, (a_variance, a_square), (b_variance, b_square) = _weighted_moments(w, a, b)
@@ -229,9 +251,9 @@ def _double_correlation(w: Array, a: Array, b: Array, constant_x: float) -> Arra
 def _weighted_moments(
     w: NDArray[Real], a: NDArray[Real], b: NDArray[Real]
 ) -> tuple[NDArray[Real], tuple[NDArray[Real], NDArray[Real]], tuple[NDArray[Real], NDArray[Real]]]:
-    """Return the covariance (R, G) of columns, and of each its variance and the square of its mean.
+    """Return covariances (R, G), and for each of the two arrays its variances and squared means.
 
-    In place: of many resamples, each pass over them takes as long as a product.
+    Computed in place, because with many resamples each pass takes as long as a product.
     """
     a_mean, b_mean, covariance = w @ a, w @ b, w @ (a * b)
     covariance -= a_mean * b_mean
@@ -243,16 +265,21 @@ def _weighted_moments(
 
 
 def _to_single(values: Array) -> NDArray[np.float32]:
-    """Bring each column to [-1, 1] in float32, in which the squares of any size would not fit."""
+    """Scale each column to [-1, 1] and convert to float32, so that squares do not overflow."""
     size = np.abs(values).max(axis=0, initial=0)
     scaled: Array = np.divide(values, size, out=np.zeros_like(values), where=size > 0)
     return scaled.astype(np.float32)
 
 
 def correlation_p(rho: ArrayLike, n: int) -> Array:
-    """Return the p-value of Pearson's rho of ``n`` pairs, one-sided: above 0 (Student's t, n - 2).
+    """Return one-sided p-values of Pearson's rho above 0, by Student's t with n - 2 df.
 
-    NaN where rho is, or ``n`` is below 3.
+    Parameters
+    ----------
+    rho
+        Correlations, of any shape.
+    n
+        Number of pairs. Below 3, p is NaN, as it is where rho is.
     """
     r = np.asarray(rho, dtype=np.float64)
     if n < 3:
@@ -263,9 +290,16 @@ def correlation_p(rho: ArrayLike, n: int) -> Array:
 
 
 def correlation_interval(rho: ArrayLike, n: int, level: float = 0.95) -> tuple[Array, Array]:
-    """Return the confidence interval (low, high) of Pearson's rho of ``n`` pairs, by Fisher's z.
+    """Return the confidence interval (low, high) of Pearson's rho, by Fisher's z.
 
-    NaN where rho is, or ``n`` is below 4.
+    Parameters
+    ----------
+    rho
+        Correlations, of any shape.
+    n
+        Number of pairs. Below 4, the interval is NaN, as it is where rho is.
+    level
+        Confidence level.
     """
     z = np.arctanh(np.clip(np.asarray(rho, dtype=np.float64), -_CLIPPED, _CLIPPED))
     half = ndtri((1 + level) / 2) / np.sqrt(n - 3) if n > 3 else np.nan
@@ -273,7 +307,7 @@ def correlation_interval(rho: ArrayLike, n: int, level: float = 0.95) -> tuple[A
 
 
 def fisher_mean(rho: ArrayLike, axis: int = 0) -> Array:
-    """Average correlations over ``axis`` by Fisher's z, leaving NaN out; NaN where all are."""
+    """Average correlations over ``axis`` by Fisher's z, ignoring NaN."""
     z = np.clip(np.asarray(rho), -_CLIPPED, _CLIPPED)
     np.arctanh(z, out=z)
     missing = np.isnan(z)
@@ -285,7 +319,7 @@ def fisher_mean(rho: ArrayLike, axis: int = 0) -> Array:
 
 
 def _centred(values: Array) -> Array:
-    """Take each column's mean off (N, G); a column that only rounding moves becomes 0 exactly."""
+    """Subtract each column's mean (N, G); a column constant up to rounding becomes exactly 0."""
     centred = values - values.mean(axis=0)
     size = np.abs(values).max(axis=0, initial=0)
     spread = np.sqrt((centred**2).sum(axis=0))

@@ -1,6 +1,6 @@
-"""Two groups of samples compared in every gene at once.
+"""Comparison of two groups of samples in every gene at once, by Wilcoxon's rank-sum test.
 
-Letters: N samples, G genes. Checked against ``scipy.stats.mannwhitneyu`` gene by gene.
+Shapes: N samples, G genes. Checked against ``scipy.stats.mannwhitneyu`` gene by gene.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from mtm_core.statistics.outcome import CONSTANT, TOO_FEW, first_outcome, outcom
 
 Scale = Literal["linear", "log2"]
 PSEUDOCOUNT = 1.0
-"""Added to both groups' mean expression before the log2 fold change is taken."""
+"""Added to the mean expression of both groups before the log2 fold change is computed."""
 MINIMUM_GROUP = 3
-"""Samples that each group needs for a test."""
+"""Fewest samples in each group for a test."""
 
 
 def differential_expression(
@@ -33,38 +33,46 @@ def differential_expression(
     pseudocount: float = PSEUDOCOUNT,
     minimum_group: int = MINIMUM_GROUP,
 ) -> pd.DataFrame:
-    """Compare expression of ``case`` (N1, G) and ``control`` (N2, G).
+    """Compare the expression of two groups, gene by gene.
 
     Parameters
     ----------
     case, control
-        Linear expression, 0 or more, in one unit, or its log2. Never z-scores: they have no fold
-        change.
+        Expression (N1, G) and (N2, G) in one unit: linear and not negative, or log2. Not z-scores,
+        for which a fold change has no meaning.
     gene_ids
-        (G,).
+        Ids (G,) of the genes.
     scale
-        Of the expression. On ``"log2"`` the fold change is the difference of the groups' means.
+        Scale of the expression. For ``"log2"`` the fold change is the difference of the means.
     pseudocount
-        In the unit of the expression, where that is linear.
+        Pseudocount for the fold change of linear expression, in its unit.
     minimum_group
-        Samples that each group needs.
+        Fewest samples in each group for a test.
 
     Returns
     -------
     pandas.DataFrame
         Indexed by ``gene_id``: ``n_case``, ``n_control``; ``mean_case``, ``mean_control``, on
         ``scale``; ``log2_fold_change`` = log2((mean_case + pseudocount) / (mean_control +
-        pseudocount)) of linear values, mean_case - mean_control of log2 values;
-        ``auc``, the chance that a case is above a control (a tie counts half); ``p``, two-sided,
-        of Wilcoxon's rank-sum test (normal approximation, corrected for ties and continuity);
-        ``fdr`` (Benjamini and Hochberg 1995) over the genes tested; ``outcome``: ``"tested"``, or
-        why not. ``auc``, ``p`` and ``fdr`` are NaN where not tested, means and fold change only
-        where a group is empty.
+        pseudocount)) for linear values, mean_case - mean_control for log2 values;
+        ``auc``, the probability that a case is above a control (a tie counts half); ``p``,
+        two-sided, of Wilcoxon's rank-sum test (normal approximation, corrected for ties and
+        continuity); ``fdr`` (Benjamini and Hochberg 1995) over the tested genes; ``outcome``,
+        ``"tested"`` or the reason why there is no test. Without a test, ``auc``, ``p`` and ``fdr``
+        are NaN; means and fold change are NaN only if a group is empty.
 
     Raises
     ------
     ValueError
         If the shapes do not fit, or a value is negative, missing or infinite.
+
+    Examples
+    --------
+    >>> case, control = np.array([[7.0], [8.0], [9.0]]), np.array([[1.0], [1.5], [2.0]])
+    >>> differential_expression(case, control, ["A"])[["log2_fold_change", "auc"]].round(2)
+             log2_fold_change  auc
+    gene_id
+    A                    1.85  1.0
     """
     a, b, n_genes = np.asarray(case), np.asarray(control), len(gene_ids)
     if a.ndim != 2 or b.ndim != 2 or not a.shape[1] == b.shape[1] == n_genes:
@@ -112,7 +120,7 @@ def differential_expression(
 def _rank_sum(
     a: NDArray[np.float64], b: NDArray[np.float64], varies: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return AUC and p of the genes (rows) that vary, NaN of the others."""
+    """Return AUC and p of the genes (rows) that vary, and NaN for the others."""
     auc, p = np.full(len(a), np.nan), np.full(len(a), np.nan)
     if varies.any():
         n_case, n_control, n = a.shape[1], b.shape[1], a.shape[1] + b.shape[1]
@@ -129,9 +137,13 @@ def _rank_sum(
 def _ranked(
     values: NDArray[np.float64], n_case: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return, for each row, the sum of the ranks of the first ``n_case`` values, and of its ties.
+    """Rank each row, with mean ranks for ties.
 
-    Tied values share the mean of their ranks; each lot of t counts t ** 3 - t.
+    Returns
+    -------
+    tuple
+        Sum of the ranks of the first ``n_case`` values, and the tie term: the sum of t ** 3 - t
+        over groups of t tied values.
     """
     n_rows, n = values.shape
     order = np.argsort(values, axis=1)

@@ -1,11 +1,11 @@
-"""Whether sets of genes are over-represented among some genes, or lie at an end of a ranking.
+"""Gene set enrichment: over-representation among selected genes, and pre-ranked GSEA.
 
-Letters: G genes, S sets, P permutations. Sets are flat: the genes of set i are
-``members[starts[i]:starts[i + 1]]``, positions in 0..G-1. Checked against
+Shapes: G genes, S sets, P permutations. Sets are stored flat, as in a compressed sparse matrix: the
+genes of set i are ``members[starts[i]:starts[i + 1]]``, positions in 0..G-1. Checked against
 ``scipy.stats.fisher_exact`` and ``gseapy.prerank``.
 
-Both tests take genes as independent. Genes of a set are expressed together, and predictions of
-them more so, so that p is too small: what a shuffled label gives says by how much.
+Both tests take genes as independent. The genes of a set are co-expressed, and their predictions
+more so, so p is too small; an analysis of shuffled labels shows by how much.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 MINIMUM_SIZE, MAXIMUM_SIZE = 10, 500
-"""Genes of the background that a set needs, and may have."""
+"""Fewest and most genes of a tested set within the background."""
 N_PERMUTATIONS = 1000
 _EXACT_SIZES = 50
 _SIZE_STEP = 1.05
-"""Above ``_EXACT_SIZES`` the null of a size is drawn at sizes this far apart, scaled to its own
-mean."""
+"""Ratio of the set sizes above ``_EXACT_SIZES`` for which the null is drawn; sizes in between use
+the nearest, scaled to their own mean."""
 _CELLS = 2_000_000
-"""Positions that are held of a null at a time."""
+"""Number of positions of random sets in memory at a time."""
 
 
 @dataclass(frozen=True)
-class CutSets:
-    """The sets as far as they are in a background, of those that are of a size to be tested.
+class RestrictedSets:
+    """Gene sets restricted to a background, without those that are too small or too large.
 
     Attributes
     ----------
     sets
-        (S',) which of the sets.
+        Positions (S',) of the remaining sets among all sets.
     starts, members
-        As those of all sets.
+        Their genes within the background, stored flat.
     """
 
     sets: Integers
@@ -52,11 +52,11 @@ class CutSets:
 
     @property
     def sizes(self) -> Integers:
-        """Genes of each set in the background."""
+        """Number of genes of each set within the background."""
         return np.diff(self.starts)
 
     @classmethod
-    def of(
+    def restrict(
         cls,
         starts: Integers,
         members: Integers,
@@ -64,8 +64,18 @@ class CutSets:
         *,
         minimum: int = MINIMUM_SIZE,
         maximum: int = MAXIMUM_SIZE,
-    ) -> CutSets:
-        """Keep the genes of ``background`` (G,), then sets of that many genes."""
+    ) -> RestrictedSets:
+        """Restrict sets to a background.
+
+        Parameters
+        ----------
+        starts, members
+            All sets, stored flat.
+        background
+            Which genes (G,) are in the background.
+        minimum, maximum
+            Fewest and most genes of a set within the background.
+        """
         known = background[members]
         owner = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         sizes = np.bincount(owner[known], minlength=len(starts) - 1)
@@ -75,24 +85,25 @@ class CutSets:
         return cls(np.flatnonzero(chosen), np.concatenate([[0], ends]), members[remaining])
 
 
-def over_representation(selected: Flags, background: Flags, sets: CutSets) -> pd.DataFrame:
-    """Test each set for more of the ``selected`` genes than chance gives, one-sided.
+def over_representation(selected: Flags, background: Flags, sets: RestrictedSets) -> pd.DataFrame:
+    """Test the over-representation of each set among selected genes, by the hypergeometric test.
 
     Parameters
     ----------
     selected
-        (G,) genes of interest; those outside the background do not count.
+        Which genes (G,) are selected; those outside the background do not count.
     background
-        (G,) genes that could have been of interest.
+        Which genes (G,) could have been selected.
     sets
-        Cut to the same background.
+        Sets restricted to the same background.
 
     Returns
     -------
     pandas.DataFrame
-        One row a tested set, in the order of ``sets``: ``size`` in the background, ``overlap`` with
-        the selected genes, ``expected`` by chance, ``odds_ratio`` (of the 2 x 2 table, infinite
-        where a cell is empty), ``p``, and ``fdr`` over the sets (Benjamini and Hochberg).
+        One row for each tested set, in the order of ``sets``: ``size`` within the background,
+        ``overlap`` with the selected genes, ``expected`` overlap by chance, ``odds_ratio`` (of the
+        2 x 2 table, infinite if a cell is empty), one-sided ``p``, and ``fdr`` over the sets
+        (Benjamini and Hochberg).
     """
     chosen = selected & background
     n, k = int(background.sum()), int(chosen.sum())
@@ -117,39 +128,39 @@ def over_representation(selected: Flags, background: Flags, sets: CutSets) -> pd
 def preranked(
     scores: Floats,
     background: Flags,
-    sets: CutSets,
+    sets: RestrictedSets,
     *,
     weight: float = 1.0,
     n_permutations: int = N_PERMUTATIONS,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Test whether each set lies at an end of a ranking: pre-ranked GSEA (Subramanian 2005).
+    """Test whether each set is enriched at an end of a ranking, by pre-ranked GSEA.
 
-    Genes are permuted. Sets of the same size share their null; above 50 genes sizes within 5 %
-    do, each scaled to the mean of its own size.
+    Subramanian et al. 2005, PNAS 102:15545-15550, with permuted genes. Sets of the same size share
+    a null distribution; above 50 genes, sizes within 5 % share one, scaled to the mean of each.
 
     Parameters
     ----------
     scores
-        (G,) what genes are ranked by; finite in the background. Ties keep the order of the genes.
+        Scores (G,) to rank genes by, finite in the background. Ties are in the order of the genes.
     background
-        (G,) genes that are ranked.
+        Which genes (G,) are ranked.
     sets
-        Cut to the same background.
+        Sets restricted to the same background.
     weight
-        Power of |score| by which a gene counts.
+        Exponent of |score| in the running sum.
     n_permutations
-        Random sets of each size; p is at least about ``2 / n_permutations``.
+        Number of random sets of each size; p is at least about ``2 / n_permutations``.
     seed
-        Of the permutations.
+        Seed of the permutations.
 
     Returns
     -------
     pandas.DataFrame
-        One row a tested set: ``size``; ``es``, the enrichment score; ``nes``, divided by the mean
-        of those of its sign under the null; ``p`` among those of its sign, never 0; ``fdr``, the
-        q-value from all sets' normalised scores; ``n_leading``, genes of the leading edge: those up
-        to the peak.
+        One row for each tested set: ``size``; ``es``, enrichment score; ``nes``, the score divided
+        by the mean of null scores of its sign; ``p`` among null scores of its sign, never 0;
+        ``fdr``, q-value over the normalised scores of all sets; ``n_leading``, number of genes in
+        the leading edge, which ends at the peak of the running sum.
     """
     order = np.flatnonzero(background)
     order = order[np.argsort(-scores[order], kind="stable")]
@@ -164,7 +175,7 @@ def preranked(
         positions = np.sort(rank[sets.members[at]], axis=1)
         es[of_size], n_leading[of_size] = _scores(positions, weights)
     null = _Null.draw(weights, sizes, n_permutations, seed)
-    nes, p = null.judge(es, sizes)
+    nes, p = null.normalise(es, sizes)
     return pd.DataFrame(
         {
             "size": sizes,
@@ -178,18 +189,28 @@ def preranked(
 
 
 def leading_edge(scores: Floats, members: Integers, es: float, n_leading: int) -> Integers:
-    """Return the genes of a set up to the peak of its running sum, from the end it lies at."""
+    """Return the leading edge of a set: its genes up to the peak of the running sum.
+
+    Parameters
+    ----------
+    scores
+        Scores (G,) of all genes.
+    members
+        Positions of the genes of the set.
+    es, n_leading
+        Results of :func:`preranked` for the set.
+    """
     order = members[np.argsort(-scores[members], kind="stable")]
     return order[:n_leading] if es >= 0 else order[::-1][:n_leading]
 
 
 def _scores(positions: Integers, weights: Floats) -> tuple[Floats, Integers]:
-    """Return the enrichment score of sets (M, k) of sorted places, and the genes up to its peak."""
+    """Return enrichment scores and sizes of leading edges of M sets, given sorted ranks (M, k)."""
     n_sets, size = positions.shape
     n = len(weights)
     hits = np.cumsum(weights[positions], axis=1)
     total = hits[:, -1:]
-    even = (np.arange(size) + 1.0) / size  # where no gene of a set has a score
+    even = (np.arange(size) + 1.0) / size  # for a set in which every score is 0
     hits = np.where(total > 0, hits / np.where(total > 0, total, 1), even)
     misses = (positions - np.arange(size)) / max(n - size, 1)
     after = hits - misses
@@ -203,14 +224,16 @@ def _scores(positions: Integers, weights: Floats) -> tuple[Floats, Integers]:
 
 @dataclass(frozen=True)
 class _Null:
-    """Scores of random sets of some sizes, of each sign on its own.
+    """Null distribution: enrichment scores of random sets, separately by sign.
 
     Attributes
     ----------
     grid
-        (K,) sizes that were drawn.
+        Set sizes (K,) that were drawn.
     positive, negative
-        Their scores by sign, without sign, rising, divided by their mean; and those means.
+        Absolute scores of each size, ascending, divided by their mean.
+    means
+        These means (2, K), of positive and of negative scores.
     """
 
     grid: Integers
@@ -227,7 +250,7 @@ class _Null:
         block = max(1, _CELLS // max(n, 1))
         for start in range(0, n_permutations, block):
             rows = min(block, n_permutations - start)
-            # A random order's first k genes are a random set of k: one order serves all sizes.
+            # The first k genes of a random order are a random set of k, so one order serves all.
             drawn = rng.permuted(np.tile(np.arange(n, dtype=np.int32), (rows, 1)), axis=1)
             drawn = drawn[:, :largest]
             for i, size in enumerate(grid):
@@ -241,8 +264,8 @@ class _Null:
         ]
         return cls(grid, scaled[0], scaled[1], means)
 
-    def judge(self, es: Floats, sizes: Integers) -> tuple[Floats, Floats]:
-        """Return the normalised scores and p-values of ``es``."""
+    def normalise(self, es: Floats, sizes: Integers) -> tuple[Floats, Floats]:
+        """Return normalised scores and p-values of ``es``."""
         nes, p = np.full(len(es), np.nan), np.full(len(es), np.nan)
         place = self._place(sizes)
         for sign, null in enumerate((self.positive, self.negative)):
@@ -264,7 +287,7 @@ class _Null:
         return nes, p
 
     def q_values(self, nes: Floats, sizes: Integers) -> Floats:
-        """Return the false discovery rate of each, among the scores of its sign."""
+        """Return the q-value of each normalised score, among the scores of its sign."""
         counts = np.bincount(self._place(sizes), minlength=len(self.grid)).astype(np.float64)
         result = np.full(len(nes), np.nan)
         for sign, null in enumerate((self.positive, self.negative)):
@@ -283,14 +306,14 @@ class _Null:
             observed = np.sort(scaled)
             share = (len(own) - np.searchsorted(observed, scaled * (1 - 1e-12))) / len(own)
             q = np.minimum(chance / share, 1.0)
-            # A set is never more in doubt than one that is less extreme.
+            # A more extreme score has no larger q-value.
             back = np.argsort(scaled, kind="stable")
             q[back] = np.minimum.accumulate(q[back])
             result[own] = q
         return result
 
     def _place(self, sizes: Integers) -> Integers:
-        """Return the drawn size that is nearest to each of ``sizes``, by their ratio."""
+        """Return the position in ``grid`` of the size nearest to each of ``sizes``, by ratio."""
         if not len(self.grid):
             return np.zeros(len(sizes), dtype=np.int64)
         logs = np.log(self.grid)
@@ -301,7 +324,7 @@ class _Null:
 
 
 def _grid(sizes: Integers) -> Integers:
-    """Return the sizes to draw: all up to ``_EXACT_SIZES``, then some that are near every other."""
+    """Return the sizes to draw: all up to ``_EXACT_SIZES``, above it at most 5 % apart."""
     unique = np.unique(sizes)
     grid = unique[unique <= _EXACT_SIZES].tolist()
     last = 0.0

@@ -1,18 +1,19 @@
-"""A linear model in every gene at once, with moderated tests of contrasts.
+"""Linear models of every gene at once, with moderated tests of contrasts.
 
-Least squares, or generalised least squares where samples of one block (a person, a pair) correlate;
-each gene's variance is drawn towards what all genes show (:mod:`mtm_core.statistics.moderation`).
-Tests of one contrast are t, of several together F (Smyth 2004, section 4). Checked against
-``statsmodels`` OLS and GLS, and against results that limma printed.
+Models are fitted by least squares, or by generalised least squares if samples of one block (a
+person, a pair) are correlated. Each gene's variance is moderated by that of all genes
+(:mod:`mtm_core.statistics.moderation`). One contrast is tested by t, several together by F
+(Smyth 2004, section 4). Checked against ``statsmodels`` OLS and GLS, and against results that limma
+printed.
 
-**Values that were predicted.** With ``error``, the standard error of each value, a contrast's
-variance is that of the model plus that of the errors, carried through the same weights: of an
-estimate ``sum a[i] y[i]``, ``sum a[i]^2 error[i]^2``. Errors within one block may be the same or
-independent; that which gives the larger p counts. What errs in all samples alike is added as
-``leverage``. Degrees of freedom stay those of the
-moderated variance: errors, known from many reference donors, would only add to them.
+**Predicted values.** With ``error``, the standard error of each value, the variance of a contrast
+is that of the model plus that of the errors: for an estimate ``sum a[i] y[i]`` the latter is
+``sum a[i]^2 error[i]^2``. Errors within one block may be equal or independent; the larger p of the
+two is reported. The error that all samples share is added by ``leverage``. The degrees of freedom
+remain those of the moderated variance; they could only be larger, as errors are known from many
+reference donors.
 
-Letters: N samples, P columns of the design, K contrasts, G genes.
+Shapes: N samples, P columns of the design, K contrasts, G genes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from mtm_core.statistics.blocks import gene_blocks
 from mtm_core.statistics.moderation import (
     VariancePrior,
     fit_prior,
-    moderated_freedom,
+    moderated_df,
     moderated_variance,
 )
 from mtm_core.statistics.multiple_testing import benjamini_hochberg
@@ -46,40 +47,42 @@ from mtm_core.statistics.regression import residuals
 
 Array = NDArray[np.float64]
 
-MINIMUM_FREEDOM = 1
-"""Degrees of freedom that samples must leave to a variance."""
+MIN_DF = 1
+"""Fewest residual degrees of freedom for a test."""
 
 
 @dataclass(frozen=True)
 class LinearFit:
-    """A model fitted to every gene.
+    """A linear model fitted to every gene.
 
     Attributes
     ----------
     weights
-        (P, N): a gene's coefficients are ``weights @ values``.
+        (P, N) matrix by which coefficients are ``weights @ values``.
     unscaled
-        (P, P): covariance of the coefficients for a variance of 1.
+        Covariance (P, P) of the coefficients for a residual variance of 1.
     coefficients
-        (P, G).
+        Coefficients (P, G).
     variance
-        (G,) of a sample, given its design.
-    level
-        (G,) mean of the values.
-    freedom
-        N - P.
+        Residual variances (G,).
+    mean_expression
+        Means of the values (G,).
+    df
+        Residual degrees of freedom, N - P.
     prior
-        Of all genes that vary.
-    constant, explained
-        (G,): genes of one value, and genes that the design explains to rounding.
+        Prior of the variances.
+    constant
+        Which genes (G,) have one value in all samples.
+    explained
+        Which genes (G,) the design explains up to rounding error.
     """
 
     weights: Array
     unscaled: Array
     coefficients: Array
     variance: Array
-    level: Array
-    freedom: int
+    mean_expression: Array
+    df: int
     prior: VariancePrior
     constant: NDArray[np.bool_]
     explained: NDArray[np.bool_]
@@ -93,16 +96,20 @@ def fit_linear_models(
     correlation: float = 0.0,
     trend: bool = False,
 ) -> LinearFit:
-    """Fit ``values`` (N, G) on ``design`` (N, P), which has full rank.
+    """Fit a linear model to every gene.
 
     Parameters
     ----------
     values
-        Log2 expression.
+        Log2 expression (N, G).
+    design
+        Design matrix (N, P) of full rank.
     blocks
-        Of each sample, where ``correlation`` is that of samples of one block.
+        Block (N,) of each sample, if samples of one block are correlated.
+    correlation
+        Correlation of the samples within a block.
     trend
-        Whether the prior of the variances follows the mean expression.
+        Whether the prior of the variances depends on mean expression.
 
     Raises
     ------
@@ -120,32 +127,32 @@ def fit_linear_models(
     basis, upper = np.linalg.qr(matrix if whiten is None else whiten @ matrix)
     solve = np.linalg.inv(upper)
     weights = solve @ (basis.T if whiten is None else basis.T @ whiten)
-    freedom = n_samples - matrix.shape[1]
-    variance, level = np.zeros(n_genes), np.empty(n_genes)
+    df = n_samples - matrix.shape[1]
+    variance, mean_expression = np.zeros(n_genes), np.empty(n_genes)
     coefficients = np.empty((matrix.shape[1], n_genes))
     constant = np.empty(n_genes, dtype=bool)
     for block in gene_blocks(n_genes):
         part = np.asarray(values[:, block])
         if not np.isfinite(part).all():
             raise ValueError("expected finite expression")
-        wide = part.astype(np.float64)
-        coefficients[:, block] = weights @ wide
-        # What counts as rounding goes by the type that values came in.
-        turned = part if whiten is None else (whiten @ wide).astype(part.dtype)
-        left = residuals(turned, basis)
+        y = part.astype(np.float64)
+        coefficients[:, block] = weights @ y
+        # The original precision determines what counts as rounding error.
+        whitened = part if whiten is None else (whiten @ y).astype(part.dtype)
+        residual = residuals(whitened, basis)
         constant[block] = np.ptp(part, axis=0) == 0
-        level[block] = wide.mean(axis=0)
-        if freedom > 0:
-            variance[block] = (left**2).sum(axis=0) / freedom
+        mean_expression[block] = y.mean(axis=0)
+        if df > 0:
+            variance[block] = (residual**2).sum(axis=0) / df
     variance[constant] = 0
-    prior = fit_prior(variance, freedom, level if trend else None)
+    prior = fit_prior(variance, df, mean_expression if trend else None)
     return LinearFit(
         weights,
         solve @ solve.T,
         coefficients,
         variance,
-        level,
-        freedom,
+        mean_expression,
+        df,
         prior,
         constant,
         variance <= 0,
@@ -154,38 +161,38 @@ def fit_linear_models(
 
 @dataclass(frozen=True)
 class ContrastTest:
-    """Tests of one contrast, or of several together, in every gene.
+    """Moderated tests of one contrast, or of several together, in every gene.
 
     Attributes
     ----------
     effect
-        (K, G) estimates.
+        Estimates (K, G).
     standard_error
-        (G,) of the one contrast; NaN of several.
+        Standard errors (G,) of one contrast; NaN for several.
     statistic
-        (G,) t of one, F of several.
+        Moderated t (G,) for one contrast, F for several.
     p
-        (G,), two-sided.
-    freedom
-        Degrees of freedom of the variance.
+        p-values (G,), two-sided.
+    df
+        Degrees of freedom of the moderated variance.
     outcome
-        (G,).
+        Outcomes (G,), see :mod:`mtm_core.statistics.outcome`.
     """
 
     effect: Array
     standard_error: Array
     statistic: Array
     p: Array
-    freedom: float
+    df: float
     outcome: NDArray[np.object_]
 
     def table(self, gene_ids: Sequence[str]) -> pd.DataFrame:
-        """Return a row a gene: statistics, ``fdr`` over the genes tested and ``outcome``."""
+        """Return a table by gene id: statistics, ``fdr`` over the tested genes, and ``outcome``."""
         return pd.DataFrame(
             {
                 "standard_error": self.standard_error,
                 "statistic": self.statistic,
-                "df": self.freedom,
+                "df": self.df,
                 "p": self.p,
                 "fdr": benjamini_hochberg(self.p),
                 "outcome": outcome_column(self.outcome),
@@ -202,81 +209,92 @@ def contrast_tests(
     blocks: ArrayLike | None = None,
     leverage: ArrayLike = 0.0,
 ) -> ContrastTest:
-    """Test ``contrasts`` (K, P) of the coefficients against 0, all K together.
+    """Test K contrasts of the coefficients against 0, together.
 
     Parameters
     ----------
+    fit
+        The fitted models.
+    contrasts
+        Contrasts (K, P).
     error
-        (N, G) standard errors of the values that were fitted; ``None`` if they are exact.
+        Standard errors (N, G) of the fitted values, if these are predictions; ``None`` if they are
+        exact.
     blocks
-        Of each sample, whose errors may then be the same within a block.
+        Block (N,) of each sample, if errors may be equal within a block.
     leverage
-        (K, K): what the squared error of a value, on average, adds to the covariance of the
-        estimates because it is the same in all samples
-        (:mod:`mtm_core.statistics.contrast_distance`).
+        (K, K) factor of the mean squared error in the covariance of the estimates, for the error
+        that all samples share (:mod:`mtm_core.statistics.contrast_distance`).
     """
     rows = np.atleast_2d(np.asarray(contrasts, dtype=np.float64))
     n_genes, n_contrasts = len(fit.variance), len(rows)
     effect, weights = rows @ fit.coefficients, rows @ fit.weights
     shape = rows @ fit.unscaled @ rows.T
-    variance = moderated_variance(fit.variance, fit.freedom, fit.prior)
+    variance = moderated_variance(fit.variance, fit.df, fit.prior)
     n_tested = int((~fit.explained).sum())
-    freedom = moderated_freedom(fit.freedom, fit.prior, n_tested)
+    df = moderated_df(fit.df, fit.prior, n_tested)
     groupings = [np.eye(weights.shape[1])]
     if error is not None and blocks is not None:
         groupings.append(block_indicators(blocks))
-    square = np.empty(n_genes)  # of the statistic, over K
+    square = np.empty(n_genes)  # squared statistic divided by K
     standard_error = np.full(n_genes, np.nan)
     for part in gene_blocks(n_genes):
         covariance = variance[part, None, None] * shape
-        known = effect[:, part].T
+        estimates = effect[:, part].T
         if error is None:
-            square[part] = _squares(covariance, known)
+            square[part] = _wald(covariance, estimates)
         else:
-            own = np.asarray(error[:, part], dtype=np.float64)
-            shared = (own**2).mean(axis=0)[:, None, None] * np.atleast_2d(leverage)
+            se = np.asarray(error[:, part], dtype=np.float64)
+            shared = (se**2).mean(axis=0)[:, None, None] * np.atleast_2d(leverage)
             covariance = covariance + shared
-            options = [covariance + _of_errors(weights, own, group) for group in groupings]
-            squares = [_squares(option, known) for option in options]
+            options = [covariance + _error_covariance(weights, se, group) for group in groupings]
+            squares = [_wald(option, estimates) for option in options]
             square[part] = np.min(squares, axis=0)
             covariance = np.choose(np.argmin(squares, axis=0)[:, None, None], options)
         if n_contrasts == 1:
             standard_error[part] = np.sqrt(covariance[:, 0, 0])
     if n_contrasts == 1:
         statistic = np.sign(effect[0]) * np.sqrt(square)
-        p = 2 * stats.t.sf(np.abs(statistic), freedom)
+        p = 2 * stats.t.sf(np.abs(statistic), df)
     else:
         statistic = square
-        p = stats.f.sf(statistic, n_contrasts, freedom)
+        p = stats.f.sf(statistic, n_contrasts, df)
     outcome = first_outcome(
         n_genes,
-        (fit.freedom < MINIMUM_FREEDOM, TOO_FEW),
+        (fit.df < MIN_DF, TOO_FEW),
         (fit.constant, CONSTANT),
         (fit.explained, FROM_COVARIATES),
     )
     for numbers in (standard_error, statistic, p):
         numbers[outcome != TESTED] = np.nan
-    return ContrastTest(effect, standard_error, statistic, p, freedom, outcome)
+    return ContrastTest(effect, standard_error, statistic, p, df, outcome)
 
 
-def _squares(covariance: Array, effect: Array) -> Array:
+def _wald(covariance: Array, effect: Array) -> Array:
     """Return ``effect' covariance^-1 effect / K`` of each gene, from (g, K, K) and (g, K)."""
     n_contrasts = effect.shape[1]
-    with np.errstate(divide="ignore", invalid="ignore"):  # of genes that do not vary
+    with np.errstate(divide="ignore", invalid="ignore"):  # genes that do not vary
         if n_contrasts == 1:
             return np.asarray(effect[:, 0] ** 2 / covariance[:, 0, 0])
-        flat = np.linalg.det(covariance) <= 0
-        covariance = np.where(flat[:, None, None], np.eye(n_contrasts), covariance)
+        singular = np.linalg.det(covariance) <= 0
+        covariance = np.where(singular[:, None, None], np.eye(n_contrasts), covariance)
         solved = np.linalg.solve(covariance, effect[:, :, None])[:, :, 0]
-        return np.asarray(np.where(flat, np.nan, (effect * solved).sum(axis=1)) / n_contrasts)
+        return np.asarray(np.where(singular, np.nan, (effect * solved).sum(axis=1)) / n_contrasts)
 
 
-def _of_errors(weights: Array, error: Array, groups: Array) -> Array:
-    """Return what errors (N, g) add to the covariance (g, K, K) of estimates ``weights`` (K, N).
+def _error_covariance(weights: Array, error: Array, groups: Array) -> Array:
+    """Return the covariance (g, K, K) of estimates that comes from errors of the values.
 
-    Errors of one group, columns of 0 and 1 (N, B), are the same; of two, independent.
+    Parameters
+    ----------
+    weights
+        Weights (K, N) of the samples in the estimates.
+    error
+        Standard errors (N, g).
+    groups
+        Indicators (N, B): errors are equal within a group, independent between groups.
     """
-    if groups.shape[0] == groups.shape[1]:  # each sample by itself
+    if groups.shape[0] == groups.shape[1]:  # each sample is its own group
         products = weights[:, None, :] * weights[None, :, :]
         return np.moveaxis(products @ error**2, -1, 0)
     added = np.zeros((error.shape[1], len(weights), len(weights)))

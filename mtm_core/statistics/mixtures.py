@@ -1,6 +1,6 @@
-"""Samples as mixtures of known profiles: shares of 0 or more, by least squares.
+"""Deconvolution of samples into shares of known profiles, by non-negative least squares.
 
-Letters: N samples, G genes, K profiles. Checked against ``scipy.optimize.lsq_linear``.
+Shapes: N samples, G genes, K profiles. Checked against ``scipy.optimize.lsq_linear``.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MixtureShares:
-    """What samples are mixed of.
+    """Estimated shares of profiles in samples.
 
     Attributes
     ----------
     shares
-        (N, K), 0 or more, 1 together; NaN where nothing of a sample is like any profile.
+        Shares (N, K), not negative, summing to 1; NaN for a sample that resembles no profile.
     fit
-        (N,) Pearson's rho of the sample and its fit, over the weighted genes.
+        Pearson's rho (N,) of each sample with its fitted mixture, over the weighted genes.
     """
 
     shares: Array
@@ -31,37 +31,44 @@ class MixtureShares:
 
 
 def mixture_shares(mixtures: ArrayLike, profiles: ArrayLike) -> MixtureShares:
-    """Return the shares of ``profiles`` (G, K) in ``mixtures`` (N, G), both linear expression.
+    """Estimate the shares of profiles in samples.
 
-    Non-negative least squares, each gene divided by the square root of its largest value among the
-    profiles: errors of expression grow with its level, and without that a few genes decide all. The
-    unit of a sample does not matter, nor does its library size.
+    Each gene is divided by the square root of its largest value among the profiles, because errors
+    grow with expression and a few highly expressed genes would otherwise dominate. Unit and library
+    size of a sample do not matter.
+
+    Parameters
+    ----------
+    mixtures
+        Linear expression (N, G) of the samples.
+    profiles
+        Linear expression (G, K) of the pure profiles.
 
     Raises
     ------
     ValueError
         If shapes do not fit, or a value is negative, missing or infinite.
     """
-    given, known = np.asarray(mixtures, dtype=np.float64), np.asarray(profiles, dtype=np.float64)
-    if given.ndim != 2 or known.ndim != 2 or given.shape[1] != len(known):
-        raise ValueError(f"expected (samples, {len(known)}) mixtures, got {given.shape}")
-    for values in (given, known):
+    samples, pure = np.asarray(mixtures, dtype=np.float64), np.asarray(profiles, dtype=np.float64)
+    if samples.ndim != 2 or pure.ndim != 2 or samples.shape[1] != len(pure):
+        raise ValueError(f"expected (samples, {len(pure)}) mixtures, got {samples.shape}")
+    for values in (samples, pure):
         if not (np.isfinite(values).all() and (values >= 0).all()):
             raise ValueError("expected finite linear expression, 0 or more")
-    largest = known.max(axis=1)
+    largest = pure.max(axis=1)
     weight = np.where(largest > 0, 1 / np.sqrt(np.where(largest > 0, largest, 1)), 0)
-    scaled = known * weight[:, None]
-    shares = np.full((len(given), known.shape[1]), np.nan)
-    fit = np.full(len(given), np.nan)
-    for i, sample in enumerate(given):
+    scaled = pure * weight[:, None]
+    shares = np.full((len(samples), pure.shape[1]), np.nan)
+    fit = np.full(len(samples), np.nan)
+    for i, sample in enumerate(samples):
         size = sample.max(initial=0)
         if size == 0:
             continue
-        own = sample / size * weight
-        found, _ = nnls(scaled, own)
-        if found.sum() > 0:
-            shares[i] = found / found.sum()
-            fitted = scaled @ found
-            if np.ptp(fitted) > 0 and np.ptp(own) > 0:
-                fit[i] = np.corrcoef(fitted, own)[0, 1]
+        weighted = sample / size * weight
+        coefficients, _ = nnls(scaled, weighted)
+        if coefficients.sum() > 0:
+            shares[i] = coefficients / coefficients.sum()
+            fitted = scaled @ coefficients
+            if np.ptp(fitted) > 0 and np.ptp(weighted) > 0:
+                fit[i] = np.corrcoef(fitted, weighted)[0, 1]
     return MixtureShares(shares, fit)

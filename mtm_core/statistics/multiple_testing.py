@@ -1,4 +1,4 @@
-"""Control of the false discovery rate over many tests."""
+"""Control of the false discovery rate."""
 
 from __future__ import annotations
 
@@ -8,9 +8,22 @@ from scipy.stats import false_discovery_control
 
 
 def benjamini_hochberg(p: ArrayLike) -> NDArray[np.float64]:
-    """Return the adjusted p-values of the tests ``p`` (K,): Benjamini and Hochberg 1995.
+    """Adjust p-values by the method of Benjamini and Hochberg 1995.
 
-    NaN is a test that could not be made: it stays NaN and does not count.
+    Parameters
+    ----------
+    p
+        p-values (K,). NaN marks a test that was not made; it remains NaN and does not count.
+
+    Returns
+    -------
+    numpy.ndarray
+        Adjusted p-values (K,).
+
+    Examples
+    --------
+    >>> benjamini_hochberg([0.01, 0.04, np.nan]).round(2).tolist()
+    [0.02, 0.04, nan]
     """
     values = np.asarray(p, dtype=np.float64)
     adjusted = np.full(values.shape, np.nan)

@@ -1,4 +1,4 @@
-"""Why a test was or was not made, in words: what is given where a number would mean nothing."""
+"""Outcomes of tests in words: tested, or the reason why there is no p-value."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ OUTCOMES = (
     EMPTY_SET,
     NO_SIGNS,
 )
-"""Every outcome; only ``"tested"`` comes with a p-value."""
+"""All outcomes; only ``"tested"`` has a p-value."""
 
 
 def outcome_column(outcome: ArrayLike) -> pd.Categorical:
-    """Return outcomes (G,) as a categorical column, so that tables of it can be joined."""
+    """Return outcomes (G,) as a categorical column with fixed categories, so that tables join."""
     return pd.Categorical(np.asarray(outcome, dtype=object), categories=list(OUTCOMES))
 
 

@@ -1,6 +1,6 @@
-"""How far two analyses agree: gene sets, directions, sizes.
+"""Agreement of two analyses: overlap of gene sets, signs and sizes of effects.
 
-Sources: hypergeometric tail and binomial test from scipy; Fisher's z for intervals.
+Hypergeometric and binomial tests are scipy's; intervals are by Fisher's z.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from mtm_core.statistics.correlation import correlation_interval
 from mtm_core.statistics.outcome import CONSTANT, EMPTY_SET, NO_SIGNS, TESTED, TOO_FEW
 
 MINIMUM_SHARED = 4
-"""Genes that two vectors need in common to be correlated: fewer have no interval."""
+"""Fewest shared genes for a correlation, as fewer have no interval."""
 
 
 @dataclass(frozen=True)
 class SetOverlap:
-    """Two sets of genes out of one background.
+    """Overlap of two gene sets within one background.
 
     Attributes
     ----------
     n_background, n_first, n_second, n_shared
-        Genes; both sets are cut to the background.
+        Numbers of genes in the background, in each set within it, and in both.
     expected
-        Shared genes by chance.
+        Number of shared genes expected by chance.
     p
-        Chance of ``n_shared`` or more: the upper tail of the hypergeometric distribution.
+        Hypergeometric probability of ``n_shared`` genes or more.
     jaccard
-        Shared over the union.
+        Size of the intersection over that of the union.
     f1
-        Of the first set as a prediction of the second: 2 shared / (n_first + n_second).
+        F1 score of the first set as a prediction of the second.
     outcome
-        ``"tested"``, or ``"empty set"``: then p, Jaccard and F1 are NaN.
+        ``"tested"``, or ``"empty set"``, for which p, Jaccard index and F1 are NaN.
     """
 
     n_background: int
@@ -54,7 +54,7 @@ class SetOverlap:
 def set_overlap(
     first: Collection[str], second: Collection[str], background: Collection[str]
 ) -> SetOverlap:
-    """Compare ``first``, a prediction, with ``second``, the reference."""
+    """Compare the set ``first``, a prediction, with ``second``, the reference."""
     every = set(background)
     a, b = every & set(first), every & set(second)
     n, n_shared = len(every), len(a & b)
@@ -76,20 +76,21 @@ def set_overlap(
 
 @dataclass(frozen=True)
 class SignConsistency:
-    """How often two vectors have the same sign.
+    """Agreement of the signs of two vectors over genes.
 
     Attributes
     ----------
     n
-        Genes with a sign on both sides: neither missing nor 0.
+        Number of genes with a sign in both vectors (neither NaN nor 0).
     n_same
-        Of these, with the same.
+        Number of these with the same sign.
     share
         ``n_same / n``.
     p
-        Two-sided binomial test against one half. Genes are not independent: read it with care.
+        Two-sided binomial test against one half. It takes genes as independent, which they are
+        not, so it is too small.
     outcome
-        ``"tested"``, or ``"no signs"``: then share and p are NaN.
+        ``"tested"``, or ``"no signs"``, for which share and p are NaN.
     """
 
     n: int
@@ -110,19 +111,19 @@ def sign_consistency(first: ArrayLike, second: ArrayLike) -> SignConsistency:
 
 @dataclass(frozen=True)
 class Concordance:
-    """How far two vectors over genes go together.
+    """Correlation of two vectors over genes.
 
     Attributes
     ----------
     n
-        Genes known on both sides.
+        Number of genes known in both.
     pearson, pearson_low, pearson_high, pearson_p
-        Pearson's rho, its 95 % interval by Fisher's z, two-sided p. Interval and p take genes as
-        independent, which they are not: they are narrower than the truth.
+        Pearson's rho, its 95 % interval by Fisher's z, and two-sided p. Both take genes as
+        independent, which they are not, so the interval is too narrow and p too small.
     spearman, spearman_p
-        Spearman's rho, two-sided p.
+        Spearman's rho and its two-sided p.
     outcome
-        ``"tested"``, ``"too few samples"`` (below ``MINIMUM_SHARED`` genes) or ``"constant"``.
+        ``"tested"``, ``"too few samples"`` (fewer than ``MINIMUM_SHARED`` genes) or ``"constant"``.
     """
 
     n: int
@@ -136,7 +137,7 @@ class Concordance:
 
 
 def concordance(first: pd.Series, second: pd.Series) -> Concordance:
-    """Correlate two series over the genes (index) that both know."""
+    """Correlate two series over the genes in the index of both."""
     both = pd.concat([first, second], axis=1, join="inner").astype(float).dropna().to_numpy()
     nan = float("nan")
     if len(both) < MINIMUM_SHARED:

@@ -1,4 +1,4 @@
-"""Resampling with replacement, as multiplicities: how often each member is in each resample."""
+"""Bootstrap resamples, as counts of how often each member is drawn."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ Array = NDArray[np.float64]
 
 
 def resampled_counts(group: ArrayLike, n_resamples: int, seed: int) -> Array:
-    """Draw each group's members with replacement, as many as it has.
+    """Draw bootstrap resamples, stratified by group.
 
     Parameters
     ----------
     group
-        (N,) group of each member.
+        Group (N,) of each member.
     n_resamples
-        R.
+        Number of resamples, R.
     seed
-        The same seed and groups give the same resamples.
+        Seed; the same seed and groups give the same resamples.
 
     Returns
     -------
     numpy.ndarray
-        (R, N) whole numbers as float64; the members of a group sum to its size.
+        Counts (R, N) as float64; those of a group sum to its size in each resample.
     """
     members = np.asarray(group)
     rng = np.random.default_rng(seed)
@@ -35,9 +35,9 @@ def resampled_counts(group: ArrayLike, n_resamples: int, seed: int) -> Array:
 
 
 def percentile_interval(statistic: ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """Return the central interval of the resampled ``statistic`` (R,).
+    """Return the central percentile interval of a bootstrapped statistic (R,).
 
-    Resamples where it is NaN do not count; NaN where it always is.
+    Resamples in which it is NaN are ignored; if all are, both ends are NaN.
     """
     values = _known(statistic)
     if not len(values):
@@ -48,10 +48,11 @@ def percentile_interval(statistic: ArrayLike, level: float = 0.95) -> tuple[floa
 
 
 def bootstrap_p(difference: ArrayLike) -> float:
-    """Return twice the share of resampled differences (R,) on the rarer side of 0, at most 1.
+    """Return the two-sided bootstrap p-value of a difference (R,) from 0.
 
-    Not below 2 / (R + 1): the sample itself counts as one resample (Davison and Hinkley 1997,
-    section 4.2). Resamples where it is NaN do not count; NaN where it always is.
+    It is twice the share of resamples on the rarer side of 0, and at least 2 / (R + 1), because the
+    sample itself counts as one resample (Davison and Hinkley 1997, section 4.2). Resamples in which
+    the difference is NaN are ignored; if all are, the result is NaN.
     """
     values = _known(difference)
     if not len(values):

@@ -1,6 +1,6 @@
-"""Values far from the others of their kind, by median and median absolute deviation.
+"""Outliers by median and median absolute deviation.
 
-Letters: N samples, K components. Checked against ``scipy.stats``.
+Shapes: N samples, K components. Checked against ``scipy.stats``.
 """
 
 from __future__ import annotations
@@ -11,34 +11,40 @@ from scipy.stats import chi2, median_abs_deviation
 
 Array = NDArray[np.float64]
 
-FAR = 3.5
+OUTLIER_Z = 3.5
 """Robust z-score beyond which a value is an outlier (Iglewicz and Hoaglin 1993)."""
 
 
 def robust_z(values: ArrayLike) -> Array:
-    """Return how many robust SD each of ``values`` (N,) is from their median.
+    """Return robust z-scores (N,): the distance from the median in robust SDs.
 
-    NaN where a value is missing, or where half of the values or more are one and the same.
+    NaN for a missing value, and for all if at least half of the values are equal.
     """
-    given = np.asarray(values, dtype=np.float64)
-    known = given[np.isfinite(given)]
-    if not known.size:
-        return np.full(given.shape, np.nan)
-    spread = float(median_abs_deviation(known, scale="normal"))
-    if spread == 0:
-        return np.full(given.shape, np.nan)
-    return np.asarray((given - np.median(known)) / spread)
+    x = np.asarray(values, dtype=np.float64)
+    finite = x[np.isfinite(x)]
+    if not finite.size:
+        return np.full(x.shape, np.nan)
+    sd = float(median_abs_deviation(finite, scale="normal"))
+    if sd == 0:
+        return np.full(x.shape, np.nan)
+    return np.asarray((x - np.median(finite)) / sd)
 
 
 def robust_distance(scores: ArrayLike) -> tuple[Array, Array]:
-    """Return the distance (N,) of samples in uncorrelated ``scores`` (N, K), and its p.
+    """Return robust distances (N,) of samples from the centre, and their p-values.
 
-    The root of the sum of squared robust z-scores; its square is chi-squared with K degrees of
-    freedom where scores are normal. A component that half of the samples share counts nothing.
+    The distance is the root of the sum of squared robust z-scores. Its square has a chi-squared
+    distribution with K degrees of freedom if the scores are normal.
+
+    Parameters
+    ----------
+    scores
+        Uncorrelated scores (N, K). A component in which at least half of the samples are equal is
+        ignored.
     """
     z = np.column_stack([robust_z(column) for column in np.asarray(scores, dtype=np.float64).T])
-    counted = np.isfinite(z).all(axis=0)
-    squared = (z[:, counted] ** 2).sum(axis=1)
-    if not counted.any():
+    used = np.isfinite(z).all(axis=0)
+    squared = (z[:, used] ** 2).sum(axis=1)
+    if not used.any():
         return np.full(len(z), np.nan), np.full(len(z), np.nan)
-    return np.sqrt(squared), np.asarray(chi2.sf(squared, counted.sum()))
+    return np.sqrt(squared), np.asarray(chi2.sf(squared, used.sum()))

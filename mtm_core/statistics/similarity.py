@@ -1,6 +1,6 @@
-"""Whether two ways to measure likeness agree on what is alike.
+"""Agreement of two similarity matrices, by Mantel's test (1967, Cancer Research 27:209).
 
-Letters: T items (tissues). Source: Mantel 1967, Cancer Research 27:209.
+Shapes: T items (tissues).
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ N_PERMUTATIONS = 999
 
 @dataclass(frozen=True)
 class SimilarityAgreement:
-    """Agreement of two (T, T) similarities.
+    """Agreement of two similarity matrices (T, T).
 
     Attributes
     ----------
     n_items, n_pairs
         T, and T (T - 1) / 2.
     spearman
-        Spearman's rho of the off-diagonals.
+        Spearman's rho of the off-diagonal entries.
     p
-        Chance of as high a rho with the items of one side exchanged (Mantel's test, one-sided);
-        pairs share items, so the p-value of a correlation of pairs would be far too small.
+        One-sided p of Mantel's test, by permuting the items of one matrix. The usual p of a
+        correlation would be far too small, as pairs share items.
     outcome
-        ``"tested"``, ``"too few samples"`` (below ``MINIMUM_ITEMS`` items) or ``"constant"``: the
-        numbers are NaN then.
+        ``"tested"``, ``"too few samples"`` (fewer than ``MINIMUM_ITEMS`` items) or ``"constant"``.
+        Unless tested, the numbers are NaN.
     """
 
     n_items: int
@@ -45,9 +45,16 @@ class SimilarityAgreement:
 def similarity_agreement(
     first: ArrayLike, second: ArrayLike, *, n_permutations: int = N_PERMUTATIONS, seed: int = 0
 ) -> SimilarityAgreement:
-    """Correlate the ranks of the off-diagonals of ``first`` and ``second`` (T, T), symmetric.
+    """Correlate the ranks of the off-diagonal entries of two symmetric matrices.
 
-    Items of which either side knows nothing (NaN but for the diagonal) are left out.
+    Parameters
+    ----------
+    first, second
+        Similarities (T, T). An item whose entries are all NaN, but for the diagonal, is left out.
+    n_permutations
+        Number of permutations of Mantel's test.
+    seed
+        Seed of the permutations.
 
     Raises
     ------

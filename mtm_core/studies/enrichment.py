@@ -28,7 +28,7 @@ from mtm_core.statistics.enrichment import (
     MAXIMUM_SIZE,
     MINIMUM_SIZE,
     N_PERMUTATIONS,
-    CutSets,
+    RestrictedSets,
     leading_edge,
     over_representation,
     preranked,
@@ -332,7 +332,7 @@ def enrich_part(
 def _over(
     chosen: dict[str, Flags],
     background: Flags,
-    cut: CutSets,
+    cut: RestrictedSets,
     sets: MatchedSets,
     symbols: NDArray[np.object_] | None,
 ) -> pd.DataFrame:
@@ -361,7 +361,7 @@ def _ranked(
     score: Floats,
     order: NDArray[np.int64],
     background: Flags,
-    cut: CutSets,
+    cut: RestrictedSets,
     sets: MatchedSets,
     symbols: NDArray[np.object_],
     options: EnrichmentOptions,
@@ -371,7 +371,7 @@ def _ranked(
     # Genes in the order of the ranking, so that ties are broken by it.
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    moved = CutSets(cut.sets, cut.starts, place[cut.members])
+    moved = RestrictedSets(cut.sets, cut.starts, place[cut.members])
     ordered = score[order]
     table = preranked(
         ordered,
@@ -397,8 +397,8 @@ def _ranked(
     return table.sort_values(["p", "fdr"], kind="stable", ignore_index=True)
 
 
-def _cut(sets: MatchedSets, background: Flags, options: EnrichmentOptions) -> CutSets:
-    return CutSets.of(
+def _cut(sets: MatchedSets, background: Flags, options: EnrichmentOptions) -> RestrictedSets:
+    return RestrictedSets.restrict(
         sets.starts,
         sets.members,
         background,

@@ -5,7 +5,12 @@ import pandas as pd
 import pytest
 from scipy.stats import fisher_exact, kstest
 
-from mtm_core.statistics.enrichment import CutSets, leading_edge, over_representation, preranked
+from mtm_core.statistics.enrichment import (
+    RestrictedSets,
+    leading_edge,
+    over_representation,
+    preranked,
+)
 
 GENES = 1500
 
@@ -31,7 +36,7 @@ def test_over_representation_is_fishers_exact_test_within_the_background(world):
     rng = np.random.default_rng(0)
     background = rng.random(GENES) < 0.6
     selected = scores > 1  # some of them outside the background
-    cut = CutSets.of(*flat(sets), background, minimum=5, maximum=60)
+    cut = RestrictedSets.restrict(*flat(sets), background, minimum=5, maximum=60)
     table = over_representation(selected, background, cut)
     inside = [np.intersect1d(s, np.flatnonzero(background)) for s in sets]
     expected = [i for i, s in enumerate(inside) if 5 <= len(s) <= 60]
@@ -52,7 +57,7 @@ def test_scores_are_gseapys_and_so_are_the_rest_within_chance(world):
     gseapy = pytest.importorskip("gseapy")
     scores, sets = world
     names = [f"g{i}" for i in range(GENES)]
-    cut = CutSets.of(*flat(sets), np.ones(GENES, bool), minimum=5, maximum=500)
+    cut = RestrictedSets.restrict(*flat(sets), np.ones(GENES, bool), minimum=5, maximum=500)
     own = preranked(scores, np.ones(GENES, bool), cut, n_permutations=1000, seed=1)
     theirs = gseapy.prerank(
         rnk=pd.Series(scores, index=names).sort_values(ascending=False),
@@ -88,7 +93,7 @@ def test_shuffled_ranks_give_uniform_p():
     rng = np.random.default_rng(11)
     background = rng.random(GENES) < 0.8
     sets = [rng.choice(GENES, int(k), replace=False) for k in rng.integers(15, 300, 150)]
-    cut = CutSets.of(*flat(sets), background, minimum=10, maximum=500)
+    cut = RestrictedSets.restrict(*flat(sets), background, minimum=10, maximum=500)
     p, discoveries = [], 0
     for seed in range(4):
         scores = np.abs(rng.normal(size=GENES)) * rng.choice([-1, 1], GENES, p=[0.4, 0.6])
@@ -107,8 +112,8 @@ def test_a_size_between_those_drawn_gets_the_p_of_its_own(size):
     everywhere = np.ones(GENES, bool)
     target = rng.choice(GENES, size, replace=False, p=(w := np.exp(0.35 * scores)) / w.sum())
     others = [rng.choice(GENES, k, replace=False) for k in range(55, 75)]
-    between = CutSets.of(*flat([target, *others]), everywhere)
-    alone = CutSets.of(*flat([target]), everywhere)
+    between = RestrictedSets.restrict(*flat([target, *others]), everywhere)
+    alone = RestrictedSets.restrict(*flat([target]), everywhere)
     a = preranked(scores, everywhere, between, n_permutations=4000, seed=1).iloc[0]
     b = preranked(scores, everywhere, alone, n_permutations=4000, seed=2).iloc[0]
     assert a["nes"] == pytest.approx(b["nes"], rel=0.03)
@@ -116,13 +121,13 @@ def test_a_size_between_those_drawn_gets_the_p_of_its_own(size):
 
 
 def test_no_set_of_a_size_to_be_tested_gives_an_empty_table():
-    cut = CutSets.of(*flat([np.arange(3)]), np.ones(GENES, bool))
+    cut = RestrictedSets.restrict(*flat([np.arange(3)]), np.ones(GENES, bool))
     assert preranked(np.arange(GENES, dtype=float), np.ones(GENES, bool), cut).empty
     assert over_representation(np.ones(GENES, bool), np.ones(GENES, bool), cut).empty
 
 
 def test_a_ranking_without_scores_counts_every_gene_alike():
     everywhere = np.ones(GENES, bool)
-    cut = CutSets.of(*flat([np.arange(20)]), everywhere)
+    cut = RestrictedSets.restrict(*flat([np.arange(20)]), everywhere)
     row = preranked(np.zeros(GENES), everywhere, cut, n_permutations=200).iloc[0]
     assert row["es"] == 1.0  # ties keep the order of the genes

@@ -39,7 +39,7 @@ def test_genes_of_one_variance_are_pooled_as_limma_does():
     expression, expected = printed("one_variance"), printed("one_variance_top_table")
     fit = fit_linear_models(expression.T.to_numpy(), [[1, 0], [1, 0], [1, 1]])
     table = contrast_tests(fit, [0, 1]).table(expression.index)
-    assert np.isinf(fit.prior.freedom)
+    assert np.isinf(fit.prior.df)
     np.testing.assert_allclose(table["statistic"], expected["t"], rtol=1e-7)
     np.testing.assert_allclose(table["p"], expected["P.Value"], rtol=1e-7)
 
@@ -91,7 +91,7 @@ def test_the_prior_that_variances_were_drawn_from_is_found():
     rng = np.random.default_rng(1)
     true = 0.3 * 5 / rng.chisquare(5, 20_000)
     prior = fit_prior(true * rng.chisquare(8, 20_000) / 8, 8)
-    assert prior.freedom == pytest.approx(5, rel=0.05)
+    assert prior.df == pytest.approx(5, rel=0.05)
     np.testing.assert_allclose(prior.variance, 0.3, rtol=0.03)
 
 
@@ -101,10 +101,10 @@ def test_a_prior_that_follows_expression_finds_the_curve():
     centre = np.exp(-level / 3) + 0.05
     s2 = centre * 6 / rng.chisquare(6, 20_000) * rng.chisquare(10, 20_000) / 10
     prior = fit_prior(s2, 10, level)
-    assert prior.freedom == pytest.approx(6, rel=0.1)
+    assert prior.df == pytest.approx(6, rel=0.1)
     inside = (level > 0.5) & (level < 9.5)
     np.testing.assert_allclose(prior.variance[inside], centre[inside], rtol=0.2)
-    assert fit_prior(s2, 10).freedom < 3  # one level for all: spread wrongly
+    assert fit_prior(s2, 10).df < 3  # one level for all: spread wrongly
 
 
 def test_a_known_prior_gives_uniform_p():
@@ -143,7 +143,7 @@ def test_errors_of_values_add_to_the_variance_as_a_slow_loop_says():
     values, error = rng.normal(size=(10, 4)), rng.uniform(0.1, 2, size=(10, 4))
     fit = fit_linear_models(values, design)
     rows = np.array([[0, 1, 0], [0, 0, 1]])
-    own = moderated_variance(fit.variance, fit.freedom, fit.prior)
+    own = moderated_variance(fit.variance, fit.df, fit.prior)
     solve = np.linalg.inv(design.T @ design) @ design.T
     for by_block in (None, blocks):
         one = contrast_tests(fit, rows[1], error=error, blocks=by_block)
