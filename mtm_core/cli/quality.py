@@ -20,6 +20,7 @@ from mtm_core.cli.output import OverwriteOption, err, print_table
 from mtm_core.cli.own_samples import (
     LeaveOutOption,
     ModelOption,
+    NearPeopleOption,
     NumbersOption,
     QuantityOption,
     SheetOption,
@@ -33,6 +34,7 @@ from mtm_core.cli.own_samples import (
     reading_options,
 )
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
+from mtm_core.data.units import UnitChoice
 from mtm_core.inference.blood_cells import CELLS
 from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.options import PredictionOptions
@@ -76,12 +78,16 @@ def quality_command(
         Path | None,
         typer.Option(
             help="Another table of the same people, under the same names: looks for samples that"
-            " were exchanged."
+            " were exchanged, and compares sex by XIST and Y genes."
         ),
     ] = None,
     also_tissue: Annotated[
         str, typer.Option(help="Tissue of that table, where it is not the source.")
     ] = "",
+    also_unit: Annotated[
+        UnitChoice | None, typer.Option(help="Unit of that table; by default as --unit.")
+    ] = None,
+    near_people: NearPeopleOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Look at your samples before anything is predicted from them.
@@ -102,7 +108,7 @@ def quality_command(
     review = check_quality(
         QualityOptions(
             *(tuple(given), output, metadata, model, options, tx2gene),
-            *(person, also, also_tissue, overwrite),
+            *(person, also, also_tissue, overwrite, also_unit, near_people),
         ),
         print_found,
     )

@@ -225,6 +225,61 @@ def judge_arguments(
     return [*words, *_option("--output", _as_path(output))]
 
 
+@dataclass(frozen=True)
+class SecondTable:
+    """A second table of the same people, as ``mtm quality --also`` takes it.
+
+    Attributes
+    ----------
+    file
+        File name.
+    tissue, unit
+        Tissue and unit of its samples.
+    near_people
+        Whether similar names are matched.
+    """
+
+    file: str
+    tissue: str
+    unit: str
+    near_people: bool = False
+
+
+def quality_arguments(
+    options: PredictionOptions,
+    files: InputFiles,
+    *,
+    model: str,
+    output: str,
+    person: str = "",
+    also: SecondTable | None = None,
+) -> list[str]:
+    """Return the words of the ``mtm quality`` that makes a review again.
+
+    Parameters
+    ----------
+    options, files, model
+        As in :func:`predict_arguments`.
+    output
+        Folder to write.
+    person
+        Metadata column that says whose each sample is; empty for none.
+    also
+        Second table of the same people.
+    """
+    words = ["mtm", "quality", *files.words, *_option("--model", _as_path(model))]
+    words += [*_option("--source", options.source), *_option("--unit", options.unit)]
+    words += _reading(options.reading)
+    words += _metadata(options.metadata, files.metadata) if files.metadata else []
+    words += _option("--person", person) if person else []
+    if also is not None:
+        words += _option("--also", _as_path(also.file))
+        words += _option("--also-tissue", also.tissue) if also.tissue != options.source else []
+        words += _option("--also-unit", also.unit)
+        words += ["--near-people"] if also.near_people else []
+    return [*words, *_option("--output", _as_path(output))]
+
+
 def _shared(options: PredictionOptions, model: str) -> list[str]:
     words = [*_option("--model", _as_path(model)), *_option("--source", options.source)]
     if options.targets is not None:

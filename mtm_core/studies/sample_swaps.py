@@ -31,6 +31,8 @@ _ENOUGH = 0.5
 """Share of samples that must be most like their own person for others to be suspected."""
 _CLEARLY = 0.1
 """Difference of rho from which a sample is more like another person than like its own."""
+_LEAST_SD = 1e-5
+"""SD of log2 levels below which a gene does not vary: rounding of single precision."""
 SAME, EXCHANGED, OTHER, UNCLEAR = "same person", "exchanged", "more like another", "unclear"
 SUSPECTED = (EXCHANGED, OTHER)
 
@@ -49,10 +51,10 @@ def match_tables(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         By person: ``own_rho`` of their two samples, over genes that agree between the tables for
         the others; ``rank`` of that among all of ``first``; ``nearest``, the person in ``first``
-        that the sample in ``second`` is most like, ``nearest_rho``, and ``verdict``: ``"same
-        person"``, ``"exchanged"`` (each of two is most like the other), ``"more like another"`` or
-        ``"unclear"``: another is nearer by less than 0.1, or most are not nearest to their
-        own.
+        that the sample in ``second`` is most like, ``nearest_rho``; ``other_rho`` of the nearest
+        other person; and ``verdict``: ``"same person"``, ``"exchanged"`` (each of two is most like
+        the other), ``"more like another"`` or ``"unclear"``: another is nearer by less than 0.1, or
+        most are not nearest to their own.
 
     Raises
     ------
@@ -66,16 +68,18 @@ def match_tables(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
             f"{len(people)} people and {len(genes)} genes are in both tables; at least"
             f" {FEWEST_PEOPLE} people are needed. Samples of one person must have one name in both."
         )
-    a, b = (_standard(table.loc[people, genes].to_numpy(np.float64)) for table in (first, second))
+    a, b = (_standard(table.loc[people, genes].to_numpy(np.float32)) for table in (first, second))
     varies = a.any(axis=0) & b.any(axis=0)
     a, b = a[:, varies], b[:, varies]
     n = len(people)
-    products = a * b
-    agreement = products.sum(axis=0)
+    agreement = np.einsum("pg,pg->g", a, b, dtype=np.float64)
+    by_gene = np.ascontiguousarray(a.T)
     rho = np.empty((n, n))
     for i in range(n):
-        weight, chosen = _weights((agreement - products[i]) / (n - 1), 2 / np.sqrt(n))
-        rho[i] = _weighted_rho(a[:, chosen], b[i, chosen], weight)
+        without = (agreement - a[i].astype(np.float64) * b[i]) / (n - 1)
+        weight, chosen = _weights(without, 2 / np.sqrt(n))
+        own = by_gene[chosen].T.astype(np.float64)
+        rho[i] = _weighted_rho(own, b[i, chosen].astype(np.float64), weight)
     return _verdicts(rho, np.arange(n), people, people)
 
 
@@ -169,11 +173,13 @@ def _by_chance(n_people: int, n_samples: float) -> float:
     return float(mean + 2 * np.sqrt(mean * (1 - mean) / (both + 1)))
 
 
-def _standard(values: Array) -> Array:
+def _standard(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return z-scores of each column; 0 where it does not vary."""
-    left = values - values.mean(axis=0)
-    sd = left.std(axis=0)
-    return np.asarray(left / np.where(sd > 1e-9, sd, np.inf))
+    left = values - values.mean(axis=0, dtype=np.float64).astype(np.float32)
+    sd = left.std(axis=0, dtype=np.float64)
+    scale = np.where(sd > _LEAST_SD, 1 / np.maximum(sd, _LEAST_SD), 0)
+    left *= scale.astype(np.float32)
+    return np.asarray(left)
 
 
 def _weights(agreement: Array, chance: float) -> tuple[Array, NDArray[np.int64]]:
@@ -197,6 +203,8 @@ def _verdicts(
 ) -> pd.DataFrame:
     """Judge each sample (row of ``rho``) by the person (column) that it is most like."""
     at = np.arange(len(rho))
+    others = rho.copy()
+    others[at, own] = -np.inf
     own_rho, nearest = rho[at, own], rho.argmax(axis=1)
     rank = 1 + (rho > own_rho[:, None]).sum(axis=1)
     verdict = np.where(rank == 1, SAME, OTHER).astype(object)
@@ -213,6 +221,7 @@ def _verdicts(
             "rank": rank,
             "nearest": people.to_numpy()[nearest],
             "nearest_rho": rho[at, nearest],
+            "other_rho": others.max(axis=1),
             "verdict": verdict,
         },
         index=samples,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -11,25 +11,27 @@ import pandas as pd
 from mtm_core.artefact import Artefact
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.tables.expression import ExpressionTable
+from mtm_core.data.units import UnitChoice
 from mtm_core.errors import SelectionError
 from mtm_core.escaping import in_cells
-from mtm_core.inference.measured import linear_levels
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 from mtm_core.model_folder import ModelFolder
 from mtm_core.safe_output import check_output, writing
-from mtm_core.studies.sample_review import SampleReview, log2_levels, review_samples
+from mtm_core.studies.sample_review import SampleReview, review_samples
 from mtm_core.studies.sample_swaps import (
     SUSPECTED,
     match_repeated,
-    match_tables,
     swaps_in_words,
 )
+from mtm_core.studies.table_swaps import OneTable, TableSwaps, compare_tables
 from mtm_core.workflows.input_files import check_metadata, check_there
 from mtm_core.workflows.own_samples import Say, read_known, read_samples, say_notes, say_nothing
 from mtm_core.workflows.plain_values import PlainValues
+
+_MOST_SAID = 20
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class QualityOptions(PlainValues):
         Another table of the same people, under the same names: samples exchanged between the two.
     also_tissue
         Tissue of that table, if it is not the source: it is compared with its prediction.
+    also_unit
+        Unit of that table; ``None``: that of the first.
+    near_people
+        Match similar names of one person in the two tables.
     overwrite
         Replace what is there.
     """
@@ -70,6 +76,8 @@ class QualityOptions(PlainValues):
     also: Path | None = None
     also_tissue: str = ""
     overwrite: bool = False
+    also_unit: UnitChoice | None = None
+    near_people: bool = False
 
 
 def check_quality(options: QualityOptions, say: Say = say_nothing) -> SampleReview:
@@ -159,30 +167,47 @@ def _swaps(
     if options.person and known is not None:
         known.column(options.person)  # there, and with a value
         people = known.values[options.person].reindex(list(prepared.samples))
-        tables["people"] = match_repeated(_log2(read, prepared), people)
+        found = match_repeated(OneTable(read, prepared).log2(), people)
+        say(
+            f"Samples of one person: {swaps_in_words(found)}",
+            bool(found["verdict"].isin(SUSPECTED).any()),
+        )
+        tables["people"] = found
     if options.also is not None:
-        tissue = options.also_tissue or prepared.source
-        settings = replace(options.prediction, source=tissue)
-        other, ready = read_samples([options.also], predictor, settings, None, say)
-        if tissue == prepared.source:
-            first, second = _log2(read, prepared), _log2(other, ready)
-        else:
-            predicted = predictor.predict_prepared(prepared, [tissue])["z"].isel(tissue=0)
-            first = predicted.transpose("sample", "gene").to_pandas()
-            found = ready.aligned.found
-            second = pd.DataFrame(
-                ready.aligned.z[:, found], list(ready.samples), first.columns[found]
-            )
-        tables["between_tables"] = match_tables(first, second)
-    for name, table in tables.items():
-        words = "Samples of one person" if name == "people" else f"{options.also}"
-        say(f"{words}: {swaps_in_words(table)}", bool(table["verdict"].isin(SUSPECTED).any()))
+        found = _between(options, options.also, predictor, OneTable(read, prepared), known, say)
+        tables["between_tables"] = found.people
+        names = found.match.as_table().rename(columns={"further": "second"})
+        return _with_samples(tables) | {"names_between_tables": names}
+    return _with_samples(tables)
+
+
+def _with_samples(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return {name: table.rename_axis("sample").reset_index() for name, table in tables.items()}
 
 
-def _log2(read: ExpressionTable, prepared: Prepared) -> pd.DataFrame:
-    linear = linear_levels(read.values, prepared.unit, prepared.match)
-    return log2_levels(linear.set_axis(list(prepared.samples)), prepared.unit)
+def _between(
+    options: QualityOptions,
+    path: Path,
+    predictor: Predictor,
+    first: OneTable,
+    known: SampleMetadata | None,
+    say: Say,
+) -> TableSwaps:
+    """Read the second table, and look for samples that were exchanged between the two."""
+    settings = PredictionOptions(
+        options.also_tissue or first.prepared.source,
+        unit=options.also_unit or options.prediction.unit,
+    )
+    second = OneTable(*read_samples([path], predictor, settings, None, say))
+    stated = None if known is None or known.sex_column is None else known.phenotypes()["sex"]
+    found = compare_tables(predictor, first, second, stated=stated, near_people=options.near_people)
+    say_notes(found.notes, say)
+    suspicious = found.suspicious
+    for name, reasons in suspicious["reasons"].iloc[:_MOST_SAID].items():
+        say(f"{name}: {reasons}.", True)
+    if len(suspicious) > _MOST_SAID:
+        say(f"And {len(suspicious) - _MOST_SAID} more, in between_tables.csv.", True)
+    return found
 
 
 def review_tables(review: SampleReview) -> dict[str, pd.DataFrame]:

@@ -93,6 +93,12 @@ def judging_bytes(n_people: int, measured: tuple[int, int], n_genes: int) -> int
     return preparing_bytes(*measured, n_genes) + predicted + _PAIR_COPIES * _NUMBER_BYTES * pairs
 
 
+def comparing_bytes(first: tuple[int, int], second: tuple[int, int], n_genes: int) -> int:
+    """Estimate what it takes to compare the samples of two tables of these shapes."""
+    cells = sum(n_samples * max(n_columns, n_genes) for n_samples, n_columns in (first, second))
+    return WORK_BYTES + _COPIES * _NUMBER_BYTES * cells
+
+
 def _limit(variable: str) -> int | None:
     """Read a limit from the environment; ``None`` if it is not set."""
     limit = os.environ.get(variable, "").strip()

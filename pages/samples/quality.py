@@ -13,8 +13,11 @@ from mtm_core.dashboard.screens.quality_view import (
     show_sex,
     show_tissue,
 )
+from mtm_core.dashboard.screens.swaps_view import show_swaps
 from mtm_core.dashboard.widgets.layout import show_notes
 from mtm_core.escaping import plain
+
+FORMATS = ["csv", "tsv", "txt", "gct", "gz", "xlsx", "parquet", "h5ad", "zip"]
 
 session, model = begin_with_samples(
     "Quality",
@@ -43,3 +46,5 @@ st.header("Every sample")
 show_every_sample(session, review)
 st.subheader("Notes")
 show_notes(review.notes)
+st.header("Sample swaps")
+show_swaps(session, model, FORMATS)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.screens.composition_view import left_without
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.blood_cells import CELLS, COLUMNS, blood_signature
 from mtm_core.places import SAMPLES
+from tests.cli.conftest import Mtm
+from tests.cli.conftest import mtm as mtm
 from tests.pages.conftest import go_to, rows, upload, words
 
 QUALITY, COMPOSITION = "pages/samples/quality.py", "pages/samples/composition.py"
@@ -41,6 +47,45 @@ def test_the_example_is_reviewed(with_example: AppTest) -> None:
     app.selectbox(key="component_x").set_value("PC3").run()
     app.toggle(key="component_reference").set_value(False).run()
     assert not app.exception
+
+
+def test_exchanged_samples_are_listed_with_reasons_and_a_command(
+    app: AppTest, mtm: Mtm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = pd.read_csv(SAMPLES / "blood_tpm.tsv", sep="\t", index_col=0)
+    upload(app, "first.tsv", own.add_prefix("P-", axis=0).to_csv(sep="\t").encode())
+    app.selectbox(
+        key=next(b.key for b in app.selectbox if b.label == "Unit of the values")
+    ).set_value("tpm").run()
+    later = own * np.exp2(np.random.default_rng(0).normal(0, 0.3, own.shape))
+    later = later.add_prefix("P-", axis=0).rename(
+        index={"P-SIM-002": "P-SIM-009", "P-SIM-009": "P-SIM-002"}
+    )
+    go_to(app, QUALITY)
+    app.file_uploader[0].upload("later.tsv", later.to_csv(sep="\t").encode())
+    app.run()
+    (unit,) = (box for box in app.selectbox if box.label == "Unit of the second table")
+    unit.set_value("tpm").run()
+    assert not app.exception
+    suspicious = next(
+        d.value
+        for d in app.dataframe
+        if list(d.value) == ["sample", "reasons"]
+        and set(d.value["sample"]) == {"P-SIM-002", "P-SIM-009"}
+    )
+    assert "most like P-SIM-009 in the first table" in suspicious["reasons"].iloc[0]
+    assert {m.label: m.value for m in app.metric}["Suspicious"] == "2"
+    assert "Sex by expression is not compared" in words(app)
+    for name, data in (("first.tsv", own.add_prefix("P-", axis=0)), ("later.tsv", later)):
+        data.to_csv(tmp_path / name, sep="\t")
+    monkeypatch.chdir(tmp_path)
+    done = mtm(*shlex.split(app.code[-1].value)[1:])
+    assert done.code == 0, done.err
+    found = pd.read_csv("quality/between_tables.csv")
+    assert set(found.loc[found["is_suspicious"], "sample"]) == {"P-SIM-002", "P-SIM-009"}
+    app.button(key="second_remove").click().run()
+    assert app.session_state["mtm"].second is None
+    assert "Suspicious" not in {m.label for m in app.metric}
 
 
 def test_without_samples_both_name_the_next_step(app: AppTest) -> None:

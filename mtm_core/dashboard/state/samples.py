@@ -75,6 +75,8 @@ class Samples:
         How samples are aligned by batches, or by a saved alignment.
     measured
         Measured expression of a tissue that is predicted; ``None`` before a table is opened.
+    second
+        A second table of the same people, to look for exchanged samples; ``None`` without one.
     n_deleted
         How often data was deleted: part of the uploader's key, so that it empties.
     alignment_upload_id
@@ -98,6 +100,7 @@ class Samples:
     near_people: bool = False
     batching: Batching = field(default_factory=Batching)
     measured: FurtherTable | None = None
+    second: FurtherTable | None = None
     n_deleted: int = 0
     upload_id: str = field(default="", compare=False)
     alignment_upload_id: str = field(default="", compare=False)
@@ -231,6 +234,25 @@ class Samples:
 
         return self._reading_beside(data, name, tissue, predictor, had, keep, "measured table")
 
+    def reading_second(
+        self, data: bytes, name: str, tissue: str, predictor: Predictor
+    ) -> Task[ExpressionTable] | None:
+        """Plan to read ``data`` as a second table of the same people, unless it is.
+
+        Raises
+        ------
+        SelectionError
+            If there is no first table.
+        """
+        had = () if self.second is None else (self.second,)
+
+        def keep(one: FurtherTable) -> None:
+            self.second = one
+
+        return self._reading_beside(
+            data, name, tissue, predictor, had, keep, "second table", may_be_source=True
+        )
+
     def _reading_beside(
         self,
         data: bytes,
@@ -240,12 +262,14 @@ class Samples:
         had: tuple[FurtherTable, ...],
         keep_one: Callable[[FurtherTable], None],
         slot: str = "further table",
+        *,
+        may_be_source: bool = False,
     ) -> Task[ExpressionTable] | None:
         """Plan to read a table of another tissue of the same people; ``None`` if it is known."""
         first = self.table
         if first is None:
             raise SelectionError("no samples are loaded. Upload a table first.")
-        if tissue == self.source:
+        if tissue == self.source and not may_be_source:
             raise SelectionError(f"the first table is of {tissue}; choose another tissue.")
         digest = hashlib.sha256(data).hexdigest()
         if (tissue, digest, name) in {(o.tissue, o.sha256, o.table.report.file) for o in had}:

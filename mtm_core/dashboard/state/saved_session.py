@@ -33,6 +33,7 @@ _CHOICES = (
     *("group_column", "shuffle", "shuffle_seed", "fold_change", "fdr", "n_labels"),
     *("trait", "covariates", "traits_everywhere", "contrast", "agreement_predictable"),
     *("position_groups", "latent_colour", "image_format", CHOSEN_MODEL, "measured_near"),
+    *("swaps_near", "person_column"),
 )
 _CHOICES_BEGIN = ("case_", "control_", "beside_", "adjusted_")
 """Keys of widgets whose choice is saved; those that the address has are not."""
@@ -137,6 +138,7 @@ def save(session: Session) -> None:
         session.near_people,
         session.batching.text,
         session.measured,
+        session.second,
     )
     state = (session.workspace, session.table_sha256, table.report.file, _options(work))
     if state == session.saved_state:
@@ -194,7 +196,7 @@ def _options(work: Work) -> tuple[Any, ...]:
         *(work.source, work.unit, work.alignment, work.targets),
         *(metadata, work.model_sha256, choices),
         *((one.tissue, one.sha256, one.unit, one.batch) for one in work.further),
-        *_in_short(work.measured),
+        *(_in_short(work.measured), _in_short(work.second)),
         *(work.near_people, hash(work.batching)),
     )
 

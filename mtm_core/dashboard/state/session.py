@@ -51,7 +51,7 @@ class Session(Results):
         self.metadata = work.metadata
         self.further, self.near_people = work.further, work.near_people
         self.batching = Batching.from_text(work.batching)
-        self.measured = work.measured
+        self.measured, self.second = work.measured, work.second
         if work.source in predictor.tissues:
             self.source = work.source
 

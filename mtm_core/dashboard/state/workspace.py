@@ -105,6 +105,7 @@ class Work:
     near_people: bool = False
     batching: str = ""
     measured: FurtherTable | None = None
+    second: FurtherTable | None = None
 
 
 class WorkspaceStore:
@@ -351,6 +352,7 @@ def _tables_of(work: Work) -> list[tuple[str, ExpressionTable, str]]:
     """Return each table with its name in the manifest and the hash of its bytes."""
     others = [(f"further_{i}", one) for i, one in enumerate(work.further)]
     others += [] if work.measured is None else [("measured", work.measured)]
+    others += [] if work.second is None else [("second", work.second)]
     tables = [(part, one.table, one.sha256) for part, one in others]
     return [("table", work.table, work.table_sha256), *tables]
 
@@ -366,6 +368,7 @@ def _with_other_tables(folder: Path, files: Mapping[str, Mapping[str, str]], wor
         work,
         further=tuple(read(f"further_{i}", one) for i, one in enumerate(work.further)),
         measured=None if work.measured is None else read("measured", work.measured),
+        second=None if work.second is None else read("second", work.second),
     )
 
 

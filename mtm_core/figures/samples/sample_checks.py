@@ -14,6 +14,7 @@ from mtm_core.figures.shared.style import (
     RING,
     finish,
     jitter,
+    look,
     scatter_of,
 )
 
@@ -68,6 +69,53 @@ def sex_scatter(samples: pd.DataFrame, disagreeing: pd.Series) -> go.Figure:
         )
     figure.update_xaxes(title=titles["xist"])
     figure.update_yaxes(title=titles["y"])
+    finish(figure, height=430)
+    return figure.update_layout(margin={"t": OVER_LEGEND})
+
+
+def swap_scatter(people: pd.DataFrame) -> go.Figure:
+    """Draw how alike each person's two samples are against the nearest other person's.
+
+    Parameters
+    ----------
+    people
+        ``own_rho``, ``other_rho``, ``nearest``, ``verdict`` and ``is_suspicious`` by person.
+    """
+    figure = go.Figure()
+    least = float(np.nanmin(people[["own_rho", "other_rho"]].to_numpy()))
+    figure.add_scatter(
+        x=[least, 1],
+        y=[least, 1],
+        mode="lines",
+        line={"dash": "dash", "color": NEUTRAL},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    for number, (verdict, own) in enumerate(people.groupby("verdict", sort=True)):
+        figure.add_trace(
+            scatter_of(len(people))(
+                x=own["own_rho"],
+                y=own["other_rho"],
+                mode="markers",
+                marker={"size": 9, "opacity": 0.8, **look(number)},
+                name=str(verdict),
+                customdata=np.stack([own.index.astype(str), own["nearest"].astype(str)], axis=1),
+                hovertemplate="%{customdata[0]}, most like %{customdata[1]}<br>own %{x:.2f},"
+                " other %{y:.2f}<extra></extra>",
+            )
+        )
+    ringed = people[people["is_suspicious"]]
+    if len(ringed):
+        figure.add_scatter(
+            x=ringed["own_rho"],
+            y=ringed["other_rho"],
+            mode="markers",
+            marker={"size": 15, **RING},
+            name="suspicious",
+            hoverinfo="skip",
+        )
+    figure.update_xaxes(title="rho of the person's two samples")
+    figure.update_yaxes(title="rho with the nearest other person")
     finish(figure, height=430)
     return figure.update_layout(margin={"t": OVER_LEGEND})
 
