@@ -211,7 +211,7 @@ choose_batching(session)
 choose_further(session, model, FORMATS)
 save(session)
 names = [str(name) for name in session.table.values.columns]
-if session.unit is None and is_covered(predictor.match(names).match.found):
+if session.unit is None and is_covered(predictor.scale.match(names).match.found):
     if not report.possible_units:
         st.error(f"{plain_message(report.unit_reason)}", icon=":material/error:")
         end_page()
