@@ -63,6 +63,7 @@ page = st.navigation(
             st.Page(
                 "pages/associations/enrichment.py", title="Gene sets", icon=":material/workspaces:"
             ),
+            st.Page("pages/associations/activity.py", title="Activity", icon=":material/bolt:"),
             st.Page(
                 "pages/associations/external.py",
                 title="External cohort",

@@ -178,6 +178,66 @@ def composition_arguments(
 
 
 @dataclass(frozen=True)
+class ActivityAsked:
+    """Scores of activity, as ``mtm activity`` takes them.
+
+    Attributes
+    ----------
+    network
+        Name or file.
+    method, background, minimum_targets
+        How activity is scored.
+    targets
+        Predicted tissues; empty for all.
+    groups
+        Column, cases and controls; ``None`` for none.
+    shuffle
+        Seed of the shuffle; ``None`` if labels are the true ones.
+    """
+
+    network: str
+    method: str
+    background: str
+    minimum_targets: int
+    targets: tuple[str, ...] = ()
+    groups: tuple[str, str, str] | None = None
+    shuffle: int | None = None
+
+
+def activity_arguments(
+    options: PredictionOptions,
+    files: InputFiles,
+    asked: ActivityAsked,
+    *,
+    model: str,
+    output: str,
+) -> list[str]:
+    """Return the words of the ``mtm activity`` that makes scores again.
+
+    Parameters
+    ----------
+    options, files, model
+        As in :func:`predict_arguments`.
+    asked
+        The scores.
+    output
+        Folder to write.
+    """
+    words = ["mtm", "activity", *files.words]
+    words += _option("--network", _as_path(asked.network))
+    words += [*_option("--method", asked.method), *_option("--background", asked.background)]
+    words += _option("--min-targets", str(asked.minimum_targets))
+    if files.metadata and (asked.groups is not None or options.batch):
+        words += _metadata(options.metadata, files.metadata)
+    if asked.groups is not None:
+        words += _option("--groups", join_groups(*asked.groups))
+    words += _shared(replace(options, targets=asked.targets or options.targets), model)
+    if asked.shuffle is not None:
+        words += _option("--shuffle", str(asked.shuffle))
+    return [*words, *_option("--output", _as_path(output))]
+
+
+@dataclass(frozen=True)
 class MeasuredFiles:
     """A measured table that predictions are held to, as ``mtm judge`` takes it.
 

@@ -28,7 +28,7 @@ SCREENS = (
     *("Start", "Upload", "Metadata", "Quality", "Blood composition"),
     *("Predicted expression", "Compare with GTEx", "Check against measured"),
     *("Report and downloads", "Traits"),
-    *("Differential expression", "Gene sets", "External cohort", "Disease concordance"),
+    *("Differential expression", "Gene sets", "Activity", "External cohort", "Disease concordance"),
     *("Models", "Predictability", "Methods compared", "Latent space"),
     "Model card and training",
 )

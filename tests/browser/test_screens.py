@@ -13,7 +13,13 @@ from tests.browser.steps import open_link, settled
 pytestmark = pytest.mark.browser
 OWN_COHORT = (
     *("Metadata", "Quality", "Blood composition", "Compare with GTEx", "Traits"),
-    *("Check against measured", "Differential expression", "Gene sets", "External cohort"),
+    *(
+        "Check against measured",
+        "Differential expression",
+        "Gene sets",
+        "Activity",
+        "External cohort",
+    ),
 )
 
 

@@ -20,6 +20,7 @@ PAGES = {
     "Traits": "associations/traits",
     "Differential expression": "associations/differential",
     "Gene sets": "associations/enrichment",
+    "Activity": "associations/activity",
     "External cohort": "associations/external",
     "Disease concordance": "associations/disease",
     "Models": "model/models",

@@ -154,6 +154,11 @@ def own_cohort(session: Session, model: ServedModel) -> OwnCohort:
     )
 
 
+def prediction_from_expression(session: Session, model: ServedModel) -> tuple[xr.Dataset, Prepared]:
+    """Return the prediction of the session's choice, and the samples, as :func:`own_cohort`."""
+    return _predicted(session, model, with_age_sex=False)
+
+
 def expression_on_reference(session: Session, model: ServedModel) -> xr.DataArray:
     """Return the samples as the model read them and the predicted tissues, as :func:`own_cohort`.
 
