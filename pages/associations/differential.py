@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from mtm_core.dashboard.screens.cohort_view import (
@@ -35,7 +36,7 @@ from mtm_core.escaping import plain
 from mtm_core.figures.associations.volcano import n_counted, volcano
 from mtm_core.figures.samples.group_strips import group_strips
 from mtm_core.reporting.command_line import Comparison
-from mtm_core.studies.own_cohort import UNTESTED, compare_groups
+from mtm_core.studies.own_cohort import UNTESTED, compare_groups, with_accuracy
 from mtm_core.studies.sample_labels import groups_of
 
 session, model = begin_with_samples(
@@ -65,23 +66,33 @@ fold_change, fdr, n_labels, label, gene = choose_thresholds(
 )
 
 key = ("groups", choice.key, tuple(shown_tissues))
-compared = remember(
-    session,
-    key,
-    lambda tell: compare_groups(
-        cohort.cut(shown_tissues),
-        choice.groups,
-        case=choice.case,
-        control=choice.control,
-        on_progress=tell,
-    ),
-    slot="groups",
-    words="Comparing the groups",
-)
+
+
+def compared(name: str) -> pd.DataFrame:
+    """Compare the groups in one tissue, once for all choices of tissues."""
+    return remember(
+        session,
+        ("groups", choice.key, name),
+        lambda tell: with_accuracy(
+            compare_groups(
+                cohort.cut([name]),
+                choice.groups,
+                case=choice.case,
+                control=choice.control,
+                on_progress=tell,
+            ),
+            held_out.of_tissues([name]),
+        ),
+        slot="groups",
+        words=f"Comparing the groups in {name}",
+    )
+
+
+parts = [compared(name) for name in shown_tissues]
 thresholds = (fold_change, fdr)
 table = session.remember(
     ("changes", *key, *thresholds),
-    lambda: changes(compared, held_out, fold_change=fold_change, fdr=fdr),
+    lambda: changes(pd.concat(parts, ignore_index=True), fold_change=fold_change, fdr=fdr),
 )
 tested = table[table["kind"] != UNTESTED]
 prefix = f"{session.file_stem}{'shuffled_' if choice.seed is not None else ''}"

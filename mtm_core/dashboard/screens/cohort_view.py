@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 import xarray as xr
@@ -238,9 +239,9 @@ def greyed(table: pd.DataFrame) -> pd.DataFrame | Styler:
     """Grey the rows of genes that cannot be predicted, unless there are too many rows to style."""
     if len(table) > MOST_STYLED or not (table["predictable"] == "no").any():
         return table
-    return table.style.apply(
-        lambda row: ["color: #8794A1" if row["predictable"] == "no" else ""] * len(row), axis=1
-    )
+    is_grey = (table["predictable"] == "no").to_numpy()[:, None]
+    cells = np.where(np.broadcast_to(is_grey, table.shape), "color: #8794A1", "")
+    return table.style.apply(lambda _: pd.DataFrame(cells, table.index, table.columns), axis=None)
 
 
 def genes_of_cohort(session: Session, model: ServedModel, cohort: OwnCohort) -> GeneNames:

@@ -38,6 +38,7 @@ from mtm_core.studies.own_cohort import (
     UNPREDICTABLE,
     UNTESTED,
     OwnCohort,
+    with_accuracy,
 )
 from mtm_core.studies.sample_labels import groups_of, traits_of
 
@@ -113,7 +114,8 @@ def _changes_asked(
     if choice.with_error:
         own = own.assign(**{name: own[f"{name}_tissue"] for name in _ASKED})
     held_out = GeneAccuracy.of(model, session.source)
-    return changes(own, held_out, fold_change=fold_change, fdr=fdr)
+    known = held_out.of_tissues([str(name) for name in own["tissue"].unique()])
+    return changes(with_accuracy(own, known), fold_change=fold_change, fdr=fdr)
 
 
 def _kinds(choice: DesignChoice) -> dict[str, str]:

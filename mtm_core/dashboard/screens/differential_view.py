@@ -9,7 +9,6 @@ from mtm_core.dashboard.screens.cohort_view import choose_tissue
 from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
-from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.gene_choice import choose_gene
 from mtm_core.dashboard.widgets.paged_table import MOST_WHOLE
 from mtm_core.escaping import plain
@@ -20,7 +19,6 @@ from mtm_core.studies.own_cohort import (
     UNTESTED,
     OwnCohort,
     kind_of_change,
-    with_accuracy,
 )
 
 RANK_SUM, LINEAR = "Rank-sum test, two groups", "Linear model"
@@ -121,13 +119,8 @@ def choose_thresholds(
     return fold_change if sized else 0.0, fdr, n_labels, label, gene
 
 
-def changes(
-    compared: pd.DataFrame, held_out: GeneAccuracy, *, fold_change: float, fdr: float
-) -> pd.DataFrame:
-    """Add to a comparison of groups the held-out accuracy, its words, and what changed."""
-    table = with_accuracy(
-        compared, held_out.of_tissues([str(name) for name in compared["tissue"].unique()])
-    )
+def changes(table: pd.DataFrame, *, fold_change: float, fdr: float) -> pd.DataFrame:
+    """Add to a table of :func:`with_accuracy` the accuracy in words, and what changed."""
     return table.assign(
         kind=kind_of_change(table, fold_change=fold_change, fdr=fdr), accuracy=accuracy_words(table)
     )
