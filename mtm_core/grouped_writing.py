@@ -166,6 +166,72 @@ def write_grouped(
         writer.close()
 
 
+class HeldRows:
+    """Rows of groups, held in memory in the order that they are given, not that they come in."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[tuple[int, ...], pd.DataFrame]] = []
+        self.n_rows = 0
+
+    def add(self, rows: pd.DataFrame, order: tuple[int, ...]) -> None:
+        """Take the rows of one group; ``order`` is its place among the others."""
+        self._parts.append((order, rows))
+        self.n_rows += len(rows)
+
+    def take(self) -> list[pd.DataFrame]:
+        """Return the groups that have rows, or else all, and hold none any more."""
+        parts = [rows for _, rows in sorted(self._parts, key=lambda part: part[0])]
+        self._parts, self.n_rows = [], 0
+        return [rows for rows in parts if len(rows)] or parts
+
+    def table(self) -> pd.DataFrame:
+        """Return all rows as one table, and hold none any more."""
+        parts = self.take()
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+class GrowingTable(HeldRows):
+    """A table written as its groups come: no more than a short one is ever held.
+
+    A table that stays short is stored as :func:`save_grouped` does. Of a long one the groups lie in
+    the order that they came in.
+    """
+
+    def __init__(self, path: Path, keys: Sequence[str]) -> None:
+        super().__init__()
+        self._path, self._keys = path, list(keys)
+        self._writer: GroupWriter | None = None
+
+    def add(self, rows: pd.DataFrame, order: tuple[int, ...]) -> None:
+        """Write the rows of one group, or hold them while the table is short."""
+        super().add(rows, order)
+        if self._writer is None and self.n_rows > LONGEST_EXACT:
+            self._writer = GroupWriter(
+                self._path, self._keys, ROWS_A_GROUP, genes_vary=True, step=None
+            )
+        if self._writer is not None:
+            for part in self.take():
+                if len(part):
+                    self._writer.add(part)
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is None:
+            save_grouped(self.table(), self._path, self._keys, genes_vary=True)
+        else:
+            self._writer.close()
+
+
+@contextmanager
+def growing_table(path: Path, keys: Sequence[str]) -> Iterator[GrowingTable]:
+    """Write a table to ``path`` as its groups come; genes may vary between them."""
+    table = GrowingTable(path, keys)
+    try:
+        yield table
+    finally:
+        table.close()
+
+
 def rounded_bits(values: NDArray[np.floating], bits: int = STORED_BITS) -> NDArray[np.floating]:
     """Round to ``bits`` of the fraction, to nearest even; whole numbers and NaN stay."""
     with np.errstate(invalid="ignore"):

@@ -10,8 +10,8 @@ import pytest
 
 from mtm_core import grouped_writing
 from mtm_core.errors import InputFileError
-from mtm_core.grouped_table import TableInMemory, TableOnDisk, open_grouped
-from mtm_core.grouped_writing import rounded_bits, save_grouped, write_grouped
+from mtm_core.grouped_table import TableInMemory, TableOnDisk, open_grouped, whole
+from mtm_core.grouped_writing import growing_table, rounded_bits, save_grouped, write_grouped
 
 KEYS = ("method", "tissue")
 GENES = [f"ENSG{i:06d}.3" for i in range(5000)]
@@ -131,6 +131,33 @@ def test_rows_of_two_groups_are_not_written_as_one(table: pd.DataFrame, tmp_path
         with pytest.raises(ValueError, match="rows of one tissue"):
             writer.add(table[table.method == "mtm"])
         writer.add(table[(table.method == "mtm") & (table.tissue == "Lung")])
+
+
+@pytest.mark.parametrize("longest", [1000, 12_000, 10**6])
+def test_a_table_that_grows_is_the_one_written_at_once_and_is_never_held(
+    table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: int
+) -> None:
+    monkeypatch.setattr(grouped_writing, "LONGEST_EXACT", longest)
+    save_grouped(table, tmp_path / "once.parquet", KEYS, genes_vary=True)
+    with growing_table(tmp_path / "grown.parquet", KEYS) as grown:
+        for place, group in enumerate(GROUPS):
+            grown.add(
+                table[(table["method"] == group[0]) & (table["tissue"] == group[1])], (place,)
+            )
+            assert grown.n_rows <= longest
+    ours, theirs = (open_grouped(tmp_path / f"{name}.parquet", KEYS) for name in ("grown", "once"))
+    assert type(ours) is type(theirs)
+    pd.testing.assert_frame_equal(whole(ours), whole(theirs))
+
+
+def test_a_short_table_has_the_order_that_its_groups_are_given(tmp_path: Path) -> None:
+    rows = {name: pd.DataFrame({"gene_id": ["a", "b"], "tissue": name}) for name in ("x", "y")}
+    with growing_table(tmp_path / "t.parquet", ["tissue"]) as grown:
+        grown.add(rows["y"], (1,))
+        grown.add(rows["x"].iloc[:0], (2,))
+        grown.add(rows["x"], (0,))
+    read = open_grouped(tmp_path / "t.parquet", ["tissue"])
+    assert whole(read)["tissue"].tolist() == ["x", "x", "y", "y"]
 
 
 def test_rounding_is_to_nearest_and_spares_whole_numbers() -> None:

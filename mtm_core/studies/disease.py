@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
 from mtm_core.grouped_table import GroupedTable, whole
+from mtm_core.grouped_writing import HeldRows
 from mtm_core.methods.covariates import CovariateName
 from mtm_core.statistics.association import trait_association
 from mtm_core.statistics.classification import FALSE_POSITIVE_RATES, Classification, classify
@@ -163,6 +164,7 @@ def study_diseases(
     n_shuffles: int = N_SHUFFLES,
     seed: int = 0,
     on_tissue: Callable[[int, int], object] | None = None,
+    gene_rows: HeldRows | None = None,
 ) -> DiseaseStudy:
     """Compare cases and controls in predicted and in measured tissue.
 
@@ -186,9 +188,12 @@ def study_diseases(
         Shuffles of the groups; seed of everything random.
     on_tissue
         Called with how many tissues are done, and how many there are.
+    gene_rows
+        As of :func:`mtm_core.studies.traits.study_traits`.
     """
     phenotypes: pd.DataFrame = cohort.uns["donors"]
-    found: dict[tuple[int, int, int], tuple[dict[str, object], pd.DataFrame]] = {}
+    found: dict[tuple[int, int, int], dict[str, object]] = {}
+    held = HeldRows()
     classified: dict[tuple[int, int], tuple[pd.DataFrame, pd.DataFrame]] = {}
     for place, part in enumerate(predictions.values()):  # of a wide cohort, one is there
         for number, trait in enumerate(contrasts):
@@ -203,23 +208,21 @@ def study_diseases(
                     "adjusted_for": adjustment_name(names),
                     "tissue": part.tissue,
                 }
-                found[number, place, which] = keys | row, table.assign(**keys)
+                found[number, place, which] = keys | row
+                if len(table):
+                    (held if gene_rows is None else gene_rows).add(
+                        table.assign(**keys).reset_index(names="gene_id"), (number, place, which)
+                    )
             if n_repeats:
                 tasks = _profiles(part, trait, values, cohort, source)
                 classified[number, place] = _classified(tasks, n_repeats, seed)
         if on_tissue is not None:
             on_tissue(place + 1, len(predictions))
-    pairs, genes = ([found[key][side] for key in sorted(found)] for side in (0, 1))
     status, curves = (
         _joined([classified[key][side] for key in sorted(classified)]) for side in (0, 1)
     )
-    tested = [table for table in genes if len(table)]
-    return DiseaseStudy(
-        pd.DataFrame(pairs),
-        pd.concat(tested).reset_index(names="gene_id") if tested else pd.DataFrame(),
-        status,
-        curves,
-    )
+    pairs = pd.DataFrame([found[key] for key in sorted(found)])
+    return DiseaseStudy(pairs, held.table(), status, curves)
 
 
 def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

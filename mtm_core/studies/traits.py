@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core.grouped_table import GroupedTable, whole
+from mtm_core.grouped_writing import HeldRows
 from mtm_core.methods.covariates import CovariateName
 from mtm_core.statistics.association import trait_association
 from mtm_core.statistics.correlation import columnwise_correlation
@@ -81,6 +82,7 @@ def study_traits(
     n_shuffles: int = N_SHUFFLES,
     seed: int = 0,
     on_tissue: Callable[[int, int], object] | None = None,
+    gene_rows: HeldRows | None = None,
 ) -> TraitStudy:
     """Compare predicted and measured associations, raw and with each adjustment of the traits.
 
@@ -96,9 +98,13 @@ def study_traits(
         Shuffles of the trait among the donors, and their seed.
     on_tissue
         Called with how many tissues are done, and how many there are.
+    gene_rows
+        Takes the rows of genes of each tissue as they are made, such as a file
+        (:class:`mtm_core.grouped_writing.GrowingTable`); those of the result are then empty.
     """
     analyses = [(trait, names) for trait in traits for names in ((), *trait.adjustments)]
-    found: dict[tuple[int, int], tuple[dict[str, object], pd.DataFrame]] = {}
+    found: dict[tuple[int, int], dict[str, object]] = {}
+    held = HeldRows()
     for place, (tissue, part) in enumerate(predictions.items()):  # of a wide cohort, one is there
         for number, (trait, names) in enumerate(analyses):
             rng = np.random.default_rng(seed)
@@ -108,13 +114,13 @@ def study_traits(
                 "adjusted_for": adjustment_name(names),
                 "tissue": tissue,
             }
-            found[number, place] = keys | row, table.reset_index(names="gene_id").assign(**keys)
+            found[number, place] = keys | row
+            table = table.reset_index(names="gene_id").assign(**keys)
+            table = table[[*keys, *table.columns.drop(list(keys))]]
+            (held if gene_rows is None else gene_rows).add(table, (number, place))
         if on_tissue is not None:
             on_tissue(place + 1, len(predictions))
-    tissues, genes = ([found[key][side] for key in sorted(found)] for side in (0, 1))
-    joined = pd.concat([table for table in genes if len(table)] or genes, ignore_index=True)
-    front = [name for name in ("trait", "adjusted_for", "tissue") if name in joined]
-    return TraitStudy(pd.DataFrame(tissues), joined[[*front, *joined.columns.drop(front)]])
+    return TraitStudy(pd.DataFrame([found[key] for key in sorted(found)]), held.table())
 
 
 def _study(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from mtm_core.model_folder import seal_around
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.donor_traits import GENE_KEYS
 from mtm_core.workflows.own_samples import Say, say_nothing
+
+GENES = "genes.parquet"
+"""The file of a study's rows of genes."""
 
 
 def read_study_cohort(path: Path, dbgap: Path | None = None, say: Say = say_nothing) -> ad.AnnData:
@@ -57,6 +61,27 @@ def check_study_output(output: Path, inputs: Sequence[Path | None], *, overwrite
     check_output(output, overwrite=overwrite, inputs=given, folder=True)
 
 
+@contextmanager
+def writing_study(output: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Write a study into the folder that is yielded; it is whole at the end, or not there at all.
+
+    Raises
+    ------
+    OutputError
+        As :func:`mtm_core.safe_output.writing`.
+    """
+    with writing(output, overwrite=overwrite, folder=True, kind="a study") as folder:
+        yield folder
+    seal_around(output)
+
+
+def write_tables(folder: Path, settings: dict[str, Any], **tables: pd.DataFrame) -> None:
+    """Write tables of a study as CSV, and its settings."""
+    for name, table in tables.items():
+        in_cells(table).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+    (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
+
+
 def save_tables(
     output: Path,
     settings: dict[str, Any],
@@ -74,11 +99,7 @@ def save_tables(
     OutputError
         As :func:`mtm_core.safe_output.writing`.
     """
-    with writing(output, overwrite=overwrite, folder=True, kind="a study") as folder:
-        for name, table in tables.items():
-            if name == "genes":
-                save_grouped(table, folder / "genes.parquet", gene_keys, genes_vary=True)
-            else:
-                in_cells(table).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
-        (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
-    seal_around(output)
+    with writing_study(output, overwrite=overwrite) as folder:
+        if (genes := tables.pop("genes", None)) is not None:
+            save_grouped(genes, folder / GENES, gene_keys, genes_vary=True)
+        write_tables(folder, settings, **tables)

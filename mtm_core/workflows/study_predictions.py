@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,17 @@ from joblib import parallel_config
 
 from mtm_core.data.cohort.splits import DonorFolds
 from mtm_core.errors import SelectionError
+from mtm_core.grouped_table import open_grouped
+from mtm_core.grouped_writing import growing_table
 from mtm_core.studies.disease import MINIMUM_DEGS, N_REPEATS, DiseaseStudy, study_diseases
 from mtm_core.studies.disease import N_SHUFFLES as N_GROUP_SHUFFLES
-from mtm_core.studies.donor_traits import MINIMUM_DISEASE, Trait, choose_traits, known_traits
+from mtm_core.studies.donor_traits import (
+    GENE_KEYS,
+    MINIMUM_DISEASE,
+    Trait,
+    choose_traits,
+    known_traits,
+)
 from mtm_core.studies.out_of_fold import TissuePredictions, on_expression_scale, read_out_of_fold
 from mtm_core.studies.traits import N_SHUFFLES, TraitStudy, study_traits
 from mtm_core.workflows.input_files import check_files, check_jobs
@@ -23,10 +31,12 @@ from mtm_core.workflows.own_samples import Say, say_nothing
 from mtm_core.workflows.plain_values import PlainValues
 from mtm_core.workflows.progress import OnProgress, Steps
 from mtm_core.workflows.study_files import (
+    GENES,
     check_study_output,
     cohort_settings,
     read_study_cohort,
-    save_tables,
+    write_tables,
+    writing_study,
 )
 
 COMPARING_TRAITS = "Compare predicted with measured associations"
@@ -131,26 +141,27 @@ def study_preserved_traits(
     chosen = _chosen(known_traits(data.uns["donors"]), options.traits)
     out_of_fold, by_tissue = _read(options, data)
     steps = Steps((COMPARING_TRAITS, WRITING), on_progress)
-    with steps.running(COMPARING_TRAITS, total=len(by_tissue), unit="tissues") as advance:
-        study = study_traits(
-            by_tissue,
-            data.uns["donors"],
-            chosen,
-            n_shuffles=options.shuffles,
-            seed=options.seed,
-            on_tissue=advance,
-        )
-    settings = _settings(data, out_of_fold) | {"shuffles": options.shuffles, "seed": options.seed}
-    with steps.running(WRITING):
-        save_tables(
-            options.output,
-            settings,
-            overwrite=options.overwrite,
-            tissues=study.tissues,
-            genes=study.genes,
-            summary=study.summary().reset_index(),
-        )
-    return study
+    with writing_study(options.output, overwrite=options.overwrite) as folder:
+        with (
+            steps.running(COMPARING_TRAITS, total=len(by_tissue), unit="tissues") as advance,
+            growing_table(folder / GENES, GENE_KEYS) as genes,
+        ):
+            study = study_traits(
+                by_tissue,
+                data.uns["donors"],
+                chosen,
+                n_shuffles=options.shuffles,
+                seed=options.seed,
+                on_tissue=advance,
+                gene_rows=genes,
+            )
+        settings = _settings(data, out_of_fold)
+        settings |= {"shuffles": options.shuffles, "seed": options.seed}
+        with steps.running(WRITING):
+            write_tables(
+                folder, settings, tissues=study.tissues, summary=study.summary().reset_index()
+            )
+    return replace(study, gene_rows=open_grouped(options.output / GENES, GENE_KEYS))
 
 
 def study_preserved_differences(
@@ -166,41 +177,42 @@ def study_preserved_differences(
     chosen = _chosen(every, options.traits)
     out_of_fold, by_tissue = _read(options, data)
     steps = Steps((COMPARING_GROUPS, WRITING), on_progress)
-    with (
-        steps.running(COMPARING_GROUPS, total=len(by_tissue), unit="tissues") as advance,
-        parallel_config(n_jobs=options.jobs),
-    ):
-        study = study_diseases(
-            by_tissue,
-            data,
-            chosen,
-            source=str(out_of_fold.attrs["source"]),
-            minimum_group=options.minimum_group,
-            n_repeats=options.repeats,
-            n_shuffles=options.shuffles,
-            seed=options.seed,
-            on_tissue=advance,
-        )
-    settings = _settings(data, out_of_fold) | {
-        "minimum_group": options.minimum_group,
-        "minimum_degs": options.minimum_degs,
-        "repeats": options.repeats,
-        "shuffles": options.shuffles,
-        "seed": options.seed,
-    }
-    with steps.running(WRITING):
-        save_tables(
-            options.output,
-            settings,
-            overwrite=options.overwrite,
-            pairs=study.pairs,
-            genes=study.genes,
-            status=study.status,
-            curves=study.curves,
-            summary=study.summary(options.minimum_degs).reset_index(),
-            status_summary=study.status_summary().reset_index(),
-        )
-    return study
+    with writing_study(options.output, overwrite=options.overwrite) as folder:
+        with (
+            steps.running(COMPARING_GROUPS, total=len(by_tissue), unit="tissues") as advance,
+            parallel_config(n_jobs=options.jobs),
+            growing_table(folder / GENES, GENE_KEYS) as genes,
+        ):
+            study = study_diseases(
+                by_tissue,
+                data,
+                chosen,
+                source=str(out_of_fold.attrs["source"]),
+                minimum_group=options.minimum_group,
+                n_repeats=options.repeats,
+                n_shuffles=options.shuffles,
+                seed=options.seed,
+                on_tissue=advance,
+                gene_rows=genes,
+            )
+        settings = _settings(data, out_of_fold) | {
+            "minimum_group": options.minimum_group,
+            "minimum_degs": options.minimum_degs,
+            "repeats": options.repeats,
+            "shuffles": options.shuffles,
+            "seed": options.seed,
+        }
+        with steps.running(WRITING):
+            write_tables(
+                folder,
+                settings,
+                pairs=study.pairs,
+                status=study.status,
+                curves=study.curves,
+                summary=study.summary(options.minimum_degs).reset_index(),
+                status_summary=study.status_summary().reset_index(),
+            )
+    return replace(study, gene_rows=open_grouped(options.output / GENES, GENE_KEYS))
 
 
 def _begin(options: TraitsOptions | DiseaseOptions, say: Say) -> ad.AnnData:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from mtm_core import grouped_writing
 from mtm_core.data.cohort.cohort import write_cohort
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.errors import InputFileError, SelectionError
@@ -96,6 +98,36 @@ def test_studies_of_predictions_report_each_tissue_and_return_what_they_write(
     assert set(traits.tissues["trait"]) == {"age", "sex"}
     same(read.disease.study.status, groups.status, rtol=1e-5, check_dtype=False)
     same(read.predictable_genes.study.quartiles, genes.quartiles, rtol=1e-5)
+
+
+def test_rows_of_a_wide_study_are_written_as_they_come_and_are_those_of_a_short_one(
+    evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = (evaluated / "cohort.h5ad", evaluated / "evaluation" / "ridge.nc")
+
+    def run(name: str) -> list[pd.DataFrame]:
+        traits = TraitsOptions(*files, tmp_path / f"{name}_traits", traits=("age",), shuffles=9)
+        groups = DiseaseOptions(
+            *files, tmp_path / f"{name}_groups", traits=("sex",), minimum_group=5, repeats=0,
+            shuffles=9,
+        )  # fmt: skip
+        found = study_preserved_traits(traits), study_preserved_differences(groups)
+        return [study.genes for study in found]
+
+    short = run("short")
+    monkeypatch.setattr(grouped_writing, "LONGEST_EXACT", 5)
+    long = run("long")
+    keys = ["trait", "adjusted_for", "tissue", "gene_id"]
+    for ours, theirs in zip(long, short, strict=True):
+        assert len(theirs) > 20
+        assert set(ours) == set(theirs)
+        text = dict.fromkeys(keys, str)
+        rows = [t.astype(text).set_index(keys).sort_index() for t in (ours, theirs)]
+        for column in theirs.columns.drop(keys):
+            if pd.api.types.is_numeric_dtype(theirs[column]):
+                np.testing.assert_allclose(rows[0][column], rows[1][column], rtol=2**-12)
+            else:
+                assert rows[0][column].astype(str).equals(rows[1][column].astype(str))
 
 
 def test_files_of_the_wrong_kind_are_refused_before_anything_is_read(evaluated: Path) -> None:
