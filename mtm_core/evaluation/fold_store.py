@@ -201,21 +201,30 @@ def out_of_fold(folds: Sequence[StoredFold], cohort: ad.AnnData) -> xr.Dataset:
 
     def bound(level: int, sign: int) -> xr.Variable:
         def values(number: int, _: Ints, rows: Ints, genes: slice | Ints) -> Floats:
-            part = folds[number]
-            half = part.multipliers[level][rows][:, None] * part.read("sd", rows, genes)
-            return np.asarray(part.read("predicted", rows, genes) + sign * half)
+            half = widths_of(number, level)[rows][:, None] * spread(number, rows, rows, genes)
+            return np.asarray(folds[number].read("predicted", rows, genes) + sign * half)
 
         return by_fold(values)
 
+    # A fold's method may lack the intervals that another fold's has: NaN.
+    def widths_of(number: int, level: int) -> Floats:
+        part = folds[number]
+        return part.multipliers.get(level, np.full(len(part.donor), np.nan, dtype=np.float32))
+
+    def spread(number: int, _: Ints, rows: Ints, genes: slice | Ints) -> Floats:
+        if folds[number].multipliers:
+            return folds[number].read("sd", rows, genes)
+        return np.full((len(rows), len(np.arange(shape[1])[genes])), np.nan, dtype=np.float32)
+
     variables: dict[str, Any] = {"predicted": stored("predicted"), "observed": by_fold(observed)}
-    levels = folds[0].multipliers.keys()
+    levels = list(dict.fromkeys(level for part in folds for level in part.multipliers))
     for level in levels:
         variables[f"lower_{level}"], variables[f"upper_{level}"] = bound(level, -1), bound(level, 1)
     for level in levels:
-        widths = np.concatenate([part.multipliers[level] for part in folds])
+        widths = np.concatenate([widths_of(number, level) for number in range(len(folds))])
         variables[f"multiplier_{level}"] = ("pair", widths)
     if levels:
-        variables["sd"] = stored("sd")
+        variables["sd"] = by_fold(spread)
     names = {"donor": donor, "tissue": tissue, "fold": fold}
     coords: dict[str, Any] = {name: ("pair", values) for name, values in names.items()}
     return xr.Dataset(variables, coords | {"gene": cohort.var_names.to_numpy().astype(str)})

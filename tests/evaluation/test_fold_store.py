@@ -73,6 +73,38 @@ def on_disk(small_cohort: ad.AnnData, folds: DonorFolds, folder: Path) -> xr.Dat
     return cross_validate(WithSpread(), small_cohort, folds, folder=folder, settings={})
 
 
+@dataclass(frozen=True)
+class SometimesWithSpread:
+    """Intervals where the first donor is among those fitted: in all folds but one."""
+
+    first: str
+    name: str = "sometimes"
+
+    def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedMethod:
+        fitted = WithSpread().fit(cohort, donors)
+        return fitted if self.first in donors else fitted.fitted
+
+
+@pytest.mark.parametrize("without", [0, 2])
+def test_intervals_that_a_fold_lacks_do_not_count(
+    small_cohort: ad.AnnData,
+    folds: DonorFolds,
+    on_disk: xr.Dataset,
+    tmp_path: Path,
+    without: int,
+) -> None:
+    method = SometimesWithSpread(folds.held_out(without)[0])
+    found = cross_validate(method, small_cohort, folds, folder=tmp_path, settings={})
+    lacks = found["fold"].to_numpy() == without
+    assert lacks.any()
+    for name in ("lower_90", "upper_50", "sd"):
+        values = found[name].to_numpy()
+        assert np.isnan(values[lacks]).all()
+        np.testing.assert_array_equal(values[~lacks], on_disk[name].to_numpy()[~lacks])
+    expected = accuracy(on_disk.isel(pair=np.flatnonzero(~lacks))).tissues["coverage_90"]
+    pd.testing.assert_series_equal(accuracy(found).tissues["coverage_90"], expected)
+
+
 def test_every_value_is_the_same(in_memory: xr.Dataset, on_disk: xr.Dataset) -> None:
     assert on_disk.attrs == in_memory.attrs
     assert set(in_memory.data_vars) == {
