@@ -299,8 +299,9 @@ def enrich_part(
         if not said.any() and tested.any():
             raise SelectionError(
                 f"nothing says which genes{where} are predictable: the table has no column"
-                " 'predictable' or 'rho_pooled'. Name the model that it is of, or take every tested"
-                " gene as background (--background tested, or 'All tested genes' on the page)."
+                " 'predictable' or 'rho_pooled' with their values. Name the model that it is of, or"
+                " take every tested gene as background (--background tested, or 'All tested genes'"
+                " on the page)."
             )
         background = tested & (predictable == 1)
     # A tie of evidence is broken by the size of the effect.

@@ -138,7 +138,7 @@ class DesignCounts:
     def add(self, table: pd.DataFrame) -> None:
         """Count those of one tissue."""
         for contrast, rows in table.groupby("contrast", sort=False):
-            counts = self.found.setdefault(str(contrast), [0] * 5)
+            counts = self.found.setdefault(str(contrast), [0] * 6)
             predicted = rows["origin"] == PREDICTED
             passes = rows["fdr"] <= FDR
             counts[0] += int((passes & ~predicted).sum())
@@ -146,12 +146,20 @@ class DesignCounts:
             counts[2] += int((passes & predicted).sum())
             counts[3] += int(((rows["fdr_tissue"] <= FDR) & predicted).sum())
             counts[4] += int((predicted & rows["fdr"].notna()).sum())
+            counts[5] += int((predicted & rows["fdr_tissue"].notna()).sum())
 
     def in_words(self) -> Iterator[str]:
         """Say of each contrast how many genes of how many are significant."""
-        for name, (measured, n_measured, predicted, allowing, n_predicted) in self.found.items():
+        for name, (measured, n_measured, predicted, allowing, n, n_known) in self.found.items():
+            with_error = f"{allowing} allowing for prediction error."
+            if n_known < n:
+                with_error = (
+                    f"{allowing} of the {n_known:,} whose prediction error is known, allowing for "
+                    "it."
+                    if n_known
+                    else "the prediction error of this model is not known."
+                )
             yield (
                 f"{name}: at FDR {FDR:g}, {measured} of {n_measured:,} tests measured; of"
-                f" {n_predicted:,} predicted, {predicted} differ in predicted expression,"
-                f" {allowing} allowing for prediction error."
+                f" {n:,} predicted, {predicted} differ in predicted expression, {with_error}"
             )
