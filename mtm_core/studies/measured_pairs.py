@@ -79,12 +79,16 @@ class Pair:
         return np.asarray(a.T @ b, dtype=np.float64)
 
     def by_person(self) -> pd.DataFrame:
-        """Return rho with the own profile, with others', and the rank of the own."""
+        """Return rho with the own profile, with others', and the rank of the own.
+
+        The rank is behind all that are as near: of profiles that are the same, or where nothing
+        distinguishes people, none is the nearest.
+        """
         alike = self.alike()
         own = np.diag(alike)
         others = (alike.sum(axis=1) - own) / max(self.n - 1, 1) if self.n > 1 else np.nan
         return pd.DataFrame(
-            {"rho": own, "rho_others": others, "rank": 1 + (alike > own[:, None]).sum(axis=1)}
+            {"rho": own, "rho_others": others, "rank": (alike >= own[:, None]).sum(axis=1)}
         )
 
 

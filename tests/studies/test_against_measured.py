@@ -18,6 +18,7 @@ from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.stack import StackMethod
 from mtm_core.studies.against_measured import MeasuredCheck, check_against_measured
+from mtm_core.studies.measured_pairs import Pair
 
 BLOOD, LUNG = "Whole Blood", "Lung"
 
@@ -190,6 +191,15 @@ def test_names_and_tissues_that_do_not_fit_are_refused(
     same = predictor.prepare(blood, source=BLOOD, unit="tpm")
     with pytest.raises(SelectionError, match="is the source of the prediction"):
         check_against_measured(prediction, same, predictor.artefact)
+
+
+def test_profiles_that_nothing_distinguishes_are_nobodys_nearest() -> None:
+    z = np.random.default_rng(0).normal(size=(6, 30)).astype(np.float32)
+    assert Pair(z, z).by_person()["rank"].tolist() == [1] * 6
+    assert Pair(np.zeros_like(z), z).by_person()["rank"].tolist() == [6] * 6
+    twice = z.copy()
+    twice[1] = z[0]
+    assert Pair(z, twice).by_person()["rank"].tolist()[0] == 2
 
 
 def test_genes_that_were_not_measured_are_left_out(
