@@ -33,12 +33,23 @@ from mtm_core.escaping import plain
 from mtm_core.figures.associations.set_dots import MOST_SETS, set_dots
 from mtm_core.figures.samples.activity_heatmap import MOST_SOURCES, activity_heatmap
 from mtm_core.reporting.command_line import ActivityAsked, activity_arguments
-from mtm_core.studies.activity import MINIMUM_TARGETS, ActivityScoring
+from mtm_core.studies.activity import (
+    MINIMUM_TARGETS,
+    ActivityBackground,
+    ActivityMethod,
+    ActivityScoring,
+)
 from mtm_core.studies.sample_labels import groups_of
 from mtm_core.workflows.activity import scores_table
 
-METHODS = {"ulm": "Each source alone (ulm)", "mlm": "All sources together (mlm)"}
-BACKGROUNDS = {"predictable": "Predictable genes", "all": "All genes"}
+METHODS: dict[ActivityMethod, str] = {
+    "ulm": "Each source alone (ulm)",
+    "mlm": "All sources together (mlm)",
+}
+BACKGROUNDS: dict[ActivityBackground, str] = {
+    "predictable": "Predictable genes",
+    "all": "All genes",
+}
 MOST_TISSUES = 8
 COLUMNS = {
     "n_targets": st.column_config.NumberColumn(
@@ -87,15 +98,15 @@ second = st.columns(3)
 method = second[0].selectbox(
     "Method",
     list(METHODS),
-    format_func=METHODS.get,
+    format_func=lambda name: METHODS[name],
     key="activity_method",
     persist_state="session",
     help="The linear models of decoupler. Together, sources with common targets compete.",
 )
 background = second[1].selectbox(
     "Score on",
-    list(BACKGROUNDS) if held_out.exists else ["all"],
-    format_func=BACKGROUNDS.get,
+    [name for name in BACKGROUNDS if held_out.exists or name == "all"],
+    format_func=lambda name: BACKGROUNDS[name],
     key="activity_background" if held_out.exists else "activity_every_gene",
     persist_state="session",
     help="Of genes that are not predictable (out-of-fold rho up to 0.3) the model knows nothing.",

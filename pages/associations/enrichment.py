@@ -20,10 +20,13 @@ from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.escaping import plain
 from mtm_core.figures.associations.set_dots import MOST_SETS, set_dots
-from mtm_core.studies.enrichment import EITHER, HIGHER, LOWER, EnrichmentOptions
+from mtm_core.studies.enrichment import EITHER, HIGHER, LOWER, Background, EnrichmentOptions
 
 RANKED, OVER = "Pre-ranked (GSEA)", "Over-representation"
-BACKGROUNDS = {"predictable": "Predictable genes", "tested": "All tested genes"}
+BACKGROUNDS: dict[Background, str] = {
+    "predictable": "Predictable genes",
+    "tested": "All tested genes",
+}
 MOST_TISSUES = 8
 COLUMNS = {
     "nes": st.column_config.NumberColumn(
@@ -87,7 +90,7 @@ test = second[0].selectbox(
 background = second[1].selectbox(
     "Background",
     list(BACKGROUNDS),
-    format_func=BACKGROUNDS.get,
+    format_func=lambda name: BACKGROUNDS[name],
     key="set_background",
     persist_state="session",
     disabled=kind == PREDICTABLE,

@@ -13,7 +13,11 @@ from mtm_core.dashboard.screens.cohort_view import (
     say_where_it_comes_from,
     show_comparison,
 )
-from mtm_core.dashboard.screens.reference_view import choose_adjustment, show_agreement
+from mtm_core.dashboard.screens.reference_view import (
+    choose_adjustment,
+    need_associations,
+    show_agreement,
+)
 from mtm_core.dashboard.screens.traits_view import contrast_in_words
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
@@ -36,13 +40,7 @@ session, model = begin_with_samples(
     " labels give.",
 )
 metadata, columns = need_metadata(session, groups_of, "two groups or more")
-if model.associations is None:
-    st.info(
-        "This model has no associations of its reference cohort. Make them with"
-        " `mtm study reference`.",
-        icon=":material/info:",
-    )
-    end_page()
+associations = need_associations(model)
 cohort = own_cohort(session, model)
 held_out = GeneAccuracy.of(model, session.sources)
 say_where_it_comes_from(session, model)
@@ -50,7 +48,7 @@ say_where_it_comes_from(session, model)
 choice = choose_groups(metadata, columns)
 choice = choice.shuffled(offer_shuffle())
 contrast_column, adjustment_column = st.columns(2)
-traits = model.associations.traits
+traits = associations.traits
 with contrast_column:
     trait = st.selectbox(
         "Reference contrast",
@@ -62,7 +60,7 @@ with contrast_column:
         "ventilator when they died, against all others.",
     )
 with adjustment_column:
-    adjusted_for = choose_adjustment(model.associations, trait)
+    adjusted_for = choose_adjustment(associations, trait)
 tissue_column, gene_column = st.columns(2)
 with tissue_column:
     tissue = choose_tissue(cohort.predicted_tissues)
@@ -86,7 +84,7 @@ def points_of(name: str) -> pd.DataFrame:
     )
     return beside_reference(
         with_accuracy(compared, held_out.of_tissues([name])),
-        model.associations,
+        associations,
         trait,
         adjusted_for=adjusted_for,
         own_column="log2_ratio",

@@ -23,6 +23,7 @@ from mtm_core.dashboard.screens.own_tables import table_of_tissues
 from mtm_core.dashboard.screens.reference_view import (
     MOST_AT_ONCE,
     choose_adjustment,
+    say_no_associations,
     show_agreement,
 )
 from mtm_core.dashboard.screens.traits_view import TraitOverview, rho_rows
@@ -204,11 +205,7 @@ if known is None:
         icon=":material/info:",
     )
 elif model.associations is None:
-    st.info(
-        "This model has no associations of its reference cohort. Make them with"
-        " `mtm study reference`.",
-        icon=":material/info:",
-    )
+    say_no_associations()
 else:
     adjusted_for = choose_adjustment(model.associations, known)
     show_agreement(

@@ -11,6 +11,8 @@ import streamlit as st
 from mtm_core.dashboard.screens.traits_view import agreement_in_words, regressed_out
 from mtm_core.dashboard.state.background import need, remember, start, watch
 from mtm_core.dashboard.state.jobs import Progress
+from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.escaping import plain
@@ -48,6 +50,23 @@ _AGREEMENT = {
     "same_sign": st.column_config.NumberColumn("same sign", format="percent"),
     "n_reference": st.column_config.NumberColumn("reference donors"),
 }
+
+
+def need_associations(model: ServedModel) -> ReferenceAssociations:
+    """Return the associations of the model's cohort; without them, say how to make them and end."""
+    if model.associations is None:
+        say_no_associations()
+        end_page()
+    return model.associations
+
+
+def say_no_associations() -> None:
+    """Say that the model has no associations of its cohort, and how to make them."""
+    st.info(
+        "This model has no associations of its reference cohort. Make them with"
+        " `mtm study reference`.",
+        icon=":material/info:",
+    )
 
 
 def choose_adjustment(reference: ReferenceAssociations, trait: str) -> str:
