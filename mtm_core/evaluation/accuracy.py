@@ -1,4 +1,4 @@
-"""Figures of merit of out-of-fold predictions (paper, sections 2.4 and 3.1)."""
+"""Accuracy of out-of-fold predictions (He et al. 2023, sections 2.4 and 3.1)."""
 
 from __future__ import annotations
 
@@ -26,44 +26,44 @@ Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
 PREDICTABLE_RHO = 0.3
-"""The paper's rule: a gene is predictable in a tissue (a pGene) above this pooled rho."""
+"""Pooled rho above which a gene is predictable in a tissue (a pGene), as in the paper."""
 FDR = 0.05
-"""Level of Benjamini and Hochberg, over the genes of a tissue or the tissues of a comparison."""
+"""FDR level of Benjamini and Hochberg, over genes of a tissue or tissues of a comparison."""
 MINIMUM_DONORS = 4
-"""Held-out donors of a tissue that a fold needs to give a correlation.
+"""Fewest held-out donors of a tissue in a fold for a correlation.
 
-After regressing covariates out: that leave as many degrees of freedom as these donors about their
-mean.
+After covariates are regressed out, the residuals must have as many degrees of freedom as those of
+these donors about their mean.
 """
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How well a method predicts.
+    """Accuracy of one method.
 
     Attributes
     ----------
     genes
-        One row a (tissue, gene): ``n`` donors, ``rho_by_fold`` (Pearson inside each fold, averaged
-        by Fisher's z), ``rho_pooled`` (over the folds' predictions joined) with its 95 % interval
-        ``rho_low`` and ``rho_high``, ``r2`` and ``mae_ratio`` (absolute error over that of the
-        fold's training mean). ``p`` of ``rho_pooled`` above 0 and its ``fdr`` over the tissue's
-        genes; ``is_predictable`` by the paper's rule, and ``survives_fdr``: predictable with an
-        FDR of at most 5 %. With phenotypes, ``partial_rho`` and ``partial_rho_pooled``: both sides
-        without age, sex and Hardy scale, regressed inside the fold or over all donors. With the
-        composition of the donors' blood, ``n_composition`` donors of whom it is known, and over
-        these ``rho_composition_known``, pooled, and ``rho_without_composition``, with the shares of
-        cells regressed out of both sides.
+        One row for each tissue and gene: ``n`` donors; ``rho_by_fold`` (Pearson's rho inside each
+        fold, averaged by Fisher's z); ``rho_pooled`` (over the predictions of all folds) with its
+        95 % interval ``rho_low`` and ``rho_high``, its one-sided ``p`` and the ``fdr`` over the
+        genes of the tissue; ``r2``; ``mae_ratio`` (absolute error over that of the training mean);
+        ``is_predictable``, by the rule of the paper, and ``survives_fdr``, predictable with an FDR
+        of at most 5 %. With phenotypes, ``partial_rho`` and ``partial_rho_pooled``, with age, sex
+        and Hardy scale regressed out of both sides, inside each fold or over all donors. With
+        blood composition, ``n_composition`` donors with known composition, and over these
+        ``rho_composition_known``, pooled, and ``rho_without_composition``, with the cell shares
+        regressed out of both sides.
     tissues
-        One row a tissue: ``n``; ``gene_rho_by_fold``, ``gene_rho_pooled``, and the partial
-        ``gene_rho_partial`` (by fold) and ``gene_rho_partial_pooled``, means over genes (a gene
-        whose prediction does not vary counts as 0); the same of the two figures of composition,
-        ``gene_rho_composition_known`` and ``gene_rho_without_composition``; ``sample_rho``, mean
-        over donors; ``n_predictable`` and ``n_predictable_fdr``, those that survive; ``mse_ratio``
-        and ``mae_ratio``, error over that of the training mean; ``coverage_{level}`` where the
-        method gives intervals. A figure that no fold has enough donors for is NaN.
+        One row for each tissue: ``n``; means over genes ``gene_rho_by_fold``,
+        ``gene_rho_pooled``, ``gene_rho_partial`` (by fold), ``gene_rho_partial_pooled``,
+        ``gene_rho_composition_known`` and ``gene_rho_without_composition``, in which a gene with a
+        constant prediction counts as 0; ``sample_rho``, mean over donors; ``n_predictable`` and
+        ``n_predictable_fdr`` genes; ``mse_ratio`` and ``mae_ratio``, error over that of the
+        training mean; ``coverage_{level}``, if the method has intervals. NaN if no fold has enough
+        donors.
     samples
-        One row a held-out sample: ``tissue``, ``donor``, ``rho`` over its genes.
+        One row for each held-out sample: ``tissue``, ``donor``, and ``rho`` over its genes.
     """
 
     genes: pd.DataFrame
@@ -71,14 +71,14 @@ class Accuracy:
     samples: pd.DataFrame
 
     def summary(self) -> dict[str, float]:
-        """Return means over the tissues and overall coverage."""
+        """Return means over tissues, and coverage over all values."""
         return summarise_tissues(self.tissues)
 
 
 def summarise_tissues(tissues: pd.DataFrame) -> dict[str, float]:
-    """Return each figure's mean over ``tissues``, as ``{figure}_mean``.
+    """Return the mean of each figure over tissues, as ``{figure}_mean``.
 
-    Coverage is over all held-out values instead, whatever their tissue, under its own name.
+    Coverage is averaged over all held-out values instead, and its name is unchanged.
     """
     result = {}
     for figure in tissues.columns.drop("n"):
@@ -102,15 +102,14 @@ def accuracy(
     Parameters
     ----------
     out_of_fold
-        May also hold intervals (:mod:`mtm_core.evaluation.coverage`).
+        Out-of-fold predictions; may also have intervals (:mod:`mtm_core.evaluation.coverage`).
     phenotypes
-        Donor table of the cohort. Without one, or where it knows neither age nor sex nor Hardy
-        class, there are no partial correlations.
+        Donor table of the cohort. Without one, or if it has neither age nor sex nor Hardy scale,
+        there are no partial correlations.
     design
-        (P, C), an intercept included: what partial correlations are without, in place of age, sex
-        and Hardy scale.
+        Design matrix (P, C) with an intercept, to regress out in place of age, sex and Hardy scale.
     composition
-        Shares of blood cells by donor, of
+        Shares of blood cells by donor, from
         :func:`mtm_core.evaluation.composition.estimated_composition`.
 
     Raises
@@ -126,7 +125,7 @@ def accuracy(
     ids = out_of_fold["gene"].to_numpy().astype(object)
     for name in np.unique(tissue):
         own = np.flatnonzero(tissue == name)
-        part = out_of_fold.isel(pair=own)  # of a wide cohort there is not room for all
+        part = out_of_fold.isel(pair=own)  # a wide cohort may not fit in memory at once
         p, o = part["predicted"].to_numpy(), part["observed"].to_numpy()
         read = {"predicted": (part["predicted"].dims, p), "observed": (part["observed"].dims, o)}
         inside.append(coverage(part.assign(read)))
@@ -153,13 +152,13 @@ def accuracy_in_strata(
     *,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Score each part of :func:`mtm_core.evaluation.confounding.strata` by itself.
+    """Score each stratum of :func:`mtm_core.evaluation.confounding.strata` separately.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by stratum: ``n_tissues``, ``n_samples``, and :meth:`Accuracy.summary`. Errors are
-        over those of the mean of all training donors, in every stratum.
+        Indexed by stratum: ``n_tissues``, ``n_samples``, and :meth:`Accuracy.summary`. In every
+        stratum, errors are relative to those of the mean of all training donors.
     """
     rows = {}
     for name, part in strata(out_of_fold, phenotypes, genes, seed=seed).items():
@@ -170,14 +169,14 @@ def accuracy_in_strata(
 
 
 def with_predictable(genes: pd.DataFrame) -> pd.DataFrame:
-    """Add ``is_predictable`` to rows of genes of an evaluation of before, which lacks it."""
+    """Add ``is_predictable`` to the genes of an older evaluation, which lacks it."""
     if "is_predictable" in genes:
         return genes
     return genes.assign(is_predictable=genes["rho_pooled"] > PREDICTABLE_RHO)
 
 
 def gene_rho_by_fold(out_of_fold: xr.Dataset) -> pd.Series:
-    """Return each tissue's ``gene_rho_by_fold`` of :func:`accuracy`, and nothing else."""
+    """Return ``gene_rho_by_fold`` of each tissue, as :func:`accuracy` does."""
     tissue, fold = (out_of_fold[name].to_numpy() for name in ("tissue", "fold"))
     means = {}
     for name in np.unique(tissue):
@@ -189,9 +188,9 @@ def gene_rho_by_fold(out_of_fold: xr.Dataset) -> pd.Series:
 
 
 def correlation_or_0(predicted: NDArray[np.floating], observed: NDArray[np.floating]) -> Array:
-    """Return rho by gene: 0 where only the prediction does not vary, NaN where the gene does not.
+    """Return rho by gene: 0 if only the prediction is constant, NaN if the observation is.
 
-    Left out instead, a fold with nothing to say about a gene would not lower its mean over folds.
+    Otherwise a fold with a constant prediction would not lower the mean over folds.
     """
     rho = columnwise_correlation(predicted, observed)
     rho[np.isnan(rho) & (np.ptp(observed, axis=0) > 0)] = 0
@@ -201,7 +200,7 @@ def correlation_or_0(predicted: NDArray[np.floating], observed: NDArray[np.float
 def _score_genes(
     predicted: Floats, observed: Floats, fold: NDArray[np.int64], design: Array | None
 ) -> pd.DataFrame:
-    """Return the figures of the genes in one tissue, without their names."""
+    """Return the accuracy of the genes in one tissue, without gene ids."""
     n = len(predicted)
     pooled = columnwise_correlation(predicted, observed)
     low, high = correlation_interval(pooled, n)
@@ -232,7 +231,7 @@ def _score_genes(
 def _score_tissue(
     predicted: Floats, observed: Floats, genes: pd.DataFrame, samples: pd.DataFrame
 ) -> dict[str, float]:
-    """Return the figures of one tissue from those of its genes and samples."""
+    """Return the accuracy of one tissue from that of its genes and samples."""
     row = {
         "n": len(samples),
         "gene_rho_by_fold": _mean_over_genes(genes["rho_by_fold"]),
@@ -255,7 +254,7 @@ def _score_tissue(
 def _rho_by_fold(
     predicted: Floats, observed: Floats, fold: NDArray[np.int64], design: Array | None = None
 ) -> Array:
-    """Get the (partial) correlation inside each fold, averaged by Fisher's z; NaN without any."""
+    """Return the (partial) correlations inside each fold, averaged by Fisher's z."""
     parts = [np.full(predicted.shape[1], np.nan)]
     for k in np.unique(fold):
         own = fold == k
@@ -269,19 +268,19 @@ def _rho_by_fold(
 def _without_composition(
     predicted: Floats, observed: Floats, cells: Array
 ) -> dict[str, Array | int]:
-    """Correlate the donors of known composition, as they are and with it regressed out."""
+    """Correlate the donors with known composition, without and with adjustment for it."""
     known = np.isfinite(cells).all(axis=1)
     p, o, own = predicted[known], observed[known], cells[known]
-    few = np.full(predicted.shape[1], np.nan)
+    nan = np.full(predicted.shape[1], np.nan)
     return {
         "n_composition": int(known.sum()),
-        "rho_composition_known": correlation_or_0(p, o) if len(p) >= MINIMUM_DONORS else few,
-        "rho_without_composition": _partial_rho(p, o, own) if len(p) else few,
+        "rho_composition_known": correlation_or_0(p, o) if len(p) >= MINIMUM_DONORS else nan,
+        "rho_without_composition": _partial_rho(p, o, own) if len(p) else nan,
     }
 
 
 def _partial_rho(predicted: Floats, observed: Floats, design: Array) -> Array:
-    """Correlate what the design leaves of both sides; NaN where it leaves too little."""
+    """Return partial correlations given ``design``; NaN with too few degrees of freedom."""
     basis = orthonormal_basis(design)
     if len(predicted) - basis.shape[1] < MINIMUM_DONORS - 1:
         return np.full(predicted.shape[1], np.nan)
@@ -289,7 +288,7 @@ def _partial_rho(predicted: Floats, observed: Floats, design: Array) -> Array:
 
 
 def _error_ratio(predicted: Floats, observed: Floats, power: int) -> Array:
-    """Return the error over that of predicting 0, the training mean; NaN where that has none."""
+    """Return the error relative to that of predicting 0, the training mean."""
     error = (np.abs(predicted - observed, dtype=np.float64) ** power).sum(axis=0)
     spread = (np.abs(observed, dtype=np.float64) ** power).sum(axis=0)
     ratio = np.full(np.shape(error), np.nan)
@@ -302,5 +301,5 @@ def _mean_over_genes(rho: pd.Series) -> float:
 
 
 def _joined(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Join tables of each tissue, with a column ``tissue`` in front."""
+    """Join the tables of all tissues, with a first column ``tissue``."""
     return pd.concat(parts, names=["tissue"]).reset_index("tissue").reset_index(drop=True)

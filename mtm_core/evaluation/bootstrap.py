@@ -1,16 +1,18 @@
-"""How far the mean gene-wise rho would move with other donors: the donor bootstrap.
+"""Bootstrap over donors of the mean gene-wise rho.
 
-Donors, not samples, are drawn, with replacement inside each fold, so that all tissues of a donor
-come and go together and no resample mixes folds. The same seed and donors give the same resamples,
-whatever the method: differences of two methods are paired.
+Donors, not samples, are resampled, inside each fold, so that all tissues of a donor are drawn
+together and folds do not mix. The same seed and donors give the same resamples for every method, so
+differences between methods are paired.
 
-A donor who is drawn twice agrees with himself, so correlations of a small resample lie a little
-above those of as many different donors. Intervals are moved back by what the resamples' mean is off
-(Efron & Tibshirani 1993, An Introduction to the Bootstrap, section 10.3).
+A donor who is drawn twice agrees with himself, so correlations in resamples are slightly too high.
+Intervals are corrected by the bias of the resamples' mean (Efron & Tibshirani 1993, An Introduction
+to the Bootstrap, section 10.3).
 
-Of more than ``MOST_GENES`` genes a fixed random ``MOST_GENES`` are scored in the resamples: what
-moves is the donors, and the mean over that many genes moves with them as the mean over all does.
-The estimate that the intervals are around is over all genes.
+With more than ``MOST_GENES`` genes, resamples are scored on that many genes, drawn once at random:
+the variation comes from donors, and a mean over so many genes varies like the mean over all. The
+estimate itself is over all genes.
+
+Shapes: R resamples, T tissues.
 """
 
 from __future__ import annotations
@@ -32,23 +34,23 @@ Array = NDArray[np.float64]
 
 N_RESAMPLES = 500
 MOST_GENES = 4096
-"""Genes that are scored in every resample."""
+"""Largest number of genes scored in each resample."""
 
 
 @dataclass(frozen=True)
 class ResampledRho:
-    """Mean gene-wise rho, by fold, in resamples of the donors.
+    """Bootstrap distribution of the mean gene-wise rho by fold.
 
     Attributes
     ----------
     by_tissue
-        (R resamples, T tissues); NaN where no fold counted.
+        Mean over genes (R, T); NaN if no fold of a resample has enough donors.
     tissues
         Names of the T tissues.
     samples
-        Donor, tissue and fold of what was scored, to pair methods by.
+        Tissue, fold and donor of the scored samples, by which methods are paired.
     estimate
-        Mean over the tissues of the donors as they are.
+        Mean over tissues in the original donors.
     """
 
     by_tissue: Array
@@ -58,7 +60,7 @@ class ResampledRho:
 
     @property
     def mean(self) -> Array:
-        """Means over the tissues (R,) that have one, around ``estimate``."""
+        """Bias-corrected means over tissues (R,)."""
         means = np.asarray(pd.DataFrame(self.by_tissue).mean(axis=1))
         centred: Array = means - means.mean() + self.estimate
         return centred
@@ -67,13 +69,13 @@ class ResampledRho:
         """Return the 95 % percentile interval of the mean over tissues."""
         return percentile_interval(self.mean)
 
-    def less(self, other: ResampledRho) -> PairedDifference:
-        """Return the difference to ``other``, in the same resamples.
+    def difference_from(self, other: ResampledRho) -> PairedDifference:
+        """Return the paired difference of this method minus ``other``.
 
         Raises
         ------
         ValueError
-            If the two were not scored on the same samples, or not resampled alike.
+            If the two differ in samples, folds or number of resamples.
         """
         if not self.samples.equals(other.samples) or len(self.mean) != len(other.mean):
             raise ValueError("expected two methods resampled on the same samples and folds")
@@ -83,7 +85,7 @@ class ResampledRho:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """95 % interval of a difference and twice the share of resamples on the rarer side of 0."""
+    """95 % bootstrap interval of a difference, and its two-sided p-value."""
 
     low: float
     high: float
@@ -93,10 +95,19 @@ class PairedDifference:
 def resample_donors(
     out_of_fold: xr.Dataset, *, n_resamples: int = N_RESAMPLES, seed: int = 0
 ) -> ResampledRho:
-    """Resample the donors of ``out_of_fold``, and score each resample as ``gene_rho_by_fold``.
+    """Resample donors, and score each resample by ``gene_rho_by_fold``.
 
-    A fold counts in a resample that drew at least ``MINIMUM_DONORS`` different donors of it who
-    have the tissue.
+    A fold counts in a resample if at least ``MINIMUM_DONORS`` different donors with the tissue were
+    drawn from it.
+
+    Parameters
+    ----------
+    out_of_fold
+        Out-of-fold predictions.
+    n_resamples
+        Number of resamples, R.
+    seed
+        Seed of the resamples and of the scored genes.
     """
     samples = pd.MultiIndex.from_arrays(
         [out_of_fold[name].to_numpy() for name in ("tissue", "fold", "donor")],
@@ -107,7 +118,7 @@ def resample_donors(
     donors = samples.droplevel("tissue").unique().sort_values()
     counts = resampled_counts(donors.get_level_values("fold"), n_resamples, seed)
     counts = counts[:, donors.get_indexer(samples.droplevel("tissue"))]
-    counts = np.vstack([np.ones_like(counts[:1]), counts])  # the donors as they are, first
+    counts = np.vstack([np.ones_like(counts[:1]), counts])  # first, the original donors
 
     cells = pd.Series(range(len(samples)), index=samples).groupby(["tissue", "fold"]).indices
     tissues = tuple(str(name) for name in samples.unique("tissue"))
@@ -128,7 +139,7 @@ def resample_donors(
             return float(resampled[0]), resampled[1:]
         return float(_mean_rho([(w[:1], p, o) for w, p, o in folds])[0]), resampled[1:]
 
-    # In threads, as many as the caller's joblib jobs: the numbers stay where they are.
+    # Threads share the arrays; the caller's joblib configuration sets their number.
     by_tissue = Parallel(require="sharedmem")(delayed(of_tissue)(name) for name in tissues)
     return ResampledRho(
         np.stack([scores for _, scores in by_tissue], axis=1),
@@ -139,14 +150,14 @@ def resample_donors(
 
 
 def _mean_rho(folds: list[tuple[Array, NDArray[np.float32], NDArray[np.float32]]]) -> Array:
-    """Return the mean over genes (R,) of the Fisher mean over folds of one tissue."""
+    """Return the mean over genes (R,) of rho averaged over the folds of one tissue."""
     n_genes = folds[0][1].shape[1]
     counts = [(weights > 0).sum(axis=1) >= MINIMUM_DONORS for weights, _, _ in folds]
     total = np.where(np.any(counts, axis=0), 0.0, np.nan)
-    # The (fold, resample, gene) correlations of a whole transcriptome would fill the memory.
+    # Correlations by fold, resample and gene of a whole transcriptome would not fit in memory.
     for block in gene_blocks(n_genes):
         if not any(np.ptp(part[:, block], axis=0).any() for _, part, _ in folds):
-            continue  # a prediction that never varies, such as the training mean, adds 0
+            continue  # a constant prediction, such as the training mean, adds 0
         rho = []
         for fold_counts, (weights, predicted, observed) in zip(counts, folds, strict=True):
             part = weighted_correlation(

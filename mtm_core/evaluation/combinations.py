@@ -1,8 +1,8 @@
-"""Accuracy of predictions from several tissues of the same donors together.
+"""Accuracy of predictions from combinations of several source tissues.
 
-A combination is scored on the held-out donors who have all of its tissues, and on no others; the
-same donors' accuracy from the first tissue alone is beside it. Combinations are named by their
-tissues, the source first.
+A combination is scored only on held-out donors who have all of its tissues, together with the
+accuracy for the same donors from the first tissue alone. A combination is named by its tissues, the
+source first.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from mtm_core.methods.protocol import tissue_index
 from mtm_core.safe_output import replacing
 
 PLUS = "+"
-"""Between the tissues of a combination, as a user writes it."""
+"""Separator of the tissues of a combination, as a user writes it."""
 MOST_GIVEN = "most-given"
-"""The source with each tissue, and all, of those that most donors give beside it."""
+"""Keyword for all combinations of the source with the tissues that most donors have beside it."""
 N_MOST_GIVEN = 3
 SOURCES = "sources"
-"""Column that says which tissues were given."""
+"""Column with the source tissues."""
 COMBINATION_KEYS = (SOURCES, "method", "tissue")
 _GENE_COLUMNS = ("gene_id", "n", "rho_by_fold", "rho_pooled")
 RHO_ALONE = "gene_rho_by_fold_alone"
-"""Column of the same donors' rho from the source alone."""
+"""Column with the rho of the same donors from the source alone."""
 
 
 def sources_in_words(sources: Sequence[str]) -> str:
-    """Name the tissues of a combination, as the tables do."""
+    """Return the name of a combination in tables."""
     return BETWEEN.join(sources)
 
 
@@ -56,7 +56,7 @@ def find_combinations(
     source: str,
     held_out: Sequence[Sequence[str]],
 ) -> list[tuple[str, ...]]:
-    """Read combinations of tissues, each with ``source`` first.
+    """Parse combinations of tissues; ``source`` comes first in each.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def find_combinations(
         Tissues with ``+`` between them, such as ``"Whole Blood+Muscle - Skeletal"``, or
         :data:`MOST_GIVEN`.
     held_out
-        Donors of each fold that is run.
+        Held-out donors of each fold that is run.
 
     Raises
     ------
@@ -92,12 +92,12 @@ def find_combinations(
 
 
 def of_most_given(cohort: ad.AnnData, source: str) -> list[tuple[str, ...]]:
-    """Return ``source`` with every choice of the tissues that most donors give beside it."""
+    """Return the combinations of ``source`` with the tissues that most donors have beside it."""
     obs = cohort.obs[["donor", "tissue"]].astype(str)
     givers = set(obs.loc[obs["tissue"] == source, "donor"])
     counts = obs[obs["donor"].isin(givers) & (obs["tissue"] != source)]["tissue"].value_counts()
     names = sorted(counts.index, key=lambda name: (-counts[name], name))
-    names = names[: min(N_MOST_GIVEN, len(names) - 1)]  # one is left to predict
+    names = names[: min(N_MOST_GIVEN, len(names) - 1)]  # at least one remains a target
     return [
         (source, *chosen)
         for size in range(1, len(names) + 1)
@@ -111,14 +111,14 @@ def score_combination(
     sources: Sequence[str],
     phenotypes: pd.DataFrame | None = None,
 ) -> CombinationScores:
-    """Score predictions from ``sources`` of donors who give all of them.
+    """Score predictions from ``sources``, in the donors who have all of them.
 
     Parameters
     ----------
     predictions
-        Of :func:`mtm_core.evaluation.cross_validation.cross_validate`, from all sources.
+        Out-of-fold predictions from all sources, of donors with all of them.
     alone
-        The same method's, from the first of them, of these donors and any others.
+        Out-of-fold predictions of the same method from the first source, of these and other donors.
     phenotypes
         As in :func:`mtm_core.evaluation.accuracy.accuracy`.
     """
@@ -138,16 +138,16 @@ def score_combination(
 
 @dataclass(frozen=True)
 class CombinationScores:
-    """Accuracy of one method from some combinations.
+    """Accuracy of predictions from combinations of source tissues.
 
     Attributes
     ----------
     genes
-        One row a combination (``sources``), tissue and gene: ``n``, ``rho_by_fold``, ``rho_pooled``
-        as in :class:`mtm_core.evaluation.accuracy.Accuracy`.
+        One row for each combination (``sources``), tissue and gene: ``n``, ``rho_by_fold`` and
+        ``rho_pooled`` of :class:`mtm_core.evaluation.accuracy.Accuracy`.
     tissues
-        One row a combination and tissue: the figures of ``Accuracy``, and
-        ``gene_rho_by_fold_alone``, of the same donors from the source alone.
+        One row for each combination and tissue: the figures of ``Accuracy``, and
+        ``gene_rho_by_fold_alone``, for the same donors from the source alone.
     """
 
     genes: pd.DataFrame
@@ -169,7 +169,7 @@ class CombinationScores:
         )
 
     def save(self, folder: Path) -> None:
-        """Write the scores into ``folder``, which is made; the table of tissues comes last."""
+        """Write the scores into ``folder``, which is created; the tissues are written last."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("genes", "tissues"):
             with replacing(folder / f"{name}.parquet") as place:
@@ -177,7 +177,7 @@ class CombinationScores:
 
     @classmethod
     def load(cls, folder: Path) -> CombinationScores | None:
-        """Read what :meth:`save` wrote; ``None`` where it is not there, or not whole."""
+        """Read scores that :meth:`save` wrote; ``None`` if missing or incomplete."""
         try:
             tables = (pd.read_parquet(folder / f"{name}.parquet") for name in ("tissues", "genes"))
             tissues, genes = tables
@@ -187,20 +187,20 @@ class CombinationScores:
 
 
 @dataclass(frozen=True)
-class OfCombination:
-    """The rows of genes of one combination, as a table of an evaluation by method and tissue."""
+class CombinationRows:
+    """Table of genes of one combination, grouped by method and tissue."""
 
     table: GroupedTable
     sources: str
 
     @classmethod
-    def of(cls, rows: pd.DataFrame | GroupedTable, sources: str) -> OfCombination:
-        """Take the rows of ``sources`` from those of all combinations."""
+    def of(cls, rows: pd.DataFrame | GroupedTable, sources: str) -> CombinationRows:
+        """Select the rows of ``sources`` from those of all combinations."""
         return cls(as_grouped(rows, COMBINATION_KEYS), sources)
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Columns that a group is known by."""
+        """Columns by which rows are grouped."""
         return COMBINATION_KEYS[1:]
 
     @property
@@ -218,7 +218,7 @@ class OfCombination:
         return len(self.read(columns=["gene_id"]))
 
     def groups(self) -> pd.DataFrame:
-        """Return one row a group, its keys, in the table's order."""
+        """Return the keys of the groups, one row for each, in the order of the table."""
         groups = self.table.groups()
         own = groups[groups[SOURCES] == self.sources]
         return own[list(self.keys)].reset_index(drop=True)
@@ -230,14 +230,14 @@ class OfCombination:
         columns: Sequence[str] | None = None,
         genes: Names | None = None,
     ) -> pd.DataFrame:
-        """Read some rows and columns, as :meth:`mtm_core.grouped_table.GroupedTable.read` says."""
+        """Read rows and columns; see :meth:`mtm_core.grouped_table.GroupedTable.read`."""
         wanted = self.columns if columns is None else columns
         own = dict(where or {}) | {SOURCES: self.sources}
         return self.table.read(own, columns=wanted, genes=genes)
 
 
 def _parse(text: str, tissues: Sequence[str], source: str) -> tuple[str, ...]:
-    """Read one combination, its source first."""
+    """Parse one combination, the source first."""
     names = [name.strip() for name in text.split(PLUS)]
     for name in names:
         tissue_index(tissues, name)
@@ -254,7 +254,7 @@ def _parse(text: str, tissues: Sequence[str], source: str) -> tuple[str, ...]:
 def _fewest(
     cohort: ad.AnnData, sources: Sequence[str], held_out: Sequence[Sequence[str]]
 ) -> tuple[bool, int]:
-    """Tell whether each fold has enough donors who give all ``sources``, and the fewest of one."""
+    """Return whether each fold has enough donors with all ``sources``, and the fewest of a fold."""
     complete = complete_donors(cohort, sources)
     fewest = min((len(complete.intersection(donors)) for donors in held_out), default=0)
     return fewest >= MINIMUM_DONORS, fewest

@@ -1,4 +1,4 @@
-"""Method against method, on the same held-out donors (paper, section 3.1)."""
+"""Comparison of methods on the same held-out donors (He et al. 2023, section 3.1)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mtm_core.evaluation.bootstrap import ResampledRho
 from mtm_core.statistics.multiple_testing import benjamini_hochberg
 
 MINIMUM_TISSUES = 4
-"""Tissues that a rank correlation over tissues is given for."""
+"""Fewest tissues for a rank correlation over tissues."""
 
 
 @dataclass(frozen=True)
 class RankCorrelation:
-    """Spearman's rho over ``n`` tissues and its two-sided p; NaN where it is undefined."""
+    """Spearman's rho over ``n`` tissues and its two-sided p; NaN if undefined."""
 
     rho: float
     p: float
@@ -28,15 +28,15 @@ class RankCorrelation:
 
 
 def compare_tissues(first: Accuracy, other: Accuracy) -> pd.DataFrame:
-    """Compare two methods in each tissue, as the paper does: Wilcoxon's rank-sum test.
+    """Compare two methods in each tissue by Wilcoxon's rank-sum test, as in the paper.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by tissue: ``n``; for gene-wise rho by fold (``gene_``) and sample-wise rho
-        (``sample_``) the ``difference`` of the means, ``superiority`` (chance that one of the first
-        is above one of the other, 0.5 for alike), two-sided ``p`` and its ``fdr`` over tissues;
-        ``n_predictable`` and ``n_predictable_other``; ``fold_change`` of the two, NaN where the
+        Indexed by tissue: ``n``; for gene-wise rho by fold (prefix ``gene_``) and sample-wise rho
+        (prefix ``sample_``) the ``difference`` of the means, ``superiority`` (probability that a
+        value of the first method is above one of the other), two-sided ``p`` and its ``fdr`` over
+        tissues; ``n_predictable``, ``n_predictable_other`` and their ``fold_change``, NaN if the
         other method has no predictable gene.
     """
     table = pd.DataFrame({"n": first.tissues["n"]})
@@ -56,24 +56,24 @@ def compare_tissues(first: Accuracy, other: Accuracy) -> pd.DataFrame:
 
 
 def fold_changes(first: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Set ``n_predictable`` of two tables indexed by tissue side by side.
+    """Compare ``n_predictable`` of two tables indexed by tissue.
 
     Returns
     -------
     pandas.DataFrame
-        By tissue: ``n_predictable``, ``n_predictable_other`` and ``fold_change``, first over other,
-        NaN where the other has no predictable gene.
+        Indexed by tissue: ``n_predictable``, ``n_predictable_other`` and ``fold_change``, first
+        over other, NaN if the other has no predictable gene.
     """
     ours, theirs = first["n_predictable"], other["n_predictable"]
     table = pd.DataFrame({"n_predictable": ours, "n_predictable_other": theirs})
     return table.assign(fold_change=ours / theirs.where(theirs > 0))
 
 
-def against_size(values: pd.Series, n: pd.Series) -> RankCorrelation:
-    """Return Spearman's rho of a figure by tissue and the tissues' sample size.
+def size_correlation(values: pd.Series, n: pd.Series) -> RankCorrelation:
+    """Correlate a figure by tissue with the tissues' sample sizes, by Spearman's rho.
 
-    Tissues without the figure do not count; of fewer than ``MINIMUM_TISSUES``, or where either is
-    the same everywhere, there is none.
+    Tissues in which the figure is NaN are ignored. The result is NaN for fewer than
+    ``MINIMUM_TISSUES`` tissues, or if either side is constant.
     """
     known = pd.DataFrame({"value": values, "n": n}).dropna().to_numpy(np.float64)
     if len(known) < MINIMUM_TISSUES or not np.all(np.ptp(known, axis=0) > 0):
@@ -85,19 +85,19 @@ def against_size(values: pd.Series, n: pd.Series) -> RankCorrelation:
 def compare_methods(
     accuracies: Mapping[str, Accuracy], resampled: Mapping[str, ResampledRho] | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Compare every two of the methods.
+    """Compare all pairs of methods.
 
     Returns
     -------
     tuple
-        One row a pair of methods, ``method`` and ``other``: ``difference`` of mean gene-wise rho by
-        fold with the bootstrap's ``difference_low``, ``difference_high`` and ``p_bootstrap`` (where
-        ``resampled``); tissues that the first wins and loses, at all (``gene_wins``) and with an
-        FDR of at most 5 % (``gene_wins_fdr``), the same for samples; ``share_found_by_other`` of
-        the first's predictable genes and ``share_of_other_found`` by the first;
-        ``fold_change_vs_n``, Spearman's rho of the fold change of predictable genes and sample
-        size, over ``n_fold_change`` tissues, and its ``fold_change_p``. And the tables of
-        :func:`compare_tissues`, joined.
+        First, one row for each pair ``method`` and ``other``: ``difference`` of mean gene-wise rho
+        by fold, with ``difference_low``, ``difference_high`` and ``p_bootstrap`` if there are
+        resamples; numbers of tissues in which the first method is better and worse (``gene_wins``,
+        ``gene_losses``), also at an FDR of at most 5 % (``gene_wins_fdr``, ``gene_losses_fdr``),
+        and the same for samples; ``share_found_by_other`` of the first method's predictable genes,
+        and ``share_of_other_found`` by the first; ``fold_change_vs_n``, Spearman's rho of the fold
+        change of predictable genes with sample size over ``n_fold_change`` tissues, and its
+        ``fold_change_p``. Second, the joined tables of :func:`compare_tissues`.
     """
     pairs, tissues = [], []
     for first, other in combinations(accuracies, 2):
@@ -107,13 +107,13 @@ def compare_methods(
         means = [accuracies[name].summary()["gene_rho_by_fold_mean"] for name in (first, other)]
         row["difference"] = means[0] - means[1]
         if resampled is not None:
-            paired = resampled[first].less(resampled[other])
+            paired = resampled[first].difference_from(resampled[other])
             row |= {"difference_low": paired.low, "difference_high": paired.high}
             row["p_bootstrap"] = paired.p
         for kind in ("gene", "sample"):
             row |= _wins(by_tissue, kind)
         row |= _shared_genes(accuracies[first], accuracies[other])
-        size = against_size(by_tissue["fold_change"], by_tissue["n"])
+        size = size_correlation(by_tissue["fold_change"], by_tissue["n"])
         row |= {"fold_change_vs_n": size.rho, "fold_change_p": size.p, "n_fold_change": size.n}
         pairs.append(row)
         tissues.append(by_tissue.reset_index().assign(**names))
@@ -123,17 +123,18 @@ def compare_methods(
 
 
 def predictable_sets(genes: pd.DataFrame) -> pd.DataFrame:
-    """Count the (tissue, gene) that are predictable by each combination of methods and no other.
+    """Count the genes, over tissues, that exactly each combination of methods predicts.
 
     Parameters
     ----------
     genes
-        Rows of several methods: ``method``, ``tissue``, ``gene_id``, ``is_predictable``.
+        Genes of several methods: ``method``, ``tissue``, ``gene_id``, ``is_predictable``.
 
     Returns
     -------
     pandas.DataFrame
-        One row a combination that occurs: a bool column a method, and ``n``; the most first.
+        One row for each combination that occurs: a bool column for each method, and ``n``,
+        descending.
     """
     found = genes[genes["is_predictable"]].set_index(["tissue", "gene_id", "method"])
     wide = found["is_predictable"].unstack("method", fill_value=False)
@@ -142,7 +143,7 @@ def predictable_sets(genes: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rank_sum(first: pd.Series, other: pd.Series) -> tuple[float, float, float]:
-    """Return the difference of means, the superiority and the two-sided p of the rank-sum test."""
+    """Return the difference of means, and superiority and two-sided p of the rank-sum test."""
     a, b = (values.dropna().to_numpy(np.float64) for values in (first, other))
     if not len(a) or not len(b):
         return np.nan, np.nan, np.nan

@@ -1,10 +1,11 @@
-"""How much of a predicted gene is left without the composition of the blood it was predicted from.
+"""Adjustment of accuracy for the cell composition of the blood that was predicted from.
 
-Blood predicts a tissue in part because donors differ in their neutrophils, and tissues with them.
-So predictions and measurements are also correlated with the shares of blood cells regressed out of
-both. Where shares are estimated, some of them is left in: what remains is then an upper bound.
+Blood predicts other tissues in part because donors differ in their neutrophils, and the tissues
+with them. So predictions and measurements are also correlated with the shares of blood cells
+regressed out of both. Estimated shares remove composition incompletely, so the adjusted correlation
+is then an upper bound.
 
-Letters: P pairs of a donor and a tissue, C kinds of cells.
+Shapes: P pairs of a donor and a tissue, C cell types.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Array = NDArray[np.float64]
 
 BLOOD = "Whole Blood"
 _NO_SHARES = frozenset({"pvalue", "p", "correlation", "rmse", "fit", "absolutescoresigscore"})
-"""Columns of figures of a fit that programs write beside the shares, by their letters."""
+"""Columns that deconvolution programs write besides the shares, in lower-case letters."""
 
 
 def estimated_composition(cohort: ad.AnnData, source: str) -> pd.DataFrame | None:
@@ -40,8 +41,8 @@ def estimated_composition(cohort: ad.AnnData, source: str) -> pd.DataFrame | Non
     Returns
     -------
     pandas.DataFrame
-        By donor; ``None`` if the source is not whole blood, or too few of the genes that tell
-        cells apart are in the cohort.
+        Indexed by donor; ``None`` if the source is not whole blood, or the cohort has too few
+        marker genes.
     """
     if source != BLOOD or not is_enough(markers_found([str(name) for name in cohort.var_names])):
         return None
@@ -54,24 +55,24 @@ def estimated_composition(cohort: ad.AnnData, source: str) -> pd.DataFrame | Non
         cohort.var_names[genes],
     )
     if not is_enough(markers_found([str(name) for name in linear.columns])):
-        return None  # genes that go by other names than Ensembl ids
+        return None  # gene ids are not Ensembl ids
     shares = estimate_composition(linear).shares
     return shares[~shares.index.duplicated()]
 
 
 def read_composition(path: Path, cohort: ad.AnnData, source: str) -> pd.DataFrame:
-    """Read shares of cells from a table of the cohort's samples, or donors.
+    """Read cell shares of the cohort's samples, or donors, from a table.
 
     Parameters
     ----------
     path
-        One row a sample of ``source``, or a donor; columns of numbers are shares, or scores, of
-        cells. What programs write of the fit beside them (p, correlation, RMSE) is left out.
+        Table with one row for each sample of ``source``, or donor. Its numeric columns are shares
+        or scores of cell types; columns of the fit (p, correlation, RMSE) are left out.
 
     Returns
     -------
     pandas.DataFrame
-        By donor.
+        Indexed by donor.
 
     Raises
     ------
@@ -105,7 +106,7 @@ def read_composition(path: Path, cohort: ad.AnnData, source: str) -> pd.DataFram
 
 
 def composition_design(composition: pd.DataFrame, donors: ArrayLike) -> Array:
-    """Return an intercept and the shares (P, 1 + C) of ``donors`` (P,), NaN where not known."""
+    """Return a design (P, 1 + C) of intercept and shares of ``donors`` (P,); NaN if unknown."""
     own = composition.reindex(pd.Index(np.asarray(donors).astype(str))).to_numpy(np.float64)
     return np.column_stack([np.ones(len(own)), own])
 

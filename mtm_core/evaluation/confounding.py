@@ -1,8 +1,8 @@
-"""What blood and tissue share through a donor's sex, age and death, and how scores do without it.
+"""Confounding of accuracy by a donor's sex, age and manner of death.
 
-A predictor that reads off who died on a ventilator scores in every tissue; so scores are given
-also with that regressed out (:func:`confounder_design`), within strata of donors, and, as a
-control, with the donors shuffled.
+A predictor that recognises who died on a ventilator is accurate in every tissue. So accuracy is
+also computed with these confounders regressed out (:func:`confounder_design`), within strata of
+donors, and, as a control, with donors shuffled.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from mtm_core.methods.covariates import CovariateName, encode_covariates
 
 CONFOUNDERS: tuple[CovariateName, ...] = ("age", "sex", "hardy")
 VENTILATOR = 0
-"""Hardy scale of a death on a ventilator."""
+"""Hardy scale of donors who died on a ventilator."""
 SEX_CHROMOSOMES = ("X", "Y", "chrX", "chrY")
 MINIMUM_STRATUM_DONORS = 20
-"""Donors of a tissue that a stratum needs for the tissue to be scored in it."""
+"""Fewest donors of a tissue for the tissue to be scored in a stratum."""
 SHUFFLED = "donors shuffled"
-"""Name of the stratum that is a control: its scores are about 0 or something leaks."""
+"""Name of the control stratum, in which accuracy is about 0 unless information leaks."""
 
 
 def phenotypes_of(phenotypes: pd.DataFrame, donors: ArrayLike) -> pd.DataFrame:
-    """Return the rows of ``phenotypes`` (by donor) of ``donors`` (N,), in their order.
+    """Return the phenotypes of ``donors`` (N,), in their order, from a table by donor.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def phenotypes_of(phenotypes: pd.DataFrame, donors: ArrayLike) -> pd.DataFrame:
 
 
 def known_confounders(phenotypes: pd.DataFrame) -> tuple[CovariateName, ...]:
-    """Return which of ``CONFOUNDERS`` the donor table knows of any donor."""
+    """Return which of ``CONFOUNDERS`` are known for at least one donor."""
     return tuple(
         name
         for name in CONFOUNDERS
@@ -53,9 +53,10 @@ def known_confounders(phenotypes: pd.DataFrame) -> tuple[CovariateName, ...]:
 
 
 def confounder_design(phenotypes: pd.DataFrame, donors: ArrayLike) -> NDArray[np.float64]:
-    """Return what is regressed out (N, C): an intercept, age, sex, one column per Hardy value.
+    """Return the design (N, C) of confounders: intercept, age, sex, one column per Hardy class.
 
-    Donors without a Hardy scale are a separate level; what the table lacks is not adjusted for.
+    Donors without a Hardy class form a class of their own. Confounders that the table lacks are not
+    adjusted for.
     """
     known = phenotypes_of(phenotypes, donors)
     covariates = encode_covariates(known, CONFOUNDERS, len(known))
@@ -63,17 +64,16 @@ def confounder_design(phenotypes: pd.DataFrame, donors: ArrayLike) -> NDArray[np
 
 
 def permuted(out_of_fold: xr.Dataset, seed: int = 0) -> xr.Dataset:
-    """Shuffle the observed profiles among the donors of a tissue and fold.
+    """Shuffle the observed profiles among the donors of each tissue and fold.
 
-    All that is left to a predictor is what is common to donors, so every score of it falls to
-    about 0.
+    A predictor can then be right only in what all donors share, so its accuracy falls to about 0.
     """
     rng = np.random.default_rng(seed)
     cells = pd.DataFrame({name: out_of_fold[name].to_numpy() for name in ("tissue", "fold")})
     source = np.arange(len(cells))
     for rows in cells.groupby(["tissue", "fold"]).indices.values():
         source[rows] = rng.permutation(rows)
-    # Of a wide cohort they are read later, a tissue at a time.
+    # Lazily: the profiles of a wide cohort are read later, one tissue at a time.
     return out_of_fold.assign(observed=out_of_fold["observed"].variable.isel(pair=source))
 
 
@@ -84,21 +84,23 @@ def strata(
     *,
     seed: int = 0,
 ) -> dict[str, xr.Dataset]:
-    """Return the parts of ``out_of_fold`` that are scored by themselves, by their name.
+    """Return the strata of ``out_of_fold`` that are scored separately, by name.
 
-    Donors that died on a ventilator and all others (donors of unknown death are in neither), in
-    the tissues that have at least ``MINIMUM_STRATUM_DONORS`` of them; genes off the sex
-    chromosomes; and all donors, shuffled.
+    The strata are donors who died on a ventilator and donors who did not (donors with unknown
+    death are in neither), in tissues with at least ``MINIMUM_STRATUM_DONORS`` of them; genes off
+    the sex chromosomes; and all donors, shuffled.
 
     Parameters
     ----------
+    out_of_fold
+        Out-of-fold predictions.
     phenotypes
         Donor table of the cohort.
     genes
-        Gene table of the cohort; without a column ``chromosome`` the genes on X and Y cannot be
-        known, and that stratum is not made.
+        Gene table of the cohort. Without its column ``chromosome``, there is no stratum without X
+        and Y.
     seed
-        Of the shuffle.
+        Seed of the shuffle.
     """
     known = phenotypes_of(phenotypes, out_of_fold["donor"].to_numpy())
     hardy = known.reindex(columns=["hardy"])["hardy"].to_numpy(float)
@@ -116,7 +118,7 @@ def strata(
 
 
 def common_tissues(out_of_fold: xr.Dataset, chosen: NDArray[np.bool_]) -> xr.Dataset:
-    """Keep the chosen pairs of the tissues that have enough of them."""
+    """Select the chosen pairs, in tissues with at least ``MINIMUM_STRATUM_DONORS`` of them."""
     tissue = pd.Series(out_of_fold["tissue"].to_numpy())
     n = tissue.where(chosen).map(tissue[chosen].value_counts()).to_numpy(float)
     return out_of_fold.isel(pair=chosen & (n >= MINIMUM_STRATUM_DONORS))

@@ -1,9 +1,9 @@
-"""How often held-out values lie where a method says they do.
+"""Coverage of prediction intervals: the share of held-out values inside them.
 
-An out-of-fold dataset may say so in three ways: half-widths by pair, ``multiplier_90`` for the 90 %
-interval, in units of the expected error ``sd``; bounds, variables ``lower_90`` and ``upper_90``; or
-``predicted_sd``, read as that of a normal distribution around ``predicted``. All others have dims
-(pair, gene). The first that is there is taken. A tissue is read at a time.
+An out-of-fold dataset may have intervals in three forms, of which the first present is used:
+``multiplier_90``, half-widths (pair) of the 90 % interval in units of the expected error ``sd``;
+bounds ``lower_90`` and ``upper_90``; or ``predicted_sd``, the SD of a normal distribution around
+``predicted``. All but the multipliers have dims (pair, gene). One tissue is read at a time.
 """
 
 from __future__ import annotations
@@ -20,15 +20,22 @@ from mtm_core.methods.protocol import INTERVAL_LEVELS
 
 
 def coverage(out_of_fold: xr.Dataset, levels: Sequence[int] = INTERVAL_LEVELS) -> pd.DataFrame:
-    """Return the share of held-out values inside the intervals of ``levels``, percent, per tissue.
+    """Return the share of held-out values inside each interval, by tissue.
 
-    A value whose bounds are NaN has no interval and does not count.
+    Values whose bounds are NaN are ignored.
+
+    Parameters
+    ----------
+    out_of_fold
+        Out-of-fold predictions.
+    levels
+        Levels of the intervals, in percent.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by tissue, a column ``coverage_{level}`` for each level that has an interval; no
-        columns where the method gives none.
+        Indexed by tissue, with a column ``coverage_{level}``, between 0 and 1, for each level that
+        has intervals.
     """
     tissue = out_of_fold["tissue"].to_numpy()
     rows = {
@@ -48,10 +55,10 @@ def _of_tissue(part: xr.Dataset, levels: Sequence[int]) -> dict[str, float]:
             half = part[f"multiplier_{level}"].to_numpy()[:, None] * sd
             bounds = predicted - half, predicted + half
         else:
-            given = _bounds(part, level)
-            if given is None:
+            stored = _bounds(part, level)
+            if stored is None:
                 continue
-            bounds = given
+            bounds = stored
         lower, upper = bounds
         counted = ~(np.isnan(lower) | np.isnan(upper))
         inside = counted & (lower <= observed) & (observed <= upper)

@@ -1,10 +1,10 @@
-"""Out-of-fold predictions: every donor predicted by a method that never saw them.
+"""Cross-validation by donor: out-of-fold predictions of a cohort.
 
-The container is an ``xarray.Dataset`` with dims (pair, gene): ``predicted`` and ``observed``, both
-z-scores of log2(1 + expression) on the fold's training donors, whatever a method models inside;
-coordinates ``donor``, ``tissue`` and ``fold`` along ``pair``. A method with calibrated intervals
-adds ``lower_90``, ``upper_90`` and so on for each of its levels. Folds that are stored in a folder
-stay there: their values are read when they are asked for (:mod:`mtm_core.evaluation.fold_store`).
+The result is an ``xarray.Dataset`` with dims (pair, gene), where a pair is a donor and a target
+tissue: ``predicted`` and ``observed``, both z-scores of log2(1 + expression) relative to the fold's
+training donors, whatever scale a method models; with coordinates ``donor``, ``tissue`` and ``fold``
+along ``pair``. A method with calibrated intervals adds ``lower_90``, ``upper_90`` and so on. Folds
+that are stored on disk are read lazily (:mod:`mtm_core.evaluation.fold_store`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ def predict_fold(
     further_sources: Sequence[str] = (),
     with_phenotypes: bool = True,
 ) -> xr.Dataset:
-    """Fit ``method`` on the training donors of ``fold`` and predict the held-out ones."""
+    """Fit ``method`` to the training donors of one fold, and predict the held-out donors.
+
+    The parameters are those of :func:`cross_validate`.
+    """
     parts, _ = _tissues_of_fold(
         method,
         cohort,
@@ -68,7 +71,7 @@ def _tissues_of_fold(
     with_phenotypes: bool,
     complete: bool = False,
 ) -> tuple[Iterator[HeldOutTissue], TissueScaler]:
-    """Return the predictions of a fold, a tissue at a time, and the scale they are on."""
+    """Return the predictions of a fold, one tissue at a time, and their scaler."""
     training = folds.training(fold)
     fitted = method.fit(cohort, training)
     scorer = fit_scorer(cohort, training)
@@ -104,29 +107,35 @@ def cross_validate(
 ) -> xr.Dataset:
     """Predict every donor of ``cohort`` out of fold.
 
-    Folds run in parallel where ``joblib.parallel_config`` says so, on any backend of joblib's:
-    processes of this machine, Dask or Ray.
+    Folds run in parallel under a ``joblib.parallel_config``, on any backend of joblib: processes,
+    Dask or Ray.
 
     Parameters
     ----------
+    method
+        Method to fit in each fold.
+    cohort
+        Cohort to predict.
+    folds
+        Assignment of donors to folds.
     source
         Tissue to predict all others from.
     further_sources
-        Tissues that a donor gives too, where there; they are no targets.
+        Further source tissues, used for the donors who have them; they are not predicted.
     complete
-        Predict only the donors who give the source and every further tissue.
+        Whether to predict only donors with the source and every further tissue.
     with_phenotypes
-        Whether a method that reads age and sex gets them.
+        Whether the method gets the donors' age and sex.
     folder
-        Where each fold is stored when it is done, and taken from if it was made under the same
-        ``settings``; its values stay there until they are asked for.
+        Folder in which finished folds are stored, and from which those of an earlier run with the
+        same ``settings`` are read. ``None`` computes all folds in memory.
     settings
-        JSON values that tell this run from any other of the same method: cohort, folds, source.
-        Needed with ``folder``.
+        JSON values that distinguish this run from others of the same method: cohort, folds,
+        source. Required with ``folder``.
     only
-        Folds to run, from 0; ``None``: all.
+        Numbers of the folds to run, from 0; ``None`` for all.
     on_fold
-        Called with how many folds are done, where they run one at a time.
+        Called with the number of folds done, if they run in sequence.
 
     Raises
     ------
@@ -173,12 +182,12 @@ def cross_validate(
 
 
 def write_netcdf(predictions: xr.Dataset, path: Path) -> None:
-    """Write out-of-fold predictions to ``path``, some pairs at a time.
+    """Write out-of-fold predictions as netCDF, some pairs at a time.
 
     Raises
     ------
     OSError
-        If there is no room.
+        If the disk is full.
     """
     values = [name for name, part in predictions.items() if part.dims == ("pair", "gene")]
     values = [name for name in values if name != "sd"]  # in the bounds

@@ -1,12 +1,12 @@
-"""Out-of-fold predictions on disk: one file a fold and method, read a tissue at a time.
+"""Out-of-fold predictions on disk: one HDF5 file for each fold and method, read lazily.
 
-A file holds what cannot be had otherwise, and that once: ``predicted``, the expected error ``sd``
-and the ``multiplier_{level}`` of calibrated intervals, and the fold's scale (``mean``, ``spread``
-by tissue and gene). What was observed is the cohort's, brought to that scale when it is read.
-:func:`out_of_fold` gives the dataset of :mod:`mtm_core.evaluation.cross_validation` at any width:
-of its (pair, gene) variables nothing is in memory until it is asked for.
+A file has ``predicted``, the expected error ``sd`` and the ``multiplier_{level}`` of calibrated
+intervals, and the fold's scaler (``mean`` and ``spread`` by tissue and gene). Observed values are
+read from the cohort and scaled on demand. :func:`out_of_fold` returns the dataset of
+:mod:`mtm_core.evaluation.cross_validation`; its (pair, gene) variables are read from disk when they
+are indexed, so that it can be of any width.
 
-Letters: P pairs, G genes.
+Shapes: P pairs, G genes.
 """
 
 from __future__ import annotations
@@ -35,19 +35,21 @@ from mtm_core.safe_output import replacing, whole_file
 
 Ints = NDArray[np.intp]
 _CHUNK_VALUES = 2**18
-"""Values of a piece of the file, 1 MB."""
+"""Values in a chunk of the file, 1 MB."""
 
 
 @dataclass(frozen=True)
 class StoredFold:
-    """One fold of one method.
+    """Stored predictions of one fold and method.
 
     Attributes
     ----------
-    path, fold
-        Its file and number.
+    path
+        File of the fold.
+    fold
+        Number of the fold.
     donor, tissue
-        (P,) of its pairs; those of a tissue lie together.
+        Donor and tissue (P,) of each pair; the pairs of a tissue are consecutive.
     multipliers
         Half-widths (P,) of the calibrated intervals by level, in units of the expected error.
     """
@@ -60,7 +62,7 @@ class StoredFold:
 
     @classmethod
     def open(cls, path: Path, fold: int) -> StoredFold:
-        """Open what :func:`write_fold` wrote.
+        """Open a file that :func:`write_fold` wrote.
 
         Raises
         ------
@@ -86,37 +88,37 @@ class StoredFold:
             ) from error
 
     def read(self, name: str, rows: Ints, genes: slice | Ints) -> Floats:
-        """Read ``predicted`` or ``sd`` of some pairs and genes."""
+        """Read ``predicted`` or ``sd`` for some pairs and genes."""
         first, last = int(rows.min()), int(rows.max()) + 1
         with h5py.File(self.path, "r") as file:
-            # A tissue's pairs lie together: they are read in one piece, then picked.
-            piece = np.asarray(file[name][first:last])
-        picked = piece if np.array_equal(rows, np.arange(first, last)) else piece[rows - first]
-        return picked[:, genes]
+            # The pairs of a tissue are consecutive, so one contiguous read is fastest.
+            block = np.asarray(file[name][first:last])
+        chosen = block if np.array_equal(rows, np.arange(first, last)) else block[rows - first]
+        return chosen[:, genes]
 
     def scaler(self) -> TissueScaler:
-        """Read the scale that the fold is scored on."""
+        """Read the scaler of the scale that the fold is scored on."""
         with h5py.File(self.path, "r") as file:
             return TissueScaler(file["mean"][:], file["spread"][:], SCORED_ON.scale)
 
 
 def write_fold(parts: Iterable[HeldOutTissue], scorer: TissueScaler, path: Path) -> None:
-    """Write a fold's predictions tissue by tissue; ``path`` is there when all is written.
+    """Write the predictions of a fold, tissue by tissue. The file appears when it is complete.
 
     Parameters
     ----------
     parts
-        Result of :func:`mtm_core.methods.held_out.predict_held_out`; one without intervals, where
-        others have them, has NaN.
+        Result of :func:`mtm_core.methods.held_out.predict_held_out`. Intervals that only some
+        tissues have are NaN in the others.
     scorer
-        The scale of the fold.
+        Scaler of the scale that the fold is scored on.
     path
-        File.
+        File to write.
 
     Raises
     ------
     OSError
-        If there is no room.
+        If the disk is full.
     """
     n_genes = scorer.mean.shape[1]
     chunks = (max(1, _CHUNK_VALUES // max(n_genes, 1)), n_genes)
@@ -156,10 +158,13 @@ def write_fold(parts: Iterable[HeldOutTissue], scorer: TissueScaler, path: Path)
 
 
 def out_of_fold(folds: Sequence[StoredFold], cohort: ad.AnnData) -> xr.Dataset:
-    """Join folds of one method to the dataset of cross-validation, all of it left on disk.
+    """Join the stored folds of one method into one lazily read dataset.
 
-    Beside ``predicted``, ``observed``, ``lower_{level}`` and ``upper_{level}`` there are ``sd``
-    and, by pair, ``multiplier_{level}``, which the bounds are made of.
+    Returns
+    -------
+    xarray.Dataset
+        As :func:`mtm_core.evaluation.cross_validation.cross_validate`, with ``sd`` and, by pair,
+        ``multiplier_{level}``, from which the bounds are computed.
     """
     donor = np.concatenate([part.donor for part in folds])
     tissue = np.concatenate([part.tissue for part in folds])
@@ -231,7 +236,7 @@ def out_of_fold(folds: Sequence[StoredFold], cohort: ad.AnnData) -> xr.Dataset:
 
 
 class _Lazy(BackendArray):
-    """A (pair, gene) array of which rows and genes are made when they are asked for."""
+    """A (pair, gene) array whose values are read or computed when it is indexed."""
 
     def __init__(
         self, read: Callable[[Ints, slice | Ints], Floats], shape: tuple[int, int]

@@ -1,4 +1,4 @@
-"""Which predictable genes (pGenes) methods share, and how many each has (paper, Fig. 2 c-e)."""
+"""Overlap of the predictable genes (pGenes) of several methods (He et al. 2023, Fig. 2 c-e)."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from mtm_core.grouped_table import GroupedTable, Names, TableOnDisk, as_grouped
 def shared_sets(
     genes: pd.DataFrame | GroupedTable, methods: Sequence[str], tissue: str | None = None
 ) -> pd.DataFrame:
-    """Count the predictable genes of each combination of ``methods`` and of no other of them.
+    """Count the genes that exactly each combination of methods predicts.
 
     Parameters
     ----------
     genes
-        Of an evaluation: one row a method, tissue and gene
+        Genes of an evaluation, one row for each method, tissue and gene
         (:attr:`mtm_core.evaluation.results.EvaluationTables.gene_rows`).
     methods
-        Those to combine; others do not count.
+        Methods to combine; others do not count.
     tissue
-        One tissue, or ``None`` for all: then a gene counts once in each tissue.
+        One tissue, or ``None`` for all, in which a gene counts once for each tissue.
 
     Returns
     -------
     pandas.DataFrame
-        A bool column a method, in the order given, and ``n``; the most first. No rows where no
+        A bool column for each method, in the order given, and ``n``, descending. Empty if no
         method has a predictable gene.
     """
     table = as_grouped(genes, GENE_KEYS)
@@ -47,7 +47,7 @@ def shared_sets(
 
 
 def _aligned_sets(table: TableOnDisk, methods: Sequence[str], tissue: str | None) -> pd.DataFrame:
-    """Count as :func:`predictable_sets`, tissues and genes by their place."""
+    """Count as :func:`predictable_sets` does, for tables with the same genes in every tissue."""
     where: dict[str, Names] = {} if tissue is None else {"tissue": tissue}
     by_rule = "is_predictable" in table.columns
     codes: NDArray[np.int64] = np.zeros(1, dtype=np.int64)
@@ -63,19 +63,19 @@ def _aligned_sets(table: TableOnDisk, methods: Sequence[str], tissue: str | None
 
 
 def set_sizes(sets: pd.DataFrame) -> pd.Series:
-    """Return the predictable genes of each method, from :func:`shared_sets`."""
+    """Return the number of predictable genes of each method, given :func:`shared_sets`."""
     members = sets.drop(columns="n")
     return members.mul(sets["n"], axis=0).sum().astype(int).rename("n_predictable")
 
 
 def predictable_by_tissue(tissues: pd.DataFrame, first: str, other: str) -> pd.DataFrame:
-    """Set the numbers of predictable genes of two methods side by side.
+    """Compare the numbers of predictable genes of two methods.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by tissue, of those that both methods have: ``n``, ``n_predictable``,
-        ``n_predictable_other`` and their ``fold_change``, NaN where the other has none.
+        Indexed by the tissues that both methods have: ``n``, ``n_predictable``,
+        ``n_predictable_other`` and their ``fold_change``, NaN if the other has none.
     """
     ours, theirs = (
         tissues[tissues["method"] == name].set_index("tissue") for name in (first, other)

@@ -1,7 +1,7 @@
-"""Where, and of which genes, a method's predictions hold: tissues ranked, genes listed.
+"""Accuracy of a method by tissue and gene: ranked tissues, listed genes.
 
-All from the tables of an evaluation (:class:`mtm_core.evaluation.results.EvaluationTables`), of
-this version or of one that made fewer figures: a figure that was not made has no column.
+All tables are taken from an evaluation (:class:`mtm_core.evaluation.results.EvaluationTables`).
+Figures that an older evaluation lacks have no column.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RHO_FIGURES = {
     "gene_rho_without_composition": "gene-wise rho, pooled, without blood composition",
     "sample_rho": "sample-wise rho",
 }
-"""Columns of a tissue table that are correlations, in words."""
+"""Labels of the columns of a tissue table that are correlations."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 GeneChoice = Literal["all", "predictable", "survives FDR"]
 
@@ -47,13 +47,13 @@ def out_of_fold_rho(
     tissues: Sequence[str] | None = None,
     genes: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Return the accuracy of every gene in every tissue, or of some.
+    """Return the accuracy of genes by tissue.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by ``tissue`` and ``gene_id``: ``n``, ``rho_by_fold`` and ``rho_pooled``; empty
-        where ``method`` was not evaluated from ``source``, one tissue or several together.
+        Indexed by ``tissue`` and ``gene_id``: ``n``, ``rho_by_fold`` and ``rho_pooled``. Empty if
+        ``method`` was not evaluated from ``source``, one tissue or several together.
     """
     figures = ["n", "rho_by_fold", "rho_pooled"]
     known = None if evaluation is None else evaluation.from_sources(source, method)
@@ -97,18 +97,18 @@ def accuracy_in_words(
 
 
 def rank_tissues(tissues: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Order the tissues by how well ``method`` predicts their genes, the best first.
+    """Rank the tissues by the accuracy of ``method``, the best first.
 
     Parameters
     ----------
     tissues
-        Of an evaluation: one row a method and tissue.
+        Tissues of an evaluation, one row for each method and tissue.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by tissue: ``n`` donors, what there is of ``RHO_FIGURES``, ``n_predictable`` and
-        ``n_predictable_fdr``. A tissue without a rho by fold comes last.
+        Indexed by tissue: ``n`` donors, the available ``RHO_FIGURES``, ``n_predictable`` and
+        ``n_predictable_fdr``. Tissues without a rho by fold come last.
     """
     own = tissues[tissues["method"] == method].set_index("tissue")
     ranked = own.sort_values("gene_rho_by_fold", ascending=False, kind="stable")
@@ -130,23 +130,24 @@ def genes_of_tissue(genes: pd.DataFrame, method: str, tissue: str) -> pd.DataFra
 
 
 def tissues_of_gene(genes: pd.DataFrame, method: str, gene_id: str) -> pd.DataFrame:
-    """List the tissues of one gene, the best predicted first: as :func:`genes_of_tissue`."""
+    """List the tissues of one gene, the best predicted first; see :func:`genes_of_tissue`."""
     chosen = (genes["method"] == method) & (genes["gene_id"] == gene_id)
     return _listed(genes[chosen].set_index("tissue"))
 
 
 def select_genes(table: pd.DataFrame, choice: GeneChoice, text: str = "") -> pd.DataFrame:
-    """Keep the rows of ``choice`` that ``text`` finds.
+    """Select genes by predictability and by name.
 
     Parameters
     ----------
     table
-        Result of :func:`genes_of_tissue`, with a column ``gene``: its symbol or what it is called.
+        Result of :func:`genes_of_tissue`, with a column ``gene`` of gene symbols.
     choice
-        All; predictable by the paper's rule; predictable with an FDR of at most 5 %.
+        All genes; predictable ones, by the rule of the paper; or those also with an FDR of at most
+        5 %.
     text
-        Symbols or gene ids, or parts of them, between spaces or commas: a gene is chosen that any
-        of them is part of. Case does not count, nor does the version of an Ensembl id.
+        Gene symbols or ids, or parts of them, separated by spaces or commas. A gene that contains
+        any of them is selected. Case and versions of Ensembl ids are ignored.
 
     Raises
     ------
@@ -164,7 +165,7 @@ def select_genes(table: pd.DataFrame, choice: GeneChoice, text: str = "") -> pd.
 
 
 def rho_of_genes(genes: pd.DataFrame, method: str, tissues: Sequence[str]) -> pd.DataFrame:
-    """Return rho by fold (tissues, gene ids) of ``method``; NaN where it is undefined."""
+    """Return rho by fold (tissues, gene ids) of ``method``; NaN if undefined."""
     own = genes[(genes["method"] == method) & genes["tissue"].isin(tissues)]
     wide = own.set_index(["tissue", "gene_id"])["rho_by_fold"].unstack("gene_id")
     return wide.reindex(index=pd.Index(tissues, name="tissue"))
@@ -173,7 +174,7 @@ def rho_of_genes(genes: pd.DataFrame, method: str, tissues: Sequence[str]) -> pd
 def matrix_of(
     evaluation: EvaluationTables, method: str, column: str, tissues: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Return one column of the genes of ``method`` as (tissues, gene ids), tissues by alphabet."""
+    """Return one column of the genes of ``method`` as (tissues, gene ids), tissues sorted."""
     table = evaluation.gene_rows
     if isinstance(table, TableOnDisk) and table.same_genes:  # sorting a million rows takes seconds
         where = {"method": method} | ({} if tissues is None else {"tissue": list(tissues)})
@@ -187,12 +188,12 @@ def matrix_of(
 
 
 def distribution_of_rho(rho: pd.DataFrame) -> pd.DataFrame:
-    """Return ``n_genes`` that have a rho and their quantiles, by tissue.
+    """Return, by tissue, the number of genes with a rho and quantiles of rho.
 
     Parameters
     ----------
     rho
-        (tissues, gene ids), of :func:`rho_of_genes`.
+        Result of :func:`rho_of_genes` (tissues, gene ids).
     """
     quantiles = rho.quantile(list(QUANTILES), axis=1).T
     quantiles.columns = list(QUANTILES)
@@ -201,13 +202,13 @@ def distribution_of_rho(rho: pd.DataFrame) -> pd.DataFrame:
 
 
 def coverage_of_method(tissues: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Return the share of held-out values inside each interval of ``method``, percent.
+    """Return the coverage of the intervals of ``method``, in percent.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by tissue, the most donors first: ``n``, and one column a nominal level, in percent,
-        as a whole number. No rows where the method gives no intervals.
+        Indexed by tissue, by descending number of donors: ``n``, and one column for each nominal
+        level, an integer in percent. Empty if the method has no intervals.
     """
     own = tissues[tissues["method"] == method].set_index("tissue")
     own = own.sort_values("n", ascending=False, kind="stable")

@@ -1,7 +1,7 @@
-"""The tables of an evaluation, on disk and in memory.
+"""Tables of an evaluation, in memory and on disk.
 
-The table of genes has a row a (method, tissue, gene): of a wide model it stays on disk, and is read
-by method, tissue and gene (:meth:`EvaluationTables.genes_of`).
+The table of genes has one row for each method, tissue and gene. For a wide model it remains on disk
+and is read by method, tissue and gene (:meth:`EvaluationTables.genes_of`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from mtm_core.evaluation.bootstrap import ResampledRho
 from mtm_core.evaluation.combinations import (
     COMBINATION_KEYS,
     SOURCES,
+    CombinationRows,
     CombinationScores,
-    OfCombination,
     sources_in_words,
 )
 from mtm_core.evaluation.comparison import compare_methods
@@ -36,9 +36,9 @@ _INTERVAL = ["gene_rho_by_fold_low", "gene_rho_by_fold_high"]
 _OPTIONAL = ("comparisons", "comparisons_by_tissue", "strata")
 _SETTINGS = "settings.json"
 GENE_KEYS = ("method", "tissue")
-"""What the table of genes is grouped by."""
+"""Columns by which the table of genes is grouped."""
 EVALUATION = "an evaluation"
-"""What the mark of an evaluation's folder says it is."""
+"""Kind of folder in the mark of an evaluation's folder."""
 _CSV = ("tissues", "summary", *_OPTIONAL)
 _COMBINATIONS = ("combinations.parquet", "combinations.csv")
 TABLES = ("genes.parquet", *(f"{name}.csv" for name in _CSV), *_COMBINATIONS, _SETTINGS)
@@ -52,10 +52,10 @@ class EvaluationTables:
     Attributes
     ----------
     gene_rows, tissues
-        Those of :class:`mtm_core.evaluation.accuracy.Accuracy`, with a column ``method``; the first
-        a data frame, or left on disk.
+        Tables of :class:`mtm_core.evaluation.accuracy.Accuracy`, with a column ``method``. The
+        table of genes may be on disk.
     settings
-        What was run: cohort hash, folds, seed, source, settings of MTM.
+        Settings of the run: cohort hash, folds, seed, source, settings of MTM.
     intervals
         By method: ``gene_rho_by_fold_low`` and ``gene_rho_by_fold_high``, the donor bootstrap's
         95 % interval of the mean over tissues.
@@ -64,12 +64,11 @@ class EvaluationTables:
     strata
         Result of :func:`mtm_core.evaluation.accuracy.accuracy_in_strata`, with columns ``method``
         and ``stratum``.
-
     combination_rows, combinations
         Genes and tissues of :class:`mtm_core.evaluation.combinations.CombinationScores`, with a
         column ``method``.
 
-    The last six are empty if they were not made.
+    All but the first three are empty if they were not computed.
     """
 
     gene_rows: pd.DataFrame | GroupedTable
@@ -84,16 +83,16 @@ class EvaluationTables:
 
     @property
     def genes(self) -> pd.DataFrame:
-        """All rows of genes: of a wide model millions, read anew each time."""
+        """Table of all genes; for a wide model, millions of rows that are read each time."""
         return whole(self.gene_rows)
 
     @property
     def methods(self) -> list[str]:
-        """Methods that were evaluated, in the order they were run."""
+        """Names of the methods, in the order in which they were run."""
         return [str(name) for name in self.tissues["method"].unique()]
 
     def is_from(self, sources: str | Sequence[str]) -> bool:
-        """Tell whether donors were predicted from ``sources``: one tissue, or several together."""
+        """Tell whether donors were predicted from ``sources``, one tissue or several together."""
         first, *further = [sources] if isinstance(sources, str) else sources
         own = self.settings.get("further_sources") or []
         return bool(self.settings.get("source") == first and set(own) == set(further))
@@ -106,20 +105,20 @@ class EvaluationTables:
         return [tuple(str(names).split(BETWEEN)) for names in own.unique()]
 
     def from_sources(self, sources: str | Sequence[str], method: str) -> EvaluationTables | None:
-        """Return the evaluation of predictions from ``sources``; ``None`` where there is none.
+        """Return the evaluation of predictions from ``sources``, or ``None``.
 
         Parameters
         ----------
         sources
             One tissue, or several together in any order.
         method
-            That predicts.
+            Name of the method.
 
         Returns
         -------
         EvaluationTables
-            This one where its donors were predicted from these; else that of the combination, which
-            has fewer figures and methods.
+            This evaluation if it is of these tissues; else that of the combination, which has
+            fewer figures and methods.
         """
         if self.is_from(sources):
             return self
@@ -133,7 +132,7 @@ class EvaluationTables:
         name = sources_in_words(sources)
         own = self.combinations[self.combinations[SOURCES] == name]
         return EvaluationTables(
-            OfCombination.of(self.combination_rows, name),
+            CombinationRows.of(self.combination_rows, name),
             own.drop(columns=SOURCES).dropna(axis=1, how="all").reset_index(drop=True),
             self.settings | {"further_sources": list(sources[1:]), "complete": True},
         )
@@ -145,7 +144,7 @@ class EvaluationTables:
 
     @property
     def n_genes(self) -> int:
-        """Count the genes."""
+        """Number of genes."""
         return len(self.gene_ids)
 
     @property
@@ -161,15 +160,15 @@ class EvaluationTables:
         genes: Names | None = None,
         columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Read rows of genes: of one tissue, of one gene in all tissues, or of some columns.
+        """Read part of the table of genes.
 
         Parameters
         ----------
         method, tissue, genes
-            One or more; no tissue or gene: all.
+            One or more of each; ``None`` for all.
         columns
-            Those wanted beside ``method``, ``tissue`` and ``gene_id``, of which an evaluation of
-            before may lack some; ``None``: all.
+            Columns to read besides ``method``, ``tissue`` and ``gene_id``; those that an older
+            evaluation lacks are left out. ``None`` for all.
         """
         where = {"method": method} | ({} if tissue is None else {"tissue": tissue})
         if columns is not None:
@@ -191,16 +190,18 @@ class EvaluationTables:
         strata: Mapping[str, pd.DataFrame] | None = None,
         combinations: CombinationScores | None = None,
     ) -> EvaluationTables:
-        """Join what is known of each method, by its name, and compare the methods.
+        """Join the accuracies of several methods, and compare the methods.
 
         Parameters
         ----------
-        accuracies, settings
-            Of every method; of the run.
+        accuracies
+            Accuracy by name of the method.
+        settings
+            Settings of the run.
         resampled
-            Of every method, by :func:`mtm_core.evaluation.bootstrap.resample_donors`.
+            By method: result of :func:`mtm_core.evaluation.bootstrap.resample_donors`.
         strata
-            Of every method, by :func:`mtm_core.evaluation.accuracy.accuracy_in_strata`.
+            By method: result of :func:`mtm_core.evaluation.accuracy.accuracy_in_strata`.
         combinations
             Of the methods that predict from several tissues.
         """
@@ -223,10 +224,13 @@ class EvaluationTables:
         )
 
     def summary(self) -> pd.DataFrame:
-        """Return one row a method, in the order they were run.
+        """Summarise the methods, one row for each, in the order in which they were run.
 
-        ``{figure}_mean`` over the tissues, ``coverage_{level}`` over all held-out values, and the
-        interval of ``gene_rho_by_fold_mean`` where it was made.
+        Returns
+        -------
+        pandas.DataFrame
+            ``{figure}_mean`` over the tissues, ``coverage_{level}`` over all held-out values, and
+            the interval of ``gene_rho_by_fold_mean`` if it was computed.
         """
         return self._summary.copy()
 
@@ -238,7 +242,7 @@ class EvaluationTables:
         return summary.join(self.intervals)
 
     def spread(self) -> pd.DataFrame:
-        """Return SD and range over the tissues of each figure, one row a method."""
+        """Return SD and range of each figure over the tissues, one row for each method."""
         figures = self.tissues.drop(columns=["tissue", "n"])
         spread = figures.groupby("method", sort=False).agg(["std", "min", "max"])
         spread.columns = [
@@ -248,9 +252,13 @@ class EvaluationTables:
         return spread
 
     def of_method(self, method: str) -> dict[str, Any]:
-        """Return what a model's artefact keeps: ``summary`` and ``tissues`` of one method.
+        """Return the accuracy of one method as JSON values, to be stored with a model.
 
-        A figure that the method, or a tissue, lacks is left out.
+        Returns
+        -------
+        dict
+            ``summary``, ``tissues`` (one object for each tissue) and ``settings``. Missing figures
+            are left out.
         """
         tissues = self.tissues[self.tissues["method"] == method].drop(columns="method")
         return {
@@ -263,12 +271,12 @@ class EvaluationTables:
         }
 
     def save(self, folder: Path) -> None:
-        """Write the tables.
+        """Write the tables into ``folder``.
 
         ``genes.parquet``, ``tissues.csv``, ``settings.json`` and ``summary.csv`` (with SD and range
         over tissues); ``comparisons.csv``, ``comparisons_by_tissue.csv``, ``strata.csv``,
-        ``combinations.csv`` and ``combinations.parquet`` where they were made. Tables of an earlier
-        evaluation make room, others' files never do.
+        ``combinations.csv`` and ``combinations.parquet`` if they were computed. Tables of an
+        earlier evaluation are replaced, other files never.
 
         Raises
         ------

@@ -1,6 +1,7 @@
-"""The scores of a method, stored: a run that was stopped, or asked for one method more, goes on.
+"""Stored scores of a method, so that an interrupted or extended evaluation can be continued.
 
-A folder a method and run, of parquet tables; ``scores.json`` comes last, and says whose they are.
+There is one folder of parquet tables for each method and run; ``scores.json`` is written last and
+marks it as complete.
 """
 
 from __future__ import annotations
@@ -18,21 +19,23 @@ from mtm_core.evaluation.bootstrap import ResampledRho
 from mtm_core.safe_output import replacing
 
 _FORMAT = 1
-"""To be raised with whatever changes a score of the same predictions."""
+"""Version of the scores; raise it with any change of the scores of given predictions."""
 _ABOUT = "scores.json"
 _TABLES = ("genes", "tissues", "samples", "strata", "resampled", "resampled_samples")
 
 
 @dataclass(frozen=True)
 class MethodScores:
-    """What is known of a method.
+    """All scores of one method.
 
     Attributes
     ----------
-    accuracy, strata
-        Of :mod:`mtm_core.evaluation.accuracy`.
+    accuracy
+        Result of :func:`mtm_core.evaluation.accuracy.accuracy`.
     resampled
         Result of :func:`mtm_core.evaluation.bootstrap.resample_donors`.
+    strata
+        Result of :func:`mtm_core.evaluation.accuracy.accuracy_in_strata`.
     """
 
     accuracy: Accuracy
@@ -40,7 +43,7 @@ class MethodScores:
     strata: pd.DataFrame
 
     def save(self, folder: Path) -> None:
-        """Write the scores into ``folder``, which is made.
+        """Write the scores into ``folder``, which is created.
 
         Raises
         ------
@@ -65,7 +68,7 @@ class MethodScores:
 
     @classmethod
     def load(cls, folder: Path) -> MethodScores | None:
-        """Read what :meth:`save` wrote; ``None`` if it is not there, or not whole."""
+        """Read scores that :meth:`save` wrote; ``None`` if missing or incomplete."""
         try:
             about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
             if about["format"] != _FORMAT:
@@ -86,6 +89,6 @@ class MethodScores:
 
 
 def score_folder(folder: Path, method: str, of: Mapping[str, object]) -> Path:
-    """Name the folder of a method's scores; ``of`` is, as JSON values, all that they come from."""
+    """Return the folder of a method's scores, given the JSON values that determine them."""
     digest = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
     return folder / f"{method}-{digest}"

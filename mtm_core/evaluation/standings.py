@@ -1,6 +1,7 @@
-"""The comparisons of :mod:`mtm_core.evaluation.comparison`, seen from one of the methods.
+"""Comparisons of one method with each other one.
 
-An evaluation keeps each pair of methods once, in the order they were run.
+An evaluation stores each pair of methods once (:mod:`mtm_core.evaluation.comparison`), in the order
+in which they were run. Here pairs are reversed where necessary.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _MIRRORED = (
     ("difference_low", "difference_high"),
     ("n_predictable", "n_predictable_other"),
 )
-"""Columns that change places when the two methods do."""
+"""Columns that are exchanged when a pair is reversed."""
 _NEGATED = (
     "difference",
     "difference_low",
@@ -33,11 +34,11 @@ def standings(comparisons: pd.DataFrame, method: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by ``other``: the columns of :func:`mtm_core.evaluation.comparison.compare_methods`
-        but for the fold change, which turning a pair round does not give (a tissue drops out where
-        the other method has no predictable gene); see
-        :func:`mtm_core.evaluation.overlaps.predictable_by_tissue`. No rows where the comparison was
-        not made.
+        Indexed by ``other``: the columns of :func:`mtm_core.evaluation.comparison.compare_methods`,
+        but for the fold change, which cannot be reversed, as tissues in which the other method has
+        no predictable gene are left out
+        (:func:`mtm_core.evaluation.overlaps.predictable_by_tissue` computes it). Empty if there is
+        no comparison.
     """
     if comparisons.empty:
         return comparisons
@@ -46,7 +47,7 @@ def standings(comparisons: pd.DataFrame, method: str) -> pd.DataFrame:
 
 
 def standings_by_tissue(comparisons_by_tissue: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Return the same for every tissue: one row an ``other`` and ``tissue``."""
+    """Return the comparison in every tissue, one row for each ``other`` and ``tissue``."""
     if comparisons_by_tissue.empty:
         return comparisons_by_tissue
     rows = _seen_from(comparisons_by_tissue, method)
@@ -54,24 +55,24 @@ def standings_by_tissue(comparisons_by_tissue: pd.DataFrame, method: str) -> pd.
 
 
 def strata_of_methods(strata: pd.DataFrame, figure: str) -> pd.DataFrame:
-    """Get one figure of each method (rows) in each group of donors (columns), as they were run."""
+    """Return one figure by method (rows) and stratum (columns), in the order of the run."""
     by_method = strata.set_index(["method", "stratum"])[figure].unstack("stratum")
     return by_method.loc[strata["method"].unique(), strata["stratum"].unique()]
 
 
 def _seen_from(pairs: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Return the rows that ``method`` is in, turned where it is the other of the two."""
+    """Return the pairs with ``method``, reversed if it is the second of the two."""
     first = pairs[pairs["method"] == method]
     second = pairs[pairs["other"] == method]
     swap = {"method": "other", "other": "method"}
     for a, b in _MIRRORED:
         swap |= {a: b, b: a}
-    turned = second.rename(columns=swap)
+    reversed_pairs = second.rename(columns=swap)
     for name in _NEGATED:
-        if name in turned:
-            turned[name] = -turned[name]
+        if name in reversed_pairs:
+            reversed_pairs[name] = -reversed_pairs[name]
     for name in _COMPLEMENTED:
-        if name in turned:
-            turned[name] = 1 - turned[name]
-    # Those run before it first, as they were run.
-    return pd.concat([turned[pairs.columns], first], ignore_index=True)
+        if name in reversed_pairs:
+            reversed_pairs[name] = 1 - reversed_pairs[name]
+    # Methods that were run earlier come first.
+    return pd.concat([reversed_pairs[pairs.columns], first], ignore_index=True)

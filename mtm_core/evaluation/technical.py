@@ -1,7 +1,8 @@
-"""What blood and tissue share through the laboratory: RNA quality, library size, centre.
+"""Confounding of accuracy by the laboratory: RNA quality, library size, centre.
 
-Scores of the pairs whose two samples both have technical attributes, adjusted for the donor alone
-and for the donor and the laboratory: the difference is what the laboratory gave.
+Pairs whose two samples both have technical attributes are scored twice: adjusted for donor
+covariates alone, and for donor covariates and technical attributes. The difference is the
+contribution of the laboratory.
 """
 
 from __future__ import annotations
@@ -28,24 +29,24 @@ def accuracy_without_laboratory(
     samples: pd.DataFrame,
     technical: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Score pairs of known technical attributes, without and with these regressed out.
+    """Score pairs with known technical attributes, without and with these regressed out.
 
     Parameters
     ----------
     out_of_fold
-        Its ``attrs["source"]`` is the source tissue.
+        Out-of-fold predictions, with the source tissue in ``attrs["source"]``.
     phenotypes
         Donor table of the cohort.
     samples
-        Sample table of the cohort (``obs``): ``donor`` and ``tissue`` by sample id.
+        Sample table of the cohort (``obs``), with ``donor`` and ``tissue`` by sample id.
     technical
         Result of :func:`mtm_core.data.gtex.annotations.read_technical_attributes`.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by stratum, two rows: ``n_tissues``, ``n_samples``, and means over tissues. Over all
-        donors of a tissue, not by fold: a fold of half the cohort has too few for so many
+        Indexed by stratum, two rows: ``n_tissues``, ``n_samples``, and means over tissues.
+        Correlations are over all donors of a tissue, as a single fold has too few for so many
         covariates.
 
     Raises
@@ -78,7 +79,7 @@ def accuracy_without_laboratory(
 def _laboratory_design(
     out_of_fold: xr.Dataset, samples: pd.DataFrame, technical: pd.DataFrame
 ) -> NDArray[np.float64]:
-    """Return RIN, log2 library size and centres of both samples of each pair (P, C)."""
+    """Return a design (P, C): RIN, log2 library size and centres of both samples of each pair."""
     attributes = technical.reindex(samples.index)
     numbers = pd.DataFrame(
         {

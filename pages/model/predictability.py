@@ -18,7 +18,7 @@ from mtm_core.dashboard.widgets.gene_choice import choose_gene, mark_gene
 from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.escaping import plain
-from mtm_core.evaluation.comparison import against_size
+from mtm_core.evaluation.comparison import size_correlation
 from mtm_core.evaluation.predictability import (
     GeneChoice,
     distribution_of_rho,
@@ -129,7 +129,7 @@ if view == TISSUES:
         data=ranking,
     )
     st.header("Accuracy and sample size")
-    size = against_size(ranking["gene_rho_by_fold"], ranking["n"])
+    size = size_correlation(ranking["gene_rho_by_fold"], ranking["n"])
     show_figure(
         rho_against_size(ranking, evaluated.colours, evaluated.abbreviations),
         key="rho_against_size",

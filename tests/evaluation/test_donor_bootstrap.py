@@ -111,18 +111,18 @@ def test_differences_are_paired(predict: Predict, rng: np.random.Generator) -> N
     noise = 0.05 * rng.normal(size=good["predicted"].shape)
     nearly = good.assign(predicted=good["predicted"] + noise.astype(np.float32))
     first, second = (resample_donors(part, n_resamples=200) for part in (good, nearly))
-    difference = first.less(second)
+    difference = first.difference_from(second)
     low, high = first.interval()
     # The two share nearly all their scatter: apart, each moves ten times as far.
     assert difference.high - difference.low < (high - low) / 10
-    mirrored = second.less(first)
+    mirrored = second.difference_from(first)
     assert (mirrored.low, mirrored.high) == pytest.approx((-difference.high, -difference.low))
     assert mirrored.p == difference.p
 
-    worse = first.less(resample_donors(predict(0.0), n_resamples=200))
+    worse = first.difference_from(resample_donors(predict(0.0), n_resamples=200))
     assert worse.low > 0.2
     assert worse.p == pytest.approx(2 / 201)
-    itself = first.less(first)
+    itself = first.difference_from(first)
     assert (itself.low, itself.high, itself.p) == (0, 0, 1)
 
 
@@ -130,9 +130,9 @@ def test_methods_scored_on_other_samples_are_not_paired(predict: Predict) -> Non
     predicted = predict(0.5)
     first = resample_donors(predicted, n_resamples=10)
     with pytest.raises(ValueError, match="resampled on the same samples"):
-        first.less(resample_donors(predicted.isel(pair=slice(1, None)), n_resamples=10))
+        first.difference_from(resample_donors(predicted.isel(pair=slice(1, None)), n_resamples=10))
     with pytest.raises(ValueError, match="resampled on the same samples"):
-        first.less(resample_donors(predicted, n_resamples=11))
+        first.difference_from(resample_donors(predicted, n_resamples=11))
 
 
 def test_threads_change_nothing(predict: Predict) -> None:

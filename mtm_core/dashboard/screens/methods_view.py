@@ -11,7 +11,7 @@ from mtm_core.dashboard.screens.evaluated import Evaluated, best_first, in_order
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.escaping import plain, plain_message
-from mtm_core.evaluation.comparison import against_size
+from mtm_core.evaluation.comparison import size_correlation
 from mtm_core.evaluation.overlaps import predictable_by_tissue, set_sizes, shared_sets
 from mtm_core.evaluation.predictability import RHO_FIGURES
 from mtm_core.evaluation.standings import standings, standings_by_tissue, strata_of_methods
@@ -117,7 +117,7 @@ def show_numbers(evaluated: Evaluated, first: str, other: str) -> None:
         )
     with change_part:
         st.header("Fold change and sample size")
-        size = against_size(counts["fold_change"], counts["n"])
+        size = size_correlation(counts["fold_change"], counts["n"])
         absent = [str(name) for name in counts.index[~(counts["fold_change"] > 0)]]
         show_figure(
             fold_change_over_size(counts, first, other, evaluated.colours, evaluated.abbreviations),
