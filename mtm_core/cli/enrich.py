@@ -15,7 +15,7 @@ from mtm_core.data.gene_sets.gmt import BUNDLED_SETS
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.reporting.name_lists import split_names
 from mtm_core.statistics.enrichment import MAXIMUM_SIZE, MINIMUM_SIZE, N_PERMUTATIONS
-from mtm_core.studies.enrichment import FDR, Background, EnrichmentOptions
+from mtm_core.studies.enrichment import FDR, Background, EnrichmentOptions, Question
 from mtm_core.workflows.enrich import EnrichOptions, Tests, enrich_results
 from mtm_core.workflows.table_parts import TableFormat
 
@@ -55,6 +55,16 @@ def enrich_command(
     ] = None,
     traits: Annotated[list[str] | None, typer.Option(help="Rows to use, by trait.")] = None,
     methods: Annotated[list[str] | None, typer.Option(help="Rows to use, by method.")] = None,
+    contrasts: Annotated[
+        list[str] | None, typer.Option(help="Rows to use, by contrast of a linear model.")
+    ] = None,
+    question: Annotated[
+        Question,
+        typer.Option(
+            help="Tests of a linear model to use: of the tissue, allowing for prediction error, or "
+            "of the prediction."
+        ),
+    ] = "tissue",
     rank_by: Annotated[
         str,
         typer.Option(help="Column to rank genes by; by default p with the sign of the effect."),
@@ -101,6 +111,8 @@ def enrich_command(
         EnrichmentOptions(background, fdr, min_size, max_size, permutations, seed),
         table_format,
         overwrite,
+        tuple(split_names(contrasts or [])),
+        question,
     )
     with progress_bar(by_lines=False) as show:
         done = enrich_results(options, print_found, show)

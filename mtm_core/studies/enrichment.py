@@ -36,6 +36,8 @@ from mtm_core.statistics.enrichment import (
 
 Background = Literal["predictable", "tested"]
 Kind = Literal["difference", "preserved", "predictability", "scores"]
+Question = Literal["tissue", "prediction"]
+"""Of linear models: does the tissue differ, allowing for prediction error, or its prediction?"""
 HIGHER, LOWER, EITHER = "higher", "lower", "either"
 FDR = 0.05
 """Up to which a gene is one of those that are looked at."""
@@ -88,7 +90,12 @@ class ResultTable:
 
     @classmethod
     def read(
-        cls, table: pd.DataFrame, *, entrez: pd.Series | None = None, rank_by: str = ""
+        cls,
+        table: pd.DataFrame,
+        *,
+        entrez: pd.Series | None = None,
+        rank_by: str = "",
+        question: Question = "tissue",
     ) -> ResultTable:
         """Understand a table by the names of its columns.
 
@@ -101,11 +108,15 @@ class ResultTable:
             Entrez ids by gene id, where they are known.
         rank_by
             Column of numbers to rank by; by default the signed strength of the evidence.
+        question
+            Of a table of linear models, which test counts: ``"tissue"``, the tissue's expression,
+            allowing for prediction error (``p_tissue``, ``fdr_tissue``); or ``"prediction"``,
+            predicted expression (``p``, ``fdr``). Both are the same in a measured tissue.
 
         Raises
         ------
         SelectionError
-            If it has no genes, or nothing to rank them by.
+            If it has no genes, nothing to rank them by, or no answer to ``question``.
         """
         id_column = _first(table, _GENE_IDS)
         if id_column is None:
@@ -114,7 +125,10 @@ class ResultTable:
                 " are"
                 f" {', '.join(map(str, table.columns[:12]))}."
             )
-        kind, effect, score, fdr, words = _meaning(table, rank_by)
+        asked = _asked(table, question)
+        kind, effect, score, fdr, words = _meaning(asked, rank_by)
+        if asked is not table and not rank_by:
+            words = words.replace("z of p", "z of p_tissue", 1)
         ids, names = pd.factorize(table[id_column].astype(str))
         symbols = pd.Series(symbols_of(list(names)), index=names, dtype=object)
         if "gene" in table and id_column != "gene":
@@ -464,6 +478,22 @@ def _of_several(table: pd.DataFrame) -> Flags:
         return np.zeros(len(table), dtype=bool)
     has_error = table["standard_error"].notna() & table["p"].notna()
     return np.asarray(~has_error.groupby(table["contrast"].to_numpy()).transform("any"))
+
+
+def _asked(table: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """Return a table with the p and FDR of the question in ``p`` and ``fdr``."""
+    if question == "prediction" or not {"p", "p_tissue", "fdr_tissue"} <= set(table):
+        return table
+    lacking = table["p"].notna() & table["p_tissue"].isna()
+    if "tissue" in table and lacking.any():
+        known = table["p_tissue"].notna().groupby(table["tissue"], observed=True).transform("any")
+        if (lacking & ~known).any():
+            raise SelectionError(
+                f"in {table.loc[lacking & ~known, 'tissue'].iloc[0]} no gene was tested allowing"
+                " for prediction error, as the model has no intervals. Use the tests of predicted"
+                " expression (--question prediction): they are about blood, not about the tissue."
+            )
+    return table.assign(p=table["p_tissue"], fdr=table["fdr_tissue"])
 
 
 def _preserved(table: pd.DataFrame, effect: str) -> tuple[Kind, Floats, Floats, Floats, str]:

@@ -26,6 +26,7 @@ from mtm_core.studies.enrichment import (
     FDR,
     EnrichedPart,
     EnrichmentOptions,
+    Question,
     ResultTable,
     enrich_part,
     parts_of,
@@ -36,12 +37,16 @@ from mtm_core.workflows.plain_values import PlainValues
 from mtm_core.workflows.table_parts import TableFormat, TableInParts
 
 Tests = Literal["both", "over-representation", "pre-ranked"]
+QUESTIONS: dict[Question, str] = {
+    "tissue": "Linear models: tests of the tissue's expression, allowing for prediction error.",
+    "prediction": "Linear models: tests of predicted expression, not allowing for its error.",
+}
 MOST_ROWS = 3_000_000
 """Rows of a table that are read at a time: 48 tissues x 19,291 genes are 926,000."""
 _ROWS_LOOKED_AT = 1_000
 _COMMA = r"-?\d+,\d+(?:[eE][+-]?\d+)?"
 """A number with a decimal comma."""
-_SELECTED_BY = ("tissue", "trait", "method")
+_SELECTED_BY = ("tissue", "trait", "method", "contrast")
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,11 @@ class EnrichOptions(PlainValues):
         does not say it, for which genes are predictable. Empty: none.
     source
         Tissue that predictions are made from.
-    tissues, traits, methods
+    tissues, traits, methods, contrasts
         Rows to look at; empty: all.
+    question
+        Of a table of linear models: the tests of the ``"tissue"``, allowing for prediction error,
+        or of the ``"prediction"``.
     rank_by
         Column to rank by; empty: the signed evidence.
     tests
@@ -88,6 +96,8 @@ class EnrichOptions(PlainValues):
     enrichment: EnrichmentOptions = field(default_factory=EnrichmentOptions)
     table_format: TableFormat = "csv"
     overwrite: bool = False
+    contrasts: tuple[str, ...] = ()
+    question: Question = "tissue"
 
     def inputs(self) -> list[Path]:
         """Name the files that are read."""
@@ -186,7 +196,11 @@ class _Run:
     ) -> None:
         """Test every collection in every part of ``table``."""
         entrez = None if model is None else model.genes["entrez"]
-        result = ResultTable.read(table, entrez=entrez, rank_by=self.options.rank_by)
+        result = ResultTable.read(
+            table, entrez=entrez, rank_by=self.options.rank_by, question=self.options.question
+        )
+        if "p_tissue" in table and not self.options.rank_by:
+            self.say(QUESTIONS[self.options.question], False)
         if model is not None:
             result = model.judged(result)
         self.ranked_by = result.ranked_by
@@ -248,6 +262,7 @@ class _Run:
             "gene_sets": [Path(name).name for name in self.options.gene_sets],
             "model": Path(self.options.model).name,
             "tests": self.options.tests,
+            "question": self.options.question,
             "ranked_by": self.ranked_by,
             **{k: v for k, v in asdict(asked).items() if k not in ("ranked", "over_represented")},
             "note": "The tests treat genes as independent; genes of a set are not, least of all "
@@ -316,7 +331,9 @@ def tables_of(options: EnrichOptions) -> Iterator[pd.DataFrame]:
     where = {
         name: list(names)
         for name, names in zip(
-            _SELECTED_BY, (options.tissues, options.traits, options.methods), strict=True
+            _SELECTED_BY,
+            (options.tissues, options.traits, options.methods, options.contrasts),
+            strict=True,
         )
         if names
     }
@@ -375,7 +392,9 @@ def _text(path: Path, start: bytes) -> pd.DataFrame:
     table = read(
         decimal="," if separator != "," and has_commas.any() else ".",
         nrows=MOST_ROWS + 1,
-        dtype=dict.fromkeys(("tissue", "gene_id", "gene", "origin", "scale"), "category"),
+        dtype=dict.fromkeys(
+            ("tissue", "gene_id", "gene", "contrast", "origin", "scale"), "category"
+        ),
     )
     if len(table) > MOST_ROWS:
         raise ValueError(f"it has more than {MOST_ROWS:,} rows: give one trait or method")

@@ -119,3 +119,25 @@ def test_untestable_input_is_a_one_line_error(mtm, tmp_path: Path) -> None:
         assert done.err.count("mtm: error:") == 1
         assert "Traceback" not in done.err
         assert not (tmp_path / "enriched").exists()
+
+
+def test_linear_models_are_tested_by_contrast_and_question(mtm, tmp_path: Path) -> None:
+    one = table(contrast="group=case,control", p_tissue=0.5, fdr_tissue=0.9)
+    pd.concat([one, one.assign(contrast="age")]).to_csv(tmp_path / "linear_models.csv", index=False)
+    given = ("enrich", tmp_path / "linear_models.csv", "--gene-sets", gmt(tmp_path))
+    fast = ("--tests", "over-representation", "--format", "csv")
+    done = mtm(
+        *(*given, *fast, "--contrasts", '"group=case,control"', "--output", tmp_path / "tissue")
+    )
+    assert done.code == 0, done.err
+    assert "tests of the tissue's expression, allowing for prediction error" in done.err
+    summary = pd.read_csv(tmp_path / "tissue" / "summary.csv")
+    assert summary["contrast"].tolist() == ["group=case,control"] * 2
+    assert (summary["n_selected"] == 0).all()
+    done = mtm(*given, *fast, "--question", "prediction", "--output", tmp_path / "prediction")
+    assert "tests of predicted expression, not allowing for its error" in done.err
+    summary = pd.read_csv(tmp_path / "prediction" / "summary.csv")
+    assert len(summary) == 4
+    assert (summary["n_selected"] > 0).all()
+    settings = json.loads((tmp_path / "prediction" / "settings.json").read_text())
+    assert settings["question"] == "prediction"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import fisher_exact
+from scipy.stats import fisher_exact, norm
 
 from mtm_core.data.gene_sets.gmt import GeneSets, bundled_sets, find_sets
 from mtm_core.data.genes.index import GeneIndex
@@ -94,6 +94,39 @@ def test_results_of_other_programs_are_read_by_their_own_columns():
     pd.testing.assert_frame_equal(a, b)
     with pytest.raises(SelectionError, match="--background tested"):
         run(own)
+
+
+def linear_models() -> pd.DataFrame:
+    """Two contrasts; allowing for prediction error, the second half of the genes is tested anew."""
+    table = result(contrast="group=case,control", fdr=0.01)
+    other = np.where(np.arange(N) < 300, 0.01, 0.9)
+    one = table.assign(p_tissue=table["p"] ** 0.5, fdr_tissue=other)
+    return pd.concat([one, one.assign(contrast="age", fdr=0.9, fdr_tissue=0.9)])
+
+
+def test_linear_models_are_read_by_the_test_that_allows_for_prediction_error():
+    first, second = run(linear_models())
+    assert first.labels == {"contrast": "group=case,control", "tissue": "Lung"}
+    # By hand: genes at fdr_tissue 0.01, of which every other is predictable.
+    assert (first.counts["n_selected"], second.counts["n_selected"]) == (150, 0)
+    read = ResultTable.read(linear_models())
+    assert read.ranked_by == "z of p_tissue, with the sign of log2_fold_change"
+    z = norm.isf(np.sqrt(linear_models()["p"]) / 2) * np.sign(linear_models()["log2_fold_change"])
+    np.testing.assert_allclose(read.rows["score"], z)
+    predictions = ResultTable.read(linear_models(), question="prediction")
+    assert predictions.ranked_by.startswith("z of p, ")
+    parts = enrich(predictions, SETS.match(predictions.index))
+    assert [part.counts["n_selected"] for part in parts] == [300, 0]
+
+
+def test_linear_models_without_intervals_have_no_test_of_the_tissue():
+    measured = result(tissue="Whole Blood", predictable="measured")
+    measured = measured.assign(p_tissue=measured["p"], fdr_tissue=measured["fdr"])
+    table = pd.concat([measured, result(p_tissue=np.nan, fdr_tissue=np.nan)])
+    with pytest.raises(SelectionError, match=r"in Lung no gene .*--question prediction"):
+        ResultTable.read(table)
+    assert len(ResultTable.read(table, question="prediction").rows) == 2 * N
+    assert ResultTable.read(measured).rows["score"].notna().all()
 
 
 def test_preserved_associations_count_where_both_lists_agree():
