@@ -85,8 +85,14 @@ def main() -> None:
             what = f"mtm quality --also, {name} tissue, {arguments.n:,} people"
             rows += [
                 {"what": what, "value": cost.seconds, "unit": "s", "command": command},
+                {
+                    "what": what,
+                    "value": cost.processor_seconds,
+                    "unit": "processor s",
+                    "command": command,
+                },
                 {"what": what, "value": cost.peak_bytes / 1e9, "unit": "GB", "command": command},
-                {"what": "exchanged found", "value": right, "unit": "", "command": command},
+                {"what": "exchanged found", "value": float(right), "unit": "", "command": command},
             ]
     print_rows(rows)
 

@@ -185,11 +185,11 @@ def _reasons(name: str, row: pd.Series, tissues: tuple[str, str]) -> list[str]:
     first, second = _in_order(tissues)
     if row["verdict"] in SUSPECTED:
         words = (
-            f"the sample in {second} is most like {row['nearest']} in {first} (rho"
-            f" {row['nearest_rho']:.2f}, own {row['own_rho']:.2f})"
+            f"in {second} most like {row['nearest']} (rho {row['nearest_rho']:.2f}, own"
+            f" {row['own_rho']:.2f})"
         )
         if row["verdict"] == EXCHANGED:
-            words += f", whose sample in {second} is most like {name}"
+            words += f", and {row['nearest']} there most like {name}"
         found.append(words)
     sexes = {column: row[column] for column in SEXES if column in row.index}
     sure = {column: sex for column, sex in sexes.items() if sex in (FEMALE, MALE)}

@@ -67,13 +67,9 @@ def test_exchanged_samples_are_listed_with_reasons_and_a_command(
     (unit,) = (box for box in app.selectbox if box.label == "Unit of the second table")
     unit.set_value("tpm").run()
     assert not app.exception
-    suspicious = next(
-        d.value
-        for d in app.dataframe
-        if list(d.value) == ["sample", "reasons"]
-        and set(d.value["sample"]) == {"P-SIM-002", "P-SIM-009"}
-    )
-    assert "most like P-SIM-009 in the first table" in suspicious["reasons"].iloc[0]
+    said = words(app)
+    assert "**P-SIM-002**: in the second table most like P-SIM-009 (rho 0." in said
+    assert "**P-SIM-009**: in the second table most like P-SIM-002 (rho 0." in said
     assert {m.label: m.value for m in app.metric}["Suspicious"] == "2"
     assert "Sex by expression is not compared" in words(app)
     for name, data in (("first.tsv", own.add_prefix("P-", axis=0)), ("later.tsv", later)):

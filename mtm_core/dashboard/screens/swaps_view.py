@@ -33,6 +33,7 @@ from mtm_core.workflows.server_limits import comparing_bytes
 
 _UPLOADED = "Upload a table"
 _NEAR = "swaps_near"
+_MOST_LISTED = 20
 _N_REMOVED = "n_second_removed"
 """Key in Streamlit's session state of the number of tables removed: it empties the uploader."""
 _COLUMNS: dict[str, ColumnConfig | str | None] = {
@@ -222,9 +223,7 @@ def _show_compared(session: Session, model: ServedModel, second: FurtherTable) -
     if suspicious.empty:
         st.success("No pair of samples is suspicious.", icon=":material/check:")
     else:
-        st.dataframe(
-            suspicious[["sample", "reasons"]], hide_index=True, key="suspicious", height="content"
-        )
+        _list_reasons(suspicious)
         download_table(
             suspicious, key="suspicious_rows", name=f"{stem}suspicious", label="These people"
         )
@@ -246,6 +245,16 @@ def _show_compared(session: Session, model: ServedModel, second: FurtherTable) -
     with st.expander("Names in both tables, and in only one"):
         st.dataframe(names, hide_index=True, height=300)
         download_table(names, key="swap_names", name=f"{stem}names", label="Names")
+
+
+def _list_reasons(suspicious: pd.DataFrame) -> None:
+    """Give the reasons in full, as sentences wrap and cells do not; many as a table."""
+    rows = suspicious[["sample", "reasons"]]
+    if len(rows) > _MOST_LISTED:
+        st.dataframe(rows, hide_index=True, key="suspicious", height=320)
+        return
+    lines = (f"- **{plain(name)}**: {plain_message(reasons)}." for name, reasons in rows.to_numpy())
+    st.markdown("\n".join(lines))
 
 
 def _show_repeated(session: Session, model: ServedModel) -> None:
