@@ -25,7 +25,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.requests import ClientDisconnect
@@ -33,7 +33,7 @@ from starlette.requests import ClientDisconnect
 from mtm_core import __version__
 from mtm_core.data.notes import Note
 from mtm_core.endpoint.jobs import FaultError, FullError, Job, Jobs, UnknownJobError
-from mtm_core.endpoint.options import OptionsOfRequest
+from mtm_core.endpoint.options import OptionsOfRequest, check_names
 from mtm_core.endpoint.prediction import (
     MEDIA,
     Asked,
@@ -143,7 +143,12 @@ def create_api(settings: Settings) -> FastAPI:
             "keep_seconds": settings.jobs.keep_seconds,
         }
 
-    @api.post("/v1/predictions", status_code=202, openapi_extra={"requestBody": _BODY})
+    @api.post(
+        "/v1/predictions",
+        status_code=202,
+        openapi_extra={"requestBody": _BODY},
+        dependencies=[Depends(check_names)],
+    )
     async def predict(
         request: Request,
         options: OptionsOfRequest,

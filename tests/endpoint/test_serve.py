@@ -155,7 +155,9 @@ def test_errors_are_json(server: str) -> None:
         ({"model": "another"}, 400, DEFAULT_MODEL),
         ({"format": "xlsx"}, 400, "'csv', 'parquet' or 'h5ad'"),
         ({"unit": "smoots"}, 400, "unit"),
-        ({"wait": 1, "source": "Nowhere"}, 400, "Nowhere"),
+        ({"source": "Nowhere"}, 400, "Nowhere"),
+        ({"units": "tpm"}, 400, "unknown option: 'units' (did you mean 'unit'?)"),
+        ({"unit": ["counts", "tpm"]}, 400, "'unit' is given more than once"),
     ):
         answer = ask(server, **options)
         assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/json")
