@@ -247,6 +247,8 @@ def _accuracy(
         f"Of {n_genes:,} genes, {ranked['n_predictable'].mean():.1f} a tissue on average had a"
         f" pooled correlation above {PREDICTABLE_RHO:g}."
     )
+    if len(sources) > 1:
+        sentences.append("These figures are of donors with all of these tissues.")
     if len(ranked) < len(tissues):
         sentences.append(
             f"{len(tissues) - len(ranked)} of the predicted tissues were not evaluated."

@@ -124,7 +124,15 @@ def test_card_says_what_the_model_is_and_how_it_was_made(small_artefact: Artefac
 def test_card_of_a_bundled_model_is_the_one_its_tables_make(folder: Path) -> None:
     artefact = Artefact.load(folder)
     evaluation = EvaluationTables.load(folder / "evaluation")
-    overall, by_tissue = markdown_tables((folder / "README.md").read_text())
+    overall, together, by_tissue = markdown_tables((folder / "README.md").read_text())
+    method, several = artefact.method.name, evaluation.combinations
+    for (_, row), sources in zip(
+        together.loc[[method]].iterrows(), evaluation.combinations_of(method), strict=True
+    ):
+        own = several[(several["method"] == method) & (several["sources"] == "; ".join(sources))]
+        assert set(re.split(r", | and ", row["from"])) == set(sources)
+        assert row["rho together"] == shown(own["gene_rho_by_fold"].mean())
+        assert row["most donors"] == str(own["n"].max())
     summary = evaluation.summary()["gene_rho_by_fold_mean"]
     column = FIGURES["gene_rho_by_fold"]
     assert overall[column].to_dict() == {name: f"{v:.3f}" for name, v in summary.items()}

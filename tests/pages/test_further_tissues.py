@@ -14,7 +14,8 @@ from streamlit.testing.v1 import AppTest
 from mtm_core.dashboard.screens.report_view import bundle_of, methods_of, record_of
 from mtm_core.dashboard.state.resources import EXAMPLE, served_model
 from mtm_core.dashboard.state.session import Session
-from mtm_core.inference.models import DEFAULT_MODEL
+from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
 from tests.pages.conftest import PREDICTED, UPLOAD, go_to, upload, words
 
@@ -59,11 +60,11 @@ def test_a_further_tissue_is_matched_predicted_from_and_carried(app: AppTest) ->
         "Whole Blood only": 10,
         f"{MUSCLE} only": 10,
     }
-    assert "was not measured for this model" in words(app)
+    assert "Out-of-fold rho from these tissues" in words(app)
     app.button(key="predict").click().run()
     go_to(app, PREDICTED)
     assert f"40 samples of Whole Blood and {MUSCLE}" in words(app)
-    assert "**not evaluated**" in words(app)
+    assert "**not evaluated**" not in words(app)
     session: Session = app.session_state["mtm"]
     assert session.prediction is not None
     predictor = Predictor.load(DEFAULT_MODEL)
@@ -79,7 +80,14 @@ def test_a_further_tissue_is_matched_predicted_from_and_carried(app: AppTest) ->
     with zipfile.ZipFile(io.BytesIO(bundle_of(record, model))) as bundle:
         settings = json.loads(bundle.read("settings.json"))
         samples = pd.read_csv(io.BytesIO(bundle.read("samples.csv")))
-        assert "held_out_accuracy.csv" not in bundle.namelist()
+        accuracy = pd.read_csv(io.BytesIO(bundle.read("held_out_accuracy.csv")))
+    together = EvaluationTables.load(find_model(DEFAULT_MODEL) / "evaluation").from_sources(
+        (MUSCLE, "Whole Blood"), "stack"
+    )
+    assert together is not None
+    rho = together.genes_of("stack", targets).set_index(["tissue", "gene_id"])["rho_by_fold"]
+    shown = accuracy.set_index(["tissue", "gene_id"])["rho_by_fold"]
+    np.testing.assert_allclose(shown.loc[rho.index], rho, atol=1e-4)
     assert settings["further"][0]["tissue"] == MUSCLE
     assert samples["tissues_given"].value_counts().to_dict() == {
         f"Whole Blood; {MUSCLE}": 20,
@@ -89,7 +97,7 @@ def test_a_further_tissue_is_matched_predicted_from_and_carried(app: AppTest) ->
     assert f"{MUSCLE}=muscle.tsv" in settings["command"]
     text = methods_of(record, model)
     assert "10 from Whole Blood; 20 from Whole Blood and Muscle - Skeletal; 10 from Muscle" in text
-    assert "together in these tissues was not evaluated" in text
+    assert "These figures are of donors with all of these tissues." in text
     # Without it, the prediction is of blood alone again.
     go_to(app, UPLOAD)
     app.button(key=f"and_remove_{MUSCLE}").click().run()
