@@ -3,7 +3,8 @@
 Aligned by itself, each batch has the same mean in every gene. Where batches hold cases and controls
 in different shares, part of the difference between the two goes. For a column of 0 and 1 that part
 is R squared of the column on the batches, whatever the gene: 0 where every batch has the same
-share of cases, 1 where each batch holds cases or controls only.
+share of cases, 1 where each batch holds cases or controls only. A batch of one or two samples is
+aligned with all samples together, which takes nothing away.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pandas as pd
 
 from mtm_core.data.notes import Note
 from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.inference.batch_parameters import LEAST_OF_BATCH
 from mtm_core.studies.sample_labels import groups_of
 
 SHARE_TO_WARN = 0.2
@@ -33,12 +35,15 @@ def share_removed(groups: pd.Series, batch: pd.Series) -> pd.Series:
         By group, 0 to 1; groups that all samples or none are of are left out.
     """
     both = pd.DataFrame({"group": groups, "batch": batch}).dropna()
+    sizes = batch.astype(str).value_counts()
+    has_own = both["batch"].astype(str).map(sizes) >= LEAST_OF_BATCH
     shares = {}
     for name in sorted(both["group"].astype(str).unique()):
         is_in = (both["group"].astype(str) == name).astype(np.float64)
         total = ((is_in - is_in.mean()) ** 2).sum()
         if total > 0:
             of_batch = is_in.groupby(both["batch"].astype(str)).transform("mean")
+            of_batch = of_batch.where(has_own, is_in.mean())
             shares[name] = float(((of_batch - is_in.mean()) ** 2).sum() / total)
     return pd.Series(shares, dtype=np.float64, name="share_removed")
 

@@ -17,6 +17,7 @@ from mtm_core.errors import ExpressionError, InputFileError, SelectionError
 from mtm_core.inference.alignment import AlignmentMethod
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.saved_alignment import read_alignment, write_alignment
+from mtm_core.studies.batch_groups import share_removed
 
 BLOOD = "Whole Blood"
 
@@ -168,6 +169,32 @@ def test_samples_of_small_batches_spread_as_others_do(
             z[(batch[:n] == name).to_numpy()].var(axis=0, ddof=1) for name in batch[:n].unique()
         ]
         assert 0.8 < np.sqrt(np.mean(within)) < 1.25
+
+
+def test_the_share_that_batches_remove_is_that_which_is_gone(
+    predictor: Predictor, people: pd.DataFrame
+) -> None:
+    """Batches of 15 and 15 hold 12 and 3 cases; each of the others is a batch of its own."""
+    cases = np.array([True] * 12 + [False] * 3 + [True] * 3 + [False] * 12 + [True, False] * 14)
+    people = people.iloc[: len(cases)]
+    names = ["first"] * 15 + ["second"] * 15 + [f"alone {i}" for i in range(28)]
+    batch = pd.Series(names, people.index, name="plate")
+    groups = pd.Series(np.where(cases, "case", "control"), people.index)
+    planted = np.exp2(np.log2(1 + people) + 0.5 * cases[:, None]) - 1
+
+    def effect(**options: object) -> float:
+        z = [
+            predictor.prepare(table, unit="tpm", alignment="cohort", **options).aligned.z  # type: ignore[arg-type]
+            for table in (planted, people)
+        ]
+        difference = z[0] - z[1]
+        return float(np.median(difference[cases].mean(axis=0) - difference[~cases].mean(axis=0)))
+
+    share = share_removed(groups, batch)["case"]
+    assert share == pytest.approx(30 * 0.3**2 / (58 * 0.25))
+    assert effect(batch=batch) / effect() == pytest.approx(1 - share, abs=0.1)
+    each_alone = pd.Series(people.index, people.index)
+    assert share_removed(groups, each_alone)["case"] == 0
 
 
 def test_later_samples_with_other_genes_are_scaled_as_the_earlier_ones() -> None:
