@@ -22,15 +22,8 @@ from mtm_core.inference.models import find_model
 from mtm_core.model_folder import ModelFolder
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.beside_model import evaluation_of
-from mtm_core.studies.enrichment import (
-    FDR,
-    EnrichedPart,
-    EnrichmentOptions,
-    Question,
-    ResultTable,
-    enrich_part,
-    parts_of,
-)
+from mtm_core.studies.enrichment import FDR, EnrichedPart, EnrichmentOptions, enrich_part, parts_of
+from mtm_core.studies.result_table import Question, ResultTable
 from mtm_core.workflows.input_files import check_there
 from mtm_core.workflows.own_samples import Say, StepProgress, say_nothing, tell_nobody
 from mtm_core.workflows.plain_values import PlainValues

@@ -8,7 +8,8 @@ from scipy.stats import fisher_exact, norm
 from mtm_core.data.gene_sets.gmt import GeneSets, bundled_sets, find_sets
 from mtm_core.data.genes.index import GeneIndex
 from mtm_core.errors import InputFileError, SelectionError
-from mtm_core.studies.enrichment import EnrichmentOptions, ResultTable, enrich
+from mtm_core.studies.enrichment import EnrichmentOptions, enrich
+from mtm_core.studies.result_table import ResultTable
 
 N = 600
 GENES = [f"ENSG{i:011d}.3" for i in range(N)]

@@ -28,14 +28,9 @@ from mtm_core.escaping import plain
 from mtm_core.grouped_table import as_grouped
 from mtm_core.reporting.command_line import Comparison
 from mtm_core.studies.donor_traits import GENE_KEYS
-from mtm_core.studies.enrichment import (
-    EnrichedPart,
-    EnrichmentOptions,
-    ResultTable,
-    enrich_part,
-    parts_of,
-)
+from mtm_core.studies.enrichment import EnrichedPart, EnrichmentOptions, enrich_part, parts_of
 from mtm_core.studies.own_cohort import compare_groups, correlate_trait, with_accuracy
+from mtm_core.studies.result_table import ResultTable
 from mtm_core.studies.sample_labels import groups_of, shuffled, trait_numbers, traits_of
 
 GROUPS, TRAIT = "Your groups", "A trait of your samples"
