@@ -62,7 +62,14 @@ def test_covariates_blocks_and_interactions_make_the_command_that_is_shown(
     screen.selectbox(key="design_interaction").set_value("nothing").run()
     screen.selectbox(key="design_column").set_value("age").run()
     assert "change with age" in words(screen)
-    assert set(rows(screen)["kind"]) <= {"above 0", "below 0", "not changed", "not predictable"}
+    table = rows(screen)
+    assert set(table["kind"]) <= {"above 0", "below 0", "not changed", "not predictable"}
+    # Each sample against age, with a line of the model's slope.
+    figure = screen.get("plotly_chart")[-1].proto.spec
+    gene = table[table["gene"] == screen.session_state["gene"]]
+    assert len(gene) == 2
+    for tissue, slope in zip(gene["tissue"], gene["log2_fold_change"], strict=True):
+        assert f"{slope:.4g} per 1\\u003cextra\\u003e{tissue}" in figure
 
 
 def test_columns_that_cannot_be_separated_are_refused_by_name(app: AppTest) -> None:
@@ -78,7 +85,7 @@ def test_columns_that_cannot_be_separated_are_refused_by_name(app: AppTest) -> N
     assert not app.exception
     assert "'batch' follows from 'group' in these 40 samples" in app.error[0].value
     app.multiselect(key="design_covariates").set_value(["age"]).run()
-    assert "39 samples are used, 1 are left out" in words(app)
+    assert "39 samples are used, 1 left out" in words(app)
     assert "1 of 40 samples lack a value: age (1)" in app.warning[0].value
     app.selectbox(key="design_block").set_value("person").run()
     assert not app.exception

@@ -30,6 +30,7 @@ from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.escaping import plain
 from mtm_core.figures.associations.volcano import n_counted, volcano
 from mtm_core.figures.samples.group_strips import group_strips
+from mtm_core.figures.samples.number_scatter import MOST_PANELS, number_scatter
 from mtm_core.reporting.design_text import describe_test
 from mtm_core.studies.linear_comparison import compare_by_design
 from mtm_core.studies.own_cohort import (
@@ -94,7 +95,7 @@ def show_linear_models(
         )
         end_page()
     _show_volcano_and_rows(session, model, cohort, names, choice, table, key, thresholds)
-    _show_samples(cohort.cut(shown), choice, label, gene, session)
+    _show_samples(cohort.cut(shown), choice, table, label, gene, session)
     with st.expander("Methods text for a paper"):
         st.markdown(plain(describe_test(choice.design, with_error=choice.with_error)))
     with st.expander("The same from the command line"):
@@ -218,12 +219,53 @@ def _in_words(table: pd.DataFrame, kinds: dict[str, str]) -> list[str]:
     return lines
 
 
-def _show_samples(
-    cohort: OwnCohort, choice: DesignChoice, label: str, gene: str, session: Session
+def _show_against_number(
+    cohort: OwnCohort,
+    choice: DesignChoice,
+    table: pd.DataFrame,
+    label: str,
+    gene: str,
+    session: Session,
 ) -> None:
-    """Show one gene in the samples of the two groups that are compared."""
+    """Show one gene against the number whose slope is tested; nothing for groups together."""
+    term = choice.contrast.text.term
+    if len(term) > 1 or term[0] in choice.design.levels:
+        return
+    st.header(f"{plain(label)} in every sample")
+    column = term[0].column
+    values = cohort.gene(gene).dropna(axis=1, how="all").reindex(choice.design.samples)
+    number = choice.design.values[column].reindex(values.index)
+    own = table[table["gene_id"] == gene]
+    slopes = dict(zip(own["tissue"].astype(str), own["log2_fold_change"], strict=True))
+    show_figure(
+        number_scatter(values, number, slopes, name=column, scale="log2 expression"),
+        key="design_scatter",
+        name=f"{session.file_stem}scatter_{label}",
+        caption=f"{label} against {column}: each point is a sample. The line has the slope of the"
+        f" model ({choice.design.formula}), adjusted for its other columns, and passes through the"
+        f" means. Predicted tissues: log2(1 + {cohort.unit}). {session.source},"
+        f" measured: {cohort.measured.meaning}"
+        + (
+            f" The first {MOST_PANELS} of {values.shape[1]} tissues are drawn."
+            if values.shape[1] > MOST_PANELS
+            else ""
+        ),
+        data=values.assign(**{f"{column} (metadata)": number}),
+    )
+
+
+def _show_samples(
+    cohort: OwnCohort,
+    choice: DesignChoice,
+    table: pd.DataFrame,
+    label: str,
+    gene: str,
+    session: Session,
+) -> None:
+    """Show one gene in the samples: of the two groups, or against the number, that is compared."""
     groups = choice.contrast.text.groups
     if groups is None:
+        _show_against_number(cohort, choice, table, label, gene, session)
         return
     st.header(f"{plain(label)} in every sample")
     values = cohort.gene(gene).dropna(axis=1, how="all")
