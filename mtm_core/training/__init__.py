@@ -1,1 +1,1 @@
-"""Training of MTM: data on the device, one step, the loop, and checkpoints that survive a kill."""
+"""Training of MTM: data on the device, one step, the loop, and atomic checkpoints."""

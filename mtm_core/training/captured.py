@@ -1,4 +1,4 @@
-"""A training step as one CUDA graph: its kernels, some hundred small ones, are launched at once."""
+"""A training step as one CUDA graph, which launches its hundred small kernels at once."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from mtm_core.training.resident import Batch
 Step = Callable[[Batch, LossConfig], dict[str, Tensor]]
 
 _WARM_UP = 3
-"""Steps taken as they are before the capture: what is set up at first use is not captured."""
+"""Ordinary steps before the capture, so that no initialisation is captured."""
 
 
 class CapturedStep:
-    """Takes the steps of ``step``, after the first few by replaying a graph of one.
+    """Training step that is captured as a CUDA graph after a few ordinary steps, then replayed.
 
-    Every step trains, those of the warm-up too. New weights of the losses begin anew, for a term of
-    weight 0 is not in the graph. Batches must have one size, and ``step`` must not look at a
-    number on the host.
+    Every call trains, in the warm-up too. When the loss weights change, the graph is captured
+    again, because a term of weight 0 is not in it.
+
+    Parameters
+    ----------
+    step
+        The step to capture. All batches must have the same size, and the step must not read a
+        tensor's value on the host.
     """
 
     def __init__(self, step: Step) -> None:
@@ -35,13 +40,13 @@ class CapturedStep:
         self._terms: dict[str, Tensor] = {}
 
     def __call__(self, batch: Batch, weights: LossConfig) -> dict[str, Tensor]:
-        """Take one step: the named terms, as ``step`` gives them."""
+        """Take one step, and return the loss terms by name."""
         if weights != self._weights:
             self._weights, self._taken = weights, 0
             self._graph = self._batch = None
         self._taken += 1
         if self._taken <= _WARM_UP:
-            return self._beside(batch, weights)
+            return self._ordinary_step(batch, weights)
         if self._graph is None or self._batch is None:
             self._capture(batch, weights)
         else:
@@ -51,8 +56,8 @@ class CapturedStep:
             self._graph.replay()
         return {name: term.clone() for name, term in self._terms.items()}
 
-    def _beside(self, batch: Batch, weights: LossConfig) -> dict[str, Tensor]:
-        """Take a step as it is, on the stream that the capture will use."""
+    def _ordinary_step(self, batch: Batch, weights: LossConfig) -> dict[str, Tensor]:
+        """Take an ordinary step on the stream that the capture will use."""
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
             terms = self._step(batch, weights)
@@ -60,7 +65,7 @@ class CapturedStep:
         return terms
 
     def _capture(self, batch: Batch, weights: LossConfig) -> None:
-        """Record a step on a batch of its own; recording does not take it."""
+        """Capture a step on a static batch, without executing it."""
         self._batch = Batch(*(part.clone() for part in batch))
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph, stream=self._stream):

@@ -1,4 +1,4 @@
-"""Checkpoints in one safetensors file, replaced in one move: a kill leaves the old or the new."""
+"""Checkpoints in one safetensors file that is replaced atomically, so that a kill is harmless."""
 
 from __future__ import annotations
 
@@ -20,28 +20,29 @@ from mtm_core.safe_output import OwnFolder, replacing
 CHECKPOINT_NAME = "checkpoint.safetensors"
 HISTORY_NAME = "history.csv"
 MODEL_NAMES = ("model.json", "model.safetensors", "README.md", "manifest.json")
-"""What becomes of it in the end."""
+"""Files that are written into the folder when training has finished."""
 RUN = "a model"
-"""What the mark of a folder says it is: a model is trained in its own."""
+"""Kind of folder in its mark: a model is trained in the folder it is saved in."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run between two epochs.
+    """State of a training run between two epochs.
 
     Attributes
     ----------
     tensors
         Weights, averaged weights, best weights and optimiser moments, by dotted names.
     state
-        JSON values: epochs done, history, best epoch and score, config and data hash.
+        Everything else as JSON values: epochs done, history, best epoch and score, configuration,
+        cohort and donors.
     """
 
     tensors: dict[str, Tensor]
     state: dict[str, Any]
 
     def save(self, folder: Path) -> None:
-        """Write into ``folder``; at any moment the last one or this one is there, whole."""
+        """Write the checkpoint into ``folder``, replacing the last one atomically."""
         tensors = {name: tensor.detach().cpu().clone() for name, tensor in self.tensors.items()}
         with replacing(folder / CHECKPOINT_NAME) as place:
             save_file(tensors, place, metadata={"state": json.dumps(self.state)})
@@ -71,7 +72,7 @@ class Checkpoint:
 
 
 def claim_run(folder: Path) -> OwnFolder:
-    """Take the folder of a run: new, empty, or one that training has written in.
+    """Claim a folder for a run: a new or empty one, or one of an earlier run.
 
     Raises
     ------
@@ -85,19 +86,26 @@ def claim_run(folder: Path) -> OwnFolder:
 
 
 def check_run(folder: Path, inputs: Iterable[Path] = ()) -> None:
-    """Check what :func:`claim_run` would, and touch nothing; ``folder`` holds none of ``inputs``.
+    """Check that a folder can be claimed, without changing it.
+
+    Parameters
+    ----------
+    folder
+        Folder of the run.
+    inputs
+        Input files, none of which may be in the folder.
 
     Raises
     ------
     OutputError
-        As there.
+        If :func:`claim_run` would, or an input is in the folder.
     """
     own = OwnFolder.to_be(folder, RUN, inputs=inputs, known=_known(folder))
     own.check(CHECKPOINT_NAME, HISTORY_NAME, *MODEL_NAMES)
 
 
 def _known(folder: Path) -> list[str]:
-    """Return what is a run's in a folder without a mark, which an earlier version left."""
+    """Return the files of a run in a folder of an earlier version, which has no mark."""
     with suppress(SafetensorError, OSError), safe_open(folder / CHECKPOINT_NAME, "pt") as file:
         if "state" in (file.metadata() or {}):
             return [CHECKPOINT_NAME, HISTORY_NAME]
@@ -111,7 +119,7 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what :func:`optimiser_tensors` gave."""
+    """Restore the state that :func:`optimiser_tensors` returned."""
     states: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")
@@ -121,11 +129,11 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tenso
 
 
 def with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Put ``prefix.`` before every name."""
+    """Prepend ``prefix.`` to every name."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
 def under_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors whose names begin with ``prefix.``, without it."""
+    """Return the tensors whose names start with ``prefix.``, with it removed."""
     start = f"{prefix}."
     return {n.removeprefix(start): tensor for n, tensor in tensors.items() if n.startswith(start)}

@@ -1,4 +1,4 @@
-"""Where training runs: one process or several that take the same steps."""
+"""Devices and processes of training, which all take the same steps."""
 
 from __future__ import annotations
 
@@ -18,9 +18,20 @@ Precision = Literal["32-true", "bf16-mixed"]
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where training runs: ``devices`` (GPUs, or processes on the CPU) on each of ``nodes``.
+    """Hardware to train on.
 
-    ``cuda_graph`` replays each step as one graph, on one GPU.
+    Attributes
+    ----------
+    accelerator
+        Kind of device.
+    devices
+        Number of GPUs, or of processes on the CPU, on each node.
+    nodes
+        Number of nodes.
+    precision
+        Full or mixed precision.
+    cuda_graph
+        Whether to replay each step as one CUDA graph; requires a single GPU.
     """
 
     accelerator: Accelerator = "auto"
@@ -31,7 +42,7 @@ class Hardware:
 
 
 def check_hardware(hardware: Hardware) -> None:
-    """Refuse, before any work, hardware that is not there.
+    """Check, before any work, that the hardware is available.
 
     Raises
     ------
@@ -52,12 +63,12 @@ def check_hardware(hardware: Hardware) -> None:
 
 
 def launch(hardware: Hardware) -> Fabric:
-    """Start the processes; past this line the program runs once in each.
+    """Start the processes. After this call the program runs once in each of them.
 
     Raises
     ------
     TrainingError
-        If the hardware is not there, or a CUDA graph is asked for without one GPU.
+        If the hardware is not available, or a CUDA graph is asked for without one GPU.
     """
     processes = hardware.devices * hardware.nodes
     try:
@@ -80,15 +91,15 @@ def launch(hardware: Hardware) -> Fabric:
 
 
 def any_process(fabric: Fabric, flag: bool) -> bool:
-    """Tell whether ``flag`` is up in any process, so that all of them stop at one step."""
+    """Tell whether ``flag`` is true in any process, so that all stop at the same step."""
     if fabric.world_size == 1:
         return flag
-    up = torch.tensor(float(flag), device=fabric.device)
-    return bool(mean_over_processes(fabric, up) > 0)
+    value = torch.tensor(float(flag), device=fabric.device)
+    return bool(mean_over_processes(fabric, value) > 0)
 
 
 def average_gradients(fabric: Fabric, gradients: Sequence[Tensor]) -> None:
-    """Average gradients over the processes, in place and in one message."""
+    """Average gradients over the processes, in place, in one all-reduce."""
     if fabric.world_size == 1:
         return
     flat = mean_over_processes(fabric, torch.cat([g.flatten() for g in gradients]))
@@ -99,5 +110,5 @@ def average_gradients(fabric: Fabric, gradients: Sequence[Tensor]) -> None:
 
 
 def mean_over_processes(fabric: Fabric, tensor: Tensor) -> Tensor:
-    """Return the mean of what each process holds as ``tensor``, of its shape."""
+    """Return the mean of ``tensor`` over the processes."""
     return cast("Tensor", fabric.all_reduce(tensor, reduce_op="mean"))

@@ -1,4 +1,4 @@
-"""Ctrl-C while a loop runs: it ends after the step it is in."""
+"""Graceful interruption: Ctrl-C ends a loop after its current step."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from contextlib import contextmanager
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C into a flag that is looked at between steps; a second Ctrl-C ends at once."""
-    asked = False
+    """Turn Ctrl-C into a flag to check between steps; a second Ctrl-C interrupts immediately."""
+    requested = False
 
-    def ask(signum: int, frame: object) -> None:
-        nonlocal asked
-        if asked:
+    def request(signum: int, frame: object) -> None:
+        nonlocal requested
+        if requested:
             raise KeyboardInterrupt
-        asked = True
+        requested = True
 
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # Ctrl-C is not ours to catch
+        yield lambda: False  # only the main thread may handle signals
         return
-    before = signal.signal(signal.SIGINT, ask)
+    before = signal.signal(signal.SIGINT, request)
     try:
-        yield lambda: asked
+        yield lambda: requested
     finally:
         signal.signal(signal.SIGINT, before)

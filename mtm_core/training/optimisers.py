@@ -1,4 +1,4 @@
-"""What moves the weights: Adam for each side of the game, and the average of the weights."""
+"""Optimisers of the generator and discriminator sides, and averaged weights."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ Optimisers = dict[str, torch.optim.Optimizer]
 
 
 def optimisers_of(model: MTM, config: TrainingConfig, *, capturable: bool = False) -> Optimisers:
-    """Return the two optimisers of the alternating game: D's, and that of all other weights.
+    """Return two Adam optimisers: one of the discriminator, one of all other networks.
 
-    ``capturable`` keeps their steps and learning rate on the device, as a CUDA graph needs.
+    Parameters
+    ----------
+    model
+        The networks.
+    config
+        Learning rate, betas and weight decay.
+    capturable
+        Whether their state stays on the device, as a CUDA graph requires.
     """
     named = list(model.named_parameters())
     device = named[0][1].device
@@ -41,7 +48,7 @@ def optimisers_of(model: MTM, config: TrainingConfig, *, capturable: bool = Fals
 
 
 def set_learning_rate(optimisers: Optimisers, rate: float) -> None:
-    """Set the rate of all; one that a graph was captured with is changed in place."""
+    """Set the learning rate of all optimisers, in place for one that a CUDA graph captured."""
     for optimiser in optimisers.values():
         for group in optimiser.param_groups:
             if isinstance(group["lr"], Tensor):
@@ -51,7 +58,7 @@ def set_learning_rate(optimisers: Optimisers, rate: float) -> None:
 
 
 def averaged_weights(model: MTM, decay: float) -> AveragedModel | None:
-    """Return a copy of ``model`` that follows it by an exponential average; none at decay 0."""
+    """Return an exponential moving average of the weights of ``model``; ``None`` for decay 0."""
     if decay == 0:
         return None
     average: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]

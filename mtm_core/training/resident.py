@@ -1,4 +1,4 @@
-"""The training data, whole and on the device: no worker copies rows while the device waits."""
+"""Training data held on the device as a whole, so that no batch is copied from the host."""
 
 from __future__ import annotations
 
@@ -19,10 +19,18 @@ from mtm_core.errors import TrainingError
 
 
 class Batch(NamedTuple):
-    """Ordered same-donor pairs, and what Eqs 1-3 draw for them. B pairs, G genes, Z noise.
+    """A batch of B ordered pairs of samples of the same donor, with random draws for Eqs 1-3.
 
-    ``source_z`` and ``target_z`` (B, G); ``source``, ``target`` and ``drawn`` (B,) tissues;
-    ``noise`` (B, Z).
+    Attributes
+    ----------
+    source_z, target_z
+        z-scores (B, G) of the two samples.
+    source, target
+        Tissue indices (B,).
+    noise
+        Standard normal noise (B, Z) for the mapping network.
+    drawn
+        Tissue indices (B,) to generate from the noise.
     """
 
     source_z: Tensor
@@ -36,9 +44,31 @@ class Batch(NamedTuple):
 class ResidentPairs:
     """All samples of the training donors on the device, and their ordered pairs.
 
-    Everything that is random in an epoch is a function of (seed, epoch) alone, so a run that is
-    killed and resumed at an epoch sees what it would have seen. All processes draw the same global
-    batch and take their own rows of it, so their number does not change what is learnt from.
+    The random draws of an epoch depend on seed and epoch alone, so that a resumed run continues as
+    if it had not been interrupted. All processes draw the same global batch and take their own rows
+    of it, so that the batches do not depend on the number of processes.
+
+    Parameters
+    ----------
+    cohort
+        Cohort of samples.
+    rows
+        Rows of the training samples.
+    scaler
+        Scaler of the z-scores.
+    config
+        Batch size, seed and how pairs are drawn.
+    n_noise
+        Size of the noise, Z.
+    device
+        Device to hold the data.
+    rank, world_size
+        Number of this process, and of all processes.
+
+    Raises
+    ------
+    TrainingError
+        If there are fewer than two pairs, or the batch cannot be divided over the processes.
     """
 
     def __init__(
@@ -75,16 +105,16 @@ class ResidentPairs:
         self.pairs = torch.from_numpy(pairs).to(device)
         self.weights = _pair_weights(pairs, donor, tissue, tissue_names(cohort), config)
         n_tissues = len(tissue_names(cohort))
-        shown = np.bincount(tissue[pairs[:, 1]], minlength=n_tissues)
-        odds = shown if config.tissue_draw == "pairs" else np.ones(n_tissues)
+        n_targets = np.bincount(tissue[pairs[:, 1]], minlength=n_tissues)
+        odds = n_targets if config.tissue_draw == "pairs" else np.ones(n_tissues)
         self.tissue_odds = torch.as_tensor(odds, dtype=torch.float32, device=device)
         self.batch_size = min(config.batch_size, len(pairs) // world_size * world_size)
         share = self.batch_size // world_size
-        self.own = slice(rank * share, (rank + 1) * share)
+        self.own_rows = slice(rank * share, (rank + 1) * share)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Number of whole batches in an epoch; pairs left over change with the shuffle."""
+        """Number of full batches in an epoch; the remaining pairs differ between epochs."""
         return len(self.pairs) // self.batch_size
 
     def batches(self, epoch: int) -> Iterator[Batch]:
@@ -108,14 +138,14 @@ class ResidentPairs:
             drawn = torch.multinomial(
                 self.tissue_odds, self.batch_size, replacement=True, generator=draw_generator
             )
-            source, target = self.pairs[chosen[self.own]].unbind(dim=1)
+            source, target = self.pairs[chosen[self.own_rows]].unbind(dim=1)
             yield Batch(
                 self.z[source],
                 self.tissue[source],
                 self.z[target],
                 self.tissue[target],
-                noise[self.own],
-                drawn[self.own],
+                noise[self.own_rows],
+                drawn[self.own_rows],
             )
 
 
@@ -126,7 +156,7 @@ def _pair_weights(
     names: tuple[str, ...],
     config: TrainingConfig,
 ) -> Tensor | None:
-    """Return the weight with which each pair is drawn, or ``None`` if all count alike."""
+    """Return the sampling weight of each pair, or ``None`` if all are equal."""
     weights = np.ones(len(pairs))
     if config.pair_weighting == "donors":
         _, code, count = np.unique(donor, return_inverse=True, return_counts=True)

@@ -1,4 +1,4 @@
-"""One run of training between its epochs: networks, optimisers, the best weights so far."""
+"""State of a training run: networks, optimisers, progress and the best weights so far."""
 
 from __future__ import annotations
 
@@ -26,18 +26,32 @@ from mtm_core.training.checkpoint import (
     with_prefix,
 )
 from mtm_core.training.hardware import average_gradients, mean_over_processes
-from mtm_core.training.held_out import HeldOutPairs
 from mtm_core.training.optimisers import averaged_weights, optimisers_of, set_learning_rate
 from mtm_core.training.resident import Batch
 from mtm_core.training.step import active_weights, training_step
+from mtm_core.training.validation import ValidationPairs
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What training gives: the model of the best epoch, in evaluation mode, and how it got there.
+    """Result of a training run.
 
-    ``finished`` is False where training was interrupted; the model is then the best so far.
-    ``is_first_process`` is True in the one process that is to write results.
+    Attributes
+    ----------
+    model
+        Model of the best epoch, in evaluation mode.
+    scaler
+        Scaler of the z-scores.
+    config
+        Configuration of the run.
+    history
+        One row for each epoch: losses, and accuracy in the validation donors.
+    best_epoch
+        Number of the best epoch, from 1.
+    finished
+        Whether training was completed; if not, the model is the best so far.
+    is_first_process
+        Whether this is the one process that should write results.
     """
 
     model: MTM
@@ -50,8 +64,8 @@ class TrainingResult:
 
 
 @dataclass
-class _Standing:
-    """What changes from epoch to epoch beside tensors."""
+class _Progress:
+    """State of a run that changes between epochs, besides tensors."""
 
     epochs_done: int = 0
     best_epoch: int = 0
@@ -60,7 +74,21 @@ class _Standing:
 
 
 class Run:
-    """The networks of one run with their optimisers, averaged weights and best weights so far."""
+    """A training run: networks, optimisers, averaged weights and the best weights so far.
+
+    Parameters
+    ----------
+    config
+        Configuration of the run.
+    scaler
+        Scaler of the z-scores.
+    identity
+        JSON values that a checkpoint must share with the run that resumes it.
+    fabric
+        Processes and devices.
+    cuda_graph
+        Whether to replay each step as one CUDA graph.
+    """
 
     def __init__(
         self,
@@ -79,33 +107,36 @@ class Run:
         self.model = MTM(config.model, scaler).to(fabric.device)
         self.averaged = averaged_weights(self.model, config.training.ema_decay)
         self.optimisers = optimisers_of(self.model, config.training, capturable=cuda_graph)
-        self.take: Step = CapturedStep(self._take) if cuda_graph else self._take
-        self.standing = _Standing()
+        self._step: Step = CapturedStep(self._ordinary_step) if cuda_graph else self._ordinary_step
+        self.progress = _Progress()
         self.best = _weights(self.validated)
 
     @property
     def validated(self) -> MTM:
-        """The model that is validated and saved: the averaged one, where there is one."""
+        """The model that is validated and saved: the averaged one, if weights are averaged."""
         return self.model if self.averaged is None else cast("MTM", self.averaged.module)
 
     @property
     def is_over(self) -> bool:
-        """Whether all epochs are done, or the watched donors have stopped gaining."""
-        training, standing = self.config.training, self.standing
+        """Whether all epochs are done, or validation has not improved for ``patience`` epochs."""
+        training, progress = self.config.training, self.progress
         stalled = (
             training.patience is not None
             and training.validation_fraction > 0
-            and standing.epochs_done - standing.best_epoch >= training.patience
-            and standing.epochs_done > 0
+            and progress.epochs_done - progress.best_epoch >= training.patience
+            and progress.epochs_done > 0
         )
-        return stalled or standing.epochs_done >= training.epochs
+        return stalled or progress.epochs_done >= training.epochs
 
     def begin_epoch(self) -> tuple[int, LossConfig]:
-        """Set what an epoch depends on from its number alone, so that a resumed one is the same.
+        """Set seed and learning rate of the next epoch, which depend on its number alone.
 
-        Returns the epoch, from 0, and the weights of the losses in it.
+        Returns
+        -------
+        tuple
+            Number of the epoch, from 0, and its loss weights.
         """
-        training, epoch = self.config.training, self.standing.epochs_done
+        training, epoch = self.config.training, self.progress.epochs_done
         seed = training.seed * 1_000_003 + epoch
         torch.manual_seed(seed * 1_009 + self.fabric.global_rank)  # dropout
         cosine = 0.5 * (1 + math.cos(math.pi * epoch / training.epochs))
@@ -115,13 +146,13 @@ class Run:
         return epoch, active_weights(self.config.loss, epoch)
 
     def step(self, batch: Batch, weights: LossConfig) -> dict[str, Tensor]:
-        """Take one step on this process's share of a batch: the named terms."""
-        terms = self.take(batch, weights)
+        """Take one step on this process's part of a batch, and return the loss terms by name."""
+        terms = self._step(batch, weights)
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
         return terms
 
-    def _take(self, batch: Batch, weights: LossConfig) -> dict[str, Tensor]:
+    def _ordinary_step(self, batch: Batch, weights: LossConfig) -> dict[str, Tensor]:
         return training_step(
             self.model,
             batch,
@@ -133,58 +164,73 @@ class Run:
         )
 
     def end_epoch(
-        self, sums: dict[str, Tensor], n_steps: int, watched: HeldOutPairs | None, began: float
+        self,
+        sums: dict[str, Tensor],
+        n_steps: int,
+        validation: ValidationPairs | None,
+        began: float,
     ) -> dict[str, float]:
-        """Score the watched donors, keep the weights if they are the best, give a history row.
+        """Validate, save the weights if they are the best so far, and return the history row.
+
+        Parameters
+        ----------
+        sums
+            Loss terms of this process, summed over the steps of the epoch.
+        n_steps
+            Number of steps.
+        validation
+            Validation pairs, if there are any.
+        began
+            Time at which the epoch began.
 
         Raises
         ------
         TrainingError
-            If the loss is no longer a number.
+            If the loss is not finite.
         """
-        standing = self.standing
-        row = {"epoch": float(standing.epochs_done + 1)} | {
+        progress = self.progress
+        row = {"epoch": float(progress.epochs_done + 1)} | {
             name: float(mean_over_processes(self.fabric, total)) / n_steps
             for name, total in sums.items()
         }
         if not math.isfinite(row["total"]):
             raise TrainingError(
-                f"training diverged in epoch {standing.epochs_done + 1}: its loss is"
+                f"training diverged in epoch {progress.epochs_done + 1}: its loss is"
                 f" {row['total']}. Lower the learning rate, {self.config.training.learning_rate}"
                 " now, or the weights of the losses."
             )
-        # Without watched donors the last epoch counts as the best.
-        score = float(standing.epochs_done)
-        if watched is not None:
-            row["held_out_rho"], row["held_out_mae"] = watched.score(self.validated)
+        # Without validation donors, the last epoch is the best.
+        score = float(progress.epochs_done)
+        if validation is not None:
+            row["held_out_rho"], row["held_out_mae"] = validation.score(self.validated)
             score = row["held_out_rho"]
         row["seconds"] = time.perf_counter() - began
-        standing.history.append(row)
-        standing.epochs_done += 1
-        if score > standing.best_score:
-            standing.best_epoch, standing.best_score = standing.epochs_done, score
+        progress.history.append(row)
+        progress.epochs_done += 1
+        if score > progress.best_score:
+            progress.best_epoch, progress.best_score = progress.epochs_done, score
             self.best = _weights(self.validated)
         return row
 
     def checkpoint(self) -> Checkpoint:
-        """Return all that :meth:`restore` needs to go on as if nothing had happened."""
+        """Return a checkpoint from which :meth:`restore` continues the run exactly."""
         tensors = with_prefix("model", self.model.state_dict()) | with_prefix("best", self.best)
         if self.averaged is not None:
             tensors |= with_prefix("averaged", self.averaged.state_dict())
         for name, optimiser in self.optimisers.items():
             tensors |= with_prefix(f"{name}_optimiser", optimiser_tensors(optimiser))
-        return Checkpoint(tensors, {"identity": self.identity, "standing": asdict(self.standing)})
+        return Checkpoint(tensors, {"identity": self.identity, "standing": asdict(self.progress)})
 
     def restore(self, saved: Checkpoint) -> None:
-        """Go back to where ``saved`` was made.
+        """Continue from the checkpoint ``saved``.
 
         Raises
         ------
         TrainingError
-            If it was made by a run of another config, cohort or donors.
+            If it is of another configuration, cohort or set of donors.
         """
-        theirs = saved.state["identity"]
-        differing = [name for name in self.identity if self.identity[name] != theirs.get(name)]
+        other = saved.state["identity"]
+        differing = [name for name in self.identity if self.identity[name] != other.get(name)]
         if differing:
             raise TrainingError(
                 f"the checkpoint belongs to another run: its {' and '.join(differing)} differ."
@@ -197,7 +243,7 @@ class Run:
             restore_optimiser(optimiser, under_prefix(f"{name}_optimiser", saved.tensors))
         best = under_prefix("best", saved.tensors)
         self.best = {name: tensor.to(self.fabric.device) for name, tensor in best.items()}
-        self.standing = _Standing(**saved.state["standing"])
+        self.progress = _Progress(**saved.state["standing"])
 
     def result(self, *, finished: bool) -> TrainingResult:
         """Return the best model so far, on the CPU and in evaluation mode."""
@@ -206,8 +252,8 @@ class Run:
             self.model.cpu().eval(),
             self.scaler,
             self.config,
-            pd.DataFrame(self.standing.history),
-            self.standing.best_epoch,
+            pd.DataFrame(self.progress.history),
+            self.progress.best_epoch,
             finished,
             self.fabric.is_global_zero,
         )

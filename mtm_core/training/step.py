@@ -1,4 +1,4 @@
-"""One step of training: D, then E, G and M together (He et al. 2023, section 2.2)."""
+"""One training step: discriminator D, then E, G and M together (He et al. 2023, section 2.2)."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from mtm_core.training.resident import Batch
 
 
 def active_weights(weights: LossConfig, epoch: int) -> LossConfig:
-    """Return the weights that hold in ``epoch``, from 0: no adversarial term while it warms up."""
+    """Return the loss weights of ``epoch``, from 0; no adversarial term in its warm-up."""
     if epoch < weights.adversarial_warmup:
         return replace(weights, adversarial=0.0)
     return weights
 
 
 def discriminator_terms(model: MTM, batch: Batch) -> dict[str, Tensor]:
-    """Return Eq 2 on ``batch``: both observed profiles are real, a decoded noise is not."""
+    """Return the loss of D (Eq 2): observed profiles are real, those from noise are not."""
     with torch.no_grad():
         fake = model.decode(model.mapping(batch.noise), batch.drawn)
-    # One pass for all three: the spectral norm is computed once, and the products are larger.
+    # One pass for all three profiles, so that the spectral norm is computed once.
     score = model.discriminator(
         torch.cat([batch.source_z, batch.target_z, fake]),
         torch.cat([batch.source, batch.target, batch.drawn]),
-    ).float()  # mixed precision gives bfloat16, whose means and sums over an epoch lose digits
+    ).float()  # bfloat16, of mixed precision, is too imprecise for means and sums over an epoch
     n_real = 2 * len(batch.source)
     return {"discriminator": discriminator_loss(score[:n_real], score[n_real:])}
 
 
 def generator_terms(model: MTM, batch: Batch, weights: LossConfig) -> dict[str, Tensor]:
-    """Return the terms of Eq 6 on ``batch``, by name; a term of weight 0 is not computed.
+    """Return the terms of Eq 6 by name, without those of weight 0.
 
-    Passes through one network are made together: G decodes the donor's code and the noise's at
-    once, E then reads both profiles.
+    Passes through the same network are batched: G decodes the codes of the donor and of the noise
+    together, and E encodes both profiles together.
     """
     codes, tissues = [model.encode(batch.source_z, batch.source)], [batch.target]
     from_noise = weights.latent > 0 or weights.adversarial > 0
@@ -60,12 +60,12 @@ def generator_terms(model: MTM, batch: Batch, weights: LossConfig) -> dict[str, 
         )
     }
 
-    to_read = ([0] if weights.cycle > 0 else []) + ([1] if weights.latent > 0 else [])
-    if to_read:
-        read = model.encode(
-            torch.cat([decoded[i] for i in to_read]), torch.cat([tissues[i] for i in to_read])
-        ).chunk(len(to_read))
-        codes_again = dict(zip(to_read, read, strict=True))
+    to_encode = ([0] if weights.cycle > 0 else []) + ([1] if weights.latent > 0 else [])
+    if to_encode:
+        encoded = model.encode(
+            torch.cat([decoded[i] for i in to_encode]), torch.cat([tissues[i] for i in to_encode])
+        ).chunk(len(to_encode))
+        codes_again = dict(zip(to_encode, encoded, strict=True))
         if weights.cycle > 0:
             source_again = model.decode(codes_again[0], batch.source)
             terms["cycle"] = cycle_loss(
@@ -88,7 +88,7 @@ def descend(
     backward: Callable[[Tensor], None],
     average: Callable[[Sequence[Tensor]], None],
 ) -> None:
-    """Take one optimiser step down ``loss``; ``average`` joins the gradients of all processes."""
+    """Take one optimiser step on ``loss``; ``average`` averages gradients over processes."""
     optimiser.zero_grad(set_to_none=True)
     backward(loss)
     average(
@@ -107,12 +107,27 @@ def training_step(
     backward: Callable[[Tensor], None],
     average: Callable[[Sequence[Tensor]], None],
 ) -> dict[str, Tensor]:
-    """Take one D step, where there is an adversarial term, then one E+G+M step.
+    """Take one step of D, if there is an adversarial term, then one of E, G and M together.
+
+    Parameters
+    ----------
+    model
+        The networks.
+    batch
+        This process's part of the batch.
+    weights
+        Loss weights.
+    optimisers
+        The two optimisers of :func:`mtm_core.training.optimisers.optimisers_of`.
+    autocast, backward
+        Mixed-precision context and backward pass.
+    average
+        Averages gradients over processes, in place.
 
     Returns
     -------
     dict
-        Every term by name and ``total`` (Eq 6), detached, unweighted but for the total.
+        Unweighted loss terms by name, and ``total``, the weighted sum (Eq 6); all detached.
     """
     terms: dict[str, Tensor] = {}
     if weights.adversarial > 0:
@@ -128,7 +143,7 @@ def training_step(
 
 
 class _frozen:
-    """Compute no weight gradients of ``module`` inside the block: its inputs' still flow."""
+    """Context in which ``module`` gets no weight gradients, while gradients of its inputs flow."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module

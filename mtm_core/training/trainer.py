@@ -1,4 +1,4 @@
-"""The training loop."""
+"""Training loop of MTM."""
 
 from __future__ import annotations
 
@@ -24,15 +24,25 @@ from mtm_core.data.cohort.splits import hold_out, rows_of
 from mtm_core.safe_output import replacing
 from mtm_core.training.checkpoint import HISTORY_NAME, Checkpoint, claim_run
 from mtm_core.training.hardware import Hardware, any_process, launch
-from mtm_core.training.held_out import HeldOutPairs
 from mtm_core.training.interrupt import stop_on_interrupt
 from mtm_core.training.resident import ResidentPairs
 from mtm_core.training.run import Run, TrainingResult
+from mtm_core.training.validation import ValidationPairs
 
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Where training is, for whoever shows it. ``row`` is the history's, after an epoch."""
+    """Progress of training.
+
+    Attributes
+    ----------
+    epoch, n_epochs
+        Current epoch, from 1, and number of epochs.
+    step, n_steps
+        Current step of the epoch, from 1, and number of steps.
+    row
+        History row of the epoch, when it is finished.
+    """
 
     epoch: int
     n_epochs: int
@@ -56,16 +66,20 @@ def train(
     Parameters
     ----------
     cohort
-        As :mod:`mtm_core.data.cohort.cohort` describes it.
+        Cohort, as described in :mod:`mtm_core.data.cohort.cohort`.
     donors
-        Donors to learn from. Of these, ``config.training.validation_fraction`` are only watched,
-        to keep the epoch that predicts them best. The scaler is fitted on the rest.
+        Training donors. The fraction ``config.training.validation_fraction`` of them is held out
+        for validation, to choose the best epoch; scaler and networks are fitted to the rest.
+    config
+        Sizes, losses, scaling and training.
+    hardware
+        Devices to train on; ``None`` for the default.
     folder
-        Where checkpoints and ``history.csv`` go; ``None`` keeps none.
+        Folder for checkpoints and ``history.csv``; ``None`` for none.
     resume
-        Go on from the checkpoint in ``folder``, if there is one.
+        Whether to continue from the checkpoint in ``folder``, if there is one.
     on_progress
-        Called with every step and epoch, in the first process.
+        Called after every step and epoch, in the first process.
 
     Raises
     ------
@@ -77,10 +91,10 @@ def train(
     hardware = hardware or Hardware()
     fabric = launch(hardware)
     training = config.training
-    scaler, learnt_rows, watched_rows = _split(cohort, donors, training, config.scaling)
+    scaler, training_rows, validation_rows = _split(cohort, donors, training, config.scaling)
     data = ResidentPairs(
         cohort,
-        learnt_rows,
+        training_rows,
         scaler,
         training,
         n_noise=config.model.n_noise,
@@ -88,9 +102,11 @@ def train(
         rank=fabric.global_rank,
         world_size=fabric.world_size,
     )
-    watched = (
-        HeldOutPairs.of(cohort, watched_rows, scaler, training.validation_source, fabric.device)
-        if len(watched_rows)
+    validation = (
+        ValidationPairs.of(
+            cohort, validation_rows, scaler, training.validation_source, fabric.device
+        )
+        if len(validation_rows)
         else None
     )
     run = Run(
@@ -104,7 +120,7 @@ def train(
         claim_run(folder)
     if resume and folder is not None and (saved := Checkpoint.load(folder)) is not None:
         run.restore(saved)
-    tell = on_progress if on_progress and fabric.is_global_zero else _no_progress
+    report = on_progress if on_progress and fabric.is_global_zero else _no_progress
 
     with stop_on_interrupt() as interrupted:
         while not run.is_over:
@@ -116,28 +132,28 @@ def train(
                     sums[name] = sums.get(name, torch.zeros_like(term)) + term
                 if any_process(fabric, interrupted()):
                     return run.result(finished=False)
-                tell(TrainingProgress(epoch + 1, training.epochs, step, data.steps_per_epoch))
-            row = run.end_epoch(sums, data.steps_per_epoch, watched, began)
+                report(TrainingProgress(epoch + 1, training.epochs, step, data.steps_per_epoch))
+            row = run.end_epoch(sums, data.steps_per_epoch, validation, began)
             if folder is not None and fabric.is_global_zero:
                 if run.is_over or (epoch + 1) % training.checkpoint_every == 0:
                     run.checkpoint().save(folder)
                 with replacing(folder / HISTORY_NAME) as place:
-                    pd.DataFrame(run.standing.history).to_csv(place, index=False)
+                    pd.DataFrame(run.progress.history).to_csv(place, index=False)
             n_steps = data.steps_per_epoch
-            tell(TrainingProgress(epoch + 1, training.epochs, n_steps, n_steps, row))
+            report(TrainingProgress(epoch + 1, training.epochs, n_steps, n_steps, row))
     return run.result(finished=True)
 
 
 def _no_progress(progress: TrainingProgress) -> None:
-    """Ignore how far training is."""
+    """Do nothing."""
 
 
 def _split(
     cohort: ad.AnnData, donors: Sequence[str], training: TrainingConfig, scaling: ScalingConfig
 ) -> tuple[TissueScaler, NDArray[np.intp], NDArray[np.intp]]:
-    """Set aside the watched donors and fit the scaler on the rest: (scaler, learnt, watched)."""
+    """Hold out validation donors; return scaler, training rows and validation rows."""
     rows = rows_of(cohort.obs["donor"], donors)
-    watched = rows[:0]
+    validation = rows[:0]
     if training.validation_fraction > 0:
         trained, held = hold_out(
             cohort.obs.iloc[rows],
@@ -145,7 +161,8 @@ def _split(
             seed=training.seed,
             balance_tissue=training.validation_source,
         )
-        rows, watched = rows_of(cohort.obs["donor"], trained), rows_of(cohort.obs["donor"], held)
+        rows = rows_of(cohort.obs["donor"], trained)
+        validation = rows_of(cohort.obs["donor"], held)
     scaler = TissueScaler.fit(
         np.asarray(cohort.X),
         tissue_codes(cohort)[rows],
@@ -153,11 +170,11 @@ def _split(
         scaling,
         rows=rows,
     )
-    return scaler, rows, watched
+    return scaler, rows, validation
 
 
 def _identity(cohort: ad.AnnData, donors: Sequence[str], config: RunConfig) -> dict[str, Any]:
-    """Return what a checkpoint must share with the run that resumes it."""
+    """Return the JSON values that a checkpoint must share with the run that resumes it."""
     return {
         "config": json.dumps(to_json(config)),  # as text: JSON gives lists back for tuples
         "cohort": str(cohort.uns["mtm"]["sha256"]),

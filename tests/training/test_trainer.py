@@ -19,9 +19,9 @@ from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.cohort.splits import hold_out, rows_of
 from mtm_core.errors import TrainingError
 from mtm_core.training.checkpoint import Checkpoint, under_prefix
-from mtm_core.training.held_out import HeldOutPairs
 from mtm_core.training.run import TrainingResult
 from mtm_core.training.trainer import TrainingProgress, train
+from mtm_core.training.validation import ValidationPairs
 from tests.training.training_runs import CPU, assert_same_weights, changed, weights_of
 
 MSE_ONLY = LossConfig(cycle=0, latent=0, adversarial=0, distance="mse")
@@ -68,7 +68,7 @@ def test_gives_the_averaged_model_of_the_best_epoch_in_evaluation_mode(
     score = result.history["held_out_rho"]
     assert result.best_epoch == score.idxmax() + 1
     _, held = hold_out(factor_cohort.obs, fraction=0.2, seed=0)
-    watched = HeldOutPairs.of(
+    watched = ValidationPairs.of(
         factor_cohort,
         rows_of(factor_cohort.obs["donor"], held),
         result.scaler,

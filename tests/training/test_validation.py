@@ -13,7 +13,7 @@ from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.errors import TrainingError
 from mtm_core.model.mtm import MTM
-from mtm_core.training.held_out import MINIMUM_DONORS, HeldOutPairs, predict_in_chunks
+from mtm_core.training.validation import MINIMUM_DONORS, ValidationPairs, predict_in_chunks
 
 CPU = torch.device("cpu")
 SOURCE = "Whole Blood"
@@ -78,7 +78,7 @@ def test_score_equals_a_loop(factor_cohort: ad.AnnData, scaler: TissueScaler, mo
             weights.append(len(p))
     assert len(set(weights)) > 1
 
-    rho, mae = HeldOutPairs.of(factor_cohort, rows, scaler, SOURCE, CPU).score(model)
+    rho, mae = ValidationPairs.of(factor_cohort, rows, scaler, SOURCE, CPU).score(model)
     assert rho == pytest.approx(np.average(rhos, weights=weights), abs=1e-5)
     assert mae == pytest.approx(np.mean(errors), rel=1e-5)
 
@@ -93,8 +93,8 @@ def test_tissues_of_too_few_donors_do_not_count(
     few = np.setdiff1d(rows, both[MINIMUM_DONORS - 1 :])
     none = np.setdiff1d(rows, both)
     assert rare != blood
-    with_few = HeldOutPairs.of(factor_cohort, few, scaler, SOURCE, CPU)
-    without = HeldOutPairs.of(factor_cohort, none, scaler, SOURCE, CPU)
+    with_few = ValidationPairs.of(factor_cohort, few, scaler, SOURCE, CPU)
+    without = ValidationPairs.of(factor_cohort, none, scaler, SOURCE, CPU)
     assert len(with_few.target) == len(without.target) + MINIMUM_DONORS - 1
     assert with_few.score(model)[0] == pytest.approx(without.score(model)[0], abs=1e-7)
 
@@ -108,7 +108,7 @@ def test_pairs_start_from_the_source_and_stay_with_the_donor(
     factor_cohort: ad.AnnData, scaler: TissueScaler
 ) -> None:
     rows = rows_of_first(factor_cohort, 30)
-    pairs = HeldOutPairs.of(factor_cohort, rows, scaler, "Lung", CPU)
+    pairs = ValidationPairs.of(factor_cohort, rows, scaler, "Lung", CPU)
     lung = tissue_names(factor_cohort).index("Lung")
     assert (pairs.source == lung).all()
     assert not (pairs.target == lung).any()
@@ -123,8 +123,8 @@ def test_a_model_that_knows_the_answer_scores_1(
     factor_cohort: ad.AnnData, scaler: TissueScaler, model: MTM
 ) -> None:
     rows = rows_of_first(factor_cohort, 30)
-    pairs = HeldOutPairs.of(factor_cohort, rows, scaler, SOURCE, CPU)
-    reported = HeldOutPairs(pairs.source_z, pairs.source, pairs.source_z, pairs.source)
+    pairs = ValidationPairs.of(factor_cohort, rows, scaler, SOURCE, CPU)
+    reported = ValidationPairs(pairs.source_z, pairs.source, pairs.source_z, pairs.source)
     model.forward = lambda z, source, target: z  # type: ignore[method-assign]
     rho, mae = reported.score(model)
     assert rho == pytest.approx(1, abs=1e-9)
@@ -134,13 +134,13 @@ def test_a_model_that_knows_the_answer_scores_1(
 def test_too_few_pairs_are_refused(factor_cohort: ad.AnnData, scaler: TissueScaler) -> None:
     rows = rows_of_first(factor_cohort, MINIMUM_DONORS - 1)
     with pytest.raises(TrainingError, match=r"too few pairs from 'Whole Blood': at most \d a"):
-        HeldOutPairs.of(factor_cohort, rows, scaler, SOURCE, CPU)
+        ValidationPairs.of(factor_cohort, rows, scaler, SOURCE, CPU)
 
 
 def test_an_unknown_source_is_named(factor_cohort: ad.AnnData, scaler: TissueScaler) -> None:
     rows = rows_of_first(factor_cohort, 30)
     with pytest.raises(TrainingError, match="no tissue 'Whole blood'"):
-        HeldOutPairs.of(factor_cohort, rows, scaler, "Whole blood", CPU)
+        ValidationPairs.of(factor_cohort, rows, scaler, "Whole blood", CPU)
 
 
 def test_chunks_and_dropout_do_not_change_predictions(model: MTM) -> None:

@@ -1,4 +1,4 @@
-"""The score that training watches: prediction of donors it does not learn from."""
+"""Validation during training: accuracy in donors who are held out of it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,20 @@ from mtm_core.model.mtm import MTM
 from mtm_core.statistics.correlation import columnwise_correlation
 
 MINIMUM_DONORS = 5
-"""Held-out donors that a target tissue needs for a correlation across them."""
+"""Fewest held-out donors of a target tissue for a correlation across donors."""
 
 
 @dataclass(frozen=True)
-class HeldOutPairs:
-    """Pairs from one source tissue to all others, of donors held out. P pairs, G genes."""
+class ValidationPairs:
+    """Pairs of source and target samples of held-out donors, from one source tissue.
+
+    Attributes
+    ----------
+    source_z, target_z
+        z-scores (P, G) of the two samples of each pair.
+    source, target
+        Tissue indices (P,).
+    """
 
     source_z: Tensor
     source: Tensor
@@ -38,13 +46,13 @@ class HeldOutPairs:
         scaler: TissueScaler,
         source: str,
         device: torch.device,
-    ) -> HeldOutPairs:
-        """Take the pairs from ``source`` among the samples ``rows`` of ``cohort``.
+    ) -> ValidationPairs:
+        """Pair the samples ``rows`` of ``cohort`` by donor, from the tissue ``source``.
 
         Raises
         ------
         TrainingError
-            If there is no tissue ``source``, or no target has ``MINIMUM_DONORS`` of them.
+            If there is no tissue ``source``, or no target has ``MINIMUM_DONORS`` pairs.
         """
         names = tissue_names(cohort)
         if source not in names:
@@ -68,10 +76,13 @@ class HeldOutPairs:
         return cls(z[first], codes[first], z[second], codes[second])
 
     def score(self, model: MTM) -> tuple[float, float]:
-        """Predict every pair: (gene-wise rho, mean absolute error), both on z-scores.
+        """Predict all pairs and compute their accuracy.
 
-        Rho is Pearson's across the held-out donors of a target tissue, averaged over genes, then
-        over tissues by their numbers of donors, so that small tissues do not add noise.
+        Returns
+        -------
+        tuple
+            Gene-wise rho and mean absolute error of z-scores. Rho is Pearson's across the donors of
+            a target tissue, averaged over genes, then over tissues weighted by their donors.
         """
         predicted = predict_in_chunks(model, self.source_z, self.source, self.target)
         observed = self.target_z.cpu().numpy()
@@ -93,7 +104,7 @@ class HeldOutPairs:
 def predict_in_chunks(
     model: MTM, z: Tensor, source: Tensor, target: Tensor, *, chunk: int = 8192
 ) -> NDArray[np.float32]:
-    """Predict ``target`` (P,) from ``z`` (P, G) of ``source`` (P,), dropout off: (P, G)."""
+    """Predict z-scores (P, G) of ``target`` (P,) from ``z`` (P, G) of ``source`` (P,)."""
     was_training = model.training
     model.eval()
     parts = [
