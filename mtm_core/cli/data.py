@@ -163,7 +163,7 @@ def store(
     output: Annotated[Path, typer.Option(help="Store to write (.zarr).")],
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Store a GCT file so that 'mtm predict' can read it part by part.
+    """Store a GCT file so that 'mtm predict' can read it in chunks.
 
     **Example:** `mtm data store biobank.gct.gz --output biobank.zarr`
     """

@@ -16,24 +16,23 @@ from mtm_core.errors import SelectionError
 
 WorkersOption = Annotated[
     int | None,
-    typer.Option(help="Predict part by part, in this many processes.", min=1),
+    typer.Option(help="Predict in chunks, in this many processes.", min=1),
 ]
 SchedulerOption = Annotated[
     str | None,
-    typer.Option(help="Predict part by part on a Dask cluster, as tcp://node1:8786."),
+    typer.Option(help="Predict in chunks on a Dask cluster, such as tcp://node1:8786."),
 ]
 ChunkOption = Annotated[
-    int | None, typer.Option(help="Predict part by part, with this many samples at a time.", min=1)
+    int | None, typer.Option(help="Predict in chunks of this many samples.", min=1)
 ]
 ValuesOption = Annotated[
     str | None,
-    typer.Option(help="Values to store, part by part: any of z,expression,lower,upper."),
+    typer.Option(help="Values to store, in chunks: any of z,expression,lower,upper."),
 ]
 BitsOption = Annotated[
     int | None,
     typer.Option(
-        help="Binary digits to store, part by part: 10 give three decimal digits, in half the "
-        "space.",
+        help="Binary digits to store, in chunks: 10 give three decimal digits, in half the space.",
         min=1,
         max=23,
     ),
@@ -41,7 +40,7 @@ BitsOption = Annotated[
 
 
 def is_asked_for(tables: Sequence[Path], *options: object) -> bool:
-    """Tell whether to predict part by part: an option says so, or the table needs it.
+    """Tell whether to predict in chunks: an option says so, or the table needs it.
 
     Raises
     ------
@@ -53,7 +52,7 @@ def is_asked_for(tables: Sequence[Path], *options: object) -> bool:
     )
     if in_parts and len(tables) > 1:
         raise SelectionError(
-            f"only one table can be predicted part by part; got {len(tables)}, such as "
+            f"only one table can be predicted in chunks; got {len(tables)}, such as "
             f"{tables[1].name!r}."
         )
     return in_parts

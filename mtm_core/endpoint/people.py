@@ -52,7 +52,7 @@ def read_people(
     )
     if not known.match.matched:
         raise SelectionError(
-            f"{name} names no sample of the expression table. Write the same names into both."
+            f"{name} has no sample of the expression table. Use the same sample names in both."
         )
     return known
 

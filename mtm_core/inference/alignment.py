@@ -225,8 +225,8 @@ def align(
     done = _method(how, n_samples, minimum_samples)
     if whole is not None and (done not in ("cohort", "none") or batch is not None):
         raise SelectionError(
-            "a table that is read part by part is aligned by mean and SD over all samples: "
-            "alignment by batch, by robust moments or quantiles is for tables that are read whole."
+            "a table that is predicted in chunks can only be aligned by the mean and SD of all "
+            "samples: batches, robust moments and quantiles need a table that is read whole."
         )
     expression = on_genes_found(linear, found)
     names = tuple(dict.fromkeys(labels))

@@ -47,7 +47,7 @@ def dask_client(scheduler: str | None = None, workers: int | None = None) -> Ite
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise SelectionError(
-            "a table that is predicted part by part needs Dask, which is not installed:"
+            "prediction in chunks needs Dask, which is not installed:"
             " pip install 'dask[distributed]'"
         ) from error
     # Lost workers are started again; what cannot be mended is raised here.

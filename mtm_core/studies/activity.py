@@ -146,8 +146,8 @@ def score_tissue(
     if asked.background == "predictable" and not is_measured:
         if not np.isfinite(accuracy).any():
             raise SelectionError(
-                f"the model was not evaluated in {tissue}, so nothing says which of its genes are"
-                " predictable. Score on every gene (--background all), or take another model."
+                f"the model was not evaluated in {tissue}, so its predictable genes there are"
+                " unknown. Score on every gene (--background all), or choose another model."
             )
         background = background & (accuracy > PREDICTABLE_RHO)
     genes = np.flatnonzero(background)

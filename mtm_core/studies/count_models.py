@@ -45,11 +45,12 @@ def check_counts(design: StudyDesign, unit: Unit) -> None:
     if unit != "counts":
         raise SelectionError(
             f"models of counts need counts, and the table was read as {unit}. Give the table of"
-            " counts, or leave counts out."
+            " counts, or test log2 expression instead."
         )
     if design.blocks is not None:
         raise SelectionError(
-            "models of counts have no random blocks. Take the block as fixed, or leave counts out."
+            "models of counts have no random blocks. Treat the block as fixed, or test log2"
+            " expression instead."
         )
     several = [contrast.name for contrast in design.contrasts if not contrast.is_single]
     if several:

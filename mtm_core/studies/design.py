@@ -341,8 +341,8 @@ def _ordered(factor: Factor, column: pd.Series, asked: Sequence[ContrastText]) -
             for level in (case, control):
                 if counts[level] < LEAST_GROUP:  # before a lone sample is fitted exactly
                     raise SelectionError(
-                        f"{level!r} of column {factor.column!r} has one sample: this does not "
-                        f"show how such samples vary. Each group that is compared needs "
+                        f"{level!r} of column {factor.column!r} has one sample, which does not "
+                        f"show how much such samples vary. Each group that is compared needs "
                         f"{LEAST_GROUP}."
                     )
     return (first, *(level for level in levels if level != first))

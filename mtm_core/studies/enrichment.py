@@ -177,10 +177,10 @@ def enrich_part(
     if options.background == "predictable" and result.kind != "predictability":
         if not said.any() and tested.any():
             raise SelectionError(
-                f"nothing says which genes{where} are predictable: the table has no column"
-                " 'predictable' or 'rho_pooled' with their values. Name the model that it is of, or"
-                " take every tested gene as background (--background tested, or 'All tested genes'"
-                " on the page)."
+                f"the predictable genes{where} are unknown: the table has no column 'predictable'"
+                " or 'rho_pooled' with values. Name the model that predicted it, or use every"
+                " tested gene as background (--background tested, or 'All tested genes' on the"
+                " page)."
             )
         background = tested & (predictable == 1)
     # A tie of evidence is broken by the size of the effect.

@@ -165,7 +165,6 @@ def _split(text: str, sign: str, whole: str, columns: Collection[str]) -> list[s
                 start = i + 1
     if quoted or depth:
         raise SelectionError(
-            f"the formula {whole!r} has a {'backtick' if quoted else 'bracket'} without its"
-            " partner."
+            f"the formula {whole!r} has an unpaired {'backtick' if quoted else 'bracket'}."
         )
     return [*parts, text[start:].strip()]

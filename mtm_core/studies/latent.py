@@ -109,9 +109,9 @@ def study_latent(
     n_genes = fitted.scaler.mean.shape[1]
     if tissue_names(cohort) != fitted.tissues or cohort.n_vars != n_genes:
         raise CohortError(
-            f"the model has {len(fitted.tissues)} tissues and {n_genes} genes, the cohort"
-            f" {len(tissue_names(cohort))} and {cohort.n_vars}, or others of as many. Give the"
-            " cohort that it was trained on."
+            f"the model and the cohort differ: {len(fitted.tissues)} and"
+            f" {len(tissue_names(cohort))} tissues, {n_genes} and {cohort.n_vars} genes, or their"
+            " names. Give the cohort that the model was trained on."
         )
     codes = _codes(fitted, cohort, None if donors is None else set(donors))
     known = cohort.uns["donors"].reindex(columns=["sex", "hardy"]).astype(str)

@@ -100,7 +100,9 @@ def compare_by_design(
     """
     rows = cohort.samples.get_indexer(design.samples)
     if (rows < 0).any():
-        raise SelectionError("the design has other samples than the table. Make it again.")
+        raise SelectionError(
+            "the design is of other samples than the table. Make it again from this table."
+        )
     tables = []
     for i, tissue in enumerate(cohort.tissues):
         if on_progress is not None:

@@ -161,15 +161,15 @@ def on_expression_scale(
     genes = out_of_fold["gene"].to_numpy().astype(str)
     if genes.tolist() != cohort.var_names.tolist():
         raise CohortError(
-            f"the predictions are of {len(genes)} genes, the cohort has {cohort.n_vars} others."
-            " Give the cohort that was evaluated."
+            f"the genes of the predictions ({len(genes)}) are not those of the cohort"
+            f" ({cohort.n_vars}). Give the cohort that was evaluated."
         )
     donor, tissue, fold = (out_of_fold[name].to_numpy() for name in ("donor", "tissue", "fold"))
     numbers, fold_row = np.unique(fold, return_inverse=True)
     if len(numbers) < 2:
         raise CohortError(
-            "the predictions are of one fold: no other donors are left to choose genes on."
-            " Run 'mtm evaluate' on at least two folds."
+            "the predictions are of a single fold, so there are no other donors to choose genes"
+            " by. Run 'mtm evaluate' on at least two folds."
         )
     mean, sd = _scales(cohort, folds, [int(number) for number in numbers])
     sample = _samples(cohort, donor, tissue)
@@ -261,8 +261,8 @@ def _samples(
     if (rows < 0).any():
         first = int(np.argmax(rows < 0))
         raise CohortError(
-            f"the cohort has no {tissue[first]} of donor {donor[first]!r}, which the predictions"
-            " have. Give the cohort that was evaluated."
+            f"the cohort lacks a sample that the predictions have: {tissue[first]} of donor"
+            f" {donor[first]!r}. Give the cohort that was evaluated."
         )
     return np.asarray(rows)
 

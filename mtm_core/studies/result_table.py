@@ -169,8 +169,8 @@ def _meaning(table: pd.DataFrame, rank_by: str) -> tuple[Kind, Floats, Floats, F
     effects, p = [name for name in _EFFECTS if name in table], _first(table, _P)
     if not effects or p is None:
         raise SelectionError(
-            "the table has no effect and p of each gene, such as log2_fold_change and p, rho and p,"
-            " logFC and P.Value. Name the column to rank by (--rank-by); its columns are"
+            "the table has no columns of effect and p, such as log2_fold_change and p, rho and p,"
+            " or logFC and P.Value. Name the column to rank by (--rank-by); its columns are"
             f" {', '.join(map(str, table.columns[:16]))}."
         )
     # A table of associations has several: of groups the fold change, of numbers rho.

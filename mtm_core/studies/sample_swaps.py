@@ -66,7 +66,7 @@ def match_tables(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     if len(people) < FEWEST_PEOPLE or not len(genes):
         raise SelectionError(
             f"{len(people)} people and {len(genes)} genes are in both tables; at least"
-            f" {FEWEST_PEOPLE} people are needed. Samples of one person must have one name in both."
+            f" {FEWEST_PEOPLE} people are needed. A person must have the same name in both."
         )
     a, b = (_standard(table.loc[people, genes].to_numpy(np.float32)) for table in (first, second))
     varies = a.any(axis=0) & b.any(axis=0)
@@ -111,7 +111,7 @@ def match_repeated(log2: pd.DataFrame, people: pd.Series) -> pd.DataFrame:
     if n_repeated < FEWEST_REPEATED:
         raise SelectionError(
             f"{n_repeated} people have two samples or more; at least {FEWEST_REPEATED} are needed."
-            " Choose the column that says whose each sample is."
+            " Choose the column that names the person of each sample."
         )
     x = log2.to_numpy(np.float64)[of_known]
     x = x - x.mean(axis=0)

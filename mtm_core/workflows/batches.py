@@ -32,9 +32,9 @@ def check_alignment(
         options.batch or options.alignment_from or options.alignment in ("robust", "quantiles")
     ):
         raise SelectionError(
-            "a table that is read part by part is aligned by mean and SD over all samples: "
-            "--batch, --alignment-from and --alignment robust and quantiles are for tables that"
-            " are read whole."
+            "a table that is predicted in chunks can only be aligned by the mean and SD of all "
+            "samples: --batch, --alignment-from and --alignment robust or quantiles need a table "
+            "that is read whole."
         )
     of_further = [("--and-batch", one.batch) for one in options.further]
     for option, column in (("--batch", options.batch), *of_further):

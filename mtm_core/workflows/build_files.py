@@ -75,7 +75,7 @@ def files_in(folder: Path) -> BuildFiles:
     missing = [kind for kind in _NEEDED if kind not in found]
     if missing:
         expected = "; ".join(f"{kind}, such as {names_of(kind)[0]}" for kind in missing)
-        raise InputFileError(f"{folder} does not hold what a model is built from: {expected}.")
+        raise InputFileError(f"{folder} lacks files that a model is built from: {expected}.")
     return BuildFiles.of(found)
 
 

@@ -167,17 +167,19 @@ class BuildOptions(PlainValues):
         chosen = [option for option, is_given in given.items() if is_given]
         if not chosen:
             raise SelectionError(
-                "nothing to build a model from: give --release v8 to download GTEx, --from FOLDER"
-                " where its files are there, --expression and --sample-attributes, or --cohort."
+                "no data to build a model from. Give --release v8 to download GTEx, --from FOLDER"
+                " if you have its files, --expression and --sample-attributes, or --cohort."
             )
         if len(chosen) > 1 and chosen != ["--from", "--expression"]:
-            raise SelectionError(f"{' and '.join(chosen)} name the data twice. Give one of them.")
+            raise SelectionError(
+                f"{' and '.join(chosen)} give the data more than once. Use one of them."
+            )
         if chosen == ["--expression"] and not (self.expression and self.sample_attributes):
             raise SelectionError("--expression and --sample-attributes are needed together.")
         if self.cohort is not None and (self.subject_phenotypes or self.gene_table or self.genes):
             raise SelectionError(
-                "--cohort holds phenotypes and genes already: choose them with 'mtm data prepare',"
-                " or give its files in place of the cohort."
+                "--cohort already has phenotypes and genes. Choose them with 'mtm data prepare', or"
+                " give GTEx's files in place of --cohort."
             )
         of_preparing = {
             "--gene-type": self.gene_type is not None,
@@ -188,11 +190,12 @@ class BuildOptions(PlainValues):
         passed = [option for option, is_given in of_preparing.items() if is_given]
         if self.cohort is not None and passed:
             raise SelectionError(
-                f"{' and '.join(passed)} would change nothing: --cohort is prepared already. Choose"
-                " with 'mtm data prepare', or give its files in place of the cohort."
+                f"{' and '.join(passed)} would change nothing, because --cohort is already"
+                " prepared. Use these options with 'mtm data prepare', or give GTEx's files in"
+                " place of --cohort."
             )
         if self.mirror != OFFICIAL and self.release is None:
-            raise SelectionError("--mirror is for --release, which downloads.")
+            raise SelectionError("--mirror needs --release, which downloads the files.")
         if self.method not in trainable_methods():
             raise SelectionError.unknown("method", [self.method], trainable_methods())
         unknown = [name for name in self.methods or () if name not in METHOD_NAMES]

@@ -217,7 +217,9 @@ def compare_samples(
     of_traits = {name: trait_numbers(known, name) for name in traits}
     for name, (values, _) in of_traits.items():
         if values.isna().all():
-            raise SelectionError(f"{name!r} is known of no sample: see the notes on the metadata.")
+            raise SelectionError(
+                f"no sample has a number in {name!r}. See the notes on the metadata."
+            )
     others = covariate_numbers(known, options.covariates)
     design = options.linear.design(known, prepared.unit) if options.linear.formula else None
     if design is not None:

@@ -60,7 +60,7 @@ class DesignOptions(PlainValues):
         """
         if not self.formula and (self.contrasts or self.block or self.counts):
             given = "--contrast" if self.contrasts else "--block" if self.block else "--counts"
-            raise SelectionError(f"{given} belongs to a linear model: give --formula too.")
+            raise SelectionError(f"{given} is an option of linear models: give --formula too.")
 
     def design(self, known: SampleMetadata, unit: Unit) -> StudyDesign:
         """Make the design, of samples that were read in ``unit``.

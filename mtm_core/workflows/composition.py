@@ -77,8 +77,8 @@ def composition_of(table: ExpressionTable | pd.DataFrame, prepared: Prepared) ->
     """
     if prepared.source != BLOOD:
         raise SelectionError(
-            f"the samples are of {prepared.source!r}; shares of blood cells are estimated in"
-            f" {BLOOD!r} alone. Choose another source, or leave composition out."
+            f"the samples are of {prepared.source!r}; shares of blood cells can only be estimated"
+            f" in {BLOOD!r}. Choose another source, or leave composition out."
         )
     values = table.values if isinstance(table, ExpressionTable) else table
     linear = linear_levels(values, prepared.unit, prepared.match)

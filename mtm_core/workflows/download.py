@@ -69,7 +69,7 @@ def check_server(base_url: str) -> None:
         return
     raise DownloadError(
         f"{base_url}: expected an address that begins with https://, or http:// of this machine"
-        " (127.0.0.1). Files that came without encryption may not be those that were sent."
+        " (127.0.0.1). Files that are sent without encryption can be changed on the way."
     )
 
 

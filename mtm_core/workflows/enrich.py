@@ -405,14 +405,15 @@ def _chosen(table: pd.DataFrame, where: Mapping[str, list[str]]) -> pd.DataFrame
     if "method" in table and len(table["method"].unique()) > 1:
         known = [str(method) for method in table["method"].unique()]
         raise SelectionError(
-            f"the table is of several methods ({', '.join(known[:6])}). Name one (--methods)."
+            f"the table has results of several methods ({', '.join(known[:6])}). Name one"
+            " (--methods)."
         )
     return table
 
 
 def _check_known(table: pd.DataFrame, name: str, names: Sequence[str]) -> None:
     if name not in table:
-        raise SelectionError(f"the table has no column {name!r} to choose by.")
+        raise SelectionError(f"rows cannot be chosen by {name}: the table has no such column.")
     known = [str(value) for value in table[name].unique()]
     unknown = [value for value in names if value not in known]
     if unknown:

@@ -167,6 +167,6 @@ def read_known(
         )
     if not match.matched:
         raise SelectionError(
-            f"{path.name} names no sample of the expression table. Write the same names into both."
+            f"{path.name} has no sample of the expression table. Use the same sample names in both."
         )
     return known

@@ -129,24 +129,23 @@ def check_predict(options: PredictOptions) -> Path:
     if options.part_by_part is not None:
         if options.further:
             raise SelectionError(
-                "a table that is read part by part must be of one tissue; more tissues (--and) "
-                "need tables that are read whole."
+                "prediction in chunks reads one tissue; further tissues (--and) need tables that "
+                "are read whole."
             )
         if options.save_alignment is not None:
             raise SelectionError(
-                "--save-alignment is for tables that are read whole. To add to the store of a "
-                "table that is read part by part, use the same command."
+                "--save-alignment needs a table that is read whole. To add samples to a prediction "
+                "in chunks, run the same command again."
             )
         if options.prediction.reading != AS_IT_LIES:
             raise SelectionError(
-                "a table that is read part by part is read as it lies: --take-back, --leave-out,"
-                " --numbers, --quantity, --sheet and --strand are for tables that are read whole."
+                "a table that is predicted in chunks is read as it is: --take-back, --leave-out,"
+                " --numbers, --quantity, --sheet and --strand need a table that is read whole."
             )
         refuse_inputs(output, inputs)
         if options.layout != "long" or output.suffix != ".zarr":
             raise SelectionError(
-                "--output: what is predicted part by part is written as .zarr, got"
-                f" {output.name!r}."
+                f"--output: a prediction in chunks is written as .zarr, got {output.name!r}."
             )
         return folder
     is_a_folder = options.layout != "long" or is_folder(output)

@@ -114,7 +114,7 @@ def prepare_cohort(options: PrepareOptions, on_progress: Progress | None = None)
     (136, 8)
     """
     if options.gene_type is not None and options.gene_table is None:
-        raise SelectionError("--gene-type needs --gene-table, which says of what type a gene is.")
+        raise SelectionError("--gene-type needs --gene-table, which has the type of each gene.")
     if options.output.suffix != ".h5ad":
         raise CohortError(
             f"--output: expected a name that ends in .h5ad, got {options.output.name!r}."

@@ -117,7 +117,7 @@ def check_quality(options: QualityOptions, say: Say = say_nothing) -> SampleRevi
     if options.person and options.metadata is None:
         raise SelectionError("--person names a column of the metadata: give --metadata too.")
     if options.also_tissue and options.also is None:
-        raise SelectionError("--also-tissue is of the table of --also: give that too.")
+        raise SelectionError("--also-tissue is the tissue of --also: give that table too.")
     if options.metadata is not None:
         columns = [options.person] if options.person else []
         check_metadata(options.metadata, options.prediction.metadata, columns=columns)

@@ -144,9 +144,9 @@ def check_training(options: TrainOptions) -> None:
     if method not in trainable_methods():
         raise SelectionError.unknown("method", [method], trainable_methods())
     if method != "mtm" and options.resume:
-        raise TrainingError(f"--resume is for --method mtm; {method} keeps no checkpoint.")
+        raise TrainingError(f"--resume needs --method mtm; {method} writes no checkpoints.")
     if method != "mtm" and machine.devices * machine.nodes > 1:
-        raise TrainingError(f"several processes are for --method mtm, not for {method}.")
+        raise TrainingError(f"only --method mtm can be trained by several processes, not {method}.")
     check_hardware(machine)
     inputs = [options.cohort]
     if options.evaluation is not None:

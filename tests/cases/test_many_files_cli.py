@@ -35,7 +35,7 @@ def test_files_folder_and_table_are_predicted_alike(mtm: Mtm, study: Path, tmp_p
     without = error_of(mtm("predict", *quants, "--output", tmp_path / "x.csv"))
     assert "--tx2gene" in without
     parts = error_of(mtm("predict", *quants, "--workers=1", "--output", tmp_path / "x.zarr"))
-    assert "only one table can be predicted part by part; got 24" in parts
+    assert "only one table can be predicted in chunks; got 24" in parts
     same = error_of(mtm("predict", *quants, "--tx2gene", table, "--output", table))
     assert "t.csv" in same
     assert table.read_text().startswith("TXNAME")

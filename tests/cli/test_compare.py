@@ -104,10 +104,10 @@ def test_names_and_codes_are_used_only_if_confirmed(
     done = mtm("compare", *options)
     assert done.code == 1
     assert "add --near-names" in done.err
-    assert "people.csv names no sample of the expression table" in done.err.splitlines()[-1]
+    assert "people.csv has no sample of the expression table" in done.err.splitlines()[-1]
     unclear = mtm("compare", *options, "--near-names")
     assert "Say what each code means" in unclear.err
-    assert "'sex' is known of no sample" in unclear.err.splitlines()[-1]
+    assert "no sample has a number in 'sex'" in unclear.err.splitlines()[-1]
     done = mtm("compare", *options, "--near-names", "--sex-codes", "1=male, 2=female")
     assert done.code == 0
     assert "21 female, 19 male, 0 unknown" in done.err

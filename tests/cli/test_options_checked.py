@@ -92,15 +92,15 @@ BAD = [
     ("evaluate cohort.h5ad --output full", "full"),
     ("evaluate cohort.h5ad --output file/out", "file"),
     # build
-    ("build --output out", "nothing to build a model from: give --release v8"),
-    ("build --release v8 --cohort cohort.h5ad --output out", "--release and --cohort name the"),
+    ("build --output out", "no data to build a model from. Give --release v8"),
+    ("build --release v8 --cohort cohort.h5ad --output out", "--release and --cohort give the"),
     ("build --cohort no.h5ad --output out", "no.h5ad"),
     ("build --cohort cohort.h5ad --method stak --output out", "(did you mean 'stack'?)"),
     ("build --cohort cohort.h5ad --methods rigde --output out", "(did you mean 'ridge'?)"),
     ("build --cohort cohort.h5ad --output full", "full"),
     ("build --cohort cohort.h5ad --jobs 0 --output out", "--jobs: expected 1 or more"),
     ("build --release v8 --mirror http://example.org --output out", "begins with https://"),
-    ("build --from full --output out", "full does not hold what a model is built from"),
+    ("build --from full --output out", "full lacks files that a model is built from"),
     ("build --from no --output out", "no is not a folder"),
     ("build --expression blood.csv --output out", "--expression and --sample-attributes are"),
     # train
@@ -124,7 +124,7 @@ BAD = [
     (f"{PREDICT} --metadata people.csv --age-column Alter", "unknown metadata column: 'Alter'"),
     (f"{PREDICT} --metadata people.csv --sex-column aeg", "'aeg' (did you mean 'age'?)"),
     (f"{PREDICT} --metadata people.csv --sex-codes 1=boy", "--sex-codes expects 1=male"),
-    (f"{PREDICT} --values z,rho", "part by part"),
+    (f"{PREDICT} --values z,rho", "in chunks"),
     ("predict blood.csv --values z,rho --output o.zarr", "unknown value: 'rho'"),
     # compare
     (COMPARE, "nothing to compare"),

@@ -114,7 +114,10 @@ def test_missing_genes_are_a_warning(mtm: Mtm, tmp_path: Path) -> None:
         (["--source=Blod", "--output=p.csv"], "unknown tissue: 'Blod'"),
         (["--targets=Whole Blood", "--output=p.csv"], "'Whole Blood' is the source"),
         (["--model=none", "--output=p.csv"], "(bundled: gtex_v8_acmg59"),
-        (["--chunk=9", "--output=p.csv"], "part by part is written as .zarr, got 'p.csv'"),
+        (
+            ["--chunk=9", "--output=p.csv"],
+            "a prediction in chunks is written as .zarr, got 'p.csv'",
+        ),
         (["--values=z,rho", "--output=p.zarr"], "unknown value: 'rho'"),
         (["--workers=1", "--output=p.zarr"], "there is no such file or folder"),
         (["--workers=1", "--scheduler=tcp://a:1", "--output=p.zarr"], "--workers or --scheduler"),

@@ -59,7 +59,7 @@ def test_wide_files_and_parts_hold_what_the_long_table_does(
         (["--format=wide", "--files=xlsx"], "unknown kind of file: '.xlsx'"),
         (["--format=wide", "--values=rho"], "unknown value: 'rho'"),
         (["--format=parts", "--files=tsv"], "unknown kind of file: '.tsv'"),
-        (["--format=wide", "--workers=1"], "part by part is written as .zarr"),
+        (["--format=wide", "--workers=1"], "a prediction in chunks is written as .zarr"),
     ],
 )
 def test_unknown_formats_are_refused_first(

@@ -333,7 +333,7 @@ def test_a_form_that_is_not_as_it_should_be_is_refused_in_words(server: str) -> 
     for metadata, words in (
         ((None, b'{"P1": {"age": ', "application/json"), "the metadata cannot be read as JSON"),
         ((None, b'{"P1": 61}', "application/json"), "Expected an object by sample"),
-        (("other.csv", b"sample,age\nP1,50\nP2,60\n"), "names no sample of the expression table"),
+        (("other.csv", b"sample,age\nP1,50\nP2,60\n"), "has no sample of the expression table"),
         (("people.xlsx", b"%PDF-1.7"), "people.xlsx"),
     ):
         failed = result(server, form(server, {"table": table, "metadata": metadata}))

@@ -149,7 +149,7 @@ def test_a_table_says_what_each_coefficient_is(known: SampleMetadata) -> None:
         ("0 + group", {}, "removes the intercept"),
         ("group + group:sex", {}, "without sex. Write group\\*sex"),
         ("group +", {}, "an operator without a column beside it"),
-        ("`group", {}, "backtick without its partner"),
+        ("`group", {}, "an unpaired backtick"),
         (" ~ ", {}, "the formula is empty"),
         ("1", {}, "names no column"),
         ("age + C(age)", {}, "both as numbers and as groups"),

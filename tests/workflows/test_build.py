@@ -247,7 +247,7 @@ def test_files_that_are_there_are_used_and_watched(files: GtexFiles, tmp_path: P
         build_model(options)
     (folder / "GTEx_SampleAttributesDS.txt").unlink()
     (folder / "second_gene_tpm.gct").unlink()
-    with pytest.raises(InputFileError, match=r"does not hold .* sample-attributes, such as GTEx_"):
+    with pytest.raises(InputFileError, match=r"lacks files .* sample-attributes, such as GTEx_"):
         build_model(options)
 
 
@@ -346,8 +346,8 @@ def test_the_command_says_needs_steps_and_result(
     assert (again.code, again.err.count("\n")) == (0, 1)
     assert "is finished" in again.err
     for wrong, words in (
-        (["build", "--output", output], "nothing to build a model from: give --release v8"),
-        (["build", "--release=v8", "--from=x", "--output", output], "--release and --from name"),
+        (["build", "--output", output], "no data to build a model from. Give --release v8"),
+        (["build", "--release=v8", "--from=x", "--output", output], "--release and --from give"),
         (["build", "--from=nowhere", "--output", tmp_path / "n"], "nowhere is not a folder"),
         ([*arguments[:-1], tmp_path / "n", "--method=rigde"], "did you mean 'ridge'"),
         ([*arguments[:-1], tmp_path / "n", "--methods=rigde"], "did you mean 'ridge'"),
@@ -363,7 +363,7 @@ def test_the_command_says_needs_steps_and_result(
             {"minimum_samples": 20, "normalise": "panel-cpm"},
             "--normalise and --minimum-samples would",
         ),
-        ({"gene_type": "all"}, "--gene-type would change nothing: --cohort is prepared already"),
+        ({"gene_type": "all"}, "--gene-type would change nothing, because --cohort is already"),
         ({"settings": ("foo=1",)}, "--set: expected SECTION.SETTING"),
         ({"settings": ("training.epochs",)}, "--set expects section.name=value"),
     ],

@@ -84,6 +84,6 @@ class Batching:
         try:
             column, as_batch, file, content = map(str, json.loads(text))
         except (TypeError, ValueError) as error:
-            raise InputFileError(f"choices of batches are damaged: {error}") from error
+            raise InputFileError(f"its choices of batches are damaged: {error}") from error
         saved = alignments_of(content.encode(), file) if content else ()
         return cls(column, as_batch, file, saved)

@@ -123,7 +123,7 @@ def too_large(what: str, max_bytes: int) -> InputFileError:
     """Return the error for ``what`` that is over the cap."""
     return InputFileError(
         f"{what} is larger than {max_bytes / 1024**3:.3g} GB. Split the samples over several files,"
-        " keep only the model's genes, or predict part by part (docs/scale.md)."
+        " keep only the model's genes, or predict in chunks (docs/scale.md)."
     )
 
 

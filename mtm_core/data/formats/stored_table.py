@@ -139,8 +139,9 @@ def open_stored_table(path: Path, known_genes: GeneIndex | None = None) -> Store
             raise InputFileError(f"cannot open {path}: there is no such file or folder.")
         else:
             raise InputFileError(
-                f"{path}: a table that is read part by part must be {_READABLE}. Text and xlsx are"
-                " read whole; store the table as one of these ('mtm data store' does it with GCT)."
+                f"{path}: a table that is predicted in chunks must be {_READABLE}. Text and xlsx"
+                " are read whole. Store the table as one of these ('mtm data store' does so for"
+                " GCT)."
             )
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise InputFileError(f"{path}: expected {_READABLE}: {error}") from error
@@ -167,7 +168,7 @@ def _check_names(table: StoredTable, known: GeneIndex | None) -> None:
         if (known.find(table.samples) >= 0).any():
             raise ExpressionError(
                 f"{where}: genes are in rows ({name_some(table.samples, 3)}). A table that is "
-                f"read part by part must have samples in rows: transpose it."
+                f"predicted in chunks must have samples in rows: transpose it."
             )
         raise ExpressionError(
             f"{where}: none of its {len(table.genes):,} columns is a gene of the model:"
