@@ -27,6 +27,8 @@ from mtm_core.studies.enrichment import EnrichmentOptions as EnrichmentOptions
 from mtm_core.studies.linear_comparison import compare_by_design as compare_by_design
 from mtm_core.studies.own_cohort import OwnCohort as OwnCohort
 from mtm_core.studies.sample_review import review_samples as review_samples
+from mtm_core.studies.table_swaps import OneTable as OneTable
+from mtm_core.studies.table_swaps import compare_tables as compare_tables
 from mtm_core.workflows.activity import ActivityOptions as ActivityOptions
 from mtm_core.workflows.activity import score_activity as score_activity
 from mtm_core.workflows.build import build_model as build_model

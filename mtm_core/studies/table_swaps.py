@@ -111,6 +111,16 @@ def compare_tables(
     ------
     SelectionError
         If too few people are in both tables, and their sexes are not known by genes.
+
+    Examples
+    --------
+    >>> from mtm_core import SAMPLES, OneTable, Predictor, compare_tables, read_expression
+    >>> predictor = Predictor.load("gtex_v8_acmg59_stack")
+    >>> read = read_expression(SAMPLES / "blood_tpm.tsv", known_genes=predictor.genes)
+    >>> table = OneTable(read, predictor.prepare(read, unit="tpm"))
+    >>> found = compare_tables(predictor, table, table)  # a table against itself
+    >>> len(found.people), len(found.suspicious)
+    (40, 0)
     """
     tissues = first.prepared.source, second.prepared.source
     match = match_people(first.prepared.samples, second.prepared.samples, take_near=near_people)

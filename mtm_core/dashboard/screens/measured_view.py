@@ -9,6 +9,7 @@ from typing import cast
 
 import pandas as pd
 import streamlit as st
+from pandas.io.formats.style import Styler
 
 from mtm_core.dashboard.state.background import need, remember, start_once, watch
 from mtm_core.dashboard.state.further import FurtherTable
@@ -67,21 +68,23 @@ _COLUMNS: Columns = {
 }
 _SUMMARY: Columns = {
     "meaning": "Figure",
-    "value": st.column_config.NumberColumn("here", format="%.3f"),
-    "low": st.column_config.NumberColumn(
-        "from", format="%.3f", help="95 % interval from resampling people."
-    ),
-    "high": st.column_config.NumberColumn(
-        "to", format="%.3f", help="95 % interval from resampling people."
-    ),
-    "out_of_fold": st.column_config.NumberColumn("model card", format="%.3f"),
+    "value": st.column_config.NumberColumn("here"),
+    "low": st.column_config.NumberColumn("from", help="95 % interval from resampling people."),
+    "high": st.column_config.NumberColumn("to", help="95 % interval from resampling people."),
+    "out_of_fold": st.column_config.NumberColumn("model card"),
     "chance_low": st.column_config.NumberColumn(
-        "chance from", format="%.3f", help="95 % of the shuffles of people lie in this range."
+        "chance from", help="95 % of the shuffles of people lie in this range."
     ),
-    "chance_high": st.column_config.NumberColumn("chance to", format="%.3f"),
-    "p": st.column_config.NumberColumn(
-        "p", format="%.3f", help="Share of shuffles that are at least as high."
-    ),
+    "chance_high": st.column_config.NumberColumn("chance to"),
+    "p": st.column_config.NumberColumn("p", help="Share of shuffles that are at least as high."),
+}
+
+_PEOPLE: Columns = {
+    "rho": st.column_config.NumberColumn("rho", format="%.3f"),
+    "rho_others": st.column_config.NumberColumn("rho with others, mean", format="%.3f"),
+    "rank": "rank",
+    "inside_90": st.column_config.NumberColumn("inside interval", format="percent"),
+    "error": st.column_config.NumberColumn("error (log2)", format="%.2f"),
 }
 
 
@@ -269,6 +272,16 @@ def _zip(judged: Judged) -> bytes:
     return zip_bytes(files_of(judged))
 
 
+def _shown(summary: pd.DataFrame) -> Styler:
+    """Format the figures: counts of genes as counts, all others to three digits."""
+    rows = summary.reset_index()
+    numbers = rows.select_dtypes("number").columns
+    counts = rows.index[rows["figure"] == "n_genes_that_hold"]
+    style = rows.drop(columns="figure").style.format("{:.3f}", subset=list(numbers), na_rep="-")
+    figures = [name for name in numbers if name != "p"]
+    return style.format("{:,.0f}", subset=pd.IndexSlice[counts, figures], na_rep="-")
+
+
 def show_check(found: MeasuredCheck, stem: str) -> None:
     """Show what came out, beside what was promised and what chance gives."""
     show_notes(found.notes)
@@ -286,9 +299,12 @@ def show_check(found: MeasuredCheck, stem: str) -> None:
     ):
         value = figures[name]
         column.metric(label, "-" if pd.isna(value) else form.format(value))
-    summary = found.summary.reset_index(drop=True)
     st.dataframe(
-        summary, hide_index=True, column_config=_SUMMARY, height="content", placeholder="-"
+        _shown(found.summary),
+        hide_index=True,
+        column_config=_SUMMARY,
+        height="content",
+        placeholder="-",
     )
     st.caption(
         "*Model card*: out-of-fold in GTEx. *Chance*: the range in which 95 % of 500 shuffles of "
@@ -323,7 +339,7 @@ def show_check(found: MeasuredCheck, stem: str) -> None:
     download_table(genes, key=f"{stem}genes_checked", label="Genes")
     st.subheader("People")
     people = found.people.reset_index()
-    st.dataframe(people, hide_index=True, height=300)
+    st.dataframe(people, hide_index=True, height=300, column_config=_PEOPLE)
     st.caption(
         "rho over genes between a person's predicted profile and their own measured profile, and "
         "its mean with other people's profiles. Rank 1: no other person's measured profile is "
