@@ -1,20 +1,20 @@
-"""A trained model on disk: safetensors for numbers, JSON for everything else, no pickle.
+"""A trained model on disk: arrays as safetensors, everything else as JSON, no pickle.
 
 A folder holds::
 
-    model.json           genes, tissues, settings, accuracy by tissue, where it came from
+    model.json           genes, tissues, settings, accuracy by tissue, provenance
     model.safetensors    weights, scaler, reference distributions
     README.md            the model card
-    history.csv          of its training, if there is one
-    evaluation/          tables of ``mtm evaluate`` that the accuracy was taken from, if any
-    associations/        of the training cohort, by ``mtm study reference``, if any
-    studies/             what held-out predictions keep, by ``mtm study``, if any
-    manifest.json        size and SHA-256 of all of these
+    history.csv          training history, optional
+    evaluation/          tables of ``mtm evaluate``, optional
+    associations/        associations of the training cohort (``mtm study reference``), optional
+    studies/             preserved associations (``mtm study``), optional
+    manifest.json        sizes and SHA-256 of all these files
 
-Nothing is read but what the manifest names (:mod:`mtm_core.model_folder`), and what somebody else
-could have written is checked for its meaning too (:mod:`mtm_core.model_checks`). ``model.json``
-carries the SHA-256 of ``model.safetensors``, so that its own covers all that a prediction
-depends on.
+Only files that the manifest names are read (:mod:`mtm_core.model_folder`), and their content is
+validated (:mod:`mtm_core.model_checks`), because a model may come from anybody. ``model.json``
+holds the SHA-256 of ``model.safetensors``, so that its own SHA-256 covers everything that a
+prediction depends on.
 """
 
 from __future__ import annotations
@@ -67,17 +67,17 @@ QUANTILE_LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 @dataclass(frozen=True)
 class Reference:
-    """Aggregates of the training cohort. Q levels, T tissues, G genes.
+    """Distributions of the training cohort, for Q levels, T tissues and G genes.
 
     Attributes
     ----------
     mean
-        (T, G) mean linear expression.
+        Mean linear expression (T, G).
     expression
-        (Q, T, G) quantiles of expression on the scaler's scale, at ``QUANTILE_LEVELS``.
+        Quantiles (Q, T, G) of expression on the scaler's scale, at ``QUANTILE_LEVELS``.
     distance
-        (Q, T) quantiles of a sample's distance from its tissue: the root mean square of its
-        z-scores over all genes.
+        Quantiles (Q, T) of a sample's distance from the reference: the root mean square of its
+        z-scores over genes.
     """
 
     mean: NDArray[np.float32]
@@ -86,10 +86,10 @@ class Reference:
 
     @classmethod
     def of(cls, cohort: ad.AnnData, scaler: TissueScaler) -> Reference:
-        """Take mean and quantiles of every tissue of ``cohort``."""
+        """Compute means and quantiles of every tissue of ``cohort``."""
         codes, levels = tissue_codes(cohort), np.array(QUANTILE_LEVELS)
         mean, expression, distance = [], [], []
-        for t in range(len(tissue_names(cohort))):  # one at a time: a wide cohort is large
+        for t in range(len(tissue_names(cohort))):  # one at a time, as a wide cohort is large
             values = np.asarray(cohort.X[np.flatnonzero(codes == t)])
             mean.append(values.mean(axis=0, dtype=np.float64))
             on_scale = to_scale(values, scaler.scale)
@@ -106,32 +106,33 @@ class Reference:
 
 @dataclass(frozen=True)
 class Artefact:
-    """A fitted method with all that is needed to serve it and to know how far to trust it.
+    """A fitted method with its genes, tissues, reference distributions and accuracy.
 
     Attributes
     ----------
     name
-        Name of the model, which is that of its folder.
+        Name of the model, and of its folder.
     method
         The fitted method.
     genes
-        Indexed by gene id: ``symbol``, ``entrez``.
+        Table of genes, indexed by gene id: ``symbol``, ``entrez``.
     tissues
-        Indexed by tissue: ``abbreviation``, ``colour``, ``ontology``, ``n_samples``.
+        Table of tissues, indexed by name: ``abbreviation``, ``colour``, ``ontology``,
+        ``n_samples``.
     unit
         Unit of linear expression: "TPM" or "panel CPM".
     normalisation
-        How a user's table is brought to that unit.
+        How a user's table is converted to that unit.
     reference
         Distributions of the training cohort.
     accuracy
-        ``summary`` (means over tissues) and ``tissues`` (one object a tissue), from
-        ``mtm evaluate``; empty if the model was not evaluated.
+        Result of ``mtm evaluate``: ``summary`` (means over tissues) and ``tissues`` (one object
+        for each tissue). Empty if the model was not evaluated.
     provenance
-        Cohort, command, date, versions.
+        Cohort, command, date and versions.
     sha256
-        SHA-256 of ``model.json``. It covers the weights, too, and so all that a prediction depends
-        on. Empty before the model is saved and loaded.
+        SHA-256 of ``model.json``, which covers the weights, too. Empty before the model is saved
+        and loaded.
 
     Examples
     --------
@@ -156,7 +157,19 @@ class Artefact:
     def of(
         cls, method: FittedMethod, cohort: ad.AnnData, *, name: str, provenance: dict[str, Any]
     ) -> Artefact:
-        """Join ``method``, fitted on the donors of ``cohort``, with what serving it needs."""
+        """Make an artefact of a fitted method.
+
+        Parameters
+        ----------
+        method
+            Method fitted to the donors of ``cohort``.
+        cohort
+            Training cohort, from which genes, tissues and reference distributions are taken.
+        name
+            Name of the model.
+        provenance
+            JSON values to add to the provenance.
+        """
         origin = {
             "cohort_sha256": str(cohort.uns["mtm"]["sha256"]),
             "n_donors": int(cohort.obs["donor"].nunique()),
@@ -175,12 +188,17 @@ class Artefact:
         )
 
     def save(self, folder: Path, *, weights: WeightFormat | None = None) -> None:
-        """Write ``model.safetensors`` and ``model.json`` into ``folder``, and seal what is there.
+        """Write ``model.safetensors`` and ``model.json`` into ``folder``, and update its manifest.
 
-        With ``"bf16"`` the weight matrices of networks, and loadings and weights of factors of many
-        genes, take half the space, at 8 binary digits of precision; without a choice the factors
-        alone do. All else stays as it is, but quantiles of log2 expression of many genes are stored
-        as float16, at 11 binary digits.
+        Parameters
+        ----------
+        folder
+            Folder of the model.
+        weights
+            Precision on disk. ``"bf16"`` stores the weight matrices of networks, and factors of
+            many genes, as bfloat16 (8 bits of precision); ``None`` only the factors; ``"fp32"``
+            nothing. Unless it is ``"fp32"``, quantiles of log2 expression of many genes are stored
+            as float16 (11 bits).
 
         Raises
         ------
@@ -205,7 +223,7 @@ class Artefact:
             arrays["reference.expression"] = self.reference.expression.astype(np.float16)
         halved = _HALVED[weights]
         write_arrays(arrays, path, halve=halved)
-        path.chmod(0o644)  # safetensors writes for the owner alone; a model is to be shared
+        path.chmod(0o644)  # safetensors makes files private, but models are shared
         is_half = any(halved(name, array.shape) for name, array in arrays.items())
         description = {
             "format": FORMAT,
@@ -229,12 +247,12 @@ class Artefact:
 
     @classmethod
     def load(cls, folder: Path | str | ModelFolder) -> Artefact:
-        """Read a model's folder.
+        """Read a model from its folder.
 
         Raises
         ------
         ArtefactError
-            If the folder is missing, foreign, damaged, or of another format.
+            If the folder is missing, damaged, not a model, or of another format version.
         """
         files = folder if isinstance(folder, ModelFolder) else ModelFolder.open(folder)
         description, sha256 = _describe(files)
@@ -247,19 +265,19 @@ class Artefact:
             )
         try:
             return _assemble(description, weights, sha256)
-        # Another's file may fail in any way, in any library that puts it together.
+        # A malformed file may fail in any way, in any library.
         except Exception as error:
             raise ArtefactError(_damaged(files.path, error)) from error
 
 
 def _assemble(description: dict[str, Any], weights: Path, sha256: str) -> Artefact:
-    """Put a model together from its description, checked, and the file of its weights."""
+    """Assemble a model from its validated description and the file of its weights."""
     arrays = _map_arrays(weights)
     tissues = pd.DataFrame(description["tissues"]).set_index("tissue")
     genes = pd.DataFrame(description["genes"]).set_index("gene_id")
-    GeneIndex(genes).find(list(genes.index[:1]))  # its names can be looked up
+    GeneIndex(genes).find(list(genes.index[:1]))  # raises if gene names are malformed
     for name in arrays:
-        if name.startswith(("scaler.", "reference.")):  # whoever wrote them, at what precision
+        if name.startswith(("scaler.", "reference.")):  # they may be stored in half precision
             arrays[name] = arrays[name].astype(np.float32, copy=False)
     scaler = TissueScaler(arrays["scaler.mean"], arrays["scaler.sd"], description["scale"])
     reference = Reference(**under_prefix("reference.", arrays))
@@ -294,30 +312,37 @@ def _assemble(description: dict[str, Any], weights: Path, sha256: str) -> Artefa
 
 
 def read_description(folder: Path | str | ModelFolder) -> dict[str, Any]:
-    """Read ``model.json`` alone: what the model is, without its weights.
+    """Read the description of a model, ``model.json``, without its weights.
 
     Raises
     ------
     ArtefactError
-        If it is not there, not what the manifest says, foreign or of another format.
+        If it is missing, altered, not of a model, or of another format version.
     """
     return _describe(folder if isinstance(folder, ModelFolder) else ModelFolder.open(folder))[0]
 
 
 def _describe(files: ModelFolder) -> tuple[dict[str, Any], str]:
-    """Read and check ``model.json``; give it and its SHA-256."""
+    """Read and validate ``model.json``; return it with its SHA-256."""
     path = files.path / "model.json"
     data = files.read("model.json", MOST_DESCRIPTION_BYTES)
     return parse_description(data, path), files.seals["model.json"].sha256
 
 
 def parse_description(data: bytes, path: Path | str) -> dict[str, Any]:
-    """Read and check the content of a ``model.json``; ``path`` names it in errors.
+    """Parse and validate the content of a ``model.json``.
+
+    Parameters
+    ----------
+    data
+        Content of the file.
+    path
+        Name of the file in errors.
 
     Raises
     ------
     ArtefactError
-        If it is damaged, foreign or of another format.
+        If it is damaged, not of a model, or of another format version.
     """
     try:
         description = read_strict_json(data)
@@ -352,12 +377,12 @@ def _damaged(place: Path | str, error: Exception) -> str:
 
 
 def seal_model(folder: Path | str) -> None:
-    """Seal a model's folder as it is, also one of an earlier version; it must then load.
+    """Write a new manifest for a model's folder as it is, also for one of an earlier version.
 
     Raises
     ------
     ArtefactError
-        If it is no model.
+        If the folder does not then load as a model.
     OutputError
         If it cannot be written to.
     """
@@ -378,7 +403,7 @@ def seal_model(folder: Path | str) -> None:
 
 
 def _check_shapes(scaler: TissueScaler, reference: Reference, n_tissues: int, n_genes: int) -> None:
-    """Hold every array beside the weights to the number of tissues and genes."""
+    """Check the shapes of scaler and reference against the numbers of tissues and genes."""
     by_gene, n_levels = (n_tissues, n_genes), len(QUANTILE_LEVELS)
     check_shape("scaler.mean", scaler.mean, by_gene)
     check_shape("scaler.sd", scaler.sd, by_gene)
@@ -388,7 +413,7 @@ def _check_shapes(scaler: TissueScaler, reference: Reference, n_tissues: int, n_
 
 
 def _is_network_weight(name: str, _shape: tuple[int, ...]) -> bool:
-    """Tell matrices of neural networks by the name that torch gives them."""
+    """Tell whether an array is a weight matrix of a network, by its name."""
     return name.startswith("method.") and name.endswith(".weight")
 
 
@@ -400,16 +425,17 @@ _HALVED: dict[WeightFormat | None, Callable[[str, tuple[int, ...]], bool]] = {
 
 
 def _map_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Map the arrays of a file, once their numbers are known to be some."""
+    """Map the arrays of a file into memory, after a check that they are finite numbers."""
     tensors = map_tensors(path)
     check_numbers(tensors)
     return to_arrays(tensors)
 
 
 def _protect(part: object) -> None:
-    """Make every array of a model read-only: one model serves all sessions of a server.
+    """Make all arrays of a model read-only.
 
-    A change in place would change everybody's predictions; this way it is an error.
+    One model serves all sessions of a server, so a change in place would affect every user's
+    predictions.
     """
     if isinstance(part, np.ndarray):
         part.flags.writeable = False
@@ -425,13 +451,13 @@ def _protect(part: object) -> None:
 
 
 def _quantiles(values: NDArray[np.float32], levels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return quantiles (Q, G) over samples (n, G) as ``numpy.quantile`` does, only faster."""
+    """Return quantiles (Q, G) over samples (n, G), as ``numpy.quantile`` but faster."""
     ordered = np.sort(np.ascontiguousarray(values.T), axis=1)
-    at = levels * (len(values) - 1)
-    below = np.floor(at).astype(int)
+    position = levels * (len(values) - 1)
+    below = np.floor(position).astype(int)
     above = np.minimum(below + 1, len(values) - 1)
     low, high = (ordered[:, place].astype(np.float64) for place in (below, above))
-    quantiles: NDArray[np.float64] = (low + (at - below) * (high - low)).T
+    quantiles: NDArray[np.float64] = (low + (position - below) * (high - low)).T
     return quantiles
 
 

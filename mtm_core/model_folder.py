@@ -1,8 +1,8 @@
-"""The door to a model's folder: nothing in it is read but what its manifest names, unchanged.
+"""Verified access to the files of a model's folder.
 
-``manifest.json`` holds size and SHA-256 of every file that the program reads there. A file that is
-altered, cut, missing, added or a link is refused before its content is looked at. Others can
-write a manifest of their own, so what is read is checked for its meaning too, by its readers.
+``manifest.json`` holds size and SHA-256 of every file that the program reads in the folder. A file
+that is altered, truncated, missing, added or a symbolic link is refused before it is parsed. As
+anybody can write a manifest, the readers also validate the content of files.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ MODEL = "a model"
 FORMAT = "mtm-model-files"
 FORMAT_VERSION = 1
 VERIFICATION = "verification.safetensors"
-"""Simulated samples and what the model predicted from them where it was made."""
+"""Simulated samples, with the predictions from them on the machine that made the model."""
 LICENCE = "LICENSE"
 FILES = ("model.json", "model.safetensors", "README.md", "history.csv", VERIFICATION, LICENCE)
-"""Files that are read at the top of a model's folder."""
+"""Files that may be read in a model's folder itself."""
 PARTS = ("evaluation", "associations", "studies")
-"""Folders that are read in it."""
+"""Subfolders in which files may be read."""
 MOST_BYTES = 16 * 2**30
 """Size limit of the weights, five times those of all genes; a sparse file takes minutes to read."""
 MOST_BYTES_OF_OTHERS = 4 * 2**30
@@ -46,7 +46,15 @@ _COPY_AGAIN = "Copy the folder again, whole, from where you have it."
 
 @dataclass(frozen=True)
 class Seal:
-    """Entry of a file in the manifest."""
+    """Entry of a file in the manifest.
+
+    Attributes
+    ----------
+    n_bytes
+        Size of the file.
+    sha256
+        Its SHA-256, in hexadecimal digits.
+    """
 
     n_bytes: int
     sha256: str
@@ -54,7 +62,15 @@ class Seal:
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model's folder and its manifest."""
+    """A model's folder with its manifest.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    seals
+        Entries of the manifest, by file name relative to the folder.
+    """
 
     path: Path
     seals: Mapping[str, Seal]
@@ -67,7 +83,7 @@ class ModelFolder:
         Raises
         ------
         ArtefactError
-            If it holds no model, is of an earlier version, or its manifest is damaged.
+            If it holds no model, has no manifest, or its manifest is damaged.
         """
         folder = Path(folder)
         if not _is_file(folder, "model.json"):
@@ -91,12 +107,12 @@ class ModelFolder:
         return cls(folder, seals)
 
     def manifest(self) -> bytes:
-        """Read the manifest itself, as it is now.
+        """Return the current content of the manifest.
 
         Raises
         ------
         ArtefactError
-            If it cannot be read any more.
+            If it can no longer be read.
         """
         try:
             return _read(self.path, MANIFEST, MOST_MANIFEST_BYTES)
@@ -104,12 +120,12 @@ class ModelFolder:
             raise self._changed(MANIFEST, str(error)) from error
 
     def file(self, name: str) -> Path | None:
-        """Return the file ``name``, verified; ``None`` if there is none.
+        """Return the path of a file after verification, or ``None`` if there is no such file.
 
         Raises
         ------
         ArtefactError
-            If it is not what the manifest says.
+            If its size or SHA-256 differs from the manifest, or the manifest lacks it.
         """
         if name not in self.seals:
             if os.path.lexists(self.path / name):
@@ -121,12 +137,12 @@ class ModelFolder:
         return self.path / name
 
     def part(self, name: str) -> Path | None:
-        """Return the folder ``name``, all files in it verified; ``None`` if there is none.
+        """Return the path of a subfolder after verification of its files, or ``None``.
 
         Raises
         ------
         ArtefactError
-            If a file is not what the manifest says, is missing, or is not in it.
+            If a file differs from the manifest, is missing, or is not in it.
         """
         named = [other for other in self.seals if other.startswith(f"{name}/")]
         for other in named:
@@ -137,12 +153,12 @@ class ModelFolder:
         return self.path / name if named else None
 
     def read(self, name: str, most_bytes: int) -> bytes:
-        """Read the file ``name`` whole: the bytes are those that were verified.
+        """Read a file and verify the bytes that were read.
 
         Raises
         ------
         ArtefactError
-            If it is not what the manifest says.
+            If its size or SHA-256 differs from the manifest, or the manifest lacks it.
         """
         seal = self.seals[name]
         try:
@@ -178,12 +194,12 @@ class ModelFolder:
 
 
 def read_manifest(data: bytes) -> dict[str, Seal]:
-    """Read a manifest: what every file of a model's folder must be.
+    """Parse and validate a manifest; return its entries by file name.
 
     Raises
     ------
     ValueError
-        If it is none, is of another version, or names what no model's folder holds.
+        If it is malformed, of another version, or names files that no model has.
     """
     if len(data) > MOST_MANIFEST_BYTES:
         raise ValueError(f"it has more than {MOST_MANIFEST_BYTES:,} bytes")
@@ -211,20 +227,22 @@ def read_manifest(data: bytes) -> dict[str, Seal]:
 
 
 def seal_folder(folder: Path, new: Path | None = None, changed: str | None = None) -> None:
-    """Write the manifest of what the program reads in ``folder``.
+    """Write the manifest of a model's folder.
 
     Parameters
     ----------
+    folder
+        Folder of the model.
     new
-        Folder of files that are about to be moved in; the manifest is written there.
+        Folder of files that are about to be moved into ``folder``; the manifest is written there.
     changed
-        Below it, files may differ from what the manifest there says; all others are verified
-        first, so that no change is sealed that nobody meant. ``None`` seals all as it is.
+        Prefix of file names that may differ from the present manifest. All other files are
+        verified first, so that no unintended change is accepted. ``None`` accepts all files.
 
     Raises
     ------
     ArtefactError
-        If one of the files is a link, or not what the manifest said.
+        If a file is a symbolic link, or differs unexpectedly from the present manifest.
     OutputError
         If the manifest cannot be written.
     """
@@ -263,7 +281,7 @@ def seal_folder(folder: Path, new: Path | None = None, changed: str | None = Non
 
 
 def seal_around(output: Path) -> None:
-    """Seal the model that ``output``, just written by a command, is a part of, if it is of one."""
+    """Update the manifest of the model whose folder contains ``output``, if there is one."""
     for folder in output.resolve().parents[:2]:
         name = output.resolve().relative_to(folder).as_posix()
         if name.split("/")[0] in PARTS and _is_file(folder, MANIFEST):
@@ -271,7 +289,7 @@ def seal_around(output: Path) -> None:
 
 
 def _seal_of(name: str, value: Mapping[str, object]) -> Seal:
-    """Check one entry of a manifest."""
+    """Validate one entry of a manifest."""
     path = PurePosixPath(name)
     parts = name.split("/")
     is_ours = name in FILES or (parts[0] in PARTS and 1 < len(parts) <= _DEEPEST)
@@ -294,13 +312,13 @@ def _is_plain(part: str) -> bool:
 
 
 def _listed(folder: Path) -> list[str]:
-    """List what is to be sealed."""
+    """List the files of a folder that belong into its manifest."""
     top = [name for name in FILES if os.path.lexists(folder / name)]
     return [*top, *(name for part in PARTS for name in _walk(folder, part))]
 
 
 def _walk(folder: Path, name: str, depth: int = 1) -> Iterator[str]:
-    """List the files below the folder ``name``, hidden ones apart; links as files."""
+    """List the files below the subfolder ``name``; skip hidden files, do not follow links."""
     try:
         entries = sorted(os.scandir(folder / name), key=lambda entry: entry.name)
     except FileNotFoundError:
@@ -335,12 +353,12 @@ def _is_file(folder: Path, name: str) -> bool:
 
 
 def _open(folder: Path, name: str) -> io.BufferedReader:
-    """Open a plain file below ``folder``: nothing on the way to it, nor itself, may be a link.
+    """Open a regular file below ``folder`` without following any symbolic link.
 
     Raises
     ------
     OSError, ValueError
-        If there is none.
+        If there is no such file, or a part of its path is a link.
     """
     path = folder
     for part in name.split("/"):

@@ -1,1 +1,1 @@
-"""MTM itself: four networks, their objectives, and the model they make."""
+"""The MTM model: four networks and their losses."""

@@ -1,4 +1,4 @@
-"""Dropout whose mask is cheap to draw on a CPU."""
+"""Dropout with a mask that is fast to draw on a CPU."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _LEVELS = 2**16
-"""A unit's chance to be dropped is a whole number of these: 0.3 becomes 0.30000."""
+"""Number of levels to which the dropout probability is rounded."""
 
 
 class Dropout(nn.Module):
-    """Set a share ``p`` of the units to 0 and scale the others by 1 / (1 - p), while training.
+    """Dropout, as :class:`torch.nn.Dropout`.
 
-    As :class:`torch.nn.Dropout`, which on a CPU draws one unit at a time and took a third of a
-    training step on small networks (``benchmarks/training.py``). Here one 64-bit draw serves four
-    units. On a GPU torch's own is used.
+    On a CPU, torch draws one random number for each unit, which took a third of a training step of
+    small networks (``benchmarks/training.py``). Here one 64-bit draw serves four units. On a GPU,
+    torch's dropout is used.
+
+    Parameters
+    ----------
+    p
+        Probability that a unit is set to 0; the others are scaled by 1 / (1 - p).
+
+    Raises
+    ------
+    ValueError
+        If ``p`` is not in [0, 1).
     """
 
     def __init__(self, p: float) -> None:
@@ -25,7 +35,7 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop units of ``x``, of any shape and kind of float."""
+        """Apply dropout to ``x``, of any shape and float type, in training mode."""
         if not self.training or self.p == 0:
             return x
         if x.device.type != "cpu":
@@ -33,7 +43,7 @@ class Dropout(nn.Module):
         return x * self._factors(x)
 
     def _factors(self, x: Tensor) -> Tensor:
-        """Return 0 or 1 / (1 - p) for each unit, drawn from torch's generator."""
+        """Draw 0 or 1 / (1 - p) for each unit from torch's generator."""
         n_dropped = round(self.p * _LEVELS)
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         level = words.view(torch.int16)[: x.numel()].view(x.shape)  # uniform over _LEVELS
@@ -41,5 +51,5 @@ class Dropout(nn.Module):
         return mask.mul_(_LEVELS / (_LEVELS - n_dropped))
 
     def extra_repr(self) -> str:
-        """Show ``p``, as torch does."""
+        """Return ``p`` for the printed form of the module."""
         return f"p={self.p}"

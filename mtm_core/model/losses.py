@@ -1,6 +1,8 @@
-"""The objectives of MTM: one function an equation (He et al. 2023, section 2.2).
+"""Losses of MTM, one function for each equation of He et al. 2023, section 2.2.
 
-All are means over every element, so their size does not grow with the number of genes.
+All are means over elements, so that they do not grow with the number of genes.
+
+Shapes: B samples in a batch, G genes, C size of a latent code.
 """
 
 from __future__ import annotations
@@ -13,17 +15,17 @@ from mtm_core.config import Distance, LossConfig
 
 
 def latent_loss(code_again: Tensor, code: Tensor) -> Tensor:
-    """Eq 1: L1 between E(G(c~, t~), t~) and c~, both (B, C)."""
+    """Eq 1: L1 distance between E(G(c~, t~), t~) and c~, both (B, C)."""
     return F.l1_loss(code_again, code)
 
 
 def discriminator_loss(score_real: Tensor, score_fake: Tensor) -> Tensor:
-    """Eq 2, hinge: real profiles are to score above 1, generated ones below -1."""
+    """Eq 2, hinge loss: real profiles should score above 1, generated ones below -1."""
     return F.relu(1 - score_real).mean() + F.relu(1 + score_fake).mean()
 
 
 def generator_loss(score_fake: Tensor) -> Tensor:
-    """Eq 3: generated profiles are to score high."""
+    """Eq 3: generated profiles should have high scores."""
     return -score_fake.mean()
 
 
@@ -35,7 +37,15 @@ def individual_loss(
 ) -> Tensor:
     """Eq 4: distance between G(E(x_s, s), t) and x_t, both (B, G); L1 in the paper.
 
-    ``log_variance`` (B, G) is of the error expected of each value: ``"nll"`` needs it, no other.
+    Parameters
+    ----------
+    predicted, observed
+        z-scores (B, G).
+    distance
+        Kind of distance.
+    log_variance
+        Log of the error variance (B, G); used only by ``"nll"``, the Gaussian negative
+        log-likelihood.
     """
     return _distance(predicted, observed, distance, log_variance)
 
@@ -48,13 +58,13 @@ def cycle_loss(
 ) -> Tensor:
     """Eq 5: distance between G(E(G(E(x_s, s), t), t), s) and x_s, both (B, G); L1 in the paper.
 
-    ``log_variance`` as in Eq 4.
+    The parameters are those of :func:`individual_loss`.
     """
     return _distance(source_again, source, distance, log_variance)
 
 
 def total_loss(terms: dict[str, Tensor], weights: LossConfig) -> Tensor:
-    """Eq 6: the weighted sum of the ``terms`` that are there, by their names in ``weights``."""
+    """Eq 6: the sum of ``terms``, weighted by the attributes of ``weights`` of the same names."""
     weighted = [getattr(weights, name) * term for name, term in terms.items()]
     return torch.stack(weighted).sum()
 
@@ -69,7 +79,7 @@ def _distance(
     if distance == "nll":
         if log_variance is None:
             raise ValueError("expected the variance that a likelihood needs, got none")
-        # Not torch's own, which checks the variance on the host at every step.
+        # Not torch.nn.functional.gaussian_nll_loss, which synchronises with the host every step.
         square = (predicted - observed) ** 2 * torch.exp(-log_variance)
         return 0.5 * (square + log_variance).mean()
     return F.huber_loss(predicted, observed)

@@ -1,4 +1,4 @@
-"""The model: four networks, and the scaler's numbers that lie between them."""
+"""The MTM model: its networks, joined by the scaler."""
 
 from __future__ import annotations
 
@@ -12,17 +12,29 @@ from mtm_core.model.networks import (
     Encoder,
     Generator,
     MappingNetwork,
-    numbers_by_tissue,
+    tissue_embedding,
 )
 
 
 class MTM(nn.Module):
-    """Encoder, generator, discriminator and mapping network over one set of tissues and genes.
+    """Encoder, generator, discriminator and mapping network for a set of tissues and genes.
 
-    The encoder reads log2(1 + expression) and the generator writes z-scores, so a profile is
-    un-standardised on its way into the encoder, with the ``scaler`` that made it.
+    By default the encoder takes log2(1 + expression) while the generator returns z-scores, so
+    profiles are un-standardised before they are encoded.
 
-    Prediction needs encoder and generator alone: without ``for_training`` there are no others.
+    Parameters
+    ----------
+    config
+        Sizes of the networks.
+    scaler
+        Scaler of the z-scores.
+    for_training
+        Whether to include discriminator and mapping network, which prediction does not need.
+
+    Raises
+    ------
+    ValueError
+        If the scaler is not one of the configured numbers of tissues and genes.
     """
 
     mean: Tensor
@@ -47,8 +59,8 @@ class MTM(nn.Module):
             self.discriminator = Discriminator(config)
             self.mapping = MappingNetwork(config)
         if config.variance:
-            # At first 0, as of a z-score that nothing predicts.
-            self.log_variance = numbers_by_tissue(torch.zeros(config.n_tissues, config.n_genes))
+            # Initially 0, the log variance of an unpredicted z-score.
+            self.log_variance = tissue_embedding(torch.zeros(config.n_tissues, config.n_genes))
 
     def encode(self, z: Tensor, tissue: Tensor) -> Tensor:
         """Encode z-scores (B, G) of ``tissue`` (B,) as latent codes (B, C)."""
@@ -56,7 +68,7 @@ class MTM(nn.Module):
         return code
 
     def to_encoder_input(self, z: Tensor, tissue: Tensor) -> Tensor:
-        """Return what the encoder reads of z-scores (B, G) of ``tissue`` (B,)."""
+        """Convert z-scores (B, G) of ``tissue`` (B,) to the input of the encoder."""
         if self.config.encoder_input == "z":
             return z
         value = torch.relu(z * self.sd[tissue] + self.mean[tissue])
@@ -68,7 +80,7 @@ class MTM(nn.Module):
         return profile
 
     def error_log_variance(self, tissue: Tensor) -> Tensor | None:
-        """Return ln of the error variance (B, G) of ``tissue`` (B,), where one is learnt."""
+        """Return the log of the error variance (B, G) of ``tissue`` (B,), if it is learnt."""
         return self.log_variance(tissue) if self.config.variance else None
 
     def forward(self, z: Tensor, source: Tensor, target: Tensor) -> Tensor:
@@ -77,5 +89,5 @@ class MTM(nn.Module):
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Count the trainable numbers of ``module``."""
+    """Return the number of trainable parameters of ``module``."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

@@ -1,4 +1,4 @@
-"""The networks of MTM, all built from one tissue-conditioned layer.
+"""Networks of MTM, built from tissue-conditioned layers.
 
 Shapes, here and in all of ``mtm_core.model``:
     B samples in a batch, G genes, T tissues, U units of a layer, C size of a latent code,
@@ -25,12 +25,12 @@ _WIDEST = 2**20
 
 
 def check_sizes(config: ModelConfig) -> None:
-    """Check sizes that a file gives, before networks are put together.
+    """Check sizes read from a file, before networks are built.
 
     Raises
     ------
     ValueError
-        If they are beyond any network of ours.
+        If there are more or wider layers than any network here has.
     """
     widths = (*config.encoder_widths, *config.generator_widths, config.n_latent)
     if len(widths) > 2 * MAX_LAYERS or not all(0 < width <= _WIDEST for width in widths):
@@ -38,12 +38,12 @@ def check_sizes(config: ModelConfig) -> None:
 
 
 def check_weights(weights: Mapping[str, Tensor], network: nn.Module) -> None:
-    """Hold weights that a file gives to the sizes of ``network``, and to single precision.
+    """Check shapes and types of weights read from a file against ``network``.
 
     Raises
     ------
     ValueError
-        If a weight of the network is of another size or type; which ones it lacks, loading tells.
+        If the shape or type of a weight differs. Missing weights are reported when they are loaded.
     """
     for name, own in network.state_dict().items():
         if name in weights and weights[name].shape != own.shape:
@@ -56,43 +56,50 @@ def check_weights(weights: Mapping[str, Tensor], network: nn.Module) -> None:
 
 
 class TissueConditioning(nn.Module):
-    """Tissue conditioning module (TCM): a shared linear map, then an affine of the tissue's own.
+    """Tissue conditioning module (TCM): a shared linear layer and a tissue-specific affine map.
 
     For a sample of tissue ``t``:
 
         ``y = LeakyReLU(scale[t] * standardise(W x + b) + shift[t])``
 
-    All tissues train ``W`` and ``b``, so a tissue with few donors borrows from the others;
-    only ``scale`` and ``shift``, 2U numbers a tissue, are its own.
+    ``W`` and ``b`` are trained by all tissues, so that tissues with few donors borrow strength from
+    the others; only ``scale`` and ``shift``, 2U parameters, are specific to a tissue.
 
-    ``spectral`` bounds the spectral norm of ``W`` (Miyato et al. 2018). It is put on the linear
-    weight: on the module as a whole it would land on ``scale`` and all but silence the layer.
+    Parameters
+    ----------
+    n_in, n_out
+        Numbers of input and output units.
+    n_tissues
+        Number of tissues.
+    spectral
+        Whether to apply spectral normalisation to ``W`` (Miyato et al. 2018). It must not be
+        applied to the module as a whole, where it would normalise ``scale`` instead.
     """
 
     def __init__(self, n_in: int, n_out: int, n_tissues: int, *, spectral: bool = False) -> None:
         super().__init__()
         linear = nn.Linear(n_in, n_out)
         self.shared = spectral_norm(linear) if spectral else linear
-        # The identity: before training, every tissue is treated alike.
-        self.scale = numbers_by_tissue(torch.ones(n_tissues, n_out))
-        self.shift = numbers_by_tissue(torch.zeros(n_tissues, n_out))
+        # Initially the identity, the same for every tissue.
+        self.scale = tissue_embedding(torch.ones(n_tissues, n_out))
+        self.shift = tissue_embedding(torch.zeros(n_tissues, n_out))
 
     def forward(self, x: Tensor, tissue: Tensor) -> Tensor:
         """Map ``x`` (B, n_in) to (B, n_out), given ``tissue`` (B,), int64 in [0, T)."""
         h = self.shared(x)
-        # Each sample over its own U units, so batch mates cannot leak into it.
+        # Layer, not batch, normalisation, so that a sample does not depend on its batch.
         h = F.layer_norm(h, h.shape[-1:])
         return F.leaky_relu(torch.addcmul(self.shift(tissue), self.scale(tissue), h))
 
 
-def numbers_by_tissue(start: Tensor) -> nn.Embedding:
-    """Return a trainable row of numbers for each tissue, from ``start`` (T, U) on."""
+def tissue_embedding(start: Tensor) -> nn.Embedding:
+    """Return a trainable embedding with one row per tissue, initialised to ``start`` (T, U)."""
     table: nn.Embedding = nn.Embedding.from_pretrained(start, freeze=False)  # type: ignore[no-untyped-call]
     return table
 
 
 class ConditionedStack(nn.Module):
-    """TCMs one after the other, dropout after each."""
+    """Sequence of tissue conditioning modules, each followed by dropout."""
 
     def __init__(
         self, widths: Sequence[int], n_tissues: int, *, dropout: float, spectral: bool = False
@@ -112,7 +119,7 @@ class ConditionedStack(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Embed a profile of any tissue in the one latent space that all tissues share."""
+    """Encoder of profiles of any tissue into the latent space shared by all tissues."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -138,7 +145,7 @@ class Encoder(nn.Module):
 
 
 class Generator(nn.Module):
-    """Decode a latent code as the z-scored profile of any tissue."""
+    """Generator of z-scored profiles of any tissue from latent codes."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -153,7 +160,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Score how much a z-scored profile looks like a real one of its tissue."""
+    """Discriminator between real and generated z-scored profiles of a tissue."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -162,13 +169,13 @@ class Discriminator(nn.Module):
         self.to_score = spectral_norm(nn.Linear(widths[-1], 1))
 
     def forward(self, z: Tensor, tissue: Tensor) -> Tensor:
-        """Score ``z`` (B, G) of ``tissue`` (B,) as (B, 1), higher for more real."""
+        """Return scores (B, 1) of ``z`` (B, G) of ``tissue`` (B,), higher for real profiles."""
         score: Tensor = self.to_score(self.body(z, tissue))
         return score
 
 
 class MappingNetwork(nn.Module):
-    """Map Gaussian noise into the latent space, so that all of it decodes to a profile."""
+    """Map from Gaussian noise to latent codes, by which the latent space is regularised."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
