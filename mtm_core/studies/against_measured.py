@@ -209,7 +209,7 @@ def _summarise(
     rows = rows.reindex(list(_SUMMARY)).rename_axis("figure")
     of_people = resample(pair, errors, seed)
     rows["low"], rows["high"] = (
-        pd.Series({name: percentile_interval(v)[i] for name, v in of_people.items()})
+        pd.Series({name: percentile_interval(v)[i] for name, v in of_people.items()}, dtype=float)
         for i in range(2)
     )
     rows["out_of_fold"] = pd.Series(
@@ -301,8 +301,9 @@ def _describe(
             Note(
                 "warning",
                 "The measured samples were not aligned to the reference.",
-                "Coverage and errors in log2 units therefore include the difference in protocol "
-                "from GTEx; correlations do not.",
+                "Coverage, errors in log2 units and sample-wise rho therefore include the "
+                "difference in protocol from GTEx; gene-wise rho does not.",
+                "Compare sample-wise rho with chance, which includes it too.",
             )
         )
     if match.near and not match.is_near_taken:

@@ -210,13 +210,16 @@ def compare_expression(
 
 
 def resample(pair: Pair, errors: Errors, seed: int) -> dict[str, Array]:
-    """Draw people with replacement: figures (R,) by name."""
+    """Draw people with replacement: figures (R,) by name.
+
+    None of fewer than ``FEWEST``: the range of the same few values is no interval.
+    """
+    if pair.n < FEWEST:
+        return {}
     counts = resampled_counts(np.zeros(pair.n), N_RESAMPLES, seed)
     total = counts @ errors.n_counted
     inside = np.where(total > 0, counts @ errors.inside / np.maximum(total, 1), np.nan)
     drawn = {"inside_90": inside, "sample_rho": counts @ np.diag(pair.alike()) / pair.n}
-    if pair.n < FEWEST:
-        return drawn
     weights, sums, n_known = counts / pair.n, np.zeros(N_RESAMPLES), np.zeros(N_RESAMPLES)
     for block in gene_blocks(pair.measured.shape[1]):
         a, b = (

@@ -163,7 +163,9 @@ def test_few_people_get_no_gene_wise_rho(
     assert found.people["rho"].notna().all()
     assert np.isnan(found.summary.loc["gene_rho", "value"])
     assert any("too few for a correlation" in str(note) for note in found.notes)
-    assert any("not aligned" in str(note) for note in found.notes)
+    assert found.summary[["low", "high"]].isna().all(axis=None)
+    (unaligned,) = (str(note) for note in found.notes if "not aligned" in str(note))
+    assert "sample-wise rho therefore include" in unaligned
     one = check(predictor, blood, lung.iloc[:1], n_shuffles=20)
     assert len(one.people) == 1
     assert np.isnan(one.summary.loc["own_is_nearest", "value"])
