@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pydeseq2.dds import DeseqDataSet
+from pydeseq2.default_inference import DefaultInference
 from pydeseq2.ds import DeseqStats
 
 from mtm_core.artefact import Artefact
@@ -55,11 +56,16 @@ def test_counts_are_tested_as_pydeseq2_does(
         people = pd.DataFrame(
             {"group": known.text("group"), "pair": "p" + known.text("pair")}, index=counts.index
         )
+        here = DefaultInference(n_cpus=1)  # no processes, which take longer to start than to fit
         peer = DeseqDataSet(
-            counts=counts.iloc[:, 1:], metadata=people, design="~pair + group", quiet=True
+            counts=counts.iloc[:, 1:],
+            metadata=people,
+            design="~pair + group",
+            inference=here,
+            quiet=True,
         )
         peer.deseq2()
-        stats = DeseqStats(peer, contrast=["group", "case", "control"], quiet=True)
+        stats = DeseqStats(peer, contrast=["group", "case", "control"], inference=here, quiet=True)
         stats.summary()
     own = found.set_index("gene_id")
     assert own["outcome"].iloc[0] == "too few samples"
