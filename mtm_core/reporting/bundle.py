@@ -16,6 +16,8 @@ The zip holds::
     methods.txt             a Methods paragraph
     checked_*               a check against measured tissue; only where it was made
     repeat_check.sh         the command line that makes that check again
+    linear_model*           a linear model of a study; only where it was fitted last
+    repeat_comparison.sh    the command line that fits it again
     ro-crate-metadata.json  what each file is, for repositories (RO-Crate 1.1)
 
 The same prediction gives the same bytes.

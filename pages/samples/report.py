@@ -45,6 +45,7 @@ if not session.is_current(predictor):
 record = record_of(session, model)
 checked = Checked.of(session, model)
 variant = "" if checked is None else checked.key
+design = session.design
 prediction, artefact = record.prediction, predictor.artefact
 n_samples, n_tissues, n_genes = prediction["z"].shape
 st.caption(
@@ -85,6 +86,12 @@ with bundle_part:
             if checked is not None
             else ""
         )
+        + (
+            f" With the linear model {plain(design.settings['formula'])}, its Methods text and the"
+            " command that fits it again, but not your metadata."
+            if design is not None
+            else ""
+        )
     )
     if (size := bundle_size(prediction)) > max_download():
         st.info(
@@ -97,8 +104,8 @@ with bundle_part:
         offer_file(
             session,
             "bundle",
-            lambda _: bundle_of(record, model, checked),
-            variant=variant,
+            lambda _: bundle_of(record, model, checked, design),
+            variant=variant if design is None else f"{variant} {design.key}",
             label="the bundle (zip)",
             name=file_name(f"{session.file_stem}bundle_{artefact.name}", ".zip"),
             mime="application/zip",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import shlex
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -70,6 +74,33 @@ def test_covariates_blocks_and_interactions_make_the_command_that_is_shown(
     assert len(gene) == 2
     for tissue, slope in zip(gene["tissue"], gene["log2_fold_change"], strict=True):
         assert f"{slope:.4g} per 1\\u003cextra\\u003e{tissue}" in figure
+
+
+def test_the_bundle_holds_the_model_and_its_command_but_nobodys_row(screen: AppTest) -> None:
+    screen.multiselect(key="design_covariates").set_value(["age"]).run()
+    command = screen.code[0].value
+    screen.switch_page("pages/samples/report.py").run()
+    assert "With the linear model group + age" in words(screen)
+    screen.button(key="make_bundle").click().run()
+    assert not screen.exception
+    session = screen.session_state["mtm"]
+    (bundle,) = (one for one in session._results.values() if isinstance(one, bytes))
+    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()
+                 if "linear" in name or "comparison" in name or "crate" in name}  # fmt: skip
+    model = json.loads(files["linear_model.json"])
+    assert model["formula"] == "group + age"
+    assert model["metadata"]["columns"] == ["group", "age"]
+    assert model["metadata"]["sha256"] == hashlib.sha256(EXAMPLE_METADATA.read_bytes()).hexdigest()
+    assert list(model["contrasts"]) == ["group: case against control"]
+    assert files["repeat_comparison.sh"].splitlines()[-1] == command
+    assert "fitted by a linear model (group + age)" in files["linear_model_methods.txt"]
+    assert "SIM-" not in "".join(files.values())
+    for name in ("linear_model.json", "repeat_comparison.sh"):
+        assert name in files["ro-crate-metadata.json"]
+    give(screen, pd.read_csv(EXAMPLE_METADATA, sep="\t").drop(columns="age"))
+    screen.switch_page("pages/samples/report.py").run()
+    assert "With the linear model" not in words(screen)
 
 
 def test_columns_that_cannot_be_separated_are_refused_by_name(app: AppTest) -> None:

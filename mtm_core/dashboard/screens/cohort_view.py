@@ -210,29 +210,30 @@ def say_where_it_comes_from(session: Session, model: ServedModel) -> None:
 
 def show_comparison(session: Session, model: ServedModel, comparison: Comparison) -> None:
     """Show the command that makes the tables of ``comparison`` from the session's prediction."""
+    for words in comparison_commands(session, model, comparison):
+        show_shell(words)
+
+
+def comparison_commands(
+    session: Session, model: ServedModel, comparison: Comparison
+) -> list[list[str]]:
+    """Return the commands that make the tables of ``comparison``, one after the other."""
     assert session.prediction is not None
     assert session.metadata is not None
     used = session.predicted_by.as_used(session.prediction)
     has_shares = is_estimated(session.metadata)
     of_no_file = session.metadata.file == COMPOSITION_FILE
-    if of_no_file:
-        show_shell(
-            composition_arguments(
-                used,
-                session.predicted_from,
-                model=model.predictor.artefact.name,
-                output=COMPOSITION_FILE,
-            )
-        )
-    show_shell(
-        compare_arguments(
-            replace(used, metadata=session.metadata.options),
-            replace(session.predicted_from, metadata=session.metadata.file),
-            replace(comparison, composition=has_shares and not of_no_file),
-            model=model.predictor.artefact.name,
-            output="compared",
-        )
+    name = model.predictor.artefact.name
+    files = session.predicted_from
+    first = composition_arguments(used, files, model=name, output=COMPOSITION_FILE)
+    compare = compare_arguments(
+        replace(used, metadata=session.metadata.options),
+        replace(files, metadata=session.metadata.file),
+        replace(comparison, composition=has_shares and not of_no_file),
+        model=name,
+        output="compared",
     )
+    return [first, compare] if of_no_file else [compare]
 
 
 def greyed(table: pd.DataFrame) -> pd.DataFrame | Styler:

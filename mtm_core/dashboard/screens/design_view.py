@@ -7,6 +7,7 @@ import streamlit as st
 
 from mtm_core.dashboard.screens.cohort_view import (
     chart_of_points,
+    comparison_commands,
     let_points_go,
     show_comparison,
     show_gene_rows,
@@ -31,6 +32,7 @@ from mtm_core.escaping import plain
 from mtm_core.figures.associations.volcano import n_counted, volcano
 from mtm_core.figures.samples.group_strips import group_strips
 from mtm_core.figures.samples.number_scatter import MOST_PANELS, number_scatter
+from mtm_core.reporting.design_record import DesignRecord
 from mtm_core.reporting.design_text import describe_test
 from mtm_core.studies.linear_comparison import compare_by_design
 from mtm_core.studies.own_cohort import (
@@ -42,6 +44,7 @@ from mtm_core.studies.own_cohort import (
     with_accuracy,
 )
 from mtm_core.studies.sample_labels import groups_of, traits_of
+from mtm_core.workflows.compare_designs import design_settings
 
 COLUMNS = [
     *("tissue", "gene", "log2_fold_change", "fdr", "p", "kind", "rho_by_fold", "rho_pooled"),
@@ -96,8 +99,25 @@ def show_linear_models(
         end_page()
     _show_volcano_and_rows(session, model, cohort, names, choice, table, key, thresholds)
     _show_samples(cohort.cut(shown), choice, table, label, gene, session)
+    methods = describe_test(choice.design, with_error=choice.with_error)
+    session.design = DesignRecord(
+        {
+            **{k: v for k, v in design_settings(choice.design).items() if k != "dropped"},
+            "n_left_out": len(choice.design.dropped),
+            "metadata": {
+                "file": metadata.file,
+                "sha256": metadata.sha256,
+                "columns": [str(name) for name in choice.design.values],
+            },
+            "question": "tissue" if choice.with_error else "prediction",
+            "shuffled_with_seed": choice.seed,
+        },
+        methods,
+        tuple(map(tuple, comparison_commands(session, model, choice.comparison))),
+    )
     with st.expander("Methods text for a paper"):
-        st.markdown(plain(describe_test(choice.design, with_error=choice.with_error)))
+        st.markdown(plain(methods))
+        st.caption("The bundle (*Report and downloads*) includes this model and its command.")
     with st.expander("The same from the command line"):
         show_comparison(session, model, choice.comparison)
 

@@ -30,6 +30,7 @@ from mtm_core.figures.samples.heatmap import z_heatmap
 from mtm_core.inference.together import explain_sources, sources_of
 from mtm_core.reporting.bundle import PredictionRecord, bundle_bytes
 from mtm_core.reporting.command_line import in_shell
+from mtm_core.reporting.design_record import DesignRecord
 from mtm_core.reporting.methods_text import accuracy_of_targets, adjusted_for, methods_text
 from mtm_core.reporting.model_card import LIMITS
 
@@ -94,9 +95,12 @@ def methods_of(record: PredictionRecord, model: ServedModel) -> str:
 
 
 def bundle_of(
-    record: PredictionRecord, model: ServedModel, checked: Checked | None = None
+    record: PredictionRecord,
+    model: ServedModel,
+    checked: Checked | None = None,
+    design: DesignRecord | None = None,
 ) -> bytes:
-    """Return the bundle, with the held-out accuracy of the predicted tissues, and ``checked``."""
+    """Return the bundle, with held-out accuracy, and the check and linear model that were made."""
     accuracy = None
     known = _evaluation(record, model)
     if known is not None and not _ranking(record, model).empty:
@@ -105,7 +109,10 @@ def bundle_of(
         record,
         methods=methods_of(record, model),
         accuracy=accuracy,
-        more=None if checked is None else checked.files(),
+        more={
+            **({} if checked is None else checked.files()),
+            **({} if design is None else design.files()),
+        },
     )
 
 

@@ -23,6 +23,7 @@ from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import Together
 from mtm_core.memory_budget import shared_budget
 from mtm_core.reporting.command_line import InputFiles, in_shell, predict_arguments
+from mtm_core.reporting.design_record import DesignRecord
 
 LEAST_RESULTS, MOST_RESULTS = 8, 16
 """Results that a session keeps, the last used: the first so many whatever they take, as a page that
@@ -57,6 +58,7 @@ class Results(Samples):
     predicted_people: pd.DataFrame | None = None
     predicted_notes: tuple[Note, ...] = ()
     _predicted: Key = ()
+    _designed: tuple[Hashable, DesignRecord] | None = None
     _prepared: tuple[Key, Prepared | Together] | None = None
     _results: dict[Hashable, object] = field(default_factory=dict)
     _sizes: dict[Hashable, int] = field(default_factory=dict)
@@ -215,6 +217,20 @@ class Results(Samples):
             f"Choose fewer tissues or samples, or run this on your own machine, which has no "
             f"such limit: {in_shell(command)}"
         )
+
+    @property
+    def design(self) -> DesignRecord | None:
+        """The last linear model fitted to this prediction and these metadata."""
+        is_own = self._designed is not None and self._designed[0] == self._design_key
+        return self._designed[1] if self._designed is not None and is_own else None
+
+    @design.setter
+    def design(self, record: DesignRecord) -> None:
+        self._designed = (self._design_key, record)
+
+    @property
+    def _design_key(self) -> Hashable:
+        return self._predicted, "" if self.metadata is None else str(self.metadata.state)
 
     def is_current(self, predictor: Predictor) -> bool:
         """Tell whether the prediction is of the table and the options as they are now."""
