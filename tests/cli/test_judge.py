@@ -84,3 +84,26 @@ def test_impossible_options_are_refused_before_anything_is_read(
     Path("lung.csv").write_text("a")
     done = mtm("judge", SAMPLES / "blood_tpm.tsv", *options, "--output", "judged")
     assert message in error_of(done)
+
+
+def test_batches_and_a_saved_alignment_are_taken_as_for_predict(
+    mtm: Mtm, tmp_path: Path, measured: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table, metadata = SAMPLES / "blood_tpm.tsv", SAMPLES / "metadata.tsv"
+    words = ["judge", table, "--measured", "lung.csv", "--tissue", LUNG, "--measured-unit", "log2"]
+    words += ["--unit", "tpm", "--near-people", "--shuffles", "0"]
+    batches = ["--batch", "group", "--metadata", metadata]
+    assert mtm(*words, *batches, "--output", "by_batch").code == 0
+    saved = ["--targets", LUNG, "--save-alignment", "a.json", "--output", "p.csv"]
+    assert mtm("predict", table, "--unit", "tpm", *batches, *saved).code == 0
+    again = ["--alignment-from", "a.json", *batches]
+    assert mtm(*words, *again, "--output", "from_saved").code == 0
+    first, second = (
+        pd.read_csv(f"{name}/genes.csv", index_col="gene_id") for name in ("by_batch", "from_saved")
+    )
+    np.testing.assert_allclose(first["rho"], second["rho"], atol=1e-4)
+    assert mtm(*words, "--metadata", metadata, "--output", "whole").code == 0
+    whole = pd.read_csv("whole/genes.csv", index_col="gene_id")
+    assert not np.allclose(first["rho"], whole["rho"], atol=1e-3)
+    assert "add --metadata FILE" in error_of(mtm(*words, *batches[:2], "--output", "none"))

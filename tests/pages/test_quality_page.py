@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.screens.composition_view import left_without
+from mtm_core.dashboard.state.resources import served_model
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.blood_cells import CELLS, COLUMNS, blood_signature
 from mtm_core.places import SAMPLES
@@ -82,6 +84,28 @@ def test_exchanged_samples_are_listed_with_reasons_and_a_command(
     app.button(key="second_remove").click().run()
     assert app.session_state["mtm"].second is None
     assert "Suspicious" not in {m.label for m in app.metric}
+
+
+def test_a_further_tissue_is_compared_with_its_prediction(with_example: AppTest) -> None:
+    session = with_example.session_state["mtm"]
+    predictor = served_model().predictor
+    session.source, session.unit = "Whole Blood", "tpm"
+    table = session.table.values
+    lung = predictor.predict(table, targets=["Lung"], unit="tpm")["expression"].sel(tissue="Lung")
+    names = list(table.index)
+    measured = lung.to_pandas() * np.exp2(np.random.default_rng(0).normal(0, 0.1, lung.shape))
+    swapped = measured.rename(index={names[2]: names[6], names[6]: names[2]})
+    task = session.reading_further(swapped.to_csv().encode(), "lung.csv", "Lung", predictor)
+    task.now()
+    session.set_further(tuple(replace(one, unit="cpm") for one in session.further))
+    app = go_to(with_example, QUALITY)
+    assert app.selectbox(
+        key=next(b.key for b in app.selectbox if "Second table" in b.label)
+    ).value == ("Lung: lung.csv")
+    assert not app.exception
+    assert f"**{names[2]}**: in Lung most like {names[6]}" in words(app)
+    assert {m.label: m.value for m in app.metric}["Suspicious"] == "2"
+    assert "--also lung.csv --also-tissue Lung --also-unit cpm" in app.code[-1].value
 
 
 def test_without_samples_both_name_the_next_step(app: AppTest) -> None:
