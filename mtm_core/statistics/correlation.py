@@ -19,7 +19,6 @@ from mtm_core.statistics.blocks import gene_blocks
 Array = NDArray[np.float64]
 Real = TypeVar("Real", np.float32, np.float64)
 
-_ROWS_AT_ONCE = 16
 _CONSTANT = 1e-12
 """A column that varies by less than this share of its size is taken as constant."""
 _LOST = 1e-3
@@ -81,14 +80,20 @@ def correlation_with(rows: ArrayLike, other: ArrayLike) -> Array:
     Equal to :func:`rowwise_correlation` with the vector repeated, but a single matrix product.
     """
     a, b = np.asarray(rows), _centred(np.asarray(other, dtype=np.float64)[:, None])[:, 0]
-    rho, b_norm = np.full(len(a), np.nan), np.linalg.norm(b)
-    if len(b) < 2:
+    rho, n = np.full(len(a), np.nan), len(b)
+    if n < 2:
         return rho
-    for start in range(0, len(a), _ROWS_AT_ONCE):
-        part = slice(start, start + _ROWS_AT_ONCE)
-        centred = _centred(a[part].astype(np.float64).T).T
-        size = np.linalg.norm(centred, axis=1) * b_norm
-        np.divide(centred @ b, size, out=rho[part], where=size > 0)
+    first = a[:, :1].astype(np.float64)  # taken off: a row of one value has sums of 0 exactly
+    total, square, together = np.zeros((3, len(a)))
+    for block in gene_blocks(n):
+        part = a[:, block] - first
+        total += part.sum(axis=1)
+        square += np.einsum("rg,rg->r", part, part)
+        together += part @ b[block]
+    mean = total / n
+    spread = np.sqrt(np.maximum(square - n * mean**2, 0))
+    varies = spread > _CONSTANT * np.sqrt(n) * np.abs(mean + first[:, 0])
+    np.divide(together, spread * np.linalg.norm(b), out=rho, where=varies & b.any())
     return np.asarray(np.clip(rho, -1, 1))
 
 

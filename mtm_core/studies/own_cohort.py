@@ -371,7 +371,10 @@ def _places_of(table: pd.DataFrame, known: pd.MultiIndex) -> NDArray[np.intp]:
     """
     tissues = table["tissue"].unique()
     if len(tissues) == len(known.levels[0]) == 1 and tissues[0] == known.levels[0][0]:
-        return np.asarray(known.get_level_values(1).get_indexer(table["gene_id"]))
+        genes = known.get_level_values(1)
+        if np.array_equal(genes.to_numpy(), table["gene_id"].to_numpy()):
+            return np.arange(len(table))
+        return np.asarray(genes.get_indexer(table["gene_id"]))
     return np.asarray(known.get_indexer(pd.MultiIndex.from_frame(table[["tissue", "gene_id"]])))
 
 
