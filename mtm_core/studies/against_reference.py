@@ -253,6 +253,7 @@ def positions(
             sex=strata["sex"].unique().tolist(),
             age_band=strata["age_band"].unique().tolist(),
         )
+        by_tissue = _quantiles_of(known)
     parts = []
     for i, tissue in enumerate(values["tissue"].to_numpy().astype(str)):
         part = pd.DataFrame(
@@ -265,9 +266,7 @@ def positions(
             }
         )
         if reference is not None and strata is not None:
-            alike, percentile = _among_alike(
-                log2[i], strata, _by_stratum(known[known["tissue"] == tissue])
-            )
+            alike, percentile = _among_alike(log2[i], strata, by_tissue.get(tissue, {}))
             part = part.assign(donors_alike=alike, percentile_alike=percentile)
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
@@ -289,17 +288,25 @@ def _by_stratum(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[["n", *QUANTILES]].rename(columns=QUANTILES)
 
 
+def _quantiles_of(rows: pd.DataFrame) -> dict[str, dict[tuple[str, str], pd.Series]]:
+    """Return the quantiles of one gene by tissue, then by sex and age band."""
+    found: dict[str, dict[tuple[str, str], pd.Series]] = {}
+    keys = zip(*(rows[name].astype(str) for name in ("tissue", "sex", "age_band")), strict=True)
+    levels = pd.Index(list(QUANTILES.values()))
+    for (tissue, *stratum), values in zip(keys, rows[list(QUANTILES)].to_numpy(), strict=True):
+        sex, band = stratum
+        found.setdefault(tissue, {})[sex, band] = pd.Series(values, levels)
+    return found
+
+
 def _among_alike(
-    values: np.ndarray, strata: pd.DataFrame, distributions: pd.DataFrame
+    values: np.ndarray, strata: pd.DataFrame, known: Mapping[tuple[str, str], pd.Series]
 ) -> tuple[list[str], list[float]]:
     """Name the donors that each sample is like, and its percentile among them."""
     names, percentiles = np.full(len(values), "", dtype=object), np.full(len(values), np.nan)
-    # A stratum at a time: looking one up costs more than placing all samples in it.
-    for (sex, band), own in strata.reset_index(drop=True).groupby(["sex", "age_band"]):
-        if (sex, band) == (ALL, ALL) or (sex, band) not in distributions.index:
+    for (sex, band), rows in strata.groupby(["sex", "age_band"]).indices.items():
+        if (sex, band) == (ALL, ALL) or (sex, band) not in known:
             continue
-        rows = own.index.to_numpy()
         names[rows] = ", ".join(part for part in (sex, band) if part != ALL)
-        quantiles = distributions.loc[(sex, band), list(QUANTILES.values())]
-        percentiles[rows] = reference_percentile(values[rows], quantiles)
+        percentiles[rows] = reference_percentile(values[rows], known[sex, band])
     return names.tolist(), percentiles.tolist()

@@ -420,9 +420,10 @@ def reference_percentile(values: NDArray[np.floating], quantiles: pd.Series) -> 
     quantiles
         By level in (0, 1), rising, on the scale of ``values``.
     """
-    levels = pd.Series(quantiles.index.to_numpy(dtype=np.float64))
-    points = levels.groupby(quantiles.to_numpy(dtype=np.float64)).mean()
-    place = np.interp(np.asarray(values, dtype=np.float64), points.index, points.to_numpy())
+    points, place_of = np.unique(quantiles.to_numpy(dtype=np.float64), return_inverse=True)
+    levels = quantiles.index.to_numpy(dtype=np.float64)
+    mean = np.bincount(place_of, weights=levels) / np.bincount(place_of)
+    place = np.interp(np.asarray(values, dtype=np.float64), points, mean)
     return np.asarray(100 * place)
 
 
