@@ -97,7 +97,7 @@ def accuracy(
     design: Array | None = None,
     composition: pd.DataFrame | None = None,
 ) -> Accuracy:
-    """Score what :func:`mtm_core.evaluation.cross_validation.cross_validate` gives.
+    """Score out-of-fold predictions by gene, tissue and sample.
 
     Parameters
     ----------

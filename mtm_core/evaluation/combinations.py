@@ -28,7 +28,7 @@ from mtm_core.safe_output import replacing
 PLUS = "+"
 """Separator of the tissues of a combination, as a user writes it."""
 MOST_GIVEN = "most-given"
-"""Keyword for all combinations of the source with the tissues that most donors have beside it."""
+"""Keyword for all combinations of the source with the tissues that most donors also have."""
 N_MOST_GIVEN = 3
 SOURCES = "sources"
 """Column with the source tissues."""
@@ -70,7 +70,7 @@ def find_combinations(
     ------
     SelectionError
         If a combination has not the source, an unknown tissue, or one twice; or too few of the
-        donors of a fold give all of it.
+        donors of a fold have all of it.
     """
     found: dict[frozenset[str], tuple[str, ...]] = {}
     for text in asked:
@@ -92,7 +92,7 @@ def find_combinations(
 
 
 def of_most_given(cohort: ad.AnnData, source: str) -> list[tuple[str, ...]]:
-    """Return the combinations of ``source`` with the tissues that most donors have beside it."""
+    """Return the combinations of ``source`` with the tissues that most donors also have."""
     obs = cohort.obs[["donor", "tissue"]].astype(str)
     givers = set(obs.loc[obs["tissue"] == source, "donor"])
     counts = obs[obs["donor"].isin(givers) & (obs["tissue"] != source)]["tissue"].value_counts()

@@ -326,7 +326,7 @@ class EvaluationTables:
 
 
 def _combinations_in(folder: Path) -> tuple[pd.DataFrame | GroupedTable, pd.DataFrame]:
-    """Read genes and tissues of combinations, where they are there."""
+    """Read genes and tissues of combinations, if they were saved."""
     rows, tissues = (folder / name for name in _COMBINATIONS)
     if not tissues.exists():
         return pd.DataFrame(), pd.DataFrame()

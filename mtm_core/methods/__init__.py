@@ -1,1 +1,1 @@
-"""Every predictor behind one protocol, so that they are compared, saved and served alike."""
+"""Prediction methods behind one protocol, by which all are compared, saved and served."""

@@ -44,7 +44,7 @@ from mtm_core.methods.factors import (
 )
 
 _NEGLIGIBLE = 1e-6
-"""Eigenvalues of a Gram matrix below this share of the largest are taken for rounding errors."""
+"""Eigenvalues of a Gram matrix below this share of the largest are treated as rounding errors."""
 
 
 class EMBlock(Protocol):

@@ -224,7 +224,7 @@ class _OutOfFold:
             return
 
         def estimate(fit: InnerFit) -> Array:
-            return fit.held_out_several[with_covariates]
+            return fit.held_out_factors_from_several[with_covariates]
 
         predict = self._predictor(fold, slopes, estimate)
         has_further = fold.split.has_further
@@ -291,7 +291,7 @@ class _OutOfFold:
 
 
 def make(request: MethodRequest) -> FactorStackMethod:
-    """Make the factor stack; named ``compact-stack``, with MTM on components beside it."""
+    """Make the factor stack; named ``compact-stack``, with compact MTM stacked on it."""
     others = (
         (request.part_with_cache("compact-mtm"),) if request.name.startswith("compact-") else ()
     )

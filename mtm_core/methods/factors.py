@@ -72,7 +72,7 @@ class TrainingDonors:
     covariates
         Covariates (D, C).
     donors
-        Names of the D donors. May be empty where data are put together by hand.
+        Names of the D donors. May be empty where data are assembled by hand.
     rows
         For each tissue: rows of its samples in the cohort. May be empty, too.
     """

@@ -36,35 +36,34 @@ from mtm_core.methods.factors import (
 from mtm_core.methods.inner_split import InnerSplit
 
 N_EM_STEPS = 20
+ByCovariates = tuple[Array, Array]
+"""Estimates without covariates, and with them: to be indexed by ``with_covariates``."""
 
 
 @dataclass(frozen=True)
 class InnerFit:
-    """A factor model fitted without the held-out donors, and the factors that it estimates.
-
-    All factors are posterior means. Pairs hold those without covariates first, then those with
-    covariates, and so can be indexed by ``with_covariates``.
+    """A factor model fitted without the held-out donors, with its posterior mean factors.
 
     Attributes
     ----------
     loading_coefficients
         For each tissue: coefficients ``A'`` (n, K), which give its loadings as ``Y' A'``, where Y
         are the samples of the remaining donors.
-    held_out
-        Factors (m, K) of the held-out donors, from their source sample: a pair.
-    held_out_several
-        The same from their source sample and what they have of the further tissues: a pair.
-    remaining
-        Factors (n, K) of the remaining donors with the source, from their source sample: a pair.
-    leave_source_out
-        Factors (n, K) of the same donors, from everything but the source.
+    held_out_factors
+        Factors (m, K) of the held-out donors, estimated from their source sample.
+    held_out_factors_from_several
+        The same, estimated from their source sample and their samples of further tissues.
+    remaining_factors
+        Factors (n, K) of the remaining donors with the source, estimated from their source sample.
+    leave_source_out_factors
+        Factors (n, K) of the same donors, estimated from everything but the source.
     """
 
     loading_coefficients: Sequence[Array]
-    held_out: tuple[Array, Array]
-    held_out_several: tuple[Array, Array]
-    remaining: tuple[Array, Array]
-    leave_source_out: Array
+    held_out_factors: ByCovariates
+    held_out_factors_from_several: ByCovariates
+    remaining_factors: ByCovariates
+    leave_source_out_factors: Array
 
 
 FitOne = Callable[[FactorSettings, int], InnerFit]
@@ -110,7 +109,7 @@ class _GeneSpaceFitter:
             shrinkage=settings.shrinkage,
             seed=seed,
         )
-        held_out = _HeldOut(
+        held_out = _HeldOutMeans(
             self._y_source @ tissues[self._source].loadings()[1],
             [
                 y @ tissues[t].loadings()[1]
@@ -160,7 +159,7 @@ class _SampleSpaceFitter:
         start_from(leading_factors(self._initial_factors[shrinkage], n_factors), blocks)
         expectation_maximisation(blocks, n_donors, n_factors, WIDE_STEPS)
         source = tissues[self._source]
-        held_out = _HeldOut(
+        held_out = _HeldOutMeans(
             self._cross_source / (1 - source.s) @ source.weight_coefficients,
             [
                 cross / (1 - tissues[t].s) @ tissues[t].weight_coefficients
@@ -172,7 +171,7 @@ class _SampleSpaceFitter:
 
 
 @dataclass(frozen=True)
-class _HeldOut:
+class _HeldOutMeans:
     """Precision-weighted means ``Y Psi^-1 W`` of the held-out donors' factors.
 
     Attributes
@@ -193,7 +192,7 @@ class _HeldOut:
 def _inner_fit(
     tissues: Sequence[EMBlock],
     covariate_part: FittedBlock,
-    held_out: _HeldOut,
+    held_out: _HeldOutMeans,
     n_donors: int,
     split: InnerSplit,
     source: int,
@@ -208,35 +207,31 @@ def _inner_fit(
     (leave_source_out,) = leave_one_tissue_out_factors(likelihoods, n_donors, [source])
     return InnerFit(
         loading_coefficients=[b.loading_coefficients for b in tissues],
-        held_out=(
+        held_out_factors=(
             _posterior_mean(precision, held_out.source),
             _posterior_mean(with_covariates, held_out.source + covariate_mean),
         ),
-        held_out_several=_from_several_tissues(tissues, covariate_part, held_out, precision, split),
-        remaining=(
+        held_out_factors_from_several=_from_several_tissues(
+            tissues, covariate_part, held_out, precision, split
+        ),
+        remaining_factors=(
             _posterior_mean(precision, block.weighted_mean),
             _posterior_mean(
                 with_covariates, block.weighted_mean + covariate_part.weighted_mean[block.donor]
             ),
         ),
-        leave_source_out=leave_source_out,
+        leave_source_out_factors=leave_source_out,
     )
 
 
 def _from_several_tissues(
     tissues: Sequence[EMBlock],
     covariate_part: FittedBlock,
-    held_out: _HeldOut,
+    held_out: _HeldOutMeans,
     source_precision: Array,
     split: InnerSplit,
-) -> tuple[Array, Array]:
-    """Estimate held-out donors' factors (m, K) from the source and the further tissues they have.
-
-    Returns
-    -------
-    tuple
-        Without covariates, and with them.
-    """
+) -> ByCovariates:
+    """Estimate held-out donors' factors (m, K) from the source and their further tissues."""
     weighted_mean = held_out.source.copy()
     plain, with_covariates = np.empty_like(weighted_mean), np.empty_like(weighted_mean)
     for rows, further in zip(split.further_rows, held_out.further, strict=True):

@@ -29,7 +29,7 @@ FactorEstimator = Callable[[InnerFit], Array]
 
 def posterior_mean_factors(fit: InnerFit) -> Array:
     """Return the posterior mean factors (m, K) of the held-out source samples."""
-    return fit.held_out[0]
+    return fit.held_out_factors[False]
 
 
 @dataclass(frozen=True)

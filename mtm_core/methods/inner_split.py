@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mtm_core.methods.factors import Array, TrainingDonors
 
 N_FURTHER_TISSUES = 3
-"""Tissues beside the source from which intervals for several source tissues are calibrated."""
+"""Number of tissues, in addition to the source, to calibrate intervals for several tissues with."""
 N_FOLDS = 3
 N_SCORED_GENES = 1000
 _MIN_PAIRS = 10
@@ -39,7 +39,7 @@ class InnerSplit:
         By target: rows (P,) among the held-out source samples, and the same donors' observed
         z-scores (P, g) in the target.
     further
-        Indices of the further tissues, those that most donors have beside the source.
+        Indices of the further tissues, those that most donors have in addition to the source.
     further_rows
         For each further tissue: the row (m,), among its held-out samples, of the donor of each
         held-out source sample; -1 where that donor lacks the tissue.

@@ -57,9 +57,8 @@ STORED_AS = {"plain": "plain", "with_covariates": "informed"}
 """Prefix of the arrays in a file, by attribute. It never changes, so that older files are read."""
 _MIN_DONORS = 40
 """For a source tissue with fewer donors the linear estimate is used."""
-
-
 _OTHER_SHAPES = (KernelShape(0.03, 1.0), KernelShape(0.1, 3.0), KernelShape(0.03, 3.0))
+"""Candidates besides the default shape of the kernel."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +92,12 @@ class FittedKernelFactors(TargetPredictorMixin):
 
     @property
     def tissues(self) -> tuple[str, ...]:
-        """Those of the joint Gaussian."""
+        """Tissues of the joint Gaussian."""
         return self.joint.tissues
 
     @property
     def covariates(self) -> tuple[CovariateName, ...]:
-        """Those of the joint Gaussian."""
+        """Covariates of the joint Gaussian."""
         return self.joint.covariates
 
     def target_predictor(
@@ -108,21 +107,21 @@ class FittedKernelFactors(TargetPredictorMixin):
         if len(profiles) > 1 and self.joint.gene_factors:
             predict_jointly = self.joint.target_predictor(profiles, phenotypes)
             return lambda target, genes=None: PredictedProfiles(predict_jointly(target, genes).mean)
-        given = {
+        squashed = {
             tissue_index(self.tissues, name): self.joint.squashed(z) for name, z in profiles.items()
         }
         z = next(iter(profiles.values()))
         own_genes = self.own_genes
-        if own_genes is not None and own_genes.source not in given:
+        if own_genes is not None and own_genes.source not in squashed:
             own_genes = None
         groups: list[tuple[NDArray[np.int64], list[Array]]] = []
         residuals = np.zeros((len(z), 0 if own_genes is None else len(own_genes.genes)))
         for rows, covariates in by_knowledge(phenotypes, self.covariates, len(z)):
-            y = {source: values[rows] for source, values in given.items()}
+            y = {source: values[rows] for source, values in squashed.items()}
             factors = [model.posterior(y, covariates)[0] for model in self.joint.models]
-            if len(given) == 1:  # the regressions take estimates from one tissue
+            if len(squashed) == 1:  # the regressions take estimates from one tissue
                 regressions = self.with_covariates if covariates.shape[1] else self.plain
-                (source,) = given
+                (source,) = squashed
                 pairs = zip(regressions, factors, strict=True)
                 factors = [regress(source, linear) for regress, linear in pairs]
             groups.append((rows, factors))
@@ -144,9 +143,9 @@ class FittedKernelFactors(TargetPredictorMixin):
     def _decode(self, tissue: int, factors: Sequence[Array], genes: Genes) -> NDArray[np.floating]:
         """Return the z-scores of ``genes`` in ``tissue`` by the loadings, averaged over models."""
         by_model = []
-        for model, own in zip(self.joint.models, factors, strict=True):
+        for model, z in zip(self.joint.models, factors, strict=True):
             loadings = upcast_half(model.loadings[tissue][genes])
-            by_model.append(own.astype(loadings.dtype, copy=False) @ loadings.T)
+            by_model.append(z.astype(loadings.dtype, copy=False) @ loadings.T)
         mean: NDArray[np.floating] = sum(by_model[1:], start=by_model[0])
         mean /= len(by_model)
         return mean
@@ -362,9 +361,10 @@ class KernelFactorsMethod:
         """Return the estimator of held-out donors' factors, regressed on the remaining donors."""
 
         def estimate(fit: InnerFit) -> Array:
-            linear, n_factors = fit.remaining[with_covariates], fit.leave_source_out.shape[1]
+            linear = fit.remaining_factors[with_covariates]
+            n_factors = linear.shape[1]
             if shape is None or len(linear) < _MIN_DONORS:
-                return fit.held_out[with_covariates]
+                return fit.held_out_factors[with_covariates]
             regression = KernelRegression(
                 self._points(n_factors),
                 np.zeros((1, n_factors)),
@@ -372,8 +372,8 @@ class KernelFactorsMethod:
                 np.zeros((1, self.n_points, n_factors)),
                 shape.width,
             )
-            regression.fit(0, linear, fit.leave_source_out, shape.ridge)
-            return regression(0, fit.held_out[with_covariates])
+            regression.fit(0, linear, fit.leave_source_out_factors, shape.ridge)
+            return regression(0, fit.held_out_factors[with_covariates])
 
         return estimate
 

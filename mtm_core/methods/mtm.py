@@ -94,7 +94,7 @@ class FittedMTM:
         return codes
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the weights of encoder and generator, and the error variance if it is learnt.
+        """Return the weights of encoder and generator, and the error variance if it is estimated.
 
         Prediction needs no other weights.
         """

@@ -78,12 +78,12 @@ class FittedOnComponents(TargetPredictorMixin):
 
     @property
     def tissues(self) -> tuple[str, ...]:
-        """Those of the method on scores."""
+        """Tissues of the method on scores."""
         return self.inner.tissues
 
     @property
     def covariates(self) -> tuple[CovariateName, ...]:
-        """Those of the method on scores."""
+        """Covariates of the method on scores."""
         return self.inner.covariates
 
     def target_predictor(

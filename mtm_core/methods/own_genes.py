@@ -1,4 +1,4 @@
-"""A gene's own value in the source tissue, used beside the factors that it shares with other genes.
+"""A gene's own value in the source tissue, used in addition to the shared factors.
 
 A common variant may change a few genes in many tissues and no other gene, so joint factors miss its
 effect. The residual of such a gene g in the source, ``r_s``, then predicts its residual in a target

@@ -205,8 +205,8 @@ class StackMethod:
     n_inner
         Number of inner folds of the training donors.
     n_further
-        Number of further source tissues to calibrate with, those that most donors have beside
-        the source. With 0, predictions from several tissues are not calibrated; above 0, every
+        Number of further source tissues to calibrate with, those that most donors have in addition
+        to the source. With 0, predictions from several tissues are not calibrated; above 0, every
         base must accept several source tissues.
     seed
         Seed of the inner folds.
@@ -220,7 +220,7 @@ class StackMethod:
     name: str = field(default="stack", compare=False)
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedStack:
-        """Fit every base to each inner fold, and to all ``donors``."""
+        """Fit every base without each inner fold in turn, then to all ``donors``."""
         bases = tuple(base.fit(cohort, donors) for base in self.bases)
         use_covariates = any(base.covariates for base in bases)
         sums = self._out_of_fold_sums(cohort, donors)
@@ -291,7 +291,7 @@ class StackMethod:
         return sums
 
     def further_sources(self, cohort: ad.AnnData, donors: Sequence[str]) -> tuple[str, ...]:
-        """Return the tissues that most of ``donors`` have beside the source."""
+        """Return the tissues that most of ``donors`` have in addition to the source."""
         samples = cohort.obs.iloc[rows_of(cohort.obs["donor"], donors)]
         with_source = samples.loc[samples["tissue"] == self.source, "donor"]
         other = samples[samples["donor"].isin(with_source) & (samples["tissue"] != self.source)]

@@ -80,7 +80,7 @@ class MTM(nn.Module):
         return profile
 
     def error_log_variance(self, tissue: Tensor) -> Tensor | None:
-        """Return the log of the error variance (B, G) of ``tissue`` (B,), if it is learnt."""
+        """Return the log of the error variance (B, G) of ``tissue`` (B,), if it is estimated."""
         return self.log_variance(tissue) if self.config.variance else None
 
     def forward(self, z: Tensor, source: Tensor, target: Tensor) -> Tensor:

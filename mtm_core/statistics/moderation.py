@@ -25,7 +25,7 @@ _TREND_KNOTS = 4
 _TREND_GENES = 200
 """Fewest genes for which a curve is fitted."""
 _NEGLIGIBLE = 1e-10
-"""Variances below this share of the median are taken for rounding errors."""
+"""Variances below this share of the median are treated as rounding errors."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 _DEPENDENT = 1e-10
-"""Singular values of the design below this share of the largest are taken for 0."""
+"""Singular values of the design below this share of the largest are treated as 0."""
 _ROUNDING = 10
-"""Residuals below this many units of rounding error of a column are taken for 0."""
+"""Residuals below this many units of rounding error of a column are treated as 0."""
 
 
 def orthonormal_basis(design: ArrayLike) -> Array:

@@ -176,7 +176,7 @@ def _split(
 def _identity(cohort: ad.AnnData, donors: Sequence[str], config: RunConfig) -> dict[str, Any]:
     """Return the JSON values that a checkpoint must share with the run that resumes it."""
     return {
-        "config": json.dumps(to_json(config)),  # as text: JSON gives lists back for tuples
+        "config": json.dumps(to_json(config)),  # as text, because JSON turns tuples into lists
         "cohort": str(cohort.uns["mtm"]["sha256"]),
         "donors": hashlib.sha256("\n".join(sorted(donors)).encode()).hexdigest(),
     }

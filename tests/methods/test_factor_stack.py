@@ -109,8 +109,8 @@ def test_inner_donors_are_read_from_all_that_they_give(wide_or_not: ad.AnnData) 
             loadings = np.asarray(model.loadings[target], dtype=np.float64)
             away = []
             for factors, sources in (
-                (fit.held_out[0], {source: given[source]}),
-                (fit.held_out_several[0], given),
+                (fit.held_out_factors[0], {source: given[source]}),
+                (fit.held_out_factors_from_several[0], given),
             ):
                 mean, _ = model.posterior(sources, np.zeros((1, 0)))
                 mixing_weights = (factors @ fit.loading_coefficients[target].T)[[i]]

@@ -129,7 +129,7 @@ def test_residuals_are_those_of_a_model_without_the_donors(n_genes: int) -> None
         out = fold.split.is_held_out
         both = [d for d in np.flatnonzero(out) if d in givers and d in donor]
         held = [d for d in givers if out[d]]
-        factors = [one.held_out[0][[held.index(d) for d in both]] for one in fold.fits]
+        factors = [one.held_out_factors[0][[held.index(d) for d in both]] for one in fold.fits]
         residuals = []
         for t, have, values in ((source, givers, y_source), (target, donor, y)):
             loadings = [
