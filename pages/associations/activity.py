@@ -175,7 +175,9 @@ else:
 
 st.header("Every sample")
 by_name = {part.tissue: part for part in with_scores}
-tissue = st.selectbox("Tissue", list(by_name), key="activity_tissue")
+tissue = st.selectbox(
+    "Tissue", list(by_name), key="activity_tissue", help="Tissue whose scores the figure shows."
+)
 shown = by_name[tissue]
 show_figure(
     activity_heatmap(shown.scores, None if choice is None else choice.groups),
