@@ -9,7 +9,7 @@ Shapes: N samples, G genes of the model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,6 +37,7 @@ from mtm_core.inference.batch_parameters import (
     ReferenceTissue,
     parameters_by_batch,
     parameters_of,
+    parameters_of_batch_moments,
     parameters_of_moments,
 )
 from mtm_core.inference.gene_moments import GeneMoments
@@ -100,19 +101,27 @@ class Aligned:
         Columns: ``batch``, ``n_samples``, ``alignment`` and ``parameters_of`` in words, and the
         median over the batch's samples of ``distance_before`` and ``distance_after``.
         """
-        medians = self.distance.groupby(np.asarray(self.batches)).agg(["size", "median"])
-        rows = [
-            {
-                "batch": one.batch,
-                "n_samples": int(medians.loc[one.batch, ("distance_before", "size")]),
-                "alignment": one.how,
-                "parameters_of": BASIS_IN_WORDS[one.basis] if one.how != "none" else "",
-                "distance_before": float(medians.loc[one.batch, ("distance_before", "median")]),
-                "distance_after": float(medians.loc[one.batch, ("distance_after", "median")]),
-            }
-            for one in self.parameters
-        ]
-        return pd.DataFrame(rows)
+        return distance_by_batch(self.parameters, self.distance, self.batches)
+
+
+def distance_by_batch(
+    parameters: Sequence[BatchParameters], distance: pd.DataFrame, batches: Sequence[str]
+) -> pd.DataFrame:
+    """Return the table of :meth:`Aligned.by_batch`; ``batches`` are of each row of ``distance``."""
+    figures = distance[["distance_before", "distance_after"]]
+    medians = figures.groupby(np.asarray(batches)).agg(["size", "median"])
+    rows = [
+        {
+            "batch": one.batch,
+            "n_samples": int(medians.loc[one.batch, ("distance_before", "size")]),
+            "alignment": one.how,
+            "parameters_of": BASIS_IN_WORDS[one.basis] if one.how != "none" else "",
+            "distance_before": float(medians.loc[one.batch, ("distance_before", "median")]),
+            "distance_after": float(medians.loc[one.batch, ("distance_after", "median")]),
+        }
+        for one in parameters
+    ]
+    return pd.DataFrame(rows)
 
 
 def on_genes_found(linear: pd.DataFrame, found: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -172,7 +181,7 @@ def align(
     unit: Unit | None = None,
     normalisation: Normalisation = "panel-cpm",
     minimum_samples: int = MINIMUM_FOR_ALIGNMENT,
-    whole: GeneMoments | None = None,
+    whole: Mapping[str, GeneMoments] | None = None,
     quantiles: NDArray[np.float32] | None = None,
     batch: pd.Series | None = None,
 ) -> Aligned:
@@ -200,8 +209,8 @@ def align(
     minimum_samples
         For ``"auto"``.
     whole
-        Moments of all samples, if ``linear`` is a part of them: the part is then aligned as it
-        would be among them all, by ``"cohort"``.
+        Moments of all samples by batch (``""`` without batches), if ``linear`` is a part of them:
+        the part is then aligned as it would be among them all, by ``"cohort"``.
     quantiles
         (Q, G) of the reference's samples of the tissue, at the levels of
         :data:`mtm_core.artefact.QUANTILE_LEVELS`; needed by ``"robust"`` and ``"quantiles"``.
@@ -220,13 +229,13 @@ def align(
     """
     check_coverage(linear.columns, found)
     reference = ReferenceTissue(scaler, source, quantiles)
-    labels = _batch_labels(linear.index, batch)
-    n_samples = len(linear) if whole is None else whole.n
+    labels = batch_labels(linear.index, batch)
+    n_samples = len(linear) if whole is None else sum(one.n for one in whole.values())
     done = _method(how, n_samples, minimum_samples)
-    if whole is not None and (done not in ("cohort", "none") or batch is not None):
+    if whole is not None and done not in ("cohort", "none"):
         raise SelectionError(
-            "a table that is predicted in chunks can only be aligned by the mean and SD of all "
-            "samples: batches, robust moments and quantiles need a table that is read whole."
+            "a table that is predicted in chunks is aligned by mean and SD: medians and quantiles "
+            "of a gene need all its values at once."
         )
     expression = on_genes_found(linear, found)
     names = tuple(dict.fromkeys(labels))
@@ -235,14 +244,18 @@ def align(
         notes = describe_none(how, n_samples, minimum_samples, unit, normalisation)
     elif batch is None:
         one = (
-            parameters_of_moments(whole, reference)
+            parameters_of_moments(whole[""], reference)
             if whole is not None
             else parameters_of(expression, done, reference)
         )
         parameters = (one,)
         notes = describe_aligned(one, minimum_samples, linear.columns, found)
     else:
-        parameters = parameters_by_batch(expression, labels, done, reference)
+        parameters = (
+            parameters_of_batch_moments(whole, reference)
+            if whole is not None
+            else parameters_by_batch(expression, labels, done, reference)
+        )
         notes = describe_batches(parameters, str(batch.name or "batch"), linear.columns, found)
     return _applied(linear.index, expression, found, labels, parameters, reference, notes)
 
@@ -284,7 +297,22 @@ def align_as_before(
             f"the saved alignment is of {len(known)} batches ({name_some(known)}). Say which of"
             " them each sample is of: --batch COLUMN of --metadata, or --as-batch NAME for all."
         )
-    labels = known * len(linear) if batch is None else _batch_labels(linear.index, batch)
+    labels = known * len(linear) if batch is None else batch_labels(linear.index, batch)
+    check_batches(labels, known)
+    used = tuple(one for one in parameters if one.batch in labels)
+    notes = describe_as_before(used, len(linear))
+    expression = on_genes_found(linear, found)
+    return _applied(linear.index, expression, found, labels, used, reference, notes)
+
+
+def check_batches(labels: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse samples of other batches than those ``known`` to a saved alignment.
+
+    Raises
+    ------
+    SelectionError
+        If there are some.
+    """
     others = sorted(set(labels) - set(known))
     if others:
         there = "has no batches" if known == [""] else f"is of {name_some(known)}"
@@ -293,10 +321,6 @@ def align_as_before(
             " a new batch are aligned by themselves (without the saved alignment), or read as a"
             " known one (--as-batch NAME)."
         )
-    used = tuple(one for one in parameters if one.batch in labels)
-    notes = describe_as_before(used, len(linear))
-    expression = on_genes_found(linear, found)
-    return _applied(linear.index, expression, found, labels, used, reference, notes)
 
 
 def _method(how: AlignmentMethod, n_samples: int, minimum_samples: int) -> AlignmentHow:
@@ -315,7 +339,7 @@ def _method(how: AlignmentMethod, n_samples: int, minimum_samples: int) -> Align
     return how
 
 
-def _batch_labels(samples: pd.Index, batch: pd.Series | None) -> list[str]:
+def batch_labels(samples: pd.Index, batch: pd.Series | None) -> list[str]:
     """Return the name of each sample's batch.
 
     Raises

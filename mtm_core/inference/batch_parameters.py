@@ -21,8 +21,9 @@ Shapes: N samples, G genes of the model, Q levels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Literal
 
 import numpy as np
@@ -201,6 +202,55 @@ def parameters_by_batch(
             one = replace(_estimate(values, how, reference), basis="together")
         result.append(replace(one, batch=name, n_samples=n_samples))
     return tuple(result)
+
+
+def parameters_of_batch_moments(
+    moments: Mapping[str, GeneMoments], reference: ReferenceTissue
+) -> tuple[BatchParameters, ...]:
+    """Estimate ``cohort`` parameters of each batch from its moments, as from its samples.
+
+    Parameters
+    ----------
+    moments
+        By the batches' names.
+    reference
+        As in :func:`parameters_of`.
+
+    Returns
+    -------
+    tuple
+        By the batches' names.
+    """
+    ordered = {name: moments[name] for name in sorted(moments)}
+    together = parameters_of_moments(reduce(GeneMoments.joined, ordered.values()), reference)
+    small = any(LEAST_OF_BATCH <= own.n < MINIMUM_OF_BATCH for own in ordered.values())
+    within = (
+        parameters_of_moments(_within_batches(list(ordered.values())), reference) if small else None
+    )
+    result = []
+    for name, own in ordered.items():
+        if own.n >= MINIMUM_OF_BATCH:
+            one = parameters_of_moments(own, reference)
+        elif own.n >= LEAST_OF_BATCH and within is not None:
+            one = _moved(within, own.mean.astype(np.float32))
+        else:
+            one = replace(together, basis="together")
+        result.append(replace(one, batch=name, n_samples=own.n))
+    return tuple(result)
+
+
+def _within_batches(batches: Sequence[GeneMoments]) -> GeneMoments:
+    """Return the moments of what :func:`_within` gives, from those of each batch."""
+    several = [(one, np.sqrt(one.n / (one.n - 1))) for one in batches if one.n > 1]
+    return GeneMoments(
+        sum(one.n for one, _ in several),
+        np.zeros_like(batches[0].mean),
+        np.sum([one.squares * scale**2 for one, scale in several], axis=0),
+        np.min([(one.low - one.mean) * scale for one, scale in several], axis=0).astype(np.float32),
+        np.max([(one.high - one.mean) * scale for one, scale in several], axis=0).astype(
+            np.float32
+        ),
+    )
 
 
 def _centre(values: Floats, how: str) -> Floats:

@@ -10,18 +10,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
 from mtm_core.data.formats.stored_table import StoredTable, open_stored_table
 from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.errors import ArtefactError, InputFileError
-from mtm_core.inference.alignment import AlignmentMethod, on_genes_found
+from mtm_core.inference.alignment import AlignmentMethod, batch_labels, on_genes_found
 from mtm_core.inference.gene_moments import GeneMoments
 from mtm_core.inference.model_scale import TableGenes
 from mtm_core.inference.on_demand import loaded
 from mtm_core.inference.prediction_store import PredictionStore, rounded
 from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.prepared import Prepared
+from mtm_core.inference.saved_alignment import SavedAlignment
 from mtm_core.inference.unit_reading import UnitReading
 
 VALUES: tuple[str, ...] = ("z", "expression", "lower", "upper")
@@ -45,6 +48,10 @@ class ChunkWork:
         Store of predictions.
     source, targets, reading, alignment
         As in :class:`~mtm_core.inference.predictor.Predictor`.
+    run
+        Digest of the run, by which a worker tells what it holds from that of another.
+    is_saved
+        Whether the samples are read by a saved alignment.
     values, bits
         As in :class:`~mtm_core.inference.chunked.ChunkedRequest`.
     """
@@ -60,6 +67,8 @@ class ChunkWork:
     alignment: AlignmentMethod
     values: tuple[str, ...]
     bits: int
+    run: str
+    is_saved: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,28 +89,42 @@ def summarise(
     return ValueSummary.of(values.to_numpy(), genes.columns), _digest(values)
 
 
-def moments_of(work: ChunkWork, chunk: Chunk) -> GeneMoments:
-    """Take each gene's moments over a chunk."""
+def moments_of(work: ChunkWork, chunk: Chunk, batch: pd.Series | None) -> dict[str, GeneMoments]:
+    """Take each gene's moments over the samples of each batch in a chunk; ``""`` without any."""
     predictor = _predictor(work.model, work.model_sha256)
     values = _table(work.table, work.state).read(chunk.start, chunk.stop)
     genes = _genes(work.table, work.state, work.model, work.model_sha256)
     linear = predictor.scale.normalised(values, work.reading, work.source, genes)
     expression = on_genes_found(linear, genes.match.found)
-    return GeneMoments.of(expression, predictor.artefact.method.scaler.scale)
+    scale = predictor.artefact.method.scaler.scale
+    labels = np.array(batch_labels(values.index, batch))
+    names = dict.fromkeys(labels.tolist())
+    return {name: GeneMoments.of(expression[labels == name], scale) for name in names}
 
 
-def predict_values(
-    work: ChunkWork, values: pd.DataFrame, phenotypes: pd.DataFrame | None
-) -> xr.Dataset:
-    """Predict samples of the table as among them all."""
+def prepare_values(work: ChunkWork, values: pd.DataFrame, batch: pd.Series | None) -> Prepared:
+    """Make samples of the table ready, as among them all."""
     predictor = _predictor(work.model, work.model_sha256)
-    prepared = predictor.prepare(
+    return predictor.prepare(
         values,
         source=work.source,
         reading=work.reading,
-        alignment=work.alignment,
-        whole=_moments(work.store, work.state),
+        alignment="auto" if work.is_saved else work.alignment,
+        whole=_moments(work.store, work.run),
+        batch=batch,
+        alignment_from=_alignment(work.store, work.run) if work.is_saved else None,
     )
+
+
+def predict_values(
+    work: ChunkWork,
+    values: pd.DataFrame,
+    phenotypes: pd.DataFrame | None,
+    batch: pd.Series | None,
+) -> xr.Dataset:
+    """Predict samples of the table as among them all."""
+    predictor = _predictor(work.model, work.model_sha256)
+    prepared = prepare_values(work, values, batch)
     prediction = predictor.predict_prepared(prepared, work.targets, phenotypes=phenotypes)
     chunk = loaded(
         prediction.drop_vars(
@@ -115,7 +138,11 @@ def predict_values(
 
 
 def predict_into_store(
-    work: ChunkWork, chunk: Chunk, sha256: str, phenotypes: pd.DataFrame | None
+    work: ChunkWork,
+    chunk: Chunk,
+    sha256: str,
+    phenotypes: pd.DataFrame | None,
+    batch: pd.Series | None,
 ) -> int:
     """Predict a chunk, write it, and give its number.
 
@@ -130,7 +157,7 @@ def predict_into_store(
             f"{work.table}: samples {chunk.start + 1} to {chunk.stop} have changed since the run "
             f"began. Delete the output, and start again."
         )
-    work.store.write(chunk.number, predict_values(work, values, phenotypes))
+    work.store.write(chunk.number, predict_values(work, values, phenotypes, batch))
     return chunk.number
 
 
@@ -161,5 +188,10 @@ def _genes(table: Path, state: tuple[int, ...], model: Path, sha256: str) -> Tab
 
 
 @lru_cache(maxsize=1)
-def _moments(store: PredictionStore, state: tuple[int, ...]) -> GeneMoments | None:
+def _moments(store: PredictionStore, run: str) -> dict[str, GeneMoments] | None:
     return store.moments()
+
+
+@lru_cache(maxsize=1)
+def _alignment(store: PredictionStore, run: str) -> SavedAlignment | None:
+    return store.alignment()

@@ -9,9 +9,9 @@ memory are a chunk of the table and of its prediction a worker, and the names of
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import reduce
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,8 +25,15 @@ from mtm_core.data.tables.unit_guess import guess_unit_of
 from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.data.units import UnitChoice
 from mtm_core.errors import OutputError, SelectionError
-from mtm_core.inference.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod
-from mtm_core.inference.alignment_notes import describe_far
+from mtm_core.inference.alignment import (
+    MINIMUM_FOR_ALIGNMENT,
+    AlignmentMethod,
+    batch_labels,
+    check_batches,
+    distance_by_batch,
+)
+from mtm_core.inference.alignment_notes import describe_as_before, describe_far
+from mtm_core.inference.batch_parameters import BatchParameters
 from mtm_core.inference.chunk_tasks import (
     ALL_BITS,
     VALUES,
@@ -35,12 +42,16 @@ from mtm_core.inference.chunk_tasks import (
     moments_of,
     predict_into_store,
     predict_values,
+    prepare_values,
     summarise,
 )
 from mtm_core.inference.cluster import in_order
 from mtm_core.inference.gene_moments import GeneMoments
+from mtm_core.inference.later_samples import alignment_for, read_as_before
 from mtm_core.inference.prediction_store import PredictionStore, Run
 from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.prepared import Prepared
+from mtm_core.inference.saved_alignment import SavedAlignment
 from mtm_core.inference.unit_distance import SAMPLES_LOOKED_AT, describe_far_before
 from mtm_core.inference.unit_reading import UnitReading, read_unit
 from mtm_core.safe_output import check_output, refuse_inputs
@@ -117,6 +128,11 @@ class ChunkedResult:
         Chunks in all; those that were there already.
     unit, alignment
         As used.
+    by_batch
+        Distances of each batch, as of :meth:`mtm_core.inference.alignment.Aligned.by_batch`; empty
+        without batches.
+    saved
+        What the samples were aligned by; ``None`` if all was there already.
     by_sample
         Result of :meth:`~mtm_core.inference.prediction_store.PredictionStore.by_sample`.
     notes
@@ -130,6 +146,8 @@ class ChunkedResult:
     alignment: str
     by_sample: pd.DataFrame
     notes: tuple[Note, ...]
+    by_batch: pd.DataFrame = field(default_factory=pd.DataFrame)
+    saved: SavedAlignment | None = None
 
 
 def predict_chunked(
@@ -137,6 +155,8 @@ def predict_chunked(
     client: Client,
     *,
     phenotypes: pd.DataFrame | None = None,
+    batch: pd.Series | None = None,
+    alignment_from: SavedAlignment | None = None,
     progress: ChunkProgress | None = None,
     overwrite: bool = False,
 ) -> ChunkedResult:
@@ -146,6 +166,10 @@ def predict_chunked(
     ----------
     phenotypes
         As in :meth:`~mtm_core.inference.predictor.Predictor.predict_prepared`.
+    batch
+        Name of each sample's batch, by sample: each batch is aligned by itself.
+    alignment_from
+        Saved alignment that the samples are read by.
     progress
         Called with each chunk.
     overwrite
@@ -166,7 +190,14 @@ def predict_chunked(
         As :func:`mtm_core.inference.cluster.in_order`.
     """
     refuse_inputs(request.output, [request.table, request.model / "model.json"])
-    plan = _Plan.of(request, client, phenotypes, progress or (lambda what, done, total: None))
+    plan = _Plan.of(
+        request,
+        client,
+        phenotypes,
+        batch,
+        alignment_from,
+        progress or (lambda what, done, total: None),
+    )
     begun = plan.begun(overwrite=overwrite)
     if begun is not None and tuple(begun["found"]["state"]) == plan.state:
         found = begun["found"]
@@ -181,12 +212,17 @@ def predict_chunked(
             begun = None
     run = {"asked": plan.asked, "found": found}
     work = plan.work(found)
-    there, notes = set(range(len(plan.chunks))), []
+    there, notes, used = set(range(len(plan.chunks))), [], None
     if begun is None or not plan.store.is_complete(run):
         if begun is None:
             plan.store.begin_anew()
-            plan.store.begin(run, plan.moments(work))
-        there, notes = plan.store.done(), plan.notes(work, found)
+            plan.store.begin(run, plan.moments(work), alignment_from)
+        first = plan.first(work)
+        there, notes, used = (
+            plan.store.done(),
+            plan.notes(work, found, first),
+            plan.used(work, first),
+        )
         plan.predict(work, found, there)
         plan.store.finish(run, overwrite=overwrite)
     plan.store.begin_anew()  # a ledger that a run left which was killed at its very end
@@ -203,6 +239,8 @@ def predict_chunked(
             *describe_far(by_sample),
             *describe_far_before(by_sample, work.alignment),
         ),
+        by_batch=plan.by_batch(used, by_sample),
+        saved=used,
     )
 
 
@@ -213,6 +251,8 @@ class _Plan:
     request: ChunkedRequest
     client: Client
     phenotypes: pd.DataFrame | None
+    batch: pd.Series | None
+    saved: SavedAlignment | None
     tell: ChunkProgress
     predictor: Predictor
     table: StoredTable
@@ -226,16 +266,22 @@ class _Plan:
         request: ChunkedRequest,
         client: Client,
         phenotypes: pd.DataFrame | None,
+        batch: pd.Series | None,
+        saved: SavedAlignment | None,
         tell: ChunkProgress,
     ) -> _Plan:
         predictor = Predictor.load(request.model)
         targets = predictor.targets_of(request.source, request.targets)
         table = open_stored_table(request.table, predictor.genes)
         people = None if phenotypes is None else exact_phenotypes_of(phenotypes, table.samples)
+        if saved is not None:
+            saved = alignment_for(saved, predictor.artefact, request.source, request.alignment)
+        batch = _checked_batches(batch, saved, table.samples)
         of_sample = 4 * len(request.values) * len(targets) * len(predictor.artefact.genes)
         chunk = request.chunk or min(max(_CHUNK_BYTES // of_sample, 1), _LARGEST_CHUNK)
         store = PredictionStore(request.output, min(chunk, len(table.samples)))
-        return cls(request, client, people, tell, predictor, table, table.state, targets, store)
+        settings = (people, batch, saved, tell, predictor, table, table.state, targets, store)
+        return cls(request, client, *settings)
 
     def begun(self, *, overwrite: bool) -> Run | None:
         """Return the run that was begun, if it is the one asked for; another is refused."""
@@ -268,9 +314,9 @@ class _Plan:
             "version of mtm": __version__,
             "model": self.predictor.artefact.sha256,
             "names of samples and genes": self.table.names_sha256,
-            "age and sex": ""
-            if people is None
-            else hashlib.sha256(people.to_csv().encode()).hexdigest(),
+            "age and sex": "" if people is None else _sha256(people.to_csv()),
+            "batches": "" if self.batch is None else _sha256(self.batch.to_csv()),
+            "saved alignment": "" if self.saved is None else self.saved.digest,
             "source": request.source,
             "targets": list(self.targets),
             "unit": request.unit,
@@ -289,11 +335,16 @@ class _Plan:
         whole = ValueSummary.joined([summary for summary, _ in parts])
         hashes = [sha256 for _, sha256 in parts]
         known = (self.predictor.typical(source), self.table.stated_unit)
-        reading = read_unit(whole, self.request.unit, *known)
+        asked = self.request.unit
+        reading = (
+            read_unit(whole, asked, *known)
+            if self.saved is None
+            else read_as_before(whole, self.saved, asked, *known)
+        )
         notes = list(reading.notes)
         if self.request.unit == "auto":
             notes.insert(0, guess_unit_of(whole, *known).note())
-        alignment = self.request.alignment
+        alignment = self.request.alignment if self.saved is None else self.saved.how
         if alignment == "auto":
             enough = len(self.table.samples) >= MINIMUM_FOR_ALIGNMENT
             alignment = "cohort" if enough else "none"
@@ -323,44 +374,73 @@ class _Plan:
             found["alignment"],
             request.values,
             request.bits,
+            _sha256(json.dumps([self.asked, found])),
+            self.saved is not None,
         )
 
-    def moments(self, work: ChunkWork) -> GeneMoments | None:
-        """Take each gene's moments over all samples; ``None`` if nothing is aligned."""
-        if work.alignment == "none":
+    def moments(self, work: ChunkWork) -> dict[str, GeneMoments] | None:
+        """Take each gene's moments over all samples, by batch; ``None`` if none are needed."""
+        if work.alignment == "none" or self.saved is not None:
             return None
-        jobs = [(work, chunk) for chunk in self.chunks]
-        return reduce(GeneMoments.joined, self._each("Aligning", moments_of, jobs))
+        jobs = [(work, chunk, self._batch(chunk)) for chunk in self.chunks]
+        joined: dict[str, GeneMoments] = {}
+        for part in self._each("Aligning", moments_of, jobs):
+            for name, own in part.items():
+                joined[name] = joined[name].joined(own) if name in joined else own
+        return joined
 
     def predict(self, work: ChunkWork, found: Run, there: set[int]) -> None:
         """Predict the chunks that are not ``there``."""
         if not there:
-            first = predict_values(work, self.table.read(0, 1), self._people(Chunk(0, 0, 1)))
+            first = predict_values(work, self.table.read(0, 1), *self._known(Chunk(0, 0, 1)))
             self.store.create(first, self.table.samples)
         jobs = [
-            (work, chunk, found["chunks"][chunk.number], self._people(chunk))
+            (work, chunk, found["chunks"][chunk.number], *self._known(chunk))
             for chunk in self.chunks
             if chunk.number not in there
         ]
         for _ in self._each("Predicting", predict_into_store, jobs, len(there)):
             pass
 
-    def notes(self, work: ChunkWork, found: Run) -> list[Note]:
+    def first(self, work: ChunkWork) -> Prepared:
+        """Make the first sample ready as among them all: what was done to all is said of it."""
+        return prepare_values(work, self.table.read(0, 1), self._batch(Chunk(0, 0, 1)))
+
+    def used(self, work: ChunkWork, first: Prepared) -> SavedAlignment:
+        """Return what all samples are aligned by."""
+        if self.saved is not None or work.alignment != "none":
+            return self.saved or first.alignment
+        labels = [""] * len(self.table.samples) if self.batch is None else self.batch.tolist()
+        none = [BatchParameters(name, "none", labels.count(name)) for name in sorted(set(labels))]
+        return replace(first.alignment, parameters=tuple(none))
+
+    def by_batch(self, used: SavedAlignment | None, by_sample: pd.DataFrame) -> pd.DataFrame:
+        """Return the distance of each batch from the reference; empty if it is not known."""
+        if used is None or self.batch is None:
+            return pd.DataFrame()
+        labels = self.batch.tolist()
+        own = [one for one in used.parameters if one.batch in labels]
+        return distance_by_batch(own, by_sample, labels)
+
+    def notes(self, work: ChunkWork, found: Run, one: Prepared) -> list[Note]:
         """Say what was found and done, but for what each sample's distance says."""
         notes = [Note(**note) for note in found["unit_notes"]]
-        one = self.predictor.prepare(
-            self.table.read(0, 1),
-            source=work.source,
-            reading=work.reading,
-            alignment=work.alignment,
-            whole=self.store.moments(),
-        )
         of_sample = describe_far(one.aligned.distance)
         aligned = [note for note in one.aligned.notes if note not in of_sample]
+        if self.saved is not None:
+            labels = {""} if self.batch is None else set(self.batch)
+            used = [own for own in self.saved.parameters if own.batch in labels]
+            aligned = describe_as_before(used, len(self.table.samples))
         first = self.table.read(0, min(SAMPLES_LOOKED_AT, len(self.table.samples)))
         genes = self.predictor.scale.match(self.table.genes)
         nearer = self.predictor.scale.nearer_units(first, work.reading, work.source, genes)
         return [*notes, *one.match.notes, *aligned, *nearer]
+
+    def _known(self, chunk: Chunk) -> tuple[pd.DataFrame | None, pd.Series | None]:
+        return self._people(chunk), self._batch(chunk)
+
+    def _batch(self, chunk: Chunk) -> pd.Series | None:
+        return None if self.batch is None else self.batch.iloc[chunk.start : chunk.stop]
 
     def _people(self, chunk: Chunk) -> pd.DataFrame | None:
         samples = list(self.table.samples[chunk.start : chunk.stop])
@@ -379,6 +459,24 @@ class _Plan:
         for number, result in enumerate(in_order(self.client, function, jobs), start=1):
             self.tell(what, n_before + number, total)
             yield result
+
+
+def _checked_batches(
+    batch: pd.Series | None, saved: SavedAlignment | None, samples: Sequence[str]
+) -> pd.Series | None:
+    """Return the batch of each of ``samples``; one that is not known is refused beforehand."""
+    if batch is None:
+        if saved is not None and saved.batches:
+            check_batches([""], saved.batches)
+        return None
+    labels = batch_labels(pd.Index(list(samples)), batch)
+    if saved is not None:
+        check_batches(labels, saved.batches or [""])
+    return pd.Series(labels, list(samples), name=str(batch.name or "batch"), dtype=object)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _refuse_another(begun: Run, asked: Run, output: Path) -> None:

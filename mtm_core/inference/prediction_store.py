@@ -7,7 +7,8 @@ beside the place of the store, which says by its name that it is not whole::
 
     predicted.zarr.progress/
         run.json             what is predicted, from what, how; found out before the first chunk
-        moments.safetensors  mean and spread of each gene over all samples
+        moments.safetensors  mean and spread of each gene over all samples, or by batch
+        alignment.json       the saved alignment that the samples are read by, if there is one
         predicted.zarr       the store
         done/0000012         a file a chunk: made by the worker that wrote the chunk
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -29,12 +30,18 @@ import pandas as pd
 import xarray as xr
 import zarr
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from zarr.codecs import BloscCodec
 
 from mtm_core.errors import OutputError
 from mtm_core.inference.gene_moments import GeneMoments
 from mtm_core.inference.profiles import GIVEN_TISSUE
+from mtm_core.inference.saved_alignment import (
+    SavedAlignment,
+    alignment_bytes,
+    alignments_of,
+)
 from mtm_core.safe_output import (
     OwnFolder,
     check_output,
@@ -45,6 +52,7 @@ from mtm_core.safe_output import (
 )
 
 _STORE, _LEDGER, _MOMENTS = "predicted.zarr", "run.json", "moments.safetensors"
+_ALIGNMENT = "alignment.json"
 _KIND = "a prediction that is not whole"
 _LEFT = "What is predicted so far stays; the same command continues from it."
 _COMPLETE = "run"
@@ -107,8 +115,22 @@ class PredictionStore:
             return False
         return bool(whole["found"].get("sha256") == run["found"].get("sha256"))
 
-    def begin(self, run: Run, moments: GeneMoments | None) -> None:
+    def begin(
+        self,
+        run: Run,
+        moments: Mapping[str, GeneMoments] | None,
+        alignment: SavedAlignment | None = None,
+    ) -> None:
         """Open the ledger of a run whose table has been looked through.
+
+        Parameters
+        ----------
+        run
+            The run.
+        moments
+            Moments of all samples by batch; ``None`` if nothing is estimated from them.
+        alignment
+            The saved alignment that they are read by, if there is one.
 
         Raises
         ------
@@ -116,13 +138,21 @@ class PredictionStore:
             If its folder holds what is not ours, or cannot be written to.
         """
         own = OwnFolder.claim(self.progress, _KIND)
-        own.own("done/", f"{_STORE}/", _LEDGER, _MOMENTS)
+        own.own("done/", f"{_STORE}/", _LEDGER, _MOMENTS, _ALIGNMENT)
         own.clear()
         with said_in_words(self.path, _LEFT):
             (self.progress / "done").mkdir()
         if moments is not None:
+            arrays = {
+                f"{number}.{name}": np.atleast_1d(array)
+                for number, one in enumerate(moments.values())
+                for name, array in vars(one).items()
+            }
             with replacing(self.progress / _MOMENTS) as place:
-                save_file(vars(moments) | {"n": np.array([moments.n])}, place)
+                save_file(arrays, place, metadata={"batches": json.dumps(list(moments))})
+        if alignment is not None:
+            with replacing(self.progress / _ALIGNMENT) as place:
+                place.write_bytes(alignment_bytes(alignment))
         with replacing(self.progress / _LEDGER) as place:
             place.write_text(json.dumps(run), encoding="utf-8")
 
@@ -136,13 +166,28 @@ class PredictionStore:
         """
         discard(self.progress)
 
-    def moments(self) -> GeneMoments | None:
+    def moments(self) -> dict[str, GeneMoments] | None:
         """Return the moments that :meth:`begin` was given."""
         path = self.progress / _MOMENTS
         if not path.exists():
             return None
+        with safe_open(path, framework="numpy") as file:
+            batches = json.loads(file.metadata()["batches"])
         arrays = load_file(path)
-        return GeneMoments(n=int(arrays.pop("n")[0]), **arrays)
+        return {
+            name: GeneMoments(
+                int(arrays[f"{i}.n"][0]),
+                *(arrays[f"{i}.{part}"] for part in ("mean", "squares", "low", "high")),
+            )
+            for i, name in enumerate(batches)
+        }
+
+    def alignment(self) -> SavedAlignment | None:
+        """Return the saved alignment that :meth:`begin` was given."""
+        path = self.progress / _ALIGNMENT
+        if not path.exists():
+            return None
+        return alignments_of(path.read_bytes(), _ALIGNMENT)[0]
 
     def create(self, first: xr.Dataset, samples: tuple[str, ...]) -> None:
         """Lay out the store after the prediction ``first`` of some samples, without values.
@@ -213,11 +258,11 @@ def create_store(path: Path, first: xr.Dataset, samples: tuple[str, ...], chunk:
         group.create_array(
             str(name),
             shape=(len(samples), *array.shape[1:]),
-            dtype=array.dtype,
+            dtype=str if array.dtype.kind == "U" else array.dtype,
             chunks=(chunk, 1, array.shape[2]) if array.ndim == 3 else whole,
             shards=whole if array.ndim == 3 else None,
             compressors=COMPRESSION,
-            fill_value=np.nan if array.dtype.kind == "f" else 0,
+            fill_value={"f": np.nan, "U": ""}.get(array.dtype.kind, 0),
             dimension_names=[str(dimension) for dimension in array.dims],
         )
 

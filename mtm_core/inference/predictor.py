@@ -125,7 +125,7 @@ class Predictor:
         source: str = "Whole Blood",
         unit: UnitChoice = "auto",
         alignment: AlignmentMethod = "auto",
-        whole: GeneMoments | None = None,
+        whole: Mapping[str, GeneMoments] | None = None,
         reading: UnitReading | None = None,
         batch: pd.Series | None = None,
         alignment_from: Saved | None = None,

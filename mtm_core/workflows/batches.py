@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from mtm_core.data.notes import Note, counted
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.prepared import Prepared
-from mtm_core.inference.saved_alignment import alignment_bytes
+from mtm_core.inference.saved_alignment import SavedAlignment, alignment_bytes
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.batch_groups import describe_batches_and_groups
 from mtm_core.workflows.input_files import check_there
@@ -28,13 +30,10 @@ def check_alignment(
     InputFileError
         If the saved alignment is not there.
     """
-    if part_by_part and (
-        options.batch or options.alignment_from or options.alignment in ("robust", "quantiles")
-    ):
+    if part_by_part and options.alignment in ("robust", "quantiles"):
         raise SelectionError(
-            "a table that is predicted in chunks can only be aligned by the mean and SD of all "
-            "samples: --batch, --alignment-from and --alignment robust or quantiles need a table "
-            "that is read whole."
+            "a table that is predicted in chunks is aligned by mean and SD: --alignment robust and "
+            "quantiles need all values of a gene at once, in a table that is read whole."
         )
     of_further = [("--and-batch", one.batch) for one in options.further]
     for option, column in (("--batch", options.batch), *of_further):
@@ -68,8 +67,13 @@ def describe_by_batch(prepared: Prepared) -> list[str]:
     """Say how far each batch lay from the reference, before and after alignment."""
     if not prepared.aligned.has_batches:
         return []
+    return batch_lines(prepared.aligned.by_batch())
+
+
+def batch_lines(by_batch: pd.DataFrame) -> list[str]:
+    """Say the rows of :meth:`mtm_core.inference.alignment.Aligned.by_batch` in words."""
     lines = []
-    for row in prepared.aligned.by_batch().itertuples():
+    for row in by_batch.itertuples():
         samples = counted(row.n_samples, "sample", "samples")
         of = f", by {row.parameters_of}" if row.parameters_of else ""
         lines.append(
@@ -101,7 +105,24 @@ def save_alignment(
     OutputError
         As :func:`mtm_core.safe_output.writing`.
     """
-    data = alignment_bytes([table.alignment for table in tables])
+    write_saved([table.alignment for table in tables], path, overwrite=overwrite, inputs=inputs)
+
+
+def write_saved(
+    alignments: Sequence[SavedAlignment],
+    path: Path,
+    *,
+    overwrite: bool,
+    inputs: Iterable[Path] = (),
+) -> None:
+    """Write saved alignments, each of another tissue, to one file.
+
+    Raises
+    ------
+    OutputError
+        As :func:`mtm_core.safe_output.writing`.
+    """
+    data = alignment_bytes(alignments)
     with writing(path, overwrite=overwrite, inputs=inputs, kind="an alignment") as place:
         place.write_bytes(data)
 

@@ -13,6 +13,7 @@ import xarray as xr
 
 from mtm_core.data.formats.stored_table import open_stored_table
 from mtm_core.data.notes import Note
+from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import accuracy_in_words
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.blocks import predict_blocks
@@ -23,14 +24,20 @@ from mtm_core.inference.export import file_bytes, write_blocks
 from mtm_core.inference.long_parts import write_parts
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
-from mtm_core.inference.saved_alignment import FILE_NAME, alignment_bytes
+from mtm_core.inference.saved_alignment import FILE_NAME, SavedAlignment, alignment_bytes
 from mtm_core.inference.together import Together, tissues_given
 from mtm_core.inference.wide import wide_bytes, write_wide
 from mtm_core.memory_budget import in_words
 from mtm_core.methods.covariates import are_known
 from mtm_core.model_folder import ModelFolder
 from mtm_core.workflows.annotated import ANNOTATED, Beside, annotated
-from mtm_core.workflows.batches import batch_columns, save_alignment
+from mtm_core.workflows.batches import (
+    batch_columns,
+    batch_lines,
+    groups_at_risk,
+    save_alignment,
+    write_saved,
+)
 from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
     Say,
@@ -172,6 +179,27 @@ def _whole(
     )
 
 
+def _save(alignment: SavedAlignment | None, options: PredictOptions, folder: Path) -> None:
+    """Write what a table that was read part by part was aligned by.
+
+    Raises
+    ------
+    SelectionError
+        If the prediction was finished by an earlier run.
+    """
+    if alignment is None or options.save_alignment is None:
+        raise SelectionError(
+            f"{options.output} was finished by an earlier run, so its alignment was not estimated "
+            "again. To save it, predict again with --overwrite."
+        )
+    write_saved(
+        [alignment],
+        options.save_alignment,
+        overwrite=options.overwrite,
+        inputs=options.inputs(folder),
+    )
+
+
 def _said_of_several(
     folder: Path, predictor: Predictor, prepared: Prepared | Together, targets: tuple[str, ...]
 ) -> tuple[dict[str, int], str, str]:
@@ -268,15 +296,21 @@ def _part_by_part(
         how.chunk,
     )
     _check_metadata(options)
-    phenotypes = None
+    phenotypes = batch = None
+    samples = open_stored_table(request.table, predictor.genes).samples
+    known = None
     if options.metadata is not None:
-        samples = open_stored_table(request.table, predictor.genes).samples
         phenotypes = _phenotypes(options, samples, predictor, say)
+        known = read_known(options.metadata, samples, chosen.metadata)
+    batch = chosen.batches_of(pd.DataFrame(index=list(samples)), known)
+    say_notes(groups_at_risk(chosen, known), say)
     with dask_client(how.scheduler, how.workers) as client:
         result = predict_chunked(
             request,
             client,
             phenotypes=phenotypes,
+            batch=batch,
+            alignment_from=chosen.saved_alignment(predictor),
             progress=on_progress,
             overwrite=options.overwrite,
         )
@@ -288,6 +322,10 @@ def _part_by_part(
         )
     say_reading(result.unit, result.alignment, result.by_sample, say)
     say_notes(result.notes, say)
+    for line in batch_lines(result.by_batch):
+        say(line, False)
+    if options.save_alignment is not None:
+        _save(result.saved, options, folder)
     n_used_age_sex = int(result.by_sample["used_age_sex"].sum())
     return Predicted(options.output, result.sizes, n_used_age_sex, predictor.covariates)
 

@@ -132,11 +132,6 @@ def check_predict(options: PredictOptions) -> Path:
                 "prediction in chunks reads one tissue; further tissues (--and) need tables that "
                 "are read whole."
             )
-        if options.save_alignment is not None:
-            raise SelectionError(
-                "--save-alignment needs a table that is read whole. To add samples to a prediction "
-                "in chunks, run the same command again."
-            )
         if options.prediction.reading != AS_IT_LIES:
             raise SelectionError(
                 "a table that is predicted in chunks is read as it is: --take-back, --leave-out,"

@@ -61,7 +61,7 @@ def test_a_later_sample_alone_is_read_as_among_the_first(
         (["--as-batch=a"], "add --alignment-from FILE"),
         (["--batch=plate"], "add --metadata FILE"),
         (["--save-alignment=alignment.json"], "alignment.json exists already"),
-        (["--alignment=robust", "--chunk=5"], "need a table that is read whole"),
+        (["--alignment=robust", "--chunk=5"], "all values of a gene at once"),
     ):
         output = "x.zarr" if "--chunk=5" in options else "x.csv"
         failed = mtm("predict", "all.csv", *LUNG, *options, f"--output={output}")

@@ -243,7 +243,7 @@ def test_parts_align_as_they_do_among_all_samples(
     assert whole.n == len(linear)
     assert (whole.low[4], whole.high[4]) == (3, 3)
     for part in parts:
-        aligned = align(linear.iloc[part], found, BLOOD, scaler, "cohort", whole=whole)
+        aligned = align(linear.iloc[part], found, BLOOD, scaler, "cohort", whole={"": whole})
         np.testing.assert_allclose(aligned.z, expected.z[part], atol=1e-5)
         assert (aligned.z[:, [2, 4]] == 0).all()
         pd.testing.assert_frame_equal(

@@ -404,3 +404,63 @@ def test_a_run_that_is_killed_goes_on_with_the_same_request(
     assert newly == list(range(len(written), 21))
     expected = Predictor.load(model).predict(table, targets=["Lung", "Liver"])
     xr.testing.assert_allclose(opened(tmp_path / "p.zarr"), expected, rtol=1e-4, atol=1e-5)
+
+
+def same_as_whole(store: xr.Dataset, expected: xr.Dataset) -> None:
+    for name in ("z", "expression", "lower", "upper"):
+        np.testing.assert_allclose(store[name], expected[name], atol=2e-4, rtol=2e-4)
+    for name in ("distance_before", "distance_after"):
+        np.testing.assert_allclose(store[name], expected[name], rtol=1e-5)
+    assert store["batch"].to_numpy().tolist() == expected["batch"].to_numpy().tolist()
+    assert store.attrs["alignment"] == expected.attrs["alignment"]
+    assert store.attrs["batch_column"] == "plate"
+
+
+def test_batches_are_aligned_as_in_the_whole_table(
+    blood: pd.DataFrame, client: distributed.Client, model: Path, tmp_path: Path
+) -> None:
+    """One batch of 24 samples, one of 14, whose spread is that within all, and one of 2."""
+    names = ["first"] * 24 + ["the second plate"] * 14 + ["c"] * 2
+    batch = pd.Series(names, blood.index, name="plate").sample(frac=1, random_state=0)
+    own = batch.reindex(blood.index)
+    table = blood.mul(own.map({"first": 1.0, "the second plate": 3.0, "c": 0.2}), axis=0)
+    path = write_parquet(table.astype(np.float32), tmp_path)
+    request = ChunkedRequest(path, tmp_path / "p.zarr", model, targets=TARGETS, chunk=13)
+    result = predict_chunked(request, client, batch=batch)
+    predictor = Predictor.load(model)
+    prepared = predictor.prepare(table.astype(np.float32), batch=own)
+    expected = predictor.predict_prepared(prepared, TARGETS)
+    same_as_whole(opened(tmp_path / "p.zarr"), expected)
+    pd.testing.assert_frame_equal(result.by_batch, prepared.aligned.by_batch(), rtol=1e-4)
+    assert any("plate" in str(note) for note in result.notes)
+    # What is saved reads the same samples again as they were read.
+    assert result.saved is not None
+    again = replace(request, output=tmp_path / "again.zarr", chunk=20)
+    predict_chunked(again, client, batch=batch, alignment_from=result.saved)
+    first, second = opened(tmp_path / "p.zarr"), opened(tmp_path / "again.zarr")
+    np.testing.assert_allclose(first["z"], second["z"], atol=2e-6)
+    later = predictor.predict(table.iloc[[30]], batch=own, alignment_from=result.saved)
+    shown = later["z"].sel(tissue=list(TARGETS)).isel(sample=0)
+    np.testing.assert_allclose(shown, first["z"].isel(sample=30), atol=2e-6)
+    assert "a saved alignment of 40 samples" in second.attrs["alignment_from"]
+    assert "alignment_from" not in first.attrs
+    with pytest.raises(SelectionError, match="batch"):
+        predict_chunked(
+            replace(again, output=tmp_path / "n.zarr"), client, alignment_from=result.saved
+        )
+
+
+def test_a_batch_that_is_not_known_or_other_batches_are_refused(
+    blood: pd.DataFrame, client: distributed.Client, model: Path, tmp_path: Path
+) -> None:
+    path = write_parquet(blood, tmp_path)
+    request = ChunkedRequest(path, tmp_path / "p.zarr", model, targets=TARGETS)
+    batch = pd.Series(["a", "b"] * 20, blood.index, name="plate")
+    with pytest.raises(SelectionError, match="plate"):
+        predict_chunked(request, client, batch=batch.iloc[1:])
+    assert not (tmp_path / "p.zarr").exists()
+    predict_chunked(request, client, batch=batch)
+    with pytest.raises(SelectionError, match="batches"):
+        predict_chunked(request, client, batch=batch[::-1].set_axis(batch.index))
+    with pytest.raises(SelectionError, match="all its values at once"):
+        predict_chunked(replace(request, output=tmp_path / "q.zarr", alignment="quantiles"), client)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -39,14 +40,16 @@ def test_full_precision_and_non_finite_values_are_unchanged() -> None:
 def test_ledger_gives_back_what_it_was_given(tmp_path: Path, rng: np.random.Generator) -> None:
     store = PredictionStore(tmp_path / "p.zarr", 10)
     assert store.begun() is None
-    moments = GeneMoments.of(rng.gamma(2, 5, size=(9, 4)).astype(np.float32), "log2")
+    values = rng.gamma(2, 5, size=(9, 4)).astype(np.float32)
+    moments = {"plate 1": GeneMoments.of(values[:5], "log2"), "": GeneMoments.of(values, "log2")}
     store.begin({"asked": {"unit": "tpm"}, "found": {}}, moments)
     assert store.begun() == {"asked": {"unit": "tpm"}, "found": {}}
     again = store.moments()
     assert again is not None
-    assert again.n == 9
-    for name in ("mean", "squares", "low", "high"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(moments, name))
+    assert list(again) == ["plate 1", ""]
+    assert (again["plate 1"].n, again[""].n) == (5, 9)
+    for batch, name in product(moments, ("mean", "squares", "low", "high")):
+        np.testing.assert_array_equal(getattr(again[batch], name), getattr(moments[batch], name))
     assert store.done() == set()
     for name in ("0000003", "0000012", "0000013.part"):
         (store.progress / "done" / name).write_text("")
