@@ -14,12 +14,12 @@ import sys
 import anndata as ad
 import numpy as np
 
-from mtm_core.artefact import QUANTILE_LEVELS
 from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.inference.batch_parameters import ReferenceTissue, parameters_of
+from mtm_core.model_reference import QUANTILE_LEVELS
 
 DRAWS = 20
 SIZES = (10, 20, 50, 100, 300)

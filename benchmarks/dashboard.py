@@ -39,7 +39,7 @@ from measuring import Row
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from wide_model import make_wide_model
 
-from mtm_core.artefact import QUANTILE_LEVELS, Artefact
+from mtm_core.artefact import Artefact
 from mtm_core.dashboard.serving.freeing import SWEEP_SECONDS
 from mtm_core.dashboard.state.workspace import DEFAULT_HOURS, Work, WorkspaceStore
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
@@ -47,6 +47,7 @@ from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_reference import QUANTILE_LEVELS
 
 COMMAND = "python benchmarks/dashboard.py"
 N_SAMPLES, N_GENES = 100, 19_291

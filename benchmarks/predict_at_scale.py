@@ -28,7 +28,7 @@ from anndata.io import write_elem
 from measuring import Row, print_rows
 from threadpoolctl import threadpool_limits
 
-from mtm_core.artefact import QUANTILE_LEVELS, Artefact, Reference
+from mtm_core.artefact import Artefact
 from mtm_core.config import ScalingConfig, preset
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.gtex.annotations import tissue_table
@@ -39,6 +39,7 @@ from mtm_core.inference.prediction_store import COMPRESSION, rounded
 from mtm_core.inference.predictor import Predictor
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.model.mtm import MTM
+from mtm_core.model_reference import QUANTILE_LEVELS, Reference
 
 BLOOD = "Whole Blood"
 N_GENES, N_TISSUES = 19_291, 49

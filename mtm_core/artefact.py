@@ -30,12 +30,10 @@ from typing import Any, Literal
 import anndata as ad
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mtm_core import __version__
-from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
 from mtm_core.data.cohort.normalise import NORMALISATIONS, Normalisation
-from mtm_core.data.cohort.scaling import TissueScaler, to_scale
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.files.what_is_it import what_is_missing
 from mtm_core.data.genes.index import GeneIndex
 from mtm_core.errors import ArtefactError
@@ -54,6 +52,7 @@ from mtm_core.model_checks import (
     check_reference,
 )
 from mtm_core.model_folder import MANIFEST, MODEL, ModelFolder, seal_folder
+from mtm_core.model_reference import Reference
 from mtm_core.safe_output import OwnFolder, replacing
 from mtm_core.strict_json import read_strict_json
 
@@ -62,46 +61,6 @@ FORMAT_VERSION = 2
 MODEL_FILES = ("model.json", "model.safetensors")
 MOST_DESCRIPTION_BYTES = 256 * 2**20
 WeightFormat = Literal["fp32", "bf16"]
-QUANTILE_LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Distributions of the training cohort, for Q levels, T tissues and G genes.
-
-    Attributes
-    ----------
-    mean
-        Mean linear expression (T, G).
-    expression
-        Quantiles (Q, T, G) of expression on the scaler's scale, at ``QUANTILE_LEVELS``.
-    distance
-        Quantiles (Q, T) of a sample's distance from the reference: the root mean square of its
-        z-scores over genes.
-    """
-
-    mean: NDArray[np.float32]
-    expression: NDArray[np.float32]
-    distance: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, cohort: ad.AnnData, scaler: TissueScaler) -> Reference:
-        """Compute means and quantiles of every tissue of ``cohort``."""
-        codes, levels = tissue_codes(cohort), np.array(QUANTILE_LEVELS)
-        mean, expression, distance = [], [], []
-        for t in range(len(tissue_names(cohort))):  # one at a time, as a wide cohort is large
-            values = np.asarray(cohort.X[np.flatnonzero(codes == t)])
-            mean.append(values.mean(axis=0, dtype=np.float64))
-            on_scale = to_scale(values, scaler.scale)
-            expression.append(_quantiles(on_scale, levels))
-            z = (on_scale - scaler.mean[t]) / scaler.sd[t]
-            rms = np.sqrt(np.einsum("ng,ng->n", z, z, dtype=np.float64) / z.shape[1])
-            distance.append(np.quantile(rms, levels))
-        return cls(
-            np.stack(mean).astype(np.float32),
-            np.stack(expression, axis=1).astype(np.float32),
-            np.stack(distance, axis=1).astype(np.float32),
-        )
 
 
 @dataclass(frozen=True)
@@ -272,7 +231,9 @@ class Artefact:
 
 def _assemble(description: dict[str, Any], weights: Path, sha256: str) -> Artefact:
     """Assemble a model from its validated description and the file of its weights."""
-    arrays = _map_arrays(weights)
+    tensors = map_tensors(weights)
+    check_numbers(tensors)
+    arrays = to_arrays(tensors)
     tissues = pd.DataFrame(description["tissues"]).set_index("tissue")
     genes = pd.DataFrame(description["genes"]).set_index("gene_id")
     GeneIndex(genes).find(list(genes.index[:1]))  # raises if gene names are malformed
@@ -281,7 +242,9 @@ def _assemble(description: dict[str, Any], weights: Path, sha256: str) -> Artefa
             arrays[name] = arrays[name].astype(np.float32, copy=False)
     scaler = TissueScaler(arrays["scaler.mean"], arrays["scaler.sd"], description["scale"])
     reference = Reference(**under_prefix("reference.", arrays))
-    _check_shapes(scaler, reference, len(tissues), len(genes))
+    check_shape("scaler.mean", scaler.mean, (len(tissues), len(genes)))
+    check_shape("scaler.sd", scaler.sd, (len(tissues), len(genes)))
+    reference.check(len(tissues), len(genes))
     check_reference(
         scaler,
         reference.mean,
@@ -324,9 +287,8 @@ def read_description(folder: Path | str | ModelFolder) -> dict[str, Any]:
 
 def _describe(files: ModelFolder) -> tuple[dict[str, Any], str]:
     """Read and validate ``model.json``; return it with its SHA-256."""
-    path = files.path / "model.json"
     data = files.read("model.json", MOST_DESCRIPTION_BYTES)
-    return parse_description(data, path), files.seals["model.json"].sha256
+    return parse_description(data, files.path / "model.json"), files.seals["model.json"].sha256
 
 
 def parse_description(data: bytes, path: Path | str) -> dict[str, Any]:
@@ -402,16 +364,6 @@ def seal_model(folder: Path | str) -> None:
     Artefact.load(folder)
 
 
-def _check_shapes(scaler: TissueScaler, reference: Reference, n_tissues: int, n_genes: int) -> None:
-    """Check the shapes of scaler and reference against the numbers of tissues and genes."""
-    by_gene, n_levels = (n_tissues, n_genes), len(QUANTILE_LEVELS)
-    check_shape("scaler.mean", scaler.mean, by_gene)
-    check_shape("scaler.sd", scaler.sd, by_gene)
-    check_shape("reference.mean", reference.mean, by_gene)
-    check_shape("reference.expression", reference.expression, (n_levels, *by_gene))
-    check_shape("reference.distance", reference.distance, (n_levels, n_tissues))
-
-
 def _is_network_weight(name: str, _shape: tuple[int, ...]) -> bool:
     """Tell whether an array is a weight matrix of a network, by its name."""
     return name.startswith("method.") and name.endswith(".weight")
@@ -422,13 +374,6 @@ _HALVED: dict[WeightFormat | None, Callable[[str, tuple[int, ...]], bool]] = {
     "fp32": lambda _name, _shape: False,
     "bf16": lambda name, shape: _is_network_weight(name, shape) or is_of_wide_factors(name, shape),
 }
-
-
-def _map_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Map the arrays of a file into memory, after a check that they are finite numbers."""
-    tensors = map_tensors(path)
-    check_numbers(tensors)
-    return to_arrays(tensors)
 
 
 def _protect(part: object) -> None:
@@ -448,17 +393,6 @@ def _protect(part: object) -> None:
     elif is_dataclass(part):
         for field in fields(part):
             _protect(getattr(part, field.name))
-
-
-def _quantiles(values: NDArray[np.float32], levels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return quantiles (Q, G) over samples (n, G), as ``numpy.quantile`` but faster."""
-    ordered = np.sort(np.ascontiguousarray(values.T), axis=1)
-    position = levels * (len(values) - 1)
-    below = np.floor(position).astype(int)
-    above = np.minimum(below + 1, len(values) - 1)
-    low, high = (ordered[:, place].astype(np.float64) for place in (below, above))
-    quantiles: NDArray[np.float64] = (low + (position - below) * (high - low)).T
-    return quantiles
 
 
 def _digest(path: Path) -> str:

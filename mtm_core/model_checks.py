@@ -192,7 +192,7 @@ def check_reference(
     Parameters
     ----------
     mean, expression, distance, normalisation
-        Of :class:`mtm_core.artefact.Reference` and of the model.
+        Of :class:`mtm_core.model_reference.Reference` and of the model.
 
     Raises
     ------

@@ -213,7 +213,8 @@ def align(
         the part is then aligned as it would be among them all, by ``"cohort"``.
     quantiles
         (Q, G) of the reference's samples of the tissue, at the levels of
-        :data:`mtm_core.artefact.QUANTILE_LEVELS`; needed by ``"robust"`` and ``"quantiles"``.
+        :data:`mtm_core.model_reference.QUANTILE_LEVELS`; needed by ``"robust"`` and
+        ``"quantiles"``.
     batch
         Name of each sample's batch, by sample: each batch is aligned by itself. ``None`` takes all
         samples as one.

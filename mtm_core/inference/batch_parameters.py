@@ -29,9 +29,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtm_core.artefact import QUANTILE_LEVELS
 from mtm_core.data.cohort.scaling import CONSTANT_SD, TissueScaler, to_scale
 from mtm_core.inference.gene_moments import GeneMoments
+from mtm_core.model_reference import QUANTILE_LEVELS
 
 AlignmentHow = Literal["cohort", "robust", "quantiles", "none"]
 """How samples were aligned."""

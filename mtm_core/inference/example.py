@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from pyarrow import csv
 from scipy.special import ndtr
 
-from mtm_core.artefact import QUANTILE_LEVELS, Artefact
+from mtm_core.artefact import Artefact
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.errors import SelectionError
 from mtm_core.methods.protocol import tissue_index
+from mtm_core.model_reference import QUANTILE_LEVELS
 
 N_CASES, N_CONTROLS = 12, 12
 N_CHANGED, LOG2_FOLD_CHANGE = 8, 0.8

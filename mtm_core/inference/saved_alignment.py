@@ -32,13 +32,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core import __version__
-from mtm_core.artefact import QUANTILE_LEVELS, Artefact
+from mtm_core.artefact import Artefact
 from mtm_core.data.notes import name_some
 from mtm_core.data.units import UNITS, Unit
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.inference.alignment import Aligned
 from mtm_core.inference.batch_parameters import AlignmentHow, Basis, BatchParameters, Floats
 from mtm_core.inference.unit_reading import UnitReading
+from mtm_core.model_reference import QUANTILE_LEVELS
 from mtm_core.safe_output import writing
 from mtm_core.strict_json import read_strict_json
 

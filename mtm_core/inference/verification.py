@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from mtm_core.artefact import QUANTILE_LEVELS, Artefact
+from mtm_core.artefact import Artefact
 from mtm_core.errors import ArtefactError
 from mtm_core.inference.example import default_source
 from mtm_core.inference.predictor import Predictor
 from mtm_core.methods.protocol import tissue_index
 from mtm_core.model_folder import MODEL, VERIFICATION, ModelFolder, seal_folder
+from mtm_core.model_reference import QUANTILE_LEVELS
 from mtm_core.safe_output import OwnFolder, replacing
 
 TOLERANCE = 1e-3

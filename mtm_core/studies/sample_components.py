@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from scipy.stats import kruskal, spearmanr
 from sklearn.decomposition import PCA
 
-from mtm_core.artefact import QUANTILE_LEVELS, Artefact
+from mtm_core.artefact import Artefact
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.methods.protocol import tissue_index
 from mtm_core.methods.reference_covariance import covariance_along
+from mtm_core.model_reference import QUANTILE_LEVELS
 from mtm_core.statistics.multiple_testing import benjamini_hochberg
 from mtm_core.studies.sample_labels import groups_of, trait_numbers, traits_of
 

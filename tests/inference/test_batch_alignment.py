@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 
 from mtm_core import SAMPLES, read_expression
-from mtm_core.artefact import QUANTILE_LEVELS, Artefact
+from mtm_core.artefact import Artefact
 from mtm_core.errors import ExpressionError, InputFileError, SelectionError
 from mtm_core.inference.alignment import AlignmentMethod
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.saved_alignment import read_alignment, write_alignment
+from mtm_core.model_reference import QUANTILE_LEVELS
 from mtm_core.studies.batch_groups import share_removed
 
 BLOOD = "Whole Blood"

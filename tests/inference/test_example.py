@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pandas as pd
 
-from mtm_core.artefact import QUANTILE_LEVELS, Artefact
+from mtm_core.artefact import Artefact
 from mtm_core.inference.example import (
     LOG2_FOLD_CHANGE,
     N_CHANGED,
@@ -15,6 +15,7 @@ from mtm_core.inference.example import (
     default_source,
     simulate_example,
 )
+from mtm_core.model_reference import QUANTILE_LEVELS
 
 
 def tables(example: Example) -> tuple[pd.DataFrame, pd.DataFrame]:

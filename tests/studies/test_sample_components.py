@@ -13,12 +13,13 @@ from scipy.stats import false_discovery_control, kruskal, spearmanr
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from mtm_core.artefact import QUANTILE_LEVELS, Artefact
+from mtm_core.artefact import Artefact
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.methods.factors import Factors
 from mtm_core.methods.joint_gaussian import FittedJointGaussian
 from mtm_core.methods.reference_covariance import covariance_along
+from mtm_core.model_reference import QUANTILE_LEVELS
 from mtm_core.studies.sample_components import component_tests, ellipse, sample_components
 
 G, K = 80, 3

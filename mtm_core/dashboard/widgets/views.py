@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mtm_core.artefact import QUANTILE_LEVELS, Artefact
+from mtm_core.artefact import Artefact
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.inference.alignment import Aligned
 from mtm_core.inference.export import INTERVAL, to_long_table
+from mtm_core.model_reference import QUANTILE_LEVELS
 
 MOST_ROWS = 100_000
 """Rows of a table that the browser can search."""
