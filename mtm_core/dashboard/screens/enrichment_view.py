@@ -15,6 +15,7 @@ from mtm_core.dashboard.screens.cohort_view import (
     own_cohort,
     say_where_it_comes_from,
 )
+from mtm_core.dashboard.state.matched_sets import matched_sets
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
@@ -264,7 +265,7 @@ def enriched_tissues(
         ranked_by = read.ranked_by
         try:
             if matched is None or not read.genes.equals(genes):
-                matched, genes = sets.match(read.index), read.genes
+                matched, genes = matched_sets(sets, read), read.genes
                 words = words or matched.in_words()
             ((labels, rows),) = parts_of(read)
             labels = {**labels, "tissue": tissue}
