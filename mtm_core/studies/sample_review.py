@@ -23,7 +23,7 @@ from mtm_core.inference.measured import linear_levels
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 from mtm_core.methods.protocol import tissue_index
-from mtm_core.statistics.robust import OUTLIER_Z, robust_distance, robust_z
+from mtm_core.statistics.robust import outlier_z, robust_distance, robust_z
 from mtm_core.studies.sample_components import (
     FEWEST_SAMPLES,
     Components,
@@ -39,8 +39,8 @@ FEWEST_GENES = 5_000
 """Genes of a table from which detected genes and shares of all RNA mean something."""
 FEWEST_MARKERS = {"haemoglobin": 2, "ribosomal": 20, "mitochondrial": 5}
 """Genes of a kind below which its share is not given."""
-FAR_P = 1e-3
-"""P-value of the distance over the first components, before correction."""
+FAR_P = 0.01
+"""P-value of the distance over the first components, times the samples."""
 _LEAST_DROP = 0.1
 """Correlation and detected genes below the others by less than this share are no reason."""
 _DISTANCE_COMPONENTS = 5
@@ -285,26 +285,29 @@ def _reasons(samples: pd.DataFrame, source: str) -> pd.Series:
     if "robust_distance" in samples:
         far = samples["distance_p"].to_numpy() * len(samples) < FAR_P
         say(far, samples["robust_distance"].map("{:.1f} robust SD from the other samples".format))
+    far_z = outlier_z(len(samples))
     rho = samples["median_correlation"].to_numpy()
-    low = (robust_z(rho) < -OUTLIER_Z) & (1 - rho > (1 + _LEAST_DROP) * (1 - np.nanmedian(rho)))
-    say(low, samples["median_correlation"].map("correlates {:.2f} with the others".format))
+    if np.isfinite(rho).any():
+        usual_rho = np.nanmedian(rho)
+        low = (robust_z(rho) < -far_z) & (1 - rho > (1 + _LEAST_DROP) * (1 - usual_rho))
+        say(low, samples["median_correlation"].map("correlates {:.2f} with the others".format))
     if "library_size" in samples:
         size = np.log2(np.maximum(samples["library_size"].to_numpy(np.float64), 1))
         say(
-            (robust_z(size) < -OUTLIER_Z) & (size < np.median(size) - 1),
+            (robust_z(size) < -far_z) & (size < np.median(size) - 1),
             samples["library_size"].map("a small library of {:,.0f}".format),
         )
     if "genes_detected" in samples:
         genes = samples["genes_detected"].to_numpy(np.float64)
-        few = (robust_z(genes) < -OUTLIER_Z) & (genes < (1 - _LEAST_DROP) * np.median(genes))
+        few = (robust_z(genes) < -far_z) & (genes < (1 - _LEAST_DROP) * np.median(genes))
         say(few, samples["genes_detected"].map("{:,} genes detected".format))
     for kind in FEWEST_MARKERS:
         if kind in samples:
             share = samples[kind].to_numpy(np.float64)
-            much = (robust_z(np.log2(share + 1e-4)) > OUTLIER_Z) & (share > 0.05)
+            much = (robust_z(np.log2(share + 1e-4)) > far_z) & (share > 0.05)
             say(much, samples[kind].map((f"{kind} share of " + "{:.0%}").format))
     distance = samples["distance"].to_numpy(np.float64)
-    beyond = samples["beyond_reference"].to_numpy() & (robust_z(distance) > OUTLIER_Z)
+    beyond = samples["beyond_reference"].to_numpy() & (robust_z(distance) > far_z)
     say(beyond, samples["distance"].map("{:.1f} SD from the reference".format))
     other = (samples["nearest_rho"] - samples["source_rho"] > _CLEARLY_NEARER).to_numpy()
     usual = float(np.mean(~other)) >= 0.5

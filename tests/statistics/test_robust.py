@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.stats import chi2, median_abs_deviation
 
-from mtm_core.statistics.robust import robust_distance, robust_z
+from mtm_core.statistics.robust import outlier_z, robust_distance, robust_z
 
 
 def test_z_is_by_scipys_mad(rng: np.random.Generator) -> None:
@@ -27,3 +28,20 @@ def test_distance_has_its_nominal_level_and_finds_outliers(rng: np.random.Genera
     assert 0.03 < (p < 0.05).mean() < 0.07
     assert distance.argmax() == 0
     np.testing.assert_allclose(p, chi2.sf(distance**2, 3))
+
+
+@pytest.mark.parametrize("n", [3, 6, 12, 25])
+def test_few_samples_have_no_more_outliers_than_many(rng: np.random.Generator, n: int) -> None:
+    tables = rng.normal(size=(400, n, max(1, n // 5)))
+    p = np.array([robust_distance(table)[1] for table in tables])
+    assert 0.03 < (p < 0.05).mean() < 0.07
+    assert (p * n < 0.01).any(axis=1).mean() < 0.03
+    lowest = np.array([robust_z(table[:, 0]).min() for table in tables])
+    assert 0.02 < (lowest < -outlier_z(n)).mean() < 0.09
+    assert outlier_z(n) > outlier_z(31) == outlier_z(2) == 3.5
+
+
+def test_p_in_few_samples_is_near_that_in_many(rng: np.random.Generator) -> None:
+    scores = rng.normal(size=(300, 2))
+    distance, p = robust_distance(scores)
+    np.testing.assert_allclose(np.log10(p), np.log10(chi2.sf(distance**2, 2)), atol=0.25)

@@ -111,6 +111,9 @@ def test_four_samples_have_no_components(counts: pd.DataFrame, predictor: Predic
     assert review.components is None
     assert "fewer than the 5 that components need" in words(review)
     assert "robust_distance" not in review.samples
+    for n in (1, 2):
+        few = review_samples(counts.iloc[:n], predictor, unit="counts").samples
+        assert not few["reasons"].str.contains("with the others").any()
 
 
 def test_another_tissue_is_seen(counts: pd.DataFrame, predictor: Predictor) -> None:
