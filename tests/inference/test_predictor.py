@@ -296,7 +296,7 @@ class WithError:
     uncertain: tuple[str, ...] = ()
 
     def __getattr__(self, name: str) -> object:
-        if name == "begin":  # its own ``predict`` serves every target
+        if name == "target_predictor":  # its own ``predict`` serves every target
             raise AttributeError(name)
         return getattr(self.method, name)
 
