@@ -267,6 +267,18 @@ def test_only_passing_failures_are_tried_again(
     assert len(server.requests) == n_requests
 
 
+@pytest.mark.parametrize(("asked", "waited"), [("7", 7.0), ("86400", 60.0), ("soon", 0.0)])
+def test_the_wait_that_a_busy_server_asks_for_is_granted_up_to_a_minute(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, asked: str, waited: float
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(resuming.time, "sleep", waits.append)
+    server.status, server.headers = 429, {"Retry-After": asked}
+    with pytest.raises(DownloadError, match="the server answered 429"):
+        get_matrix(tmp_path, server)
+    assert waits == [waited] * 4
+
+
 def test_without_a_network_the_error_names_the_next_step(tmp_path: Path, server: Server) -> None:
     with Server() as closed:
         url = closed.url

@@ -29,6 +29,7 @@ _OURS = "mtm-download"
 _CHUNK = 1 << 16  # what a broken connection can cost
 _ATTEMPTS = 5  # in a row without a byte more
 _WAIT = 0.25  # seconds before the second attempt, then twice as long each time
+_LONGEST_WAIT = 60  # seconds that a server may ask for
 TIMEOUT = (10, 60)  # seconds to connect, and between two reads
 # A bucket that may not be listed answers 403 for a file it does not have.
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN, HTTPStatus.GONE}
@@ -92,7 +93,7 @@ class ResumingDownloader:
                         * self.by_hand
                     ) from error
                 logger.warning("%s: %s; trying again.", self.path.name, _reason(error))
-                time.sleep(_WAIT * 2 ** (failures - 1))
+                time.sleep(max(_WAIT * 2 ** (failures - 1), _asked_wait(error)))
         part.replace(output_file)
         tag.unlink(missing_ok=True)
 
@@ -263,6 +264,13 @@ def _may_pass(error: Exception) -> bool:
         requests.exceptions.ChunkedEncodingError,
     )
     return isinstance(error, passing)
+
+
+def _asked_wait(error: Exception) -> float:
+    """Return the seconds that the server asks to wait (Retry-After), at most a minute."""
+    answered = error.response if isinstance(error, requests.HTTPError) else None
+    asked = "" if answered is None else answered.headers.get("Retry-After", "")
+    return min(float(asked), _LONGEST_WAIT) if asked.isdecimal() else 0.0
 
 
 def _reason(error: Exception) -> str:
