@@ -51,7 +51,7 @@ def test_waiting_ends_where_it_is_cancelled():
     assert budget.in_use == 0
 
 
-def test_a_result_holds_its_memory_until_it_goes():
+def test_a_result_reserves_memory_until_it_is_dropped():
     budget = MemoryBudget(100, most=100)
     result = xr.Dataset()
     with budget.hold(80, "A") as hold:

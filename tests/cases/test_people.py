@@ -145,7 +145,7 @@ def test_a_word_for_a_missing_value_counts_among_numbers_or_if_the_user_says_so(
     assert again.groups("group").equals(without.groups("group"))
 
 
-def test_spaces_around_a_group_are_not_counted_and_said() -> None:
+def test_spaces_around_a_group_are_ignored_and_reported() -> None:
     table = people.base()
     table.loc[0, "group"] = "covid "
     metadata = read(table)

@@ -64,7 +64,7 @@ def test_a_planted_source_is_higher_in_cases(mtm: Mtm, tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "chance" / "differences.parquet")["p"].to_pylist()[0] > 0.01
 
 
-def test_what_does_not_fit_is_said_before_samples_are_read(mtm: Mtm, tmp_path: Path) -> None:
+def test_impossible_options_are_refused_before_samples_are_read(mtm: Mtm, tmp_path: Path) -> None:
     words = {
         ("--network", "collectri"): "unknown network: 'collectri'",
         ("--groups", "group=case,control"): "give --metadata too",

@@ -174,7 +174,7 @@ def test_an_input_is_never_the_output(
     assert left_in(tmp_path) == before
 
 
-def test_own_outputs_are_replaced_when_asked(mtm: Mtm, command: Command, tmp_path: Path) -> None:
+def test_own_outputs_are_replaced_on_request(mtm: Mtm, command: Command, tmp_path: Path) -> None:
     for name, output in (("predict zarr", "p.zarr"), ("compare", "c"), ("model pack", "p")):
         words = command(name, tmp_path / output)
         assert mtm(*words).code == 0

@@ -40,7 +40,7 @@ def session(predictor: Predictor) -> Session:
     return session
 
 
-def test_a_prediction_holds_its_memory_until_it_goes(
+def test_a_prediction_reserves_memory_until_it_is_dropped(
     budget: MemoryBudget, session: Session, predictor: Predictor
 ) -> None:
     before = budget.in_use

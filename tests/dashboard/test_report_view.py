@@ -122,7 +122,7 @@ def test_missing_genes_and_findings_are_listed(predictor: Predictor) -> None:
     assert any(note.level == "warning" and "'BRCA1'" in note.found for note in found.notes)
 
 
-def test_more_than_can_be_drawn_is_cut_and_said(
+def test_a_figure_says_how_much_of_too_much_data_it_draws(
     evaluated_model: ServedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, most in (("HEATMAPS", 2), ("GENES", 10), ("SAMPLES", 5), ("ROWS", 3)):

@@ -113,7 +113,7 @@ def test_awkward_tables_come_back(store: WorkspaceStore, work: Work, predictor: 
     assert same(store.load(identifier), awkward)
 
 
-def test_only_parquet_and_json_are_written_and_what_is_replaced_goes(
+def test_only_parquet_and_json_are_written_and_replaced_files_are_deleted(
     store: WorkspaceStore, work: Work
 ) -> None:
     identifier = store.create()

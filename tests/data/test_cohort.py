@@ -114,7 +114,7 @@ def test_a_wide_cohort_is_built_with_one_more_matrix_at_a_time(
     assert peak < (matrices + 0.6) * by_gene.nbytes, f"{peak / by_gene.nbytes:.2f} matrices"
 
 
-def test_samples_without_tissue_are_left_out_and_said(
+def test_samples_without_tissue_are_left_out_and_reported(
     expression: ad.AnnData, samples: pd.DataFrame, caplog: pytest.LogCaptureFixture
 ) -> None:
     cohort = small(expression, samples.drop(index="D3-Lung"))

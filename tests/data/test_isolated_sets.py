@@ -37,7 +37,7 @@ def test_networks_are_those_that_this_process_reads() -> None:
 
 
 @pytest.mark.parametrize("read", [read_sets_isolated, read_network_isolated])
-def test_what_is_wrong_with_a_file_is_said_as_in_this_process(
+def test_errors_in_isolation_are_those_of_this_process(
     read: Callable[..., object],
 ) -> None:
     for data, words in (

@@ -123,7 +123,7 @@ def test_rows_of_genes_are_those_of_the_combination_in_any_order(
     assert not np.allclose(alone.loc[rows.index, "rho_by_fold"], rows["rho_by_fold"])
 
 
-def test_what_was_not_evaluated_is_said_to_be_unknown(tables: EvaluationTables) -> None:
+def test_combinations_that_were_not_evaluated_are_called_unknown(tables: EvaluationTables) -> None:
     for sources in ((BLOOD, "Skin - Not Sun Exposed (Suprapubic)"), ("Liver",)):
         assert out_of_fold_rho(tables, METHOD, sources).empty
         assert "was not measured" in accuracy_in_words(tables, METHOD, sources, ["Lung"])
@@ -158,7 +158,7 @@ def test_a_second_call_scores_nothing_again_and_adds_a_combination(
         ("{0}+{1}+{2}+{3}", "leaves no tissue to predict"),
     ],
 )
-def test_what_is_no_combination_is_refused(
+def test_an_invalid_combination_is_refused(
     options: EvaluateOptions, cohort: ad.AnnData, asked: str, message: str
 ) -> None:
     names = [BLOOD, *(t for t in tissue_names(cohort) if t != BLOOD)]

@@ -9,7 +9,7 @@ from mtm_core.model.dropout import Dropout
 
 
 @pytest.mark.parametrize("p", [0.1, 0.3, 0.5, 0.9])
-def test_a_share_p_is_dropped_and_the_mean_stays(p: float) -> None:
+def test_a_share_p_is_dropped_and_the_mean_is_unchanged(p: float) -> None:
     torch.manual_seed(0)
     dropped = Dropout(p)(torch.ones(400, 1001))
     share = (dropped == 0).double().mean().item()

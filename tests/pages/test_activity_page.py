@@ -64,7 +64,7 @@ def test_the_command_that_is_shown_makes_what_the_screen_shows(
         np.testing.assert_allclose(again[name].reindex(table.index), table[name], rtol=1e-4)
 
 
-def test_shuffled_labels_and_wrong_networks_are_said(with_example: AppTest) -> None:
+def test_shuffled_labels_and_wrong_networks_are_reported(with_example: AppTest) -> None:
     app = give_network(go_to(with_example, PAGE), NETWORK)
     app.select_slider(key="activity_targets").set_value(3).run()
     app.toggle(key="shuffle").set_value(True).run()

@@ -30,7 +30,7 @@ def test_without_samples_or_metadata_the_next_step_is_named(app: AppTest) -> Non
     assert app.title[0].value == "Metadata"
 
 
-def test_metadata_without_groups_are_said(app: AppTest) -> None:
+def test_metadata_without_groups_are_reported(app: AppTest) -> None:
     upload(app, "mine.tsv", EXAMPLE.read_bytes())
     people = pd.read_csv(EXAMPLE_METADATA, sep="\t")[["sample", "age"]]
     give(app, people)
@@ -51,7 +51,7 @@ def test_planted_changes_are_found_in_blood(screen: AppTest) -> None:
     assert "adds no information" in screen.info[0].value
 
 
-def test_labels_can_be_shuffled_and_it_is_said(screen: AppTest) -> None:
+def test_shuffled_labels_are_announced(screen: AppTest) -> None:
     true = rows(screen)
     screen.toggle(key="shuffle").set_value(True).run()
     chance = rows(screen)

@@ -27,7 +27,7 @@ def opened(
 
 
 @pytest.mark.parametrize("secrets", [None, {"other": "value"}])
-def test_without_auth_nothing_is_asked(secrets: dict[str, object] | None) -> None:
+def test_without_auth_nobody_must_sign_in(secrets: dict[str, object] | None) -> None:
     app = opened(secrets=secrets)
     assert [button.key for button in app.button].count("example") == 1
     assert "Signed in" not in words(app)

@@ -98,7 +98,7 @@ def test_a_model_without_associations_says_how_to_make_them(
     assert "`mtm study reference`" in with_example.info[1].value
 
 
-def test_a_trait_of_too_few_samples_is_said(app: AppTest) -> None:
+def test_a_trait_of_too_few_samples_is_reported(app: AppTest) -> None:
     upload(app, "mine.tsv", EXAMPLE.read_bytes())
     people = pd.read_csv(EXAMPLE_METADATA, sep="\t")[["sample"]]
     people["score"] = [1.0, 2.0, 3.5] + [np.nan] * 37

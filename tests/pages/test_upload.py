@@ -96,7 +96,7 @@ def test_impossible_unit_is_an_error_in_words(app: AppTest) -> None:
     assert not app.error
 
 
-def test_few_samples_are_not_aligned_and_it_is_said(app: AppTest) -> None:
+def test_few_samples_are_not_aligned_which_is_reported(app: AppTest) -> None:
     upload(app, "mine.tsv", table(rows=5))
     assert any("5 samples are fewer" in box.value for box in app.warning)
     app.radio(key="alignment").set_value("cohort").run()

@@ -63,7 +63,7 @@ def test_a_failed_write_leaves_nothing_not_even_folders(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_a_file_is_replaced_only_when_asked(tmp_path):
+def test_a_file_is_replaced_only_on_request(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("mine")
     path.chmod(0o640)
@@ -129,7 +129,7 @@ def test_an_input_is_never_the_output(tmp_path, overwrite):
     assert source.read_text() == (folder / "x").read_text() == "mine"
 
 
-def test_a_folder_is_marked_and_replaced_only_when_asked_and_ours(tmp_path):
+def test_a_folder_is_replaced_only_on_request_and_if_it_is_ours(tmp_path):
     path = tmp_path / "compared"
     write_folder(path, "first")
     assert Mark.of(path) == Mark("a comparison", frozenset({"table.csv", "deep/values"}))
@@ -334,7 +334,7 @@ def test_our_own_file_is_replaced_atomically(tmp_path):
     assert names(path.parent) == ["a"]
 
 
-def test_a_scratch_folder_is_private_and_goes(monkeypatch, tmp_path):
+def test_a_scratch_folder_is_private_and_deleted(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with scratch_folder() as folder:
         (folder / "x").write_text("1")

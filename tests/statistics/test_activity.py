@@ -58,7 +58,7 @@ def test_scores_are_the_t_of_least_squares() -> None:
             assert alone[i, s] == pytest.approx(one.tvalues[1], rel=1e-8)
 
 
-def test_what_does_not_vary_has_no_score() -> None:
+def test_constant_samples_and_sources_have_no_score() -> None:
     values, weights = planted()
     values[1] = 0.3
     of_all = csr_array(np.column_stack([weights.toarray(), np.ones(40)]))

@@ -112,7 +112,7 @@ def test_groups_are_compared_by_their_scores(
     assert table.loc["B", "p"] == pytest.approx(p)
 
 
-def test_what_cannot_be_scored_is_refused_in_words(
+def test_impossible_choices_are_refused(
     prediction: xr.Dataset, prepared: Prepared, network: MatchedNetwork
 ) -> None:
     with pytest.raises(SelectionError, match=r"not evaluated in Lung.*--background all"):

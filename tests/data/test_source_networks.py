@@ -74,7 +74,7 @@ def test_gene_sets_are_sources_with_weights_of_one() -> None:
         ("<html>", "a web page"),
     ],
 )
-def test_what_is_no_network_is_refused_in_words(text: str, words: str) -> None:
+def test_a_file_that_is_not_a_network_is_refused(text: str, words: str) -> None:
     with pytest.raises(InputFileError, match=words) as caught:
         Network.parse(text.encode(), "own.tsv")
     assert str(caught.value).startswith("own.tsv: ")
