@@ -75,12 +75,10 @@ def annotated(blocks: Iterable[xr.Dataset], beside: Beside) -> Iterator[xr.Datas
 
 def _accuracy(block: xr.Dataset, beside: Beside) -> xr.Dataset:
     """Return the accuracy of each gene, read a tissue at a time; nothing if it is not known."""
-    evaluation, sources = beside.evaluation, beside.options.sources
-    if (
-        evaluation is None
-        or not evaluation.is_from(sources)
-        or beside.method not in evaluation.methods
-    ):
+    evaluation = beside.evaluation
+    if evaluation is not None:
+        evaluation = evaluation.from_sources(beside.options.sources, beside.method)
+    if evaluation is None or beside.method not in evaluation.methods:
         return xr.Dataset()
     tissues, genes = (block[name].to_numpy().astype(str) for name in ("tissue", "gene"))
     found = {name: column for name, column in _FIGURES.items() if column in evaluation.gene_columns}

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from mtm_core.artefact import Artefact
+from mtm_core.evaluation.predictability import out_of_fold_rho
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
-from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.options import FurtherTissue, PredictionOptions
 from mtm_core.model_folder import ModelFolder
 from mtm_core.places import SAMPLES
 from mtm_core.studies.beside_model import evaluation_of
@@ -71,3 +72,25 @@ def test_an_h5mu_says_it_by_tissue(tmp_path: Path) -> None:
     assert lung.var["symbol"].notna().all()
     assert lung.var_names[0].startswith("Lung:ENSG")
     assert "age" in lung.obs
+
+
+def test_from_two_tissues_it_has_the_accuracy_of_both_together(tmp_path: Path) -> None:
+    muscle = "Muscle - Skeletal"
+    predict_samples(
+        PredictOptions(
+            SAMPLES / "blood_tpm.tsv",
+            tmp_path / "p.h5ad",
+            prediction=PredictionOptions(
+                targets=("Lung",), unit="tpm", further=(FurtherTissue(muscle, "tpm"),)
+            ),
+            further=(SAMPLES / "blood_tpm.tsv",),
+        )
+    )
+    found = ad.read_h5ad(tmp_path / "p.h5ad").varm["out_of_fold_rho"]["Lung"]
+    files = ModelFolder.open(find_model(DEFAULT_MODEL))
+    artefact = Artefact.load(files)
+    both = out_of_fold_rho(
+        evaluation_of(files, artefact), artefact.method.name, ("Whole Blood", muscle)
+    )["rho_pooled"]["Lung"]
+    np.testing.assert_allclose(found, both.reindex(found.index), rtol=1e-6)
+    assert not np.allclose(found, rho_of("Lung").reindex(found.index), atol=1e-3)
