@@ -63,7 +63,7 @@ def confounder_design(phenotypes: pd.DataFrame, donors: ArrayLike) -> NDArray[np
     return np.column_stack([np.ones(len(known)), covariates])
 
 
-def permuted(out_of_fold: xr.Dataset, seed: int = 0) -> xr.Dataset:
+def shuffle_donors(out_of_fold: xr.Dataset, seed: int = 0) -> xr.Dataset:
     """Shuffle the observed profiles among the donors of each tissue and fold.
 
     A predictor can then be right only in what all donors share, so its accuracy falls to about 0.
@@ -106,18 +106,18 @@ def strata(
     hardy = known.reindex(columns=["hardy"])["hardy"].to_numpy(float)
     on_ventilator = hardy == VENTILATOR
     parts = {
-        "ventilator": common_tissues(out_of_fold, on_ventilator),
-        "other deaths": common_tissues(out_of_fold, ~np.isnan(hardy) & ~on_ventilator),
+        "ventilator": select_scorable_pairs(out_of_fold, on_ventilator),
+        "other deaths": select_scorable_pairs(out_of_fold, ~np.isnan(hardy) & ~on_ventilator),
     }
     if genes is not None and "chromosome" in genes:
         chromosome = genes["chromosome"].reindex(out_of_fold["gene"].to_numpy())
         off = ~chromosome.isin(SEX_CHROMOSOMES).to_numpy()
         parts["without X and Y"] = out_of_fold.isel(gene=off)
-    parts[SHUFFLED] = permuted(out_of_fold, seed)
+    parts[SHUFFLED] = shuffle_donors(out_of_fold, seed)
     return {name: part for name, part in parts.items() if part.sizes["pair"]}
 
 
-def common_tissues(out_of_fold: xr.Dataset, chosen: NDArray[np.bool_]) -> xr.Dataset:
+def select_scorable_pairs(out_of_fold: xr.Dataset, chosen: NDArray[np.bool_]) -> xr.Dataset:
     """Select the chosen pairs, in tissues with at least ``MINIMUM_STRATUM_DONORS`` of them."""
     tissue = pd.Series(out_of_fold["tissue"].to_numpy())
     n = tissue.where(chosen).map(tissue[chosen].value_counts()).to_numpy(float)

@@ -141,6 +141,17 @@ def cross_validate(
     ------
     ValueError
         If there is a ``folder`` but no ``settings``.
+
+    Examples
+    --------
+    >>> from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+    >>> from mtm_core.data.cohort.splits import donor_folds
+    >>> from mtm_core.evaluation.accuracy import accuracy
+    >>> from mtm_core.methods.ridge import RidgeMethod
+    >>> cohort = simulate_cohort(SimulationConfig(n_donors=60, n_genes=8, n_tissues=3))
+    >>> predictions = cross_validate(RidgeMethod(), cohort, donor_folds(cohort.obs))
+    >>> list(map(str, accuracy(predictions).tissues.index))
+    ['Liver', 'Muscle - Skeletal']
     """
     if folder is not None and settings is None:
         raise ValueError("expected settings that tell this run from others in the folder, got none")

@@ -42,7 +42,7 @@ def standings(comparisons: pd.DataFrame, method: str) -> pd.DataFrame:
     """
     if comparisons.empty:
         return comparisons
-    rows = _seen_from(comparisons, method).set_index("other")
+    rows = _oriented_to(comparisons, method).set_index("other")
     return rows.drop(columns=["method", *rows.filter(regex="fold_change").columns])
 
 
@@ -50,7 +50,7 @@ def standings_by_tissue(comparisons_by_tissue: pd.DataFrame, method: str) -> pd.
     """Return the comparison in every tissue, one row for each ``other`` and ``tissue``."""
     if comparisons_by_tissue.empty:
         return comparisons_by_tissue
-    rows = _seen_from(comparisons_by_tissue, method)
+    rows = _oriented_to(comparisons_by_tissue, method)
     return rows.drop(columns=["method", *rows.filter(regex="fold_change").columns])
 
 
@@ -60,7 +60,7 @@ def strata_of_methods(strata: pd.DataFrame, figure: str) -> pd.DataFrame:
     return by_method.loc[strata["method"].unique(), strata["stratum"].unique()]
 
 
-def _seen_from(pairs: pd.DataFrame, method: str) -> pd.DataFrame:
+def _oriented_to(pairs: pd.DataFrame, method: str) -> pd.DataFrame:
     """Return the pairs with ``method``, reversed if it is the second of the two."""
     first = pairs[pairs["method"] == method]
     second = pairs[pairs["other"] == method]

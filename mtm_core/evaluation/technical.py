@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mtm_core.errors import CohortError
 from mtm_core.evaluation.accuracy import accuracy
-from mtm_core.evaluation.confounding import common_tissues, confounder_design
+from mtm_core.evaluation.confounding import confounder_design, select_scorable_pairs
 
 _FIGURES = ("gene_rho_by_fold", "gene_rho_partial_pooled")
 DONOR_OUT, LABORATORY_OUT = (
@@ -56,7 +56,7 @@ def accuracy_without_laboratory(
     """
     design = _laboratory_design(out_of_fold, samples, technical)
     known = np.asarray(np.isfinite(design).all(axis=1))
-    part = common_tissues(out_of_fold, known)
+    part = select_scorable_pairs(out_of_fold, known)
     if not part.sizes["pair"]:
         raise CohortError(
             "technical attributes are known of no tissue's samples and their sources. Give the"

@@ -78,7 +78,7 @@ def are_known(
     )  # a cohort stores unknown text as ""
 
 
-def by_knowledge(
+def group_by_known_covariates(
     phenotypes: pd.DataFrame | None, names: Sequence[CovariateName], n_donors: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """Split donors into those with all covariates known, and the rest.

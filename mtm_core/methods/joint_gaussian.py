@@ -31,7 +31,7 @@ from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.cohort.splits import rows_of
-from mtm_core.methods.covariates import CovariateName, by_knowledge, encode_covariates
+from mtm_core.methods.covariates import CovariateName, encode_covariates, group_by_known_covariates
 from mtm_core.methods.factor_choice import Choice, Grid, choose_settings
 from mtm_core.methods.factor_fit import WIDE_STEPS, collect_factors, fit_blocks, is_wide
 from mtm_core.methods.factors import (
@@ -109,7 +109,7 @@ class FittedJointGaussian(TargetPredictorMixin):
         given = {tissue_index(self.tissues, name): self.squashed(z) for name, z in profiles.items()}
         n_samples, n_genes = next(iter(given.values())).shape
         groups = []
-        for rows, covariates in by_knowledge(phenotypes, self.covariates, n_samples):
+        for rows, covariates in group_by_known_covariates(phenotypes, self.covariates, n_samples):
             own = {s: y[rows] for s, y in given.items()}
             posteriors = [model.posterior(own, covariates) for model in self.models]
             by_gene = self._gene_posteriors(own, [mean for mean, _ in posteriors])

@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core.data.cohort.scaling import TissueScaler
-from mtm_core.methods.covariates import CovariateName, by_knowledge
+from mtm_core.methods.covariates import CovariateName, group_by_known_covariates
 from mtm_core.methods.factor_choice import exceeds_standard_error
 from mtm_core.methods.factors import (
     Array,
@@ -116,7 +116,7 @@ class FittedKernelFactors(TargetPredictorMixin):
             own_genes = None
         groups: list[tuple[NDArray[np.int64], list[Array]]] = []
         residuals = np.zeros((len(z), 0 if own_genes is None else len(own_genes.genes)))
-        for rows, covariates in by_knowledge(phenotypes, self.covariates, len(z)):
+        for rows, covariates in group_by_known_covariates(phenotypes, self.covariates, len(z)):
             y = {source: values[rows] for source, values in squashed.items()}
             factors = [model.posterior(y, covariates)[0] for model in self.joint.models]
             if len(squashed) == 1:  # the regressions take estimates from one tissue

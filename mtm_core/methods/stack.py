@@ -25,7 +25,7 @@ from mtm_core.data.cohort.cohort import tissue_names
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.cohort.splits import donor_folds, rows_of
 from mtm_core.methods.calibration import Calibration, StackingSums, calibrate
-from mtm_core.methods.covariates import CovariateName, by_knowledge
+from mtm_core.methods.covariates import CovariateName, group_by_known_covariates
 from mtm_core.methods.held_out import fit_scorer, predict_held_out
 from mtm_core.methods.protocol import (
     ALL_GENES,
@@ -126,7 +126,7 @@ class FittedStack(TargetPredictorMixin):
         shape = next(iter(profiles.values())).shape
         has_interval = self.is_calibrated_from(profiles)
         groups = []
-        for rows, covariates in by_knowledge(phenotypes, self.covariates, shape[0]):
+        for rows, covariates in group_by_known_covariates(phenotypes, self.covariates, shape[0]):
             known = phenotypes.iloc[rows] if phenotypes is not None and covariates.size else None
             calibration = self._calibration(len(profiles), with_covariates=known is not None)
             own = {source: z[rows] for source, z in profiles.items()}

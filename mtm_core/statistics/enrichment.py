@@ -104,6 +104,17 @@ def over_representation(selected: Flags, background: Flags, sets: RestrictedSets
         ``overlap`` with the selected genes, ``expected`` overlap by chance, ``odds_ratio`` (of the
         2 x 2 table, infinite if a cell is empty), one-sided ``p``, and ``fdr`` over the sets
         (Benjamini and Hochberg).
+
+    Examples
+    --------
+    Two sets of ten genes, and eight selected genes, all in the first set.
+
+    >>> background = np.ones(100, dtype=bool)
+    >>> sets = RestrictedSets.restrict(np.array([0, 10, 20]), np.arange(20), background)
+    >>> over_representation(np.arange(100) < 8, background, sets)[["overlap", "expected"]]
+       overlap  expected
+    0        8       0.8
+    1        0       0.8
     """
     chosen = selected & background
     n, k = int(background.sum()), int(chosen.sum())

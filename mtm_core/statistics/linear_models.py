@@ -225,6 +225,18 @@ def contrast_tests(
     leverage
         (K, K) factor of the mean squared error in the covariance of the estimates, for the error
         that all samples share (:mod:`mtm_core.statistics.contrast_distance`).
+
+    Examples
+    --------
+    The first of 300 genes differs between two groups of four samples.
+
+    >>> rng = np.random.default_rng(0)
+    >>> design = np.column_stack([np.ones(8), np.repeat([0, 1], 4)])
+    >>> values = rng.normal(size=(8, 300))
+    >>> values[4:, 0] += 5
+    >>> test = contrast_tests(fit_linear_models(values, design), [0, 1])
+    >>> test.table([f"gene{i}" for i in range(300)])["fdr"].idxmin()
+    'gene0'
     """
     rows = np.atleast_2d(np.asarray(contrasts, dtype=np.float64))
     n_genes, n_contrasts = len(fit.variance), len(rows)

@@ -48,6 +48,12 @@ def mixture_shares(mixtures: ArrayLike, profiles: ArrayLike) -> MixtureShares:
     ------
     ValueError
         If shapes do not fit, or a value is negative, missing or infinite.
+
+    Examples
+    --------
+    >>> profiles = np.array([[10.0, 0.0], [0.0, 5.0], [2.0, 2.0]])
+    >>> mixture_shares([[7.5, 1.25, 2.0]], profiles).shares.round(2).tolist()
+    [[0.75, 0.25]]
     """
     samples, pure = np.asarray(mixtures, dtype=np.float64), np.asarray(profiles, dtype=np.float64)
     if samples.ndim != 2 or pure.ndim != 2 or samples.shape[1] != len(pure):

@@ -16,7 +16,7 @@ from mtm_core.evaluation.confounding import (
     SHUFFLED,
     confounder_design,
     known_confounders,
-    permuted,
+    shuffle_donors,
     strata,
 )
 
@@ -89,7 +89,7 @@ def test_without_phenotypes_there_is_nothing_to_regress_out(
 
 def test_shuffling_keeps_profiles_in_their_tissue_and_fold(predict: Predict) -> None:
     predicted = predict(0.9)
-    shuffled = permuted(predicted, seed=1)
+    shuffled = shuffle_donors(predicted, seed=1)
     xr.testing.assert_identical(shuffled["predicted"], predicted["predicted"])
     moved = 0
     for tissue in ("Liver", "Lung", "Spleen"):
@@ -101,7 +101,7 @@ def test_shuffling_keeps_profiles_in_their_tissue_and_fold(predict: Predict) -> 
             )
             moved += (before[:, 0] != after[:, 0]).sum()
     assert moved > 0.9 * predicted.sizes["pair"]
-    assert (permuted(predicted, seed=2)["observed"] != shuffled["observed"]).any()
+    assert (shuffle_donors(predicted, seed=2)["observed"] != shuffled["observed"]).any()
 
 
 def test_shuffling_donors_brings_every_score_to_0(rng: np.random.Generator) -> None:
@@ -121,7 +121,7 @@ def test_shuffling_donors_brings_every_score_to_0(rng: np.random.Generator) -> N
         },
     )
     phenotypes = pd.DataFrame({"sex": "male", "hardy": rng.integers(0, 3, n).astype(float)})
-    for dataset, least, most in ((predicted, 0.9, 1), (permuted(predicted), -0.05, 0.05)):
+    for dataset, least, most in ((predicted, 0.9, 1), (shuffle_donors(predicted), -0.05, 0.05)):
         tissues = accuracy(dataset, phenotypes).tissues
         rho = tissues.filter(regex="^gene_rho|^sample_rho")
         assert rho.shape == (2, 5)
