@@ -26,7 +26,7 @@ MAX_JOBS_VARIABLE = "MTM_MAX_JOBS"
 WORK_BYTES = 64 * 1024**2
 """Memory of any work, beside its data."""
 _COPIES, _NUMBER_BYTES = 6, 8
-_PAIR_COPIES = 12
+_PAIR_COPIES, _TABLE_COPIES = 4, 3
 
 
 def check_n_samples(report: IngestReport) -> None:
@@ -87,16 +87,23 @@ def preparing_bytes(n_samples: int, n_columns: int, n_genes: int) -> int:
 
 
 def judging_bytes(n_people: int, measured: tuple[int, int], n_genes: int) -> int:
-    """Estimate what it takes to hold a predicted tissue to a measured table of that shape."""
-    pairs = min(n_people, measured[0]) * n_genes
-    predicted = predicting_bytes(n_people, 1, n_genes)
-    return preparing_bytes(*measured, n_genes) + predicted + _PAIR_COPIES * _NUMBER_BYTES * pairs
+    """Estimate the memory to compare a predicted tissue with a measured table of that shape.
+
+    The table is prepared before the prediction is made. With 1,000 people and 19,291 genes it took
+    0.85 GB; the estimate is 1.5 GB.
+    """
+    pairs = _PAIR_COPIES * _NUMBER_BYTES * min(n_people, measured[0]) * n_genes
+    comparing = WORK_BYTES + predicting_bytes(n_people, 1, n_genes) + pairs
+    return max(preparing_bytes(*measured, n_genes), comparing)
 
 
 def comparing_bytes(first: tuple[int, int], second: tuple[int, int], n_genes: int) -> int:
-    """Estimate what it takes to compare the samples of two tables of these shapes."""
+    """Estimate the memory to compare the samples of two tables of these shapes.
+
+    With 1,000 people and 19,291 genes it took 0.7 GB; the estimate is 1.0 GB.
+    """
     cells = sum(n_samples * max(n_columns, n_genes) for n_samples, n_columns in (first, second))
-    return WORK_BYTES + _COPIES * _NUMBER_BYTES * cells
+    return WORK_BYTES + _TABLE_COPIES * _NUMBER_BYTES * cells
 
 
 def _limit(variable: str) -> int | None:
