@@ -124,17 +124,17 @@ def accuracy(
     genes, tissues, samples, inside = {}, {}, {}, []
     ids = out_of_fold["gene"].to_numpy().astype(object)
     for name in np.unique(tissue):
-        own = np.flatnonzero(tissue == name)
-        part = out_of_fold.isel(pair=own)  # a wide cohort may not fit in memory at once
+        rows = np.flatnonzero(tissue == name)
+        part = out_of_fold.isel(pair=rows)  # a wide cohort may not fit in memory at once
         p, o = part["predicted"].to_numpy(), part["observed"].to_numpy()
         read = {"predicted": (part["predicted"].dims, p), "observed": (part["observed"].dims, o)}
         inside.append(coverage(part.assign(read)))
-        genes[name] = _score_genes(p, o, fold[own], None if design is None else design[own])
+        genes[name] = _score_genes(p, o, fold[rows], None if design is None else design[rows])
         if cells is not None:
-            genes[name] = genes[name].assign(**_without_composition(p, o, cells[own]))
+            genes[name] = genes[name].assign(**_without_composition(p, o, cells[rows]))
         genes[name].insert(0, "gene_id", ids)
         samples[name] = pd.DataFrame(
-            {"donor": donor[own], "rho": np.nan_to_num(rowwise_correlation(p, o))}
+            {"donor": donor[rows], "rho": np.nan_to_num(rowwise_correlation(p, o))}
         )
         tissues[name] = _score_tissue(p, o, genes[name], samples[name])
     by_tissue = pd.DataFrame.from_dict(tissues, orient="index").rename_axis("tissue")
@@ -180,10 +180,10 @@ def gene_rho_by_fold(out_of_fold: xr.Dataset) -> pd.Series:
     tissue, fold = (out_of_fold[name].to_numpy() for name in ("tissue", "fold"))
     means = {}
     for name in np.unique(tissue):
-        own = np.flatnonzero(tissue == name)
-        part = out_of_fold.isel(pair=own)
+        rows = np.flatnonzero(tissue == name)
+        part = out_of_fold.isel(pair=rows)
         predicted, observed = part["predicted"].to_numpy(), part["observed"].to_numpy()
-        means[name] = _mean_over_genes(pd.Series(_rho_by_fold(predicted, observed, fold[own])))
+        means[name] = _mean_over_genes(pd.Series(_rho_by_fold(predicted, observed, fold[rows])))
     return pd.Series(means, dtype=np.float64)
 
 
@@ -257,11 +257,11 @@ def _rho_by_fold(
     """Return the (partial) correlations inside each fold, averaged by Fisher's z."""
     parts = [np.full(predicted.shape[1], np.nan)]
     for k in np.unique(fold):
-        own = fold == k
+        in_fold = fold == k
         if design is not None:
-            parts.append(_partial_rho(predicted[own], observed[own], design[own]))
-        elif own.sum() >= MINIMUM_DONORS:
-            parts.append(correlation_or_0(predicted[own], observed[own]))
+            parts.append(_partial_rho(predicted[in_fold], observed[in_fold], design[in_fold]))
+        elif in_fold.sum() >= MINIMUM_DONORS:
+            parts.append(correlation_or_0(predicted[in_fold], observed[in_fold]))
     return fisher_mean(parts)
 
 
@@ -270,12 +270,12 @@ def _without_composition(
 ) -> dict[str, Array | int]:
     """Correlate the donors with known composition, without and with adjustment for it."""
     known = np.isfinite(cells).all(axis=1)
-    p, o, own = predicted[known], observed[known], cells[known]
+    p, o, design = predicted[known], observed[known], cells[known]
     nan = np.full(predicted.shape[1], np.nan)
     return {
         "n_composition": int(known.sum()),
         "rho_composition_known": correlation_or_0(p, o) if len(p) >= MINIMUM_DONORS else nan,
-        "rho_without_composition": _partial_rho(p, o, own) if len(p) else nan,
+        "rho_without_composition": _partial_rho(p, o, design) if len(p) else nan,
     }
 
 

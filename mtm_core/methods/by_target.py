@@ -268,8 +268,10 @@ class TrainingPairs:
         scaler = TissueScaler.fit(cohort.X, tissue, len(tissues), scaling, rows=rows)
         z = np.empty((len(rows), cohort.n_vars), dtype=np.float32)
         for t in range(len(tissues)):  # one at a time: memory holds one copy of a wide cohort
-            own = np.flatnonzero(tissue == t)
-            z[own] = scaler.transform(np.asarray(cohort.X[rows[own]]), tissue[own])
+            of_tissue = np.flatnonzero(tissue == t)
+            z[of_tissue] = scaler.transform(
+                np.asarray(cohort.X[rows[of_tissue]]), tissue[of_tissue]
+            )
         donor = pd.Index(cohort.obs["donor"].to_numpy()[rows].astype(str))
         row_of = [
             pd.Series(np.flatnonzero(tissue == t), index=donor[tissue == t]).sort_index()

@@ -171,12 +171,12 @@ def _stacking_weights(
     products = np.zeros((len(tissues), n_bases, n_bases))
     targets = np.zeros((len(tissues), n_bases))
     squares = np.zeros(len(tissues))
-    for tissue, own in sums.items():
+    for tissue, of_tissue in sums.items():
         t = tissues.index(tissue)
-        squares[t] = own.squares.mean()
-        products[t] = own.products.mean(axis=0)
-        targets[t] = own.targets.mean(axis=0)
-    n_donors = sum(own.n_donors for own in sums.values())
+        squares[t] = of_tissue.squares.mean()
+        products[t] = of_tissue.products.mean(axis=0)
+        targets[t] = of_tissue.targets.mean(axis=0)
+    n_donors = sum(of_tissue.n_donors for of_tissue in sums.values())
     pooled = _POOLED_DONORS / max(n_donors, 1)
     return np.stack(
         [
@@ -221,11 +221,11 @@ def _errors_and_multipliers(
     error = np.ones((len(tissues), n_genes))
     multipliers = np.full((len(tissues), len(INTERVAL_LEVELS)), np.nan)
     levels = np.array(INTERVAL_LEVELS) / 100
-    for tissue, own in sums.items():
-        t, n = tissues.index(tissue), own.n_donors
-        square = own.mean_square(weights[t])
+    for tissue, of_tissue in sums.items():
+        t, n = tissues.index(tissue), of_tissue.n_donors
+        square = of_tissue.mean_square(weights[t])
         error[t] = np.sqrt((n * square + _PRIOR_DONORS * square.mean()) / (n + _PRIOR_DONORS))
-        residuals = np.abs(own.sampled_residuals(weights[t]))
-        multipliers[t] = np.quantile(residuals / error[t][own.sampled], levels)
+        residuals = np.abs(of_tissue.sampled_residuals(weights[t]))
+        multipliers[t] = np.quantile(residuals / error[t][of_tissue.sampled], levels)
     multipliers = np.where(np.isnan(multipliers), np.nanmedian(multipliers, axis=0), multipliers)
     return error, multipliers

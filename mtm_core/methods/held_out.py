@@ -171,15 +171,15 @@ def _joined_multipliers(results: Sequence[PredictedProfiles]) -> dict[int, Float
 
 
 def _rescale(
-    z: Floats, sd: Floats | None, own: TissueScaler, scorer: TissueScaler, tissue: int
+    z: Floats, sd: Floats | None, scaler: TissueScaler, scorer: TissueScaler, tissue: int
 ) -> tuple[Floats, Floats | None]:
     """Convert z-scores of a method's own scaler, and their errors, to the common scale."""
     codes = np.full(len(z), tissue)
-    if own.scale != scorer.scale:
+    if scaler.scale != scorer.scale:
         # An SD cannot be carried through a logarithm, so such a method has no errors here.
-        return scorer.transform(own.inverse(z, codes), codes), None
+        return scorer.transform(scaler.inverse(z, codes), codes), None
     # The two scales are linear in each other, so nothing needs to be cut off at 0.
-    ratio = own.sd[codes] / scorer.sd[codes]
-    shift = (own.mean[codes] - scorer.mean[codes]) / scorer.sd[codes]
+    ratio = scaler.sd[codes] / scorer.sd[codes]
+    shift = (scaler.mean[codes] - scorer.mean[codes]) / scorer.sd[codes]
     mean = np.asarray(z * ratio + shift, dtype=np.float32)
     return mean, None if sd is None else np.asarray(sd * ratio, dtype=np.float32)

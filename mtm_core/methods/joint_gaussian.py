@@ -106,13 +106,15 @@ class FittedJointGaussian(TargetPredictorMixin):
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
     ) -> TargetPredictor:
         """Compute the posterior of the factors once; each target is decoded by its loadings."""
-        given = {tissue_index(self.tissues, name): self.squashed(z) for name, z in profiles.items()}
-        n_samples, n_genes = next(iter(given.values())).shape
+        squashed = {
+            tissue_index(self.tissues, name): self.squashed(z) for name, z in profiles.items()
+        }
+        n_samples, n_genes = next(iter(squashed.values())).shape
         groups = []
         for rows, covariates in group_by_known_covariates(phenotypes, self.covariates, n_samples):
-            own = {s: y[rows] for s, y in given.items()}
-            posteriors = [model.posterior(own, covariates) for model in self.models]
-            by_gene = self._gene_posteriors(own, [mean for mean, _ in posteriors])
+            y = {s: values[rows] for s, values in squashed.items()}
+            posteriors = [model.posterior(y, covariates) for model in self.models]
+            by_gene = self._gene_posteriors(y, [mean for mean, _ in posteriors])
             groups.append((rows, posteriors, by_gene))
 
         def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
@@ -152,16 +154,18 @@ class FittedJointGaussian(TargetPredictorMixin):
         if len(profiles) == 1:
             return []
         return [
-            own.posterior(
+            gene_factors.posterior(
                 {s: y - mean @ upcast_half(model.loadings[s]).T for s, y in profiles.items()}
             )
-            for own, model, mean in zip(self.gene_factors, self.models, factors, strict=False)
+            for gene_factors, model, mean in zip(
+                self.gene_factors, self.models, factors, strict=False
+            )
         ]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays of each model and of its gene-specific factors, by name."""
         parts: dict[str, Factors | GeneFactors] = {str(i): m for i, m in enumerate(self.models)}
-        parts |= {f"{i}.gene": own for i, own in enumerate(self.gene_factors)}
+        parts |= {f"{i}.gene": factors for i, factors in enumerate(self.gene_factors)}
         return {
             f"{part}.{name}": array if array.dtype.itemsize < 4 else np.asarray(array, np.float32)
             for part, model in parts.items()
@@ -189,12 +193,12 @@ class FittedJointGaussian(TargetPredictorMixin):
         """Restore from what :meth:`arrays` and :meth:`settings` returned."""
 
         def part(prefix: str, kind: type) -> dict[str, NDArray[Any]]:
-            own = {member.name: arrays[f"{prefix}.{member.name}"] for member in fields(kind)}
+            stored = {member.name: arrays[f"{prefix}.{member.name}"] for member in fields(kind)}
             return {
                 name: array
                 if is_of_wide_factors(name, array.shape)
                 else np.asarray(array, dtype=np.float64)
-                for name, array in own.items()
+                for name, array in stored.items()
             }
 
         n_models = check_size(settings["n_models"], _MOST_MODELS, "n_models")
@@ -214,8 +218,8 @@ class FittedJointGaussian(TargetPredictorMixin):
         n_covariates = encode_covariates(None, covariates, 1).shape[1]
         for model in models:
             model.check(scaler.mean.shape, n_covariates)
-        for own in gene_factors:
-            own.check(scaler.mean.shape)
+        for one in gene_factors:
+            one.check(scaler.mean.shape)
         bound = settings["bound"]
         if bound is not None and not (type(bound) in (int, float) and bound > 0):
             raise ValueError(f"the bound is {bound!r}; expected a number above 0, or none")
@@ -300,19 +304,19 @@ class JointGaussianMethod:
         ids = cohort.obs["donor"].to_numpy()[rows].astype(str)
         names, donor = np.unique(ids, return_inverse=True)
         phenotypes = cohort.uns["donors"].loc[names]
-        samples, own_rows = [], []
+        samples, tissue_rows = [], []
         for t in range(len(tissues)):  # one at a time: memory holds one copy of a wide cohort
-            own = tissue == t
-            z = scaler.transform(np.asarray(cohort.X[rows[own]]), tissue[own])
-            samples.append((donor[own], squash_in_place(z, self.bound)))
-            own_rows.append(rows[own])
+            of_tissue = tissue == t
+            z = scaler.transform(np.asarray(cohort.X[rows[of_tissue]]), tissue[of_tissue])
+            samples.append((donor[of_tissue], squash_in_place(z, self.bound)))
+            tissue_rows.append(rows[of_tissue])
         return TrainingDonors(
             scaler,
             tissues,
             tuple(samples),
             encode_covariates(phenotypes, self.covariates, len(names)),
             tuple(names.tolist()),
-            tuple(own_rows),
+            tuple(tissue_rows),
         )
 
     def fit_training(

@@ -152,17 +152,17 @@ class FittedKernelFactors(TargetPredictorMixin):
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays of the joint Gaussian, the regressions and the own genes."""
-        own = {f"joint.{name}": array for name, array in self.joint.arrays().items()}
+        arrays = {f"joint.{name}": array for name, array in self.joint.arrays().items()}
         for member, kind in STORED_AS.items():
             for i, regression in enumerate(getattr(self, member)):
-                own |= {
+                arrays |= {
                     f"{kind}.{i}.{name}": array.astype(np.float32)
                     for name, array in vars(regression).items()
                     if name != "width"
                 }
         if self.own_genes is not None:
-            own["own_genes"] = self.own_genes.dense(self.scaler.mean.shape[1])
-        return own
+            arrays["own_genes"] = self.own_genes.dense(self.scaler.mean.shape[1])
+        return arrays
 
     def settings(self) -> dict[str, Any]:
         """Return the joint Gaussian's settings, the kernel's width, and the source of own genes."""
@@ -221,8 +221,8 @@ class FittedKernelFactors(TargetPredictorMixin):
         by_kind = [restored(kind) for kind in kinds]
         fitted = cls(joint, by_kind[0], by_kind[1] if joint.covariates else (), own_genes)
         for regressions in by_kind:
-            for model, own in zip(joint.models, regressions, strict=True):
-                own.check(len(tissues), model.loadings.shape[-1])
+            for model, regression in zip(joint.models, regressions, strict=True):
+                regression.check(len(tissues), model.loadings.shape[-1])
         return fitted
 
 

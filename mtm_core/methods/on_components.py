@@ -93,8 +93,8 @@ class FittedOnComponents(TargetPredictorMixin):
         means = self.inner.scaler.mean
         given = {}
         for name, z in profiles.items():
-            own = means[tissue_index(self.tissues, name)]
-            given[name] = scores(np.array(z, dtype=np.float32), self.basis, self.unit) - own
+            mean = means[tissue_index(self.tissues, name)]
+            given[name] = scores(np.array(z, dtype=np.float32), self.basis, self.unit) - mean
         predict_scores = target_predictor(self.inner, given, phenotypes)
 
         def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
@@ -106,8 +106,8 @@ class FittedOnComponents(TargetPredictorMixin):
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the components, the means of the scores and the arrays of the method on scores."""
-        own = {f"inner.{name}": array for name, array in self.inner.arrays().items()}
-        return {"basis": self.basis, "score_mean": self.inner.scaler.mean, **own}
+        inner = {f"inner.{name}": array for name, array in self.inner.arrays().items()}
+        return {"basis": self.basis, "score_mean": self.inner.scaler.mean, **inner}
 
     def settings(self) -> dict[str, Any]:
         """Return name and settings of the method on scores, and the unit of scores."""
@@ -178,8 +178,8 @@ class OnComponentsMethod:
         scaler = TissueScaler.fit(cohort.X, codes, len(tissues), self.scaling, rows=rows)
         z = np.empty((len(rows), cohort.n_vars), dtype=np.float32)
         for t in range(len(tissues)):  # one at a time: memory holds one copy of a wide cohort
-            own = np.flatnonzero(codes == t)
-            z[own] = scaler.transform(np.asarray(cohort.X[rows[own]]), codes[own])
+            of_tissue = np.flatnonzero(codes == t)
+            z[of_tissue] = scaler.transform(np.asarray(cohort.X[rows[of_tissue]]), codes[of_tissue])
         squash_in_place(z, BOUND)
         basis = leading_components(z, min(self.n_components, *z.shape))
         scored = z @ basis
@@ -201,8 +201,8 @@ def for_scores(method: Method, n_components: int) -> Method:
     template = cast("Any", method)  # a frozen dataclass, as all methods are
     config: RunConfig | None = getattr(method, "config", None)
     if config is not None:
-        own = replace(config, model=on_scores(config.model), scaling=SCORE_SCALING)
-        return cast("Method", replace(template, config=own))
+        adapted = replace(config, model=on_scores(config.model), scaling=SCORE_SCALING)
+        return cast("Method", replace(template, config=adapted))
     model: ModelConfig | None = getattr(method, "model", None)
     sized = {} if model is None else {"model": on_scores(model)}
     return cast("Method", replace(template, scaling=SCORE_SCALING, **sized))
@@ -258,7 +258,7 @@ def restore(saved: SavedMethod) -> FittedOnComponents:
         saved.arrays,
         saved.settings,
         saved.scaler,
-        lambda own, of_scores: SavedMethod(
-            inner["method"], own, inner["settings"], of_scores, saved.tissues
+        lambda arrays, of_scores: SavedMethod(
+            inner["method"], arrays, inner["settings"], of_scores, saved.tissues
         ).restore(),
     )

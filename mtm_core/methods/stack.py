@@ -129,9 +129,13 @@ class FittedStack(TargetPredictorMixin):
         for rows, covariates in group_by_known_covariates(phenotypes, self.covariates, shape[0]):
             known = phenotypes.iloc[rows] if phenotypes is not None and covariates.size else None
             calibration = self._calibration(len(profiles), with_covariates=known is not None)
-            own = {source: z[rows] for source, z in profiles.items()}
+            of_group = {source: z[rows] for source, z in profiles.items()}
             groups.append(
-                (rows, calibration, [target_predictor(base, own, known) for base in self.bases])
+                (
+                    rows,
+                    calibration,
+                    [target_predictor(base, of_group, known) for base in self.bases],
+                )
             )
 
         def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
@@ -142,8 +146,8 @@ class FittedStack(TargetPredictorMixin):
             for rows, calibration, by_base in groups:
                 total: Floats | None = None
                 for weight, predict_base in zip(calibration.weights[t], by_base, strict=True):
-                    own = predict_base(target, genes).mean * np.float32(weight)
-                    total = own if total is None else np.add(total, own, out=total)
+                    weighted = predict_base(target, genes).mean * np.float32(weight)
+                    total = weighted if total is None else np.add(total, weighted, out=total)
                 mean[rows] = total
                 sd[rows] = calibration.error[t][chosen]
                 multipliers[:, rows] = calibration.multipliers[t][:, None]
@@ -172,15 +176,15 @@ class FittedStack(TargetPredictorMixin):
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays of all calibrations and bases, by name."""
-        own = {
+        arrays = {
             f"{stored}.{name}": array
             for kind, stored in CALIBRATIONS.items()
             if getattr(self, kind) is not None
             for name, array in vars(getattr(self, kind)).items()
         }
         for i, base in enumerate(self.bases):
-            own |= {f"{i}.{name}": array for name, array in base.arrays().items()}
-        return own
+            arrays |= {f"{i}.{name}": array for name, array in base.arrays().items()}
+        return arrays
 
     def settings(self) -> dict[str, Any]:
         """Return the source, the further tissues, and name and settings of every base."""
@@ -234,8 +238,8 @@ class StackMethod:
             if one is None or (with_covariates, True) not in sums:
                 return None
             # The further tissues were sources, not targets: they use the calibration of one tissue.
-            own = sums[with_covariates, True]
-            is_target = [tissue in own for tissue in tissue_names(cohort)]
+            targets = sums[with_covariates, True]
+            is_target = [tissue in targets for tissue in tissue_names(cohort)]
             return calibrate_for((with_covariates, True)).fill_from(one, is_target)
 
         plain = calibrate_for((False, False))
@@ -334,12 +338,12 @@ def restore(saved: SavedMethod) -> FittedStack:
     members = [member.name for member in fields(Calibration)]
     calibrations: dict[str, Calibration | None] = {}
     for kind, stored in CALIBRATIONS.items():
-        own = under_prefix(f"{stored}.", arrays)
+        parts_of_kind = under_prefix(f"{stored}.", arrays)
         calibrations[kind] = None
-        if own:
-            check_names(own, members)
-            calibrations[kind] = made = Calibration(**own)
-            made.check(len(bases), scaler.mean.shape)
+        if parts_of_kind:
+            check_names(parts_of_kind, members)
+            calibrations[kind] = calibration = Calibration(**parts_of_kind)
+            calibration.check(len(bases), scaler.mean.shape)
     known = (*CALIBRATIONS.values(), *(str(i) for i in range(len(bases))))
     check_names(arrays, [name for name in arrays if name.split(".")[0] in known])
     fitted = FittedStack(
