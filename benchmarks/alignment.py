@@ -25,8 +25,10 @@ DRAWS = 20
 SIZES = (10, 20, 50, 100, 300)
 
 
-def errors(linear: np.ndarray, n_samples: int, share: float) -> dict[str, float]:
-    """Return the median error of each method over the draws, for ``n_samples`` aligned samples."""
+def errors(
+    linear: np.ndarray, n_samples: int, share: float
+) -> dict[str, tuple[float, float, float]]:
+    """Return median, 5 % and 95 % quantile of each method's error over the draws."""
     found: dict[str, list[float]] = {"cohort": [], "robust": [], "quantiles": [], "none": []}
     for draw in range(DRAWS):
         rng = np.random.default_rng(draw)
@@ -49,7 +51,8 @@ def errors(linear: np.ndarray, n_samples: int, share: float) -> dict[str, float]
             else:
                 z = parameters_of(batch, how, known).z(batch, known)  # type: ignore[arg-type]
             values.append(float(np.sqrt(np.mean((z - truth)[spoilt:] ** 2))))
-    return {how: float(np.median(values)) for how, values in found.items()}
+    levels = (0.5, 0.05, 0.95)
+    return {how: tuple(np.quantile(values, levels).tolist()) for how, values in found.items()}
 
 
 def main(path: str) -> None:
@@ -61,7 +64,7 @@ def main(path: str) -> None:
     for share in (0, 0.1):
         for n_samples in SIZES:
             row = errors(linear, n_samples, share)
-            shown = "  ".join(f"{how} {value:.2f}" for how, value in row.items())
+            shown = "  ".join(f"{how} {m:.2f} ({a:.2f}-{b:.2f})" for how, (m, a, b) in row.items())
             print(f"{n_samples:4d} samples, {share:.0%} spoilt: {shown}")
 
 

@@ -18,6 +18,7 @@ from mtm_core.cli.metadata_options import (
 )
 from mtm_core.cli.output import OverwriteOption, err, print_table
 from mtm_core.cli.own_samples import (
+    BatchOption,
     LeaveOutOption,
     ModelOption,
     NearPeopleOption,
@@ -54,6 +55,7 @@ def quality_command(
     model: ModelOption = DEFAULT_MODEL,
     source: SourceOption = WHOLE_BLOOD,
     unit: UnitOption = "auto",
+    batch: BatchOption = "",
     take_back: TakeBackOption = None,
     leave_out: LeaveOutOption = None,
     numbers: NumbersOption = "auto",
@@ -104,7 +106,9 @@ def quality_command(
         age_column, sex_column, sex_codes, unknown, metadata_sheet, near_names=near_names
     )
     reading = reading_options(take_back, leave_out, numbers, quantity, sheet, strand)
-    options = PredictionOptions(source=source, unit=unit, reading=reading, metadata=said)
+    options = PredictionOptions(
+        source=source, unit=unit, reading=reading, metadata=said, batch=batch
+    )
     review = check_quality(
         QualityOptions(
             *(tuple(given), output, metadata, model, options, tx2gene),

@@ -8,6 +8,7 @@ Shapes: N samples, G genes, K components.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from mtm_core.data.notes import Note, counted, name_some
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.data.units import UNIT_TABLE, Unit, UnitChoice
+from mtm_core.inference.batch_levels import without_batches
 from mtm_core.inference.marker_genes import Markers, find_markers
 from mtm_core.inference.measured import linear_levels
 from mtm_core.inference.predictor import Predictor
@@ -97,6 +99,7 @@ def review_samples(
     source: str = "Whole Blood",
     unit: UnitChoice = "auto",
     metadata: SampleMetadata | None = None,
+    batches: Sequence[str] | None = None,
 ) -> SampleReview:
     """Look at samples before a prediction: outliers, sex, tissue, components and what they go with.
 
@@ -106,6 +109,9 @@ def review_samples(
         As in :meth:`mtm_core.inference.predictor.Predictor.prepare`.
     metadata
         Metadata of the samples.
+    batches
+        Batch of each sample: samples are then compared with others after differences between
+        batches are removed, so that none is flagged for its batch. Components show them still.
 
     Raises
     ------
@@ -130,10 +136,16 @@ def review_samples(
     likeness = tissue_likeness(on_genes, predictor.artefact)
     markers = find_markers([str(name) for name in linear.columns])
     figures, notes = _figures(linear, prepared.unit, markers)
-    parts = [figures, pd.DataFrame({"median_correlation": _median_correlation(log2_own)})]
-    if components is not None:
+    compared, within = log2_own, components
+    if batches is not None:
+        compared = without_batches(log2_own, batches)
+        own_genes = without_batches(on_genes, batches)
+        within = sample_components(own_genes, predictor.artefact, source)
+        figures["batch"] = list(batches)
+    parts = [figures, pd.DataFrame({"median_correlation": _median_correlation(compared)})]
+    if within is not None:
         n = min(_DISTANCE_COMPONENTS, max(1, len(values) // 5))
-        distance, p = robust_distance(components.scores.iloc[:, :n].to_numpy())
+        distance, p = robust_distance(within.scores.iloc[:, :n].to_numpy())
         parts.append(pd.DataFrame({"robust_distance": distance, "distance_p": p}))
     else:
         notes.append(

@@ -27,6 +27,7 @@ from mtm_core.studies.sample_swaps import (
     swaps_in_words,
 )
 from mtm_core.studies.table_swaps import OneTable, TableSwaps, compare_tables
+from mtm_core.workflows.batches import batch_columns, check_alignment
 from mtm_core.workflows.input_files import check_metadata, check_there
 from mtm_core.workflows.own_samples import Say, read_known, read_samples, say_notes, say_nothing
 from mtm_core.workflows.plain_values import PlainValues
@@ -114,23 +115,32 @@ def check_quality(options: QualityOptions, say: Say = say_nothing) -> SampleRevi
     ]
     check_output(options.output, overwrite=options.overwrite, inputs=files, folder=True)
     check_there(input=options.tables, metadata=options.metadata, tx2gene=options.tx2gene)
+    check_alignment(options.prediction, options.metadata)
     if options.person and options.metadata is None:
         raise SelectionError("--person names a column of the metadata: give --metadata too.")
     if options.also_tissue and options.also is None:
         raise SelectionError("--also-tissue is the tissue of --also: give that table too.")
     if options.metadata is not None:
-        columns = [options.person] if options.person else []
+        columns = batch_columns(options.prediction)
+        columns += [options.person] if options.person else []
         check_metadata(options.metadata, options.prediction.metadata, columns=columns)
     predictor = Predictor(Artefact.load(ModelFolder.open(folder)))
     source = options.prediction.source
     predictor.targets_of(source)
     read, prepared = read_samples(
-        options.tables, predictor, options.prediction, options.tx2gene, say
+        options.tables, predictor, options.prediction, options.tx2gene, say, options.metadata
     )
     known = None
     if options.metadata is not None:
         known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
-    review = review_samples(read, predictor, source=source, unit=prepared.unit, metadata=known)
+    review = review_samples(
+        read,
+        predictor,
+        source=source,
+        unit=prepared.unit,
+        metadata=known,
+        batches=prepared.aligned.batches if prepared.aligned.has_batches else None,
+    )
     say_notes(review.notes, say)
     swaps = _swaps(options, predictor, read, prepared, known, say)
     with writing(

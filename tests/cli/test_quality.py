@@ -59,6 +59,21 @@ def test_composition_is_written_beside_the_metadata(
     np.testing.assert_allclose(table[COLUMNS["neutrophils"]], shares["neutrophils"], atol=0.01)
 
 
+def test_samples_are_compared_within_their_batches(
+    mtm: Mtm, wide: tuple[Path, pd.DataFrame], tmp_path: Path
+) -> None:
+    path, shares = wide
+    plates = {"sample": shares.index, "plate": ["a", "b"] * 5}
+    pd.DataFrame(plates).to_csv(tmp_path / "known.csv", index=False)
+    known = ("--metadata", tmp_path / "known.csv")
+    done = mtm("quality", path, "--batch", "plate", *known, "--output", tmp_path / "looked")
+    assert done.code == 0, done.err
+    looked = pd.read_csv(tmp_path / "looked" / "samples.csv")
+    assert looked["batch"].tolist() == plates["plate"]
+    refused = mtm("quality", path, "--batch", "plate", "--output", tmp_path / "none")
+    assert "add --metadata FILE" in error_of(refused)
+
+
 def test_columns_of_the_users_are_not_lost_beside_the_shares(
     mtm: Mtm, wide: tuple[Path, pd.DataFrame], tmp_path: Path
 ) -> None:

@@ -53,17 +53,27 @@ def reviewed(session: Session, model: ServedModel) -> SampleReview:
     metadata, source = session.metadata, session.source
     unit = session.unit or "auto"
     state = None if metadata is None else metadata.state
+    batches = _batches(session)
     n_samples, n_columns = table.values.shape
     return remember(
         session,
-        (OF_TABLE, "review", source, unit, state),
+        (OF_TABLE, "review", source, unit, state, batches),
         lambda _: review_samples(
-            table, model.predictor, source=source, unit=unit, metadata=metadata
+            table, model.predictor, source=source, unit=unit, metadata=metadata, batches=batches
         ),
         slot="review",
         words="Looking at the samples",
         memory=preparing_bytes(n_samples, n_columns, len(model.predictor.artefact.genes)),
     )
+
+
+def _batches(session: Session) -> tuple[str, ...] | None:
+    """Return the batch of each sample; ``None`` if none are chosen, or one is not known."""
+    column = session.batching.column_in(session.metadata)
+    if session.table is None or session.metadata is None or not column:
+        return None
+    named = session.metadata.text(column).reindex(session.table.values.index.astype(str))
+    return None if named.isna().any() else tuple(str(name) for name in named)
 
 
 def show_outliers(session: Session, review: SampleReview) -> None:
