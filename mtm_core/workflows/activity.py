@@ -19,6 +19,7 @@ from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import out_of_fold_rho
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.inference.one_sex import describe_one_sex
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.model_folder import ModelFolder
@@ -42,6 +43,7 @@ from mtm_core.workflows.own_samples import (
     StepProgress,
     read_known,
     read_samples,
+    say_notes,
     say_nothing,
     tell_nobody,
 )
@@ -217,6 +219,7 @@ def score_activity(
         pair = pair_of_groups(known, column, text)
         labels = two_groups(known.groups(pair[0]), pair[1], pair[2])
         say(counts_in_words(known.groups(pair[0]), pair[1], pair[2]), False)
+        say_notes(describe_one_sex(chosen, known.phenotypes()["sex"]), say)
         labels = labels if options.shuffle is None else shuffled(labels, options.shuffle)
     prediction = predictor.predict_prepared(prepared, chosen)
     method = predictor.artefact.method.name

@@ -14,6 +14,7 @@ from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import accuracy_in_words, out_of_fold_rho
 from mtm_core.inference.blood_cells import COLUMNS
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.inference.one_sex import describe_one_sex
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.together import Together
@@ -224,6 +225,7 @@ def compare_samples(
     design = options.linear.design(known, prepared.unit) if options.linear.formula else None
     if design is not None:
         describe_design(design, say)
+    say_notes(describe_one_sex(chosen, known.phenotypes()["sex"]), say)
     prediction = predictor.predict_prepared(people, chosen)
     if isinstance(people, Together):  # those of the first table come first
         prediction = prediction.isel(sample=slice(0, len(prepared.samples)))

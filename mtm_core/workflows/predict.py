@@ -22,6 +22,7 @@ from mtm_core.inference.chunked import ChunkedRequest, predict_chunked
 from mtm_core.inference.cluster import dask_client
 from mtm_core.inference.export import file_bytes, write_blocks
 from mtm_core.inference.long_parts import write_parts
+from mtm_core.inference.one_sex import describe_one_sex
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.saved_alignment import FILE_NAME, SavedAlignment, alignment_bytes
@@ -155,6 +156,8 @@ def _whole(
     if isinstance(prepared, Together):
         say_notes(prepared.notes, say)
     phenotypes = _phenotypes(options, prepared.samples, predictor, say)
+    if phenotypes is not None:
+        say_notes(describe_one_sex(targets, phenotypes["sex"]), say)
     n_samples, n_genes = len(prepared.samples), len(predictor.artefact.genes)
     sizes = (n_samples, len(targets), n_genes)
     _say_size(options, sizes, predictor, say)
@@ -301,6 +304,8 @@ def _part_by_part(
     known = None
     if options.metadata is not None:
         phenotypes = _phenotypes(options, samples, predictor, say)
+        if phenotypes is not None:
+            say_notes(describe_one_sex(targets, phenotypes["sex"]), say)
         known = read_known(options.metadata, samples, chosen.metadata)
     batch = chosen.batches_of(pd.DataFrame(index=list(samples)), known)
     say_notes(groups_at_risk(chosen, known), say)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import begin_with_samples
+from mtm_core.dashboard.screens.cohort_view import begin_with_samples, warn_of_one_sex
 from mtm_core.dashboard.screens.predicted_choice import choose_shown
 from mtm_core.dashboard.screens.predicted_view import Predicted
 from mtm_core.dashboard.state.background import start, watch
@@ -67,6 +67,7 @@ st.caption(
     f" donors of the tissue · alignment: {attrs['alignment']}"
     + (with_age_sex if predictor.covariates else "")
 )
+warn_of_one_sex(session, predicted.tissues)
 shown = choose_shown(
     predicted.samples, predicted.tissues, predicted.genes, evaluated=predicted.held_out.exists
 )

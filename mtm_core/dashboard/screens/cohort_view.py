@@ -31,6 +31,7 @@ from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.escaping import in_figure, plain
 from mtm_core.figures.associations.volcano import genes_within
+from mtm_core.inference.one_sex import describe_one_sex
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import Together, explain_sources
 from mtm_core.reporting.command_line import Comparison, compare_arguments, composition_arguments
@@ -206,6 +207,14 @@ def say_where_it_comes_from(session: Session, model: ServedModel) -> None:
     if len(session.sources) > 1:
         source += f" (and {plain(explain_sources(session.sources[1:]))}, which is not shown)"
     st.info(NO_NEW_INFORMATION.format(source=source) + alone, icon=":material/info:")
+    warn_of_one_sex(session, session.chosen_targets(model.predictor))
+
+
+def warn_of_one_sex(session: Session, tissues: Sequence[str]) -> None:
+    """Warn of predicted tissues that some of the people do not have."""
+    if session.metadata is not None:
+        for note in describe_one_sex(tissues, session.metadata.phenotypes()["sex"]):
+            st.caption(f":material/warning: {plain(str(note))}")
 
 
 def show_comparison(session: Session, model: ServedModel, comparison: Comparison) -> None:

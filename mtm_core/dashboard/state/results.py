@@ -17,6 +17,7 @@ from mtm_core.data.isolation.reading_turns import Turn
 from mtm_core.data.notes import Note
 from mtm_core.errors import SelectionError
 from mtm_core.inference.blocks import predicting_bytes
+from mtm_core.inference.one_sex import describe_one_sex
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
@@ -174,6 +175,7 @@ class Results(Samples):
         known = self.people(predictor) if preparing is None else None
         metadata = self.metadata if predictor.covariates else None
         people = None if metadata is None else metadata.phenotypes()
+        known_sex = None if self.metadata is None else self.metadata.phenotypes()["sex"]
         options, files = self.options(predictor), self.files(predictor)
         assert self.table is not None
         found = self.table.report.notes
@@ -194,7 +196,9 @@ class Results(Samples):
             self.prediction, self._predicted = made[1], key
             self.predicted_by, self.predicted_from = options, files
             first = made[0].tables[0] if isinstance(made[0], Together) else made[0]
-            self.predicted_people, self.predicted_notes = people, (*found, *first.notes)
+            of_sex = [] if known_sex is None else describe_one_sex(targets, known_sex)
+            self.predicted_people = people
+            self.predicted_notes = (*found, *first.notes, *of_sex)
 
         n_genes = len(predictor.artefact.genes)
         result = predicting_bytes(len(self.sample_names), len(targets), n_genes)
