@@ -113,30 +113,33 @@ def match_repeated(log2: pd.DataFrame, people: pd.Series) -> pd.DataFrame:
             f"{n_repeated} people have two samples or more; at least {FEWEST_REPEATED} are needed."
             " Choose the column that names the person of each sample."
         )
-    x = log2.to_numpy(np.float64)[of_known]
-    x = x - x.mean(axis=0)
+    x = log2.to_numpy(np.float32)[of_known]
+    x = x - x.mean(axis=0, dtype=np.float64).astype(np.float32)
     own = names.get_indexer(known[of_known])
-    sums = np.zeros((len(names), x.shape[1]))
-    np.add.at(sums, own, x)
+    sums = np.zeros((x.shape[1], len(names)))
+    for place, profile in zip(own, x, strict=True):
+        sums[:, place] += profile
     n = np.bincount(own, minlength=len(names)).astype(np.float64)
-    squares = (x**2).sum(axis=0)
+    squares = np.einsum("ng,ng->g", x, x, dtype=np.float64)
+    whole, explained_by_all = sums.sum(axis=1), (sums**2 @ (1 / n))
     judged = np.flatnonzero(n[own] >= 2)
     rho = np.empty((len(judged), len(names)))
     for row, i in enumerate(judged):
-        sample = x[i]
-        left, count = sums.copy(), n.copy()
-        left[own[i]] -= sample
-        count[own[i]] -= 1
-        means = left / count[:, None]
-        explained = (count[:, None] * means**2).sum(axis=0)
-        grand = left.sum(axis=0) / count.sum()
-        between = explained - count.sum() * grand**2
-        total = squares - sample**2 - count.sum() * grand**2
+        sample, person = x[i].astype(np.float64), own[i]
+        # All but this sample: it has no part in the choice of its genes.
+        n_left, n_own = n.sum() - 1, n[person] - 1
+        rest = sums[:, person] - sample
+        explained = explained_by_all - sums[:, person] ** 2 / n[person] + rest**2 / n_own
+        grand = (whole - sample) / n_left
+        between = explained - n_left * grand**2
+        total = squares - sample**2 - n_left * grand**2
         share = np.where(total > 0, between / np.where(total > 0, total, 1), 0)
-        weight, chosen = _weights(share, _by_chance(len(names), count.sum()))
-        spread = np.sqrt(np.maximum(total[chosen], 1e-12) / count.sum())
+        weight, chosen = _weights(share, _by_chance(len(names), n_left))
+        spread = np.sqrt(np.maximum(total[chosen], 1e-12) / n_left)
+        means = sums[chosen] / n
+        means[:, person] = rest[chosen] / n_own
         rho[row] = _weighted_rho(
-            (means[:, chosen] - grand[chosen]) / spread,
+            ((means - grand[chosen, None]) / spread[:, None]).T,
             (sample[chosen] - grand[chosen]) / spread,
             weight,
         )

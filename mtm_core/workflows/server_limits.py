@@ -90,7 +90,7 @@ def judging_bytes(n_people: int, measured: tuple[int, int], n_genes: int) -> int
     """Estimate the memory to compare a predicted tissue with a measured table of that shape.
 
     The table is prepared before the prediction is made. With 1,000 people and 19,291 genes it took
-    0.85 GB; the estimate is 1.5 GB.
+    0.85 GB; the estimate is 1.2 GB.
     """
     pairs = _PAIR_COPIES * _NUMBER_BYTES * min(n_people, measured[0]) * n_genes
     comparing = WORK_BYTES + predicting_bytes(n_people, 1, n_genes) + pairs
