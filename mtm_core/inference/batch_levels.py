@@ -23,8 +23,8 @@ def without_batches(log2: pd.DataFrame, batches: Sequence[str]) -> pd.DataFrame:
     log2
         (samples, genes).
     batches
-        Batch of each sample. One of fewer than three samples has no mean of its own that could be
-        told from its people, and stays as it is.
+        Batch of each sample. The mean of fewer than three samples shows the people as much as the
+        batch, so such a batch stays as it is.
     """
     labels = np.asarray(batches)
     values = log2.to_numpy(dtype=np.float64, copy=True)

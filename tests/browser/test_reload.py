@@ -26,6 +26,7 @@ TITLES = {
     "traits": "Traits",
     "differential": "Differential expression",
     "enrichment": "Gene sets",
+    "activity": "Activity",
     "external": "External cohort",
     "disease": "Disease concordance",
     "models": "Models",
@@ -37,7 +38,7 @@ TITLES = {
 NEED_SAMPLES = (
     *("upload", "metadata", "quality", "composition", "predicted", "reference", "measured"),
     "report",
-    *("traits", "differential", "enrichment", "external"),
+    *("traits", "differential", "enrichment", "activity", "external"),
 )
 
 
