@@ -22,6 +22,7 @@ import anndata as ad
 import numpy as np
 from numpy.typing import NDArray
 
+from mtm_core.errors import SelectionError
 from mtm_core.methods.calibration import Calibration, StackingSums, calibrate
 from mtm_core.methods.factor_choice import use_settings
 from mtm_core.methods.factors import Array, TrainingDonors
@@ -33,7 +34,7 @@ from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.kernel_regression import KernelShape
 from mtm_core.methods.own_genes import ResidualSums, choose_own_genes, slopes_without_fold
-from mtm_core.methods.protocol import Floats, Method, tissue_index
+from mtm_core.methods.protocol import FittedMethod, Floats, Method, tissue_index
 from mtm_core.methods.stack import FittedStack
 from mtm_core.methods.stored_arrays import MANY_GENES
 from mtm_core.methods.table import MethodRequest
@@ -134,22 +135,26 @@ class FactorStackMethod:
         -------
         tuple
             Calibrations for one source tissue and for several, each by ``with_covariates``. Those
-            for several are empty if there are other methods, or no donors with several tissues.
+            for several are empty if no donors have several tissues, or another method cannot
+            predict from several.
         """
         conditions = (False, True) if inner.training.covariates.shape[1] else (False,)
         one_sums: dict[bool, dict[str, StackingSums]] = {c: {} for c in conditions}
         several_sums: dict[bool, dict[str, StackingSums]] = {c: {} for c in conditions}
         for number, fold in enumerate(folds):
             self._report("calibrate", number, len(folds))
-            slopes = inner.slopes_without_fold(number)
+            slopes, others = inner.slopes_without_fold(number), inner.fit_others(fold)
             for with_covariates in conditions:
                 inner.add_one(
-                    fold, slopes, one_sums[with_covariates], with_covariates=with_covariates
+                    fold, others, slopes, one_sums[with_covariates], with_covariates=with_covariates
                 )
-                if not self.others:
-                    inner.add_several(
-                        fold, slopes, several_sums[with_covariates], with_covariates=with_covariates
-                    )
+                inner.add_several(
+                    fold,
+                    others,
+                    slopes,
+                    several_sums[with_covariates],
+                    with_covariates=with_covariates,
+                )
         one = {c: inner.calibrate(sums) for c, sums in one_sums.items()}
         several = {
             c: inner.calibrate(sums).fill_from(
@@ -190,9 +195,15 @@ class _OutOfFold:
             return None
         return slopes_without_fold(self.residual_sums, fold).astype(np.float32)
 
+    def fit_others(self, fold: FittedInnerFold) -> tuple[FittedMethod, ...]:
+        """Fit the other methods without the held-out donors of ``fold``."""
+        donors = np.array(self.training.donors)[~fold.split.is_held_out].tolist()
+        return tuple(method.fit(self.cohort, donors) for method in self.others)
+
     def add_one(
         self,
         fold: FittedInnerFold,
+        others: Sequence[FittedMethod],
         slopes: Floats | None,
         sums: dict[str, StackingSums],
         *,
@@ -200,8 +211,8 @@ class _OutOfFold:
     ) -> None:
         """Add the predictions of held-out donors from the source tissue to ``sums``."""
         estimate = self.kernel.factor_estimator(self.shape, with_covariates=with_covariates)
-        predict_others = self._fit_others(fold, with_covariates=with_covariates)
-        n_bases = 1 + len(self.others)
+        predict_others = self._predict_others(fold, others, (), with_covariates=with_covariates)
+        n_bases = 1 + len(others)
         predict = self._predictor(fold, slopes, estimate)
         for t, rows, samples in fold.split.target_pairs(self.training, self.source):
             tissue = self.training.tissues[t]
@@ -211,6 +222,7 @@ class _OutOfFold:
     def add_several(
         self,
         fold: FittedInnerFold,
+        others: Sequence[FittedMethod],
         slopes: Floats | None,
         sums: dict[str, StackingSums],
         *,
@@ -226,6 +238,13 @@ class _OutOfFold:
         def estimate(fit: InnerFit) -> Array:
             return fit.held_out_factors_from_several[with_covariates]
 
+        names = [self.training.tissues[t] for t in fold.split.further]
+        try:
+            predict_others = self._predict_others(
+                fold, others, names, with_covariates=with_covariates
+            )
+        except SelectionError:  # a method that predicts from one tissue alone
+            return
         predict = self._predictor(fold, slopes, estimate)
         has_further = fold.split.has_further
         for t, rows, samples in fold.split.target_pairs(self.training, self.source):
@@ -233,8 +252,10 @@ class _OutOfFold:
             if t in fold.split.further or not used.any():
                 continue
             tissue = self.training.tissues[t]
-            of_tissue = sums.setdefault(tissue, StackingSums(1, self.training.n_genes))
-            of_tissue.add([predict(t, rows[used])], self._observed(t, samples[used]))
+            n_bases = 1 + len(others)
+            of_tissue = sums.setdefault(tissue, StackingSums(n_bases, self.training.n_genes))
+            beside = [predicted[used] for predicted in predict_others(tissue)]
+            of_tissue.add([predict(t, rows[used]), *beside], self._observed(t, samples[used]))
 
     def calibrate(self, sums: Mapping[str, StackingSums]) -> Calibration:
         """Calibrate on ``sums``, and correct the errors for donors new to means and SDs."""
@@ -263,25 +284,31 @@ class _OutOfFold:
 
         return predict
 
-    def _fit_others(
-        self, fold: FittedInnerFold, *, with_covariates: bool
+    def _predict_others(
+        self,
+        fold: FittedInnerFold,
+        others: Sequence[FittedMethod],
+        further: Sequence[str],
+        *,
+        with_covariates: bool,
     ) -> Callable[[str], list[Floats]]:
-        """Fit the other methods without the held-out donors; return their predictor by tissue."""
-        if not self.others:
-            return lambda _: []
+        """Predict the held-out donors by the other methods, by tissue, donors in their order."""
         names = np.array(self.training.donors)
-        is_held_out = fold.split.is_held_out
         by_method = []
-        for method in self.others:
+        for method in others:
             parts = predict_held_out(
-                method.fit(self.cohort, names[~is_held_out].tolist()),
+                method,
                 self.cohort,
-                tuple(names[is_held_out].tolist()),
+                tuple(names[fold.split.is_held_out].tolist()),
                 self.training.scaler,
                 source=self.source_name,
+                further_sources=further,
                 with_phenotypes=with_covariates,
             )
-            by_method.append({part.tissue: part.predicted for part in parts})
+            # Donors with the same tissues come together: brought back to the donors' own order.
+            by_method.append(
+                {part.tissue: part.predicted[np.argsort(part.donor)] for part in parts}
+            )
         return lambda tissue: [by_tissue[tissue] for by_tissue in by_method]
 
     def _observed(self, t: int, samples: NDArray[np.intp]) -> Floats:

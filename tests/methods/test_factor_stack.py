@@ -20,6 +20,7 @@ from mtm_core.methods.inner_fits import N_EM_STEPS
 from mtm_core.methods.inner_folds import make_inner_folds
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
+from mtm_core.methods.ridge import RidgeMethod
 from mtm_core.methods.saved import restore_method
 from mtm_core.methods.stack import FittedStack
 
@@ -223,6 +224,18 @@ def test_other_methods_are_weighted_by_what_they_add(cohort: ad.AnnData) -> None
     weights = both.plain.weights[t].mean(axis=0)
     assert weights[1] > 0.5  # the cohort has two factors
     assert both.plain.error[t].mean() < alone.fit(cohort, donors).plain.error[t].mean()
+    # Donors with several tissues are paired with their own predictions by every method.
+    assert both.several is not None
+    others = [i for i, tissue in enumerate(both.tissues) if tissue not in (BLOOD, *both.further)]
+    assert both.several.weights[others, 1].min() > 0.4
+    assert (both.several.error[others].mean(axis=1) < both.plain.error[others].mean(axis=1)).all()
+
+
+def test_beside_a_method_of_one_tissue_several_are_not_calibrated(cohort: ad.AnnData) -> None:
+    donors = sorted(set(cohort.obs["donor"]))
+    beside = replace(METHOD, others=(RidgeMethod(BLOOD),)).fit(cohort, donors)
+    assert beside.several is None
+    assert beside.further == ()
 
 
 def test_few_donors_keep_the_settings_and_are_calibrated_all_the_same(cohort: ad.AnnData) -> None:

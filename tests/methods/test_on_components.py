@@ -175,3 +175,15 @@ def test_compact_mtm_is_weighed_beside_kernel_factors(
     found = again.predict({BLOOD: z}, target)
     np.testing.assert_allclose(found.mean, np.tensordot(weights, alone, axes=1), atol=1e-4)
     assert again.name == "compact-stack"
+    # From several tissues it has weights and intervals of its own, for both methods.
+    assert again.several is not None
+    assert again.several.weights.shape == stack.plain.weights.shape
+    further = again.further[0]
+    assert again.is_calibrated_from((BLOOD, further))
+    given = {BLOOD: z, further: z[::-1].copy()}
+    other = next(t for t in stack.tissues if t not in (BLOOD, *again.further))
+    own = [base.predict(given, other).mean for base in stack.bases]
+    together = again.predict(given, other)
+    weights = again.several.weights[stack.tissues.index(other)]
+    np.testing.assert_allclose(together.mean, np.tensordot(weights, own, axes=1), atol=1e-4)
+    assert together.multipliers is not None
