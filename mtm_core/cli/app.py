@@ -12,7 +12,7 @@ import typer
 
 from mtm_core.cli.extras import needs
 from mtm_core.cli.output import err
-from mtm_core.cli.ports import DEFAULT_PORT, HIGHEST_PORT, choose_port
+from mtm_core.cli.ports import DEFAULT_PORT, HIGHEST_PORT, THIS_MACHINE, Address, choose_port
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.places import place_of
 
@@ -26,9 +26,7 @@ def app_command(
             max=HIGHEST_PORT,
         ),
     ] = None,
-    address: Annotated[
-        str, typer.Option(help="Address to listen on; the default is this machine only.")
-    ] = "127.0.0.1",
+    address: Address = THIS_MACHINE,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(

@@ -1,13 +1,20 @@
-"""Which port the dashboard can listen on, found out before the server starts."""
+"""Addresses and ports that a server can listen on, found out before it starts."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
+from typing import Annotated
+
+import typer
 
 from mtm_core.errors import SelectionError
 
+Address = Annotated[
+    str, typer.Option(help="Address to listen on; the default is this machine only.")
+]
+THIS_MACHINE = "127.0.0.1"
 DEFAULT_PORT = 8501
 HIGHEST_PORT = 65535
 _TRIED = 100

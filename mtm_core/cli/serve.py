@@ -10,7 +10,7 @@ import typer
 
 from mtm_core.cli.extras import needs
 from mtm_core.cli.output import err
-from mtm_core.cli.ports import HIGHEST_PORT, choose_port
+from mtm_core.cli.ports import HIGHEST_PORT, THIS_MACHINE, Address, choose_port
 from mtm_core.errors import InputFileError
 from mtm_core.inference.models import DEFAULT_MODEL
 
@@ -32,9 +32,7 @@ def serve_command(
             max=HIGHEST_PORT,
         ),
     ] = None,
-    address: Annotated[
-        str, typer.Option(help="Address to listen on; the default is this machine only.")
-    ] = "127.0.0.1",
+    address: Address = THIS_MACHINE,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Another name that the server answers to; repeatable."),

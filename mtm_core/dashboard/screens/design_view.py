@@ -17,6 +17,7 @@ from mtm_core.dashboard.screens.differential_view import (
     changes,
     choose_shown_tissues,
     choose_thresholds,
+    summary_in_words,
 )
 from mtm_core.dashboard.state.background import remember
 from mtm_core.dashboard.state.gene_names import GeneNames
@@ -35,14 +36,7 @@ from mtm_core.figures.samples.number_scatter import MOST_PANELS, number_scatter
 from mtm_core.reporting.design_record import DesignRecord
 from mtm_core.reporting.design_text import describe_test
 from mtm_core.studies.linear_comparison import compare_by_design
-from mtm_core.studies.own_cohort import (
-    HIGHER,
-    LOWER,
-    UNPREDICTABLE,
-    UNTESTED,
-    OwnCohort,
-    with_accuracy,
-)
+from mtm_core.studies.own_cohort import HIGHER, LOWER, UNTESTED, OwnCohort, with_accuracy
 from mtm_core.studies.sample_labels import groups_of, traits_of
 from mtm_core.workflows.compare_designs import design_settings
 
@@ -193,7 +187,7 @@ def _show_volcano_and_rows(
             index=False,
             on_select=lambda: take_points(f"figure_{chart}", "design_genes", tested, names),
         )
-        for line in _in_words(table, kinds):
+        for line in summary_in_words(table, kinds.get(HIGHER, HIGHER), kinds.get(LOWER, LOWER)):
             st.markdown(f"- {line}")
         st.header("Genes")
         chosen = st.session_state.get("design_genes", [])
@@ -218,25 +212,6 @@ def _show_volcano_and_rows(
         download_table(rows, key="design_rows", name=f"{prefix}linear_models", label="These rows")
 
     figure_and_rows()
-
-
-def _in_words(table: pd.DataFrame, kinds: dict[str, str]) -> list[str]:
-    """Say of each tissue how many genes pass, and how many of them of the prediction alone."""
-    lines = []
-    for (tissue, origin), part in table.groupby(["tissue", "origin"], sort=False, observed=True):
-        n = part["kind"].value_counts()
-        higher, lower = n.get(HIGHER, 0), n.get(LOWER, 0)
-        line = (
-            f"**{plain(tissue)}** ({origin}): {higher + lower:,} of {len(part):,} genes pass the"
-            f" thresholds, {higher:,} {kinds.get(HIGHER, HIGHER)} and {lower:,}"
-            f" {kinds.get(LOWER, LOWER)}"
-        )
-        if n.get(UNPREDICTABLE):
-            line += f"; {n[UNPREDICTABLE]:,} are not predictable and are not counted"
-        if n.get(UNTESTED):
-            line += f"; {n[UNTESTED]:,} were not tested"
-        lines.append(line + ".")
-    return lines
 
 
 def _show_against_number(

@@ -135,16 +135,17 @@ def accuracy_words(table: pd.DataFrame) -> pd.Series:
     )
 
 
-def summary_in_words(table: pd.DataFrame) -> list[str]:
-    """Say of each tissue how many genes changed."""
+def summary_in_words(
+    table: pd.DataFrame, higher_is: str = "higher", lower_is: str = "lower in cases"
+) -> list[str]:
+    """Say of each tissue how many genes changed, how many are not predictable or not tested."""
     lines = []
     for (tissue, origin), part in table.groupby(["tissue", "origin"], sort=False, observed=True):
         n = part["kind"].value_counts()
         higher, lower = n.get(HIGHER, 0), n.get(LOWER, 0)
         line = (
             f"**{plain(tissue)}** ({origin}): {higher + lower:,} of {len(part):,} genes pass the"
-            " thresholds,"
-            f" {higher:,} higher and {lower:,} lower in cases"
+            f" thresholds, {higher:,} {higher_is} and {lower:,} {lower_is}"
         )
         if n.get(UNPREDICTABLE):
             line += f"; {n[UNPREDICTABLE]:,} are not predictable and are not counted"

@@ -20,16 +20,10 @@ from mtm_core.dashboard.state.results import OF_TABLE
 from mtm_core.dashboard.state.saved_session import save
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.downloads import file_name, zip_bytes
-from mtm_core.dashboard.widgets.layout import (
-    download_table,
-    show_figure,
-    show_notes,
-    show_shell,
-)
+from mtm_core.dashboard.widgets.further_tables import show_loaded
+from mtm_core.dashboard.widgets.layout import download_table, show_figure, show_notes, show_shell
 from mtm_core.dashboard.widgets.paged_table import Columns, show_rows
-from mtm_core.data.notes import counted
 from mtm_core.data.units import UNIT_TABLE, UNITS
-from mtm_core.escaping import plain
 from mtm_core.figures.accuracy.measured_check import promised_rho, promised_table, rho_histogram
 from mtm_core.inference.predictor import Predictor
 from mtm_core.reporting.command_line import MeasuredFiles, judge_arguments
@@ -118,30 +112,12 @@ def choose_measured(session: Session, model: ServedModel, formats: Sequence[str]
     measured = session.measured
     if is_reading or measured is None or measured.tissue != tissue:
         end_page()
-    _show_read(session, measured)
+    show_loaded(measured, key="measured_remove", remove=partial(_remove, session))
     _choose_unit(session, measured)
     save(session)
     if session.measured is None or session.measured.unit is None:
         st.info("Choose the unit of the measured values.", icon=":material/help:")
         end_page()
-
-
-def _show_read(session: Session, measured: FurtherTable) -> None:
-    """Say which table is there, and offer to remove it."""
-    report = measured.table.report
-    words, away = st.columns([4, 1], vertical_alignment="center")
-    words.caption(
-        f"**{plain(report.file)}**: {counted(report.n_samples, 'sample', 'samples')} of"
-        f" {plain(measured.tissue)}, {counted(report.n_genes, 'gene', 'genes')}."
-    )
-    away.button(
-        "Remove",
-        icon=":material/close:",
-        key="measured_remove",
-        on_click=_remove,
-        args=(session,),
-        help="Removes this table from the server, and from your saved session.",
-    )
 
 
 def _remove(session: Session) -> None:

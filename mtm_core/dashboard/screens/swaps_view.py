@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -15,12 +16,8 @@ from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.results import OF_TABLE
 from mtm_core.dashboard.state.saved_session import save
 from mtm_core.dashboard.state.session import Session
-from mtm_core.dashboard.widgets.layout import (
-    download_table,
-    show_figure,
-    show_notes,
-    show_shell,
-)
+from mtm_core.dashboard.widgets.further_tables import show_loaded
+from mtm_core.dashboard.widgets.layout import download_table, show_figure, show_notes, show_shell
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.data.units import UNIT_TABLE, UNITS
 from mtm_core.errors import SelectionError
@@ -136,20 +133,7 @@ def _upload_second(
     second = session.second
     if second is None or second.tissue != tissue:
         return None
-    report = second.table.report
-    words, away = st.columns([4, 1], vertical_alignment="center")
-    words.caption(
-        f"**{plain(report.file)}**: {report.n_samples:,} samples of {plain(second.tissue)},"
-        f" {report.n_genes:,} genes."
-    )
-    away.button(
-        "Remove",
-        icon=":material/close:",
-        key="second_remove",
-        on_click=_remove,
-        args=(session,),
-        help="Removes this table from the server, and from your saved session.",
-    )
+    show_loaded(second, key="second_remove", remove=partial(_remove, session))
     return second
 
 

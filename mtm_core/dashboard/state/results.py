@@ -15,7 +15,6 @@ from mtm_core.dashboard.state.jobs import Progress, Task
 from mtm_core.dashboard.state.samples import Key, Samples
 from mtm_core.data.isolation.reading_turns import Turn
 from mtm_core.data.notes import Note
-from mtm_core.errors import SelectionError
 from mtm_core.inference.blocks import predicting_bytes
 from mtm_core.inference.one_sex import describe_one_sex
 from mtm_core.inference.options import PredictionOptions
@@ -112,9 +111,7 @@ class Results(Samples):
         SelectionError
             If there is no table.
         """
-        table = self.table
-        if table is None:
-            raise SelectionError("no samples are loaded. Upload a table first.")
+        table = self.loaded_table()
         key = self._preparation(predictor)
         if self._prepared is not None and self._prepared[0] == key:
             return None

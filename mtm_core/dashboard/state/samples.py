@@ -161,6 +161,18 @@ class Samples:
             task.now()
         return task is not None
 
+    def loaded_table(self) -> ExpressionTable:
+        """Return the samples' table.
+
+        Raises
+        ------
+        SelectionError
+            If no samples are loaded.
+        """
+        if self.table is None:
+            raise SelectionError("no samples are loaded. Upload a table first.")
+        return self.table
+
     def reading(
         self,
         data: bytes,
@@ -266,9 +278,7 @@ class Samples:
         may_be_source: bool = False,
     ) -> Task[ExpressionTable] | None:
         """Plan to read a table of another tissue of the same people; ``None`` if it is known."""
-        first = self.table
-        if first is None:
-            raise SelectionError("no samples are loaded. Upload a table first.")
+        first = self.loaded_table()
         if tissue == self.source and not may_be_source:
             raise SelectionError(f"the first table is of {tissue}; choose another tissue.")
         digest = hashlib.sha256(data).hexdigest()
@@ -339,9 +349,7 @@ class Samples:
         SelectionError
             If there is no table.
         """
-        table = self.table
-        if table is None:
-            raise SelectionError("no samples are loaded. Upload a table first.")
+        table = self.loaded_table()
         digest = hashlib.sha256(data).hexdigest()
         had = self.metadata
         if had is not None and (digest, name) == (had.sha256, had.file):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -15,6 +15,7 @@ from mtm_core.dashboard.state.further import FurtherTable
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.layout import download_table
+from mtm_core.data.notes import counted
 from mtm_core.data.people.same_people import TableMatch
 from mtm_core.data.units import UNIT_TABLE, UNITS
 from mtm_core.escaping import plain, plain_message
@@ -46,6 +47,23 @@ def choose_further(session: Session, model: ServedModel, formats: Sequence[str])
             return
     if session.further is not before:
         st.rerun()
+
+
+def show_loaded(one: FurtherTable, *, key: str, remove: Callable[[], None]) -> None:
+    """Name a table that is loaded beside the samples, and offer to remove it."""
+    report = one.table.report
+    words, away = st.columns([4, 1], vertical_alignment="center")
+    words.caption(
+        f"**{plain(report.file)}**: {counted(report.n_samples, 'sample', 'samples')} of"
+        f" {plain(one.tissue)}, {counted(report.n_genes, 'gene', 'genes')}."
+    )
+    away.button(
+        "Remove",
+        icon=":material/close:",
+        key=key,
+        on_click=remove,
+        help="Removes this table from the server, and from your saved session.",
+    )
 
 
 def _add(session: Session, model: ServedModel, formats: Sequence[str]) -> None:
