@@ -24,7 +24,7 @@ from mtm_core.data.cohort.simulate import simulate_cohort
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.workflows.associations import AssociationOptions, associate
-from mtm_core.workflows.evaluate import EvaluateOptions, evaluate
+from mtm_core.workflows.evaluate import EvaluateOptions, evaluate_methods
 from mtm_core.workflows.progress import StepProgress, memory_in_use
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ def main() -> None:
             only=None if given.only is None else (given.only,),
             jobs=given.jobs,
         )
-        evaluate(options, _Lines().show)
+        evaluate_methods(options, _Lines().show)
     if given.part in ("associations", "all"):
         associate(AssociationOptions(given.cohort, associations, overwrite=True), _Lines().show)
     if given.part in ("reads", "all"):

@@ -30,7 +30,7 @@ def main() -> None:
     print(f"chosen: {choice.settings}")
     for settings, score in sorted(choice.scores.items(), key=lambda item: -item[1]):
         print(f"{score:.4f}  {settings}")
-    print(f"kernel: {KernelFactorsMethod(joint).choose_shape(choice.inner_fits())}")
+    print(f"kernel: {KernelFactorsMethod(joint).choose_shape(choice.fitted_folds())}")
 
 
 if __name__ == "__main__":

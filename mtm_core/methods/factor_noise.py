@@ -1,4 +1,4 @@
-"""EM for one block of the factor model, in the space of its genes or of its samples.
+"""EM for one block of a factor model, in the space of its genes or of its samples.
 
 A tissue has n samples with factors Z (n, K), summed posterior covariance C (K, K) and z-scores
 Y (n, G). The E step needs its likelihood of the factors, ``W' Psi^-1 W`` and ``Y Psi^-1 W``. The
@@ -156,6 +156,13 @@ class GramBlock:
         factors, which are then passed to :meth:`maximise`.
     ridge, shrinkage
         See :class:`~mtm_core.methods.factors.FactorSettings`.
+
+    Attributes
+    ----------
+    s, c
+        Weights of the noise correlations, as above.
+    factors, second_moment, h_inverse
+        Z (n, K), P and H^-1 (K, K) of the last M step.
     """
 
     def __init__(
@@ -242,6 +249,18 @@ class SampleSpaceBlock(GramBlock):
 
     Arrays over genes are float32, arrays over samples float64. The diagonal noise starts at each
     gene's own variance, so that all models of a tissue can share one ``basis``.
+
+    Parameters
+    ----------
+    block
+        Donors (n,) and their z-scores (n, G).
+    initial_loadings
+        Loadings (G, K) to start from. ``None`` if EM starts from factors, which are then passed to
+        :meth:`maximise`.
+    ridge, shrinkage
+        See :class:`~mtm_core.methods.factors.FactorSettings`.
+    basis
+        Eigenvectors of the tissue's Gram matrix; by default they are computed.
     """
 
     def __init__(

@@ -174,7 +174,7 @@ class Factors:
         )
 
     def likelihoods(self, training: TrainingDonors) -> list[FactorLikelihood]:
-        """Return the likelihood of the donors' factors given each tissue, then covariates."""
+        """Return the likelihood of the donors' factors given each tissue, and given covariates."""
         loadings = [*self.loadings, self.covariate_loadings]
         weights = [*self.weights, self.covariate_weights]
         return [

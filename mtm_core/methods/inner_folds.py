@@ -48,7 +48,18 @@ class FittedInnerFold:
     fits: tuple[InnerFit, ...]
 
     def rho(self, estimate: FactorEstimator = posterior_mean_factors) -> Array:
-        """Return the mean gene-wise rho of each scored target, over its scored genes."""
+        """Score the predictions of held-out donors.
+
+        Parameters
+        ----------
+        estimate
+            Estimator of their factors.
+
+        Returns
+        -------
+        numpy.ndarray
+            Gene-wise rho of each target in ``split.scored_pairs``, averaged over scored genes.
+        """
         mixing_weights = self.mixing_weights(estimate)
         held_out, scored = self.split.held_out_samples, self.split.scored
         return np.array(
@@ -70,7 +81,22 @@ class FittedInnerFold:
         return mixing_weights
 
     def predict(self, training: TrainingDonors, t: int, mixing_weights: Array) -> Floats:
-        """Return the predicted squashed z-scores (P, G) of tissue ``t``, for weights (P, n)."""
+        """Predict squashed z-scores of one tissue.
+
+        Parameters
+        ----------
+        training
+            Training data of all donors.
+        t
+            Index of the tissue.
+        mixing_weights
+            Mixing weights (P, n) of the remaining donors' samples.
+
+        Returns
+        -------
+        numpy.ndarray
+            Predicted squashed z-scores (P, G).
+        """
         samples = training.samples[t][1]
         if len(samples) == 0:
             return np.zeros((len(mixing_weights), training.n_genes), dtype=np.float32)
@@ -107,6 +133,8 @@ def make_inner_folds(training: TrainingDonors, source: int, seed: int) -> tuple[
 
     Parameters
     ----------
+    training
+        Training data of all donors.
     source
         Index of the source tissue.
     seed

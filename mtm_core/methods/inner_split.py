@@ -84,7 +84,17 @@ class InnerSplit:
 
 
 def make_splits(training: TrainingDonors, source: int, seed: int) -> list[InnerSplit]:
-    """Split the training donors into ``N_FOLDS`` folds, and draw the genes that are scored."""
+    """Split the training donors into ``N_FOLDS`` folds, and draw the genes that are scored.
+
+    Parameters
+    ----------
+    training
+        Training data of all donors.
+    source
+        Index of the source tissue.
+    seed
+        Seed of the folds and of the scored genes.
+    """
     rng = np.random.default_rng(seed)
     n_scored = min(N_SCORED_GENES, training.n_genes)
     genes = np.sort(rng.choice(training.n_genes, n_scored, replace=False))
