@@ -19,14 +19,21 @@ import pandas as pd
 import pytest
 import requests as plain_requests
 
+from mtm_core.dashboard.state.batching import Batching
+from mtm_core.dashboard.state.session import Session
 from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.endpoint.serving import ServeOptions, server_of
 from mtm_core.errors import SelectionError
+from mtm_core.inference.alignment import AlignmentMethod
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.saved_alignment import alignment_bytes
 from mtm_core.places import SAMPLES
+from mtm_core.workflows.predict import predict_samples
+from mtm_core.workflows.predict_options import PredictOptions
+from mtm_core.workflows.uploaded_alignment import read_upload
 
 TABLE = (SAMPLES / "blood_tpm.tsv").read_bytes()
 HANGS = Path(__file__).parents[1] / "data" / "bad_files" / "hangs.h5ad.gz"
@@ -315,6 +322,38 @@ def test_later_samples_are_read_by_an_alignment_that_is_sent(
     )
     both = form(server, files, alignment="cohort")
     assert "leave out alignment=cohort" in both.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("alignment", ["cohort", "robust", "quantiles"])
+def test_a_later_sample_is_the_same_to_the_bit_by_every_entrance(
+    server: str, predictor: Predictor, tmp_path: Path, alignment: AlignmentMethod
+) -> None:
+    values = pd.read_csv(SAMPLES / "blood_tpm.tsv", sep="\t", index_col="sample")
+    batch = pd.Series(["a", "b"] * 20, values.index, name="plate")
+    earlier = predictor.prepare(values, unit="tpm", alignment=alignment, batch=batch)
+    file = tmp_path / "alignment.json"
+    file.write_bytes(alignment_bytes([earlier.alignment]))
+    one = values.iloc[[7]].to_csv(sep="\t").encode()
+    table = tmp_path / "one.tsv"
+    table.write_bytes(one)
+    options = PredictionOptions(targets=("Lung",), alignment_from=str(file), as_batch="b")
+    predict_samples(PredictOptions((table,), tmp_path / "one.parquet", prediction=options))
+    files = {"table": ("one.tsv", one), "alignment": file.read_bytes()}
+    answer = form(server, files, targets="Lung", as_batch="b", format="parquet")
+    session = Session()
+    session.open(one, "one.tsv", predictor)
+    session.targets = ("Lung",)
+    session.batching = Batching("", "b", file.name, read_upload(file.read_bytes(), file.name))
+    by_entrance = {
+        "command": pd.read_parquet(tmp_path / "one.parquet")["z"],
+        "endpoint": pd.read_parquet(BytesIO(result(server, answer).content))["z"],
+        "dashboard": session.predict(predictor)["z"].to_numpy().ravel(),
+    }
+    prepared = options.prepare(predictor, read_expression(table, known_genes=predictor.genes))
+    np.testing.assert_array_equal(prepared.aligned.z[0], earlier.aligned.z[7])
+    wanted = predictor.predict_prepared(prepared, ["Lung"])["z"].to_numpy().ravel()
+    for name, z in by_entrance.items():
+        np.testing.assert_array_equal(z, wanted, err_msg=name)
 
 
 def test_a_form_that_is_not_as_it_should_be_is_refused_in_words(server: str) -> None:
