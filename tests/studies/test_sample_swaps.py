@@ -45,6 +45,35 @@ def test_tables_without_anything_of_their_own_say_nothing(rng: np.random.Generat
     assert np.mean([(match_tables(*pair)["rank"] == 1).mean() for pair in tables]) < 0.1
 
 
+def test_samples_without_a_gene_to_judge_by_are_not_called_right(rng: np.random.Generator) -> None:
+    """Of 59 genes that are nobody's own none may be chosen: that is not the same person."""
+    names = [f"P{i:02}" for i in range(P)]
+    for _ in range(5):
+        first, second = (pd.DataFrame(rng.normal(size=(P, 59)), names) for _ in range(2))
+        between = match_tables(first, second)
+        table = pd.concat([first, second]).set_axis([f"S{i}" for i in range(2 * P)])
+        within = match_repeated(table, pd.Series([*first.index] * 2, table.index))
+        for found in (between, within):
+            assert (found["verdict"] == "unclear").all()
+            assert (found["rank"] == 1).mean() < 0.3
+            assert (found["own_rho"].isna() == (found["nearest"] == "")).all()
+        assert "by chance 1 would be" in swaps_in_words(between)
+
+
+def test_right_samples_are_rarely_suspected_where_little_is_anybodys_own() -> None:
+    n_tables = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        own = rng.normal(size=(8, 2000)) * np.where(np.arange(2000) < 20, 1.5, 0)
+        first, second = (
+            pd.DataFrame(own + rng.normal(size=own.shape), [f"P{i}" for i in range(8)])
+            for _ in range(2)
+        )
+        found = match_tables(first, second)
+        n_tables += found["verdict"].isin(["exchanged", "more like another"]).any()
+    assert n_tables <= 4
+
+
 def test_repeated_samples_under_the_wrong_name_are_found(rng: np.random.Generator) -> None:
     first, second = two_tables(rng)
     third = second - second.mean() + first.mean() + rng.normal(size=second.shape)
