@@ -58,6 +58,7 @@ _HOMES = {
     "find_model": "mtm_core.inference.models",
     "judge_predictions": "mtm_core.workflows.judge",
     "make_design": "mtm_core.studies.design",
+    "out_of_fold_accuracy": "mtm_core.workflows.model_accuracy",
     "predict_samples": "mtm_core.workflows.predict",
     "prepare_cohort": "mtm_core.workflows.prepare",
     "read_alignment": "mtm_core.inference.saved_alignment",

@@ -42,6 +42,7 @@ from mtm_core.workflows.evaluate import EvaluateOptions as EvaluateOptions
 from mtm_core.workflows.evaluate import evaluate_methods as evaluate_methods
 from mtm_core.workflows.judge import JudgeOptions as JudgeOptions
 from mtm_core.workflows.judge import judge_predictions as judge_predictions
+from mtm_core.workflows.model_accuracy import out_of_fold_accuracy as out_of_fold_accuracy
 from mtm_core.workflows.predict import predict_samples as predict_samples
 from mtm_core.workflows.predict_options import PredictOptions as PredictOptions
 from mtm_core.workflows.prepare import PrepareOptions as PrepareOptions
