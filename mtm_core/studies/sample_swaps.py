@@ -215,7 +215,7 @@ def _verdicts(
     rho = np.where(is_known[:, None], rho, -np.inf)
     others = rho.copy()
     others[at, own] = -np.inf
-    own_rho, nearest = rho[at, own], rho.argmax(axis=1)
+    own_rho, nearest = rho[at, own], np.where(is_known, rho.argmax(axis=1), -1)
     rank = np.where(is_known, 1 + (rho > own_rho[:, None]).sum(axis=1), rho.shape[1])
     verdict = np.where(rank == 1, SAME, OTHER).astype(object)
     for i in np.flatnonzero(rank > 1):
