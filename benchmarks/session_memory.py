@@ -4,10 +4,11 @@
 
 Users come one after the other, each with TABLE and METADATA (with a column of groups and one of
 ages), predict every tissue and go through the screens that hold most, with two further tissues on
-each; what the first adds holds the model's own tables too. Pages run in this process, in
-Streamlit's test harness, without a browser. Times are those of the processor, whatever else the
-machine does: of the page itself, with what it waits for, then of what goes on in the background
-while the page is shown. The memory is what is left when free memory was given back to the system.
+each; what the first adds holds the model's own tables too. Pages run in this process, which has
+imported what a server does at its start, in Streamlit's test harness, without a browser. Times are
+those of the processor, whatever else the machine does: of the page itself, with what it waits for,
+then of what goes on in the background while the page is shown. The memory is what is left when free
+memory was given back to the system.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.serving.freeing import give_memory_back, keep_little_freed_memory
 from mtm_core.dashboard.serving.server import APP
+from mtm_core.dashboard.serving.start import import_all
 from mtm_core.dashboard.state import background
 from mtm_core.dashboard.state.resources import MODEL_VARIABLE
 from mtm_core.dashboard.state.session import SESSION_KEY
@@ -119,6 +121,7 @@ def main() -> None:
     os.environ[MODEL_VARIABLE] = str(options.model)
     background.PATIENCE_SECONDS = 900.0  # pages wait for their work
     keep_little_freed_memory()
+    import_all()
     users = []
     for number in range(1, options.users + 1):
         users.append(User())
