@@ -81,7 +81,7 @@ def _bytes_of_table(table: pd.DataFrame) -> int:
     by_type = {id(kind): kind for kind in kinds}  # of thousands of columns there are a few
     if all(isinstance(kind, np.dtype) for kind in by_type.values()):
         n_of = Counter(map(id, kinds))
-        return len(table) * sum(n * by_type[key].itemsize for key, n in n_of.items())
+        return len(table) * sum(int(n * by_type[key].itemsize) for key, n in n_of.items())
     return sum(int(table.iloc[:, i].array.nbytes) for i in range(len(kinds)))
 
 
