@@ -156,12 +156,12 @@ def _whole(
     if isinstance(prepared, Together):
         say_notes(prepared.notes, say)
     phenotypes = _phenotypes(options, prepared.samples, predictor, say)
-    if phenotypes is not None:
-        say_notes(describe_one_sex(targets, phenotypes["sex"]), say)
+    of_sex = [] if phenotypes is None else describe_one_sex(targets, phenotypes["sex"])
+    say_notes(of_sex, say)
     n_samples, n_genes = len(prepared.samples), len(predictor.artefact.genes)
     sizes = (n_samples, len(targets), n_genes)
     _say_size(options, sizes, predictor, say)
-    notes = (*read.report.notes, *first.notes)
+    notes = (*read.report.notes, *first.notes, *of_sex)
     n_files = _write(options, folder, predictor, prepared, targets, phenotypes, notes, on_progress)
     if options.save_alignment is not None:
         save_alignment(
