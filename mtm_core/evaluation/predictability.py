@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mtm_core.evaluation.accuracy import with_predictable
-from mtm_core.evaluation.combinations import RHO_ALONE
+from mtm_core.evaluation.combinations import RHO_ALONE, SOURCES, CombinationRows
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.grouped_table import TableOnDisk
 
@@ -180,10 +180,14 @@ def matrix_of(
 ) -> pd.DataFrame:
     """Return one column of the genes of ``method`` as (tissues, gene ids), tissues sorted."""
     table = evaluation.gene_rows
+    own: dict[str, str] = {"method": method}
+    if isinstance(table, CombinationRows):
+        own, table = own | {SOURCES: table.sources}, table.table
     if isinstance(table, TableOnDisk) and table.same_genes:  # sorting a million rows takes seconds
-        where = {"method": method} | ({} if tissues is None else {"tissue": list(tissues)})
+        where = own | ({} if tissues is None else {"tissue": list(tissues)})
         groups = table.groups()
-        names = groups.loc[groups["method"] == method, "tissue"]
+        is_own = np.all([groups[name] == value for name, value in own.items()], axis=0)
+        names = groups.loc[is_own, "tissue"]
         names = names if tissues is None else names[names.isin(list(tissues))]
         index = pd.Index(names.to_numpy(), name="tissue")
         return pd.DataFrame(table.matrix(where, column), index, table.genes).sort_index()

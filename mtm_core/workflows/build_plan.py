@@ -134,7 +134,7 @@ def plan_build(options: BuildOptions) -> BuildPlan:
         "cohort": 0 if "cohort" in done or options.cohort else int(_DISK_OF_COHORT * cohort),
         "predictions of held-out donors": 0
         if "evaluation" in done
-        else int(_DISK_OF_METHOD * n_methods * cohort),
+        else int(_DISK_OF_METHOD * (n_methods + bool(n_methods and options.combinations)) * cohort),
         "model": int(_DISK_OF_MODEL * cohort),
     }
     memory = _memory(options, cohort)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -385,13 +386,14 @@ class _Scores:
                     further_sources=sources[1:],
                     complete=True,
                     with_phenotypes=reads_phenotypes(name),
-                    folder=options.output / "folds",
+                    folder=_together(options),
                     settings=self._what,
                     only=_chosen(options),
                 )
                 donors = self._data.uns["donors"]
                 scores = score_combination(predictions, alone, sources, donors)
                 scores.save(place)
+                shutil.rmtree(_together(options))  # of a wide cohort gigabytes, no longer needed
             own.append(scores)
 
     def _score(self, predictions: xr.Dataset) -> MethodScores:
@@ -428,7 +430,7 @@ def _claim(options: EvaluateOptions, what: dict[str, Any]) -> OwnFolder:
     """Take the folder; tables of other settings in it are replaced only when asked."""
     output = options.output
     own = OwnFolder.claim(output, EVALUATION, inputs=_inputs(options))
-    own.own("folds/", "fits/", "scores/")
+    own.own("folds/", "fits/", "scores/", "together/")
     own.check("folds.json", *TABLES, *(f"{name}.nc" for name in options.methods))
     if not options.overwrite and (output / "settings.json").exists():
         before, now = EvaluationTables.load(output).settings, json.loads(json.dumps(what))
@@ -447,6 +449,10 @@ def _inputs(options: EvaluateOptions) -> list[Path]:
         for path in (options.cohort, options.technical, options.composition)
         if path is not None
     ]
+
+
+def _together(options: EvaluateOptions) -> Path:
+    return options.output / "together"
 
 
 def _fits(options: EvaluateOptions) -> Path:
