@@ -159,17 +159,20 @@ def _check_accuracy(accuracy: Mapping[str, Any], tissues: set[str]) -> None:
 
 
 def check_numbers(tensors: Mapping[str, torch.Tensor]) -> None:
-    """Check that all arrays hold finite numbers of single or double precision.
+    """Check that all arrays hold finite numbers: fractions, or whole numbers as positions.
 
     Raises
     ------
     ValueError
         If one does not.
     """
-    known = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+    known = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int32)
     for name, tensor in tensors.items():
         if tensor.dtype not in known:
-            raise ValueError(f"{name} is of type {tensor.dtype}, expected numbers with a fraction")
+            raise ValueError(
+                f"{name} is of type {tensor.dtype}; expected float16, bfloat16, float32, float64"
+                " or int32"
+            )
         if tensor.numel() == 0:
             continue
         low, high = (float(end) for end in torch.aminmax(tensor))

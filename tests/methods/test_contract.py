@@ -17,6 +17,7 @@ from mtm_core.config import preset, with_changes
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.errors import SelectionError
 from mtm_core.inference.predictor import Predictor
+from mtm_core.methods import by_target
 from mtm_core.methods.mlp import NetworkTraining
 from mtm_core.methods.protocol import FittedMethod, Method
 from mtm_core.methods.registry import make_method, trainable_methods
@@ -106,6 +107,16 @@ def test_a_reloaded_method_predicts_the_same(name: str, tmp_path: Path) -> None:
         assert (got.sd is None) == (expected.sd is None)
     blood = cohort()[cohort().obs["tissue"] == BLOOD][:5].to_df()
     assert predictor.predict(blood, unit="tpm").sizes == {"sample": 5, "tissue": 3, "gene": N_GENES}
+
+
+def test_a_wide_bgex_model_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many genes it stores which it chose, by whole numbers, which loading refused."""
+    monkeypatch.setattr(by_target, "_FEW_INPUTS", 5)
+    method = made_quick("bgex").fit(cohort(), sorted(set(cohort().obs["donor"])))
+    Artefact.of(method, cohort(), name="mine", provenance={}).save(tmp_path)
+    again = Predictor.load(tmp_path).artefact.method
+    expected = method.predict({BLOOD: Z}, "Lung").mean
+    np.testing.assert_allclose(again.predict({BLOOD: Z}, "Lung").mean, expected, atol=1e-5)
 
 
 def test_a_fit_on_disk_is_read_back_under_the_name_with_age_and_sex(tmp_path: Path) -> None:
