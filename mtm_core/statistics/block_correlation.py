@@ -40,6 +40,19 @@ def block_covariance(indicators: Array, correlation: float) -> Array:
     return np.asarray(correlation * same_block + (1 - correlation) * np.eye(len(indicators)))
 
 
+def can_correlate(design: ArrayLike, blocks: ArrayLike) -> bool:
+    """Tell whether a correlation within ``blocks`` (N,) can be estimated beside ``design`` (N, P).
+
+    Not if no block has two samples, or the design leaves no variation within or between blocks.
+    """
+    indicators = block_indicators(blocks)
+    matrix = np.asarray(design, dtype=np.float64)
+    left = np.linalg.svd(matrix, full_matrices=True)[0][:, np.linalg.matrix_rank(matrix) :]
+    if indicators.sum(axis=0).max() < 2 or left.shape[1] < 2:
+        return False
+    return bool(np.ptp(np.linalg.eigvalsh(left.T @ indicators @ indicators.T @ left)) >= 1e-9)
+
+
 def within_block_correlation(
     values: NDArray[np.floating], design: ArrayLike, blocks: ArrayLike
 ) -> Array:

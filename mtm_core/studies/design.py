@@ -23,6 +23,7 @@ from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.metadata_columns import level_named
 from mtm_core.data.people.sample_names import with_sample_column
 from mtm_core.errors import SelectionError
+from mtm_core.statistics.block_correlation import can_correlate
 from mtm_core.studies.coincidence import check_separable
 from mtm_core.studies.contrasts import (
     Asked,
@@ -314,6 +315,12 @@ def _built(
             f"{len(matrix)} samples are used and the formula {design.formula!r} has"
             f" {matrix.shape[1]} coefficients; at least {matrix.shape[1] + LEAST_FREEDOM} samples"
             " are needed. Leave terms out."
+        )
+    if block and block_as == "random" and not can_correlate(matrix, values[block]):
+        raise SelectionError(
+            f"the blocks of {block!r} follow from the formula {design.formula!r}: how much samples"
+            " of one block resemble each other cannot be estimated. Choose the column that names"
+            " the person or the pair, or leave the block out."
         )
     found = tuple(contrast_of(text, terms, places, names, levels, values) for text in asked)
     return replace(design, contrasts=found)

@@ -137,6 +137,7 @@ def test_a_table_says_what_each_coefficient_is(known: SampleMetadata) -> None:
         ("arm", {"block": "subject", "block_as": "fixed"}, "'arm' does not vary within 'subject'"),
         ("group", {"block": "sample_name"}, "unknown metadata column: 'sample_name'"),
         ("subject + arm", {}, "'arm' follows from"),
+        ("group", {"block": "batch"}, "the blocks of 'batch' follow from the formula 'group'"),
         ("one", {}, "'one' is 'same' in all 24 samples"),
         ("lone", {"contrasts": [("lone", "z", "w")]}, "'z' of column 'lone' has one sample"),
         ("C(age) + group", {}, "names rather than groups"),
