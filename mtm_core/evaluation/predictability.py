@@ -92,7 +92,10 @@ def accuracy_in_words(
     )
     if RHO_ALONE in own:
         words += f"; from {known.settings['source']} alone {own[RHO_ALONE].mean():.3f}"
-        words += f", the same donors ({own['n'].min():.0f} to {own['n'].max():.0f} a tissue)"
+        fewest, most = int(own["n"].min()), int(own["n"].max())
+        words += (
+            f", the same donors ({fewest if fewest == most else f'{fewest} to {most}'} a tissue)"
+        )
     if own.get("coverage_90", pd.Series(dtype=float)).notna().any():
         inside = own["coverage_90"].dropna()
         share = np.average(inside, weights=own.loc[inside.index, "n"])

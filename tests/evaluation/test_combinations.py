@@ -92,7 +92,7 @@ def test_a_combination_is_scored_on_the_donors_who_give_all_of_it(
     np.testing.assert_allclose(row[RHO_ALONE], alone, atol=1e-5)
     words = accuracy_in_words(tables, METHOD, sources, [target])
     assert f"{together:.3f}" in words
-    assert f"{alone:.3f}, the same donors ({n} to {n} a tissue)" in words
+    assert f"{alone:.3f}, the same donors ({n} a tissue)" in words
 
 
 def test_all_choices_of_the_tissues_that_most_donors_give_are_evaluated(
