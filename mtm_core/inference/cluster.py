@@ -43,6 +43,7 @@ def dask_client(scheduler: str | None = None, workers: int | None = None) -> Ite
     SelectionError
         If Dask is not installed, or there is no scheduler, or it has no workers.
     """
+    check_workers(scheduler, workers)
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
@@ -52,8 +53,6 @@ def dask_client(scheduler: str | None = None, workers: int | None = None) -> Ite
         ) from error
     # Lost workers are started again; what cannot be mended is raised here.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    if scheduler is not None and workers is not None:
-        raise SelectionError("--scheduler has workers of its own; give --workers or --scheduler.")
     with ExitStack() as stack:
         if scheduler is None:
             n_workers = workers or cpu_count()
@@ -78,6 +77,18 @@ def dask_client(scheduler: str | None = None, workers: int | None = None) -> Ite
                 " prints."
             ) from error
         yield client
+
+
+def check_workers(scheduler: str | None, workers: int | None) -> None:
+    """Refuse processes here beside those of a cluster.
+
+    Raises
+    ------
+    SelectionError
+        If both are asked for.
+    """
+    if scheduler is not None and workers is not None:
+        raise SelectionError("--scheduler has workers of its own; give --workers or --scheduler.")
 
 
 def in_order(

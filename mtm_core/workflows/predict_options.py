@@ -9,6 +9,7 @@ from typing import Literal
 from mtm_core.data.files.reading_options import AS_IT_LIES
 from mtm_core.errors import SelectionError
 from mtm_core.inference.chunk_tasks import ALL_BITS
+from mtm_core.inference.cluster import check_workers
 from mtm_core.inference.export import check_output, is_folder
 from mtm_core.inference.long_parts import check_parts
 from mtm_core.inference.models import DEFAULT_MODEL, find_model
@@ -127,6 +128,7 @@ def check_predict(options: PredictOptions) -> Path:
     if len(options.further) != len(options.prediction.further):
         raise SelectionError("give one table for each further tissue.")
     if options.part_by_part is not None:
+        check_workers(options.part_by_part.scheduler, options.part_by_part.workers)
         if options.further:
             raise SelectionError(
                 "prediction in chunks reads one tissue; further tissues (--and) need tables that "
