@@ -425,8 +425,8 @@ def check_coverage(genes: pd.Index, found: NDArray[np.bool_]) -> None:
     """
     if not is_covered(found):
         raise ExpressionError(
-            f"{int(found.sum())} of the model's {len(found)} genes are in the table; at least half"
-            f" are needed. Missing, for example: {name_some(genes[~found], 3)}. Give"
+            f"{int(found.sum()):,} of the model's {len(found):,} genes are in the table; at least"
+            f" half are needed. Missing, for example: {name_some(genes[~found], 3)}. Give"
             " the table before genes were filtered out, with Ensembl ids, symbols or Entrez ids of"
             " human genes."
         )

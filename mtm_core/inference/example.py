@@ -15,6 +15,7 @@ from scipy.special import ndtr
 from mtm_core.artefact import Artefact
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.errors import SelectionError
+from mtm_core.inference.marker_genes import Markers, find_markers
 from mtm_core.methods.protocol import tissue_index
 from mtm_core.model_reference import QUANTILE_LEVELS
 
@@ -22,6 +23,11 @@ N_CASES, N_CONTROLS = 12, 12
 N_CHANGED, LOG2_FOLD_CHANGE = 8, 0.8
 _IN_COMMON = 0.3
 """Share of the variance that genes have in common."""
+_LOWEST, _HIGHEST = 0.05, 0.95
+"""Quantiles of the donors between which people are drawn."""
+_OF_ONE_SEX = 0.25
+"""Share of the donors of a tissue of both sexes that are surely of one sex, at either end of a gene
+that differs by sex: about a third of GTEx's donors are women."""
 SIMULATED_TABLE, SIMULATED_METADATA = "simulated_example.tsv", "simulated_metadata.tsv"
 
 
@@ -59,8 +65,9 @@ def simulate_example(artefact: Artefact, source: str | None = None, *, seed: int
     donor's row is known here. Genes go together as the model takes them to, where it can tell:
     people drawn gene by gene would have nothing that another tissue could be predicted from. Cases
     have a change of 0.8 log2 units in eight of the genes that are expressed and vary least, up in
-    every other. Sex and age are drawn at random and have no effect. The same model, source and seed
-    give the same bytes.
+    every other. Sex and age are drawn at random. Sex shows in XIST and the genes of the Y
+    chromosome if the model has them; age has no effect. The same model, source and seed give the
+    same bytes.
 
     Raises
     ------
@@ -73,8 +80,11 @@ def simulate_example(artefact: Artefact, source: str | None = None, *, seed: int
         quantiles = np.log2(1 + quantiles)
     rng = np.random.default_rng(seed)
     n = N_CASES + N_CONTROLS
-    log2 = _drawn(np.nan_to_num(quantiles.astype(np.float64)), _places(artefact, source, n, rng))
+    places = _places(artefact, source, n, rng)
     is_case = rng.permutation(n) < N_CASES
+    sex = rng.choice(["male", "female"], size=n)
+    _place_by_sex(places, find_markers(list(artefact.genes.index)), sex == "male")
+    log2 = _drawn(np.nan_to_num(quantiles.astype(np.float64)), places)
     for number, gene in enumerate(_changed(quantiles)):
         log2[is_case, gene] += LOG2_FOLD_CHANGE if number % 2 == 0 else -LOG2_FOLD_CHANGE
     names = pd.Index([f"SIM-{number:03d}" for number in range(1, n + 1)], name="sample")
@@ -86,7 +96,7 @@ def simulate_example(artefact: Artefact, source: str | None = None, *, seed: int
     metadata = pd.DataFrame(
         {
             "group": np.where(is_case, "case", "control"),
-            "sex": rng.choice(["male", "female"], size=n),
+            "sex": sex,
             "age": rng.integers(25, 76, size=n),
         },
         index=names,
@@ -127,8 +137,21 @@ def _places(
     size = common.std()
     if np.isfinite(size) and size > 0:
         z = np.sqrt(_IN_COMMON) * common / size + np.sqrt(1 - _IN_COMMON) * z
-    places: NDArray[np.float64] = 0.05 + 0.9 * ndtr(z)
+    places: NDArray[np.float64] = _LOWEST + (_HIGHEST - _LOWEST) * ndtr(z)
     return places
+
+
+def _place_by_sex(
+    places: NDArray[np.float64], markers: Markers, is_male: NDArray[np.bool_]
+) -> None:
+    """Move people to their sex's end of the donors, in place, in the genes that differ by sex."""
+    for kind in ("XIST", "Y"):
+        genes = markers[kind]
+        is_high = is_male if kind == "Y" else ~is_male
+        share = (places[:, genes] - _LOWEST) / (_HIGHEST - _LOWEST)
+        low = _LOWEST + (_OF_ONE_SEX - _LOWEST) * share
+        high = 1 - _OF_ONE_SEX + (_HIGHEST - 1 + _OF_ONE_SEX) * share
+        places[:, genes] = np.where(is_high[:, None], high, low)
 
 
 def _drawn(quantiles: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.float64]:

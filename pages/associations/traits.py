@@ -43,6 +43,8 @@ from mtm_core.studies.resampled_effects import TraitEffects
 from mtm_core.studies.sample_labels import covariate_numbers, shuffled, trait_numbers, traits_of
 
 FDR = 0.05
+MOST_LINES = 8
+"""Tissues that are summed up on the page; more are in an expander."""
 
 session, model = begin_with_samples(
     "Traits",
@@ -155,8 +157,11 @@ if is_done(session, task, patience=0 if is_wide else None):
         ),
         data=rho,
     )
-    for line in overview.summary:
-        st.markdown(f"- {line}")
+    n_tissues = len(overview.summary)
+    many = n_tissues > MOST_LINES
+    with st.expander(f"All {n_tissues} tissues in words") if many else st.container():
+        for line in overview.summary:
+            st.markdown(f"- {line}")
 
 st.header("Genes")
 tissue_column, gene_column, toggle_column = st.columns(3, vertical_alignment="bottom")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,17 @@ def test_cases_of_the_example_differ_in_the_stated_genes(small_artefact: Artefac
 def test_the_same_seed_gives_the_same_bytes(small_artefact: Artefact) -> None:
     assert simulate_example(small_artefact) == simulate_example(small_artefact)
     assert simulate_example(small_artefact, seed=1) != simulate_example(small_artefact)
+
+
+def test_sex_shows_in_the_genes_that_differ_by_sex(small_artefact: Artefact) -> None:
+    y_genes, xist = ["ENSG00000129824", "ENSG00000067048"], "ENSG00000229807"
+    genes = small_artefact.genes.copy()
+    genes.index = pd.Index([*y_genes, xist, *genes.index[3:]], name=genes.index.name)
+    table, metadata = tables(simulate_example(replace(small_artefact, genes=genes)))
+    is_male = (metadata["sex"] == "male").to_numpy()
+    for gene in y_genes:
+        assert table.loc[gene, is_male].min() > table.loc[gene, ~is_male].max()
+    assert table.loc[xist, is_male].max() < table.loc[xist, ~is_male].min()
 
 
 def test_genes_of_the_example_are_correlated_as_in_the_model(small_artefact: Artefact) -> None:

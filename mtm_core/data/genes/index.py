@@ -245,7 +245,7 @@ def _describe(
     def shown(genes: pd.DataFrame) -> str:
         return name_some(symbol or gene for gene, symbol in genes["symbol"].items())
 
-    found = f"{n_genes - len(missing)} of the model's {n_genes} genes are in the table."
+    found = f"{n_genes - len(missing):,} of the model's {n_genes:,} genes are in the table."
     if missing.empty:
         notes = [Note("info", found, "")]
     else:
