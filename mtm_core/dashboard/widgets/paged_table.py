@@ -15,7 +15,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 MOST_WHOLE = 2_500
 """Rows up to which a table is shown whole."""
-PAGE_ROWS = 500
+PAGE_ROWS = 200
 AS_LISTED = "as listed"
 
 Columns = Mapping[str, ColumnConfig | str | None]
