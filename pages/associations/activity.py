@@ -29,7 +29,7 @@ from mtm_core.dashboard.widgets.layout import (
     show_shell,
 )
 from mtm_core.dashboard.widgets.paged_table import show_rows
-from mtm_core.escaping import plain
+from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.associations.set_dots import MOST_SETS, set_dots
 from mtm_core.figures.samples.activity_heatmap import MOST_SOURCES, activity_heatmap
 from mtm_core.reporting.command_line import ActivityAsked, activity_arguments
@@ -132,7 +132,7 @@ parts, problem = remember(
     words="Scoring activity",
 )
 if not parts:
-    st.info(plain(problem), icon=":material/info:")
+    st.info(plain_message(problem), icon=":material/info:")
     end_page()
 st.warning(
     "A score is not a test: it treats genes as independent, which they are not. Compare samples or"

@@ -18,7 +18,7 @@ from mtm_core.dashboard.state.background import remember
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure, show_shell
 from mtm_core.dashboard.widgets.paged_table import show_rows
-from mtm_core.escaping import plain
+from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.associations.set_dots import MOST_SETS, set_dots
 from mtm_core.studies.enrichment import EITHER, HIGHER, LOWER, Background, EnrichmentOptions
 
@@ -130,7 +130,7 @@ parts, ranked_by, matched = remember(
     is_long=len(tissues) > 1,
 )
 if not parts:
-    st.info(plain(matched), icon=":material/info:")
+    st.info(plain_message(matched), icon=":material/info:")
     end_page()
 st.warning(
     "Both tests treat genes as independent. But genes of a set are expressed together, and "
@@ -144,7 +144,7 @@ st.warning(
     ),
     icon=":material/warning:",
 )
-st.caption(plain(matched))
+st.caption(plain_message(matched))
 for part in parts:
     st.markdown(f"- {counts_in_words(part, options)}")
 

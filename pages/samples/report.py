@@ -87,8 +87,8 @@ with bundle_part:
             else ""
         )
         + (
-            f" With the linear model {plain(design.settings['formula'])}, its Methods text and the"
-            " command that fits it again, but not your metadata."
+            f" With the linear model {plain_message(design.settings['formula'])}, its Methods text"
+            " and the command that fits it again, but not your metadata."
             if design is not None
             else ""
         )

@@ -216,3 +216,11 @@ def test_a_page_that_was_left_keeps_no_table_by_a_callback(with_example: AppTest
     assert not any(of_the_volcano(app))
     go_to(app, DIFFERENTIAL)
     assert any(of_the_volcano(app))
+
+
+def test_the_warning_of_tissues_of_one_sex_is_shown_in_full(with_example: AppTest) -> None:
+    go_to(with_example, "pages/samples/predicted.py")
+    with_example.multiselect(key="targets").set_value(["Ovary", "Uterus", "Vagina"]).run()
+    said = words(go_to(with_example, DIFFERENTIAL))
+    assert "19 of 40 samples are of men, and only women have: 'Ovary', 'Uterus', 'Vagina'." in said
+    assert "Ignore them, and compare only women in these tissues." in said

@@ -29,7 +29,7 @@ from mtm_core.dashboard.widgets.layout import (
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.tables.expression import ExpressionTable
-from mtm_core.escaping import in_figure, plain
+from mtm_core.escaping import in_figure, plain, plain_message
 from mtm_core.figures.associations.volcano import genes_within
 from mtm_core.inference.one_sex import describe_one_sex
 from mtm_core.inference.prepared import Prepared
@@ -214,7 +214,7 @@ def warn_of_one_sex(session: Session, tissues: Sequence[str]) -> None:
     """Warn of predicted tissues that some of the people do not have."""
     if session.metadata is not None:
         for note in describe_one_sex(tissues, session.metadata.phenotypes()["sex"]):
-            st.caption(f":material/warning: {plain(str(note))}")
+            st.caption(f":material/warning: {plain_message(note)}")
 
 
 def show_comparison(session: Session, model: ServedModel, comparison: Comparison) -> None:

@@ -154,7 +154,7 @@ def show_genome_wide(models: Sequence[ListedModel]) -> None:
     st.subheader("Get it")
     if published:
         for entry in published.values():
-            st.markdown(plain(f"{entry.name}: {entry.about}"))
+            st.markdown(plain_message(f"{entry.name}: {entry.about}"))
             st.code(f"mtm model get {entry.name}", language=None)
     else:
         st.markdown(

@@ -21,7 +21,7 @@ from mtm_core.dashboard.state.workspace import (
     settings_of_environment,
 )
 from mtm_core.errors import MTMError, OutputError, SelectionError
-from mtm_core.escaping import plain, plain_message
+from mtm_core.escaping import plain_message
 from mtm_core.inference.predictor import Predictor
 
 _REOPENED = "mtm_reopened"
@@ -156,7 +156,8 @@ def save(session: Session) -> None:
     except (OSError, OutputError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         st.warning(
-            f"Your session could not be saved: {plain(why)}. Tell the person who runs this server.",
+            f"Your session could not be saved: {plain_message(why)}. Tell the person who runs this"
+            " server.",
             icon=":material/warning:",
         )
     else:

@@ -101,7 +101,7 @@ def _choose_saved(session: Session) -> None:
         f" model {one.model}"
         for one in batching.saved
     )
-    st.caption(f"**{plain(batching.file)}**: {plain(shown)}. It determines the alignment.")
+    st.caption(f"**{plain(batching.file)}**: {plain_message(shown)}. It determines the alignment.")
     if st.button("Remove it", icon=":material/close:", key="leave_out_alignment"):
         session.batching = Batching(batching.column)
 

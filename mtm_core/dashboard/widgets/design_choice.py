@@ -234,11 +234,11 @@ def _show_design(design: StudyDesign) -> None:
     n = len(design.samples)
     st.caption(
         f"{counted(n, 'sample is', 'samples are')} used, {len(design.dropped):,} left out. Model: "
-        f"{plain(design.formula)}; {plain(design.contrasts[0].meaning)}."
+        f"{plain_message(design.formula)}; {plain_message(design.contrasts[0].meaning)}."
     )
     for note in design.notes:
         if note.level == "warning":
-            st.warning(plain(str(note)), icon=":material/warning:")
+            st.warning(plain_message(note), icon=":material/warning:")
     with st.expander(f"The design: {n} samples, {design.matrix.shape[1]} coefficients"):
         shown = design.summary()
         st.dataframe(shown, hide_index=True, key="design_table")
