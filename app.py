@@ -98,6 +98,9 @@ page = st.navigation(
                 icon=":material/description:",
             ),
         ],
+        "Help": [
+            st.Page("pages/help/guides.py", title="Guides", icon=":material/menu_book:"),
+        ],
     },
     expanded=True,  # a menu that hides its last pages behind "View more" loses them
 )

@@ -40,8 +40,8 @@ from mtm_core.data.gtex.download import RELEASES, Release
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.studies.reference import ReferenceAssociations
 
-METHOD = "kernel-factors"
-METHODS = "kernel-factors,kernel-factors-age-sex,ridge,age-sex-hardy,training-mean"
+METHOD = "factor-stack"
+METHODS = "factor-stack,factor-stack-age-sex,ridge,age-sex,training-mean"
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Predict simulated blood samples part by part, kill a worker on the way, and say what it costs.
+"""Predict simulated blood samples in chunks, kill a worker on the way, and say what it costs.
 
 Twice: with the bundled model (59 genes), and with an MTM of the paper's size whose weights are
 random, so that it predicts nothing, at the same cost. Rates are held against the same samples in

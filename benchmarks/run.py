@@ -32,7 +32,7 @@ TITLES = {
     "costs": "What costs grow with",
     "statistics_at_width": "Statistics at width",
     "prepare": "Preparation of a file of GTEx's shape",
-    "predict_at_scale": "Prediction part by part, past one machine's memory",
+    "predict_at_scale": "Prediction in chunks, past one machine's memory",
     "dashboard": "What a user of the dashboard waits for",
 }
 INTRODUCTION = """# Performance

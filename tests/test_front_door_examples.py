@@ -20,15 +20,18 @@ WITH_EXAMPLE = (
     "check_quality",
     "compare_by_design",
     "compare_samples",
+    "compare_tables",
     "enrich_results",
     "estimate_composition",
     "evaluate_methods",
     "make_design",
+    "out_of_fold_accuracy",
     "predict_samples",
     "prepare_cohort",
     "read_expression",
     "read_metadata",
     "review_samples",
+    "score_activity",
     "train_model",
 )
 

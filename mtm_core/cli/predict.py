@@ -150,8 +150,8 @@ def predict_command(
 
     **Example:** `mtm predict later.tsv --alignment-from alignment.json --output later.csv`
 
-    A zarr store or a folder of parquet files, and whatever is given one of the options "part by
-    part", is read, predicted and written (.zarr) a few samples at a time; the same command goes
+    A zarr store or a folder of parquet files, and whatever is given one of the options "in
+    chunks", is read, predicted and written (.zarr) a few samples at a time; the same command goes
     on with a run that was cut off.
 
     **Example:** `mtm predict biobank.zarr --workers 8 --values expression --output predicted.zarr`

@@ -16,7 +16,7 @@ from mtm_core.inference.batch_parameters import LEAST_OF_BATCH
 
 
 def without_batches(log2: pd.DataFrame, batches: Sequence[str]) -> pd.DataFrame:
-    """Give each gene (column) the mean of all samples in every batch.
+    """Set the mean of each gene (column) in every batch to that of all samples.
 
     Parameters
     ----------

@@ -244,7 +244,7 @@ def _accuracy(
         else "; figures adjusted for age, sex and Hardy scale were not computed."
     )
     sentences.append(
-        f"Of {n_genes:,} genes, {ranked['n_predictable'].mean():.1f} a tissue on average had a"
+        f"Of {n_genes:,} genes, {ranked['n_predictable'].mean():,.1f} a tissue on average had a"
         f" pooled correlation above {PREDICTABLE_RHO:g}."
     )
     if len(sources) > 1:

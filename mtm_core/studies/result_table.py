@@ -18,9 +18,9 @@ from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 
 Kind = Literal["difference", "preserved", "predictability", "scores"]
 Question = Literal["tissue", "prediction"]
-"""Of linear models: does the tissue differ, allowing for prediction error, or its prediction?"""
+"""What a linear model tests: the tissue, allowing for prediction error, or its prediction."""
 GROUPS = ("trait", "contrast", "adjusted_for", "tissue")
-"""Columns that part a table of results, each part with tests of its own."""
+"""Columns that divide a table of results into parts, each with tests of its own."""
 _EFFECTS = ("log2_fold_change", "log2FoldChange", "logFC", "rho", "slope", "stat")
 _P = ("p", "pvalue", "P.Value", "PValue", "p_val")
 _FDR = ("fdr", "padj", "adj.P.Val", "FDR", "p_val_adj")

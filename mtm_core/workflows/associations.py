@@ -15,6 +15,7 @@ from mtm_core.studies.reference import (
 )
 from mtm_core.workflows.input_files import check_files
 from mtm_core.workflows.own_samples import Say, say_nothing
+from mtm_core.workflows.plain_values import PlainValues
 from mtm_core.workflows.progress import OnProgress, Steps
 from mtm_core.workflows.study_files import check_study_output, read_study_cohort
 
@@ -22,7 +23,7 @@ ASSOCIATING = "Associate genes with the donors' traits"
 
 
 @dataclass(frozen=True)
-class AssociationOptions:
+class AssociationOptions(PlainValues):
     """Which cohort, and where to.
 
     Attributes

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 from mtm_core.data.gtex.download import FILE_KINDS, OFFICIAL, FileKind, Release, download_gtex
 from mtm_core.data.gtex.resuming import DownloadProgress
 from mtm_core.errors import DownloadError
+from mtm_core.workflows.plain_values import PlainValues
 
 
 @dataclass(frozen=True)
-class DownloadOptions:
+class DownloadOptions(PlainValues):
     """Options of a download.
 
     Attributes

@@ -183,7 +183,7 @@ def _whole(
 
 
 def _save(alignment: SavedAlignment | None, options: PredictOptions, folder: Path) -> None:
-    """Write what a table that was read part by part was aligned by.
+    """Write what a table that was read in chunks was aligned by.
 
     Raises
     ------

@@ -64,7 +64,7 @@ class PredictOptions(PlainValues):
     files
         Ending of the files in a folder (``"parts"`` and ``"wide"``).
     values
-        Quantities to write: for ``"wide"``, by default the expression; part by part, by
+        Quantities to write: for ``"wide"``, by default the expression; in chunks, by
         default all.
     part_by_part
         ``None`` if the table is read whole.

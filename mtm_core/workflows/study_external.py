@@ -22,11 +22,12 @@ from mtm_core.studies.beside_model import associations_of
 from mtm_core.studies.external import study_external, summarise_external
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.workflows.input_files import check_files, check_folders, check_metadata, check_there
+from mtm_core.workflows.plain_values import PlainValues
 from mtm_core.workflows.study_files import save_tables
 
 
 @dataclass(frozen=True)
-class ExternalOptions:
+class ExternalOptions(PlainValues):
     """Whose groups to compare, with what of the reference, and where to write it.
 
     Attributes

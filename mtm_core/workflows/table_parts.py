@@ -1,4 +1,4 @@
-"""A table of results that is written part by part, so that it is never in memory as a whole."""
+"""A table of results that is written in parts, so that it is never in memory as a whole."""
 
 from __future__ import annotations
 

@@ -135,8 +135,8 @@ if view == TISSUES:
         key="rho_against_size",
         name=f"rho_against_n_{method}",
         caption=f"{method}: each point is a tissue, with its GTEx abbreviation and colour. "
-        f"Accuracy against sample size: {rank_in_words(size)}. Tissues of the same size differ "
-        f"widely, so accuracy does not depend on n alone.",
+        f"Accuracy against sample size: {rank_in_words(size)}. Compare tissues of about the "
+        "same size: accuracy also depends on the tissue.",
         data=ranking[["n", "gene_rho_by_fold"]],
     )
 

@@ -19,8 +19,8 @@ from mtm_core.escaping import plain
 session, model = begin_with_samples(
     "Blood composition",
     "Which cells the RNA of your blood samples comes from: much of what blood tells of other"
-    " tissues may be its neutrophils.  \nShares are of RNA, not of cells, and can be left out of"
-    " associations.",
+    " tissues may be its neutrophils.  \nShares are of RNA, not of cells, and associations can be"
+    " adjusted for them.",
 )
 
 if can_be_estimated(session, markers_of(session)):

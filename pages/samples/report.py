@@ -16,6 +16,7 @@ from mtm_core.dashboard.widgets.layout import show_shell
 from mtm_core.escaping import plain, plain_message
 from mtm_core.memory_budget import in_words
 from mtm_core.reporting.bundle import bundle_size, ingest_text, reproduce_script
+from mtm_core.reporting.command_line import predict_arguments
 from mtm_core.workflows.server_limits import max_download
 
 session, model = begin_with_samples(
@@ -99,7 +100,14 @@ with bundle_part:
             f"{in_words(max_download())}. This command makes the same values on your own machine:",
             icon=":material/terminal:",
         )
-        show_shell(record.command)
+        show_shell(
+            predict_arguments(
+                session.predicted_by.as_used(prediction),
+                session.predicted_from,
+                model=artefact.name,
+                output="predicted.parquet",
+            )
+        )
     else:
         offer_file(
             session,

@@ -137,7 +137,7 @@ else:
     )
     genes.metric(
         "Predictable genes per tissue",
-        f"{summary['n_predictable_mean']:.1f} of {len(artefact.genes):,}",
+        f"{summary['n_predictable_mean']:,.1f} of {len(artefact.genes):,}",
         border=True,
         help="Genes with a pooled rho above 0.3, mean over tissues.",
     )

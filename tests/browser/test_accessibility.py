@@ -30,7 +30,7 @@ SCREENS = (
     *("Report and downloads", "Traits"),
     *("Differential expression", "Gene sets", "Activity", "External cohort", "Disease concordance"),
     *("Models", "Predictability", "Methods compared", "Latent space"),
-    "Model card and training",
+    *("Model card and training", "Guides"),
 )
 
 

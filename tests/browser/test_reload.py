@@ -34,6 +34,7 @@ TITLES = {
     "methods": "Methods compared",
     "latent": "Latent space",
     "model_card": "Model card and training",
+    "guides": "Guides",
 }
 NEED_SAMPLES = (
     *("upload", "metadata", "quality", "composition", "predicted", "reference", "measured"),

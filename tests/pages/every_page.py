@@ -28,6 +28,7 @@ PAGES = {
     "Methods compared": "model/methods",
     "Latent space": "model/latent",
     "Model card and training": "model/model_card",
+    "Guides": "help/guides",
 }
 FAULTS = ("fault of the program", "encountered an error", "Traceback")
 

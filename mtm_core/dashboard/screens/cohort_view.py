@@ -199,7 +199,7 @@ def say_where_it_comes_from(session: Session, model: ServedModel) -> None:
     """Say that predictions know nothing but the measured source."""
     alone = (
         " Here they are made from expression alone, although the model can also use"
-        f" {' and '.join(model.predictor.covariates)} too."
+        f" {' and '.join(model.predictor.covariates)}."
         if model.predictor.covariates
         else ""
     )

@@ -126,7 +126,7 @@ def show_shares(session: Session, shares: pd.DataFrame, *, key: str, caption: st
 
 
 def offer_as_covariates(session: Session, composition: BloodComposition) -> None:
-    """Let the shares become columns of the metadata, to be left out of comparisons."""
+    """Let the shares become columns of the metadata, to adjust comparisons for."""
     if is_in_metadata(session.metadata):
         st.success(
             "The shares are now columns of the metadata: choose them under 'Adjust for' on "

@@ -29,7 +29,7 @@ from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.group_choice import offer_shuffle
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.data.people.metadata import SampleMetadata
-from mtm_core.escaping import plain
+from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.associations.volcano import n_counted, volcano
 from mtm_core.figures.samples.group_strips import group_strips
 from mtm_core.figures.samples.number_scatter import MOST_PANELS, number_scatter
@@ -42,8 +42,9 @@ from mtm_core.workflows.compare_designs import design_settings
 
 COLUMNS = [
     *("tissue", "gene", "log2_fold_change", "fdr", "p", "kind", "rho_by_fold", "rho_pooled"),
-    *("predictable", "standard_error", "statistic", "df", "fdr_predicted", "p_predicted", "n"),
-    *("within_block", "outcome", "origin", "scale", "contrast", "gene_id"),
+    *("predictable", "standard_error", "fdr_predicted", "p_predicted"),
+    *("statistic_predicted", "df_predicted", "n", "within_block", "outcome", "origin", "scale"),
+    *("contrast", "gene_id"),
 ]
 _ASKED = ("p", "fdr", "standard_error")
 
@@ -110,7 +111,7 @@ def show_linear_models(
         tuple(map(tuple, comparison_commands(session, model, choice.comparison))),
     )
     with st.expander("Methods text for a paper"):
-        st.markdown(plain(methods))
+        st.markdown(plain_message(methods))
         st.caption("The bundle (*Report and downloads*) includes this model and its command.")
     with st.expander("The same from the command line"):
         show_comparison(session, model, choice.comparison)
@@ -124,11 +125,12 @@ def _changes_asked(
     fold_change: float,
     fdr: float,
 ) -> pd.DataFrame:
-    """Put the numbers of the question that is asked where all look for them."""
+    """Take p, FDR and standard error of the question asked; name those of predictions so."""
     own = compared.assign(p_predicted=compared["p"], fdr_predicted=compared["fdr"])
+    own = own.rename(columns={name: f"{name}_predicted" for name in ("statistic", "df")})
     if choice.with_error:
         own = own.assign(**{name: own[f"{name}_tissue"] for name in _ASKED})
-    held_out = GeneAccuracy.of(model, session.source)
+    held_out = GeneAccuracy.of(model, session.sources)
     known = held_out.of_tissues([str(name) for name in own["tissue"].unique()])
     return changes(with_accuracy(own, known), fold_change=fold_change, fdr=fdr)
 

@@ -110,7 +110,7 @@ class Evaluated:
             figures["The same, adjusted"] = f"{row['gene_rho_partial_mean']:.3f}"
         if pd.notna(row.get(f"{WITHOUT_COMPOSITION}_mean")):
             figures["Without blood composition"] = f"{row[f'{WITHOUT_COMPOSITION}_mean']:.3f}"
-        figures["Predictable genes"] = f"{row['n_predictable_mean']:.1f} of {len(self.genes):,}"
+        figures["Predictable genes"] = f"{row['n_predictable_mean']:,.1f} of {len(self.genes):,}"
         return figures
 
     def compared(self, first: str, other: str) -> list[str]:

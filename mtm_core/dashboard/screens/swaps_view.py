@@ -232,7 +232,7 @@ def _show_compared(session: Session, model: ServedModel, second: FurtherTable) -
 
 
 def _list_reasons(suspicious: pd.DataFrame) -> None:
-    """Give the reasons in full, as sentences wrap and cells do not; many as a table."""
+    """List the reasons in full, as sentences wrap and cells do not; many as a table."""
     rows = suspicious[["sample", "reasons"]]
     if len(rows) > _MOST_LISTED:
         st.dataframe(rows, hide_index=True, key="suspicious", height=320)
