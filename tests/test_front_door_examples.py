@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -13,30 +14,12 @@ import mtm_core
 from mtm_core.data.cohort.cohort import write_cohort
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 
-WITH_EXAMPLE = (
-    "Artefact",
-    "Predictor",
-    "build_model",
-    "check_quality",
-    "compare_by_design",
-    "compare_samples",
-    "compare_tables",
-    "enrich_results",
-    "estimate_composition",
-    "evaluate_methods",
-    "make_design",
-    "out_of_fold_accuracy",
-    "predict_samples",
-    "prepare_cohort",
-    "read_expression",
-    "read_metadata",
-    "review_samples",
-    "score_activity",
-    "train_model",
-)
+CLASSES_WITH_EXAMPLE = ("Artefact", "Predictor")
+"""An options class is shown in the example of its function."""
+FUNCTIONS = tuple(name for name in mtm_core.__all__ if inspect.isfunction(getattr(mtm_core, name)))
 
 
-@pytest.mark.parametrize("name", WITH_EXAMPLE)
+@pytest.mark.parametrize("name", CLASSES_WITH_EXAMPLE + FUNCTIONS)
 def test_the_example_runs_as_it_is_printed(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,7 +31,15 @@ def test_the_example_runs_as_it_is_printed(
     text = inspect.getdoc(getattr(mtm_core, name))
     assert text is not None
     example = doctest.DocTestParser().get_doctest(text, {}, name, None, 0)
-    assert example.examples
+    assert example.examples, f"{name} has no example"
     said: list[str] = []
     failed, _ = doctest.DocTestRunner().run(example, out=said.append)
     assert not failed, "".join(said)
+
+
+def test_every_options_class_is_in_the_example_of_a_function() -> None:
+    shown = " ".join(inspect.getdoc(getattr(mtm_core, name)) or "" for name in FUNCTIONS)
+    named = set(re.findall(r"\b\w+(?=\()", shown))
+    options = {name for name in mtm_core.__all__ if name.endswith("Options")}
+    assert len(options) > 10
+    assert not options - named

@@ -107,6 +107,16 @@ def write_prediction(
         As :func:`check_output`.
     OutputError
         As :func:`mtm_core.safe_output.writing`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mtm_core import SAMPLES, Predictor, read_expression, write_prediction
+    >>> predictor = Predictor.load("gtex_v8_acmg59_stack")
+    >>> table = read_expression(SAMPLES / "blood_tpm.tsv", known_genes=predictor.genes)
+    >>> write_prediction(predictor.predict(table, targets=["Lung"]), "lung.csv")
+    >>> len(pd.read_csv("lung.csv"))  # 40 people, 59 genes
+    2360
     """
     samples = prediction["sample"].to_numpy().astype(str)
     write_blocks(blocks_in(prediction), samples.tolist(), Path(path), overwrite=overwrite)

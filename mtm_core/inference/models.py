@@ -19,7 +19,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def bundled_models() -> tuple[str, ...]:
-    """List the names of the models that come with the program."""
+    """List the names of the models that come with the program.
+
+    Examples
+    --------
+    >>> from mtm_core import bundled_models
+    >>> bundled_models()
+    ('gtex_v8_acmg59', 'gtex_v8_acmg59_stack')
+    """
     return tuple(sorted(path.parent.name for path in BUNDLED.glob("*/model.json")))
 
 
@@ -86,6 +93,13 @@ def find_model(name: str | os.PathLike[str]) -> Path:
     ------
     ArtefactError
         If it is neither.
+
+    Examples
+    --------
+    >>> from mtm_core import find_model
+    >>> folder = find_model("gtex_v8_acmg59_stack")
+    >>> folder.name, (folder / "model.json").is_file()
+    ('gtex_v8_acmg59_stack', True)
     """
     text = os.fspath(name)
     if text in bundled_models():

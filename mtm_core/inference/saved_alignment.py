@@ -187,6 +187,15 @@ def write_alignment(
     ------
     OutputError
         As :func:`mtm_core.safe_output.writing`.
+
+    Examples
+    --------
+    >>> from mtm_core import SAMPLES, Predictor, read_alignment, read_expression, write_alignment
+    >>> predictor = Predictor.load("gtex_v8_acmg59_stack")
+    >>> table = read_expression(SAMPLES / "blood_tpm.tsv", known_genes=predictor.genes)
+    >>> write_alignment(predictor.prepare(table).alignment, "alignment.json")
+    >>> read_alignment("alignment.json").n_samples
+    40
     """
     with writing(Path(path), overwrite=overwrite, kind="an alignment") as place:
         place.write_bytes(alignment_bytes(alignment))
@@ -232,6 +241,19 @@ def read_alignment(path: str | os.PathLike[str], source: str = "Whole Blood") ->
         If there is none, or it cannot be read.
     SelectionError
         If it has no alignment of ``source``.
+
+    Examples
+    --------
+    A person alone is read as among the people of the first table.
+
+    >>> from mtm_core import SAMPLES, Predictor, read_alignment, read_expression, write_alignment
+    >>> predictor = Predictor.load("gtex_v8_acmg59_stack")
+    >>> table = read_expression(SAMPLES / "blood_tpm.tsv", known_genes=predictor.genes).values
+    >>> write_alignment(predictor.prepare(table).alignment, "alignment.json")
+    >>> saved = read_alignment("alignment.json")
+    >>> alone = predictor.prepare(table.iloc[:1], alignment_from=saved)
+    >>> alone.samples, saved.how
+    (('SIM-001',), 'cohort')
     """
     place = Path(path)
     several = alignments_of(_bytes_of(place), place.name)

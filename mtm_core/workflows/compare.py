@@ -159,7 +159,9 @@ def compare_samples(
 
     Examples
     --------
-    >>> from mtm_core import SAMPLES, CompareOptions, PredictionOptions, compare_samples
+    >>> from mtm_core import (
+    ...     SAMPLES, CompareOptions, DesignOptions, PredictionOptions, compare_samples
+    ... )
     >>> compared = compare_samples(
     ...     CompareOptions(
     ...         SAMPLES / "blood_tpm.tsv",
@@ -167,6 +169,7 @@ def compare_samples(
     ...         output="comparison",
     ...         groups="group=case,control",
     ...         prediction=PredictionOptions(targets=("Lung", "Liver")),
+    ...         linear=DesignOptions("group + age"),
     ...     )
     ... )
     >>> compared.n_samples, compared.n_tissues

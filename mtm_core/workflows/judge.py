@@ -188,6 +188,23 @@ def judge_predictions(
         If a table or the model cannot be used.
     OutputError
         If the output is something else, or cannot be written.
+
+    Examples
+    --------
+    >>> from mtm_core import SAMPLES, JudgeOptions, Predictor, judge_predictions, read_expression
+    >>> predictor = Predictor.load("gtex_v8_acmg59_stack")
+    >>> table = read_expression(SAMPLES / "blood_tpm.tsv", known_genes=predictor.genes)
+    >>> lung = predictor.predict(table, targets=["Lung"])["expression"].sel(tissue="Lung")
+    >>> lung.to_pandas().to_csv("lung.csv")  # predicted values, in place of measured ones
+    >>> check = judge_predictions(
+    ...     JudgeOptions(
+    ...         SAMPLES / "blood_tpm.tsv", "lung.csv", "Lung", output="check", shuffles=20
+    ...     )
+    ... )
+    >>> len(check.people), len(check.genes)
+    (40, 59)
+    >>> bool(check.summary.loc["gene_rho", "value"] > 0.9)
+    True
     """
     folder, chosen = find_model(options.model), options.prediction
     beside = [path for path in (options.metadata,) if path is not None]

@@ -120,10 +120,13 @@ def read_expression(
 
     Examples
     --------
-    >>> from mtm_core import SAMPLES, read_expression
+    >>> from mtm_core import SAMPLES, ReadingOptions, read_expression
     >>> table = read_expression(SAMPLES / "blood_tpm.tsv")
     >>> table.values.shape  # samples x genes
     (40, 59)
+    >>> without = ReadingOptions(leave_out=("SIM-040",))
+    >>> read_expression(SAMPLES / "blood_counts.csv", options=without).values.shape
+    (39, 59)
     """
     data, name, sample = _bytes_of(source, name, tx2gene, max_bytes)
     try:
