@@ -45,8 +45,8 @@ from mtm_core.dashboard.state.workspace import DEFAULT_HOURS, Work, WorkspaceSto
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.tables.expression import read_expression
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.model_reference import QUANTILE_LEVELS
 
 COMMAND = "python benchmarks/dashboard.py"

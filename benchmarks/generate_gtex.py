@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from mtm_core.artefact import read_description
 from mtm_core.data.gtex.annotations import tissue_table
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 
 N_SAMPLES, N_DONORS = 17_382, 980
 _LOWEST, _HIGHEST = -6.0, 20.0

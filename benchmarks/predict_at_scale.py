@@ -34,11 +34,11 @@ from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.gtex.annotations import tissue_table
 from mtm_core.inference.chunked import ChunkedRequest, predict_chunked
 from mtm_core.inference.cluster import dask_client
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.prediction_store import COMPRESSION, rounded
 from mtm_core.inference.predictor import Predictor
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.model.mtm import MTM
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.model_reference import QUANTILE_LEVELS, Reference
 
 BLOOD = "Whole Blood"

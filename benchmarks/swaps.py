@@ -20,8 +20,8 @@ import pandas as pd
 from measuring import Row, cost_of, print_rows
 
 from mtm_core.inference.marker_genes import find_markers
-from mtm_core.inference.models import find_model
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_places import find_model
 
 EXCHANGED = ("N0003", "N0011")
 

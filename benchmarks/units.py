@@ -16,9 +16,9 @@ import pandas as pd
 
 from mtm_core.data.units import UNIT_TABLE, Unit
 from mtm_core.inference.alignment import distance_before
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.unit_reading import UnitReading
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 
 BLOOD = "Whole Blood"
 READ_AS: tuple[tuple[Unit, Unit], ...] = (

@@ -11,14 +11,14 @@ from mtm_core.errors import MTMError as MTMError
 from mtm_core.errors import SelectionError as SelectionError
 from mtm_core.inference.blood_cells import estimate_composition as estimate_composition
 from mtm_core.inference.export import write_prediction as write_prediction
-from mtm_core.inference.models import bundled_models as bundled_models
-from mtm_core.inference.models import find_model as find_model
 from mtm_core.inference.options import PredictionOptions as PredictionOptions
 from mtm_core.inference.predictor import Predictor as Predictor
 from mtm_core.inference.prepared import Prepared as Prepared
 from mtm_core.inference.saved_alignment import SavedAlignment as SavedAlignment
 from mtm_core.inference.saved_alignment import read_alignment as read_alignment
 from mtm_core.inference.saved_alignment import write_alignment as write_alignment
+from mtm_core.model_places import bundled_models as bundled_models
+from mtm_core.model_places import find_model as find_model
 from mtm_core.places import SAMPLES as SAMPLES
 from mtm_core.studies.activity import ActivityScoring as ActivityScoring
 from mtm_core.studies.design import StudyDesign as StudyDesign

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
@@ -52,6 +53,7 @@ from mtm_core.model_checks import (
     check_reference,
 )
 from mtm_core.model_folder import MANIFEST, MODEL, ModelFolder, seal_folder
+from mtm_core.model_places import find_model
 from mtm_core.model_reference import Reference
 from mtm_core.safe_output import OwnFolder, replacing
 from mtm_core.strict_json import read_strict_json
@@ -95,8 +97,8 @@ class Artefact:
 
     Examples
     --------
-    >>> from mtm_core import Artefact, find_model
-    >>> artefact = Artefact.load(find_model("gtex_v8_acmg59_stack"))
+    >>> from mtm_core import Artefact
+    >>> artefact = Artefact.load("gtex_v8_acmg59_stack")
     >>> len(artefact.tissues), len(artefact.genes)
     (49, 59)
     """
@@ -146,7 +148,7 @@ class Artefact:
             provenance=origin | provenance,
         )
 
-    def save(self, folder: Path, *, weights: WeightFormat | None = None) -> None:
+    def save(self, folder: str | os.PathLike[str], *, weights: WeightFormat | None = None) -> None:
         """Write ``model.safetensors`` and ``model.json`` into ``folder``, and update its manifest.
 
         Parameters
@@ -164,6 +166,7 @@ class Artefact:
         OutputError
             If there are files of these names that are not ours, or they cannot be written.
         """
+        folder = Path(folder)
         own = OwnFolder.among(folder, MODEL)
         with own.adding(last=MANIFEST) as place:
             self._write(place, weights)
@@ -205,15 +208,24 @@ class Artefact:
         (folder / "model.json").write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path | str | ModelFolder) -> Artefact:
-        """Read a model from its folder.
+    def load(cls, model: str | os.PathLike[str] | ModelFolder) -> Artefact:
+        """Read a model.
+
+        Parameters
+        ----------
+        model
+            As text: name of a bundled or installed model, or a folder
+            (:func:`mtm_core.model_places.find_model`). A path of any other kind is a folder, also
+            where its text is a model's name.
 
         Raises
         ------
         ArtefactError
             If the folder is missing, damaged, not a model, or of another format version.
         """
-        files = folder if isinstance(folder, ModelFolder) else ModelFolder.open(folder)
+        if isinstance(model, str):
+            model = find_model(model)
+        files = model if isinstance(model, ModelFolder) else ModelFolder.open(Path(model))
         description, sha256 = _describe(files)
         weights = files.file("model.safetensors")
         assert weights is not None

@@ -10,8 +10,8 @@ import pandas as pd
 
 from mtm_core.artefact import Artefact
 from mtm_core.evaluation.results import EvaluationTables
-from mtm_core.inference.models import find_model
 from mtm_core.model_folder import seal_folder
+from mtm_core.model_places import find_model
 from mtm_core.reporting.model_card import render_model_card
 
 NAME = "made_up_accuracy"

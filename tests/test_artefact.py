@@ -20,8 +20,8 @@ from safetensors.numpy import load_file, save_file
 from mtm_core.artefact import Artefact, read_description
 from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
 from mtm_core.errors import ArtefactError
-from mtm_core.inference.models import BUNDLED, DEFAULT_MODEL, find_model
 from mtm_core.model_folder import seal_folder
+from mtm_core.model_places import BUNDLED, DEFAULT_MODEL, find_model
 from mtm_core.model_reference import QUANTILE_LEVELS
 
 BLOOD = "Whole Blood"

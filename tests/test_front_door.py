@@ -13,16 +13,20 @@ import pytest
 
 import mtm_core
 from mtm_core import (
+    ActivityOptions,
+    Artefact,
     ArtefactError,
+    EnrichOptions,
     EvaluateOptions,
     InputFileError,
+    PredictionOptions,
     PredictOptions,
     Predictor,
     PrepareOptions,
     read_expression,
     read_metadata,
 )
-from mtm_core.inference.models import BUNDLED, DEFAULT_MODEL, find_model
+from mtm_core.model_places import BUNDLED, DEFAULT_MODEL, find_model
 from mtm_core.places import SAMPLES
 
 TABLE = SAMPLES / "blood_tpm.tsv"
@@ -137,6 +141,28 @@ def test_a_model_is_loaded_by_its_name_or_any_kind_of_path() -> None:
     folder = BUNDLED / "gtex_v8_acmg59"
     for model in ("gtex_v8_acmg59", str(folder), folder, Named(folder)):
         assert Predictor.load(model).artefact.name == "gtex_v8_acmg59"
+        assert Artefact.load(model).name == "gtex_v8_acmg59"
+
+
+def test_an_installed_model_is_loaded_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTM_MODELS", str(tmp_path))
+    shutil.copytree(BUNDLED / "gtex_v8_acmg59", tmp_path / "mine")
+    sha256 = Artefact.load("gtex_v8_acmg59").sha256
+    assert Artefact.load("mine").sha256 == Predictor.load("mine").artefact.sha256 == sha256
+
+
+def test_a_path_is_that_folder_where_text_is_the_bundled_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that writes a model of a bundled one's name reads what it wrote."""
+    other = Artefact.load("gtex_v8_acmg59")
+    other.save(Named(tmp_path / DEFAULT_MODEL))
+    monkeypatch.chdir(tmp_path)
+    assert Artefact.load(Path(DEFAULT_MODEL)).name == "gtex_v8_acmg59"
+    assert Artefact.load(f"./{DEFAULT_MODEL}").name == "gtex_v8_acmg59"
+    assert Artefact.load(DEFAULT_MODEL).name == DEFAULT_MODEL
 
 
 def test_a_bundled_name_is_that_model_in_any_folder(
@@ -152,6 +178,8 @@ def test_a_bundled_name_is_that_model_in_any_folder(
 def test_an_unknown_model_is_an_error_in_words(name: str) -> None:
     with pytest.raises(ArtefactError, match=f"no model .*bundled: .*{DEFAULT_MODEL}"):
         Predictor.load(name)
+    with pytest.raises(ArtefactError, match=f"no model .*bundled: .*{DEFAULT_MODEL}"):
+        Artefact.load(name)
 
 
 def test_options_take_text_and_lists_in_place_of_paths_and_tuples() -> None:
@@ -164,4 +192,9 @@ def test_options_take_text_and_lists_in_place_of_paths_and_tuples() -> None:
     one = PredictOptions("a.tsv", "out.csv", model=BUNDLED / DEFAULT_MODEL)  # type: ignore[arg-type]
     assert one.tables == (Path("a.tsv"),)
     assert one.model == str(BUNDLED / DEFAULT_MODEL)
+    sets = EnrichOptions("a.csv", "out", gene_sets=[Named(Path("own.gmt")), "hallmark"])  # type: ignore[arg-type]
+    assert sets.gene_sets == ("own.gmt", "hallmark")
+    assert EnrichOptions("a.csv", "out", gene_sets=Path("own.gmt")).gene_sets == ("own.gmt",)  # type: ignore[arg-type]
+    assert ActivityOptions("a.tsv", "out", network=Path("own.tsv")).network == "own.tsv"  # type: ignore[arg-type]
+    assert PredictionOptions(alignment_from=Path("a.json")).alignment_from == "a.json"  # type: ignore[arg-type]
     assert PredictOptions(["a.tsv", "b.tsv"], "out.csv").tables == (Path("a.tsv"), Path("b.tsv"))  # type: ignore[arg-type]

@@ -13,7 +13,7 @@
 from mtm_core import SAMPLES, Predictor, read_expression
 from mtm_core.evaluation.predictability import genes_of_tissue, rank_tissues
 from mtm_core.evaluation.results import EvaluationTables
-from mtm_core.inference.models import find_model
+from mtm_core.model_places import find_model
 
 MODEL = "gtex_v8_acmg59_stack"
 predictor = Predictor.load(MODEL)

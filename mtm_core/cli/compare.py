@@ -46,8 +46,8 @@ from mtm_core.cli.own_samples import (
 from mtm_core.cli.predict_chunked import progress_bar
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.data.notes import counted
-from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.options import PredictionOptions
+from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.reporting.name_lists import split_names
 from mtm_core.studies.design import BlockAs
 from mtm_core.workflows.compare import (

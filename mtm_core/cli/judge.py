@@ -46,8 +46,8 @@ from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.data.units import UnitChoice
 from mtm_core.escaping import on_terminal
 from mtm_core.inference.alignment import AlignmentMethod
-from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.options import PredictionOptions
+from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.studies.against_measured import N_SHUFFLES
 from mtm_core.workflows.judge import JudgeOptions, in_lines, judge_predictions
 

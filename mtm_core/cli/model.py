@@ -17,10 +17,10 @@ from mtm_core.cli.output import OverwriteOption, print_table, say
 from mtm_core.config import PresetName, preset, to_json
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.errors import ArtefactError
-from mtm_core.inference.models import DEFAULT_MODEL, bundled_models, find_model
 from mtm_core.inference.verification import verify, write_verification
 from mtm_core.model.mtm import MTM, count_parameters
 from mtm_core.model_folder import MANIFEST, MODEL, VERIFICATION, ModelFolder
+from mtm_core.model_places import DEFAULT_MODEL, bundled_models, find_model
 from mtm_core.reporting.model_card import FIGURES
 from mtm_core.safe_output import check_output, writing
 

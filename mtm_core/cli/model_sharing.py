@@ -10,7 +10,7 @@ import typer
 
 from mtm_core.cli.data import download_bars
 from mtm_core.cli.output import OverwriteOption, err, print_table, say
-from mtm_core.inference.models import (
+from mtm_core.model_places import (
     DEFAULT_MODEL,
     MODELS_VARIABLE,
     find_model,

@@ -57,9 +57,9 @@ from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.data.notes import counted
 from mtm_core.errors import SelectionError
 from mtm_core.inference.chunk_tasks import ALL_BITS
-from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.together import BETWEEN
+from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.reporting.name_lists import split_names
 from mtm_core.workflows.predict import predict_samples
 from mtm_core.workflows.predict_options import Layout, PartByPart, PredictOptions

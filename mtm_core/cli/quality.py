@@ -37,8 +37,8 @@ from mtm_core.cli.own_samples import (
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.data.units import UnitChoice
 from mtm_core.inference.blood_cells import CELLS
-from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.options import PredictionOptions
+from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.workflows.composition import CompositionOptions, estimate_blood_composition
 from mtm_core.workflows.quality import QualityOptions, check_quality
 

@@ -12,7 +12,7 @@ from mtm_core.cli.extras import needs
 from mtm_core.cli.output import err
 from mtm_core.cli.ports import HIGHEST_PORT, THIS_MACHINE, Address, choose_port
 from mtm_core.errors import InputFileError
-from mtm_core.inference.models import DEFAULT_MODEL
+from mtm_core.model_places import DEFAULT_MODEL
 
 TOKEN_VARIABLE = "MTM_SERVE_TOKEN"
 """Environment variable: the token that requests must have."""

@@ -19,7 +19,7 @@ from mtm_core.cli.training_options import (
     training_bar,
 )
 from mtm_core.errors import SelectionError
-from mtm_core.inference.models import DEFAULT_MODEL
+from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.training.hardware import Hardware
 from mtm_core.workflows.study_external import ExternalOptions, study_external_samples
 from mtm_core.workflows.study_model import (

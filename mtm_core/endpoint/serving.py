@@ -17,9 +17,9 @@ from mtm_core.endpoint.api import Settings, create_api
 from mtm_core.endpoint.jobs import Jobs
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.results import EvaluationTables
-from mtm_core.inference.models import find_model
 from mtm_core.inference.predictor import Predictor
 from mtm_core.model_folder import ModelFolder
+from mtm_core.model_places import find_model
 from mtm_core.safe_output.writing import scratch_folder
 from mtm_core.studies.beside_model import evaluation_of
 from mtm_core.workflows.server_limits import max_jobs

@@ -8,6 +8,7 @@ the command that makes it again (:mod:`mtm_core.reporting.command_line`).
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -92,6 +93,10 @@ class PredictionOptions:
     as_batch: str = ""
     further: tuple[FurtherTissue, ...] = ()
     near_people: bool = False
+
+    def __post_init__(self) -> None:
+        """Take any kind of path to a saved alignment."""
+        object.__setattr__(self, "alignment_from", os.fspath(self.alignment_from))
 
     @property
     def sources(self) -> tuple[str, ...]:

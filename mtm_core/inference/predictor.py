@@ -36,7 +36,6 @@ from mtm_core.inference.later_samples import (
     read_as_before,
 )
 from mtm_core.inference.model_scale import ModelScale, TableGenes, checked_table
-from mtm_core.inference.models import find_model
 from mtm_core.inference.prediction_dataset import AT_ONCE_BYTES, predict_people
 from mtm_core.inference.prepared import Prepared, Saved
 from mtm_core.inference.saved_alignment import SavedAlignment
@@ -45,6 +44,7 @@ from mtm_core.inference.unit_distance import describe_far_before
 from mtm_core.inference.unit_reading import UnitReading, read_unit
 from mtm_core.methods.covariates import CovariateName
 from mtm_core.methods.protocol import tissue_index
+from mtm_core.model_places import find_model
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any
 
 from mtm_core.artefact import Artefact, parse_description
 from mtm_core.errors import ArtefactError, OutputError, SelectionError
-from mtm_core.inference.models import bundled_models, is_model_name
 from mtm_core.inference.verification import verify
 from mtm_core.model_folder import MANIFEST, VERIFICATION, ModelFolder, Seal, read_manifest
+from mtm_core.model_places import bundled_models, is_model_name
 from mtm_core.studies.beside_model import (
     associations_of,
     card_of,

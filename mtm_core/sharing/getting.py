@@ -27,7 +27,6 @@ from mtm_core.errors import (
     OutputError,
     SelectionError,
 )
-from mtm_core.inference.models import folder_to_install_in
 from mtm_core.model_folder import (
     MANIFEST,
     MODEL,
@@ -37,6 +36,7 @@ from mtm_core.model_folder import (
     ModelFolder,
     Seal,
 )
+from mtm_core.model_places import folder_to_install_in
 from mtm_core.safe_output import check_output, put_folder, said_in_words, writing
 from mtm_core.sharing.checks import Offer, check_pin, check_room, check_whole
 from mtm_core.sharing.model_zip import ModelZip

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from mtm_core.artefact import read_description
 from mtm_core.errors import MTMError
-from mtm_core.inference.models import bundled_models, find_model, installed_models
 from mtm_core.model_folder import ModelFolder
+from mtm_core.model_places import bundled_models, find_model, installed_models
 from mtm_core.sharing.licence import PROGRAM_LICENCE, licence_of
 
 RHO, ADJUSTED_RHO = "gene_rho_by_fold_mean", "gene_rho_partial_mean"

@@ -18,11 +18,11 @@ from mtm_core.data.gene_sets.networks import (
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import out_of_fold_rho
 from mtm_core.evaluation.results import EvaluationTables
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.one_sex import describe_one_sex
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.model_folder import ModelFolder
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.reporting.name_lists import two_names
 from mtm_core.safe_output import check_output, writing
 from mtm_core.statistics.outcome import TESTED

@@ -13,12 +13,12 @@ from mtm_core.artefact import Artefact
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import accuracy_in_words, out_of_fold_rho
 from mtm_core.inference.blood_cells import COLUMNS
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.one_sex import describe_one_sex
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.together import Together
 from mtm_core.model_folder import ModelFolder
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.reporting.name_lists import two_names
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.beside_model import associations_of, evaluation_of

@@ -16,11 +16,11 @@ from mtm_core.errors import SelectionError
 from mtm_core.escaping import in_cells
 from mtm_core.inference.blood_cells import COLUMNS, BloodComposition, estimate_composition
 from mtm_core.inference.measured import linear_levels
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 from mtm_core.model_folder import ModelFolder
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.safe_output import check_output, writing
 from mtm_core.workflows.input_files import check_metadata, check_there
 from mtm_core.workflows.own_samples import Say, read_known, read_samples, say_nothing

@@ -18,8 +18,8 @@ from mtm_core.data.gene_sets.gmt import BUNDLED_SETS, GeneSets, find_sets
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.evaluation.predictability import out_of_fold_rho
 from mtm_core.grouped_table import TableOnDisk
-from mtm_core.inference.models import find_model
 from mtm_core.model_folder import ModelFolder
+from mtm_core.model_places import find_model
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.beside_model import evaluation_of
 from mtm_core.studies.enrichment import FDR, EnrichedPart, EnrichmentOptions, enrich_part, parts_of

@@ -17,12 +17,12 @@ from mtm_core.errors import SelectionError
 from mtm_core.escaping import in_cells
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.alignment import AlignmentMethod
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import Together
 from mtm_core.model_folder import ModelFolder
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.against_measured import N_SHUFFLES, MeasuredCheck, check_against_measured
 from mtm_core.studies.beside_model import evaluation_of

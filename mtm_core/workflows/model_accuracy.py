@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from mtm_core.evaluation.predictability import out_of_fold_rho
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
 from mtm_core.model_folder import ModelFolder
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.studies.beside_model import evaluation_of
 
 

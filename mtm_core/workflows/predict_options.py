@@ -12,10 +12,10 @@ from mtm_core.inference.chunk_tasks import ALL_BITS
 from mtm_core.inference.cluster import check_workers
 from mtm_core.inference.export import check_output, is_folder
 from mtm_core.inference.long_parts import check_parts
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.saved_alignment import FILE_NAME
 from mtm_core.inference.wide import check_wide
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.safe_output import check_output as check_place
 from mtm_core.safe_output import refuse_inputs
 from mtm_core.workflows.batches import check_alignment, check_place_of_alignment

@@ -14,11 +14,11 @@ from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.data.units import UnitChoice
 from mtm_core.errors import SelectionError
 from mtm_core.escaping import in_cells
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 from mtm_core.model_folder import ModelFolder
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.sample_review import SampleReview, review_samples
 from mtm_core.studies.sample_swaps import (

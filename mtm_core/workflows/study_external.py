@@ -14,9 +14,9 @@ from mtm_core.data.people.metadata_options import AS_FOUND
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.data.units import UnitChoice
 from mtm_core.errors import InputFileError, SelectionError
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
 from mtm_core.model_folder import ModelFolder
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.safe_output import check_output
 from mtm_core.studies.beside_model import associations_of
 from mtm_core.studies.external import study_external, summarise_external

@@ -16,11 +16,11 @@ from mtm_core.data.cohort.splits import DonorFolds
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.evaluation.predictability import matrix_of
 from mtm_core.evaluation.results import EvaluationTables
-from mtm_core.inference.models import find_model
 from mtm_core.inference.predictor import Predictor
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.mtm_training import MTMMethod
 from mtm_core.methods.protocol import tissue_index
+from mtm_core.model_places import find_model
 from mtm_core.studies.latent import LatentStudy, find_mtm, study_latent
 from mtm_core.studies.predictable_genes import (
     PredictableGenesStudy,

@@ -14,8 +14,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 from mtm_core.dashboard.state.resources import EXAMPLE
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.inference.export import INTERVAL, LONG_COLUMNS, to_long_table
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from tests.browser.steps import download, open_link, settled, upload
 
 pytestmark = pytest.mark.browser

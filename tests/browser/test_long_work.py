@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from mtm_core.dashboard.state.resources import EXAMPLE
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.steps import download, open_link, settled, upload
 

@@ -19,8 +19,8 @@ from mtm_core.data.files.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.genes.names import TABLE
 from mtm_core.data.tables.expression import ExpressionTable, read_expression
 from mtm_core.data.units import UnitChoice
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 
 N_PEOPLE, N_OTHER_GENES = 24, 141
 CASES = Path(os.environ.get("MTM_CASES", Path(__file__).parents[3] / "shared" / "cases"))

@@ -10,10 +10,10 @@ import pytest
 
 from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.errors import SelectionError
-from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.options import FurtherTissue, PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.saved_alignment import write_alignment
+from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.places import SAMPLES
 from mtm_core.reporting.command_line import Comparison, InputFiles, compare_arguments
 from tests.cli.conftest import Mtm, error_of

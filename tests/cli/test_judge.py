@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from scipy.stats import pearsonr
 
-from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.places import SAMPLES
 from tests.cli.conftest import Mtm, error_of
 

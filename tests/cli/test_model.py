@@ -13,8 +13,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from mtm_core.artefact import Artefact, read_description
-from mtm_core.inference.models import DEFAULT_MODEL, bundled_models, find_model
 from mtm_core.model_folder import VERIFICATION, seal_folder
+from mtm_core.model_places import DEFAULT_MODEL, bundled_models, find_model
 from tests.cli.conftest import Mtm, error_of
 from tests.gtex_server import serving
 from tests.sharing_server import files_of

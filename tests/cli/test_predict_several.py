@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.options import FurtherTissue, PredictionOptions
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.places import SAMPLES
 from mtm_core.reporting.command_line import InputFiles, predict_arguments
 from tests.cli.conftest import Mtm, error_of

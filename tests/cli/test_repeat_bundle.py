@@ -18,8 +18,8 @@ from mtm_core.dashboard.screens.report_view import bundle_of, record_of
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.inference.alignment import AlignmentMethod
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from tests.cli.conftest import Mtm
 
 SAMPLES = Path(__file__).parents[2] / "data_samples"

@@ -14,8 +14,8 @@ from mtm_core.dashboard.state.resources import EXAMPLE, ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.errors import SelectionError
 from mtm_core.figures.report import Report, Section
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 
 EVIL = "<script>alert(1)</script>"
 

@@ -26,10 +26,10 @@ from mtm_core.data.tables.expression import read_expression
 from mtm_core.endpoint.serving import ServeOptions, server_of
 from mtm_core.errors import SelectionError
 from mtm_core.inference.alignment import AlignmentMethod
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.saved_alignment import alignment_bytes
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.places import SAMPLES
 from mtm_core.workflows.predict import predict_samples
 from mtm_core.workflows.predict_options import PredictOptions

@@ -12,7 +12,7 @@ import pytest
 
 from mtm_core.artefact import Artefact
 from mtm_core.evaluation.results import EvaluationTables
-from mtm_core.inference.models import BUNDLED
+from mtm_core.model_places import BUNDLED
 from mtm_core.reporting.model_card import FIGURES, render_model_card
 
 TARGETS = ["Lung", "Liver", "Brain - Cortex", "Muscle - Skeletal"]

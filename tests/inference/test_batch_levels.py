@@ -7,8 +7,8 @@ import pandas as pd
 
 from mtm_core.inference.batch_levels import without_batches
 from mtm_core.inference.blood_cells import CELLS, estimate_composition
-from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.places import SAMPLES
 from mtm_core.studies.sample_review import review_samples
 from tests.inference.test_blood_cells import mixtures

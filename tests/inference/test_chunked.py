@@ -25,8 +25,8 @@ from mtm_core.artefact import Artefact
 from mtm_core.errors import ExpressionError, InputFileError, OutputError, SelectionError
 from mtm_core.inference.chunked import ChunkedRequest, predict_chunked
 from mtm_core.inference.cluster import dask_client
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from tests.cases import base, units
 
 distributed = pytest.importorskip("distributed")

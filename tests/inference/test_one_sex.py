@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.one_sex import OF_ONE_SEX, describe_one_sex
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 
 SEX = pd.Series(["female", "female", "male", np.nan], dtype=object)
 

@@ -17,10 +17,10 @@ from mtm_core.artefact import Artefact
 from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import ExpressionError, SelectionError
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.protocol import FittedMethod, PredictedProfiles
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 
 BLOOD = "Whole Blood"
 SAMPLES = Path(__file__).parents[2] / "data_samples"

@@ -13,10 +13,10 @@ from safetensors.numpy import load_file, save_file
 
 from mtm_core.artefact import Artefact
 from mtm_core.errors import ArtefactError
-from mtm_core.inference.models import BUNDLED, bundled_models
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.verification import TOLERANCE, verify, write_verification
 from mtm_core.model_folder import VERIFICATION, seal_folder
+from mtm_core.model_places import BUNDLED, bundled_models
 from tests.pages.other_models import OTHERS
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from mtm_core.dashboard.state.resources import MODEL_VARIABLE
 from mtm_core.evaluation.results import EvaluationTables
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.model_folder import seal_folder
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 
 
 def bundled_tables() -> EvaluationTables:

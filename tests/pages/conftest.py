@@ -13,8 +13,8 @@ from streamlit.testing.v1.element_tree import Selectbox
 from mtm_core.artefact import read_description
 from mtm_core.dashboard.state.resources import MODEL_VARIABLE
 from mtm_core.evaluation.results import EvaluationTables
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.model_folder import seal_folder
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from tests.dashboard_settings import components_scanned_once as components_scanned_once
 from tests.dashboard_settings import own_workspaces as own_workspaces
 from tests.dashboard_settings import patient as patient

@@ -15,9 +15,9 @@ from mtm_core.dashboard.screens.report_view import bundle_of, methods_of, record
 from mtm_core.dashboard.state.batching import Batching
 from mtm_core.dashboard.state.resources import EXAMPLE, served_model
 from mtm_core.dashboard.state.session import Session
-from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.saved_alignment import alignment_bytes
+from mtm_core.model_places import DEFAULT_MODEL
 from tests.cli.conftest import Mtm
 from tests.cli.conftest import mtm as mtm
 from tests.pages.conftest import UPLOAD, go_to, upload, words

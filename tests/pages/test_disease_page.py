@@ -22,8 +22,8 @@ from mtm_core.dashboard.screens.concordance_view import (
 )
 from mtm_core.dashboard.state.resources import MODEL_VARIABLE
 from mtm_core.figures.associations.preserved_changes import BOTH, MEASURED, NEITHER
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.model_folder import seal_folder
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.disease import DiseaseStudy
 from mtm_core.studies.shipped import Shipped, StudyTables

@@ -15,8 +15,8 @@ from mtm_core.dashboard.screens.report_view import bundle_of, methods_of, record
 from mtm_core.dashboard.state.resources import EXAMPLE, served_model
 from mtm_core.dashboard.state.session import Session
 from mtm_core.evaluation.results import EvaluationTables
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from tests.pages.conftest import PREDICTED, UPLOAD, go_to, upload, words
 
 MUSCLE = "Muscle - Skeletal"

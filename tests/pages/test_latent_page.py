@@ -20,8 +20,8 @@ from mtm_core.dashboard.screens.latent_view import (
     predictability_of,
 )
 from mtm_core.dashboard.state.resources import EXAMPLE, MODEL_VARIABLE, ServedModel
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.methods.ridge import RidgeMethod
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.studies.shipped import StudyTables
 from tests.pages.conftest import upload, words
 

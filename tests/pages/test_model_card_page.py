@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from mtm_core.artefact import read_description
 from mtm_core.dashboard.state.resources import MODEL_VARIABLE
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from tests.evaluated_model import NAME
 from tests.pages.conftest import MODEL_CARD, words
 

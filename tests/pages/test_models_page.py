@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.state.resources import CHOSEN_MODEL
 from mtm_core.dashboard.state.session import SESSION_KEY, Session
-from mtm_core.inference.models import BUNDLED, DEFAULT_MODEL
+from mtm_core.model_places import BUNDLED, DEFAULT_MODEL
 from tests.pages.conftest import go_to, words
 from tests.pages.every_page import PAGES
 from tests.pages.other_models import other_genes

@@ -11,9 +11,9 @@ import pytest
 
 from mtm_core.data.gtex import resuming
 from mtm_core.errors import ArtefactError, DownloadError, MTMError, OutputError, SelectionError
-from mtm_core.inference.models import find_model, installed_models
 from mtm_core.inference.verification import verify
 from mtm_core.model_folder import MANIFEST, seal_folder
+from mtm_core.model_places import find_model, installed_models
 from mtm_core.sharing.getting import get_model, install_model
 from mtm_core.sharing.sources import Hosts, find_source
 from tests.gtex_server import Server

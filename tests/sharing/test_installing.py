@@ -12,8 +12,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from mtm_core.errors import ArtefactError, InputFileError, OutputError
-from mtm_core.inference.models import installed_models
 from mtm_core.model_folder import MANIFEST, VERIFICATION, seal_folder
+from mtm_core.model_places import installed_models
 from mtm_core.sharing.getting import install_model
 from mtm_core.sharing.listing import list_models
 from tests.sharing.conftest import Shared

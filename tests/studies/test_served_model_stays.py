@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mtm_core.artefact import Artefact
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.predictor import Predictor
 from mtm_core.methods.reference_covariance import covariance_along, factor_model
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 
 
 def test_arrays_of_a_model_cannot_be_changed() -> None:

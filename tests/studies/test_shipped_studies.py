@@ -13,7 +13,7 @@ import pytest
 
 from mtm_core.artefact import Artefact
 from mtm_core.errors import InputFileError
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.studies.disease import DiseaseStudy, study_diseases
 from mtm_core.studies.donor_traits import known_traits
 from mtm_core.studies.latent import find_mtm, study_latent

@@ -10,8 +10,8 @@ import pytest
 
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import SelectionError
-from mtm_core.inference.models import DEFAULT_MODEL
 from mtm_core.inference.predictor import Predictor
+from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.places import SAMPLES
 from mtm_core.studies.table_swaps import OneTable, TableSwaps, compare_tables
 

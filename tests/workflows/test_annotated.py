@@ -12,9 +12,9 @@ import pandas as pd
 
 from mtm_core.artefact import Artefact
 from mtm_core.evaluation.predictability import out_of_fold_rho
-from mtm_core.inference.models import DEFAULT_MODEL, find_model
 from mtm_core.inference.options import FurtherTissue, PredictionOptions
 from mtm_core.model_folder import ModelFolder
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.places import SAMPLES
 from mtm_core.studies.beside_model import evaluation_of
 from mtm_core.workflows.predict import predict_samples

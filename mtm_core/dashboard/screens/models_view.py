@@ -22,7 +22,7 @@ from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.sign_in import is_asked_for
 from mtm_core.errors import MTMError
 from mtm_core.escaping import plain, plain_message
-from mtm_core.inference.models import MODELS_VARIABLE, find_model, models_folder
+from mtm_core.model_places import MODELS_VARIABLE, find_model, models_folder
 from mtm_core.sharing.listing import ADJUSTED_RHO, RHO, ListedModel, list_models
 from mtm_core.sharing.registry import published_models
 

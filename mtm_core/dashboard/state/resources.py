@@ -25,15 +25,15 @@ from mtm_core.inference.example import (
     Example,
     simulate_example,
 )
-from mtm_core.inference.models import (
+from mtm_core.inference.predictor import Predictor
+from mtm_core.memory_budget import shared_budget
+from mtm_core.model_folder import ModelFolder
+from mtm_core.model_places import (
     DEFAULT_MODEL,
     bundled_models,
     find_model,
     installed_models,
 )
-from mtm_core.inference.predictor import Predictor
-from mtm_core.memory_budget import shared_budget
-from mtm_core.model_folder import ModelFolder
 from mtm_core.places import SAMPLES
 from mtm_core.studies.beside_model import (
     associations_of,

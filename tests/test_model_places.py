@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 from mtm_core.errors import ArtefactError, OutputError
-from mtm_core.inference.models import (
+from mtm_core.model_places import (
     BUNDLED,
     DEFAULT_MODEL,
     bundled_models,
