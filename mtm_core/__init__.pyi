@@ -31,11 +31,15 @@ from mtm_core.studies.table_swaps import OneTable as OneTable
 from mtm_core.studies.table_swaps import compare_tables as compare_tables
 from mtm_core.workflows.activity import ActivityOptions as ActivityOptions
 from mtm_core.workflows.activity import score_activity as score_activity
+from mtm_core.workflows.associations import AssociationOptions as AssociationOptions
+from mtm_core.workflows.associations import associate as associate
 from mtm_core.workflows.build import build_model as build_model
 from mtm_core.workflows.build_options import BuildOptions as BuildOptions
 from mtm_core.workflows.compare import CompareOptions as CompareOptions
 from mtm_core.workflows.compare import compare_samples as compare_samples
 from mtm_core.workflows.compare_designs import DesignOptions as DesignOptions
+from mtm_core.workflows.composition import CompositionOptions as CompositionOptions
+from mtm_core.workflows.composition import estimate_blood_composition as estimate_blood_composition
 from mtm_core.workflows.enrich import EnrichOptions as EnrichOptions
 from mtm_core.workflows.enrich import enrich_results as enrich_results
 from mtm_core.workflows.evaluate import EvaluateOptions as EvaluateOptions
@@ -49,6 +53,18 @@ from mtm_core.workflows.prepare import PrepareOptions as PrepareOptions
 from mtm_core.workflows.prepare import prepare_cohort as prepare_cohort
 from mtm_core.workflows.quality import QualityOptions as QualityOptions
 from mtm_core.workflows.quality import check_quality as check_quality
+from mtm_core.workflows.study_external import ExternalOptions as ExternalOptions
+from mtm_core.workflows.study_external import study_external_samples as study_external_samples
+from mtm_core.workflows.study_model import LatentOptions as LatentOptions
+from mtm_core.workflows.study_model import PredictableGenesOptions as PredictableGenesOptions
+from mtm_core.workflows.study_model import study_latent_codes as study_latent_codes
+from mtm_core.workflows.study_model import study_predictable as study_predictable
+from mtm_core.workflows.study_predictions import DiseaseOptions as DiseaseOptions
+from mtm_core.workflows.study_predictions import TraitsOptions as TraitsOptions
+from mtm_core.workflows.study_predictions import (
+    study_preserved_differences as study_preserved_differences,
+)
+from mtm_core.workflows.study_predictions import study_preserved_traits as study_preserved_traits
 from mtm_core.workflows.train import TrainOptions as TrainOptions
 from mtm_core.workflows.train import train_model as train_model
 

@@ -16,7 +16,15 @@ from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 
 CLASSES_WITH_EXAMPLE = ("Artefact", "Predictor")
 """An options class is shown in the example of its function."""
-FUNCTIONS = tuple(name for name in mtm_core.__all__ if inspect.isfunction(getattr(mtm_core, name)))
+WITHOUT_EXAMPLE = {
+    "estimate_blood_composition": "CompositionOptions",  # the samples lack the cells' genes
+    "study_latent_codes": "LatentOptions",  # needs the training cohort of an MTM model
+}
+FUNCTIONS = tuple(
+    name
+    for name in mtm_core.__all__
+    if inspect.isfunction(getattr(mtm_core, name)) and name not in WITHOUT_EXAMPLE
+)
 
 
 @pytest.mark.parametrize("name", CLASSES_WITH_EXAMPLE + FUNCTIONS)
@@ -42,4 +50,4 @@ def test_every_options_class_is_in_the_example_of_a_function() -> None:
     named = set(re.findall(r"\b\w+(?=\()", shown))
     options = {name for name in mtm_core.__all__ if name.endswith("Options")}
     assert len(options) > 10
-    assert not options - named
+    assert options - named == set(WITHOUT_EXAMPLE.values())

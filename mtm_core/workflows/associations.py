@@ -62,6 +62,12 @@ def associate(
     ------
     InputFileError, OutputError
         If a file cannot be read, or the folder not be written to.
+
+    Examples
+    --------
+    >>> from mtm_core import AssociationOptions, associate
+    >>> list(associate(AssociationOptions("cohort.h5ad", output="associations")).traits)
+    ['age', 'sex', 'ventilator']
     """
     check_association(options)
     data = read_study_cohort(options.cohort, options.dbgap, say)

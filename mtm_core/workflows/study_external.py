@@ -88,6 +88,23 @@ def study_external_samples(options: ExternalOptions) -> ExternalStudied:
         If a file or the model cannot be used, or the model has no associations.
     OutputError
         If the output is something else, or cannot be written.
+
+    Examples
+    --------
+    >>> from mtm_core import SAMPLES, ExternalOptions, study_external_samples
+    >>> studied = study_external_samples(
+    ...     ExternalOptions(
+    ...         SAMPLES / "blood_tpm.tsv",
+    ...         SAMPLES / "metadata.tsv",
+    ...         group="group",
+    ...         case="case",
+    ...         control="control",
+    ...         trait="sex",
+    ...         output="external",
+    ...     )
+    ... )
+    >>> len(studied.tissues)
+    48
     """
     table, metadata, reference = options.table, options.metadata, options.reference
     source, trait, group = options.source, options.trait, options.group

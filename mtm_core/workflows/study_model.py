@@ -133,6 +133,22 @@ def study_predictable(
         If a file is not what it is given for, or files do not belong together.
     OutputError
         If the output is something else, or cannot be written.
+
+    Examples
+    --------
+    >>> from mtm_core import (
+    ...     EvaluateOptions, PredictableGenesOptions, evaluate_methods, study_predictable
+    ... )
+    >>> _ = evaluate_methods(
+    ...     EvaluateOptions(
+    ...         "cohort.h5ad", "evaluation", methods=["ridge"], folds=2
+    ...     )
+    ... )
+    >>> study = study_predictable(
+    ...     PredictableGenesOptions("cohort.h5ad", "evaluation", "predictable", method="ridge")
+    ... )
+    >>> study.quartiles["tissue"].nunique()  # all but whole blood
+    2
     """
     annotations = {name: Path(file) for name, file in options.annotations.items()}
     check_files(annotation=list(annotations.values()), cohort=options.cohort)

@@ -136,6 +136,22 @@ def study_preserved_traits(
         If a file is not what it is given for, or files do not belong together.
     OutputError
         If the output is something else, or cannot be written.
+
+    Examples
+    --------
+    >>> from mtm_core import (
+    ...     EvaluateOptions, TraitsOptions, evaluate_methods, study_preserved_traits
+    ... )
+    >>> _ = evaluate_methods(
+    ...     EvaluateOptions(
+    ...         "cohort.h5ad", "evaluation", methods=["ridge"], folds=2, save_predictions=True
+    ...     )
+    ... )
+    >>> study = study_preserved_traits(
+    ...     TraitsOptions("cohort.h5ad", "evaluation/ridge.nc", output="traits", shuffles=5)
+    ... )
+    >>> study.tissues["tissue"].nunique()  # all but whole blood
+    2
     """
     data = _begin(options, say)
     chosen = _chosen(known_traits(data.uns["donors"]), options.traits)
@@ -170,6 +186,24 @@ def study_preserved_differences(
     """Ask whether predictions show a difference between two groups as measurements do.
 
     Parameters, errors and what is written are as of :func:`study_preserved_traits`.
+
+    Examples
+    --------
+    >>> from mtm_core import (
+    ...     DiseaseOptions, EvaluateOptions, evaluate_methods, study_preserved_differences
+    ... )
+    >>> _ = evaluate_methods(
+    ...     EvaluateOptions(
+    ...         "cohort.h5ad", "evaluation", methods=["ridge"], folds=2, save_predictions=True
+    ...     )
+    ... )
+    >>> study = study_preserved_differences(
+    ...     DiseaseOptions(
+    ...         "cohort.h5ad", "evaluation/ridge.nc", output="differences", shuffles=5, repeats=0
+    ...     )
+    ... )
+    >>> study.pairs["tissue"].nunique()  # all but whole blood
+    2
     """
     check_jobs(options.jobs)
     data = _begin(options, say)
