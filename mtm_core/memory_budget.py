@@ -43,11 +43,11 @@ class Hold:
         self._budget, self.n_bytes = budget, n_bytes
 
     def release(self) -> None:
-        """Return it back; what was given back already is not again."""
+        """Give it back. A second call changes nothing."""
         self.shrink(0)
 
     def shrink(self, n_bytes: int) -> None:
-        """Return back what is above ``n_bytes``."""
+        """Give back all but ``n_bytes``."""
         with self._budget.changed:
             if n_bytes < self.n_bytes:
                 self._budget.in_use -= self.n_bytes - n_bytes
@@ -55,7 +55,7 @@ class Hold:
                 self._budget.changed.notify_all()
 
     def keep_for(self, result: object, n_bytes: int) -> None:
-        """Hold ``n_bytes`` of it for as long as ``result`` is there, and give back the rest."""
+        """Hold ``n_bytes`` of it while ``result`` is alive, and give back the rest."""
         self.shrink(n_bytes)
         weakref.finalize(result, _give_back, self._budget, self.n_bytes).atexit = False
         self.n_bytes = 0  # not ours to give back any more

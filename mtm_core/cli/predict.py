@@ -94,7 +94,9 @@ def predict_command(
     near_people: NearPeopleOption = False,
     metadata: Annotated[
         Path | None,
-        typer.Option(help="Age and sex of the samples, for models that read them: csv, tsv, xlsx."),
+        typer.Option(
+            help="Age and sex of the samples, for models that read them: csv, tsv, xlsx or parquet."
+        ),
     ] = None,
     age_column: AgeColumnOption = None,
     sex_column: SexColumnOption = None,

@@ -39,9 +39,8 @@ class ChunkWork:
     Attributes
     ----------
     table, state
-        The table's path, and what :attr:`~mtm_core.data.formats.stored_table.StoredTable.state`
-        was when
-        the run began.
+        The table's path, and what :attr:`~mtm_core.data.formats.stored_table.StoredTable.state` was
+        when the run began.
     model, model_sha256
         The model's folder and what is in it.
     store

@@ -76,8 +76,7 @@ class ChunkedRequest:
     ----------
     table, output, model
         Table of :func:`mtm_core.data.formats.stored_table.open_stored_table`, store to write,
-        folder of the
-        model: under the same names for every worker.
+        folder of the model: under the same names for every worker.
     source, targets, unit, alignment
         As in :class:`~mtm_core.inference.predictor.Predictor`.
     values

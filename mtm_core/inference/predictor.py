@@ -135,9 +135,8 @@ class Predictor:
         Parameters
         ----------
         table
-            As :func:`mtm_core.data.tables.expression.read_expression` gives it, or (samples,
-            genes) with
-            gene ids, symbols or Entrez ids as columns.
+            As :func:`mtm_core.data.tables.expression.read_expression` gives it, or (samples, genes)
+            with gene ids, symbols or Entrez ids as columns.
         source
             Tissue that the samples are of.
         unit

@@ -118,7 +118,9 @@ def check_pin(sha256: str | None) -> str | None:
         return None
     pin = sha256.strip().lower().removeprefix("sha256:")
     if not re.fullmatch(r"[0-9a-f]{64}", pin):
-        raise SelectionError(f"{sha256!r} is not a SHA-256; expected 64 digits and letters a to f.")
+        raise SelectionError(
+            f"{sha256!r} is not a SHA-256; expected 64 hexadecimal digits (0-9, a-f)."
+        )
     return pin
 
 

@@ -2,9 +2,9 @@
 
 Written from the formulas of Smyth 2004, Statistical Applications in Genetics and Molecular Biology
 3(1):3, section 6.2: a gene's variance has the prior s0^2 d0 / chi^2(d0), and d0 and s0^2 are
-estimated from mean and variance of log s^2. A prior with a trend replaces that mean by a smooth
-curve over mean expression (Sartor et al. 2006, BMC Bioinformatics 7:538). Checked against results
-that limma printed, and on variances drawn from a known prior.
+estimated from the mean and the variance of log s^2. A prior with a trend replaces that mean by a
+smooth curve over mean expression (Sartor et al. 2006, BMC Bioinformatics 7:538). Checked against
+limma's printed results, and on variances drawn from a known prior.
 
 Shapes: G genes.
 """

@@ -20,6 +20,7 @@ OWN_COHORT = (
         "Activity",
         "External cohort",
     ),
+    *("Report and downloads", "Models", "Guides"),
 )
 
 

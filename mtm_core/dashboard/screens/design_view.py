@@ -115,6 +115,7 @@ def show_linear_models(
         st.caption("The bundle (*Report and downloads*) includes this model and its command.")
     with st.expander("The same from the command line"):
         show_comparison(session, model, choice.comparison)
+        st.caption("If your table holds counts, `--counts` tests them as well, by PyDESeq2.")
 
 
 def _changes_asked(

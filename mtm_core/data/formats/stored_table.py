@@ -2,8 +2,7 @@
 
 Samples are rows here: what a table is too large for is memory, and a matrix by gene would have
 to be read whole for its first sample. Everything else that :mod:`mtm_core.data.tables.expression`
-finds
-out about a table is found out here too, from its names, or by whoever reads the parts.
+finds out about a table is found out here too, from its names, or by whoever reads the parts.
 """
 
 from __future__ import annotations

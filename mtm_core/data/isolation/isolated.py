@@ -5,8 +5,7 @@ random, some never come to an end inside the library, where Python cannot stop i
 end, but 2 MB of gzip may hold 2 GB of it. A server reads what others send it here, and here alone.
 
 The process can open no file and no connection (:mod:`mtm_core.data.isolation.sandbox`); it gets
-the bytes by
-a socket and answers with arrays, never a pickle. All sessions share a few places
+the bytes by a socket and answers with arrays, never a pickle. All sessions share a few places
 (:mod:`mtm_core.data.isolation.reading_turns`) and the server's memory
 (:mod:`mtm_core.memory_budget`).
 """
@@ -92,9 +91,8 @@ def read_isolated(
     Raises
     ------
     InputFileError
-        As :func:`mtm_core.data.formats.tables.read_table`; and if the process crashes, asks for
-        too much
-        memory, or takes longer than ``seconds``, or the table is larger than a server takes
+        As :func:`mtm_core.data.formats.tables.read_table`; and if the process crashes, asks for too
+        much memory, or takes longer than ``seconds``, or the table is larger than a server takes
         (:mod:`mtm_core.data.isolation.reading_limits`).
     """
     files = [("", data)] if isinstance(data, bytes) else list(data)

@@ -1,8 +1,7 @@
 """The process that reads what users send: it gets bytes, and answers with what is in them.
 
-On Linux one process imports what reading takes and waits; for each file it divides (fork)
-into one that is sealed (:mod:`mtm_core.data.isolation.sandbox`) and only then given the bytes.
-Elsewhere a
+On Linux one process imports what reading takes and waits; for each file it forks a process
+that is sealed (:mod:`mtm_core.data.isolation.sandbox`) and only then given the bytes. Elsewhere a
 process is started for each file. Both work in an empty folder, with an empty environment.
 """
 

@@ -1,8 +1,7 @@
 """Names of columns that are numbers and no samples, as databases and programs write them.
 
 Names only hint: a column is judged by its values (:mod:`mtm_core.data.layout.annotation_columns`),
-and by
-its name alone where there are too few rows to judge by.
+and by its name alone if there are too few rows to judge by.
 """
 
 from __future__ import annotations
