@@ -263,3 +263,14 @@ def test_each_contrast_has_tests_of_its_own_and_an_f_test_no_direction() -> None
     es = parts[1].ranked.set_index("set")["es"]
     assert es["planted"] > 0.8
     assert es["low"] > 0.8
+
+
+def test_a_result_by_entrez_ids_is_refused_with_the_reason() -> None:
+    """Only the genes of a model have other names than the table's own."""
+    entrez = [str(1000 + i) for i in range(N)]
+    table = ResultTable.read(result(gene_id=entrez, gene=entrez))
+    with pytest.raises(InputFileError, match="Most genes of the result are Entrez ids") as refused:
+        SETS.match(table.index)
+    assert "symbols or Ensembl ids" in str(refused.value)
+    own = GeneSets.parse(("own\t\t" + "\t".join(entrez[:60])).encode(), "own")
+    assert own.match(table.index).n_found == 60

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtm_core.data.files.table_bytes import GZIP, checked_text, gunzip
-from mtm_core.data.genes.ids import describe_foreign
+from mtm_core.data.genes.ids import describe_foreign, mostly_entrez
 from mtm_core.data.genes.index import GeneIndex
 from mtm_core.data.notes import name_some
 from mtm_core.errors import InputFileError, SelectionError
@@ -143,7 +143,7 @@ class GeneSets:
         place = dict(zip(genes, found.tolist(), strict=True))
         n_found = int((found >= 0).sum())
         n_covered = len(np.unique(found[found >= 0]))
-        check_share(self.name, genes, n_found, n_covered, len(index.genes))
+        check_share(self.name, genes, n_found, n_covered, index)
         known = [
             np.unique([p for gene in members if (p := place[gene]) >= 0]).astype(np.int64)
             for members in self.members
@@ -230,7 +230,7 @@ def read_sets_file(path: Path, what: str, bundled: Sequence[str]) -> bytes:
 
 
 def check_share(
-    name: str, genes: Sequence[str], n_found: int, n_covered: int, n_in_index: int
+    name: str, genes: Sequence[str], n_found: int, n_covered: int, index: GeneIndex
 ) -> None:
     """Refuse a collection of which almost no gene is in a list of genes.
 
@@ -240,19 +240,21 @@ def check_share(
         Of the collection.
     n_found, n_covered
         Genes of it that are in the list, and genes of the list that they are.
-    n_in_index
-        Genes of the list.
+    index
+        The list of genes.
 
     Raises
     ------
     InputFileError
         If fewer than ``LEAST_SHARE`` of the collection's genes are there, or of the list's.
     """
+    n_in_index = len(index.genes)
     if n_covered < max(1.0, LEAST_SHARE * min(len(genes), n_in_index)):
         raise InputFileError(
             f"{name}: {n_found:,} of its {len(genes):,} genes are among the"
             f" {n_in_index:,} genes of the result; at least {LEAST_SHARE:.0%} of the"
-            f" smaller number are needed. Its first genes are {name_some(genes, 3)}." + _next(genes)
+            f" smaller number are needed. Its first genes are {name_some(genes, 3)}."
+            + _next(genes, [str(name) for name in index.genes.index])
         )
 
 
@@ -262,8 +264,15 @@ def _bundled(name: str) -> GeneSets:
     return replace(read, name=BUNDLED_SETS[name], given=name)
 
 
-def _next(genes: Sequence[str]) -> str:
-    return describe_foreign(genes) or " Use sets of human genes: symbols, Ensembl or Entrez ids."
+def _next(genes: Sequence[str], listed: Sequence[str]) -> str:
+    """Say what to do: ``genes`` are the collection's, ``listed`` those of the result."""
+    foreign = describe_foreign(genes)
+    if not foreign and mostly_entrez(listed) and not mostly_entrez(genes):
+        return (
+            " Most genes of the result are Entrez ids. Name the genes of your table of expression"
+            " by symbols or Ensembl ids and repeat the comparison, or use sets of Entrez ids."
+        )
+    return foreign or " Use sets of human genes: symbols, Ensembl or Entrez ids."
 
 
 _TOO_LARGE = (

@@ -125,7 +125,7 @@ class Network:
         found = index.match(self.targets).gene_of
         n_found = int((found >= 0).sum())
         n_covered = len(np.unique(found[found >= 0]))
-        check_share(self.name, self.targets, n_found, n_covered, len(index.genes))
+        check_share(self.name, self.targets, n_found, n_covered, index)
         genes = found[self.target_of]
         known = genes >= 0
         shape = (len(index.genes), len(self.sources))

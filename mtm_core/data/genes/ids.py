@@ -163,6 +163,11 @@ def describe_foreign(ids: Sequence[str]) -> str:
     return ""
 
 
+def mostly_entrez(ids: Sequence[str]) -> bool:
+    """Return whether more than half of ``ids`` are Entrez ids."""
+    return sum(_id_type(gene.strip()) == "Entrez" for gene in ids) > len(ids) / 2
+
+
 def _id_type(gene: str) -> IdType:
     within = _ENSEMBL_WITHIN.search(gene)
     first = within.group() if within else gene.split("|")[0]
