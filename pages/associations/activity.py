@@ -160,9 +160,9 @@ if choice is not None:
             key="activity_dots",
             name=f"{prefix}activity_{choice.case}_against_{choice.control}",
             caption=f"{choice.case} (n = {choice.n_case}) against {choice.control}"
-            f" (n = {choice.n_control}): difference of mean scores, for the {MOST_SETS} sources of"
-            f" {network.name} with the smallest FDR in a tissue shown. Dots are larger the smaller"
-            " the FDR of the rank-sum test over the sources of a tissue.",
+            f" (n = {choice.n_control}): difference of mean scores, for up to {MOST_SETS} sources"
+            f" of {network.name} with the smallest FDR in a tissue shown. Dots are larger the"
+            " smaller the FDR of the rank-sum test over the sources of a tissue.",
             data=drawn,
             index=False,
         )
@@ -184,7 +184,7 @@ show_figure(
     key="activity_heatmap",
     name=f"{prefix}activity_{tissue}",
     caption=f"Scores in {tissue} ({shown.origin}), {network.name}, {METHODS[method].lower()}: the"
-    f" {min(MOST_SOURCES, shown.n_scored)} sources that vary most among the samples. Each column"
+    f" up to {MOST_SOURCES} sources that vary most among the samples. Each column"
     " is a sample" + (", ordered by group." if choice is not None else "."),
     data=shown.scores.dropna(axis=1, how="all"),
 )

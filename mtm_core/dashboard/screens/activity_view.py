@@ -125,6 +125,8 @@ def part_in_words(part: TissueActivity, scoring: ActivityScoring) -> str:
     )
     if part.median_rho == part.median_rho:
         words += f"; median held-out rho of their targets {part.median_rho:.2f}"
+    if part.n_scored < len(part.sources):
+        words += "; the others have too few targets among these genes"
     return words + "."
 
 

@@ -13,6 +13,8 @@ from mtm_core.figures.shared.style import DIVERGING, NEUTRAL, finish
 MOST_SETS = 20
 _LONGEST_NAME = 56
 _ROW = 26
+_LEAST_HEIGHT = 280
+"""Height, in pixels, that the labels of the colour bar need."""
 _LEAST_FDR = 1e-6
 
 
@@ -82,7 +84,7 @@ def set_dots(
     figure.update_xaxes(
         tickvals=list(range(len(tissues))), ticktext=tissues, range=[-0.6, len(tissues) - 0.4]
     )
-    return finish(figure, height=130 + _ROW * len(names))
+    return finish(figure, height=max(130 + _ROW * len(names), _LEAST_HEIGHT))
 
 
 def _short(name: str) -> str:
