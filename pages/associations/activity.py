@@ -7,20 +7,20 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.screens.activity_view import (
+from mtm_core.dashboard.screens.activity import (
     choose_network,
     differences,
     part_in_words,
     scored,
     summary,
 )
-from mtm_core.dashboard.screens.cohort_view import (
+from mtm_core.dashboard.state.background import remember
+from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.widgets.cohort_view import (
     begin_with_samples,
     prediction_from_expression,
     say_where_it_comes_from,
 )
-from mtm_core.dashboard.state.background import remember
-from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
 from mtm_core.dashboard.widgets.layout import (

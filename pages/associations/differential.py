@@ -5,7 +5,19 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import (
+from mtm_core.dashboard.screens.differential import (
+    LINEAR,
+    TABLE_COLUMNS,
+    changes,
+    choose_shown_tissues,
+    choose_test,
+    choose_thresholds,
+    summary_in_words,
+)
+from mtm_core.dashboard.screens.differential_designs import show_linear_models
+from mtm_core.dashboard.state.background import remember
+from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.widgets.cohort_view import (
     begin_with_samples,
     chart_of_points,
     genes_of_cohort,
@@ -17,18 +29,6 @@ from mtm_core.dashboard.screens.cohort_view import (
     show_gene_rows,
     take_points,
 )
-from mtm_core.dashboard.screens.design_view import show_linear_models
-from mtm_core.dashboard.screens.differential_view import (
-    LINEAR,
-    TABLE_COLUMNS,
-    changes,
-    choose_shown_tissues,
-    choose_test,
-    choose_thresholds,
-    summary_in_words,
-)
-from mtm_core.dashboard.state.background import remember
-from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
 from mtm_core.dashboard.widgets.layout import download_table, show_figure

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.concordance_view import (
+from mtm_core.dashboard.screens.disease_preserved import Preserved, show_preserved
+from mtm_core.dashboard.screens.disease_tables import (
     PROFILES,
     STARS,
     areas_in_words,
@@ -15,9 +16,8 @@ from mtm_core.dashboard.screens.concordance_view import (
     settings_in_words,
     trait_in_words,
 )
-from mtm_core.dashboard.screens.evaluated import bring_along
-from mtm_core.dashboard.screens.preserved_view import Preserved, show_preserved
 from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.widgets.evaluated import bring_along
 from mtm_core.dashboard.widgets.layout import begin, show_figure
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.associations.preserved_changes import overlap_grid

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import show_comparison
-from mtm_core.dashboard.screens.enrichment_view import (
+from mtm_core.dashboard.screens.enrichment import (
     PREDICTABLE,
     choose_result,
     choose_sets,
@@ -16,6 +15,7 @@ from mtm_core.dashboard.screens.enrichment_view import (
 )
 from mtm_core.dashboard.state.background import remember
 from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.widgets.cohort_view import show_comparison
 from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure, show_shell
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.escaping import plain, plain_message

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import (
+from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.widgets.agreement_view import (
+    choose_adjustment,
+    need_associations,
+    show_agreement,
+)
+from mtm_core.dashboard.widgets.association_words import contrast_in_words
+from mtm_core.dashboard.widgets.cohort_view import (
     begin_with_samples,
     choose_tissue,
     need_metadata,
@@ -13,13 +20,6 @@ from mtm_core.dashboard.screens.cohort_view import (
     say_where_it_comes_from,
     show_comparison,
 )
-from mtm_core.dashboard.screens.reference_view import (
-    choose_adjustment,
-    need_associations,
-    show_agreement,
-)
-from mtm_core.dashboard.screens.traits_view import contrast_in_words
-from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.gene_choice import choose_gene
 from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle

@@ -9,7 +9,18 @@ from typing import Any, cast
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import (
+from mtm_core.dashboard.screens.traits import TraitOverview, rho_rows
+from mtm_core.dashboard.screens.traits_tables import table_of_tissues
+from mtm_core.dashboard.state.background import is_done, remember
+from mtm_core.dashboard.state.jobs import Progress
+from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.widgets.agreement_view import (
+    MOST_AT_ONCE,
+    choose_adjustment,
+    say_no_associations,
+    show_agreement,
+)
+from mtm_core.dashboard.widgets.cohort_view import (
     begin_with_samples,
     choose_tissue,
     genes_of_cohort,
@@ -19,17 +30,6 @@ from mtm_core.dashboard.screens.cohort_view import (
     show_comparison,
     show_gene_rows,
 )
-from mtm_core.dashboard.screens.own_tables import table_of_tissues
-from mtm_core.dashboard.screens.reference_view import (
-    MOST_AT_ONCE,
-    choose_adjustment,
-    say_no_associations,
-    show_agreement,
-)
-from mtm_core.dashboard.screens.traits_view import TraitOverview, rho_rows
-from mtm_core.dashboard.state.background import is_done, remember
-from mtm_core.dashboard.state.jobs import Progress
-from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.gene_choice import choose_gene
 from mtm_core.dashboard.widgets.group_choice import offer_shuffle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.guides_view import GUIDES, guide
+from mtm_core.dashboard.screens.guides import GUIDES, guide
 from mtm_core.dashboard.widgets.layout import begin
 
 begin("Guides", "How to use the program, and how far to trust its numbers.")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import need_samples
-from mtm_core.dashboard.screens.evaluated import bring_along
-from mtm_core.dashboard.screens.latent_view import (
+from mtm_core.dashboard.screens.latent import (
     SIMILARITY,
     agreement_in_words,
     code_pairs,
@@ -20,6 +18,8 @@ from mtm_core.dashboard.screens.latent_view import (
 )
 from mtm_core.dashboard.state.background import need
 from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.widgets.cohort_view import need_samples
+from mtm_core.dashboard.widgets.evaluated import bring_along
 from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure
 from mtm_core.errors import SelectionError
 from mtm_core.escaping import plain, plain_message

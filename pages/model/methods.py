@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.evaluated import bring_along, evaluation_of
-from mtm_core.dashboard.screens.methods_view import (
+from mtm_core.dashboard.screens.methods import (
     ALL_TISSUES,
     KINDS,
     show_accuracy,
@@ -18,6 +17,7 @@ from mtm_core.dashboard.screens.methods_view import (
     show_wins,
 )
 from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.widgets.evaluated import bring_along, evaluation_of
 from mtm_core.dashboard.widgets.layout import begin
 from mtm_core.escaping import plain
 from mtm_core.evaluation.predictability import RHO_FIGURES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.evaluated import METHODS_PAGE, PREDICTABILITY_PAGE
+from mtm_core.dashboard.widgets.evaluated import METHODS_PAGE, PREDICTABILITY_PAGE
 from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure
 from mtm_core.data.cohort.normalise import explain_unit
 from mtm_core.escaping import others_markdown, plain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.models_view import (
+from mtm_core.dashboard.screens.models import (
     choose_model,
     models_here,
     show_genome_wide,

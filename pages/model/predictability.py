@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.evaluated import (
+from mtm_core.dashboard.widgets.body_map import Organ, body_map
+from mtm_core.dashboard.widgets.evaluated import (
     bring_along,
     choose_sources,
     evaluation_of,
     rank_in_words,
 )
-from mtm_core.dashboard.widgets.body_map import Organ, body_map
 from mtm_core.dashboard.widgets.gene_choice import choose_gene, mark_gene
 from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure
 from mtm_core.dashboard.widgets.paged_table import show_rows

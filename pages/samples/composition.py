@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import begin_with_samples
-from mtm_core.dashboard.screens.composition_view import (
+from mtm_core.dashboard.screens.composition import (
     can_be_estimated,
     estimated,
     markers_of,
@@ -13,6 +12,7 @@ from mtm_core.dashboard.screens.composition_view import (
     show_left_without,
     show_shares,
 )
+from mtm_core.dashboard.widgets.cohort_view import begin_with_samples
 from mtm_core.data.notes import name_some
 from mtm_core.escaping import plain
 

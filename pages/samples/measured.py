@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mtm_core.dashboard.screens.cohort_view import begin_with_samples
-from mtm_core.dashboard.screens.measured_view import (
+from mtm_core.dashboard.screens.measured import (
     checked,
     choose_measured,
     show_check,
     show_whole,
 )
+from mtm_core.dashboard.widgets.cohort_view import begin_with_samples
 
 FORMATS = ["csv", "tsv", "txt", "gct", "gz", "xlsx", "parquet", "h5ad", "zip"]
 

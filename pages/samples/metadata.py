@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import begin_with_samples
 from mtm_core.dashboard.state.background import start_once, watch
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.saved_session import save
+from mtm_core.dashboard.widgets.cohort_view import begin_with_samples
 from mtm_core.dashboard.widgets.layout import (
     DIFFERENTIAL_PAGE,
     TRAITS_PAGE,

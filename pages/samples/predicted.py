@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import begin_with_samples, warn_of_one_sex
+from mtm_core.dashboard.screens.predicted import Predicted
 from mtm_core.dashboard.screens.predicted_choice import choose_shown
-from mtm_core.dashboard.screens.predicted_view import Predicted
 from mtm_core.dashboard.state.background import start, watch
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.saved_session import save
+from mtm_core.dashboard.widgets.cohort_view import begin_with_samples, warn_of_one_sex
 from mtm_core.dashboard.widgets.target_choice import choose_targets
 from mtm_core.data.notes import counted
 from mtm_core.escaping import plain

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import begin_with_samples
-from mtm_core.dashboard.screens.quality_view import (
+from mtm_core.dashboard.screens.quality import (
     reviewed,
     show_components,
     show_every_sample,
@@ -13,7 +12,8 @@ from mtm_core.dashboard.screens.quality_view import (
     show_sex,
     show_tissue,
 )
-from mtm_core.dashboard.screens.swaps_view import show_swaps
+from mtm_core.dashboard.screens.quality_swaps import show_swaps
+from mtm_core.dashboard.widgets.cohort_view import begin_with_samples
 from mtm_core.dashboard.widgets.layout import show_notes
 from mtm_core.escaping import plain
 

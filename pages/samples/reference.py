@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import (
+from mtm_core.dashboard.screens.reference import alike_strata, strata_table
+from mtm_core.dashboard.widgets.cohort_view import (
     begin_with_samples,
     choose_tissue,
     expression_on_reference,
 )
-from mtm_core.dashboard.screens.reference_view import alike_strata, strata_table
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.gene_choice import choose_gene
 from mtm_core.dashboard.widgets.layout import download_table, show_figure

@@ -6,11 +6,11 @@ from functools import partial
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import begin_with_samples
 from mtm_core.dashboard.screens.measured_report import Checked
-from mtm_core.dashboard.screens.report_view import bundle_of, methods_of, record_of, report_bytes
+from mtm_core.dashboard.screens.report import bundle_of, methods_of, record_of, report_bytes
 from mtm_core.dashboard.state.background import offer_file, start, watch
 from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.widgets.cohort_view import begin_with_samples
 from mtm_core.dashboard.widgets.downloads import file_name
 from mtm_core.dashboard.widgets.layout import show_shell
 from mtm_core.escaping import plain, plain_message

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.evaluated import PREDICTABILITY_PAGE
 from mtm_core.dashboard.state.resources import ServedModel, example_in_words
 from mtm_core.dashboard.state.samples import words_of
 from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets.evaluated import PREDICTABILITY_PAGE
 from mtm_core.dashboard.widgets.layout import (
     DIFFERENTIAL_PAGE,
     PREDICTED_PAGE,

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from mtm_core.artefact import Artefact
-from mtm_core.dashboard.screens.report_view import bundle_of, record_of
+from mtm_core.dashboard.screens.report import bundle_of, record_of
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.inference.alignment import AlignmentMethod

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mtm_core import __version__
-from mtm_core.dashboard.screens import building
-from mtm_core.dashboard.screens.building import Builder, BuildView
+from mtm_core.dashboard.screens import models_building
+from mtm_core.dashboard.screens.models_building import Builder, BuildView
 from mtm_core.errors import OutputError
 
 STEPS = """
@@ -47,7 +47,7 @@ def test_nothing_is_built_without_a_request(builder: Builder) -> None:
 def test_a_build_is_followed_and_cancelled(
     builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(building, "_RUN", STEPS)
+    monkeypatch.setattr(models_building, "_RUN", STEPS)
     builder.start(["build"], tmp_path / "log")
     view = wait(builder, lambda view: view.step == 2)
     assert (view.state, view.n_steps, view.last) == ("running", 3, "Fit: begun")
@@ -68,7 +68,9 @@ def test_the_error_of_the_command_is_shown(
     builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        building, "_RUN", "print('[1/3] Download: begun'); raise SystemExit('mtm: error: no disk')"
+        models_building,
+        "_RUN",
+        "print('[1/3] Download: begun'); raise SystemExit('mtm: error: no disk')",
     )
     builder.start(["build"], tmp_path)
     view = wait(builder, lambda view: view.state != "running")

@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.screens.predicted_view import Predicted
+from mtm_core.dashboard.screens.predicted import Predicted
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.downloads import (

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.dashboard.screens.evaluated import Evaluated, best_first, in_order, rank_in_words
 from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.widgets.evaluated import Evaluated, best_first, in_order, rank_in_words
 from mtm_core.evaluation.comparison import RankCorrelation
 from mtm_core.evaluation.results import EvaluationTables
 

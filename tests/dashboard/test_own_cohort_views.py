@@ -4,15 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.dashboard.screens.cohort_view import greyed
-from mtm_core.dashboard.screens.differential_view import (
+from mtm_core.dashboard.screens.differential import (
     accuracy_words,
     summary_in_words,
 )
-from mtm_core.dashboard.screens.reference_view import alike_strata, strata_table
-from mtm_core.dashboard.screens.traits_view import TraitOverview, agreement_in_words, summary_line
+from mtm_core.dashboard.screens.reference import alike_strata, strata_table
+from mtm_core.dashboard.screens.traits import TraitOverview, summary_line
 from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets.association_words import agreement_in_words
+from mtm_core.dashboard.widgets.cohort_view import greyed
 from mtm_core.dashboard.widgets.group_choice import GroupChoice
 from mtm_core.dashboard.widgets.metadata_view import columns_table
 from mtm_core.dashboard.widgets.views import MOST_COLUMNS

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.screens.report_view import bundle_of, methods_of, record_of
+from mtm_core.dashboard.screens.report import bundle_of, methods_of, record_of
 from mtm_core.dashboard.state.batching import Batching
 from mtm_core.dashboard.state.resources import EXAMPLE, served_model
 from mtm_core.dashboard.state.session import Session

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.screens.concordance_view import (
+from mtm_core.dashboard.screens.disease_tables import (
     adjusted_words,
     areas_in_words,
     areas_of,

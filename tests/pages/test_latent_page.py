@@ -13,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.artefact import Artefact
-from mtm_core.dashboard.screens.latent_view import (
+from mtm_core.dashboard.screens.latent import (
     code_pairs,
     codes_in_words,
     layer_table,

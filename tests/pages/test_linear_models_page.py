@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.screens.differential_view import LINEAR
+from mtm_core.dashboard.screens.differential import LINEAR
 from mtm_core.dashboard.state.resources import EXAMPLE, EXAMPLE_METADATA
 from tests.pages.conftest import go_to, upload, words
 from tests.pages.test_differential_page import UP

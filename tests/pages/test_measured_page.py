@@ -14,7 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.screens.measured_report import Checked
-from mtm_core.dashboard.screens.report_view import bundle_of, record_of, report_of
+from mtm_core.dashboard.screens.report import bundle_of, record_of, report_of
 from mtm_core.dashboard.state.resources import EXAMPLE, served_model
 from mtm_core.inference.predictor import Predictor
 from mtm_core.model_places import DEFAULT_MODEL

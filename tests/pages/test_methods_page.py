@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.screens.evaluated import METHODS_PAGE
+from mtm_core.dashboard.widgets.evaluated import METHODS_PAGE
 from mtm_core.evaluation.overlaps import shared_sets
 from mtm_core.evaluation.results import EvaluationTables
 from tests.pages.changed_evaluation import serve_with

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.screens.evaluated import PREDICTABILITY_PAGE
+from mtm_core.dashboard.widgets.evaluated import PREDICTABILITY_PAGE
 from mtm_core.evaluation.results import EvaluationTables
 from tests.pages.changed_evaluation import serve_with
 from tests.pages.conftest import words

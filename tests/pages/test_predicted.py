@@ -196,7 +196,7 @@ def test_one_file_per_tissue_is_offered_and_for_large_predictions_the_command(
     assert labels["download_tissue_parquet"] == "Lung (Parquet)"
     assert labels["download_by_tissue"] == "6 tissues (zip of CSV)"
     monkeypatch.setattr(
-        "mtm_core.dashboard.screens.predicted_view.by_tissue_file_bytes", lambda _: 10**10
+        "mtm_core.dashboard.screens.predicted.by_tissue_file_bytes", lambda _: 10**10
     )
     app.run()
     assert not app.exception

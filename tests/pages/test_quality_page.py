@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.screens.composition_view import left_without
+from mtm_core.dashboard.screens.composition import left_without
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.blood_cells import CELLS, COLUMNS, blood_signature

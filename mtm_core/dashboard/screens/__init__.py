@@ -1,1 +1,1 @@
-"""Contents of each page: a module or more a page."""
+"""Contents of each page, in modules that begin with its name."""

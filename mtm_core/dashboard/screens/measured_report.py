@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mtm_core.dashboard.screens.measured_view import judge_command, last_check
+from mtm_core.dashboard.screens.measured import judge_command, last_check
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.figures.accuracy.measured_check import rho_histogram
-from mtm_core.figures.report import ReportFigure, Section
 from mtm_core.reporting.bundle import MoreFiles
 from mtm_core.reporting.command_line import in_shell
+from mtm_core.reporting.report import ReportFigure, Section
 from mtm_core.workflows.judge import Judged, files_of, in_lines
 
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 import streamlit as st
 
-from mtm_core.dashboard.screens.evaluated import bring_along
 from mtm_core.dashboard.state.gene_names import GeneNames
+from mtm_core.dashboard.widgets.evaluated import bring_along
 from mtm_core.dashboard.widgets.gene_choice import choose_gene
 
 View = Literal["All samples", "One gene", "Table"]

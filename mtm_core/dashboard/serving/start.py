@@ -23,6 +23,7 @@ from streamlit.web import bootstrap
 
 import mtm_core.figures
 import mtm_core.inference
+import mtm_core.reporting
 import mtm_core.studies
 from mtm_core.dashboard.serving.freeing import keep_little_freed_memory
 from mtm_core.dashboard.serving.server import serve
@@ -39,7 +40,7 @@ def import_all() -> None:
     look through everything after each run of a page, which holds up the next by a fifth of a
     second. Nobody's data are there yet.
     """
-    for package in (mtm_core.inference, mtm_core.studies, mtm_core.figures):
+    for package in (mtm_core.inference, mtm_core.studies, mtm_core.figures, mtm_core.reporting):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
     symbols_of([])  # reads the names of all genes: a third of a second of somebody's first page

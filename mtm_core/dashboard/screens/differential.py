@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import choose_tissue
 from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets.cohort_view import choose_tissue
 from mtm_core.dashboard.widgets.gene_choice import choose_gene
 from mtm_core.dashboard.widgets.paged_table import MOST_WHOLE
 from mtm_core.escaping import plain

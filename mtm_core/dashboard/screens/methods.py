@@ -7,8 +7,8 @@ from typing import Literal
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from mtm_core.dashboard.screens.evaluated import Evaluated, best_first, in_order, rank_in_words
 from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.widgets.evaluated import Evaluated, best_first, in_order, rank_in_words
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.escaping import plain, plain_message
 from mtm_core.evaluation.comparison import size_correlation

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import (
+from mtm_core.dashboard.state.matched_sets import matched_sets
+from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets.cohort_view import (
     need_metadata,
     need_samples,
     own_cohort,
     say_where_it_comes_from,
 )
-from mtm_core.dashboard.state.matched_sets import matched_sets
-from mtm_core.dashboard.state.page_end import end_page
-from mtm_core.dashboard.state.resources import ServedModel
-from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
 from mtm_core.dashboard.widgets.set_upload import read_uploaded

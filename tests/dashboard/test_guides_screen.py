@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from mtm_core.dashboard.screens.guides_view import GUIDES, guide
+from mtm_core.dashboard.screens.guides import GUIDES, guide
 
 
 @pytest.mark.parametrize("name", GUIDES)

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from mtm_core.dashboard.screens import own_tables
-from mtm_core.dashboard.screens.own_tables import table_of_tissues
+from mtm_core.dashboard.screens import traits_tables
+from mtm_core.dashboard.screens.traits_tables import table_of_tissues
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.inference.measured import Measured
 from mtm_core.studies.own_cohort import OwnCohort, correlate_trait, with_accuracy
@@ -43,7 +43,7 @@ def test_a_long_table_equals_a_short_one_in_less_memory(
     short = make(lambda done, total: reported.append((done, total)))
     pd.testing.assert_frame_equal(short, expected)
     assert reported == [(0, 3), (1, 3), (2, 3)]
-    monkeypatch.setattr(own_tables, "LONGEST_AS_IT_COMES", 0)
+    monkeypatch.setattr(traits_tables, "LONGEST_AS_IT_COMES", 0)
     long = make()
     assert list(long) == list(expected)
     for name in expected:

@@ -5,15 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.screens.cohort_view import (
-    chart_of_points,
-    comparison_commands,
-    let_points_go,
-    show_comparison,
-    show_gene_rows,
-    take_points,
-)
-from mtm_core.dashboard.screens.differential_view import (
+from mtm_core.dashboard.screens.differential import (
     changes,
     choose_shown_tissues,
     choose_thresholds,
@@ -24,6 +16,14 @@ from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets.cohort_view import (
+    chart_of_points,
+    comparison_commands,
+    let_points_go,
+    show_comparison,
+    show_gene_rows,
+    take_points,
+)
 from mtm_core.dashboard.widgets.design_choice import DesignChoice, choose_design
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.group_choice import offer_shuffle

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.screens.concordance_view import (
+from mtm_core.dashboard.screens.disease_tables import (
     adjusted_words,
     adjustments_of,
     genes_of_tissue,
@@ -20,9 +20,9 @@ from mtm_core.dashboard.screens.concordance_view import (
     tissue_rows,
     trait_in_words,
 )
-from mtm_core.dashboard.screens.evaluated import bring_along
 from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.widgets.evaluated import bring_along
 from mtm_core.dashboard.widgets.gene_choice import choose_gene, mark_gene
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.dashboard.widgets.paged_table import show_rows

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from streamlit import config
 
-from mtm_core.dashboard.screens.building import Builder, BuildView, shared_builder
+from mtm_core.dashboard.screens.models_building import Builder, BuildView, shared_builder
 from mtm_core.dashboard.serving.hosts import OWN_NAMES
 from mtm_core.dashboard.serving.server import hosts_of_settings
 from mtm_core.dashboard.state.resources import (

@@ -9,12 +9,12 @@ import streamlit as st
 import xarray as xr
 
 from mtm_core.artefact import Artefact
-from mtm_core.dashboard.screens.cohort_view import greyed
 from mtm_core.dashboard.screens.predicted_choice import GENE, HEATMAP, Shown
 from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets.cohort_view import greyed
 from mtm_core.dashboard.widgets.downloads import (
     by_tissue_bytes,
     by_tissue_file_bytes,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mtm_core.dashboard.screens.traits_view import contrast_in_words, regressed_out
+from mtm_core.dashboard.widgets.association_words import contrast_in_words, regressed_out
 from mtm_core.data.gtex.dbgap import medical_history
 from mtm_core.escaping import in_figure, plain
 from mtm_core.figures.associations.preserved_changes import BOTH, MEASURED, NEITHER, PREDICTED

@@ -8,18 +8,18 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.screens.traits_view import agreement_in_words, regressed_out
 from mtm_core.dashboard.state.background import need, remember, start, watch
 from mtm_core.dashboard.state.jobs import Progress
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets.association_words import agreement_in_words, regressed_out
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.escaping import plain
 from mtm_core.figures.associations.association_scatter import association_scatter
 from mtm_core.figures.associations.hexbin import hexbin
 from mtm_core.studies.against_reference import agreement
-from mtm_core.studies.reference import ALL, ReferenceAssociations
+from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.resampled_effects import N_DRAWS, Effects
 
 MOST_POINTS = 2_000
@@ -207,34 +207,3 @@ def show_agreement(
 
 def _chosen_points(points: pd.DataFrame, predictable_only: bool) -> pd.DataFrame:
     return points[points["predictable"] != "no"] if predictable_only else points
-
-
-def strata_table(distributions: pd.DataFrame) -> pd.DataFrame:
-    """Order the distributions of one gene and name them: all donors, sexes, ages, then both.
-
-    Parameters
-    ----------
-    distributions
-        Result of :func:`mtm_core.studies.against_reference.distributions_of`.
-    """
-    table = distributions.reset_index()
-    order = (table["age_band"] != ALL).astype(int) + 2 * (table["sex"] != ALL).astype(int)
-    # All, each sex, each age, each age of each sex.
-    rank = order.map({0: 0, 2: 1, 1: 2, 3: 3})
-    named = table.assign(
-        stratum=[stratum_name(*pair) for pair in zip(table["sex"], table["age_band"], strict=True)],
-        rank=rank,
-    ).sort_values(["rank", "sex", "age_band"], kind="stable")
-    return named.drop(columns="rank").reset_index(drop=True)
-
-
-def stratum_name(sex: str, age_band: str) -> str:
-    """Name donors by sex and age band: "female, 60-69", "all donors"."""
-    return ", ".join(part for part in (sex, age_band) if part != ALL) or "all donors"
-
-
-def alike_strata(own: pd.DataFrame, sample: str | None) -> list[str]:
-    """Name the stratum of ``sample`` in a table of positions; none where it is not known."""
-    if sample is None or "donors_alike" not in own:
-        return []
-    return [name for name in own.loc[own["sample"] == sample, "donors_alike"] if name]

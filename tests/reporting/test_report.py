@@ -11,7 +11,7 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from mtm_core.data.notes import Note
-from mtm_core.figures.report import Report, ReportFigure, Section, render_report
+from mtm_core.reporting.report import Report, ReportFigure, Section, render_report
 
 EVIL = '</script><script>alert(1)</script><img src=x onerror="alert(2)">'
 

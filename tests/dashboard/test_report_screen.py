@@ -8,14 +8,14 @@ import zipfile
 import pandas as pd
 import pytest
 
-from mtm_core.dashboard.screens import report_view
-from mtm_core.dashboard.screens.report_view import bundle_of, record_of, report_bytes, report_of
+from mtm_core.dashboard.screens import report as screen
+from mtm_core.dashboard.screens.report import bundle_of, record_of, report_bytes, report_of
 from mtm_core.dashboard.state.resources import EXAMPLE, ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.errors import SelectionError
-from mtm_core.figures.report import Report, Section
 from mtm_core.inference.predictor import Predictor
 from mtm_core.model_places import DEFAULT_MODEL, find_model
+from mtm_core.reporting.report import Report, Section
 
 EVIL = "<script>alert(1)</script>"
 
@@ -62,7 +62,7 @@ def test_accuracy_is_that_of_the_evaluation(evaluated_model: ServedModel) -> Non
     good = good[good["tissue"].isin(["Lung", "Liver"])]
     listed = sections(report)["Best predicted genes"]
     assert listed.text[0].startswith(f"{len(good):,} of {2 * 59:,} pairs")
-    assert len(listed.table) == min(len(good), report_view.MOST_ROWS)
+    assert len(listed.table) == min(len(good), screen.MOST_ROWS)
     assert listed.table["rho, by fold"].iloc[0] == f"{good['rho_by_fold'].max():.2f}"
     assert set(listed.table["gene"]) <= set(evaluated_model.predictor.artefact.genes["symbol"])
 
@@ -126,7 +126,7 @@ def test_a_figure_says_how_much_of_too_much_data_it_draws(
     evaluated_model: ServedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, most in (("HEATMAPS", 2), ("GENES", 10), ("SAMPLES", 5), ("ROWS", 3)):
-        monkeypatch.setattr(report_view, f"MOST_{name}", most)
+        monkeypatch.setattr(screen, f"MOST_{name}", most)
     session = predicted(evaluated_model, "Lung", "Liver", "Spleen")
     found = sections(report_of(record_of(session, evaluated_model), evaluated_model))
     values = found["Predicted values"]

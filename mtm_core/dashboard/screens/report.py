@@ -24,7 +24,6 @@ from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.evaluation.predictability import genes_of_tissue
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.figures.accuracy.tissue_ranking import tissue_ranking
-from mtm_core.figures.report import Report, ReportFigure, Section, render_report
 from mtm_core.figures.samples.distance import distance_strips
 from mtm_core.figures.samples.heatmap import z_heatmap
 from mtm_core.inference.together import explain_sources, sources_of
@@ -33,6 +32,7 @@ from mtm_core.reporting.command_line import in_shell
 from mtm_core.reporting.design_record import DesignRecord
 from mtm_core.reporting.methods_text import accuracy_of_targets, adjusted_for, methods_text
 from mtm_core.reporting.model_card import LIMITS
+from mtm_core.reporting.report import Report, ReportFigure, Section, render_report
 
 MOST_HEATMAPS = 12
 MOST_GENES = 60
