@@ -70,6 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise SystemExit(
                 f"the build failed: see {given.folder / 'build.log'}; --resume goes on."
             )
+    if not report["build"].get("further"):
         report["build"]["further"] = [asdict(s) for s in _with_history(files, given.folder)]
         _save(report, where)
     report |= _checks(given, files)

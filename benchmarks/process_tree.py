@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 import threading
 import time
@@ -30,11 +31,13 @@ class Step:
 class Measured:
     """What a command took, what it printed, and what its processes held, by time.
 
-    Memory is what is resident in all of them together: pages that two share count twice.
+    ``processor_seconds`` are those of all its processes, user and system together. Memory is what
+    is resident in all of them together: pages that two share count twice.
     """
 
     command: tuple[str, ...]
     seconds: float = 0.0
+    processor_seconds: float = 0.0
     returncode: int = 0
     lines: list[tuple[float, str]] = field(default_factory=list)
     held: list[tuple[float, int]] = field(default_factory=list)
@@ -76,7 +79,7 @@ def run_measured(
 ) -> Measured:
     """Run ``command`` and look at all of its processes a few times a second."""
     measured = Measured(tuple(command))
-    began = time.monotonic()
+    began, worked = time.monotonic(), _processor_seconds()
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -91,7 +94,14 @@ def run_measured(
             time.sleep(_EVERY_SECONDS)
         reader.join()
     measured.seconds, measured.returncode = time.monotonic() - began, process.returncode
+    measured.processor_seconds = _processor_seconds() - worked
     return measured
+
+
+def _processor_seconds() -> float:
+    """Return what the processes took that this one has started and that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _read(output: IO[bytes], log: Path, measured: Measured, began: float) -> None:

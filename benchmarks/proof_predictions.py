@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
+import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +22,16 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.planted_cohort import BLOCK, DISEASE, NO_DISEASE, PlantedCohort
-from benchmarks.process_tree import run_measured
+from benchmarks.process_tree import Measured, held_by_tree, run_measured
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.inference.predictor import Predictor
 from mtm_core.statistics.correlation import columnwise_correlation
 
 OBSERVED = ("Muscle - Skeletal", "Lung", "Brain - Cortex")
 """Tissues that are drawn of the people, too, to hold predictions against."""
+READY = "ready"
+"""What the program prints when the model is loaded."""
+MOST_SECONDS = 60
 
 
 def people(cohort: PlantedCohort, n: int, folder: Path) -> tuple[Path, Path]:
@@ -74,14 +81,17 @@ def measure_predictions(
     folder.mkdir(parents=True)
     log, rows = folder / "predict.log", []
     mtm = str(Path(sys.executable).with_name("mtm"))
+    rows.append(_row("mtm serve: its start to the first answer", *_serve(mtm, model)))
     for n in numbers:
         expression, metadata = people(cohort, n, folder)
         program = (sys.executable, __file__, str(model), str(expression))
         run = run_measured(program, log)
         run.check()
+        ready = next(at for at, line in run.lines if line == READY)
+        rows.append(_row(f"{n:,} people, in a program: its start to a ready model", ready, 0))
         for step in json.loads(run.lines[-1][1]):
             rows.append({"what": f"{n:,} people, in a program: {step['what']}", **step["took"]})
-        rows.append(_row(f"{n:,} people, the program", run.seconds, run.peak_bytes(), ""))
+        rows.append(_row_of(f"{n:,} people, the program", run))
         for ending in ("zarr", "wide", "parquet", "csv", "h5ad") if n <= 100 else ("wide",):
             output = folder / (f"predicted_{n}" + ("" if ending == "wide" else f".{ending}"))
             form = ("--format", "wide", "--files", "parquet") if ending == "wide" else ()
@@ -94,9 +104,28 @@ def measure_predictions(
             if run.returncode:
                 rows.append(_row(f"{what}: failed", 0.0, 0, run.lines[-1][1]))
                 continue
-            rows.append(_row(what, run.seconds, run.peak_bytes(), f"{_size(output) / 1e9:.2f} GB"))
+            rows.append(_row_of(what, run, f"{_size(output) / 1e9:.2f} GB"))
             shutil.rmtree(output) if output.is_dir() else output.unlink()
     return rows
+
+
+def _serve(mtm: str, model: Path) -> tuple[float, int]:
+    """Start the endpoint; return seconds until it answers, and what it then holds."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = (mtm, "serve", "--model", str(model), "--port", str(port))
+    began = time.monotonic()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        try:
+            while time.monotonic() - began < MOST_SECONDS:
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=5).close()
+                    return time.monotonic() - began, held_by_tree(server.pid)
+                except urllib.error.URLError:
+                    time.sleep(0.02)
+            raise SystemExit(f"mtm serve did not answer in {MOST_SECONDS} s")
+        finally:
+            server.terminate()
 
 
 def _size(path: Path) -> int:
@@ -104,25 +133,30 @@ def _size(path: Path) -> int:
     return sum(part.stat().st_size for part in parts)
 
 
-def _row(what: str, seconds: float, peak: int, size: str) -> dict[str, Any]:
+def _row(what: str, seconds: float, peak: int, size: str = "") -> dict[str, Any]:
     return {"what": what, "seconds": seconds, "peak_bytes": peak, "size": size}
+
+
+def _row_of(what: str, run: Measured, size: str = "") -> dict[str, Any]:
+    row = _row(what, run.seconds, run.peak_bytes(), size)
+    return {**row, "processor_seconds": run.processor_seconds}
 
 
 def program(model: Path, expression: Path) -> None:
     """Predict people to all tissues: codes first, then each tissue when it is looked at."""
     steps: list[dict[str, Any]] = []
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
 
-    def took(what: str, said: str = "") -> None:
-        nonlocal began
-        now = time.perf_counter()
-        steps.append(
-            {"what": what, "took": {"seconds": now - began, "peak_bytes": 0, "size": said}}
-        )
-        began = time.perf_counter()
+    def took(what: str) -> None:
+        nonlocal began, worked
+        seconds, processor = time.perf_counter() - began, time.process_time() - worked
+        row = {"seconds": seconds, "processor_seconds": processor, "peak_bytes": 0, "size": ""}
+        steps.append({"what": what, "took": row})
+        began, worked = time.perf_counter(), time.process_time()
 
     predictor = Predictor.load(model)
     took("load the model")
+    print(READY, flush=True)
     table = pd.read_parquet(expression)
     prepared = predictor.prepare(table.T, unit="tpm")
     took("prepare the table")

@@ -23,6 +23,7 @@ from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.training.hardware import Hardware
 from mtm_core.workflows.study_external import ExternalOptions, study_external_samples
 from mtm_core.workflows.study_model import (
+    LatentMethod,
     LatentOptions,
     PredictableGenesOptions,
     study_latent_codes,
@@ -89,7 +90,8 @@ def latent_command(
     model: Annotated[
         str,
         typer.Option(
-            help="An MTM model, or a stack that contains one: a bundled model, or a folder."
+            help="A model of mtm or compact-mtm, or a stack that contains one: a bundled model,"
+            " or a folder."
         ),
     ] = "gtex_v8_acmg59",
     folds: Annotated[
@@ -100,6 +102,12 @@ def latent_command(
         ),
     ] = None,
     hold_out: Annotated[int, typer.Option(help="Fold of --folds, from 0.", min=0)] = 0,
+    method: Annotated[
+        LatentMethod,
+        typer.Option(
+            help="What --folds trains: mtm, or compact-mtm, which suits genome-wide cohorts."
+        ),
+    ] = "mtm",
     preset_name: PresetOption = "acmg59",
     settings: SettingOption = None,
     accelerator: AcceleratorOption = "auto",
@@ -119,6 +127,7 @@ def latent_command(
         model=model,
         folds=folds,
         hold_out=hold_out,
+        method=method,
         preset=preset_name,
         settings=tuple(settings or ()),
         hardware=Hardware(accelerator, 1, 1),

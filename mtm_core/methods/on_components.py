@@ -91,11 +91,7 @@ class FittedOnComponents(TargetPredictorMixin):
     ) -> TargetPredictor:
         """Compute the scores once; each target's scores are predicted and converted to genes."""
         means = self.inner.scaler.mean
-        given = {}
-        for name, z in profiles.items():
-            mean = means[tissue_index(self.tissues, name)]
-            given[name] = scores(np.array(z, dtype=np.float32), self.basis, self.unit) - mean
-        predict_scores = target_predictor(self.inner, given, phenotypes)
+        predict_scores = target_predictor(self.inner, self.z_scores(profiles), phenotypes)
 
         def predict(target: str, genes: Genes | None = None) -> PredictedProfiles:
             chosen = ALL_GENES if genes is None else genes
@@ -103,6 +99,14 @@ class FittedOnComponents(TargetPredictorMixin):
             return PredictedProfiles((score * np.float32(self.unit)) @ self.basis[chosen].T)
 
         return predict
+
+    def z_scores(self, profiles: Mapping[str, Floats]) -> dict[str, Floats]:
+        """Return what the method on scores reads: by tissue, scores (N, R) less their means."""
+        return {
+            name: scores(np.array(z, dtype=np.float32), self.basis, self.unit)
+            - self.inner.scaler.mean[tissue_index(self.tissues, name)]
+            for name, z in profiles.items()
+        }
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the components, the means of the scores and the arrays of the method on scores."""

@@ -5,7 +5,7 @@ Letters: N samples, C size of a code, T tissues, L layers, U units of a layer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu, wilcoxon
 
 from mtm_core.data.cohort.cohort import tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.errors import CohortError, SelectionError
 from mtm_core.methods.mtm import FittedMTM
-from mtm_core.methods.protocol import FittedMethod
+from mtm_core.methods.on_components import FittedOnComponents
+from mtm_core.methods.protocol import FittedMethod, Floats
 from mtm_core.methods.stack import FittedStack
 from mtm_core.statistics.similarity import similarity_agreement
 from mtm_core.studies.predictable_genes import tissue_similarity
@@ -33,6 +35,8 @@ MINIMUM_SHARED = 10
 """Donors that a pair of tissues must share to be compared."""
 N_CODES = 100
 """Codes that decoding paths are averaged over."""
+_CODES_AT_ONCE = 5
+"""Codes whose decoding is in memory at a time: 38 MB of 19,291 genes x 49 tissues."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,48 @@ class LatentStudy:
     layers: pd.DataFrame
 
 
-def find_mtm(method: FittedMethod) -> FittedMTM:
-    """Return the MTM that ``method`` is, or that is in its stack.
+@dataclass(frozen=True)
+class LatentModel:
+    """MTM on genes, or on principal components of their expression.
+
+    Attributes
+    ----------
+    mtm
+        The networks.
+    components
+        The compact MTM whose networks these are; ``None`` if they read genes.
+    """
+
+    mtm: FittedMTM
+    components: FittedOnComponents | None = None
+
+    @property
+    def scaler(self) -> TissueScaler:
+        """Scaler of the genes."""
+        return self.mtm.scaler if self.components is None else self.components.scaler
+
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """Names of the tissues."""
+        return self.mtm.tissues
+
+    def codes(self, profiles: Mapping[str, Floats]) -> Floats:
+        """Return the donors' latent codes (N, C) from z-scores of the genes, by tissue."""
+        if self.components is not None:
+            profiles = self.components.z_scores(profiles)
+        return self.mtm.codes(profiles)
+
+    def output(self, last: torch.Tensor, tissue: int) -> Array:
+        """Return the z-scores of the genes (N, G) that the last layer (N, U) is turned into."""
+        z = self.mtm.model.generator.to_profile(last).numpy()
+        if self.components is not None:
+            score = z + self.mtm.scaler.mean[tissue]
+            z = (score * np.float32(self.components.unit)) @ self.components.basis.T
+        return np.asarray(z, dtype=np.float64)
+
+
+def find_mtm(method: FittedMethod) -> LatentModel:
+    """Return the MTM or compact MTM that ``method`` is, or that is in its stack.
 
     Raises
     ------
@@ -72,14 +116,17 @@ def find_mtm(method: FittedMethod) -> FittedMTM:
     """
     for base in method.bases if isinstance(method, FittedStack) else (method,):
         if isinstance(base, FittedMTM):
-            return base
+            return LatentModel(base)
+        if isinstance(base, FittedOnComponents) and isinstance(base.inner, FittedMTM):
+            return LatentModel(base.inner, base)
     raise SelectionError(
-        f"{method.name} has no latent codes. Choose a model of the method mtm, or a stack with it."
+        f"{method.name} has no latent codes. Choose a model of the method mtm or compact-mtm, or a"
+        " stack with one of them; compact-mtm can be trained on genome-wide cohorts, too."
     )
 
 
 def study_latent(
-    fitted: FittedMTM,
+    fitted: LatentModel,
     cohort: ad.AnnData,
     donors: Sequence[str] | None = None,
     *,
@@ -121,7 +168,7 @@ def study_latent(
 
 
 def _codes(
-    fitted: FittedMTM, cohort: ad.AnnData, donors: set[str] | None
+    fitted: LatentModel, cohort: ad.AnnData, donors: set[str] | None
 ) -> dict[str, pd.DataFrame]:
     """Return the codes (N, C) of each tissue's samples, by donor."""
     result = {}
@@ -209,21 +256,29 @@ def _codes_summary(samples: pd.DataFrame) -> dict[str, float]:
 
 
 def _layers(
-    fitted: FittedMTM, cohort: ad.AnnData, codes: dict[str, pd.DataFrame], n_codes: int
+    fitted: LatentModel, cohort: ad.AnnData, codes: dict[str, pd.DataFrame], n_codes: int
 ) -> pd.DataFrame:
     """Return a row a layer: how far decoding to tissues is alike as the tissues are."""
     if WHOLE_BLOOD not in codes:
         raise CohortError(f"none of the donors chosen has {WHOLE_BLOOD}; choose others.")
     reference = tissue_similarity(cohort)
     code = codes[WHOLE_BLOOD].iloc[:n_codes].to_numpy(np.float32)
+    sums: dict[str, Array] = {}
+    units: dict[str, int] = {}
+    for start in range(0, len(code), _CODES_AT_ONCE):
+        for name, activations in decoding_paths(
+            fitted, code[start : start + _CODES_AT_ONCE]
+        ).items():
+            sums[name] = sums.get(name, 0.0) + _path_similarity(activations)
+            units[name] = activations.shape[2]
     rows = []
-    for name, activations in decoding_paths(fitted, code).items():
-        agreement = similarity_agreement(_path_similarity(activations), reference)
+    for name, summed in sums.items():
+        agreement = similarity_agreement(summed / len(code), reference)
         rows.append(
             {
                 "layer": name,
-                "n_units": activations.shape[2],
-                "n_codes": activations.shape[1],
+                "n_units": units[name],
+                "n_codes": len(code),
                 "n_tissues": agreement.n_items,
                 "spearman": agreement.spearman,
                 "p": agreement.p,
@@ -233,12 +288,12 @@ def _layers(
     return pd.DataFrame(rows)
 
 
-def decoding_paths(fitted: FittedMTM, code: NDArray[np.float32]) -> dict[str, Array]:
+def decoding_paths(fitted: LatentModel, code: NDArray[np.float32]) -> dict[str, Array]:
     """Return the activations (T, N, U) of each layer of the generator, ``code`` (N, C) decoded.
 
-    Layers are ``layer 1`` to ``layer L``, then ``output``: the z-scores.
+    Layers are ``layer 1`` to ``layer L``, then ``output``: the z-scores of the genes.
     """
-    generator = fitted.model.generator
+    generator = fitted.mtm.model.generator
     n, n_tissues = len(code), len(fitted.tissues)
     paths: dict[str, list[Array]] = {}
     with torch.inference_mode():
@@ -248,18 +303,17 @@ def decoding_paths(fitted: FittedMTM, code: NDArray[np.float32]) -> dict[str, Ar
             for number, layer in enumerate(generator.body.layers, start=1):
                 x = layer(x, tissue)
                 paths.setdefault(f"layer {number}", []).append(x.numpy().astype(np.float64))
-            z = generator.to_profile(x).numpy().astype(np.float64)
-            paths.setdefault("output", []).append(z)
+            paths.setdefault("output", []).append(fitted.output(x, t))
     return {name: np.stack(activations) for name, activations in paths.items()}
 
 
 def _path_similarity(activations: Array) -> Array:
-    """Return Pearson's rho between tissues (T, T) over units, averaged over codes."""
+    """Return Pearson's rho between tissues (T, T) over units, summed over codes."""
     n_tissues, n, _ = activations.shape
     similarity = np.zeros((n_tissues, n_tissues))
     for i in range(n):
         unit = _unit_rows(activations[:, i])
-        similarity += unit @ unit.T / n
+        similarity += unit @ unit.T
     return similarity
 
 

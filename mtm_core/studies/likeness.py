@@ -14,9 +14,8 @@ from sklearn.decomposition import PCA
 
 from mtm_core.artefact import Artefact
 from mtm_core.errors import SelectionError
-from mtm_core.methods.mtm import FittedMTM
 from mtm_core.statistics.similarity import SimilarityAgreement, similarity_agreement
-from mtm_core.studies.latent import decoding_paths
+from mtm_core.studies.latent import LatentModel, decoding_paths
 
 Array = NDArray[np.float64]
 
@@ -69,7 +68,7 @@ def mean_profiles(artefact: Artefact) -> pd.DataFrame:
     )
 
 
-def decoded_mean(fitted: FittedMTM, source: str) -> dict[str, Array]:
+def decoded_mean(fitted: LatentModel, source: str) -> dict[str, Array]:
     """Decode the mean profile of ``source`` to each tissue: activations (T, U) of each layer."""
     mean = np.zeros((1, fitted.scaler.mean.shape[1]), dtype=np.float32)
     paths = decoding_paths(fitted, fitted.codes({source: mean}))

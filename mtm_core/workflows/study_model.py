@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import anndata as ad
 import pandas as pd
@@ -17,11 +17,11 @@ from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.evaluation.predictability import matrix_of
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.predictor import Predictor
-from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.mtm_training import MTMMethod
-from mtm_core.methods.protocol import tissue_index
+from mtm_core.methods.on_components import OnComponentsMethod
+from mtm_core.methods.protocol import Method, tissue_index
 from mtm_core.model_places import find_model
-from mtm_core.studies.latent import LatentStudy, find_mtm, study_latent
+from mtm_core.studies.latent import LatentModel, LatentStudy, find_mtm, study_latent
 from mtm_core.studies.predictable_genes import (
     PredictableGenesStudy,
     read_annotation,
@@ -45,6 +45,8 @@ COMPARING = "Compare predictable with other genes"
 TRAINING = "Train MTM without the held-out donors"
 LOOKING = "Compare latent codes and their decoding"
 WRITING = "Write the tables"
+LatentMethod = Literal["mtm", "compact-mtm"]
+"""Methods with latent codes."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class LatentOptions(PlainValues):
     folds, hold_out
         Folds of an evaluation, and which of them: MTM is trained anew without its donors, and
         those alone are looked at. ``None``: the model as it is, and all donors.
+    method
+        What is trained anew: ``"mtm"``, or ``"compact-mtm"``, which suits genome-wide cohorts.
     preset, settings, hardware
         Settings of that training.
     seed
@@ -102,6 +106,7 @@ class LatentOptions(PlainValues):
     model: str = "gtex_v8_acmg59"
     folds: Path | None = None
     hold_out: int = 0
+    method: LatentMethod = "mtm"
     preset: PresetName = "acmg59"
     settings: tuple[str, ...] = ()
     hardware: Hardware = field(default_factory=lambda: Hardware("auto", 1, 1))
@@ -203,6 +208,8 @@ def study_latent_codes(
         If the output is something else, or cannot be written.
     """
     check_hardware(options.hardware)
+    if options.method not in get_args(LatentMethod):
+        raise SelectionError.unknown("method", [options.method], get_args(LatentMethod))
     check_files(cohort=options.cohort, folds=options.folds)
     if options.folds is None:
         find_model(options.model)
@@ -245,7 +252,7 @@ def _without_a_fold(
     data: ad.AnnData,
     steps: Steps,
     on_training: Callable[[TrainingProgress], None] | None,
-) -> tuple[FittedMTM, tuple[str, ...], dict[str, Any]]:
+) -> tuple[LatentModel, tuple[str, ...], dict[str, Any]]:
     """Train MTM without the donors of a fold; return it, those donors, and what is said of it."""
     dealt, hold_out = DonorFolds.load(folds), options.hold_out
     if hold_out >= len(dealt.folds):
@@ -263,10 +270,12 @@ def _without_a_fold(
             if on_training is not None:
                 on_training(now)
 
-        method = MTMMethod(config, options.hardware, tell)
-        fitted = method.fit(data, dealt.training(hold_out))
+        method: Method = MTMMethod(config, options.hardware, tell)
+        if options.method != "mtm":
+            method = OnComponentsMethod(method)
+        fitted = find_mtm(method.fit(data, dealt.training(hold_out)))
     about = {
-        "model": "mtm, trained without the donors studied",
+        "model": f"{options.method}, trained without the donors studied",
         "donors": f"{len(donors)} of fold {hold_out}",
         "config": to_json(config),
     }

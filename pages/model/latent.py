@@ -25,8 +25,7 @@ from mtm_core.errors import SelectionError
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.associations.tissue_pairs import code_likeness, likeness_scatter
 from mtm_core.figures.shared.maps import sample_map, tissue_map
-from mtm_core.methods.mtm import FittedMTM
-from mtm_core.studies.latent import find_mtm
+from mtm_core.studies.latent import LatentModel, find_mtm
 
 DONORS, DECODING, GENES, SAMPLES = "Donors", "Decoding", "Predictable genes", "Your samples"
 PROFILES = "similarity of the tissues' mean profiles (rho)"
@@ -47,7 +46,7 @@ view = st.segmented_control(
     help="Donors, tissues and genes of the model's cohort, or your own samples.",
     bind="query-params",
 )
-fitted: FittedMTM | None = None
+fitted: LatentModel | None = None
 try:
     fitted = find_mtm(artefact.method)
 except SelectionError as error:

@@ -11,25 +11,27 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 
 from mtm_core.artefact import Artefact
+from mtm_core.config import preset
 from mtm_core.errors import CohortError, SelectionError
-from mtm_core.methods.mtm import FittedMTM
+from mtm_core.methods.mtm_training import MTMMethod
+from mtm_core.methods.on_components import OnComponentsMethod
 from mtm_core.methods.ridge import RidgeMethod
 from mtm_core.methods.stack import FittedStack
-from mtm_core.studies.latent import LatentStudy, decoding_paths, find_mtm, study_latent
+from mtm_core.studies.latent import LatentModel, LatentStudy, decoding_paths, find_mtm, study_latent
 from mtm_core.studies.predictable_genes import tissue_similarity
 
 
 @pytest.fixture(scope="module")
-def fitted(small_artefact: Artefact) -> FittedMTM:
+def fitted(small_artefact: Artefact) -> LatentModel:
     return find_mtm(small_artefact.method)
 
 
 @pytest.fixture(scope="module")
-def study(fitted: FittedMTM, small_cohort: ad.AnnData) -> LatentStudy:
+def study(fitted: LatentModel, small_cohort: ad.AnnData) -> LatentStudy:
     return study_latent(fitted, small_cohort, n_codes=7)
 
 
-def codes_of(fitted: FittedMTM, cohort: ad.AnnData, tissue: str) -> dict[str, np.ndarray]:
+def codes_of(fitted: LatentModel, cohort: ad.AnnData, tissue: str) -> dict[str, np.ndarray]:
     own = cohort[cohort.obs["tissue"] == tissue]
     code = fitted.tissues.index(tissue)
     z = fitted.scaler.transform(np.asarray(own.X), np.full(own.n_obs, code))
@@ -37,7 +39,7 @@ def codes_of(fitted: FittedMTM, cohort: ad.AnnData, tissue: str) -> dict[str, np
 
 
 def test_same_donor_correlation_is_that_of_each_pair(
-    fitted: FittedMTM, study: LatentStudy, small_cohort: ad.AnnData
+    fitted: LatentModel, study: LatentStudy, small_cohort: ad.AnnData
 ) -> None:
     liver, lung = (codes_of(fitted, small_cohort, name) for name in ("Liver", "Lung"))
     shared = sorted(set(liver) & set(lung))
@@ -74,7 +76,7 @@ def test_donors_are_known_again_in_their_codes(study: LatentStudy) -> None:
 
 
 def test_matched_donors_are_of_one_sex_and_death(
-    fitted: FittedMTM, small_cohort: ad.AnnData
+    fitted: LatentModel, small_cohort: ad.AnnData
 ) -> None:
     """Where profiles tell nothing but sex, another donor of that sex is as near as oneself."""
     cohort = small_cohort.copy()
@@ -98,7 +100,7 @@ def test_matched_donors_are_of_one_sex_and_death(
 
 
 def test_strangers_dealt_as_one_donor_are_not(
-    fitted: FittedMTM, small_cohort: ad.AnnData, rng: np.random.Generator
+    fitted: LatentModel, small_cohort: ad.AnnData, rng: np.random.Generator
 ) -> None:
     """Within each tissue, profiles are dealt to other donors: nothing is left to know again."""
     cohort, found = small_cohort.copy(), []
@@ -111,7 +113,9 @@ def test_strangers_dealt_as_one_donor_are_not(
     assert np.median([codes["donor_p"] for codes in found]) > 0.05
 
 
-def test_only_the_donors_chosen_are_looked_at(fitted: FittedMTM, small_cohort: ad.AnnData) -> None:
+def test_only_the_donors_chosen_are_looked_at(
+    fitted: LatentModel, small_cohort: ad.AnnData
+) -> None:
     donors = sorted(set(small_cohort.obs["donor"]))[:30]
     part = small_cohort[small_cohort.obs["donor"].isin(donors)].copy()
     chosen = study_latent(fitted, small_cohort, donors, n_codes=2)
@@ -121,7 +125,7 @@ def test_only_the_donors_chosen_are_looked_at(fitted: FittedMTM, small_cohort: a
 
 
 def test_paths_end_in_the_model_s_own_prediction(
-    fitted: FittedMTM, small_cohort: ad.AnnData
+    fitted: LatentModel, small_cohort: ad.AnnData
 ) -> None:
     blood = small_cohort[small_cohort.obs["tissue"] == "Whole Blood"][:3]
     code = fitted.tissues.index("Whole Blood")
@@ -130,12 +134,40 @@ def test_paths_end_in_the_model_s_own_prediction(
     assert list(paths) == ["layer 1", "layer 2", "output"]
     assert [path.shape for path in paths.values()] == [(5, 3, 16), (5, 3, 32), (5, 3, 40)]
     for t, tissue in enumerate(fitted.tissues):
-        expected = fitted.predict({"Whole Blood": z}, tissue).mean
+        expected = fitted.mtm.predict({"Whole Blood": z}, tissue).mean
         np.testing.assert_allclose(paths["output"][t], expected, atol=1e-5)
 
 
+def test_compact_mtm_is_studied_by_its_genes(small_cohort: ad.AnnData) -> None:
+    config = preset("acmg59", small_cohort.n_vars, 5)
+    config = replace(config, training=replace(config.training, epochs=1))
+    donors = sorted(set(small_cohort.obs["donor"]))
+    method = OnComponentsMethod(MTMMethod(config), 6).fit(small_cohort, donors)
+    weights, spread = np.ones((5, 1)), np.ones((5, 40))
+    stack = FittedStack((method,), weights, spread, np.ones((5, 4)), "Whole Blood")
+    fitted = find_mtm(stack)
+    z = fitted.scaler.transform(
+        np.asarray(small_cohort[small_cohort.obs["tissue"] == "Liver"].X[:12]),
+        np.full(12, fitted.tissues.index("Liver")),
+    )
+    given = z.copy()
+    paths = decoding_paths(fitted, fitted.codes({"Liver": given}))
+    np.testing.assert_array_equal(given, z)
+    for t, tissue in enumerate(fitted.tissues):
+        expected = method.predict({"Liver": z}, tissue).mean
+        np.testing.assert_allclose(paths["output"][t], expected, atol=1e-5)
+    study = study_latent(fitted, small_cohort, n_codes=7)
+    assert study.layers["n_units"].iloc[-1] == 40
+    code = np.stack(list(codes_of(fitted, small_cohort, "Whole Blood").values())[:7])
+    output = decoding_paths(fitted, code)["output"]
+    similarity = np.mean([np.corrcoef(output[:, i]) for i in range(7)], axis=0)
+    upper = np.triu_indices(5, 1)
+    expected = spearmanr(similarity[upper], tissue_similarity(small_cohort)[upper]).statistic
+    assert study.layers["spearman"].iloc[-1] == pytest.approx(expected, abs=1e-9)
+
+
 def test_layers_are_held_against_the_similarity_of_tissues(
-    fitted: FittedMTM, study: LatentStudy, small_cohort: ad.AnnData
+    fitted: LatentModel, study: LatentStudy, small_cohort: ad.AnnData
 ) -> None:
     code = np.stack(list(codes_of(fitted, small_cohort, "Whole Blood").values())[:7])
     path = decoding_paths(fitted, code)["layer 2"]
@@ -148,24 +180,26 @@ def test_layers_are_held_against_the_similarity_of_tissues(
 
 
 def test_mtm_is_found_in_a_stack_and_missed_elsewhere(
-    fitted: FittedMTM, small_cohort: ad.AnnData
+    fitted: LatentModel, small_cohort: ad.AnnData
 ) -> None:
     ridge = RidgeMethod("Whole Blood").fit(small_cohort, sorted(set(small_cohort.obs["donor"])))
     weights = np.ones((5, 2))
-    stack = FittedStack((ridge, fitted), weights, np.ones((5, 40)), np.ones((5, 4)), "Whole Blood")
-    assert find_mtm(stack) is fitted
+    stack = FittedStack(
+        (ridge, fitted.mtm), weights, np.ones((5, 40)), np.ones((5, 4)), "Whole Blood"
+    )
+    assert find_mtm(stack) == fitted
     with pytest.raises(SelectionError, match="ridge has no latent codes"):
         find_mtm(ridge)
 
 
 def test_a_foreign_cohort_and_too_few_donors_are_refused(
-    fitted: FittedMTM, small_cohort: ad.AnnData
+    fitted: LatentModel, small_cohort: ad.AnnData
 ) -> None:
     with pytest.raises(CohortError, match="5 and 5 tissues, 40 and 39 genes"):
         study_latent(fitted, small_cohort[:, :39].copy())
     donors = sorted(set(small_cohort.obs["donor"]))[:9]
     with pytest.raises(CohortError, match="no two tissues share 10 of the donors"):
         study_latent(fitted, small_cohort, donors)
-    liver = replace(fitted, tissues=("A", "B", "C", "D", "E"))
+    liver = LatentModel(replace(fitted.mtm, tissues=("A", "B", "C", "D", "E")))
     with pytest.raises(CohortError, match="or their names"):
         study_latent(liver, small_cohort)

@@ -29,7 +29,7 @@ def test_the_mean_is_decoded_as_the_model_predicts_it(small_artefact: Artefact) 
     layers = decoded_mean(fitted, "Whole Blood")
     mean = np.zeros((1, len(small_artefact.genes)), dtype=np.float32)
     for t, tissue in enumerate(fitted.tissues):
-        expected = fitted.predict({"Whole Blood": mean}, tissue).mean[0]
+        expected = fitted.mtm.predict({"Whole Blood": mean}, tissue).mean[0]
         np.testing.assert_allclose(layers["output"][t], expected, atol=1e-5)
     assert not np.allclose(layers["output"], decoded_mean(fitted, "Lung")["output"])
 

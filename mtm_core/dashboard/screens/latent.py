@@ -13,9 +13,9 @@ from mtm_core.evaluation.predictability import matrix_of
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.figures.shared.maps import MOST_GROUPS
 from mtm_core.inference.prepared import Prepared
-from mtm_core.methods.mtm import FittedMTM
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.statistics.similarity import N_PERMUTATIONS, SimilarityAgreement
+from mtm_core.studies.latent import LatentModel
 from mtm_core.studies.likeness import (
     Likeness,
     Map,
@@ -73,7 +73,7 @@ def codes_in_words(studies: StudyTables) -> list[str]:
 
 @st.cache_resource(show_spinner="Decoding…", max_entries=4)
 def decoding_of(
-    model_sha256: str, source: str, _artefact: Artefact, _fitted: FittedMTM
+    model_sha256: str, source: str, _artefact: Artefact, _fitted: LatentModel
 ) -> dict[str, tuple[Likeness, Map]]:
     """Decode the mean profile of ``source`` to every tissue: likeness and map of each layer."""
     profiles = mean_profiles(_artefact)
@@ -130,7 +130,7 @@ def layer_table(studies: StudyTables) -> pd.DataFrame:
     return table[["donors", "layer", "n_units", "n_codes", "n_tissues", "spearman", "p"]]
 
 
-def sample_map_of(fitted: FittedMTM, prepared: Prepared) -> Map:
+def sample_map_of(fitted: LatentModel, prepared: Prepared) -> Map:
     """Map the latent codes of a user's own samples.
 
     Raises
