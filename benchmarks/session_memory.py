@@ -1,37 +1,47 @@
-"""Measure what a session of the dashboard holds after its screens, and the processor time of each.
+"""Measure every screen of the dashboard: its processor time, what it sends, what a session holds.
 
-    python benchmarks/session_memory.py MODEL TABLE METADATA [--users 2]
+    python benchmarks/session_memory.py MODEL TABLE METADATA [--users 2] [--json FILE]
 
 Users come one after the other, each with TABLE and METADATA (with a column of groups and one of
-ages), predict every tissue and go through the screens that hold most, with two further tissues on
-each; what the first adds holds the model's own tables too. Pages run in this process, which has
-imported what a server does at its start, in Streamlit's test harness, without a browser. Times are
-those of the processor, whatever else the machine does: of the page itself, with what it waits for,
-then of what goes on in the background while the page is shown. The memory is what is left when free
-memory was given back to the system.
+ages), predict every tissue, and open every screen: for the first time, again, then for what users
+do there (``screens_in_use.py``). A measured table of a tissue is made from its prediction. Pages
+run in this process, which has imported and loaded what a server does at its start, in Streamlit's
+test harness, without a browser.
+
+Times are seconds of the processor, whatever else the machine does: of the page itself, of the short
+work that it waits for, and of long work that goes on while the page is shown. The memory is what is
+left when free memory was given back to the system.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+from screens_in_use import AFTER, FIRST, Screen
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Block
 
 from mtm_core.dashboard.serving.freeing import give_memory_back, keep_little_freed_memory
 from mtm_core.dashboard.serving.server import APP
 from mtm_core.dashboard.serving.start import import_all
 from mtm_core.dashboard.state import background
-from mtm_core.dashboard.state.resources import MODEL_VARIABLE
+from mtm_core.dashboard.state.resources import MODEL_VARIABLE, load_ahead
 from mtm_core.dashboard.state.session import SESSION_KEY
 
-SCREENS = ("samples/reference", "associations/differential", "associations/external")
-LAST = ("associations/traits", "samples/predicted")
-TISSUES = ("Lung", "Liver")
+MEASURED = "Lung"
+AIM_SECONDS = 0.5
+PAGES = APP.parent / "pages"
 
 
 def held() -> int:
@@ -41,11 +51,65 @@ def held() -> int:
     return int(status.split("RssAnon:")[1].split()[0]) * 1024
 
 
-def long_work_seconds() -> float:
-    """Return the processor time of the threads that work behind the pages (Linux)."""
-    threads = [t for t in threading.enumerate() if t.name.startswith(background.LONG_WORK)]
+def seconds_of(is_meant: Callable[[str], bool]) -> float:
+    """Return the processor time of the threads whose names are meant (Linux)."""
+    threads = [thread for thread in threading.enumerate() if is_meant(thread.name)]
     paths = (Path(f"/proc/self/task/{thread.native_id}/schedstat") for thread in threads)
     return sum(int(path.read_text().split()[0]) for path in paths) / 1e9
+
+
+def is_long(name: str) -> bool:
+    return name.startswith(background.LONG_WORK)
+
+
+def is_short(name: str) -> bool:
+    return name.startswith("mtm-job")
+
+
+def sent(app: AppTest) -> int:
+    """Return the bytes of what the page shows, as the browser is sent it."""
+
+    def walk(block: Block) -> Iterator[int]:
+        for child in block.children.values():
+            if isinstance(child, Block):
+                yield from walk(child)
+            elif getattr(child, "proto", None) is not None:
+                yield child.proto.ByteSize()
+
+    return sum(walk(app._tree))
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step took.
+
+    Attributes
+    ----------
+    screen, what
+        Where, and what was done.
+    page, waited, behind
+        Processor time: of the page, of short work that it waits for, of long work behind it.
+    wall
+        Time until the page is whole.
+    kilobytes
+        Size of what the page shows.
+    megabytes
+        Memory that it added.
+    """
+
+    screen: str
+    what: str
+    page: float
+    waited: float
+    behind: float
+    wall: float
+    kilobytes: float
+    megabytes: float
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the page took longer than the aim."""
+        return self.page + self.waited > AIM_SECONDS
 
 
 class User:
@@ -54,26 +118,28 @@ class User:
     def __init__(self) -> None:
         self.app = AppTest.from_file(str(APP), default_timeout=900)
         self.last = held()
+        self.steps: list[Step] = []
 
-    def step(self, what: str, act: Callable[[], object]) -> None:
-        """Do it, and tell the processor time and the memory that it took."""
-        began, long_before = time.process_time(), long_work_seconds()
-        act()
-        behind = long_work_seconds() - long_before
-        of_page = time.process_time() - began - behind
+    def step(self, screen: str, what: str, act: Callable[[AppTest], object]) -> None:
+        """Do it, and record what it took."""
+        wall, began = time.perf_counter(), time.process_time()
+        short, long = seconds_of(is_short), seconds_of(is_long)
+        act(self.app)
+        wall = time.perf_counter() - wall
+        waited, behind = seconds_of(is_short) - short, seconds_of(is_long) - long
+        of_page = time.process_time() - began - behind - waited
         assert not self.app.exception, self.app.exception
         if self.is_busy:
             while self.is_busy:
                 time.sleep(0.01)
-            behind = long_work_seconds() - long_before
+            behind = seconds_of(is_long) - long
             self.app.run()  # what a browser does at the end of the work
         now = held()
-        print(
-            f"{what:<40}{max(of_page, 0):>7.2f} s{behind:>7.2f} s behind"
-            f"{(now - self.last) / 1e6:>+8.0f} MB",
-            flush=True,
-        )
+        taken = (max(of_page, 0.0), waited, behind, wall)
+        size = (sent(self.app) / 1e3, (now - self.last) / 1e6)
+        self.steps.append(Step(screen, what, *taken, *size))
         self.last = now
+        print(_line(self.steps[-1]), flush=True)
 
     @property
     def is_busy(self) -> bool:
@@ -85,9 +151,8 @@ class User:
         """Open a page."""
         self.app.switch_page(f"pages/{page}.py").run()
 
-    def give(self, page: str, path: Path) -> None:
-        """Upload a file on a page."""
-        self.go(page)
+    def give(self, path: Path) -> None:
+        """Upload a file on the page."""
         self.app.file_uploader[0].upload(path.name, path.read_bytes())
         self.app.run()
 
@@ -98,18 +163,58 @@ class User:
         choice.set_value(list(choice.options)).run()
         self.app.button(key="predict").click().run()
 
-    def use(self, table: Path, metadata: Path) -> None:
-        """Go through the screens."""
-        self.step("start", self.app.run)
-        self.step("upload", lambda: self.give("samples/upload", table))
-        self.step("metadata", lambda: self.give("samples/metadata", metadata))
-        self.step("predict every tissue", self.predict_all)
-        for page in (*SCREENS, *LAST):
-            self.step(page, lambda page=page: self.go(page))
-            self.step(f"{page}, again", self.app.run)
-            for tissue in TISSUES:
-                box = self.app.selectbox(key="tissue")
-                self.step(f"{page}, {tissue}", lambda box=box, to=tissue: box.set_value(to).run())
+    def visit(self, screen: Screen) -> None:
+        """Open a screen, and do what users do there."""
+        self.step(screen.title, "first visit", lambda _: self.go(screen.page))
+        self.step(screen.title, "again", lambda app: app.run())
+        for what, act in screen.actions:
+            self.step(screen.title, what, act)
+
+    def check(self, measured: Path) -> None:
+        """Give the table of a measured tissue, and have the predictions checked against it."""
+        self.go("samples/measured")
+        (box,) = (box for box in self.app.selectbox if str(box.key).startswith("measured_tissue"))
+        box.set_value(MEASURED).run()
+        self.give(measured)
+
+    def use(self, table: Path, metadata: Path, measured: Path) -> None:
+        """Go through all screens."""
+        give = {"Upload": table, "Metadata": metadata}
+        for screen in FIRST:
+            if screen.title in give:
+                self.go(screen.page)
+                path = give[screen.title]
+                self.step(screen.title, "file read", lambda _, path=path: self.give(path))
+            self.visit(screen)
+        self.step("Predicted expression", "every tissue predicted", lambda _: self.predict_all())
+        prediction = self.app.session_state[SESSION_KEY].prediction
+        if not measured.exists():
+            write_measured(prediction, measured)
+        self.last = held()
+        for screen in AFTER:
+            if screen.page == "samples/measured":
+                self.step(screen.title, "table read and checked", lambda _: self.check(measured))
+            self.visit(screen)
+        self.step("Quality", "two tables compared", lambda _: self.go("samples/quality"))
+
+
+def write_measured(prediction: object, path: Path) -> None:
+    """Write a table of a measured tissue: what was predicted, with errors."""
+    values = prediction["expression"].sel(tissue=MEASURED)  # type: ignore[index]
+    samples = [str(name) for name in values["sample"].values]
+    genes = pd.Index([str(name) for name in values["gene"].values], name="gene_id")
+    rng = np.random.default_rng(0)
+    noisy = np.asarray(values.values, np.float32)
+    noisy = noisy * np.exp2(rng.normal(0, 0.5, noisy.shape)).astype(np.float32)
+    pd.DataFrame(noisy.T, genes, samples).reset_index().to_parquet(path)
+
+
+def _line(step: Step) -> str:
+    return (
+        f"{step.screen:<25}{step.what:<34}{step.page:>7.2f}{step.waited:>7.2f}{step.behind:>8.2f}"
+        f"{step.wall:>8.2f}{step.kilobytes:>8,.0f} kB{step.megabytes:>+6.0f} MB"
+        f"{'  slow' if step.is_slow else ''}"
+    )
 
 
 def main() -> None:
@@ -117,17 +222,32 @@ def main() -> None:
     for name in ("model", "table", "metadata"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--users", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="file to write every step to")
     options = parser.parse_args()
+    timed = {screen.page for screen in (*FIRST, *AFTER)}
+    there = {str(path.relative_to(PAGES).with_suffix("")) for path in PAGES.glob("*/*.py")}
+    if timed != there:
+        sys.exit(f"screens that are not timed, or are not there: {sorted(timed ^ there)}")
     os.environ[MODEL_VARIABLE] = str(options.model)
     background.PATIENCE_SECONDS = 900.0  # pages wait for their work
     keep_little_freed_memory()
     import_all()
+    before = held()
+    load_ahead()
+    print(f"the model: {(held() - before) / 1e6:,.0f} MB\n")
     users = []
-    for number in range(1, options.users + 1):
-        users.append(User())
-        before = users[-1].last
-        users[-1].use(options.table, options.metadata)
-        print(f"user {number}: {(users[-1].last - before) / 1e6:,.0f} MB\n")
+    head = f"{'page':>66}{'waits':>7}{'behind':>8}{'wall':>8}{'sent':>11}{'held':>9}"
+    with tempfile.TemporaryDirectory() as folder:
+        measured = Path(folder) / "measured.parquet"
+        for number in range(1, options.users + 1):
+            print(head)
+            users.append(User())
+            before = users[-1].last
+            users[-1].use(options.table, options.metadata, measured)
+            print(f"user {number}: {(users[-1].last - before) / 1e6:,.0f} MB\n", flush=True)
+    if options.json is not None:
+        steps = [[asdict(step) for step in user.steps] for user in users]
+        options.json.write_text(json.dumps(steps, indent=1))
 
 
 if __name__ == "__main__":

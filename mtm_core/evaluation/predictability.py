@@ -6,13 +6,13 @@ Figures that an older evaluation lacks have no column.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from mtm_core.data.genes.ids import pattern_of
 from mtm_core.evaluation.accuracy import with_predictable
 from mtm_core.evaluation.combinations import RHO_ALONE, SOURCES, CombinationRows
 from mtm_core.evaluation.results import EvaluationTables
@@ -36,7 +36,6 @@ _GENE_FIGURES = (
     "rho_composition_known", "rho_without_composition", "p", "fdr", "r2",
     "is_predictable", "survives_fdr",
 )  # fmt: skip
-_VERSIONED = re.compile(r"(ens\w*\d)\.\d+")
 
 
 def out_of_fold_rho(
@@ -163,10 +162,9 @@ def select_genes(table: pd.DataFrame, choice: GeneChoice, text: str = "") -> pd.
     """
     if choice != "all":
         table = table[table["is_predictable" if choice == "predictable" else "survives_fdr"]]
-    terms = [_VERSIONED.sub(r"\1", term) for term in re.split(r"[\s,;]+", text.lower()) if term]
-    if not terms:
+    pattern = pattern_of(text)
+    if not pattern:
         return table
-    pattern = "|".join(re.escape(term) for term in terms)
     names = table["gene"].str.lower() + " " + table.index.str.lower()
     return table[names.str.contains(pattern)]
 

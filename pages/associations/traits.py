@@ -182,16 +182,18 @@ if everywhere:
     table = remember(
         session,
         ("every row", *key),
-        lambda tell: table_of_tissues(
-            cohort, lambda one: correlate_trait(one, values, others), held_out, tell
+        lambda tell: rho_rows(  # in order: a million rows are not sorted anew at each look
+            table_of_tissues(
+                cohort, lambda one: correlate_trait(one, values, others), held_out, tell
+            )
         ),
         slot="trait rows",
         words=f"Listing every tissue's correlations with {trait}",
         is_long=is_wide,
     )
 else:
-    table = pd.concat([measured, shown], ignore_index=True)
-rows = show_gene_rows(rho_rows(table), names, key="trait_rows", height=320, listed="p")
+    table = rho_rows(pd.concat([measured, shown], ignore_index=True))
+rows = show_gene_rows(table, names, key="trait_rows", height=320, listed="p")
 download_table(rows, key="trait_table", name=f"{prefix}{trait}_associations", label="These rows")
 
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from mtm_core.dashboard.widgets.evaluated import METHODS_PAGE, PREDICTABILITY_PAGE
 from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure
+from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.data.cohort.normalise import explain_unit
 from mtm_core.escaping import others_markdown, plain
 from mtm_core.evaluation.predictability import coverage_of_method
@@ -93,13 +94,12 @@ with tissue_part:
 with gene_part:
     st.subheader(f"{len(artefact.genes):,} genes")
     genes = artefact.genes.reset_index(names="gene_id")
-    st.dataframe(
+    genes = show_rows(
         genes,
-        hide_index=True,
         key="genes",
         height=520,
-        column_order=["symbol", "gene_id", "entrez"],
-        column_config={"symbol": "gene", "gene_id": "gene id", "entrez": "Entrez id"},
+        order=["symbol", "gene_id", "entrez"],
+        columns={"symbol": "gene", "gene_id": "gene id", "entrez": "Entrez id"},
     )
     download_table(genes, key="genes", name=f"genes_{artefact.name}", label="Genes")
 

@@ -175,6 +175,7 @@ elif view == GENES:
         key="gene_rows",
         height=420,
         listed="rho, by fold",
+        is_searched=False,  # above, with what the table shows
         on_row=lambda place: mark_gene(evaluated.genes, str(ids.iloc[place])),
         order=["gene", *(name for name in shown if name != "gene")],
         columns={

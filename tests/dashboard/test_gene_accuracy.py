@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from mtm_core.dashboard.state.gene_names import gene_labels
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
@@ -37,3 +39,17 @@ def test_a_model_without_evaluation_has_none(evaluated_model: ServedModel) -> No
 
 def test_accuracy_from_blood_says_nothing_of_another_source(evaluated_model: ServedModel) -> None:
     assert not GeneAccuracy.of(evaluated_model, "Spleen").exists
+
+
+def test_figures_of_tissues_and_genes_are_those_of_their_pairs(
+    evaluated_model: ServedModel,
+) -> None:
+    genes = evaluated_model.predictor.artefact.genes.index[[4, 0, 7, 30]].tolist()
+    tissues = ["Lung", "Whole Blood", "Liver"]
+    for evaluation in (evaluated_model.evaluation, None):
+        held_out = GeneAccuracy.of(replace(evaluated_model, evaluation=evaluation), "Whole Blood")
+        found = held_out.of_tissues_and_genes(tissues, genes)
+        pairs = held_out.of_pairs([t for t in tissues for _ in genes], genes * len(tissues))
+        for name, values in found.items():
+            assert values.shape == (3, 4)
+            np.testing.assert_array_equal(values.ravel(), pairs[name].to_numpy())

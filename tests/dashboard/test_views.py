@@ -11,6 +11,7 @@ from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets import views
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.data.cohort.scaling import from_scale
+from mtm_core.inference.export import to_long_table
 from mtm_core.inference.predictor import Predictor
 
 
@@ -138,3 +139,38 @@ def test_without_an_evaluation_no_row_is_called_predictable(prediction: xr.Datas
     rows, _ = views.rows_of(prediction, nothing, **options, predictable_only=False)
     assert set(rows["predictable"]) == {"not evaluated"}
     assert views.rows_of(prediction, nothing, **options, predictable_only=True)[0].empty
+
+
+@pytest.mark.parametrize("predictable_only", [False, True])
+@pytest.mark.parametrize(("n_genes", "most"), [(59, 100), (59, 10_000), (1, 4), (0, 4)])
+def test_rows_are_the_first_of_the_whole_long_table(
+    prediction: xr.Dataset,
+    evaluated_model: ServedModel,
+    predictable_only: bool,
+    n_genes: int,
+    most: int,
+) -> None:
+    held_out = GeneAccuracy.of(evaluated_model, "Whole Blood")
+    tissues, genes = ["Liver", "Lung"], prediction["gene"].values[:n_genes].tolist()
+    samples = prediction["sample"].values[[4, 1, 9]].tolist()
+    rows, n_rows = views.rows_of(
+        prediction,
+        held_out,
+        tissues=tissues,
+        genes=genes,
+        samples=samples,
+        predictable_only=predictable_only,
+        most=most,
+    )
+    whole = to_long_table(prediction.sel(sample=samples, tissue=tissues, gene=genes))
+    pairs = held_out.of_pairs(whole["tissue"].tolist(), whole["gene_id"].tolist())
+    for name in ("rho_by_fold", "rho_pooled", "predictable"):
+        whole[name] = pairs[name].to_numpy()
+    if predictable_only:
+        whole = whole[whole["predictable"] == "yes"].reset_index(drop=True)
+    assert n_rows == len(whole)
+    assert len(rows) == min(most, len(whole))
+    expected = whole.iloc[:most].astype({"sample": str, "tissue": str})
+    pd.testing.assert_frame_equal(
+        rows.astype({"sample": str, "tissue": str}), expected, check_dtype=False
+    )

@@ -216,3 +216,15 @@ def test_a_selection_is_of_its_own_panel(table: pd.DataFrame) -> None:
     assert genes_within(changed, {"box": [{"xref": "x2", "yref": "y2", **everywhere}]}) == [
         f"ENSG{i}" for i in range(N)
     ]
+
+
+@pytest.mark.parametrize("fold_change", [0.0, 0.2])
+def test_each_panel_has_its_thresholds_as_lines(table: pd.DataFrame, fold_change: float) -> None:
+    figure = volcano(table, fold_change=fold_change, fdr=0.05, n_labels=0)
+    for x, y in (("x", "y"), ("x2", "y2")):
+        upright = [line for line in figure.layout.shapes if line.xref == x]
+        assert {line.x0 for line in upright} == {-fold_change, fold_change}
+        assert all(line.x0 == line.x1 and line.yref == f"{y} domain" for line in upright)
+        (level,) = [line for line in figure.layout.shapes if line.yref == y]
+        assert level.y0 == level.y1 == pytest.approx(-np.log10(0.05))
+        assert (level.xref, level.x0, level.x1) == (f"{x} domain", 0, 1)

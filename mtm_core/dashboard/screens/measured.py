@@ -189,6 +189,7 @@ def checked(session: Session, model: ServedModel) -> Judged:
         memory=judging_bytes(
             len(people.samples), measured.table.values.shape, len(predictor.artefact.genes)
         ),
+        is_long=True,  # 500 shuffles: no other user's figure waits for them
     )
 
 

@@ -198,6 +198,7 @@ class Predicted:
             key="rows",
             height=520,
             listed="sample, tissue",
+            is_searched=False,  # it may be the first rows of many; a gene is chosen above
             style=greyed,
             order=[column for column in first if column != "gene_id"] + ["gene_id"],
             columns={

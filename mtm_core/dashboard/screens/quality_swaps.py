@@ -185,6 +185,7 @@ def _compared(session: Session, model: ServedModel, second: FurtherTable) -> Tab
         memory=comparing_bytes(
             first.values.shape, second.table.values.shape, len(predictor.artefact.genes)
         ),
+        is_long=True,
     )
 
 

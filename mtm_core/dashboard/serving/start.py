@@ -27,6 +27,7 @@ import mtm_core.reporting
 import mtm_core.studies
 from mtm_core.dashboard.serving.freeing import keep_little_freed_memory
 from mtm_core.dashboard.serving.server import serve
+from mtm_core.dashboard.state.resources import load_ahead
 from mtm_core.dashboard.state.workspace import sweep_for_ever
 from mtm_core.data.genes.names import symbols_of
 from mtm_core.data.isolation.isolated import reader_server
@@ -43,6 +44,7 @@ def import_all() -> None:
     for package in (mtm_core.inference, mtm_core.studies, mtm_core.figures, mtm_core.reporting):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
+    importlib.import_module("pandas.io.formats.style")  # with matplotlib, where that is there
     symbols_of([])  # reads the names of all genes: a third of a second of somebody's first page
     gc.collect()
     gc.freeze()
@@ -93,6 +95,7 @@ def start(options: Sequence[str]) -> None:
     bootstrap._print_url = print_address
     import_all()
     Thread(target=sweep_for_ever, name="mtm-sweep", daemon=True).start()
+    Thread(target=load_ahead, name="mtm-model", daemon=True).start()
     Thread(target=have_reader_ready, name="mtm-reader", daemon=True).start()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

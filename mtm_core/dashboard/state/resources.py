@@ -154,6 +154,20 @@ def served_model() -> ServedModel:
         st.stop()
 
 
+def load_ahead() -> None:
+    """Load the server's own model, and what all sessions have of it, before there is one.
+
+    Of a model of all genes that takes two seconds. Where it cannot be loaded nothing is said: the
+    first page does.
+    """
+    try:
+        model = _shelf().get(find_model(default_model()), stays=True)
+        model.genes.find(next(iter(model.genes)))  # prepares the names that are searched
+        example_for(model.predictor)
+    except MTMError:
+        return
+
+
 def _loaded(name: str, *, stays: bool = False) -> ServedModel:
     folder = find_model(name)
     if _shelf().has(folder):

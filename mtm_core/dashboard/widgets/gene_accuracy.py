@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
-from mtm_core.evaluation.predictability import out_of_fold_rho
+from mtm_core.evaluation.predictability import matrix_of, out_of_fold_rho
 from mtm_core.evaluation.results import EvaluationTables
 
 _FEW_GENES = 500
@@ -74,6 +76,31 @@ class GeneAccuracy:
         pooled = rows["rho_pooled"]
         predictable = pd.Series("not evaluated", index=pairs).mask(pairs.isin(known.index), "no")
         return rows.assign(predictable=predictable.mask(pooled > PREDICTABLE_RHO, "yes"))
+
+    def of_tissues_and_genes(
+        self, tissues: Sequence[str], genes: Sequence[str]
+    ) -> dict[str, NDArray[np.generic]]:
+        """Return ``rho_by_fold``, ``rho_pooled`` and ``predictable`` of every pair of both.
+
+        Each (tissues, genes), and as :meth:`of_pairs`, of which a million would take seconds.
+        """
+        shape = (len(tissues), len(genes))
+        nothing = np.full(shape, np.nan)
+        evaluation = self.evaluation
+        known = None if evaluation is None else evaluation.from_sources(self.source, self.method)
+        if known is None:
+            none = np.full(shape, "not evaluated", dtype=object)
+            return {"rho_by_fold": nothing, "rho_pooled": nothing, "predictable": none}
+
+        def read(column: str) -> NDArray[np.float64]:
+            rows = matrix_of(known, self.method, column, list(tissues))
+            placed = rows.reindex(index=list(tissues), columns=list(genes))
+            return np.asarray(placed, dtype=np.float64)
+
+        n, by_fold, pooled = (read(name) for name in ("n", "rho_by_fold", "rho_pooled"))
+        words = np.where(np.isnan(n), "not evaluated", "no").astype(object)
+        words[pooled > PREDICTABLE_RHO] = "yes"
+        return {"rho_by_fold": by_fold, "rho_pooled": pooled, "predictable": words}
 
     def in_words(self, tissue: str, gene: str) -> str:
         """Say the accuracy of one gene in one tissue in a few words."""

@@ -11,7 +11,8 @@ import xarray as xr
 from mtm_core.artefact import Artefact
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.inference.alignment import Aligned
-from mtm_core.inference.export import INTERVAL, to_long_table
+from mtm_core.inference.export import INTERVAL, LONG_COLUMNS
+from mtm_core.inference.on_demand import loaded
 from mtm_core.model_reference import QUANTILE_LEVELS
 
 MOST_ROWS = 100_000
@@ -112,27 +113,40 @@ def rows_of(
     """Return one row a (sample, tissue, gene) of the choice, with its held-out accuracy.
 
     Columns: those of :data:`mtm_core.inference.export.LONG_COLUMNS`, then ``rho_by_fold``,
-    ``rho_pooled``, ``predictable``. No more than ``most`` rows are made; beside them, how many
-    there are.
+    ``rho_pooled``, ``predictable``. No more than ``most`` rows are made, and of a prediction that
+    is decoded when it is read no more tissues than these need; beside them, how many there are.
     """
-    pairs = held_out.of_pairs(
-        np.repeat(list(tissues), len(genes)).tolist(), list(genes) * len(tissues)
-    )
-    shown = np.ones(len(pairs), dtype=bool)
+    shown = np.ones((len(tissues), len(genes)), dtype=bool)
     if predictable_only:
-        shown = (pairs["predictable"] == "yes").to_numpy()
+        shown = held_out.of_tissues_and_genes(tissues, genes)["predictable"] == "yes"
     n_shown = int(shown.sum())
-    # Of the first samples alone: a sample may have a million rows.
+    pairs = np.flatnonzero(shown)[:most]  # of one sample there may be a million
+    of_tissue, of_gene = np.divmod(pairs, len(genes))
     first = list(samples)[: max(1, -(-most // max(n_shown, 1)))]
-    parts = []
-    for sample in first if n_shown else first[:1]:
-        cut = prediction.sel(sample=[sample], tissue=list(tissues), gene=list(genes))
-        part = to_long_table(cut, tuple(map(str, samples)))
-        for column in ("rho_by_fold", "rho_pooled", "predictable"):
-            part[column] = pairs[column].to_numpy()
-        parts.append(part[shown].iloc[:most])
-    rows = pd.concat(parts, ignore_index=True).iloc[:most]
-    return rows, n_shown * len(samples)
+    n = len(first)
+    ids = np.asarray(genes, dtype=object)[of_gene]
+    symbols = prediction["symbol"].sel(gene=list(genes)).to_numpy().astype(object)[of_gene]
+    columns: dict[str, object] = {
+        "sample": pd.Categorical(
+            np.repeat(np.asarray(first), len(pairs)), pd.unique(pd.Series(samples))
+        ),
+        "tissue": pd.Categorical(np.tile(np.asarray(tissues)[of_tissue], n), list(tissues)),
+        "gene_id": np.tile(ids, n),
+        "gene": np.tile(symbols, n),
+    }
+    used = np.unique(of_tissue)
+    parts = [
+        loaded(prediction.sel(sample=first, tissue=tissues[i], gene=ids[of_tissue == i]))
+        for i in used
+    ]
+    for name in (*LONG_COLUMNS[4:], *INTERVAL):
+        if name in prediction:
+            none = np.empty((n, 0), np.float32)
+            columns[name] = np.hstack([none, *(part[name].to_numpy() for part in parts)]).ravel()
+    figures = held_out.of_tissues_and_genes([tissues[i] for i in used], genes)
+    for name, values in figures.items():
+        columns[name] = np.tile(values[np.searchsorted(used, of_tissue), of_gene], n)
+    return pd.DataFrame(columns).iloc[:most], n_shown * len(samples)
 
 
 def _samples(prediction: xr.Dataset) -> pd.Index:

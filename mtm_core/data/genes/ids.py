@@ -18,6 +18,7 @@ _ENSEMBL_WITHIN = re.compile(
     r"(?<![A-Z0-9])ENSG\d{5,}(\.\d+(_\d{1,2}(?![A-Z0-9]))?)?(_PAR_Y)?(?![A-Z0-9])", re.IGNORECASE
 )
 """An Ensembl id with something else at its side: ``ENSG00000141510_TP53``, ``TP53|ENSG...12``."""
+_VERSION = re.compile(r"(ens\w*\d)\.\d+")
 _JOINTS = re.compile(r"[|:;,/()\s]+")
 """Characters that join several ids of one gene; not '_', '-' and '.', which names contain."""
 _ENTREZ = re.compile(r"\d+(\.0)?")  # '672.0' is what a spreadsheet or pandas makes of 672
@@ -68,6 +69,8 @@ def strip_version(gene_id: str) -> str:
 def comparable(gene: str) -> str:
     """Bring an id to the form in which ids are compared: no version, no blanks, capitals."""
     name = gene.strip().upper()
+    if "." not in name:  # neither of what follows
+        return name
     if _ENTREZ.fullmatch(name):
         return name.removesuffix(".0")
     return strip_version(name) if _ENSEMBL_WITH_VERSION.fullmatch(name) else name
@@ -79,6 +82,8 @@ def parts_of(gene: str) -> tuple[str, ...]:
     An Ensembl id comes first, wherever it is. Several of them are several genes, which no part
     names: the result is then empty. An id that is no compound is its own only part.
     """
+    if (gene.isascii() and gene.isalnum()) or is_one_ensembl(gene):
+        return (gene,)
     within = [match.group() for match in _ENSEMBL_WITHIN.finditer(gene)]
     if len({strip_version(name.upper()) for name in within}) > 1:
         return ()
@@ -161,6 +166,26 @@ def describe_foreign(ids: Sequence[str]) -> str:
         if sum(pattern.fullmatch(gene.split(".")[0]) is not None for gene in ids) > len(ids) / 2:
             return f" {ids[0]!r} and others look like {kind}. {next_step}"
     return ""
+
+
+def is_one_ensembl(gene: str) -> bool:
+    """Tell whether ``gene`` is a human Ensembl gene id and nothing else."""
+    return _ENSEMBL_WITHIN.fullmatch(gene) is not None
+
+
+def pattern_of(text: str, between: str = r"[\s,;]+") -> str:
+    """Return a regular expression for names, in small letters, that hold any of those in ``text``.
+
+    Parameters
+    ----------
+    text
+        Symbols or ids, or parts of them. Versions of Ensembl ids do not count. Without any the
+        result is empty.
+    between
+        What separates them.
+    """
+    terms = [term.strip() for term in re.split(between, text.lower())]
+    return "|".join(re.escape(_VERSION.sub(r"\1", term)) for term in terms if term)
 
 
 def mostly_entrez(ids: Sequence[str]) -> bool:

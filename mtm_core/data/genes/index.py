@@ -17,6 +17,7 @@ from mtm_core.data.genes.ids import (
     id_type_of,
     is_date,
     is_ensembl,
+    is_one_ensembl,
     parts_of,
 )
 from mtm_core.data.genes.names import genes_named
@@ -113,6 +114,11 @@ class GeneIndex:
                     position.setdefault(names[i], i)
         return position
 
+    @cached_property
+    def _stems(self) -> dict[str, int]:
+        """Position of each Ensembl id alone, in the form in which ids are compared."""
+        return {comparable(str(gene)): i for i, gene in enumerate(self.genes.index)}
+
     def find(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the model gene (I,) of each of the I ``ids``, -1 for none.
 
@@ -185,11 +191,13 @@ class GeneIndex:
         tuple
             Positions in ``ids`` by model gene; and, by id as in the file, what it may mean.
         """
-        stems = {comparable(str(gene)): i for i, gene in enumerate(self.genes.index)}
+        stems = self._stems
         absent = set(range(len(self.genes))) - set(gene_of.tolist())
         candidates: dict[int, dict[str, list[int]]] = {}
         unclear: dict[str, str] = {}
         for row in np.flatnonzero(gene_of < 0).tolist() if absent else ():
+            if is_one_ensembl(ids[row]):  # no gene goes by another's id
+                continue
             name = _name_of(ids[row])
             meant = genes_named(name)
             of_model = [stems[gene.ensembl] for gene in meant if gene.ensembl in stems]

@@ -116,15 +116,15 @@ def volcano(
             )
             named.add(kind)
         _name_points(figure, panel, height, n_labels, marked, place)
-        for x in {fold_change, -fold_change}:
-            figure.add_vline(x=x, line={"color": NEUTRAL, "dash": "dot", "width": 1}, **place)
-        figure.add_hline(
-            y=-np.log10(fdr), line={"color": NEUTRAL, "dash": "dot", "width": 1}, **place
-        )
     figure.update_xaxes(title="log2 fold change")
     figure.update_yaxes(title="-log10 FDR", rangemode="tozero")
     finish(figure, height=90 + _PANEL * n_rows)
     figure.update_layout(
+        shapes=[
+            line
+            for number in range(len(tissues))
+            for line in _thresholds(number, fold_change, -float(np.log10(fdr)))
+        ],
         margin={"t": 70},
         legend={"y": 1 + 40 / (_PANEL * n_rows)},
         modebar={"remove": ["autoScale2d"]},
@@ -201,6 +201,21 @@ def _split(panel: pd.DataFrame, most: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     changed = panel[panel["kind"].isin([HIGHER, LOWER])]
     drawn = changed.sort_values("fdr", kind="stable").head(most)
     return drawn, panel.drop(index=drawn.index)
+
+
+def _thresholds(number: int, fold_change: float, height: float) -> list[dict[str, Any]]:
+    """Return the lines of a panel's thresholds.
+
+    All are given to the figure at once: ``add_vline`` looks through the whole figure for each, a
+    third of a second of eight panels.
+    """
+    x, y = (f"{axis}{number + 1 if number else ''}" for axis in "xy")
+    shape = {"type": "line", "line": {"color": NEUTRAL, "dash": "dot", "width": 1}}
+    upright = {**shape, "xref": x, "yref": f"{y} domain", "y0": 0, "y1": 1}
+    return [
+        *({**upright, "x0": at, "x1": at} for at in sorted({fold_change, -fold_change})),
+        {**shape, "xref": f"{x} domain", "yref": y, "x0": 0, "x1": 1, "y0": height, "y1": height},
+    ]
 
 
 def _density(counted: pd.DataFrame, height: pd.Series, tissue: str) -> go.Heatmap:
