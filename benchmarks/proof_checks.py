@@ -114,7 +114,7 @@ def accuracy(tables: EvaluationTables, found: Ceilings, truth: PlantedCohort) ->
         row = summary.loc[method]
         rows[str(method)] = {
             "rho": row["gene_rho_by_fold_mean"],
-            "rho_adjusted": row.get("gene_rho_partial_mean", np.nan),
+            "rho_adjusted": row.get("gene_adjusted_rho_by_fold_mean", np.nan),
             "sample_rho": row["sample_rho_mean"],
             "predictable_genes": row["n_predictable_mean"],
         }

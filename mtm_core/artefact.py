@@ -33,6 +33,7 @@ import numpy as np
 import pandas as pd
 
 from mtm_core import __version__
+from mtm_core.accuracy_names import current_name
 from mtm_core.data.cohort.normalise import NORMALISATIONS, Normalisation
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.files.what_is_it import what_is_missing
@@ -339,7 +340,18 @@ def parse_description(data: bytes, path: Path | str) -> dict[str, Any]:
         check_description(description)
     except (ValueError, TypeError) as error:
         raise ArtefactError(_damaged(path, error)) from error
-    return description
+    return description | {"accuracy": _with_current_names(description["accuracy"])}
+
+
+def _with_current_names(accuracy: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the accuracy of a model with today's names of its figures."""
+    if not accuracy:
+        return {}
+    summary = {current_name(name): value for name, value in accuracy["summary"].items()}
+    tissues = [
+        {current_name(name): value for name, value in row.items()} for row in accuracy["tissues"]
+    ]
+    return {**accuracy, "summary": summary, "tissues": tissues}
 
 
 def _damaged(place: Path | str, error: Exception) -> str:

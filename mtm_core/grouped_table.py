@@ -9,7 +9,7 @@ rest stays on disk. Written by :mod:`mtm_core.grouped_writing`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -135,10 +135,17 @@ class TableOnDisk:
     """Whether every group has the same genes in the same order."""
     stamp: tuple[int, int]
     """Size and time of the file when it was opened."""
+    stored: Mapping[str, str] = field(repr=False)
+    """Name of each column in the file."""
 
     @classmethod
-    def open(cls, path: Path) -> TableOnDisk | None:
+    def open(cls, path: Path, current: Callable[[str], str] = str) -> TableOnDisk | None:
         """Open a file; ``None`` if it has no groups, but is an ordinary table.
+
+        Parameters
+        ----------
+        current
+            Returns today's name of a column, other than a key, that is written in the file.
 
         Raises
         ------
@@ -159,7 +166,8 @@ class TableOnDisk:
             if any(part is None or part.min != part.max for part in statistics):
                 raise ValueError(f"row group {number} of {path.name} is not of one group")
             groups.setdefault(tuple(str(part.min) for part in statistics), []).append(number)
-        return cls(path, keys, footer, groups, bool(layout["same_genes"]), _stamp(path))
+        stored = {current(name): name for name in names}
+        return cls(path, keys, footer, groups, bool(layout["same_genes"]), _stamp(path), stored)
 
     @property
     def schema(self) -> pa.Schema:
@@ -169,7 +177,7 @@ class TableOnDisk:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of all columns."""
-        return tuple(self.schema.names)
+        return tuple(self.stored)
 
     @cached_property
     def genes(self) -> pd.Index:
@@ -291,7 +299,9 @@ class TableOnDisk:
             )
         # A file of its own for each read: readers of a server's threads do not share a place.
         with pq.ParquetFile(self.path, metadata=self.footer) as file:
-            return file.read_row_groups(numbers, columns=names, use_threads=False).select(names)
+            written = [self.stored[name] for name in names]
+            table = file.read_row_groups(numbers, columns=written, use_threads=False)
+            return table.select(written).rename_columns(names)
 
     def _check(self, table: pa.Table, groups: Mapping[tuple[str, ...], object]) -> None:
         """Hold what was read to what the footer says of it."""
@@ -301,17 +311,24 @@ class TableOnDisk:
                 raise ValueError(f"{self.path.name} holds another {name} than its footer says")
 
 
-def open_grouped(path: Path, keys: Sequence[str]) -> pd.DataFrame | TableOnDisk:
+def open_grouped(
+    path: Path, keys: Sequence[str], current: Callable[[str], str] = str
+) -> pd.DataFrame | TableOnDisk:
     """Open a table: read whole where it is short or was not written in groups, else left on disk.
+
+    Parameters
+    ----------
+    current
+        Returns today's name of a column that is written in the file.
 
     Raises
     ------
     ValueError, OSError
         If it is no such table.
     """
-    stored = TableOnDisk.open(path)
+    stored = TableOnDisk.open(path, current)
     if stored is None:
-        return pd.read_parquet(path)
+        return pd.read_parquet(path).rename(columns=current)
     if stored.keys != tuple(keys):
         raise ValueError(f"{path.name} is grouped by {', '.join(stored.keys)}")
     return stored

@@ -49,7 +49,7 @@ def score(method: Method, cohort: ad.AnnData, folds: DonorFolds) -> dict[str, fl
     """Return the figures of one point, from expression alone."""
     predictions = cross_validate(method, cohort, folds, with_phenotypes=False)
     summary = accuracy(predictions, cohort.uns["donors"]).summary()
-    return {name: summary[f"gene_rho_{name}_mean"] for name in ("by_fold", "partial")}
+    return {name: summary[f"gene_{name}_by_fold_mean"] for name in ("rho", "adjusted_rho")}
 
 
 def show_genes(cohort: ad.AnnData, share: float, rng: np.random.Generator) -> ad.AnnData:

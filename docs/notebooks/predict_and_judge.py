@@ -32,7 +32,7 @@ for note in prepared.notes:
 # ## Which tissues, which genes?
 #
 # The model was evaluated on donors it had not seen. `gene_rho_by_fold` is the mean over genes of Pearson's rho between
-# prediction and measurement; `gene_rho_partial` is the same after age, sex and Hardy scale are regressed out of both.
+# prediction and measurement; `gene_adjusted_rho_by_fold` is the same after age, sex and Hardy scale are regressed out of both.
 
 # %%
 evaluation = EvaluationTables.load(find_model(MODEL) / "evaluation")

@@ -171,16 +171,16 @@ def _folds(only: str | None, n_folds: int) -> tuple[int, ...] | None:
 
 
 _HEADER = (
-    "method", "rho by fold", "95 % interval", "pooled", "partial", "without cells", "shuffled",
-    "rho of samples", "pGenes", "with FDR 5 %", "MSE ratio", "inside 90 %",
+    "method", "rho by fold", "95 % interval", "pooled", "adjusted", "adjusted for cells",
+    "shuffled", "rho of samples", "pGenes", "with FDR 5 %", "MSE ratio", "inside 90 %",
 )  # fmt: skip
 
 
 def _print(tables: EvaluationTables) -> None:
     """Print one line a method.
 
-    Gene-wise rho by fold with the donor bootstrap's interval, pooled, partial (without age, sex and
-    Hardy scale), and of shuffled donors, a control.
+    Gene-wise rho by fold with the donor bootstrap's interval, pooled, adjusted (for age, sex and
+    Hardy scale, and for the blood's composition), and of shuffled donors, a control.
     """
     shuffled = tables.strata[tables.strata["stratum"] == SHUFFLED].set_index("method")
     rows = [
@@ -189,8 +189,8 @@ def _print(tables: EvaluationTables) -> None:
             _figure(row["gene_rho_by_fold_mean"]),
             f"{row['gene_rho_by_fold_low']:.3f} to {row['gene_rho_by_fold_high']:.3f}",
             _figure(row["gene_rho_pooled_mean"]),
-            _figure(row.get("gene_rho_partial_mean")),
-            _figure(row.get("gene_rho_without_composition_mean")),
+            _figure(row.get("gene_adjusted_rho_by_fold_mean")),
+            _figure(row.get("gene_rho_adjusted_for_composition_mean")),
             _figure(shuffled.loc[name, "gene_rho_by_fold_mean"]),
             _figure(row["sample_rho_mean"]),
             f"{row['n_predictable_mean']:.1f}",

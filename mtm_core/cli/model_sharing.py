@@ -29,7 +29,7 @@ _HEADER = (
     "genes",
     "tissues",
     FIGURES["gene_rho_by_fold"],
-    FIGURES["gene_rho_partial"],
+    FIGURES["gene_adjusted_rho_by_fold"],
     "MB",
     "where",
 )

@@ -49,17 +49,17 @@ class Accuracy:
         95 % interval ``rho_low`` and ``rho_high``, its one-sided ``p`` and the ``fdr`` over the
         genes of the tissue; ``r2``; ``mae_ratio`` (absolute error over that of the training mean);
         ``is_predictable``, by the rule of the paper, and ``survives_fdr``, predictable with an FDR
-        of at most 5 %. With phenotypes, ``partial_rho`` and ``partial_rho_pooled``, with age, sex
-        and Hardy scale regressed out of both sides, inside each fold or over all donors. With
-        blood composition, ``n_composition`` donors with known composition, and over these
-        ``rho_composition_known``, pooled, and ``rho_without_composition``, with the cell shares
-        regressed out of both sides.
+        of at most 5 %. With phenotypes, ``adjusted_rho_by_fold`` and ``adjusted_rho_pooled``, with
+        age, sex and Hardy scale regressed out of both sides, inside each fold or over all donors.
+        With blood composition, ``n_composition`` donors with known composition, and over these
+        ``rho_composition_known``, pooled, and ``rho_adjusted_for_composition``, with the cell
+        shares regressed out of both sides.
     tissues
         One row for each tissue: ``n``; means over genes ``gene_rho_by_fold``,
-        ``gene_rho_pooled``, ``gene_rho_partial`` (by fold), ``gene_rho_partial_pooled``,
-        ``gene_rho_composition_known`` and ``gene_rho_without_composition``, in which a gene with a
-        constant prediction counts as 0; ``sample_rho``, mean over donors; ``n_predictable`` and
-        ``n_predictable_fdr`` genes; ``mse_ratio`` and ``mae_ratio``, error over that of the
+        ``gene_rho_pooled``, ``gene_adjusted_rho_by_fold``, ``gene_adjusted_rho_pooled``,
+        ``gene_rho_composition_known`` and ``gene_rho_adjusted_for_composition``, in which a gene
+        with a constant prediction counts as 0; ``sample_rho``, mean over donors; ``n_predictable``
+        and ``n_predictable_fdr`` genes; ``mse_ratio`` and ``mae_ratio``, error over that of the
         training mean; ``coverage_{level}``, if the method has intervals. NaN if no fold has enough
         donors.
     samples
@@ -131,7 +131,7 @@ def accuracy(
         inside.append(coverage(part.assign(read)))
         genes[name] = _score_genes(p, o, fold[rows], None if design is None else design[rows])
         if cells is not None:
-            genes[name] = genes[name].assign(**_without_composition(p, o, cells[rows]))
+            genes[name] = genes[name].assign(**_adjusted_for_composition(p, o, cells[rows]))
         genes[name].insert(0, "gene_id", ids)
         samples[name] = pd.DataFrame(
             {"donor": donor[rows], "rho": np.nan_to_num(rowwise_correlation(p, o))}
@@ -223,8 +223,8 @@ def _score_genes(
         }
     )
     if design is not None:
-        table["partial_rho"] = _rho_by_fold(predicted, observed, fold, design)
-        table["partial_rho_pooled"] = _partial_rho(predicted, observed, design)
+        table["adjusted_rho_by_fold"] = _rho_by_fold(predicted, observed, fold, design)
+        table["adjusted_rho_pooled"] = _adjusted_rho(predicted, observed, design)
     return table
 
 
@@ -242,10 +242,10 @@ def _score_tissue(
         "mae_ratio": float(_error_ratio(predicted.ravel(), observed.ravel(), 1)),
         "n_predictable_fdr": int(genes["survives_fdr"].sum()),
     }
-    if "partial_rho" in genes:
-        row["gene_rho_partial"] = _mean_over_genes(genes["partial_rho"])
-        row["gene_rho_partial_pooled"] = _mean_over_genes(genes["partial_rho_pooled"])
-    for figure in ("rho_composition_known", "rho_without_composition"):
+    if "adjusted_rho_by_fold" in genes:
+        row["gene_adjusted_rho_by_fold"] = _mean_over_genes(genes["adjusted_rho_by_fold"])
+        row["gene_adjusted_rho_pooled"] = _mean_over_genes(genes["adjusted_rho_pooled"])
+    for figure in ("rho_composition_known", "rho_adjusted_for_composition"):
         if figure in genes:
             row[f"gene_{figure}"] = _mean_over_genes(genes[figure])
     return row
@@ -254,18 +254,18 @@ def _score_tissue(
 def _rho_by_fold(
     predicted: Floats, observed: Floats, fold: NDArray[np.int64], design: Array | None = None
 ) -> Array:
-    """Return the (partial) correlations inside each fold, averaged by Fisher's z."""
+    """Return the (adjusted) correlations inside each fold, averaged by Fisher's z."""
     parts = [np.full(predicted.shape[1], np.nan)]
     for k in np.unique(fold):
         in_fold = fold == k
         if design is not None:
-            parts.append(_partial_rho(predicted[in_fold], observed[in_fold], design[in_fold]))
+            parts.append(_adjusted_rho(predicted[in_fold], observed[in_fold], design[in_fold]))
         elif in_fold.sum() >= MINIMUM_DONORS:
             parts.append(correlation_or_0(predicted[in_fold], observed[in_fold]))
     return fisher_mean(parts)
 
 
-def _without_composition(
+def _adjusted_for_composition(
     predicted: Floats, observed: Floats, cells: Array
 ) -> dict[str, Array | int]:
     """Correlate the donors with known composition, without and with adjustment for it."""
@@ -275,11 +275,11 @@ def _without_composition(
     return {
         "n_composition": int(known.sum()),
         "rho_composition_known": correlation_or_0(p, o) if len(p) >= MINIMUM_DONORS else nan,
-        "rho_without_composition": _partial_rho(p, o, design) if len(p) else nan,
+        "rho_adjusted_for_composition": _adjusted_rho(p, o, design) if len(p) else nan,
     }
 
 
-def _partial_rho(predicted: Floats, observed: Floats, design: Array) -> Array:
+def _adjusted_rho(predicted: Floats, observed: Floats, design: Array) -> Array:
     """Return partial correlations given ``design``; NaN with too few degrees of freedom."""
     basis = orthonormal_basis(design)
     if len(predicted) - basis.shape[1] < MINIMUM_DONORS - 1:

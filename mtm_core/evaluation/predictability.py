@@ -20,10 +20,10 @@ from mtm_core.grouped_table import TableOnDisk
 
 RHO_FIGURES = {
     "gene_rho_by_fold": "gene-wise rho, by fold",
-    "gene_rho_partial": "gene-wise rho, by fold, adjusted",
+    "gene_adjusted_rho_by_fold": "adjusted rho, by fold",
     "gene_rho_pooled": "gene-wise rho, pooled",
-    "gene_rho_partial_pooled": "gene-wise rho, pooled, adjusted",
-    "gene_rho_without_composition": "gene-wise rho, pooled, without blood composition",
+    "gene_adjusted_rho_pooled": "adjusted rho, pooled",
+    "gene_rho_adjusted_for_composition": "rho adjusted for blood composition, pooled",
     "sample_rho": "sample-wise rho",
 }
 """Labels of the columns of a tissue table that are correlations."""
@@ -32,8 +32,8 @@ GeneChoice = Literal["all", "predictable", "survives FDR"]
 
 _TISSUE_FIGURES = ("n", *RHO_FIGURES, "n_predictable", "n_predictable_fdr")
 _GENE_FIGURES = (
-    "n", "rho_by_fold", "rho_pooled", "rho_low", "rho_high", "partial_rho",
-    "rho_composition_known", "rho_without_composition", "p", "fdr", "r2",
+    "n", "rho_by_fold", "rho_pooled", "rho_low", "rho_high", "adjusted_rho_by_fold",
+    "rho_composition_known", "rho_adjusted_for_composition", "p", "fdr", "r2",
     "is_predictable", "survives_fdr",
 )  # fmt: skip
 
@@ -128,7 +128,7 @@ def genes_of_tissue(genes: pd.DataFrame, method: str, tissue: str) -> pd.DataFra
     -------
     pandas.DataFrame
         Indexed by ``gene_id``: what there is of n, rho by fold, pooled with its interval, adjusted,
-        pooled over donors of known blood composition and without it, p, FDR, R2;
+        over donors of known blood composition and adjusted for it, p, FDR, R2;
         ``is_predictable`` always.
     """
     chosen = (genes["method"] == method) & (genes["tissue"] == tissue)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from mtm_core.accuracy_names import current_name
 from mtm_core.data.files.what_is_it import what_is_missing
 from mtm_core.errors import InputFileError
 from mtm_core.evaluation.accuracy import Accuracy, summarise_tissues
@@ -299,7 +300,7 @@ class EvaluationTables:
 
     @classmethod
     def load(cls, folder: Path) -> EvaluationTables:
-        """Read what :meth:`save` wrote, by this version or one with fewer tables.
+        """Read what :meth:`save` wrote, by this version or one with fewer tables or other names.
 
         Raises
         ------
@@ -310,11 +311,15 @@ class EvaluationTables:
             summary = pd.read_csv(folder / "summary.csv", index_col="method")
             rows, combinations = _combinations_in(folder)
             return cls(
-                open_grouped(folder / "genes.parquet", GENE_KEYS),
-                pd.read_csv(folder / "tissues.csv"),
+                open_grouped(folder / "genes.parquet", GENE_KEYS, current_name),
+                _read_figures(folder / "tissues.csv"),
                 json.loads((folder / "settings.json").read_text()),
                 summary[[name for name in _INTERVAL if name in summary]],
-                **{name: _read_if_there(folder / f"{name}.csv") for name in _OPTIONAL},
+                **{
+                    name: _read_figures(path)
+                    for name in _OPTIONAL
+                    if (path := folder / f"{name}.csv").exists()
+                },
                 combination_rows=rows,
                 combinations=combinations,
             )
@@ -330,8 +335,8 @@ def _combinations_in(folder: Path) -> tuple[pd.DataFrame | GroupedTable, pd.Data
     rows, tissues = (folder / name for name in _COMBINATIONS)
     if not tissues.exists():
         return pd.DataFrame(), pd.DataFrame()
-    return open_grouped(rows, COMBINATION_KEYS), pd.read_csv(tissues)
+    return open_grouped(rows, COMBINATION_KEYS, current_name), _read_figures(tissues)
 
 
-def _read_if_there(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path) if path.exists() else pd.DataFrame()
+def _read_figures(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path).rename(columns=current_name)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mtm_core.accuracy_names import current_name
 from mtm_core.evaluation.accuracy import Accuracy
 from mtm_core.evaluation.bootstrap import ResampledRho
 from mtm_core.safe_output import replacing
@@ -74,6 +75,8 @@ class MethodScores:
             if about["format"] != _FORMAT:
                 return None
             read = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES}
+            for name in ("genes", "tissues", "strata"):
+                read[name] = read[name].rename(columns=current_name)
             return cls(
                 Accuracy(read["genes"], read["tissues"], read["samples"]),
                 ResampledRho(

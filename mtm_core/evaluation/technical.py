@@ -16,7 +16,7 @@ from mtm_core.errors import CohortError
 from mtm_core.evaluation.accuracy import accuracy
 from mtm_core.evaluation.confounding import confounder_design, select_scorable_pairs
 
-_FIGURES = ("gene_rho_by_fold", "gene_rho_partial_pooled")
+_FIGURES = ("gene_rho_by_fold", "gene_adjusted_rho_pooled")
 DONOR_OUT, LABORATORY_OUT = (
     "technical attributes known",
     "technical attributes known and out",

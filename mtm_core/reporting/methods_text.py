@@ -236,7 +236,7 @@ def _accuracy(
         f" the {len(ranked)} predicted tissues that were evaluated"
         f" (by tissue {raw.min():.3f} to {raw.max():.3f})",
     ]
-    adjusted = ranked.get("gene_rho_partial", pd.Series(dtype=float)).dropna()
+    adjusted = ranked.get("gene_adjusted_rho_by_fold", pd.Series(dtype=float)).dropna()
     sentences[0] += (
         f", and of {adjusted.mean():.3f} ({adjusted.min():.3f} to {adjusted.max():.3f}) adjusted"
         f" for {adjusted_for(settings)}."

@@ -15,8 +15,8 @@ from mtm_core.methods.covariates import AGE_SEX
 FIGURES = {
     "gene_rho_by_fold": "gene-wise rho, by fold",
     "gene_rho_pooled": "gene-wise rho, pooled",
-    "gene_rho_partial": "gene-wise rho, adjusted for age, sex and Hardy scale",
-    "gene_rho_without_composition": "gene-wise rho, pooled, without blood composition",
+    "gene_adjusted_rho_by_fold": "gene-wise rho, adjusted for age, sex and Hardy scale",
+    "gene_rho_adjusted_for_composition": "gene-wise rho, pooled, adjusted for blood composition",
     "sample_rho": "sample-wise rho",
     "n_predictable": "predictable genes (pooled rho > 0.3)",
     "mse_ratio": "squared error / training mean's",

@@ -13,7 +13,7 @@ from mtm_core.model_folder import ModelFolder
 from mtm_core.model_places import bundled_models, find_model, installed_models
 from mtm_core.sharing.licence import PROGRAM_LICENCE, licence_of
 
-RHO, ADJUSTED_RHO = "gene_rho_by_fold_mean", "gene_rho_partial_mean"
+RHO, ADJUSTED_RHO = "gene_rho_by_fold_mean", "gene_adjusted_rho_by_fold_mean"
 
 
 @dataclass(frozen=True)

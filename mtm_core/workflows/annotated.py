@@ -19,7 +19,7 @@ from mtm_core.inference.write_blocks import ADJUSTED, OF_SAMPLE, OUT_OF_FOLD, PR
 
 ANNOTATED = (".h5ad", ".h5mu")
 """Endings of the formats that have a slot for what is known beside a prediction."""
-_FIGURES = {OUT_OF_FOLD: "rho_pooled", ADJUSTED: "partial_rho_pooled"}
+_FIGURES = {OUT_OF_FOLD: "rho_pooled", ADJUSTED: "adjusted_rho_pooled"}
 
 
 @dataclass(frozen=True)

@@ -97,15 +97,15 @@ if view != SPREAD:
     body_map(evaluated.tissues, [tissue], press, key="accuracy", one=True)
 
 ranking = rank_tissues(tables.tissues, method)
-has_adjusted = "gene_rho_partial" in ranking
+has_adjusted = "gene_adjusted_rho_by_fold" in ranking
 ADJUSTED = (
-    f" Adjusted: after {evaluated.adjusted_for} are regressed out of both sides, so that "
+    f" Adjusted rho: after {evaluated.adjusted_for} are regressed out of both sides, so that "
     f"correlation caused by these does not count."
 )
 
-WITHOUT_COMPOSITION = (
-    " Without composition: the pooled rho of the donors whose blood composition is known, after "
-    "the shares of blood cells are regressed out of both sides."
+COMPOSITION_ADJUSTED = (
+    " Adjusted for composition: the pooled rho of the donors whose blood composition is known, "
+    "after the shares of blood cells are regressed out of both sides."
 )
 
 if view == TISSUES:
@@ -188,9 +188,9 @@ elif view == GENES:
                     ("rho_pooled", "rho, pooled", "%.3f"),
                     ("rho_low", "95 % from", "%.3f"),
                     ("rho_high", "95 % to", "%.3f"),
-                    ("partial_rho", "adjusted, by fold", "%.3f"),
+                    ("adjusted_rho_by_fold", "adjusted rho, by fold", "%.3f"),
                     ("rho_composition_known", "rho, composition known", "%.3f"),
-                    ("rho_without_composition", "without composition", "%.3f"),
+                    ("rho_adjusted_for_composition", "adjusted for composition", "%.3f"),
                     ("p", "p", "%.2g"),
                     ("fdr", "FDR", "%.2g"),
                     ("r2", "R2", "%.3f"),
@@ -205,8 +205,8 @@ elif view == GENES:
         f"to see its gene below. The interval is that of the pooled rho; p tests a pooled rho of "
         f"0; FDR is over the genes of the tissue (Benjamini and "
         f"Hochberg)."
-        + (ADJUSTED if "partial_rho" in table else "")
-        + (WITHOUT_COMPOSITION if "rho_without_composition" in table else "")
+        + (ADJUSTED if "adjusted_rho_by_fold" in table else "")
+        + (COMPOSITION_ADJUSTED if "rho_adjusted_for_composition" in table else "")
     )
     if shown.empty:
         st.info(
@@ -223,7 +223,7 @@ elif view == GENES:
         name=f"{label}_over_tissues_{method}",
         caption=f"{label}, {method}: rho in each tissue, over {of_gene['n'].min()} to"
         f" {of_gene['n'].max()} donors. The filled circle is the pooled rho with its 95 % interval,"
-        " the tick the rho by fold, the open diamond the same adjusted. A gene with a pooled rho "
+        " the tick the rho by fold, the open diamond the adjusted rho. A gene with a pooled rho "
         "right of the dashed line (0.3) is predictable."
         + (
             f" Undefined in {', '.join(undefined)}: measured or predicted values do not vary there."

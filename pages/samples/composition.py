@@ -9,7 +9,7 @@ from mtm_core.dashboard.screens.composition import (
     estimated,
     markers_of,
     offer_as_covariates,
-    show_left_without,
+    show_adjusted_for_composition,
     show_shares,
 )
 from mtm_core.dashboard.widgets.cohort_view import begin_with_samples
@@ -61,4 +61,4 @@ if metadata is not None and numbers:
         show_shares(session, own, key="own_composition", caption="As in the metadata.")
 
 st.header("What predictions hold beyond composition")
-show_left_without(session, model)
+show_adjusted_for_composition(session, model)

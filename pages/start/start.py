@@ -127,10 +127,10 @@ else:
         "held-out donors, inside each fold of the cross-validation; mean over genes and tissues. "
         "1 is perfect, 0 is chance.",
     )
-    partial = summary.get("gene_rho_partial_mean")
+    adjusted_rho = summary.get("gene_adjusted_rho_by_fold_mean")
     adjusted.metric(
-        "The same, adjusted",
-        "not known" if partial is None else f"{partial:.2f}",
+        "Adjusted rho, by fold",
+        "not known" if adjusted_rho is None else f"{adjusted_rho:.2f}",
         border=True,
         help="After age, sex and Hardy scale (how the donor died) are regressed out of both "
         "sides: what blood adds beyond the effects of these on all tissues of a donor.",

@@ -52,7 +52,7 @@ def test_models_are_listed_with_how_accurate_they_are(
     assert [row[0].removesuffix(" (default)") for row in rows] == [*bundled_models(), "mine"]
     default = next(row for row in rows if row[0] == f"{DEFAULT_MODEL} (default)")
     mean = read_description(find_model(DEFAULT_MODEL))["accuracy"]["summary"]
-    raw, adjusted = mean["gene_rho_by_fold_mean"], mean["gene_rho_partial_mean"]
+    raw, adjusted = mean["gene_rho_by_fold_mean"], mean["gene_adjusted_rho_by_fold_mean"]
     assert default[1:6] == ["stack", "59", "49", f"{raw:.3f}", f"{adjusted:.3f}"]
     assert (rows[-1][-1], default[-1]) == ("installed", "bundled")
     assert str(tmp_path) in done.err
@@ -122,7 +122,7 @@ def test_json_is_the_description(mtm: Mtm) -> None:
     done = mtm("model", "describe", DEFAULT_MODEL, "--json")
     described, known = json.loads(done.out), read_description(find_model(DEFAULT_MODEL))
     accuracy, summary = described.pop("accuracy"), known["accuracy"]["summary"]
-    assert {"gene_rho_by_fold_mean", "gene_rho_pooled_mean", "gene_rho_partial_mean",
+    assert {"gene_rho_by_fold_mean", "gene_rho_pooled_mean", "gene_adjusted_rho_by_fold_mean",
             "coverage_90"} <= set(summary)  # fmt: skip
     assert {name: accuracy[name] for name in summary} == summary
     assert accuracy["tissues"] == known.pop("accuracy")["tissues"]

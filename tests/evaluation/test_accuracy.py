@@ -228,7 +228,7 @@ def residual(values: np.ndarray, design: pd.DataFrame) -> np.ndarray:
     return values - design.to_numpy() @ coefficients
 
 
-def test_partial_rho_equals_a_loop(
+def test_adjusted_rho_equals_a_loop(
     predict: Callable[[float], xr.Dataset], phenotypes: pd.DataFrame
 ) -> None:
     predicted = predict(0.5)
@@ -250,16 +250,20 @@ def test_partial_rho_equals_a_loop(
             x, y = (residual(values[rows, g], design[rows]) for values in (p, o))
             inside.append(pearsonr(x, y).statistic)
         pooled = inside.pop()
-        assert row.partial_rho == pytest.approx(np.tanh(np.mean(np.arctanh(inside))), abs=1e-6)
-        assert row.partial_rho_pooled == pytest.approx(pooled, abs=1e-6)
-    means = scored.genes.groupby("tissue")[["partial_rho", "partial_rho_pooled"]].mean()
-    np.testing.assert_allclose(scored.tissues["gene_rho_partial"], means["partial_rho"])
+        assert row.adjusted_rho_by_fold == pytest.approx(
+            np.tanh(np.mean(np.arctanh(inside))), abs=1e-6
+        )
+        assert row.adjusted_rho_pooled == pytest.approx(pooled, abs=1e-6)
+    means = scored.genes.groupby("tissue")[["adjusted_rho_by_fold", "adjusted_rho_pooled"]].mean()
     np.testing.assert_allclose(
-        scored.tissues["gene_rho_partial_pooled"], means["partial_rho_pooled"]
+        scored.tissues["gene_adjusted_rho_by_fold"], means["adjusted_rho_by_fold"]
+    )
+    np.testing.assert_allclose(
+        scored.tissues["gene_adjusted_rho_pooled"], means["adjusted_rho_pooled"]
     )
 
 
-def test_a_fold_too_small_for_the_covariates_gives_no_partial_rho(
+def test_a_fold_too_small_for_the_covariates_gives_no_adjusted_rho(
     predict: Callable[[float], xr.Dataset], phenotypes: pd.DataFrame
 ) -> None:
     # Five donors of one sex and death but two ages: 5 - 2 leave three degrees of freedom.
@@ -268,16 +272,16 @@ def test_a_fold_too_small_for_the_covariates_gives_no_partial_rho(
     lung = of_tissue(predicted, "Lung")
     few = lung.isel(pair=np.flatnonzero(lung["fold"].to_numpy() == 0)[:5])
     phenotypes.loc[few["donor"].to_numpy()[:2], "age"] = 60.0
-    assert accuracy(few, phenotypes).genes["partial_rho"].notna().all()
+    assert accuracy(few, phenotypes).genes["adjusted_rho_by_fold"].notna().all()
     fewer = accuracy(few.isel(pair=slice(0, 4)), phenotypes)
     assert fewer.genes["rho_by_fold"].notna().all()
-    assert fewer.genes["partial_rho"].isna().all()
-    assert np.isnan(fewer.tissues.loc["Lung", "gene_rho_partial"])
+    assert fewer.genes["adjusted_rho_by_fold"].isna().all()
+    assert np.isnan(fewer.tissues.loc["Lung", "gene_adjusted_rho_by_fold"])
     # It does not count as 0 among tissues that have one.
     both = xr.concat([of_tissue(predicted, "Liver"), few.isel(pair=slice(0, 4))], dim="pair")
     scored = accuracy(both, phenotypes)
-    assert scored.summary()["gene_rho_partial_mean"] == pytest.approx(
-        scored.tissues.loc["Liver", "gene_rho_partial"]
+    assert scored.summary()["gene_adjusted_rho_by_fold_mean"] == pytest.approx(
+        scored.tissues.loc["Liver", "gene_adjusted_rho_by_fold"]
     )
 
 

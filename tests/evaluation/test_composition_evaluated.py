@@ -83,16 +83,16 @@ def test_accuracy_due_to_composition_disappears_and_other_accuracy_remains(
     assert evaluated.tables.settings["composition"] == "estimated"
     genes = evaluated.tables.genes
     own = genes["gene_id"].isin(list(made.var_names[-N_OWN:]))
-    before, after = "rho_composition_known", "rho_without_composition"
+    before, after = "rho_composition_known", "rho_adjusted_for_composition"
     assert genes.loc[~own, before].median() > 0.6
     assert abs(genes.loc[~own, after].mean()) < 0.1
     assert genes.loc[own, before].median() > 0.6
     lost = (genes.loc[own, before] - genes.loc[own, after]).mean()
     assert abs(lost) < 0.05
-    mean = evaluated.tables.summary().loc["ridge", "gene_rho_without_composition_mean"]
+    mean = evaluated.tables.summary().loc["ridge", "gene_rho_adjusted_for_composition_mean"]
     assert mean == pytest.approx(genes.groupby("tissue")[after].mean().mean(), abs=1e-6)
     ranked = rank_tissues(evaluated.tables.tissues, "ridge")
-    assert ranked["gene_rho_without_composition"].mean() == pytest.approx(mean, abs=1e-6)
+    assert ranked["gene_rho_adjusted_for_composition"].mean() == pytest.approx(mean, abs=1e-6)
     listed = genes_of_tissue(genes, "ridge", str(ranked.index[0]))
     assert {before, after} <= set(listed)
     _check_by_statsmodels(made, genes, tmp_path / "out" / "ridge.nc")
@@ -111,7 +111,7 @@ def _check_by_statsmodels(made: ad.AnnData, genes: pd.DataFrame, path: Path) -> 
         sides = [part[name].to_numpy()[:, gene].astype(float) for name in ("predicted", "observed")]
         expected = np.corrcoef(*(OLS(side, design).fit().resid for side in sides))[0, 1]
         row = genes[(genes["tissue"] == tissue) & (genes["gene_id"] == made.var_names[gene])]
-        assert row["rho_without_composition"].item() == pytest.approx(expected, abs=1e-4)
+        assert row["rho_adjusted_for_composition"].item() == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_table_of_shares_goes_by_sample_or_by_donor(
@@ -134,4 +134,4 @@ def test_a_cohort_without_the_genes_says_so(mtm: Mtm, cohort_file: Path, tmp_pat
     done = mtm("evaluate", cohort_file, "--methods=ridge", "--folds=2", "--output", output)
     assert done.code == 0, done.err
     assert "The cohort has too few marker genes of blood cells" in done.err
-    assert "rho_without_composition" not in pd.read_parquet(output / "genes.parquet")
+    assert "rho_adjusted_for_composition" not in pd.read_parquet(output / "genes.parquet")

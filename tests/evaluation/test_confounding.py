@@ -52,16 +52,16 @@ def test_a_donor_who_is_not_in_the_table_is_named(
         accuracy(predict(0.5), phenotypes.drop("D07"))
 
 
-def test_a_prediction_from_donor_traits_alone_has_no_partial_rho(
+def test_a_prediction_from_donor_traits_alone_has_no_adjusted_rho(
     observed: xr.Dataset, phenotypes: pd.DataFrame
 ) -> None:
     tissues = accuracy(read_off(observed, phenotypes), phenotypes).tissues
     assert (tissues["gene_rho_by_fold"] > 0.6).all()
-    assert (tissues["gene_rho_partial"] == 0).all()
-    assert (tissues["gene_rho_partial_pooled"] == 0).all()
+    assert (tissues["gene_adjusted_rho_by_fold"] == 0).all()
+    assert (tissues["gene_adjusted_rho_pooled"] == 0).all()
 
 
-def test_a_signal_beyond_donor_traits_retains_its_partial_rho(
+def test_a_signal_beyond_donor_traits_retains_its_adjusted_rho(
     predict: Predict, phenotypes: pd.DataFrame
 ) -> None:
     signal = predict(0.8)
@@ -70,8 +70,8 @@ def test_a_signal_beyond_donor_traits_retains_its_partial_rho(
     moved["predicted"] = moved["predicted"] + signal["predicted"]
     # The same signal under any shift by sex, age and death.
     again = accuracy(moved, phenotypes).tissues
-    assert (scored["gene_rho_partial"] > 0.4).all()
-    for name in ("gene_rho_partial", "gene_rho_partial_pooled"):
+    assert (scored["gene_adjusted_rho_by_fold"] > 0.4).all()
+    for name in ("gene_adjusted_rho_by_fold", "gene_adjusted_rho_pooled"):
         np.testing.assert_allclose(again[name], scored[name], atol=1e-5)
     assert (again["gene_rho_by_fold"] > scored["gene_rho_by_fold"] + 0.1).all()
 
@@ -123,7 +123,7 @@ def test_shuffling_donors_brings_every_score_to_0(rng: np.random.Generator) -> N
     phenotypes = pd.DataFrame({"sex": "male", "hardy": rng.integers(0, 3, n).astype(float)})
     for dataset, least, most in ((predicted, 0.9, 1), (shuffle_donors(predicted), -0.05, 0.05)):
         tissues = accuracy(dataset, phenotypes).tissues
-        rho = tissues.filter(regex="^gene_rho|^sample_rho")
+        rho = tissues.filter(regex="^gene_(adjusted_)?rho|^sample_rho")
         assert rho.shape == (2, 5)
         assert ((rho > least) & (rho < most)).all(axis=None)
     assert (tissues["n_predictable"] == 0).all()

@@ -130,7 +130,7 @@ def test_every_figure_is_the_same(
 ) -> None:
     donors = small_cohort.uns["donors"]
     one, other = (accuracy(part, donors) for part in (in_memory, on_disk))
-    assert {"coverage_50", "coverage_90", "gene_rho_partial"} <= set(one.tissues)
+    assert {"coverage_50", "coverage_90", "gene_adjusted_rho_by_fold"} <= set(one.tissues)
     for name in ("genes", "tissues", "samples"):
         pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name), check_exact=True)
     strata = [accuracy_in_strata(part, donors, small_cohort.var) for part in (in_memory, on_disk)]

@@ -22,7 +22,7 @@ TISSUES = pd.DataFrame(
         "tissue": ["Lung", "Liver", "Brain - Cortex"],
         "n": [46, 42, 34],
         "gene_rho_by_fold": [0.1, 0.4, 0.9],
-        "gene_rho_partial": [0.05, 0.25, 0.8],
+        "gene_adjusted_rho_by_fold": [0.05, 0.25, 0.8],
         "n_predictable": [1.0, 12.0, 30.0],
         "method": "mtm",
     }
@@ -99,7 +99,7 @@ def test_tissues_that_were_not_evaluated_are_counted(
 
 
 def test_without_adjusted_figures_it_says_so(small_artefact: Artefact) -> None:
-    raw = EvaluationTables(GENES, TISSUES.drop(columns="gene_rho_partial"), SETTINGS)
+    raw = EvaluationTables(GENES, TISSUES.drop(columns="gene_adjusted_rho_by_fold"), SETTINGS)
     assert "Hardy scale were not computed" in text_of(small_artefact, raw)
 
 

@@ -146,12 +146,12 @@ def test_card_of_a_bundled_model_is_the_one_its_tables_make(folder: Path) -> Non
 def test_a_figure_that_one_method_lacks_is_blank(
     small_artefact: Artefact, evaluation: EvaluationTables
 ) -> None:
-    tissues = evaluation.tissues.assign(gene_rho_partial=0.15)
+    tissues = evaluation.tissues.assign(gene_adjusted_rho_by_fold=0.15)
     tissues["coverage_90"] = [0.8, 0.9, 0.7, 0.85, None, None, None, None]
     tables = replace(evaluation, tissues=tissues)
     card = render_model_card(replace(small_artefact, accuracy=tables.of_method("mtm")), tables)
     overall, by_tissue = markdown_tables(card)
-    assert overall[FIGURES["gene_rho_partial"]].tolist() == ["0.150", "0.150"]
+    assert overall[FIGURES["gene_adjusted_rho_by_fold"]].tolist() == ["0.150", "0.150"]
     overall_coverage = (46 * 0.8 + 42 * 0.9 + 34 * 0.7 + 50 * 0.85) / 172
     assert overall[FIGURES["coverage_90"]].tolist() == [f"{overall_coverage:.3f}", ""]
     assert by_tissue.loc["Liver", FIGURES["coverage_90"]] == "0.900"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import anndata as ad
@@ -10,6 +11,7 @@ import pytest
 import xarray as xr
 
 from mtm_core import grouped_writing
+from mtm_core.artefact import read_description
 from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.errors import InputFileError
 from mtm_core.evaluation.accuracy import Accuracy, accuracy, accuracy_in_strata
@@ -20,6 +22,7 @@ from mtm_core.evaluation.predictability import matrix_of
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.grouped_table import TableOnDisk
 from mtm_core.methods.controls import ControlMethod
+from mtm_core.model_places import DEFAULT_MODEL, find_model
 
 SETTINGS = {"folds": 2, "seed": 0, "source": "Whole Blood"}
 
@@ -88,7 +91,7 @@ def test_figures_of_a_method_are_json_without_missing_ones(
         loaded = json.loads(json.dumps(tables.of_method(name), allow_nan=False))
         assert loaded["settings"] == SETTINGS
         assert loaded["summary"].items() >= own.summary().items()
-        assert {"gene_rho_partial_mean", "gene_rho_by_fold_low"} < set(loaded["summary"])
+        assert {"gene_adjusted_rho_by_fold_mean", "gene_rho_by_fold_low"} < set(loaded["summary"])
         assert ("coverage_90" in loaded["summary"]) == (name == "training-mean")
         tissues = pd.DataFrame(loaded["tissues"]).set_index("tissue")
         pd.testing.assert_frame_equal(tissues, own.tissues, check_like=True)
@@ -184,3 +187,49 @@ def test_a_folder_without_an_evaluation_is_named(
         InputFileError, match=r"holds no evaluation: .*\. Make one with 'mtm evaluate'"
     ):
         EvaluationTables.load(tmp_path)
+
+
+EARLIER = {
+    "adjusted_rho_by_fold": "partial_rho",
+    "adjusted_rho_pooled": "partial_rho_pooled",
+    "gene_adjusted_rho_by_fold": "gene_rho_partial",
+    "gene_adjusted_rho_pooled": "gene_rho_partial_pooled",
+    "gene_adjusted_rho_pooled_mean": "gene_rho_partial_pooled_mean",
+}
+
+
+@pytest.mark.parametrize("longest", [1, 10**6])
+def test_an_evaluation_with_the_names_of_an_earlier_version_is_read(
+    tables: EvaluationTables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: int
+) -> None:
+    monkeypatch.setattr(grouped_writing, "LONGEST_EXACT", longest)
+    tables.save(tmp_path / "now")
+    before = replace(
+        tables,
+        gene_rows=tables.genes.rename(columns=EARLIER),
+        tissues=tables.tissues.rename(columns=EARLIER),
+        strata=tables.strata.rename(columns=EARLIER),
+    )
+    before.save(tmp_path / "before")
+    assert "gene_rho_partial" in pd.read_csv(tmp_path / "before" / "tissues.csv")
+    now, read = (EvaluationTables.load(tmp_path / name) for name in ("now", "before"))
+    assert isinstance(read.gene_rows, TableOnDisk) == (longest == 1)
+    for name in ("genes", "tissues", "strata"):
+        pd.testing.assert_frame_equal(getattr(read, name), getattr(now, name))
+    pd.testing.assert_frame_equal(read.summary(), now.summary())
+    column = ["adjusted_rho_pooled"]
+    own = read.genes_of("training-mean", "Lung", columns=column)
+    pd.testing.assert_frame_equal(own, now.genes_of("training-mean", "Lung", columns=column))
+    matrices = [matrix_of(one, "training-mean", column[0]) for one in (now, read)]
+    pd.testing.assert_frame_equal(*matrices)
+    assert matrices[0].notna().any(axis=None)
+
+
+def test_figures_of_a_bundled_model_have_the_names_of_its_evaluation() -> None:
+    folder = find_model(DEFAULT_MODEL)
+    written = pd.read_csv(folder / "evaluation" / "summary.csv", index_col="method")
+    model = read_description(folder)
+    mean = model["accuracy"]["summary"]["gene_adjusted_rho_by_fold_mean"]
+    assert mean == pytest.approx(written.loc[model["method"], "gene_rho_partial_mean"], abs=1e-6)
+    summary = EvaluationTables.load(folder / "evaluation").summary()
+    assert summary.loc[model["method"], "gene_adjusted_rho_by_fold_mean"] == pytest.approx(mean)

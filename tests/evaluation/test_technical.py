@@ -52,7 +52,7 @@ def test_a_technical_signal_is_removed(
         predicted=(DIMS, shared), observed=(DIMS, observed["observed"].to_numpy() + shared)
     ).assign_attrs(source="Whole Blood")
     table = accuracy_without_laboratory(read_off, phenotypes, samples, technical)
-    figure = table["gene_rho_partial_pooled_mean"]
+    figure = table["gene_adjusted_rho_pooled_mean"]
     assert figure[DONOR_OUT] > 0.4
     assert abs(figure[LABORATORY_OUT]) < 1e-6
     assert table["n_samples"].tolist() == [observed.sizes["pair"]] * 2
@@ -63,7 +63,7 @@ def test_a_signal_that_is_not_technical_remains(
 ) -> None:
     known = predict(1.0).assign_attrs(source="Whole Blood")
     figure = accuracy_without_laboratory(known, phenotypes, samples, technical)[
-        "gene_rho_partial_pooled_mean"
+        "gene_adjusted_rho_pooled_mean"
     ]
     assert figure[LABORATORY_OUT] == pytest.approx(figure[DONOR_OUT], abs=0.05)
     assert figure[LABORATORY_OUT] > 0.5

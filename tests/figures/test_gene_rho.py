@@ -61,7 +61,7 @@ def of_gene() -> pd.DataFrame:
             "rho_pooled": [0.45, 0.05],
             "rho_low": [0.4, -0.2],
             "rho_high": [0.5, 0.35],
-            "partial_rho": [0.3, 0.12],
+            "adjusted_rho_by_fold": [0.3, 0.12],
         },
         index=pd.Index(["Lung", "Liver"], name="tissue"),
     )

@@ -17,7 +17,7 @@ def ranking() -> pd.DataFrame:
         {
             "n": [300, 1090, 80],
             "gene_rho_by_fold": [0.4, 0.1, np.nan],
-            "gene_rho_partial": [0.25, 0.15, np.nan],
+            "gene_adjusted_rho_by_fold": [0.25, 0.15, np.nan],
             "n_predictable": [20, 3, 0],
         },
         index=pd.Index(["Liver", "Lung", "Spleen"], name="tissue"),
@@ -36,7 +36,7 @@ def test_raw_and_adjusted_are_in_the_row_of_their_tissue(ranking: pd.DataFrame) 
     assert list(names) == sorted(names, reverse=True)  # the first is at the top
     raw, adjusted = named(figure, "by fold"), named(figure, "adjusted")
     np.testing.assert_array_equal(raw.x, ranking["gene_rho_by_fold"])
-    np.testing.assert_array_equal(adjusted.x, ranking["gene_rho_partial"])
+    np.testing.assert_array_equal(adjusted.x, ranking["gene_adjusted_rho_by_fold"])
     assert list(raw.y) == list(adjusted.y) == list(names)
     assert list(raw.marker.color) == [COLOURS["Liver"], COLOURS["Lung"], NEUTRAL]
     (line,) = [trace for trace in figure.data if trace.mode == "lines"]
@@ -50,7 +50,7 @@ def test_genes_and_donors_are_written_beside_each_tissue(ranking: pd.DataFrame) 
 
 
 def test_without_adjusted_figures_the_raw_ones_stand_alone(ranking: pd.DataFrame) -> None:
-    figure = tissue_ranking(ranking.drop(columns="gene_rho_partial"), COLOURS, n_genes=59)
+    figure = tissue_ranking(ranking.drop(columns="gene_adjusted_rho_by_fold"), COLOURS, n_genes=59)
     assert len(figure.data) == 1
 
 

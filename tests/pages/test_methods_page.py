@@ -126,7 +126,7 @@ def test_an_evaluation_of_before_claims_no_interval(app: AppTest) -> None:
     ]
 
 
-@pytest.mark.parametrize("figure", ["sample_rho", "gene_rho_partial", "gene_rho_pooled"])
+@pytest.mark.parametrize("figure", ["sample_rho", "gene_adjusted_rho_by_fold", "gene_rho_pooled"])
 def test_figures_of_merit(app: AppTest, figure: str) -> None:
     opened(app)
     app.selectbox(key="figure_of_merit").set_value(figure).run()

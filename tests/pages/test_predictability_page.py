@@ -59,7 +59,7 @@ def test_metrics_are_those_of_the_chosen_method(app: AppTest, tables: Evaluation
         assert values == {
             "Gene-wise rho, by fold": f"{row['gene_rho_by_fold_mean']:.3f}"
             f" ({low:.3f} to {high:.3f})",
-            "The same, adjusted": f"{row['gene_rho_partial_mean']:.3f}",
+            "Adjusted rho, by fold": f"{row['gene_adjusted_rho_by_fold_mean']:.3f}",
             "Predictable genes": f"{row['n_predictable_mean']:.1f} of 59",
         }
 
@@ -82,7 +82,15 @@ def test_the_table_is_that_of_tissue_filter_and_search(
         shown = app.dataframe[0].value
         assert set(shown["gene_id"]) == set(expected.index)
         assert shown["rho_by_fold"].is_monotonic_decreasing
-        for column in ("rho_pooled", "rho_low", "rho_high", "partial_rho", "p", "fdr", "r2"):
+        for column in (
+            "rho_pooled",
+            "rho_low",
+            "rho_high",
+            "adjusted_rho_by_fold",
+            "p",
+            "fdr",
+            "r2",
+        ):
             assert shown.set_index("gene_id")[column].to_dict() == expected[column].to_dict()
         assert set(shown.loc[shown["predictable"] == "yes", "gene_id"]) == set(
             expected.index[expected["is_predictable"]]
@@ -143,7 +151,7 @@ def test_an_evaluation_of_a_tissue_that_the_model_lacks_is_refused_in_words(
     assert "Gill" in app.error[0].value
 
 
-def test_accuracy_without_composition_is_shown_where_it_was_scored(
+def test_accuracy_adjusted_for_composition_is_shown_where_it_was_scored(
     open_app: Callable[[], AppTest],
     tables: EvaluationTables,
     own: str,
@@ -152,19 +160,19 @@ def test_accuracy_without_composition_is_shown_where_it_was_scored(
 ) -> None:
     genes, tissues = tables.genes.copy(), tables.tissues.copy()
     genes["rho_composition_known"] = genes["rho_pooled"]
-    genes["rho_without_composition"] = genes["rho_pooled"] / 2
-    tissues["gene_rho_without_composition"] = tissues["gene_rho_pooled"] / 2
+    genes["rho_adjusted_for_composition"] = genes["rho_pooled"] / 2
+    tissues["gene_rho_adjusted_for_composition"] = tissues["gene_rho_pooled"] / 2
     scored = replace(tables, gene_rows=genes, tissues=tissues)
     serve_with(scored, tmp_path, monkeypatch)
     app = opened(open_app())
     half = tissues.loc[tissues["method"] == own, "gene_rho_pooled"].mean() / 2
     shown = {metric.label: metric.value for metric in app.metric}
-    assert shown["Without blood composition"] == f"{half:.3f}"
+    assert shown["Adjusted for blood composition"] == f"{half:.3f}"
     app.segmented_control(key="accuracy_of").set_value("Genes").run()
     assert not app.exception
     assert "the shares of blood cells are regressed out" in words(app)
     (rows,) = (table.value for table in app.dataframe if "rho_pooled" in table.value)
-    np.testing.assert_allclose(rows["rho_without_composition"] * 2, rows["rho_pooled"])
+    np.testing.assert_allclose(rows["rho_adjusted_for_composition"] * 2, rows["rho_pooled"])
 
 
 def test_accuracy_from_several_tissues_is_shown_where_it_was_scored(

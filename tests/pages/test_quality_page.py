@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.screens.composition import left_without
+from mtm_core.dashboard.screens.composition import adjusted_for_composition
 from mtm_core.dashboard.state.resources import served_model
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.blood_cells import CELLS, COLUMNS, blood_signature
@@ -157,19 +157,19 @@ def test_shares_of_the_users_own_are_not_estimated_by_the_shown_command(app: App
     assert "--metadata own.csv" in app.code[-1].value
 
 
-def test_accuracy_without_composition_is_that_of_the_models_own_method() -> None:
+def test_accuracy_adjusted_for_composition_is_that_of_the_models_own_method() -> None:
     tissues = pd.DataFrame(
         {
             "method": ["own", "own", "ridge"],
             "tissue": ["Lung", "Liver", "Lung"],
             "gene_rho_composition_known": [0.3, 0.4, 0.2],
-            "gene_rho_without_composition": [0.1, 0.2, 0.0],
+            "gene_rho_adjusted_for_composition": [0.1, 0.2, 0.0],
         }
     )
     tables = EvaluationTables(pd.DataFrame(), tissues, {})
-    found = left_without(tables, "own")
+    found = adjusted_for_composition(tables, "own")
     assert found is not None
     assert found.to_numpy().tolist() == [["Liver", 0.4, 0.2], ["Lung", 0.3, 0.1]]
-    assert left_without(None, "own") is None
-    without = tissues.drop(columns="gene_rho_without_composition")
-    assert left_without(EvaluationTables(pd.DataFrame(), without, {}), "own") is None
+    assert adjusted_for_composition(None, "own") is None
+    without = tissues.drop(columns="gene_rho_adjusted_for_composition")
+    assert adjusted_for_composition(EvaluationTables(pd.DataFrame(), without, {}), "own") is None

@@ -18,7 +18,7 @@ def test_shows_the_accuracy_beside_ridge_and_calls_it_modest(app: AppTest) -> No
     labels = [metric.label for metric in app.metric]
     assert labels == [
         "Gene-wise rho, by fold",
-        "The same, adjusted",
+        "Adjusted rho, by fold",
         "Predictable genes per tissue",
     ]
     assert app.metric[2].value.endswith("of 59")

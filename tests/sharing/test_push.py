@@ -57,7 +57,7 @@ def test_a_bundled_model_can_be_shared_with_its_figures(name: str, tmp_path: Pat
     metrics = {m["type"]: m["value"] for m in index["results"][0]["metrics"]}
     summary = json.loads((BUNDLED / name / "model.json").read_text())["accuracy"]["summary"]
     assert metrics["gene_rho_by_fold"] == summary["gene_rho_by_fold_mean"]
-    assert metrics["gene_rho_partial"] == summary["gene_rho_partial_mean"]
+    assert metrics["gene_adjusted_rho_by_fold"] == summary["gene_rho_partial_mean"]
     zenodo = json.loads((tmp_path / "up" / ".zenodo.json").read_text())
     assert zenodo["creators"] == [{"name": "A. Person"}]
     assert zenodo["license"] == "bsd-3-clause"

@@ -49,7 +49,7 @@ def test_an_h5ad_says_how_far_each_gene_is_to_be_trusted(tmp_path: Path) -> None
         rho = rho_of(tissue).reindex(found.var_names)
         np.testing.assert_allclose(found.varm["out_of_fold_rho"][tissue], rho, rtol=1e-6)
         assert (found.varm["predictable"][tissue] == (rho > 0.3)).all()
-        adjusted = rho_of(tissue, "partial_rho_pooled").reindex(found.var_names)
+        adjusted = rho_of(tissue, "adjusted_rho_pooled").reindex(found.var_names)
         np.testing.assert_allclose(found.varm["adjusted_rho"][tissue], adjusted, rtol=1e-6)
     given = pd.read_csv(SAMPLES / "metadata.tsv", sep="\t").set_index("sample")
     np.testing.assert_allclose(

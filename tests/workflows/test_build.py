@@ -136,9 +136,9 @@ def test_a_build_gives_an_evaluated_model(
     tables = EvaluationTables.load(output / "evaluation")
     assert set(tables.tissues["method"]) == {"ridge", "ridge-age-sex", "training-mean"}
     assert tables.settings["folds"] == 2
-    assert {"gene_rho_pooled", "gene_rho_partial"} <= set(tables.tissues)
+    assert {"gene_rho_pooled", "gene_adjusted_rho_by_fold"} <= set(tables.tissues)
     by_tissue = pd.DataFrame(artefact.accuracy["tissues"]).set_index("tissue")
-    assert by_tissue["gene_rho_partial"].notna().all()
+    assert by_tissue["gene_adjusted_rho_by_fold"].notna().all()
     assert {"sex", "age"} <= set(ReferenceAssociations.load(output / "associations").traits)
     card = (output / "README.md").read_text()
     assert "2-fold cross-validation" in card

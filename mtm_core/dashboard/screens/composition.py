@@ -147,19 +147,20 @@ def offer_as_covariates(session: Session, composition: BloodComposition) -> None
         st.rerun()
 
 
-def left_without(tables: EvaluationTables | None, method: str) -> pd.DataFrame | None:
-    """Return rho of each tissue with and without composition; ``None`` if it was not scored."""
-    columns = ["gene_rho_composition_known", "gene_rho_without_composition"]
+def adjusted_for_composition(tables: EvaluationTables | None, method: str) -> pd.DataFrame | None:
+    """Return rho of each tissue, raw and adjusted; ``None`` if it was not scored."""
+    columns = ["gene_rho_composition_known", "gene_rho_adjusted_for_composition"]
     if tables is None or not set(columns) <= set(tables.tissues):
         return None
     own = tables.tissues[tables.tissues["method"] == method]
-    named = own[["tissue", *columns]].set_axis(["tissue", "rho", "without composition"], axis=1)
-    return named.sort_values("without composition", ascending=False).reset_index(drop=True)
+    adjusted = "adjusted for composition"
+    named = own[["tissue", *columns]].set_axis(["tissue", "rho", adjusted], axis=1)
+    return named.sort_values(adjusted, ascending=False).reset_index(drop=True)
 
 
-def show_left_without(session: Session, model: ServedModel) -> None:
-    """Show how much of the model's out-of-fold rho is left without the composition of blood."""
-    table = left_without(model.evaluation, model.predictor.artefact.method.name)
+def show_adjusted_for_composition(session: Session, model: ServedModel) -> None:
+    """Show the out-of-fold rho of the model, adjusted for blood composition."""
+    table = adjusted_for_composition(model.evaluation, model.predictor.artefact.method.name)
     if table is None:
         st.info(
             "The evaluation of this model does not say. `mtm evaluate` and `mtm build` score it"
@@ -170,7 +171,7 @@ def show_left_without(session: Session, model: ServedModel) -> None:
     st.dataframe(
         table,
         hide_index=True,
-        key="left_without",
+        key="adjusted_for_composition",
         column_config={
             name: st.column_config.NumberColumn(format="%.3f") for name in list(table)[1:]
         },
@@ -180,5 +181,8 @@ def show_left_without(session: Session, model: ServedModel) -> None:
         " the shares of blood cells regressed out of prediction and measurement."
     )
     download_table(
-        table, key="left_without_rows", name=f"{session.file_stem}left_without", label="These rows"
+        table,
+        key="adjusted_for_composition_rows",
+        name=f"{session.file_stem}adjusted_for_composition",
+        label="These rows",
     )

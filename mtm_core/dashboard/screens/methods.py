@@ -31,7 +31,7 @@ _COLUMNS = {
     "gene_rho_by_fold_mean": "rho, by fold",
     "gene_rho_by_fold_low": "95 % from",
     "gene_rho_by_fold_high": "95 % to",
-    "gene_rho_partial_mean": "adjusted, by fold",
+    "gene_adjusted_rho_by_fold_mean": "adjusted rho, by fold",
     "gene_rho_pooled_mean": "rho, pooled",
     "sample_rho_mean": "sample-wise rho",
     "n_predictable_mean": "predictable genes",
@@ -53,7 +53,7 @@ def show_accuracy(evaluated: Evaluated, first: str, other: str, figure_of_merit:
     drawn = ranked[["method", "tissue", "n", figure_of_merit]]
     adjusted = (
         f" Adjusted: {evaluated.adjusted_for} are regressed out of both sides."
-        if "partial" in figure_of_merit
+        if "adjusted" in figure_of_merit
         else ""
     )
     show_figure(

@@ -45,14 +45,14 @@ MOST_MISSING = 100
 _TISSUE_COLUMNS = {
     "n": ("donors", "{:.0f}"),
     "gene_rho_by_fold": ("rho, by fold", "{:.3f}"),
-    "gene_rho_partial": ("rho, adjusted", "{:.3f}"),
+    "gene_adjusted_rho_by_fold": ("adjusted rho", "{:.3f}"),
     "gene_rho_pooled": ("rho, pooled", "{:.3f}"),
     "n_predictable": ("predictable genes", "{:.0f}"),
 }
 _GENE_COLUMNS = {
     "n": ("donors", "{:.0f}"),
     "rho_by_fold": ("rho, by fold", "{:.2f}"),
-    "partial_rho": ("rho, adjusted", "{:.2f}"),
+    "adjusted_rho_by_fold": ("adjusted rho", "{:.2f}"),
     "rho_pooled": ("rho, pooled", "{:.2f}"),
     "fdr": ("FDR", "{:.1e}"),
 }
@@ -236,9 +236,9 @@ def _model(record: PredictionRecord, model: ServedModel, ranking: pd.DataFrame) 
         facts["Held-out rho, mean over the tissues predicted here"] = (
             f"{ranking['gene_rho_by_fold'].mean():.3f} by fold"
         )
-        if "gene_rho_partial" in ranking and model.evaluation is not None:
-            facts[f"The same, adjusted for {adjusted_for(model.evaluation.settings)}"] = (
-                f"{ranking['gene_rho_partial'].mean():.3f}"
+        if "gene_adjusted_rho_by_fold" in ranking and model.evaluation is not None:
+            facts[f"Adjusted rho ({adjusted_for(model.evaluation.settings)})"] = (
+                f"{ranking['gene_adjusted_rho_by_fold'].mean():.3f}"
             )
     return Section("The model, and how good it is", (LIMITS,), facts)
 

@@ -21,7 +21,7 @@ from mtm_core.figures.shared.style import NEUTRAL
 from mtm_core.inference.together import explain_sources
 from mtm_core.reporting.methods_text import adjusted_for
 
-WITHOUT_COMPOSITION = "gene_rho_without_composition"
+COMPOSITION_ADJUSTED = "gene_rho_adjusted_for_composition"
 PREDICTABILITY_PAGE = "pages/model/predictability.py"
 METHODS_PAGE = "pages/model/methods.py"
 
@@ -106,10 +106,10 @@ class Evaluated:
         if pd.notna(row.get(f"{RHO_ALONE}_mean")):
             source = plain(str(self.tables.settings.get("source")))
             figures[f"From {source} alone, the same donors"] = f"{row[f'{RHO_ALONE}_mean']:.3f}"
-        elif pd.notna(row.get("gene_rho_partial_mean")):
-            figures["The same, adjusted"] = f"{row['gene_rho_partial_mean']:.3f}"
-        if pd.notna(row.get(f"{WITHOUT_COMPOSITION}_mean")):
-            figures["Without blood composition"] = f"{row[f'{WITHOUT_COMPOSITION}_mean']:.3f}"
+        elif pd.notna(row.get("gene_adjusted_rho_by_fold_mean")):
+            figures["Adjusted rho, by fold"] = f"{row['gene_adjusted_rho_by_fold_mean']:.3f}"
+        if pd.notna(row.get(f"{COMPOSITION_ADJUSTED}_mean")):
+            figures["Adjusted for blood composition"] = f"{row[f'{COMPOSITION_ADJUSTED}_mean']:.3f}"
         figures["Predictable genes"] = f"{row['n_predictable_mean']:,.1f} of {len(self.genes):,}"
         return figures
 
@@ -120,9 +120,9 @@ class Evaluated:
         row = pair.loc[other] if other in pair.index else pd.Series(dtype=float)
         by_fold = _difference("Rho by fold", "gene_rho_by_fold_mean", summary, first, other)
         sentences = [by_fold + self._uncertainty(row)]
-        if "gene_rho_partial_mean" in summary:
+        if "gene_adjusted_rho_by_fold_mean" in summary:
             words = f"Adjusted for {self.adjusted_for}"
-            adjusted = _difference(words, "gene_rho_partial_mean", summary, first, other)
+            adjusted = _difference(words, "gene_adjusted_rho_by_fold_mean", summary, first, other)
             sentences.append(f"{adjusted}. There is no interval for it.")
         for kind, what in (("gene", "Gene-wise"), ("sample", "Sample-wise")):
             if f"{kind}_wins" in row:

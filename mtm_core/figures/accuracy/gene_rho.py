@@ -154,7 +154,11 @@ def gene_over_tissues(
     )
     for column, name, marker in (
         ("rho_by_fold", "by fold", {"symbol": "line-ns", "color": ACCENT, "size": 13}),
-        ("partial_rho", "by fold, adjusted", {"symbol": "diamond-open", "color": CONTRAST}),
+        (
+            "adjusted_rho_by_fold",
+            "adjusted rho, by fold",
+            {"symbol": "diamond-open", "color": CONTRAST},
+        ),
     ):
         if column in table:
             figure.add_scatter(

@@ -29,7 +29,7 @@ def tissue_ranking(
     ----------
     ranking
         Result of :func:`mtm_core.evaluation.predictability.rank_tissues`; without
-        ``gene_rho_partial`` the raw one is alone.
+        ``gene_adjusted_rho_by_fold`` the raw one is alone.
     colours
         GTEx's colour of each tissue. Names are written beside them.
     n_genes
@@ -45,8 +45,8 @@ def tissue_ranking(
         "%{customdata[0]}<br>%{customdata[2]:.0f} of "
         f"{n_genes:,} genes predictable<br>%{{customdata[1]:.0f}} donors<br>"
     )
-    if "gene_rho_partial" in ranking:
-        adjusted = ranking["gene_rho_partial"].to_numpy(float)
+    if "gene_adjusted_rho_by_fold" in ranking:
+        adjusted = ranking["gene_adjusted_rho_by_fold"].to_numpy(float)
         add_spans(figure, adjusted, raw, rows)
         figure.add_scatter(
             x=adjusted,
