@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated
 
 import typer
 
-from mtm_core.cli.checks import check_names
 from mtm_core.cli.output import err
 from mtm_core.data.files.reading_options import NumberStyle, ReadingOptions, Strand
 from mtm_core.data.units import UNIT_HELP, UnitChoice
@@ -15,6 +14,7 @@ from mtm_core.errors import SelectionError
 from mtm_core.inference.alignment import AlignmentMethod
 from mtm_core.inference.options import FurtherTissue
 from mtm_core.reporting.name_lists import split_names
+from mtm_core.workflows import further_tissues as workflows
 
 UnitOption = Annotated[UnitChoice, typer.Option(help=UNIT_HELP)]
 AlignmentOption = Annotated[
@@ -162,40 +162,8 @@ def further_tissues(
     SelectionError
         If one is not TISSUE=..., a tissue is given twice, or a unit is of none of them or unknown.
     """
-    files = _by_tissue("--and", tables, "FILE")
-    known = _by_tissue("--and-unit", units, "UNIT")
-    if known:
-        check_names("and-unit", "tissue", list(known), list(files))
-        check_names("and-unit", "unit", list(known.values()), get_args(UnitChoice))
-    columns = _by_tissue("--and-batch", batches, "COLUMN")
-    if columns:
-        check_names("and-batch", "tissue", list(columns), list(files))
-    further = tuple(
-        FurtherTissue(
-            tissue, cast("UnitChoice", known.get(tissue, "auto")), columns.get(tissue, "")
-        )
-        for tissue in files
-    )
-    return further, tuple(map(Path, files.values()))
-
-
-_SHOWN = {"FILE": "muscle.tsv", "UNIT": "tpm", "COLUMN": "plate"}
-
-
-def _by_tissue(option: str, given: list[str] | None, what: str) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for text in given or []:
-        tissue, equals, value = text.partition("=")
-        tissue = tissue.strip()
-        if not (tissue and equals and value):
-            raise SelectionError(
-                f"{option}: expected TISSUE={what}, as 'Muscle - Skeletal={_SHOWN[what]}', got"
-                f" {text!r}."
-            )
-        if tissue in values:
-            raise SelectionError(f"{option}: {tissue!r} is given more than once.")
-        values[tissue] = value
-    return values
+    further, files = workflows.further_tissues(tables, units, batches)
+    return further, tuple(map(Path, files))
 
 
 def print_found(text: str, is_warning: bool) -> None:

@@ -202,11 +202,11 @@ def predict_command(
         read, n_known = " and ".join(done.covariates), done.n_used_age_sex
         known = counted(n_known, "sample is", "samples are")
         err.print(f"{known} predicted with {read}, {n_samples - n_known:,} without.")
-    for given, n_people in done.tissues_given.items():
-        people = counted(n_people, "person", "people")
-        err.print(f"From {given.replace(BETWEEN, ' and ')}: {people}.")
-    if done.tissues_given:
-        err.print(f"Interval: {done.interval}. {done.accuracy}")
+    if (several := done.several) is not None:
+        for given, n_people in several.tissues_given.items():
+            people = counted(n_people, "person", "people")
+            err.print(f"From {given.replace(BETWEEN, ' and ')}: {people}.")
+        err.print(f"Interval: {several.interval}. {several.accuracy}")
     n_files = f"{done.n_files} tables of " if layout != "long" else ""
     err.print(
         f"Wrote {output}: {n_files}{counted(n_samples, 'sample', 'samples')} x"

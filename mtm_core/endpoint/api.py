@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,7 +33,7 @@ from starlette.requests import ClientDisconnect
 from mtm_core import __version__
 from mtm_core.data.notes import Note
 from mtm_core.endpoint.jobs import FaultError, FullError, Job, Jobs, UnknownJobError
-from mtm_core.endpoint.options import OptionsOfRequest, check_names
+from mtm_core.endpoint.options import OptionsOfRequest, PartsOfRequest, check_names
 from mtm_core.endpoint.prediction import (
     MEDIA,
     Asked,
@@ -59,6 +59,7 @@ _BODY = {
                 "type": "object",
                 "required": [TABLE],
                 "properties": dict.fromkeys(PARTS, _FILE),
+                "additionalProperties": _FILE,
             }
         },
     },
@@ -152,6 +153,7 @@ def create_api(settings: Settings) -> FastAPI:
     async def predict(
         request: Request,
         options: OptionsOfRequest,
+        further: PartsOfRequest,
         model: Annotated[str, Query(max_length=100)] = "",
         ending: Annotated[Ending, Query(alias="format")] = "csv",
         name: Annotated[str, Query(max_length=200)] = "",
@@ -159,19 +161,21 @@ def create_api(settings: Settings) -> FastAPI:
         """Take up a table: csv, tsv, gct (also gzipped), xlsx, parquet or h5ad.
 
         It is the body, or the part ``table`` of a form (multipart/form-data) that may also have
-        ``metadata`` (a file, or JSON) and ``alignment`` (of an earlier prediction). Options are
+        ``metadata`` (a file, or JSON) and ``alignment`` (of an earlier prediction), and tables of
+        further tissues of the same people in parts that ``and=TISSUE=PART`` names. Options are
         those of ``mtm predict``; ``targets`` may be repeated, and are all by default.
         """
         chosen = _model(settings, model)
         predictor = settings.models[chosen]
         # A wrong name is said before the table comes.
-        predictor.targets_of(options.source, options.targets)
+        predictor.targets_of(options.sources, options.targets)
         settings.jobs.check_room()
         async with uploads:
-            parts = await receive(request, settings.max_bytes)
+            parts = await receive(request, settings.max_bytes, further.parts)
         has_alignment = ALIGNMENT in parts
         check_asked(options, has_metadata=METADATA in parts, has_alignment=has_alignment)
-        given = _given(parts, Path(name).name, request.client.host if request.client else "")
+        owner = request.client.host if request.client else ""
+        given = _given(parts, further.parts, Path(name).name, owner)
         del parts
         if has_alignment:
             options = replace(options, alignment_from=given.alignment_name)
@@ -214,7 +218,7 @@ def _model(settings: Settings, name: str) -> str:
     return name or next(iter(known))
 
 
-def _given(parts: Mapping[str, Part], name: str, owner: str) -> Given:
+def _given(parts: Mapping[str, Part], further: Sequence[str], name: str, owner: str) -> Given:
     nothing = Part()
     table, people = parts[TABLE], parts.get(METADATA, nothing)
     alignment = parts.get(ALIGNMENT, nothing)
@@ -227,6 +231,7 @@ def _given(parts: Mapping[str, Part], name: str, owner: str) -> Given:
         people.is_json,
         bytes(alignment.data),
         alignment.name("alignment.json"),
+        [(bytes(parts[part].data), parts[part].name(part)) for part in further],
     )
 
 

@@ -1,8 +1,12 @@
-"""The options of a request, from its query string: those of ``mtm predict``."""
+"""The options of a request, from its query string: those of ``mtm predict``.
+
+Of further tissues, ``and`` is repeated as ``TISSUE=PART``: the part of the form that is the table.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from inspect import signature
 from typing import Annotated
 
@@ -14,11 +18,13 @@ from mtm_core.data.people.metadata_options import MetadataOptions
 from mtm_core.data.units import UnitChoice
 from mtm_core.errors import SelectionError
 from mtm_core.inference.alignment import AlignmentMethod
-from mtm_core.inference.options import PredictionOptions
+from mtm_core.inference.options import FurtherTissue, PredictionOptions
 from mtm_core.reporting.name_lists import split_names, split_sex_codes
+from mtm_core.workflows.further_tissues import OptionNames, further_tissues
 
 Word = Annotated[str, Query(max_length=200)]
 Words = Annotated[list[str] | None, Query(max_length=200)]
+_IN_QUERY = OptionNames("and", "and_unit", "and_batch", "PART", "muscle")
 
 
 def reading_options(
@@ -47,9 +53,49 @@ def metadata_options(
     )
 
 
+@dataclass(frozen=True)
+class FurtherParts:
+    """Further tissues of the same people.
+
+    Attributes
+    ----------
+    tissues
+        The tissues, in order.
+    parts
+        Part of the form that each table is.
+    near_people
+        Take names that may be one person's in two tables for the same.
+    """
+
+    tissues: tuple[FurtherTissue, ...]
+    parts: tuple[str, ...]
+    near_people: bool
+
+
+def further_parts(
+    and_: Annotated[Words, Query(alias="and")] = None,
+    and_unit: Words = None,
+    and_batch: Words = None,
+    near_people: bool = False,
+) -> FurtherParts:
+    """Return the further tissues, and the parts of the form that are their tables.
+
+    Raises
+    ------
+    SelectionError
+        As :func:`mtm_core.workflows.further_tissues.further_tissues`; if two tissues name a part.
+    """
+    tissues, parts = further_tissues(and_, and_unit, and_batch, _IN_QUERY)
+    twice = [part for part in parts if parts.count(part) > 1]
+    if twice:
+        raise SelectionError(f"and: two tissues name the part {twice[0]!r}. Send a part for each.")
+    return FurtherParts(tissues, parts, near_people)
+
+
 def prediction_options(
     reading: Annotated[ReadingOptions, Depends(reading_options)],
     metadata: Annotated[MetadataOptions, Depends(metadata_options)],
+    further: Annotated[FurtherParts, Depends(further_parts)],
     source: Word = WHOLE_BLOOD,
     targets: Words = None,
     unit: UnitChoice = "auto",
@@ -60,16 +106,25 @@ def prediction_options(
     """Return all that is chosen about a prediction."""
     chosen = None if not targets or targets == ["all"] else tuple(targets)
     return PredictionOptions(
-        source, chosen, unit, alignment, reading, metadata, batch=batch, as_batch=as_batch
+        source,
+        chosen,
+        unit,
+        alignment,
+        reading,
+        metadata,
+        batch=batch,
+        as_batch=as_batch,
+        further=further.tissues,
+        near_people=further.near_people,
     )
 
 
-_REPEATED = ("targets", "unknown")
+_REPEATED = ("targets", "unknown", "and", "and_unit", "and_batch")
 _OF_FUNCTIONS = [
-    name
-    for function in (reading_options, metadata_options, prediction_options)
+    name.rstrip("_")
+    for function in (reading_options, metadata_options, further_parts, prediction_options)
     for name in signature(function).parameters
-    if name not in ("reading", "metadata")
+    if name not in ("reading", "metadata", "further")
 ]
 
 
@@ -91,4 +146,5 @@ def check_names(request: Request) -> None:
         raise SelectionError(f"the option {twice[0]!r} is given more than once. Give it once.")
 
 
+PartsOfRequest = Annotated[FurtherParts, Depends(further_parts)]
 OptionsOfRequest = Annotated[PredictionOptions, Depends(prediction_options)]

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
+from mtm_core.data.files.reading_options import AS_IT_LIES
 from mtm_core.data.isolation.reading_turns import Turn
 from mtm_core.data.notes import counted
 from mtm_core.data.people.metadata import SampleMetadata
-from mtm_core.data.tables.expression import read_expression
+from mtm_core.data.tables.expression import ExpressionTable, read_expression
 from mtm_core.endpoint.jobs import Job
 from mtm_core.endpoint.people import describe_people, read_people
-from mtm_core.errors import MTMError, SelectionError
+from mtm_core.errors import ExpressionError, InputFileError, MTMError, SelectionError
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.blocks import BLOCK_BYTES, predict_blocks
 from mtm_core.inference.export import file_bytes, write_blocks
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.saved_alignment import SavedAlignment
+from mtm_core.inference.together import Together, people_of
 from mtm_core.memory_budget import in_words, shared_budget
 from mtm_core.methods.covariates import are_known
 from mtm_core.workflows.annotated import Beside, annotated_for
+from mtm_core.workflows.further_tissues import describe_several
 from mtm_core.workflows.server_limits import check_n_samples, max_download, preparing_bytes
 from mtm_core.workflows.uploaded_alignment import read_upload, saved_of
 
@@ -55,6 +58,8 @@ class Given:
         Metadata of the samples, likewise; empty if none were sent.
     alignment, alignment_name
         Saved alignment, likewise.
+    further
+        Bytes and file name of the table of each further tissue, likewise.
     """
 
     data: bytes
@@ -65,6 +70,7 @@ class Given:
     metadata_is_json: bool = False
     alignment: bytes = b""
     alignment_name: str = "alignment.json"
+    further: list[tuple[bytes, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -95,11 +101,13 @@ def check_asked(options: PredictionOptions, *, has_metadata: bool, has_alignment
     SelectionError
         If there are such.
     """
-    if options.batch and not has_metadata:
-        raise SelectionError(
-            f"batch={options.batch!r} names a column of the metadata, and none were sent. Send a "
-            f"form with the parts 'table' and 'metadata'."
-        )
+    columns = [("and_batch", one.batch) for one in options.further]
+    for name, column in [("batch", options.batch), *columns]:
+        if column and not has_metadata:
+            raise SelectionError(
+                f"{name}={column!r} names a column of the metadata, and none were sent. Send a "
+                f"form with the parts 'table' and 'metadata'."
+            )
     if options.as_batch and not has_alignment:
         raise SelectionError(
             f"as_batch={options.as_batch!r} names a batch of a saved alignment, and none was sent. "
@@ -134,27 +142,34 @@ def predict_into(job: Job, given: Given, asked: Asked) -> Path:
     """
     predictor, options = asked.predictor, asked.options
     saved = _saved(given, asked)
-    data, given.data = given.data, b""
-    table = read_expression(
-        BytesIO(data),
-        given.name,
-        known_genes=predictor.genes,
-        typical=predictor.typical(options.source),
-        options=options.reading,
-        isolated=True,
-        turn=Turn(given.owner, job.check),
-    )
-    del data
-    check_n_samples(table.report)
-    targets = predictor.targets_of(options.source, options.targets)
+    table, *further = _tables(job, given, asked)
+    names = [[str(name) for name in one.values.index] for one in (table, *further)]
+    samples = list(people_of(names, options.near_people)[0])
+    targets = predictor.targets_of(options.sources, options.targets)
     n_genes = len(predictor.artefact.genes)
-    _check_size(asked, (table.report.n_samples, len(targets), n_genes))
-    known = _known(job, given, asked, [str(name) for name in table.values.index])
+    _check_size(asked, (len(samples), len(targets), n_genes))
+    known = _known(job, given, asked, samples)
     people = None if known is None else known.phenotypes()
-    memory = preparing_bytes(len(table.values), table.values.shape[1], n_genes) + 3 * BLOCK_BYTES
+    memory = 3 * BLOCK_BYTES + sum(
+        preparing_bytes(len(one.values), one.values.shape[1], n_genes) for one in (table, *further)
+    )
     with shared_budget().hold(memory, "Predicting", check=job.check):
-        prepared = options.prepare(predictor, table, known, saved)
-        job.notes = [*table.report.notes, *prepared.notes]
+        first = options.prepare(predictor, table, known, saved.get(options.source))
+        job.notes = [*table.report.notes, *first.notes]
+        others = []
+        for number, one in enumerate(further):
+            source = options.further[number].source
+            of_tissue = saved.get(source)
+            others.append(options.prepare_further(predictor, number, one, of_tissue, known))
+            job.notes += [
+                replace(note, found=f"{source}: {note.found}") for note in one.report.notes
+            ]
+        del table, further
+        prepared = options.put_together(first, others)
+        if isinstance(prepared, Together):
+            job.notes += prepared.notes
+            several = describe_several(predictor, prepared, targets, asked.evaluation)
+            job.notes += several.notes
         if known is not None:
             used = people.reindex(list(prepared.samples)) if people is not None else None
             n_read = int(are_known(used, predictor.covariates, len(prepared.samples)).sum())
@@ -169,15 +184,44 @@ def predict_into(job: Job, given: Given, asked: Asked) -> Path:
     return path
 
 
-def _saved(given: Given, asked: Asked) -> SavedAlignment | None:
-    """Read the saved alignment that was sent; ``None`` without one."""
+def _tables(job: Job, given: Given, asked: Asked) -> list[ExpressionTable]:
+    """Read the table, then those of further tissues; each in the isolated process, in its turn."""
+    predictor, options = asked.predictor, asked.options
+    sent, given.data, given.further = [(given.data, given.name), *given.further], b"", []
+    tables = []
+    for source in options.sources:
+        data, name = sent.pop(0)
+        try:
+            table = read_expression(
+                BytesIO(data),
+                name,
+                known_genes=predictor.genes,
+                typical=predictor.typical(source),
+                options=options.reading if source == options.source else AS_IT_LIES,
+                isolated=True,
+                turn=Turn(given.owner, job.check),
+            )
+            del data
+            check_n_samples(table.report)
+        except (InputFileError, ExpressionError) as error:
+            if source == options.source:
+                raise
+            raise type(error)(f"{source}: {error}") from error
+        tables.append(table)
+    return tables
+
+
+def _saved(given: Given, asked: Asked) -> dict[str, SavedAlignment]:
+    """Read the saved alignment that was sent, by tissue; nothing without one."""
     data, given.alignment = given.alignment, b""
     if not data:
-        return None
-    name, source = given.alignment_name, asked.options.source
-    saved = saved_of(read_upload(data, name), source, name)
-    saved.check_fits(asked.predictor.artefact, source)
-    return saved
+        return {}
+    name = given.alignment_name
+    uploaded, found = read_upload(data, name), {}
+    for source in asked.options.sources:
+        found[source] = saved_of(uploaded, source, name)
+        found[source].check_fits(asked.predictor.artefact, source)
+    return found
 
 
 def _known(job: Job, given: Given, asked: Asked, samples: list[str]) -> SampleMetadata | None:

@@ -6,7 +6,7 @@ What is received is in memory only, and never more than the server takes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -49,21 +49,36 @@ class Part:
         return PurePosixPath(self.file.replace("\\", "/")).name or otherwise
 
 
-async def receive(request: Request, most: int) -> dict[str, Part]:
+async def receive(request: Request, most: int, further: Sequence[str] = ()) -> dict[str, Part]:
     """Take up the body, no more than ``most`` bytes of it, from a client that keeps sending.
+
+    Parameters
+    ----------
+    request
+        The request.
+    most
+        Most bytes of all parts together.
+    further
+        Names of the parts that are tables of further tissues.
 
     Returns
     -------
     dict
-        ``"table"``, and what else the form has of ``PARTS``.
+        ``"table"``, each of ``further``, and what else the form has of ``PARTS``.
 
     Raises
     ------
     TooLargeError, SelectionError
-        If it is larger; if there is no table, or the form is not as it should be.
+        If it is larger; if a table is missing, or the form is not as it should be.
     HTTPException
         If nothing comes for long.
     """
+    taken = [part for part in further if part in PARTS]
+    if taken:
+        raise SelectionError(
+            f"and: the part {taken[0]!r} is not a table of a further tissue. Give the table's part"
+            " another name, such as muscle."
+        )
     too_large = TooLargeError(
         f"the table is larger than {most / 1e6:,.0f} MB, the limit of this server. Compress it, "
         f"include only the model's genes, or split the samples."
@@ -72,7 +87,7 @@ async def receive(request: Request, most: int) -> dict[str, Part]:
     if said.isdecimal() and int(said) > most:
         raise too_large
     kind, options = parse_options_header(request.headers.get("content-type", ""))
-    form = _Form(options) if kind == b"multipart/form-data" else None
+    form = _Form(options, (*PARTS, *further)) if kind == b"multipart/form-data" else None
     whole = Part()
     n_bytes = 0
     chunks = request.stream().__aiter__()
@@ -91,23 +106,30 @@ async def receive(request: Request, most: int) -> dict[str, Part]:
         else:
             form.take(chunk)
     parts = {TABLE: whole} if form is None else form.finish()
-    if TABLE not in parts:
+    if further and form is None:
         raise SelectionError(
-            "the form has no part 'table'. Send the table of expression as the file 'table'."
+            f"and names the part {further[0]!r}, and the body is no form. Send a form with the"
+            f" parts 'table' and {further[0]!r}."
         )
-    if not parts[TABLE].data.strip():
-        raise SelectionError(
-            "the body is empty. Send the table as the body of the POST."
-            if form is None
-            else "the part 'table' of the form is empty."
-        )
+    for part in (TABLE, *further):
+        if part not in parts:
+            raise SelectionError(
+                f"the form has no part {part!r}. Send the table of expression as the file {part!r}."
+            )
+        if not parts[part].data.strip():
+            raise SelectionError(
+                "the body is empty. Send the table as the body of the POST."
+                if form is None
+                else f"the part {part!r} of the form is empty."
+            )
     return parts
 
 
 class _Form:
     """A form that is read as it comes."""
 
-    def __init__(self, options: Mapping[bytes, bytes]) -> None:
+    def __init__(self, options: Mapping[bytes, bytes], names: Collection[str]) -> None:
+        self._names = names
         self._parts: dict[str, Part] = {}
         self._own = Part()
         self._header: list[bytes] = [b"", b""]
@@ -158,10 +180,11 @@ class _Form:
         name, file = (
             options.get(key, b"").decode("utf-8", "replace") for key in (b"name", b"filename")
         )
-        if name not in PARTS:
+        if name not in self._names:
             raise SelectionError(
-                f"the form has a part {name!r}; its parts are {', '.join(PARTS)}. Options go into "
-                f"the query string."
+                f"the form has a part {name!r}; its parts are {', '.join(self._names)}. Options go"
+                " into the query string; a table of a further tissue is named there, as"
+                " and=TISSUE=PART."
             )
         if name in self._parts:
             raise SelectionError(f"the form has two parts {name!r}.")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import xarray as xr
 from mtm_core.data.formats.stored_table import open_stored_table
 from mtm_core.data.notes import Note
 from mtm_core.errors import SelectionError
-from mtm_core.evaluation.predictability import accuracy_in_words
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.blocks import predict_blocks
 from mtm_core.inference.chunk_tasks import VALUES
@@ -26,7 +24,7 @@ from mtm_core.inference.one_sex import describe_one_sex
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.saved_alignment import FILE_NAME, SavedAlignment, alignment_bytes
-from mtm_core.inference.together import Together, tissues_given
+from mtm_core.inference.together import Together
 from mtm_core.inference.wide import wide_bytes, write_wide
 from mtm_core.memory_budget import in_words
 from mtm_core.methods.covariates import are_known
@@ -39,6 +37,7 @@ from mtm_core.workflows.batches import (
     save_alignment,
     write_saved,
 )
+from mtm_core.workflows.further_tissues import SeveralInWords, describe_several
 from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
     Say,
@@ -73,10 +72,9 @@ class Predicted:
         Covariates that the model uses.
     n_files
         Number of tables written.
-    tissues_given
-        How many samples were predicted from which tissues.
-    interval, accuracy
-        Data that the intervals were calibrated on, and the accuracy, in words.
+    several
+        Description of a prediction from several tissues; ``None`` from one, whose accuracy is the
+        model card's.
     """
 
     output: Path
@@ -84,9 +82,7 @@ class Predicted:
     n_used_age_sex: int
     covariates: tuple[str, ...]
     n_files: int = 1
-    tissues_given: Mapping[str, int] = field(default_factory=dict)
-    interval: str = ""
-    accuracy: str = ""
+    several: SeveralInWords | None = None
 
 
 def predict_samples(
@@ -178,7 +174,9 @@ def _whole(
         n_used_age_sex,
         predictor.covariates,
         n_files,
-        *_said_of_several(folder, predictor, prepared, targets),
+        describe_several(predictor, prepared, targets, _evaluation_of(folder, predictor))
+        if isinstance(prepared, Together)
+        else None,
     )
 
 
@@ -201,23 +199,6 @@ def _save(alignment: SavedAlignment | None, options: PredictOptions, folder: Pat
         overwrite=options.overwrite,
         inputs=options.inputs(folder),
     )
-
-
-def _said_of_several(
-    folder: Path, predictor: Predictor, prepared: Prepared | Together, targets: tuple[str, ...]
-) -> tuple[dict[str, int], str, str]:
-    """Count people by the tissues that they give; say what intervals there are, and how accurate.
-
-    One tissue says nothing: its accuracy is the model card's.
-    """
-    if not isinstance(prepared, Together):
-        return {}, "", ""
-    some = predictor.predict_prepared(prepared, targets[:1], at_once=0)
-    evaluation = _evaluation_of(folder, predictor)
-    accuracy = accuracy_in_words(
-        evaluation, predictor.artefact.method.name, prepared.sources, targets
-    )
-    return dict(Counter(tissues_given(some))), str(some.attrs["interval"]), accuracy
 
 
 def _evaluation_of(folder: Path, predictor: Predictor) -> EvaluationTables | None:

@@ -29,14 +29,17 @@ from mtm_core.inference.alignment import AlignmentMethod
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.saved_alignment import alignment_bytes
+from mtm_core.model_folder import ModelFolder
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.places import SAMPLES
+from mtm_core.studies.beside_model import evaluation_of
 from mtm_core.workflows.predict import predict_samples
 from mtm_core.workflows.predict_options import PredictOptions
 from mtm_core.workflows.uploaded_alignment import read_upload
 
 TABLE = (SAMPLES / "blood_tpm.tsv").read_bytes()
 HANGS = Path(__file__).parents[1] / "data" / "bad_files" / "hangs.h5ad.gz"
+MUSCLE = "Muscle - Skeletal"
 TOKEN = "a long token of many words"
 requests = plain_requests.Session()
 requests.headers["Authorization"] = f"Bearer {TOKEN}"
@@ -63,9 +66,11 @@ def predictor() -> Predictor:
 @pytest.fixture(scope="module")
 def server(folder: Path, predictor: Predictor) -> Iterator[str]:
     options = ServeOptions((DEFAULT_MODEL,), port=free_port(), token=TOKEN, max_megabytes=2, most=8)
+    files = ModelFolder.open(find_model(DEFAULT_MODEL))
+    evaluated = {DEFAULT_MODEL: evaluation_of(files, predictor.artefact)}
     with (
         pytest.MonkeyPatch.context() as environment,
-        server_of(options, {DEFAULT_MODEL: predictor}, folder) as running,
+        server_of(options, {DEFAULT_MODEL: predictor}, folder, evaluated) as running,
     ):
         environment.setenv("MTM_MAX_DOWNLOAD_MB", "20")
         thread = Thread(target=running.run)
@@ -356,10 +361,59 @@ def test_a_later_sample_is_the_same_to_the_bit_by_every_entrance(
         np.testing.assert_array_equal(z, wanted, err_msg=name)
 
 
+def test_several_tissues_of_the_same_people_are_predicted_from_together(
+    server: str, predictor: Predictor
+) -> None:
+    values = pd.read_csv(SAMPLES / "blood_tpm.tsv", sep="\t", index_col="sample")
+    tables = {"Whole Blood": values.iloc[:30], MUSCLE: values.iloc[8:] + 1}
+    plate = pd.Series(["a", "b"] * 20, values.index, name="plate")
+    people = pd.DataFrame({"sample": values.index, "plate": plate, "age": 50, "sex": "female"})
+    files: dict[str, object] = {
+        part: (f"{part}.tsv", table.to_csv(sep="\t").encode())
+        for part, table in zip(("table", "own"), tables.values(), strict=True)
+    }
+    files["metadata"] = ("people.csv", people.to_csv(index=False).encode())
+    asked_for = {"unit": "tpm", "targets": "Lung", "format": "h5ad"}
+    asked_for |= {"and": f"{MUSCLE}=own", "and_unit": f"{MUSCLE}=tpm"}
+    answer = form(server, files, **asked_for, and_batch=f"{MUSCLE}=plate")
+    done = result(server, answer)
+    assert done.status_code == 200, done.text
+    found = ad.read_h5ad(BytesIO(done.content))
+    prepared = predictor.prepare_tables(tables, unit="tpm", batch={MUSCLE: plate})
+    wanted = predictor.predict_prepared(
+        prepared, ["Lung"], phenotypes=people.set_index("sample")[["age", "sex"]]
+    )
+    assert list(found.obs["sample"]) == [str(name) for name in wanted["sample"].to_numpy()]
+    np.testing.assert_array_equal(found.X, wanted["z"].isel(tissue=0))
+    state = requests.get(f"{server}/predictions/{answer.json()['id']}", timeout=10).json()
+    notes = " ".join(note["message"] for note in state["notes"])
+    assert "from Whole Blood: 8 people; from Whole Blood and Muscle - Skeletal: 22 people" in notes
+    assert "Out-of-fold rho from these tissues: 0." in notes
+    assert f"{MUSCLE}: 22 people are in both tables, 8 only in the first, 10 only in this" in notes
+    # An alignment of both tissues that has batches of the second alone reads later samples.
+    saved = alignment_bytes([one.alignment for one in prepared.tables])
+    later = form(server, {**files, "alignment": saved}, **asked_for, and_batch=f"{MUSCLE}=plate")
+    done = result(server, later)
+    assert done.status_code == 200, done.text
+    again = ad.read_h5ad(BytesIO(done.content))
+    np.testing.assert_allclose(again.X, found.X, rtol=1e-4, atol=1e-4)
+
+
 def test_a_form_that_is_not_as_it_should_be_is_refused_in_words(server: str) -> None:
     table = ("t.tsv", TABLE)
     for files, options, words in (
         ({"tabel": table}, {}, "a part 'tabel'; its parts are table, metadata, alignment"),
+        ({"table": table}, {"and": f"{MUSCLE}=own"}, "the form has no part 'own'"),
+        ({"table": table, "own": table}, {}, "named there, as and=TISSUE=PART"),
+        ({"table": table}, {"and": MUSCLE}, "and: expected TISSUE=PART"),
+        ({"table": table}, {"and": "Muscel=own"}, "did you mean 'Muscle - Skeletal'?"),
+        ({"table": table}, {"and": f"{MUSCLE}=table"}, "the part 'table' is not a table of a fur"),
+        ({"table": table}, {"and": ["Lung=own", "Liver=own"]}, "two tissues name the part 'own'"),
+        (
+            {"table": table, "own": table},
+            {"and": f"{MUSCLE}=own", "and_batch": f"{MUSCLE}=run"},
+            "and_batch='run' names a column of the metadata",
+        ),
         ({"metadata": table}, {}, "no part 'table'"),
         ({"table": ("t.tsv", b"")}, {}, "the part 'table' of the form is empty"),
         ({"table": table}, {"batch": "run"}, "batch='run' names a column of the metadata"),
