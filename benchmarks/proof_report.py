@@ -59,7 +59,7 @@ def render(report: dict[str, Any]) -> str:
 
 def _time_and_memory(report: dict[str, Any]) -> list[str]:
     build = report["build"]
-    commands = "\n".join(build["commands"])
+    commands = "\n".join(map(_without_folders, build["commands"]))
     rows = []
     for budget, steps in assigned(build["steps"]):
         if not steps:
@@ -92,6 +92,10 @@ def _time_and_memory(report: dict[str, Any]) -> list[str]:
         "Step by step, with the most memory that all processes held:",
         _table(["step", "time", "memory"], steps),
     ]
+
+
+def _without_folders(command: str) -> str:
+    return " ".join(Path(part).name if part.startswith("/") else part for part in command.split())
 
 
 def assigned(steps: list[dict[str, Any]]) -> list[tuple[Budget, list[dict[str, Any]]]]:

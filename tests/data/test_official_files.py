@@ -11,7 +11,7 @@ from benchmarks import proof_checks
 from benchmarks.official_files import DBGAP_NAME, OfficialFiles, plan, write_files
 from benchmarks.planted_cohort import DISEASE, DISEASE_TISSUES, NO_DISEASE, Planted, PlantedCohort
 from benchmarks.process_tree import run_measured
-from benchmarks.proof_report import assigned, replace_section
+from benchmarks.proof_report import assigned, render, replace_section
 from benchmarks.range_server import serving
 from mtm_core.data.cohort.cohort import build_cohort
 from mtm_core.data.gtex.annotations import (
@@ -155,3 +155,35 @@ def test_steps_are_read_from_a_log_and_compared_with_budgets(tmp_path):
     page.write_text("# Genome\n\n## Proof at full size\n\nold\n\n## Next\n\ntext of it\n")
     replace_section(page, "## Proof at full size\n\nnew\n")
     assert page.read_text() == "# Genome\n\n## Proof at full size\n\nnew\n\n## Next\n\ntext of it\n"
+
+
+def test_each_budget_has_a_row_with_its_ratio():
+    steps = [
+        {"name": "Score ridge", "seconds": 100.0, "peak_bytes": 2e9},
+        {"name": "Evaluate ridge from several tissues", "seconds": 35.0, "peak_bytes": 1e9},
+    ]
+    further = [{"name": "associations with dbGaP's file, apart", "seconds": 150, "peak_bytes": 1e9}]
+    codes = "1,000 people, in a program: predict all tissues (codes)"
+    took = {"what": codes, "seconds": 0.3, "processor_seconds": 0.4, "peak_bytes": 0, "size": ""}
+    sizes = dict.fromkeys(("genes", "samples", "donors", "gigabytes", "modelled"), 1)
+    text = render(
+        {
+            "what": {"date": "today", "machine": "this one", **sizes},
+            "build": {
+                "commands": ["/a/bin/mtm build --output /b/model"],
+                **{"steps": steps, "further": further, "seconds": 140.0, "peak_bytes": 3e9},
+                **{"weights_bytes": 2e8, "model_bytes": 5e8},
+            },
+            **{"accuracy": {}, "coverage": {}, "genes": {}, "method": "ridge"},
+            "predictions": [took],
+        }
+    )
+    assert "\nmtm build --output model\n" in text
+    assert "| nested evaluation, all methods | 100 s | 2,700 s | 0.04 |" in text
+    assert "from combinations of several tissues | 135 s | 2,700 s | 0.05 |" in text
+    assert "| nested evaluation, all methods: most memory | 2 GB |  |  |" in text
+    assert "| associations with dbGaP's file, apart | 150 s | 300 s | 0.50 |" in text
+    assert "| the whole: most memory | 3 GB | 12 GB | 0.25 |" in text
+    assert "| weights on disk | 200 MB | 400 MB | 0.50 |" in text
+    assert f"| {codes} | 0.3 s | 3 s | 0.10 |" in text
+    assert f"| {codes} | 0.30 s | 0.40 s |  |  |" in text
