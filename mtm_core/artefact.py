@@ -40,7 +40,6 @@ from mtm_core.data.files.what_is_it import what_is_missing
 from mtm_core.data.genes.index import GeneIndex
 from mtm_core.errors import ArtefactError
 from mtm_core.methods.protocol import FittedMethod, check_shape, under_prefix
-from mtm_core.methods.saved import restore_method
 from mtm_core.methods.stored_arrays import (
     MANY_GENES,
     is_of_wide_factors,
@@ -48,6 +47,7 @@ from mtm_core.methods.stored_arrays import (
     to_arrays,
     write_arrays,
 )
+from mtm_core.methods.table import SavedMethod
 from mtm_core.model_checks import (
     check_description,
     check_numbers,
@@ -265,13 +265,13 @@ def _assemble(description: dict[str, Any], weights: Path, sha256: str) -> Artefa
         reference.distance,
         description["normalisation"],
     )
-    method = restore_method(
+    method = SavedMethod(
         description["method"],
         under_prefix("method.", arrays),
         description["settings"],
         scaler,
         tuple(tissues.index),
-    )
+    ).restore()
     _protect((method, reference))
     return Artefact(
         name=description["name"],

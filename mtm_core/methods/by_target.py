@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import anndata as ad
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
-from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler, fit_scaler, scaled_samples
 from mtm_core.data.cohort.splits import rows_of
 from mtm_core.errors import SelectionError
 from mtm_core.methods.covariates import CovariateName, encode_covariates
@@ -31,7 +31,6 @@ from mtm_core.methods.protocol import (
     PredictedProfiles,
     TargetPredictor,
     TargetPredictorMixin,
-    check_names,
     check_shape,
     tissue_index,
 )
@@ -59,8 +58,22 @@ class TargetModel(Protocol):
         ...
 
 
+class StoredMap:
+    """Arrays and settings of a map whose fields are its arrays."""
+
+    kind: ClassVar[str]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the fields, by name."""
+        return dict(vars(self))
+
+    def settings(self) -> dict[str, Any]:
+        """Return the kind of map."""
+        return {"kind": self.kind}
+
+
 @dataclass(frozen=True)
-class LinearMap:
+class LinearMap(StoredMap):
     """Linear map ``inputs @ coefficients + intercept``.
 
     Attributes
@@ -73,34 +86,18 @@ class LinearMap:
 
     coefficients: Floats
     intercept: Floats
+    kind: ClassVar[str] = "linear"
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return coefficients and intercept, by name."""
-        return {"coefficients": self.coefficients, "intercept": self.intercept}
-
-    def settings(self) -> dict[str, Any]:
-        """Return the kind of map."""
-        return {"kind": "linear"}
-
-    @classmethod
-    def restore(
-        cls,
-        arrays: Mapping[str, NDArray[Any]],
-        settings: Mapping[str, Any],
-        n_inputs: int,
-        n_genes: int,
-    ) -> LinearMap:
-        """Restore from what :meth:`arrays` and :meth:`settings` returned.
+    def check(self, n_inputs: int, n_genes: int) -> None:
+        """Check a map read from disk against P inputs and G genes.
 
         Raises
         ------
         ValueError
-            If the arrays do not fit P inputs and G genes.
+            If its arrays do not fit.
         """
-        check_names(arrays, ("coefficients", "intercept"))
-        check_shape("coefficients", arrays["coefficients"], (n_inputs, n_genes))
-        check_shape("intercept", arrays["intercept"], (n_genes,))
-        return cls(**arrays)
+        check_shape("coefficients", self.coefficients, (n_inputs, n_genes))
+        check_shape("intercept", self.intercept, (n_genes,))
 
     def __call__(self, inputs: Floats, genes: Genes = ALL_GENES) -> Floats:
         """Predict z-scores (N, G), or those of ``genes``, from ``inputs`` (N, P)."""
@@ -109,7 +106,7 @@ class LinearMap:
 
 
 @dataclass(frozen=True)
-class FactoredMap:
+class FactoredMap(StoredMap):
     """Low-rank linear map ``inputs @ left @ right + intercept``, for many inputs and genes.
 
     Attributes
@@ -125,30 +122,14 @@ class FactoredMap:
     left: Floats
     right: Floats
     intercept: Floats
+    kind: ClassVar[str] = "factored"
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return both factors and the intercept, by name."""
-        return {"left": self.left, "right": self.right, "intercept": self.intercept}
-
-    def settings(self) -> dict[str, Any]:
-        """Return the kind of map."""
-        return {"kind": "factored"}
-
-    @classmethod
-    def restore(
-        cls,
-        arrays: Mapping[str, NDArray[Any]],
-        settings: Mapping[str, Any],
-        n_inputs: int,
-        n_genes: int,
-    ) -> FactoredMap:
-        """Restore; see :meth:`LinearMap.restore`."""
-        check_names(arrays, ("left", "right", "intercept"))
-        rank = len(arrays["right"])
-        check_shape("left", arrays["left"], (n_inputs, rank))
-        check_shape("right", arrays["right"], (rank, n_genes))
-        check_shape("intercept", arrays["intercept"], (n_genes,))
-        return cls(**arrays)
+    def check(self, n_inputs: int, n_genes: int) -> None:
+        """Check a map read from disk; see :meth:`LinearMap.check`."""
+        rank = len(self.right)
+        check_shape("left", self.left, (n_inputs, rank))
+        check_shape("right", self.right, (rank, n_genes))
+        check_shape("intercept", self.intercept, (n_genes,))
 
     def __call__(self, inputs: Floats, genes: Genes = ALL_GENES) -> Floats:
         """Predict z-scores (N, G), or those of ``genes``, from ``inputs`` (N, P)."""
@@ -157,7 +138,7 @@ class FactoredMap:
 
 
 @dataclass(frozen=True)
-class SparseMap:
+class SparseMap(StoredMap):
     """Sparse linear map: each gene depends on J inputs of its own.
 
     Attributes
@@ -173,34 +154,18 @@ class SparseMap:
     chosen: NDArray[np.int32]
     values: Floats
     intercept: Floats
+    kind: ClassVar[str] = "sparse"
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return positions of inputs, coefficients and intercept, by name."""
-        return {"chosen": self.chosen, "values": self.values, "intercept": self.intercept}
-
-    def settings(self) -> dict[str, Any]:
-        """Return the kind of map."""
-        return {"kind": "sparse"}
-
-    @classmethod
-    def restore(
-        cls,
-        arrays: Mapping[str, NDArray[Any]],
-        settings: Mapping[str, Any],
-        n_inputs: int,
-        n_genes: int,
-    ) -> SparseMap:
-        """Restore; see :meth:`LinearMap.restore`."""
-        check_names(arrays, ("chosen", "values", "intercept"))
-        chosen, per_gene = arrays["chosen"], len(arrays["values"])
+    def check(self, n_inputs: int, n_genes: int) -> None:
+        """Check a map read from disk; see :meth:`LinearMap.check`."""
+        chosen, per_gene = self.chosen, len(self.values)
         check_shape("chosen", chosen, (per_gene, n_genes))
-        check_shape("values", arrays["values"], (per_gene, n_genes))
-        check_shape("intercept", arrays["intercept"], (n_genes,))
+        check_shape("values", self.values, (per_gene, n_genes))
+        check_shape("intercept", self.intercept, (n_genes,))
         if chosen.dtype.kind != "i" or (
             chosen.size and not 0 <= chosen.min() <= chosen.max() < n_inputs
         ):
             raise ValueError(f"expected numbers of inputs from 0 to {n_inputs - 1} in 'chosen'")
-        return cls(**arrays)
 
     def __call__(self, inputs: Floats, genes: Genes = ALL_GENES) -> Floats:
         """Predict z-scores (N, G), or those of ``genes``, from ``inputs`` (N, P)."""
@@ -265,13 +230,8 @@ class TrainingPairs:
         """
         rows = rows_of(cohort.obs["donor"], donors)
         tissues, tissue = tissue_names(cohort), tissue_codes(cohort)[rows]
-        scaler = TissueScaler.fit(cohort.X, tissue, len(tissues), scaling, rows=rows)
-        z = np.empty((len(rows), cohort.n_vars), dtype=np.float32)
-        for t in range(len(tissues)):  # one at a time: memory holds one copy of a wide cohort
-            of_tissue = np.flatnonzero(tissue == t)
-            z[of_tissue] = scaler.transform(
-                np.asarray(cohort.X[rows[of_tissue]]), tissue[of_tissue]
-            )
+        scaler = fit_scaler(cohort, rows, scaling)
+        z = scaled_samples(cohort, rows, scaler)
         donor = pd.Index(cohort.obs["donor"].to_numpy()[rows].astype(str))
         row_of = [
             pd.Series(np.flatnonzero(tissue == t), index=donor[tissue == t]).sort_index()

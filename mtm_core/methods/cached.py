@@ -20,8 +20,8 @@ from mtm_core import __version__
 from mtm_core.data.cohort.cohort import tissue_names
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.methods.protocol import FittedMethod, Method, under_prefix
-from mtm_core.methods.saved import restore_method
 from mtm_core.methods.stored_arrays import map_tensors, to_arrays, write_arrays
+from mtm_core.methods.table import SavedMethod
 from mtm_core.safe_output import replacing
 
 
@@ -88,4 +88,6 @@ class CachedMethod:
         arrays = to_arrays(map_tensors(path))
         scaler = TissueScaler(arrays["scaler.mean"], arrays["scaler.sd"], about["scale"])
         own = under_prefix("method.", arrays)
-        return restore_method(about["method"], own, json.loads(about["settings"]), scaler, tissues)
+        return SavedMethod(
+            about["method"], own, json.loads(about["settings"]), scaler, tissues
+        ).restore()

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core.config import ScalingConfig
-from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
-from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.cohort import tissue_names
+from mtm_core.data.cohort.scaling import TissueScaler, fit_scaler
 from mtm_core.data.cohort.splits import rows_of
 from mtm_core.methods.by_target import FittedByTarget, TrainingPairs
 from mtm_core.methods.covariates import CovariateName
@@ -66,16 +66,8 @@ class ControlMethod:
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedControl:
         """Fit the scaler to ``donors``."""
-        rows = rows_of(cohort.obs["donor"], donors)
-        tissues = tissue_names(cohort)
-        scaler = TissueScaler.fit(
-            np.asarray(cohort.X),
-            tissue_codes(cohort)[rows],
-            len(tissues),
-            self.scaling,
-            rows=rows,
-        )
-        return FittedControl(self.name, scaler, tissues)
+        scaler = fit_scaler(cohort, rows_of(cohort.obs["donor"], donors), self.scaling)
+        return FittedControl(self.name, scaler, tissue_names(cohort))
 
 
 @dataclass(frozen=True)

@@ -32,30 +32,6 @@ Each costs a Gram matrix per model and tissue, and gained nothing at genome widt
 (docs/genome.md)."""
 
 
-def fit_factors(
-    training: TrainingDonors,
-    n_factors: int,
-    *,
-    n_iterations: int,
-    ridge: float,
-    shrinkage: float,
-    seed: int,
-    noise_refits: int = NOISE_REFITS,
-) -> Factors:
-    """Fit a model of K factors and return its parameters; see :func:`fit_blocks`."""
-    return collect_factors(
-        fit_blocks(
-            training,
-            n_factors,
-            n_iterations=n_iterations,
-            ridge=ridge,
-            shrinkage=shrinkage,
-            seed=seed,
-            noise_refits=noise_refits,
-        )
-    )
-
-
 def fit_blocks(
     training: TrainingDonors,
     n_factors: int,

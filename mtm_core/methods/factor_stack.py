@@ -144,26 +144,18 @@ class FactorStackMethod:
         for number, fold in enumerate(folds):
             self._report("calibrate", number, len(folds))
             slopes, others = inner.slopes_without_fold(number), inner.fit_others(fold)
-            for with_covariates in conditions:
-                inner.add_one(
-                    fold, others, slopes, one_sums[with_covariates], with_covariates=with_covariates
-                )
-                inner.add_several(
-                    fold,
-                    others,
-                    slopes,
-                    several_sums[with_covariates],
-                    with_covariates=with_covariates,
-                )
+            for c in conditions:
+                for several, sums in ((False, one_sums[c]), (True, several_sums[c])):
+                    inner.add(fold, others, slopes, sums, with_covariates=c, several=several)
         one = {c: inner.calibrate(sums) for c, sums in one_sums.items()}
-        several = {
+        from_several = {
             c: inner.calibrate(sums).fill_from(
                 one[c], [tissue in sums for tissue in inner.training.tissues]
             )
             for c, sums in several_sums.items()
             if sums
         }
-        return one, several
+        return one, from_several
 
 
 @dataclass(frozen=True)
@@ -200,7 +192,7 @@ class _OutOfFold:
         donors = np.array(self.training.donors)[~fold.split.is_held_out].tolist()
         return tuple(method.fit(self.cohort, donors) for method in self.others)
 
-    def add_one(
+    def add(
         self,
         fold: FittedInnerFold,
         others: Sequence[FittedMethod],
@@ -208,54 +200,40 @@ class _OutOfFold:
         sums: dict[str, StackingSums],
         *,
         with_covariates: bool,
+        several: bool,
     ) -> None:
-        """Add the predictions of held-out donors from the source tissue to ``sums``."""
-        estimate = self.kernel.factor_estimator(self.shape, with_covariates=with_covariates)
-        predict_others = self._predict_others(fold, others, (), with_covariates=with_covariates)
-        n_bases = 1 + len(others)
-        predict = self._predictor(fold, slopes, estimate)
-        for t, rows, samples in fold.split.target_pairs(self.training, self.source):
-            tissue = self.training.tissues[t]
-            of_tissue = sums.setdefault(tissue, StackingSums(n_bases, self.training.n_genes))
-            of_tissue.add([predict(t, rows), *predict_others(tissue)], self._observed(t, samples))
+        """Add the predictions of held-out donors, from the source or from several tissues.
 
-    def add_several(
-        self,
-        fold: FittedInnerFold,
-        others: Sequence[FittedMethod],
-        slopes: Floats | None,
-        sums: dict[str, StackingSums],
-        *,
-        with_covariates: bool,
-    ) -> None:
-        """Add the predictions of held-out donors from the source and the further tissues.
-
-        Only donors with at least one further tissue count, and only other tissues are targets.
+        From several, only donors with at least one further tissue count, and only other tissues are
+        targets. Nothing is added if a method predicts from one tissue alone.
         """
-        if not fold.split.further:
+        further = fold.split.further if several else ()
+        if several and not further:
             return
-
-        def estimate(fit: InnerFit) -> Array:
-            return fit.held_out_factors_from_several[with_covariates]
-
-        names = [self.training.tissues[t] for t in fold.split.further]
+        names = [self.training.tissues[t] for t in further]
         try:
             predict_others = self._predict_others(
                 fold, others, names, with_covariates=with_covariates
             )
-        except SelectionError:  # a method that predicts from one tissue alone
-            return
-        predict = self._predictor(fold, slopes, estimate)
-        has_further = fold.split.has_further
+        except SelectionError:
+            if several:
+                return
+            raise
+
+        def from_several(fit: InnerFit) -> Array:
+            return fit.held_out_factors_from_several[with_covariates]
+
+        from_source = self.kernel.factor_estimator(self.shape, with_covariates=with_covariates)
+        predict = self._predictor(fold, slopes, from_several if several else from_source)
         for t, rows, samples in fold.split.target_pairs(self.training, self.source):
-            used = has_further[rows]
-            if t in fold.split.further or not used.any():
+            used = fold.split.has_further[rows] if several else np.ones(len(rows), dtype=bool)
+            if t in further or not used.any():
                 continue
             tissue = self.training.tissues[t]
-            n_bases = 1 + len(others)
-            of_tissue = sums.setdefault(tissue, StackingSums(n_bases, self.training.n_genes))
+            if tissue not in sums:
+                sums[tissue] = StackingSums(1 + len(others), self.training.n_genes)
             beside = [predicted[used] for predicted in predict_others(tissue)]
-            of_tissue.add([predict(t, rows[used]), *beside], self._observed(t, samples[used]))
+            sums[tissue].add([predict(t, rows[used]), *beside], self._observed(t, samples[used]))
 
     def calibrate(self, sums: Mapping[str, StackingSums]) -> Calibration:
         """Calibrate on ``sums``, and correct the errors for donors new to means and SDs."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
-from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler, fit_scaler
 from mtm_core.data.cohort.splits import rows_of
 from mtm_core.methods.protocol import FittedMethod, Floats, PredictedProfiles, tissue_index
 
@@ -52,14 +52,7 @@ class HeldOutTissue:
 
 def fit_scorer(cohort: ad.AnnData, donors: tuple[str, ...]) -> TissueScaler:
     """Fit the scaler of the common scale to the training ``donors``."""
-    rows = rows_of(cohort.obs["donor"], donors)
-    return TissueScaler.fit(
-        np.asarray(cohort.X),
-        tissue_codes(cohort)[rows],
-        len(tissue_names(cohort)),
-        SCORED_ON,
-        rows=rows,
-    )
+    return fit_scaler(cohort, rows_of(cohort.obs["donor"], donors), SCORED_ON)
 
 
 def predict_held_out(

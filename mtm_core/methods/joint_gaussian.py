@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
-from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler, fit_scaler
 from mtm_core.data.cohort.splits import rows_of
 from mtm_core.methods.covariates import CovariateName, encode_covariates, group_by_known_covariates
 from mtm_core.methods.factor_choice import Choice, Grid, choose_settings
@@ -183,14 +183,9 @@ class FittedJointGaussian(TargetPredictorMixin):
         }
 
     @classmethod
-    def restore(
-        cls,
-        arrays: Mapping[str, NDArray[Any]],
-        settings: Mapping[str, Any],
-        scaler: TissueScaler,
-        tissues: tuple[str, ...],
-    ) -> FittedJointGaussian:
+    def restore(cls, saved: SavedMethod) -> FittedJointGaussian:
         """Restore from what :meth:`arrays` and :meth:`settings` returned."""
+        arrays, settings, scaler = saved.arrays, saved.settings, saved.scaler
 
         def part(prefix: str, kind: type) -> dict[str, NDArray[Any]]:
             stored = {member.name: arrays[f"{prefix}.{member.name}"] for member in fields(kind)}
@@ -226,7 +221,7 @@ class FittedJointGaussian(TargetPredictorMixin):
         fitted_with = settings.get("fitted_with")
         return cls(
             scaler,
-            tissues,
+            saved.tissues,
             models,
             covariates,
             bound,
@@ -300,7 +295,7 @@ class JointGaussianMethod:
         """Return the squashed z-scores and covariates of ``donors``."""
         rows = rows_of(cohort.obs["donor"], donors)
         tissues, tissue = tissue_names(cohort), tissue_codes(cohort)[rows]
-        scaler = TissueScaler.fit(cohort.X, tissue, len(tissues), self.scaling, rows=rows)
+        scaler = fit_scaler(cohort, rows, self.scaling)
         ids = cohort.obs["donor"].to_numpy()[rows].astype(str)
         names, donor = np.unique(ids, return_inverse=True)
         phenotypes = cohort.uns["donors"].loc[names]
@@ -389,9 +384,7 @@ class JointGaussianMethod:
         )
 
 
-def restore(saved: SavedMethod) -> FittedJointGaussian:
-    """Restore a fitted joint Gaussian."""
-    return FittedJointGaussian.restore(saved.arrays, saved.settings, saved.scaler, saved.tissues)
+restore = FittedJointGaussian.restore
 
 
 def make(request: MethodRequest) -> JointGaussianMethod:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import anndata as ad
@@ -173,16 +173,11 @@ class FittedKernelFactors(TargetPredictorMixin):
         }
 
     @classmethod
-    def restore(
-        cls,
-        arrays: Mapping[str, NDArray[Any]],
-        settings: Mapping[str, Any],
-        scaler: TissueScaler,
-        tissues: tuple[str, ...],
-    ) -> FittedKernelFactors:
+    def restore(cls, saved: SavedMethod) -> FittedKernelFactors:
         """Restore from what :meth:`arrays` and :meth:`settings` returned."""
+        arrays, settings, tissues = saved.arrays, saved.settings, saved.tissues
         joint = FittedJointGaussian.restore(
-            under_prefix("joint.", arrays), settings["joint"], scaler, tissues
+            replace(saved, arrays=under_prefix("joint.", arrays), settings=settings["joint"])
         )
         width = settings["width"]
         if not (type(width) in (int, float) and 0 < width < math.inf):
@@ -192,7 +187,7 @@ class FittedKernelFactors(TargetPredictorMixin):
         own_genes = None
         if read_in is not None and "own_genes" in arrays:
             own_genes = OwnGenes.from_dense(
-                tissue_index(tissues, read_in), arrays["own_genes"], scaler.mean.shape
+                tissue_index(tissues, read_in), arrays["own_genes"], joint.scaler.mean.shape
             )
         check_names(
             {name: array for name, array in arrays.items() if not name.startswith("joint.")},
@@ -307,14 +302,8 @@ class KernelFactorsMethod:
         """Regress leave-one-tissue-out factors (n, K) on the linear estimate from each tissue."""
         *tissues, (_, covariate_precision, covariate_mean) = likelihoods
         n_tissues, n_factors = len(tissues), len(covariate_precision)
-        points = self._points(n_factors)
-        regression = KernelRegression(
-            points,
-            np.zeros((n_tissues, n_factors)),
-            np.zeros((n_tissues, n_factors, n_factors)),
-            np.zeros((n_tissues, self.n_points, n_factors)),
-            self.width if shape is None else shape.width,
-        )
+        width = self.width if shape is None else shape.width
+        regression = KernelRegression.unfitted(self._points(n_factors), n_tissues, width)
         for t, (donor, tissue_precision, weighted_mean) in enumerate(tissues):
             if shape is None or len(donor) < _MIN_DONORS:
                 continue
@@ -362,25 +351,17 @@ class KernelFactorsMethod:
 
         def estimate(fit: InnerFit) -> Array:
             linear = fit.remaining_factors[with_covariates]
-            n_factors = linear.shape[1]
             if shape is None or len(linear) < _MIN_DONORS:
                 return fit.held_out_factors[with_covariates]
-            regression = KernelRegression(
-                self._points(n_factors),
-                np.zeros((1, n_factors)),
-                np.zeros((1, n_factors, n_factors)),
-                np.zeros((1, self.n_points, n_factors)),
-                shape.width,
-            )
+            points = self._points(linear.shape[1])
+            regression = KernelRegression.unfitted(points, 1, shape.width)
             regression.fit(0, linear, fit.leave_source_out_factors, shape.ridge)
             return regression(0, fit.held_out_factors[with_covariates])
 
         return estimate
 
 
-def restore(saved: SavedMethod) -> FittedKernelFactors:
-    """Restore fitted kernel factors."""
-    return FittedKernelFactors.restore(saved.arrays, saved.settings, saved.scaler, saved.tissues)
+restore = FittedKernelFactors.restore
 
 
 def make(request: MethodRequest) -> KernelFactorsMethod:

@@ -42,6 +42,18 @@ class KernelRegression:
     coefficients: Array
     width: float
 
+    @classmethod
+    def unfitted(cls, points: Array, n_tissues: int, width: float) -> KernelRegression:
+        """Return a regression with coefficients of 0, to be fitted for each source in place."""
+        n_points, n_factors = points.shape
+        return cls(
+            points,
+            np.zeros((n_tissues, n_factors)),
+            np.zeros((n_tissues, n_factors, n_factors)),
+            np.zeros((n_tissues, n_points, n_factors)),
+            width,
+        )
+
     def check(self, n_tissues: int, n_factors: int) -> None:
         """Check the shapes of a regression read from disk.
 

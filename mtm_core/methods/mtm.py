@@ -19,6 +19,7 @@ from mtm_core.methods.protocol import (
     Genes,
     PredictedProfiles,
     TargetPredictor,
+    TargetPredictorMixin,
     select_genes,
     tissue_index,
 )
@@ -30,7 +31,7 @@ _SAVED = ("encoder.", "generator.", "log_variance.")
 
 
 @dataclass(frozen=True)
-class FittedMTM:
+class FittedMTM(TargetPredictorMixin):
     """Trained MTM, which predicts any tissue from any other with one model.
 
     The latent codes of several source tissues of a donor are averaged.
@@ -54,22 +55,13 @@ class FittedMTM:
     covariates: tuple[CovariateName, ...] = ()
     name: str = "mtm"
 
-    def predict(
-        self,
-        profiles: Mapping[str, Floats],
-        target: str,
-        phenotypes: pd.DataFrame | None = None,
-    ) -> PredictedProfiles:
-        """Predict ``target``; see :meth:`mtm_core.methods.protocol.FittedMethod.predict`.
-
-        If the model learns an error variance, it depends on tissue and gene, not on the donor.
-        """
-        return self.target_predictor(profiles)(target)
-
     def target_predictor(
         self, profiles: Mapping[str, Floats], phenotypes: pd.DataFrame | None = None
     ) -> TargetPredictor:
-        """Encode the profiles once; each target is decoded from the latent codes."""
+        """Encode the profiles once; each target is decoded from the latent codes.
+
+        If the model learns an error variance, it depends on tissue and gene, not on the donor.
+        """
         with torch.inference_mode():
             code = self._code(profiles)
 
@@ -106,13 +98,7 @@ class FittedMTM:
         return {"config": to_json(self.config)}
 
     @classmethod
-    def restore(
-        cls,
-        arrays: Mapping[str, NDArray[Any]],
-        settings: Mapping[str, Any],
-        scaler: TissueScaler,
-        tissues: tuple[str, ...],
-    ) -> FittedMTM:
+    def restore(cls, saved: SavedMethod) -> FittedMTM:
         """Restore from what :meth:`arrays` and :meth:`settings` returned.
 
         Raises
@@ -120,19 +106,21 @@ class FittedMTM:
         ValueError
             If the weights do not fit the config.
         """
-        config = from_json(settings["config"])
+        scaler, config = saved.scaler, from_json(saved.settings["config"])
         check_sizes(config.model)
         if config.scaling.scale != scaler.scale:
             raise ValueError(f"trained on scale {config.scaling.scale!r}, not {scaler.scale!r}")
         with torch.device("meta"):  # no weights are drawn just to be overwritten
             model = MTM(config.model, scaler, for_training=False)
-        state = {name: torch.from_numpy(np.require(a, None, "W")) for name, a in arrays.items()}
+        state = {
+            name: torch.from_numpy(np.require(a, None, "W")) for name, a in saved.arrays.items()
+        }
         check_weights(state, model)
         missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
         lost = [name for name in missing if name.startswith(_SAVED)]
         if lost or unexpected:
             raise ValueError(f"weights missing: {lost[:3]}; unexpected: {unexpected[:3]}")
-        return cls(model.eval(), scaler, tissues, config)
+        return cls(model.eval(), scaler, saved.tissues, config)
 
     def _code(self, profiles: Mapping[str, Floats]) -> torch.Tensor:
         codes = [
@@ -147,6 +135,4 @@ class FittedMTM:
         return torch.tensor([tissue_index(self.tissues, name)])
 
 
-def restore(saved: SavedMethod) -> FittedMTM:
-    """Restore a trained MTM."""
-    return FittedMTM.restore(saved.arrays, saved.settings, saved.scaler, saved.tissues)
+restore = FittedMTM.restore

@@ -15,7 +15,7 @@ Shapes: N samples, T tissues, G genes, R components.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -25,8 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtm_core.config import ModelConfig, RunConfig, ScalingConfig
-from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
-from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler, fit_scaler, scaled_samples
 from mtm_core.data.cohort.splits import rows_of
 from mtm_core.methods.covariates import CovariateName
 from mtm_core.methods.factors import squash_in_place
@@ -119,40 +118,36 @@ class FittedOnComponents(TargetPredictorMixin):
         return {"inner": inner, "unit": self.unit}
 
     @classmethod
-    def restore(
-        cls,
-        name: str,
-        arrays: Mapping[str, NDArray[Any]],
-        settings: Mapping[str, Any],
-        scaler: TissueScaler,
-        restore_inner: Callable[[Mapping[str, NDArray[Any]], TissueScaler], FittedMethod],
-    ) -> FittedOnComponents:
+    def restore(cls, saved: SavedMethod) -> FittedOnComponents:
         """Restore from what :meth:`arrays` and :meth:`settings` returned.
-
-        Parameters
-        ----------
-        restore_inner
-            Function that restores the method on scores from its arrays and its scaler.
 
         Raises
         ------
         ValueError
-            If the parts do not fit together.
+            If the inner method is not in ``ON_COMPONENTS``, or the parts do not fit together.
         """
+        arrays, inner, unit = saved.arrays, saved.settings["inner"], saved.settings["unit"]
+        if inner["method"] not in ON_COMPONENTS:
+            raise ValueError(f"expected one of {', '.join(ON_COMPONENTS)} on components")
         lost = [part for part in ("basis", "score_mean") if part not in arrays]
         unknown = [n for n in arrays if not n.startswith(("basis", "score_mean", "inner."))]
         if lost or unknown:
             raise ValueError(f"arrays missing: {lost}; unexpected: {unknown[:3]}")
-        basis, mean = arrays["basis"], arrays["score_mean"]
-        check_shape("basis", basis, (scaler.mean.shape[1], basis.shape[-1]))
-        check_shape("score_mean", mean, (len(scaler.mean), basis.shape[-1]))
-        unit = settings["unit"]
+        basis, mean, shape = arrays["basis"], arrays["score_mean"], saved.scaler.mean.shape
+        check_shape("basis", basis, (shape[1], basis.shape[-1]))
+        check_shape("score_mean", mean, (shape[0], basis.shape[-1]))
         if not (type(unit) in (int, float) and 0 < unit < math.inf):
             raise ValueError(f"the unit of the scores is {unit!r}; expected a number above 0")
         spread = np.ones(mean.shape, dtype=np.float32)
         of_scores = TissueScaler(np.asarray(mean, dtype=np.float32), spread, SCORE_SCALING.scale)
-        inner = restore_inner(under_prefix("inner.", arrays), of_scores)
-        return cls(inner, scaler, basis, unit, name)
+        on_scores = SavedMethod(
+            inner["method"],
+            under_prefix("inner.", arrays),
+            inner["settings"],
+            of_scores,
+            saved.tissues,
+        )
+        return cls(on_scores.restore(), saved.scaler, basis, unit, saved.name)
 
 
 @dataclass(frozen=True)
@@ -177,14 +172,9 @@ class OnComponentsMethod:
 
     def fit(self, cohort: ad.AnnData, donors: Sequence[str]) -> FittedOnComponents:
         """Fit the components, then the method on scores, to ``donors``."""
-        rows, tissues = rows_of(cohort.obs["donor"], donors), tissue_names(cohort)
-        codes = tissue_codes(cohort)[rows]
-        scaler = TissueScaler.fit(cohort.X, codes, len(tissues), self.scaling, rows=rows)
-        z = np.empty((len(rows), cohort.n_vars), dtype=np.float32)
-        for t in range(len(tissues)):  # one at a time: memory holds one copy of a wide cohort
-            of_tissue = np.flatnonzero(codes == t)
-            z[of_tissue] = scaler.transform(np.asarray(cohort.X[rows[of_tissue]]), codes[of_tissue])
-        squash_in_place(z, BOUND)
+        rows = rows_of(cohort.obs["donor"], donors)
+        scaler = fit_scaler(cohort, rows, self.scaling)
+        z = squash_in_place(scaled_samples(cohort, rows, scaler), BOUND)
         basis = leading_components(z, min(self.n_components, *z.shape))
         scored = z @ basis
         del z
@@ -246,23 +236,4 @@ def make(request: MethodRequest) -> OnComponentsMethod:
     )
 
 
-def restore(saved: SavedMethod) -> FittedOnComponents:
-    """Restore a compact method.
-
-    Raises
-    ------
-    ValueError
-        If the inner method is not in ``ON_COMPONENTS``, or the parts do not fit together.
-    """
-    inner = saved.settings["inner"]
-    if inner["method"] not in ON_COMPONENTS:
-        raise ValueError(f"expected one of {', '.join(ON_COMPONENTS)} on components")
-    return FittedOnComponents.restore(
-        saved.name,
-        saved.arrays,
-        saved.settings,
-        saved.scaler,
-        lambda arrays, of_scores: SavedMethod(
-            inner["method"], arrays, inner["settings"], of_scores, saved.tissues
-        ).restore(),
-    )
+restore = FittedOnComponents.restore

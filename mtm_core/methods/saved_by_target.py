@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from numpy.typing import NDArray
@@ -19,12 +20,7 @@ from mtm_core.methods.mlp import NetworkMap
 from mtm_core.methods.protocol import check_covariates, check_names, under_prefix
 from mtm_core.methods.table import SavedMethod
 
-_Arrays = Mapping[str, NDArray[Any]]
-_KINDS: dict[str, Callable[[_Arrays, Mapping[str, Any], int, int], TargetModel]] = {
-    "linear": LinearMap.restore,
-    "factored": FactoredMap.restore,
-    "sparse": SparseMap.restore,
-}
+_MAPS = {one.kind: one for one in (LinearMap, FactoredMap, SparseMap)}
 
 
 def restore(saved: SavedMethod) -> FittedByTarget:
@@ -48,9 +44,21 @@ def restore(saved: SavedMethod) -> FittedByTarget:
     n_inputs = encode_covariates(None, covariates, 1).shape[1] + (n_genes if source else 0)
     numbers = {str(i) for i in range(len(targets))}
     check_names(saved.arrays, [name for name in saved.arrays if name.split(".")[0] in numbers])
-    restore_map = _KINDS.get(model["kind"], NetworkMap.restore)
     models = {
         target: restore_map(under_prefix(f"{i}.", saved.arrays), model, n_inputs, n_genes)
         for i, target in enumerate(targets)
     }
     return FittedByTarget(saved.name, saved.scaler, saved.tissues, source, covariates, models)
+
+
+def restore_map(
+    arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any], n_inputs: int, n_genes: int
+) -> TargetModel:
+    """Restore the map of one target, checked against P inputs and G genes."""
+    if settings["kind"] not in _MAPS:
+        return NetworkMap.restore(arrays, settings, n_inputs, n_genes)
+    kind = _MAPS[settings["kind"]]
+    check_names(arrays, [field.name for field in fields(kind)])
+    restored = kind(**arrays)
+    restored.check(n_inputs, n_genes)
+    return restored

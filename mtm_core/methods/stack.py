@@ -288,10 +288,10 @@ class StackMethod:
                     for base in fitted
                 ]
                 for parts in zip(*by_base, strict=True):
-                    of_tissue = by_tissue.setdefault(
-                        parts[0].tissue, StackingSums(len(fitted), cohort.n_vars)
-                    )
-                    of_tissue.add([part.predicted for part in parts], parts[0].observed)
+                    tissue = parts[0].tissue
+                    if tissue not in by_tissue:
+                        by_tissue[tissue] = StackingSums(len(fitted), cohort.n_vars)
+                    by_tissue[tissue].add([p.predicted for p in parts], parts[0].observed)
         return sums
 
     def further_sources(self, cohort: ad.AnnData, donors: Sequence[str]) -> tuple[str, ...]:

@@ -45,12 +45,7 @@ def can_correlate(design: ArrayLike, blocks: ArrayLike) -> bool:
 
     Not if no block has two samples, or the design leaves no variation within or between blocks.
     """
-    indicators = block_indicators(blocks)
-    matrix = np.asarray(design, dtype=np.float64)
-    left = np.linalg.svd(matrix, full_matrices=True)[0][:, np.linalg.matrix_rank(matrix) :]
-    if indicators.sum(axis=0).max() < 2 or left.shape[1] < 2:
-        return False
-    return bool(np.ptp(np.linalg.eigvalsh(left.T @ indicators @ indicators.T @ left)) >= 1e-9)
+    return _separate(design, block_indicators(blocks)) is not None
 
 
 def within_block_correlation(
@@ -79,17 +74,15 @@ def within_block_correlation(
         after the design.
     """
     indicators = block_indicators(blocks)
-    largest_block = int(indicators.sum(axis=0).max())
-    matrix = np.asarray(design, dtype=np.float64)
-    orthogonal = np.linalg.svd(matrix, full_matrices=True)[0][:, np.linalg.matrix_rank(matrix) :]
-    values_of, vectors = np.linalg.eigh(orthogonal.T @ indicators @ indicators.T @ orthogonal)
-    if largest_block < 2 or orthogonal.shape[1] < 2 or np.ptp(values_of) < 1e-9:
+    separated = _separate(design, indicators)
+    if separated is None:
         raise ValueError("expected blocks of two samples or more that the design does not fit")
+    basis, values_of = separated
     # Directions with the same eigenvalue have the same variance, so their squares are summed.
     eigenvalues, group = np.unique(np.round(np.maximum(values_of, 0), 9), return_inverse=True)
     counts = np.bincount(group).astype(np.float64)
     sum_by_group = np.eye(len(eigenvalues))[:, group]
-    basis = orthogonal @ vectors
+    largest_block = int(indicators.sum(axis=0).max())
     low, high = 1 / (1 - largest_block) + _MARGIN, 1 - _MARGIN
     correlation = np.empty(values.shape[1])
     for block in gene_blocks(values.shape[1]):
@@ -118,6 +111,20 @@ def consensus_correlation(correlations: ArrayLike, trim: float = TRIM) -> float:
     z = np.sort(z[np.isfinite(z)])
     cut = int(trim * len(z))
     return float(np.tanh(z[cut : len(z) - cut].mean())) if len(z) else 0.0
+
+
+def _separate(design: ArrayLike, indicators: Array) -> tuple[Array, NDArray[np.floating]] | None:
+    """Return directions (N, M) of uncorrelated residuals, and the share (M,) of blocks in each.
+
+    ``None`` if no block has two samples, or no variation within and between blocks remains after
+    the design.
+    """
+    matrix = np.asarray(design, dtype=np.float64)
+    orthogonal = np.linalg.svd(matrix, full_matrices=True)[0][:, np.linalg.matrix_rank(matrix) :]
+    if indicators.sum(axis=0).max() < 2 or orthogonal.shape[1] < 2:
+        return None
+    values, vectors = np.linalg.eigh(orthogonal.T @ indicators @ indicators.T @ orthogonal)
+    return None if np.ptp(values) < 1e-9 else (orthogonal @ vectors, values)
 
 
 def _maximise_likelihood(

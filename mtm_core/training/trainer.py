@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtm_core.config import RunConfig, ScalingConfig, TrainingConfig, to_json
-from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
-from mtm_core.data.cohort.scaling import TissueScaler
+from mtm_core.data.cohort.scaling import TissueScaler, fit_scaler
 from mtm_core.data.cohort.splits import hold_out, rows_of
 from mtm_core.safe_output import replacing
 from mtm_core.training.checkpoint import HISTORY_NAME, Checkpoint, claim_run
@@ -163,14 +162,7 @@ def _split(
         )
         rows = rows_of(cohort.obs["donor"], trained)
         validation = rows_of(cohort.obs["donor"], held)
-    scaler = TissueScaler.fit(
-        np.asarray(cohort.X),
-        tissue_codes(cohort)[rows],
-        len(tissue_names(cohort)),
-        scaling,
-        rows=rows,
-    )
-    return scaler, rows, validation
+    return fit_scaler(cohort, rows, scaling), rows, validation
 
 
 def _identity(cohort: ad.AnnData, donors: Sequence[str], config: RunConfig) -> dict[str, Any]:

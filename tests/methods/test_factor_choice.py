@@ -11,7 +11,7 @@ import pytest
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.methods.factor_choice import Grid, choose_settings
-from mtm_core.methods.factor_fit import fit_factors
+from mtm_core.methods.factor_fit import collect_factors, fit_blocks
 from mtm_core.methods.factors import FactorSettings, TrainingDonors
 from mtm_core.methods.joint_gaussian import MIN_DONORS_TO_CHOOSE, JointGaussianMethod
 
@@ -45,8 +45,10 @@ def rho_of_new_donors(data: TrainingDonors, new: TrainingDonors, settings: Facto
     predicted = np.zeros_like(new.samples[0][1], dtype=np.float64)
     given = {3: np.asarray(new.samples[3][1], dtype=np.float64)}
     for k in settings.n_factors:
-        model = fit_factors(
-            data, k, n_iterations=20, ridge=settings.ridge, shrinkage=settings.shrinkage, seed=0
+        model = collect_factors(
+            fit_blocks(
+                data, k, n_iterations=20, ridge=settings.ridge, shrinkage=settings.shrinkage, seed=0
+            )
         )
         predicted += model.posterior(given, np.empty((len(predicted), 0)))[0] @ model.loadings[0].T
     observed = new.samples[0][1]

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from mtm_core.data.cohort.scaling import TissueScaler
-from mtm_core.methods.factor_fit import expectation_maximisation, fit_factors, is_wide
+from mtm_core.methods.factor_fit import (
+    collect_factors,
+    expectation_maximisation,
+    fit_blocks,
+    is_wide,
+)
 from mtm_core.methods.factor_noise import FittedBlock, GeneSpaceBlock, SampleSpaceBlock
 from mtm_core.methods.factors import TrainingDonors
 
@@ -66,14 +71,16 @@ def test_wide_data_are_fitted_by_samples_about_as_they_would_be_by_genes(
     given = {2: np.asarray(data.samples[2][1], dtype=np.float64)}
 
     def predicted(noise_refits: int, n_iterations: int = 300) -> np.ndarray:
-        model = fit_factors(
-            data,
-            K,
-            n_iterations=n_iterations,
-            ridge=5.0,
-            shrinkage=30.0,
-            seed=0,
-            noise_refits=noise_refits,
+        model = collect_factors(
+            fit_blocks(
+                data,
+                K,
+                n_iterations=n_iterations,
+                ridge=5.0,
+                shrinkage=30.0,
+                seed=0,
+                noise_refits=noise_refits,
+            )
         )
         assert model.loadings.shape == (3, 150, K)
         mean, _ = model.posterior(given, np.empty((6, 0)))

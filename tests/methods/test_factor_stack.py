@@ -21,8 +21,8 @@ from mtm_core.methods.inner_folds import make_inner_folds
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.ridge import RidgeMethod
-from mtm_core.methods.saved import restore_method
 from mtm_core.methods.stack import FittedStack
+from mtm_core.methods.table import SavedMethod
 
 BLOOD = "Whole Blood"
 N_TRAINING = 180
@@ -203,9 +203,9 @@ def test_fit_that_chooses_is_the_fit_of_what_was_chosen(
 def test_comes_back_from_its_arrays_and_settings(
     fitted: FittedStack, wide_or_not: ad.AnnData
 ) -> None:
-    again = restore_method(
+    again = SavedMethod(
         "factor-stack", fitted.arrays(), fitted.settings(), fitted.scaler, fitted.tissues
-    )
+    ).restore()
     assert again.name == "factor-stack"
     z = {BLOOD: np.random.default_rng(0).normal(size=(3, wide_or_not.n_vars)).astype(np.float32)}
     people = pd.DataFrame({"age": [30.0, 50.0, np.nan], "sex": ["male", "female", "male"]})

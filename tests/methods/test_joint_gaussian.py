@@ -18,6 +18,7 @@ from mtm_core.evaluation.cross_validation import cross_validate
 from mtm_core.methods.factors import Factors
 from mtm_core.methods.gene_factors import GeneFactors
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
+from mtm_core.methods.table import SavedMethod
 
 TISSUES = ("Liver", "Lung", "Whole Blood")
 N_GENES, N_FACTORS = 4, 2
@@ -131,7 +132,9 @@ def test_a_model_saved_before_there_were_gene_factors_comes_back_without(
     fitted: FittedJointGaussian, rng: np.random.Generator
 ) -> None:
     settings = {k: v for k, v in fitted.settings().items() if k != "n_gene_factors"}
-    again = FittedJointGaussian.restore(fitted.arrays(), settings, fitted.scaler, TISSUES)
+    again = FittedJointGaussian.restore(
+        SavedMethod("joint-gaussian", fitted.arrays(), settings, fitted.scaler, TISSUES)
+    )
     assert again.gene_factors == ()
     z = {name: rng.normal(size=(2, N_GENES)).astype(np.float32) for name in ("Liver", "Lung")}
     first, second = fitted.predict(z, "Whole Blood"), again.predict(z, "Whole Blood")

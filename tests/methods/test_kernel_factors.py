@@ -19,7 +19,7 @@ from mtm_core.methods.kernel_factors import (
     KernelFactorsMethod,
 )
 from mtm_core.methods.kernel_regression import KernelRegression, gaussian_kernel
-from mtm_core.methods.saved import restore_method
+from mtm_core.methods.table import SavedMethod
 
 BLOOD = "Whole Blood"
 QUICK = KernelFactorsMethod(
@@ -110,9 +110,9 @@ def test_age_and_sex_are_read_where_both_are_known(
 def test_comes_back_from_its_arrays_and_settings(
     fitted: FittedKernelFactors, cohort: ad.AnnData
 ) -> None:
-    again = restore_method(
+    again = SavedMethod(
         fitted.name, fitted.arrays(), fitted.settings(), fitted.scaler, fitted.tissues
-    )
+    ).restore()
     z = {BLOOD: profiles(fitted, cohort, BLOOD, 5)}
     people = pd.DataFrame({"age": [40.0] * 5, "sex": ["male"] * 5})
     for phenotypes in (None, people):

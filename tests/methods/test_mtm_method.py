@@ -16,6 +16,7 @@ from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
 from mtm_core.errors import SelectionError
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.methods.mtm_training import MTMMethod
+from mtm_core.methods.table import SavedMethod
 from mtm_core.training.hardware import Hardware
 
 Profiles = dict[str, np.ndarray]
@@ -118,7 +119,9 @@ def test_comes_back_from_its_arrays_and_settings(fitted: FittedMTM, profiles: Pr
     arrays = fitted.arrays()
     assert {name.split(".")[0] for name in arrays} == {"encoder", "generator"}
     settings = json.loads(json.dumps(fitted.settings()))
-    restored = FittedMTM.restore(arrays, settings, fitted.scaler, fitted.tissues)
+    restored = FittedMTM.restore(
+        SavedMethod("mtm", arrays, settings, fitted.scaler, fitted.tissues)
+    )
     assert restored.config == fitted.config
     for target in fitted.tissues:
         np.testing.assert_array_equal(
@@ -139,7 +142,13 @@ def test_likelihood_gives_a_spread_that_is_saved_too(
     assert np.ptp(predicted.sd, axis=0).max() == 0  # of the tissue and gene, not of the donor
     assert np.ptp(predicted.sd, axis=1).min() > 0
     restored = FittedMTM.restore(
-        fitted.arrays(), json.loads(json.dumps(fitted.settings())), fitted.scaler, fitted.tissues
+        SavedMethod(
+            "mtm",
+            fitted.arrays(),
+            json.loads(json.dumps(fitted.settings())),
+            fitted.scaler,
+            fitted.tissues,
+        )
     )
     again = restored.predict({BLOOD: profiles[BLOOD]}, "Lung")
     np.testing.assert_array_equal(again.sd, predicted.sd)
@@ -151,7 +160,9 @@ def test_arrays_that_may_not_be_written_are_read(fitted: FittedMTM, profiles: Pr
     blood = profiles[BLOOD].copy()
     for array in (*arrays.values(), blood):
         array.setflags(write=False)
-    restored = FittedMTM.restore(arrays, fitted.settings(), fitted.scaler, fitted.tissues)
+    restored = FittedMTM.restore(
+        SavedMethod("mtm", arrays, fitted.settings(), fitted.scaler, fitted.tissues)
+    )
     np.testing.assert_array_equal(
         restored.predict({BLOOD: blood}, "Lung").mean,
         fitted.predict({BLOOD: profiles[BLOOD]}, "Lung").mean,
@@ -182,7 +193,7 @@ def test_weights_that_do_not_fit_are_refused(fitted: FittedMTM, damage: str) -> 
         arrays["generator.extra"] = np.zeros(3, dtype=np.float32)
         message = r"unexpected: \['generator.extra'\]"
     with pytest.raises(ValueError, match=message):
-        FittedMTM.restore(arrays, settings, fitted.scaler, fitted.tissues)
+        FittedMTM.restore(SavedMethod("mtm", arrays, settings, fitted.scaler, fitted.tissues))
 
 
 def test_interrupted_training_gives_no_method(small_cohort: ad.AnnData, config: RunConfig) -> None:

@@ -25,7 +25,7 @@ from mtm_core.methods.on_components import (
     leading_components,
 )
 from mtm_core.methods.protocol import Method
-from mtm_core.methods.saved import restore_method
+from mtm_core.methods.table import SavedMethod
 from mtm_core.statistics.correlation import columnwise_correlation
 
 BLOOD = "Whole Blood"
@@ -109,7 +109,7 @@ def test_networks_on_components_are_saved_and_checked(
 ) -> None:
     one = fitted[name]
     arrays, settings = one.arrays(), one.settings()
-    again = restore_method(name, arrays, settings, one.scaler, one.tissues)
+    again = SavedMethod(name, arrays, settings, one.scaler, one.tissues).restore()
     z = blood(one, cohort)
     target = next(tissue for tissue in one.tissues if tissue != BLOOD)
     np.testing.assert_allclose(
@@ -125,7 +125,7 @@ def test_networks_on_components_are_saved_and_checked(
         (arrays, settings | {"inner": settings["inner"] | {"method": "stack"}}),
     ):
         with pytest.raises(ValueError, match=r"shape|missing|unexpected|unit|components"):
-            restore_method(name, broken, changed, one.scaler, one.tissues)
+            SavedMethod(name, broken, changed, one.scaler, one.tissues).restore()
 
 
 def test_a_template_is_brought_to_scores(cohort: ad.AnnData) -> None:
@@ -167,7 +167,7 @@ def test_compact_mtm_is_weighed_beside_kernel_factors(
     stack = method.fit(cohort, donors)
     assert [base.name for base in stack.bases] == ["kernel-factors", "compact-mtm"]
     arrays, settings = stack.arrays(), stack.settings()
-    again = restore_method("compact-stack", arrays, settings, stack.scaler, stack.tissues)
+    again = SavedMethod("compact-stack", arrays, settings, stack.scaler, stack.tissues).restore()
     z = np.random.default_rng(0).normal(size=(3, cohort.n_vars)).astype(np.float32)
     target = next(tissue for tissue in stack.tissues if tissue != BLOOD)
     weights = stack.plain.weights[stack.tissues.index(target)]

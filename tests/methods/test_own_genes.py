@@ -25,7 +25,7 @@ from mtm_core.methods.own_genes import (
     fit_slopes,
     sum_residuals,
 )
-from mtm_core.methods.saved import restore_method
+from mtm_core.methods.table import SavedMethod
 
 BLOOD = "Whole Blood"
 SIMULATED = SimulationConfig(
@@ -191,7 +191,7 @@ def test_own_genes_are_saved_and_checked(
     fitted: FittedKernelFactors, rng: np.random.Generator
 ) -> None:
     arrays, settings = fitted.arrays(), fitted.settings()
-    restored = restore_method(fitted.name, arrays, settings, fitted.scaler, fitted.tissues)
+    restored = SavedMethod(fitted.name, arrays, settings, fitted.scaler, fitted.tissues).restore()
     z = rng.normal(size=(4, 60)).astype(np.float32)
     target = next(name for name in fitted.tissues if name != BLOOD)
     np.testing.assert_allclose(
@@ -209,4 +209,4 @@ def test_own_genes_are_saved_and_checked(
             OwnGenes.from_dense(source, broken, fitted.scaler.mean.shape)
     without = {name: array for name, array in arrays.items() if name != "own_genes"}
     with pytest.raises(ValueError, match="own_genes"):
-        restore_method(fitted.name, without, settings, fitted.scaler, fitted.tissues)
+        SavedMethod(fitted.name, without, settings, fitted.scaler, fitted.tissues).restore()

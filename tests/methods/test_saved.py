@@ -8,7 +8,7 @@ import pytest
 from mtm_core.config import preset, with_changes
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.methods.registry import make_method
-from mtm_core.methods.saved import restore_method
+from mtm_core.methods.table import SavedMethod
 
 CONFIG = with_changes(preset("acmg59", 15, 5), {"training.epochs": "1"})
 
@@ -23,4 +23,4 @@ def test_parts_of_no_known_method_are_refused(cohort: ad.AnnData) -> None:
         cohort, sorted(set(cohort.obs["donor"]))
     )
     with pytest.raises(ValueError, match="'oracle' are of no method"):
-        restore_method("oracle", {}, {}, fitted.scaler, fitted.tissues)
+        SavedMethod("oracle", {}, {}, fitted.scaler, fitted.tissues).restore()

@@ -21,8 +21,8 @@ from mtm_core.methods.held_out import fit_scorer, predict_held_out
 from mtm_core.methods.joint_gaussian import FittedJointGaussian, JointGaussianMethod
 from mtm_core.methods.protocol import INTERVAL_LEVELS
 from mtm_core.methods.ridge import RidgeMethod
-from mtm_core.methods.saved import restore_method
 from mtm_core.methods.stack import FittedStack, StackMethod
+from mtm_core.methods.table import SavedMethod
 
 BLOOD = "Whole Blood"
 QUICK = JointGaussianMethod(n_factors=(2,), n_iterations=8, ridge=5.0)
@@ -110,9 +110,9 @@ def test_comes_back_from_its_arrays_and_settings(cohort: ad.AnnData, donors: lis
     fitted = StackMethod((QUICK, JointGaussianMethod(n_factors=(1, 2), n_iterations=3))).fit(
         cohort, donors
     )
-    again = restore_method(
+    again = SavedMethod(
         "stack", fitted.arrays(), fitted.settings(), fitted.scaler, fitted.tissues
-    )
+    ).restore()
     z = {BLOOD: fitted.scaler.transform(np.asarray(cohort.X[:4]), np.zeros(4, dtype=np.int64))}
     for target in ("Liver", "Lung"):
         first, second = fitted.predict(z, target), again.predict(z, target)
@@ -217,13 +217,13 @@ def test_further_sources_are_those_that_most_donors_give(
 def test_several_sources_come_back_from_arrays(
     from_several: FittedStack, cohort: ad.AnnData, rng: np.random.Generator
 ) -> None:
-    again = restore_method(
+    again = SavedMethod(
         "stack",
         from_several.arrays(),
         from_several.settings(),
         from_several.scaler,
         from_several.tissues,
-    )
+    ).restore()
     beside = next(tissue for tissue in from_several.further if tissue != "Lung")
     z = {t: rng.normal(size=(2, cohort.n_vars)).astype(np.float32) for t in (BLOOD, beside)}
     first, second = from_several.predict(z, "Lung"), again.predict(z, "Lung")

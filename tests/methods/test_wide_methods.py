@@ -13,6 +13,7 @@ from mtm_core.methods.by_target import FactoredMap, LinearMap, SparseMap, Target
 from mtm_core.methods.reduced_rank import ReducedRankRidgeMethod
 from mtm_core.methods.ridge import fit_ridge
 from mtm_core.methods.ridge_path import PENALTIES
+from mtm_core.methods.saved_by_target import restore_map
 from mtm_core.methods.teebot import TEEBoTMethod
 
 N, N_INPUTS, N_GENES = 40, 120, 30
@@ -41,7 +42,7 @@ def predicted(model: TargetModel, rng: np.random.Generator) -> np.ndarray:
     x = rng.normal(size=(7, N_INPUTS)).astype(np.float32)
     z = model(x)
     assert z.dtype == np.float32
-    again = type(model).restore(model.arrays(), model.settings(), N_INPUTS, N_GENES)
+    again = restore_map(model.arrays(), model.settings(), N_INPUTS, N_GENES)
     np.testing.assert_array_equal(again(x), z)
     return z
 
@@ -113,6 +114,6 @@ def test_few_donors_are_enough(n_donors: int, data: tuple[np.ndarray, np.ndarray
 def test_parts_that_do_not_fit_are_refused(data: tuple[np.ndarray, np.ndarray]) -> None:
     wide, sparse = fit_ridge(*data), BGExMethod().fit_target(*data)
     with pytest.raises(ValueError, match="left has shape"):
-        FactoredMap.restore(wide.arrays(), {}, N_INPUTS - 1, N_GENES)
+        wide.check(N_INPUTS - 1, N_GENES)
     with pytest.raises(ValueError, match="numbers of inputs from 0 to 4 "):
-        SparseMap.restore(sparse.arrays(), {}, 5, N_GENES)
+        sparse.check(5, N_GENES)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import anndata as ad
 import numpy as np
 from numpy.typing import NDArray
 
 from mtm_core.config import ExpressionScale, ScalingConfig
+from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -103,6 +105,25 @@ class TissueScaler:
             values += self.mean[own]
             from_scale(values, self.scale, out=values)
         return written
+
+
+def fit_scaler(cohort: ad.AnnData, rows: Ints, config: ScalingConfig) -> TissueScaler:
+    """Fit a scaler to the samples in ``rows`` (N,) of ``cohort``."""
+    codes = tissue_codes(cohort)[rows]
+    return TissueScaler.fit(cohort.X, codes, len(tissue_names(cohort)), config, rows=rows)
+
+
+def scaled_samples(cohort: ad.AnnData, rows: Ints, scaler: TissueScaler) -> Floats:
+    """Return the z-scores (N, G) of the samples in ``rows`` (N,) of ``cohort``.
+
+    They are computed a tissue at a time, so that memory holds one copy of a wide cohort.
+    """
+    codes = tissue_codes(cohort)[rows]
+    z = np.empty((len(rows), cohort.n_vars), dtype=np.float32)
+    for t in np.unique(codes):
+        own = np.flatnonzero(codes == t)
+        z[own] = scaler.transform(np.asarray(cohort.X[rows[own]]), codes[own])
+    return z
 
 
 def to_scale(expression: Floats, scale: ExpressionScale) -> Floats:
