@@ -40,13 +40,8 @@ from mtm_core.studies.own_cohort import HIGHER, LOWER, UNTESTED, OwnCohort, with
 from mtm_core.studies.sample_labels import groups_of, traits_of
 from mtm_core.workflows.compare_designs import design_settings
 
-COLUMNS = [
-    *("tissue", "gene", "log2_fold_change", "fdr", "p", "kind", "rho_by_fold", "rho_pooled"),
-    *("predictable", "standard_error", "fdr_predicted", "p_predicted"),
-    *("statistic_predicted", "df_predicted", "n", "within_block", "outcome", "origin", "scale"),
-    *("contrast", "gene_id"),
-]
-_ASKED = ("p", "fdr", "standard_error")
+_OF_PREDICTION, _OF_TISSUE = ("fdr", "p"), ("fdr_tissue", "p_tissue")
+_ASKED = (*_OF_PREDICTION, "standard_error")
 
 
 def show_linear_models(
@@ -92,7 +87,8 @@ def show_linear_models(
             icon=":material/warning:",
         )
         end_page()
-    _show_volcano_and_rows(session, model, cohort, names, choice, table, key, thresholds)
+    written = table.assign(**{name: compared_by[name] for name in _ASKED})
+    _show_volcano_and_rows(session, model, cohort, names, choice, table, written, key, thresholds)
     _show_samples(cohort.cut(shown), choice, table, label, gene, session)
     methods = describe_test(choice.design, with_error=choice.with_error)
     session.design = DesignRecord(
@@ -126,14 +122,23 @@ def _changes_asked(
     fold_change: float,
     fdr: float,
 ) -> pd.DataFrame:
-    """Take p, FDR and standard error of the question asked; name those of predictions so."""
-    own = compared.assign(p_predicted=compared["p"], fdr_predicted=compared["fdr"])
-    own = own.rename(columns={name: f"{name}_predicted" for name in ("statistic", "df")})
+    """Take p, FDR and standard error of the question asked, and what changed by these."""
+    own = compared
     if choice.with_error:
         own = own.assign(**{name: own[f"{name}_tissue"] for name in _ASKED})
     held_out = GeneAccuracy.of(model, session.sources)
     known = held_out.of_tissues([str(name) for name in own["tissue"].unique()])
     return changes(with_accuracy(own, known), fold_change=fold_change, fdr=fdr)
+
+
+def columns_of(*, with_error: bool) -> list[str]:
+    """List the columns of the table of genes, those of the question asked first."""
+    asked = (_OF_TISSUE, _OF_PREDICTION) if with_error else (_OF_PREDICTION, _OF_TISSUE)
+    return [
+        *("tissue", "gene", "log2_fold_change", *asked[0], "kind", "rho_by_fold", "rho_pooled"),
+        *("predictable", *asked[1], "standard_error", "standard_error_tissue", "statistic", "df"),
+        *("n", "within_block", "outcome", "origin", "scale", "contrast", "gene_id"),
+    ]
 
 
 def _kinds(choice: DesignChoice) -> dict[str, str]:
@@ -150,9 +155,11 @@ def _show_volcano_and_rows(
     names: GeneNames,
     choice: DesignChoice,
     table: pd.DataFrame,
+    written: pd.DataFrame,
     key: tuple[object, ...],
     thresholds: tuple[float, float, int, str, str],
 ) -> None:
+    """Show both; ``table`` has the question asked in p and FDR, ``written`` what is downloaded."""
     fold_change, fdr, n_labels, label, gene = thresholds
     tested = table[table["kind"] != UNTESTED]
     kinds = _kinds(choice)
@@ -186,7 +193,7 @@ def _show_volcano_and_rows(
             f" {session.source}: {cohort.measured.meaning} Dotted lines are the thresholds. Each "
             f"panel has its own scales."
             + (f" Grey cells count the other {n_others:,} genes." if n_others else ""),
-            data=tested.drop(columns="accuracy"),
+            data=written.loc[tested.index].drop(columns="accuracy"),
             index=False,
             on_select=lambda: take_points(f"figure_{chart}", "design_genes", tested, names),
         )
@@ -194,8 +201,10 @@ def _show_volcano_and_rows(
             st.markdown(f"- {line}")
         st.header("Genes")
         chosen = st.session_state.get("design_genes", [])
-        rows = table[table["gene_id"].isin(chosen)] if chosen else table
-        rows = rows[COLUMNS].sort_values("fdr", kind="stable").reset_index(drop=True)
+        rows = written[written["gene_id"].isin(chosen)] if chosen else written
+        by = "fdr_tissue" if choice.with_error else "fdr"
+        rows = rows[columns_of(with_error=choice.with_error)]
+        rows = rows.sort_values(by, kind="stable").reset_index(drop=True)
         if kinds:
             rows["kind"] = rows["kind"].replace(kinds)
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -211,7 +220,12 @@ def _show_volcano_and_rows(
                     on_click=let_points_go,
                     args=("design_genes",),
                 )
-        rows = show_gene_rows(rows, names, key="design_rows", height=380, listed="FDR")
+        listed = "FDR, tissue" if choice.with_error else "FDR"
+        rows = show_gene_rows(rows, names, key="design_rows", height=380, listed=listed)
+        st.caption(
+            "p and FDR: do the predictions differ? p, tissue and FDR, tissue: does the tissue "
+            "differ, allowing for prediction error? In the measured tissue both are the same."
+        )
         download_table(rows, key="design_rows", name=f"{prefix}linear_models", label="These rows")
 
     figure_and_rows()
