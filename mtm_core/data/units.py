@@ -20,7 +20,7 @@ from mtm_core.data.notes import name_some
 from mtm_core.errors import ExpressionError
 
 Unit = Literal[
-    "counts", "cpm", "tpm", "fpkm",
+    "counts", "tpm", "cpm", "fpkm",
     "log2", "ln", "log10", "log2-0.001", "log2-0.01", "log2-0", "logcpm", "vst",
 ]  # fmt: skip
 """Names of units, as the command line takes them; :data:`UNIT_TABLE` says what each is."""
@@ -53,6 +53,13 @@ class UnitKind:
         table and shows in each sample's least values, which are its zeros.
     stabilised
         Whether it is DESeq2's variance-stabilising transformation, near to a logarithm.
+    per_million
+        Whether a sample of all genes sums to a million. Of a logarithm it differs: the sums tell.
+    by_length
+        Whether values may have been divided by the length of the gene.
+    columns
+        How programs head a column of it, in lower case without punctuation; of two quantities of
+        one sample, that of the unit that comes first in the table is read.
     near
         Caveat, a sentence; empty for most units.
     better
@@ -65,6 +72,9 @@ class UnitKind:
     base: float | None = None
     added: float | None = 0.0
     stabilised: bool = False
+    per_million: bool = False
+    by_length: bool = True
+    columns: tuple[str, ...] = ()
     near: str = ""
     better: str = ""
 
@@ -130,10 +140,39 @@ class UnitKind:
 
 
 _KINDS = (
-    UnitKind("counts", "Counts", "read counts, also estimated ones (RSEM, salmon)"),
-    UnitKind("cpm", "CPM", "counts per million reads"),
-    UnitKind("tpm", "TPM", "transcripts per million"),
-    UnitKind("fpkm", "FPKM", "FPKM or RPKM; scaled to a sum of a million they are TPM"),
+    UnitKind(
+        "counts",
+        "Counts",
+        "read counts, also estimated ones (RSEM, salmon)",
+        by_length=False,
+        columns=(
+            *("unstranded", "expectedcount", "numreads", "estcounts", "estcount", "rawcounts"),
+            *("rawcount", "readcounts", "readcount", "rawreads", "counts", "count", "reads", "raw"),
+            *("htseqcounts", "totalgenereads", "totalexonreads", "uniquegenereads"),
+            "uniqueexonreads",
+        ),
+    ),
+    UnitKind(
+        "tpm",
+        "TPM",
+        "transcripts per million",
+        per_million=True,
+        columns=("tpm", "tpmunstranded", "abundance"),
+    ),
+    UnitKind(
+        "cpm",
+        "CPM",
+        "counts per million reads",
+        per_million=True,
+        by_length=False,
+        columns=("cpm",),
+    ),
+    UnitKind(
+        "fpkm",
+        "FPKM",
+        "FPKM or RPKM; scaled to a sum of a million they are TPM",
+        columns=("fpkm", "fpkmunstranded", "rpkm"),
+    ),
     UnitKind("log2", "log2(1 + x)", "of any of the above; the most common logarithm", 2.0, 1.0),
     UnitKind("ln", "ln(1 + x)", "natural logarithm: scanpy's and numpy's log1p", math.e, 1.0),
     UnitKind("log10", "log10(1 + x)", "decimal logarithm", 10.0, 1.0),
@@ -147,6 +186,7 @@ _KINDS = (
         " it",
         2.0,
         None,
+        by_length=False,
     ),
     UnitKind(
         "vst",
@@ -155,12 +195,17 @@ _KINDS = (
         2.0,
         None,
         stabilised=True,
+        by_length=False,
         near="vst and rlog are near to log2 of counts, not the same.",
         better="Better use the counts that they were computed from.",
     ),
 )
 UNIT_TABLE: Mapping[Unit, UnitKind] = MappingProxyType({kind.unit: kind for kind in _KINDS})
 """Every unit that is read, in the order in which it is offered."""
+LINEAR: tuple[Unit, ...] = tuple(
+    sorted((kind.unit for kind in _KINDS if not kind.is_log), key=lambda unit: unit == "counts")
+)
+"""Units of a linear scale, counts last: they are the only ones that show in the values."""
 UNIT_HELP = "Unit of the values. " + ". ".join(
     f"{kind.unit}: {kind.label + ', ' if kind.is_log else ''}{kind.meaning}" for kind in _KINDS
 )
@@ -193,7 +238,7 @@ def check_range(values: pd.DataFrame, unit: Unit) -> None:
         raise ExpressionError(
             f"expected {kind.label}, which ends at about {kind.high / 2:.0f}; {int(bad.sum())}"
             f" values are far larger, the first in {where}. They are not such logarithms. If "
-            f"they are linear, give the unit as counts, cpm, tpm or fpkm."
+            f"they are linear, give the unit as one of {', '.join(LINEAR)}."
         )
     raise ExpressionError(
         f"expected {kind.label}, 0 or more; {int(bad.sum())} values are negative, the first in"
@@ -217,7 +262,8 @@ def check_possible(values: pd.DataFrame) -> None:
     raise ExpressionError(
         f"{int((x < 0).sum())} values are negative, the first in sample {values.index[row]!r}, gene"
         f" {values.columns[column]!r}: {x[row, column]:.6g}. No logarithm reaches from"
-        f" {x.min():.6g} to {x.max():.6g}, and counts, CPM, TPM and FPKM are 0 or more: correct the"
+        f" {x.min():.6g} to {x.max():.6g}, and linear values"
+        f" ({', '.join(UNIT_TABLE[unit].label for unit in LINEAR)}) are 0 or more: correct the"
         " values."
     )
 

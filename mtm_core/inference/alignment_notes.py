@@ -32,9 +32,6 @@ _BROUGHT = {
     "robust": "median and interquartile range were",
     "quantiles": "quantiles were",
 }
-_MAY_BE_BY_LENGTH: tuple[Unit, ...] = (
-    *("tpm", "fpkm", "log2", "ln", "log10", "log2-0.001", "log2-0.01", "log2-0"),
-)
 _FAR = 3.0
 """RMS of z-scores from which a sample is called far: reference samples lie about 1 away."""
 _MOST_BATCHES = 8
@@ -62,7 +59,7 @@ def describe_none(
             "between the two remain.",
         )
     ]
-    if normalisation == "panel-cpm" and unit in _MAY_BE_BY_LENGTH:
+    if normalisation == "panel-cpm" and unit is not None and UNIT_TABLE[unit].by_length:
         notes.append(
             Note(
                 "warning",

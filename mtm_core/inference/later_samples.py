@@ -14,13 +14,13 @@ from mtm_core.artefact import Artefact
 from mtm_core.data.notes import Note, counted, name_some, they_were
 from mtm_core.data.tables.unit_guess import guess_unit_of
 from mtm_core.data.tables.value_summary import ValueSummary
-from mtm_core.data.units import Unit, UnitChoice
+from mtm_core.data.units import UNIT_TABLE, Unit, UnitChoice
 from mtm_core.errors import SelectionError
 from mtm_core.inference.batch_parameters import BatchParameters, ReferenceTissue
 from mtm_core.inference.saved_alignment import SavedAlignment, read_alignment
 from mtm_core.inference.unit_reading import UnitReading, read_unit
 
-_PER_MILLION: frozenset[Unit] = frozenset({"tpm", "cpm"})
+_PER_MILLION = frozenset(unit for unit, kind in UNIT_TABLE.items() if kind.per_million)
 """Units that the values do not tell apart."""
 
 

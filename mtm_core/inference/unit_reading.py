@@ -149,16 +149,14 @@ def _class_of(unit: Unit) -> tuple[float | None, float | None]:
 def scaled_to_million(summary: ValueSummary, unit: Unit) -> bool:
     """Tell whether values in ``unit``, made linear, must yet be divided by their sums for TPM.
 
-    Counts and FPKM must; CPM and TPM must not, as a table of a part of the genes sums to less. Of a
-    logarithm the sums tell: counts sum to more than a million, and a whole transcriptome that sums
-    to much less was scaled to something else.
+    Counts and FPKM must; what is per million must not, as a table of a part of the genes sums to
+    less. Of a logarithm the sums tell: counts sum to more than a million, and a whole transcriptome
+    that sums to much less was scaled to something else.
     """
-    if unit in ("counts", "fpkm"):
-        return True
-    if unit in ("cpm", "tpm"):
-        return False
     base = UNIT_TABLE[unit].base
-    sums = summary.undone[:, list(BASES.values()).index(base)] if base else summary.sums
+    if base is None:
+        return not UNIT_TABLE[unit].per_million
+    sums = summary.undone[:, list(BASES.values()).index(base)]
     middle = float(np.median(sums))
     return bool(
         middle > 1e6 * (1 + SUM_TOLERANCE)

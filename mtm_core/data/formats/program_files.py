@@ -20,6 +20,7 @@ from mtm_core.data.files.raw_table import BLANKS, to_numbers
 from mtm_core.data.genes.ids import is_ensembl
 from mtm_core.data.layout.orientation import TALLIES
 from mtm_core.data.notes import name_some
+from mtm_core.data.units import LINEAR, UNIT_TABLE
 from mtm_core.errors import InputFileError
 
 STRANDS = ("unstranded", "forward", "reverse")
@@ -45,8 +46,9 @@ _NO_GENES = frozenset(
     }
 )
 _VALUES = frozenset(
-    {"count", "counts", "raw_count", "raw_counts", "read_count", "reads", "expected_count", "tpm"}
-    | {"fpkm", "rpkm", "cpm", "value", "values", "expression", "abundance", "est_counts"}
+    {"count", "counts", "raw_count", "raw_counts", "read_count", "reads", "expected_count"}
+    | {"value", "values", "expression", "est_counts"}
+    | {name for unit in LINEAR if unit != "counts" for name in UNIT_TABLE[unit].columns}
 )
 """Headers, in lower case, that name a quantity and no sample."""
 

@@ -19,15 +19,13 @@ from scipy.stats import rankdata
 
 from mtm_core.data.layout.column_names import is_annotation, normalised
 from mtm_core.data.notes import Choice, Note, name_some
+from mtm_core.data.units import UNIT_TABLE
 from mtm_core.errors import ExpressionError
 
-_COUNTS = (
-    *("unstranded", "expectedcount", "numreads", "estcounts", "estcount", "rawcounts", "rawcount"),
-    *("readcounts", "readcount", "rawreads", "counts", "count", "reads", "raw", "htseqcounts"),
-    *("totalgenereads", "totalexonreads", "uniquegenereads", "uniqueexonreads"),
-)
+_COUNTS = UNIT_TABLE["counts"].columns
 _SCALED = (
-    *("tpm", "tpmunstranded", "abundance", "cpm", "fpkm", "fpkmunstranded", "rpkm", "avgsignal"),
+    *(name for unit, kind in UNIT_TABLE.items() if unit != "counts" for name in kind.columns),
+    "avgsignal",
 )
 _OTHERS = (
     *("fpkmuq", "fpkmuqunstranded", "strandedfirst", "strandedsecond", "posteriormeancount"),

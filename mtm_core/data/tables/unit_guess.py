@@ -42,6 +42,7 @@ from mtm_core.data.tables.value_summary import BASES, LOWS, GeneColumns, ValueSu
 from mtm_core.data.units import (
     HOW_TO_CHOOSE,
     LARGEST_LOG2,
+    LINEAR,
     NOT_CENTRED,
     UNIT_TABLE,
     Floats,
@@ -78,7 +79,6 @@ _OTHER_FLOORS = tuple(
     for name, per_decade in (("ln", np.log(10)), ("log10", 1.0))
     for k in range(1, 7)
 )
-_LINEAR: tuple[Unit, ...] = ("tpm", "fpkm", "cpm", "counts")
 _WITH_NEGATIVES: tuple[Unit, ...] = ("logcpm", "log2-0.001", "log2-0.01", "log2-0", "log2")
 
 
@@ -251,7 +251,7 @@ def _of_large(summary: ValueSummary) -> UnitGuess:
             f"Values of known genes lie between {summary.low:.4g} and {high:.4g}: too large for"
             f" logarithms, and {summary.n_below[LOWS.index(0.0)]} of them negative, which no linear"
             " value is.",
-            _LINEAR,
+            LINEAR,
         )
     if middle > 1e6 * (1 + SUM_TOLERANCE):
         return UnitGuess(
@@ -399,7 +399,7 @@ def _of_shape(summary: ValueSummary, typical: ArrayLike | None) -> UnitGuess:
     logs: tuple[Unit, ...] = ("log2", "ln", "log10")
     positive = summary.mean[summary.mean > 0]
     if len(positive) < _FEWEST_GENES:
-        return UnitGuess(None, f"{shown}, of too few known genes to judge by.", (*logs, *_LINEAR))
+        return UnitGuess(None, f"{shown}, of too few known genes to judge by.", (*logs, *LINEAR))
     peak = float(positive.max() / np.median(positive))
     slope = _slope(summary)
     if peak > _LINEAR_PEAK and (np.isnan(slope) or slope > _LINEAR_SLOPE):
@@ -407,9 +407,9 @@ def _of_shape(summary: ValueSummary, typical: ArrayLike | None) -> UnitGuess:
             f"{shown}, with a long tail (the greatest mean of a gene is {peak:.0f} times the"
             " median): rather small linear values than logarithms."
         )
-        return UnitGuess(None, reason, (*_LINEAR, *logs))
+        return UnitGuess(None, reason, (*LINEAR, *logs))
     if peak > _LOG_PEAK or slope > _LOG_SLOPE:
-        return UnitGuess(None, f"{shown}: low logarithms or small linear values.", logs + _LINEAR)
+        return UnitGuess(None, f"{shown}: low logarithms or small linear values.", logs + LINEAR)
     if summary.high > _LARGEST_LN:
         return UnitGuess(
             "log2",
