@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import io
 from collections.abc import Callable
 
-import openpyxl
 import pandas as pd
 
 from tests.cases.base import N_PEOPLE
+from tests.table_files import as_parquet, as_xlsx
 
 NAMES = [f"PT{i:02d}" for i in range(1, N_PEOPLE + 1)]
 ZEROS = [f"{i:03d}" for i in range(1, N_PEOPLE + 1)]
@@ -49,27 +48,13 @@ def with_spellings() -> pd.DataFrame:
     )
 
 
-def _xlsx(table: pd.DataFrame) -> bytes:
-    book, file = openpyxl.Workbook(), io.BytesIO()
-    for row in [list(table.columns), *table.to_numpy(dtype=object).tolist()]:
-        book.active.append(row)
-    book.save(file)
-    return file.getvalue()
-
-
-def _parquet(table: pd.DataFrame) -> bytes:
-    file = io.BytesIO()
-    table.to_parquet(file, index=False)
-    return file.getvalue()
-
-
 FORMATS: dict[str, Callable[[pd.DataFrame], bytes]] = {
     "csv": lambda table: table.to_csv(index=False).encode(),
     "tsv": lambda table: table.to_csv(index=False, sep="\t").encode(),
     "quoted.csv": lambda table: table.to_csv(index=False, quoting=1).encode(),
     "utf16.csv": lambda table: table.to_csv(index=False, sep=";").encode("utf-16"),
     "csv.gz": lambda table: gzip.compress(table.to_csv(index=False).encode()),
-    "xlsx": _xlsx,
-    "parquet": _parquet,
+    "xlsx": as_xlsx,
+    "parquet": as_parquet,
 }
 """Ways to write a table, by the end of the file's name."""

@@ -24,6 +24,7 @@ from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.tables.expression import ExpressionTable, read_expression
 from mtm_core.errors import MTMError
 from tests.data.user_tables import ENSEMBL, KNOWN, SYMBOLS
+from tests.table_files import as_parquet
 
 GOOD = pd.DataFrame(
     {f"P{j}": [10 * j + i for i in range(6)] for j in (1, 2, 3)},
@@ -66,12 +67,6 @@ def xlsx(*rows: list[object], merge: str = "") -> bytes:
     book.create_sheet("Notes").append(["of another kind"])
     file = io.BytesIO()
     book.save(file)
-    return file.getvalue()
-
-
-def parquet(table: pd.DataFrame) -> bytes:
-    file = io.BytesIO()
-    table.to_parquet(file, index=False)
     return file.getvalue()
 
 
@@ -198,7 +193,7 @@ ERRORS: dict[str, tuple[bytes | str, str]] = {
         "1 cell is blank, the first in row 'LDLR', column 'P1'",
     ),
     # HDF5 that is no AnnData: see also below
-    "parquet cut off": (parquet(GOOD.reset_index())[:-40], "parquet file is damaged"),
+    "parquet cut off": (as_parquet(GOOD.reset_index())[:-40], "parquet file is damaged"),
 }
 
 NOTES: dict[str, tuple[bytes | str, str]] = {
@@ -254,7 +249,7 @@ NOTES: dict[str, tuple[bytes | str, str]] = {
     ),
     "gene twice": (change("LDLR", "TP53"), "1 gene id is duplicated: 'TP53'. Rows of one gene"),
     "samples without a column of names": (
-        parquet(GOOD.T),
+        as_parquet(GOOD.T),
         "No column names the samples. They were numbered.",
     ),
     "zip of one table": (zipped("t/a.csv"), "The zip archive holds one table. 't/a.csv' was read."),
@@ -293,7 +288,7 @@ SAME: dict[str, bytes | str] = {
     "no name over the ids": CSV.removeprefix("gene"),
     "another name over the ids": change("gene", "Unnamed: 0"),
     "R without a name over the ids": TSV.removeprefix("gene\t"),
-    "genes without an index": parquet(GOOD.reset_index()),
+    "genes without an index": as_parquet(GOOD.reset_index()),
     "row numbers before the ids": GOOD.reset_index().to_csv(),
     "blank lines": CSV.replace("\n", "\n\n"),
     "GCT": GCT,

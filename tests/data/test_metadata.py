@@ -6,7 +6,6 @@ import gzip
 import io
 
 import numpy as np
-import openpyxl
 import pandas as pd
 import pytest
 
@@ -14,6 +13,7 @@ from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.metadata_file import metadata_template, read_metadata
 from mtm_core.errors import InputFileError, MTMError, SelectionError
 from mtm_core.escaping import in_cells
+from tests.table_files import as_parquet, as_xlsx
 
 SAMPLES = [f"P-{number}" for number in range(1, 7)]
 AGES = [41, 52, 63, 34, 55, 66]
@@ -35,20 +35,6 @@ def words(metadata: SampleMetadata, level: str = "warning") -> str:
     return "\n".join(str(note) for note in metadata.notes if note.level == level)
 
 
-def as_xlsx(table: pd.DataFrame) -> bytes:
-    book, file = openpyxl.Workbook(), io.BytesIO()
-    for row in [list(table.columns), *table.to_numpy(dtype=object).tolist()]:
-        book.active.append(row)
-    book.save(file)
-    return file.getvalue()
-
-
-def as_parquet(table: pd.DataFrame) -> bytes:
-    file = io.BytesIO()
-    table.to_parquet(file)
-    return file.getvalue()
-
-
 @pytest.mark.parametrize(
     "write",
     [
@@ -58,7 +44,7 @@ def as_parquet(table: pd.DataFrame) -> bytes:
         lambda t: gzip.compress(t.to_csv(index=False).encode()),
         as_xlsx,
         as_parquet,
-        lambda t: as_parquet(t.set_index("sample")),
+        lambda t: as_parquet(t.set_index("sample"), index=True),
         lambda t: t[["group", "age", "sample", "sex"]].to_csv(index=False).encode(),
         lambda t: t.iloc[::-1].to_csv(index=False).encode(),
     ],

@@ -40,11 +40,10 @@ N_GENES, N_TISSUES = 20, 5
 
 
 @dataclass(frozen=True)
-class Counting:
-    """A fitted method that notes what is decoded: (target, samples, genes)."""
+class Around:
+    """A fitted method whose predictions of a tissue pass through :meth:`seen`."""
 
     method: FittedMethod
-    decoded: list[tuple[str, int, int]] = field(default_factory=list)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.method, name)
@@ -53,13 +52,21 @@ class Counting:
         self, profiles: object, phenotypes: object = None
     ) -> Callable[..., object]:
         predict = target_predictor(self.method, profiles, phenotypes)  # type: ignore[arg-type]
+        return lambda target, genes=None: self.seen(target, predict(target, genes))
 
-        def count(target: str, genes: object = None) -> PredictedProfiles:
-            result = predict(target, genes)  # type: ignore[arg-type]
-            self.decoded.append((target, *result.mean.shape))
-            return result
+    def seen(self, target: str, result: PredictedProfiles) -> PredictedProfiles:
+        raise NotImplementedError
 
-        return count
+
+@dataclass(frozen=True)
+class Counting(Around):
+    """A fitted method that notes what is decoded: (target, samples, genes)."""
+
+    decoded: list[tuple[str, int, int]] = field(default_factory=list)
+
+    def seen(self, target: str, result: PredictedProfiles) -> PredictedProfiles:
+        self.decoded.append((target, *result.mean.shape))
+        return result
 
 
 @pytest.fixture(scope="module")
@@ -363,29 +370,17 @@ def test_held_bytes_are_those_of_what_is_held(stack: Predictor, prepared: Prepar
 
 
 @dataclass(frozen=True)
-class Broken:
+class Broken(Around):
     """A method that goes wrong in one tissue: its mean is not finite, or it has no interval."""
 
-    method: FittedMethod
     how: str
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.method, name)
-
-    def target_predictor(
-        self, profiles: object, phenotypes: object = None
-    ) -> Callable[..., object]:
-        predict = target_predictor(self.method, profiles, phenotypes)  # type: ignore[arg-type]
-
-        def spoil(target: str, genes: object = None) -> PredictedProfiles:
-            result = predict(target, genes)  # type: ignore[arg-type]
-            if target != "Lung":
-                return result
-            mean = np.array(result.mean)
-            mean[-1, -1] = {"nan": np.nan, "large": 1e6, "plain": 0}[self.how]
-            return replace(result, mean=mean, sd=None if self.how == "plain" else result.sd)
-
-        return spoil
+    def seen(self, target: str, result: PredictedProfiles) -> PredictedProfiles:
+        if target != "Lung":
+            return result
+        mean = np.array(result.mean)
+        mean[-1, -1] = {"nan": np.nan, "large": 1e6, "plain": 0}[self.how]
+        return replace(result, mean=mean, sd=None if self.how == "plain" else result.sd)
 
 
 @pytest.mark.parametrize("how", ["nan", "large", "plain"])

@@ -60,31 +60,29 @@ def test_ridge_is_that_of_scikit_learn(
     predicted(fitted, rng)
 
 
-def test_reduced_rank_is_the_same_in_either_form(
-    data: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("method", "kind", "tolerance"),
+    [
+        (ReducedRankRidgeMethod(n_folds=4), FactoredMap, 2e-3),
+        (BGExMethod(n_genes=5), SparseMap, 1e-5),
+    ],
+)
+def test_a_method_is_the_same_in_either_form(
+    data: tuple[np.ndarray, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    method: ReducedRankRidgeMethod | BGExMethod,
+    kind: type,
+    tolerance: float,
 ) -> None:
-    method = ReducedRankRidgeMethod(n_folds=4)
     wide = method.fit_target(*data)
-    assert isinstance(wide, FactoredMap)
+    assert isinstance(wide, kind)
+    if isinstance(wide, SparseMap):
+        assert wide.values.shape == (5, N_GENES)
     z = predicted(wide, np.random.default_rng(8))
     narrow(monkeypatch)
     dense = method.fit_target(*data)
     assert isinstance(dense, LinearMap)
-    np.testing.assert_allclose(z, predicted(dense, np.random.default_rng(8)), atol=2e-3)
-
-
-def test_sparse_and_dense_maps_predict_the_same(
-    data: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    method = BGExMethod(n_genes=5)
-    wide = method.fit_target(*data)
-    assert isinstance(wide, SparseMap)
-    assert wide.values.shape == (5, N_GENES)
-    z = predicted(wide, np.random.default_rng(8))
-    narrow(monkeypatch)
-    dense = method.fit_target(*data)
-    assert isinstance(dense, LinearMap)
-    np.testing.assert_allclose(z, predicted(dense, np.random.default_rng(8)), atol=1e-5)
+    np.testing.assert_allclose(z, predicted(dense, np.random.default_rng(8)), atol=tolerance)
 
 
 def test_components_are_the_same_in_either_form(

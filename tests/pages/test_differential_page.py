@@ -19,17 +19,6 @@ def screen(with_example: AppTest) -> AppTest:
     return go_to(with_example, DIFFERENTIAL)
 
 
-def test_without_samples_or_metadata_the_next_step_is_named(app: AppTest) -> None:
-    app.switch_page(DIFFERENTIAL).run()
-    assert "No samples yet" in app.info[0].value
-    upload(app, "mine.tsv", EXAMPLE.read_bytes())
-    app.switch_page(DIFFERENTIAL).run()
-    assert not app.exception
-    assert "No metadata yet: this screen needs two groups or more" in app.info[0].value
-    app.button(key="to_metadata").click().run()
-    assert app.title[0].value == "Metadata"
-
-
 def test_metadata_without_groups_are_reported(app: AppTest) -> None:
     upload(app, "mine.tsv", EXAMPLE.read_bytes())
     people = pd.read_csv(EXAMPLE_METADATA, sep="\t")[["sample", "age"]]

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.state.resources import EXAMPLE
-from tests.pages.conftest import go_to, upload, words
+from tests.pages.conftest import go_to, words
 
 EXTERNAL = "pages/associations/external.py"
 
@@ -12,15 +11,6 @@ EXTERNAL = "pages/associations/external.py"
 @pytest.fixture
 def screen(with_example: AppTest) -> AppTest:
     return go_to(with_example, EXTERNAL)
-
-
-def test_without_samples_or_metadata_the_next_step_is_named(app: AppTest) -> None:
-    app.switch_page(EXTERNAL).run()
-    assert "No samples yet" in app.info[0].value
-    upload(app, "mine.tsv", EXAMPLE.read_bytes())
-    app.switch_page(EXTERNAL).run()
-    assert not app.exception
-    assert "No metadata yet" in app.info[0].value
 
 
 def test_every_tissue_has_rho_with_what_chance_gives(screen: AppTest) -> None:

@@ -18,16 +18,6 @@ def screen(with_example: AppTest) -> AppTest:
     return go_to(with_example, TRAITS)
 
 
-def test_without_samples_or_metadata_the_next_step_is_named(app: AppTest) -> None:
-    app.switch_page(TRAITS).run()
-    assert "No samples yet" in app.info[0].value
-    upload(app, "mine.tsv", EXAMPLE.read_bytes())
-    app.switch_page(TRAITS).run()
-    assert not app.exception
-    assert "this screen needs numbers, or two groups," in app.info[0].value
-    assert app.button(key="to_metadata")
-
-
 def test_age_is_shown_first_and_rho_is_that_of_the_samples(screen: AppTest) -> None:
     assert screen.selectbox(key="trait").value == "age"
     table = rows(screen)
