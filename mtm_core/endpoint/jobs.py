@@ -22,7 +22,6 @@ from mtm_core.data.notes import Note
 from mtm_core.errors import MTMError
 
 State = Literal["waiting", "running", "done", "failed"]
-Tell = Callable[[int, int], None]
 _log = logging.getLogger(__name__)
 
 

@@ -169,13 +169,6 @@ def select_genes(table: pd.DataFrame, choice: GeneChoice, text: str = "") -> pd.
     return table[names.str.contains(pattern)]
 
 
-def rho_of_genes(genes: pd.DataFrame, method: str, tissues: Sequence[str]) -> pd.DataFrame:
-    """Return rho by fold (tissues, gene ids) of ``method``; NaN if undefined."""
-    own = genes[(genes["method"] == method) & genes["tissue"].isin(tissues)]
-    wide = own.set_index(["tissue", "gene_id"])["rho_by_fold"].unstack("gene_id")
-    return wide.reindex(index=pd.Index(tissues, name="tissue"))
-
-
 def matrix_of(
     evaluation: EvaluationTables, method: str, column: str, tissues: Sequence[str] | None = None
 ) -> pd.DataFrame:
@@ -202,7 +195,7 @@ def distribution_of_rho(rho: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     rho
-        Result of :func:`rho_of_genes` (tissues, gene ids).
+        Result of :func:`matrix_of` (tissues, gene ids).
     """
     quantiles = rho.quantile(list(QUANTILES), axis=1).T
     quantiles.columns = list(QUANTILES)

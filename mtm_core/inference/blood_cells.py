@@ -81,15 +81,12 @@ class BloodComposition:
         By sample, a column each of ``CELLS``; 1 together.
     fit
         Pearson's rho of each sample's genes with the fit.
-    n_markers
-        Marker genes found, and all marker genes, of each of ``CELLS``.
     n_found, n_genes
         Genes of the signature: found, and all.
     """
 
     shares: pd.DataFrame
     fit: pd.Series
-    n_markers: pd.DataFrame
     n_found: int
     n_genes: int
 
@@ -155,7 +152,6 @@ def estimate_composition(linear: pd.DataFrame) -> BloodComposition:
     return BloodComposition(
         shares,
         pd.Series(mixed.fit, linear.index, name="fit"),
-        markers,
         int(found.sum()),
         len(found),
     )

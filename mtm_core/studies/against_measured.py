@@ -168,7 +168,7 @@ def check_against_measured(
     table = table.join(errors.genes.set_axis(table.index))
     by_person = pair.by_person().join(errors.people).set_axis(pd.Index(people, name="sample"))
     shuffles = shuffle(pair, table["out_of_fold_rho"].to_numpy(), n_shuffles, seed, on_progress)
-    summary = _summarise(pair, table, by_person, shuffles, errors, evaluation, seed)
+    summary = _summarise(pair, table, by_person, shuffles, errors, seed)
     return MeasuredCheck(
         tissue,
         table,
@@ -186,7 +186,6 @@ def _summarise(
     people: pd.DataFrame,
     shuffles: Shuffles,
     errors: Errors,
-    evaluation: EvaluationTables | None,
     seed: int,
 ) -> pd.DataFrame:
     """Return what came out, what was promised and what chance gives, a row a figure."""

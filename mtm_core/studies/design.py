@@ -136,7 +136,7 @@ class StudyDesign:
                     {
                         "coefficient": name,
                         "term": term_text(term),
-                        "meaning": self._meaning(term, name),
+                        "meaning": self._meaning(term),
                         "samples": self._counts(term, name),
                     }
                 )
@@ -170,7 +170,7 @@ class StudyDesign:
         ]
         return "mean at " + ", ".join([*at, *means])
 
-    def _meaning(self, term: Term, name: str) -> str:
+    def _meaning(self, term: Term) -> str:
         if len(term) > 1:
             return "how one changes with the other"
         factor = term[0]

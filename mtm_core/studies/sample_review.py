@@ -160,7 +160,7 @@ def review_samples(
     named = [part.set_axis(figures.index) for part in parts]
     samples = pd.concat(named, axis=1)
     samples, sex_notes = _with_sex(samples, log2_own.set_axis(figures.index), markers, metadata)
-    reasons = _reasons(samples, source)
+    reasons = _reasons(samples)
     samples["is_outlier"], samples["reasons"] = reasons != "", reasons
     notes += [*sex_notes, *_describe(samples, likeness, source, components)]
     tests = pd.DataFrame()
@@ -285,7 +285,7 @@ def _with_sex(
     return samples, notes
 
 
-def _reasons(samples: pd.DataFrame, source: str) -> pd.Series:
+def _reasons(samples: pd.DataFrame) -> pd.Series:
     """Say in words why a sample should be looked at; empty if there is no reason."""
     reasons: dict[str, list[str]] = {str(name): [] for name in samples.index}
 

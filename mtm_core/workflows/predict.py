@@ -156,7 +156,7 @@ def _whole(
     say_notes(of_sex, say)
     n_samples, n_genes = len(prepared.samples), len(predictor.artefact.genes)
     sizes = (n_samples, len(targets), n_genes)
-    _say_size(options, sizes, predictor, say)
+    _say_size(options, sizes, say)
     notes = (*read.report.notes, *first.notes, *of_sex)
     n_files = _write(options, folder, predictor, prepared, targets, phenotypes, notes, on_progress)
     if options.save_alignment is not None:
@@ -316,9 +316,7 @@ def _part_by_part(
     return Predicted(options.output, result.sizes, n_used_age_sex, predictor.covariates)
 
 
-def _say_size(
-    options: PredictOptions, sizes: tuple[int, int, int], predictor: Predictor, say: Say
-) -> None:
+def _say_size(options: PredictOptions, sizes: tuple[int, int, int], say: Say) -> None:
     """Say how large a large output will be, before it is written, and what would be smaller."""
     n_samples, n_tissues, n_genes = sizes
     if options.layout == "wide":

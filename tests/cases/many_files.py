@@ -35,7 +35,7 @@ def _people() -> list[tuple[str, pd.Series]]:
     return [(str(name), values) for name, values in base.counts().items()]
 
 
-def star_text(values: pd.Series, share: float, forward_first: bool = False) -> str:
+def star_text(values: pd.Series, share: float) -> str:
     """Write counts as STAR does, with ``share`` of them on the forward strand."""
     forward = np.random.default_rng(7).binomial(values.to_numpy(), share)
     rows = [f"{tally}\t1000\t2000\t3000" for tally in STAR_TALLIES]

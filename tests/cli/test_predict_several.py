@@ -15,7 +15,7 @@ from mtm_core.places import SAMPLES
 from mtm_core.reporting.command_line import InputFiles, predict_arguments
 from tests.cli.conftest import Mtm, error_of
 
-MUSCLE, SPLEEN = "Muscle - Skeletal", "Spleen"
+MUSCLE = "Muscle - Skeletal"
 
 
 @pytest.fixture

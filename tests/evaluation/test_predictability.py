@@ -14,11 +14,12 @@ from mtm_core.evaluation.predictability import (
     coverage_of_method,
     distribution_of_rho,
     genes_of_tissue,
+    matrix_of,
     rank_tissues,
-    rho_of_genes,
     select_genes,
     tissues_of_gene,
 )
+from mtm_core.evaluation.results import EvaluationTables
 
 SYMBOLS = {"ENSG01.5": "BRCA1", "ENSG02.1": "BRCA2", "ENSG03.2": "TP53", "ENSG04.7": "RP11-34P13.7"}
 TISSUES = ["Liver", "Lung", "Spleen"]
@@ -121,8 +122,9 @@ def test_search_finds_symbols_and_ids(
 
 def test_distribution_of_rho_is_over_the_genes_that_have_one(genes: pd.DataFrame) -> None:
     for method in ("a", "b"):
-        rho = rho_of_genes(genes, method, ["Spleen", "Liver"])
-        assert rho.index.tolist() == ["Spleen", "Liver"]
+        evaluation = EvaluationTables(genes, pd.DataFrame(), {})
+        rho = matrix_of(evaluation, method, "rho_by_fold", ["Spleen", "Liver"])
+        assert rho.index.tolist() == ["Liver", "Spleen"]
         table = distribution_of_rho(rho)
         for tissue in ("Spleen", "Liver"):
             own = genes[(genes["method"] == method) & (genes["tissue"] == tissue)]

@@ -23,7 +23,7 @@ from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.stack import StackMethod
 
-BLOOD, LIVER, LUNG = "Whole Blood", "Liver", "Lung"
+BLOOD, LUNG = "Whole Blood", "Lung"
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import anndata as ad
-import pandas as pd
 
 from mtm_core.artefact import Artefact
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
@@ -69,7 +68,3 @@ OTHERS = {
     "one pair": one_pair,
     "names missing": names_missing,
 }
-
-
-def description_of(folder: Path) -> pd.Series:
-    return pd.read_json(folder / "model.json", typ="series")

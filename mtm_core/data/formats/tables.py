@@ -88,8 +88,6 @@ _BINARY_READERS: dict[bytes, Callable[[bytes, int, ReadingOptions], RawTable]] =
     b"PAR1": read_parquet,
     b"\x89HDF\r\n\x1a\n": read_h5ad,
 }
-BINARY_MAGICS = tuple(_BINARY_READERS)
-"""First bytes of the binary formats."""
 Source = str | os.PathLike[str] | IO[bytes]
 """A file: where it is, or itself, open."""
 
