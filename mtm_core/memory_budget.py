@@ -1,8 +1,8 @@
-"""One budget of memory for all that a server does at once, so that no piece of work takes it down.
+"""One budget of memory for all jobs of a server, so that no job stops it.
 
-What a piece of work will need is estimated from the shape of its data and held before it begins;
-what its result takes is held for as long as the result is there. Whatever is larger than one piece
-may be is refused at once; what would fit if others were done waits a while for them.
+The memory of a job is estimated from the shape of its data and reserved before the job begins; that
+of its result stays reserved as long as the result exists. A job that is larger than one job may be
+is refused at once; one that would fit once others finish waits for them.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_
 
 
 class Hold:
-    """A part of a budget that is taken; given back by :meth:`release`, or as a context."""
+    """A reservation of part of a budget; ended by :meth:`release`, or as a context."""
 
     def __init__(self, budget: MemoryBudget, n_bytes: int) -> None:
         self._budget, self.n_bytes = budget, n_bytes
 
     def release(self) -> None:
-        """Give it back. A second call changes nothing."""
+        """End the reservation. A second call changes nothing."""
         self.shrink(0)
 
     def shrink(self, n_bytes: int) -> None:
-        """Give back all but ``n_bytes``."""
+        """Reduce the reservation to ``n_bytes``."""
         with self._budget.changed:
             if n_bytes < self.n_bytes:
                 self._budget.in_use -= self.n_bytes - n_bytes
@@ -55,7 +55,7 @@ class Hold:
                 self._budget.changed.notify_all()
 
     def keep_for(self, result: object, n_bytes: int) -> None:
-        """Hold ``n_bytes`` of it while ``result`` is alive, and give back the rest."""
+        """Reserve ``n_bytes`` of it while ``result`` exists, and release the rest."""
         self.shrink(n_bytes)
         weakref.finalize(result, _give_back, self._budget, self.n_bytes).atexit = False
         self.n_bytes = 0  # not ours to give back any more
@@ -68,7 +68,7 @@ class Hold:
 
 
 class MemoryBudget:
-    """Memory that pieces of work share.
+    """Memory shared by all jobs.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class MemoryBudget:
         self.changed = Condition()
 
     def check(self, n_bytes: int, what: str, instead: str = "") -> None:
-        """Refuse what is larger than one piece of work may be.
+        """Refuse a job that is larger than one job may be.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class MemoryBudget:
         patience: float = PATIENCE_SECONDS,
         check: Callable[[], object] | None = None,
     ) -> Hold:
-        """Take a part of the budget, waiting for others to give some back.
+        """Reserve part of the budget, waiting for others to release some.
 
         Parameters
         ----------
@@ -215,7 +215,7 @@ def _lines(path: str) -> list[str]:
 
 
 def in_words(n_bytes: int) -> str:
-    """Return a size as people say it."""
+    """Return a size in words, such as "1.5 GB"."""
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
 
 

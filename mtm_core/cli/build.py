@@ -160,7 +160,7 @@ def build_command(
     jobs: Annotated[
         int,
         typer.Option(
-            help="Folds to run at the same time; each process takes the same memory again.",
+            help="Folds to run at the same time; each process needs as much memory as one.",
             rich_help_panel=_WORK,
         ),
     ] = 1,

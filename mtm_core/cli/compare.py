@@ -70,8 +70,8 @@ def compare_command(
     groups: Annotated[
         str,
         typer.Option(
-            help="Groups to compare, as COLUMN=CASE,CONTROL of the metadata. A name with a comma or"
-            " an equals sign goes in double quotes."
+            help="Groups to compare, as COLUMN=CASE,CONTROL of the metadata. Put a name with a"
+            " comma or an equals sign in double quotes."
         ),
     ] = "",
     traits: Annotated[
@@ -125,7 +125,7 @@ def compare_command(
         typer.Option(
             help="Linear model in every gene, such as 'group + age + batch': columns with +, : "
             "and * between them (a*b is both and their interaction); C(day) treats numbers as "
-            "groups; a name with such a sign goes in backticks."
+            "groups; put a name with such a sign in backticks."
         ),
     ] = "",
     contrast: Annotated[

@@ -63,7 +63,7 @@ _COMMANDS = {
     ),
     "quality": (
         "mtm_core.cli.quality:quality_command",
-        "Look at your samples before anything is predicted from them.",
+        "Check your samples before you predict: outliers, sex, tissue, swaps.",
     ),
     "composition": (
         "mtm_core.cli.quality:composition_command",

@@ -128,7 +128,7 @@ def predict_command(
         Path | None,
         typer.Option(
             help="File (.json) for the alignment of the samples, for --alignment-from; a folder "
-            "of --format wide always has it."
+            "of --format wide contains it anyway."
         ),
     ] = None,
     overwrite: OverwriteOption = False,

@@ -72,14 +72,14 @@ def quality_command(
     person: Annotated[
         str,
         typer.Option(
-            help="Column of the metadata that says whose each sample is: looks for samples under"
-            " the wrong name."
+            help="Metadata column that names the person of each sample: finds samples under the"
+            " wrong name."
         ),
     ] = "",
     also: Annotated[
         Path | None,
         typer.Option(
-            help="Another table of the same people, under the same names: looks for samples that"
+            help="Another table of the same people, under the same names: finds samples that"
             " were exchanged, and compares sex by XIST and Y genes."
         ),
     ] = None,
@@ -92,7 +92,7 @@ def quality_command(
     near_people: NearPeopleOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Look at your samples before anything is predicted from them.
+    """Check your samples before you predict: outliers, sex, tissue, swaps.
 
     Outliers with reasons, sex by expression against the metadata's, the tissue that each sample is
     most like, library sizes, shares of haemoglobin and ribosomal RNA, and principal components

@@ -49,7 +49,7 @@ class Offer:
 
     @classmethod
     def of(cls, manifest: bytes, place: str, pin: str | None) -> Offer:
-        """Read a manifest that came from ``place``, and hold it to the SHA-256 ``pin``.
+        """Read a manifest that came from ``place``, and compare it with the SHA-256 ``pin``.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class Offer:
 
 
 def check_pin(sha256: str | None) -> str | None:
-    """Return ``sha256`` as it is compared.
+    """Return ``sha256`` in the form in which it is compared.
 
     Raises
     ------
@@ -125,12 +125,12 @@ def check_pin(sha256: str | None) -> str | None:
 
 
 def check_room(folder: Path, n_bytes: int) -> None:
-    """Refuse to begin what has no room.
+    """Refuse an installation that does not fit on the disk.
 
     Raises
     ------
     OutputError
-        If the disk of ``folder`` has not ``n_bytes`` and a margin free.
+        If the disk of ``folder`` has less than ``n_bytes`` and a margin free.
     """
     there = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(there).free
@@ -143,7 +143,7 @@ def check_room(folder: Path, n_bytes: int) -> None:
 
 
 def check_whole(folder: Path, offer: Offer) -> tuple[Artefact, str]:
-    """Read a folder as the dashboard does: every file against its seal, then for its meaning.
+    """Read a folder as the dashboard does: check every file against its seal, then its content.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def check_whole(folder: Path, offer: Offer) -> tuple[Artefact, str]:
     Raises
     ------
     ArtefactError, InputFileError
-        If something is not as it should be, or it predicts here something else than where it was
+        If a file is damaged, or the model predicts here something else than where it was
         made: a wrong number is worse than none.
     """
     files = ModelFolder.open(folder)

@@ -249,9 +249,9 @@ def score_activity(
         say(say_scored(parts), False)
         if not any(part.n_scored for part in parts):
             raise SelectionError(
-                f"no source has {options.scoring.minimum_targets} targets among the genes that are"
-                " scored on. Ask for fewer (--min-targets), or score on every gene of the model"
-                " (--background all)."
+                f"no source has {options.scoring.minimum_targets} targets among the genes"
+                " used for scoring. Ask for fewer (--min-targets), or score on every gene of the"
+                " model (--background all)."
             )
         sources = pd.concat([with_part(part.sources, part) for part in parts], ignore_index=True)
         _write(place, "sources", sources, options)

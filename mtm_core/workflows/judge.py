@@ -1,4 +1,4 @@
-"""Hold predictions to the same tissue measured in some of the same people."""
+"""Compare predictions with the same tissue, measured in some of the same people."""
 
 from __future__ import annotations
 
@@ -98,11 +98,11 @@ class Judged:
     Attributes
     ----------
     found
-        What came out.
+        Result of the check.
     used
         How the tables that were predicted from were read.
     settings
-        What all of it depends on, as JSON values.
+        Everything the result depends on, as JSON values.
     """
 
     found: MeasuredCheck
@@ -292,7 +292,7 @@ def files_of(judged: Judged) -> dict[str, bytes]:
 
 
 def in_lines(summary: pd.DataFrame) -> list[str]:
-    """Say each figure of a check in a line, with what was promised and what chance gives."""
+    """Describe each figure of a check in a line, beside its out-of-fold value and chance."""
     lines = []
     for row in summary.itertuples():
         if np.isnan(row.value):

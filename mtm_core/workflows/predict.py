@@ -334,7 +334,7 @@ def _say_size(options: PredictOptions, sizes: tuple[int, int, int], say: Say) ->
     words = f"The output will take up to {in_words(size)}"
     words = f"{rows}: the output will take up to {in_words(size)}" if rows else words
     wide = in_words(wide_bytes(sizes, ".csv"))
-    smaller = f" --format wide writes one file a tissue, genes x samples, {wide} in all"
+    smaller = f" --format wide writes one file per tissue, genes x samples, {wide} in all"
     say(f"{words}.{smaller}; .zarr and .parquet are smaller, too." if rows else f"{words}.", False)
 
 

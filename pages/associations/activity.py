@@ -53,11 +53,11 @@ BACKGROUNDS: dict[ActivityBackground, str] = {
 MOST_TISSUES = 8
 COLUMNS = {
     "n_targets": st.column_config.NumberColumn(
-        "targets", help="Target genes among those that are scored on."
+        "targets", help="Target genes among the genes used for scoring."
     ),
     "n_in_model": st.column_config.NumberColumn("in the model"),
     "median_rho": st.column_config.NumberColumn(
-        "held-out rho", format="%.2f", help="Median of these targets in GTEx, out of fold."
+        "held-out rho", format="%.2f", help="Median out-of-fold rho of these targets in GTEx."
     ),
     "difference": st.column_config.NumberColumn("difference", format="%.2f"),
     "mean_case": st.column_config.NumberColumn("mean, cases", format="%.2f"),
@@ -90,7 +90,7 @@ with first[0]:
         default=every[:2],
         key="activity_tissues",
         max_selections=MOST_TISSUES,
-        help="Each tissue is scored by itself.",
+        help="Each tissue is scored separately.",
     )
 with first[1]:
     network = choose_network(session)
@@ -101,7 +101,7 @@ method = second[0].selectbox(
     format_func=lambda name: METHODS[name],
     key="activity_method",
     persist_state="session",
-    help="The linear models of decoupler. Together, sources with common targets compete.",
+    help="The linear models of decoupler. Fitted together, sources that share targets compete.",
 )
 background = second[1].selectbox(
     "Score on",
@@ -109,7 +109,7 @@ background = second[1].selectbox(
     format_func=lambda name: BACKGROUNDS[name],
     key="activity_background" if held_out.exists else "activity_every_gene",
     persist_state="session",
-    help="Of genes that are not predictable (out-of-fold rho up to 0.3) the model knows nothing.",
+    help="Genes with an out-of-fold rho of 0.3 or less say little about the tissue.",
 )
 least = second[2].select_slider(
     "Minimum targets per source",
@@ -117,7 +117,7 @@ least = second[2].select_slider(
     MINIMUM_TARGETS,
     key="activity_targets",
     persist_state="session",
-    help="Target genes among those that are scored on.",
+    help="Target genes among the genes used for scoring.",
 )
 if not tissues:
     st.info("Choose a tissue.", icon=":material/info:")

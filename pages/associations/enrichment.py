@@ -75,7 +75,7 @@ with first[0]:
         default=result.tissues[:2],
         key=f"set_tissues_{kind}",
         max_selections=MOST_TISSUES,
-        help="Each tissue is tested by itself.",
+        help="Each tissue is tested separately.",
     )
 with first[1]:
     sets = choose_sets(session)
@@ -95,7 +95,7 @@ background = second[1].selectbox(
     persist_state="session",
     disabled=kind == PREDICTABLE,
     help="Only predictable genes (out-of-fold rho above 0.3) can come out of predictions."
-    " Held against all genes, a result is enriched for whatever predictable genes are rich in.",
+    " Against all genes, every result looks enriched for the functions of predictable genes.",
 )
 directions = [EITHER, HIGHER, LOWER]
 direction = second[2].selectbox(

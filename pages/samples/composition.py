@@ -18,9 +18,9 @@ from mtm_core.escaping import plain
 
 session, model = begin_with_samples(
     "Blood composition",
-    "Which cells the RNA of your blood samples comes from: much of what blood tells of other"
-    " tissues may be its neutrophils.  \nShares are of RNA, not of cells, and associations can be"
-    " adjusted for them.",
+    "Which cell types the RNA of your blood samples comes from. Much of what blood says about other"
+    " tissues may reflect its neutrophils.  \nShares are of RNA, not of cells, and associations can"
+    " be adjusted for them.",
 )
 
 if can_be_estimated(session, markers_of(session)):
@@ -60,5 +60,5 @@ if metadata is not None and numbers:
         own = metadata.shares(chosen)
         show_shares(session, own, key="own_composition", caption="As in the metadata.")
 
-st.header("What predictions hold beyond composition")
+st.header("Accuracy adjusted for composition")
 show_adjusted_for_composition(session, model)

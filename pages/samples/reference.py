@@ -34,9 +34,9 @@ if session.prepare(model.predictor).aligned.how != "none":
     st.info(
         "Your samples were aligned: each gene's level and spread in"
         f" {plain(session.source_in_words)} were set to those of GTEx."
-        " They stand here as the model reads them, **aligned**, not as they were measured. A place"
-        " here says how a sample differs from the **other samples of your table**; that all"
-        " of them are higher or lower than GTEx cannot be seen.",
+        " They are shown **aligned**, as the model reads them, not as they were measured. A"
+        " percentile says how a sample differs from the **other samples of your table**. It cannot"
+        " show that all of them are higher or lower than GTEx.",
         icon=":material/info:",
     )
 

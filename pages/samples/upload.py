@@ -84,7 +84,7 @@ with left:
         type=FORMATS,
         key=f"table_{session.n_deleted}",
         help="One file. You see what was found in it before anything is predicted. Stay on this "
-        "page until the file is sent; its reading then goes on wherever you look.",
+        "page until the file is sent; it is then read while you look at other pages.",
     )
     st.caption("csv, tsv, txt or gct, also gzipped; xlsx, parquet, h5ad or loom; or a zip.")
     with st.expander("One file per sample"):

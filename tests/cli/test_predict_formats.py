@@ -40,7 +40,7 @@ def test_wide_files_and_parts_hold_what_the_long_table_does(
     done = mtm("predict", TPM, *TARGETS, "--format=parts", "--files", ".parquet", "--output", parts)
     assert done.code == 0
     assert "0 million rows: the output will take up to" in done.err
-    assert "--format wide writes one file a tissue, genes x samples" in done.err
+    assert "--format wide writes one file per tissue, genes x samples" in done.err
     joined = pd.concat(map(pd.read_parquet, sorted(parts.glob("part-*.parquet"))))
     np.testing.assert_array_equal(joined["z"], long["z"])
     for files in ("csv", "csv.gz"):

@@ -104,7 +104,7 @@ def _scored(
         parts.append(score_tissue(prediction, prepared, tissue, matched, rho, scoring))
     if not any(part.n_scored for part in parts):
         raise SelectionError(
-            f"no source has {scoring.minimum_targets} targets among the genes that are scored on."
+            f"no source has {scoring.minimum_targets} targets among the genes used for scoring."
             f" {matched.in_words()} Ask for fewer targets, or take all genes."
         )
     return parts

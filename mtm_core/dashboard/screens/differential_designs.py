@@ -220,11 +220,12 @@ def _show_volcano_and_rows(
                     on_click=let_points_go,
                     args=("design_genes",),
                 )
-        listed = "FDR, tissue" if choice.with_error else "FDR"
+        listed = "FDR (tissue)" if choice.with_error else "FDR"
         rows = show_gene_rows(rows, names, key="design_rows", height=380, listed=listed)
         st.caption(
-            "p and FDR: do the predictions differ? p, tissue and FDR, tissue: does the tissue "
-            "differ, allowing for prediction error? In the measured tissue both are the same."
+            "*p* and *FDR* test whether the predictions differ; *p (tissue)* and *FDR (tissue)* "
+            "whether the tissue differs, allowing for prediction error. In the measured tissue "
+            "they are the same."
         )
         download_table(rows, key="design_rows", name=f"{prefix}linear_models", label="These rows")
 

@@ -36,7 +36,7 @@ _N_REMOVED = "n_second_removed"
 _COLUMNS: dict[str, ColumnConfig | str | None] = {
     "own_rho": st.column_config.NumberColumn("rho with own", format="%.2f"),
     "rank": st.column_config.NumberColumn(
-        "its rank", help="1: no other person's sample is more alike."
+        "its rank", help="1: no other person's sample is more similar."
     ),
     "nearest": "most like",
     "nearest_rho": st.column_config.NumberColumn("rho with that", format="%.2f"),
@@ -217,9 +217,10 @@ def _show_compared(session: Session, model: ServedModel, second: FurtherTable) -
             swap_scatter(found.people),
             key="swaps",
             name=f"{stem}swaps",
-            caption="Each mark is a person. Across: how alike their two samples are, over genes "
-            "that differ between people. Up: the same with the other person whose sample is most "
-            "alike. Above the dashed line somebody else is nearer. Suspicious people are circled.",
+            caption="Each mark is a person. Horizontal: how similar their two samples are, over "
+            "genes that differ between people. Vertical: the same for the most similar sample of "
+            "another person. Above the dashed line another person is nearer. Suspicious people are "
+            "circled.",
             data=people,
             index=False,
         )
@@ -256,7 +257,7 @@ def _show_repeated(session: Session, model: ServedModel) -> None:
     if not columns:
         return
     column = st.selectbox(
-        "Column that says whose each sample is",
+        "Column that names the person of each sample",
         columns,
         index=None,
         placeholder="one sample per person",

@@ -120,7 +120,7 @@ def show_batches(session: Session, people: Prepared | Together, reference: pd.Se
             key="distance_by_batch",
             name=f"{session.file_stem}distance_by_batch",
             caption="The same samples, one row per batch. Batches that differ before alignment "
-            "differ in protocol, or in their people.",
+            "differ in protocol, or in the people they hold.",
             data=table,
             index=False,
         )

@@ -45,8 +45,8 @@ FIGURES: dict[str, ColumnConfig | str | None] = {
     "log2_fold_change": st.column_config.NumberColumn("log2 fold change", format="%.3f"),
     "fdr": st.column_config.NumberColumn("FDR", format="%.2g"),
     "p": st.column_config.NumberColumn("p", format="%.2g"),
-    "fdr_tissue": st.column_config.NumberColumn("FDR, tissue", format="%.2g"),
-    "p_tissue": st.column_config.NumberColumn("p, tissue", format="%.2g"),
+    "fdr_tissue": st.column_config.NumberColumn("FDR (tissue)", format="%.2g"),
+    "p_tissue": st.column_config.NumberColumn("p (tissue)", format="%.2g"),
     "auc": st.column_config.NumberColumn(
         "AUC", format="%.2f", help="Probability that a random case is above a random control."
     ),
