@@ -9,7 +9,8 @@ run in this process, which has imported and loaded what a server does at its sta
 test harness, without a browser.
 
 Times are seconds of the processor, whatever else the machine does: of the page itself, of the short
-work that it waits for, and of long work that goes on while the page is shown. The memory is what is
+work that it waits for, and of long work that goes on while the page is shown. The harness's own
+thread, which waits for the page and reads what it sent, is not counted. The memory is what is
 left when free memory was given back to the system.
 """
 
@@ -122,12 +123,12 @@ class User:
 
     def step(self, screen: str, what: str, act: Callable[[AppTest], object]) -> None:
         """Do it, and record what it took."""
-        wall, began = time.perf_counter(), time.process_time()
+        wall, began = time.perf_counter(), time.process_time() - time.thread_time()
         short, long = seconds_of(is_short), seconds_of(is_long)
         act(self.app)
         wall = time.perf_counter() - wall
         waited, behind = seconds_of(is_short) - short, seconds_of(is_long) - long
-        of_page = time.process_time() - began - behind - waited
+        of_page = time.process_time() - time.thread_time() - began - behind - waited
         assert not self.app.exception, self.app.exception
         if self.is_busy:
             while self.is_busy:

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.data.genes.ids import comparable
 from mtm_core.data.genes.index import GeneMatch
 from mtm_core.data.genes.names import symbols_of
 from mtm_core.data.tables.value_summary import LARGEST_OF_ONE, GeneColumns
@@ -70,7 +69,7 @@ def as_measured(values: pd.DataFrame, unit: Unit, match: GeneMatch, symbols: pd.
     kind, x = UNIT_TABLE[unit], values.to_numpy(dtype=np.float64)
     columns = GeneColumns.of([str(name) for name in values.columns], match.gene_of)
     linear = _linear(x, kind, columns)
-    chosen = _may_be_genes(values.columns, linear, columns)
+    chosen = _may_be_genes(linear, columns)
     if unit == "counts":
         totals = pd.Series(linear[:, chosen].sum(axis=1), values.index)
         check_totals(totals)
@@ -95,7 +94,7 @@ def linear_levels(values: pd.DataFrame, unit: Unit, match: GeneMatch) -> pd.Data
     kind, x = UNIT_TABLE[unit], values.to_numpy(dtype=np.float64)
     columns = GeneColumns.of([str(name) for name in values.columns], match.gene_of)
     linear = np.maximum(_linear(x, kind, columns), 0)
-    chosen = _may_be_genes(values.columns, linear, columns) & ~columns.is_tally
+    chosen = _may_be_genes(linear, columns) & ~columns.is_tally
     names = _names(values.columns, match)[chosen]
     table = pd.DataFrame(linear[:, chosen], values.index, names)
     if not names.has_duplicates:
@@ -112,11 +111,9 @@ def _linear(x: Floats, kind: UnitKind, columns: GeneColumns) -> Floats:
     return np.maximum(kind.inverse(possible, floors), 0)
 
 
-def _may_be_genes(ids: pd.Index, linear: Floats, columns: GeneColumns) -> NDArray[np.bool_]:
+def _may_be_genes(linear: Floats, columns: GeneColumns) -> NDArray[np.bool_]:
     """Tell which columns (I,) are genes, or may be: all but what is a large part of a sample."""
-    names = [comparable(str(gene)) for gene in ids]
-    genes = {names[i] for i in np.flatnonzero(columns.is_gene)}
-    known = np.array([name in genes for name in names])
+    known = columns.is_known
     of_one = LARGEST_OF_ONE * linear[:, known].sum(axis=1)
     large = (linear >= of_one[:, None]) & (linear > 0)
     return np.asarray(known | ~large.any(axis=0))

@@ -139,7 +139,7 @@ def figure_and_rows() -> None:
         )
         + counted
         + "Draw a box or a lasso around points to list only these genes in the table.",
-        data=tested.drop(columns="accuracy"),
+        data=tested,
         index=False,
         on_select=lambda: take_points(f"figure_{chart}", "volcano_genes", tested, names),
     )

@@ -13,6 +13,7 @@ from mtm_core.dashboard.widgets.cohort_view import (
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.gene_choice import choose_gene
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
+from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.dashboard.widgets.views import reference_of_gene
 from mtm_core.escaping import plain
 from mtm_core.figures.samples.reference_position import percentile_strips, strata_bars
@@ -128,13 +129,11 @@ else:
 
 st.subheader("Every sample")
 rows = table[table["sample"] == marked] if marked is not None else table
-st.dataframe(
+rows = show_rows(
     rows,
-    hide_index=True,
     height=320,
     key="positions",
-    placeholder="-",
-    column_config={
+    columns={
         "log2_expression": st.column_config.NumberColumn("log2(1 + expression)", format="%.2f"),
         "percentile": st.column_config.NumberColumn("percentile", format="%.0f"),
         "donors_alike": "similar donors",

@@ -22,6 +22,7 @@ from mtm_core.dashboard.widgets.layout import (
     show_figure,
     show_notes,
 )
+from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.dashboard.widgets.reading_view import ask_reading
 from mtm_core.dashboard.widgets.uploads import Upload, last_chosen
 from mtm_core.dashboard.widgets.views import distance_summary, reference_distance
@@ -262,7 +263,7 @@ st.progress(
 )
 if len(missing):
     with st.expander(f"{len(missing):,} genes that the table lacks"):
-        st.dataframe(missing, height="content" if len(missing) < 10 else 300)
+        show_rows(missing.reset_index(), key="missing", height=300, columns={"gene_id": "gene id"})
         download_table(missing, key="missing_genes", label="Missing genes", index=True)
 
 st.subheader("Distance from the reference")

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from mtm_core.dashboard.screens.differential import (
-    accuracy_words,
     summary_in_words,
 )
 from mtm_core.dashboard.screens.reference import alike_strata, strata_table
@@ -17,6 +16,7 @@ from mtm_core.dashboard.widgets.cohort_view import greyed
 from mtm_core.dashboard.widgets.group_choice import GroupChoice
 from mtm_core.dashboard.widgets.metadata_view import columns_table
 from mtm_core.dashboard.widgets.views import MOST_COLUMNS
+from mtm_core.figures.associations.volcano import accuracy_words
 from tests.dashboard.test_session_metadata import METADATA
 
 

@@ -40,6 +40,14 @@ def test_sets_are_found_by_words_that_follow_each_other() -> None:
     assert rows_with(table, "cell cycle, adhesion").index.tolist() == [0, 1]
 
 
+def test_tables_of_samples_are_searched_for_samples_and_tissues() -> None:
+    table = pd.DataFrame(
+        {"sample": ["P1", "P2", "P1"], "tissue": ["Lung", "Brain - Cortex", "Liver"]}
+    )
+    assert rows_with(table, "p1").index.tolist() == [0, 2]
+    assert rows_with(table, "brain - cortex, lung").index.tolist() == [0, 1]
+
+
 def _page() -> None:
     import pandas as pd
     import streamlit as st

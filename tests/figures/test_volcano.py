@@ -34,7 +34,8 @@ def table(rng: np.random.Generator) -> pd.DataFrame:
                     "log2_fold_change": change,
                     "fdr": fdr,
                     "kind": kind,
-                    "accuracy": "held-out rho 0.40",
+                    "rho_by_fold": 0.4,
+                    "predictable": "yes",
                 }
             )
         )
@@ -159,7 +160,8 @@ def wide(rng: np.random.Generator) -> pd.DataFrame:
             "log2_fold_change": rng.normal(0, 0.3, n),
             "fdr": fdr,
             "kind": kind,
-            "accuracy": "held-out rho 0.40",
+            "rho_by_fold": 0.4,
+            "predictable": "yes",
         }
     )
 

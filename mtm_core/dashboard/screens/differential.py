@@ -120,19 +120,8 @@ def choose_thresholds(
 
 
 def changes(table: pd.DataFrame, *, fold_change: float, fdr: float) -> pd.DataFrame:
-    """Add to a table of :func:`with_accuracy` the accuracy in words, and what changed."""
-    return table.assign(
-        kind=kind_of_change(table, fold_change=fold_change, fdr=fdr), accuracy=accuracy_words(table)
-    )
-
-
-def accuracy_words(table: pd.DataFrame) -> pd.Series:
-    """Say the accuracy of each row of :func:`with_accuracy` in a few words."""
-    words = "held-out rho " + table["rho_by_fold"].map("{:.2f}".format)
-    words = words.mask(table["rho_by_fold"].isna(), "held-out rho undefined")
-    return words.mask(
-        table["predictable"].isin(["measured", "not evaluated"]), table["predictable"]
-    )
+    """Add to a table of :func:`with_accuracy` what changed."""
+    return table.assign(kind=kind_of_change(table, fold_change=fold_change, fdr=fdr))
 
 
 def summary_in_words(

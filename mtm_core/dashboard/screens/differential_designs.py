@@ -193,7 +193,7 @@ def _show_volcano_and_rows(
             f" {session.source}: {cohort.measured.meaning} Dotted lines are the thresholds. Each "
             f"panel has its own scales."
             + (f" Grey cells count the other {n_others:,} genes." if n_others else ""),
-            data=written.loc[tested.index].drop(columns="accuracy"),
+            data=written.loc[tested.index],
             index=False,
             on_select=lambda: take_points(f"figure_{chart}", "design_genes", tested, names),
         )

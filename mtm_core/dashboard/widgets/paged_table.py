@@ -22,8 +22,8 @@ MOST_WHOLE = 2_500
 """Rows up to which a table is shown whole."""
 PAGE_ROWS = 200
 AS_LISTED = "as listed"
-_GENES, _SETS = ("gene", "symbol", "gene_id"), ("set", "source")
-"""Columns of names that are searched: of genes, or of sets of them."""
+_GENES, _SETS, _SAMPLES = ("gene", "symbol", "gene_id"), ("set", "source"), ("sample", "tissue")
+"""Columns of names that are searched: the first of these that a table has."""
 
 Columns = Mapping[str, ColumnConfig | str | None]
 
@@ -88,7 +88,8 @@ def show_rows(
                 help="Starts from the largest number, or from the end of the alphabet.",
             )
             n_pages = max(1, -(-len(ordered) // PAGE_ROWS))
-            st.session_state[f"{key}_page"] = min(st.session_state.get(f"{key}_page", 1), n_pages)
+            if st.session_state.get(f"{key}_page", 1) > n_pages:
+                st.session_state[f"{key}_page"] = n_pages
             page = st.pagination(n_pages, key=f"{key}_page", max_visible_pages=5)
         if by != AS_LISTED:
             ordered = ordered.sort_values(
@@ -124,8 +125,8 @@ def show_rows(
 
 def _named_by(table: pd.DataFrame) -> tuple[str, ...]:
     """Return the columns of a table that are searched."""
-    genes = tuple(name for name in _GENES if name in table)
-    return genes or tuple(name for name in _SETS if name in table)
+    there = [[name for name in names if name in table] for names in (_GENES, _SETS, _SAMPLES)]
+    return tuple(next(filter(None, there), []))
 
 
 def _search(table: pd.DataFrame, key: str) -> str:

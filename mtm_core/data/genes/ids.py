@@ -71,9 +71,9 @@ def comparable(gene: str) -> str:
     name = gene.strip().upper()
     if "." not in name:  # neither of what follows
         return name
-    if _ENTREZ.fullmatch(name):
-        return name.removesuffix(".0")
-    return strip_version(name) if _ENSEMBL_WITH_VERSION.fullmatch(name) else name
+    if name.startswith("ENSG"):
+        return strip_version(name) if _ENSEMBL_WITH_VERSION.fullmatch(name) else name
+    return name.removesuffix(".0") if _ENTREZ.fullmatch(name) else name
 
 
 def parts_of(gene: str) -> tuple[str, ...]:

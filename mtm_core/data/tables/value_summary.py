@@ -54,6 +54,8 @@ class GeneColumns:
     is_gene, is_repeat, is_tally
         (I,) bool: whether a gene is known by the column's name; whether it is one before it again;
         whether it tallies reads of no gene.
+    is_known
+        (I,) bool: whether it is a gene, or one again.
     """
 
     judged: NDArray[np.int64]
@@ -61,13 +63,15 @@ class GeneColumns:
     is_gene: NDArray[np.bool_]
     is_repeat: NDArray[np.bool_]
     is_tally: NDArray[np.bool_]
+    is_known: NDArray[np.bool_]
 
     @classmethod
     def of(cls, ids: Sequence[str], gene_of: NDArray[np.int64] | None = None) -> GeneColumns:
         """Look at the names of a table's columns; ``gene_of`` is of :class:`GeneMatch`."""
         names = [str(name) for name in ids]
         tally = np.array([TALLIES.fullmatch(name) is not None for name in names], dtype=bool)
-        first = ~pd.Index([comparable(name) for name in names]).duplicated()
+        which, _ = pd.factorize(np.array([comparable(name) for name in names], dtype=object))
+        first = ~pd.Index(which).duplicated()
         gene_of = np.full(len(names), -1) if gene_of is None else gene_of
         is_gene = gene_of >= 0
         n_entrez = sum(name.removesuffix(".0").isdigit() for name in names)
@@ -76,10 +80,12 @@ class GeneColumns:
             is_gene[i] = _is_any_gene(names[i], entrez=entrez)
         if is_gene.mean() < 0.5:  # ids of a kind that nothing here knows
             is_gene[:] = ~tally
+        is_first = is_gene & first
+        others = (is_first, ~first, tally, np.isin(which, which[is_first]))
         if (gene_of >= 0).any():
             genes, judged = np.unique(gene_of, return_index=True)
-            return cls(judged[genes >= 0], genes[genes >= 0], is_gene & first, ~first, tally)
-        return cls(np.flatnonzero(is_gene & first), None, is_gene & first, ~first, tally)
+            return cls(judged[genes >= 0], genes[genes >= 0], *others)
+        return cls(np.flatnonzero(is_first), None, *others)
 
     def totals(self, linear: Floats, *, repeats: bool = False) -> Floats:
         """Return (N,) the sum over genes of each sample of ``linear`` (N, I).

@@ -59,8 +59,8 @@ def volcano(
     ----------
     table
         The genes tested: ``tissue``, ``origin``, ``gene_id``, ``gene``, ``log2_fold_change``,
-        ``fdr``, ``kind`` (of :func:`mtm_core.studies.own_cohort.kind_of_change`) and ``accuracy``,
-        words.
+        ``fdr``, ``kind`` (of :func:`mtm_core.studies.own_cohort.kind_of_change`), ``rho_by_fold``
+        and ``predictable``.
     fold_change, fdr
         Thresholds of ``kind``, drawn as lines.
     n_labels
@@ -107,7 +107,7 @@ def volcano(
                     name=(kinds or {}).get(kind, kind),
                     legendgroup=kind,
                     showlegend=kind not in named,
-                    text=points["gene"] + ", " + points["accuracy"],
+                    text=points["gene"] + ", " + accuracy_words(points),
                     customdata=points["gene_id"],
                     hovertemplate="<b>%{text}</b><br>log2 fold change %{x:.2f}<br>"
                     f"-log10 FDR %{{y:.2f}}<extra>{in_figure(tissue)}</extra>",
@@ -131,6 +131,15 @@ def volcano(
         dragmode="select",
     )
     return figure
+
+
+def accuracy_words(table: pd.DataFrame) -> pd.Series:
+    """Say the held-out accuracy of each gene of a table in a few words."""
+    words = "held-out rho " + table["rho_by_fold"].map("{:.2f}".format)
+    words = words.mask(table["rho_by_fold"].isna(), "held-out rho undefined")
+    return words.mask(
+        table["predictable"].isin(["measured", "not evaluated"]), table["predictable"]
+    )
 
 
 def points_of_panel(n_panels: int) -> int:
