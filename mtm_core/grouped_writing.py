@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from mtm_core.bit_rounding import rounded
 from mtm_core.grouped_table import GENE, LAYOUT, GroupedTable, TableInMemory, as_grouped
 
 LONGEST_EXACT = 250_000
@@ -237,12 +238,7 @@ def rounded_bits(values: NDArray[np.floating], bits: int = STORED_BITS) -> NDArr
     with np.errstate(invalid="ignore"):
         if not (np.isfinite(values) & (values != np.rint(values))).any():
             return values
-    word, width = (np.uint32, 23) if values.dtype == np.float32 else (np.uint64, 52)
-    raw: NDArray[Any] = np.ascontiguousarray(values).view(word)
-    one, dropped = word(1), word(width - bits)
-    half = (one << word(width - bits - 1)) - one
-    shortened = ((raw + half + ((raw >> dropped) & one)) >> dropped) << dropped
-    return np.where(np.isfinite(values), shortened.view(values.dtype), values)
+    return rounded(values, bits)
 
 
 def _type_of(name: str, column: pd.Series) -> pa.DataType:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mtm_core.bit_rounding import rounded
 from mtm_core.data.formats.stored_table import StoredTable, open_stored_table
 from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.errors import ArtefactError, InputFileError
@@ -21,7 +22,7 @@ from mtm_core.inference.alignment import AlignmentMethod, batch_labels, on_genes
 from mtm_core.inference.gene_moments import GeneMoments
 from mtm_core.inference.model_scale import TableGenes
 from mtm_core.inference.on_demand import loaded
-from mtm_core.inference.prediction_store import PredictionStore, rounded
+from mtm_core.inference.prediction_store import PredictionStore
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.saved_alignment import SavedAlignment

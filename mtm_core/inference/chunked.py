@@ -83,7 +83,7 @@ class ChunkedRequest:
         Out of ``VALUES``; those that the method does not give are left out.
     bits
         Binary digits that are stored of each value, of the 23 of float32
-        (:func:`mtm_core.inference.prediction_store.rounded`).
+        (:func:`mtm_core.bit_rounding.rounded`).
     chunk
         Samples at a time; 0 takes what makes a prediction of half a GB.
 

@@ -29,7 +29,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
-from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from zarr.codecs import BloscCodec
@@ -279,19 +278,3 @@ def fill_store(path: Path, prediction: xr.Dataset, start: int) -> None:
 COMPRESSION = (BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle"),)
 """Predicted values are noise but for their first digits: zstd takes three times as long to make
 them 1 % smaller."""
-
-
-def rounded(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
-    """Round ``values`` to ``bits`` of their 23 binary digits after the point, ties to even.
-
-    The rest are zeros, which compress away; the type and its range stay. The error is at most
-    2**-(bits + 1) of a value: at 10 bits, those of float16, 0.05 %.
-    """
-    if bits >= 23:
-        return values
-    whole = values.view(np.uint32)
-    dropped = np.uint32(23 - bits)
-    odd = (whole >> dropped) & np.uint32(1)
-    half = np.uint32((1 << (22 - bits)) - 1)
-    coarse = (whole + half + odd) >> dropped << dropped
-    return np.where(np.isfinite(values), coarse.view(np.float32), values)
