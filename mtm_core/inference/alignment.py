@@ -31,6 +31,7 @@ from mtm_core.inference.alignment_notes import (
     describe_none,
 )
 from mtm_core.inference.batch_parameters import (
+    ENOUGH_SAMPLES,
     LEAST_SAMPLES,
     AlignmentHow,
     BatchParameters,
@@ -44,12 +45,6 @@ from mtm_core.inference.gene_moments import GeneMoments
 
 AlignmentMethod = Literal["auto", "cohort", "robust", "quantiles", "none"]
 
-MINIMUM_FOR_ALIGNMENT = 20
-"""Samples that ``"auto"`` aligns from.
-
-The standard error of a mean of n values is SD / sqrt(n), that of an SD about SD / sqrt(2n): at 20
-samples 0.22 and 0.16 of the SD, small beside the spread of z-scores, which is 1.
-"""
 _LEAST_SHARE = 0.5
 
 
@@ -180,7 +175,7 @@ def align(
     *,
     unit: Unit | None = None,
     normalisation: Normalisation = "panel-cpm",
-    minimum_samples: int = MINIMUM_FOR_ALIGNMENT,
+    minimum_samples: int = ENOUGH_SAMPLES,
     whole: Mapping[str, GeneMoments] | None = None,
     quantiles: NDArray[np.float32] | None = None,
     batch: pd.Series | None = None,

@@ -12,8 +12,8 @@ from mtm_core.data.cohort.normalise import Normalisation
 from mtm_core.data.notes import Note, counted, name_some, they_were
 from mtm_core.data.units import UNIT_TABLE, Unit
 from mtm_core.inference.batch_parameters import (
+    ENOUGH_SAMPLES,
     LEAST_OF_BATCH,
-    MINIMUM_OF_BATCH,
     BatchParameters,
 )
 
@@ -131,7 +131,7 @@ def describe_batches(
     for basis, few, done in (
         (
             "centre",
-            f"fewer than {MINIMUM_OF_BATCH} samples",
+            f"fewer than {ENOUGH_SAMPLES} samples",
             f"Each was aligned by its own {own_centre} of every gene, and by the spread within "
             f"all batches together.",
         ),

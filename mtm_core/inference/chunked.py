@@ -26,14 +26,13 @@ from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.data.units import UnitChoice
 from mtm_core.errors import OutputError, SelectionError
 from mtm_core.inference.alignment import (
-    MINIMUM_FOR_ALIGNMENT,
     AlignmentMethod,
     batch_labels,
     check_batches,
     distance_by_batch,
 )
 from mtm_core.inference.alignment_notes import describe_as_before, describe_far
-from mtm_core.inference.batch_parameters import BatchParameters
+from mtm_core.inference.batch_parameters import ENOUGH_SAMPLES, BatchParameters
 from mtm_core.inference.chunk_tasks import (
     ALL_BITS,
     VALUES,
@@ -345,7 +344,7 @@ class _Plan:
             notes.insert(0, guess_unit_of(whole, *known).note())
         alignment = self.request.alignment if self.saved is None else self.saved.how
         if alignment == "auto":
-            enough = len(self.table.samples) >= MINIMUM_FOR_ALIGNMENT
+            enough = len(self.table.samples) >= ENOUGH_SAMPLES
             alignment = "cohort" if enough else "none"
         return {
             "state": list(self.state),

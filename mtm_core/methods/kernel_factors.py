@@ -50,11 +50,12 @@ from mtm_core.methods.protocol import (
     check_names,
     tissue_index,
     under_prefix,
+    with_present_names,
 )
 from mtm_core.methods.table import MethodRequest, SavedMethod
 
-STORED_AS = {"plain": "plain", "with_covariates": "informed"}
-"""Prefix of the arrays in a file, by attribute. It never changes, so that older files are read."""
+KINDS = ("plain", "with_covariates")
+"""Attributes that hold regressions, and the prefix of their arrays in a file."""
 _MIN_DONORS = 40
 """For a source tissue with fewer donors the linear estimate is used."""
 _OTHER_SHAPES = (KernelShape(0.03, 1.0), KernelShape(0.1, 3.0), KernelShape(0.03, 3.0))
@@ -153,8 +154,8 @@ class FittedKernelFactors(TargetPredictorMixin):
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays of the joint Gaussian, the regressions and the own genes."""
         arrays = {f"joint.{name}": array for name, array in self.joint.arrays().items()}
-        for member, kind in STORED_AS.items():
-            for i, regression in enumerate(getattr(self, member)):
+        for kind in KINDS:
+            for i, regression in enumerate(getattr(self, kind)):
                 arrays |= {
                     f"{kind}.{i}.{name}": array.astype(np.float32)
                     for name, array in vars(regression).items()
@@ -175,14 +176,15 @@ class FittedKernelFactors(TargetPredictorMixin):
     @classmethod
     def restore(cls, saved: SavedMethod) -> FittedKernelFactors:
         """Restore from what :meth:`arrays` and :meth:`settings` returned."""
-        arrays, settings, tissues = saved.arrays, saved.settings, saved.tissues
+        settings, tissues = saved.settings, saved.tissues
+        arrays = with_present_names(saved.arrays, (*KINDS, "joint", "own_genes"))
         joint = FittedJointGaussian.restore(
             replace(saved, arrays=under_prefix("joint.", arrays), settings=settings["joint"])
         )
         width = settings["width"]
         if not (type(width) in (int, float) and 0 < width < math.inf):
             raise ValueError(f"the kernel's width is {width!r}; expected a number above 0")
-        kinds = [*STORED_AS.values()][: 1 + bool(joint.covariates)]
+        kinds = KINDS[: 1 + bool(joint.covariates)]
         read_in = settings.get("own_genes")  # absent in older models
         own_genes = None
         if read_in is not None and "own_genes" in arrays:

@@ -6,7 +6,7 @@ Shapes: N donors, G genes. All profiles are z-scores made by the fitted method's
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, get_args, runtime_checkable
 
@@ -272,3 +272,24 @@ def check_size(value: object, most: int, what: str) -> int:
 def under_prefix(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Return the arrays whose names start with ``prefix``, with it removed."""
     return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+
+def with_present_names(
+    arrays: Mapping[str, NDArray[Any]], known: Collection[str]
+) -> Mapping[str, NDArray[Any]]:
+    """Return the arrays of a model under their present names.
+
+    Models of version 0.1.0 have another word where this version has ``with_covariates``. It is the
+    one first part of a name, ``x``, that is not in ``known``, perhaps beside ``several_x``. All
+    else is returned as it is, for :func:`check_names` to refuse.
+    """
+    parts = {name.split(".")[0] for name in arrays}
+    others = sorted(parts - {*known}, key=len)
+    if "with_covariates" in parts or not others or others[1:] not in ([], [f"several_{others[0]}"]):
+        return arrays
+    present = {other: other.replace(others[0], "with_covariates") for other in others}
+    renamed = {}
+    for name, array in arrays.items():
+        first, point, rest = name.partition(".")
+        renamed[f"{present.get(first, first)}{point}{rest}"] = array
+    return renamed

@@ -41,6 +41,7 @@ from mtm_core.methods.protocol import (
     target_predictor,
     tissue_index,
     under_prefix,
+    with_present_names,
 )
 from mtm_core.methods.table import TABLE, MethodRequest, SavedMethod, own_name
 
@@ -50,13 +51,8 @@ _Condition = tuple[bool, bool]
 
 _MAX_BASES = 32
 
-CALIBRATIONS = {
-    "plain": "plain",
-    "with_covariates": "informed",
-    "several": "several",
-    "several_with_covariates": "several_informed",
-}
-"""Prefix of the arrays in a file, by attribute of :class:`FittedStack`. It never changes."""
+CALIBRATIONS = ("plain", "with_covariates", "several", "several_with_covariates")
+"""Attributes of :class:`FittedStack`, and the prefix of their arrays in a file."""
 
 
 @dataclass(frozen=True)
@@ -177,8 +173,8 @@ class FittedStack(TargetPredictorMixin):
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays of all calibrations and bases, by name."""
         arrays = {
-            f"{stored}.{name}": array
-            for kind, stored in CALIBRATIONS.items()
+            f"{kind}.{name}": array
+            for kind in CALIBRATIONS
             if getattr(self, kind) is not None
             for name, array in vars(getattr(self, kind)).items()
         }
@@ -320,7 +316,7 @@ def restore(saved: SavedMethod) -> FittedStack:
     ValueError
         If the parts do not fit together.
     """
-    arrays, scaler = saved.arrays, saved.scaler
+    scaler = saved.scaler
     parts, source = saved.settings["bases"], saved.settings["source"]
     if not 0 < len(parts) <= _MAX_BASES or any(_is_stack(base["method"]) for base in parts):
         raise ValueError(f"expected a stack of 1 to {_MAX_BASES} methods that are not stacks")
@@ -329,6 +325,8 @@ def restore(saved: SavedMethod) -> FittedStack:
     further = saved.settings.get("further", [])  # absent in older models
     if not isinstance(further, list) or not {*further} <= {*saved.tissues} - {source}:
         raise ValueError(f"the stack's further tissues {further!r} are none, or its source")
+    known = (*CALIBRATIONS, *(str(i) for i in range(len(parts))))
+    arrays = with_present_names(saved.arrays, known)
     bases = tuple(
         SavedMethod(
             base["method"], under_prefix(f"{i}.", arrays), base["settings"], scaler, saved.tissues
@@ -337,14 +335,13 @@ def restore(saved: SavedMethod) -> FittedStack:
     )
     members = [member.name for member in fields(Calibration)]
     calibrations: dict[str, Calibration | None] = {}
-    for kind, stored in CALIBRATIONS.items():
-        parts_of_kind = under_prefix(f"{stored}.", arrays)
+    for kind in CALIBRATIONS:
+        parts_of_kind = under_prefix(f"{kind}.", arrays)
         calibrations[kind] = None
         if parts_of_kind:
             check_names(parts_of_kind, members)
             calibrations[kind] = calibration = Calibration(**parts_of_kind)
             calibration.check(len(bases), scaler.mean.shape)
-    known = (*CALIBRATIONS.values(), *(str(i) for i in range(len(bases))))
     check_names(arrays, [name for name in arrays if name.split(".")[0] in known])
     fitted = FittedStack(
         bases,
@@ -355,7 +352,7 @@ def restore(saved: SavedMethod) -> FittedStack:
     )
     for kind in ("plain", "with_covariates") if fitted.covariates else ("plain",):
         if calibrations[kind] is None:
-            raise ValueError(f"the stack has no calibration {CALIBRATIONS[kind]!r}")
+            raise ValueError(f"the stack has no calibration {kind!r}")
     return fitted
 
 

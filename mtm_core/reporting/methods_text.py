@@ -20,7 +20,7 @@ from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.evaluation.confounding import CONFOUNDERS
 from mtm_core.evaluation.predictability import rank_tissues
 from mtm_core.evaluation.results import EvaluationTables
-from mtm_core.inference.batch_parameters import MINIMUM_OF_BATCH
+from mtm_core.inference.batch_parameters import ENOUGH_SAMPLES
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import BETWEEN, explain_sources, sources_of, tissues_given
 
@@ -188,7 +188,7 @@ def _alignment(prepared: Prepared) -> str:
         where += f" of each of {len(alignment.batches)} batches"
     small = [one.batch for one in alignment.parameters if one.basis != "own"]
     with_others = (
-        f" ({len(small)} batches of fewer than {MINIMUM_OF_BATCH} samples used the spread of the "
+        f" ({len(small)} batches of fewer than {ENOUGH_SAMPLES} samples used the spread of the "
         f"others)"
         if small
         else ""

@@ -31,7 +31,8 @@ from mtm_core.data.notes import distinguished
 from mtm_core.data.units import UNIT_TABLE, UNITS, Unit
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.samples.distance import distance_strips
-from mtm_core.inference.alignment import MINIMUM_FOR_ALIGNMENT, AlignmentMethod, is_covered
+from mtm_core.inference.alignment import AlignmentMethod, is_covered
+from mtm_core.inference.batch_parameters import ENOUGH_SAMPLES
 from mtm_core.inference.together import Together
 
 # With "csv" alone the browser's own check turns "table.csv.gz" away.
@@ -46,7 +47,7 @@ ALIGNMENT_NAMES = {
     "none": "Leave as they are",
 }
 ALIGNMENT_HELP = [
-    f"Align mean and SD from {MINIMUM_FOR_ALIGNMENT} samples on.",
+    f"Align mean and SD from {ENOUGH_SAMPLES} samples on.",
     "Each gene gets the mean and SD of the reference. This removes differences in protocol, and "
     "any other difference that all your samples share.",
     "The same, but hardly affected by a few deviating samples.",

@@ -13,11 +13,11 @@ from mtm_core.data.cohort.normalise import normalise
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.errors import ExpressionError
 from mtm_core.inference.alignment import (
-    MINIMUM_FOR_ALIGNMENT,
     align,
     on_genes_found,
     panel_normalise,
 )
+from mtm_core.inference.batch_parameters import ENOUGH_SAMPLES
 from mtm_core.inference.gene_moments import GeneMoments
 
 N_GENES = 10
@@ -141,7 +141,7 @@ def test_far_samples_are_named(linear: pd.DataFrame, scaler: TissueScaler) -> No
 
 
 @pytest.mark.parametrize(
-    ("n_samples", "how"), [(MINIMUM_FOR_ALIGNMENT, "cohort"), (MINIMUM_FOR_ALIGNMENT - 1, "none")]
+    ("n_samples", "how"), [(ENOUGH_SAMPLES, "cohort"), (ENOUGH_SAMPLES - 1, "none")]
 )
 def test_auto_aligns_from_the_minimum_on(
     linear: pd.DataFrame, scaler: TissueScaler, n_samples: int, how: str

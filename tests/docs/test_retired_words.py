@@ -15,20 +15,11 @@ RETIRED = re.compile(
     r"|of no person|the batch before)(?![a-z])",
     re.IGNORECASE,
 )
-STORED_NAMES = {
-    ("mtm_core/methods/kernel_factors.py", '"informed"'),
-    ("mtm_core/methods/stack.py", '"informed"'),
-    ("mtm_core/methods/stack.py", '"several_informed"'),
-}
-"""Names of arrays in model files, which must stay readable."""
 
 
 def found_in(text: str, path: str) -> list[str]:
     """Return ``path:line: word`` for each retired word, the name of the file as line 0."""
     lines = [path, *text.splitlines()]
-    for file, name in STORED_NAMES:
-        if file == path:
-            lines = [line.replace(name, "") for line in lines]
     return [
         f"{path}:{number}: {match[0]}"
         for number, line in enumerate(lines)

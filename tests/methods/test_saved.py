@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import anndata as ad
+import numpy as np
 import pytest
 
 from mtm_core.config import preset, with_changes
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
+from mtm_core.methods.protocol import with_present_names
 from mtm_core.methods.registry import make_method
 from mtm_core.methods.table import SavedMethod
 
@@ -24,3 +26,20 @@ def test_parts_of_no_known_method_are_refused(cohort: ad.AnnData) -> None:
     )
     with pytest.raises(ValueError, match="'oracle' are of no method"):
         SavedMethod("oracle", {}, {}, fitted.scaler, fitted.tissues).restore()
+
+
+def test_arrays_that_an_earlier_version_named_otherwise_are_found() -> None:
+    known = ("plain", "with_covariates", "several", "several_with_covariates", "0")
+    names = ("plain.sd", "other.sd", "several.sd", "several_other.sd", "0.other.1.sd")
+    arrays = {name: np.array(place) for place, name in enumerate(names)}
+    present = with_present_names(arrays, known)
+    assert {name: int(array) for name, array in present.items()} == {
+        "plain.sd": 0,
+        "with_covariates.sd": 1,
+        "several.sd": 2,
+        "several_with_covariates.sd": 3,
+        "0.other.1.sd": 4,
+    }
+    assert with_present_names(present, (*known, "other")) == present
+    for more in ({"another.sd": np.array(0)}, {"with_covariates.sd": np.array(0)}):
+        assert with_present_names(arrays | more, known) == arrays | more  # refused by its names

@@ -214,12 +214,17 @@ def test_further_sources_are_those_that_most_donors_give(
         assert same == (tissue in {BLOOD, *further})
 
 
-def test_several_sources_come_back_from_arrays(
+def test_several_sources_come_back_from_arrays_also_under_an_earlier_name(
     from_several: FittedStack, cohort: ad.AnnData, rng: np.random.Generator
 ) -> None:
+    earlier = {
+        ".".join("other".join(part.split("with_covariates")) for part in name.split(".")): array
+        for name, array in from_several.arrays().items()
+    }
+    assert earlier.keys() != from_several.arrays().keys()
     again = SavedMethod(
         "stack",
-        from_several.arrays(),
+        earlier,
         from_several.settings(),
         from_several.scaler,
         from_several.tissues,
@@ -230,7 +235,11 @@ def test_several_sources_come_back_from_arrays(
     np.testing.assert_allclose(first.mean, second.mean, rtol=1e-4, atol=1e-5)
     assert first.sd is not None
     np.testing.assert_array_equal(first.sd, second.sd)
-    assert again.further == from_several.further  # type: ignore[attr-defined]
+    assert isinstance(again, FittedStack)
+    for kind in ("with_covariates", "several_with_covariates"):
+        for member, array in vars(getattr(from_several, kind)).items():
+            np.testing.assert_array_equal(getattr(getattr(again, kind), member), array)
+    assert again.further == from_several.further
 
 
 def test_methods_of_other_donors_are_refused(cohort: ad.AnnData, donors: list[str]) -> None:
