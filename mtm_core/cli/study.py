@@ -7,7 +7,8 @@ import typer
 from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.own_samples import print_found
 from mtm_core.cli.steps import step_display
-from mtm_core.cli.study_model import external_command, latent_command, pgenes_command
+from mtm_core.cli.study_external import external_command
+from mtm_core.cli.study_model import latent_command, pgenes_command
 from mtm_core.cli.study_options import (
     CohortArgument,
     DbgapOption,

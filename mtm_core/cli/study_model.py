@@ -1,4 +1,4 @@
-"""``mtm study pgenes``, ``latent`` and ``external``: what a model has learnt, and of whom."""
+"""``mtm study pgenes`` and ``latent``: what a model has learnt, and of whom."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 import typer
 
 from mtm_core.cli.output import OverwriteOption, err
-from mtm_core.cli.own_samples import UnitOption, print_found
+from mtm_core.cli.own_samples import print_found
 from mtm_core.cli.steps import step_display
 from mtm_core.cli.study_options import CohortArgument, OutputOption, SeedOption, print_study
 from mtm_core.cli.training_options import (
@@ -19,9 +19,7 @@ from mtm_core.cli.training_options import (
     training_bar,
 )
 from mtm_core.errors import SelectionError
-from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.training.hardware import Hardware
-from mtm_core.workflows.study_external import ExternalOptions, study_external_samples
 from mtm_core.workflows.study_model import (
     LatentMethod,
     LatentOptions,
@@ -143,64 +141,4 @@ def latent_command(
     )
     print_study(
         "Decoding of blood codes, by layer, against the similarity of tissues", study.layers
-    )
-
-
-def external_command(
-    table: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="Expression table of the samples.")
-    ],
-    metadata: Annotated[
-        Path, typer.Option(help="Metadata table of the samples, with their groups.")
-    ],
-    group: Annotated[str, typer.Option(help="Metadata column of the groups.")],
-    case: Annotated[str, typer.Option(help="Name of the cases' group.")],
-    control: Annotated[str, typer.Option(help="Name of the controls' group.")],
-    trait: Annotated[str, typer.Option(help="Reference trait to compare with.")],
-    output: OutputOption,
-    adjusted_for: Annotated[
-        str,
-        typer.Option(
-            help="Covariates to adjust the reference for, such as age+sex; by default none."
-        ),
-    ] = "",
-    model: Annotated[str, typer.Option(help="Bundled model, or a model's folder.")] = DEFAULT_MODEL,
-    reference: Annotated[
-        Path | None,
-        typer.Option(help="Output folder of 'mtm study reference'; by default the model's own."),
-    ] = None,
-    source: Annotated[str, typer.Option(help="Tissue of the samples.")] = "Whole Blood",
-    unit: UnitOption = "auto",
-    overwrite: OverwriteOption = False,
-) -> None:
-    """Hold predicted changes between groups of other samples against a reference's.
-
-    The samples are predicted in every tissue; log2 fold changes of case against control are
-    correlated with those of a trait of the model's own cohort.
-
-    **Example:** `mtm study external blood.tsv --metadata groups.tsv --group group --case disease
-    --control healthy --trait age --output studies/external`
-    """
-    done = study_external_samples(
-        ExternalOptions(
-            table,
-            metadata,
-            group,
-            case,
-            control,
-            trait,
-            output,
-            adjusted_for,
-            model,
-            reference,
-            source,
-            unit,
-            overwrite,
-        )
-    )
-    err.print(f"Wrote {output}.")
-    print_study(
-        f"Predicted log2 fold change, {done.case} against {done.control}, and the reference's of"
-        f" {trait}",
-        done.summary,
     )

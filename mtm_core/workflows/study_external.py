@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from mtm_core.artefact import Artefact
-from mtm_core.data.people.metadata_file import read_metadata
-from mtm_core.data.people.metadata_options import AS_FOUND
-from mtm_core.data.tables.expression import read_expression
-from mtm_core.data.units import UnitChoice
 from mtm_core.errors import InputFileError, SelectionError
+from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.together import Together
 from mtm_core.model_folder import ModelFolder
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.safe_output import check_output
 from mtm_core.studies.beside_model import associations_of
 from mtm_core.studies.external import study_external, summarise_external
 from mtm_core.studies.reference import ReferenceAssociations
+from mtm_core.workflows.batches import batch_columns, check_alignment
 from mtm_core.workflows.input_files import check_files, check_folders, check_metadata, check_there
+from mtm_core.workflows.own_samples import (
+    Say,
+    read_further,
+    read_known,
+    read_samples,
+    say_notes,
+    say_nothing,
+)
 from mtm_core.workflows.plain_values import PlainValues
 from mtm_core.workflows.study_files import save_tables
 
@@ -32,8 +39,8 @@ class ExternalOptions(PlainValues):
 
     Attributes
     ----------
-    table, metadata
-        Expression table; metadata of the samples, with their groups.
+    tables, metadata
+        Expression tables; metadata of the samples, with their groups.
     group, case, control
         Column of the metadata, and the two groups.
     trait, adjusted_for
@@ -44,13 +51,18 @@ class ExternalOptions(PlainValues):
         Name of a model, or a model's folder.
     reference
         Folder of 'mtm study reference'; the model's own by default.
-    source, unit
-        Tissue and unit of the samples.
+    prediction
+        Source, targets, unit, alignment, and how to read the files.
+    tx2gene
+        Transcripts and their genes.
     overwrite
         Replace what is there.
+    further
+        Tables of the further tissues of ``prediction``, in order: the people of the first table
+        are predicted from them too.
     """
 
-    table: Path
+    tables: tuple[Path, ...]
     metadata: Path
     group: str
     case: str
@@ -60,9 +72,19 @@ class ExternalOptions(PlainValues):
     adjusted_for: str = ""
     model: str = DEFAULT_MODEL
     reference: Path | None = None
-    source: str = "Whole Blood"
-    unit: UnitChoice = "auto"
+    prediction: PredictionOptions = field(default_factory=PredictionOptions)
+    tx2gene: Path | None = None
     overwrite: bool = False
+    further: tuple[Path, ...] = ()
+
+    def inputs(self, folder: Path) -> list[Path]:
+        """Name the files that are read; ``folder`` is the model's."""
+        own = self.reference
+        beside = [self.tx2gene, None if own is None else own / "associations.json"]
+        return [
+            *(*self.tables, *self.further, self.metadata, folder / "model.json"),
+            *(path for path in beside if path is not None),
+        ]
 
 
 @dataclass(frozen=True)
@@ -75,10 +97,17 @@ class ExternalStudied:
     summary: pd.DataFrame
 
 
-def study_external_samples(options: ExternalOptions) -> ExternalStudied:
+def study_external_samples(options: ExternalOptions, say: Say = say_nothing) -> ExternalStudied:
     """Hold predicted changes between groups of a user's samples against a reference's.
 
     Tissues are decoded one after the other.
+
+    Parameters
+    ----------
+    options
+        Options of the study.
+    say
+        Called with what was found and done.
 
     Raises
     ------
@@ -106,20 +135,27 @@ def study_external_samples(options: ExternalOptions) -> ExternalStudied:
     >>> len(studied.tissues)
     48
     """
-    table, metadata, reference = options.table, options.metadata, options.reference
-    source, trait, group = options.source, options.trait, options.group
-    case, control, adjusted_for = options.case, options.control, options.adjusted_for
-    output, overwrite = options.output, options.overwrite
-    inputs = [table, metadata, *([] if reference is None else [reference / "associations.json"])]
-    check_output(output, overwrite=overwrite, inputs=inputs, folder=True)
+    metadata, reference, group = options.metadata, options.reference, options.group
+    trait, adjusted_for = options.trait, options.adjusted_for
+    check_alignment(options.prediction, metadata)
+    if len(options.further) != len(options.prediction.further):
+        raise SelectionError("give one table for each further tissue.")
     folder = find_model(options.model)
-    check_there(input=table)
-    check_files(metadata=metadata)
+    inputs = options.inputs(folder)
+    check_output(options.output, overwrite=options.overwrite, inputs=inputs, folder=True)
+    check_there(input=options.tables, **{"and": options.further})
+    check_files(metadata=metadata, tx2gene=options.tx2gene)
     check_folders(reference=reference)
-    check_metadata(metadata, AS_FOUND, group=group, levels=lambda _: (case, control))
+    check_metadata(
+        metadata,
+        options.prediction.metadata,
+        columns=batch_columns(options.prediction),
+        group=group,
+        levels=lambda _: (options.case, options.control),
+    )
     files = ModelFolder.open(folder)
     predictor = Predictor(Artefact.load(files))
-    predictor.targets_of(source)
+    targets = predictor.targets_of(options.prediction.sources, options.prediction.targets)
     associations = (
         associations_of(files, predictor.artefact)
         if reference is None
@@ -133,15 +169,20 @@ def study_external_samples(options: ExternalOptions) -> ExternalStudied:
     _check_name("trait", trait, list(associations.traits))
     adjustments = associations.traits[trait]["adjustments"]
     _check_name("adjustment", adjusted_for, list(adjustments))
-    read = read_expression(table, known_genes=predictor.genes, typical=predictor.typical(source))
-    samples = [str(name) for name in read.values.index]
-    known = read_metadata(metadata, samples=samples)
-    groups, case, control = (
-        known.groups(group),
-        known.level(group, case),
-        known.level(group, control),
+    read, prepared = read_samples(
+        options.tables, predictor, options.prediction, options.tx2gene, say, metadata
     )
-    prediction = predictor.predict(read, source=source, unit=options.unit)
+    people = options.prediction.put_together(
+        prepared, read_further(options.further, predictor, options.prediction, say, metadata)
+    )
+    if isinstance(people, Together):
+        say_notes(people.notes, say)
+    known = read_known(metadata, prepared.samples, options.prediction.metadata, say)
+    groups = known.groups(group)
+    case, control = known.level(group, options.case), known.level(group, options.control)
+    prediction = predictor.predict_prepared(people, targets)
+    if isinstance(people, Together):  # those of the first table come first
+        prediction = prediction.isel(sample=slice(0, len(prepared.samples)))
     tissues, genes = study_external(
         prediction,
         groups,
@@ -159,16 +200,17 @@ def study_external_samples(options: ExternalOptions) -> ExternalStudied:
         "control": control,
         "trait": trait,
         "adjusted_for": adjusted_for,
-        "source": source,
+        "source": options.prediction.source,
+        "options": options.prediction.as_used(prediction).to_json(),
         "unit": str(prediction.attrs["input_unit"]),
         "alignment": str(prediction.attrs["alignment"]),
         "reference_cohort_sha256": associations.settings["cohort_sha256"],
     }
     summary = summarise_external(tissues)
     save_tables(
-        output,
+        options.output,
         settings,
-        overwrite=overwrite,
+        overwrite=options.overwrite,
         gene_keys=("tissue",),
         tissues=tissues,
         genes=genes,
