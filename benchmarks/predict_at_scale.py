@@ -29,12 +29,13 @@ from measuring import Row, print_rows
 from threadpoolctl import threadpool_limits
 
 from mtm_core.artefact import Artefact
+from mtm_core.bit_rounding import rounded
 from mtm_core.config import ScalingConfig, preset
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.gtex.annotations import tissue_table
 from mtm_core.inference.chunked import ChunkedRequest, predict_chunked
 from mtm_core.inference.cluster import dask_client
-from mtm_core.inference.prediction_store import COMPRESSION, rounded
+from mtm_core.inference.prediction_store import COMPRESSION
 from mtm_core.inference.predictor import Predictor
 from mtm_core.methods.mtm import FittedMTM
 from mtm_core.model.mtm import MTM
