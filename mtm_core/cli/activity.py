@@ -20,10 +20,14 @@ from mtm_core.cli.output import OverwriteOption, err
 from mtm_core.cli.own_samples import (
     AlignmentFromOption,
     AlignmentOption,
+    AndBatchOption,
+    AndOption,
+    AndUnitOption,
     AsBatchOption,
     BatchOption,
     LeaveOutOption,
     ModelOption,
+    NearPeopleOption,
     NumbersOption,
     QuantityOption,
     SheetOption,
@@ -34,6 +38,7 @@ from mtm_core.cli.own_samples import (
     TargetsOption,
     TranscriptsOption,
     UnitOption,
+    further_tissues,
     print_found,
     reading_options,
     targets_option,
@@ -107,6 +112,10 @@ def activity_command(
     sheet: SheetOption = "",
     strand: StrandOption = "auto",
     tx2gene: TranscriptsOption = None,
+    and_: AndOption = None,
+    and_unit: AndUnitOption = None,
+    and_batch: AndBatchOption = None,
+    near_people: NearPeopleOption = False,
     age_column: AgeColumnOption = None,
     sex_column: SexColumnOption = None,
     sex_codes: SexCodesOption = "",
@@ -133,6 +142,7 @@ def activity_command(
     )
     reading = reading_options(take_back, leave_out, numbers, quantity, sheet, strand)
     chosen_targets = targets_option(targets)
+    further, further_tables = further_tissues(and_, and_unit, and_batch)
     options = ActivityOptions(
         tuple(given),
         output,
@@ -150,8 +160,11 @@ def activity_command(
             batch=batch,
             alignment_from=alignment_from,
             as_batch=as_batch,
+            further=further,
+            near_people=near_people,
         ),
         tx2gene,
+        further_tables,
         ActivityScoring(method, background, min_targets),
         shuffle,
         table_format,

@@ -15,9 +15,15 @@ from mtm_core.data.gene_sets.gmt import BUNDLED_SETS
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.reporting.name_lists import split_names
 from mtm_core.statistics.enrichment import MAXIMUM_SIZE, MINIMUM_SIZE, N_PERMUTATIONS
-from mtm_core.studies.enrichment import FDR, Background, EnrichmentOptions
-from mtm_core.studies.result_table import Question
-from mtm_core.workflows.enrich import EnrichOptions, Tests, enrich_results
+from mtm_core.workflows.enrich import (
+    FDR,
+    Background,
+    EnrichmentOptions,
+    EnrichOptions,
+    Question,
+    Tests,
+    enrich_results,
+)
 from mtm_core.workflows.table_parts import TableFormat
 
 

@@ -48,8 +48,7 @@ from mtm_core.escaping import on_terminal
 from mtm_core.inference.alignment import AlignmentMethod
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.model_places import DEFAULT_MODEL
-from mtm_core.studies.against_measured import N_SHUFFLES
-from mtm_core.workflows.judge import JudgeOptions, in_lines, judge_predictions
+from mtm_core.workflows.judge import N_SHUFFLES, JudgeOptions, in_lines, judge_predictions
 
 
 def judge_command(

@@ -139,6 +139,12 @@ def composition_command(
     sheet: SheetOption = "",
     strand: StrandOption = "auto",
     tx2gene: TranscriptsOption = None,
+    age_column: AgeColumnOption = None,
+    sex_column: SexColumnOption = None,
+    sex_codes: SexCodesOption = "",
+    unknown: UnknownOption = None,
+    near_names: NearNamesOption = False,
+    metadata_sheet: MetadataSheetOption = "",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Estimate which cells the RNA of whole blood comes from.
@@ -149,8 +155,11 @@ def composition_command(
 
     **Example:** `mtm composition counts.csv --metadata metadata.tsv --output with_cells.csv`
     """
+    said = metadata_options(
+        age_column, sex_column, sex_codes, unknown, metadata_sheet, near_names=near_names
+    )
     reading = reading_options(take_back, leave_out, numbers, quantity, sheet, strand)
-    options = PredictionOptions(unit=unit, reading=reading)
+    options = PredictionOptions(unit=unit, reading=reading, metadata=said)
     found = estimate_blood_composition(
         CompositionOptions(tuple(given), output, metadata, model, options, tx2gene, overwrite),
         print_found,

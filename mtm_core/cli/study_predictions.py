@@ -19,10 +19,11 @@ from mtm_core.cli.study_options import (
     ShufflesOption,
     print_study,
 )
-from mtm_core.studies.disease import MINIMUM_DEGS, N_REPEATS
-from mtm_core.studies.donor_traits import MINIMUM_DISEASE
-from mtm_core.studies.traits import N_SHUFFLES
 from mtm_core.workflows.study_predictions import (
+    MINIMUM_DEGS,
+    MINIMUM_DISEASE,
+    N_REPEATS,
+    N_SHUFFLES,
     DiseaseOptions,
     TraitsOptions,
     study_preserved_differences,

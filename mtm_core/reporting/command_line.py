@@ -223,11 +223,12 @@ def activity_arguments(
     output
         Folder to write.
     """
-    words = ["mtm", "activity", *files.words]
+    words = ["mtm", "activity", *files.words, *_further(options, files)]
     words += _option("--network", _as_path(asked.network))
     words += [*_option("--method", asked.method), *_option("--background", asked.background)]
     words += _option("--min-targets", str(asked.minimum_targets))
-    if files.metadata and (asked.groups is not None or options.batch):
+    has_batches = bool(options.batch) or any(one.batch for one in options.further)
+    if files.metadata and (asked.groups is not None or has_batches):
         words += _metadata(options.metadata, files.metadata)
     if asked.groups is not None:
         words += _option("--groups", join_groups(*asked.groups))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from mtm_core.data.gene_sets.networks import (
     taken_names,
 )
 from mtm_core.errors import SelectionError
-from mtm_core.evaluation.predictability import out_of_fold_rho
+from mtm_core.evaluation.predictability import accuracy_in_words, out_of_fold_rho
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.one_sex import describe_one_sex
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
+from mtm_core.inference.together import Together
 from mtm_core.model_folder import ModelFolder
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.reporting.name_lists import two_names
@@ -40,6 +42,7 @@ from mtm_core.workflows.input_files import check_files, check_metadata, check_th
 from mtm_core.workflows.own_samples import (
     Say,
     StepProgress,
+    read_further,
     read_known,
     read_samples,
     say_notes,
@@ -47,7 +50,7 @@ from mtm_core.workflows.own_samples import (
     tell_nobody,
 )
 from mtm_core.workflows.plain_values import PlainValues
-from mtm_core.workflows.table_parts import TableFormat, TableInParts, write_settings
+from mtm_core.workflows.table_parts import TableFormat, TableInParts
 
 FDR = 0.05
 """FDR of the counts that are printed; the tables hold every source."""
@@ -83,6 +86,9 @@ class ActivityOptions(PlainValues):
         Source, targets, unit, alignment, and how to read the files.
     tx2gene
         Transcripts and their genes.
+    further
+        Tables of the further tissues of ``prediction``, in order: the people of the first table
+        are predicted from them too.
     scoring
         Method, background, and targets that a source needs.
     shuffle
@@ -101,6 +107,7 @@ class ActivityOptions(PlainValues):
     model: str = DEFAULT_MODEL
     prediction: PredictionOptions = field(default_factory=PredictionOptions)
     tx2gene: Path | None = None
+    further: tuple[Path, ...] = ()
     scoring: ActivityScoring = field(default_factory=ActivityScoring)
     shuffle: int | None = None
     table_format: TableFormat = "csv"
@@ -111,7 +118,7 @@ class ActivityOptions(PlainValues):
         bundled = {*BUNDLED_NETWORKS, *BUNDLED_SETS}
         named = [] if self.network in bundled else [Path(self.network)]
         others = [path for path in (self.metadata, self.tx2gene) if path is not None]
-        return [*self.tables, *named, *others, folder / "model.json"]
+        return [*self.tables, *self.further, *named, *others, folder / "model.json"]
 
 
 @dataclass(frozen=True)
@@ -184,29 +191,31 @@ def score_activity(
     inputs = options.inputs(folder)
     check_output(options.output, overwrite=options.overwrite, inputs=inputs, folder=True)
     check_alignment(options.prediction, options.metadata)
-    if options.prediction.further:
-        raise SelectionError("activity is scored from one tissue; leave out the further tissues.")
+    if len(options.further) != len(options.prediction.further):
+        raise SelectionError("give one table for each further tissue.")
     if options.groups and options.metadata is None:
         raise SelectionError("--groups names a column of the metadata: give --metadata too.")
     if options.shuffle is not None and not options.groups:
         raise SelectionError("--shuffle shuffles the groups: give --groups too.")
     column, text = group_option(options.groups) if options.groups else ("", "")
-    check_there(input=options.tables)
+    check_there(input=options.tables, **{"and": options.further})
     check_files(metadata=options.metadata, tx2gene=options.tx2gene)
+    further_batches = [one.batch for one in options.prediction.further]
     network = find_network(options.network)
     taken_names(network, COLUMNS)
     if options.metadata is not None:
         check_metadata(
             options.metadata,
             options.prediction.metadata,
-            columns=[options.prediction.batch] if options.prediction.batch else [],
+            columns=sorted({options.prediction.batch, *further_batches} - {""}),
             group=column,
             levels=(lambda known: two_names(text, known)) if column else None,
         )
     files = ModelFolder.open(folder)
     predictor = Predictor(Artefact.load(files))
     evaluation = evaluation_of(files, predictor.artefact)
-    chosen = predictor.targets_of(options.prediction.source, options.prediction.targets)
+    given = options.prediction.sources
+    chosen = predictor.targets_of(given, options.prediction.targets)
     matched = network.match(predictor.genes)
     say(matched.in_words(), False)
     _, prepared = read_samples(
@@ -220,8 +229,17 @@ def score_activity(
         say(counts_in_words(known.groups(pair[0]), pair[1], pair[2]), False)
         say_notes(describe_one_sex(chosen, known.phenotypes()["sex"]), say)
         labels = labels if options.shuffle is None else shuffled(labels, options.shuffle)
-    prediction = predictor.predict_prepared(prepared, chosen)
+    people = options.prediction.put_together(
+        prepared,
+        read_further(options.further, predictor, options.prediction, say, options.metadata),
+    )
+    if isinstance(people, Together):
+        say_notes(people.notes, say)
+    prediction = predictor.predict_prepared(people, chosen)
     method = predictor.artefact.method.name
+    if isinstance(people, Together):  # those of the first table come first
+        prediction = prediction.isel(sample=slice(0, len(prepared.samples)))
+        say(accuracy_in_words(evaluation, method, given, chosen), False)
     parts, differences, written = [], [], ["scores", "sources"]
     with writing(
         options.output,
@@ -237,7 +255,7 @@ def score_activity(
                 on_progress("Scoring activity", i, len(tissues))
                 part = score_tissue(
                     *(prediction, prepared, tissue, matched),
-                    rho_of(evaluation, method, prepared.source, tissue),
+                    rho_of(evaluation, method, given, tissue),
                     options.scoring,
                 )
                 table.add(scores_table(part))
@@ -272,14 +290,16 @@ def score_activity(
             "values": "z-scores: distance from the mean of the reference in the tissue, in SDs",
             "note": NOTE,
         }
-        write_settings(settings, place)
+        written_text = json.dumps(settings, indent=1) + "\n"
+        (place / "settings.json").write_text(written_text, encoding="utf-8")
     return ScoredActivity(options.output, tuple(written), len(prepared.samples), sources, found)
 
 
 def rho_of(
-    evaluation: EvaluationTables | None, method: str, source: str, tissue: str
+    evaluation: EvaluationTables | None, method: str, sources: tuple[str, ...], tissue: str
 ) -> pd.Series | None:
     """Return out-of-fold pooled rho of ``tissue`` by gene id; ``None`` without an evaluation."""
+    source = sources[0] if len(sources) == 1 else sources
     known = out_of_fold_rho(evaluation, method, source, tissues=[tissue])["rho_pooled"]
     return None if known.empty else known.droplevel("tissue")
 

@@ -14,7 +14,7 @@ from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.saved_alignment import SavedAlignment, alignment_bytes
 from mtm_core.safe_output import check_output, writing
-from mtm_core.studies.batch_groups import describe_batches_and_groups
+from mtm_core.studies.batch_groups import describe_batches_and_groups as describe_batches_and_groups
 from mtm_core.workflows.input_files import check_there
 
 

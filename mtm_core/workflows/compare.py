@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -50,7 +51,7 @@ from mtm_core.workflows.own_samples import (
     tell_nobody,
 )
 from mtm_core.workflows.plain_values import PlainValues
-from mtm_core.workflows.table_parts import TableFormat, TableInParts, write_settings
+from mtm_core.workflows.table_parts import TableFormat, TableInParts
 
 
 @dataclass(frozen=True)
@@ -295,7 +296,8 @@ def compare_samples(
             " named",
             "note": "Predicted tissues are functions of the measured samples.",
         }
-        write_settings(settings, place)
+        text = json.dumps(settings, indent=1) + "\n"
+        (place / "settings.json").write_text(text, encoding="utf-8")
     return Compared(options.output, tuple(written), len(prepared.samples), len(chosen))
 
 

@@ -14,19 +14,16 @@ from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.against_reference import all_agreements, reference_trait
 from mtm_core.studies.count_models import compare_counts
 from mtm_core.studies.design import StudyDesign
-from mtm_core.studies.linear_comparison import compare_by_design
-from mtm_core.studies.own_cohort import (
-    MEASURED,
-    PREDICTED,
-    OwnCohort,
-    compare_groups,
-    correlate_trait,
-    with_accuracy,
-)
+from mtm_core.studies.own_cohort import MEASURED, PREDICTED, OwnCohort
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.resampled_effects import GroupEffects, TraitEffects
 from mtm_core.studies.sample_labels import shuffled
 from mtm_core.workflows.compare_designs import FDR, DesignCounts
+from mtm_core.workflows.comparisons import (
+    design_in_tissue,
+    groups_in_tissue,
+    trait_in_tissue,
+)
 from mtm_core.workflows.own_samples import Say, StepProgress
 from mtm_core.workflows.table_parts import TableInParts
 
@@ -51,16 +48,21 @@ class CohortComparisons:
     ) -> list[pd.DataFrame]:
         """Write the comparison of two groups; say how it agrees with the reference's contrasts."""
         dealt, counts, agreed = self._deal(labels), TestCounts(), []
-        for tissue, own in self._tissues("Comparing groups"):
-            compared = self._with_accuracy(
-                compare_groups(own, dealt, case=case, control=control), tissue
+        for tissue in self._tissues("Comparing groups"):
+            compared = groups_in_tissue(
+                self.samples,
+                tissue,
+                dealt,
+                case=case,
+                control=control,
+                accuracy=self.held_out(tissues=[tissue]),
             )
             counts.add(compared)
             table.add(compared)
             if self.reference is not None:
                 agreement = all_agreements(
                     compared,
-                    GroupEffects(own, dealt, case, control),
+                    GroupEffects(self.samples.cut([tissue]), dealt, case, control),
                     self.reference,
                     list(self.reference.traits),
                     own_column="log2_ratio",
@@ -81,15 +83,16 @@ class CohortComparisons:
         """Write the correlations with a trait; of age and sex, say how they agree."""
         dealt, counts, agreed = self._deal(values), TestCounts(), []
         known = reference_trait(self.metadata, name)
-        for tissue, own in self._tissues(f"Correlating with {name}"):
-            rows = self._with_accuracy(correlate_trait(own, dealt, covariates), tissue)
+        for tissue in self._tissues(f"Correlating with {name}"):
+            accuracy = self.held_out(tissues=[tissue])
+            rows = trait_in_tissue(self.samples, tissue, dealt, covariates, accuracy=accuracy)
             counts.add(rows)
             rows = rows.assign(trait=name, trait_is=meaning)
             table.add(rows)
             if self.reference is not None and known in self.reference.traits:
                 agreement = all_agreements(
                     rows,
-                    TraitEffects(own, dealt, covariates),
+                    TraitEffects(self.samples.cut([tissue]), dealt, covariates),
                     self.reference,
                     [known],
                     own_column="rho",
@@ -103,8 +106,9 @@ class CohortComparisons:
         """Write the tests of the contrasts of a design."""
         dealt = design if self.seed is None else design.shuffled(self.seed)
         counts = DesignCounts()
-        for tissue, own in self._tissues("Fitting linear models"):
-            compared = self._with_accuracy(compare_by_design(own, dealt), tissue)
+        for tissue in self._tissues("Fitting linear models"):
+            accuracy = self.held_out(tissues=[tissue])
+            compared = design_in_tissue(self.samples, tissue, dealt, accuracy=accuracy)
             counts.add(compared)
             table.add(compared)
         for line in counts.in_words():
@@ -122,14 +126,11 @@ class CohortComparisons:
             self.say(f"{name}: at FDR {FDR:g}, {n} of {total:,} genes by counts (PyDESeq2).", False)
         return found
 
-    def _tissues(self, what: str) -> Iterator[tuple[str, OwnCohort]]:
+    def _tissues(self, what: str) -> Iterator[str]:
         tissues = self.samples.tissues
         for i, tissue in enumerate(tissues):
             self.on_progress(what, i, len(tissues))
-            yield tissue, self.samples.cut([tissue])
-
-    def _with_accuracy(self, table: pd.DataFrame, tissue: str) -> pd.DataFrame:
-        return with_accuracy(table, self.held_out(tissues=[tissue]))
+            yield tissue
 
     def _deal(self, values: pd.Series) -> pd.Series:
         return values if self.seed is None else shuffled(values, self.seed)

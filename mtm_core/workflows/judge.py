@@ -24,7 +24,9 @@ from mtm_core.inference.together import Together
 from mtm_core.model_folder import ModelFolder
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.safe_output import check_output, writing
-from mtm_core.studies.against_measured import N_SHUFFLES, MeasuredCheck, check_against_measured
+from mtm_core.studies.against_measured import N_SHUFFLES as N_SHUFFLES
+from mtm_core.studies.against_measured import MeasuredCheck as MeasuredCheck
+from mtm_core.studies.against_measured import check_against_measured
 from mtm_core.studies.beside_model import evaluation_of
 from mtm_core.workflows.batches import check_alignment
 from mtm_core.workflows.input_files import check_files, check_there

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,24 +13,28 @@ from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.data.units import UnitChoice
 from mtm_core.errors import SelectionError
+from mtm_core.escaping import in_cells
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 from mtm_core.model_folder import ModelFolder
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.safe_output import check_output, writing
-from mtm_core.studies.sample_review import SampleReview, review_samples
-from mtm_core.studies.sample_swaps import (
-    SUSPECTED,
-    match_repeated,
-    swaps_in_words,
-)
-from mtm_core.studies.table_swaps import OneTable, TableSwaps, compare_tables
+from mtm_core.studies.sample_components import FEWEST_SAMPLES as FEWEST_SAMPLES
+from mtm_core.studies.sample_components import ellipse as ellipse
+from mtm_core.studies.sample_review import SampleReview as SampleReview
+from mtm_core.studies.sample_review import review_samples as review_samples
+from mtm_core.studies.sample_sex import sex_disagreements as sex_disagreements
+from mtm_core.studies.sample_swaps import SUSPECTED
+from mtm_core.studies.sample_swaps import match_repeated as match_repeated
+from mtm_core.studies.sample_swaps import swaps_in_words as swaps_in_words
+from mtm_core.studies.table_swaps import OneTable as OneTable
+from mtm_core.studies.table_swaps import TableSwaps as TableSwaps
+from mtm_core.studies.table_swaps import compare_tables as compare_tables
 from mtm_core.workflows.batches import batch_columns, check_alignment
 from mtm_core.workflows.input_files import check_metadata, check_there
 from mtm_core.workflows.own_samples import Say, read_known, read_samples, say_notes, say_nothing
 from mtm_core.workflows.plain_values import PlainValues
-from mtm_core.workflows.table_parts import write_csv, write_settings
 
 _MOST_SAID = 20
 
@@ -146,7 +151,7 @@ def check_quality(options: QualityOptions, say: Say = say_nothing) -> SampleRevi
         options.output, overwrite=options.overwrite, inputs=files, folder=True, kind="a review"
     ) as place:
         for name, table in (review_tables(review) | swaps).items():
-            write_csv(table, place / f"{name}.csv")
+            in_cells(table).to_csv(place / f"{name}.csv", index=False, float_format="%.6g")
         settings = {
             "model": predictor.artefact.name,
             "model_sha256": predictor.artefact.sha256,
@@ -158,7 +163,8 @@ def check_quality(options: QualityOptions, say: Say = say_nothing) -> SampleRevi
             "n_genes": review.n_genes,
             "notes": [str(note) for note in review.notes],
         }
-        write_settings(settings, place)
+        text = json.dumps(settings, indent=1) + "\n"
+        (place / "settings.json").write_text(text, encoding="utf-8")
     return review
 
 

@@ -15,17 +15,22 @@ from mtm_core.data.cohort.splits import DonorFolds
 from mtm_core.errors import SelectionError
 from mtm_core.grouped_table import open_grouped
 from mtm_core.grouped_writing import growing_table
-from mtm_core.studies.disease import MINIMUM_DEGS, N_REPEATS, DiseaseStudy, study_diseases
+from mtm_core.studies.disease import FDR as FDR
+from mtm_core.studies.disease import INFORMATIVE_AUROC as INFORMATIVE_AUROC
+from mtm_core.studies.disease import MINIMUM_DEGS as MINIMUM_DEGS
+from mtm_core.studies.disease import N_REPEATS as N_REPEATS
 from mtm_core.studies.disease import N_SHUFFLES as N_GROUP_SHUFFLES
-from mtm_core.studies.donor_traits import (
-    GENE_KEYS,
-    MINIMUM_DISEASE,
-    Trait,
-    choose_traits,
-    known_traits,
-)
+from mtm_core.studies.disease import RHO as RHO
+from mtm_core.studies.disease import SIGN as SIGN
+from mtm_core.studies.disease import DiseaseStudy as DiseaseStudy
+from mtm_core.studies.disease import study_diseases
+from mtm_core.studies.donor_traits import GENE_KEYS as GENE_KEYS
+from mtm_core.studies.donor_traits import MINIMUM_DISEASE as MINIMUM_DISEASE
+from mtm_core.studies.donor_traits import Trait, choose_traits, known_traits
 from mtm_core.studies.out_of_fold import TissuePredictions, on_expression_scale, read_out_of_fold
-from mtm_core.studies.traits import N_SHUFFLES, TraitStudy, study_traits
+from mtm_core.studies.traits import N_SHUFFLES as N_SHUFFLES
+from mtm_core.studies.traits import TraitStudy as TraitStudy
+from mtm_core.studies.traits import study_traits
 from mtm_core.workflows.input_files import check_files, check_jobs
 from mtm_core.workflows.own_samples import Say, say_nothing
 from mtm_core.workflows.plain_values import PlainValues

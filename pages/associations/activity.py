@@ -213,7 +213,7 @@ download_table(scores, key="activity_scores", name=f"{prefix}activity_scores", l
 
 with st.expander("The same from the command line"):
     if len(session.sources) > 1:
-        st.caption("**mtm activity** reads one table; this prediction is from several tissues.")
+        st.caption("For several tissues, give **mtm activity** each further table with **--and**.")
     else:
         assert session.prediction is not None
         used, files = session.predicted_by.as_used(session.prediction), session.predicted_from

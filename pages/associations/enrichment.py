@@ -20,7 +20,7 @@ from mtm_core.dashboard.widgets.layout import begin, download_table, show_figure
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.associations.set_dots import MOST_SETS, set_dots
-from mtm_core.studies.enrichment import EITHER, HIGHER, LOWER, Background, EnrichmentOptions
+from mtm_core.workflows.enrich import EITHER, HIGHER, LOWER, Background, EnrichmentOptions
 
 RANKED, OVER = "Pre-ranked (GSEA)", "Over-representation"
 BACKGROUNDS: dict[Background, str] = {

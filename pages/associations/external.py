@@ -25,10 +25,12 @@ from mtm_core.dashboard.widgets.gene_choice import choose_gene
 from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
 from mtm_core.escaping import plain
 from mtm_core.reporting.command_line import Comparison
-from mtm_core.studies.against_reference import beside_reference
-from mtm_core.studies.own_cohort import compare_groups, with_accuracy
-from mtm_core.studies.resampled_effects import GroupEffects
-from mtm_core.studies.sample_labels import groups_of
+from mtm_core.workflows.comparisons import (
+    GroupEffects,
+    beside_reference,
+    groups_in_tissue,
+    groups_of,
+)
 
 FEWEST = 3
 """Samples of a group that a test needs."""
@@ -79,11 +81,15 @@ if min(choice.n_case, choice.n_control) < FEWEST:
 
 def points_of(name: str) -> pd.DataFrame:
     """Compare the groups in one tissue, and set its genes beside the reference."""
-    compared = compare_groups(
-        cohort.cut([name]), choice.groups, case=choice.case, control=choice.control
-    )
     return beside_reference(
-        with_accuracy(compared, held_out.of_tissues([name])),
+        groups_in_tissue(
+            cohort,
+            name,
+            choice.groups,
+            case=choice.case,
+            control=choice.control,
+            accuracy=held_out.of_tissues([name]),
+        ),
         associations,
         trait,
         adjusted_for=adjusted_for,

@@ -37,10 +37,17 @@ from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.escaping import plain
 from mtm_core.figures.accuracy.rho_heatmap import rho_heatmap
 from mtm_core.reporting.command_line import Comparison
-from mtm_core.studies.against_reference import beside_reference, reference_trait
-from mtm_core.studies.own_cohort import correlate_trait, with_accuracy
-from mtm_core.studies.resampled_effects import TraitEffects
-from mtm_core.studies.sample_labels import covariate_numbers, shuffled, trait_numbers, traits_of
+from mtm_core.workflows.comparisons import (
+    TraitEffects,
+    beside_reference,
+    correlate_trait,
+    covariate_numbers,
+    reference_trait,
+    shuffled,
+    trait_in_tissue,
+    trait_numbers,
+    traits_of,
+)
 
 FDR = 0.05
 MOST_LINES = 8
@@ -97,8 +104,7 @@ key = ("trait", trait, tuple(covariates), seed, metadata.state)
 
 def correlated(name: str) -> pd.DataFrame:
     """Correlate every gene of one tissue, also in a thread of its own."""
-    table = correlate_trait(cohort.cut([name]), values, others)
-    return with_accuracy(table, held_out.of_tissues([name]))
+    return trait_in_tissue(cohort, name, values, others, accuracy=held_out.of_tissues([name]))
 
 
 def correlated_once(name: str) -> pd.DataFrame:

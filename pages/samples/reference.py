@@ -17,8 +17,7 @@ from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.dashboard.widgets.views import reference_of_gene
 from mtm_core.escaping import plain
 from mtm_core.figures.samples.reference_position import percentile_strips, strata_bars
-from mtm_core.studies.against_reference import distributions_of, positions
-from mtm_core.studies.sample_labels import groups_of
+from mtm_core.workflows.comparisons import distributions_of, groups_of, positions
 
 session, model = begin_with_samples(
     "Compare with GTEx",

@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from mtm_core.inference.predictor import Predictor
+from mtm_core.model_places import DEFAULT_MODEL
 from tests.cli.conftest import Mtm, error_of
 
 SAMPLES = Path(__file__).parents[2] / "data_samples"
 TPM, METADATA = SAMPLES / "blood_tpm.tsv", SAMPLES / "metadata.tsv"
+MUSCLE = "Muscle - Skeletal"
 UP = ["SDHD", "VHL", "SDHB", "MSH6"]
 DOWN = ["SMAD4", "TSC1", "SDHAF2", "SDHC"]
 
@@ -62,6 +65,28 @@ def test_a_planted_source_is_higher_in_cases(mtm: Mtm, tmp_path: Path) -> None:
     assert chance.code == 0
     assert "all differences are due to chance" in chance.err
     assert pq.read_table(tmp_path / "chance" / "differences.parquet")["p"].to_pylist()[0] > 0.01
+
+
+def test_people_with_two_tissues_are_scored_on_what_both_predict(mtm: Mtm, tmp_path: Path) -> None:
+    blood = pd.read_csv(TPM, sep="\t", index_col="sample")
+    muscle = blood.iloc[15:] + 1
+    muscle.to_csv(tmp_path / "muscle.tsv", sep="\t")
+    done = mtm(
+        "activity", TPM, "--network", network(tmp_path), "--targets", "Lung", "--min-targets", "3",
+        "--background", "all", "--and", f"{MUSCLE}={tmp_path / 'muscle.tsv'}", "--unit", "tpm",
+        "--and-unit", f"{MUSCLE}=tpm", "--output", tmp_path / "both",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    predicted = Predictor.load(DEFAULT_MODEL).predict(
+        tables={"Whole Blood": blood, MUSCLE: muscle}, targets=["Lung"], unit="tpm"
+    )
+    z = predicted["z"].sel(tissue="Lung").to_pandas().loc[blood.index]
+    symbols = predicted["symbol"].to_pandas()[z.columns]
+    weights = symbols.isin(UP).astype(int) - symbols.isin(DOWN)
+    r = z.corrwith(weights, axis=1)
+    expected = r * np.sqrt((z.shape[1] - 2) / (1 - r**2))
+    scores = pd.read_csv(tmp_path / "both" / "scores.csv").set_index(["tissue", "sample"])
+    np.testing.assert_allclose(scores.loc["Lung"]["changed"], expected, atol=1e-3)
 
 
 def test_impossible_options_are_refused_before_samples_are_read(mtm: Mtm, tmp_path: Path) -> None:

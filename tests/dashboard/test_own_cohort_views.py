@@ -7,6 +7,7 @@ import pytest
 from mtm_core.dashboard.screens.differential import (
     summary_in_words,
 )
+from mtm_core.dashboard.screens.metadata_tables import columns_table
 from mtm_core.dashboard.screens.reference import alike_strata, strata_table
 from mtm_core.dashboard.screens.traits import TraitOverview, summary_line
 from mtm_core.dashboard.state.gene_names import GeneNames
@@ -14,7 +15,6 @@ from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.association_words import agreement_in_words
 from mtm_core.dashboard.widgets.cohort_view import greyed
 from mtm_core.dashboard.widgets.group_choice import GroupChoice
-from mtm_core.dashboard.widgets.metadata_view import columns_table
 from mtm_core.dashboard.widgets.views import MOST_COLUMNS
 from mtm_core.figures.associations.volcano import accuracy_words
 from tests.dashboard.test_session_metadata import METADATA

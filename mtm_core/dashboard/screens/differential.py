@@ -12,7 +12,7 @@ from mtm_core.dashboard.widgets.cohort_view import choose_tissue
 from mtm_core.dashboard.widgets.gene_choice import choose_gene
 from mtm_core.dashboard.widgets.paged_table import MOST_WHOLE
 from mtm_core.escaping import plain
-from mtm_core.studies.own_cohort import (
+from mtm_core.workflows.comparisons import (
     HIGHER,
     LOWER,
     UNPREDICTABLE,

@@ -35,10 +35,17 @@ from mtm_core.figures.samples.group_strips import group_strips
 from mtm_core.figures.samples.number_scatter import MOST_PANELS, number_scatter
 from mtm_core.reporting.design_record import DesignRecord
 from mtm_core.reporting.design_text import describe_test
-from mtm_core.studies.linear_comparison import compare_by_design
-from mtm_core.studies.own_cohort import HIGHER, LOWER, UNTESTED, OwnCohort, with_accuracy
-from mtm_core.studies.sample_labels import groups_of, traits_of
 from mtm_core.workflows.compare_designs import design_settings
+from mtm_core.workflows.comparisons import (
+    HIGHER,
+    LOWER,
+    UNTESTED,
+    OwnCohort,
+    compare_by_design,
+    groups_of,
+    traits_of,
+    with_accuracy,
+)
 
 _OF_PREDICTION, _OF_TISSUE = ("fdr", "p"), ("fdr_tissue", "p_tissue")
 _ASKED = (*_OF_PREDICTION, "standard_error")

@@ -30,9 +30,8 @@ from mtm_core.escaping import plain
 from mtm_core.figures.associations.preserved_changes import changes_scatter, preserved_by_tissue
 from mtm_core.grouped_table import GroupedTable
 from mtm_core.statistics.outcome import TESTED
-from mtm_core.studies.disease import RHO, SIGN, DiseaseStudy
-from mtm_core.studies.shipped import Shipped
-from mtm_core.studies.traits import TraitStudy
+from mtm_core.workflows.model_tables import Shipped
+from mtm_core.workflows.study_predictions import RHO, SIGN, DiseaseStudy, TraitStudy
 
 _GENE_COLUMNS: dict[str, Any] = {
     "panel": "adjusted",

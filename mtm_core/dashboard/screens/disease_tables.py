@@ -14,9 +14,8 @@ from mtm_core.escaping import in_figure, plain
 from mtm_core.figures.associations.preserved_changes import BOTH, MEASURED, NEITHER, PREDICTED
 from mtm_core.grouped_table import GroupedTable, as_grouped
 from mtm_core.statistics.outcome import TESTED
-from mtm_core.studies.disease import FDR, INFORMATIVE_AUROC
-from mtm_core.studies.donor_traits import GENE_KEYS
-from mtm_core.studies.reference import ReferenceAssociations
+from mtm_core.workflows.comparisons import ReferenceAssociations
+from mtm_core.workflows.study_predictions import FDR, GENE_KEYS, INFORMATIVE_AUROC
 
 STARS = (0.05, 1e-10, 1e-100)
 """Levels of one, two and three stars (paper, Figure 3b)."""

@@ -28,11 +28,22 @@ from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.escaping import plain
 from mtm_core.grouped_table import as_grouped
 from mtm_core.reporting.command_line import Comparison
-from mtm_core.studies.donor_traits import GENE_KEYS
-from mtm_core.studies.enrichment import EnrichedPart, EnrichmentOptions, enrich_part, parts_of
-from mtm_core.studies.own_cohort import compare_groups, correlate_trait, with_accuracy
-from mtm_core.studies.result_table import ResultTable
-from mtm_core.studies.sample_labels import groups_of, shuffled, trait_numbers, traits_of
+from mtm_core.workflows.comparisons import (
+    groups_in_tissue,
+    groups_of,
+    shuffled,
+    trait_in_tissue,
+    trait_numbers,
+    traits_of,
+)
+from mtm_core.workflows.enrich import (
+    EnrichedPart,
+    EnrichmentOptions,
+    ResultTable,
+    enrich_part,
+    parts_of,
+)
+from mtm_core.workflows.study_predictions import GENE_KEYS
 
 GROUPS, TRAIT = "Your groups", "A trait of your samples"
 PRESERVED, REFERENCE, PREDICTABLE = (
@@ -108,10 +119,14 @@ def _own(kind: str, session: Session, model: ServedModel) -> Result:
         choice = choice.shuffled(offer_shuffle())
 
         def compare(tissue: str) -> pd.DataFrame:
-            table = compare_groups(
-                cohort.cut([tissue]), choice.groups, case=choice.case, control=choice.control
+            return groups_in_tissue(
+                cohort,
+                tissue,
+                choice.groups,
+                case=choice.case,
+                control=choice.control,
+                accuracy=held_out.of_tissues([tissue]),
             )
-            return with_accuracy(table, held_out.of_tissues([tissue]))
 
         return Result(
             f"{choice.case} against {choice.control}",
@@ -136,8 +151,7 @@ def _own(kind: str, session: Session, model: ServedModel) -> Result:
     values = values if seed is None else shuffled(values, seed)
 
     def correlate(tissue: str) -> pd.DataFrame:
-        table = correlate_trait(cohort.cut([tissue]), values)
-        return with_accuracy(table, held_out.of_tissues([tissue]))
+        return trait_in_tissue(cohort, tissue, values, accuracy=held_out.of_tissues([tissue]))
 
     return Result(
         trait,

@@ -15,8 +15,8 @@ from mtm_core.figures.shared.maps import MOST_GROUPS
 from mtm_core.inference.prepared import Prepared
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.statistics.similarity import N_PERMUTATIONS, SimilarityAgreement
-from mtm_core.studies.latent import LatentModel
-from mtm_core.studies.likeness import (
+from mtm_core.workflows.latent_codes import (
+    LatentModel,
     Likeness,
     Map,
     compare_likeness,
@@ -24,7 +24,7 @@ from mtm_core.studies.likeness import (
     map_of,
     mean_profiles,
 )
-from mtm_core.studies.shipped import StudyTables
+from mtm_core.workflows.model_tables import StudyTables
 
 SIMILARITY = {
     "same_donor": "of the same donor",

@@ -27,8 +27,7 @@ from mtm_core.data.units import UNIT_TABLE, UNITS
 from mtm_core.figures.accuracy.measured_check import promised_rho, promised_table, rho_histogram
 from mtm_core.inference.predictor import Predictor
 from mtm_core.reporting.command_line import MeasuredFiles, judge_arguments
-from mtm_core.studies.against_measured import MeasuredCheck
-from mtm_core.workflows.judge import Judged, files_of, judge_people
+from mtm_core.workflows.judge import Judged, MeasuredCheck, files_of, judge_people
 from mtm_core.workflows.server_limits import judging_bytes
 
 _NEAR = "measured_near"

@@ -16,10 +16,14 @@ from mtm_core.data.people.sample_names import with_sample_column
 from mtm_core.escaping import plain
 from mtm_core.figures.samples.components import component_heatmap, component_scatter
 from mtm_core.figures.samples.sample_checks import sex_scatter, tissue_strips
-from mtm_core.studies.sample_components import FEWEST_SAMPLES, ellipse
-from mtm_core.studies.sample_labels import groups_of, trait_numbers, traits_of
-from mtm_core.studies.sample_review import SampleReview, review_samples
-from mtm_core.studies.sample_sex import sex_disagreements
+from mtm_core.workflows.comparisons import groups_of, trait_numbers, traits_of
+from mtm_core.workflows.quality import (
+    FEWEST_SAMPLES,
+    SampleReview,
+    ellipse,
+    review_samples,
+    sex_disagreements,
+)
 from mtm_core.workflows.server_limits import preparing_bytes
 
 FDR = 0.05

@@ -24,8 +24,13 @@ from mtm_core.errors import SelectionError
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.samples.sample_checks import swap_scatter
 from mtm_core.reporting.command_line import SecondTable, quality_arguments
-from mtm_core.studies.sample_swaps import match_repeated, swaps_in_words
-from mtm_core.studies.table_swaps import OneTable, TableSwaps, compare_tables
+from mtm_core.workflows.quality import (
+    OneTable,
+    TableSwaps,
+    compare_tables,
+    match_repeated,
+    swaps_in_words,
+)
 from mtm_core.workflows.server_limits import comparing_bytes
 
 _UPLOADED = "Upload a table"

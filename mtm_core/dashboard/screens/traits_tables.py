@@ -13,7 +13,7 @@ import pandas as pd
 
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.inference.decoder import TissueProgress
-from mtm_core.studies.own_cohort import OwnCohort, with_accuracy
+from mtm_core.workflows.comparisons import OwnCohort, with_accuracy
 
 LONGEST_AS_IT_COMES = 250_000
 """Rows up to which a table keeps the types that its maker gave it."""

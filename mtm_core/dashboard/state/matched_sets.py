@@ -8,7 +8,7 @@ from threading import Lock
 import pandas as pd
 
 from mtm_core.data.gene_sets.gmt import BUNDLED_SETS, GeneSets, MatchedSets, bundled_sets
-from mtm_core.studies.result_table import ResultTable
+from mtm_core.workflows.enrich import ResultTable
 
 MOST_MATCHED = 6
 """Matches that a server holds, the last made: one for each collection and list of genes."""

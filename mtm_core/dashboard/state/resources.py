@@ -35,15 +35,15 @@ from mtm_core.model_places import (
     installed_models,
 )
 from mtm_core.places import SAMPLES
-from mtm_core.studies.beside_model import (
+from mtm_core.workflows.comparisons import ReferenceAssociations
+from mtm_core.workflows.model_tables import (
+    StudyTables,
     associations_of,
     card_of,
     evaluation_of,
     history_of,
     studies_of,
 )
-from mtm_core.studies.reference import ReferenceAssociations
-from mtm_core.studies.shipped import StudyTables
 from mtm_core.workflows.server_limits import max_models
 
 EXAMPLE = SAMPLES / "blood_tpm.tsv"

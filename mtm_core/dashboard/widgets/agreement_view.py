@@ -18,9 +18,7 @@ from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.escaping import plain
 from mtm_core.figures.associations.association_scatter import association_scatter
 from mtm_core.figures.associations.hexbin import hexbin
-from mtm_core.studies.against_reference import agreement
-from mtm_core.studies.reference import ReferenceAssociations
-from mtm_core.studies.resampled_effects import N_DRAWS, Effects
+from mtm_core.workflows.comparisons import N_DRAWS, Effects, ReferenceAssociations, agreement
 
 MOST_POINTS = 2_000
 """Genes up to which each is a point; beyond, they are counted in hexagons."""

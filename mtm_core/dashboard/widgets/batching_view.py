@@ -18,7 +18,7 @@ from mtm_core.figures.samples.distance import distance_by_batch
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.saved_alignment import FILE_NAME, alignment_bytes
 from mtm_core.inference.together import Together
-from mtm_core.studies.batch_groups import describe_batches_and_groups
+from mtm_core.workflows.batches import describe_batches_and_groups
 from mtm_core.workflows.uploaded_alignment import read_upload
 
 LABEL = "Batches, and later samples"

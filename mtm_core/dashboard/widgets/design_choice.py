@@ -15,10 +15,17 @@ from mtm_core.data.people.phenotypes import plain_name
 from mtm_core.errors import SelectionError
 from mtm_core.escaping import plain, plain_message
 from mtm_core.reporting.command_line import Comparison
-from mtm_core.studies.contrasts import Asked, Contrast
-from mtm_core.studies.design import BlockAs, StudyDesign, make_design
-from mtm_core.studies.formula import Factor, Term, formula_text
-from mtm_core.studies.sample_labels import usual_control
+from mtm_core.workflows.compare_designs import (
+    Asked,
+    BlockAs,
+    Contrast,
+    Factor,
+    StudyDesign,
+    Term,
+    formula_text,
+    make_design,
+)
+from mtm_core.workflows.comparisons import usual_control
 
 ANY = "any difference between the groups"
 NOTHING = "nothing"

@@ -12,7 +12,7 @@ from mtm_core.data.notes import counted
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.phenotypes import plain_name
 from mtm_core.escaping import plain
-from mtm_core.studies.sample_labels import shuffled, two_groups, usual_control
+from mtm_core.workflows.comparisons import shuffled, two_groups, usual_control
 
 
 @dataclass(frozen=True)

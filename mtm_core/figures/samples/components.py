@@ -13,7 +13,7 @@ from mtm_core.figures.shared.style import (
     FAINT,
     NEUTRAL,
     OVER_LEGEND,
-    add_rings,
+    RING,
     finish,
     look,
     scatter_of,
@@ -81,10 +81,14 @@ def component_scatter(
              {"color": NEUTRAL, "symbol": "circle-open"})  # fmt: skip
     ringed = scores[scores.index.isin(set(marked))]
     if len(ringed):
-        add_rings(figure, ringed[x], ringed[y], name="flagged")
+        figure.add_scatter(
+            x=ringed[x], y=ringed[y], mode="markers", marker={"size": 15, **RING},
+            name="flagged", hoverinfo="skip",
+        )  # fmt: skip
     for axis, place, name in ((figure.update_xaxes, first, x), (figure.update_yaxes, second, y)):
         axis(title=f"{name} ({components.shares[place]:.0%} of the variance)")
-    return finish(figure, height=510, top=OVER_LEGEND)
+    finish(figure, height=510)
+    return figure.update_layout(margin={"t": OVER_LEGEND})
 
 
 def _add_reference(figure: go.Figure, components: Components, first: int, second: int) -> None:

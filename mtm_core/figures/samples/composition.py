@@ -38,7 +38,8 @@ def composition_bars(shares: pd.DataFrame) -> go.Figure:
     figure.update_layout(barmode="stack", bargap=0.08)
     figure.update_xaxes(title="samples", showticklabels=False, showgrid=False)
     figure.update_yaxes(title="share", tickformat=".0%")
-    return finish(figure, height=410, top=OVER_LEGEND)
+    finish(figure, height=410)
+    return figure.update_layout(margin={"t": OVER_LEGEND})
 
 
 def composition_strips(shares: pd.DataFrame, groups: pd.Series | None = None) -> go.Figure:
@@ -79,4 +80,5 @@ def composition_strips(shares: pd.DataFrame, groups: pd.Series | None = None) ->
         tickmode="array", tickvals=list(range(len(cells))), ticktext=cells, showgrid=False
     )
     figure.update_yaxes(title="share", tickformat=".0%", rangemode="tozero")
-    return finish(figure, height=410, top=OVER_LEGEND)
+    finish(figure, height=410)
+    return figure.update_layout(margin={"t": OVER_LEGEND})

@@ -13,7 +13,7 @@ from mtm_core.figures.shared.style import (
     FAINT,
     MOST_OF_SAMPLES,
     NEUTRAL,
-    add_rings,
+    RING,
     finish,
     jitter,
     look,
@@ -71,7 +71,14 @@ def percentile_strips(
         )
     if marked is not None:
         part = positions[positions["sample"] == marked]
-        add_rings(figure, part["percentile"], y[part.index], name=marked)
+        figure.add_scatter(
+            x=part["percentile"],
+            y=y[part.index],
+            mode="markers",
+            marker={"size": 15, **RING},
+            name=marked,
+            hoverinfo="skip",
+        )
     figure.update_yaxes(
         tickmode="array",
         tickvals=rows.to_numpy(),

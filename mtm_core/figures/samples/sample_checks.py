@@ -11,7 +11,7 @@ from mtm_core.figures.shared.style import (
     CONTRAST,
     NEUTRAL,
     OVER_LEGEND,
-    add_rings,
+    RING,
     finish,
     jitter,
     look,
@@ -59,11 +59,18 @@ def sex_scatter(samples: pd.DataFrame, disagreeing: pd.Series) -> go.Figure:
             )
     ringed = disagreeing.to_numpy(bool)
     if ringed.any():
-        x, y = places["xist"][ringed], places["y"][ringed]
-        add_rings(figure, x, y, name="another sex in the metadata")
+        figure.add_scatter(
+            x=places["xist"][ringed],
+            y=places["y"][ringed],
+            mode="markers",
+            marker={"size": 15, **RING},
+            name="another sex in the metadata",
+            hoverinfo="skip",
+        )
     figure.update_xaxes(title=titles["xist"])
     figure.update_yaxes(title=titles["y"])
-    return finish(figure, height=430, top=OVER_LEGEND)
+    finish(figure, height=430)
+    return figure.update_layout(margin={"t": OVER_LEGEND})
 
 
 def swap_scatter(people: pd.DataFrame) -> go.Figure:
@@ -99,10 +106,18 @@ def swap_scatter(people: pd.DataFrame) -> go.Figure:
         )
     ringed = people[people["is_suspicious"]]
     if len(ringed):
-        add_rings(figure, ringed["own_rho"], ringed["other_rho"], name="suspicious")
+        figure.add_scatter(
+            x=ringed["own_rho"],
+            y=ringed["other_rho"],
+            mode="markers",
+            marker={"size": 15, **RING},
+            name="suspicious",
+            hoverinfo="skip",
+        )
     figure.update_xaxes(title="rho of the person's two samples")
     figure.update_yaxes(title="rho with the nearest other person")
-    return finish(figure, height=430, top=OVER_LEGEND)
+    finish(figure, height=430)
+    return figure.update_layout(margin={"t": OVER_LEGEND})
 
 
 def tissue_strips(likeness: pd.DataFrame, source: str) -> go.Figure:
