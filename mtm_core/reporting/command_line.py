@@ -332,6 +332,7 @@ def quality_arguments(
     words += [*_option("--source", options.source), *_option("--unit", options.unit)]
     words += _reading(options.reading)
     words += _metadata(options.metadata, files.metadata) if files.metadata else []
+    words += _option("--batch", options.batch) if options.batch and files.metadata else []
     words += _option("--person", person) if person else []
     if also is not None:
         words += _option("--also", _as_path(also.file))

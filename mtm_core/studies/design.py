@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.notes import Note, name_some
 from mtm_core.data.people.metadata import SampleMetadata
-from mtm_core.data.people.metadata_columns import level_named
+from mtm_core.data.people.metadata_columns import in_order, level_named
 from mtm_core.data.people.sample_names import with_sample_column
 from mtm_core.errors import SelectionError
 from mtm_core.statistics.block_correlation import can_correlate
@@ -333,7 +333,7 @@ def _of(terms: Sequence[Term]) -> list[Factor]:
 def _ordered(factor: Factor, column: pd.Series, asked: Sequence[ContrastText]) -> tuple[str, ...]:
     """Return the groups of a column, first that which others are compared with."""
     counts = column.value_counts()
-    levels = sorted(str(level) for level in counts.index)
+    levels = in_order(str(level) for level in counts.index)
     if len(levels) > max(2, len(column) / 2):
         raise SelectionError(
             f"column {factor.column!r} has {len(levels)} values in {len(column)} samples: names"

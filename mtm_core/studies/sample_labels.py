@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.data.people.metadata_columns import in_order
 from mtm_core.data.people.phenotypes import plain_name
 from mtm_core.errors import SelectionError
 
@@ -53,7 +54,8 @@ def trait_numbers(metadata: SampleMetadata, name: str) -> tuple[pd.Series, str]:
     """Return a column as numbers by sample, and what they are in words.
 
     Age is in years whatever way the file writes it, sex 1 for female and 0 for male as in
-    :mod:`mtm_core.studies.donor_traits`; of other two groups the second in the alphabet is 1.
+    :mod:`mtm_core.studies.donor_traits`; of other two groups the second in the alphabet is 1, of
+    two numbers the larger.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def trait_numbers(metadata: SampleMetadata, name: str) -> tuple[pd.Series, str]:
         return sex.map({"female": 1.0, "male": 0.0}).astype(np.float64), "female 1, male 0"
     if metadata.column(name).kind == "two groups":
         groups = metadata.groups(name)
-        low, high = sorted(metadata.column(name).levels)
+        low, high = in_order(metadata.column(name).levels)
         return groups.map({low: 0.0, high: 1.0}).astype(np.float64), f"{high} 1, {low} 0"
     return metadata.numbers(name), name
 
@@ -109,7 +111,7 @@ def covariate_numbers(metadata: SampleMetadata, names: Sequence[str]) -> pd.Data
             columns[name] = trait_numbers(metadata, name)[0]
             continue
         groups = metadata.groups(name)
-        for level in sorted(metadata.column(name).levels)[1:]:
+        for level in in_order(metadata.column(name).levels)[1:]:
             columns[f"{name}: {level}"] = (groups == level).astype(np.float64).where(groups.notna())
     return pd.DataFrame(columns) if columns else None
 

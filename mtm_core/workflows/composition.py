@@ -97,6 +97,13 @@ def with_composition(
     )
 
 
+def without_composition(metadata: SampleMetadata) -> SampleMetadata | None:
+    """Remove the shares that :func:`with_composition` added; ``None`` if nothing else is known."""
+    if metadata.file == COMPOSITION_FILE:
+        return None
+    return metadata.without_numbers(list(COLUMNS.values()), ESTIMATED)
+
+
 def estimate_blood_composition(
     options: CompositionOptions, say: Say = say_nothing
 ) -> BloodComposition:

@@ -144,10 +144,11 @@ for part in parts:
 with_scores = [part for part in parts if part.n_scored]
 
 choice = None
-columns = [] if session.metadata is None else groups_of(session.metadata)
-if session.metadata is not None and columns:
+metadata = session.own_metadata
+columns = [] if metadata is None else groups_of(metadata)
+if metadata is not None and columns:
     st.header("Groups")
-    choice = choose_groups(session.metadata, columns)
+    choice = choose_groups(metadata, columns)
     choice = choice.shuffled(offer_shuffle())
 prefix = f"{session.file_stem}{'shuffled_' if choice and choice.seed is not None else ''}"
 if choice is not None:
@@ -217,9 +218,9 @@ with st.expander("The same from the command line"):
     else:
         assert session.prediction is not None
         used, files = session.predicted_by.as_used(session.prediction), session.predicted_from
-        if session.metadata is not None:
-            used = replace(used, metadata=session.metadata.options)
-            files = replace(files, metadata=session.metadata.file)
+        if metadata is not None:
+            used = replace(used, metadata=metadata.options)
+            files = replace(files, metadata=metadata.file)
         show_shell(
             activity_arguments(
                 used,

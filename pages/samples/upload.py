@@ -79,6 +79,8 @@ session, model = begin(
 predictor = model.predictor
 mark_simulated(session)
 
+read_as = session.source, session.unit
+
 left, right = st.columns([2, 1], gap="large")
 with left:
     table = st.file_uploader(
@@ -206,6 +208,13 @@ with alignment_column:
         format_func=ALIGNMENT_NAMES.__getitem__,
         key="alignment",
         disabled=bool(session.batching.saved),
+    )
+
+if (session.source, session.unit) != read_as and session.leave_estimated_shares():
+    st.warning(
+        "The estimated shares of blood cells were removed from the metadata: they were estimated"
+        " from the values as they were read before. Estimate them again under *Blood composition*.",
+        icon=":material/update:",
     )
 
 choose_batching(session)

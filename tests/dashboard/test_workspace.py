@@ -14,6 +14,7 @@ import pytest
 from mtm_core.dashboard.state.resources import EXAMPLE
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.state.workspace import Work, WorkspaceStore
+from mtm_core.data.files.reading_options import ReadingOptions
 from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.errors import SelectionError
@@ -270,3 +271,22 @@ def test_a_table_uploaded_over_anothers_work_does_not_go_there(
         session.take_up(work, predictor)
         session.open(EXAMPLE.read_bytes().replace(b"SIM-", b"P-"), "mine.tsv", predictor)
         assert session.workspace == ("id" if is_own else "")
+
+
+def test_a_table_read_otherwise_is_saved_anew(
+    store: WorkspaceStore, session: Session, predictor: Predictor, work: Work
+) -> None:
+    """The same file without one of its samples: what comes back is what was read last."""
+    identifier = store.create()
+    store.save(identifier, work)
+    options = ReadingOptions(leave_out=("SIM-003",))
+    again = session.reading(EXAMPLE.read_bytes(), EXAMPLE.name, predictor, options)
+    assert again is not None
+    again.now()
+    assert session.table is not None
+    assert session.table_sha256 == work.table_sha256
+    store.save(identifier, replace(work, table=session.table))
+    loaded = store.load(identifier).table
+    assert "SIM-003" not in loaded.values.index
+    np.testing.assert_array_equal(loaded.values, work.table.values.drop(index="SIM-003"))
+    assert loaded.options == options

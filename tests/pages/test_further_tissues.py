@@ -11,13 +11,15 @@ import pandas as pd
 import xarray as xr
 from streamlit.testing.v1 import AppTest
 
+from mtm_core.dashboard.screens.differential import LINEAR
 from mtm_core.dashboard.screens.report import bundle_of, methods_of, record_of
 from mtm_core.dashboard.state.resources import EXAMPLE, served_model
 from mtm_core.dashboard.state.session import Session
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.predictor import Predictor
 from mtm_core.model_places import DEFAULT_MODEL, find_model
-from tests.pages.conftest import PREDICTED, UPLOAD, go_to, upload, words
+from tests.pages.conftest import PREDICTED, UPLOAD, go_to, rows, upload, words
+from tests.pages.test_metadata_page import DIFFERENTIAL
 
 MUSCLE = "Muscle - Skeletal"
 
@@ -122,3 +124,37 @@ def test_near_names_are_shown_and_taken_when_the_user_says_so(app: AppTest) -> N
     session: Session = app.session_state["mtm"]
     assert np.sum(np.array(session.sample_names) == "P-SIM-020_blood") == 1
     assert len(session.sample_names) == 40
+
+
+def test_people_of_a_further_table_alone_are_in_no_study(app: AppTest) -> None:
+    """Groups, shuffles and linear models are of the first table's 30, as in ``mtm compare``."""
+    blood, muscle = tables()
+    with_muscle(app, muscle)
+    everyone = [*blood.index, *muscle.index.difference(blood.index)]
+    assert len(everyone) == 40
+    group = ["case"] * 12 + ["control"] * 18 + ["case"] * 10  # the last ten have no blood
+    people = pd.DataFrame({"sample": everyone, "group": group})
+    go_to(app, "pages/samples/metadata.py")
+    app.file_uploader[0].upload("people.csv", people.to_csv(index=False).encode())
+    app.run()
+    assert {m.label: m.value for m in app.metric}["Samples with metadata"] == "40 of 40"
+    go_to(app, DIFFERENTIAL)
+    cases, _ = (box for box in app.selectbox if box.label in ("Cases", "Controls"))
+    assert (cases.options, cases.value) == (["control (n = 18)", "case (n = 12)"], "case")
+    assert "case (n = 12) against control (n = 18)" in words(app)
+    app.toggle(key="shuffle").set_value(True).run()
+    shown = rows(app)
+    known = pd.Series(group[:30], index=blood.index)
+    dealt = np.random.default_rng(1).permutation(known.to_numpy())
+    log2 = np.log2(1 + blood)
+    for symbol in ("LMNA", "SDHB"):
+        row = shown[(shown["gene"] == symbol) & (shown["origin"] == "measured")].iloc[0]
+        assert (row["n_case"], row["n_control"]) == (12, 18)
+        means = log2[symbol].groupby(dealt).mean()
+        np.testing.assert_allclose(row["mean_case"], means["case"], rtol=1e-6)
+        np.testing.assert_allclose(row["mean_control"], means["control"], rtol=1e-6)
+    app.toggle(key="shuffle").set_value(False).run()
+    app.segmented_control(key="differential_test").set_value(LINEAR).run()
+    assert not app.exception
+    assert not app.error
+    assert "30 samples are used, 0 left out" in words(app)

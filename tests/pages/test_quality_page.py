@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from mtm_core.inference.blood_cells import CELLS, COLUMNS, blood_signature
 from mtm_core.places import SAMPLES
 from tests.cli.conftest import Mtm
 from tests.cli.conftest import mtm as mtm
-from tests.pages.conftest import go_to, rows, upload, words
+from tests.pages.conftest import UPLOAD, go_to, rows, unit_choice, upload, words
 
 QUALITY, COMPOSITION = "pages/samples/quality.py", "pages/samples/composition.py"
 TRAITS, METADATA = "pages/associations/traits.py", "pages/samples/metadata.py"
@@ -173,3 +174,54 @@ def test_accuracy_adjusted_for_composition_is_that_of_the_models_own_method() ->
     assert adjusted_for_composition(None, "own") is None
     without = tissues.drop(columns="gene_rho_adjusted_for_composition")
     assert adjusted_for_composition(EvaluationTables(pd.DataFrame(), without, {}), "own") is None
+
+
+def test_estimated_shares_go_when_the_values_are_read_otherwise(app: AppTest) -> None:
+    """Shares of counts are not those of the same values read as FPKM, or as logarithms."""
+    data, _ = mixed_bloods()
+    upload(app, "mixed.csv", data)
+    own = pd.DataFrame({"sample": [f"SIM-{i:03}" for i in range(1, 13)], "bmi": range(20, 32)})
+    go_to(app, METADATA)
+    app.file_uploader[0].upload("own.csv", own.to_csv(index=False).encode())
+    app.run()
+    session = app.session_state["mtm"]
+    digest = session.metadata.sha256
+    go_to(app, COMPOSITION)
+    app.button(key="add_composition").click().run()
+    assert COLUMNS["monocytes"] in session.metadata.values
+    assert (
+        session.metadata.sha256
+        == digest
+        == hashlib.sha256(own.to_csv(index=False).encode()).hexdigest()
+    )
+    go_to(app, UPLOAD)
+    assert COLUMNS["monocytes"] in session.metadata.values
+    unit_choice(app).set_value("vst").run()
+    assert "The estimated shares of blood cells were removed" in words(app)
+    assert list(session.metadata.values) == ["bmi"]
+    assert "RNA_share" not in str(session.metadata.notes)
+
+
+def test_the_command_of_a_review_by_batch_has_the_batches(
+    app: AppTest, mtm: Mtm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = pd.read_csv(SAMPLES / "blood_counts.csv", index_col=0)
+    run = np.where(np.arange(40) < 20, "first", "second")
+    own.iloc[:, 20:] *= np.random.default_rng(1).integers(1, 9, (len(own), 1))
+    upload(app, "mine.csv", own.to_csv().encode())
+    people = pd.DataFrame({"sample": own.columns, "run": run})
+    go_to(app, METADATA)
+    app.file_uploader[0].upload("runs.csv", people.to_csv(index=False).encode())
+    app.run()
+    go_to(app, UPLOAD)
+    (batches,) = (box for box in app.selectbox if box.label == "Batches by")
+    batches.set_value("run").run()
+    shown = next(d.value for d in go_to(app, QUALITY).dataframe if "nearest_tissue" in d.value)
+    own.to_csv(tmp_path / "mine.csv")
+    people.to_csv(tmp_path / "runs.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    done = mtm(*shlex.split(app.code[-1].value)[1:])
+    assert done.code == 0, done.err
+    again = pd.read_csv("quality/samples.csv")
+    for name in ("median_correlation", "robust_distance", "distance_p"):
+        np.testing.assert_allclose(again[name], shown[name], rtol=2e-5, atol=1e-9)

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.state.resources import EXAMPLE, MODEL_VARIABLE
+from mtm_core.dashboard.state.resources import EXAMPLE, MODEL_VARIABLE, served_model
 from mtm_core.dashboard.state.session import Session
+from mtm_core.data.files.reading_options import ReadingOptions
 from tests.pages.conftest import MODEL_CARD, PREDICTED, UPLOAD, unit_choice, upload, words
 from tests.pages.test_metadata_page import DIFFERENTIAL
 
@@ -231,3 +232,22 @@ def test_an_own_table_does_not_go_into_work_that_was_opened_by_its_address(
     again = reloaded(open_app, identifier, UPLOAD)
     assert "blood_tpm.tsv" in words(again)
     assert "secret.tsv" not in words(again)
+
+
+def test_a_change_of_how_the_table_is_read_is_saved(app: AppTest, open_app: OPENED) -> None:
+    upload(app, "mine.tsv", EXAMPLE.read_bytes().replace(b"SIM-", b"P-"))
+    switch(app, on=True)
+    unit_choice(app).set_value("tpm").run()
+    session = session_of(app)
+    options = ReadingOptions(leave_out=("P-003",))
+    task = session.reading(
+        EXAMPLE.read_bytes().replace(b"SIM-", b"P-"), "mine.tsv", served_model().predictor, options
+    )
+    assert task is not None
+    task.now()
+    session.unit = "tpm"
+    app.run()
+    again = session_of(reloaded(open_app, address(app), UPLOAD))
+    assert again.table is not None
+    assert again.table.options == options
+    assert list(again.table.values.index) == [f"P-{i:03}" for i in range(1, 41) if i != 3]

@@ -17,6 +17,8 @@ from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.errors import SelectionError
 from mtm_core.inference.predictor import Predictor
+from mtm_core.studies.design import make_design
+from mtm_core.studies.formula import Factor
 from mtm_core.studies.own_cohort import (
     KEYS,
     OwnCohort,
@@ -271,3 +273,17 @@ def test_percentile_of_a_value_that_many_share_is_their_middle() -> None:
     assert reference_percentile(np.array([2.0, 3.0]), quantiles) == pytest.approx([75, 85])
     constant = pd.Series([1.0, 1.0, 1.0], index=[0.25, 0.5, 0.75])
     assert reference_percentile(np.array([0.0, 1.0]), constant) == pytest.approx([50, 50])
+
+
+def test_of_two_numbers_the_larger_is_the_higher() -> None:
+    """As text 10 comes before 5: rho with a dose would have the other sign."""
+    names = [f"S{i}" for i in range(8)]
+    table = pd.DataFrame(
+        {"sample": names, "dose": ["5", "10"] * 4, "day": ["2", "10", "7", "2"] * 2}
+    )
+    known = read_metadata(io.BytesIO(table.to_csv(index=False).encode()), "m.csv", samples=names)
+    dose, words = trait_numbers(known, "dose")
+    assert words == "10 1, 5 0"
+    assert dose.tolist() == [0.0, 1.0] * 4
+    assert make_design(known, "dose").matrix.columns.tolist() == ["intercept", "dose[10]"]
+    assert make_design(known, "C(day)").levels[Factor("day", as_groups=True)] == ("2", "7", "10")

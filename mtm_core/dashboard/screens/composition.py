@@ -87,7 +87,7 @@ def estimated(session: Session, model: ServedModel) -> BloodComposition:
 
 def show_shares(session: Session, shares: pd.DataFrame, *, key: str, caption: str) -> None:
     """Draw shares, by groups of the metadata where the user asks for it, and their table."""
-    metadata = session.metadata
+    metadata = session.own_metadata
     by = st.selectbox(
         "Groups",
         [] if metadata is None else groups_of(metadata),

@@ -54,7 +54,7 @@ def reviewed(session: Session, model: ServedModel) -> SampleReview:
     """Review the session's samples in the background, once for its options."""
     table = session.table
     assert table is not None
-    metadata, source = session.metadata, session.source
+    metadata, source = session.own_metadata, session.source
     unit = session.unit or "auto"
     state = None if metadata is None else metadata.state
     batches = _batches(session)
@@ -94,7 +94,7 @@ def show_outliers(session: Session, review: SampleReview) -> None:
 
 def show_components(session: Session, review: SampleReview, *, source: str) -> None:
     """Draw the samples along their components, and what goes with these."""
-    components, metadata = review.components, session.metadata
+    components, metadata = review.components, session.own_metadata
     if components is None:
         st.info(
             f"{len(review.samples)} samples are fewer than the {FEWEST_SAMPLES} that components"

@@ -33,6 +33,7 @@ from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.together import people_of
 from mtm_core.memory_budget import shared_budget
 from mtm_core.reporting.command_line import InputFiles
+from mtm_core.workflows.composition import is_estimated, without_composition
 from mtm_core.workflows.server_limits import check_n_samples, preparing_bytes
 
 _FIRST_TARGETS = (
@@ -133,6 +134,13 @@ class Samples:
         tables = [] if self.table is None else [self.table, *(one.table for one in self.further)]
         names = [[str(name) for name in table.values.index] for table in tables]
         return list(people_of(names, self.near_people)[0]) if names else []
+
+    @property
+    def own_metadata(self) -> SampleMetadata | None:
+        """Metadata of the first table's samples alone: those that studies count and compare."""
+        if self.metadata is None or self.table is None or not self.further:
+            return self.metadata
+        return self.metadata.of_samples([str(name) for name in self.table.values.index])
 
     def used_further(self, predictor: Predictor) -> tuple[FurtherTable, ...]:
         """Return the further tables of the model's tissues, except that of the first table."""
@@ -313,6 +321,19 @@ class Samples:
         if is_new:  # what the user chose for it since stays
             self.source, self.unit = named.example.source, "tpm"
         self.open_metadata(named.example.metadata, named.metadata_name)
+
+    def leave_estimated_shares(self) -> bool:
+        """Remove estimated shares of blood cells from the metadata, as values are read otherwise.
+
+        Returns
+        -------
+        bool
+            Whether there were any.
+        """
+        if self.metadata is None or not is_estimated(self.metadata):
+            return False
+        self.metadata = without_composition(self.metadata)
+        return True
 
     def fit_to(self, predictor: Predictor) -> None:
         """Start from a tissue that the model has."""

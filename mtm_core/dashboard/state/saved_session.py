@@ -194,7 +194,7 @@ def _options(work: Work) -> tuple[Any, ...]:
     metadata = None if work.metadata is None else work.metadata.state
     choices = tuple(sorted((key, repr(value)) for key, value in work.choices.items()))
     return (
-        *(work.source, work.unit, work.alignment, work.targets),
+        *(work.source, work.unit, work.alignment, work.targets, work.table.options),
         *(metadata, work.model_sha256, choices),
         *((one.tissue, one.sha256, one.unit, one.batch) for one in work.further),
         *(_in_short(work.measured), _in_short(work.second)),

@@ -373,8 +373,9 @@ def _with_other_tables(folder: Path, files: Mapping[str, Mapping[str, str]], wor
 
 
 def _table_name(table: ExpressionTable, sha256: str) -> str:
-    # The name of the file counts too: two readings of the same bytes may differ by it.
-    return f"table_{_digest(sha256 + table.report.file)[:16]}.parquet"
+    # Two readings of the same bytes may differ by the name of the file, and by how it is read.
+    how = f"{sha256}{table.report.file}{table.options.to_json()}"
+    return f"table_{_digest(how)[:16]}.parquet"
 
 
 def _digest(text: str) -> str:

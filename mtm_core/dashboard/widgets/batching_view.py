@@ -131,8 +131,9 @@ def show_batches(session: Session, people: Prepared | Together, reference: pd.Se
         )
         column = session.batching.column_in(session.metadata)
         removes = aligned.how != "none" and not prepared.from_saved
-        if session.metadata is not None and column and removes:
-            show_notes(describe_batches_and_groups(session.metadata, column))
+        metadata = session.own_metadata
+        if metadata is not None and column and removes:
+            show_notes(describe_batches_and_groups(metadata, column))
     st.download_button(
         f"Alignment of these samples ({FILE_NAME})",
         partial(alignment_bytes, [table.alignment for table in people.tables]),

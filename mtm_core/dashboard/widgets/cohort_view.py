@@ -117,7 +117,7 @@ def need_samples(
 def need_metadata(
     session: Session, usable: Callable[[SampleMetadata], list[str]], what: str
 ) -> tuple[SampleMetadata, list[str]]:
-    """Return the session's metadata and those of its columns that a page can use.
+    """Return metadata of the first table's samples, and those columns that a page can use.
 
     Without any, name the next step and end the page.
 
@@ -128,7 +128,7 @@ def need_metadata(
     what
         Contents, in words.
     """
-    metadata = session.metadata
+    metadata = session.own_metadata
     columns = [] if metadata is None else usable(metadata)
     if metadata is None or not columns:
         st.info(

@@ -53,6 +53,8 @@ class SampleMetadata:
         Sheet of the workbook, if the user named one.
     reading_notes
         How the file was read.
+    added
+        Hash of columns that were added to those of the file; empty if there are none.
     """
 
     file: str
@@ -66,6 +68,7 @@ class SampleMetadata:
     near_names: bool = False
     sheet: str = ""
     reading_notes: tuple[Note, ...] = ()
+    added: str = ""
 
     @cached_property
     def _read(self) -> dict[str, ColumnValues]:
@@ -105,7 +108,7 @@ class SampleMetadata:
     @property
     def state(self) -> tuple[str, tuple[str, ...], str]:
         """Key of these metadata; it changes with the user's choices."""
-        return self.sha256, self.match.matched, str(self.roles)
+        return f"{self.sha256}{self.added}", self.match.matched, str(self.roles)
 
     @property
     def unclear_sex_codes(self) -> tuple[str, ...]:
@@ -296,10 +299,16 @@ class SampleMetadata:
         known = columns.reindex(index).notna()
         remaining = self.values.drop(columns=list(columns.columns), errors="ignore").reindex(index)
         values = pd.concat([remaining, text.where(known)], axis=1).astype(object)
-        digest = hashlib.sha256(f"{self.sha256} {columns.to_csv()}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{self.added} {columns.to_csv()}".encode()).hexdigest()
         added = Note("info", where_from, f"Added: {name_some(columns.columns, 10)}.")
         notes = (*(note for note in self.reading_notes if note.found != where_from), added)
-        return replace(self, sha256=digest, values=values, reading_notes=notes)
+        return replace(self, added=digest, values=values, reading_notes=notes)
+
+    def without_numbers(self, columns: Sequence[str], where_from: str) -> SampleMetadata:
+        """Remove columns that :meth:`with_numbers` added, and their note."""
+        notes = tuple(note for note in self.reading_notes if note.found != where_from)
+        values = self.values.drop(columns=list(columns), errors="ignore")
+        return replace(self, added="", values=values, reading_notes=notes)
 
     @classmethod
     def of_numbers(
@@ -307,7 +316,8 @@ class SampleMetadata:
     ) -> SampleMetadata:
         """Make metadata of columns of numbers alone, of samples of which no file tells anything."""
         index = pd.Index(list(samples), name="sample", dtype=object)
-        empty = cls(file, "", tuple(samples), pd.DataFrame(index=index, dtype=object))
+        digest = hashlib.sha256(columns.to_csv().encode()).hexdigest()
+        empty = cls(file, digest, tuple(samples), pd.DataFrame(index=index, dtype=object))
         return empty.with_numbers(columns, where_from)
 
     def _with(self, **changes: Any) -> SampleMetadata:  # noqa: ANN401 - of any field

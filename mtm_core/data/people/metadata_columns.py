@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -143,6 +143,16 @@ def level_named(asked: str, levels: Collection[str]) -> str:
         if len(alike) == 1:
             return alike[0]
     raise SelectionError.unknown("group", [asked], sorted(levels))
+
+
+def in_order(levels: Iterable[str]) -> list[str]:
+    """Sort groups: numbers by size, ``2`` before ``10``, where all are numbers; else as text."""
+    every = list(levels)
+    return (
+        sorted(every, key=lambda one: (float(one), one))
+        if all(map(_number, every))
+        else sorted(every)
+    )
 
 
 def _truth(level: str) -> str:
