@@ -11,6 +11,7 @@ import pytest
 
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.metadata_file import metadata_template, read_metadata
+from mtm_core.data.people.metadata_options import MetadataOptions
 from mtm_core.errors import InputFileError, MTMError, SelectionError
 from mtm_core.escaping import in_cells
 from tests.table_files import as_parquet, as_xlsx
@@ -118,7 +119,7 @@ def test_a_number_among_words_does_not_make_numbers(table: pd.DataFrame) -> None
     table["dose"] = ["1", "2", "n.d.", "4", "5", "n.d."]
     metadata = read(table)
     assert metadata.column("dose").kind == "number"
-    assert "2 of 6 cells in column 'dose' are not numbers: 'n.d.'" in words(metadata)
+    assert "2 of 6 cells in column 'dose', of numbers, are 'n.d.'" in words(metadata, "info")
     assert metadata.numbers("dose").isna().tolist() == [False, False, True, False, False, True]
     table["dose"] = ["low", "2", "low", "high", "5", "high"]
     assert read(table).column("dose").kind == "free text"
@@ -313,3 +314,57 @@ def test_template_comes_back_as_it_was_given() -> None:
     assert "No column holds a value" in words(metadata)
     filled = template.assign(age=AGES, sex=SEXES, group=GROUPS)
     assert read(filled).phenotypes()["age"].tolist() == AGES
+
+
+def test_numbers_written_for_no_value_are_pointed_out(table: pd.DataFrame) -> None:
+    """A body mass index of -9 or 999 would decide every correlation."""
+    table["bmi"] = ["22.5", "-9", "31", "999", "24", "-9"]
+    metadata = read(table)
+    assert "3 of 6 cells in column 'bmi' read '-9', '999'" in words(metadata)
+    assert "all others lie between 22.5 and 31" in words(metadata)
+    assert "--unknown=-9,999" in words(metadata)
+    assert metadata.column("bmi").markers == ("-9", "999")  # offered on the screen
+    said = metadata.read_by(MetadataOptions(unknown=("-9", "999")))
+    assert said.numbers("bmi").dropna().tolist() == [22.5, 31.0, 24.0]
+    for plain in (["-9", "-12", "3", "4", "5", "6"], ["999", "880", "600", "400", "700", "720"]):
+        table["bmi"] = plain  # such numbers among others like them
+        assert not words(read(table))
+
+
+def test_words_for_no_value_are_pointed_out(table: pd.DataFrame) -> None:
+    table["group"] = ["case", "control", "Unknown", "case", "?", "not reported"]
+    assert "'Unknown' (1), '?' (1), 'not reported' (1): a group, or no value" in words(read(table))
+
+
+def test_m_beside_h_is_asked_for(table: pd.DataFrame) -> None:
+    """Hombre and mujer: read as in English every woman would be a man."""
+    table["sex"] = ["M" if sex == "female" else "H" for sex in SEXES]
+    metadata = read(table)
+    assert metadata.phenotypes()["sex"].isna().all()
+    assert metadata.unclear_sex_codes == ("H", "M")
+    assert "M may be a woman" in words(metadata)
+    said = metadata.with_roles(
+        age_column="age", sex_column="sex", sex_codes={"H": "male", "M": "female"}
+    )
+    assert said.phenotypes()["sex"].tolist() == SEXES
+    table["sex"] = ["F" if sex == "female" else "M" for sex in SEXES]
+    table.loc[0, "sex"] = "h"
+    assert read(table).phenotypes()["sex"].tolist()[1:] == SEXES[1:]
+
+
+def test_words_of_another_language_for_sex_can_be_explained(table: pd.DataFrame) -> None:
+    table["sex"] = ["weiblich" if sex == "female" else "männlich" for sex in SEXES]
+    metadata = read(table)
+    assert metadata.unclear_sex_codes == ("männlich", "weiblich")
+    assert "Say what each means (on the command line: --sex-codes)" in words(metadata)
+    said = metadata.with_roles(
+        age_column=None, sex_column="sex", sex_codes={"weiblich": "female", "männlich": "male"}
+    )
+    assert said.phenotypes()["sex"].tolist() == SEXES
+
+
+def test_numbers_with_a_unit_are_said_to_be_text(table: pd.DataFrame) -> None:
+    table["dose"] = ["5 mg", "7 mg", "9 mg", "11 mg", "2,5 mg", "3 mg"]
+    assert "Column 'dose' has numbers with a unit, such as '5 mg'" in words(read(table), "info")
+    table["dose"] = ["5a", "7b", "9a", "11c", "2d", "3e"]
+    assert "unit" not in words(read(table), "info")

@@ -19,6 +19,8 @@ def test_equal_names_match_in_the_order_of_the_expression_table() -> None:
         ("gsm1", "GSM1", "upper and lower case"),
         ("S 1", "S1", "spaces"),
         ("S-1.a", "S.1-A", "punctuation"),
+        ("101-1", "101.1", "punctuation"),
+        ("7.0", "7", "a decimal zero"),
         ("1-a", "X1.a", "the X that R puts before a digit"),
     ],
 )
@@ -44,3 +46,5 @@ def test_the_smallest_difference_comes_first() -> None:
 
 def test_different_numbers_are_never_near() -> None:
     assert match_samples(["S1", "S01"], ["S10", "S001"]).near == ()
+    assert match_samples(["1.0"], ["10"]).near == ()
+    assert match_samples(["P1-0", "2 1"], ["P10", "21"]).near == ()

@@ -17,14 +17,24 @@ import pandas as pd
 
 from mtm_core.data.files.raw_table import to_numbers
 from mtm_core.data.notes import Note, name_some
+from mtm_core.data.people.phenotypes import AGE_NAMES, plain_name
 from mtm_core.errors import SelectionError
 
 ColumnKind = Literal["number", "two groups", "several groups", "one value", "free text"]
 
 MOST_GROUPS = 20
 """Levels up to which a column is taken to name groups."""
-_MARKERS = frozenset({"na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat", ".", "#null!"})
-"""Texts that programs write for a missing value, in lower case. Some are also names of groups."""
+_MARKERS = frozenset(
+    {"na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat", ".", "#null!", "-", "--", "?"}
+    | {"n.a.", "n.d.", "n/d", "unk", "unknown", "missing", "not known", "not available"}
+    | {"not applicable", "not reported", "not collected", "not determined"}
+)
+"""Texts that are written for a missing value, in lower case. Some are also names of groups."""
+_SENTINELS = (-9.0, -99.0, -999.0, -9999.0, 999.0, 9999.0, 99999.0)
+"""Numbers that are written for a missing value."""
+_FAR = 2.0
+"""So many times the largest other value and more, ``999`` is no such value."""
+_WITH_UNIT = re.compile(r"[-+]?\d+([.,]\d+)?\s*([^\d\s.,]\S*)")
 _TRUTH = frozenset({"true", "false"})
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
@@ -45,7 +55,7 @@ class MetadataColumn:
     levels
         Rows of each group, the largest first; empty if there are too many to be groups.
     markers
-        Groups of it that other files write for no value, such as ``NA``.
+        Groups and numbers of it that other files write for no value, such as ``NA`` and ``-9``.
     """
 
     name: str
@@ -120,6 +130,7 @@ def read_column(name: str, text: pd.Series, unknown: Collection[str] = ()) -> Co
         kind = "several groups"
     if kind == "free text":
         levels = {}
+        notes += _describe_units(name, filled)
     markers = tuple(level for level in levels if _is_marker(level))
     column = MetadataColumn(name, kind, n_known, levels, markers)
     return ColumnValues(column, text, None, (*notes, *_describe_levels(name, levels)))
@@ -219,8 +230,57 @@ def _number_column(
             )
         )
         text = text.mask(numbers.isna())
-    column = MetadataColumn(name, "number", int(numbers.notna().sum()), _levels(text))
+    sentinels = () if plain_name(name) in AGE_NAMES else _sentinels(text, numbers)
+    if sentinels:
+        notes.append(_say_sentinels(name, text, numbers, sentinels))
+    n_known = int(numbers.notna().sum())
+    column = MetadataColumn(name, "number", n_known, _levels(text), sentinels)
     return ColumnValues(column, text, numbers, tuple(notes))
+
+
+def _sentinels(text: pd.Series, numbers: pd.Series) -> tuple[str, ...]:
+    """Return the cells that may be written for no value: ``-9`` where all others are 0 or more."""
+    others = numbers[~numbers.isin(_SENTINELS)].dropna()
+    if others.empty:
+        return ()
+    low, high = float(others.min()), float(others.max())
+    found = [
+        number
+        for number in _SENTINELS
+        if (number < 0 <= low or number > max(0.0, high) * _FAR) and (numbers == number).any()
+    ]
+    return tuple(str(cell) for cell in text[numbers.isin(found)].unique())
+
+
+def _say_sentinels(
+    name: str, text: pd.Series, numbers: pd.Series, sentinels: Sequence[str]
+) -> Note:
+    others = numbers[~text.isin(sentinels)]
+    n = int(text.isin(sentinels).sum())
+    return Note(
+        "warning",
+        f"{n} of {len(numbers)} cells in column {name!r} read {name_some(sentinels)}, which many"
+        f" write for no value; all others lie between {others.min():g} and {others.max():g}.",
+        "They were read as numbers.",
+        "If they mean that nothing is known, say so (on the command line:"
+        f" --unknown={','.join(sentinels)}), or leave the cells blank.",
+    )
+
+
+def _describe_units(name: str, cells: pd.Series) -> list[Note]:
+    """Say where text is numbers with one unit behind them, such as ``5 %``."""
+    found = [_WITH_UNIT.fullmatch(cell) for cell in cells]
+    units = {match.group(2) for match in found if match is not None}
+    if len(units) != 1 or not all(found):
+        return []
+    return [
+        Note(
+            "info",
+            f"Column {name!r} has numbers with a unit, such as {cells.iloc[0]!r}.",
+            "They were read as text.",
+            "To use them as numbers, write them without the unit.",
+        )
+    ]
 
 
 def _say_markers_unknown(name: str, markers: pd.Series, n: int) -> list[Note]:

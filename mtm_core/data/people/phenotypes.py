@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,8 @@ SEX_WORDS: Mapping[str, Sex] = {
     "man": "male",
 }
 _MOST_CODES = 4
+_MAN_IN_SPANISH = "h"
+"""Beside it, and without F, M is a woman (mujer, mulher): *hombre*, *homem*."""
 _CODE = re.compile(r"-?\d+(\.0*)?")
 _TIMES = frozenset({"month", "months", "mo", "mos", "week", "weeks", "day", "days"})
 """Words in a column's name that say that it holds no years."""
@@ -143,7 +145,8 @@ def read_sex(
     """Return sexes by sample, NaN where not known, what was found, and codes to be asked for.
 
     "female", "f", "woman" and their counterparts are read in any case. Numbers are not: 1 is male
-    in GTEx and PLINK and female elsewhere.
+    in GTEx and PLINK and female elsewhere; nor is "m" beside "h" and without "f". Other words are
+    asked for where a sex has none that is understood.
 
     Parameters
     ----------
@@ -161,6 +164,10 @@ def read_sex(
     meaning: dict[str, Sex] = {
         label: SEX_WORDS[label.casefold()] for label in found if label.casefold() in SEX_WORDS
     }
+    small = {label.casefold() for label in found}
+    if _MAN_IN_SPANISH in small and "female" not in meaning.values():
+        meaning = {label: sex for label, sex in meaning.items() if label.casefold() != "m"}
+    is_one_sided = len(set(meaning.values())) < len(get_args(Sex))
     said = {plain_code(code): sex for code, sex in codes.items()}
     meaning |= {label: said[plain_code(label)] for label in found if plain_code(label) in said}
     sexes = labels.map(meaning).astype(object)
@@ -191,14 +198,22 @@ def read_sex(
             )
         )
     words = [label for label in rest if label not in unclear]
+    asked = bool(words) and is_one_sided and len(words) + len(unclear) <= _MOST_CODES
     if words:
-        notes.append(_no_sex(column, words))
-    return sexes, tuple(notes), unclear
+        notes.append(_no_sex(column, words, asked=asked))
+    return sexes, tuple(notes), (*unclear, *sorted(words)) if asked else unclear
 
 
-def _no_sex(column: str, labels: Sequence[str]) -> Note:
+def _no_sex(column: str, labels: Sequence[str], *, asked: bool = False) -> Note:
+    is_spanish = {_MAN_IN_SPANISH, "m"} <= {label.casefold() for label in labels}
     return Note(
         "warning",
-        f"Column {column!r} holds {name_some(labels)}, neither female nor male.",
+        f"Column {column!r} holds {name_some(labels)}"
+        + (
+            ": beside H (hombre, homem), M may be a woman."
+            if is_spanish
+            else ", neither female nor male."
+        ),
         "The sex of these samples is not known.",
+        "Say what each means (on the command line: --sex-codes)." if asked else "",
     )

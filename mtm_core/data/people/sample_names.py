@@ -13,19 +13,38 @@ from dataclasses import dataclass
 import pandas as pd
 
 _SPACES = re.compile(r"\s+")
-_PUNCTUATION = re.compile(r"[^0-9a-z]+")
+_BETWEEN_DIGITS = re.compile(r"(?<=[0-9])[^0-9a-z]+(?=[0-9])")
+_PUNCTUATION = re.compile(r"[^0-9a-z_]+|(?<![0-9])_+|_+(?![0-9])")
+_DECIMAL_ZERO = re.compile(r"^([0-9]+)\.0+$")
 _ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
 _R_PREFIX = re.compile(r"^x(?=[0-9.])")
 Rules = tuple[tuple[str, Callable[[str], str]], ...]
+
+
+def _without_spaces(name: str) -> str:
+    return _SPACES.sub("", re.sub(r"(?<=[0-9])\s+(?=[0-9])", "_", name)).casefold()
+
+
+def _without_punctuation(name: str) -> str:
+    """Return letters and digits; numbers stay apart, or ``1.0`` would be ``10``."""
+    return _PUNCTUATION.sub("", _BETWEEN_DIGITS.sub("_", name.casefold()))
+
+
+def _without_decimals(name: str) -> str:
+    """Return ``7`` for ``7.0``, as programs write whole numbers among blanks."""
+    return _DECIMAL_ZERO.sub(r"\1", name.casefold())
+
+
 RULES: Rules = (
     ("upper and lower case", str.casefold),
-    ("spaces", lambda name: _SPACES.sub("", name).casefold()),
-    ("punctuation", lambda name: _PUNCTUATION.sub("", name.casefold())),
+    ("a decimal zero", _without_decimals),
+    ("spaces", _without_spaces),
+    ("punctuation", _without_punctuation),
     (
         "the X that R puts before a digit",
-        lambda name: _PUNCTUATION.sub("", _R_PREFIX.sub("", name.casefold())),
+        lambda name: _without_punctuation(_R_PREFIX.sub("", name.casefold())),
     ),
-    ("leading zeros", lambda name: _PUNCTUATION.sub("", _ZEROS.sub("", name.casefold()))),
+    ("leading zeros", lambda name: _without_punctuation(_ZEROS.sub("", name.casefold()))),
 )
 """Differences between two names of one sample, smallest first, with the form that ignores them."""
 
