@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.data.notes import name_some
+from mtm_core.data.notes import counted, name_some
 from mtm_core.errors import ExpressionError
 
 Unit = Literal[
@@ -29,6 +29,8 @@ UnitChoice = Literal["auto", Unit]
 """A unit, or ``"auto"``: the table itself decides, and where it does not, nothing is predicted."""
 
 LARGEST_LOG2 = 25.0
+LARGEST = 1e15
+"""No count and no intensity is larger; sums of such values lose the others."""
 """log2(1 + x) of TPM ends at 19.9 (a million), of counts at 25 (33 million reads of one gene)."""
 _TINY = np.finfo(np.float64).tiny
 Floats = NDArray[np.float64]
@@ -244,6 +246,26 @@ def check_range(values: pd.DataFrame, unit: Unit) -> None:
         f"expected {kind.label}, 0 or more; {int(bad.sum())} values are negative, the first in"
         f" {where}. If the values are logarithms, give the unit as log2, logcpm or another"
         f" logarithm. {NOT_CENTRED}"
+    )
+
+
+def check_magnitude(values: pd.DataFrame) -> None:
+    """Refuse values (samples, genes) beyond what any instrument measures.
+
+    Raises
+    ------
+    ExpressionError
+        If one is larger than 1e15, or less than its negative.
+    """
+    x = values.to_numpy(dtype=np.float64)
+    if not x.size or (x.max() <= LARGEST and x.min() >= -LARGEST):
+        return
+    bad = (x > LARGEST) | (x < -LARGEST)
+    row, column = np.argwhere(bad)[0]
+    raise ExpressionError(
+        f"{counted(int(bad.sum()), 'value is', 'values are')} beyond {LARGEST:g}, the first in"
+        f" sample {values.index[row]!r}, gene {values.columns[column]!r}: {x[row, column]:.6g}. No"
+        " expression is so large: correct them."
     )
 
 

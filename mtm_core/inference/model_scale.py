@@ -14,7 +14,7 @@ from mtm_core.artefact import Artefact
 from mtm_core.data.genes.index import GeneIndex, GeneMatch, collapse
 from mtm_core.data.notes import Note
 from mtm_core.data.tables.value_summary import GeneColumns
-from mtm_core.data.units import UNIT_TABLE, per_million, to_linear
+from mtm_core.data.units import UNIT_TABLE, check_magnitude, per_million, to_linear
 from mtm_core.errors import ExpressionError
 from mtm_core.inference.alignment import distance_before, panel_normalise
 from mtm_core.inference.unit_distance import SAMPLES_LOOKED_AT, describe_nearer
@@ -124,7 +124,7 @@ def checked_table(table: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ExpressionError
-        If it is empty, a value is no finite number, or a sample is duplicated.
+        If it is empty, a value is no finite number or beyond measure, or a sample is duplicated.
     """
     if table.empty:
         raise ExpressionError(f"the table is empty: {len(table)} samples, {table.shape[1]} genes.")
@@ -134,6 +134,7 @@ def checked_table(table: pd.DataFrame) -> pd.DataFrame:
         raise ExpressionError(f"expected numbers, samples in rows: {error}") from error
     if not np.isfinite(values.to_numpy()).all():
         raise ExpressionError("expected finite numbers; the table has missing or infinite values.")
+    check_magnitude(values)
     if values.index.has_duplicates:
         twice = values.index[values.index.duplicated()][0]
         raise ExpressionError(f"sample {twice!r} is duplicated; sample names must be unique.")

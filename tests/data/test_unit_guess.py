@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.tables.unit_guess import UnitGuess, guess_unit, guess_unit_of
+from mtm_core.data.tables.unit_guess import UnitGuess, guess_unit, guess_unit_of, judge
 from mtm_core.data.tables.value_summary import GeneColumns, ValueSummary
 from mtm_core.errors import ExpressionError
+from mtm_core.inference.model_scale import checked_table
 from mtm_core.inference.unit_reading import read_unit
 from tests.data.test_units import FORMULAS, frame
 
@@ -176,3 +177,22 @@ def test_another_floor_is_named_and_not_guessed_at(tpm: pd.DataFrame) -> None:
         with pytest.raises(ExpressionError, match=rf"as {name} of 0 is. No such unit is read"):
             guess_unit(values).known()
     assert "logcpm" in guess_unit(np.log2(tpm + 0.5)).possible
+
+
+def test_logarithms_of_intensities_are_no_tpm(counts: pd.DataFrame) -> None:
+    """Log2 of what a mass spectrometer counts: too large for log2 of reads, too alike for TPM."""
+    intensities = np.log2(counts * 1e6 + 1e5)
+    guess = guess_unit(intensities)
+    assert guess.unit is None
+    assert guess.possible[0] == "log2-0"
+    assert "rather logarithms of large numbers" in guess.reason
+    assert guess_unit(counts * 1e3 + 0.5).unit == "counts"
+
+
+def test_values_beyond_measure_are_refused_by_their_cell(tpm: pd.DataFrame) -> None:
+    """Their squares overflow, and all other genes vanish beside them."""
+    tpm.iloc[2, 5] = 1e308
+    with pytest.raises(ExpressionError, match=r"1 value is beyond 1e\+15.*1e\+308"):
+        judge(tpm)
+    with pytest.raises(ExpressionError, match=r"1 value is beyond 1e\+15"):
+        checked_table(tpm)

@@ -47,6 +47,7 @@ from mtm_core.data.units import (
     UNIT_TABLE,
     Floats,
     Unit,
+    check_magnitude,
     check_possible,
     name_units,
 )
@@ -161,8 +162,10 @@ def judge(
     Raises
     ------
     ExpressionError
-        As :func:`mtm_core.data.units.check_possible`, of genes that count.
+        As :func:`mtm_core.data.units.check_magnitude`, and
+        :func:`mtm_core.data.units.check_possible`, of genes that count.
     """
+    check_magnitude(values)
     columns, summary = _summarised(values, known)
     if not describe_centred(summary):
         check_possible(values.iloc[:, columns.judged])
@@ -252,6 +255,16 @@ def _of_large(summary: ValueSummary) -> UnitGuess:
             f" logarithms, and {summary.n_below[LOWS.index(0.0)]} of them negative, which no linear"
             " value is.",
             LINEAR,
+        )
+    positive = summary.mean[summary.mean > 0]
+    peak = float(positive.max() / np.median(positive)) if len(positive) else 0.0
+    if summary.low > 0 and len(positive) >= _FEWEST_GENES and peak < _LOG_PEAK:
+        return UnitGuess(
+            None,
+            f"Values lie between {summary.low:.4g} and {high:.4g}, and the greatest mean of a gene"
+            f" is only {peak:.2g} times the median: rather logarithms of large numbers, such as"
+            " intensities of proteins, than linear values.",
+            ("log2-0", "log2", *LINEAR),
         )
     if middle > 1e6 * (1 + SUM_TOLERANCE):
         return UnitGuess(
