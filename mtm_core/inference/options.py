@@ -228,8 +228,8 @@ class PredictionOptions:
             )
         if self.as_batch and not self.alignment_from:
             raise SelectionError(
-                f"{self.as_batch!r} is to name a batch of a saved alignment, and there is none: add"
-                " --alignment-from."
+                f"{self.as_batch!r} names a batch of a saved alignment, but no saved alignment was"
+                " given: add --alignment-from."
             )
         values = table.values if isinstance(table, ExpressionTable) else table
         if self.as_batch:
@@ -238,8 +238,8 @@ class PredictionOptions:
             return None
         if known is None:
             raise SelectionError(
-                f"batches are to be read from the column {self.batch!r} of the metadata, and there"
-                " are none: add --metadata."
+                f"{self.batch!r} names a metadata column of batches, but no metadata were given:"
+                " add --metadata."
             )
         return known.text(self.batch).rename(self.batch)
 

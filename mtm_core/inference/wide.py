@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -140,8 +141,13 @@ def write_tissue(
             line = separator.join(["%s", "%s", *["%.6g"] * (block.shape[1] - 2)]) + "\n"
             names = ([cell(name, separator) for name in block.iloc[:, i]] for i in range(2))
             numbers = block.iloc[:, 2:].to_numpy()
-            for gene, symbol, row in zip(*names, numbers, strict=True):
-                file.write(line % (gene, symbol, *row.tolist()))
+            lacks = np.isnan(numbers).any(axis=1)  # not known is blank
+            for gene, symbol, row, blank in zip(*names, numbers, lacks, strict=True):
+                if blank:
+                    cells = ("" if isnan(value) else f"{value:.6g}" for value in row.tolist())
+                    file.write(separator.join([gene, symbol, *cells]) + "\n")
+                else:
+                    file.write(line % (gene, symbol, *row.tolist()))
 
 
 def ending_of(path: Path) -> str:

@@ -378,15 +378,15 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 def _readme(record: PredictionRecord, described: Mapping[str, str]) -> str:
     attrs = record.prediction.attrs
-    simulated = "THE SAMPLES ARE SIMULATED, not of real people.\n\n" if record.simulated else ""
+    simulated = "THE SAMPLES ARE SIMULATED: not real people.\n\n" if record.simulated else ""
     width = max(len(name) for name in described) + 2
     files = "\n".join(f"{name:<{width}}{words}" for name, words in described.items())
     return (
         f"Predicted by MTM {attrs['mtm_version']}, model {attrs['model']}.\n{attrs['use']}\n\n"
         f"{simulated}{files}\n\n"
         "Your own table is not included; settings.json has its SHA-256. To repeat the prediction,\n"
-        "put reproduce.sh beside your table, with what of age_and_sex.csv, metadata.csv and\n"
-        "alignment.json is here, and run it.\n"
+        "put reproduce.sh beside your table, with age_and_sex.csv, metadata.csv and\n"
+        "alignment.json if they are here, and run it.\n"
     )
 
 

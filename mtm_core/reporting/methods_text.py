@@ -93,7 +93,7 @@ def methods_text(
         "\n".join(["References", *(f"{i}. {text}" for i, text in enumerate(REFERENCES, start=1))]),
     ]
     if simulated:
-        paragraphs.insert(0, "THE SAMPLES ARE SIMULATED, not of real people.")
+        paragraphs.insert(0, "THE SAMPLES ARE SIMULATED: not real people.")
     return "\n\n".join(paragraphs) + "\n"
 
 

@@ -153,7 +153,8 @@ def preranked(
     Parameters
     ----------
     scores
-        Scores (G,) to rank genes by, finite in the background. Ties are in the order of the genes.
+        Scores (G,) to rank genes by, finite in the background. Ties are in the order of the genes;
+        where all are tied, p and fdr are 1.
     background
         Which genes (G,) are ranked.
     sets
@@ -187,13 +188,16 @@ def preranked(
         es[of_size], n_leading[of_size] = _scores(positions, weights)
     null = _Null.draw(weights, sizes, n_permutations, seed)
     nes, p = null.normalise(es, sizes)
+    fdr = null.q_values(nes, sizes)
+    if len(order) and np.ptp(scores[order]) == 0:  # their order is that of the genes: no ranking
+        p, fdr = np.ones_like(p), np.ones_like(fdr)
     return pd.DataFrame(
         {
             "size": sizes,
             "es": es,
             "nes": nes,
             "p": p,
-            "fdr": null.q_values(nes, sizes),
+            "fdr": fdr,
             "n_leading": n_leading,
         }
     )

@@ -104,6 +104,8 @@ def moderated_variance(variance: ArrayLike, df: float, prior: VariancePrior) -> 
     s2 = np.asarray(variance, dtype=np.float64)
     if np.isinf(prior.df):
         return prior.variance.copy()
+    if prior.df + df == 0:  # neither the gene nor the others have any
+        return np.full_like(prior.variance, np.nan)
     return (prior.df * prior.variance + df * s2) / (prior.df + df)
 
 

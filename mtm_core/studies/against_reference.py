@@ -15,7 +15,8 @@ from mtm_core.inference.decoder import TissueProgress
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.statistics.overlap import concordance, sign_consistency
 from mtm_core.studies.own_cohort import KEYS, reference_percentile
-from mtm_core.studies.reference import ALL, QUANTILES, ReferenceAssociations
+from mtm_core.studies.reference import ReferenceAssociations
+from mtm_core.studies.reference_tissue import ALL, QUANTILES
 from mtm_core.studies.resampled_effects import Effects, chance_of_agreement
 
 _FROM_OWN = ("rho_by_fold", "rho_pooled", "predictable")

@@ -10,7 +10,6 @@ Shapes: G genes of the table, over all its tissues.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -113,8 +112,6 @@ def enrich(
     result: ResultTable,
     sets: MatchedSets,
     options: EnrichmentOptions | None = None,
-    *,
-    on_part: Callable[[int, int], None] | None = None,
 ) -> list[EnrichedPart]:
     """Test ``sets`` in every part of ``result``.
 
@@ -125,13 +122,8 @@ def enrich(
     SelectionError
         As :func:`enrich_part`.
     """
-    parts = parts_of(result)
-    found = []
-    for i, (labels, rows) in enumerate(parts):
-        if on_part is not None:
-            on_part(i, len(parts))
-        found.append(enrich_part(result, labels, rows, sets, options or EnrichmentOptions()))
-    return found
+    chosen = options or EnrichmentOptions()
+    return [enrich_part(result, labels, rows, sets, chosen) for labels, rows in parts_of(result)]
 
 
 def parts_of(result: ResultTable) -> list[tuple[dict[str, str], pd.DataFrame]]:

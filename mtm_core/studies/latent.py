@@ -27,7 +27,7 @@ from mtm_core.methods.protocol import FittedMethod, Floats
 from mtm_core.methods.stack import FittedStack
 from mtm_core.statistics.similarity import similarity_agreement
 from mtm_core.studies.predictable_genes import tissue_similarity
-from mtm_core.studies.reference import tissues_of
+from mtm_core.studies.reference_tissue import tissues_of
 
 Array = NDArray[np.float64]
 

@@ -129,6 +129,7 @@ def read_out_of_fold(path: Path) -> xr.Dataset:
         ) from error
     lacking = {"predicted", "observed", "donor", "tissue", "fold"} - set(out_of_fold.variables)
     if lacking or "source" not in out_of_fold.attrs:
+        out_of_fold.close()
         raise InputFileError(
             f"{path}: no out-of-fold predictions: {', '.join(sorted(lacking)) or 'source'} missing."
             " Make them with 'mtm evaluate --save-predictions'."

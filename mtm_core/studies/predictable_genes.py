@@ -22,7 +22,7 @@ from mtm_core.errors import InputFileError
 from mtm_core.statistics.multiple_testing import benjamini_hochberg
 from mtm_core.statistics.outcome import CONSTANT, TESTED, TOO_FEW
 from mtm_core.statistics.similarity import SimilarityAgreement, similarity_agreement
-from mtm_core.studies.reference import tissues_of
+from mtm_core.studies.reference_tissue import tissues_of
 
 logger = logging.getLogger(__name__)
 Array = NDArray[np.float64]

@@ -33,21 +33,7 @@ from mtm_core.safe_output import writing
 from mtm_core.statistics.differential import PSEUDOCOUNT
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.donor_traits import adjustment_name, known_traits
-from mtm_core.studies.reference_tissue import (
-    ALL as ALL,
-)
-from mtm_core.studies.reference_tissue import (
-    GROUPS,
-    MINIMUM_DONORS,
-    QUANTILE_STEP,
-    by_tissue,
-)
-from mtm_core.studies.reference_tissue import (
-    QUANTILES as QUANTILES,
-)
-from mtm_core.studies.reference_tissue import (
-    tissues_of as tissues_of,
-)
+from mtm_core.studies.reference_tissue import GROUPS, MINIMUM_DONORS, QUANTILE_STEP, by_tissue
 
 TABLE, DISTRIBUTIONS, SETTINGS = (
     "associations.parquet",

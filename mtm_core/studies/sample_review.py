@@ -230,7 +230,10 @@ def _median_correlation(log2: pd.DataFrame) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         rho = np.corrcoef(values)
     np.fill_diagonal(rho, np.nan)
-    return np.asarray(np.nanmedian(rho, axis=1))
+    median = np.full(n, np.nan)
+    varies = np.isfinite(rho).any(axis=1)  # a sample of one value everywhere has no rho
+    median[varies] = np.nanmedian(rho[varies], axis=1)
+    return median
 
 
 def _reference_distance(prepared: Prepared, predictor: Predictor) -> pd.DataFrame:

@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 
 N_SHUFFLES = 200
 PRESERVED_RHO = 0.3
-"""A tissue keeps a trait if the two lists correlate above this, p below 0.05 (the paper's rule)."""
+"""Correlation of the two lists above which a tissue preserves a trait (p < 0.05), as the paper."""
 _NOTHING = pd.Series(dtype=np.float64)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -50,7 +49,7 @@ from mtm_core.workflows.own_samples import (
     tell_nobody,
 )
 from mtm_core.workflows.plain_values import PlainValues
-from mtm_core.workflows.table_parts import TableFormat, TableInParts
+from mtm_core.workflows.table_parts import TableFormat, TableInParts, write_settings
 
 FDR = 0.05
 """FDR of the counts that are printed; the tables hold every source."""
@@ -290,8 +289,7 @@ def score_activity(
             "values": "z-scores: distance from the mean of the reference in the tissue, in SDs",
             "note": NOTE,
         }
-        written_text = json.dumps(settings, indent=1) + "\n"
-        (place / "settings.json").write_text(written_text, encoding="utf-8")
+        write_settings(settings, place)
     return ScoredActivity(options.output, tuple(written), len(prepared.samples), sources, found)
 
 

@@ -205,20 +205,10 @@ class BuildOptions(PlainValues):
 
     def identity(self) -> dict[str, Any]:
         """Return, as JSON values, the options that change what is made of the same files."""
+        values = {name: getattr(self, name) for name in FIRST_STEP_OF}
         return {
-            "release": self.release,
-            "gene_type": self.gene_type,
-            "normalise": self.normalise,
-            "minimum_samples": self.minimum_samples,
-            "minimum_tissues": self.minimum_tissues,
-            "method": self.method,
-            "preset": self.preset,
-            "settings": list(self.settings),
-            "folds": self.folds,
-            "seed": self.seed,
-            "source": self.source,
-            "resamples": self.resamples,
-            "combinations": list(self.combinations),
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
         }
 
 
@@ -231,9 +221,9 @@ FIRST_STEP_OF: Mapping[str, str] = {
     "method": "fit",
     "preset": "fit",
     "settings": "fit",
-    "source": "evaluation",
     "folds": "evaluation",
     "seed": "evaluation",
+    "source": "evaluation",
     "resamples": "evaluation",
     "combinations": "evaluation",
 }

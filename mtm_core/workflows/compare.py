@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -51,7 +50,7 @@ from mtm_core.workflows.own_samples import (
     tell_nobody,
 )
 from mtm_core.workflows.plain_values import PlainValues
-from mtm_core.workflows.table_parts import TableFormat, TableInParts
+from mtm_core.workflows.table_parts import TableFormat, TableInParts, write_settings
 
 
 @dataclass(frozen=True)
@@ -296,8 +295,7 @@ def compare_samples(
             " named",
             "note": "Predicted tissues are functions of the measured samples.",
         }
-        text = json.dumps(settings, indent=1) + "\n"
-        (place / "settings.json").write_text(text, encoding="utf-8")
+        write_settings(settings, place)
     return Compared(options.output, tuple(written), len(prepared.samples), len(chosen))
 
 

@@ -12,7 +12,6 @@ import pandas as pd
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.units import Unit
 from mtm_core.errors import SelectionError
-from mtm_core.escaping import in_cells
 from mtm_core.reporting.design_text import design_methods
 from mtm_core.reporting.name_lists import split_column, two_names
 from mtm_core.studies.contrasts import Asked as Asked
@@ -27,6 +26,7 @@ from mtm_core.studies.formula import formula_text as formula_text
 from mtm_core.studies.own_cohort import PREDICTED
 from mtm_core.workflows.own_samples import Say
 from mtm_core.workflows.plain_values import PlainValues
+from mtm_core.workflows.table_parts import write_csv
 
 FDR = 0.05
 """FDR of the counts that are printed; the tables hold every gene."""
@@ -119,7 +119,7 @@ def describe_design(design: StudyDesign, say: Say) -> None:
 def write_design(design: StudyDesign, folder: Path) -> None:
     """Write ``design.csv``, the matrix, a row a sample, and ``methods.txt``."""
     (folder / "methods.txt").write_text(design_methods(design), encoding="utf-8")
-    in_cells(design.as_table()).to_csv(folder / "design.csv", index=False, float_format="%.6g")
+    write_csv(design.as_table(), folder / "design.csv")
 
 
 def design_settings(design: StudyDesign) -> dict[str, Any]:

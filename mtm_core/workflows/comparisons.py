@@ -26,7 +26,6 @@ from mtm_core.studies.own_cohort import correlate_trait as correlate_trait
 from mtm_core.studies.own_cohort import kind_of_change as kind_of_change
 from mtm_core.studies.own_cohort import on_reference_scale as on_reference_scale
 from mtm_core.studies.own_cohort import with_accuracy as with_accuracy
-from mtm_core.studies.reference import ALL as ALL
 from mtm_core.studies.reference import ReferenceAssociations as ReferenceAssociations
 from mtm_core.studies.resampled_effects import N_DRAWS as N_DRAWS
 from mtm_core.studies.resampled_effects import Effects as Effects

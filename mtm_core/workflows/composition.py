@@ -13,7 +13,6 @@ from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.sample_names import with_sample_column
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.errors import SelectionError
-from mtm_core.escaping import in_cells
 from mtm_core.inference.blood_cells import COLUMNS, BloodComposition, estimate_composition
 from mtm_core.inference.measured import linear_levels
 from mtm_core.inference.options import PredictionOptions
@@ -25,6 +24,7 @@ from mtm_core.safe_output import check_output, writing
 from mtm_core.workflows.input_files import check_metadata, check_there
 from mtm_core.workflows.own_samples import Say, read_known, read_samples, say_nothing
 from mtm_core.workflows.plain_values import PlainValues
+from mtm_core.workflows.table_parts import write_csv
 
 BLOOD = "Whole Blood"
 COMPOSITION_FILE = "with_cells.csv"
@@ -147,7 +147,7 @@ def estimate_blood_composition(
         beside = shares.assign(**{fit: composition.fit})
         table = others.drop(columns=fit, errors="ignore").reindex(shares.index).join(beside)
     with writing(options.output, overwrite=options.overwrite, inputs=files) as place:
-        in_cells(with_sample_column(table)).to_csv(place, index=False, float_format="%.6g")
+        write_csv(with_sample_column(table), place)
     return composition
 
 

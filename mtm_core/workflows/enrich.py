@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,7 @@ from mtm_core.studies.result_table import ResultTable as ResultTable
 from mtm_core.workflows.input_files import check_there
 from mtm_core.workflows.own_samples import Say, StepProgress, say_nothing, tell_nobody
 from mtm_core.workflows.plain_values import PlainValues
-from mtm_core.workflows.table_parts import TableFormat, TableInParts
+from mtm_core.workflows.table_parts import TableFormat, TableInParts, write_csv, write_settings
 
 Tests = Literal["both", "over-representation", "pre-ranked"]
 QUESTIONS: dict[Question, str] = {
@@ -174,10 +174,11 @@ def enrich_results(
         folder=True,
         kind="an enrichment",
     ) as place:
-        run = _Run(options, place, say, on_progress)
         model = None if folder is None else _Model.open(folder, options.source)
-        for table in tables_of(options):
-            run.table(table, collections, model)
+        with ExitStack() as tables:
+            run = _Run(options, place, tables, say, on_progress)
+            for table in tables_of(options):
+                run.table(table, collections, model)
         return run.end()
 
 
@@ -187,6 +188,7 @@ class _Run:
 
     options: EnrichOptions
     place: Path
+    tables: ExitStack
     say: Say
     on_progress: StepProgress
     summary: list[dict[str, object]] = field(default_factory=list)
@@ -237,13 +239,12 @@ class _Run:
                 labelled.insert(0, column, value)
             if name not in self.written:
                 form = self.options.table_format
-                self.written[name] = TableInParts(self.place / f"{name}.{form}", form)
+                opened = TableInParts(self.place / f"{name}.{form}", form)
+                self.written[name] = self.tables.enter_context(opened)
             self.written[name].add(labelled)
 
     def end(self) -> Enriched:
-        """Close the tables, write summary and settings, say what was found."""
-        for writer in self.written.values():
-            writer.__exit__(None, None, None)
+        """Write summary and settings, say what was found."""
         if not self.summary:
             raise SelectionError("the table has none of the requested rows.")
         summary = pd.DataFrame(self.summary)
@@ -253,12 +254,11 @@ class _Run:
             raise SelectionError(
                 f"no set has {asked.minimum_size} to {asked.maximum_size} genes in the background"
                 f" ({most:,} genes at most). Choose sets of other sizes (--min-size, --max-size),"
-                f" or"
-                " a wider background (--background tested)."
+                " or a wider background (--background tested)."
             )
         for line in difference_in_words(summary, asked):
             self.say(line, False)
-        summary.to_csv(self.place / "summary.csv", index=False, float_format="%.6g")
+        write_csv(summary, self.place / "summary.csv")
         settings = {
             "table": self.options.table.name,
             "gene_sets": [Path(name).name for name in self.options.gene_sets],
@@ -270,7 +270,7 @@ class _Run:
             "note": "The tests treat genes as independent; genes of a set are not, least of all "
             "in predictions. Compare with shuffled labels.",
         }
-        (self.place / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
+        write_settings(settings, self.place)
         return Enriched(self.options.output, tuple(self.written), summary)
 
 
@@ -284,8 +284,7 @@ def difference_in_words(summary: pd.DataFrame, options: EnrichmentOptions) -> li
     ):
         lines.append(
             f"Background: predictable genes, {n['n_background']:,.0f} of {n['n_tested']:,.0f}"
-            f" tested"
-            " ones (medians over tissues)."
+            " tested ones (medians over tissues)."
         )
     else:
         lines.append(f"Background: every tested gene, {n['n_background']:,.0f} (median).")

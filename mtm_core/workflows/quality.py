@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.data.units import UnitChoice
 from mtm_core.errors import SelectionError
-from mtm_core.escaping import in_cells
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
@@ -35,6 +33,7 @@ from mtm_core.workflows.batches import batch_columns, check_alignment
 from mtm_core.workflows.input_files import check_metadata, check_there
 from mtm_core.workflows.own_samples import Say, read_known, read_samples, say_notes, say_nothing
 from mtm_core.workflows.plain_values import PlainValues
+from mtm_core.workflows.table_parts import write_csv, write_settings
 
 _MOST_SAID = 20
 
@@ -151,7 +150,7 @@ def check_quality(options: QualityOptions, say: Say = say_nothing) -> SampleRevi
         options.output, overwrite=options.overwrite, inputs=files, folder=True, kind="a review"
     ) as place:
         for name, table in (review_tables(review) | swaps).items():
-            in_cells(table).to_csv(place / f"{name}.csv", index=False, float_format="%.6g")
+            write_csv(table, place / f"{name}.csv")
         settings = {
             "model": predictor.artefact.name,
             "model_sha256": predictor.artefact.sha256,
@@ -163,8 +162,7 @@ def check_quality(options: QualityOptions, say: Say = say_nothing) -> SampleRevi
             "n_genes": review.n_genes,
             "notes": [str(note) for note in review.notes],
         }
-        text = json.dumps(settings, indent=1) + "\n"
-        (place / "settings.json").write_text(text, encoding="utf-8")
+        write_settings(settings, place)
     return review
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +12,12 @@ import pandas as pd
 
 from mtm_core.data.cohort.cohort import is_simulated, read_cohort
 from mtm_core.data.gtex.dbgap import with_dbgap_phenotypes
-from mtm_core.escaping import in_cells
 from mtm_core.grouped_writing import save_grouped
 from mtm_core.model_folder import seal_around
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.donor_traits import GENE_KEYS
 from mtm_core.workflows.own_samples import Say, say_nothing
+from mtm_core.workflows.table_parts import write_csv, write_settings
 
 GENES = "genes.parquet"
 """The file of a study's rows of genes."""
@@ -78,8 +77,8 @@ def writing_study(output: Path, *, overwrite: bool) -> Iterator[Path]:
 def write_tables(folder: Path, settings: dict[str, Any], **tables: pd.DataFrame) -> None:
     """Write tables of a study as CSV, and its settings."""
     for name, table in tables.items():
-        in_cells(table).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
-    (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
+        write_csv(table, folder / f"{name}.csv")
+    write_settings(settings, folder)
 
 
 def save_tables(

@@ -1,7 +1,9 @@
-"""A table of results that is written in parts, so that it is never in memory as a whole."""
+"""The files of a result: tables, also in parts that are never in memory together, and settings."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -13,6 +15,17 @@ import pyarrow.parquet as pq
 from mtm_core.escaping import in_cells
 
 TableFormat = Literal["csv", "parquet"]
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write ``table`` without its index, to six figures, its names harmless for spreadsheets."""
+    in_cells(table).to_csv(path, index=False, float_format="%.6g")
+
+
+def write_settings(settings: Mapping[str, object], folder: Path) -> None:
+    """Write ``settings.json``, which says how the tables of ``folder`` were made."""
+    text = json.dumps(settings, indent=1) + "\n"
+    (folder / "settings.json").write_text(text, encoding="utf-8")
 
 
 class TableInParts:

@@ -15,9 +15,8 @@ from mtm_core.dashboard.screens.quality import (
 from mtm_core.dashboard.screens.quality_swaps import show_swaps
 from mtm_core.dashboard.widgets.cohort_view import begin_with_samples
 from mtm_core.dashboard.widgets.layout import show_notes
+from mtm_core.dashboard.widgets.uploads import TABLE_ENDINGS
 from mtm_core.escaping import plain
-
-FORMATS = ["csv", "tsv", "txt", "gct", "gz", "xlsx", "parquet", "h5ad", "zip"]
 
 session, model = begin_with_samples(
     "Quality",
@@ -47,4 +46,4 @@ show_every_sample(session, review)
 st.subheader("Notes")
 show_notes(review.notes)
 st.header("Sample swaps")
-show_swaps(session, model, FORMATS)
+show_swaps(session, model, TABLE_ENDINGS)

@@ -24,7 +24,7 @@ from mtm_core.dashboard.widgets.layout import (
 )
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.dashboard.widgets.reading_view import ask_reading
-from mtm_core.dashboard.widgets.uploads import Upload, last_chosen
+from mtm_core.dashboard.widgets.uploads import TABLE_ENDINGS, Upload, last_chosen
 from mtm_core.dashboard.widgets.views import distance_summary, reference_distance
 from mtm_core.data.files.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.notes import distinguished
@@ -35,10 +35,6 @@ from mtm_core.inference.alignment import AlignmentMethod, is_covered
 from mtm_core.inference.batch_parameters import ENOUGH_SAMPLES
 from mtm_core.inference.together import Together
 
-# With "csv" alone the browser's own check turns "table.csv.gz" away.
-TEXT = ["csv", "tsv", "txt", "gct"]
-OTHERS = ["xlsx", "parquet", "h5ad", "loom", "zip", "tab", "sf", "results", "counts"]
-FORMATS = [*TEXT, *(f"{ending}.gz" for ending in TEXT), *OTHERS]
 ALIGNMENT_NAMES = {
     "auto": "Automatic",
     "cohort": "Align mean and SD",
@@ -85,7 +81,7 @@ left, right = st.columns([2, 1], gap="large")
 with left:
     table = st.file_uploader(
         "Expression table",
-        type=FORMATS,
+        type=list(TABLE_ENDINGS),
         key=f"table_{session.n_deleted}",
         help="One file. You see what was found in it before anything is predicted. Stay on this "
         "page until the file is sent; it is then read while you look at other pages.",
@@ -218,7 +214,7 @@ if (session.source, session.unit) != read_as and session.leave_estimated_shares(
     )
 
 choose_batching(session)
-choose_further(session, model, FORMATS)
+choose_further(session, model, TABLE_ENDINGS)
 save(session)
 names = [str(name) for name in session.table.values.columns]
 if session.unit is None and is_covered(predictor.scale.match(names).match.found):

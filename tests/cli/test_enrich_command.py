@@ -141,3 +141,14 @@ def test_linear_models_are_tested_by_contrast_and_question(mtm, tmp_path: Path) 
     assert (summary["n_selected"] > 0).all()
     settings = json.loads((tmp_path / "prediction" / "settings.json").read_text())
     assert settings["question"] == "prediction"
+
+
+def test_cells_of_the_summary_are_not_formulas(mtm, tmp_path: Path) -> None:
+    table(tissue="=1+1").iloc[:300].to_csv(tmp_path / "compared.csv", index=False)
+    done = mtm(
+        *("enrich", tmp_path / "compared.csv", "--gene-sets", gmt(tmp_path)),
+        *("--output", tmp_path / "enriched", "--tests", "over-representation"),
+    )
+    assert done.code == 0, done.err
+    for name in ("over_representation.csv", "summary.csv"):
+        assert set(pd.read_csv(tmp_path / "enriched" / name)["tissue"]) == {"'=1+1"}

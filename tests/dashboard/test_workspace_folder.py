@@ -6,15 +6,18 @@ import hashlib
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from mtm_core.dashboard.state import workspace
 from mtm_core.dashboard.state.workspace import (
     MOST_WORKSPACES,
     Work,
     WorkspaceStore,
     open_store,
     settings_of_environment,
+    sweep_for_ever,
 )
 from mtm_core.dashboard.state.workspace_mark import mark
 from mtm_core.errors import SelectionError
@@ -135,3 +138,45 @@ def test_a_session_of_a_version_without_marks_is_recognised(
     clock.now += 25 * 3600
     assert store.sweep() == 1
     assert list(store.folder.iterdir()) == []
+
+
+def test_one_that_cannot_be_deleted_does_not_stop_the_rest(
+    store: WorkspaceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        store.create()
+    folders = sorted(store.folder.iterdir())
+    for folder in folders:
+        os.utime(folder, (0, 0))
+    delete = workspace.delete_own
+
+    def delete_all_but_the_second(folder: Path) -> bool:
+        if folder == folders[1]:
+            raise PermissionError(13, "Permission denied")
+        return delete(folder)
+
+    monkeypatch.setattr(workspace, "delete_own", delete_all_but_the_second)
+    assert store.sweep() == 2
+    assert list(store.folder.iterdir()) == [folders[1]]
+    monkeypatch.undo()
+    assert store.sweep() == 1
+
+
+def test_sweeping_goes_on_after_the_disk_was_away(
+    own_workspaces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept: list[str] = []
+
+    def sweep(_: WorkspaceStore) -> int:
+        swept.append("once more")
+        raise OSError(5, "Input/output error")
+
+    def sleep(_: float) -> None:
+        if len(swept) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(WorkspaceStore, "sweep", sweep)
+    monkeypatch.setattr(workspace, "time", SimpleNamespace(sleep=sleep))
+    with pytest.raises(KeyboardInterrupt):
+        sweep_for_ever()
+    assert len(swept) == 3

@@ -125,8 +125,11 @@ def test_anndata_that_cannot_be_read_says_why(
     table: pd.DataFrame, known: GeneIndex, tmp_path: Path, make: object, message: str
 ) -> None:
     path = written(make(table), tmp_path)
-    with pytest.raises((ExpressionError, InputFileError), match=message):
+    with pytest.raises((ExpressionError, InputFileError), match=message) as refused:
         open_stored_table(path, known)
+    assert refused  # an error that is shown holds what its functions had
+    with h5py.File(path, "r+") as file:  # refused while it is open for reading
+        assert "X" in file
 
 
 def test_two_samples_of_one_name_are_named(table: pd.DataFrame, tmp_path: Path) -> None:

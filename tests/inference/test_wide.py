@@ -226,3 +226,14 @@ def test_memory_does_not_grow_with_the_tissues(tmp_path: Path) -> None:
     command = [sys.executable, "-c", textwrap.dedent(_MEASURED), str(tmp_path), "20"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert int(done.stdout) < 20_000  # kB; all values are 128 MB
+
+
+@pytest.mark.parametrize("files", [".csv", ".tsv.gz"])
+def test_an_unknown_value_is_blank(prediction: xr.Dataset, tmp_path: Path, files: str) -> None:
+    prediction["lower"][1, 0, 2] = np.nan
+    path = tmp_path / f"Lung.lower{files}"
+    write_tissue(prediction, "Lung", path, value="lower")
+    got = read(path).iloc[:, 2:]
+    expected = prediction["lower"].sel(tissue="Lung").transpose("gene", "sample").to_numpy()
+    assert got.dtypes.eq(float).all()
+    np.testing.assert_allclose(got.to_numpy(), expected, rtol=1e-5)

@@ -131,3 +131,10 @@ def test_a_ranking_without_scores_counts_every_gene_alike():
     cut = RestrictedSets.restrict(*flat([np.arange(20)]), everywhere)
     row = preranked(np.zeros(GENES), everywhere, cut, n_permutations=200).iloc[0]
     assert row["es"] == 1.0  # ties keep the order of the genes
+
+
+def test_a_ranking_without_scores_is_no_evidence():
+    everywhere = np.ones(GENES, bool)
+    cut = RestrictedSets.restrict(*flat([np.arange(20), np.arange(GENES - 20, GENES)]), everywhere)
+    table = preranked(np.full(GENES, 0.5), everywhere, cut, n_permutations=200)
+    assert table["p"].tolist() == table["fdr"].tolist() == [1.0, 1.0]

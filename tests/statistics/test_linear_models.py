@@ -170,3 +170,10 @@ def test_designs_that_cannot_be_fitted_are_refused():
         fit_linear_models(np.full((4, 2), np.nan), np.ones((4, 1)))
     with pytest.raises(ValueError, match="blocks of two"):
         within_block_correlation(values, np.ones((4, 1)), range(4))
+
+
+def test_without_degrees_of_freedom_variances_are_unknown():
+    values = np.random.default_rng(0).normal(size=(3, 20))
+    fit = fit_linear_models(values, np.eye(3))
+    assert fit.df == fit.prior.df == 0
+    assert np.isnan(moderated_variance(fit.variance, fit.df, fit.prior)).all()

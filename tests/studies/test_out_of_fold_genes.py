@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -164,3 +165,13 @@ def test_saved_predictions_are_read_and_other_files_refused(
     xr.Dataset({"observed": ("pair", [1.0])}).to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
     with pytest.raises(InputFileError, match="donor, fold, predicted, tissue missing"):
         read_out_of_fold(tmp_path / "x.nc")
+
+
+def test_a_refused_file_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(out_of_fold_module, "_MOST_BYTES", 0)  # as of a wide cohort
+    xr.Dataset({"observed": ("pair", [1.0])}).to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
+    with pytest.raises(InputFileError, match="donor, fold") as refused:
+        read_out_of_fold(tmp_path / "x.nc")
+    assert refused  # an error that is shown holds what its functions had
+    with h5py.File(tmp_path / "x.nc", "r+") as file:  # refused while it is open for reading
+        assert "observed" in file

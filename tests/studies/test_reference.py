@@ -16,10 +16,10 @@ from mtm_core.grouped_table import TableOnDisk
 from mtm_core.studies.reference import (
     MINIMUM_DONORS,
     QUANTILE_STEP,
-    QUANTILES,
     ReferenceAssociations,
     write_associations,
 )
+from mtm_core.studies.reference_tissue import QUANTILES
 from tests.studies.conftest import DISEASED
 
 

@@ -139,3 +139,15 @@ def test_sex_by_one_kind_of_gene_alone() -> None:
     both = sex_of_samples(pd.DataFrame({"XIST": [9.0, 1.0], "UTY": [6.0, 1.2]}, ["a", "b"]))
     assert both is not None
     assert list(both["sex_by_genes"]) == ["both", "unclear"]
+
+
+def test_a_sample_of_one_value_has_no_correlation(
+    counts: pd.DataFrame, predictor: Predictor
+) -> None:
+    table = counts[predictor.artefact.genes.index].iloc[:6].copy()
+    table.iloc[0] = 1.0
+    median = review_samples(table, predictor, unit="tpm").samples["median_correlation"]
+    rho = np.log2(1 + table.iloc[1:]).T.corr().to_numpy()
+    expected = [np.median(np.delete(row, i)) for i, row in enumerate(rho)]
+    assert np.isnan(median.iloc[0])
+    np.testing.assert_allclose(median.iloc[1:], expected, rtol=1e-6)

@@ -41,13 +41,22 @@ def import_all() -> None:
     look through everything after each run of a page, which holds up the next by a fifth of a
     second. Nobody's data are there yet.
     """
-    for package in (mtm_core.inference, mtm_core.studies, mtm_core.figures, mtm_core.reporting):
-        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            importlib.import_module(module.name)
+    for module in modules_of_pages():
+        importlib.import_module(module)
     importlib.import_module("pandas.io.formats.style")  # with matplotlib, where that is there
     symbols_of([])  # reads the names of all genes: a third of a second of somebody's first page
     gc.collect()
     gc.freeze()
+
+
+def modules_of_pages() -> list[str]:
+    """Name what pages compute and draw with: the modules of these packages and of their rooms."""
+    packages = (mtm_core.inference, mtm_core.studies, mtm_core.figures, mtm_core.reporting)
+    return [
+        module.name
+        for package in packages
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    ]
 
 
 def print_address(is_running_hello: bool) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import secrets
@@ -63,6 +64,7 @@ MOST_WORKSPACES = 500
 _SWEEP_SECONDS = 600
 _ID_BYTES = 32
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -266,7 +268,7 @@ class WorkspaceStore:
         n_old = 0
         with self._lock:
             for path in self.folder.iterdir():
-                with suppress(FileNotFoundError):  # another server on the same folder was first
+                with suppress(OSError):  # one that cannot be deleted now is tried again
                     if path.lstat().st_mtime < oldest:
                         n_old += delete_own(path)
         return n_old
@@ -330,7 +332,10 @@ def sweep_for_ever() -> None:
     except SelectionError:  # every page says so
         return
     while store is not None:
-        store.sweep()
+        try:
+            store.sweep()
+        except OSError:  # a disk that is away for a while; what is too old still has to go
+            _log.exception("saved sessions that are too old could not be looked for")
         time.sleep(_SWEEP_SECONDS)
 
 

@@ -12,6 +12,14 @@ from mtm_core.data.files.archive import NamedFile, pack
 from mtm_core.data.notes import name_some
 
 _BETWEEN = " | "
+_TEXT = ("csv", "tsv", "txt", "gct")
+# With "csv" alone the browser's own check turns "table.csv.gz" away.
+TEXT_ENDINGS = (*_TEXT, *(f"{ending}.gz" for ending in _TEXT))
+TABLE_ENDINGS = (
+    *TEXT_ENDINGS,
+    *("xlsx", "parquet", "h5ad", "loom", "zip", "tab", "sf", "results", "counts"),
+)
+"""Endings of the files that an uploader of expression takes."""
 
 
 class UploadedFile(Protocol):

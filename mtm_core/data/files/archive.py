@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -68,8 +69,8 @@ def pack(files: Sequence[NamedFile], *, one_by_one: bool = True) -> bytes:
     InputFileError
         If two have the same name.
     """
-    names = [file.path for file in files]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    n_of = Counter(file.path for file in files)
+    twice = sorted(name for name, n in n_of.items() if n > 1)
     if twice:
         raise InputFileError(
             f"{name_some(twice, 3)} is given more than once. Name each file once; where samples"

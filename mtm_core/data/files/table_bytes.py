@@ -10,6 +10,8 @@ from mtm_core.errors import InputFileError
 
 GZIP = b"\x1f\x8b"
 """First bytes of a gzip file."""
+_PIECE = 1 << 18
+"""Bytes that are decompressed at once."""
 _NO_TABLES = (
     (b"%pdf", "a PDF", "Save the table in it as csv or xlsx."),
     (b"<?xml", "XML", "Save the table as csv or xlsx."),
@@ -32,19 +34,24 @@ _NO_TABLES = (
 
 def gunzip(data: bytes, max_bytes: int) -> bytes:
     """Decompress all members of a gzip file, as far as ``max_bytes``."""
-    parts, size, rest = [], 0, data
-    while rest.startswith(GZIP):
+    parts, size, at, view = [], 0, 0, memoryview(data)
+    while data.startswith(GZIP, at):
         member = zlib.decompressobj(wbits=31)
-        try:
-            parts.append(member.decompress(rest, max_bytes - size + 1))
-        except zlib.error as error:
-            raise InputFileError(f"the gzip file is damaged ({error}). Make it again.") from error
-        size += len(parts[-1])
-        if size > max_bytes:
-            raise too_large("the decompressed file", max_bytes)
-        if not member.eof:
-            raise InputFileError("the gzip file ends early. Upload it again, whole.")
-        rest = member.unused_data
+        while not member.eof:
+            # A piece at a time: what follows a member is copied, and bgzip writes thousands.
+            piece = view[at : at + _PIECE]
+            if not piece:
+                raise InputFileError("the gzip file ends early. Upload it again, whole.")
+            try:
+                parts.append(member.decompress(piece, max_bytes - size + 1))
+            except zlib.error as error:
+                raise InputFileError(
+                    f"the gzip file is damaged ({error}). Make it again."
+                ) from error
+            size += len(parts[-1])
+            if size > max_bytes:
+                raise too_large("the decompressed file", max_bytes)
+            at += len(piece) - len(member.unused_data)
     return b"".join(parts)
 
 

@@ -211,8 +211,6 @@ def read_program_file(text: bytes, path: str = "", *, plain: bool = False) -> Pr
         return None  # a row for each sample and gene
     if max(known.gene, *known.quantities.values()) >= cells.shape[1]:
         raise InputFileError(f"{_shown(path)}the rows have fewer columns than the header.")
-    if known.program is PLAIN and 1.5 * cells[known.gene].nunique() < len(cells):
-        return None  # a row for each sample and gene
     return _taken(path, known, cells)
 
 

@@ -408,7 +408,7 @@ def _aligned(
             f"same annotation and all genes."
         )
     if len(shared) < len(union):
-        lacking = [gene for gene in sorted(union) if gene not in set(shared)]
+        lacking = sorted(union.difference(shared))
         notes.append(
             Note(
                 "warning",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -125,26 +126,28 @@ def open_stored_table(path: Path, known_genes: GeneIndex | None = None) -> Store
     ExpressionError
         If genes are in rows, or a sample has no name or the name of another.
     """
-    try:
-        if path.is_dir() and any((path / name).exists() for name in ("zarr.json", ".zgroup")):
-            table = _open_anndata(path, open_zarr(path))
-        elif path.is_file() and h5py.is_hdf5(path):
-            file = h5py.File(path, "r")
-            check_hdf5(file)
-            table = _open_anndata(path, file)
-        elif parts := _parquet_parts(path):
-            table = _open_parquet(path, parts)
-        elif not path.exists():
-            raise InputFileError(f"cannot open {path}: there is no such file or folder.")
-        else:
-            raise InputFileError(
-                f"{path}: a table that is predicted in chunks must be {_READABLE}. Text and xlsx"
-                " are read whole. Store the table as one of these ('mtm data store' does so for"
-                " GCT)."
-            )
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        raise InputFileError(f"{path}: expected {_READABLE}: {error}") from error
-    _check_names(table, known_genes)
+    with ExitStack() as opened:
+        try:
+            if path.is_dir() and any((path / name).exists() for name in ("zarr.json", ".zgroup")):
+                table = _open_anndata(path, open_zarr(path))
+            elif path.is_file() and h5py.is_hdf5(path):
+                file = opened.enter_context(h5py.File(path, "r"))
+                check_hdf5(file)
+                table = _open_anndata(path, file)
+            elif parts := _parquet_parts(path):
+                table = _open_parquet(path, parts)
+            elif not path.exists():
+                raise InputFileError(f"cannot open {path}: there is no such file or folder.")
+            else:
+                raise InputFileError(
+                    f"{path}: a table that is predicted in chunks must be {_READABLE}. Text and"
+                    " xlsx are read whole. Store the table as one of these ('mtm data store' does"
+                    " so for GCT)."
+                )
+        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+            raise InputFileError(f"{path}: expected {_READABLE}: {error}") from error
+        _check_names(table, known_genes)
+        opened.pop_all()  # a table that is read later stays open
     return table
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,6 @@ from mtm_core.errors import SelectionError
 _UNKNOWN = frozenset({"", "na", "n/a", "nan", "none", "null", "unknown", "not known"})
 _NUMBER = re.compile(r"\d+(\.\d*)?")
 _ROLES = {"age": AGE_NAMES, "sex": SEX_NAMES}
-T = TypeVar("T")
 
 
 def exact_phenotypes(phenotypes: pd.DataFrame) -> pd.DataFrame:
@@ -99,14 +97,14 @@ def _check_names(phenotypes: pd.DataFrame) -> None:
             )
 
 
-def _each(values: pd.Series, read: Callable[[object, str], T | None]) -> pd.Series:
+def _each(values: pd.Series, read: Callable[[object, str], object]) -> pd.Series:
     """Apply ``read`` to every value that is there."""
     found = [
         np.nan if _is_blank(value) else read(value, str(where))
         for where, value in zip(values.index, values.astype(object), strict=True)
     ]
     dtype = np.float64 if read is _years else object
-    return pd.Series([np.nan if value is None else value for value in found], values.index, dtype)
+    return pd.Series(found, values.index, dtype)
 
 
 def _is_blank(value: object) -> bool:

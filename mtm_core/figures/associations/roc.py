@@ -64,8 +64,7 @@ def auroc_dots(
     figure.update_xaxes(title="area under the ROC curve (0.5: chance)")
     name_rows(figure, tissues, chosen=chosen)
     figure.update_yaxes(showgrid=True)
-    finish(figure, height=160 + 30 * len(tissues))
-    return figure.update_layout(margin={"t": OVER_LEGEND})
+    return finish(figure, height=160 + 30 * len(tissues), top=OVER_LEGEND)
 
 
 def roc_curves(curves: pd.DataFrame, profiles: Sequence[tuple[str, str]]) -> go.Figure:
@@ -99,5 +98,4 @@ def roc_curves(curves: pd.DataFrame, profiles: Sequence[tuple[str, str]]) -> go.
         )
     figure.update_xaxes(title="share of controls taken for cases", range=[0, 1])
     figure.update_yaxes(title="share of cases found", range=[0, 1.02])
-    finish(figure, height=420)
-    return figure.update_layout(margin={"t": OVER_LEGEND})
+    return finish(figure, height=420, top=OVER_LEGEND)

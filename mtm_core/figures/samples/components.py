@@ -13,7 +13,7 @@ from mtm_core.figures.shared.style import (
     FAINT,
     NEUTRAL,
     OVER_LEGEND,
-    RING,
+    add_rings,
     finish,
     look,
     scatter_of,
@@ -81,14 +81,10 @@ def component_scatter(
              {"color": NEUTRAL, "symbol": "circle-open"})  # fmt: skip
     ringed = scores[scores.index.isin(set(marked))]
     if len(ringed):
-        figure.add_scatter(
-            x=ringed[x], y=ringed[y], mode="markers", marker={"size": 15, **RING},
-            name="flagged", hoverinfo="skip",
-        )  # fmt: skip
+        add_rings(figure, ringed[x], ringed[y], name="flagged")
     for axis, place, name in ((figure.update_xaxes, first, x), (figure.update_yaxes, second, y)):
         axis(title=f"{name} ({components.shares[place]:.0%} of the variance)")
-    finish(figure, height=510)
-    return figure.update_layout(margin={"t": OVER_LEGEND})
+    return finish(figure, height=510, top=OVER_LEGEND)
 
 
 def _add_reference(figure: go.Figure, components: Components, first: int, second: int) -> None:

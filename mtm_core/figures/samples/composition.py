@@ -38,8 +38,7 @@ def composition_bars(shares: pd.DataFrame) -> go.Figure:
     figure.update_layout(barmode="stack", bargap=0.08)
     figure.update_xaxes(title="samples", showticklabels=False, showgrid=False)
     figure.update_yaxes(title="share", tickformat=".0%")
-    finish(figure, height=410)
-    return figure.update_layout(margin={"t": OVER_LEGEND})
+    return finish(figure, height=410, top=OVER_LEGEND)
 
 
 def composition_strips(shares: pd.DataFrame, groups: pd.Series | None = None) -> go.Figure:
@@ -80,5 +79,4 @@ def composition_strips(shares: pd.DataFrame, groups: pd.Series | None = None) ->
         tickmode="array", tickvals=list(range(len(cells))), ticktext=cells, showgrid=False
     )
     figure.update_yaxes(title="share", tickformat=".0%", rangemode="tozero")
-    finish(figure, height=410)
-    return figure.update_layout(margin={"t": OVER_LEGEND})
+    return finish(figure, height=410, top=OVER_LEGEND)

@@ -29,16 +29,7 @@ def distance_strips(distance: pd.DataFrame, reference: pd.Series) -> go.Figure:
     reference
         Quantiles of the reference samples' distance, by level; holds 0.05, 0.5 and 0.95.
     """
-    figure = go.Figure()
-    figure.add_vrect(
-        x0=reference[0.05],
-        x1=reference[0.95],
-        fillcolor=FAINT,
-        line_width=0,
-        annotation_text="90 % of reference donors",
-        annotation_position="outside top left",
-        annotation_font_color=NEUTRAL,
-    )
+    figure = _over_reference(reference)
     figure.add_vline(x=reference[0.5], line={"color": NEUTRAL, "dash": "dot", "width": 1.5})
     for row, (column, name, colour, symbol) in enumerate(
         (
@@ -65,10 +56,6 @@ def distance_strips(distance: pd.DataFrame, reference: pd.Series) -> go.Figure:
         range=[-0.55, 1.55],
         showgrid=False,
     )
-    figure.update_xaxes(
-        title="root mean square of the sample's z-scores (1: a typical reference sample)",
-        rangemode="tozero",
-    )
     return finish(figure, height=260)
 
 
@@ -87,16 +74,7 @@ def distance_by_batch(
     names = sorted(set(batches))
     row_of = {name: row for row, name in enumerate(reversed(names))}
     own_row = np.array([row_of[name] for name in batches], dtype=np.float64)
-    figure = go.Figure()
-    figure.add_vrect(
-        x0=reference[0.05],
-        x1=reference[0.95],
-        fillcolor=FAINT,
-        line_width=0,
-        annotation_text="90 % of reference donors",
-        annotation_position="outside top left",
-        annotation_font_color=NEUTRAL,
-    )
+    figure = _over_reference(reference)
     for column, name, colour, symbol, below in (
         ("distance_before", "before alignment", CONTRAST, "diamond", 0.2),
         ("distance_after", "after alignment", ACCENT, "circle", -0.2),
@@ -123,8 +101,22 @@ def distance_by_batch(
         range=[-0.6, len(names) - 0.4],
         showgrid=False,
     )
-    figure.update_xaxes(
+    return finish(figure, height=min(1200, 170 + 46 * len(names)))
+
+
+def _over_reference(reference: pd.Series) -> go.Figure:
+    """Return a figure whose horizontal axis is distance, with the reference's own range."""
+    figure = go.Figure()
+    figure.add_vrect(
+        x0=reference[0.05],
+        x1=reference[0.95],
+        fillcolor=FAINT,
+        line_width=0,
+        annotation_text="90 % of reference donors",
+        annotation_position="outside top left",
+        annotation_font_color=NEUTRAL,
+    )
+    return figure.update_xaxes(
         title="root mean square of the sample's z-scores (1: a typical reference sample)",
         rangemode="tozero",
     )
-    return finish(figure, height=min(1200, 170 + 46 * len(names)))

@@ -13,7 +13,7 @@ from mtm_core.figures.shared.style import (
     FAINT,
     MOST_OF_SAMPLES,
     NEUTRAL,
-    RING,
+    add_rings,
     finish,
     jitter,
     look,
@@ -71,14 +71,7 @@ def percentile_strips(
         )
     if marked is not None:
         part = positions[positions["sample"] == marked]
-        figure.add_scatter(
-            x=part["percentile"],
-            y=y[part.index],
-            mode="markers",
-            marker={"size": 15, **RING},
-            name=marked,
-            hoverinfo="skip",
-        )
+        add_rings(figure, part["percentile"], y[part.index], name=marked)
     figure.update_yaxes(
         tickmode="array",
         tickvals=rows.to_numpy(),

@@ -11,7 +11,7 @@ from mtm_core.figures.shared.style import (
     CONTRAST,
     NEUTRAL,
     OVER_LEGEND,
-    RING,
+    add_rings,
     finish,
     jitter,
     look,
@@ -59,18 +59,11 @@ def sex_scatter(samples: pd.DataFrame, disagreeing: pd.Series) -> go.Figure:
             )
     ringed = disagreeing.to_numpy(bool)
     if ringed.any():
-        figure.add_scatter(
-            x=places["xist"][ringed],
-            y=places["y"][ringed],
-            mode="markers",
-            marker={"size": 15, **RING},
-            name="another sex in the metadata",
-            hoverinfo="skip",
-        )
+        x, y = places["xist"][ringed], places["y"][ringed]
+        add_rings(figure, x, y, name="another sex in the metadata")
     figure.update_xaxes(title=titles["xist"])
     figure.update_yaxes(title=titles["y"])
-    finish(figure, height=430)
-    return figure.update_layout(margin={"t": OVER_LEGEND})
+    return finish(figure, height=430, top=OVER_LEGEND)
 
 
 def swap_scatter(people: pd.DataFrame) -> go.Figure:
@@ -106,18 +99,10 @@ def swap_scatter(people: pd.DataFrame) -> go.Figure:
         )
     ringed = people[people["is_suspicious"]]
     if len(ringed):
-        figure.add_scatter(
-            x=ringed["own_rho"],
-            y=ringed["other_rho"],
-            mode="markers",
-            marker={"size": 15, **RING},
-            name="suspicious",
-            hoverinfo="skip",
-        )
+        add_rings(figure, ringed["own_rho"], ringed["other_rho"], name="suspicious")
     figure.update_xaxes(title="rho of the person's two samples")
     figure.update_yaxes(title="rho with the nearest other person")
-    finish(figure, height=430)
-    return figure.update_layout(margin={"t": OVER_LEGEND})
+    return finish(figure, height=430, top=OVER_LEGEND)
 
 
 def tissue_strips(likeness: pd.DataFrame, source: str) -> go.Figure:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mtm_core.escaping import in_figure, own_markup
 
@@ -40,11 +40,17 @@ def scatter_of(n_points: int, most: int = _MOST_ELEMENTS) -> type[go.Scatter] | 
     return kind
 
 
-def finish(figure: go.Figure, *, height: int) -> go.Figure:
-    """Return ``figure`` the margins and the lettering of all figures."""
+def add_rings(figure: go.Figure, x: ArrayLike, y: ArrayLike, *, name: str) -> None:
+    """Ring the points at ``x`` and ``y``, as ``name`` in the legend."""
+    marker = {"size": 15, **RING}
+    figure.add_scatter(x=x, y=y, mode="markers", marker=marker, name=name, hoverinfo="skip")
+
+
+def finish(figure: go.Figure, *, height: int, top: int = 36) -> go.Figure:
+    """Return ``figure`` with the lettering of all figures and their margins, ``top`` above."""
     figure.update_layout(
         height=height,
-        margin={"l": 8, "r": 8, "t": 36, "b": 8},
+        margin={"l": 8, "r": 8, "t": top, "b": 8},
         font={"size": 13},
         hoverlabel={"align": "left"},
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "title": None},
