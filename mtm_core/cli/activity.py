@@ -9,6 +9,7 @@ import typer
 
 from mtm_core.cli.metadata_options import (
     AgeColumnOption,
+    BothSexesOption,
     MetadataSheetOption,
     NearNamesOption,
     SexCodesOption,
@@ -122,6 +123,7 @@ def activity_command(
     unknown: UnknownOption = None,
     near_names: NearNamesOption = False,
     metadata_sheet: MetadataSheetOption = "",
+    both_sexes: BothSexesOption = False,
     table_format: Annotated[
         TableFormat, typer.Option("--format", help="File type of the tables.")
     ] = "csv",
@@ -169,6 +171,7 @@ def activity_command(
         shuffle,
         table_format,
         overwrite,
+        both_sexes,
     )
     with progress_bar(by_lines=False) as show:
         done = score_activity(options, print_found, show)

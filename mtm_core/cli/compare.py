@@ -9,6 +9,7 @@ import typer
 
 from mtm_core.cli.metadata_options import (
     AgeColumnOption,
+    BothSexesOption,
     MetadataSheetOption,
     NearNamesOption,
     SexCodesOption,
@@ -119,6 +120,7 @@ def compare_command(
     unknown: UnknownOption = None,
     near_names: NearNamesOption = False,
     metadata_sheet: MetadataSheetOption = "",
+    both_sexes: BothSexesOption = False,
     formula: Annotated[
         str,
         typer.Option(
@@ -212,6 +214,7 @@ def compare_command(
         DesignOptions(formula, tuple(contrast or []), block, block_as, counts),
         composition,
         further_tables,
+        both_sexes,
     )
     with progress_bar(by_lines=False) as show:
         done = compare_samples(options, print_found, show)

@@ -25,6 +25,14 @@ UnknownOption = Annotated[
     list[str] | None,
     typer.Option(help=f"Words in the metadata that mean no value, such as NA. {_IN_QUOTES}"),
 ]
+BothSexesOption = Annotated[
+    bool,
+    typer.Option(
+        "--both-sexes",
+        help="Compare both sexes in prostate, testis, ovary, uterus and vagina too. By default "
+        "people of the other sex are left out there: by the metadata, else by XIST and Y genes.",
+    ),
+]
 NearNamesOption = Annotated[
     bool,
     typer.Option(

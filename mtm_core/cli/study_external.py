@@ -9,6 +9,7 @@ import typer
 
 from mtm_core.cli.metadata_options import (
     AgeColumnOption,
+    BothSexesOption,
     MetadataSheetOption,
     NearNamesOption,
     SexCodesOption,
@@ -95,6 +96,7 @@ def external_command(
     unknown: UnknownOption = None,
     near_names: NearNamesOption = False,
     metadata_sheet: MetadataSheetOption = "",
+    both_sexes: BothSexesOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Hold predicted changes between groups of other samples against a reference's.
@@ -131,6 +133,7 @@ def external_command(
         tx2gene=tx2gene,
         overwrite=overwrite,
         further=further_tables,
+        both_sexes=both_sexes,
     )
     done = study_external_samples(options, print_found)
     err.print(f"Wrote {output}.")

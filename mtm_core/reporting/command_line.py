@@ -65,6 +65,10 @@ class Comparison:
         Column whose samples go together, and how; empty for none.
     composition
         Whether estimated shares of blood cells are among the columns.
+    counts
+        Whether measured counts are tested too.
+    both_sexes
+        Whether both sexes are compared in tissues that only one has.
     """
 
     groups: tuple[str, str, str] | None = None
@@ -76,6 +80,8 @@ class Comparison:
     block: str = ""
     block_as: str = "random"
     composition: bool = False
+    counts: bool = False
+    both_sexes: bool = False
 
 
 def in_shell(words: Sequence[str]) -> str:
@@ -150,6 +156,8 @@ def compare_arguments(
         if comparison.block:
             words += _option("--block", comparison.block)
             words += _option("--block-as", comparison.block_as)
+        words += ["--counts"] if comparison.counts else []
+    words += ["--both-sexes"] if comparison.both_sexes else []
     words += _shared(options, model)
     if comparison.shuffle is not None:
         words += _option("--shuffle", str(comparison.shuffle))

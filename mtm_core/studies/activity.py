@@ -23,6 +23,7 @@ from scipy.sparse import csr_array
 from mtm_core.data.gene_sets.networks import MatchedNetwork
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
+from mtm_core.inference.one_sex import may_have
 from mtm_core.inference.prepared import Prepared
 from mtm_core.statistics.activity import (
     NotSeparable,
@@ -181,9 +182,22 @@ def score_tissue(
 
 
 def compare_activity(
-    activity: TissueActivity, groups: pd.Series, *, case: str, control: str
+    activity: TissueActivity,
+    groups: pd.Series,
+    *,
+    case: str,
+    control: str,
+    sex: pd.Series | None = None,
 ) -> pd.DataFrame:
     """Compare the scores of two groups of samples, source by source.
+
+    Parameters
+    ----------
+    activity, groups, case, control
+        The scores; the group of each sample, and the two that are compared.
+    sex
+        ``"female"`` or ``"male"`` by sample, NaN where not known: people of the other sex are left
+        out of a predicted tissue that only one has. ``None``: nobody is left out.
 
     Returns
     -------
@@ -199,6 +213,8 @@ def compare_activity(
     """
     known = groups.reindex(activity.scores.index)
     check_groups(known, case, control)
+    if sex is not None and activity.origin == PREDICTED:
+        known = known.where(may_have(activity.tissue, sex.reindex(known.index)))
     scored = activity.scores.dropna(axis=1)
     cases, controls = (scored[known == name].to_numpy() for name in (case, control))
     # As log2 values are: scores have a sign, and their means are subtracted.

@@ -27,6 +27,7 @@ def study_external(
     control: str,
     trait: str,
     adjusted_for: str = "",
+    sex: pd.Series | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare predicted log2 fold changes, case against control, with those of the reference.
 
@@ -43,6 +44,9 @@ def study_external(
         Groups to compare.
     trait, adjusted_for
         Trait and adjustment of the reference.
+    sex
+        ``"female"`` or ``"male"`` by sample, NaN where not known: people of the other sex are left
+        out of tissues that only one sex has. ``None``: nobody is left out.
 
     Returns
     -------
@@ -69,14 +73,15 @@ def study_external(
     if case == control:
         raise SelectionError(f"case and control are both {case!r}; choose two groups.")
     prediction = prediction.isel(gene=prediction["found"].to_numpy())
-    samples = np.flatnonzero((labels == case) | (labels == control))
-    is_case = labels[samples] == case
-    tissues = LinearTissues(prediction["expression"])
+    compared = (labels == case) | (labels == control)
+    tissues = LinearTissues(prediction["expression"], sex)
     effects = GroupEffects(tissues, groups, case, control)
     genes = [str(gene) for gene in prediction["gene"].to_numpy()]
     gene_ids = pd.Index(genes)
     rows, tables = [], []
     for tissue in prediction["tissue"].to_numpy().astype(str):
+        samples = np.flatnonzero(compared & tissues.may_have(tissue))
+        is_case = labels[samples] == case
         expression = prediction["expression"].sel(tissue=tissue).isel(sample=samples).to_numpy()
         found = differential_expression(expression[is_case], expression[~is_case], genes)
         other = reference.select(trait, tissue, adjusted_for)

@@ -14,6 +14,9 @@ Of a predicted tissue two questions are answered.
   together, no test on predictions can tell.
 
 In a measured tissue nothing is added: both are the same.
+
+In a predicted tissue that only one sex has, people of the other are left out, and the design is cut
+to the rest (:mod:`mtm_core.studies.design_part`).
 """
 
 from __future__ import annotations
@@ -34,7 +37,9 @@ from mtm_core.statistics.linear_models import (
     contrast_tests,
     fit_linear_models,
 )
+from mtm_core.statistics.outcome import outcome_column
 from mtm_core.studies.design import StudyDesign
+from mtm_core.studies.design_part import DesignPart, part_of_design
 from mtm_core.studies.own_cohort import OwnCohort
 
 MOST_CORRELATED = 4000
@@ -45,10 +50,12 @@ MOST_CORRELATED = 4000
 class _Tissue:
     """One tissue of the samples that take part: fitted models, and errors of the values.
 
-    ``leverage`` is that of the rows of all contrasts, one below the other.
+    ``leverage`` is that of the rows of all contrasts of ``part``, one below the other. Without a
+    contrast that can be tested nothing is fitted.
     """
 
-    fit: LinearFit
+    part: DesignPart
+    fit: LinearFit | None
     correlation: float
     measured: bool
     error: NDArray[np.floating] | None
@@ -73,7 +80,8 @@ def compare_by_design(
     -------
     pandas.DataFrame
         One row a contrast, tissue and gene: ``tissue``, ``origin``, ``gene_id``, ``gene``,
-        ``contrast``, ``n`` samples, ``log2_fold_change`` (of a number, for a change of 1; of
+        ``contrast``, ``n`` samples (without people of the other sex, where only one has the
+        tissue), ``log2_fold_change`` (of a number, for a change of 1; of
         several coefficients together, the one furthest from 0), ``standard_error``, ``statistic``
         (moderated t, or F of several), ``df``, ``p``, ``fdr`` within contrast and tissue;
         ``standard_error_tissue``, ``p_tissue``, ``fdr_tissue``: with prediction errors, NaN where
@@ -109,7 +117,7 @@ def compare_by_design(
             on_progress(i, len(cohort.tissues))
         own = _fitted(cohort, tissue, design, rows)
         for number, contrast in enumerate(design.contrasts):
-            table = _tested(own, design, number, cohort.genes(tissue).tolist()).reset_index()
+            table = _tested(own, number, cohort.genes(tissue).tolist()).reset_index()
             table.insert(0, "tissue", tissue)
             table.insert(1, "origin", cohort.origin(tissue))
             table.insert(3, "gene", cohort.symbols(tissue))
@@ -119,6 +127,12 @@ def compare_by_design(
 
 
 def _fitted(cohort: OwnCohort, tissue: str, design: StudyDesign, rows: NDArray[np.intp]) -> _Tissue:
+    part = part_of_design(design, cohort.may_have(tissue)[rows])
+    measured = tissue == cohort.source
+    if not part.design.contrasts:
+        return _Tissue(part, None, np.nan, measured, None, None)
+    rows = cohort.samples.get_indexer(part.design.samples)
+    design = part.design
     values, error = cohort.log2(tissue)[rows], cohort.error(tissue)
     matrix, correlation = design.matrix.to_numpy(), 0.0
     if design.blocks is not None:
@@ -126,21 +140,23 @@ def _fitted(cohort: OwnCohort, tissue: str, design: StudyDesign, rows: NDArray[n
         correlation = consensus_correlation(
             within_block_correlation(values[:, ::step], matrix, design.blocks)
         )
-    measured = tissue == cohort.source
     fit = fit_linear_models(
         values, matrix, blocks=design.blocks, correlation=correlation, trend=measured
     )
     if error is None:
-        return _Tissue(fit, correlation, measured, None, None)
+        return _Tissue(part, fit, correlation, measured, None, None)
     known = cohort.n_donors is not None and tissue in cohort.n_donors.index
     n_donors = float(cohort.n_donors[tissue]) if known and cohort.n_donors is not None else np.inf
     every = np.vstack([contrast.rows for contrast in design.contrasts])
     leverage = squared_distances(values, matrix, every) / n_donors
-    return _Tissue(fit, correlation, measured, error[rows], leverage)
+    return _Tissue(part, fit, correlation, measured, error[rows], leverage)
 
 
-def _tested(own: _Tissue, design: StudyDesign, number: int, genes: list[str]) -> pd.DataFrame:
-    contrast = design.contrasts[number]
+def _tested(own: _Tissue, number: int, genes: list[str]) -> pd.DataFrame:
+    design, place_in_part = own.part.design, own.part.place[number]
+    if own.fit is None or place_in_part is None:
+        return _untested(len(design.samples), own.part.reason[number], genes)
+    contrast = design.contrasts[place_in_part]
     test = contrast_tests(own.fit, contrast.rows)
     table = test.table(genes)
     table.insert(0, "n", len(design.samples))
@@ -149,7 +165,7 @@ def _tested(own: _Tissue, design: StudyDesign, number: int, genes: list[str]) ->
     if own.error is None or own.leverage is None:
         with_error = table[columns] if own.measured else table[columns] * np.nan
     else:
-        first = sum(len(other.rows) for other in design.contrasts[:number])
+        first = sum(len(other.rows) for other in design.contrasts[:place_in_part])
         place = slice(first, first + len(contrast.rows))
         leverage = own.leverage[place, place]
         blocks = design.values[design.block] if design.block else None
@@ -160,6 +176,16 @@ def _tested(own: _Tissue, design: StudyDesign, number: int, genes: list[str]) ->
     return table.join(with_error, rsuffix="_tissue").assign(
         within_block=own.correlation, outcome=outcome
     )
+
+
+def _untested(n: int, reason: str, genes: list[str]) -> pd.DataFrame:
+    """Return the table of a contrast that cannot be tested in the people of one sex."""
+    with_error = ["standard_error", "p", "fdr"]
+    numbers = ["log2_fold_change", "standard_error", "statistic", "df", "p", "fdr"]
+    columns = [*numbers, *(f"{name}_tissue" for name in with_error), "within_block"]
+    table = pd.DataFrame(np.nan, pd.Index(genes, name="gene_id"), columns)
+    table.insert(0, "n", n)
+    return table.assign(outcome=outcome_column([reason] * len(genes)))
 
 
 def _furthest(test: ContrastTest) -> NDArray[np.float64]:

@@ -28,12 +28,14 @@ from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.inference.decoder import INTERVAL, INTERVAL_LEVEL, Index, TissueProgress
 from mtm_core.inference.measured import Measured, as_measured
 from mtm_core.inference.on_demand import on_demand
+from mtm_core.inference.one_sex import may_have
 from mtm_core.inference.prepared import Prepared
 from mtm_core.methods.protocol import Floats, tissue_index
 from mtm_core.statistics.association import trait_association
 from mtm_core.statistics.differential import differential_expression
 from mtm_core.studies.resampled_effects import linear_of, log2_ratio
 from mtm_core.studies.sample_labels import check_groups
+from mtm_core.studies.sample_sex import known_sex
 
 MEASURED: str = "measured"
 PREDICTED: str = "predicted"
@@ -65,6 +67,9 @@ class OwnCohort:
         model has none.
     n_donors
         Reference donors of each tissue that the model was learnt from, where that is known.
+    sex
+        Sex of each sample, ``"female"`` or ``"male"``, NaN where not known: comparisons leave out
+        people of the other sex in a predicted tissue that only one has. ``None``: nobody is.
     """
 
     source: str
@@ -74,6 +79,7 @@ class OwnCohort:
     tissues: tuple[str, ...]
     interval: xr.Dataset | None = None
     n_donors: pd.Series | None = None
+    sex: pd.Series | None = None
 
     @classmethod
     def of(
@@ -82,8 +88,21 @@ class OwnCohort:
         prepared: Prepared,
         artefact: Artefact,
         table: ExpressionTable | pd.DataFrame,
+        *,
+        sex: pd.Series | None = None,
+        both_sexes: bool = False,
     ) -> OwnCohort:
         """Put ``table``, as it was measured, beside its ``prediction``.
+
+        Parameters
+        ----------
+        prediction, prepared, artefact, table
+            The prediction, the samples as they were prepared for it, its model, and their table.
+        sex
+            ``"female"`` or ``"male"`` by sample, as :meth:`SampleMetadata.phenotypes` has it. Of
+            samples that it does not name, XIST and the genes of the Y chromosome tell the sex.
+        both_sexes
+            Compare people of both sexes in tissues that only one has, too.
 
         Raises
         ------
@@ -92,14 +111,16 @@ class OwnCohort:
         """
         values = table.values if isinstance(table, ExpressionTable) else table
         predicted = prediction["expression"].transpose("sample", "tissue", "gene")
+        measured = as_measured(values, prepared.unit, prepared.match, artefact.genes["symbol"])
         return cls(
             prepared.source,
-            as_measured(values, prepared.unit, prepared.match, artefact.genes["symbol"]),
+            measured,
             predicted,
             str(prediction.attrs["unit"]),
             (prepared.source, *predicted["tissue"].to_numpy().astype(str).tolist()),
             prediction[list(INTERVAL)] if set(INTERVAL) <= set(prediction) else None,
             artefact.tissues["n_samples"],
+            None if both_sexes else known_sex(measured.log2.set_axis(list(prepared.samples)), sex),
         )
 
     @cached_property
@@ -127,6 +148,16 @@ class OwnCohort:
         # What all tissues have in common is made once, not for each cut: names of 19,291 genes.
         vars(own).update({name: getattr(self, name) for name in _COMMON})
         return own
+
+    def may_have(self, tissue: str) -> NDArray[np.bool_]:
+        """Tell which samples (N,) are compared in ``tissue``.
+
+        All of a tissue that was measured; of one that was predicted, those who may have it
+        (:func:`mtm_core.inference.one_sex.may_have`).
+        """
+        if self.sex is None or tissue == self.source:
+            return np.ones(len(self.samples), dtype=bool)
+        return may_have(tissue, self.sex.reindex(self.samples))
 
     def origin(self, tissue: str) -> str:
         """Say whether ``tissue`` was measured or predicted."""
@@ -182,7 +213,10 @@ class OwnCohort:
         return np.asarray(half / norm.ppf(0.5 + INTERVAL_LEVEL / 200), dtype=middle.dtype)
 
     def gene(self, gene: str) -> pd.DataFrame:
-        """Return log2 expression (N, tissues) of one gene, NaN in a tissue that lacks it."""
+        """Return log2 expression (N, tissues) of one gene.
+
+        NaN in a tissue that lacks it, and for people of the other sex (:meth:`may_have`).
+        """
         columns: dict[str, NDArray[np.float64]] = {}
         for tissue in self.tissues:
             at = self.genes(tissue).get_indexer([gene])[0]
@@ -192,6 +226,7 @@ class OwnCohort:
             elif at >= 0:
                 linear = self.predicted.sel(tissue=tissue, gene=gene).to_numpy()
                 columns[tissue] = np.log2(1 + linear.astype(np.float64))
+                columns[tissue][~self.may_have(tissue)] = np.nan
         return pd.DataFrame(columns, index=self.samples).rename_axis(columns="tissue")
 
 
@@ -270,8 +305,9 @@ def compare_groups(
         ``KEYS``, then the columns of
         :func:`mtm_core.statistics.differential.differential_expression` of log2 values: means, and
         the difference of means as fold change, on the ``scale`` of the tissue. FDR within a tissue,
-        over all its genes. ``log2_ratio`` is that of the groups' means of linear expression, as the
-        reference's effects are: to be set beside these.
+        over all its genes. People of the other sex are left out of a tissue that only one sex
+        has, and are in neither ``n_case`` nor ``n_control``. ``log2_ratio`` is that of the groups'
+        means of linear expression, as the reference's effects are: to be set beside these.
 
     Raises
     ------
@@ -282,9 +318,13 @@ def compare_groups(
     check_groups(known, case, control)
     is_case, is_control = (known == case).to_numpy(), (known == control).to_numpy()
 
-    def compare(values: NDArray[np.floating], genes: Sequence[str]) -> pd.DataFrame:
-        a, b = values[is_case], values[is_control]
-        ratio = log2_ratio(linear_of(a).mean(axis=0), linear_of(b).mean(axis=0))
+    def compare(
+        values: NDArray[np.floating], genes: Sequence[str], takes_part: NDArray[np.bool_]
+    ) -> pd.DataFrame:
+        a, b = values[is_case & takes_part], values[is_control & takes_part]
+        ratio = np.full(len(genes), np.nan)
+        if len(a) and len(b):
+            ratio = log2_ratio(linear_of(a).mean(axis=0), linear_of(b).mean(axis=0))
         return differential_expression(a, b, genes, scale="log2").assign(log2_ratio=ratio)
 
     return _by_tissue(cohort, compare, on_progress)
@@ -317,16 +357,20 @@ def correlate_trait(
     pandas.DataFrame
         ``KEYS``, then the columns of
         :func:`mtm_core.statistics.association.trait_association`; FDR within a tissue, over all
-        its genes.
+        its genes. People of the other sex are left out of a tissue that only one sex has: see
+        ``n``.
     """
     samples = cohort.samples
     numbers = trait.reindex(samples).to_numpy(dtype=np.float64)
     others = None if covariates is None else covariates.reindex(samples).to_numpy(dtype=np.float64)
-    return _by_tissue(
-        cohort,
-        lambda values, genes: trait_association(values, numbers, genes, covariates=others),
-        on_progress,
-    )
+
+    def correlate(
+        values: NDArray[np.floating], genes: Sequence[str], takes_part: NDArray[np.bool_]
+    ) -> pd.DataFrame:
+        own = np.where(takes_part, numbers, np.nan)
+        return trait_association(values, own, genes, covariates=others)
+
+    return _by_tissue(cohort, correlate, on_progress)
 
 
 def with_accuracy(table: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
@@ -429,15 +473,21 @@ def reference_percentile(values: NDArray[np.floating], quantiles: pd.Series) -> 
 
 def _by_tissue(
     cohort: OwnCohort,
-    analyse: Callable[[NDArray[np.floating], Sequence[str]], pd.DataFrame],
+    analyse: Callable[[NDArray[np.floating], Sequence[str], NDArray[np.bool_]], pd.DataFrame],
     on_progress: TissueProgress | None,
 ) -> pd.DataFrame:
-    """Apply ``analyse`` to (samples, genes) of each tissue and put the tables below each other."""
+    """Apply ``analyse`` to (samples, genes) of each tissue and put the tables below each other.
+
+    It is also given which samples take part in that tissue.
+    """
     tables = []
     for i, tissue in enumerate(cohort.tissues):
         if on_progress is not None:
             on_progress(i, len(cohort.tissues))
-        table = analyse(cohort.log2(tissue), cohort.genes(tissue).tolist()).reset_index()
+        takes_part = cohort.may_have(tissue)
+        table = analyse(
+            cohort.log2(tissue), cohort.genes(tissue).tolist(), takes_part
+        ).reset_index()
         table.insert(0, "tissue", tissue)
         table.insert(1, "origin", cohort.origin(tissue))
         table.insert(3, "gene", cohort.symbols(tissue))

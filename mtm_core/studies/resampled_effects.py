@@ -20,6 +20,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from mtm_core.inference.one_sex import may_have
 from mtm_core.statistics.blocks import gene_blocks
 from mtm_core.statistics.correlation import correlation_with, weighted_correlation_with
 from mtm_core.statistics.differential import PSEUDOCOUNT
@@ -51,12 +52,20 @@ class Profiles(Protocol):
         """Return log2 expression (N, genes of ``tissue``)."""
         ...
 
+    def may_have(self, tissue: str) -> NDArray[np.bool_]:
+        """Tell which samples (N,) are compared in ``tissue``."""
+        ...
+
 
 @dataclass(frozen=True)
 class LinearTissues:
-    """Linear expression (sample, tissue, gene) of one set of genes, as :class:`Profiles`."""
+    """Linear expression (sample, tissue, gene) of one set of genes, as :class:`Profiles`.
+
+    With ``sex`` by sample, people of the other sex are left out of tissues that only one has.
+    """
 
     expression: xr.DataArray
+    sex: pd.Series | None = None
 
     @property
     def samples(self) -> pd.Index:
@@ -71,6 +80,12 @@ class LinearTissues:
         """Return log2(1 + expression) (N, G)."""
         linear = self.expression.sel(tissue=tissue).transpose("sample", "gene").to_numpy()
         return np.asarray(np.log2(1 + linear.astype(np.float64)))
+
+    def may_have(self, tissue: str) -> NDArray[np.bool_]:
+        """Tell which samples (N,) are compared in ``tissue``."""
+        if self.sex is None:
+            return np.ones(len(self.samples), dtype=bool)
+        return may_have(tissue, self.sex.reindex(self.samples))
 
 
 class Effects(Protocol):
@@ -115,7 +130,7 @@ class GroupEffects:
     def draw(self, tissue: str) -> tuple[Array, Array]:
         """Return log2 ratios, as :class:`Effects` says."""
         groups = self.groups.reindex(self.profiles.samples)
-        known = groups.isin([self.case, self.control]).to_numpy()
+        known = groups.isin([self.case, self.control]).to_numpy() & self.profiles.may_have(tissue)
         log2 = self.profiles.log2(tissue)[known]
         values = np.maximum(np.exp2(log2) - 1, 0)
         is_case = (groups[known] == self.case).to_numpy()
@@ -158,6 +173,7 @@ class TraitEffects:
         if self.covariates is not None:
             others = self.covariates.reindex(samples).to_numpy(dtype=np.float64)
         known = np.isfinite(trait) & np.isfinite(others).all(axis=1)
+        known &= self.profiles.may_have(tissue)
         basis = orthonormal_basis(np.column_stack([np.ones(known.sum()), others[known]]))
         log2 = self.profiles.log2(tissue)[known]
         values = residuals(log2, basis)

@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.inference.marker_genes import Markers, find_markers
+from mtm_core.inference.measured import as_measured
+from mtm_core.inference.prepared import Prepared
 
 FEMALE, MALE, BOTH, UNCLEAR = "female", "male", "both", "unclear"
 _APART = 1.0
@@ -67,6 +70,51 @@ def _sex(xist: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.object
         sex[own & (level >= least)] = BOTH
     sex[~female & ~male & (xist >= _MIXED_LEVEL)] = BOTH
     return sex
+
+
+def known_sex(log2: pd.DataFrame, stated: pd.Series | None = None) -> pd.Series:
+    """Return the sex of samples as the metadata state it or, where they do not, as genes tell it.
+
+    Parameters
+    ----------
+    log2
+        As in :func:`sex_of_samples`.
+    stated
+        ``"female"`` or ``"male"`` by sample, NaN where not known; ``None`` without metadata.
+
+    Returns
+    -------
+    pandas.Series
+        ``"female"`` or ``"male"`` by sample; NaN where neither says it, or the genes are of both.
+    """
+    nothing = pd.Series(np.nan, log2.index, dtype=object)
+    sex = nothing if stated is None else stated.reindex(log2.index).astype(object)
+    if sex.isin([FEMALE, MALE]).all():
+        return sex.rename("sex")
+    found = sex_of_samples(log2)
+    genes = nothing if found is None else found["sex_by_genes"]
+    genes = genes.where(genes.isin([FEMALE, MALE]), np.nan)
+    return sex.where(sex.isin([FEMALE, MALE]), genes).rename("sex")
+
+
+def sex_of_people(
+    table: ExpressionTable, prepared: Prepared, stated: pd.Series | None = None
+) -> pd.Series:
+    """Return the sex of the samples of a table, as :func:`known_sex`.
+
+    Parameters
+    ----------
+    table, prepared
+        The table, and its samples as they were prepared for a model.
+    stated
+        ``"female"`` or ``"male"`` by sample, NaN where not known; ``None`` without metadata.
+    """
+    samples = pd.Index(prepared.samples)
+    if stated is not None and stated.reindex(samples).isin([FEMALE, MALE]).all():
+        return known_sex(pd.DataFrame(index=samples), stated)
+    no_symbols = pd.Series(dtype=object)
+    measured = as_measured(table.values, prepared.unit, prepared.match, no_symbols)
+    return known_sex(measured.log2.set_axis(samples), stated)
 
 
 def sex_disagreements(by_genes: pd.Series, stated: pd.Series) -> pd.Series:

@@ -17,7 +17,7 @@ from mtm_core.data.gene_sets.networks import (
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import accuracy_in_words, out_of_fold_rho
 from mtm_core.evaluation.results import EvaluationTables
-from mtm_core.inference.one_sex import describe_one_sex
+from mtm_core.inference.one_sex import describe_left_out
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.together import Together
@@ -35,6 +35,7 @@ from mtm_core.studies.activity import (
 )
 from mtm_core.studies.beside_model import evaluation_of
 from mtm_core.studies.sample_labels import shuffled, two_groups
+from mtm_core.studies.sample_sex import sex_of_people
 from mtm_core.workflows.batches import check_alignment
 from mtm_core.workflows.group_pair import counts_in_words, group_option, pair_of_groups
 from mtm_core.workflows.input_files import check_files, check_metadata, check_there
@@ -96,6 +97,8 @@ class ActivityOptions(PlainValues):
         Of the tables.
     overwrite
         Replace what is there.
+    both_sexes
+        Compare people of both sexes in tissues that only one has, too.
     """
 
     tables: tuple[Path, ...]
@@ -111,6 +114,7 @@ class ActivityOptions(PlainValues):
     shuffle: int | None = None
     table_format: TableFormat = "csv"
     overwrite: bool = False
+    both_sexes: bool = False
 
     def inputs(self, folder: Path) -> list[Path]:
         """Name the files that are read; ``folder`` is the model's."""
@@ -217,16 +221,18 @@ def score_activity(
     chosen = predictor.targets_of(given, options.prediction.targets)
     matched = network.match(predictor.genes)
     say(matched.in_words(), False)
-    _, prepared = read_samples(
+    read, prepared = read_samples(
         options.tables, predictor, options.prediction, options.tx2gene, say, options.metadata
     )
-    pair, labels = None, None
+    pair, labels, sex = None, None, None
     if options.groups and options.metadata is not None:
         known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
         pair = pair_of_groups(known, column, text)
         labels = two_groups(known.groups(pair[0]), pair[1], pair[2])
         say(counts_in_words(known.groups(pair[0]), pair[1], pair[2]), False)
-        say_notes(describe_one_sex(chosen, known.phenotypes()["sex"]), say)
+        sex = sex_of_people(read, prepared, known.phenotypes()["sex"])
+        say_notes(describe_left_out(chosen, sex, both_sexes=options.both_sexes), say)
+        sex = None if options.both_sexes else sex
         labels = labels if options.shuffle is None else shuffled(labels, options.shuffle)
     people = options.prediction.put_together(
         prepared,
@@ -259,7 +265,9 @@ def score_activity(
                 )
                 table.add(scores_table(part))
                 if pair is not None and labels is not None and part.n_scored:
-                    compared = compare_activity(part, labels, case=pair[1], control=pair[2])
+                    compared = compare_activity(
+                        part, labels, case=pair[1], control=pair[2], sex=sex
+                    )
                     differences.append(with_part(part.sources.join(compared, how="right"), part))
                 parts.append(replace(part, scores=part.scores.iloc[:1]))
         say(say_scored(parts), False)
@@ -284,6 +292,7 @@ def score_activity(
             **asdict(options.scoring),
             "groups": options.groups,
             "shuffled_with_seed": options.shuffle,
+            "both_sexes": options.both_sexes,
             "options": options.prediction.as_used(prediction).to_json(),
             "n_samples": len(prepared.samples),
             "values": "z-scores: distance from the mean of the reference in the tissue, in SDs",

@@ -12,7 +12,7 @@ from mtm_core.artefact import Artefact
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import accuracy_in_words, out_of_fold_rho
 from mtm_core.inference.blood_cells import COLUMNS
-from mtm_core.inference.one_sex import describe_one_sex
+from mtm_core.inference.one_sex import describe_left_out
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.together import Together
@@ -87,6 +87,10 @@ class CompareOptions(PlainValues):
     further
         Tables of the further tissues of ``prediction``, in order: the people of the first table
         are predicted from them too.
+    both_sexes
+        Compare people of both sexes in tissues that only one has, too. By default people of the
+        other sex, by the metadata or else by XIST and the genes of the Y chromosome, are left out
+        there.
     """
 
     tables: tuple[Path, ...]
@@ -104,6 +108,7 @@ class CompareOptions(PlainValues):
     linear: DesignOptions = field(default_factory=DesignOptions)
     composition: bool = False
     further: tuple[Path, ...] = ()
+    both_sexes: bool = False
 
     def inputs(self, folder: Path) -> list[Path]:
         """Name the files that are read; ``folder`` is the model's."""
@@ -227,12 +232,18 @@ def compare_samples(
     design = options.linear.design(known, prepared.unit) if options.linear.formula else None
     if design is not None:
         describe_design(design, say)
-    say_notes(describe_one_sex(chosen, known.phenotypes()["sex"]), say)
     prediction = predictor.predict_prepared(people, chosen)
     if isinstance(people, Together):  # those of the first table come first
         prediction = prediction.isel(sample=slice(0, len(prepared.samples)))
         say(accuracy_in_words(evaluation, predictor.artefact.method.name, sources, chosen), False)
-    samples = OwnCohort.of(prediction, prepared, predictor.artefact, read)
+    samples = OwnCohort.of(
+        *(prediction, prepared, predictor.artefact, read), sex=known.phenotypes()["sex"]
+    )
+    sex = samples.sex
+    assert sex is not None
+    say_notes(describe_left_out(chosen, sex, both_sexes=options.both_sexes), say)
+    if options.both_sexes:
+        samples = replace(samples, sex=None)
     say(f"Measured {source}: {samples.measured.meaning}", False)
     with writing(
         options.output,
@@ -288,6 +299,7 @@ def compare_samples(
             "composition": options.composition,
             "linear_model": None if design is None else design_settings(design),
             "shuffled_with_seed": options.shuffle,
+            "both_sexes": options.both_sexes,
             "n_samples": len(prepared.samples),
             "measured": samples.measured.meaning,
             "measured_genes": samples.measured.log2.shape[1],

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mtm_core.artefact import Artefact
 from mtm_core.errors import InputFileError, SelectionError
+from mtm_core.inference.one_sex import describe_left_out
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.together import Together
@@ -19,6 +20,7 @@ from mtm_core.safe_output import check_output
 from mtm_core.studies.beside_model import associations_of
 from mtm_core.studies.external import study_external, summarise_external
 from mtm_core.studies.reference import ReferenceAssociations
+from mtm_core.studies.sample_sex import sex_of_people
 from mtm_core.workflows.batches import batch_columns, check_alignment
 from mtm_core.workflows.input_files import check_files, check_folders, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
@@ -60,6 +62,8 @@ class ExternalOptions(PlainValues):
     further
         Tables of the further tissues of ``prediction``, in order: the people of the first table
         are predicted from them too.
+    both_sexes
+        Compare people of both sexes in tissues that only one has, too.
     """
 
     tables: tuple[Path, ...]
@@ -76,6 +80,7 @@ class ExternalOptions(PlainValues):
     tx2gene: Path | None = None
     overwrite: bool = False
     further: tuple[Path, ...] = ()
+    both_sexes: bool = False
 
     def inputs(self, folder: Path) -> list[Path]:
         """Name the files that are read; ``folder`` is the model's."""
@@ -183,6 +188,8 @@ def study_external_samples(options: ExternalOptions, say: Say = say_nothing) -> 
     prediction = predictor.predict_prepared(people, targets)
     if isinstance(people, Together):  # those of the first table come first
         prediction = prediction.isel(sample=slice(0, len(prepared.samples)))
+    sex = sex_of_people(read, prepared, known.phenotypes()["sex"])
+    say_notes(describe_left_out(targets, sex, both_sexes=options.both_sexes), say)
     tissues, genes = study_external(
         prediction,
         groups,
@@ -191,6 +198,7 @@ def study_external_samples(options: ExternalOptions, say: Say = say_nothing) -> 
         control=control,
         trait=trait,
         adjusted_for=adjusted_for,
+        sex=None if options.both_sexes else sex,
     )
     settings = {
         "model": predictor.artefact.name,
@@ -200,6 +208,7 @@ def study_external_samples(options: ExternalOptions, say: Say = say_nothing) -> 
         "control": control,
         "trait": trait,
         "adjusted_for": adjusted_for,
+        "both_sexes": options.both_sexes,
         "source": options.prediction.source,
         "options": options.prediction.as_used(prediction).to_json(),
         "unit": str(prediction.attrs["input_unit"]),
