@@ -201,6 +201,8 @@ class ActivityAsked:
         Column, cases and controls; ``None`` for none.
     shuffle
         Seed of the shuffle; ``None`` if labels are the true ones.
+    both_sexes
+        Whether both sexes are compared in tissues that only one has.
     """
 
     network: str
@@ -210,6 +212,7 @@ class ActivityAsked:
     targets: tuple[str, ...] = ()
     groups: tuple[str, str, str] | None = None
     shuffle: int | None = None
+    both_sexes: bool = False
 
 
 def activity_arguments(
@@ -240,6 +243,7 @@ def activity_arguments(
         words += _metadata(options.metadata, files.metadata)
     if asked.groups is not None:
         words += _option("--groups", join_groups(*asked.groups))
+        words += ["--both-sexes"] if asked.both_sexes else []
     words += _shared(replace(options, targets=asked.targets or options.targets), model)
     if asked.shuffle is not None:
         words += _option("--shuffle", str(asked.shuffle))

@@ -49,8 +49,8 @@ def part_of_design(design: StudyDesign, chosen: NDArray[np.bool_]) -> DesignPart
     whole = design.matrix[chosen]
     blocks = None if design.blocks is None else design.blocks[chosen]
     x = whole.to_numpy()
-    kept = _independent(x)
-    matrix = whole.iloc[:, kept]
+    independent = _independent(x)
+    matrix = whole.iloc[:, independent]
     if blocks is not None and (
         blocks.value_counts().max() < 2 or not can_correlate(matrix, blocks)
     ):
@@ -62,7 +62,7 @@ def part_of_design(design: StudyDesign, chosen: NDArray[np.bool_]) -> DesignPart
     inverse = np.linalg.pinv(x) if len(x) else np.zeros((x.shape[1], 0))
     for contrast in design.contrasts:
         own = _reason(contrast, design, values, x, inverse)
-        if not own and len(x) - len(kept) < LEAST_FREEDOM:
+        if not own and len(x) - len(independent) < LEAST_FREEDOM:
             own = TOO_FEW
         reason.append(own)
         place.append(None if own else len(contrasts))

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -144,8 +145,15 @@ class OwnCohort:
         unknown = [tissue for tissue in tissues if tissue not in self.tissues]
         if unknown:
             raise SelectionError.unknown("tissue", unknown, self.tissues)
-        own = replace(self, tissues=tuple(tissues))
-        # What all tissues have in common is made once, not for each cut: names of 19,291 genes.
+        return self._with(tissues=tuple(tissues))
+
+    def with_sex(self, sex: pd.Series | None) -> OwnCohort:
+        """Return the same samples, of whom another ``sex`` is known; ``None`` leaves nobody out."""
+        return self._with(sex=sex)
+
+    def _with(self, **changes: Any) -> OwnCohort:  # noqa: ANN401 - of any field
+        own = replace(self, **changes)
+        # What they have in common is made once, not for each of them: names of 19,291 genes.
         vars(own).update({name: getattr(self, name) for name in _COMMON})
         return own
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -243,7 +244,7 @@ def compare_samples(
     assert sex is not None
     say_notes(describe_left_out(chosen, sex, both_sexes=options.both_sexes), say)
     if options.both_sexes:
-        samples = replace(samples, sex=None)
+        samples = samples.with_sex(None)
     say(f"Measured {source}: {samples.measured.meaning}", False)
     with writing(
         options.output,

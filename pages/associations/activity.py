@@ -18,6 +18,8 @@ from mtm_core.dashboard.state.background import remember
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.widgets.cohort_view import (
     begin_with_samples,
+    compared_people,
+    own_cohort,
     prediction_from_expression,
     say_where_it_comes_from,
 )
@@ -152,7 +154,8 @@ if metadata is not None and columns:
     choice = choice.shuffled(offer_shuffle())
 prefix = f"{session.file_stem}{'shuffled_' if choice and choice.seed is not None else ''}"
 if choice is not None:
-    table = differences(parts, choice.groups, choice.case, choice.control)
+    sex = own_cohort(session, model).sex
+    table = differences(parts, choice.groups, choice.case, choice.control, sex)
     drawn = table.rename(columns={"source": "set", "n_targets": "size"})
     drawn = drawn[drawn["p"].notna()]
     if len(drawn):
@@ -231,6 +234,7 @@ with st.expander("The same from the command line"):
                     tuple(name for name in tissues if name != prepared.source),
                     None if choice is None else (choice.column, choice.case, choice.control),
                     None if choice is None else choice.seed,
+                    compared_people(session).both_sexes,
                 ),
                 model=model.predictor.artefact.name,
                 output="activity",

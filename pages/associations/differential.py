@@ -7,6 +7,7 @@ import streamlit as st
 
 from mtm_core.dashboard.screens.differential import (
     LINEAR,
+    RANK_SUM_IGNORES_ERROR,
     TABLE_COLUMNS,
     changes,
     choose_shown_tissues,
@@ -20,6 +21,7 @@ from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.widgets.cohort_view import (
     begin_with_samples,
     chart_of_points,
+    compared_people,
     genes_of_cohort,
     let_points_go,
     need_metadata,
@@ -60,19 +62,21 @@ if choose_test() == LINEAR:
     end_page()
 choice = choose_groups(metadata, columns)
 choice = choice.shuffled(offer_shuffle())
+st.caption(RANK_SUM_IGNORES_ERROR)
 tissue, shown_tissues = choose_shown_tissues(cohort, session, model)
 fold_change, fdr, n_labels, label, gene = choose_thresholds(
     names, "Wilcoxon's rank-sum test; FDR after Benjamini and Hochberg over the genes of a tissue."
 )
 
-key = ("groups", choice.key, tuple(shown_tissues))
+people = compared_people(session)
+key = ("groups", choice.key, people, tuple(shown_tissues))
 
 
 def compared(name: str) -> pd.DataFrame:
     """Compare the groups in one tissue, once for all choices of tissues."""
     return remember(
         session,
-        ("groups", choice.key, name),
+        ("groups", choice.key, people, name),
         lambda tell: with_accuracy(
             compare_groups(
                 cohort.cut([name]),

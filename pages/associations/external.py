@@ -15,6 +15,7 @@ from mtm_core.dashboard.widgets.association_words import contrast_in_words
 from mtm_core.dashboard.widgets.cohort_view import (
     begin_with_samples,
     choose_tissue,
+    compared_people,
     need_metadata,
     own_cohort,
     say_where_it_comes_from,
@@ -106,7 +107,7 @@ show_agreement(
     points_of,
     GroupEffects(cohort, choice.groups, choice.case, choice.control),
     n_genes=len(model.genes),
-    key=(choice.key, trait, adjusted_for),
+    key=(choice.key, compared_people(session), trait, adjusted_for),
     tissue=tissue,
     gene=gene,
     own=f"log2 ratio of means, {choice.case} against {choice.control}",

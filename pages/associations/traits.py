@@ -23,6 +23,7 @@ from mtm_core.dashboard.widgets.agreement_view import (
 from mtm_core.dashboard.widgets.cohort_view import (
     begin_with_samples,
     choose_tissue,
+    compared_people,
     genes_of_cohort,
     need_metadata,
     own_cohort,
@@ -99,7 +100,7 @@ values, meaning = trait_numbers(metadata, trait)
 if seed is not None:
     values = shuffled(values, seed)
 others = covariate_numbers(metadata, covariates)
-key = ("trait", trait, tuple(covariates), seed, metadata.state)
+key = ("trait", trait, tuple(covariates), seed, compared_people(session))
 
 
 def correlated(name: str) -> pd.DataFrame:

@@ -207,9 +207,23 @@ def test_a_page_that_was_left_keeps_no_table_by_a_callback(with_example: AppTest
     assert any(of_the_volcano(app))
 
 
-def test_the_warning_of_tissues_of_one_sex_is_shown_in_full(with_example: AppTest) -> None:
+def test_people_of_the_other_sex_are_left_out_unless_they_are_wanted(with_example: AppTest) -> None:
     go_to(with_example, "pages/samples/predicted.py")
     with_example.multiselect(key="targets").set_value(["Ovary", "Uterus", "Vagina"]).run()
-    said = words(go_to(with_example, DIFFERENTIAL))
+    app = go_to(with_example, DIFFERENTIAL)
+    said = words(app)
     assert "19 of 40 samples are of men, and only women have: 'Ovary', 'Uterus', 'Vagina'." in said
-    assert "Ignore them, and compare only women in these tissues." in said
+    assert "In comparisons men are left out there." in said
+    assert "The rank-sum test ignores prediction error" in said
+
+    def compared() -> int:
+        table = rows(app)
+        ovary = table[table["tissue"] == "Ovary"]
+        return int((ovary["n_case"] + ovary["n_control"]).iloc[0])
+
+    app.selectbox(key="tissue").set_value("Ovary").run()
+    assert compared() == 21
+    app.checkbox(key="both_sexes").check().run()
+    assert compared() == 40
+    assert "They are compared there too, although men have no such organ." in words(app)
+    assert "--both-sexes" in words(app)

@@ -131,13 +131,17 @@ def part_in_words(part: TissueActivity, scoring: ActivityScoring) -> str:
 
 
 def differences(
-    parts: Sequence[TissueActivity], groups: pd.Series, case: str, control: str
+    parts: Sequence[TissueActivity],
+    groups: pd.Series,
+    case: str,
+    control: str,
+    sex: pd.Series | None,
 ) -> pd.DataFrame:
-    """Compare two groups in each tissue, one row a source."""
+    """Compare two groups in each tissue, one row a source; see :func:`compare_activity`."""
     tables = [
         with_part(
             part.sources.join(
-                compare_activity(part, groups, case=case, control=control), how="right"
+                compare_activity(part, groups, case=case, control=control, sex=sex), how="right"
             ),
             part,
         )

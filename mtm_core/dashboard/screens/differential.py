@@ -22,6 +22,12 @@ from mtm_core.workflows.comparisons import (
 )
 
 RANK_SUM, LINEAR = "Rank-sum test, two groups", "Linear model"
+RANK_SUM_IGNORES_ERROR = (
+    ":material/info: The rank-sum test ignores prediction error: in predicted tissues its p-values "
+    "and FDR treat predictions as measurements, and a gene that is hardly predicted can come out as"
+    f" sure as any other. To allow for prediction error, choose the test **{LINEAR}** and, there, "
+    "*The tissue's expression*."
+)
 MOST_BESIDE = 7
 """Number of further tissues to compare, if each has many genes."""
 FDRS = [0.001, 0.01, 0.05, 0.1, 0.25, 1.0]
@@ -43,8 +49,9 @@ def choose_test() -> str:
             required=True,
             key="differential_test",
             persist_state="session",
-            help="The rank-sum test assumes least. A linear model can include covariates, "
-            "batches, repeated samples, numbers and interactions, and allows for prediction error.",
+            help="The rank-sum test assumes least and ignores prediction error. A linear model can"
+            " include covariates, batches, repeated samples, numbers and interactions, and allows "
+            "for prediction error.",
         )
     )
 

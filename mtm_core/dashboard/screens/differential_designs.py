@@ -18,6 +18,7 @@ from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.cohort_view import (
     chart_of_points,
+    compared_people,
     comparison_commands,
     let_points_go,
     show_comparison,
@@ -69,7 +70,7 @@ def show_linear_models(
         sized=choice.is_difference,
     )
     fold_change, fdr, _, label, gene = thresholds
-    key = ("design", *choice.key, tuple(shown))
+    key = ("design", *choice.key, compared_people(session), tuple(shown))
     compared_by = remember(
         session,
         key,

@@ -14,6 +14,7 @@ from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.cohort_view import (
+    compared_people,
     need_metadata,
     need_samples,
     own_cohort,
@@ -130,7 +131,7 @@ def _own(kind: str, session: Session, model: ServedModel) -> Result:
 
         return Result(
             f"{choice.case} against {choice.control}",
-            ("groups", choice.key),
+            ("groups", choice.key, compared_people(session)),
             cohort.tissues,
             compare,
             choice.seed is not None,
@@ -155,7 +156,7 @@ def _own(kind: str, session: Session, model: ServedModel) -> Result:
 
     return Result(
         trait,
-        ("trait", trait, seed, metadata.state),
+        ("trait", trait, seed, compared_people(session)),
         cohort.tissues,
         correlate,
         seed is not None,

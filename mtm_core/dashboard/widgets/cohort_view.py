@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -31,11 +31,12 @@ from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.escaping import in_figure, plain, plain_message
 from mtm_core.figures.associations.volcano import genes_within
-from mtm_core.inference.one_sex import describe_one_sex
+from mtm_core.inference.one_sex import OF_ONE_SEX, describe_left_out, describe_one_sex
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import Together, explain_sources
 from mtm_core.reporting.command_line import Comparison, compare_arguments, composition_arguments
 from mtm_core.studies.own_cohort import OwnCohort, on_reference_scale
+from mtm_core.studies.sample_sex import known_sex
 from mtm_core.workflows.composition import COMPOSITION_FILE, is_estimated
 
 MOST_STYLED = 20_000
@@ -147,14 +148,46 @@ def own_cohort(session: Session, model: ServedModel) -> OwnCohort:
     """Return the measured source beside the predicted tissues, predicted now if they are not yet.
 
     While that is not done the page ends here, and where it fails. Models that take age and sex are
-    not given them, or associations with age would be built in.
+    not given them, or associations with age would be built in. People of the other sex are left out
+    of tissues that only one has, unless the user wants them there (:func:`compared_people`).
     """
     prediction, prepared = _predicted(session, model, with_age_sex=False)
     table = session.table
     assert table is not None
-    return session.remember(
+    cohort = session.remember(
         "own cohort",
         lambda: OwnCohort.of(prediction, prepared, model.predictor.artefact, table),
+    )
+    people = compared_people(session)
+    if people.both_sexes:
+        return cohort.with_sex(None)
+    if session.metadata is None:
+        return cohort
+    sex = known_sex(pd.DataFrame(index=cohort.samples), session.metadata.phenotypes()["sex"])
+    return cohort.with_sex(sex.where(sex.notna(), cohort.sex))
+
+
+@dataclass(frozen=True)
+class ComparedPeople:
+    """Who is compared where: part of the key of whatever is made of :func:`own_cohort`.
+
+    Attributes
+    ----------
+    metadata
+        State of the metadata, which say the sex.
+    both_sexes
+        Whether both sexes are compared in tissues that only one has.
+    """
+
+    metadata: Hashable
+    both_sexes: bool
+
+
+def compared_people(session: Session) -> ComparedPeople:
+    """Return who is compared, as chosen in :func:`say_where_it_comes_from`."""
+    return ComparedPeople(
+        None if session.metadata is None else session.metadata.state,
+        bool(st.session_state.get("both_sexes", False)),
     )
 
 
@@ -209,7 +242,30 @@ def say_where_it_comes_from(session: Session, model: ServedModel) -> None:
     if len(session.sources) > 1:
         source += f" (and {plain(explain_sources(session.sources[1:]))}, which is not shown)"
     st.info(NO_NEW_INFORMATION.format(source=source) + alone, icon=":material/info:")
-    warn_of_one_sex(session, session.chosen_targets(model.predictor))
+    _choose_sexes(session, model)
+
+
+def _choose_sexes(session: Session, model: ServedModel) -> None:
+    """Say who is left out of tissues that only one sex has, and let the user take them in."""
+    tissues = session.chosen_targets(model.predictor)
+    if not set(tissues) & set(OF_ONE_SEX):
+        return
+    cohort = own_cohort(session, model)
+    both_sexes = compared_people(session).both_sexes
+    sex = cohort.sex
+    if sex is None:
+        stated = None if session.metadata is None else session.metadata.phenotypes()["sex"]
+        sex = known_sex(cohort.measured.log2.set_axis(cohort.samples), stated)
+    notes = describe_left_out(tissues, sex, both_sexes=both_sexes)
+    for note in notes:
+        st.caption(f":material/warning: {plain_message(note)}")
+    if notes and sex.notna().any():
+        st.checkbox(
+            "Compare both sexes there too",
+            key="both_sexes",
+            persist_state="session",
+            help="Values predicted for people who lack an organ describe no organ.",
+        )
 
 
 def warn_of_one_sex(session: Session, tissues: Sequence[str]) -> None:
@@ -240,7 +296,11 @@ def comparison_commands(
     compare = compare_arguments(
         replace(used, metadata=session.metadata.options),
         replace(files, metadata=session.metadata.file),
-        replace(comparison, composition=has_shares and not of_no_file),
+        replace(
+            comparison,
+            composition=has_shares and not of_no_file,
+            both_sexes=compared_people(session).both_sexes,
+        ),
         model=name,
         output="compared",
     )
