@@ -16,6 +16,30 @@ BLOCK_REFERENCE = (
 )
 
 
+COUNT_REFERENCES = (
+    "Love MI, Huber W, Anders S. Moderated estimation of fold change and dispersion for RNA-seq "
+    "data with DESeq2. Genome Biology 2014;15:550. doi:10.1186/s13059-014-0550-8",
+    "Muzellec B, Telenczuk M, Cabeli V, Andreux M. PyDESeq2: a python package for bulk RNA-seq"
+    " differential expression analysis. Bioinformatics 2023;39(9):btad547."
+    " doi:10.1093/bioinformatics/btad547",
+)
+
+
+def describe_counts(design: StudyDesign, version: str) -> str:
+    """Return a paragraph on a model of measured counts by PyDESeq2 of ``version``."""
+    contrasts = "; ".join(contrast.meaning for contrast in design.contrasts)
+    own = f" Each {design.block} had its own level." if design.block else ""
+    left_out = (
+        f" ({len(design.dropped)} without a value were left out)" if len(design.dropped) else ""
+    )
+    return (
+        f"Measured counts of every gene were fitted by a negative binomial model ({design.formula})"
+        f" in {len(design.samples)} samples{left_out} with PyDESeq2 {version} (Love et al. 2014;"
+        f" Muzellec et al. 2023).{own} Tested by Wald's test: {contrasts}; FDR by Benjamini and"
+        " Hochberg, with independent filtering. Fold changes are not shrunk."
+    )
+
+
 def describe_test(design: StudyDesign, *, with_error: bool | None = None) -> str:
     """Return a paragraph on the model, its tests and what they are of.
 

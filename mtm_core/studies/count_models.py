@@ -14,13 +14,33 @@ import pandas as pd
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.data.units import Unit
 from mtm_core.errors import MissingLibraryError, SelectionError
+from mtm_core.inference.decoder import TissueProgress
 from mtm_core.inference.measured import linear_levels
 from mtm_core.inference.prepared import Prepared
 from mtm_core.statistics.outcome import TESTED, TOO_FEW, outcome_column
+from mtm_core.studies.count_progress import InferenceInBlocks
 from mtm_core.studies.design import StudyDesign
 
 LEAST_READS = 10
 """Reads of a gene in all samples together that it needs to be tested."""
+
+
+def need_pydeseq2() -> None:
+    """Refuse models of counts where PyDESeq2 is not installed.
+
+    Raises
+    ------
+    MissingLibraryError
+        If it is not.
+    """
+    try:
+        import pydeseq2.dds  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingLibraryError(
+            f"models of counts need the Python library {error.name}, which is not installed."
+            " Install it with: pip install 'mtm-core[counts]'. Linear models of log2 expression"
+            " need nothing more."
+        ) from error
 
 
 def check_counts(design: StudyDesign, unit: Unit) -> None:
@@ -34,14 +54,7 @@ def check_counts(design: StudyDesign, unit: Unit) -> None:
         If the table does not hold counts, or the design has a random block, or a contrast of
         several coefficients.
     """
-    try:
-        import pydeseq2.dds  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingLibraryError(
-            f"models of counts need the Python library {error.name}, which is not installed."
-            " Install it with: pip install 'mtm-core[counts]'. Linear models of log2 expression"
-            " need nothing more."
-        ) from error
+    need_pydeseq2()
     if unit != "counts":
         raise SelectionError(
             f"models of counts need counts, and the table was read as {unit}. Give the table of"
@@ -61,7 +74,12 @@ def check_counts(design: StudyDesign, unit: Unit) -> None:
 
 
 def compare_counts(
-    table: ExpressionTable, prepared: Prepared, symbols: pd.Series, design: StudyDesign
+    table: ExpressionTable,
+    prepared: Prepared,
+    symbols: pd.Series,
+    design: StudyDesign,
+    *,
+    on_progress: TissueProgress | None = None,
 ) -> pd.DataFrame:
     """Test the contrasts of ``design`` in the counts of every gene of ``table``.
 
@@ -73,6 +91,8 @@ def compare_counts(
         By gene id.
     design
         Result of :func:`mtm_core.studies.design.make_design`, without random blocks.
+    on_progress
+        Called every few hundred genes with the fits done, and all that are to be done.
 
     Returns
     -------
@@ -87,6 +107,8 @@ def compare_counts(
         As :func:`check_counts`.
     """
     check_counts(design, prepared.unit)
+    tell = on_progress or _tell_nobody
+    tell(0, 1)
     from pydeseq2.dds import DeseqDataSet
     from pydeseq2.default_inference import DefaultInference
     from pydeseq2.ds import DeseqStats
@@ -94,7 +116,9 @@ def compare_counts(
     every = linear_levels(table.values, prepared.unit, prepared.match)
     counts = every.set_axis(every.index.astype(str)).loc[design.samples].round().astype(np.int64)
     read = (counts.sum(axis=0) >= LEAST_READS).to_numpy()
-    inference = DefaultInference(n_cpus=1)
+    inference = InferenceInBlocks(
+        DefaultInference(n_cpus=1), int(read.sum()), len(design.contrasts), tell
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of fits that it then does in another way
         data = DeseqDataSet(
@@ -111,6 +135,10 @@ def compare_counts(
             tested.summary()
             tables.append(_named(tested.results_df, counts.columns, symbols, contrast.name))
     return pd.concat(tables, ignore_index=True).assign(n=len(counts))
+
+
+def _tell_nobody(done: int, total: int) -> None:
+    pass
 
 
 def _named(

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from mtm_core.dashboard.screens.differential import (
+    COUNTS,
     LINEAR,
     RANK_SUM_IGNORES_ERROR,
     TABLE_COLUMNS,
@@ -15,6 +16,7 @@ from mtm_core.dashboard.screens.differential import (
     choose_thresholds,
     summary_in_words,
 )
+from mtm_core.dashboard.screens.differential_counts import show_count_models
 from mtm_core.dashboard.screens.differential_designs import show_linear_models
 from mtm_core.dashboard.state.background import remember
 from mtm_core.dashboard.state.page_end import end_page
@@ -57,8 +59,12 @@ held_out = GeneAccuracy.of(model, session.sources)
 names = genes_of_cohort(session, model, cohort)
 say_where_it_comes_from(session, model)
 
-if choose_test() == LINEAR:
+test = choose_test()
+if test == LINEAR:
     show_linear_models(session, model, metadata, cohort, names)
+    end_page()
+if test == COUNTS:
+    show_count_models(session, model, metadata, cohort, names)
     end_page()
 choice = choose_groups(metadata, columns)
 choice = choice.shuffled(offer_shuffle())

@@ -88,3 +88,35 @@ def test_designs_unsuited_to_counts_are_refused(
     monkeypatch.setitem(sys.modules, "pydeseq2.dds", None)
     with pytest.raises(MissingLibraryError, match=r"mtm-core\[counts\]"):
         check_counts(design, "counts")
+
+
+def test_a_model_shows_its_progress_and_can_be_ended(
+    small_artefact: Artefact, known: SampleMetadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtm_core.studies.count_progress.BLOCK", 7)
+    rng = np.random.default_rng(1)
+    genes = small_artefact.genes.index[:24]
+    counts = pd.DataFrame(rng.poisson(200, (N, 24)), [f"P-{i}" for i in range(N)], genes)
+    data = io.BytesIO(counts.rename_axis("sample").to_csv().encode())
+    predictor = Predictor(small_artefact)
+    table = read_expression(data, "counts.csv", known_genes=predictor.genes)
+    prepared = predictor.prepare(table, unit="counts")
+    symbols = small_artefact.genes["symbol"]
+    design = make_design(known, "group")
+    seen: list[tuple[int, int]] = []
+    found = compare_counts(
+        table, prepared, symbols, design, on_progress=lambda *step: seen.append(step)
+    )
+    shares = [done / total for done, total in seen]
+    assert shares == sorted(shares)
+    assert len(shares) > 16
+    assert shares[-1] == pytest.approx(1, abs=0.1)
+    monkeypatch.undo()
+    pd.testing.assert_frame_equal(found, compare_counts(table, prepared, symbols, design))
+
+    def end(done: int, total: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare_counts(table, prepared, symbols, design, on_progress=end)

@@ -22,6 +22,7 @@ from mtm_core.workflows.comparisons import (
 )
 
 RANK_SUM, LINEAR = "Rank-sum test, two groups", "Linear model"
+COUNTS = "Measured counts (PyDESeq2)"
 RANK_SUM_IGNORES_ERROR = (
     ":material/info: The rank-sum test ignores prediction error: in predicted tissues its p-values "
     "and FDR treat predictions as measurements, and a gene that is hardly predicted can come out as"
@@ -44,14 +45,14 @@ def choose_test() -> str:
     return str(
         st.segmented_control(
             "Test",
-            [RANK_SUM, LINEAR],
+            [RANK_SUM, LINEAR, COUNTS],
             default=RANK_SUM,
             required=True,
             key="differential_test",
             persist_state="session",
             help="The rank-sum test assumes least and ignores prediction error. A linear model can"
             " include covariates, batches, repeated samples, numbers and interactions, and allows "
-            "for prediction error.",
+            "for prediction error. PyDESeq2 models the measured counts of your table.",
         )
     )
 

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from mtm_core.dashboard.screens.differential import (
+    COUNTS,
     changes,
     choose_shown_tissues,
     choose_thresholds,
@@ -119,7 +120,9 @@ def show_linear_models(
         st.caption("The bundle (*Report and downloads*) includes this model and its command.")
     with st.expander("The same from the command line"):
         show_comparison(session, model, choice.comparison)
-        st.caption("If your table holds counts, `--counts` tests them as well, by PyDESeq2.")
+        st.caption(
+            f"If your table holds counts, `--counts` tests them as well; here, the test {COUNTS}."
+        )
 
 
 def _changes_asked(

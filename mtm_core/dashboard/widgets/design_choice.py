@@ -88,7 +88,12 @@ class DesignChoice:
 
 
 def choose_design(
-    metadata: SampleMetadata, compared: Sequence[str], others: Sequence[str], seed: int | None
+    metadata: SampleMetadata,
+    compared: Sequence[str],
+    others: Sequence[str],
+    seed: int | None,
+    *,
+    for_counts: bool = False,
 ) -> DesignChoice:
     """Show the widgets and return what is chosen; end the page where it is no design.
 
@@ -100,8 +105,10 @@ def choose_design(
         Columns that name what samples have in common: of any kind.
     seed
         Seed to shuffle the labels with.
+    for_counts
+        Offer only what can be tested in counts: one coefficient, and blocks as fixed effects.
     """
-    main, asked = _choose_contrast(metadata, compared)
+    main, asked = _choose_contrast(metadata, compared, several=not for_counts)
     first, second, third = st.columns(3)
     with first:
         covariates = st.multiselect(
@@ -129,8 +136,8 @@ def choose_design(
             persist_state="session",
             help="The column that names the person, pair or family, if some have several samples.",
         )
-        block_as: BlockAs = "random"
-        if block != NOTHING:
+        block_as: BlockAs = "fixed" if for_counts else "random"
+        if block != NOTHING and not for_counts:
             way = st.radio(
                 "Treat them as",
                 [_RANDOM, _FIXED],
@@ -159,11 +166,16 @@ def choose_design(
     _show_design(design)
     if seed is not None:
         design = design.shuffled(seed)
-    return DesignChoice(design, asked, _choose_question(), seed)
+    return DesignChoice(design, asked, not for_counts and _choose_question(), seed)
 
 
-def _choose_contrast(metadata: SampleMetadata, compared: Sequence[str]) -> tuple[str, Asked]:
-    """Return the column that is compared by, and what is tested of it."""
+def _choose_contrast(
+    metadata: SampleMetadata, compared: Sequence[str], *, several: bool
+) -> tuple[str, Asked]:
+    """Return the column that is compared by, and what is tested of it.
+
+    ``several``: whether all groups may be tested together.
+    """
     first, second, third = st.columns(3)
     with first:
         main = st.selectbox(
@@ -183,8 +195,8 @@ def _choose_contrast(metadata: SampleMetadata, compared: Sequence[str]) -> tuple
     counts = groups.value_counts()
     levels = [str(level) for level in counts.index]
     usual = usual_control(levels) or levels[-1]
-    several = [ANY] if len(levels) > 2 else []
-    cases = [*(level for level in levels if level != usual), usual, *several]
+    together = [ANY] if several and len(levels) > 2 else []
+    cases = [*(level for level in levels if level != usual), usual, *together]
 
     def with_count(level: str) -> str:
         return level if level == ANY else f"{level} (n = {counts[level]})"

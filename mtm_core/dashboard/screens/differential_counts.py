@@ -1,0 +1,219 @@
+"""Models of measured counts on the screen Differential expression, by PyDESeq2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from typing import cast
+
+import pandas as pd
+import streamlit as st
+
+from mtm_core.dashboard.screens.differential import changes, choose_thresholds, summary_in_words
+from mtm_core.dashboard.state.background import start, watch
+from mtm_core.dashboard.state.gene_names import GeneNames
+from mtm_core.dashboard.state.jobs import Progress
+from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.state.resources import ServedModel
+from mtm_core.dashboard.state.session import Session
+from mtm_core.dashboard.widgets.cohort_view import (
+    chart_of_points,
+    let_points_go,
+    show_comparison,
+    show_gene_rows,
+    take_points,
+)
+from mtm_core.dashboard.widgets.design_choice import DesignChoice, choose_design
+from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
+from mtm_core.dashboard.widgets.group_choice import offer_shuffle
+from mtm_core.dashboard.widgets.layout import download_table, show_figure
+from mtm_core.data.people.metadata import SampleMetadata
+from mtm_core.errors import MTMError
+from mtm_core.escaping import plain, plain_message
+from mtm_core.figures.associations.volcano import n_counted, volcano
+from mtm_core.reporting.design_text import COUNT_REFERENCES, describe_counts
+from mtm_core.studies.count_models import check_counts, compare_counts, need_pydeseq2
+from mtm_core.studies.own_cohort import HIGHER, LOWER, MEASURED, UNTESTED, OwnCohort, with_accuracy
+from mtm_core.studies.sample_labels import groups_of, traits_of
+
+SLOT = "counts"
+MOST_VALUES = 5_000_000
+"""Samples x genes that this screen models: 250 samples of 20,000 genes, about two minutes."""
+_BYTES = 400
+"""Memory of a model for each value, from 1.1 GB for 100 samples of 19,291 genes."""
+COLUMNS = [
+    *("gene", "log2_fold_change", "fdr", "p", "kind", "mean_count", "standard_error"),
+    *("statistic", "n", "outcome", "contrast", "tissue", "gene_id"),
+]
+
+
+def show_count_models(
+    session: Session,
+    model: ServedModel,
+    metadata: SampleMetadata,
+    cohort: OwnCohort,
+    names: GeneNames,
+) -> None:
+    """Show the widgets of a model of the measured counts, and what is found by it."""
+    prepared, table = session.prepare(model.predictor), session.table
+    assert table is not None
+    st.caption(
+        f"The counts of {plain(session.source)} as you measured them, by PyDESeq2: every gene of "
+        "your table. Predicted tissues have no counts."
+    )
+    _say(need_pydeseq2)
+    if prepared.unit != "counts":
+        st.info(
+            f"PyDESeq2 needs counts, and your table was read as {prepared.unit}. Upload the table "
+            "of counts, or choose the linear model, which tests log2 expression.",
+            icon=":material/info:",
+        )
+        end_page()
+    compared = list(dict.fromkeys([*groups_of(metadata), *traits_of(metadata)]))
+    every = [column.name for column in metadata.columns]
+    choice = choose_design(metadata, compared, every, offer_shuffle(), for_counts=True)
+    _say(lambda: check_counts(choice.design, prepared.unit))
+    comparison = replace(choice.comparison, counts=True)
+    n_values = len(choice.design.samples) * cohort.measured.log2.shape[1]
+    if n_values > MOST_VALUES:
+        st.info(
+            f"This screen models up to {MOST_VALUES:,} counts; these are {n_values:,} (samples x "
+            "genes). Run it on your own machine, where there is no such limit:",
+            icon=":material/info:",
+        )
+        show_comparison(session, model, comparison)
+        end_page()
+    key = ("counts", *choice.key)
+    found = _modelled(
+        session,
+        key,
+        lambda tell: compare_counts(
+            table, prepared, cohort.measured.symbols, choice.design, on_progress=tell
+        ),
+        n_values,
+    )
+    thresholds = choose_thresholds(
+        names,
+        "Wald's test; FDR after Benjamini and Hochberg over the genes with enough reads.",
+        sized=choice.is_difference,
+    )
+    _show_found(session, model, names, choice, found, thresholds, key)
+    methods = describe_counts(choice.design, version("pydeseq2"))
+    with st.expander("Methods text for a paper"):
+        st.markdown(plain_message(methods))
+        for reference in COUNT_REFERENCES:
+            st.caption(reference)
+    with st.expander("The same from the command line"):
+        show_comparison(session, model, comparison)
+        st.caption("`compared/count_models.csv` is this table; the linear models are beside it.")
+
+
+def _say(check: Callable[[], object]) -> None:
+    """Make ``check``; end the page with its words where it refuses."""
+    try:
+        check()
+    except MTMError as error:
+        st.info(plain_message(error), icon=":material/info:")
+        end_page()
+
+
+def _modelled(
+    session: Session,
+    key: tuple[object, ...],
+    make: Callable[[Progress], pd.DataFrame],
+    n_values: int,
+) -> pd.DataFrame:
+    """Return the tests, begun by a button and made behind the page; end it while they are not."""
+    task = session.remembering(
+        key, make, slot=SLOT, words="Modelling counts", memory=_BYTES * n_values, is_long=True
+    )
+    if task is not None:
+        job = session.jobs.of(SLOT)
+        own = job if job is not None and job.key == task.key else None
+        if own is None or own.is_over:
+            st.button(
+                "Test the counts",
+                icon=":material/play_arrow:",
+                type="primary",
+                key="test_counts",
+                on_click=start,
+                args=(session, task),
+                help="It takes half a minute for 100 samples of 20,000 genes. You can use other "
+                "screens meanwhile, or cancel it.",
+            )
+        if own is None or watch(session, SLOT) or own.state != "done":
+            end_page()
+        st.rerun()
+    return cast("pd.DataFrame", session.recall(key))
+
+
+def _show_found(
+    session: Session,
+    model: ServedModel,
+    names: GeneNames,
+    choice: DesignChoice,
+    found: pd.DataFrame,
+    thresholds: tuple[float, float, int, str, str],
+    key: tuple[object, ...],
+) -> None:
+    """Show volcano, summary and table."""
+    fold_change, fdr, n_labels, label, gene = thresholds
+    known = GeneAccuracy.of(model, session.sources).of_tissues([session.source])
+    own = found.assign(tissue=session.source, origin=MEASURED)
+    table = changes(with_accuracy(own, known), fold_change=fold_change, fdr=fdr)
+    tested = table[table["kind"] != UNTESTED]
+    if tested.empty:
+        st.warning("No gene was tested: too few reads.", icon=":material/warning:")
+        end_page()
+    is_pair = choice.contrast.text.groups is not None
+    kinds = {} if is_pair else {HIGHER: "above 0", LOWER: "below 0"}
+    prefix = f"{session.file_stem}{'shuffled_' if choice.seed is not None else ''}"
+
+    @st.fragment
+    def figure_and_rows() -> None:
+        if st.session_state["gene"] != label:
+            st.rerun()
+        chart = chart_of_points("counts_volcano", "counts_genes")
+        n_others = n_counted(tested)
+        show_figure(
+            session.remember(
+                ("counts volcano", *key, fold_change, fdr, n_labels, gene),
+                lambda: volcano(
+                    tested,
+                    fold_change=fold_change,
+                    fdr=fdr,
+                    n_labels=n_labels,
+                    marked=[gene],
+                    kinds=kinds,
+                ),
+            ),
+            key=chart,
+            name=f"{prefix}volcano_counts_{choice.contrast.name}",
+            caption=f"{choice.contrast.meaning}, counts of {session.source}: negative binomial "
+            f"model {choice.design.formula}, n = {len(choice.design.samples)}, PyDESeq2. Log2 fold "
+            f"change {choice.contrast.unit} is not shrunk. Dotted lines are the thresholds."
+            + (f" Grey cells count the other {n_others:,} genes." if n_others else ""),
+            data=tested.drop(columns="accuracy"),
+            index=False,
+            on_select=lambda: take_points(f"figure_{chart}", "counts_genes", tested, names),
+        )
+        for line in summary_in_words(table, kinds.get(HIGHER, HIGHER), kinds.get(LOWER, LOWER)):
+            st.markdown(f"- {line}")
+        st.header("Genes")
+        chosen = st.session_state.get("counts_genes", [])
+        rows = table[table["gene_id"].isin(chosen)] if chosen else table
+        rows = rows[COLUMNS].sort_values("fdr", kind="stable").reset_index(drop=True)
+        rows["kind"] = rows["kind"].replace(kinds)
+        if chosen:
+            st.caption(f"{len(chosen)} genes selected in the figure.")
+            st.button(
+                "Show all genes",
+                key="clear_count_points",
+                on_click=let_points_go,
+                args=("counts_genes",),
+            )
+        rows = show_gene_rows(rows, names, key="count_rows", height=380, listed="FDR")
+        download_table(rows, key="count_rows", name=f"{prefix}count_models", label="These rows")
+
+    figure_and_rows()
