@@ -15,6 +15,8 @@ import pandas as pd
 from mtm_core.data.genes.ids import pattern_of
 from mtm_core.evaluation.accuracy import with_predictable
 from mtm_core.evaluation.combinations import RHO_ALONE, SOURCES, CombinationRows
+from mtm_core.evaluation.composition_table import FIGURES as ADJUSTED
+from mtm_core.evaluation.composition_table import N_KNOWN
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.grouped_table import TableOnDisk
 
@@ -33,9 +35,11 @@ GeneChoice = Literal["all", "predictable", "survives FDR"]
 _TISSUE_FIGURES = ("n", *RHO_FIGURES, "n_predictable", "n_predictable_fdr")
 _GENE_FIGURES = (
     "n", "rho_by_fold", "rho_pooled", "rho_low", "rho_high", "adjusted_rho_by_fold",
-    "rho_composition_known", "rho_adjusted_for_composition", "p", "fdr", "r2",
+    "n_composition", "rho_composition_known", "rho_adjusted_for_composition", "p", "fdr", "r2",
     "is_predictable", "survives_fdr",
 )  # fmt: skip
+_COMPOSITION = (N_KNOWN, *ADJUSTED)
+"""Figures that only some methods of an evaluation may have."""
 
 
 def out_of_fold_rho(
@@ -223,7 +227,8 @@ def coverage_of_method(tissues: pd.DataFrame, method: str) -> pd.DataFrame:
 
 def _listed(rows: pd.DataFrame) -> pd.DataFrame:
     ranked = with_predictable(rows).sort_values("rho_by_fold", ascending=False, kind="stable")
-    return _with_known(ranked, _GENE_FIGURES)
+    unknown = [name for name in _COMPOSITION if name in ranked and ranked[name].isna().all()]
+    return _with_known(ranked.drop(columns=unknown), _GENE_FIGURES)
 
 
 def _with_known(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

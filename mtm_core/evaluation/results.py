@@ -28,6 +28,8 @@ from mtm_core.evaluation.combinations import (
     sources_in_words,
 )
 from mtm_core.evaluation.comparison import compare_methods
+from mtm_core.evaluation.composition_table import FILE as COMPOSITION_FILE
+from mtm_core.evaluation.composition_table import with_composition_rows
 from mtm_core.grouped_table import GroupedTable, Names, as_grouped, open_grouped, whole
 from mtm_core.grouped_writing import save_grouped
 from mtm_core.inference.together import BETWEEN
@@ -42,7 +44,10 @@ EVALUATION = "an evaluation"
 """Kind of folder in the mark of an evaluation's folder."""
 _CSV = ("tissues", "summary", *_OPTIONAL)
 _COMBINATIONS = ("combinations.parquet", "combinations.csv")
-TABLES = ("genes.parquet", *(f"{name}.csv" for name in _CSV), *_COMBINATIONS, _SETTINGS)
+TABLES = (
+    *("genes.parquet", COMPOSITION_FILE, *(f"{name}.csv" for name in _CSV)),
+    *(*_COMBINATIONS, _SETTINGS),
+)
 """Files that :meth:`EvaluationTables.save` writes."""
 
 
@@ -285,7 +290,7 @@ class EvaluationTables:
             If there are other files of these names, or they cannot be written.
         """
         own = OwnFolder.among(folder, EVALUATION)
-        before = [*(f"{name}.csv" for name in _OPTIONAL), *_COMBINATIONS]
+        before = [*(f"{name}.csv" for name in _OPTIONAL), *_COMBINATIONS, COMPOSITION_FILE]
         with own.adding(last=_SETTINGS, instead_of=before) as place:
             save_grouped(self.gene_rows, place / "genes.parquet", GENE_KEYS)
             self.tissues.to_csv(place / "tissues.csv", index=False, float_format="%.6g")
@@ -310,9 +315,14 @@ class EvaluationTables:
         try:
             summary = pd.read_csv(folder / "summary.csv", index_col="method")
             rows, combinations = _combinations_in(folder)
-            return cls(
+            genes, tissues = with_composition_rows(
                 open_grouped(folder / "genes.parquet", GENE_KEYS, current_name),
                 _read_figures(folder / "tissues.csv"),
+                folder,
+            )
+            return cls(
+                genes,
+                tissues,
                 json.loads((folder / "settings.json").read_text()),
                 summary[[name for name in _INTERVAL if name in summary]],
                 **{

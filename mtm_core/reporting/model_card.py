@@ -96,6 +96,7 @@ def _accuracy(artefact: Artefact, evaluation: EvaluationTables | None) -> str:
             f" Intervals resample the donors {settings['resamples']:,} times, scored on"
             f" {settings['resampled_genes']:,} random genes of {len(artefact.genes):,}."
         )
+    intro += composition_from(evaluation)
     summary = evaluation.summary()
     # An evaluation may lack a figure: coverage where no method gives intervals.
     overall = {
@@ -109,16 +110,32 @@ def _accuracy(artefact: Artefact, evaluation: EvaluationTables | None) -> str:
         [str(name), *(_shown(row[column]) for column in overall.values())]
         for name, row in summary.iterrows()
     ]
+    own = artefact.method.name
+    scored = own in evaluation.methods
     tissues: list[dict[str, Any]] = sorted(
-        artefact.accuracy["tissues"], key=lambda row: -row["gene_rho_by_fold"]
+        (evaluation.of_method(own) if scored else artefact.accuracy)["tissues"],
+        key=lambda row: -row["gene_rho_by_fold"],
     )
     by_tissue = [["tissue", "donors", *headings]] + [
         [row["tissue"], str(row["n"]), *(_shown(row.get(figure, math.nan)) for figure in overall)]
         for row in tissues
     ]
-    own = artefact.method.name
     together = _combinations(evaluation, own)
     return f"{intro}\n\n{_table(rows)}{together}\n\n{own} by tissue:\n\n{_table(by_tissue)}"
+
+
+def composition_from(evaluation: EvaluationTables | None) -> str:
+    """Say where the blood composition that rho is adjusted for comes from; empty if unknown."""
+    settings = {} if evaluation is None else evaluation.settings
+    if "composition" not in settings:
+        return ""
+    if settings["composition"] == "estimated":
+        return " Blood composition was estimated from the donors' blood."
+    where = f", {settings['composition_from']}" if "composition_from" in settings else ""
+    return (
+        f" Blood composition: {settings['composition']}{where}; it is known for some of the donors,"
+        " and rho is adjusted for it in these."
+    )
 
 
 def _combinations(evaluation: EvaluationTables, method: str) -> str:

@@ -189,6 +189,7 @@ elif view == GENES:
                     ("rho_low", "95 % from", "%.3f"),
                     ("rho_high", "95 % to", "%.3f"),
                     ("adjusted_rho_by_fold", "adjusted rho, by fold", "%.3f"),
+                    ("n_composition", "donors, composition known", "%d"),
                     ("rho_composition_known", "rho, composition known", "%.3f"),
                     ("rho_adjusted_for_composition", "adjusted for composition", "%.3f"),
                     ("p", "p", "%.2g"),

@@ -12,6 +12,8 @@ from mtm_core.dashboard.state.results import OF_TABLE
 from mtm_core.dashboard.state.saved_session import save
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.layout import TRAITS_PAGE, download_table, show_figure
+from mtm_core.escaping import plain
+from mtm_core.evaluation.composition_table import N_KNOWN
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.figures.samples.composition import (
     MOST_BARS,
@@ -24,6 +26,7 @@ from mtm_core.inference.blood_cells import (
     is_enough,
     markers_found,
 )
+from mtm_core.reporting.model_card import composition_from
 from mtm_core.studies.sample_labels import groups_of
 from mtm_core.workflows.composition import (
     BLOOD,
@@ -148,13 +151,19 @@ def offer_as_covariates(session: Session, composition: BloodComposition) -> None
 
 
 def adjusted_for_composition(tables: EvaluationTables | None, method: str) -> pd.DataFrame | None:
-    """Return rho of each tissue, raw and adjusted; ``None`` if it was not scored."""
+    """Return donors and rho of each tissue, raw and adjusted; ``None`` if it was not scored."""
     columns = ["gene_rho_composition_known", "gene_rho_adjusted_for_composition"]
     if tables is None or not set(columns) <= set(tables.tissues):
         return None
     own = tables.tissues[tables.tissues["method"] == method]
     adjusted = "adjusted for composition"
+    if own[columns].isna().all(axis=None):
+        return None
     named = own[["tissue", *columns]].set_axis(["tissue", "rho", adjusted], axis=1)
+    of_one = tables.genes_of(method, genes=[tables.gene_ids[0]], columns=["tissue", N_KNOWN])
+    if N_KNOWN in of_one:
+        donors = named["tissue"].map(of_one.set_index("tissue")[N_KNOWN])
+        named.insert(1, "donors", donors.astype("Int64"))
     return named.sort_values(adjusted, ascending=False).reset_index(drop=True)
 
 
@@ -173,12 +182,14 @@ def show_adjusted_for_composition(session: Session, model: ServedModel) -> None:
         hide_index=True,
         key="adjusted_for_composition",
         column_config={
-            name: st.column_config.NumberColumn(format="%.3f") for name in list(table)[1:]
+            name: st.column_config.NumberColumn(format="%.3f") for name in list(table)[-2:]
         },
     )
     st.caption(
         "Out-of-fold rho, means over genes of the donors of known composition, and the same with"
         " the shares of blood cells regressed out of prediction and measurement."
+        + plain(composition_from(model.evaluation))
+        + " *Predictability* has it gene by gene."
     )
     download_table(
         table,

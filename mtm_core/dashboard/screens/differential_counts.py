@@ -44,7 +44,7 @@ _BYTES = 400
 """Memory of a model for each value, from 1.1 GB for 100 samples of 19,291 genes."""
 COLUMNS = [
     *("gene", "log2_fold_change", "fdr", "p", "kind", "mean_count", "standard_error"),
-    *("statistic", "n", "outcome", "contrast", "tissue", "gene_id"),
+    *("statistic", "n", "outcome", "contrast", "tissue", "predictable", "gene_id"),
 ]
 
 
