@@ -15,7 +15,9 @@ from mtm_core.data.cohort.cohort import tissue_codes, tissue_names, write_cohort
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.composition import estimated_composition, read_composition
+from mtm_core.evaluation.composition_table import composition_rows, save_composition
 from mtm_core.evaluation.predictability import genes_of_tissue, rank_tissues
+from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.blood_cells import CELLS, blood_signature
 from mtm_core.workflows.evaluate import EvaluateOptions, evaluate_methods
 from tests.cli.conftest import Mtm
@@ -135,3 +137,38 @@ def test_a_cohort_without_the_genes_says_so(mtm: Mtm, cohort_file: Path, tmp_pat
     assert done.code == 0, done.err
     assert "The cohort has too few marker genes of blood cells" in done.err
     assert "rho_adjusted_for_composition" not in pd.read_parquet(output / "genes.parquet")
+
+
+def test_figures_of_a_later_composition_are_read_beside_an_evaluation(
+    cohort: tuple[ad.AnnData, pd.DataFrame], tmp_path: Path
+) -> None:
+    """As if ridge alone had been scored with composition, and into a file of its own."""
+    write_cohort(cohort[0], tmp_path / "cohort.h5ad")
+    methods = ("ridge", "training-mean")
+    scored = evaluate_methods(
+        EvaluateOptions(tmp_path / "cohort.h5ad", tmp_path / "out", methods, 2, resamples=100)
+    ).tables
+    plain = tmp_path / "plain"
+    figures = ["n_composition", "rho_composition_known", "rho_adjusted_for_composition"]
+    gene_free = scored.genes.drop(columns=figures)
+    free = scored.tissues.drop(columns=[f"gene_{name}" for name in figures[1:]])
+    EvaluationTables(gene_free, free, scored.settings).save(plain)
+    assert set(figures).isdisjoint(EvaluationTables.load(plain).gene_columns)
+    save_composition(composition_rows(scored.genes, ["ridge"]), plain)
+    read = EvaluationTables.load(plain)
+    ridge = read.genes["method"] == "ridge"
+    own = scored.genes[scored.genes["method"] == "ridge"]
+    for name in figures:
+        np.testing.assert_allclose(read.genes.loc[ridge, name], own[name], atol=1e-5)
+        assert read.genes.loc[~ridge, name].isna().all()
+    for name in ("gene_rho_composition_known", "gene_rho_adjusted_for_composition"):
+        ours, theirs = (
+            table.set_index(["method", "tissue"])[name].xs("ridge")
+            for table in (read.tissues, scored.tissues)
+        )
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    read.save(plain)
+    assert not (plain / "composition.parquet").exists()
+    pd.testing.assert_frame_equal(
+        EvaluationTables.load(plain).genes[list(read.genes)], read.genes, check_dtype=False
+    )
