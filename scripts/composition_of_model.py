@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mtm_core.artefact import Artefact
-from mtm_core.evaluation.composition_table import KEYS, composition_rows, save_composition
+from mtm_core.evaluation.composition_table import FROM, KEYS, composition_rows, save_composition
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.model_folder import ModelFolder, seal_folder
 from mtm_core.reporting.model_card import render_model_card
@@ -43,7 +43,7 @@ def main() -> None:
     save_composition(rows, folder)
     settings = old.settings | {
         "composition": new.settings["composition"],
-        "composition_from": given.source,
+        FROM: given.source,
     }
     with replacing(folder / "settings.json") as place:
         place.write_text(json.dumps(settings, indent=1) + "\n")

@@ -2,7 +2,7 @@
 
 A cohort may lack the genes that tell blood cells apart, and the composition be known for some of
 its donors later, from elsewhere. The figures then lie beside the tables of genes, as
-``composition.parquet``, and are read with them.
+``composition.parquet``, and are read with them where the settings say where it comes from.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from mtm_core.grouped_table import GroupedTable, whole
 from mtm_core.safe_output import replacing
 
 FILE = "composition.parquet"
+FROM = "composition_from"
+"""Setting of an evaluation with such a file: where the composition comes from, and its licence."""
 KEYS = ("method", "tissue", "gene_id")
 N_KNOWN = "n_composition"
 FIGURES = ("rho_composition_known", "rho_adjusted_for_composition")
@@ -56,11 +58,9 @@ def with_composition_rows(
 
     Raises
     ------
-    ValueError
-        If the file is not of these tables.
+    ValueError, OSError
+        If the file is not there, or not of these tables.
     """
-    if not (folder / FILE).exists():
-        return genes, tissues
     rows = pd.read_parquet(folder / FILE)
     lacking = {*KEYS, N_KNOWN, *FIGURES} - set(rows)
     if lacking or rows.duplicated(list(KEYS)).any():

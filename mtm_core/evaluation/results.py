@@ -29,6 +29,7 @@ from mtm_core.evaluation.combinations import (
 )
 from mtm_core.evaluation.comparison import compare_methods
 from mtm_core.evaluation.composition_table import FILE as COMPOSITION_FILE
+from mtm_core.evaluation.composition_table import FROM as COMPOSITION_FROM
 from mtm_core.evaluation.composition_table import with_composition_rows
 from mtm_core.grouped_table import GroupedTable, Names, as_grouped, open_grouped, whole
 from mtm_core.grouped_writing import save_grouped
@@ -290,7 +291,7 @@ class EvaluationTables:
             If there are other files of these names, or they cannot be written.
         """
         own = OwnFolder.among(folder, EVALUATION)
-        before = [*(f"{name}.csv" for name in _OPTIONAL), *_COMBINATIONS, COMPOSITION_FILE]
+        before = [*(f"{name}.csv" for name in _OPTIONAL), *_COMBINATIONS]
         with own.adding(last=_SETTINGS, instead_of=before) as place:
             save_grouped(self.gene_rows, place / "genes.parquet", GENE_KEYS)
             self.tissues.to_csv(place / "tissues.csv", index=False, float_format="%.6g")
@@ -315,15 +316,15 @@ class EvaluationTables:
         try:
             summary = pd.read_csv(folder / "summary.csv", index_col="method")
             rows, combinations = _combinations_in(folder)
-            genes, tissues = with_composition_rows(
-                open_grouped(folder / "genes.parquet", GENE_KEYS, current_name),
-                _read_figures(folder / "tissues.csv"),
-                folder,
-            )
+            settings = json.loads((folder / _SETTINGS).read_text())
+            genes = open_grouped(folder / "genes.parquet", GENE_KEYS, current_name)
+            tissues = _read_figures(folder / "tissues.csv")
+            if COMPOSITION_FROM in settings:
+                genes, tissues = with_composition_rows(genes, tissues, folder)
             return cls(
                 genes,
                 tissues,
-                json.loads((folder / "settings.json").read_text()),
+                settings,
                 summary[[name for name in _INTERVAL if name in summary]],
                 **{
                     name: _read_figures(path)

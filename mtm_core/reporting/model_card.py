@@ -8,6 +8,7 @@ from typing import Any
 
 from mtm_core.artefact import Artefact
 from mtm_core.evaluation.combinations import RHO_ALONE
+from mtm_core.evaluation.composition_table import FROM
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.together import explain_sources
 from mtm_core.methods.covariates import AGE_SEX
@@ -131,7 +132,7 @@ def composition_from(evaluation: EvaluationTables | None) -> str:
         return ""
     if settings["composition"] == "estimated":
         return " Blood composition was estimated from the donors' blood."
-    where = f", {settings['composition_from']}" if "composition_from" in settings else ""
+    where = f", {settings[FROM]}" if FROM in settings else ""
     return (
         f" Blood composition: {settings['composition']}{where}; it is known for some of the donors,"
         " and rho is adjusted for it in these."
