@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
