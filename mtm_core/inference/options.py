@@ -179,7 +179,39 @@ class PredictionOptions:
                 self.alignment_from, predictor.artefact, one.source, self.alignment
             )
         values = table.values if isinstance(table, ExpressionTable) else table
-        names = tuple(str(name) for name in values.index)
+        try:
+            return predictor.prepare(
+                table,
+                source=one.source,
+                unit=one.unit,
+                alignment=self.alignment,
+                batch=self.batches_of_further(number, values, known, saved),
+                alignment_from=saved,
+            )
+        except ExpressionError as error:
+            raise ExpressionError(f"{one.source}: {error}") from error
+
+    def batches_of_further(
+        self,
+        number: int,
+        table: pd.DataFrame,
+        known: SampleMetadata | None,
+        saved: SavedAlignment | None,
+    ) -> pd.Series | None:
+        """Return the batches of the further table ``number``, as :meth:`batches_of`.
+
+        Parameters
+        ----------
+        saved
+            The saved alignment of its tissue, whose batches ``as_batch`` is of.
+
+        Raises
+        ------
+        SelectionError
+            As :meth:`batches_of`.
+        """
+        one = self.further[number]
+        names = tuple(str(name) for name in table.index)
         as_batch = self.as_batch if saved is not None and saved.batches and not one.batch else ""
         own = replace(
             self,
@@ -187,17 +219,7 @@ class PredictionOptions:
             as_batch=as_batch,
             alignment_from=self.alignment_from or ("saved" if saved is not None else ""),
         )
-        try:
-            return predictor.prepare(
-                table,
-                source=one.source,
-                unit=one.unit,
-                alignment=self.alignment,
-                batch=own.batches_of(values, None if known is None else known.of_samples(names)),
-                alignment_from=saved,
-            )
-        except ExpressionError as error:
-            raise ExpressionError(f"{one.source}: {error}") from error
+        return own.batches_of(table, None if known is None else known.of_samples(names))
 
     def put_together(self, first: Prepared, further: Sequence[Prepared]) -> Prepared | Together:
         """Match the people of the tables; one table stays as it is.

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -53,6 +54,7 @@ def predict_people(
     *,
     on_progress: TissueProgress | None = None,
     at_once: float = AT_ONCE_BYTES,
+    n_alike: Sequence[int] | None = None,
 ) -> xr.Dataset:
     """Predict ``targets`` for people made ready, and describe how in the dataset.
 
@@ -62,6 +64,9 @@ def predict_people(
         Of each person, exact; ``None`` if none are known.
     on_progress, at_once
         As in :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`.
+    n_alike
+        Number of people who give the same tissues as each, counted in what is said of
+        intervals; ``None`` if each is one.
 
     Raises
     ------
@@ -112,7 +117,7 @@ def predict_people(
             "unit": artefact.unit,
             "alignment": first.aligned.how,
             **alignment_attrs(first.alignment, from_saved=first.from_saved),
-            "interval": _describe_interval(method, sources, calibrated_from, decoder),
+            "interval": _describe_interval(method, sources, calibrated_from, decoder, n_alike),
             "mtm_version": __version__,
             "use": "For research use, not for diagnosis.",
         },
@@ -120,12 +125,18 @@ def predict_people(
 
 
 def _describe_interval(
-    method: FittedMethod, sources: Sequence[str], calibrated_from: str | None, decoder: Decoder
+    method: FittedMethod,
+    sources: Sequence[str],
+    calibrated_from: str | None,
+    decoder: Decoder,
+    n_alike: Sequence[int] | None,
 ) -> str:
     """Say what the intervals were calibrated on, and for whom there are some."""
     if len(sources) > 1:
         further = getattr(method, "further", ())
-        return interval_in_words(calibrated_from, further, decoder.has_interval, INTERVAL_LEVEL)
+        there = decoder.has_interval
+        of_people = there if n_alike is None else np.repeat(there, n_alike)
+        return interval_in_words(calibrated_from, further, of_people, INTERVAL_LEVEL)
     if calibrated_from is None:
         return "none"
     words = f"{INTERVAL_LEVEL} %, calibrated on donors held out"

@@ -7,10 +7,11 @@ beside the place of the store, which says by its name that it is not whole::
 
     predicted.zarr.progress/
         run.json             what is predicted, from what, how; found out before the first chunk
-        moments.safetensors  mean and spread of each gene over all samples, or by batch
-        alignment.json       the saved alignment that the samples are read by, if there is one
+        moments.safetensors  mean and spread of each gene over all samples, or by batch; by table
+        alignment.json       the saved alignments that the samples are read by, if there are some
         predicted.zarr       the store
-        done/0000012         a file a chunk: made by the worker that wrote the chunk
+        done/0000012         a file a chunk, with what the store has no place for: made by the
+                             worker that wrote the chunk
 
 The finished store is the dataset of :mod:`mtm_core.inference.prediction_dataset`, with consolidated
 metadata; ``attrs["run"]`` holds run.json.
@@ -52,6 +53,8 @@ from mtm_core.safe_output import (
 
 _STORE, _LEDGER, _MOMENTS = "predicted.zarr", "run.json", "moments.safetensors"
 _ALIGNMENT = "alignment.json"
+_PARTS = ("mean", "squares", "low", "high")
+"""Arrays of the moments of a batch."""
 _KIND = "a prediction that is not whole"
 _LEFT = "What is predicted so far stays; the same command continues from it."
 _COMPLETE = "run"
@@ -117,8 +120,8 @@ class PredictionStore:
     def begin(
         self,
         run: Run,
-        moments: Mapping[str, GeneMoments] | None,
-        alignment: SavedAlignment | None = None,
+        moments: Sequence[Mapping[str, GeneMoments]],
+        alignments: Sequence[SavedAlignment] = (),
     ) -> None:
         """Open the ledger of a run whose table has been looked through.
 
@@ -127,9 +130,9 @@ class PredictionStore:
         run
             The run.
         moments
-            Moments of all samples by batch; ``None`` if nothing is estimated from them.
-        alignment
-            The saved alignment that they are read by, if there is one.
+            Moments of all samples by batch, of each table; empty if nothing is estimated.
+        alignments
+            The saved alignments that they are read by, if there are some.
 
         Raises
         ------
@@ -141,17 +144,19 @@ class PredictionStore:
         own.clear()
         with said_in_words(self.path, _LEFT):
             (self.progress / "done").mkdir()
-        if moments is not None:
+        if any(moments):
             arrays = {
-                f"{number}.{name}": np.atleast_1d(array)
-                for number, one in enumerate(moments.values())
+                f"{table}.{number}.{name}": np.atleast_1d(array)
+                for table, own in enumerate(moments)
+                for number, one in enumerate(own.values())
                 for name, array in vars(one).items()
             }
+            batches = json.dumps([list(own) for own in moments])
             with replacing(self.progress / _MOMENTS) as place:
-                save_file(arrays, place, metadata={"batches": json.dumps(list(moments))})
-        if alignment is not None:
+                save_file(arrays, place, metadata={"batches": batches})
+        if alignments:
             with replacing(self.progress / _ALIGNMENT) as place:
-                place.write_bytes(alignment_bytes(alignment))
+                place.write_bytes(alignment_bytes(alignments))
         with replacing(self.progress / _LEDGER) as place:
             place.write_text(json.dumps(run), encoding="utf-8")
 
@@ -165,28 +170,29 @@ class PredictionStore:
         """
         discard(self.progress)
 
-    def moments(self) -> dict[str, GeneMoments] | None:
-        """Return the moments that :meth:`begin` was given."""
+    def moments(self) -> list[dict[str, GeneMoments]]:
+        """Return the moments that :meth:`begin` was given; nothing if there were none."""
         path = self.progress / _MOMENTS
         if not path.exists():
-            return None
+            return []
         with safe_open(path, framework="numpy") as file:
             batches = json.loads(file.metadata()["batches"])
         arrays = load_file(path)
-        return {
-            name: GeneMoments(
-                int(arrays[f"{i}.n"][0]),
-                *(arrays[f"{i}.{part}"] for part in ("mean", "squares", "low", "high")),
-            )
-            for i, name in enumerate(batches)
-        }
+        return [
+            {
+                name: GeneMoments(
+                    int(arrays[f"{table}.{i}.n"][0]),
+                    *(arrays[f"{table}.{i}.{part}"] for part in _PARTS),
+                )
+                for i, name in enumerate(names)
+            }
+            for table, names in enumerate(batches)
+        ]
 
-    def alignment(self) -> SavedAlignment | None:
-        """Return the saved alignment that :meth:`begin` was given."""
+    def alignments(self) -> tuple[SavedAlignment, ...]:
+        """Return the saved alignments that :meth:`begin` was given."""
         path = self.progress / _ALIGNMENT
-        if not path.exists():
-            return None
-        return alignments_of(path.read_bytes(), _ALIGNMENT)[0]
+        return alignments_of(path.read_bytes(), _ALIGNMENT) if path.exists() else ()
 
     def create(self, first: xr.Dataset, samples: tuple[str, ...]) -> None:
         """Lay out the store after the prediction ``first`` of some samples, without values.
@@ -199,8 +205,8 @@ class PredictionStore:
         with said_in_words(self.path, _LEFT):
             create_store(self.unfinished, first, samples, self.chunk)
 
-    def write(self, number: int, prediction: xr.Dataset) -> None:
-        """Write chunk ``number``, then enter it in the ledger.
+    def write(self, number: int, prediction: xr.Dataset, beside: str = "") -> None:
+        """Write chunk ``number``, then enter it in the ledger with what is known ``beside`` it.
 
         Raises
         ------
@@ -209,7 +215,17 @@ class PredictionStore:
         """
         with said_in_words(self.path, _LEFT):
             fill_store(self.unfinished, prediction, number * self.chunk)
-            (self.progress / "done" / f"{number:07d}").touch()
+            with replacing(self.progress / "done" / f"{number:07d}") as place:
+                place.write_text(beside, encoding="utf-8")
+
+    def beside(self, number: int) -> str:
+        """Return what :meth:`write` was given beside chunk ``number``."""
+        return (self.progress / "done" / f"{number:07d}").read_text(encoding="utf-8")
+
+    @property
+    def interval(self) -> str:
+        """Description of the intervals of a finished store."""
+        return str(zarr.open_group(self.path, mode="r").attrs["interval"])
 
     def by_sample(self, samples: Sequence[str]) -> pd.DataFrame:
         """Return what is known of each sample: distances, and whether its age and sex were read."""

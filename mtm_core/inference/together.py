@@ -124,11 +124,34 @@ def put_together(tables: Sequence[Prepared], *, near_people: bool = False) -> To
         If a tissue is given twice, or a further table has none of the people before it.
     """
     check_each_once([table.source for table in tables])
-    people, rows, matches = people_of([table.samples for table in tables], near_people)
-    for table, match in zip(tables[1:], matches, strict=True):
-        if not match.in_both:
-            raise SelectionError(_describe_none_in_both(match, tables[0], table))
+    names = {table.source: table.samples for table in tables}
+    people, rows, matches = matched_people(names, near_people=near_people)
     return Together(tuple(tables), people, rows, matches)
+
+
+def matched_people(
+    names: Mapping[str, Sequence[str]], *, near_people: bool = False
+) -> tuple[tuple[str, ...], tuple[NDArray[np.intp], ...], tuple[TableMatch, ...]]:
+    """Match the samples of several tables, by name, as :func:`people_of`.
+
+    Parameters
+    ----------
+    names
+        Names of the samples by tissue, the main one first.
+    near_people
+        As in :func:`put_together`.
+
+    Raises
+    ------
+    SelectionError
+        If a further table has none of the people before it.
+    """
+    sources = list(names)
+    people, rows, matches = people_of(list(names.values()), near_people)
+    for source, match in zip(sources[1:], matches, strict=True):
+        if not match.in_both:
+            raise SelectionError(_describe_none_in_both(match, names, sources[0], source))
+    return people, rows, matches
 
 
 def check_each_once(sources: Sequence[str]) -> None:
@@ -271,11 +294,13 @@ def one_of_each(given: Mapping[str, object]) -> None:
         raise SelectionError("no table is given. Give at least one, by the name of its tissue.")
 
 
-def _describe_none_in_both(match: TableMatch, first: Prepared, further: Prepared) -> str:
+def _describe_none_in_both(
+    match: TableMatch, names: Mapping[str, Sequence[str]], first: str, further: str
+) -> str:
     words = (
-        f"the tables of {first.source} and {further.source} have no sample name in common:"
-        f" {name_some(first.samples, 2)} in the first,"
-        f" {name_some(further.samples, 2)} in the second."
+        f"the tables of {first} and {further} have no sample name in common:"
+        f" {name_some(names[first], 2)} in the first,"
+        f" {name_some(names[further], 2)} in the second."
     )
     if match.near:
         near = match.near[0]

@@ -126,11 +126,13 @@ def read_further(
     return found
 
 
-def say_reading(unit: str, alignment: str, distance: pd.DataFrame, say: Say) -> None:
+def say_reading(
+    unit: str, alignment: str, distance: pd.DataFrame, say: Say, prefix: str = ""
+) -> None:
     """Say how samples were read: ``distance_before`` and ``distance_after`` are by sample."""
     median = distance[["distance_before", "distance_after"]].median()
     say(
-        f"Read as {unit}. Alignment: {alignment}. Distance from the reference, median over"
+        f"{prefix}Read as {unit}. Alignment: {alignment}. Distance from the reference, median over"
         f" samples: {median['distance_before']:.2f} before, {median['distance_after']:.2f} after.",
         False,
     )

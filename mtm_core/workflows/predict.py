@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,18 +13,21 @@ import xarray as xr
 from mtm_core.data.formats.stored_table import open_stored_table
 from mtm_core.data.notes import Note
 from mtm_core.errors import SelectionError
+from mtm_core.evaluation.predictability import accuracy_in_words
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.blocks import predict_blocks
 from mtm_core.inference.chunk_tasks import VALUES
-from mtm_core.inference.chunked import ChunkedRequest, predict_chunked
+from mtm_core.inference.chunked import ChunkedRequest, StoredTissue, predict_chunked
 from mtm_core.inference.cluster import dask_client
 from mtm_core.inference.export import file_bytes, write_blocks
+from mtm_core.inference.later_samples import alignment_for
 from mtm_core.inference.long_parts import write_parts
 from mtm_core.inference.one_sex import describe_one_sex
+from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.saved_alignment import FILE_NAME, SavedAlignment, alignment_bytes
-from mtm_core.inference.together import Together
+from mtm_core.inference.together import Together, people_of
 from mtm_core.inference.wide import wide_bytes, write_wide
 from mtm_core.memory_budget import in_words
 from mtm_core.methods.covariates import are_known
@@ -180,21 +183,24 @@ def _whole(
     )
 
 
-def _save(alignment: SavedAlignment | None, options: PredictOptions, folder: Path) -> None:
-    """Write what a table that was read in chunks was aligned by.
+def _save(
+    alignments: Sequence[SavedAlignment | None], options: PredictOptions, folder: Path
+) -> None:
+    """Write what tables that were read in chunks were aligned by.
 
     Raises
     ------
     SelectionError
         If the prediction was finished by an earlier run.
     """
-    if alignment is None or options.save_alignment is None:
+    known = [one for one in alignments if one is not None]
+    if len(known) < len(alignments) or options.save_alignment is None:
         raise SelectionError(
             f"{options.output} was finished by an earlier run, so its alignment was not estimated "
             "again. To save it, predict again with --overwrite."
         )
     write_saved(
-        [alignment],
+        known,
         options.save_alignment,
         overwrite=options.overwrite,
         inputs=options.inputs(folder),
@@ -267,6 +273,7 @@ def _part_by_part(
     """Read, predict and write a few samples at a time, on workers."""
     how, chosen = options.part_by_part, options.prediction
     assert how is not None
+    tables = zip(chosen.further, options.further, strict=True)
     request = ChunkedRequest(
         options.tables[0].resolve(),
         options.output.resolve(),
@@ -278,25 +285,42 @@ def _part_by_part(
         options.values or VALUES,
         how.bits,
         how.chunk,
+        tuple(StoredTissue(path.resolve(), one.source, one.unit) for one, path in tables),
+        chosen.near_people,
     )
     _check_metadata(options)
-    phenotypes = batch = None
-    samples = open_stored_table(request.table, predictor.genes).samples
-    known = None
+    names = {
+        one.source: open_stored_table(one.table, predictor.genes).samples for one in request.tables
+    }
+    saved = _saved_alignments(chosen, predictor)
+    phenotypes, batches = None, {}
     if options.metadata is not None:
-        phenotypes = _phenotypes(options, samples, predictor, say)
+        people = people_of(list(names.values()), chosen.near_people)[0]
+        phenotypes = _phenotypes(options, people, predictor, say)
         if phenotypes is not None:
             say_notes(describe_one_sex(targets, phenotypes["sex"]), say)
-        known = read_known(options.metadata, samples, chosen.metadata)
-    batch = chosen.batches_of(pd.DataFrame(index=list(samples)), known)
-    say_notes(groups_at_risk(chosen, known), say)
+    for number, (source, own) in enumerate(names.items()):
+        column = chosen.batch if not number else chosen.further[number - 1].batch
+        known = None
+        if options.metadata is not None and (column or not number):
+            known = read_known(options.metadata, own, chosen.metadata)
+        rows = pd.DataFrame(index=list(own))
+        batch = (
+            chosen.batches_of_further(number - 1, rows, known, saved.get(source))
+            if number
+            else chosen.batches_of(rows, known)
+        )
+        if batch is not None:
+            batches[source] = batch
+        at_risk = replace(chosen, source=source, batch=column, as_batch="") if number else chosen
+        say_notes(groups_at_risk(at_risk, known), say)
     with dask_client(how.scheduler, how.workers) as client:
         result = predict_chunked(
             request,
             client,
             phenotypes=phenotypes,
-            batch=batch,
-            alignment_from=chosen.saved_alignment(predictor),
+            batch=batches,
+            alignment_from=saved,
             progress=on_progress,
             overwrite=options.overwrite,
         )
@@ -306,14 +330,34 @@ def _part_by_part(
             " predicted again.",
             False,
         )
-    say_reading(result.unit, result.alignment, result.by_sample, say)
+    for number, table in enumerate(result.tables):
+        if len(table.distance):
+            prefix = f"{table.source}: " * bool(number)
+            say_reading(table.unit, table.alignment, table.distance, say, prefix)
+            for line in batch_lines(table.by_batch):
+                say(f"{prefix}{line}", False)
     say_notes(result.notes, say)
-    for line in batch_lines(result.by_batch):
-        say(line, False)
     if options.save_alignment is not None:
-        _save(result.saved, options, folder)
+        _save([table.saved for table in result.tables], options, folder)
     n_used_age_sex = int(result.by_sample["used_age_sex"].sum())
-    return Predicted(options.output, result.sizes, n_used_age_sex, predictor.covariates)
+    several = None
+    if options.further:
+        evaluation, method = _evaluation_of(folder, predictor), predictor.artefact.method.name
+        accuracy = accuracy_in_words(evaluation, method, chosen.sources, targets)
+        several = SeveralInWords(dict(result.tissues_given), result.interval, accuracy)
+    return Predicted(
+        options.output, result.sizes, n_used_age_sex, predictor.covariates, several=several
+    )
+
+
+def _saved_alignments(chosen: PredictionOptions, predictor: Predictor) -> dict[str, SavedAlignment]:
+    """Read the saved alignments of all tissues; nothing if none are named."""
+    if not chosen.alignment_from:
+        return {}
+    return {
+        source: alignment_for(chosen.alignment_from, predictor.artefact, source, chosen.alignment)
+        for source in chosen.sources
+    }
 
 
 def _say_size(options: PredictOptions, sizes: tuple[int, int, int], say: Say) -> None:

@@ -129,11 +129,6 @@ def check_predict(options: PredictOptions) -> Path:
         raise SelectionError("give one table for each further tissue.")
     if options.part_by_part is not None:
         check_workers(options.part_by_part.scheduler, options.part_by_part.workers)
-        if options.further:
-            raise SelectionError(
-                "prediction in chunks reads one tissue; further tissues (--and) need tables that "
-                "are read whole."
-            )
         if options.prediction.reading != AS_IT_LIES:
             raise SelectionError(
                 "a table that is predicted in chunks is read as it is: --take-back, --leave-out,"

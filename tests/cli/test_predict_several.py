@@ -61,7 +61,10 @@ def test_two_tables_are_predicted_from_together(
         (["--and", f"{MUSCLE}=blood.tsv", "--and-unit", "Spleen=tpm"], "unknown tissue: 'Spleen'"),
         (["--and", f"{MUSCLE}=blood.tsv", "--and-unit", f"{MUSCLE}=tmp"], "unknown unit: 'tmp'"),
         (["--and", f"{MUSCLE}=blood.tsv", "--targets", MUSCLE], "is a source"),
-        (["--and", f"{MUSCLE}=blood.tsv", "--workers", "2"], "in chunks reads one tissue"),
+        (
+            ["--and", f"{MUSCLE}=blood.tsv", "--workers", "2"],
+            "in chunks must be .h5ad",
+        ),
         (["--and", "Muscel=blood.tsv"], "unknown tissue: 'Muscel'"),
         (["--and", "Whole Blood=blood.tsv"], "given more than once"),
     ],

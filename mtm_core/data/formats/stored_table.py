@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,10 @@ class _Rows(Protocol):
         """Return samples ``start`` to ``stop``, with every gene."""
         ...
 
+    def take(self, rows: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the samples at ``rows``, one or more in ascending order, with every gene."""
+        ...
+
 
 @dataclass(frozen=True)
 class StoredTable:
@@ -80,17 +84,34 @@ class StoredTable:
         InputFileError
             If the file is damaged there.
         """
+        return self._values(lambda: self.rows.read(start, stop), self.samples[start:stop])
+
+    def take(self, rows: NDArray[np.intp]) -> pd.DataFrame:
+        """Read the samples at ``rows``, one or more in any order: (samples, genes) float64.
+
+        Raises
+        ------
+        ExpressionError, InputFileError
+            As :meth:`read`.
+        """
+        if (np.diff(rows) == 1).all():
+            return self.read(int(rows[0]), int(rows[-1]) + 1)
+        order = np.argsort(rows)
+        names = [self.samples[row] for row in rows[order].tolist()]
+        return self._values(lambda: self.rows.take(rows[order]), names).iloc[np.argsort(order)]
+
+    def _values(self, read: Callable[[], NDArray[Any]], samples: Sequence[str]) -> pd.DataFrame:
         try:
-            values = np.ascontiguousarray(self.rows.read(start, stop), dtype=np.float64)
+            values = np.ascontiguousarray(read(), dtype=np.float64)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise InputFileError(f"{self.path}: cannot read its values: {error}") from error
         if not np.isfinite(values).all():
             row, column = np.argwhere(~np.isfinite(values))[0]
             raise ExpressionError(
                 f"{self.path.name}: expected finite numbers, got {values[row, column]} in sample"
-                f" {self.samples[start + row]!r}, gene {self.genes[column]!r}."
+                f" {samples[row]!r}, gene {self.genes[column]!r}."
             )
-        index = pd.Index(self.samples[start:stop], name="sample", dtype=object)
+        index = pd.Index(samples, name="sample", dtype=object)
         return pd.DataFrame(values, index=index, columns=pd.Index(self.genes, dtype=object))
 
     @property
@@ -196,6 +217,10 @@ class _Matrix:
         part = self.x[start:stop]
         return np.asarray(part.toarray() if hasattr(part, "toarray") else part)
 
+    def take(self, rows: NDArray[np.intp]) -> NDArray[Any]:
+        runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1)
+        return np.concatenate([self.read(int(run[0]), int(run[-1]) + 1) for run in runs])
+
 
 def _open_anndata(path: Path, group: Any) -> StoredTable:  # noqa: ANN401 - of HDF5 or of zarr
     x = group["X"]
@@ -245,15 +270,29 @@ class _RowGroups:
         first, last = np.searchsorted(self.ends, [start, stop - 1], side="right")
         parts = []
         for i in range(first, last + 1):
-            path, number = self.groups[i]
-            file = pyarrow.parquet.ParquetFile(path)
-            table = file.read_row_group(number, list(self.columns))
-            check_parquet_columns(file.metadata.row_group(number))
-            begin = int(self.ends[i - 1]) if i else 0
-            part = table.slice(max(start - begin, 0), stop - max(start, begin))
-            columns = [column.to_numpy().astype(np.float64) for column in part.columns]
-            parts.append(np.column_stack(columns))
+            table, begin = self._group(i)
+            parts.append(_array(table.slice(max(start - begin, 0), stop - max(start, begin))))
         return np.concatenate(parts)
+
+    def take(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        of_rows = np.searchsorted(self.ends, rows, side="right")
+        parts = []
+        for i in np.unique(of_rows):
+            table, begin = self._group(int(i))
+            parts.append(_array(table.take(rows[of_rows == i] - begin)))
+        return np.concatenate(parts)
+
+    def _group(self, i: int) -> tuple[pa.Table, int]:
+        """Read a row group, and give the sample that it begins with."""
+        path, number = self.groups[i]
+        file = pyarrow.parquet.ParquetFile(path)
+        table = file.read_row_group(number, list(self.columns))
+        check_parquet_columns(file.metadata.row_group(number))
+        return table, int(self.ends[i - 1]) if i else 0
+
+
+def _array(table: pa.Table) -> NDArray[np.float64]:
+    return np.column_stack([column.to_numpy().astype(np.float64) for column in table.columns])
 
 
 def _open_parquet(path: Path, parts: Sequence[Path]) -> StoredTable:
