@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 from uuid import uuid4
 
@@ -96,7 +96,9 @@ def read_isolated(
         (:mod:`mtm_core.data.isolation.reading_limits`).
     """
     files = [("", data)] if isinstance(data, bytes) else list(data)
-    return _read(files, max_bytes, options, "table", unpack, seconds, turn, server)
+    return _read(
+        files, max_bytes, options, "table", unpack, seconds=seconds, turn=turn, server=server
+    )
 
 
 def read_sets_isolated(
@@ -104,9 +106,7 @@ def read_sets_isolated(
     name: str,
     max_bytes: int = MAX_GMT_BYTES,
     *,
-    seconds: float = SECONDS,
     turn: Turn | None = None,
-    server: ReaderServer | None = None,
 ) -> GeneSets:
     """Read GMT as :meth:`mtm_core.data.gene_sets.gmt.GeneSets.parse`, in a process of its own.
 
@@ -115,11 +115,8 @@ def read_sets_isolated(
     InputFileError
         As there, and as :func:`read_isolated`.
     """
-
-    def read(packed: bytes) -> GeneSets:
-        return unpack_sets(packed, name)
-
-    return _read([(name, data)], max_bytes, AS_IT_LIES, "gene sets", read, seconds, turn, server)
+    read = partial(unpack_sets, name=name)
+    return _read([(name, data)], max_bytes, AS_IT_LIES, "gene sets", read, turn=turn)
 
 
 def read_network_isolated(
@@ -127,9 +124,7 @@ def read_network_isolated(
     name: str,
     max_bytes: int = MAX_GMT_BYTES,
     *,
-    seconds: float = SECONDS,
     turn: Turn | None = None,
-    server: ReaderServer | None = None,
 ) -> Network:
     """Read a network as :meth:`mtm_core.data.gene_sets.networks.Network.parse`, likewise.
 
@@ -138,11 +133,8 @@ def read_network_isolated(
     InputFileError
         As there, and as :func:`read_isolated`.
     """
-
-    def read(packed: bytes) -> Network:
-        return unpack_network(packed, name)
-
-    return _read([(name, data)], max_bytes, AS_IT_LIES, "network", read, seconds, turn, server)
+    read = partial(unpack_network, name=name)
+    return _read([(name, data)], max_bytes, AS_IT_LIES, "network", read, turn=turn)
 
 
 def _read(
@@ -151,9 +143,10 @@ def _read(
     options: ReadingOptions,
     content: Content,
     unpacked: Callable[[bytes], T],
-    seconds: float,
-    turn: Turn | None,
-    server: ReaderServer | None,
+    *,
+    seconds: float = SECONDS,
+    turn: Turn | None = None,
+    server: ReaderServer | None = None,
 ) -> T:
     """Ask for the content of ``files`` when their turn has come, and unpack the answer."""
     turn, server, budget = turn or Turn(), server or reader_server(), shared_budget()
