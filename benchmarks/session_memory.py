@@ -17,6 +17,7 @@ left when free memory was given back to the system.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -30,6 +31,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from screens_in_use import AFTER, FIRST, Screen
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
@@ -47,6 +49,7 @@ PAGES = APP.parent / "pages"
 
 def held() -> int:
     """Return the bytes of memory that this process alone holds (Linux)."""
+    gc.collect()
     give_memory_back()
     status = Path("/proc/self/status").read_text()
     return int(status.split("RssAnon:")[1].split()[0]) * 1024
@@ -230,6 +233,7 @@ def main() -> None:
     if timed != there:
         sys.exit(f"screens that are not timed, or are not there: {sorted(timed ^ there)}")
     os.environ[MODEL_VARIABLE] = str(options.model)
+    config.set_option("runner.postScriptGC", False)  # as the server has it
     background.PATIENCE_SECONDS = 900.0  # pages wait for their work
     keep_little_freed_memory()
     import_all()

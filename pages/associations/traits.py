@@ -109,8 +109,14 @@ def correlated(name: str) -> pd.DataFrame:
 
 
 def correlated_once(name: str) -> pd.DataFrame:
-    """Return the same, made once."""
-    return session.remember((*key, name), lambda: correlated(name))
+    """Return the same, made once, behind the page: of 1,000 samples it takes a second."""
+    return remember(
+        session,
+        (*key, name),
+        lambda _: correlated(name),
+        slot="trait of a tissue",
+        words=f"Correlating {name} with {trait}",
+    )
 
 
 prefix = f"{session.file_stem}{'shuffled_' if seed is not None else ''}"

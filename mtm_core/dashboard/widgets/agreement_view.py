@@ -126,7 +126,13 @@ def show_agreement(
         Whether both axes are in one unit.
     """
     st.caption(FROM_THE_REFERENCE)
-    points = session.remember(("points", key, tissue), lambda: points_of(tissue))
+    points = remember(
+        session,
+        ("points", key, tissue),
+        lambda _: points_of(tissue),
+        slot="points",
+        words=f"Comparing {tissue}",
+    )
     predictable_only = st.toggle(
         "Predictable genes only",
         key="agreement_predictable",
