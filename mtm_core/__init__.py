@@ -67,6 +67,7 @@ _HOMES = {
     "find_model": "mtm_core.model_places",
     "judge_predictions": "mtm_core.workflows.judge",
     "make_design": "mtm_core.studies.design",
+    "model_genes": "mtm_core.studies.gene_models",
     "out_of_fold_accuracy": "mtm_core.workflows.model_accuracy",
     "predict_samples": "mtm_core.workflows.predict",
     "prepare_cohort": "mtm_core.workflows.prepare",

@@ -24,6 +24,7 @@ from mtm_core.studies.activity import ActivityScoring as ActivityScoring
 from mtm_core.studies.design import StudyDesign as StudyDesign
 from mtm_core.studies.design import make_design as make_design
 from mtm_core.studies.enrichment import EnrichmentOptions as EnrichmentOptions
+from mtm_core.studies.gene_models import model_genes as model_genes
 from mtm_core.studies.linear_comparison import compare_by_design as compare_by_design
 from mtm_core.studies.own_cohort import OwnCohort as OwnCohort
 from mtm_core.studies.sample_review import review_samples as review_samples

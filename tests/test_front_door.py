@@ -85,6 +85,7 @@ def test_public_names_are_unchanged() -> None:
         "find_model",
         "judge_predictions",
         "make_design",
+        "model_genes",
         "out_of_fold_accuracy",
         "predict_samples",
         "prepare_cohort",

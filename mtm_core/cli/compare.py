@@ -154,6 +154,13 @@ def compare_command(
             help="Test the measured counts too, by PyDESeq2 (pip install 'mtm-core[counts]').",
         ),
     ] = False,
+    gene: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Gene to fit by itself too, by statsmodels (least squares, or a mixed model with a"
+            " random --block), with all coefficients; comma-separated or repeated."
+        ),
+    ] = None,
     shuffle: Annotated[
         int | None,
         typer.Option(
@@ -211,7 +218,9 @@ def compare_command(
         shuffle,
         table_format,
         overwrite,
-        DesignOptions(formula, tuple(contrast or []), block, block_as, counts),
+        DesignOptions(
+            formula, tuple(contrast or []), block, block_as, counts, tuple(split_names(gene or []))
+        ),
         composition,
         further_tables,
         both_sexes,

@@ -277,8 +277,12 @@ def compare_samples(
                 for name, (values, meaning) in of_traits.items():
                     agreements += cohort.trait(name, values, meaning, others, table)
         if design is not None:
-            written.append("linear_models")
             write_design(design, place)
+            if options.linear.genes:  # first: a gene that is not there is soon said
+                written.append("gene_models")
+                with _table(place, written[-1], options) as table:
+                    table.add(cohort.single_genes(design, options.linear.genes))
+            written.append("linear_models")
             with _table(place, written[-1], options) as table:
                 cohort.design(design, table)
             if options.linear.counts:

@@ -23,6 +23,7 @@ from mtm_core.studies.design import make_design as make_design
 from mtm_core.studies.formula import Factor as Factor
 from mtm_core.studies.formula import Term as Term
 from mtm_core.studies.formula import formula_text as formula_text
+from mtm_core.studies.gene_models import check_gene_models
 from mtm_core.studies.own_cohort import PREDICTED
 from mtm_core.workflows.own_samples import Say
 from mtm_core.workflows.plain_values import PlainValues
@@ -48,6 +49,8 @@ class DesignOptions(PlainValues):
         As a random intercept, or as a fixed effect.
     counts
         Test the measured counts by PyDESeq2 too.
+    genes
+        Ids or symbols of genes to fit one by one too, by statsmodels.
     """
 
     formula: str = ""
@@ -55,6 +58,7 @@ class DesignOptions(PlainValues):
     block: str = ""
     block_as: BlockAs = "random"
     counts: bool = False
+    genes: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Refuse what says nothing without a formula.
@@ -62,11 +66,21 @@ class DesignOptions(PlainValues):
         Raises
         ------
         SelectionError
-            If there is a contrast, a block or a model of counts, and no formula.
+            If there is a contrast, a block, a model of counts or a gene, and no formula.
+        MissingLibraryError
+            If single genes are to be fitted, and statsmodels is not installed.
         """
-        if not self.formula and (self.contrasts or self.block or self.counts):
-            given = "--contrast" if self.contrasts else "--block" if self.block else "--counts"
-            raise SelectionError(f"{given} is an option of linear models: give --formula too.")
+        options = {
+            "--contrast": self.contrasts,
+            "--block": self.block,
+            "--counts": self.counts,
+            "--gene": self.genes,
+        }
+        given = [name for name, value in options.items() if value]
+        if given and not self.formula:
+            raise SelectionError(f"{given[0]} is an option of linear models: give --formula too.")
+        if self.genes:
+            check_gene_models()
 
     def design(self, known: SampleMetadata, unit: Unit) -> StudyDesign:
         """Make the design, of samples that were read in ``unit``.

@@ -14,6 +14,7 @@ from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.against_reference import all_agreements, reference_trait
 from mtm_core.studies.count_models import compare_counts
 from mtm_core.studies.design import StudyDesign
+from mtm_core.studies.gene_models import model_genes
 from mtm_core.studies.own_cohort import MEASURED, PREDICTED, OwnCohort
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.resampled_effects import GroupEffects, TraitEffects
@@ -113,6 +114,12 @@ class CohortComparisons:
             table.add(compared)
         for line in counts.in_words():
             self.say(line, False)
+
+    def single_genes(self, design: StudyDesign, genes: tuple[str, ...]) -> pd.DataFrame:
+        """Fit a design to single genes, in every tissue."""
+        dealt = design if self.seed is None else design.shuffled(self.seed)
+        self.on_progress("Fitting single genes", 0, 1)
+        return model_genes(self.samples, dealt, genes)
 
     def counts(
         self, design: StudyDesign, table: ExpressionTable, prepared: Prepared

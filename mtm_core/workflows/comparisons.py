@@ -15,6 +15,8 @@ from mtm_core.studies.against_reference import distributions_of as distributions
 from mtm_core.studies.against_reference import positions as positions
 from mtm_core.studies.against_reference import reference_trait as reference_trait
 from mtm_core.studies.design import StudyDesign
+from mtm_core.studies.gene_models import MIXED as MIXED
+from mtm_core.studies.gene_models import model_genes as model_genes
 from mtm_core.studies.linear_comparison import compare_by_design as compare_by_design
 from mtm_core.studies.own_cohort import HIGHER as HIGHER
 from mtm_core.studies.own_cohort import LOWER as LOWER

@@ -7,6 +7,7 @@ import io
 import json
 import shlex
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,9 @@ from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.screens.differential import LINEAR
 from mtm_core.dashboard.state.resources import EXAMPLE, EXAMPLE_METADATA
+from mtm_core.inference.options import PredictionOptions
+from mtm_core.workflows.compare import CompareOptions, compare_samples
+from mtm_core.workflows.compare_designs import DesignOptions
 from tests.pages.conftest import go_to, upload, words
 from tests.pages.test_differential_page import UP
 from tests.pages.test_metadata_page import DIFFERENTIAL, give
@@ -60,6 +64,31 @@ def test_the_tissue_is_less_sure_than_its_prediction_and_blood_is_as_it_is(
     } <= set(numbers)
     pd.testing.assert_frame_equal(both[0][numbers], both[1][numbers])
     assert "40 samples are used" in words(screen)
+
+
+def test_all_coefficients_of_a_gene_are_the_files_of_the_command(
+    screen: AppTest, tmp_path: Path
+) -> None:
+    screen.multiselect(key="design_covariates").set_value(["age"]).run()
+    screen.toggle(key="design_gene_model").set_value(True).run()
+    assert not screen.exception
+    shown = next(one.value for one in screen.dataframe if "estimate" in one.value)
+    gene = screen.session_state["gene"].split(" ")[0]
+    written = compare_samples(
+        CompareOptions(
+            (EXAMPLE,),
+            EXAMPLE_METADATA,
+            tmp_path / "out",
+            prediction=PredictionOptions(targets=tuple(set(shown["tissue"]) - {"Whole Blood"})),
+            linear=DesignOptions("group + age", ("group=case,control",), genes=(gene,)),
+        )
+    )
+    assert written.tables == ("gene_models", "linear_models")
+    table = pd.read_csv(tmp_path / "out" / "gene_models.csv")
+    by = ["tissue", "coefficient"]
+    both = [one.set_index(by)[["estimate", "upper", "p"]].sort_index() for one in (shown, table)]
+    pd.testing.assert_frame_equal(*both, rtol=1e-4)
+    assert "ordinary least squares; t tests" in words(screen)
 
 
 def test_covariates_blocks_and_interactions_make_the_command_that_is_shown(

@@ -41,10 +41,12 @@ from mtm_core.workflows.compare_designs import design_settings
 from mtm_core.workflows.comparisons import (
     HIGHER,
     LOWER,
+    MIXED,
     UNTESTED,
     OwnCohort,
     compare_by_design,
     groups_of,
+    model_genes,
     traits_of,
     with_accuracy,
 )
@@ -99,6 +101,7 @@ def show_linear_models(
     written = table.assign(**{name: compared_by[name] for name in _ASKED})
     _show_volcano_and_rows(session, model, cohort, names, choice, table, written, key, thresholds)
     _show_samples(cohort.cut(shown), choice, table, label, gene, session)
+    _show_gene_model(cohort.cut(shown), choice, label, gene, session, key)
     methods = describe_test(choice.design, with_error=choice.with_error)
     session.design = DesignRecord(
         {
@@ -302,4 +305,54 @@ def _show_samples(
         f"adjustment. Predicted tissues: log2(1 + {cohort.unit}). {session.source},"
         f" measured: {cohort.measured.meaning}",
         data=values.assign(group=labels),
+    )
+
+
+def _show_gene_model(
+    cohort: OwnCohort,
+    choice: DesignChoice,
+    label: str,
+    gene: str,
+    session: Session,
+    key: tuple[object, ...],
+) -> None:
+    """Show all coefficients of one gene, from a model of its own, if asked."""
+    asked = st.toggle(
+        f"All coefficients of {plain(label)}",
+        key="design_gene_model",
+        persist_state="session",
+        help="Fits the design to this gene alone, by statsmodels: with its own variance and, where "
+        "samples are repeated or paired, its own correlation.",
+    )
+    if not asked:
+        return
+    table = session.remember(
+        ("gene model", *key, gene), lambda: model_genes(cohort, choice.design, [gene])
+    )
+    st.dataframe(
+        table.drop(columns=["gene_id", "gene", "origin"]),
+        hide_index=True,
+        column_config={
+            name: st.column_config.NumberColumn(format=form)
+            for name, form in (
+                *((name, "%.3f") for name in ("estimate", "standard_error", "lower", "upper")),
+                *((name, "%.2f") for name in ("statistic", "within_block")),
+                ("df", "%.4g"),
+                ("p", "%.3g"),
+            )
+        },
+    )
+    mixed = (table["model"] == MIXED).any()
+    st.caption(
+        f"{plain(label)} alone, in log2 expression: "
+        + (
+            "a mixed model with a random intercept, by restricted maximum likelihood; z tests"
+            if mixed
+            else "ordinary least squares; t tests"
+        )
+        + ", 95 % confidence intervals, nothing moderated. Predicted tissues: of the predictions, "
+        "without their error. On the command line: `--gene`."
+    )
+    download_table(
+        table, key="design_gene_model", name=f"{session.file_stem}model_{label}", label="This table"
     )
