@@ -45,11 +45,13 @@ from mtm_core.cli.own_samples import (
     targets_option,
 )
 from mtm_core.cli.predict_chunked import progress_bar
+from mtm_core.data.gene_sets.gmt import BUNDLED_SETS
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.data.notes import counted
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.reporting.name_lists import split_names
+from mtm_core.studies.enrichment import Background, EnrichmentOptions
 from mtm_core.workflows.compare import (
     CompareOptions,
     compare_samples,
@@ -161,6 +163,18 @@ def compare_command(
             " random --block), with all coefficients; comma-separated or repeated."
         ),
     ] = None,
+    gene_sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Test gene sets between the groups, allowing for the correlation of genes: "
+            f"{', '.join(BUNDLED_SETS)}, or a GMT file; repeatable.",
+        ),
+    ] = None,
+    background: Annotated[
+        Background,
+        typer.Option(help="Genes that a set is compared with: the predictable ones, or all."),
+    ] = "predictable",
     shuffle: Annotated[
         int | None,
         typer.Option(
@@ -183,6 +197,9 @@ def compare_command(
 
     **Example:** `mtm compare data_samples/blood_tpm.tsv --metadata data_samples/metadata.tsv
     --groups group=case,control --traits age --output compared`
+
+    **Example:** `mtm compare blood.tsv --metadata people.tsv --groups group=case,control
+    --gene-sets reactome --model gtex_v8 --output compared`
 
     **Example:** `mtm compare data_samples/blood_tpm.tsv --metadata data_samples/metadata.tsv
     --formula 'group + age + sex' --contrast group=case,control --output adjusted`
@@ -224,6 +241,8 @@ def compare_command(
         composition,
         further_tables,
         both_sexes,
+        tuple(gene_sets or ()),
+        EnrichmentOptions(background),
     )
     with progress_bar(by_lines=False) as show:
         done = compare_samples(options, print_found, show)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from mtm_core.artefact import Artefact
+from mtm_core.data.gene_sets.gmt import BUNDLED_SETS, find_sets
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import accuracy_in_words, out_of_fold_rho
 from mtm_core.inference.blood_cells import COLUMNS
@@ -21,6 +22,7 @@ from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.reporting.name_lists import two_names
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.beside_model import associations_of, evaluation_of
+from mtm_core.studies.enrichment import EnrichmentOptions
 from mtm_core.studies.own_cohort import OwnCohort
 from mtm_core.studies.sample_labels import covariate_numbers, trait_numbers, two_groups
 from mtm_core.workflows.batches import batch_columns, check_alignment
@@ -91,6 +93,10 @@ class CompareOptions(PlainValues):
         Compare people of both sexes in tissues that only one has, too. By default people of the
         other sex, by the metadata or else by XIST and the genes of the Y chromosome, are left out
         there.
+    gene_sets
+        Names of bundled collections, or GMT files, to test between the groups.
+    enrichment
+        Background and sizes of the sets.
     """
 
     tables: tuple[Path, ...]
@@ -109,11 +115,15 @@ class CompareOptions(PlainValues):
     composition: bool = False
     further: tuple[Path, ...] = ()
     both_sexes: bool = False
+    gene_sets: tuple[str, ...] = ()
+    enrichment: EnrichmentOptions = field(default_factory=EnrichmentOptions)
 
     def inputs(self, folder: Path) -> list[Path]:
         """Name the files that are read; ``folder`` is the model's."""
         transcripts = [] if self.tx2gene is None else [self.tx2gene]
-        return [*self.tables, *self.further, self.metadata, folder / "model.json", *transcripts]
+        sets = [Path(name) for name in self.gene_sets if name not in BUNDLED_SETS]
+        beside = [self.metadata, folder / "model.json", *transcripts, *sets]
+        return [*self.tables, *self.further, *beside]
 
 
 @dataclass(frozen=True)
@@ -182,6 +192,7 @@ def compare_samples(
     folder = check_compare(options)
     source, traits = options.prediction.source, options.traits
     asked = group_option(options.groups) if options.groups else None
+    collections = [find_sets(given) for given in options.gene_sets]
     files = ModelFolder.open(folder)
     predictor = Predictor(Artefact.load(files))
     evaluation = evaluation_of(files, predictor.artefact)
@@ -271,6 +282,10 @@ def compare_samples(
             written.append("differential_expression")
             with _table(place, written[-1], options) as table:
                 agreements += cohort.groups(labels, pair[1], pair[2], table)
+            if collections:
+                written.append("gene_sets")
+                with _table(place, written[-1], options) as table:
+                    cohort.sets(labels, pair[1], pair[2], collections, options.enrichment, table)
         if of_traits:
             written.append("trait_associations")
             with _table(place, written[-1], options) as table:
@@ -302,6 +317,7 @@ def compare_samples(
             "covariates": list(options.covariates),
             "composition": options.composition,
             "linear_model": None if design is None else design_settings(design),
+            "gene_sets": [Path(name).name for name in options.gene_sets],
             "shuffled_with_seed": options.shuffle,
             "both_sexes": options.both_sexes,
             "n_samples": len(prepared.samples),
@@ -336,6 +352,10 @@ def check_compare(options: CompareOptions) -> Path:
         )
     if options.groups:
         group_option(options.groups)
+    elif options.gene_sets:
+        raise SelectionError(
+            "--gene-sets tests sets between two groups: give --groups COLUMN=CASE,CONTROL too."
+        )
     if len(options.further) != len(options.prediction.further):
         raise SelectionError("give one table for each further tissue.")
     folder = find_model(options.model)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
+from mtm_core.data.gene_sets.gmt import GeneSets
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.inference.prepared import Prepared
@@ -14,11 +15,13 @@ from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.against_reference import all_agreements, reference_trait
 from mtm_core.studies.count_models import compare_counts
 from mtm_core.studies.design import StudyDesign
+from mtm_core.studies.enrichment import EnrichmentOptions
 from mtm_core.studies.gene_models import model_genes
 from mtm_core.studies.own_cohort import MEASURED, PREDICTED, OwnCohort
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.resampled_effects import GroupEffects, TraitEffects
 from mtm_core.studies.sample_labels import shuffled
+from mtm_core.studies.sample_sets import compare_sets
 from mtm_core.workflows.compare_designs import FDR, DesignCounts
 from mtm_core.workflows.comparisons import (
     design_in_tissue,
@@ -72,6 +75,45 @@ class CohortComparisons:
                 agreed.append(agreement.assign(yours=f"{case} against {control}"))
         self.say(f"{case} against {control}: {counts.in_words()}", False)
         return [part for part in agreed if len(part)]
+
+    def sets(
+        self,
+        labels: pd.Series,
+        case: str,
+        control: str,
+        collections: Sequence[GeneSets],
+        options: EnrichmentOptions,
+        table: TableInParts,
+    ) -> None:
+        """Write the tests of gene sets between two groups; say how many are found."""
+        dealt, counts = self._deal(labels), {MEASURED: [0, 0], PREDICTED: [0, 0]}
+        for tissue in self._tissues("Testing gene sets"):
+            found = compare_sets(
+                self.samples.cut([tissue]),
+                dealt,
+                collections,
+                case=case,
+                control=control,
+                held_out=self._pooled,
+                options=options,
+            )
+            if found.empty:
+                continue
+            table.add(found)
+            for origin, count in counts.items():
+                rows = found[found["origin"] == origin]
+                count[0] += int((rows["fdr"] <= FDR).sum())
+                count[1] += len(rows)
+        parts = [f"{n} of {total:,} gene sets {origin}" for origin, (n, total) in counts.items()]
+        self.say(
+            f"{case} against {control}: at FDR {FDR:g}, {' and '.join(parts)} differ, allowing for"
+            " the correlation of their genes.",
+            False,
+        )
+
+    def _pooled(self, tissue: str) -> pd.Series:
+        known = self.held_out(tissues=[tissue])["rho_pooled"]
+        return known if known.empty else known.droplevel("tissue")
 
     def trait(
         self,

@@ -43,6 +43,12 @@ QUESTIONS: dict[Question, str] = {
     "tissue": "Linear models: tests of the tissue's expression, allowing for prediction error.",
     "prediction": "Linear models: tests of predicted expression, not allowing for its error.",
 }
+INDEPENDENT = (
+    "Both tests treat genes as independent. Genes of a set are expressed together, and predicted"
+    " genes depend on the same few factors, so p and FDR are too small: shuffle the labels to see"
+    " what chance gives. For two groups of your samples, mtm compare --groups --gene-sets allows"
+    " for the correlation."
+)
 MOST_ROWS = 3_000_000
 """Rows of a table that are read at a time: 48 tissues x 19,291 genes are 926,000."""
 _ROWS_LOOKED_AT = 1_000
@@ -258,6 +264,7 @@ class _Run:
             )
         for line in difference_in_words(summary, asked):
             self.say(line, False)
+        self.say(INDEPENDENT, True)
         write_csv(summary, self.place / "summary.csv")
         settings = {
             "table": self.options.table.name,

@@ -138,7 +138,8 @@ st.warning(
     + (
         " **Labels are shuffled**: whatever is found here is chance."
         if result.is_shuffled
-        else " Shuffle the labels to see what chance gives."
+        else " Shuffle the labels to see what chance gives. For two groups of your samples,"
+        " `mtm compare --groups ... --gene-sets ...` allows for the correlation of genes."
         if result.command
         else ""
     ),
