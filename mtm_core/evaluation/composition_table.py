@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mtm_core.grouped_table import GroupedTable, whole
+from mtm_core.grouped_table import GroupedTable, as_grouped, whole
 from mtm_core.safe_output import replacing
 
 FILE = "composition.parquet"
@@ -54,6 +54,9 @@ def with_composition_rows(
 ) -> tuple[pd.DataFrame | GroupedTable, pd.DataFrame]:
     """Add the figures that lie in ``folder`` to the tables of an evaluation; NaN where not scored.
 
+    Tables that have the figures, as those that were read so and saved again, are returned as they
+    are.
+
     Tissues get the means over their genes, in which a gene with a constant prediction counts as 0.
 
     Raises
@@ -61,12 +64,14 @@ def with_composition_rows(
     ValueError, OSError
         If the file is not there, or not of these tables.
     """
+    if set(FIGURES) <= set(as_grouped(genes, KEYS[:2]).columns):
+        return genes, tissues
     rows = pd.read_parquet(folder / FILE)
     lacking = {*KEYS, N_KNOWN, *FIGURES} - set(rows)
     if lacking or rows.duplicated(list(KEYS)).any():
         raise ValueError(f"{FILE} is not a table of rho adjusted for composition")
     rows = rows.astype(dict.fromkeys(FIGURES, np.float64))
-    known = whole(genes).drop(columns=[N_KNOWN, *FIGURES], errors="ignore")
+    known = whole(genes)
     joined = known.merge(rows, on=list(KEYS), how="left", validate="one_to_one")
     names = {f"gene_{name}": name for name in FIGURES}
     scored = rows.assign(**{f"gene_{name}": rows[name].fillna(0) for name in FIGURES})

@@ -319,7 +319,7 @@ class EvaluationTables:
             settings = json.loads((folder / _SETTINGS).read_text())
             genes = open_grouped(folder / "genes.parquet", GENE_KEYS, current_name)
             tissues = _read_figures(folder / "tissues.csv")
-            if COMPOSITION_FROM in settings:
+            if COMPOSITION_FROM in settings:  # saved again, the figures are among those of genes
                 genes, tissues = with_composition_rows(genes, tissues, folder)
             return cls(
                 genes,

@@ -160,8 +160,8 @@ def adjusted_for_composition(tables: EvaluationTables | None, method: str) -> pd
     if own[columns].isna().all(axis=None):
         return None
     named = own[["tissue", *columns]].set_axis(["tissue", "rho", adjusted], axis=1)
-    of_one = tables.genes_of(method, genes=[tables.gene_ids[0]], columns=["tissue", N_KNOWN])
-    if N_KNOWN in of_one:
+    if N_KNOWN in tables.gene_columns:
+        of_one = tables.genes_of(method, genes=[tables.gene_ids[0]], columns=[N_KNOWN])
         donors = named["tissue"].map(of_one.set_index("tissue")[N_KNOWN])
         named.insert(1, "donors", donors.astype("Int64"))
     return named.sort_values(adjusted, ascending=False).reset_index(drop=True)
