@@ -78,7 +78,7 @@ def known_sex(log2: pd.DataFrame, stated: pd.Series | None = None) -> pd.Series:
     Parameters
     ----------
     log2
-        As in :func:`sex_of_samples`.
+        As in :func:`sex_of_samples`; without columns, only what is stated is known.
     stated
         ``"female"`` or ``"male"`` by sample, NaN where not known; ``None`` without metadata.
 
@@ -91,7 +91,7 @@ def known_sex(log2: pd.DataFrame, stated: pd.Series | None = None) -> pd.Series:
     sex = nothing if stated is None else stated.reindex(log2.index).astype(object)
     if sex.isin([FEMALE, MALE]).all():
         return sex.rename("sex")
-    found = sex_of_samples(log2)
+    found = sex_of_samples(log2) if log2.shape[1] else None
     genes = nothing if found is None else found["sex_by_genes"]
     genes = genes.where(genes.isin([FEMALE, MALE]), np.nan)
     return sex.where(sex.isin([FEMALE, MALE]), genes).rename("sex")

@@ -189,3 +189,6 @@ def test_genes_say_the_sex_that_the_metadata_do_not() -> None:
     stated = pd.Series(["female"], ["b"], dtype=object)
     assert known_sex(log2, stated).fillna("?").tolist() == ["female", "female", "male", "?"]
     assert known_sex(log2.iloc[:, :0].assign(G1=1.0)).isna().all()
+    # of a session whose metadata name no sex, only what is stated is asked for
+    alone = pd.DataFrame(index=log2.index)
+    assert known_sex(alone, stated.mask(stated.notna())).isna().all()
