@@ -134,7 +134,7 @@ def test_a_long_reading_is_shown_on_other_pages_and_can_be_cancelled_there(
     held_reading.switch_page(page).run()
     assert not held_reading.exception
     assert "Reading mine.tsv…" in held_reading.sidebar.get("progress")[0].proto.text
-    assert job.state == "running"
+    assert not job.is_over  # on a slow machine readings that were cancelled may still be before it
     held_reading.sidebar.button(key="elsewhere_cancel_table").click().run()
     assert job.state == "cancelled"
     assert not progress(held_reading)
