@@ -17,7 +17,6 @@ WORK = (
     "mtm_core.workflows.train.train",
     "mtm_core.workflows.train.fit_method",
     "mtm_core.workflows.own_samples.read_expression",
-    "mtm_core.workflows.study_external.read_expression",
     "mtm_core.workflows.study_model.study_predictable_genes",
     "mtm_core.workflows.study_model.study_latent",
     "mtm_core.methods.mtm_training.MTMMethod.fit",
