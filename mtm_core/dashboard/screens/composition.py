@@ -187,7 +187,7 @@ def show_adjusted_for_composition(session: Session, model: ServedModel) -> None:
     )
     st.caption(
         "Out-of-fold rho, means over genes of the donors of known composition, and the same with"
-        " the shares of blood cells regressed out of prediction and measurement."
+        " the shares of blood cells regressed out of prediction and measurement. "
         + plain(composition_from(model.evaluation))
         + " *Predictability* has it gene by gene."
     )
