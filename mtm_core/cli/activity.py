@@ -49,13 +49,14 @@ from mtm_core.data.gene_sets.networks import BUNDLED_NETWORKS
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.model_places import DEFAULT_MODEL
-from mtm_core.studies.activity import (
+from mtm_core.workflows.activity import (
     MINIMUM_TARGETS,
     ActivityBackground,
     ActivityMethod,
+    ActivityOptions,
     ActivityScoring,
+    score_activity,
 )
-from mtm_core.workflows.activity import ActivityOptions, score_activity
 from mtm_core.workflows.table_parts import TableFormat
 
 

@@ -51,12 +51,12 @@ from mtm_core.data.notes import counted
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.reporting.name_lists import split_names
-from mtm_core.studies.enrichment import Background, EnrichmentOptions
 from mtm_core.workflows.compare import (
     CompareOptions,
     compare_samples,
 )
 from mtm_core.workflows.compare_designs import BlockAs, DesignOptions
+from mtm_core.workflows.enrich import Background, EnrichmentOptions
 from mtm_core.workflows.table_parts import TableFormat
 
 

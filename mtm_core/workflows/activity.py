@@ -26,13 +26,14 @@ from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.reporting.name_lists import two_names
 from mtm_core.safe_output import check_output, writing
 from mtm_core.statistics.outcome import TESTED
-from mtm_core.studies.activity import (
-    ActivityScoring,
-    TissueActivity,
-    compare_activity,
-    say_scored,
-    score_tissue,
-)
+from mtm_core.studies.activity import MINIMUM_TARGETS as MINIMUM_TARGETS
+from mtm_core.studies.activity import ActivityBackground as ActivityBackground
+from mtm_core.studies.activity import ActivityMethod as ActivityMethod
+from mtm_core.studies.activity import ActivityScoring as ActivityScoring
+from mtm_core.studies.activity import TissueActivity as TissueActivity
+from mtm_core.studies.activity import compare_activity as compare_activity
+from mtm_core.studies.activity import say_scored
+from mtm_core.studies.activity import score_tissue as score_tissue
 from mtm_core.studies.beside_model import evaluation_of
 from mtm_core.studies.sample_labels import shuffled, two_groups
 from mtm_core.studies.sample_sex import sex_of_people

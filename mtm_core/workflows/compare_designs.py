@@ -16,7 +16,9 @@ from mtm_core.reporting.design_text import design_methods
 from mtm_core.reporting.name_lists import split_column, two_names
 from mtm_core.studies.contrasts import Asked as Asked
 from mtm_core.studies.contrasts import Contrast as Contrast
-from mtm_core.studies.count_models import check_counts
+from mtm_core.studies.count_models import check_counts as check_counts
+from mtm_core.studies.count_models import compare_counts as compare_counts
+from mtm_core.studies.count_models import need_pydeseq2 as need_pydeseq2
 from mtm_core.studies.design import BlockAs as BlockAs
 from mtm_core.studies.design import StudyDesign as StudyDesign
 from mtm_core.studies.design import make_design as make_design

@@ -20,6 +20,7 @@ from mtm_core.studies.gene_models import model_genes as model_genes
 from mtm_core.studies.linear_comparison import compare_by_design as compare_by_design
 from mtm_core.studies.own_cohort import HIGHER as HIGHER
 from mtm_core.studies.own_cohort import LOWER as LOWER
+from mtm_core.studies.own_cohort import MEASURED as MEASURED
 from mtm_core.studies.own_cohort import UNPREDICTABLE as UNPREDICTABLE
 from mtm_core.studies.own_cohort import UNTESTED as UNTESTED
 from mtm_core.studies.own_cohort import OwnCohort as OwnCohort
@@ -29,6 +30,7 @@ from mtm_core.studies.own_cohort import kind_of_change as kind_of_change
 from mtm_core.studies.own_cohort import on_reference_scale as on_reference_scale
 from mtm_core.studies.own_cohort import with_accuracy as with_accuracy
 from mtm_core.studies.reference import ReferenceAssociations as ReferenceAssociations
+from mtm_core.studies.reference_tissue import ALL as ALL
 from mtm_core.studies.resampled_effects import N_DRAWS as N_DRAWS
 from mtm_core.studies.resampled_effects import Effects as Effects
 from mtm_core.studies.resampled_effects import GroupEffects as GroupEffects

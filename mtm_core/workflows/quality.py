@@ -22,6 +22,7 @@ from mtm_core.studies.sample_components import FEWEST_SAMPLES as FEWEST_SAMPLES
 from mtm_core.studies.sample_components import ellipse as ellipse
 from mtm_core.studies.sample_review import SampleReview as SampleReview
 from mtm_core.studies.sample_review import review_samples as review_samples
+from mtm_core.studies.sample_sex import known_sex as known_sex
 from mtm_core.studies.sample_sex import sex_disagreements as sex_disagreements
 from mtm_core.studies.sample_swaps import SUSPECTED
 from mtm_core.studies.sample_swaps import match_repeated as match_repeated

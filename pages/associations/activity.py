@@ -35,14 +35,14 @@ from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.associations.set_dots import MOST_SETS, set_dots
 from mtm_core.figures.samples.activity_heatmap import MOST_SOURCES, activity_heatmap
 from mtm_core.reporting.command_line import ActivityAsked, activity_arguments
-from mtm_core.studies.activity import (
+from mtm_core.workflows.activity import (
     MINIMUM_TARGETS,
     ActivityBackground,
     ActivityMethod,
     ActivityScoring,
+    scores_table,
 )
-from mtm_core.studies.sample_labels import groups_of
-from mtm_core.workflows.activity import scores_table
+from mtm_core.workflows.comparisons import groups_of
 
 METHODS: dict[ActivityMethod, str] = {
     "ulm": "Each source alone (ulm)",
@@ -216,27 +216,24 @@ scores = session.remember(
 download_table(scores, key="activity_scores", name=f"{prefix}activity_scores", label="All scores")
 
 with st.expander("The same from the command line"):
-    if len(session.sources) > 1:
-        st.caption("For several tissues, give **mtm activity** each further table with **--and**.")
-    else:
-        assert session.prediction is not None
-        used, files = session.predicted_by.as_used(session.prediction), session.predicted_from
-        if metadata is not None:
-            used = replace(used, metadata=metadata.options)
-            files = replace(files, metadata=metadata.file)
-        show_shell(
-            activity_arguments(
-                used,
-                files,
-                ActivityAsked(
-                    network.given,
-                    *(method, background, least),
-                    tuple(name for name in tissues if name != prepared.source),
-                    None if choice is None else (choice.column, choice.case, choice.control),
-                    None if choice is None else choice.seed,
-                    compared_people(session).both_sexes,
-                ),
-                model=model.predictor.artefact.name,
-                output="activity",
-            )
+    assert session.prediction is not None
+    used, files = session.predicted_by.as_used(session.prediction), session.predicted_from
+    if metadata is not None:
+        used = replace(used, metadata=metadata.options)
+        files = replace(files, metadata=metadata.file)
+    show_shell(
+        activity_arguments(
+            used,
+            files,
+            ActivityAsked(
+                network.given,
+                *(method, background, least),
+                tuple(name for name in tissues if name != prepared.source),
+                None if choice is None else (choice.column, choice.case, choice.control),
+                None if choice is None else choice.seed,
+                compared_people(session).both_sexes,
+            ),
+            model=model.predictor.artefact.name,
+            output="activity",
         )
+    )

@@ -40,8 +40,7 @@ from mtm_core.escaping import plain
 from mtm_core.figures.associations.volcano import n_counted, volcano
 from mtm_core.figures.samples.group_strips import group_strips
 from mtm_core.reporting.command_line import Comparison
-from mtm_core.studies.own_cohort import UNTESTED, compare_groups, with_accuracy
-from mtm_core.studies.sample_labels import groups_of
+from mtm_core.workflows.comparisons import UNTESTED, groups_in_tissue, groups_of
 
 session, model = begin_with_samples(
     "Differential expression",
@@ -83,15 +82,14 @@ def compared(name: str) -> pd.DataFrame:
     return remember(
         session,
         ("groups", choice.key, people, name),
-        lambda tell: with_accuracy(
-            compare_groups(
-                cohort.cut([name]),
-                choice.groups,
-                case=choice.case,
-                control=choice.control,
-                on_progress=tell,
-            ),
-            held_out.of_tissues([name]),
+        lambda tell: groups_in_tissue(
+            cohort,
+            name,
+            choice.groups,
+            case=choice.case,
+            control=choice.control,
+            accuracy=held_out.of_tissues([name]),
+            on_progress=tell,
         ),
         slot="groups",
         words=f"Comparing the groups in {name}",

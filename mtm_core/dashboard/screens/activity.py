@@ -19,13 +19,14 @@ from mtm_core.data.isolation.isolated import read_network_isolated
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.escaping import plain
 from mtm_core.inference.prepared import Prepared
-from mtm_core.studies.activity import (
+from mtm_core.workflows.activity import (
+    COLUMNS,
     ActivityScoring,
     TissueActivity,
     compare_activity,
     score_tissue,
+    with_part,
 )
-from mtm_core.workflows.activity import COLUMNS, with_part
 
 OWN_NETWORK = "Your own (table or GMT file)"
 MOST_SCORES = 10_000_000

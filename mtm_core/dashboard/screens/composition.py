@@ -27,7 +27,7 @@ from mtm_core.inference.blood_cells import (
     markers_found,
 )
 from mtm_core.reporting.model_card import composition_from
-from mtm_core.studies.sample_labels import groups_of
+from mtm_core.workflows.comparisons import groups_of
 from mtm_core.workflows.composition import (
     BLOOD,
     composition_of,

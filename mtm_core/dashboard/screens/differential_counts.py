@@ -33,9 +33,17 @@ from mtm_core.errors import MTMError
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.associations.volcano import n_counted, volcano
 from mtm_core.reporting.design_text import COUNT_REFERENCES, describe_counts
-from mtm_core.studies.count_models import check_counts, compare_counts, need_pydeseq2
-from mtm_core.studies.own_cohort import HIGHER, LOWER, MEASURED, UNTESTED, OwnCohort, with_accuracy
-from mtm_core.studies.sample_labels import groups_of, traits_of
+from mtm_core.workflows.compare_designs import check_counts, compare_counts, need_pydeseq2
+from mtm_core.workflows.comparisons import (
+    HIGHER,
+    LOWER,
+    MEASURED,
+    UNTESTED,
+    OwnCohort,
+    groups_of,
+    traits_of,
+    with_accuracy,
+)
 
 SLOT = "counts"
 MOST_VALUES = 5_000_000

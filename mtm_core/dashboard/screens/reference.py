@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mtm_core.studies.reference_tissue import ALL
+from mtm_core.workflows.comparisons import ALL
 
 
 def strata_table(distributions: pd.DataFrame) -> pd.DataFrame:

@@ -35,9 +35,9 @@ from mtm_core.inference.one_sex import OF_ONE_SEX, describe_left_out, describe_o
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import Together, explain_sources
 from mtm_core.reporting.command_line import Comparison, compare_arguments, composition_arguments
-from mtm_core.studies.own_cohort import OwnCohort, on_reference_scale
-from mtm_core.studies.sample_sex import known_sex
+from mtm_core.workflows.comparisons import OwnCohort, on_reference_scale
 from mtm_core.workflows.composition import COMPOSITION_FILE, is_estimated
+from mtm_core.workflows.quality import known_sex
 
 MOST_STYLED = 20_000
 """Rows of a table that are greyed one by one."""
