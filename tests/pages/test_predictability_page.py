@@ -60,6 +60,9 @@ def test_metrics_are_those_of_the_chosen_method(app: AppTest, tables: Evaluation
             "Gene-wise rho, by fold": f"{row['gene_rho_by_fold_mean']:.3f}"
             f" ({low:.3f} to {high:.3f})",
             "Adjusted rho, by fold": f"{row['gene_adjusted_rho_by_fold_mean']:.3f}",
+            "Adjusted for blood composition": (
+                f"{row['gene_rho_adjusted_for_composition_mean']:.3f}"
+            ),
             "Predictable genes": f"{row['n_predictable_mean']:.1f} of 59",
         }
 
