@@ -118,6 +118,7 @@ def test_59_genes_have_no_composition(with_example: AppTest) -> None:
     app = go_to(with_example, COMPOSITION)
     assert "The composition cannot be estimated: 0 of the" in app.info[0].value
     assert list(rows(app)["cells"]) == list(CELLS)
+    assert not app.exception
     assert "22 CIBERSORT scores of GTEx v7 blood" in words(app)
     adjusted = app.dataframe[-1].value.set_index("tissue")
     assert adjusted.loc["Kidney - Cortex", "donors"] == 30

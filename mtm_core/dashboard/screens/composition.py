@@ -12,7 +12,7 @@ from mtm_core.dashboard.state.results import OF_TABLE
 from mtm_core.dashboard.state.saved_session import save
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.layout import TRAITS_PAGE, download_table, show_figure
-from mtm_core.escaping import plain
+from mtm_core.escaping import plain_message
 from mtm_core.evaluation.composition_table import N_KNOWN
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.figures.samples.composition import (
@@ -188,7 +188,7 @@ def show_adjusted_for_composition(session: Session, model: ServedModel) -> None:
     st.caption(
         "Out-of-fold rho, means over genes of the donors of known composition, and the same with"
         " the shares of blood cells regressed out of prediction and measurement. "
-        + plain(composition_from(model.evaluation))
+        + plain_message(composition_from(model.evaluation))
         + " *Predictability* has it gene by gene."
     )
     download_table(
