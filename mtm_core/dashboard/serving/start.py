@@ -43,7 +43,6 @@ def import_all() -> None:
     """
     for module in modules_of_pages():
         importlib.import_module(module)
-    importlib.import_module("pandas.io.formats.style")  # with matplotlib, where that is there
     symbols_of([])  # reads the names of all genes: a third of a second of somebody's first page
     gc.collect()
     gc.freeze()
