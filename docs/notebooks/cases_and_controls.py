@@ -21,7 +21,7 @@ from mtm_core import SAMPLES, Predictor, read_expression, read_metadata
 from mtm_core.figures.associations.volcano import volcano
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.statistics.outcome import TESTED
-from mtm_core.studies.own_cohort import kind_of_change
+from mtm_core.studies.change_labels import kind_of_change
 from mtm_core.workflows.compare import CompareOptions, compare_samples
 
 

@@ -14,7 +14,8 @@ from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.inference.decoder import TissueProgress
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.statistics.overlap import concordance, sign_consistency
-from mtm_core.studies.own_cohort import KEYS, reference_percentile
+from mtm_core.studies.among_reference import reference_percentile
+from mtm_core.studies.cohort_comparison import KEYS
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.reference_tissue import ALL, QUANTILES
 from mtm_core.studies.resampled_effects import Effects, chance_of_agreement
@@ -43,7 +44,7 @@ def beside_reference(
     Parameters
     ----------
     own
-        Of :mod:`mtm_core.studies.own_cohort`, with the held-out accuracy; tissues that the
+        Of :mod:`mtm_core.studies.cohort_comparison`, with the held-out accuracy; tissues that the
         reference lacks are left out.
     trait, adjusted_for
         Trait and adjustment of the reference.
@@ -230,7 +231,7 @@ def positions(
     Parameters
     ----------
     expression
-        Result of :func:`mtm_core.studies.own_cohort.on_reference_scale`.
+        Result of :func:`mtm_core.studies.among_reference.on_reference_scale`.
     quantiles
         (tissues, levels) of the reference's log2(1 + expression) of the gene, over all donors.
     reference, phenotypes

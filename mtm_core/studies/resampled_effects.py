@@ -153,8 +153,8 @@ class TraitEffects:
         The samples: :class:`mtm_core.studies.own_cohort.OwnCohort`, or some tissues of a
         prediction.
     trait, covariates
-        As in :func:`mtm_core.studies.own_cohort.correlate_trait`. Covariates are regressed out
-        once, before any draw.
+        As in :func:`mtm_core.studies.cohort_comparison.correlate_trait`. Covariates are regressed
+        out once, before any draw.
     """
 
     profiles: Profiles

@@ -14,21 +14,21 @@ from mtm_core.studies.against_reference import beside_reference as beside_refere
 from mtm_core.studies.against_reference import distributions_of as distributions_of
 from mtm_core.studies.against_reference import positions as positions
 from mtm_core.studies.against_reference import reference_trait as reference_trait
+from mtm_core.studies.among_reference import on_reference_scale as on_reference_scale
+from mtm_core.studies.change_labels import HIGHER as HIGHER
+from mtm_core.studies.change_labels import LOWER as LOWER
+from mtm_core.studies.change_labels import UNPREDICTABLE as UNPREDICTABLE
+from mtm_core.studies.change_labels import UNTESTED as UNTESTED
+from mtm_core.studies.change_labels import kind_of_change as kind_of_change
+from mtm_core.studies.cohort_comparison import compare_groups
+from mtm_core.studies.cohort_comparison import correlate_trait as correlate_trait
 from mtm_core.studies.design import StudyDesign
+from mtm_core.studies.gene_accuracy import with_accuracy as with_accuracy
 from mtm_core.studies.gene_models import MIXED as MIXED
 from mtm_core.studies.gene_models import model_genes as model_genes
 from mtm_core.studies.linear_comparison import compare_by_design as compare_by_design
-from mtm_core.studies.own_cohort import HIGHER as HIGHER
-from mtm_core.studies.own_cohort import LOWER as LOWER
 from mtm_core.studies.own_cohort import MEASURED as MEASURED
-from mtm_core.studies.own_cohort import UNPREDICTABLE as UNPREDICTABLE
-from mtm_core.studies.own_cohort import UNTESTED as UNTESTED
 from mtm_core.studies.own_cohort import OwnCohort as OwnCohort
-from mtm_core.studies.own_cohort import compare_groups
-from mtm_core.studies.own_cohort import correlate_trait as correlate_trait
-from mtm_core.studies.own_cohort import kind_of_change as kind_of_change
-from mtm_core.studies.own_cohort import on_reference_scale as on_reference_scale
-from mtm_core.studies.own_cohort import with_accuracy as with_accuracy
 from mtm_core.studies.reference import ReferenceAssociations as ReferenceAssociations
 from mtm_core.studies.reference_tissue import ALL as ALL
 from mtm_core.studies.resampled_effects import N_DRAWS as N_DRAWS
@@ -66,7 +66,8 @@ def groups_in_tissue(
         Out-of-fold accuracy of the tissue's genes
         (:func:`mtm_core.evaluation.predictability.out_of_fold_rho`).
     on_progress
-        As in :func:`mtm_core.studies.own_cohort.compare_groups`, which says what is returned.
+        As in :func:`mtm_core.studies.cohort_comparison.compare_groups`, which says what is
+        returned.
     """
     table = compare_groups(
         samples.cut([tissue]), groups, case=case, control=control, on_progress=on_progress
@@ -85,7 +86,7 @@ def trait_in_tissue(
     """Correlate the genes of one tissue with a trait, adjusted for ``covariates``.
 
     Other parameters are those of :func:`groups_in_tissue`; returns what
-    :func:`mtm_core.studies.own_cohort.correlate_trait` does.
+    :func:`mtm_core.studies.cohort_comparison.correlate_trait` does.
     """
     return with_accuracy(correlate_trait(samples.cut([tissue]), values, covariates), accuracy)
 

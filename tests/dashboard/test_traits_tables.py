@@ -9,7 +9,9 @@ from mtm_core.dashboard.screens import traits_tables
 from mtm_core.dashboard.screens.traits_tables import table_of_tissues
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.inference.measured import Measured
-from mtm_core.studies.own_cohort import OwnCohort, correlate_trait, with_accuracy
+from mtm_core.studies.cohort_comparison import correlate_trait
+from mtm_core.studies.gene_accuracy import with_accuracy
+from mtm_core.studies.own_cohort import OwnCohort
 
 N, GENES = 12, [f"ENSG{i}" for i in range(30)]
 

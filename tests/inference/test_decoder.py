@@ -32,7 +32,8 @@ from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.protocol import FittedMethod, Method, PredictedProfiles, target_predictor
 from mtm_core.methods.registry import make_method
 from mtm_core.methods.stack import StackMethod
-from mtm_core.studies.own_cohort import OwnCohort, on_reference_scale
+from mtm_core.studies.among_reference import on_reference_scale
+from mtm_core.studies.own_cohort import OwnCohort
 
 BLOOD = "Whole Blood"
 NAMES = ("z", "expression", "lower", "upper")

@@ -21,7 +21,8 @@ from mtm_core.studies.against_reference import (
     positions,
     stratum_of,
 )
-from mtm_core.studies.own_cohort import compare_groups, with_accuracy
+from mtm_core.studies.cohort_comparison import compare_groups
+from mtm_core.studies.gene_accuracy import with_accuracy
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.resampled_effects import GroupEffects
 from tests.studies.own_cohorts import cohort_of

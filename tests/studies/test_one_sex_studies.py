@@ -14,9 +14,10 @@ from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.statistics.outcome import CONSTANT_TRAIT, TESTED, TOO_FEW, TRAIT_FROM_COVARIATES
 from mtm_core.studies.activity import TissueActivity, compare_activity
+from mtm_core.studies.cohort_comparison import compare_groups, correlate_trait
 from mtm_core.studies.design import make_design
 from mtm_core.studies.linear_comparison import compare_by_design
-from mtm_core.studies.own_cohort import OwnCohort, compare_groups, correlate_trait
+from mtm_core.studies.own_cohort import OwnCohort
 from mtm_core.studies.resampled_effects import GroupEffects, TraitEffects
 from mtm_core.studies.sample_sex import known_sex
 from tests.studies.own_cohorts import cohort_of

@@ -17,18 +17,13 @@ from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.errors import SelectionError
 from mtm_core.inference.predictor import Predictor
+from mtm_core.studies.among_reference import on_reference_scale, reference_percentile
+from mtm_core.studies.change_labels import kind_of_change
+from mtm_core.studies.cohort_comparison import KEYS, compare_groups, correlate_trait
 from mtm_core.studies.design import make_design
 from mtm_core.studies.formula import Factor
-from mtm_core.studies.own_cohort import (
-    KEYS,
-    OwnCohort,
-    compare_groups,
-    correlate_trait,
-    kind_of_change,
-    on_reference_scale,
-    reference_percentile,
-    with_accuracy,
-)
+from mtm_core.studies.gene_accuracy import with_accuracy
+from mtm_core.studies.own_cohort import OwnCohort
 from mtm_core.studies.sample_labels import (
     covariate_numbers,
     groups_of,

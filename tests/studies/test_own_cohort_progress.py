@@ -10,7 +10,8 @@ import pytest
 import xarray as xr
 
 from mtm_core.studies.against_reference import agreement
-from mtm_core.studies.own_cohort import OwnCohort, compare_groups, correlate_trait
+from mtm_core.studies.cohort_comparison import compare_groups, correlate_trait
+from mtm_core.studies.own_cohort import OwnCohort
 from mtm_core.studies.resampled_effects import GroupEffects
 from tests.studies.own_cohorts import cohort_of
 

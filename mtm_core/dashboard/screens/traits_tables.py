@@ -32,7 +32,7 @@ def table_of_tissues(
     Parameters
     ----------
     make
-        Makes the table of a cohort of one tissue, of :mod:`mtm_core.studies.own_cohort`.
+        Makes the table of a cohort of one tissue, of :mod:`mtm_core.studies.cohort_comparison`.
     """
     is_long = len(cohort.tissues) * cohort.predicted.sizes["gene"] > LONGEST_AS_IT_COMES
     parts: list[pd.DataFrame] = []

@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 
 from mtm_core.escaping import in_figure
 from mtm_core.figures.shared.style import ACCENT, CONTRAST, FAINT, NEUTRAL, RING, finish, scatter_of
-from mtm_core.studies.own_cohort import HIGHER, LOWER, UNCHANGED, UNPREDICTABLE
+from mtm_core.studies.change_labels import HIGHER, LOWER, UNCHANGED, UNPREDICTABLE
 
 SMALLEST_FDR = 1e-300
 """An FDR below, as of 0, is drawn here: its logarithm would be infinite."""
@@ -59,8 +59,8 @@ def volcano(
     ----------
     table
         The genes tested: ``tissue``, ``origin``, ``gene_id``, ``gene``, ``log2_fold_change``,
-        ``fdr``, ``kind`` (of :func:`mtm_core.studies.own_cohort.kind_of_change`), ``rho_by_fold``
-        and ``predictable``.
+        ``fdr``, ``kind`` (of
+        :func:`mtm_core.studies.change_labels.kind_of_change`), ``rho_by_fold`` and ``predictable``.
     fold_change, fdr
         Thresholds of ``kind``, drawn as lines.
     n_labels

@@ -1,0 +1,40 @@
+"""Labels of genes by how they changed between two groups."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+HIGHER, LOWER = "higher in cases", "lower in cases"
+UNCHANGED, UNPREDICTABLE, UNTESTED = "not changed", "not predictable", "not tested"
+
+
+def kind_of_change(table: pd.DataFrame, *, fold_change: float, fdr: float) -> pd.Series:
+    """Say of each gene of :func:`mtm_core.studies.gene_accuracy.with_accuracy` whether it changed.
+
+    Parameters
+    ----------
+    fold_change
+        Least absolute log2 fold change.
+    fdr
+        Greatest FDR.
+
+    Returns
+    -------
+    pandas.Series
+        ``HIGHER``, ``LOWER``, ``UNCHANGED``, ``UNPREDICTABLE`` whatever its numbers, or
+        ``UNTESTED``.
+    """
+    change = table["log2_fold_change"]
+    passes = (change.abs() >= fold_change) & (table["fdr"] <= fdr)
+    kinds = np.select(
+        [
+            table["fdr"].isna(),
+            table["predictable"] == "no",
+            passes & (change > 0),
+            passes & (change < 0),
+        ],
+        [UNTESTED, UNPREDICTABLE, HIGHER, LOWER],
+        UNCHANGED,
+    )
+    return pd.Series(kinds, index=table.index)
