@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mtm_core.data.formats.stored_table import StoredTable, open_stored_table
 from mtm_core.data.notes import Note
-from mtm_core.data.tables.unit_guess import guess_unit_of
+from mtm_core.data.tables.unit_guess.judging import guess_unit_of
 from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.data.units import UnitChoice
 from mtm_core.errors import ExpressionError

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtm_core.artefact import Artefact
 from mtm_core.data.notes import Note, counted, name_some, they_were
-from mtm_core.data.tables.unit_guess import guess_unit_of
+from mtm_core.data.tables.unit_guess.judging import guess_unit_of
 from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.data.units import UNIT_TABLE, Unit, UnitChoice
 from mtm_core.errors import SelectionError
@@ -80,7 +80,7 @@ def read_as_before(
     Parameters
     ----------
     summary, typical, stated
-        As in :func:`mtm_core.data.tables.unit_guess.guess_unit`.
+        As in :func:`mtm_core.data.tables.unit_guess.judging.guess_unit`.
     saved
         The alignment.
     unit

@@ -8,15 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtm_core.data.notes import Note
-from mtm_core.data.tables.unit_guess import (
-    LEAST_VST,
-    MOST_NEGATIVE,
-    SUM_TOLERANCE,
-    WHOLE_TRANSCRIPTOME,
-    common_floor,
-    describe_centred,
-    guess_unit_of,
-)
+from mtm_core.data.tables.unit_guess.judging import WHOLE_TRANSCRIPTOME, guess_unit_of
+from mtm_core.data.tables.unit_guess.shape import MOST_NEGATIVE, describe_centred
+from mtm_core.data.tables.unit_guess.traces import LEAST_VST, SUM_TOLERANCE, common_floor
 from mtm_core.data.tables.value_summary import BASES, LOWS, ValueSummary
 from mtm_core.data.units import NOT_CENTRED, UNIT_TABLE, Floats, Unit, UnitChoice, zero_levels
 from mtm_core.errors import ExpressionError
@@ -71,7 +65,7 @@ def read_unit(
     choice
         The user's, or ``"auto"``.
     summary, typical, stated
-        As in :func:`mtm_core.data.tables.unit_guess.guess_unit`.
+        As in :func:`mtm_core.data.tables.unit_guess.judging.guess_unit`.
 
     Raises
     ------

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.data.tables.unit_guess import UnitGuess, guess_unit, guess_unit_of, judge
+from mtm_core.data.tables.unit_guess.judging import guess_unit, guess_unit_of, judge
+from mtm_core.data.tables.unit_guess.verdict import UnitGuess
 from mtm_core.data.tables.value_summary import GeneColumns, ValueSummary
 from mtm_core.errors import ExpressionError
 from mtm_core.inference.model_scale import checked_table

@@ -31,7 +31,8 @@ from mtm_core.data.layout.orientation import GenesInRows, SamplesInRows, find_la
 from mtm_core.data.layout.taking import SECOND_HEADER, take_genes_in_rows, take_samples_in_rows
 from mtm_core.data.notes import Note, counted, name_some
 from mtm_core.data.tables.ingest_report import IngestReport
-from mtm_core.data.tables.unit_guess import UnitGuess, judge
+from mtm_core.data.tables.unit_guess.judging import judge
+from mtm_core.data.tables.unit_guess.verdict import UnitGuess
 from mtm_core.data.units import Unit
 from mtm_core.errors import ExpressionError, InputFileError
 

@@ -29,8 +29,8 @@ class IngestReport:
     id_type
         Kind of the gene ids, as :class:`mtm_core.data.genes.index.GeneMatch` names them.
     unit, unit_reason, possible_units
-        The judgement of :func:`mtm_core.data.tables.unit_guess.guess_unit`; the unit is ``None`` if
-        the values do not decide it.
+        The judgement of :func:`mtm_core.data.tables.unit_guess.judging.guess_unit`; the unit is
+        ``None`` if the values do not decide it.
     duplicates
         Gene ids that are duplicated, as in the file.
     damaged_names

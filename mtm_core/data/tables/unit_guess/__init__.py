@@ -1,0 +1,1 @@
+"""Judgement of the unit of a table by its values."""
