@@ -12,7 +12,7 @@ import xarray as xr
 
 from mtm_core.dashboard.state.held import analysing_bytes, size_of
 from mtm_core.dashboard.state.jobs import Progress, Task
-from mtm_core.dashboard.state.samples import Key, Samples
+from mtm_core.dashboard.state.sample_options import Key, SampleOptions
 from mtm_core.data.isolation.reading_turns import Turn
 from mtm_core.data.notes import Note
 from mtm_core.inference.blocks import predicting_bytes
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Results(Samples):
+class Results(SampleOptions):
     """Samples, and what was predicted from them.
 
     The key of a result is the hash of the file's bytes, the model's hash and the options that made
