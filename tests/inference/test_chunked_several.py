@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,14 +25,6 @@ distributed = pytest.importorskip("distributed")
 BLOOD, MUSCLE, SKIN = "Whole Blood", "Muscle - Skeletal", "Skin - Sun Exposed (Lower leg)"
 TARGETS = ("Lung", "Liver")
 VALUES = ("z", "expression", "lower", "upper")
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[distributed.Client]:
-    with distributed.Client(
-        processes=False, n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0"
-    ) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
