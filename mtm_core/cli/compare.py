@@ -51,6 +51,7 @@ from mtm_core.data.notes import counted
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.reporting.name_lists import split_names
+from mtm_core.statistics.enrichment import MINIMUM_SIZE
 from mtm_core.workflows.compare import (
     CompareOptions,
     compare_samples,
@@ -175,6 +176,9 @@ def compare_command(
         Background,
         typer.Option(help="Genes that a set is compared with: the predictable ones, or all."),
     ] = "predictable",
+    min_size: Annotated[
+        int, typer.Option(help="Minimum number of background genes in a set.")
+    ] = MINIMUM_SIZE,
     shuffle: Annotated[
         int | None,
         typer.Option(
@@ -242,7 +246,7 @@ def compare_command(
         further_tables,
         both_sexes,
         tuple(gene_sets or ()),
-        EnrichmentOptions(background),
+        EnrichmentOptions(background, minimum_size=min_size),
     )
     with progress_bar(by_lines=False) as show:
         done = compare_samples(options, print_found, show)

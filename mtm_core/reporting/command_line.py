@@ -69,6 +69,9 @@ class Comparison:
         Whether measured counts are tested too.
     both_sexes
         Whether both sexes are compared in tissues that only one has.
+    gene_sets, background, minimum_size
+        Gene sets that are tested between the groups, what they are compared with, and the fewest
+        genes there; an empty name for none.
     """
 
     groups: tuple[str, str, str] | None = None
@@ -82,6 +85,9 @@ class Comparison:
     composition: bool = False
     counts: bool = False
     both_sexes: bool = False
+    gene_sets: str = ""
+    background: str = "predictable"
+    minimum_size: int = 10
 
 
 def in_shell(words: Sequence[str]) -> str:
@@ -146,6 +152,10 @@ def compare_arguments(
     words += _metadata(options.metadata, files.metadata)
     if comparison.groups is not None:
         words += _option("--groups", join_groups(*comparison.groups))
+    if comparison.gene_sets:
+        words += _option("--gene-sets", _as_path(comparison.gene_sets))
+        words += _option("--background", comparison.background)
+        words += _option("--min-size", str(comparison.minimum_size))
     for name, columns in (("--traits", comparison.traits), ("--covariates", comparison.covariates)):
         words += _option(name, join_names(columns)) if columns else []
     words += ["--composition"] if comparison.composition else []

@@ -21,11 +21,11 @@ from mtm_core.studies.own_cohort import MEASURED, PREDICTED, OwnCohort
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.resampled_effects import GroupEffects, TraitEffects
 from mtm_core.studies.sample_labels import shuffled
-from mtm_core.studies.sample_sets import compare_sets
 from mtm_core.workflows.compare_designs import FDR, DesignCounts
 from mtm_core.workflows.comparisons import (
     design_in_tissue,
     groups_in_tissue,
+    sets_in_tissue,
     trait_in_tissue,
 )
 from mtm_core.workflows.own_samples import Say, StepProgress
@@ -88,13 +88,14 @@ class CohortComparisons:
         """Write the tests of gene sets between two groups; say how many are found."""
         dealt, counts = self._deal(labels), {MEASURED: [0, 0], PREDICTED: [0, 0]}
         for tissue in self._tissues("Testing gene sets"):
-            found = compare_sets(
-                self.samples.cut([tissue]),
+            found = sets_in_tissue(
+                self.samples,
+                tissue,
                 dealt,
                 collections,
                 case=case,
                 control=control,
-                held_out=self._pooled,
+                accuracy=self.held_out(tissues=[tissue]),
                 options=options,
             )
             if found.empty:
@@ -110,10 +111,6 @@ class CohortComparisons:
             " the correlation of their genes.",
             False,
         )
-
-    def _pooled(self, tissue: str) -> pd.Series:
-        known = self.held_out(tissues=[tissue])["rho_pooled"]
-        return known if known.empty else known.droplevel("tissue")
 
     def trait(
         self,

@@ -6,8 +6,11 @@ caches them. Both call these functions. What pages need beside them is imported 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
+from mtm_core.data.gene_sets.gmt import GeneSets
 from mtm_core.inference.decoder import TissueProgress
 from mtm_core.studies.against_reference import agreement as agreement
 from mtm_core.studies.against_reference import beside_reference as beside_reference
@@ -23,6 +26,7 @@ from mtm_core.studies.change_labels import kind_of_change as kind_of_change
 from mtm_core.studies.cohort_comparison import compare_groups
 from mtm_core.studies.cohort_comparison import correlate_trait as correlate_trait
 from mtm_core.studies.design import StudyDesign
+from mtm_core.studies.enrichment import EnrichmentOptions
 from mtm_core.studies.gene_accuracy import with_accuracy as with_accuracy
 from mtm_core.studies.gene_models import MIXED as MIXED
 from mtm_core.studies.gene_models import model_genes as model_genes
@@ -42,6 +46,7 @@ from mtm_core.studies.sample_labels import trait_numbers as trait_numbers
 from mtm_core.studies.sample_labels import traits_of as traits_of
 from mtm_core.studies.sample_labels import two_groups as two_groups
 from mtm_core.studies.sample_labels import usual_control as usual_control
+from mtm_core.studies.sample_sets import compare_sets
 
 
 def groups_in_tissue(
@@ -100,3 +105,43 @@ def design_in_tissue(
     :func:`mtm_core.studies.linear_comparison.compare_by_design` does.
     """
     return with_accuracy(compare_by_design(samples.cut([tissue]), design), accuracy)
+
+
+def sets_in_tissue(
+    samples: OwnCohort,
+    tissue: str,
+    groups: pd.Series,
+    collections: Sequence[GeneSets],
+    *,
+    case: str,
+    control: str,
+    accuracy: pd.DataFrame,
+    options: EnrichmentOptions,
+) -> pd.DataFrame:
+    """Test gene sets between two groups of samples in one tissue, allowing for correlated genes.
+
+    Parameters
+    ----------
+    collections
+        The gene sets.
+    options
+        Background and sizes of sets.
+    samples, tissue, groups, case, control, accuracy
+        As in :func:`groups_in_tissue`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`mtm_core.studies.sample_sets.compare_sets`; empty where one sex alone has the
+        tissue, and too few people of that sex are in a group.
+    """
+    pooled = accuracy["rho_pooled"]
+    return compare_sets(
+        samples.cut([tissue]),
+        groups,
+        collections,
+        case=case,
+        control=control,
+        held_out=lambda _: pooled if pooled.empty else pooled.droplevel("tissue"),
+        options=options,
+    )

@@ -13,6 +13,7 @@ from mtm_core.dashboard.screens.enrichment import (
     joined,
     results_of,
 )
+from mtm_core.dashboard.screens.enrichment_samples import CORRELATED, show_by_samples
 from mtm_core.dashboard.state.background import remember
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.widgets.cohort_view import show_comparison
@@ -82,10 +83,12 @@ with first[1]:
 second = st.columns(4)
 test = second[0].selectbox(
     "Test",
-    [RANKED, OVER],
+    [RANKED, OVER, CORRELATED],
     key="set_test",
     persist_state="session",
-    help="Pre-ranked uses the order of all genes; over-representation, the genes at an FDR.",
+    help="Pre-ranked uses the order of all genes; over-representation, the genes at an FDR. Both"
+    " treat genes as independent. The sample-based test does not, and is recommended for predicted"
+    " tissues; it needs two groups of your samples.",
 )
 background = second[1].selectbox(
     "Background",
@@ -118,6 +121,9 @@ if not tissues:
     end_page()
 
 options = EnrichmentOptions(background, minimum_size=least)
+if test == CORRELATED:
+    show_by_samples(session, model, result, tissues, sets, options, direction)
+    end_page()
 key = ("enriched", result.key, tuple(tissues), sets.name, sets.digest, background, least)
 parts, ranked_by, matched = remember(
     session,
@@ -133,13 +139,14 @@ if not parts:
     st.info(plain_message(matched), icon=":material/info:")
     end_page()
 st.warning(
-    "Both tests treat genes as independent. But genes of a set are expressed together, and "
+    "This test treats genes as independent. But genes of a set are expressed together, and "
     "predicted genes depend on the same few factors, so p is too small."
     + (
         " **Labels are shuffled**: whatever is found here is chance."
         if result.is_shuffled
-        else " Shuffle the labels to see what chance gives. For two groups of your samples,"
-        " `mtm compare --groups ... --gene-sets ...` allows for the correlation of genes."
+        else " Shuffle the labels to see what chance gives. For two groups of your samples, the"
+        " sample-based test (CAMERA) allows for the correlation; it is recommended for predicted"
+        " tissues."
         if result.command
         else ""
     ),

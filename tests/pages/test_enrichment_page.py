@@ -1,7 +1,17 @@
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+from shutil import copyfile
+
+import pandas as pd
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from mtm_core.dashboard.screens.enrichment_samples import CORRELATED
+from mtm_core.places import SAMPLES
+from tests.cli.conftest import Mtm
+from tests.cli.conftest import mtm as mtm
 from tests.pages.conftest import go_to, rows, words
 
 PAGE = "pages/associations/enrichment.py"
@@ -79,3 +89,42 @@ def test_results_shipped_with_the_model_can_be_tested(app: AppTest) -> None:
         assert rows(app)["tissue"].str.startswith("Adipose").all()
     app.multiselect(key="set_tissues_Associations in GTEx").set_value(["Whole Blood"]).run()
     assert "59 predictable genes of 59 tested ones" in words(app)
+
+
+def test_the_samples_own_test_shows_what_the_command_writes(
+    with_example: AppTest, mtm: Mtm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = go_to(with_example, PAGE)
+    app.select_slider(key="set_size").set_value(3).run()
+    gmt = tmp_path / "own.gmt"
+    planted = "\t".join(["planted", "", *UP])
+    gmt.write_text(f"{planted}\nother\t\tBRCA1\tBRCA2\tMLH1\tTP53\tMYH7\tPKP2\n")
+    app.multiselect(key="set_tissues_Your groups").set_value(["Whole Blood", "Lung"]).run()
+    app.selectbox(key="set_test").set_value(CORRELATED).run()
+    give_sets(app, gmt.read_bytes())
+    assert "differences of the predictions, without their error" in words(app)
+    shown = rows(app).sort_values(["tissue", "set"], ignore_index=True)
+    command = app.code[0].value
+    assert "--gene-sets own.gmt --background predictable --min-size 3" in command
+    asked = shlex.split(command)[1:]
+    asked[asked.index("--targets") + 1] = "Lung"
+    for file in ("blood_tpm.tsv", "metadata.tsv"):
+        copyfile(SAMPLES / file, tmp_path / file)
+    monkeypatch.chdir(tmp_path)
+    done = mtm(*asked)
+    assert done.code == 0, done.err
+    written = pd.read_csv("compared/gene_sets.csv")
+    written = written.sort_values(["tissue", "set"], ignore_index=True)
+    assert set(written["tissue"]) == {"Whole Blood", "Lung"}
+    pd.testing.assert_frame_equal(shown[list(written)], written, check_dtype=False, rtol=1e-4)
+    app.toggle(key="shuffle").set_value(True).run()
+    assert not rows(app)["p"].sort_values().equals(shown["p"].sort_values())
+    assert " --shuffle 1 " in app.code[0].value
+
+
+def test_the_samples_own_test_says_where_there_are_no_samples(app: AppTest) -> None:
+    app.switch_page(PAGE).run()
+    app.segmented_control(key="set_result").set_value("Predictability").run()
+    app.selectbox(key="set_test").set_value(CORRELATED).run()
+    assert "needs two groups of your samples" in words(app)
+    assert not app.error

@@ -32,6 +32,7 @@ from mtm_core.reporting.command_line import Comparison
 from mtm_core.workflows.comparisons import (
     groups_in_tissue,
     groups_of,
+    sets_in_tissue,
     shuffled,
     trait_in_tissue,
     trait_numbers,
@@ -75,6 +76,8 @@ class Result:
         Words of ``mtm enrich`` before its options, where a command makes the same.
     comparison
         What ``mtm compare`` makes the table of that command from.
+    test_samples
+        Tests sets in one tissue by the samples themselves, where they are two groups.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Result:
     is_shuffled: bool = False
     command: tuple[str, ...] = ()
     comparison: Comparison | None = None
+    test_samples: Callable[[str, GeneSets, EnrichmentOptions], pd.DataFrame] | None = None
 
 
 def results_of(model: ServedModel) -> list[str]:
@@ -129,6 +133,18 @@ def _own(kind: str, session: Session, model: ServedModel) -> Result:
                 accuracy=held_out.of_tissues([tissue]),
             )
 
+        def test_samples(tissue: str, sets: GeneSets, options: EnrichmentOptions) -> pd.DataFrame:
+            return sets_in_tissue(
+                cohort,
+                tissue,
+                choice.groups,
+                [sets],
+                case=choice.case,
+                control=choice.control,
+                accuracy=held_out.of_tissues([tissue]),
+                options=options,
+            )
+
         return Result(
             f"{choice.case} against {choice.control}",
             ("groups", choice.key, compared_people(session)),
@@ -137,6 +153,7 @@ def _own(kind: str, session: Session, model: ServedModel) -> Result:
             choice.seed is not None,
             ("compared/differential_expression.csv",),
             Comparison(groups=(choice.column, choice.case, choice.control), shuffle=choice.seed),
+            test_samples,
         )
     first = metadata.age_column if metadata.age_column in columns else columns[0]
     trait = st.selectbox(
