@@ -52,7 +52,7 @@ def part_of_design(design: StudyDesign, chosen: NDArray[np.bool_]) -> DesignPart
     independent = _independent(x)
     matrix = whole.iloc[:, independent]
     if blocks is not None and (
-        blocks.value_counts().max() < 2 or not can_correlate(matrix, blocks)
+        not len(blocks) or blocks.value_counts().max() < 2 or not can_correlate(matrix, blocks)
     ):
         blocks = None  # no two samples of one block are left
     values = design.values[chosen]

@@ -23,6 +23,7 @@ from mtm_core.statistics.linear_models import contrast_tests, fit_linear_models
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.statistics.regression import residuals
 from mtm_core.statistics.set_tests import correlation_adjusted, normal_scores
+from mtm_core.studies.design import LEAST_GROUP
 from mtm_core.studies.enrichment import HIGHER, LOWER, EnrichmentOptions
 from mtm_core.studies.own_cohort import MEASURED, OwnCohort
 from mtm_core.studies.sample_labels import check_groups
@@ -91,7 +92,8 @@ def compare_sets(
     for tissue in cohort.tissues:
         rows = np.flatnonzero(is_known & cohort.may_have(tissue))
         is_case = (known.iloc[rows] == case).to_numpy(dtype=np.float64)
-        if len(rows) < LEAST_SAMPLES or not 0 < is_case.sum() < len(rows):
+        smaller = min(is_case.sum(), len(rows) - is_case.sum())
+        if len(rows) < LEAST_SAMPLES or smaller < LEAST_GROUP:
             continue
         design = np.column_stack([np.ones(len(rows)), is_case])
         basis = np.linalg.qr(design)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,6 +86,19 @@ def test_shuffled_labels_find_correlated_sets_no_more_than_by_chance(
             independent.append(stats.ttest_ind(scores[own], scores[~own]).pvalue)
     assert np.mean(np.array(independent) < 0.05) > 0.3
     assert np.mean(np.array(adjusted) < 0.05) < 0.08
+
+
+def test_deviates_of_probabilities_below_any_float_are_finite() -> None:
+    """A gene of the Y chromosome between the sexes of 1,000 people: p is 10 to the minus 500."""
+    for t, df in ((100.0, 998), (40.0, 5000), (1e5, 120)):
+        (deviate,) = normal_scores(np.array([-t]), df)
+        share = mpmath.mpf(df) / (df + mpmath.mpf(t) ** 2)
+        p = mpmath.betainc(mpmath.mpf(df) / 2, 0.5, 0, share, regularized=True)
+        exact = mpmath.findroot(
+            lambda z, p=p: mpmath.log(mpmath.erfc(z / mpmath.sqrt(2))) - mpmath.log(p), -deviate
+        )
+        assert -deviate == pytest.approx(float(exact), rel=0.005)
+    assert normal_scores(np.array([50.0]), np.inf) == 50
 
 
 def test_deviates_are_as_extreme_as_t() -> None:

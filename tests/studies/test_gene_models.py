@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 from scipy import stats
+from statsmodels.api import MixedLM
 
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.metadata_file import read_metadata
@@ -93,6 +95,43 @@ def test_a_balanced_random_block_has_the_correlation_of_the_analysis_of_variance
     correlation = (between - within) / (between + within)
     assert row["within_block"] == pytest.approx(correlation, rel=1e-3)
     assert 0.7 < correlation < 1
+
+
+def test_a_gene_that_does_not_vary_between_blocks_has_the_errors_of_least_squares(
+    cohort: OwnCohort, known: SampleMetadata
+) -> None:
+    """The correlation is 0, at the end of its range, where general optimisers fail."""
+    design = make_design(known, "group + time", block="person")
+    alone = make_design(known, "group + time")
+    rng = np.random.default_rng(8)
+    for _ in range(20):
+        values = rng.normal(size=(N_PEOPLE, 2))
+        values -= 0.9 * values.mean(axis=1, keepdims=True)
+        log2 = cohort.measured.log2.assign(G0=values.ravel() + 5)
+        own = replace(
+            cohort, measured=replace(cohort.measured, log2=log2), tissues=("Whole Blood",)
+        )
+        mixed, plain = model_genes(own, design, ["G0"]), model_genes(own, alone, ["G0"])
+        assert mixed["outcome"].unique().tolist() == ["tested"]
+        assert mixed["within_block"].eq(0).all()
+        for column in ("estimate", "standard_error", "statistic"):
+            np.testing.assert_allclose(mixed[column], plain[column])
+        np.testing.assert_allclose(mixed["p"], 2 * stats.norm.sf(np.abs(plain["statistic"])))
+
+
+def test_an_unbalanced_random_block_has_the_estimates_of_mixedlm(
+    cohort: OwnCohort, known: SampleMetadata
+) -> None:
+    few = known.of_samples([name for name in known.samples if name not in ("P3", "P8", "P9")])
+    design = make_design(few, "group + time", block="person")
+    found = model_genes(cohort, design, ["G0"])
+    rows = found[found["tissue"] == "Lung"]
+    values = cohort.gene("G0")["Lung"].loc[design.samples].to_numpy()
+    fit = MixedLM(values, design.matrix.to_numpy(), groups=design.blocks).fit(reml=True)
+    np.testing.assert_allclose(rows["estimate"], fit.fe_params, rtol=1e-4)
+    between = float(np.asarray(fit.cov_re)[0, 0])
+    assert rows["within_block"].iloc[0] == pytest.approx(between / (between + fit.scale), rel=1e-3)
+    np.testing.assert_allclose(rows["standard_error"], fit.bse_fe, rtol=0.01)
 
 
 def test_estimates_are_those_of_the_models_of_all_genes(

@@ -12,10 +12,17 @@ import xarray as xr
 
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.metadata_file import read_metadata
-from mtm_core.statistics.outcome import CONSTANT_TRAIT, TESTED, TOO_FEW, TRAIT_FROM_COVARIATES
+from mtm_core.statistics.outcome import (
+    CONSTANT_TRAIT,
+    FROM_COVARIATES,
+    TESTED,
+    TOO_FEW,
+    TRAIT_FROM_COVARIATES,
+)
 from mtm_core.studies.activity import TissueActivity, compare_activity
 from mtm_core.studies.cohort_comparison import compare_groups, correlate_trait
 from mtm_core.studies.design import make_design
+from mtm_core.studies.gene_models import model_genes
 from mtm_core.studies.linear_comparison import compare_by_design
 from mtm_core.studies.own_cohort import OwnCohort
 from mtm_core.studies.resampled_effects import GroupEffects, TraitEffects
@@ -134,6 +141,37 @@ def test_a_design_is_that_of_the_people_who_have_the_tissue(cohort: OwnCohort) -
     assert ours.loc[ours["contrast"] == "gender", "outcome"].unique().tolist() == [CONSTANT_TRAIT]
     assert ours.loc[ours["contrast"] == "gender", "p"].isna().all()
     assert (of(whole, "Lung")["outcome"] == TESTED).all()
+
+
+@pytest.mark.parametrize("block", ["", "person"])
+def test_a_single_gene_is_fitted_in_the_people_who_have_the_tissue(
+    cohort: OwnCohort, block: str
+) -> None:
+    design = make_design(people(SAMPLES), "group + age + gender", block=block)
+    alone = make_design(people(MEN), "group + age", block=block)
+    ours = of(model_genes(cohort, design, ["G3"]), "Prostate").set_index("coefficient")
+    cut = of(model_genes(only(cohort, MEN), alone, ["G3"]), "Prostate").set_index("coefficient")
+    tested = ["group[case]", "age"]
+    pd.testing.assert_frame_equal(
+        ours.loc[tested], cut.loc[tested], check_dtype=False, check_names=False
+    )
+    assert (ours["n"] == len(MEN)).all()
+    assert ours["p"].notna().tolist() == [False, True, True, False]
+    others = {"intercept": FROM_COVARIATES, "gender[male]": CONSTANT_TRAIT}
+    assert ours.loc[list(others), "outcome"].to_dict() == others
+
+
+@pytest.mark.parametrize("block", ["", "person"])
+def test_a_tissue_that_nobody_has_is_not_tested(cohort: OwnCohort, block: str) -> None:
+    """Not with blocks either, of which none has a sample there."""
+    women = replace(cohort, sex=SEX.map(lambda _: "female"))
+    design = make_design(people(SAMPLES), "group + age", contrasts=["group"], block=block)
+    for found in (compare_by_design(women, design), model_genes(women, design, ["G3"])):
+        prostate = of(found, "Prostate")
+        assert (prostate["outcome"] == TOO_FEW).all()
+        assert prostate["p"].isna().all()
+        assert (prostate["n"] == 0).all()
+        assert (of(found, "Lung")["outcome"] == TESTED).all()
 
 
 def test_a_contrast_that_needs_both_sexes_is_not_tested(cohort: OwnCohort) -> None:
