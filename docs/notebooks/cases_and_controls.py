@@ -66,7 +66,7 @@ with TemporaryDirectory() as folder:
         groups="group=case,control",
         prediction=PredictionOptions(targets=("Lung",), unit="tpm"),
     )
-    compare_samples(options, say=lambda text, warning: print("-", text))
+    compare_samples(options, say=lambda text, level="info": print("-", text))
     genes = pd.read_csv(output / "differential_expression.csv")
     agreement = pd.read_csv(output / "reference_agreement.csv", keep_default_na=False)
 

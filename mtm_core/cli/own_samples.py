@@ -9,6 +9,7 @@ import typer
 
 from mtm_core.cli.output import err
 from mtm_core.data.files.reading_options import NumberStyle, ReadingOptions, Strand
+from mtm_core.data.notes import Level
 from mtm_core.data.units import UNIT_HELP, UnitChoice
 from mtm_core.errors import SelectionError
 from mtm_core.inference.alignment import AlignmentMethod
@@ -166,6 +167,6 @@ def further_tissues(
     return further, tuple(map(Path, files))
 
 
-def print_found(text: str, is_warning: bool) -> None:
+def print_found(text: str, *, level: Level = "info") -> None:
     """Print what was found or done, a line each."""
-    err.print(text, style="yellow" if is_warning else None)
+    err.print(text, style="yellow" if level == "warning" else None)

@@ -160,7 +160,7 @@ def score_activity(
     options
         What to do.
     say
-        Called with what was found and done.
+        Called with what was found and done: ``say(text)``, of warnings ``level="warning"``.
     on_progress
         Called with each tissue.
 
@@ -221,7 +221,7 @@ def score_activity(
     given = options.prediction.sources
     chosen = predictor.targets_of(given, options.prediction.targets)
     matched = network.match(predictor.genes)
-    say(matched.in_words(), False)
+    say(matched.in_words())
     read, prepared = read_samples(
         options.tables, predictor, options.prediction, options.tx2gene, say, options.metadata
     )
@@ -230,7 +230,7 @@ def score_activity(
         known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
         pair = pair_of_groups(known, column, text)
         labels = two_groups(known.groups(pair[0]), pair[1], pair[2])
-        say(counts_in_words(known.groups(pair[0]), pair[1], pair[2]), False)
+        say(counts_in_words(known.groups(pair[0]), pair[1], pair[2]))
         sex = sex_of_people(read, prepared, known.phenotypes()["sex"])
         say_notes(describe_left_out(chosen, sex, both_sexes=options.both_sexes), say)
         sex = None if options.both_sexes else sex
@@ -245,7 +245,7 @@ def score_activity(
     method = predictor.artefact.method.name
     if isinstance(people, Together):  # those of the first table come first
         prediction = prediction.isel(sample=slice(0, len(prepared.samples)))
-        say(accuracy_in_words(evaluation, method, given, chosen), False)
+        say(accuracy_in_words(evaluation, method, given, chosen))
     parts, differences, written = [], [], ["scores", "sources"]
     with writing(
         options.output,
@@ -271,7 +271,7 @@ def score_activity(
                     )
                     differences.append(with_part(part.sources.join(compared, how="right"), part))
                 parts.append(replace(part, scores=part.scores.iloc[:1]))
-        say(say_scored(parts), False)
+        say(say_scored(parts))
         if not any(part.n_scored for part in parts):
             raise SelectionError(
                 f"no source has {options.scoring.minimum_targets} targets among the genes"
@@ -285,7 +285,7 @@ def score_activity(
             written.append("differences")
             _write(place, "differences", found, options)
             for line in found_in_words(found, pair[1], pair[2]):
-                say(line, False)
+                say(line)
         settings = {
             **{key: str(value) for key, value in prediction.attrs.items()},
             "network": network.name,

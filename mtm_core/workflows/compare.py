@@ -158,7 +158,7 @@ def compare_samples(
     options
         Options of the comparison.
     say
-        Called with what was found and done.
+        Called with what was found and done: ``say(text)``, of warnings ``level="warning"``.
     on_progress
         Called with each tissue.
 
@@ -232,7 +232,7 @@ def compare_samples(
     pair = None if asked is None else pair_of_groups(known, *asked)
     labels = None if pair is None else two_groups(known.groups(pair[0]), pair[1], pair[2])
     if pair is not None and labels is not None:
-        say(counts_in_words(known.groups(pair[0]), pair[1], pair[2]), False)
+        say(counts_in_words(known.groups(pair[0]), pair[1], pair[2]))
     of_traits = {name: trait_numbers(known, name) for name in traits}
     for name, (values, _) in of_traits.items():
         if values.isna().all():
@@ -246,7 +246,7 @@ def compare_samples(
     prediction = predictor.predict_prepared(people, chosen)
     if isinstance(people, Together):  # those of the first table come first
         prediction = prediction.isel(sample=slice(0, len(prepared.samples)))
-        say(accuracy_in_words(evaluation, predictor.artefact.method.name, sources, chosen), False)
+        say(accuracy_in_words(evaluation, predictor.artefact.method.name, sources, chosen))
     samples = OwnCohort.of(
         *(prediction, prepared, predictor.artefact, read), sex=known.phenotypes()["sex"]
     )
@@ -255,7 +255,7 @@ def compare_samples(
     say_notes(describe_left_out(chosen, sex, both_sexes=options.both_sexes), say)
     if options.both_sexes:
         samples = samples.with_sex(None)
-    say(f"Measured {source}: {samples.measured.meaning}", False)
+    say(f"Measured {source}: {samples.measured.meaning}")
     with writing(
         options.output,
         overwrite=options.overwrite,

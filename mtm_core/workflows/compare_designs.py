@@ -127,9 +127,9 @@ def contrast_option(text: str, known: SampleMetadata) -> Asked:
 def describe_design(design: StudyDesign, say: Say) -> None:
     """Say what is compared, in how many samples."""
     block = f", {design.block} as a {design.block_as} block" if design.block else ""
-    say(f"Linear model {design.formula}{block}: {len(design.samples)} samples are used.", False)
+    say(f"Linear model {design.formula}{block}: {len(design.samples)} samples are used.")
     for note in design.notes:
-        say(str(note), note.level == "warning")
+        say(str(note), level=note.level)
 
 
 def write_design(design: StudyDesign, folder: Path) -> None:

@@ -73,7 +73,7 @@ class CohortComparisons:
                     reference_column="effect",
                 )
                 agreed.append(agreement.assign(yours=f"{case} against {control}"))
-        self.say(f"{case} against {control}: {counts.in_words()}", False)
+        self.say(f"{case} against {control}: {counts.in_words()}")
         return [part for part in agreed if len(part)]
 
     def sets(
@@ -109,7 +109,6 @@ class CohortComparisons:
         self.say(
             f"{case} against {control}: at FDR {FDR:g}, {' and '.join(parts)} differ, allowing for"
             " the correlation of their genes.",
-            False,
         )
 
     def trait(
@@ -139,7 +138,7 @@ class CohortComparisons:
                     reference_column="rho",
                 )
                 agreed.append(agreement.assign(yours=name))
-        self.say(f"{name} ({meaning}): {counts.in_words()}", False)
+        self.say(f"{name} ({meaning}): {counts.in_words()}")
         return [part for part in agreed if len(part)]
 
     def design(self, design: StudyDesign, table: TableInParts) -> None:
@@ -152,7 +151,7 @@ class CohortComparisons:
             counts.add(compared)
             table.add(compared)
         for line in counts.in_words():
-            self.say(line, False)
+            self.say(line)
 
     def single_genes(self, design: StudyDesign, genes: tuple[str, ...]) -> pd.DataFrame:
         """Fit a design to single genes, in every tissue."""
@@ -169,7 +168,7 @@ class CohortComparisons:
         found = compare_counts(table, prepared, self.samples.measured.symbols, dealt)
         for name, rows in found.groupby("contrast", sort=False):
             n, total = int((rows["fdr"] <= FDR).sum()), int(rows["p"].notna().sum())
-            self.say(f"{name}: at FDR {FDR:g}, {n} of {total:,} genes by counts (PyDESeq2).", False)
+            self.say(f"{name}: at FDR {FDR:g}, {n} of {total:,} genes by counts (PyDESeq2).")
         return found
 
     def _tissues(self, what: str) -> Iterator[str]:

@@ -171,7 +171,7 @@ def say_replaced(metadata: SampleMetadata, say: Say) -> None:
             f"The metadata already have columns of these names: {name_some(replaced)}. They were"
             " replaced by the shares estimated from this table. To use your own shares, rename"
             " their columns.",
-            True,
+            level="warning",
         )
 
 
@@ -183,12 +183,11 @@ def say_composition(composition: BloodComposition, say: Say) -> None:
     say(
         f"Composition by {composition.n_found} of {composition.n_genes} genes, median shares of"
         f" RNA: {medians}.",
-        False,
     )
     if composition.poor:
         n = len(composition.poor)
         say(
             f"{n} of {len(composition.fit)} samples do not resemble a mixture of blood cells, "
             f"such as {composition.poor[0]!r}: their shares are unreliable.",
-            True,
+            level="warning",
         )

@@ -131,7 +131,7 @@ def enrich_results(
     options
         Options of the tests.
     say
-        Called with what was found and done.
+        Called with what was found and done: ``say(text)``, of warnings ``level="warning"``.
     on_progress
         Called with each tissue.
 
@@ -210,14 +210,14 @@ class _Run:
             table, entrez=entrez, rank_by=self.options.rank_by, question=self.options.question
         )
         if "p_tissue" in table and not self.options.rank_by:
-            self.say(QUESTIONS[self.options.question], False)
+            self.say(QUESTIONS[self.options.question])
         if model is not None:
             result = model.judged(result)
         self.ranked_by = result.ranked_by
         parts = parts_of(result)
         for sets in collections:
             matched = sets.match(result.index)
-            self.say(matched.in_words(), False)
+            self.say(matched.in_words())
             for i, (labels, rows) in enumerate(parts):
                 self.on_progress(f"Testing {sets.name}", i, len(parts))
                 self._add(sets, enrich_part(result, labels, rows, matched, self._tests()))
@@ -263,8 +263,8 @@ class _Run:
                 " or a wider background (--background tested)."
             )
         for line in difference_in_words(summary, asked):
-            self.say(line, False)
-        self.say(INDEPENDENT, True)
+            self.say(line)
+        self.say(INDEPENDENT, level="warning")
         write_csv(summary, self.place / "summary.csv")
         settings = {
             "table": self.options.table.name,

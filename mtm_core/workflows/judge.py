@@ -237,7 +237,6 @@ def judge_predictions(
     report = read.report
     say(
         f"Measured {options.tissue}: {report.file}: {report.size_in_words}.",
-        False,
     )
     measured = predictor.prepare(
         read,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 
-from mtm_core.data.notes import Note
+from mtm_core.data.notes import Level, Note
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.people.metadata_options import MetadataOptions
@@ -19,13 +20,18 @@ from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 from mtm_core.workflows.batches import describe_by_batch, groups_at_risk
 
-Say = Callable[[str, bool], None]
-"""Called with what was found or done, in words, and whether it is a warning."""
 StepProgress = Callable[[str, int, int], None]
 """Called with (what is being done, how much of it is done, in all)."""
 
 
-def say_nothing(text: str, is_warning: bool) -> None:
+class Say(Protocol):
+    """Called with what was found or done, in words: ``say(text)``, or with ``level="warning"``."""
+
+    def __call__(self, text: str, *, level: Level = "info") -> None:
+        """Say ``text``."""
+
+
+def say_nothing(text: str, *, level: Level = "info") -> None:
     """Say nothing."""
 
 
@@ -62,7 +68,6 @@ def read_samples(
     report = read.report
     say(
         f"{report.file}: {report.size_in_words}.",
-        False,
     )
     known = None
     if options.batch and metadata is not None:
@@ -80,7 +85,7 @@ def read_samples(
         say,
     )
     for line in describe_by_batch(prepared):
-        say(line, False)
+        say(line)
     say_notes(groups_at_risk(options, known), say)
     return read, prepared
 
@@ -109,7 +114,6 @@ def read_further(
         report = read.report
         say(
             f"{one.source}: {report.file}: {report.size_in_words}.",
-            False,
         )
         known = None
         if one.batch and metadata is not None:
@@ -119,7 +123,7 @@ def read_further(
         say_reading(prepared.unit, prepared.aligned.how, prepared.aligned.distance, say)
         say_notes((note for note in report.notes if note.found != report.unit_reason), say)
         for line in describe_by_batch(prepared):
-            say(f"{one.source}: {line}", False)
+            say(f"{one.source}: {line}")
         at_risk = replace(options, source=one.source, batch=one.batch, as_batch="")
         say_notes(groups_at_risk(at_risk, known), say)
         found.append(prepared)
@@ -134,7 +138,6 @@ def say_reading(
     say(
         f"{prefix}Read as {unit}. Alignment: {alignment}. Distance from the reference, median over"
         f" samples: {median['distance_before']:.2f} before, {median['distance_after']:.2f} after.",
-        False,
     )
 
 
@@ -142,7 +145,7 @@ def say_notes(notes: Iterable[Note], say: Say) -> None:
     """Say findings, one after the other."""
     for note in notes:
         label = "Warning: " if note.level == "warning" else "Note: "
-        say(label + str(note), note.level == "warning")
+        say(label + str(note), level=note.level)
 
 
 def read_known(
@@ -165,7 +168,7 @@ def read_known(
         say(
             f"{len(match.near)} names differ in writing alone, such as {near.metadata!r} and"
             f" {near.expression!r}. If they are the same samples, add --near-names.",
-            True,
+            level="warning",
         )
     if not match.matched:
         raise SelectionError(

@@ -100,7 +100,7 @@ def predict_samples(
     options
         Options of the prediction.
     say
-        Called with what was found and done.
+        Called with what was found and done: ``say(text)``, of warnings ``level="warning"``.
     on_progress
         Called with how far it is: in samples, tissues or parts.
 
@@ -328,14 +328,13 @@ def _part_by_part(
         say(
             f"{result.n_there_before} of {result.n_chunks} parts were there already, and were not"
             " predicted again.",
-            False,
         )
     for number, table in enumerate(result.tables):
         if len(table.distance):
             prefix = f"{table.source}: " * bool(number)
             say_reading(table.unit, table.alignment, table.distance, say, prefix)
             for line in batch_lines(table.by_batch):
-                say(f"{prefix}{line}", False)
+                say(f"{prefix}{line}")
     say_notes(result.notes, say)
     if options.save_alignment is not None:
         _save([table.saved for table in result.tables], options, folder)
@@ -366,7 +365,7 @@ def _say_size(options: PredictOptions, sizes: tuple[int, int, int], say: Say) ->
     if options.layout == "wide":
         size = wide_bytes(sizes, options.files, len(options.wide_values))
         if size >= LARGE_BYTES:
-            say(f"The files will take up to {in_words(size)}.", False)
+            say(f"The files will take up to {in_words(size)}.")
         return
     ending = options.output.suffix if options.layout == "long" else options.files
     size = file_bytes(sizes, ending)
@@ -379,7 +378,7 @@ def _say_size(options: PredictOptions, sizes: tuple[int, int, int], say: Say) ->
     words = f"{rows}: the output will take up to {in_words(size)}" if rows else words
     wide = in_words(wide_bytes(sizes, ".csv"))
     smaller = f" --format wide writes one file per tissue, genes x samples, {wide} in all"
-    say(f"{words}.{smaller}; .zarr and .parquet are smaller, too." if rows else f"{words}.", False)
+    say(f"{words}.{smaller}; .zarr and .parquet are smaller, too." if rows else f"{words}.")
 
 
 def _check_metadata(options: PredictOptions) -> None:
@@ -397,5 +396,5 @@ def _phenotypes(
         return None
     known = read_known(options.metadata, samples, options.prediction.metadata, say)
     if not predictor.covariates and not batch_columns(options.prediction):
-        say("This model uses expression alone: age and sex change nothing.", False)
+        say("This model uses expression alone: age and sex change nothing.")
     return known.phenotypes()

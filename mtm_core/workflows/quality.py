@@ -183,7 +183,7 @@ def _swaps(
         found = match_repeated(OneTable(read, prepared).log2(), people)
         say(
             f"Samples of one person: {swaps_in_words(found)}",
-            bool(found["verdict"].isin(SUSPECTED).any()),
+            level="warning" if found["verdict"].isin(SUSPECTED).any() else "info",
         )
         tables["people"] = found
     if options.also is not None:
@@ -217,9 +217,9 @@ def _between(
     say_notes(found.notes, say)
     suspicious = found.suspicious
     for name, reasons in suspicious["reasons"].iloc[:_MOST_SAID].items():
-        say(f"{name}: {reasons}.", True)
+        say(f"{name}: {reasons}.", level="warning")
     if len(suspicious) > _MOST_SAID:
-        say(f"And {len(suspicious) - _MOST_SAID} more, in between_tables.csv.", True)
+        say(f"And {len(suspicious) - _MOST_SAID} more, in between_tables.csv.", level="warning")
     return found
 
 

@@ -112,7 +112,7 @@ def study_external_samples(options: ExternalOptions, say: Say = say_nothing) -> 
     options
         Options of the study.
     say
-        Called with what was found and done.
+        Called with what was found and done: ``say(text)``, of warnings ``level="warning"``.
 
     Raises
     ------

@@ -35,7 +35,7 @@ def read_study_cohort(path: Path, dbgap: Path | None = None, say: Say = say_noth
     if dbgap is not None:
         cohort.uns["donors"] = with_dbgap_phenotypes(cohort.uns["donors"], dbgap)
     if is_simulated(cohort):
-        say("The cohort is simulated: nothing here is a result about people.", False)
+        say("The cohort is simulated: nothing here is a result about people.")
     return cohort
 
 

@@ -80,7 +80,7 @@ def test_compare_writes_the_sets_beside_the_genes(gmt: Path, tmp_path: Path) -> 
         gene_sets=(str(gmt),),
         enrichment=ALL,
     )
-    done = compare_samples(options, lambda text, is_warning: said.append(text))
+    done = compare_samples(options, lambda text, level="info": said.append(text))
     assert "gene_sets" in done.tables
     table = pd.read_csv(tmp_path / "compared" / "gene_sets.csv")
     assert set(table["set"]) == {"first", "raised", "rest"}

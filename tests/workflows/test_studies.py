@@ -56,8 +56,8 @@ class Reported:
     def show(self, steps: Sequence[StepProgress]) -> None:
         self.steps += [(s.name, s.state, s.done, s.total) for s in steps if s.state != "left"]
 
-    def say(self, text: str, is_warning: bool) -> None:
-        assert not is_warning
+    def say(self, text: str, *, level: str = "info") -> None:
+        assert level == "info"
         self.words.append(text)
 
 
