@@ -2,147 +2,31 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
-from mtm_core.dashboard.screens.reference import alike_strata, strata_table
-from mtm_core.dashboard.widgets.cohort_view import (
-    begin_with_samples,
-    choose_tissue,
-    expression_on_reference,
+from mtm_core.dashboard.screens.reference_views import (
+    choose_position,
+    positions_of,
+    say_aligned,
+    show_by_sex_and_age,
+    show_percentiles,
+    show_samples,
 )
+from mtm_core.dashboard.widgets.cohort_view import begin_with_samples, expression_on_reference
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
-from mtm_core.dashboard.widgets.gene_choice import choose_gene
-from mtm_core.dashboard.widgets.layout import download_table, show_figure
-from mtm_core.dashboard.widgets.paged_table import show_rows
-from mtm_core.dashboard.widgets.views import reference_of_gene
-from mtm_core.escaping import plain
-from mtm_core.figures.samples.reference_position import percentile_strips, strata_bars
-from mtm_core.workflows.comparisons import distributions_of, groups_of, positions
 
 session, model = begin_with_samples(
     "Compare with GTEx",
     "Where your samples lie among the GTEx donors of each tissue, for one gene.  \nThe 50th"
     " percentile is the donors' median; half of them lie in the inner band, 90 % in the outer.",
 )
-artefact = model.predictor.artefact
 expression = expression_on_reference(session, model)
 held_out = GeneAccuracy.of(model, session.sources)
-metadata = session.metadata
+say_aligned(session, model)
+
+tissues = [str(name) for name in expression["tissue"].values[1:]]
 samples = [str(sample) for sample in expression["sample"].values]
-
-if session.prepare(model.predictor).aligned.how != "none":
-    st.info(
-        "Your samples were aligned: each gene's level and spread in"
-        f" {plain(session.source_in_words)} were set to those of GTEx."
-        " They are shown **aligned**, as the model reads them, not as they were measured. A"
-        " percentile says how a sample differs from the **other samples of your table**. It cannot"
-        " show that all of them are higher or lower than GTEx.",
-        icon=":material/info:",
-    )
-
-gene_column, tissue_column, group_column, sample_column = st.columns(4)
-with gene_column:
-    label, gene = choose_gene(model.genes)
-with tissue_column:
-    predicted = [str(name) for name in expression["tissue"].values[1:]]
-    tissue = choose_tissue(predicted, help="Tissue of the second figure.")
-with group_column:
-    by = st.selectbox(
-        "Groups",
-        groups_of(metadata) if metadata is not None else [],
-        index=None,
-        placeholder="none" if metadata is not None else "needs metadata",
-        disabled=metadata is None,
-        key="position_groups",
-        persist_state="session",
-        help="Shows the groups of a metadata column separately, each with its median.",
-    )
-with sample_column:
-    marked = st.selectbox(
-        "Mark a sample",
-        samples,
-        index=None,
-        placeholder="none",
-        key="highlighted",
-        persist_state="session",
-        help="Circled in the first figure; in the second, donors of the same sex and age are "
-        "coloured.",
-    )
-groups = metadata.groups(by) if metadata is not None and by is not None else None
-phenotypes = metadata.phenotypes() if metadata is not None else None
-
-table = session.remember(
-    ("positions", gene, None if metadata is None else metadata.state),
-    lambda: positions(
-        expression,
-        gene,
-        reference_of_gene(artefact, gene),
-        reference=model.associations,
-        phenotypes=phenotypes,
-    ),
-)
-if groups is not None:
-    table = table.assign(group=table["sample"].map(groups))
-others = [str(name) for name in table["tissue"].unique() if name != session.source]
-accuracy = "; ".join(
-    f"{name}: {words}" for name, words in held_out.by_tissue_in_words(others, gene).items()
-)
-show_figure(
-    percentile_strips(table, groups, marked=marked),
-    key="percentiles",
-    name=f"{session.file_stem}percentiles_{label}",
-    caption=f"{label}: each point is a sample; the bar is the median. Percentiles come from "
-    f"stored quantiles of the donors, so 1 means at most the 1st and 99 at least the 99th. "
-    f"Predicted values shrink towards the donors' mean, more so for genes that are poorly "
-    f"predicted; that they crowd in the middle is not a finding. Held-out accuracy: {accuracy}.",
-    data=table,
-    index=False,
-)
-
-st.header(f"{plain(label)} in {plain(tissue)}, by sex and age")
-if model.associations is None:
-    st.info(
-        "This model has no distributions by sex and age. Make them with `mtm study reference`.",
-        icon=":material/info:",
-    )
-else:
-    strata = strata_table(distributions_of(model.associations, gene, tissue))
-    own = table[table["tissue"] == tissue]
-    show_figure(
-        strata_bars(
-            strata,
-            own,
-            groups,
-            unit=expression.attrs["unit"],
-            strong=alike_strata(own, marked),
-        ),
-        key="strata",
-        name=f"{session.file_stem}{label}_{tissue}_by_sex_and_age",
-        caption=f"Measured {label} in the {tissue} of GTEx donors: the pale bar holds 90 % of "
-        f"them, the dark bar half, the line is the median. Groups of fewer than 10 donors are "
-        f"not shown. Your samples are above them, as predicted "
-        f"({held_out.in_words(tissue, gene)}).",
-        data=strata,
-        index=False,
-    )
-
-st.subheader("Every sample")
-rows = table[table["sample"] == marked] if marked is not None else table
-rows = show_rows(
-    rows,
-    height=320,
-    key="positions",
-    columns={
-        "log2_expression": st.column_config.NumberColumn("log2(1 + expression)", format="%.2f"),
-        "percentile": st.column_config.NumberColumn("percentile", format="%.0f"),
-        "donors_alike": "similar donors",
-        "percentile_alike": st.column_config.NumberColumn("percentile among them", format="%.0f"),
-    },
-)
-st.caption(
-    "Similar donors have the sample's sex and age band, as far as these are known. The "
-    "percentile among them comes from five quantiles, so it lies between 5 and 95."
-)
-download_table(
-    rows, key="position_rows", name=f"{session.file_stem}positions_{label}", label="These rows"
-)
+chosen = choose_position(model, session.metadata, tissues, samples)
+table = positions_of(session, model, expression, chosen)
+unit = expression.attrs["unit"]
+show_percentiles(session, table, chosen, held_out)
+show_by_sex_and_age(session, model, table, chosen, held_out, unit=unit)
+show_samples(session, table, chosen)
