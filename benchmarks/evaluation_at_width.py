@@ -24,7 +24,8 @@ from mtm_core.data.cohort.simulate import simulate_cohort
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.workflows.associations import AssociationOptions, associate
-from mtm_core.workflows.evaluate import EvaluateOptions, evaluate_methods
+from mtm_core.workflows.evaluate import evaluate_methods
+from mtm_core.workflows.evaluate_options import EvaluateOptions
 from mtm_core.workflows.progress import StepProgress, memory_in_use
 
 T = TypeVar("T")

@@ -28,7 +28,7 @@ _HOMES = {
     "DiseaseOptions": "mtm_core.workflows.study_predictions",
     "EnrichOptions": "mtm_core.workflows.enrich",
     "EnrichmentOptions": "mtm_core.studies.enrichment",
-    "EvaluateOptions": "mtm_core.workflows.evaluate",
+    "EvaluateOptions": "mtm_core.workflows.evaluate_options",
     "ExpressionError": "mtm_core.errors",
     "ExpressionTable": "mtm_core.data.tables.expression",
     "ExternalOptions": "mtm_core.workflows.study_external",

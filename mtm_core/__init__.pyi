@@ -43,8 +43,8 @@ from mtm_core.workflows.composition import CompositionOptions as CompositionOpti
 from mtm_core.workflows.composition import estimate_blood_composition as estimate_blood_composition
 from mtm_core.workflows.enrich import EnrichOptions as EnrichOptions
 from mtm_core.workflows.enrich import enrich_results as enrich_results
-from mtm_core.workflows.evaluate import EvaluateOptions as EvaluateOptions
 from mtm_core.workflows.evaluate import evaluate_methods as evaluate_methods
+from mtm_core.workflows.evaluate_options import EvaluateOptions as EvaluateOptions
 from mtm_core.workflows.judge import JudgeOptions as JudgeOptions
 from mtm_core.workflows.judge import judge_predictions as judge_predictions
 from mtm_core.workflows.model_accuracy import out_of_fold_accuracy as out_of_fold_accuracy

@@ -27,7 +27,9 @@ from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.together import explain_sources
 from mtm_core.methods.registry import METHOD_NAMES
 from mtm_core.training.hardware import Hardware, check_hardware
-from mtm_core.workflows.evaluate import EvaluateOptions, evaluate_methods, predicting
+from mtm_core.workflows.evaluate import evaluate_methods
+from mtm_core.workflows.evaluate_options import EvaluateOptions
+from mtm_core.workflows.evaluate_steps import predicting
 from mtm_core.workflows.progress import StepProgress
 
 CombinationsOption = Annotated[

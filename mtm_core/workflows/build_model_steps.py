@@ -22,7 +22,8 @@ from mtm_core.training.checkpoint import CHECKPOINT_NAME
 from mtm_core.training.hardware import Hardware
 from mtm_core.workflows.associations import AssociationOptions, associate
 from mtm_core.workflows.build_run import WRITE, BuildRun
-from mtm_core.workflows.evaluate import EvaluateOptions, evaluate_methods
+from mtm_core.workflows.evaluate import evaluate_methods
+from mtm_core.workflows.evaluate_options import EvaluateOptions
 from mtm_core.workflows.ledger import DoneStep
 from mtm_core.workflows.run_settings import run_config
 from mtm_core.workflows.train import TrainOptions, fit_method, train_model

@@ -65,8 +65,8 @@ class BuildOptions(PlainValues):
     folds, seed, source, resamples
         Settings of the evaluation.
     combinations
-        As of :class:`mtm_core.workflows.evaluate.EvaluateOptions`; by default the source with the
-        three tissues that most donors give beside it.
+        As of :class:`mtm_core.workflows.evaluate_options.EvaluateOptions`; by default the source
+        with the three tissues that most donors give beside it.
     preset, settings
         Settings of MTM, if it is a part of the method.
     jobs

@@ -10,7 +10,7 @@ from mtm_core.errors import OutputError
 from mtm_core.workflows.associations import ASSOCIATING
 from mtm_core.workflows.build_options import FIRST_STEP_OF, BuildOptions
 from mtm_core.workflows.build_plan import BuildPlan
-from mtm_core.workflows.evaluate import evaluation_steps
+from mtm_core.workflows.evaluate_steps import evaluation_steps
 from mtm_core.workflows.ledger import DoneStep, Ledger
 from mtm_core.workflows.progress import OnProgress, Steps
 

@@ -6,11 +6,9 @@ At any width: of a fold's predictions a tissue is in memory at a time.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import anndata as ad
@@ -18,13 +16,13 @@ import pandas as pd
 import xarray as xr
 from joblib import parallel_config
 
-from mtm_core.config import PresetName, RunConfig, to_json
+from mtm_core.config import RunConfig, to_json
 from mtm_core.data.cohort.cohort import read_cohort, tissue_names
 from mtm_core.data.cohort.splits import DonorFolds, donor_folds
 from mtm_core.data.gtex.annotations import read_technical_attributes
-from mtm_core.errors import OutputError, SelectionError
+from mtm_core.errors import SelectionError
 from mtm_core.evaluation.accuracy import accuracy, accuracy_in_strata
-from mtm_core.evaluation.bootstrap import MOST_GENES, N_RESAMPLES, resample_donors
+from mtm_core.evaluation.bootstrap import MOST_GENES, resample_donors
 from mtm_core.evaluation.combinations import (
     CombinationScores,
     find_combinations,
@@ -33,85 +31,25 @@ from mtm_core.evaluation.combinations import (
 from mtm_core.evaluation.composition import estimated_composition, read_composition
 from mtm_core.evaluation.confounding import known_confounders
 from mtm_core.evaluation.cross_validation import cross_validate, write_netcdf
-from mtm_core.evaluation.results import EVALUATION, TABLES, EvaluationTables
+from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.evaluation.score_store import MethodScores, score_folder
 from mtm_core.evaluation.technical import accuracy_without_laboratory
 from mtm_core.methods.cached import CachedMethod, identity
 from mtm_core.methods.protocol import Method, tissue_index
-from mtm_core.methods.registry import (
-    METHOD_NAMES,
-    make_method,
-    reads_phenotypes,
-    takes_several,
-)
+from mtm_core.methods.registry import make_method, reads_phenotypes, takes_several
 from mtm_core.model_folder import seal_around
-from mtm_core.safe_output import OwnFolder
-from mtm_core.training.hardware import Hardware, check_hardware
 from mtm_core.training.trainer import TrainingProgress
-from mtm_core.workflows.plain_values import PlainValues
+from mtm_core.workflows.evaluate_folder import claim_folder, fits_folder, together_folder
+from mtm_core.workflows.evaluate_options import EvaluateOptions, check_evaluation, chosen_folds
+from mtm_core.workflows.evaluate_steps import (
+    COMPARING,
+    combining,
+    evaluation_steps,
+    predicting,
+    scoring,
+)
 from mtm_core.workflows.progress import Advance, OnProgress, Steps
 from mtm_core.workflows.run_settings import run_config
-
-DEFAULT_METHODS = ("mtm", "ridge", "training-mean")
-
-
-@dataclass(frozen=True)
-class EvaluateOptions(PlainValues):
-    """Options of an evaluation.
-
-    Attributes
-    ----------
-    cohort, output
-        Cohort of 'mtm data prepare', and folder for the tables. Folds that are done, fits and
-        scores are cached in it; a later call with the same settings goes on from them.
-    methods
-        Names of :data:`mtm_core.methods.registry.METHOD_NAMES`.
-    folds, seed
-        How the donors are dealt.
-    only
-        Folds to run, from 0; ``None``: all.
-    source, further_sources
-        Tissue to predict from; tissues that a donor gives too, where there: no targets.
-    preset, settings
-        Settings of MTM to start from, and changes such as ``"training.epochs=20"``.
-    hardware
-        Device to train on.
-    technical
-        Table of technical attributes: also score without what the laboratory gave.
-    composition
-        Shares of blood cells by sample or donor: also score without them. Without it they are
-        estimated where the source is whole blood and the cohort has the genes.
-    combinations
-        Tissues to predict from together, such as ``"Whole Blood+Muscle - Skeletal"``, or
-        ``"most-given"``: the methods that can are scored on the donors who give all of them, too.
-    jobs
-        Folds, or tissues that are scored, at a time.
-    resamples
-        Resamples of the donors, for intervals and differences.
-    save_predictions
-        Also keep every out-of-fold value, one file a method.
-    overwrite
-        Replace the tables of other settings.
-    """
-
-    cohort: Path
-    output: Path
-    methods: tuple[str, ...] = DEFAULT_METHODS
-    folds: int = 5
-    only: tuple[int, ...] | None = None
-    seed: int = 0
-    source: str = "Whole Blood"
-    further_sources: tuple[str, ...] = ()
-    preset: PresetName = "acmg59"
-    settings: tuple[str, ...] = ()
-    hardware: Hardware = field(default_factory=Hardware)
-    technical: Path | None = None
-    composition: Path | None = None
-    combinations: tuple[str, ...] = ()
-    jobs: int = 1
-    resamples: int = N_RESAMPLES
-    save_predictions: bool = False
-    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,40 +69,6 @@ class Evaluated:
     tables: EvaluationTables
     knows_chromosomes: bool
     knows_composition: bool = False
-
-
-def predicting(method: str) -> str:
-    """Name the step that predicts the folds by ``method``."""
-    return f"Predict donors out of fold by {method}"
-
-
-def scoring(method: str) -> str:
-    """Name the step that scores ``method``."""
-    return f"Score {method}"
-
-
-def combining(method: str) -> str:
-    """Name the step that evaluates ``method`` from several tissues together."""
-    return f"Evaluate {method} from several tissues"
-
-
-COMPARING = "Compare the methods and write the tables"
-
-
-def evaluation_steps(
-    methods: tuple[str, ...], combinations: tuple[str, ...] = ()
-) -> tuple[str, ...]:
-    """Name the steps of an evaluation of ``methods``, in their order."""
-    steps = [
-        step
-        for name in methods
-        for step in (
-            predicting(name),
-            scoring(name),
-            *([combining(name)] if combinations and takes_several(name) else []),
-        )
-    ]
-    return (*steps, COMPARING)
 
 
 def evaluate_methods(
@@ -209,14 +113,14 @@ def evaluate_methods(
         "further_sources": list(options.further_sources),
         "mtm": to_json(config),
     }
-    own = _claim(options, what)
+    own = claim_folder(options, what)
     with own.writing("folds.json") as place:
         dealt.save(place)
     together = find_combinations(
         options.combinations,
         data,
         options.source,
-        [dealt.held_out(fold) for fold in _chosen(options)],
+        [dealt.held_out(fold) for fold in chosen_folds(options)],
     )
     steps = Steps(evaluation_steps(options.methods, options.combinations), on_progress)
     cells = (
@@ -234,9 +138,11 @@ def evaluate_methods(
                 hardware=options.hardware,
                 # A bar belongs to one process.
                 on_progress=on_training if options.jobs == 1 else None,
-                cache=_fits(options),
+                cache=fits_folder(options),
             )
-            with steps.running(predicting(name), total=len(_chosen(options)), unit="folds") as tell:
+            with steps.running(
+                predicting(name), total=len(chosen_folds(options)), unit="folds"
+            ) as tell:
                 predictions = _predict(method, name, data, dealt, options, what, tell)
             with steps.running(scoring(name)):
                 if options.save_predictions:
@@ -250,7 +156,7 @@ def evaluate_methods(
                     scores.add_combinations(method, name, predictions, dealt, together, tell)
     phenotypes = data.uns["donors"]
     about = {
-        "folds_run": _chosen(options),
+        "folds_run": chosen_folds(options),
         "resamples": options.resamples,
         "adjusted_for": list(known_confounders(phenotypes)),
     }
@@ -266,24 +172,6 @@ def evaluate_methods(
         tables.save(output)
         seal_around(output)
     return Evaluated(tables, "chromosome" in data.var, cells is not None)
-
-
-def check_evaluation(options: EvaluateOptions) -> None:
-    """Look at the options, before anything is read.
-
-    Raises
-    ------
-    SelectionError, OutputError
-        If one cannot be.
-    """
-    unknown = sorted(set(options.methods) - set(METHOD_NAMES))
-    if unknown:
-        raise SelectionError.unknown("method", unknown, METHOD_NAMES)
-    outside = [str(fold) for fold in _chosen(options) if not 0 <= fold < options.folds]
-    if outside:
-        raise SelectionError.unknown("fold", outside, [str(k) for k in range(options.folds)])
-    check_hardware(options.hardware)
-    OwnFolder.to_be(options.output, EVALUATION, inputs=_inputs(options))
 
 
 def _config(options: EvaluateOptions, data: ad.AnnData) -> RunConfig:
@@ -315,7 +203,7 @@ def _predict(
         with_phenotypes=reads_phenotypes(name),
         further_sources=options.further_sources,
         settings=what,
-        only=_chosen(options),
+        only=chosen_folds(options),
         on_fold=tell if options.jobs == 1 else None,
     )
 
@@ -344,7 +232,7 @@ class _Scores:
             "composition": composition,
         }
         self._of = dict(what) | {
-            "folds_run": _chosen(options),
+            "folds_run": chosen_folds(options),
             "resamples": options.resamples,
             **{name: None if table is None else _sha256(table) for name, table in tables.items()},
         }
@@ -370,7 +258,11 @@ class _Scores:
     ) -> None:
         """Predict from each combination of tissues, and score it, unless that is stored."""
         options = self._options
-        fits = method if isinstance(method, CachedMethod) else CachedMethod(method, _fits(options))
+        fits = (
+            method
+            if isinstance(method, CachedMethod)
+            else CachedMethod(method, fits_folder(options))
+        )
         own = self._by_combination.setdefault(method.name, [])
         for done, sources in enumerate(combinations):
             tell(done)
@@ -386,14 +278,16 @@ class _Scores:
                     further_sources=sources[1:],
                     complete=True,
                     with_phenotypes=reads_phenotypes(name),
-                    folder=_together(options),
+                    folder=together_folder(options),
                     settings=self._what,
-                    only=_chosen(options),
+                    only=chosen_folds(options),
                 )
                 donors = self._data.uns["donors"]
                 scores = score_combination(predictions, alone, sources, donors)
                 scores.save(place)
-                shutil.rmtree(_together(options))  # of a wide cohort gigabytes, no longer needed
+                shutil.rmtree(
+                    together_folder(options)
+                )  # of a wide cohort gigabytes, no longer needed
             own.append(scores)
 
     def _score(self, predictions: xr.Dataset) -> MethodScores:
@@ -424,40 +318,3 @@ class _Scores:
 
 def _sha256(table: pd.DataFrame) -> str:
     return hashlib.sha256(table.to_csv().encode()).hexdigest()
-
-
-def _claim(options: EvaluateOptions, what: dict[str, Any]) -> OwnFolder:
-    """Take the folder; tables of other settings in it are replaced only when asked."""
-    output = options.output
-    own = OwnFolder.claim(output, EVALUATION, inputs=_inputs(options))
-    own.own("folds/", "fits/", "scores/", "together/")
-    own.check("folds.json", *TABLES, *(f"{name}.nc" for name in options.methods))
-    if not options.overwrite and (output / "settings.json").exists():
-        before, now = EvaluationTables.load(output).settings, json.loads(json.dumps(what))
-        other = [name for name in now if before.get(name) != now[name]]
-        if other:
-            raise OutputError(
-                f"{output} holds an evaluation of other settings ({', '.join(other)}). Name another"
-                " folder, or replace its tables with --overwrite; cached fits stay."
-            )
-    return own
-
-
-def _inputs(options: EvaluateOptions) -> list[Path]:
-    return [
-        path
-        for path in (options.cohort, options.technical, options.composition)
-        if path is not None
-    ]
-
-
-def _together(options: EvaluateOptions) -> Path:
-    return options.output / "together"
-
-
-def _fits(options: EvaluateOptions) -> Path:
-    return options.output / "fits"
-
-
-def _chosen(options: EvaluateOptions) -> list[int]:
-    return list(range(options.folds) if options.only is None else options.only)

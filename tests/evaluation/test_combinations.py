@@ -19,7 +19,8 @@ from mtm_core.evaluation.predictability import accuracy_in_words, out_of_fold_rh
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.methods.joint_gaussian import FittedJointGaussian
 from mtm_core.methods.registry import make_method
-from mtm_core.workflows.evaluate import EvaluateOptions, evaluate_methods
+from mtm_core.workflows.evaluate import evaluate_methods
+from mtm_core.workflows.evaluate_options import EvaluateOptions
 from mtm_core.workflows.run_settings import run_config
 
 BLOOD, METHOD, FOLDS = "Whole Blood", "joint-gaussian", 2

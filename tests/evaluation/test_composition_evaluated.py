@@ -20,7 +20,8 @@ from mtm_core.evaluation.composition_table import composition_rows, save_composi
 from mtm_core.evaluation.predictability import genes_of_tissue, rank_tissues
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.blood_cells import CELLS, blood_signature
-from mtm_core.workflows.evaluate import EvaluateOptions, evaluate_methods
+from mtm_core.workflows.evaluate import evaluate_methods
+from mtm_core.workflows.evaluate_options import EvaluateOptions
 from tests.cli.conftest import Mtm
 from tests.cli.conftest import cohort_file as cohort_file
 from tests.cli.conftest import mtm as mtm

@@ -9,7 +9,8 @@ import pytest
 from mtm_core.data.cohort.cohort import read_cohort, write_cohort
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.workflows import evaluate
-from mtm_core.workflows.evaluate import EvaluateOptions, evaluate_methods
+from mtm_core.workflows.evaluate import evaluate_methods
+from mtm_core.workflows.evaluate_options import EvaluateOptions
 
 
 @pytest.fixture(scope="module")

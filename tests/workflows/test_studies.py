@@ -14,7 +14,8 @@ from mtm_core.data.cohort.cohort import write_cohort
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.studies.shipped import StudyTables
-from mtm_core.workflows.evaluate import EvaluateOptions, evaluate_methods
+from mtm_core.workflows.evaluate import evaluate_methods
+from mtm_core.workflows.evaluate_options import EvaluateOptions
 from mtm_core.workflows.progress import StepProgress
 from mtm_core.workflows.study_model import PredictableGenesOptions, study_predictable
 from mtm_core.workflows.study_predictions import (
