@@ -123,7 +123,7 @@ def unpack(data: bytes, max_bytes: int) -> Archive:
             one_by_one = archive.comment == _ONE_BY_ONE
     except _DAMAGE as error:
         raise InputFileError(
-            f"the zip archive is damaged, or packed in a way that is not read ({error}). Make it"
+            f"the zip archive is damaged, or packed in a way that cannot be read ({error}). Make it"
             " again."
         ) from error
     return _opened(Archive(files, one_by_one), max_bytes)
@@ -170,7 +170,7 @@ def _check(members: Sequence[zipfile.ZipInfo], max_bytes: int) -> None:
         if path.is_absolute() or ".." in path.parts or ":" in member.filename[:3]:
             raise InputFileError(
                 f"the zip archive names a place outside itself, {member.filename!r}. Make it again"
-                " of files alone."
+                " with files only."
             )
     names = [member.filename for member in members]
     if len(set(names)) < len(names):

@@ -163,7 +163,7 @@ class ColumnSorting:
             if self._is_taken_back(column) or is_gene(name, known):
                 continue
             if not name or only_ensembl:
-                self.aside[column] = WORDS if raw.is_words(column) else "it is named by no gene"
+                self.aside[column] = WORDS if raw.is_words(column) else "it has no gene name"
             elif raw.is_words(column):
                 self.aside[column] = EMPTY if raw.cells[column].isna().all() else WORDS
             elif (is_metadata(name) and not genes_named(name)) or normalised(name) in METADATA:

@@ -115,7 +115,7 @@ def choose_quantity(
     quantity = _choose(found, wanted, values)
     columns = {column: name for name, column in found[quantity].items()}
     aside = {
-        column: f"another quantity ({shown}) of what {quantity or 'the other columns'!r} is read of"
+        column: f"another quantity ({shown}) of samples whose {quantity or 'values'} was read"
         for shown, others in found.items()
         if shown != quantity
         for column in others.values()
