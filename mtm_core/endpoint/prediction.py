@@ -25,7 +25,7 @@ from mtm_core.inference.saved_alignment import SavedAlignment
 from mtm_core.inference.together import Together, people_of
 from mtm_core.memory_budget import in_words, shared_budget
 from mtm_core.methods.covariates import are_known
-from mtm_core.workflows.annotated import Beside, annotated_for
+from mtm_core.workflows.annotated import Beside, annotated_for, people_and_metadata
 from mtm_core.workflows.further_tissues import describe_several
 from mtm_core.workflows.server_limits import check_n_samples, max_download, preparing_bytes
 from mtm_core.workflows.uploaded_alignment import read_upload, saved_of
@@ -179,7 +179,8 @@ def predict_into(job: Job, given: Given, asked: Asked) -> Path:
             predictor, prepared, targets, phenotypes=people, on_progress=job.tell
         )
         method = predictor.artefact.method.name
-        beside = Beside(asked.evaluation, method, people, job.notes, options)
+        of_samples = people_and_metadata(people, known)
+        beside = Beside(asked.evaluation, method, of_samples, job.notes, options)
         write_blocks(annotated_for(path, blocks, beside), prepared.samples, path)
     return path
 

@@ -21,6 +21,7 @@ from mtm_core.inference.write_blocks import (
     INTERVAL,
     LONG_COLUMNS,
     WRITERS,
+    attributes_of,
     genes_of,
     rows_of_samples,
     to_long_table,
@@ -48,7 +49,8 @@ _BYTES_A_VALUE = {".csv": 11, ".csv.gz": 6, ".parquet": 5, ".h5ad": 4, ".h5mu": 
 def to_anndata(prediction: xr.Dataset) -> ad.AnnData:
     """Return an ``AnnData`` whose rows are (sample, tissue).
 
-    ``X`` holds z-scores; layers ``expression`` and, where there is an interval, ``INTERVAL``.
+    ``X`` holds z-scores; layers ``expression`` and, where there is an interval, ``INTERVAL``;
+    ``uns["mtm"]`` says what they are, in which unit, and of which model.
     """
     prediction = loaded(prediction)
     n_samples, n_tissues, n_genes = prediction["z"].shape
@@ -62,7 +64,7 @@ def to_anndata(prediction: xr.Dataset) -> ad.AnnData:
         obs=rows_of_samples(prediction, prediction["sample"].to_numpy().astype(str)),
         var=genes_of(prediction),
         layers={name: rows(name) for name in ("expression", *INTERVAL) if name in prediction},
-        uns={"mtm": dict(prediction.attrs)},
+        uns={"mtm": attributes_of(prediction)},
     )
 
 

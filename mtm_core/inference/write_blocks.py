@@ -41,6 +41,9 @@ PREDICTABLE = "predictable"
 for age, sex and Hardy scale, and whether."""
 OF_SAMPLE = "sample_"
 """Prefix of variables (sample,) that hold metadata of the samples."""
+DISTANCES = ("distance_before", "distance_after")
+OWN_COLUMNS = ("sample", "tissue", *DISTANCES, "tissues_given", "_index")
+"""Names of columns of ``obs`` that no metadata can have."""
 Blocks = Iterator[xr.Dataset]
 
 
@@ -73,10 +76,7 @@ def rows_of_samples(prediction: xr.Dataset, samples: NDArray[np.str_]) -> pd.Dat
     """Return ``sample``, ``tissue`` and distances of each (sample, tissue), indexed by both."""
     tissues = prediction["tissue"].to_numpy().astype(str)
     names = [f"{sample} | {tissue}" for sample in samples for tissue in tissues]
-    by_sample = {
-        name: np.repeat(prediction[name].to_numpy(), len(tissues))
-        for name in ("distance_before", "distance_after")
-    }
+    by_sample = {name: np.repeat(prediction[name].to_numpy(), len(tissues)) for name in DISTANCES}
     if "is_given" in prediction:
         by_sample["tissues_given"] = np.repeat(tissues_given(prediction), len(tissues))
     by_sample |= {
@@ -208,7 +208,7 @@ def _write_h5ad(blocks: Blocks, samples: tuple[str, ...], path: Path) -> None:
         about.strings_to_categoricals()
         write_elem(file, "obs", about.obs)
         write_elem(file, "var", about.var)
-        write_elem(file, "uns", {"mtm": dict(first.attrs)})
+        write_elem(file, "uns", {"mtm": attributes_of(first)})
 
 
 def _arrays(
@@ -227,6 +227,17 @@ def _arrays(
         )
         arrays[name].attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
     return arrays
+
+
+def attributes_of(prediction: xr.Dataset) -> dict[str, str]:
+    """Return the attributes of a prediction, and what the values of an AnnData of it are."""
+    unit = prediction.attrs.get("unit", "unit not known")
+    layers = ", ".join(name for name in ("expression", *INTERVAL) if name in prediction)
+    return {
+        **{str(name): value for name, value in prediction.attrs.items()},
+        "X": "z-scores: SDs from the mean of the tissue in the model's cohort",
+        "layers": f"{layers}: {unit}, not logarithms",
+    }
 
 
 def accuracy_of(prediction: xr.Dataset) -> dict[str, pd.DataFrame]:
@@ -320,7 +331,7 @@ def _finish_mudata(
             for i, name in enumerate(names)
         },
     )
-    write_elem(file, "uns", {"mtm": dict(first.attrs)})
+    write_elem(file, "uns", {"mtm": attributes_of(first)})
 
 
 _MUDATA_HEAD = b"MuData (format-version=0.1.0;creator=mtm;creator-version=0.2.0)"

@@ -12,10 +12,17 @@ import pandas as pd
 import xarray as xr
 
 from mtm_core.data.notes import Note
+from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.evaluation.accuracy import PREDICTABLE_RHO
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.options import PredictionOptions
-from mtm_core.inference.write_blocks import ADJUSTED, OF_SAMPLE, OUT_OF_FOLD, PREDICTABLE
+from mtm_core.inference.write_blocks import (
+    ADJUSTED,
+    OF_SAMPLE,
+    OUT_OF_FOLD,
+    OWN_COLUMNS,
+    PREDICTABLE,
+)
 
 ANNOTATED = (".h5ad", ".h5mu")
 """Endings of the formats that have a slot for what is known beside a prediction."""
@@ -31,7 +38,7 @@ class Beside:
     evaluation, method
         Evaluation of the model, and the model's method in it; ``None`` if it was not evaluated.
     people
-        Age and sex by sample; ``None`` if unknown.
+        Age, sex and other metadata by sample; ``None`` if unknown (:func:`people_and_metadata`).
     notes
         Findings in the table, and what was done about them.
     options
@@ -43,6 +50,36 @@ class Beside:
     people: pd.DataFrame | None
     notes: Sequence[Note]
     options: PredictionOptions
+
+
+def people_and_metadata(
+    people: pd.DataFrame | None, metadata: SampleMetadata | None
+) -> pd.DataFrame | None:
+    """Join age and sex with the columns of the metadata.
+
+    Parameters
+    ----------
+    people
+        Age and sex by sample, as the model may read them; they precede columns of these names.
+    metadata
+        Metadata of the samples.
+
+    Returns
+    -------
+    pandas.DataFrame or None
+        One row for each sample. A column whose name the file of a prediction uses itself, or that
+        HDF5 would split at a slash, has another name: ``metadata_tissue``, ``mg|dl``.
+    """
+    if metadata is None:
+        return people
+    columns = metadata.all_columns()
+    joined = pd.DataFrame(index=columns.index) if people is None else people.reindex(columns.index)
+    for name, values in columns.items():
+        own = str(name).replace("/", "|")
+        own = f"metadata_{own}" if own in OWN_COLUMNS else own
+        if own not in joined:
+            joined[own] = values
+    return joined
 
 
 def annotated_for(path: Path, blocks: Iterable[xr.Dataset], beside: Beside) -> Iterator[xr.Dataset]:

@@ -12,6 +12,7 @@ import xarray as xr
 
 from mtm_core.data.formats.stored_table import open_stored_table
 from mtm_core.data.notes import Note
+from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.predictability import accuracy_in_words
 from mtm_core.evaluation.results import EvaluationTables
@@ -32,7 +33,7 @@ from mtm_core.inference.wide import wide_bytes, write_wide
 from mtm_core.memory_budget import in_words
 from mtm_core.methods.covariates import are_known
 from mtm_core.model_folder import ModelFolder
-from mtm_core.workflows.annotated import ANNOTATED, Beside, annotated
+from mtm_core.workflows.annotated import ANNOTATED, Beside, annotated, people_and_metadata
 from mtm_core.workflows.batches import (
     batch_columns,
     batch_lines,
@@ -154,14 +155,15 @@ def _whole(
     )
     if isinstance(prepared, Together):
         say_notes(prepared.notes, say)
-    phenotypes = _phenotypes(options, prepared.samples, predictor, say)
+    known = _metadata(options, prepared.samples, predictor, say)
+    phenotypes = None if known is None else known.phenotypes()
     of_sex = [] if phenotypes is None else describe_one_sex(targets, phenotypes["sex"])
     say_notes(of_sex, say)
     n_samples, n_genes = len(prepared.samples), len(predictor.artefact.genes)
     sizes = (n_samples, len(targets), n_genes)
     _say_size(options, sizes, say)
     notes = (*read.report.notes, *first.notes, *of_sex)
-    n_files = _write(options, folder, predictor, prepared, targets, phenotypes, notes, on_progress)
+    n_files = _write(options, folder, predictor, prepared, targets, known, notes, on_progress)
     if options.save_alignment is not None:
         save_alignment(
             prepared.tables,
@@ -221,11 +223,12 @@ def _write(
     predictor: Predictor,
     prepared: Prepared | Together,
     targets: tuple[str, ...],
-    phenotypes: pd.DataFrame | None,
+    known: SampleMetadata | None,
     notes: Sequence[Note],
     on_progress: StepProgress,
 ) -> int:
-    """Predict and write; give the number of files."""
+    """Predict and write; return the number of files."""
+    phenotypes = None if known is None else known.phenotypes()
     output, inputs, overwrite = options.output, options.inputs(folder), options.overwrite
     tell = partial(on_progress, "Predicting")
     if options.layout == "wide":
@@ -256,7 +259,8 @@ def _write(
         )
     if output.suffix in ANNOTATED:
         evaluation, method = _evaluation_of(folder, predictor), predictor.artefact.method.name
-        beside = Beside(evaluation, method, phenotypes, notes, options.prediction)
+        people = people_and_metadata(phenotypes, known)
+        beside = Beside(evaluation, method, people, notes, options.prediction)
         blocks = annotated(blocks, beside)
     write_blocks(blocks, prepared.samples, output, overwrite=overwrite, inputs=inputs)
     return 1
@@ -296,8 +300,9 @@ def _part_by_part(
     phenotypes, batches = None, {}
     if options.metadata is not None:
         people = people_of(list(names.values()), chosen.near_people)[0]
-        phenotypes = _phenotypes(options, people, predictor, say)
-        if phenotypes is not None:
+        of_people = _metadata(options, people, predictor, say)
+        if of_people is not None:
+            phenotypes = of_people.phenotypes()
             say_notes(describe_one_sex(targets, phenotypes["sex"]), say)
     for number, (source, own) in enumerate(names.items()):
         column = chosen.batch if not number else chosen.further[number - 1].batch
@@ -388,13 +393,13 @@ def _check_metadata(options: PredictOptions) -> None:
         check_metadata(options.metadata, chosen.metadata, columns=batch_columns(chosen))
 
 
-def _phenotypes(
+def _metadata(
     options: PredictOptions, samples: tuple[str, ...], predictor: Predictor, say: Say
-) -> pd.DataFrame | None:
-    """Read age and sex of ``samples``; say so where the model does not read them."""
+) -> SampleMetadata | None:
+    """Read the metadata of ``samples``; say so where the model reads no age and sex."""
     if options.metadata is None:
         return None
     known = read_known(options.metadata, samples, options.prediction.metadata, say)
     if not predictor.covariates and not batch_columns(options.prediction):
         say("This model uses expression alone: age and sex change nothing.")
-    return known.phenotypes()
+    return known

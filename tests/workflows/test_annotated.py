@@ -21,15 +21,16 @@ from mtm_core.workflows.predict import predict_samples
 from mtm_core.workflows.predict_options import PredictOptions
 
 TISSUES = ("Lung", "Liver")
+METADATA = SAMPLES / "metadata.tsv"
 
 
-def predict(output: Path) -> None:
+def predict(output: Path, metadata: Path = METADATA) -> None:
     predict_samples(
         PredictOptions(
             SAMPLES / "blood_tpm.tsv",
             output,
             prediction=PredictionOptions(targets=TISSUES),
-            metadata=SAMPLES / "metadata.tsv",
+            metadata=metadata,
         )
     )
 
@@ -94,3 +95,53 @@ def test_from_two_tissues_it_has_the_accuracy_of_both_together(tmp_path: Path) -
     )["rho_pooled"]["Lung"]
     np.testing.assert_allclose(found, both.reindex(found.index), rtol=1e-6)
     assert not np.allclose(found, rho_of("Lung").reindex(found.index), atol=1e-3)
+
+
+def test_obs_has_every_column_of_the_metadata(tmp_path: Path) -> None:
+    given = pd.read_csv(METADATA, sep="\t").set_index("sample")
+    given = given.assign(
+        tissue="EDTA tube", bmi=np.linspace(18, 40, len(given)), blank=np.nan, _index="x"
+    ).rename(columns={"bmi": "BMI kg/m2"})
+    given.iloc[5, given.columns.get_loc("group")] = np.nan
+    given.iloc[::-1].to_csv(tmp_path / "m.tsv", sep="\t")  # in another order than the table
+    for name in ("p.h5ad", "p.h5mu"):
+        predict(tmp_path / name, tmp_path / "m.tsv")
+    found = ad.read_h5ad(tmp_path / "p.h5ad").obs
+    expected = given.reindex(found["sample"].astype(str))
+    assert set(found["tissue"]) == set(TISSUES)
+    for column, own in (
+        ("group", "group"),
+        ("sex", "sex"),
+        ("metadata_tissue", "tissue"),
+        ("metadata__index", "_index"),
+    ):
+        assert isinstance(found[column].dtype, pd.CategoricalDtype)
+        assert found[column].astype(object).fillna("").tolist() == expected[own].fillna("").tolist()
+    assert found["BMI kg|m2"].dtype == float
+    np.testing.assert_allclose(found["BMI kg|m2"], expected["BMI kg/m2"], rtol=1e-12)
+    assert not {"blank", "metadata_blank"} & set(found)
+    with mudata.set_options(pull_on_update=False):
+        lung = mudata.read_h5mu(tmp_path / "p.h5mu").mod["Lung"].obs
+    of_lung = found[found["tissue"] == "Lung"].set_index("sample")
+    for column in ("group", "metadata_tissue", "BMI kg|m2"):
+        pd.testing.assert_series_equal(
+            lung[column].astype(object), of_lung[column].astype(object), check_index=False
+        )
+
+
+def test_the_file_says_what_its_values_are(tmp_path: Path) -> None:
+    predict(tmp_path / "p.h5ad")
+    found = ad.read_h5ad(tmp_path / "p.h5ad")
+    about = found.uns["mtm"]
+    assert about["X"].startswith("z-scores")
+    assert about["layers"] == "expression, lower, upper: panel CPM, not logarithms"
+    assert found.obs_names.is_unique
+    assert found.var_names.is_unique
+    assert {found.X.dtype, *(layer.dtype for layer in found.layers.values())} == {
+        np.dtype(np.float32)
+    }
+    # The two scales are of the same values: the higher z, the higher the expression.
+    lung = found[found.obs["tissue"] == "Lung"]
+    for gene in range(lung.n_vars):
+        order = np.argsort(lung.X[:, gene], kind="stable")
+        assert (np.diff(lung.layers["expression"][order, gene]) >= 0).all()

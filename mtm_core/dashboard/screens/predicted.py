@@ -47,7 +47,7 @@ from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.together import sources_of
 from mtm_core.memory_budget import in_words
 from mtm_core.reporting.command_line import InputFiles, predict_arguments
-from mtm_core.workflows.annotated import Beside
+from mtm_core.workflows.annotated import Beside, people_and_metadata
 from mtm_core.workflows.server_limits import max_download
 
 
@@ -286,7 +286,7 @@ class Predicted:
         return Beside(
             self.held_out.evaluation,
             self.artefact.method.name,
-            people,
+            people_and_metadata(people, session.metadata),
             session.predicted_notes,
             options,
         )

@@ -170,6 +170,21 @@ class SampleMetadata:
         self.column(name)
         return self._text_of(name)
 
+    def all_columns(self) -> pd.DataFrame:
+        """Return all columns by sample of the expression table: numbers, or text as it is written.
+
+        NaN where not known; columns without a value are left out.
+        """
+        return pd.DataFrame(
+            {
+                one.name: self._numbers_of(one.name)
+                if one.kind == "number"
+                else self._text_of(one.name)
+                for one in self.columns
+            },
+            index=pd.Index(self.samples),
+        )
+
     def level(self, name: str, asked: str) -> str:
         """Return the group of column ``name`` that ``asked`` names, as the file writes it.
 
