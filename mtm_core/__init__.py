@@ -26,7 +26,7 @@ _HOMES = {
     "CompositionOptions": "mtm_core.workflows.composition",
     "DesignOptions": "mtm_core.workflows.compare_designs",
     "DiseaseOptions": "mtm_core.workflows.study_predictions",
-    "EnrichOptions": "mtm_core.workflows.enrich",
+    "EnrichOptions": "mtm_core.workflows.enrich_options",
     "EnrichmentOptions": "mtm_core.studies.enrichment",
     "EvaluateOptions": "mtm_core.workflows.evaluate_options",
     "ExpressionError": "mtm_core.errors",

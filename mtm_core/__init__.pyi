@@ -41,8 +41,8 @@ from mtm_core.workflows.compare import compare_samples as compare_samples
 from mtm_core.workflows.compare_designs import DesignOptions as DesignOptions
 from mtm_core.workflows.composition import CompositionOptions as CompositionOptions
 from mtm_core.workflows.composition import estimate_blood_composition as estimate_blood_composition
-from mtm_core.workflows.enrich import EnrichOptions as EnrichOptions
 from mtm_core.workflows.enrich import enrich_results as enrich_results
+from mtm_core.workflows.enrich_options import EnrichOptions as EnrichOptions
 from mtm_core.workflows.evaluate import evaluate_methods as evaluate_methods
 from mtm_core.workflows.evaluate_options import EvaluateOptions as EvaluateOptions
 from mtm_core.workflows.judge import JudgeOptions as JudgeOptions

@@ -15,15 +15,8 @@ from mtm_core.data.gene_sets.gmt import BUNDLED_SETS
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.reporting.name_lists import split_names
 from mtm_core.statistics.enrichment import MAXIMUM_SIZE, MINIMUM_SIZE, N_PERMUTATIONS
-from mtm_core.workflows.enrich import (
-    FDR,
-    Background,
-    EnrichmentOptions,
-    EnrichOptions,
-    Question,
-    Tests,
-    enrich_results,
-)
+from mtm_core.workflows.enrich import FDR, Background, EnrichmentOptions, Question, enrich_results
+from mtm_core.workflows.enrich_options import EnrichOptions, Tests
 from mtm_core.workflows.table_parts import TableFormat
 
 
