@@ -202,7 +202,7 @@ def _show_found(
             f"model {choice.design.formula}, n = {len(choice.design.samples)}, PyDESeq2. Log2 fold "
             f"change {choice.contrast.unit} is not shrunk. Dotted lines are the thresholds."
             + (f" Grey cells count the other {n_others:,} genes." if n_others else ""),
-            data=tested.drop(columns="accuracy"),
+            data=tested,
             index=False,
             on_select=lambda: take_points(f"figure_{chart}", "counts_genes", tested, names),
         )
