@@ -132,9 +132,12 @@ def test_a_file_that_is_too_large_is_not_begun(
 
 def test_rows_of_a_wide_prediction_are_cut_before_they_are_made(prediction: xr.Dataset) -> None:
     class NotEvaluated:
-        def of_pairs(self, tissues: list[str], genes: list[str]) -> pd.DataFrame:
-            known = ["yes" if i % 3 else "no" for i in range(len(genes))]
-            return pd.DataFrame({"rho_by_fold": 0.5, "rho_pooled": 0.5, "predictable": known})
+        def of_tissues_and_genes(self, some: list[str], genes: list[str]) -> dict[str, np.ndarray]:
+            first = [tissues.index(tissue) * len(genes) for tissue in some]
+            pair = np.add.outer(first, np.arange(len(genes)))
+            rho = np.full(pair.shape, 0.5)
+            known = np.where(pair % 3 > 0, "yes", "no")
+            return {"rho_by_fold": rho, "rho_pooled": rho, "predictable": known}
 
     tissues = prediction["tissue"].to_numpy().tolist()
     genes = prediction["gene"].to_numpy().tolist()
@@ -149,6 +152,8 @@ def test_rows_of_a_wide_prediction_are_cut_before_they_are_made(prediction: xr.D
         expected = whole[shown] if predictable_only else whole
         assert n_rows == len(expected)
         assert rows[list(whole)].equals(expected.iloc[:1000].reset_index(drop=True))
+        predictable = np.where(shown, "yes", "no")[shown if predictable_only else slice(None)]
+        assert rows["predictable"].tolist() == predictable[:1000].tolist()
     assert size_of(rows) < 200_000
 
 
