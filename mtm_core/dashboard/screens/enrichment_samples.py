@@ -46,6 +46,8 @@ COLUMNS = {
     "fdr": st.column_config.NumberColumn("FDR", format="%.2g"),
     "n_background": st.column_config.NumberColumn("background"),
 }
+_LAST = ["n_background", "origin", "collection"]
+"""Columns that are shown after the figures."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ def show_by_samples(
         )
         end_page()
     table = table.sort_values(["fdr", "p"], kind="stable", ignore_index=True)
+    table = table[[*table.columns.difference(_LAST, sort=False), *_LAST]]
     name = f"{session.file_stem}gene_sets"
     show_figure(
         set_dots(table, list(tissues), value="statistic", words="t"),
