@@ -49,7 +49,7 @@ class SelectionError(MTMError):
     def unknown(cls, kind: str, names: Iterable[str], known: Collection[str]) -> SelectionError:
         """Name what is not known and, for each, the nearest name that is."""
         hints = []
-        for name in names:
+        for name in map(str, names):
             near = get_close_matches(name, list(known), n=1, cutoff=0.5)
             hints.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
         shown = ", ".join(hints[:5]) + (", …" if len(hints) > 5 else "")

@@ -124,8 +124,22 @@ def checked_table(table: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ExpressionError
-        If it is empty, a value is no finite number or beyond measure, or a sample is duplicated.
+        If it is no DataFrame or is empty, a value is no finite number or beyond measure, or a
+        sample is duplicated.
     """
+    if not isinstance(table, pd.DataFrame):
+        raise ExpressionError(
+            f"expected a DataFrame, samples in rows and genes in columns; a {type(table).__name__}"
+            " came. Read files with read_expression, and name the samples and genes of an array:"
+            " pd.DataFrame(array, index=samples, columns=genes)."
+        )
+    if table.columns.nlevels > 1:
+        raise ExpressionError(
+            f"the names of the genes have {table.columns.nlevels} levels. Keep the level of gene"
+            " ids, as table.droplevel does, with axis=1."
+        )
+    if any(kind.kind in "bc" for kind in table.dtypes):
+        raise ExpressionError("expected numbers; some values are True and False, or complex.")
     if table.empty:
         raise ExpressionError(f"the table is empty: {len(table)} samples, {table.shape[1]} genes.")
     try:

@@ -96,7 +96,7 @@ def describe_left_out(
                 f"The sex of {unknown} of {len(sex)} samples is not known, and only one sex has:"
                 f" {name_some(of_one)}.",
                 "They are compared there too.",
-                "Give a column of sex in the metadata.",
+                "Choose the column of sex of the metadata (on the command line: --sex-column).",
             )
         )
     return notes

@@ -102,6 +102,8 @@ class Predictor:
             If a tissue is unknown or given twice, no target is left, or a target is a source.
         """
         sources = (source,) if isinstance(source, str) else tuple(source)
+        if targets is not None:
+            targets = (targets,) if isinstance(targets, str) else tuple(targets)
         unknown = [t for t in (*sources, *(targets or ())) if t not in self.tissues]
         if unknown:
             raise SelectionError.unknown("tissue", unknown, self.tissues)

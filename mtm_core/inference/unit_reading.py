@@ -13,7 +13,7 @@ from mtm_core.data.tables.unit_guess.shape import MOST_NEGATIVE, describe_centre
 from mtm_core.data.tables.unit_guess.traces import LEAST_VST, SUM_TOLERANCE, common_floor
 from mtm_core.data.tables.value_summary import BASES, LOWS, ValueSummary
 from mtm_core.data.units import NOT_CENTRED, UNIT_TABLE, Floats, Unit, UnitChoice, zero_levels
-from mtm_core.errors import ExpressionError
+from mtm_core.errors import ExpressionError, SelectionError
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,14 @@ def read_unit(
     ExpressionError
         If the values do not tell the unit, and ``"auto"`` is asked for; if they are centred; or if
         many are below the least that the unit has.
+    SelectionError
+        If ``choice`` is no unit.
     """
     centred = describe_centred(summary)
     if centred:
         raise ExpressionError(centred)
+    if choice != "auto" and choice not in UNIT_TABLE:
+        raise SelectionError.unknown("unit", [str(choice)], ["auto", *UNIT_TABLE])
     guess = guess_unit_of(summary, typical, stated)
     unit = guess.known() if choice == "auto" else choice
     kind, notes = UNIT_TABLE[unit], []

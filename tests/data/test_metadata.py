@@ -72,6 +72,20 @@ def test_names_escaped_for_a_spreadsheet_are_those_of_the_table(table: pd.DataFr
     assert read(in_cells(template.assign(age=AGES)), samples).match.matched == tuple(samples)
 
 
+def test_columns_of_age_and_sex_that_no_name_tells_are_asked_for(table: pd.DataFrame) -> None:
+    """Geschlecht, sexe and edad are not read by themselves: choosing them is said."""
+    known = read(table.rename(columns={"age": "Alter", "sex": "Geschlecht"}))
+    said = words(known, "info")
+    assert "No column is chosen for age or sex, of" in said
+    assert "'Geschlecht'" in said
+    assert "--age-column, --sex-column" in said
+    named = known.with_roles(age_column="Alter", sex_column=None)
+    assert "No column is chosen for sex, of" in words(named, "info")
+    whole = known.with_roles(age_column="Alter", sex_column="Geschlecht")
+    assert "is chosen for" not in words(whole, "info")
+    assert whole.phenotypes()["sex"].tolist() == SEXES
+
+
 def test_columns_are_distinguished() -> None:
     table = pd.DataFrame(
         {

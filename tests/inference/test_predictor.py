@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from mtm_core import __version__
 from mtm_core.artefact import Artefact
@@ -428,3 +430,43 @@ def test_interval_names_the_source_it_was_calibrated_from(
     other = Predictor(replace(bundled.artefact, method=method))
     assert interval(other, "Spleen") == "90 %, calibrated on donors held out, from Spleen"
     assert "from Spleen; not from Whole Blood" in interval(other, BLOOD)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (lambda table: str(SAMPLES / "blood_counts.csv"), "expected a DataFrame.* a str came"),
+        (lambda table: SAMPLES / "blood_counts.csv", "Read files with read_expression"),
+        (lambda table: table.to_numpy(), "a ndarray came"),
+        (lambda table: sparse.csr_matrix(table.to_numpy()), "a csr_matrix came"),
+        (lambda table: table.iloc[0], "a Series came"),
+        (lambda table: {"LDLR": 1}, "a dict came"),
+        (lambda table: table > 1, "True and False"),
+        (
+            lambda table: table.set_axis(pd.MultiIndex.from_product([["a"], table]), axis=1),
+            "genes have 2 levels",
+        ),
+    ],
+)
+def test_what_is_no_table_of_samples_is_refused_in_words(
+    small: Predictor, blood: pd.DataFrame, given: Callable[[pd.DataFrame], object], says: str
+) -> None:
+    with pytest.raises(ExpressionError, match=says):
+        small.predict(given(blood), unit="tpm")  # type: ignore[arg-type]
+
+
+def test_names_of_a_wrong_kind_are_unknown(small: Predictor, blood: pd.DataFrame) -> None:
+    with pytest.raises(SelectionError, match="unknown unit: 'TPM'"):
+        small.predict(blood, unit="TPM")  # type: ignore[arg-type]
+    for wrong in ({"source": 3}, {"targets": [3]}):
+        with pytest.raises(SelectionError, match="unknown tissue: '3'"):
+            small.predict(blood, unit="tpm", **wrong)  # type: ignore[arg-type]
+
+
+def test_tissues_may_be_one_name_or_an_index(small: Predictor, blood: pd.DataFrame) -> None:
+    name = next(tissue for tissue in small.tissues if tissue != BLOOD)
+    before = blood.copy(deep=True)
+    usual = small.predict(blood, unit="tpm", targets=[name])
+    for targets in (name, pd.Index([name])):
+        assert small.predict(blood, unit="tpm", targets=targets).identical(usual)
+    pd.testing.assert_frame_equal(blood, before)

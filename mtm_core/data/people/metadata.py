@@ -98,6 +98,7 @@ class SampleMetadata:
             *self._describe_missing(),
             *self._age[1],
             *self._sex[1],
+            *self._describe_no_roles(),
         )
 
     @property
@@ -373,6 +374,25 @@ class SampleMetadata:
                 "info",
                 f"Samples without a value, of {len(samples)}: {name_some(shown, 20)}.",
                 "They are not used in analyses of that column.",
+            )
+        ]
+
+    def _describe_no_roles(self) -> list[Note]:
+        """Say if no column is of age or of sex: they may be named in another language."""
+        roles = {"age": self.age_column, "sex": self.sex_column}
+        lacking = [name for name, column in roles.items() if column is None]
+        names = [column.name for column in self.columns]
+        if not lacking or not names:
+            return []
+        return [
+            Note(
+                "info",
+                f"No column is chosen for {' or '.join(lacking)}, of {name_some(names, 8)}.",
+                f"{' and '.join(lacking).capitalize()} of these samples"
+                f" {'are' if len(lacking) > 1 else 'is'} not known.",
+                "If one of the columns holds it, choose it (on the command line: "
+                + ", ".join(f"--{name}-column" for name in lacking)
+                + ").",
             )
         ]
 
