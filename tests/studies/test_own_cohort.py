@@ -10,19 +10,17 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 import xarray as xr
-from scipy.stats import mannwhitneyu, norm, pearsonr
+from scipy.stats import mannwhitneyu, pearsonr
 
 from mtm_core.artefact import Artefact
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.errors import SelectionError
 from mtm_core.inference.predictor import Predictor
-from mtm_core.studies.among_reference import on_reference_scale, reference_percentile
-from mtm_core.studies.change_labels import kind_of_change
+from mtm_core.studies.among_reference import on_reference_scale
 from mtm_core.studies.cohort_comparison import KEYS, compare_groups, correlate_trait
 from mtm_core.studies.design import make_design
 from mtm_core.studies.formula import Factor
-from mtm_core.studies.gene_accuracy import with_accuracy
 from mtm_core.studies.own_cohort import OwnCohort
 from mtm_core.studies.sample_labels import (
     covariate_numbers,
@@ -219,55 +217,6 @@ def test_traits_and_groups_are_the_columns_that_vary(metadata: SampleMetadata) -
     assert covariate_numbers(metadata, []) is None
     with pytest.raises(SelectionError, match="'stage' holds several groups, not numbers"):
         trait_numbers(metadata, "stage")
-
-
-def test_accuracy_and_change_stand_beside_each_gene() -> None:
-    table = pd.DataFrame(
-        {
-            "tissue": ["Whole Blood", "Lung", "Lung", "Lung", "Lung", "Liver"],
-            "origin": ["measured"] + ["predicted"] * 5,
-            "gene_id": ["a", "a", "b", "c", "d", "a"],
-            "gene": list("AABCDA"),
-            "log2_fold_change": [1.0, 1.0, 2.0, -1.0, 0.1, 1.0],
-            "fdr": [0.01, 0.01, 0.001, 0.05, 0.01, np.nan],
-        }
-    )
-    held_out = pd.DataFrame(
-        {
-            "tissue": "Lung",
-            "gene_id": list("abcd"),
-            "rho_by_fold": [0.5, 0.2, 0.4, 0.6],
-            "rho_pooled": [0.4, 0.3, np.nan, 0.5],
-        }
-    ).set_index(["tissue", "gene_id"])
-    full = with_accuracy(table, held_out)
-    assert full["predictable"].tolist() == ["measured", "yes", "no", "no", "yes", "not evaluated"]
-    assert full["rho_by_fold"].fillna(-1).tolist() == [-1, 0.5, 0.2, 0.4, 0.6, -1]
-    kinds = kind_of_change(full, fold_change=0.5, fdr=0.05)
-    assert kinds.tolist() == [
-        *("higher in cases", "higher in cases", "not predictable", "not predictable"),
-        *("not changed", "not tested"),
-    ]
-    full["predictable"] = "yes"
-    assert kind_of_change(full, fold_change=0.5, fdr=0.05)[3] == "lower in cases"
-    empty = held_out.iloc[:0]
-    assert set(with_accuracy(table, empty)["predictable"]) == {"measured", "not evaluated"}
-
-
-def test_percentile_is_the_share_of_the_reference_below() -> None:
-    levels = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
-    quantiles = pd.Series(norm.ppf(levels), index=levels)
-    got = reference_percentile(np.array([-5, -1.6449, 0, 0.3, 5]), quantiles)
-    assert got[[0, 1, 2, 4]] == pytest.approx([1, 5, 50, 99], abs=0.01)
-    assert got[3] == pytest.approx(100 * norm.cdf(0.3), abs=1.5)
-
-
-def test_percentile_of_a_value_that_many_share_is_their_middle() -> None:
-    quantiles = pd.Series([0, 0, 0, 0, 2, 4], index=[0.05, 0.25, 0.5, 0.6, 0.75, 0.95])
-    assert reference_percentile(np.array([0.0]), quantiles)[0] == pytest.approx(35)
-    assert reference_percentile(np.array([2.0, 3.0]), quantiles) == pytest.approx([75, 85])
-    constant = pd.Series([1.0, 1.0, 1.0], index=[0.25, 0.5, 0.75])
-    assert reference_percentile(np.array([0.0, 1.0]), constant) == pytest.approx([50, 50])
 
 
 def test_of_two_numbers_the_larger_is_the_higher() -> None:
