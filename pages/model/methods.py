@@ -8,27 +8,27 @@ from __future__ import annotations
 import streamlit as st
 
 from mtm_core.dashboard.screens.methods import (
-    ALL_TISSUES,
-    KINDS,
     show_accuracy,
     show_numbers,
     show_shared,
     show_strata,
     show_wins,
 )
-from mtm_core.dashboard.state.page_end import end_page
-from mtm_core.dashboard.widgets.evaluated import bring_along, evaluation_of
-from mtm_core.dashboard.widgets.layout import begin
-from mtm_core.escaping import plain
-from mtm_core.evaluation.predictability import RHO_FIGURES
-
-ACCURACY, NUMBERS, SETS, WINS, STRATA = (
-    "Accuracy",
-    "Predictable genes",
-    "Shared genes",
-    "Wins and losses",
-    "Groups of donors",
+from mtm_core.dashboard.screens.methods_choice import (
+    ACCURACY,
+    NUMBERS,
+    SETS,
+    WINS,
+    choose_figure_of_merit,
+    choose_first,
+    choose_kind,
+    choose_other,
+    choose_place,
+    choose_view,
+    need_several,
 )
+from mtm_core.dashboard.widgets.evaluated import evaluation_of
+from mtm_core.dashboard.widgets.layout import begin
 
 session, model = begin(
     "Methods compared",
@@ -38,75 +38,29 @@ session, model = begin(
 evaluated = evaluation_of(model)
 methods = evaluated.methods
 st.caption(evaluated.setting)
-if len(methods) < 2:
-    st.info(
-        f"Only **{plain(methods[0])}** was evaluated: there is nothing to compare it with. "
-        f"Evaluate several methods with `mtm evaluate --methods`.",
-        icon=":material/help:",
-    )
-    end_page()
+need_several(methods)
 
-part = st.segmented_control(
-    "View",
-    [ACCURACY, NUMBERS, SETS, WINS, STRATA],
-    default=ACCURACY,
-    required=True,
-    key="compared_by",
-    help="The aspect to compare; all methods use the same donors and folds.",
-    bind="query-params",
-)
+view = choose_view()
 left, middle, right = st.columns([2, 2, 3])
-if part in (ACCURACY, NUMBERS, WINS):
-    bring_along("method", methods)
-    first = left.selectbox(
-        "Method",
-        methods,
-        key="method",
-        bind="query-params",
-        help="The model's own method comes first.",
-    )
-    other = middle.selectbox(
-        "against",
-        [name for name in methods if name != first],
-        key="other_method",
-        help="The method to compare the first with, tissue by tissue.",
-        bind="query-params",
-    )
+if view in (ACCURACY, NUMBERS, WINS):
+    with left:
+        first = choose_first(methods)
+    with middle:
+        other = choose_other(methods, first)
 
-if part == ACCURACY:
-    figure_of_merit = right.selectbox(
-        "Figure of merit",
-        evaluated.figures_of_merit,
-        format_func=RHO_FIGURES.__getitem__,
-        key="figure_of_merit",
-        help="What is shown, and what methods are ranked by.",
-        bind="query-params",
-    )
+if view == ACCURACY:
+    with right:
+        figure_of_merit = choose_figure_of_merit(evaluated)
     show_accuracy(evaluated, first, other, figure_of_merit)
-elif part == NUMBERS:
+elif view == NUMBERS:
     show_numbers(evaluated, first, other)
-elif part == SETS:
-    places = [ALL_TISSUES, *evaluated.tissues]
-    bring_along("tissue", places)
-    where = left.selectbox(
-        "Tissue",
-        places,
-        key="tissue",
-        help="One tissue, or all together.",
-        bind="query-params",
-    )
-    show_shared(evaluated, where)
-elif part == WINS:
-    kind = right.segmented_control(
-        "Figure of merit",
-        list(KINDS),
-        format_func=lambda name: f"{KINDS[name]} rho",
-        default="gene",
-        required=True,
-        key="kind_of_rho",
-        help="Gene-wise: over donors, for each gene. Sample-wise: over genes, for each sample.",
-        bind="query-params",
-    )
+elif view == SETS:
+    with left:
+        place = choose_place(evaluated)
+    show_shared(evaluated, place)
+elif view == WINS:
+    with right:
+        kind = choose_kind()
     show_wins(evaluated, first, other, kind)
 else:
     show_strata(evaluated)
