@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 
 from mtm_core.cli.checks import check_files, check_jobs, check_names
@@ -189,7 +190,7 @@ def _print(tables: EvaluationTables) -> None:
         (
             str(name),
             _figure(row["gene_rho_by_fold_mean"]),
-            f"{row['gene_rho_by_fold_low']:.3f} to {row['gene_rho_by_fold_high']:.3f}",
+            _between(row, "gene_rho_by_fold"),
             _figure(row["gene_rho_pooled_mean"]),
             _figure(row.get("gene_adjusted_rho_by_fold_mean")),
             _figure(row.get("gene_rho_adjusted_for_composition_mean")),
@@ -221,13 +222,24 @@ def _print_combinations(tables: EvaluationTables) -> None:
                     str(int(own.tissues["n"].max())),
                     _figure(found[f"{RHO_ALONE}_mean"]),
                     _figure(found["gene_rho_by_fold_mean"]),
+                    _between(found, "gene_rho_by_fold"),
+                    _between(found, "difference"),
                     _figure(found.get("coverage_90")),
                 )
             )
     if rows:
         source = tables.settings["source"]
-        header = ("method", "from", "most donors", f"rho, {source} alone", "rho", "inside 90 %")
+        header = (
+            "method", "from", "most donors", f"rho, {source} alone", "rho", "95 % interval",
+            "gain, 95 % interval", "inside 90 %",
+        )  # fmt: skip
         print_table("Several tissues together, the donors who give all of them", header, rows)
+
+
+def _between(row: pd.Series, figure: str) -> str:
+    """Return the interval of a figure, or nothing if there is none."""
+    low, high = (row.get(f"{figure}_{end}", math.nan) for end in ("low", "high"))
+    return "" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
 
 
 def _figure(value: float | None) -> str:

@@ -60,10 +60,9 @@ class ResampledRho:
 
     @property
     def mean(self) -> Array:
-        """Bias-corrected means over tissues (R,)."""
-        means = np.asarray(pd.DataFrame(self.by_tissue).mean(axis=1))
-        centred: Array = means - means.mean() + self.estimate
-        return centred
+        """Bias-corrected means over tissues (R,); NaN if no tissue of a resample has a mean."""
+        means = pd.DataFrame(self.by_tissue).mean(axis=1)
+        return np.asarray(means - means.mean() + self.estimate)
 
     def interval(self) -> tuple[float, float]:
         """Return the 95 % percentile interval of the mean over tissues."""

@@ -20,6 +20,7 @@ import xarray as xr
 from mtm_core.data.cohort.cohort import tissue_names
 from mtm_core.errors import SelectionError
 from mtm_core.evaluation.accuracy import MINIMUM_DONORS, accuracy, gene_rho_by_fold
+from mtm_core.evaluation.bootstrap import N_RESAMPLES, resample_donors
 from mtm_core.grouped_table import GroupedTable, Names, as_grouped
 from mtm_core.inference.together import BETWEEN
 from mtm_core.methods.protocol import tissue_index
@@ -36,6 +37,11 @@ COMBINATION_KEYS = (SOURCES, "method", "tissue")
 _GENE_COLUMNS = ("gene_id", "n", "rho_by_fold", "rho_pooled")
 RHO_ALONE = "gene_rho_by_fold_alone"
 """Column with the rho of the same donors from the source alone."""
+INTERVAL_COLUMNS = (
+    *("gene_rho_by_fold_low", "gene_rho_by_fold_high", f"{RHO_ALONE}_low", f"{RHO_ALONE}_high"),
+    *("difference", "difference_low", "difference_high", "p_bootstrap"),
+)
+"""Columns of the intervals of a combination."""
 
 
 def sources_in_words(sources: Sequence[str]) -> str:
@@ -110,6 +116,9 @@ def score_combination(
     alone: xr.Dataset,
     sources: Sequence[str],
     phenotypes: pd.DataFrame | None = None,
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
 ) -> CombinationScores:
     """Score predictions from ``sources``, in the donors who have all of them.
 
@@ -121,6 +130,8 @@ def score_combination(
         Out-of-fold predictions of the same method from the first source, of these and other donors.
     phenotypes
         As in :func:`mtm_core.evaluation.accuracy.accuracy`.
+    n_resamples, seed
+        As in :func:`mtm_core.evaluation.bootstrap.resample_donors`.
     """
     scored = accuracy(predictions, phenotypes)
     pairs = pd.MultiIndex.from_arrays(
@@ -133,7 +144,25 @@ def score_combination(
     return CombinationScores(
         scored.genes[["tissue", *_GENE_COLUMNS]].assign(**name),
         tissues.reset_index().assign(**name),
+        _intervals(predictions, same, n_resamples, seed).assign(**name),
     )
+
+
+def _intervals(
+    together: xr.Dataset, alone: xr.Dataset, n_resamples: int, seed: int
+) -> pd.DataFrame:
+    """Resample the donors of both predictions alike; return intervals in one row."""
+    all_of_it, first = (
+        resample_donors(part, n_resamples=n_resamples, seed=seed) for part in (together, alone)
+    )
+    paired = all_of_it.difference_from(first)
+    values = (
+        *all_of_it.interval(),
+        *first.interval(),
+        all_of_it.estimate - first.estimate,
+        *(paired.low, paired.high, paired.p),
+    )
+    return pd.DataFrame([dict(zip(INTERVAL_COLUMNS, values, strict=True))])
 
 
 @dataclass(frozen=True)
@@ -148,30 +177,37 @@ class CombinationScores:
     tissues
         One row for each combination and tissue: the figures of ``Accuracy``, and
         ``gene_rho_by_fold_alone``, for the same donors from the source alone.
+    intervals
+        One row for each combination: the donor bootstrap's 95 % intervals of the mean over tissues
+        of ``gene_rho_by_fold`` and of that from the source alone (:data:`INTERVAL_COLUMNS`), their
+        ``difference``, and its interval and p-value, paired by donor.
     """
 
     genes: pd.DataFrame
     tissues: pd.DataFrame
+    intervals: pd.DataFrame
 
     @classmethod
     def joined(cls, by_method: Mapping[str, Sequence[CombinationScores]]) -> CombinationScores:
         """Join the scores of several methods and combinations, with a column ``method``."""
         parts = [(name, part) for name, own in by_method.items() for part in own]
         if not parts:
-            return cls(pd.DataFrame(), pd.DataFrame())
+            return cls(pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
         genes = pd.concat([part.genes.assign(method=name) for name, part in parts])
         tissues = pd.concat([part.tissues.assign(method=name) for name, part in parts])
+        intervals = pd.concat([part.intervals.assign(method=name) for name, part in parts])
         single = dict.fromkeys(("rho_by_fold", "rho_pooled"), np.float32)
         first = [*COMBINATION_KEYS]
         return cls(
             genes[[*first, *_GENE_COLUMNS]].astype(single),
             tissues[[*first, *tissues.columns.difference(first, sort=False)]],
+            intervals[[*COMBINATION_KEYS[:2], *INTERVAL_COLUMNS]].reset_index(drop=True),
         )
 
     def save(self, folder: Path) -> None:
         """Write the scores into ``folder``, which is created; the tissues are written last."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("genes", "tissues"):
+        for name in ("genes", "intervals", "tissues"):
             with replacing(folder / f"{name}.parquet") as place:
                 getattr(self, name).to_parquet(place, compression="zstd")
 
@@ -179,11 +215,13 @@ class CombinationScores:
     def load(cls, folder: Path) -> CombinationScores | None:
         """Read scores that :meth:`save` wrote; ``None`` if missing or incomplete."""
         try:
-            tables = (pd.read_parquet(folder / f"{name}.parquet") for name in ("tissues", "genes"))
-            tissues, genes = tables
+            tissues, genes, intervals = (
+                pd.read_parquet(folder / f"{name}.parquet")
+                for name in ("tissues", "genes", "intervals")
+            )
         except (OSError, ValueError):
             return None
-        return cls(genes, tissues)
+        return cls(genes, tissues, intervals)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ GENE_KEYS = ("method", "tissue")
 EVALUATION = "an evaluation"
 """Kind of folder in the mark of an evaluation's folder."""
 _CSV = ("tissues", "summary", *_OPTIONAL)
-_COMBINATIONS = ("combinations.parquet", "combinations.csv")
+_COMBINATIONS = ("combinations.parquet", "combinations.csv", "combination_intervals.csv")
 TABLES = (
     *("genes.parquet", COMPOSITION_FILE, *(f"{name}.csv" for name in _CSV)),
     *(*_COMBINATIONS, _SETTINGS),
@@ -74,6 +74,8 @@ class EvaluationTables:
     combination_rows, combinations
         Genes and tissues of :class:`mtm_core.evaluation.combinations.CombinationScores`, with a
         column ``method``.
+    combination_intervals
+        Intervals of the combinations, in evaluations since 0.2.0.
 
     All but the first three are empty if they were not computed.
     """
@@ -87,6 +89,7 @@ class EvaluationTables:
     strata: pd.DataFrame = field(default_factory=pd.DataFrame)
     combination_rows: pd.DataFrame | GroupedTable = field(default_factory=pd.DataFrame)
     combinations: pd.DataFrame = field(default_factory=pd.DataFrame)
+    combination_intervals: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def genes(self) -> pd.DataFrame:
@@ -142,7 +145,15 @@ class EvaluationTables:
             CombinationRows.of(self.combination_rows, name),
             own.drop(columns=SOURCES).dropna(axis=1, how="all").reset_index(drop=True),
             self.settings | {"further_sources": list(sources[1:]), "complete": True},
+            self._intervals_of(name),
         )
+
+    def _intervals_of(self, combination: str) -> pd.DataFrame:
+        """Return the intervals of a combination by method, as :attr:`intervals`."""
+        if self.combination_intervals.empty:
+            return pd.DataFrame()
+        own = self.combination_intervals
+        return own[own[SOURCES] == combination].drop(columns=SOURCES).set_index("method")
 
     @property
     def gene_ids(self) -> pd.Index:
@@ -227,7 +238,7 @@ class EvaluationTables:
             comparisons,
             by_tissue,
             pd.concat(strata, names=["method"]).reset_index() if strata else pd.DataFrame(),
-            *((combinations.genes, combinations.tissues) if combinations is not None else ()),
+            **({} if combinations is None else _fields_of(combinations)),
         )
 
     def summary(self) -> pd.DataFrame:
@@ -282,7 +293,8 @@ class EvaluationTables:
 
         ``genes.parquet``, ``tissues.csv``, ``settings.json`` and ``summary.csv`` (with SD and range
         over tissues); ``comparisons.csv``, ``comparisons_by_tissue.csv``, ``strata.csv``,
-        ``combinations.csv`` and ``combinations.parquet`` if they were computed. Tables of an
+        ``combinations.csv``, ``combinations.parquet`` and ``combination_intervals.csv`` if they
+        were computed. Tables of an
         earlier evaluation are replaced, other files never.
 
         Raises
@@ -301,7 +313,11 @@ class EvaluationTables:
                     table.to_csv(place / f"{name}.csv", index=False, float_format="%.6g")
             if len(self.combinations):
                 save_grouped(self.combination_rows, place / _COMBINATIONS[0], COMBINATION_KEYS)
-                self.combinations.to_csv(place / _COMBINATIONS[1], index=False, float_format="%.6g")
+                for name, table in zip(
+                    _COMBINATIONS[1:], (self.combinations, self.combination_intervals), strict=True
+                ):
+                    if len(table):
+                        table.to_csv(place / name, index=False, float_format="%.6g")
             (place / _SETTINGS).write_text(json.dumps(self.settings, indent=1) + "\n")
 
     @classmethod
@@ -315,7 +331,7 @@ class EvaluationTables:
         """
         try:
             summary = pd.read_csv(folder / "summary.csv", index_col="method")
-            rows, combinations = _combinations_in(folder)
+            combined = _combinations_in(folder)
             settings = json.loads((folder / _SETTINGS).read_text())
             genes = open_grouped(folder / "genes.parquet", GENE_KEYS, current_name)
             tissues = _read_figures(folder / "tissues.csv")
@@ -331,8 +347,7 @@ class EvaluationTables:
                     for name in _OPTIONAL
                     if (path := folder / f"{name}.csv").exists()
                 },
-                combination_rows=rows,
-                combinations=combinations,
+                **combined,
             )
         except (OSError, ValueError) as error:
             raise InputFileError(
@@ -341,12 +356,26 @@ class EvaluationTables:
             ) from error
 
 
-def _combinations_in(folder: Path) -> tuple[pd.DataFrame | GroupedTable, pd.DataFrame]:
-    """Read genes and tissues of combinations, if they were saved."""
-    rows, tissues = (folder / name for name in _COMBINATIONS)
+def _fields_of(combinations: CombinationScores) -> dict[str, pd.DataFrame]:
+    return {
+        "combination_rows": combinations.genes,
+        "combinations": combinations.tissues,
+        "combination_intervals": combinations.intervals,
+    }
+
+
+def _combinations_in(folder: Path) -> dict[str, Any]:
+    """Read genes, tissues and intervals of combinations, as far as they were saved."""
+    rows, tissues, intervals = (folder / name for name in _COMBINATIONS)
     if not tissues.exists():
-        return pd.DataFrame(), pd.DataFrame()
-    return open_grouped(rows, COMBINATION_KEYS, current_name), _read_figures(tissues)
+        return {}
+    found: dict[str, Any] = {
+        "combination_rows": open_grouped(rows, COMBINATION_KEYS, current_name),
+        "combinations": _read_figures(tissues),
+    }
+    if intervals.exists():
+        found["combination_intervals"] = pd.read_csv(intervals)
+    return found
 
 
 def _read_figures(path: Path) -> pd.DataFrame:

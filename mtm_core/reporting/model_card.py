@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any
 
+import pandas as pd
+
 from mtm_core.artefact import Artefact
 from mtm_core.evaluation.combinations import RHO_ALONE
 from mtm_core.evaluation.composition_table import FROM
@@ -154,6 +156,7 @@ def _combinations(evaluation: EvaluationTables, method: str) -> str:
                     str(int(known.tissues["n"].max())),
                     _shown(figures[f"{RHO_ALONE}_mean"]),
                     _shown(figures["gene_rho_by_fold_mean"]),
+                    *(_between(figures, name) for name in ("gene_rho_by_fold", "difference")),
                     _shown(figures.get("coverage_90", math.nan)),
                 ]
             )
@@ -161,9 +164,17 @@ def _combinations(evaluation: EvaluationTables, method: str) -> str:
         return ""
     source = evaluation.settings["source"]
     heads = ["method", "from", "most donors", f"rho from {source} alone", "rho together"]
-    heads.append(FIGURES["coverage_90"])
+    heads += ["95 % interval", "95 % interval of the gain", FIGURES["coverage_90"]]
+    if evaluation.combination_intervals.empty:
+        heads, *rows = ([*row[:5], *row[7:]] for row in (heads, *rows))
     words = "From several tissues together, the donors who give all of them, by fold:"
     return f"\n\n{words}\n\n{_table([heads, *rows])}"
+
+
+def _between(row: pd.Series, figure: str) -> str:
+    """Return the interval of a figure; nothing if there is none."""
+    low, high = (row.get(f"{figure}_{end}", math.nan) for end in ("low", "high"))
+    return "" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
 
 
 def _shown(value: float) -> str:

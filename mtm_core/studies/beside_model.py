@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from mtm_core.artefact import Artefact
 from mtm_core.errors import InputFileError, MTMError
-from mtm_core.evaluation.combinations import COMBINATION_KEYS, SOURCES
+from mtm_core.evaluation.combinations import COMBINATION_KEYS, INTERVAL_COLUMNS, SOURCES
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.grouped_table import TableOnDisk, as_grouped
 from mtm_core.model_folder import ModelFolder
@@ -84,11 +84,22 @@ def _check_combinations(tables: EvaluationTables, artefact: Artefact) -> None:
         wanted = {*COMBINATION_KEYS, "n"}
         if lacking := wanted - set(columns):
             raise ValueError(f"the table of {what} has no {', '.join(sorted(lacking))}")
+    _check_intervals(tables.combination_intervals)
     named = {
         name for method in tables.methods for c in tables.combinations_of(method) for name in c
     }
     if foreign := named - set(artefact.tissues.index):
         raise ValueError(f"{min(foreign)[:80]!r} is not a tissue of the model")
+
+
+def _check_intervals(intervals: pd.DataFrame) -> None:
+    """Check that a combination and method have one row at most."""
+    if intervals.empty:
+        return
+    if lacking := {SOURCES, "method", *INTERVAL_COLUMNS} - set(intervals.columns):
+        raise ValueError(f"the intervals of combinations have no {', '.join(sorted(lacking))}")
+    if intervals.duplicated([SOURCES, "method"]).any():
+        raise ValueError("the intervals of a combination are there twice")
 
 
 def associations_of(files: ModelFolder, artefact: Artefact) -> ReferenceAssociations | None:

@@ -283,7 +283,14 @@ class _Scores:
                     only=chosen_folds(options),
                 )
                 donors = self._data.uns["donors"]
-                scores = score_combination(predictions, alone, sources, donors)
+                scores = score_combination(
+                    predictions,
+                    alone,
+                    sources,
+                    donors,
+                    n_resamples=options.resamples,
+                    seed=options.seed,
+                )
                 scores.save(place)
                 shutil.rmtree(
                     together_folder(options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.errors import InputFileError, SelectionError
+from mtm_core.evaluation.accuracy import MINIMUM_DONORS
 from mtm_core.evaluation.combinations import MOST_GIVEN, RHO_ALONE, of_most_given
 from mtm_core.evaluation.predictability import accuracy_in_words, out_of_fold_rho
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.methods.joint_gaussian import FittedJointGaussian
 from mtm_core.methods.registry import make_method
+from mtm_core.statistics.resampling import resampled_counts
 from mtm_core.workflows.evaluate import evaluate_methods
 from mtm_core.workflows.evaluate_options import EvaluateOptions
 from mtm_core.workflows.run_settings import run_config
@@ -51,31 +54,45 @@ def tables(options: EvaluateOptions) -> EvaluationTables:
     return EvaluationTables.load(options.output)
 
 
-def by_hand(cohort: ad.AnnData, sources: tuple[str, ...], target: str) -> tuple[float, float, int]:
-    """Mean rho over genes from ``sources``, from the first alone, and donors: one by one."""
+def held_out(
+    cohort: ad.AnnData, sources: tuple[str, ...], target: str
+) -> Iterator[tuple[list[str], dict[str, np.ndarray]]]:
+    """Each fold's donors, and ``target`` as observed, predicted from all sources and the first."""
     folds = donor_folds(cohort.obs, n_folds=FOLDS, seed=0, balance_tissue=BLOOD)
     config = run_config("acmg59", (), cohort.n_vars, len(tissue_names(cohort)))
     row = {
         (str(d), str(t)): i
         for i, (d, t) in enumerate(zip(cohort.obs["donor"], cohort.obs["tissue"], strict=True))
     }
-    rho: dict[str, list[np.ndarray]] = {"all": [], "alone": []}
-    n = 0
     for k in range(FOLDS):
         fitted = make_method(METHOD, source=BLOOD, config=config).fit(cohort, folds.training(k))
         assert isinstance(fitted, FittedJointGaussian)
         donors = [d for d in folds.held_out(k) if all((d, t) in row for t in (*sources, target))]
-        n += len(donors)
         z = fitted.scaler.transform(cohort.X, tissue_codes(cohort))
-        observed = z[[row[d, target] for d in donors]]
+        values = {"observed": z[[row[d, target] for d in donors]]}
         for name, given in (("all", sources), ("alone", sources[:1])):
             profiles = {t: z[[row[d, t] for d in donors]] for t in given}
-            predicted = fitted.predict(profiles, target).mean
-            rho[name].append(
-                [np.corrcoef(predicted[:, g], observed[:, g])[0, 1] for g in range(cohort.n_vars)]
-            )
-    together, alone = (np.tanh(np.arctanh(part).mean(axis=0)).mean() for part in rho.values())
-    return float(together), float(alone), n
+            values[name] = fitted.predict(profiles, target).mean
+        yield donors, values
+
+
+def mean_rho(parts: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Mean over genes of rho averaged over folds, gene by gene."""
+    rho = [
+        [np.corrcoef(predicted[:, g], observed[:, g])[0, 1] for g in range(observed.shape[1])]
+        for predicted, observed in parts
+    ]
+    return float(np.tanh(np.arctanh(rho).mean(axis=0)).mean())
+
+
+def by_hand(cohort: ad.AnnData, sources: tuple[str, ...], target: str) -> tuple[float, float, int]:
+    """Mean rho over genes from ``sources``, from the first alone, and donors: one by one."""
+    folds = list(held_out(cohort, sources, target))
+    together, alone = (
+        mean_rho([(values[name], values["observed"]) for _, values in folds])
+        for name in ("all", "alone")
+    )
+    return together, alone, sum(len(donors) for donors, _ in folds)
 
 
 def test_a_combination_is_scored_on_the_donors_who_give_all_of_it(
@@ -94,6 +111,60 @@ def test_a_combination_is_scored_on_the_donors_who_give_all_of_it(
     words = accuracy_in_words(tables, METHOD, sources, [target])
     assert f"{together:.3f}" in words
     assert f"{alone:.3f}, the same donors ({n} a tissue)" in words
+
+
+def test_intervals_are_those_of_donors_drawn_again_and_again(
+    cohort: ad.AnnData, tables: EvaluationTables
+) -> None:
+    sources = of_most_given(cohort, BLOOD)[-1]
+    (target,) = set(tissue_names(cohort)) - set(sources)
+    folds = [
+        {name: array[np.argsort(donors)] for name, array in values.items()}
+        for donors, values in held_out(cohort, sources, target)
+    ]
+    sizes = [len(values["observed"]) for values in folds]
+    counts = resampled_counts(np.repeat(range(FOLDS), sizes), 100, 0).astype(int)
+    drawn = np.split(counts, np.cumsum(sizes)[:-1], axis=1)
+    means = {name: np.empty(100) for name in ("all", "alone")}
+    for name, found in means.items():
+        for i in range(len(found)):
+            parts = [
+                (np.repeat(values[name], n[i], axis=0), np.repeat(values["observed"], n[i], axis=0))
+                for values, n in zip(folds, drawn, strict=True)
+                if (n[i] > 0).sum() >= MINIMUM_DONORS
+            ]
+            found[i] = mean_rho(parts) if parts else np.nan
+        estimate = mean_rho([(values[name], values["observed"]) for values in folds])
+        found += estimate - np.nanmean(found)
+    means["difference"] = means["all"] - means["alone"]
+    assert np.isnan(means["all"]).any()  # in few resamples no fold has enough donors
+    own = tables.from_sources(sources, METHOD)
+    assert own is not None
+    row = own.summary().loc[METHOD]
+    for name, column in (
+        ("all", "gene_rho_by_fold"),
+        ("alone", RHO_ALONE),
+        ("difference", "difference"),
+    ):
+        interval = row[[f"{column}_low", f"{column}_high"]].to_numpy(float)
+        np.testing.assert_allclose(interval, np.nanquantile(means[name], [0.025, 0.975]), atol=1e-5)
+    gain = row["gene_rho_by_fold_mean"] - row[f"{RHO_ALONE}_mean"]
+    np.testing.assert_allclose(row["difference"], gain, atol=1e-5)
+    assert row["difference_low"] < row["difference"] < row["difference_high"]
+
+
+def test_an_evaluation_without_intervals_of_combinations_is_read(
+    tables: EvaluationTables, tmp_path: Path
+) -> None:
+    tables.save(tmp_path)
+    (tmp_path / "combination_intervals.csv").unlink()
+    again = EvaluationTables.load(tmp_path)
+    sources = again.combinations_of(METHOD)[0]
+    own, before = again.from_sources(sources, METHOD), tables.from_sources(sources, METHOD)
+    assert own is not None
+    assert before is not None
+    assert "gene_rho_by_fold_low" in before.summary()
+    assert "gene_rho_by_fold_low" not in own.summary()
 
 
 def test_all_choices_of_the_tissues_that_most_donors_give_are_evaluated(

@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtm_core.dashboard.widgets.evaluated import PREDICTABILITY_PAGE
+from mtm_core.evaluation.combinations import INTERVAL_COLUMNS
 from mtm_core.evaluation.results import EvaluationTables
 from tests.pages.changed_evaluation import serve_with
 from tests.pages.conftest import words
@@ -191,14 +193,26 @@ def test_accuracy_from_several_tissues_is_shown_where_it_was_scored(
     tissues["gene_rho_by_fold"] += 0.25
     rows = tables.genes_of(own, columns=["n", "rho_by_fold", "rho_pooled"])
     rows = rows[rows["tissue"] != "Lung"].assign(sources=sources)
-    together = replace(tables, combination_rows=rows, combinations=tissues)
+    intervals = dict.fromkeys(INTERVAL_COLUMNS, 0.1) | {
+        "gene_rho_by_fold_high": 0.3,
+        "difference": 0.2,
+        "difference_high": 0.25,
+    }
+    together = replace(
+        tables,
+        combination_rows=rows,
+        combinations=tissues,
+        combination_intervals=pd.DataFrame([{"sources": sources, "method": own, **intervals}]),
+    )
     serve_with(together, tmp_path, monkeypatch)
     app = opened(open_app(), tissue="Lung")
     assert len(app.selectbox(key="method").options) > 1
     app.selectbox(key="predicted_from").set_value("Whole Blood and Lung").run()
     assert not app.exception
     shown = {metric.label: metric.value for metric in app.metric}
-    assert shown["Gene-wise rho, by fold"] == f"{tissues['gene_rho_by_fold'].mean():.3f}"
+    mean = tissues["gene_rho_by_fold"].mean()
+    assert shown["Gene-wise rho, by fold"] == f"{mean:.3f} (0.100 to 0.300)"
+    assert shown["Gain from the further tissues"] == "+0.200 (0.100 to 0.250)"
     assert shown["From Whole Blood alone, the same donors"] == "0.125"
     assert "donors who give all of these" in words(app)
     assert app.selectbox(key="method").options == [own]

@@ -105,7 +105,13 @@ class Evaluated:
         figures = {"Gene-wise rho, by fold": by_fold}
         if pd.notna(row.get(f"{RHO_ALONE}_mean")):
             source = plain(str(self.tables.settings.get("source")))
-            figures[f"From {source} alone, the same donors"] = f"{row[f'{RHO_ALONE}_mean']:.3f}"
+            alone = f"{row[f'{RHO_ALONE}_mean']:.3f}"
+            if pd.notna(row.get("difference_low")):
+                low, high = row["difference_low"], row["difference_high"]
+                figures["Gain from the further tissues"] = (
+                    f"{row['difference']:+.3f} ({low:.3f} to {high:.3f})"
+                )
+            figures[f"From {source} alone, the same donors"] = alone
         elif pd.notna(row.get("gene_adjusted_rho_by_fold_mean")):
             figures["Adjusted rho, by fold"] = f"{row['gene_adjusted_rho_by_fold_mean']:.3f}"
         if pd.notna(row.get(f"{COMPOSITION_ADJUSTED}_mean")):
