@@ -8,7 +8,7 @@ import pytest
 
 from mtm_core.data.cohort.cohort import read_cohort, write_cohort
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
-from mtm_core.workflows import evaluate
+from mtm_core.workflows import evaluate_scores
 from mtm_core.workflows.evaluate import evaluate_methods
 from mtm_core.workflows.evaluate_options import EvaluateOptions
 
@@ -38,8 +38,8 @@ def test_a_method_is_scored_once(
             raise KeyboardInterrupt
         return accuracy(predictions, *given, **named)
 
-    accuracy, stop_at = evaluate.accuracy, 2
-    monkeypatch.setattr(evaluate, "accuracy", counted)
+    accuracy, stop_at = evaluate_scores.accuracy, 2
+    monkeypatch.setattr(evaluate_scores, "accuracy", counted)
 
     def run(output: Path, **changed: object) -> dict[str, bytes]:
         methods = ("ridge", "training-mean")
