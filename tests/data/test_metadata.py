@@ -6,6 +6,7 @@ import gzip
 import io
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -84,6 +85,33 @@ def test_columns_of_age_and_sex_that_no_name_tells_are_asked_for(table: pd.DataF
     whole = known.with_roles(age_column="Alter", sex_column="Geschlecht")
     assert "is chosen for" not in words(whole, "info")
     assert whole.phenotypes()["sex"].tolist() == SEXES
+
+
+def test_cells_that_a_spreadsheet_shows_and_the_file_lacks_are_pointed_out(
+    table: pd.DataFrame,
+) -> None:
+    """Formulas without results, and rows under a merged cell, read as blank."""
+    book = openpyxl.Workbook()
+    for row in [list(table.columns), *table.values.tolist()]:
+        book.active.append(row)
+    column = 1 + table.columns.get_loc("group")
+
+    def saved() -> bytes:
+        file = io.BytesIO()
+        book.save(file)
+        return file.getvalue()
+
+    assert not words(read(saved()))
+    book.active.merge_cells(start_row=2, end_row=3, start_column=column, end_column=column)
+    merged = read(saved())
+    assert "1 merged cell spans several rows" in words(merged)
+    assert merged.groups("group").isna().tolist() == [False, True, *[False] * (len(table) - 2)]
+    book.active.merge_cells(start_row=1, end_row=1, start_column=1, end_column=2)
+    for row in (4, 5):
+        book.active.cell(row, column).value = '=IF(1>0,"case","control")'
+    found = words(read(saved()))
+    assert "2 cells hold formulas without a saved result. They were read as blank." in found
+    assert "1 merged cell" in found
 
 
 def test_columns_are_distinguished() -> None:
