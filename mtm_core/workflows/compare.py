@@ -318,6 +318,8 @@ def compare_samples(
             "composition": options.composition,
             "linear_model": None if design is None else design_settings(design),
             "gene_sets": [Path(name).name for name in options.gene_sets],
+            "background": options.enrichment.background if options.gene_sets else "",
+            "genes": list(options.linear.genes),
             "shuffled_with_seed": options.shuffle,
             "both_sexes": options.both_sexes,
             "n_samples": len(prepared.samples),
@@ -355,6 +357,13 @@ def check_compare(options: CompareOptions) -> Path:
     elif options.gene_sets:
         raise SelectionError(
             "--gene-sets tests sets between two groups: give --groups COLUMN=CASE,CONTROL too."
+        )
+    names = [Path(given).name for given in options.gene_sets]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SelectionError(
+            f"two collections of gene sets are named {twice[0]!r}: their results could not be told"
+            " apart. Give each once, or rename a file."
         )
     if len(options.further) != len(options.prediction.further):
         raise SelectionError("give one table for each further tissue.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from mtm_core.data.gene_sets.gmt import GeneSets
+from mtm_core.data.notes import name_some
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.inference.prepared import Prepared
@@ -87,6 +88,7 @@ class CohortComparisons:
     ) -> None:
         """Write the tests of gene sets between two groups; say how many are found."""
         dealt, counts = self._deal(labels), {MEASURED: [0, 0], PREDICTED: [0, 0]}
+        too_few: list[str] = []
         for tissue in self._tissues("Testing gene sets"):
             found = sets_in_tissue(
                 self.samples,
@@ -99,6 +101,7 @@ class CohortComparisons:
                 options=options,
             )
             if found.empty:
+                too_few.append(tissue)
                 continue
             table.add(found)
             for origin, count in counts.items():
@@ -110,6 +113,12 @@ class CohortComparisons:
             f"{case} against {control}: at FDR {FDR:g}, {' and '.join(parts)} differ, allowing for"
             " the correlation of their genes.",
         )
+        if too_few:
+            self.say(
+                f"No gene sets are tested in {name_some(too_few)}: too few of the people who have"
+                " it are in the two groups.",
+                level="warning",
+            )
 
     def trait(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +94,30 @@ def test_compare_writes_the_sets_beside_the_genes(gmt: Path, tmp_path: Path) -> 
                 traits=("age",), gene_sets=(str(gmt),),
             )
         )  # fmt: skip
+
+
+def test_compare_says_where_no_sets_are_tested_and_refuses_two_of_one_name(
+    gmt: Path, tmp_path: Path
+) -> None:
+    people = pd.read_csv(SAMPLES / "metadata.tsv", sep="\t")
+    people["sex"] = np.where(people.index < 3, "male", "female")
+    people.to_csv(tmp_path / "people.csv", index=False)
+    said: list[str] = []
+    options = CompareOptions(
+        SAMPLES / "blood_tpm.tsv",
+        tmp_path / "people.csv",
+        output=tmp_path / "compared",
+        groups="group=case,control",
+        prediction=PredictionOptions(targets=("Lung", "Prostate")),
+        gene_sets=(str(gmt),),
+        enrichment=ALL,
+    )
+    compare_samples(options, lambda text, level="info": said.append(text))
+    assert any("No gene sets are tested in 'Prostate'" in text for text in said)
+    table = pd.read_csv(tmp_path / "compared" / "gene_sets.csv")
+    assert set(table["tissue"]) == {"Whole Blood", "Lung"}
+    settings = json.loads((tmp_path / "compared" / "settings.json").read_text())
+    assert settings["background"] == "tested"
+    again = replace(options, gene_sets=(str(gmt), str(gmt)), output=tmp_path / "again")
+    with pytest.raises(SelectionError, match=r"are named 'own\.gmt'"):
+        compare_samples(again)
