@@ -362,8 +362,8 @@ def check_compare(options: CompareOptions) -> Path:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SelectionError(
-            f"two collections of gene sets are named {twice[0]!r}: their results could not be told"
-            " apart. Give each once, or rename a file."
+            f"two collections of gene sets are named {twice[0]!r}: their results could not be"
+            " distinguished. Give each once, or rename a file."
         )
     if len(options.further) != len(options.prediction.further):
         raise SelectionError("give one table for each further tissue.")
