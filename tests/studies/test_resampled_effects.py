@@ -105,6 +105,9 @@ class Single:
     def log2(self, tissue: str) -> np.ndarray:
         return self.profiles.log2(tissue).astype(np.float32)
 
+    def may_have(self, tissue: str) -> np.ndarray:
+        return self.profiles.may_have(tissue)
+
 
 def test_draws_in_single_precision_are_those_in_double(
     expression: xr.DataArray, groups: pd.Series, rng: np.random.Generator
