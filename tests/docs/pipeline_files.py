@@ -1,4 +1,8 @@
-"""What a Snakemake rule and a Nextflow process would run, read from their files without either."""
+"""What a Snakemake rule and a Nextflow process would run, read from their files without either.
+
+Rules are Python by definition, and are evaluated here as Snakemake would do it. They come
+from the project's own files alone.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -41,7 +42,7 @@ N_GENES, N_TISSUES = 20, 5
 
 
 @dataclass(frozen=True)
-class Around:
+class Around(ABC):
     """A fitted method whose predictions of a tissue pass through :meth:`seen`."""
 
     method: FittedMethod
@@ -55,8 +56,9 @@ class Around:
         predict = target_predictor(self.method, profiles, phenotypes)  # type: ignore[arg-type]
         return lambda target, genes=None: self.seen(target, predict(target, genes))
 
+    @abstractmethod
     def seen(self, target: str, result: PredictedProfiles) -> PredictedProfiles:
-        raise NotImplementedError
+        """Return what the method predicts in place of ``result``."""
 
 
 @dataclass(frozen=True)

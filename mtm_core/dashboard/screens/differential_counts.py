@@ -19,7 +19,7 @@ from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.cohort_view import (
     chart_of_points,
-    let_points_go,
+    selected_rows,
     show_comparison,
     show_gene_rows,
     take_points,
@@ -174,8 +174,7 @@ def _show_found(
     if tested.empty:
         st.warning("No gene was tested: too few reads.", icon=":material/warning:")
         end_page()
-    is_pair = choice.contrast.text.groups is not None
-    kinds = {} if is_pair else {HIGHER: "above 0", LOWER: "below 0"}
+    kinds = choice.kinds
     prefix = f"{session.file_stem}{'shuffled_' if choice.seed is not None else ''}"
 
     @st.fragment
@@ -209,18 +208,14 @@ def _show_found(
         for line in summary_in_words(table, kinds.get(HIGHER, HIGHER), kinds.get(LOWER, LOWER)):
             st.markdown(f"- {line}")
         st.header("Genes")
-        chosen = st.session_state.get("counts_genes", [])
-        rows = table[table["gene_id"].isin(chosen)] if chosen else table
+        rows = selected_rows(
+            table,
+            "counts_genes",
+            clear="clear_count_points",
+            every="All genes. Select a row to circle its gene in the figure.",
+        )
         rows = rows[COLUMNS].sort_values("fdr", kind="stable").reset_index(drop=True)
         rows["kind"] = rows["kind"].replace(kinds)
-        if chosen:
-            st.caption(f"{len(chosen)} genes selected in the figure.")
-            st.button(
-                "Show all genes",
-                key="clear_count_points",
-                on_click=let_points_go,
-                args=("counts_genes",),
-            )
         rows = show_gene_rows(rows, names, key="count_rows", height=380, listed="FDR")
         download_table(rows, key="count_rows", name=f"{prefix}count_models", label="These rows")
 

@@ -21,7 +21,7 @@ from mtm_core.dashboard.widgets.cohort_view import (
     chart_of_points,
     compared_people,
     comparison_commands,
-    let_points_go,
+    selected_rows,
     show_comparison,
     show_gene_rows,
     take_points,
@@ -155,13 +155,6 @@ def columns_of(*, with_error: bool) -> list[str]:
     ]
 
 
-def _kinds(choice: DesignChoice) -> dict[str, str]:
-    """Return what the legend calls higher and lower."""
-    if choice.contrast.text.groups is not None:
-        return {}
-    return {HIGHER: "above 0", LOWER: "below 0"}
-
-
 def _show_volcano_and_rows(
     session: Session,
     model: ServedModel,
@@ -176,7 +169,7 @@ def _show_volcano_and_rows(
     """Show both; ``table`` has the question asked in p and FDR, ``written`` what is downloaded."""
     fold_change, fdr, n_labels, label, gene = thresholds
     tested = table[table["kind"] != UNTESTED]
-    kinds = _kinds(choice)
+    kinds = choice.kinds
     prefix = f"{session.file_stem}{'shuffled_' if choice.seed is not None else ''}"
     question = "the tissue, allowing for prediction error" if choice.with_error else "predictions"
 
@@ -214,26 +207,17 @@ def _show_volcano_and_rows(
         for line in summary_in_words(table, kinds.get(HIGHER, HIGHER), kinds.get(LOWER, LOWER)):
             st.markdown(f"- {line}")
         st.header("Genes")
-        chosen = st.session_state.get("design_genes", [])
-        rows = written[written["gene_id"].isin(chosen)] if chosen else written
+        rows = selected_rows(
+            written,
+            "design_genes",
+            clear="clear_design_points",
+            every="All genes. Select a row to circle its gene in the figure.",
+        )
         by = "fdr_tissue" if choice.with_error else "fdr"
         rows = rows[columns_of(with_error=choice.with_error)]
         rows = rows.sort_values(by, kind="stable").reset_index(drop=True)
         if kinds:
             rows["kind"] = rows["kind"].replace(kinds)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(
-                f"{len(chosen)} genes selected in the figure."
-                if chosen
-                else "All genes. Select a row to circle its gene in the figure."
-            )
-            if chosen:
-                st.button(
-                    "Show all genes",
-                    key="clear_design_points",
-                    on_click=let_points_go,
-                    args=("design_genes",),
-                )
         listed = "FDR (tissue)" if choice.with_error else "FDR"
         rows = show_gene_rows(rows, names, key="design_rows", height=380, listed=listed)
         st.caption(

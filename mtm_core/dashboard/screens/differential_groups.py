@@ -23,7 +23,7 @@ from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.cohort_view import (
     chart_of_points,
     compared_people,
-    let_points_go,
+    selected_rows,
     show_comparison,
     show_gene_rows,
     take_points,
@@ -205,23 +205,14 @@ def _show_volcano(view: GroupsView, tested: pd.DataFrame) -> None:
 
 def _show_rows(view: GroupsView, table: pd.DataFrame) -> None:
     st.header("Genes")
-    chosen = st.session_state.get("volcano_genes", [])
-    rows = table[table["gene_id"].isin(chosen)] if chosen else table
+    rows = selected_rows(
+        table,
+        "volcano_genes",
+        clear="clear_points",
+        every="All genes. Select a row to circle its gene in the figure and to see its samples "
+        "below.",
+    )
     rows = rows[TABLE_COLUMNS].sort_values("fdr", kind="stable").reset_index(drop=True)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(
-            f"{len(chosen)} genes selected in the figure."
-            if chosen
-            else "All genes. Select a row to circle its gene in the figure and to see its "
-            "samples below."
-        )
-        if chosen:
-            st.button(
-                "Show all genes",
-                key="clear_points",
-                on_click=let_points_go,
-                args=("volcano_genes",),
-            )
     rows = show_gene_rows(rows, view.names, key="differential_rows", height=380, listed="FDR")
     download_table(
         rows, key="differential_table", name=f"{view.prefix}differential", label="These rows"

@@ -386,7 +386,27 @@ def chart_of_points(name: str, store: str) -> str:
     return f"{name}_{n_let_go}" if n_let_go else name
 
 
-def let_points_go(store: str) -> None:
+def selected_rows(table: pd.DataFrame, store: str, *, clear: str, every: str) -> pd.DataFrame:
+    """Return the rows of the genes that are selected in the figure, or all; say which.
+
+    Parameters
+    ----------
+    store
+        Where :func:`take_points` stores the genes.
+    clear
+        Key of the button that shows all genes again.
+    every
+        Caption where no gene is selected.
+    """
+    chosen = st.session_state.get(store, [])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{len(chosen)} genes selected in the figure." if chosen else every)
+        if chosen:
+            st.button("Show all genes", key=clear, on_click=_let_points_go, args=(store,))
+    return table[table["gene_id"].isin(chosen)] if chosen else table
+
+
+def _let_points_go(store: str) -> None:
     """Forget the points that :func:`take_points` has stored."""
     st.session_state.pop(store, None)
     st.session_state[f"{store}_let_go"] = st.session_state.get(f"{store}_let_go", 0) + 1

@@ -25,7 +25,7 @@ from mtm_core.workflows.compare_designs import (
     formula_text,
     make_design,
 )
-from mtm_core.workflows.comparisons import usual_control
+from mtm_core.workflows.comparisons import HIGHER, LOWER, usual_control
 
 ANY = "any difference between the groups"
 NOTHING = "nothing"
@@ -63,6 +63,13 @@ class DesignChoice:
     def is_difference(self) -> bool:
         """Whether two groups are compared, or several: effects are log2 fold changes."""
         return all(factor in self.design.levels for factor in self.contrast.text.term)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What a legend calls higher and lower, where no two groups are compared."""
+        if self.contrast.text.groups is not None:
+            return {}
+        return {HIGHER: "above 0", LOWER: "below 0"}
 
     @property
     def key(self) -> tuple[object, ...]:
