@@ -122,7 +122,8 @@ def _say(check: Callable[[], object]) -> None:
     try:
         check()
     except MTMError as error:
-        st.info(plain_message(error), icon=":material/info:")
+        words = str(error)
+        st.info(plain_message(words[:1].upper() + words[1:]), icon=":material/info:")
         end_page()
 
 

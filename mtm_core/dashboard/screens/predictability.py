@@ -104,7 +104,9 @@ def show_tissues(evaluated: Evaluated, chosen: Chosen) -> None:
     method = chosen.method
     ranking = rank_tissues(evaluated.tables.tissues, method)
     headline = evaluated.headline(method)
-    for column, (name, value) in zip(st.columns(len(headline)), headline.items(), strict=True):
+    n = len(headline)
+    columns = st.columns(n) if n < 4 else [*st.columns(2), *st.columns(2)]  # four are cut off
+    for column, (name, value) in zip(columns, headline.items(), strict=True):
         column.metric(
             name,
             value,
