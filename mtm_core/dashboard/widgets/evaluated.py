@@ -115,7 +115,11 @@ class Evaluated:
         elif pd.notna(row.get("gene_adjusted_rho_by_fold_mean")):
             figures["Adjusted rho, by fold"] = f"{row['gene_adjusted_rho_by_fold_mean']:.3f}"
         if pd.notna(row.get(f"{COMPOSITION_ADJUSTED}_mean")):
-            figures["Adjusted for blood composition"] = f"{row[f'{COMPOSITION_ADJUSTED}_mean']:.3f}"
+            same = row.get("gene_rho_composition_known_mean")  # in the same donors, not in all
+            figures["Adjusted for blood composition"] = (
+                f"{row[f'{COMPOSITION_ADJUSTED}_mean']:.3f}"
+                + (f" (unadjusted {same:.3f})" if pd.notna(same) else "")
+            )
         figures["Predictable genes"] = f"{row['n_predictable_mean']:,.1f} of {len(self.genes):,}"
         return figures
 
