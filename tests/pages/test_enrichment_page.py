@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.dashboard.screens.enrichment_samples import CORRELATED
+from mtm_core.dashboard.screens.enrichment import CORRELATED
 from mtm_core.places import SAMPLES
 from tests.cli.conftest import Mtm
 from tests.cli.conftest import mtm as mtm

@@ -1,15 +1,14 @@
-"""Choices of the screen of gene sets: results and collections of sets."""
+"""Choices of the screen of gene sets: a result, the sets, and the test."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.state.matched_sets import matched_sets
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
@@ -25,7 +24,6 @@ from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
 from mtm_core.dashboard.widgets.set_upload import read_uploaded
 from mtm_core.data.gene_sets.gmt import BUNDLED_FROM, BUNDLED_SETS, GeneSets, bundled_sets
 from mtm_core.data.isolation.isolated import read_sets_isolated
-from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.escaping import plain
 from mtm_core.grouped_table import as_grouped
 from mtm_core.reporting.command_line import Comparison
@@ -38,13 +36,7 @@ from mtm_core.workflows.comparisons import (
     trait_numbers,
     traits_of,
 )
-from mtm_core.workflows.enrich import (
-    EnrichedPart,
-    EnrichmentOptions,
-    ResultTable,
-    enrich_part,
-    parts_of,
-)
+from mtm_core.workflows.enrich import EITHER, HIGHER, LOWER, Background, EnrichmentOptions
 from mtm_core.workflows.study_predictions import GENE_KEYS
 
 GROUPS, TRAIT = "Your groups", "A trait of your samples"
@@ -54,6 +46,13 @@ PRESERVED, REFERENCE, PREDICTABLE = (
     "Predictability",
 )
 OWN_SETS = "Your own (GMT file)"
+RANKED, OVER = "Pre-ranked (GSEA)", "Over-representation"
+CORRELATED = "Sample-based, allowing for correlated genes (CAMERA)"
+BACKGROUNDS: dict[Background, str] = {
+    "predictable": "Predictable genes",
+    "tested": "All tested genes",
+}
+MOST_TISSUES = 8
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,8 @@ class Result:
         What ``mtm compare`` makes the table of that command from.
     test_samples
         Tests sets in one tissue by the samples themselves, where they are two groups.
+    is_predictability
+        Whether it says which genes are predictable: their background is all tested genes.
     """
 
     name: str
@@ -88,9 +89,49 @@ class Result:
     command: tuple[str, ...] = ()
     comparison: Comparison | None = None
     test_samples: Callable[[str, GeneSets, EnrichmentOptions], pd.DataFrame] | None = None
+    is_predictability: bool = False
 
 
-def results_of(model: ServedModel) -> list[str]:
+@dataclass(frozen=True)
+class Asked:
+    """Tissues, sets and test that are chosen for a result.
+
+    Attributes
+    ----------
+    tissues
+        Tissues to test sets in, one or more.
+    sets
+        The sets.
+    test
+        ``RANKED``, ``OVER`` or ``CORRELATED``.
+    options
+        Background, and genes a set needs.
+    direction
+        Direction of the sets to show.
+    """
+
+    tissues: list[str]
+    sets: GeneSets
+    test: str
+    options: EnrichmentOptions
+    direction: str
+
+
+def choose_kind(model: ServedModel) -> str:
+    """Let the user choose the kind of result, of those that there are."""
+    kinds = _kinds_of(model)
+    return st.segmented_control(
+        "Result",
+        kinds,
+        default=kinds[0],
+        required=True,
+        key="set_result",
+        persist_state="session",
+        help="The results to test: from your samples, or from the studies beside the model.",
+    )
+
+
+def _kinds_of(model: ServedModel) -> list[str]:
     """List the kinds of results that there are, or may be once samples are there."""
     kinds = [GROUPS, TRAIT]
     kinds += [PRESERVED] if model.studies.traits is not None else []
@@ -198,6 +239,7 @@ def _predictability(model: ServedModel) -> Result:
         lambda tissue: evaluation.genes_of(
             method, tissue, columns=["rho_by_fold", "rho_pooled", "p", "fdr"]
         ),
+        is_predictability=True,
     )
 
 
@@ -272,66 +314,57 @@ def choose_sets(session: Session) -> GeneSets:
     return read_uploaded(session, given, read_sets_isolated, command="mtm enrich")
 
 
-def enriched_tissues(
-    result: Result,
-    tissues: Sequence[str],
-    sets: GeneSets,
-    options: EnrichmentOptions,
-    entrez: pd.Series,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> tuple[list[EnrichedPart], str, str]:
-    """Test ``sets`` in each tissue.
-
-    Returns
-    -------
-    tuple
-        The findings, empty if the sets do not fit the result; what genes were ranked by; and
-        how many genes of the sets were found, or why they do not fit.
-    """
-    parts, ranked_by, words = [], "", ""
-    matched, genes = None, None
-    for i, tissue in enumerate(tissues):
-        if on_progress is not None:
-            on_progress(i, len(tissues))
-        read = ResultTable.read(result.of_tissue(tissue), entrez=entrez)
-        ranked_by = read.ranked_by
-        try:
-            if matched is None or not read.genes.equals(genes):
-                matched, genes = matched_sets(sets, read), read.genes
-                words = words or matched.in_words()
-            ((labels, rows),) = parts_of(read)
-            labels = {**labels, "tissue": tissue}
-            parts.append(enrich_part(read, labels, rows, matched, options))
-        except (InputFileError, SelectionError) as error:
-            return [], ranked_by, str(error)
-    return parts, ranked_by, words
-
-
-def joined(parts: Sequence[EnrichedPart], which: str) -> pd.DataFrame:
-    """Put one of the tables of ``parts`` below each other, with their tissues."""
-    tables = []
-    for part in parts:
-        table = getattr(part, which)
-        if len(table):
-            table = table.copy(deep=False)
-            table.insert(0, "tissue", part.labels["tissue"])
-            tables.append(table)
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-
-def counts_in_words(part: EnrichedPart, options: EnrichmentOptions) -> str:
-    """Say of one tissue what the background is, what was found, and what the other would give."""
-    n = part.counts
-    words = f"**{plain(part.labels['tissue'])}**: {n['n_background']:,.0f}"
-    if options.background == "predictable" and "n_over_represented_tested" in n:
-        words += f" predictable genes of {n['n_tested']:,.0f} tested ones"
-    else:
-        words += " genes, all those tested"
-    words += (
-        f"; {n['n_sets']:,.0f} sets within the size limits. Pre-ranked: {n['n_ranked']:,.0f} at FDR"
-        f" 5 %; over-representation among {n['n_selected']:,.0f} genes:"
-        f" {n['n_over_represented']:,.0f}"
+def choose_test(session: Session, kind: str, result: Result) -> Asked:
+    """Let the user choose tissues, sets and a test; end the page without a tissue."""
+    first = st.columns([3, 2])
+    with first[0]:
+        tissues = st.multiselect(
+            "Tissues",
+            result.tissues,
+            default=result.tissues[:2],
+            key=f"set_tissues_{kind}",
+            max_selections=MOST_TISSUES,
+            help="Each tissue is tested separately.",
+        )
+    with first[1]:
+        sets = choose_sets(session)
+    second = st.columns(4)
+    test = second[0].selectbox(
+        "Test",
+        [RANKED, OVER, CORRELATED],
+        key="set_test",
+        persist_state="session",
+        help="Pre-ranked uses the order of all genes; over-representation, the genes at an FDR."
+        " Both treat genes as independent. The sample-based test does not, and is recommended for"
+        " predicted tissues; it needs two groups of your samples.",
     )
-    if "n_over_represented_tested" in n:
-        words += f" (against all tested genes it would be {n['n_over_represented_tested']:,.0f})"
-    return words + "."
+    background = second[1].selectbox(
+        "Background",
+        list(BACKGROUNDS),
+        format_func=lambda name: BACKGROUNDS[name],
+        key="set_background",
+        persist_state="session",
+        disabled=result.is_predictability,
+        help="Only predictable genes (out-of-fold rho above 0.3) can come out of predictions."
+        " Against all genes, every result looks enriched for the functions of predictable genes.",
+    )
+    direction = second[2].selectbox(
+        "Direction",
+        [EITHER, HIGHER, LOWER],
+        key="set_direction",
+        persist_state="session",
+        help="Direction of the change, or of the correlation with the trait.",
+    )
+    least = second[3].select_slider(
+        "Minimum genes per set",
+        [3, 5, 10, 15, 25, 50],
+        10,
+        key="set_size",
+        persist_state="session",
+        help="Genes in the background; sets have at most 500.",
+    )
+    if not tissues:
+        st.info("Choose a tissue.", icon=":material/info:")
+        end_page()
+    options = EnrichmentOptions(background, minimum_size=least)
+    return Asked(tissues, sets, test, options, direction)

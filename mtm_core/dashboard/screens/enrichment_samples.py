@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.screens.enrichment import Result
+from mtm_core.dashboard.screens.enrichment import Asked, Result
 from mtm_core.dashboard.state.background import remember
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
@@ -22,7 +22,6 @@ from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.associations.set_dots import MOST_SETS, set_dots
 from mtm_core.workflows.enrich import EITHER, FDR, EnrichmentOptions
 
-CORRELATED = "Sample-based, allowing for correlated genes (CAMERA)"
 WHAT_IT_TESTS = (
     "Whether the genes of a set differ between the groups more than the other genes of the"
     " background do. p allows for the correlation of the set's genes between your samples; a set"
@@ -88,15 +87,7 @@ def sets_by_samples(
     return SampleSets(pd.concat(found, ignore_index=True) if found else pd.DataFrame())
 
 
-def show_by_samples(
-    session: Session,
-    model: ServedModel,
-    result: Result,
-    tissues: Sequence[str],
-    sets: GeneSets,
-    options: EnrichmentOptions,
-    direction: str,
-) -> None:
+def show_by_samples(session: Session, model: ServedModel, result: Result, asked: Asked) -> None:
     """Show the test of :func:`sets_by_samples`: what was found, its table and its command."""
     st.info(WHAT_IT_TESTS, icon=":material/info:")
     if result.test_samples is None:
@@ -106,6 +97,7 @@ def show_by_samples(
             icon=":material/info:",
         )
         end_page()
+    tissues, sets, options = asked.tissues, asked.sets, asked.options
     chosen = (tuple(tissues), sets.name, sets.digest, options.background, options.minimum_size)
     tested = remember(
         session,
@@ -123,8 +115,8 @@ def show_by_samples(
     for line in counts_by_tissue(tested.table, tissues):
         st.markdown(f"- {line}")
     table = tested.table
-    if len(table) and direction != EITHER:
-        table = table[table["direction"] == direction]
+    if len(table) and asked.direction != EITHER:
+        table = table[table["direction"] == asked.direction]
     if table.empty:
         st.info(
             f"No set of {plain(sets.name)} to show. Choose smaller sets, all tested genes, either"
@@ -136,7 +128,7 @@ def show_by_samples(
     table = table[[*table.columns.difference(_LAST, sort=False), *_LAST]]
     name = f"{session.file_stem}gene_sets"
     show_figure(
-        set_dots(table, list(tissues), value="statistic", words="t"),
+        set_dots(table, tissues, value="statistic", words="t"),
         key="set_dots",
         name=name,
         caption=f"{result.name}: the {MOST_SETS} sets of {sets.name} with the smallest FDR in a"
@@ -151,13 +143,13 @@ def show_by_samples(
     download_table(rows, key="set_table", name=name, label="All sets")
     with st.expander("The same from the command line"):
         assert result.comparison is not None
-        asked = replace(
+        comparison = replace(
             result.comparison,
             gene_sets=sets.given,
             background=options.background,
             minimum_size=options.minimum_size,
         )
-        show_comparison(session, model, asked)
+        show_comparison(session, model, comparison)
         st.caption("It writes `gene_sets`, with every predicted tissue beside the measured one.")
 
 
