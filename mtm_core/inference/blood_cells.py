@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,11 @@ class Signature:
 
     genes: pd.DataFrame
     profiles: pd.DataFrame
+
+    @cached_property
+    def index(self) -> GeneIndex:
+        """Its genes, to be found in a table."""
+        return GeneIndex(self.genes)
 
     def markers_of(self, cells: str) -> NDArray[np.bool_]:
         """Return which genes tell ``cells`` alone from the others."""
@@ -99,7 +104,7 @@ class BloodComposition:
 def markers_found(ids: Sequence[str]) -> pd.DataFrame:
     """Return ``found`` and ``in_all`` by cells: the genes of the signature among ``ids``."""
     signature = blood_signature()
-    return _counts(signature, GeneIndex(signature.genes).match(list(ids)).found)
+    return _counts(signature, signature.index.match(ids).found)
 
 
 def is_enough(markers: pd.DataFrame) -> bool:
@@ -130,7 +135,7 @@ def estimate_composition(linear: pd.DataFrame) -> BloodComposition:
     0.5
     """
     signature = blood_signature()
-    match = GeneIndex(signature.genes).match([str(name) for name in linear.columns])
+    match = signature.index.match([str(name) for name in linear.columns])
     markers = _counts(signature, match.found)
     if not is_enough(markers):
         few = ", ".join(

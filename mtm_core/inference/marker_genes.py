@@ -31,13 +31,18 @@ def marker_genes() -> pd.DataFrame:
     return table.set_index("gene_id")
 
 
+@cache
+def _index() -> GeneIndex:
+    return GeneIndex(marker_genes())
+
+
 def find_markers(ids: Sequence[str]) -> Markers:
     """Return the positions in ``ids`` of the genes of each kind; none where a table lacks them.
 
     Ids are found as those of a model are: Ensembl ids, symbols, earlier symbols or Entrez ids.
     """
     genes = marker_genes()
-    gene_of = GeneIndex(genes).match(list(ids)).gene_of
+    gene_of = _index().match(ids).gene_of
     known = np.flatnonzero(gene_of >= 0)
     kind = genes["kind"].to_numpy()[gene_of[known]]
     return {name: known[kind == name] for name in KINDS}

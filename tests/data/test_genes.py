@@ -55,6 +55,23 @@ def test_copy_on_y_does_not_take_the_place_of_the_copy_on_x() -> None:
     assert only_y.find(["ENSG00000185291.11", "IL3RA"]).tolist() == [-1, 3]
 
 
+def test_ids_are_matched_anew_by_another_model_and_in_another_order() -> None:
+    ids = ["TP53", "BRCA2", "C1orf112"]
+    other = GeneIndex(GENES.iloc[::-1])
+    assert INDEX.match(ids).gene_of.tolist() == [0, 1, 2]
+    assert other.match(ids).gene_of.tolist() == [5, 4, 3]
+    assert INDEX.match(ids[::-1]).gene_of.tolist() == [2, 1, 0]
+    assert INDEX.match(ids).gene_of.tolist() == [0, 1, 2]
+
+
+def test_a_match_that_others_share_cannot_be_changed() -> None:
+    match = INDEX.match(["TP53", "NOTAGENE"])
+    with pytest.raises(ValueError, match="read-only"):
+        match.gene_of[1] = 3
+    with pytest.raises(ValueError, match="read-only"):
+        match.found[1] = True
+
+
 def test_blank_symbols_and_ids_match_nothing() -> None:
     assert INDEX.find(["", " ", "|", "nan"]).tolist() == [-1] * 4
 

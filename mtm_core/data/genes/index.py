@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -69,7 +69,11 @@ class GeneMatch:
         return tuple(order[a:b] for a, b in pairwise(ends))
 
 
-@dataclass(frozen=True)
+_LISTS_HELD = 8
+"""Matches that are held, of the lists of ids asked for last: 1 to 2 MB each at genome width."""
+
+
+@dataclass(frozen=True, eq=False)
 class GeneIndex:
     """The genes of a model, to be found by Ensembl id, symbol or Entrez id.
 
@@ -129,7 +133,9 @@ class GeneIndex:
         position = self._position
         result = np.full(len(ids), -1, dtype=np.int64)
         for i, gene in enumerate(ids):
-            known = position.get(comparable(gene))
+            known = position.get(gene)  # most ids are already in the form that is compared
+            if known is None:
+                known = position.get(comparable(gene))
             result[i] = self._find_part(gene) if known is None else known
         return result
 
@@ -158,7 +164,12 @@ class GeneIndex:
 
         A gene that is not there by the model's own ids is looked for by the names that HGNC has for
         it, earlier ones included. A name that several genes have is not guessed at.
+
+        A table is matched at each step from its upload to its study, so the last matches are held.
         """
+        return _match(self, tuple(ids))
+
+    def _match(self, ids: Sequence[str]) -> GeneMatch:
         gene_of = self.find(ids)
         by_name, unclear = self._by_other_names(ids, gene_of)
         for gene, rows in by_name.items():
@@ -169,10 +180,13 @@ class GeneIndex:
         duplicated = symbols.assign(n_rows=n_rows)[n_rows > 1]
         names = [_name_of(ids[rows[0]]) for rows in by_name.values()]
         by_other_name = symbols.iloc[list(by_name)].assign(name=names)
+        found = n_rows > 0
+        for shared in (gene_of, found):
+            shared.flags.writeable = False
         return GeneMatch(
             id_type=id_type_of(ids),
             gene_of=gene_of,
-            found=n_rows > 0,
+            found=found,
             gene_ids=self.genes.index,
             missing=missing,
             duplicated=duplicated,
@@ -216,6 +230,11 @@ class GeneIndex:
                     ids[i[0]].strip(): str(self.genes["symbol"].iloc[gene]) for i in rows.values()
                 }
         return found, unclear
+
+
+@lru_cache(_LISTS_HELD)
+def _match(index: GeneIndex, ids: tuple[str, ...]) -> GeneMatch:
+    return index._match(ids)
 
 
 def _name_of(gene: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from types import MappingProxyType
 
 import numpy as np
@@ -35,6 +35,8 @@ _SMALL = 30.5
 _NEAR_WHOLE = 0.03
 _FEWEST_MULTIPLES = 4
 _DIVISORS = (1, 2, 3)
+_LISTS_HELD = 8
+"""Results that are held of the lists of names looked at last: up to 1 MB each at genome width."""
 _CELLS_AT_ONCE = 2_000_000
 _LARGEST_LOG = 60.0
 """Beyond this no value is a logarithm, and none is undone."""
@@ -67,8 +69,15 @@ class GeneColumns:
 
     @classmethod
     def of(cls, ids: Sequence[str], gene_of: NDArray[np.int64] | None = None) -> GeneColumns:
-        """Look at the names of a table's columns; ``gene_of`` is of :class:`GeneMatch`."""
-        names = [str(name) for name in ids]
+        """Look at the names of a table's columns; ``gene_of`` is of :class:`GeneMatch`.
+
+        The last results are held: the same table is looked at from its upload to its study.
+        """
+        names = tuple(str(name) for name in ids)
+        return _columns_of(names, None if gene_of is None else gene_of.astype(np.int64).tobytes())
+
+    @classmethod
+    def _of(cls, names: Sequence[str], gene_of: NDArray[np.int64] | None) -> GeneColumns:
         tally = np.array([TALLIES.fullmatch(name) is not None for name in names], dtype=bool)
         which, _ = pd.factorize(np.array([comparable(name) for name in names], dtype=object))
         first = ~pd.Index(which).duplicated()
@@ -76,12 +85,14 @@ class GeneColumns:
         is_gene = gene_of >= 0
         n_entrez = sum(name.removesuffix(".0").isdigit() for name in names)
         entrez = n_entrez > len(names) / 2
-        for i in np.flatnonzero(~is_gene):
+        for i in np.flatnonzero(~is_gene).tolist():
             is_gene[i] = _is_any_gene(names[i], entrez=entrez)
         if is_gene.mean() < 0.5:  # ids of a kind that nothing here knows
             is_gene[:] = ~tally
         is_first = is_gene & first
         others = (is_first, ~first, tally, np.isin(which, which[is_first]))
+        for shared in others:
+            shared.flags.writeable = False
         if (gene_of >= 0).any():
             genes, judged = np.unique(gene_of, return_index=True)
             return cls(judged[genes >= 0], genes[genes >= 0], *others)
@@ -98,6 +109,12 @@ class GeneColumns:
         others = linear[:, ~self.is_gene & ~self.is_tally & (repeats | ~self.is_repeat)]
         small = (others > 0) & (others < LARGEST_OF_ONE * sums[:, None])
         return np.asarray(sums + np.where(small, others, 0).sum(axis=1))
+
+
+@lru_cache(_LISTS_HELD)
+def _columns_of(names: tuple[str, ...], gene_of: bytes | None) -> GeneColumns:
+    known = None if gene_of is None else np.frombuffer(gene_of, dtype=np.int64)
+    return GeneColumns._of(names, known)
 
 
 def _is_any_gene(name: str, *, entrez: bool) -> bool:
