@@ -96,22 +96,47 @@ def test_cells_that_a_spreadsheet_shows_and_the_file_lacks_are_pointed_out(
         book.active.append(row)
     column = 1 + table.columns.get_loc("group")
 
-    def saved() -> bytes:
-        file = io.BytesIO()
-        book.save(file)
-        return file.getvalue()
-
-    assert not words(read(saved()))
+    assert not words(read(saved(book)))
     book.active.merge_cells(start_row=2, end_row=3, start_column=column, end_column=column)
-    merged = read(saved())
+    merged = read(saved(book))
     assert "1 merged cell spans several rows" in words(merged)
     assert merged.groups("group").isna().tolist() == [False, True, *[False] * (len(table) - 2)]
     book.active.merge_cells(start_row=1, end_row=1, start_column=1, end_column=2)
     for row in (4, 5):
         book.active.cell(row, column).value = '=IF(1>0,"case","control")'
-    found = words(read(saved()))
+    found = words(read(saved(book)))
     assert "2 cells hold formulas without a saved result. They were read as blank." in found
     assert "1 merged cell" in found
+
+
+def test_rows_columns_and_sheets_that_are_hidden_are_read_and_pointed_out(
+    table: pd.DataFrame,
+) -> None:
+    """A spreadsheet shows fewer people than are read, where a filter hides some."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in [list(table.columns), *table.values.tolist()]:
+        sheet.append(row)
+    for number in (3, 5, 90):  # the last has no cells
+        sheet.row_dimensions[number].hidden = True
+    first = read(saved(book))
+    assert words(first).count("hidden") == 2
+    assert "2 rows are hidden in the sheet 'Sheet', as by a filter." in words(first)
+    assert first.groups("group").tolist() == GROUPS
+    sheet.column_dimensions.group("C", "D", hidden=True)
+    sheet.column_dimensions.group("T", "XFD", hidden=True)
+    both = words(read(saved(book)))
+    assert "2 rows and columns C, D are hidden" in both
+    assert "They were read like the others." in both
+    book.create_sheet("Notes")["A1"] = "Blood of 2024"
+    sheet.sheet_state = "hidden"
+    assert "The sheet 'Sheet' is hidden in the workbook. It was read." in words(read(saved(book)))
+
+
+def saved(book: openpyxl.Workbook) -> bytes:
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
 
 
 def test_columns_are_distinguished() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ import pandas as pd
 
 from mtm_core.data.files.raw_table import BLANKS, RawTable, too_large
 from mtm_core.data.files.reading_options import AS_IT_LIES, ReadingOptions
+from mtm_core.data.formats.workbook_view import describe_view
 from mtm_core.data.genes.ids import is_ensembl
 from mtm_core.data.genes.names import genes_named
 from mtm_core.data.layout.orientation import GenesInRows, find_layout
@@ -37,14 +37,6 @@ _MOST_OF_PART = 4_000_000
 """Bytes of styles, of the list of sheets and the like, unpacked."""
 _TIGHTEST = 100
 """Times that cells are packed together at most: those of a table some ten times."""
-_MOST_MARKUP = 1 << 25
-"""Bytes of a sheet, unpacked, up to which formulas and merged cells are looked for."""
-_NO_VALUE = re.compile(
-    rb'<c (?![^<>]*t="str")[^<>]*>\s*<f(?:\s[^<>]*)?(?:/>|>[^<]*</f>)\s*'
-    rb"(?:<v\s*/>\s*|<v>\s*</v>\s*)?</c>"
-)
-"""A formula without its result; of text, an empty result is one. Linear in time on any text."""
-_MERGED = re.compile(rb'<mergeCell ref="([A-Z]+([0-9]+):[A-Z]+([0-9]+))"')
 _MOST_TITLES = 20
 _N_LOOKED_AT = 50
 _LEAST_GENES = 20
@@ -85,7 +77,7 @@ def read_xlsx(data: bytes, max_bytes: int, options: ReadingOptions = AS_IT_LIES)
             if len(titles) > 1
             else f"{where} has no cells."
         )
-    table = replace(table, notes=(*table.notes, *_describe_blanks(read)))
+    table = replace(table, notes=(*table.notes, *_describe_view(read)))
     if len(titles) == 1:
         return table
     title = read.title
@@ -113,37 +105,11 @@ def _describe(
     )
 
 
-def _describe_blanks(sheet: Any) -> Iterator[Note]:  # noqa: ANN401 - openpyxl has no types
-    """Say which cells look filled in a spreadsheet and were read as blank."""
+def _describe_view(sheet: Any) -> list[Note]:  # noqa: ANN401 - openpyxl has no types
     try:
-        with zipfile.ZipFile(sheet.parent._archive.fp) as archive:
-            part = archive.getinfo(sheet._worksheet_path)
-            markup = archive.read(part) if part.file_size <= _MOST_MARKUP else b""
+        return list(describe_view(sheet))
     except _DAMAGE as error:
         raise _damaged(error) from error
-    n_formulas = sum(1 for _ in _NO_VALUE.finditer(markup))
-    if n_formulas:
-        yield Note(
-            "warning",
-            f"{counted(n_formulas, 'cell holds a formula', 'cells hold formulas')} without a saved"
-            " result.",
-            they_were(n_formulas, "read as blank"),
-            "Open the file in a spreadsheet program and save it, or save values in place of"
-            " formulas.",
-        )
-    merged = [
-        found[1].decode()
-        for found in _MERGED.finditer(markup)
-        if 1 < int(found[2]) < int(found[3])  # a title or a header begins in the first row
-    ]
-    if merged:
-        yield Note(
-            "warning",
-            f"{counted(len(merged), 'merged cell spans', 'merged cells span')} several rows:"
-            f" {name_some(merged)}.",
-            "Only the first row of each was read with the value; the others are blank.",
-            "Unmerge the cells, and write the value into each row.",
-        )
 
 
 def _position(wanted: str, titles: Sequence[str]) -> int:
