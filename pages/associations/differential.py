@@ -15,9 +15,9 @@ from mtm_core.dashboard.screens.differential_groups import (
     show_gene_of_samples,
 )
 from mtm_core.dashboard.state.page_end import end_page
+from mtm_core.dashboard.widgets.cohort_genes import genes_of_cohort
 from mtm_core.dashboard.widgets.cohort_view import (
     begin_with_samples,
-    genes_of_cohort,
     need_metadata,
     own_cohort,
     say_where_it_comes_from,

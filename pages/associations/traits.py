@@ -12,9 +12,9 @@ from mtm_core.dashboard.screens.traits_views import (
     show_every_tissue,
     show_genes,
 )
+from mtm_core.dashboard.widgets.cohort_genes import genes_of_cohort
 from mtm_core.dashboard.widgets.cohort_view import (
     begin_with_samples,
-    genes_of_cohort,
     need_metadata,
     own_cohort,
     say_where_it_comes_from,

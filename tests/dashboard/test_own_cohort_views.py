@@ -13,7 +13,7 @@ from mtm_core.dashboard.screens.traits import TraitOverview, summary_line
 from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.association_words import agreement_in_words
-from mtm_core.dashboard.widgets.cohort_view import greyed
+from mtm_core.dashboard.widgets.cohort_genes import greyed
 from mtm_core.dashboard.widgets.group_choice import GroupChoice
 from mtm_core.dashboard.widgets.views import MOST_COLUMNS
 from mtm_core.figures.associations.volcano import accuracy_words

@@ -17,14 +17,16 @@ from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
-from mtm_core.dashboard.widgets.cohort_view import (
+from mtm_core.dashboard.widgets.cohort_genes import (
     chart_of_points,
-    compared_people,
-    comparison_commands,
     selected_rows,
-    show_comparison,
     show_gene_rows,
     take_points,
+)
+from mtm_core.dashboard.widgets.cohort_view import (
+    compared_people,
+    comparison_commands,
+    show_comparison,
 )
 from mtm_core.dashboard.widgets.design_choice import DesignChoice, choose_design
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy

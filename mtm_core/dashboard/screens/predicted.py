@@ -14,7 +14,7 @@ from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
-from mtm_core.dashboard.widgets.cohort_view import greyed
+from mtm_core.dashboard.widgets.cohort_genes import greyed
 from mtm_core.dashboard.widgets.downloads import (
     by_tissue_bytes,
     by_tissue_file_bytes,

@@ -24,7 +24,8 @@ from mtm_core.dashboard.widgets.agreement_view import (
     say_no_associations,
     show_agreement,
 )
-from mtm_core.dashboard.widgets.cohort_view import choose_tissue, compared_people, show_gene_rows
+from mtm_core.dashboard.widgets.cohort_genes import show_gene_rows
+from mtm_core.dashboard.widgets.cohort_view import choose_tissue, compared_people
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.gene_choice import choose_gene
 from mtm_core.dashboard.widgets.group_choice import offer_shuffle
