@@ -47,7 +47,8 @@ from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.saved_alignment import FILE_NAME, alignment_bytes
 from mtm_core.inference.together import Together, tissues_given
-from mtm_core.reporting.command_line import InputFiles, in_shell, predict_arguments
+from mtm_core.reporting.command_line import in_shell, predict_arguments
+from mtm_core.reporting.command_words import InputFiles
 from mtm_core.reporting.ro_crate import FILE_NAME as CRATE
 from mtm_core.reporting.ro_crate import ro_crate
 from mtm_core.safe_output import scratch_folder

@@ -15,7 +15,8 @@ from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.saved_alignment import write_alignment
 from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.places import SAMPLES
-from mtm_core.reporting.command_line import Comparison, InputFiles, compare_arguments
+from mtm_core.reporting.command_line import Comparison, compare_arguments
+from mtm_core.reporting.command_words import InputFiles
 from tests.cli.conftest import Mtm, error_of
 
 BLOOD, MUSCLE = "Whole Blood", "Muscle - Skeletal"

@@ -12,7 +12,8 @@ from mtm_core.inference.options import FurtherTissue, PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.places import SAMPLES
-from mtm_core.reporting.command_line import InputFiles, predict_arguments
+from mtm_core.reporting.command_line import predict_arguments
+from mtm_core.reporting.command_words import InputFiles
 from tests.cli.conftest import Mtm, error_of
 
 MUSCLE = "Muscle - Skeletal"

@@ -10,7 +10,8 @@ import pandas as pd
 
 from mtm_core.data.files.reading_options import ReadingOptions
 from mtm_core.inference.options import PredictionOptions
-from mtm_core.reporting.command_line import InputFiles, in_shell, predict_arguments
+from mtm_core.reporting.command_line import in_shell, predict_arguments
+from mtm_core.reporting.command_words import InputFiles
 from tests.cases import base
 from tests.cli.conftest import Mtm
 

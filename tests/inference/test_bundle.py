@@ -23,7 +23,8 @@ from mtm_core.reporting.bundle import (
     reproduce_script,
     settings_of,
 )
-from mtm_core.reporting.command_line import InputFiles, predict_arguments
+from mtm_core.reporting.command_line import predict_arguments
+from mtm_core.reporting.command_words import InputFiles
 
 
 @pytest.fixture

@@ -46,7 +46,8 @@ from mtm_core.figures.samples.heatmap import z_heatmap
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.together import sources_of
 from mtm_core.memory_budget import in_words
-from mtm_core.reporting.command_line import InputFiles, predict_arguments
+from mtm_core.reporting.command_line import predict_arguments
+from mtm_core.reporting.command_words import InputFiles
 from mtm_core.workflows.annotated import Beside, people_and_metadata
 from mtm_core.workflows.server_limits import max_download
 

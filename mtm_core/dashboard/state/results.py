@@ -22,7 +22,8 @@ from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import Together
 from mtm_core.memory_budget import shared_budget
-from mtm_core.reporting.command_line import InputFiles, in_shell, predict_arguments
+from mtm_core.reporting.command_line import in_shell, predict_arguments
+from mtm_core.reporting.command_words import InputFiles
 from mtm_core.reporting.design_record import DesignRecord
 
 LEAST_RESULTS, MOST_RESULTS = 8, 16

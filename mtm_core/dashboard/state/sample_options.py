@@ -10,7 +10,7 @@ from mtm_core.data.files.reading_options import AS_IT_LIES
 from mtm_core.data.people.metadata_options import AS_FOUND
 from mtm_core.inference.options import FurtherTissue, PredictionOptions
 from mtm_core.inference.predictor import Predictor
-from mtm_core.reporting.command_line import InputFiles
+from mtm_core.reporting.command_words import InputFiles
 from mtm_core.workflows.server_limits import preparing_bytes
 
 _FIRST_TARGETS = (
