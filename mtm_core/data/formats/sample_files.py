@@ -13,9 +13,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import cast
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mtm_core.data.files.archive import Archive, NamedFile
 from mtm_core.data.files.file_names import sample_names
@@ -30,17 +28,15 @@ from mtm_core.data.formats.program_files import (
     Program,
     ProgramFile,
     choose_column,
-    gene_in_name,
     read_program_file,
 )
+from mtm_core.data.formats.rows_by_gene import rows_by_gene
 from mtm_core.data.formats.strand import choose_strand
 from mtm_core.data.formats.transcripts import TranscriptTable, is_transcript_table
 from mtm_core.data.notes import Choice, FileRead, Note, counted, name_some, they_were
 from mtm_core.data.units import Unit
 from mtm_core.errors import InputFileError
 
-_LEAST_SHARED = 0.9
-"""Share of the genes of all files that each file must have."""
 _GDC_STRANDS = dict(zip(STRANDS, ("unstranded", "stranded_first", "stranded_second"), strict=True))
 _BESIDE = (
     *(".json", ".log", ".md", ".html", ".pdf", ".png", ".summary", ".h5", ".bam", ".bai"),
@@ -53,7 +49,6 @@ _KNOWN = (
     "STAR (ReadsPerGene), HTSeq, featureCounts, RSEM, Salmon, kallisto or StringTie, or of genes"
     " and values in two columns"
 )
-Values = NDArray[np.float64]
 
 
 def one_sample(file: ProgramFile, options: ReadingOptions = AS_IT_LIES) -> RawTable:
@@ -193,7 +188,7 @@ def _is_beside(path: str) -> bool:
 
 
 def _by_gene_where_both(files: Sequence[ProgramFile]) -> list[ProgramFile]:
-    """Keep the file of genes where a program has left one of transcripts beside it."""
+    """Select the files of genes where a program has left one of transcripts beside each."""
     by_gene = [file for file in files if _is_of_genes(file.path)]
     rest = [file for file in files if not _is_of_genes(file.path)]
     if by_gene and len(by_gene) == len(rest) and all(_is_of_transcripts(f.path) for f in rest):
@@ -272,7 +267,7 @@ def _join(
     if column.lower().startswith("fpkm"):
         values = [each * (1e6 / each.sum()) if each.any() else each for each in values]
         found.append(Note("info", "The values are FPKM.", "They were converted to TPM."))
-    ids, joined, more = _side_by_side(files, values, table)
+    ids, joined, more = rows_by_gene(files, values, table)
     cells = pd.concat([pd.Series(ids, dtype=object), pd.DataFrame(joined)], axis=1)
     n_tallies = max(file.n_tallies for file in files)
     if n_tallies:
@@ -315,115 +310,3 @@ def _describe(files: Sequence[ProgramFile]) -> Note:
         else f"{len(files)} files of genes and values, of one sample each.",
         "They were joined by gene; samples are named after their files.",
     )
-
-
-def _side_by_side(
-    files: Sequence[ProgramFile], values: Sequence[Values], table: TranscriptTable | None
-) -> tuple[list[str], Values, list[Note]]:
-    """Return genes, values (genes, samples), and what was done to bring them together."""
-    notes: list[Note] = []
-    ids, same = list(files[0].ids), all(file.ids == files[0].ids for file in files)
-    if same:
-        joined = np.column_stack(values)
-    else:
-        ids, joined = _aligned(files, values, notes)
-    transcripts = files[0].has_transcripts
-    if transcripts and table is None and all(map(gene_in_name, ids)):
-        ids, joined = _summed([gene_in_name(name) for name in ids], joined)
-        notes.append(
-            Note(
-                "info",
-                "The names of the transcripts include their genes.",
-                f"They were summed to {len(ids):,} genes.",
-            )
-        )
-    elif transcripts and table is None:
-        shown = f"{files[0].path}: " if files[0].path else ""
-        raise InputFileError(
-            f"{shown}the rows are transcripts ({name_some(ids, 2)}), which must be summed to genes."
-            " Also give a table of two columns, transcripts and their genes (--tx2gene; on the "
-            "Upload page, beside the files of samples), or the GTF of the annotation."
-        )
-    elif table is not None and not transcripts and sum(map(_is_gene, ids)) > len(ids) / 2:
-        raise InputFileError(
-            f"the files are by gene already ({name_some(ids, 2)}). Leave out {table.name}, the"
-            " table of transcripts."
-        )
-    elif table is not None:
-        genes, absent = table.genes_of(ids)
-        n_all, lost = len(ids), np.array([not gene for gene in genes])
-        share = joined[lost].sum() / max(joined.sum(), 1e-300)
-        ids, joined = _summed([gene for gene in genes if gene], joined[~lost])
-        notes.append(
-            Note(
-                "warning" if share > 0.05 else "info",
-                f"{table.name} has {n_all - len(absent):,} of the {n_all:,} transcripts."
-                + (f" It lacks {name_some(absent)}." if absent else ""),
-                f"Transcripts were summed to {len(ids):,} genes."
-                + (f" Those it lacks, {share:.1%} of all, were left out." if absent else ""),
-            )
-        )
-    elif files[0].program.linear and len(set(ids)) < len(ids):
-        n_before = len(ids)
-        ids, joined = _summed(ids, joined)
-        notes.append(
-            Note(
-                "info",
-                f"{n_before - len(ids)} rows are further rows of a gene.",
-                "Rows of one gene were summed.",
-            )
-        )
-    return ids, joined, notes
-
-
-def _is_gene(name: str) -> bool:
-    return bool(gene_in_name(name))
-
-
-def _aligned(
-    files: Sequence[ProgramFile], values: Sequence[Values], notes: list[Note]
-) -> tuple[list[str], Values]:
-    """Bring files of which some rows differ, or their order, to the rows that they share."""
-    columns = []
-    for file, each in zip(files, values, strict=True):
-        column = pd.Series(each, pd.Index(file.ids, dtype=object))
-        if column.index.has_duplicates:
-            if not file.program.linear:
-                twice = column.index[column.index.duplicated()][0]
-                raise InputFileError(f"{file.path}: gene {twice!r} is duplicated. Keep one row.")
-            column = column.groupby(level=0, sort=False).sum()
-        columns.append(column)
-    shared = columns[0].index
-    union = set(shared)
-    for column in columns[1:]:
-        shared = shared[shared.isin(column.index)]
-        union |= set(column.index)
-    if len(shared) < _LEAST_SHARED * len(union):
-        sizes = {file.path: len(column) for file, column in zip(files, columns, strict=True)}
-        fewest, most = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
-        raise InputFileError(
-            f"the files have {len(shared):,} of {len(union):,} genes in common:"
-            f" {fewest!r} has {sizes[fewest]:,}, {most!r} {sizes[most]:,}. They were made with "
-            f"different annotations, or genes without reads were removed. Make them with the "
-            f"same annotation and all genes."
-        )
-    if len(shared) < len(union):
-        lacking = sorted(union.difference(shared))
-        notes.append(
-            Note(
-                "warning",
-                f"{len(lacking):,} of {len(union):,} genes are not in every file:"
-                f" {name_some(lacking)}.",
-                "They were left out, because a gene that a file lacks is not read as 0.",
-            )
-        )
-    joined = np.column_stack([column.loc[shared].to_numpy() for column in columns])
-    return [str(gene) for gene in shared], joined
-
-
-def _summed(genes: Sequence[str], values: Values) -> tuple[list[str], Values]:
-    """Sum rows of one gene, in the order in which genes come."""
-    codes, unique = pd.factorize(pd.Index(genes, dtype=object))
-    total = np.zeros((len(unique), values.shape[1]))
-    np.add.at(total, codes, values)
-    return [str(gene) for gene in unique], total
