@@ -1,12 +1,13 @@
 """Measure every screen of the dashboard: its processor time, what it sends, what a session holds.
 
     python benchmarks/session_memory.py MODEL TABLE METADATA [--users 2] [--json FILE]
+        [--screen TITLE ...]
 
 Users come one after the other, each with TABLE and METADATA (with a column of groups and one of
 ages), predict every tissue, and open every screen: for the first time, again, then for what users
-do there (``screens_in_use.py``). A measured table of a tissue is made from its prediction. Pages
-run in this process, which has imported and loaded what a server does at its start, in Streamlit's
-test harness, without a browser.
+do there (``screens_in_use.py``): all of them, or those named by ``--screen``. A measured table of a
+tissue is made from its prediction. Pages run in this process, which has imported and loaded what a
+server does at its start, in Streamlit's test harness, without a browser.
 
 Times are seconds of the processor, whatever else the machine does: of the page itself, of the short
 work that it waits for, and of long work that goes on while the page is shown. The harness's own
@@ -24,7 +25,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -42,7 +43,7 @@ from mtm_core.dashboard.state import background
 from mtm_core.dashboard.state.resources import MODEL_VARIABLE, load_ahead
 from mtm_core.dashboard.state.session import SESSION_KEY
 
-MEASURED = "Lung"
+MEASURED, MEASURED_SCREEN = "Lung", "Check against measured"
 AIM_SECONDS = 0.5
 PAGES = APP.parent / "pages"
 
@@ -119,7 +120,8 @@ class Step:
 class User:
     """One session, driven step by step."""
 
-    def __init__(self) -> None:
+    def __init__(self, titles: Collection[str] = ()) -> None:
+        self.titles = titles or {screen.title for screen in (*FIRST, *AFTER)}
         self.app = AppTest.from_file(str(APP), default_timeout=900)
         self.last = held()
         self.steps: list[Step] = []
@@ -168,7 +170,9 @@ class User:
         self.app.button(key="predict").click().run()
 
     def visit(self, screen: Screen) -> None:
-        """Open a screen, and do what users do there."""
+        """Open a screen, and do what users do there, if it is to be timed."""
+        if screen.title not in self.titles:
+            return
         self.step(screen.title, "first visit", lambda _: self.go(screen.page))
         self.step(screen.title, "again", lambda app: app.run())
         for what, act in screen.actions:
@@ -192,14 +196,15 @@ class User:
             self.visit(screen)
         self.step("Predicted expression", "every tissue predicted", lambda _: self.predict_all())
         prediction = self.app.session_state[SESSION_KEY].prediction
-        if not measured.exists():
+        if MEASURED_SCREEN in self.titles and not measured.exists():
             write_measured(prediction, measured)
         self.last = held()
         for screen in AFTER:
-            if screen.page == "samples/measured":
+            if screen.title == MEASURED_SCREEN in self.titles:
                 self.step(screen.title, "table read and checked", lambda _: self.check(measured))
             self.visit(screen)
-        self.step("Quality", "two tables compared", lambda _: self.go("samples/quality"))
+        if MEASURED_SCREEN in self.titles:  # whose table it is that is compared
+            self.step("Quality", "two tables compared", lambda _: self.go("samples/quality"))
 
 
 def write_measured(prediction: object, path: Path) -> None:
@@ -226,12 +231,15 @@ def main() -> None:
     for name in ("model", "table", "metadata"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--users", type=int, default=2)
+    parser.add_argument("--screen", action="append", default=[], help="title of one to time")
     parser.add_argument("--json", type=Path, help="file to write every step to")
     options = parser.parse_args()
     timed = {screen.page for screen in (*FIRST, *AFTER)}
     there = {str(path.relative_to(PAGES).with_suffix("")) for path in PAGES.glob("*/*.py")}
     if timed != there:
         sys.exit(f"screens that are not timed, or are not there: {sorted(timed ^ there)}")
+    if unknown := set(options.screen) - {screen.title for screen in (*FIRST, *AFTER)}:
+        sys.exit(f"no screen has the title {sorted(unknown)}")
     os.environ[MODEL_VARIABLE] = str(options.model)
     config.set_option("runner.postScriptGC", False)  # as the server has it
     background.PATIENCE_SECONDS = 900.0  # pages wait for their work
@@ -246,7 +254,7 @@ def main() -> None:
         measured = Path(folder) / "measured.parquet"
         for number in range(1, options.users + 1):
             print(head)
-            users.append(User())
+            users.append(User(options.screen))
             before = users[-1].last
             users[-1].use(options.table, options.metadata, measured)
             print(f"user {number}: {(users[-1].last - before) / 1e6:,.0f} MB\n", flush=True)
