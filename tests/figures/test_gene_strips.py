@@ -53,8 +53,12 @@ def test_points_lie_in_the_row_of_their_tissue(predicted: pd.DataFrame) -> None:
 
 
 def test_reference_bars_take_the_quantiles_of_their_own_tissue(predicted: pd.DataFrame) -> None:
-    bars = [trace for trace in draw(predicted).data if trace.mode == "lines"]
-    spans = {(trace.line.color, tuple(trace.x)) for trace in bars}
+    bars = [trace for trace in draw(predicted).data if trace.type == "bar"]
+    spans = {
+        (colour, (low, low + length))
+        for bar in bars
+        for colour, low, length in zip(bar.marker.color, bar.base, bar.x, strict=True)
+    }
     assert spans == {
         (COLOURS["Lung"], (11.0, 15.0)),
         (COLOURS["Lung"], (12.0, 14.0)),

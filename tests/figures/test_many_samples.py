@@ -11,6 +11,7 @@ from mtm_core.figures.samples.distance import distance_strips
 from mtm_core.figures.samples.gene_strips import expression_strips
 from mtm_core.figures.samples.group_strips import group_strips
 from mtm_core.figures.samples.reference_position import percentile_strips
+from mtm_core.figures.shared.style import MOST_OF_SAMPLES
 
 LEVELS = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
 
@@ -47,9 +48,27 @@ def figures(n: int) -> dict[str, go.Figure]:
     }
 
 
-@pytest.mark.parametrize(("n", "elements"), [(50, True), (7000, False)])
-def test_samples_are_elements_only_where_few(n: int, elements: bool) -> None:
+def points_of(figure: go.Figure) -> list[go.Scatter | go.Scattergl]:
+    """Return the traces whose points are samples: medians and means are few."""
+    return [trace for trace in figure.data if trace.x is not None and len(trace.x) > 10]
+
+
+@pytest.mark.parametrize("n", [50, 7000])
+def test_no_more_samples_are_drawn_as_elements_than_a_browser_has_patience_for(n: int) -> None:
     for name, figure in figures(n).items():
-        drawn = [trace for trace in figure.data if trace.x is not None and len(trace.x) >= n]
-        assert drawn, name
-        assert {trace.type for trace in drawn} == {"scatter" if elements else "scattergl"}, name
+        points = points_of(figure)
+        assert points, name
+        elements = [len(trace.x) for trace in points if trace.type == "scatter"]
+        assert sum(elements) <= MOST_OF_SAMPLES, name
+        assert (name == "distance" and n > 50) == (not elements), name
+
+
+@pytest.mark.parametrize("name", ["gene", "groups", "percentiles"])
+def test_a_figure_says_how_many_of_the_samples_it_draws(name: str) -> None:
+    """Of two tissues 3,000 samples each are drawn: as many as there may be elements."""
+    few, many = (points_of(figures(n)[name])[0] for n in (50, 7000))
+    assert "3,000 of 7,000 in each tissue" in many.name
+    assert "in each tissue" not in few.name
+    assert len(few.x) == 100
+    drawn = pd.Series([tissue for _, tissue, *_ in many.customdata]).value_counts()
+    assert drawn.to_dict() == {"Lung": 3000, "Liver": 3000}

@@ -37,7 +37,7 @@ def test_every_sample_is_at_its_percentile_in_the_row_of_its_tissue(
     figure = percentile_strips(positions, None, marked="s3")
     samples, median, ring = figure.data
     assert samples.name == "your samples"
-    assert list(samples.x) == positions["percentile"].tolist()
+    np.testing.assert_allclose(samples.x, positions["percentile"], rtol=1e-6)
     rows = dict(zip(figure.layout.yaxis.ticktext, figure.layout.yaxis.tickvals, strict=True))
     for y, (_, tissue, _) in zip(samples.y, samples.customdata, strict=True):
         origin = "measured" if tissue == "Whole Blood" else "predicted"
@@ -79,8 +79,12 @@ def test_strata_lie_below_the_samples_and_those_alike_are_coloured(
     assert list(figure.layout.yaxis.ticktext) == [
         *("female, 60-69 (n = 12)", "female (n = 40)", "all donors (n = 100)", "your samples"),
     ]
-    bars = [trace for trace in figure.data if trace.mode == "lines"]
-    ends = {(trace.y[0], *trace.x): trace.line.color for trace in bars}
+    bars = [trace for trace in figure.data if trace.type == "bar"]
+    ends = {
+        (y, low, low + length): colour
+        for bar in bars
+        for y, low, length, colour in zip(bar.y, bar.base, bar.x, bar.marker.color, strict=True)
+    }
     assert set(ends) == {
         *((0, 6.0, 10.0), (0, 7.0, 9.0), (1, 5.5, 9.5)),
         *((1, 6.5, 8.5), (2, 5.0, 9.0), (2, 6.0, 8.0)),

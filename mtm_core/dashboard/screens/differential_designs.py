@@ -37,6 +37,7 @@ from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.associations.volcano import n_counted, volcano
 from mtm_core.figures.samples.group_strips import group_strips
 from mtm_core.figures.samples.number_scatter import MOST_PANELS, number_scatter
+from mtm_core.figures.shared.thinning import drawn_in_words
 from mtm_core.reporting.design_record import DesignRecord
 from mtm_core.reporting.design_text import describe_test
 from mtm_core.workflows.compare_designs import design_settings
@@ -289,7 +290,8 @@ def _show_samples(
         name=f"{session.file_stem}strips_{label}",
         caption=f"{label}: each point is a sample; the bar is the mean of its group, without "
         f"adjustment. Predicted tissues: log2(1 + {cohort.unit}). {session.source},"
-        f" measured: {cohort.measured.meaning}",
+        f" measured: {cohort.measured.meaning}"
+        + drawn_in_words(int(labels.isin(groups).sum()), values.shape[1]),
         data=values.assign(group=labels),
     )
 

@@ -34,6 +34,7 @@ from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.escaping import plain
 from mtm_core.figures.associations.volcano import n_counted, volcano
 from mtm_core.figures.samples.group_strips import group_strips
+from mtm_core.figures.shared.thinning import drawn_in_words
 from mtm_core.reporting.command_line import Comparison
 from mtm_core.workflows.comparisons import UNTESTED, OwnCohort, groups_in_tissue
 
@@ -235,6 +236,7 @@ def show_gene_of_samples(view: GroupsView) -> None:
         key="strips",
         name=f"{view.prefix}strips_{label}",
         caption=f"{label}: each point is a sample; the bar is the mean of its group."
+        + drawn_in_words(choice.n_case + choice.n_control, values.shape[1])
         + "".join(
             f" {other}: {view.held_out.in_words(other, gene)}."
             for other in values

@@ -43,6 +43,7 @@ from mtm_core.data.notes import counted
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.samples.gene_strips import expression_strips
 from mtm_core.figures.samples.heatmap import z_heatmap
+from mtm_core.figures.shared.thinning import drawn_in_words
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.together import sources_of
 from mtm_core.memory_budget import in_words
@@ -169,7 +170,8 @@ class Predicted:
             f"donors of the tissue. The pale bar holds 90 % of the donors, the dark bar half of "
             f"them, and the tick is their median. The held-out accuracy of this gene in each "
             f"tissue is at the right. Predictions shrink towards the mean, so that they vary "
-            f"less than the donors do. "
+            f"less than the donors do."
+            + drawn_in_words(*values.shape)
             + (
                 f" The line of a marked sample is its interval: {prediction.attrs['interval']}."
                 if interval is not None

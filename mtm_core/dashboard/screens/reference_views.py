@@ -21,6 +21,7 @@ from mtm_core.dashboard.widgets.views import reference_of_gene
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.escaping import plain
 from mtm_core.figures.samples.reference_position import percentile_strips, strata_bars
+from mtm_core.figures.shared.thinning import drawn_in_words
 from mtm_core.workflows.comparisons import distributions_of, groups_of, positions
 
 
@@ -128,6 +129,7 @@ def show_percentiles(
         f"{name}: {words}"
         for name, words in held_out.by_tissue_in_words(others, chosen.gene).items()
     )
+    drawn = drawn_in_words(table["sample"].nunique(), len(others) + 1)
     show_figure(
         percentile_strips(table, chosen.groups, marked=chosen.marked),
         key="percentiles",
@@ -135,7 +137,7 @@ def show_percentiles(
         caption=f"{label}: each point is a sample; the bar is the median. Percentiles come from "
         f"stored quantiles of the donors, so 1 means at most the 1st and 99 at least the 99th. "
         f"Predicted values shrink towards the donors' mean, more so for genes that are poorly "
-        f"predicted; that they crowd in the middle is not a finding. Held-out accuracy: "
+        f"predicted; that they crowd in the middle is not a finding.{drawn} Held-out accuracy: "
         f"{accuracy}.",
         data=table,
         index=False,

@@ -17,6 +17,7 @@ from mtm_core.figures.shared.style import (
     jitter,
     scatter_of,
 )
+from mtm_core.figures.shared.thinning import n_drawn, name_of_drawn, spread_evenly
 
 _ROW = 54
 _JITTER = 0.62
@@ -34,6 +35,8 @@ def expression_strips(
     interval: pd.DataFrame | None = None,
 ) -> go.Figure:
     """Draw, tissue by tissue, the samples over the reference distribution.
+
+    Of more samples than can be seen some are drawn (:mod:`mtm_core.figures.shared.thinning`).
 
     Parameters
     ----------
@@ -57,20 +60,21 @@ def expression_strips(
     samples = [str(sample) for sample in predicted.index]
     rows = np.arange(len(tissues), dtype=float)[::-1]
     figure = go.Figure()
-    for tissue, row in zip(tissues, rows, strict=True):
-        quantiles = reference.loc[tissue]
-        for low, high, width, opacity in ((0.05, 0.95, 10, 0.35), (0.25, 0.75, 24, 0.6)):
-            figure.add_scatter(
-                x=[quantiles[low], quantiles[high]],
-                y=[row, row],
-                mode="lines",
-                line={"color": colours[tissue], "width": width},
-                opacity=opacity,
-                hoverinfo="skip",
-                showlegend=False,
-            )
+    levels = reference.loc[tissues]
+    for low, high, width, opacity in ((0.05, 0.95, 10, 0.35), (0.25, 0.75, 24, 0.6)):
+        figure.add_bar(
+            base=levels[low].to_numpy(),
+            x=(levels[high] - levels[low]).to_numpy(),
+            y=rows,
+            width=width / _ROW,
+            orientation="h",
+            marker={"color": [colours[tissue] for tissue in tissues], "line": {"width": 0}},
+            opacity=opacity,
+            hoverinfo="skip",
+            showlegend=False,
+        )
     figure.add_scatter(
-        x=[reference.loc[tissue][0.5] for tissue in tissues],
+        x=levels[0.5].to_numpy(),
         y=rows,
         mode="markers",
         marker={
@@ -80,7 +84,7 @@ def expression_strips(
         },
         name="reference median",
         customdata=np.column_stack(
-            [tissues, *(reference.loc[tissues, q].round(2) for q in (0.05, 0.25, 0.5, 0.75, 0.95))]
+            [tissues, *(levels[q].round(2) for q in (0.05, 0.25, 0.5, 0.75, 0.95))]
         ),
         hovertemplate="%{customdata[0]}, reference donors<br>median %{customdata[3]}<br>"
         "half of them %{customdata[2]} to %{customdata[4]}<br>"
@@ -108,17 +112,21 @@ def expression_strips(
     ):
         if not any(chosen):
             continue
-        values = predicted.loc[chosen].to_numpy(dtype=float)
+        values = predicted.loc[chosen].to_numpy(dtype=np.float32)
+        n = n_drawn(len(values), len(tissues))
+        at = np.flatnonzero(spread_evenly(values, np.broadcast_to(rows, values.shape), n))
+        of_sample, of_tissue = np.divmod(at, len(tissues))
+        names = np.empty((len(at), 2), dtype=object)
+        names[:, 0] = np.asarray(samples, dtype=object)[chosen][of_sample]
+        names[:, 1] = np.asarray(tissues, dtype=object)[of_tissue]
         figure.add_trace(
-            scatter_of(values.size, MOST_OF_SAMPLES)(
-                x=values.ravel(),
-                y=(rows[None, :] + offsets[chosen][:, None]).ravel(),
+            scatter_of(len(at), MOST_OF_SAMPLES)(
+                x=values.ravel()[at],
+                y=(rows[of_tissue] + offsets[chosen][of_sample]).astype(np.float32),
                 mode="markers",
                 marker=marker,
-                name=name,
-                customdata=[
-                    (s, t) for s, c in zip(samples, chosen, strict=True) if c for t in tissues
-                ],
+                name=name_of_drawn(name, n, len(values)),
+                customdata=names,
                 hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>%{x:.2f}<extra></extra>",
             )
         )
@@ -131,16 +139,6 @@ def expression_strips(
             "thickness": 2,
             "width": 5,
         }
-    for tissue, row in zip(tissues, rows, strict=True):
-        figure.add_annotation(
-            x=1.01,
-            xref="paper",
-            y=row,
-            text=accuracy[tissue],
-            showarrow=False,
-            xanchor="left",
-            align="left",
-        )
     figure.update_yaxes(
         tickmode="array",
         tickvals=rows,
@@ -150,5 +148,20 @@ def expression_strips(
     )
     figure.update_xaxes(title=f"log2(1 + {unit})")
     finish(figure, height=130 + _ROW * len(tissues))
-    figure.update_layout(margin={"r": 130})
+    figure.update_layout(
+        barmode="overlay",
+        margin={"r": 130},
+        annotations=[
+            {
+                "x": 1.01,
+                "xref": "paper",
+                "y": row,
+                "text": accuracy[tissue],
+                "showarrow": False,
+                "xanchor": "left",
+                "align": "left",
+            }
+            for tissue, row in zip(tissues, rows, strict=True)
+        ],
+    )
     return figure

@@ -7,7 +7,16 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from mtm_core.escaping import in_figure
-from mtm_core.figures.shared.style import ACCENT, CONTRAST, NEUTRAL, finish, jitter, scatter_of
+from mtm_core.figures.shared.style import (
+    ACCENT,
+    CONTRAST,
+    MOST_OF_SAMPLES,
+    NEUTRAL,
+    finish,
+    jitter,
+    scatter_of,
+)
+from mtm_core.figures.shared.thinning import n_drawn, name_of_drawn, spread_evenly
 
 _LOOKS = ((CONTRAST, "triangle-up"), (ACCENT, "circle"))
 """Colour and symbol of cases and of controls; symbols separate them without colour."""
@@ -20,6 +29,9 @@ def group_strips(
 ) -> go.Figure:
     """Draw the samples of two groups with the mean of each.
 
+    Of more samples than can be seen some are drawn (:mod:`mtm_core.figures.shared.thinning`); means
+    are of all.
+
     Parameters
     ----------
     values
@@ -30,18 +42,28 @@ def group_strips(
         Scale of ``values``, in words.
     """
     tissues = [str(tissue) for tissue in values.columns]
+    labels = groups.reindex(values.index)
+    n_compared = int(labels.isin([case, control]).sum())
     figure = go.Figure()
     for side, (group, (colour, symbol)) in enumerate(zip((case, control), _LOOKS, strict=True)):
-        own = values.loc[(groups.reindex(values.index) == group).to_numpy()]
+        own = values.loc[(labels == group).to_numpy()]
         middle = np.arange(len(tissues)) + (_OFFSET if side else -_OFFSET)
+        n = n_drawn(len(own), len(tissues), len(own) / max(n_compared, 1))
+        strips = np.broadcast_to(np.arange(len(tissues)), own.shape)
+        of_sample, of_tissue = np.divmod(
+            np.flatnonzero(spread_evenly(own, strips, n)), len(tissues)
+        )
+        names = np.empty((len(of_sample), 2), dtype=object)
+        names[:, 0] = own.index.astype(str).to_numpy(dtype=object)[of_sample]
+        names[:, 1] = np.asarray(tissues, dtype=object)[of_tissue]
         figure.add_trace(
-            scatter_of(own.size)(
-                x=(middle[None, :] + jitter(len(own), _WIDTH)[:, None]).ravel(),
-                y=own.to_numpy(dtype=float).ravel(),
+            scatter_of(len(of_sample), MOST_OF_SAMPLES)(
+                x=middle[of_tissue] + jitter(len(own), _WIDTH)[of_sample],
+                y=own.to_numpy(dtype=float)[of_sample, of_tissue],
                 mode="markers",
                 marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.75},
-                name=f"{group} (n = {len(own)})",
-                customdata=[(str(sample), tissue) for sample in own.index for tissue in tissues],
+                name=name_of_drawn(f"{group} (n = {len(own)})", n, len(own)),
+                customdata=names,
                 hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>%{y:.2f}"
                 f"<extra>{in_figure(group)}</extra>",
             )

@@ -19,14 +19,18 @@ from mtm_core.figures.shared.style import (
     look,
     scatter_of,
 )
+from mtm_core.figures.shared.thinning import n_drawn, name_of_drawn, spread_evenly
 
-_ROW, _JITTER = 46, 0.5
+_ROW, _STRATUM, _JITTER = 46, 30, 0.5
 
 
 def percentile_strips(
     positions: pd.DataFrame, groups: pd.Series | None, *, marked: str | None = None
 ) -> go.Figure:
     """Draw each sample's percentile among the reference donors, tissue by tissue.
+
+    Of more samples than can be seen some are drawn (:mod:`mtm_core.figures.shared.thinning`);
+    medians are of all.
 
     Parameters
     ----------
@@ -46,15 +50,21 @@ def percentile_strips(
     order = {sample: i for i, sample in enumerate(positions["sample"].unique())}
     offsets = jitter(len(order), _JITTER)[positions["sample"].map(order)]
     y = positions["tissue"].map(rows) + offsets
+    n_samples = len(order)
     for i, (group, part) in enumerate(_by_group(positions, groups)):
         colour = look(i)["color"]
+        n_own = part["sample"].nunique()
+        n = n_drawn(n_own, len(tissues), n_own / n_samples)
+        drawn = part[spread_evenly(part["log2_expression"], part["tissue"].map(rows), n)]
         _add_samples(
             figure,
             i,
-            group,
-            x=part["percentile"],
-            y=y[part.index],
-            customdata=part[["sample", "tissue", "log2_expression"]],
+            name_of_drawn("your samples" if group is None else group, n, n_own),
+            x=drawn["percentile"].astype(np.float32),
+            y=y[drawn.index].astype(np.float32),
+            customdata=drawn[["sample", "tissue"]].assign(
+                log2_expression=drawn["log2_expression"].round(2).astype(object)
+            ),
             hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>percentile %{x:.0f},"
             " log2(1 + x) %{customdata[2]:.2f}<extra></extra>",
         )
@@ -109,34 +119,43 @@ def strata_bars(
     """
     strata = distributions["stratum"].tolist()
     figure = go.Figure()
-    for row, (_, one) in enumerate(distributions[::-1].iterrows()):
-        colour = ACCENT if one["stratum"] in strong else NEUTRAL
-        for low, high, width, opacity in ((0.05, 0.95, 8, 0.4), (0.25, 0.75, 18, 0.7)):
-            figure.add_scatter(
-                x=[one[low], one[high]],
-                y=[row, row],
-                mode="lines",
-                line={"color": colour, "width": width},
-                opacity=opacity,
-                hoverinfo="skip",
-                showlegend=False,
-            )
-        figure.add_scatter(
-            x=[one[0.5]],
-            y=[row],
-            mode="markers",
-            marker={"symbol": "line-ns", "size": 18, "line": {"width": 2.5, "color": "white"}},
-            hovertemplate=f"{one['stratum']}, {one['n']} donors<br>median %{{x:.2f}}<br>half of"
-            f" them {one[0.25]:.2f} to {one[0.75]:.2f}<br>90 % of them {one[0.05]:.2f} to"
-            f" {one[0.95]:.2f}<extra></extra>",
+    below = distributions[::-1]
+    colours = [ACCENT if stratum in strong else NEUTRAL for stratum in below["stratum"]]
+    for low, high, width, opacity in ((0.05, 0.95, 8, 0.4), (0.25, 0.75, 18, 0.7)):
+        figure.add_bar(
+            base=below[low].to_numpy(),
+            x=(below[high] - below[low]).to_numpy(),
+            y=list(range(len(strata))),
+            width=width / _STRATUM,
+            orientation="h",
+            marker={"color": colours, "line": {"width": 0}},
+            opacity=opacity,
+            hoverinfo="skip",
             showlegend=False,
         )
+    figure.add_scatter(
+        x=below[0.5].to_numpy(),
+        y=list(range(len(strata))),
+        mode="markers",
+        marker={"symbol": "line-ns", "size": 18, "line": {"width": 2.5, "color": "white"}},
+        customdata=np.column_stack(
+            [
+                below["stratum"],
+                below["n"],
+                *(below[level].map("{:.2f}".format) for level in (0.05, 0.25, 0.75, 0.95)),
+            ]
+        ),
+        hovertemplate="%{customdata[0]}, %{customdata[1]} donors<br>median %{x:.2f}<br>half of"
+        " them %{customdata[3]} to %{customdata[4]}<br>90 % of them %{customdata[2]} to"
+        " %{customdata[5]}<extra></extra>",
+        showlegend=False,
+    )
     top = pd.Series(len(strata) + jitter(len(own), _JITTER), index=own.index)
     for i, (group, part) in enumerate(_by_group(own, groups)):
         _add_samples(
             figure,
             i,
-            group,
+            "your samples" if group is None else group,
             x=part["log2_expression"],
             y=top[part.index],
             customdata=part["sample"],
@@ -154,7 +173,8 @@ def strata_bars(
         showgrid=False,
     )
     figure.update_xaxes(title=f"log2(1 + {unit})")
-    return finish(figure, height=150 + 30 * len(strata))
+    figure.update_layout(barmode="overlay")
+    return finish(figure, height=150 + _STRATUM * len(strata))
 
 
 def _by_group(
@@ -169,16 +189,14 @@ def _by_group(
         yield str(group), samples[labels == group]
 
 
-def _add_samples(
-    figure: go.Figure, i: int, group: str | None, *, x: pd.Series, **more: object
-) -> None:
+def _add_samples(figure: go.Figure, i: int, name: str, *, x: pd.Series, **more: object) -> None:
     """Draw the samples of the ``i``-th group as points."""
     figure.add_trace(
         scatter_of(len(x), MOST_OF_SAMPLES)(
             x=x,
             mode="markers",
             marker={"size": 7, "opacity": 0.75, **look(i)},
-            name="your samples" if group is None else group,
+            name=name,
             **more,
         )
     )
