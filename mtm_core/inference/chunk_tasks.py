@@ -21,8 +21,9 @@ from mtm_core.bit_rounding import rounded
 from mtm_core.data.formats.stored_table import StoredTable, open_stored_table
 from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.errors import ArtefactError, ExpressionError, InputFileError
-from mtm_core.inference.alignment import AlignmentMethod, batch_labels, on_genes_found
+from mtm_core.inference.alignment import AlignmentMethod, batch_labels
 from mtm_core.inference.gene_moments import GeneMoments
+from mtm_core.inference.genes_found import on_genes_found
 from mtm_core.inference.model_scale import TableGenes
 from mtm_core.inference.on_demand import loaded
 from mtm_core.inference.prediction_dataset import predict_people

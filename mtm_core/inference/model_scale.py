@@ -16,7 +16,8 @@ from mtm_core.data.notes import Note
 from mtm_core.data.tables.value_summary import GeneColumns
 from mtm_core.data.units import UNIT_TABLE, check_magnitude, per_million, to_linear
 from mtm_core.errors import ExpressionError
-from mtm_core.inference.alignment import distance_before, panel_normalise
+from mtm_core.inference.alignment import distance_before
+from mtm_core.inference.genes_found import panel_normalise
 from mtm_core.inference.unit_distance import SAMPLES_LOOKED_AT, describe_nearer
 from mtm_core.inference.unit_reading import UnitReading
 from mtm_core.methods.protocol import tissue_index

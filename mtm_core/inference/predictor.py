@@ -23,10 +23,11 @@ from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.data.tables.value_summary import ValueSummary
 from mtm_core.data.units import UnitChoice
 from mtm_core.errors import ExpressionError, SelectionError
-from mtm_core.inference.alignment import AlignmentMethod, align, align_as_before, check_coverage
+from mtm_core.inference.alignment import AlignmentMethod, align, align_as_before
 from mtm_core.inference.batch_parameters import BatchParameters, ReferenceTissue
 from mtm_core.inference.decoder import TissueProgress
 from mtm_core.inference.gene_moments import GeneMoments
+from mtm_core.inference.genes_found import check_coverage
 from mtm_core.inference.later_samples import (
     alignment_for,
     describe_genes_lost,

@@ -12,13 +12,10 @@ from mtm_core.config import ScalingConfig
 from mtm_core.data.cohort.normalise import normalise
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.errors import ExpressionError
-from mtm_core.inference.alignment import (
-    align,
-    on_genes_found,
-    panel_normalise,
-)
+from mtm_core.inference.alignment import align
 from mtm_core.inference.batch_parameters import ENOUGH_SAMPLES
 from mtm_core.inference.gene_moments import GeneMoments
+from mtm_core.inference.genes_found import on_genes_found, panel_normalise
 
 N_GENES = 10
 BLOOD = 1

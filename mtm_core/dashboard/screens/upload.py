@@ -19,8 +19,9 @@ from mtm_core.data.files.reading_options import AS_IT_LIES, ReadingOptions
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.data.units import UNIT_TABLE, UNITS, Unit
 from mtm_core.escaping import plain, plain_message
-from mtm_core.inference.alignment import AlignmentMethod, is_covered
+from mtm_core.inference.alignment import AlignmentMethod
 from mtm_core.inference.batch_parameters import ENOUGH_SAMPLES
+from mtm_core.inference.genes_found import is_covered
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
 
