@@ -22,8 +22,13 @@ from mtm_core.data.people.metadata_columns import (
     level_named,
     read_column,
 )
+from mtm_core.data.people.metadata_notes import (
+    describe_columns,
+    describe_match,
+    describe_missing,
+    describe_no_roles,
+)
 from mtm_core.data.people.metadata_options import MetadataOptions
-from mtm_core.data.people.metadata_shape import describe_match
 from mtm_core.data.people.phenotypes import Sex, read_age, read_sex
 from mtm_core.data.people.sample_names import SampleMatch, match_samples
 from mtm_core.errors import SelectionError
@@ -42,7 +47,7 @@ class SampleMetadata:
     values
         The file's rows by sample name: text as it is written, NaN where blank.
     age_column, sex_column
-        Columns that tell the model age and sex; ``None`` if there is none.
+        Columns of age and sex that the model reads; ``None`` if there is none.
     sex_codes
         Meaning of the codes of ``sex_column``, as the user stated it.
     unknown
@@ -93,12 +98,15 @@ class SampleMetadata:
         """How the file was read, which samples match, and what the model is given."""
         return (
             *self.reading_notes,
-            *_describe_columns(self._read),
+            *describe_columns(self._read),
             *describe_match(self.match),
-            *self._describe_missing(),
+            *describe_missing(self._read, self.match.matched),
             *self._age[1],
             *self._sex[1],
-            *self._describe_no_roles(),
+            *describe_no_roles(
+                {"age": self.age_column, "sex": self.sex_column},
+                [column.name for column in self.columns],
+            ),
         )
 
     @property
@@ -330,7 +338,7 @@ class SampleMetadata:
     def of_numbers(
         cls, columns: pd.DataFrame, samples: Sequence[str], file: str, where_from: str
     ) -> SampleMetadata:
-        """Make metadata of columns of numbers alone, of samples of which no file tells anything."""
+        """Make metadata of columns of numbers alone, of samples without a file of metadata."""
         index = pd.Index(list(samples), name="sample", dtype=object)
         digest = hashlib.sha256(columns.to_csv().encode()).hexdigest()
         empty = cls(file, digest, tuple(samples), pd.DataFrame(index=index, dtype=object))
@@ -359,43 +367,6 @@ class SampleMetadata:
         labels = self._text_of(self.sex_column)
         return read_sex(labels.mask(labels.isin(markers)), self.sex_column, self.sex_codes)
 
-    def _describe_missing(self) -> list[Note]:
-        """Say how many of the samples that have metadata lack a value, column by column."""
-        samples = list(self.match.matched)
-        lacking = {
-            column.name: int(self._read[column.name].text.reindex(samples).isna().sum())
-            for column in self.columns
-        }
-        shown = [f"{name} ({n})" for name, n in lacking.items() if n]
-        if not shown:
-            return []
-        return [
-            Note(
-                "info",
-                f"Samples without a value, of {len(samples)}: {name_some(shown, 20)}.",
-                "They are not used in analyses of that column.",
-            )
-        ]
-
-    def _describe_no_roles(self) -> list[Note]:
-        """Say if no column is of age or of sex: they may be named in another language."""
-        roles = {"age": self.age_column, "sex": self.sex_column}
-        lacking = [name for name, column in roles.items() if column is None]
-        names = [column.name for column in self.columns]
-        if not lacking or not names:
-            return []
-        return [
-            Note(
-                "info",
-                f"No column is chosen for {' or '.join(lacking)}, of {name_some(names, 8)}.",
-                f"{' and '.join(lacking).capitalize()} of these samples"
-                f" {'are' if len(lacking) > 1 else 'is'} not known.",
-                "If one of the columns holds it, choose it (on the command line: "
-                + ", ".join(f"--{name}-column" for name in lacking)
-                + ").",
-            )
-        ]
-
     def _blank(self) -> pd.Series:
         return pd.Series(np.nan, index=self._index)
 
@@ -410,16 +381,6 @@ class SampleMetadata:
     @property
     def _index(self) -> pd.Index:
         return pd.Index(self.samples, name="sample", dtype=object)
-
-
-def _describe_columns(read: Mapping[str, ColumnValues]) -> list[Note]:
-    notes = [note for column in read.values() if column.column.n_known for note in column.notes]
-    empty = [name for name, column in read.items() if not column.column.n_known]
-    if empty:
-        notes.append(Note("info", f"No value in {name_some(empty)}.", "They were set aside."))
-    if len(empty) == len(read):
-        notes.append(Note("warning", "No column holds a value.", "", "Fill in age, sex or groups."))
-    return notes
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from mtm_core.data.files.raw_table import RawTable
-from mtm_core.data.notes import Note, counted, name_some
+from mtm_core.data.notes import counted, name_some
 from mtm_core.data.people.phenotypes import plain_name
-from mtm_core.data.people.sample_names import SampleMatch, match_samples
+from mtm_core.data.people.sample_names import match_samples
 from mtm_core.errors import InputFileError
 
 _MOST_COLUMNS = 1_000
@@ -88,43 +88,3 @@ def check_names(index: pd.Index, raw: RawTable, label: int) -> None:
         raise InputFileError(
             f"two columns are named {names[names.duplicated()][0]!r}. Give each its own name."
         )
-
-
-def describe_match(match: SampleMatch) -> list[Note]:
-    """Say which samples have metadata."""
-    n = len(match.matched) + len(match.expression_only)
-    found = f"{len(match.matched)} of {n} samples of the expression table have metadata."
-    if not match.matched:
-        return [
-            Note(
-                "warning",
-                f"No sample of the metadata is in the expression table:"
-                f" {name_some(match.metadata_only, 3)} against"
-                f" {name_some(match.expression_only, 3)}.",
-                "No sample has metadata.",
-                (
-                    "Confirm the proposed names, or write the expression table's names into the "
-                    "file."
-                    if match.near
-                    else "Write the expression table's names into a column of the file. The"
-                    " template has them."
-                ),
-            )
-        ]
-    if not match.expression_only and not match.metadata_only:
-        return [Note("info", found, "")]
-    return [
-        Note(
-            "warning" if match.expression_only else "info",
-            f"{found} Without: {name_some(match.expression_only)}."
-            if match.expression_only
-            else found,
-            counted(
-                len(match.metadata_only),
-                "row of the metadata does not match a sample and was set aside.",
-                "rows of the metadata do not match a sample and were set aside.",
-            )
-            if match.metadata_only
-            else "Samples without metadata are not used in comparisons.",
-        )
-    ]
