@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.artefact import read_description
 from mtm_core.data.gtex.annotations import tissue_table
+from mtm_core.model_description import read_description
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 
 N_SAMPLES, N_DONORS = 17_382, 980

@@ -28,10 +28,10 @@ from benchmarks.planted_cohort import (
     Planted,
     PlantedCohort,
 )
-from mtm_core.artefact import read_description
 from mtm_core.data.gtex.annotations import donor_of, read_gene_table, tissue_table
 from mtm_core.data.gtex.download import _PATHS as PATHS
 from mtm_core.data.gtex.download import Release
+from mtm_core.model_description import read_description
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 
 N_DONORS, N_SAMPLES, N_GENES, N_MODELLED = 980, 17_382, 56_200, 19_291

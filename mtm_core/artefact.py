@@ -33,8 +33,7 @@ import numpy as np
 import pandas as pd
 
 from mtm_core import __version__
-from mtm_core.accuracy_names import current_name
-from mtm_core.data.cohort.normalise import NORMALISATIONS, Normalisation
+from mtm_core.data.cohort.normalise import Normalisation
 from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.data.files.what_is_it import what_is_missing
 from mtm_core.data.genes.index import GeneIndex
@@ -49,20 +48,17 @@ from mtm_core.methods.stored_arrays import (
 )
 from mtm_core.methods.table import SavedMethod
 from mtm_core.model_checks import (
-    check_description,
     check_numbers,
     check_reference,
 )
+from mtm_core.model_description import FORMAT, FORMAT_VERSION, damaged_model, describe_model
 from mtm_core.model_folder import MANIFEST, MODEL, ModelFolder, seal_folder
 from mtm_core.model_places import find_model
 from mtm_core.model_reference import Reference
 from mtm_core.safe_output import OwnFolder, replacing
 from mtm_core.strict_json import read_strict_json
 
-FORMAT = "mtm-model"
-FORMAT_VERSION = 2
 MODEL_FILES = ("model.json", "model.safetensors")
-MOST_DESCRIPTION_BYTES = 256 * 2**20
 WeightFormat = Literal["fp32", "bf16"]
 
 
@@ -227,7 +223,7 @@ class Artefact:
         if isinstance(model, str):
             model = find_model(model)
         files = model if isinstance(model, ModelFolder) else ModelFolder.open(Path(model))
-        description, sha256 = _describe(files)
+        description, sha256 = describe_model(files)
         weights = files.file("model.safetensors")
         assert weights is not None
         if files.seals["model.safetensors"].sha256 != description["sha256"]:
@@ -239,7 +235,7 @@ class Artefact:
             return _assemble(description, weights, sha256)
         # A malformed file may fail in any way, in any library.
         except Exception as error:
-            raise ArtefactError(_damaged(files.path, error)) from error
+            raise ArtefactError(damaged_model(files.path, error)) from error
 
 
 def _assemble(description: dict[str, Any], weights: Path, sha256: str) -> Artefact:
@@ -284,81 +280,6 @@ def _assemble(description: dict[str, Any], weights: Path, sha256: str) -> Artefa
         accuracy=description["accuracy"],
         provenance=description["provenance"],
         sha256=sha256,
-    )
-
-
-def read_description(folder: Path | str | ModelFolder) -> dict[str, Any]:
-    """Read the description of a model, ``model.json``, without its weights.
-
-    Raises
-    ------
-    ArtefactError
-        If it is missing, altered, not of a model, or of another format version.
-    """
-    return _describe(folder if isinstance(folder, ModelFolder) else ModelFolder.open(folder))[0]
-
-
-def _describe(files: ModelFolder) -> tuple[dict[str, Any], str]:
-    """Read and validate ``model.json``; return it with its SHA-256."""
-    data = files.read("model.json", MOST_DESCRIPTION_BYTES)
-    return parse_description(data, files.path / "model.json"), files.seals["model.json"].sha256
-
-
-def parse_description(data: bytes, path: Path | str) -> dict[str, Any]:
-    """Parse and validate the content of a ``model.json``.
-
-    Parameters
-    ----------
-    data
-        Content of the file.
-    path
-        Name of the file in errors.
-
-    Raises
-    ------
-    ArtefactError
-        If it is damaged, not of a model, or of another format version.
-    """
-    try:
-        description = read_strict_json(data)
-    except ValueError as error:
-        raise ArtefactError(f"{path} is damaged: {error}. Copy the folder again.") from error
-    if description.get("format") != FORMAT:
-        raise ArtefactError(f"{path} does not describe an MTM model (no format {FORMAT!r}).")
-    version = description.get("format_version")
-    if version != FORMAT_VERSION:
-        raise ArtefactError(
-            f"{path} has format version {version!r}; this program ({__version__}) reads version"
-            f" {FORMAT_VERSION}. Use the program's version that wrote it, or train again."
-        )
-    if description.get("normalisation") not in NORMALISATIONS:
-        raise ArtefactError(
-            f"{path}: unknown normalisation {description.get('normalisation')!r}; expected one of"
-            f" {', '.join(NORMALISATIONS)}."
-        )
-    try:
-        check_description(description)
-    except (ValueError, TypeError) as error:
-        raise ArtefactError(_damaged(path, error)) from error
-    return description | {"accuracy": _with_current_names(description["accuracy"])}
-
-
-def _with_current_names(accuracy: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the accuracy of a model with today's names of its figures."""
-    if not accuracy:
-        return {}
-    summary = {current_name(name): value for name, value in accuracy["summary"].items()}
-    tissues = [
-        {current_name(name): value for name, value in row.items()} for row in accuracy["tissues"]
-    ]
-    return {**accuracy, "summary": summary, "tissues": tissues}
-
-
-def _damaged(place: Path | str, error: Exception) -> str:
-    reason = " ".join(str(error).split())[:500]
-    return (
-        f"{place} does not hold a model of this program, or is damaged"
-        f" ({type(error).__name__}: {reason}). Copy the folder again, whole."
     )
 
 

@@ -17,9 +17,10 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from mtm_core.artefact import Artefact, read_description
+from mtm_core.artefact import Artefact
 from mtm_core.data.cohort.cohort import tissue_codes, tissue_names
 from mtm_core.errors import ArtefactError
+from mtm_core.model_description import read_description
 from mtm_core.model_folder import seal_folder
 from mtm_core.model_places import BUNDLED, DEFAULT_MODEL, find_model
 from mtm_core.model_reference import QUANTILE_LEVELS

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.artefact import Artefact, read_description, seal_model
+from mtm_core.artefact import Artefact, seal_model
 from mtm_core.errors import ArtefactError, InputFileError, MTMError
 from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.model_description import read_description
 from mtm_core.model_folder import MANIFEST, ModelFolder, seal_around, seal_folder
 from mtm_core.model_places import BUNDLED, DEFAULT_MODEL
 from mtm_core.studies.beside_model import (

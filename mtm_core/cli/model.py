@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import typer
 
-from mtm_core.artefact import MODEL_FILES, Artefact, WeightFormat, read_description, seal_model
+from mtm_core.artefact import MODEL_FILES, Artefact, WeightFormat, seal_model
 from mtm_core.cli.model_sharing import get_command, install_command, list_command, push_command
 from mtm_core.cli.output import OverwriteOption, print_table, say
 from mtm_core.config import PresetName, preset, to_json
@@ -19,6 +19,7 @@ from mtm_core.data.cohort.scaling import TissueScaler
 from mtm_core.errors import ArtefactError
 from mtm_core.inference.verification import verify, write_verification
 from mtm_core.model.mtm import MTM, count_parameters
+from mtm_core.model_description import read_description
 from mtm_core.model_folder import MANIFEST, MODEL, VERIFICATION, ModelFolder
 from mtm_core.model_places import DEFAULT_MODEL, bundled_models, find_model
 from mtm_core.reporting.model_card import FIGURES

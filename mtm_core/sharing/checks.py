@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtm_core.artefact import Artefact, parse_description
+from mtm_core.artefact import Artefact
 from mtm_core.errors import ArtefactError, OutputError, SelectionError
 from mtm_core.inference.verification import verify
+from mtm_core.model_description import parse_description
 from mtm_core.model_folder import MANIFEST, VERIFICATION, ModelFolder, Seal, read_manifest
 from mtm_core.model_places import bundled_models, is_model_name
 from mtm_core.studies.beside_model import (

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import pooch
 
-from mtm_core.artefact import MOST_DESCRIPTION_BYTES
 from mtm_core.data.gtex.resuming import AbsentError, DownloadProgress, ResumingDownloader
 from mtm_core.errors import (
     ArtefactError,
@@ -27,6 +26,7 @@ from mtm_core.errors import (
     OutputError,
     SelectionError,
 )
+from mtm_core.model_description import MOST_DESCRIPTION_BYTES
 from mtm_core.model_folder import (
     MANIFEST,
     MODEL,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mtm_core.artefact import read_description
 from mtm_core.errors import MTMError
+from mtm_core.model_description import read_description
 from mtm_core.model_folder import ModelFolder
 from mtm_core.model_places import bundled_models, find_model, installed_models
 from mtm_core.sharing.licence import PROGRAM_LICENCE, licence_of

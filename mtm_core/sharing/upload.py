@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mtm_core import __version__
-from mtm_core.artefact import Artefact, read_description
+from mtm_core.artefact import Artefact
 from mtm_core.errors import ArtefactError, SelectionError
 from mtm_core.inference.verification import verify
+from mtm_core.model_description import read_description
 from mtm_core.model_folder import LICENCE, MANIFEST, ModelFolder, seal_folder
 from mtm_core.reporting.model_card import FIGURES
 from mtm_core.safe_output import check_output, writing

@@ -12,7 +12,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from mtm_core.artefact import Artefact, read_description
+from mtm_core.artefact import Artefact
+from mtm_core.model_description import read_description
 from mtm_core.model_folder import VERIFICATION, seal_folder
 from mtm_core.model_places import DEFAULT_MODEL, bundled_models, find_model
 from tests.cli.conftest import Mtm, error_of

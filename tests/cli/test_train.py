@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtm_core.artefact import Artefact, read_description
+from mtm_core.artefact import Artefact
 from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.model_description import read_description
 from tests.cli.conftest import ONE_EPOCH, Mtm, error_of
 
 

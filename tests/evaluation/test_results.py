@@ -11,7 +11,6 @@ import pytest
 import xarray as xr
 
 from mtm_core import grouped_writing
-from mtm_core.artefact import read_description
 from mtm_core.data.cohort.splits import donor_folds
 from mtm_core.errors import InputFileError
 from mtm_core.evaluation.accuracy import Accuracy, accuracy, accuracy_in_strata
@@ -22,6 +21,7 @@ from mtm_core.evaluation.predictability import matrix_of
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.grouped_table import TableOnDisk
 from mtm_core.methods.controls import ControlMethod
+from mtm_core.model_description import read_description
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 
 SETTINGS = {"folds": 2, "seed": 0, "source": "Whole Blood"}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from mtm_core.artefact import Artefact, read_description
+from mtm_core.artefact import Artefact
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
 from mtm_core.methods.cached import CachedMethod
 from mtm_core.methods.factor_stack import FactorStackMethod
@@ -20,6 +20,7 @@ from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import FittedKernelFactors, KernelFactorsMethod
 from mtm_core.methods.stack import FittedStack
 from mtm_core.methods.stored_arrays import MANY_GENES, map_tensors, to_arrays, write_arrays
+from mtm_core.model_description import read_description
 
 BLOOD = "Whole Blood"
 METHOD = FactorStackMethod(

@@ -10,9 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 
-from mtm_core.artefact import read_description
 from mtm_core.dashboard.state.resources import MODEL_VARIABLE
 from mtm_core.evaluation.results import EvaluationTables
+from mtm_core.model_description import read_description
 from mtm_core.model_folder import seal_folder
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 from tests.dashboard_settings import components_scanned_once as components_scanned_once

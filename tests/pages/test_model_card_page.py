@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mtm_core.artefact import read_description
 from mtm_core.dashboard.state.resources import MODEL_VARIABLE
+from mtm_core.model_description import read_description
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 from tests.evaluated_model import NAME
 from tests.pages.conftest import MODEL_CARD, words

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from safetensors.numpy import load_file, save_file
 
-from mtm_core.artefact import read_description
 from mtm_core.errors import ArtefactError, InputFileError
+from mtm_core.model_description import read_description
 from mtm_core.model_folder import ModelFolder, seal_folder
 from mtm_core.model_places import BUNDLED, bundled_models
 from mtm_core.sharing.donor_rows import find_donor_rows
