@@ -22,7 +22,7 @@ from mtm_core.model_folder import ModelFolder
 from mtm_core.model_places import find_model
 from mtm_core.safe_output.writing import scratch_folder
 from mtm_core.studies.beside_model import evaluation_of
-from mtm_core.workflows.server_limits import max_jobs
+from mtm_core.workflows.server_limits import max_jobs, multiply_in_one_thread
 
 HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _MOST_CONNECTIONS = 64
@@ -77,6 +77,7 @@ def serve(options: ServeOptions) -> None:
         If a model cannot be used.
     """
     models, evaluations = load_models(options.models)
+    multiply_in_one_thread()
     try:
         reader_server().start()
     except Dead as error:

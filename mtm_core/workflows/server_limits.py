@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from threadpoolctl import threadpool_limits
+
 from mtm_core.data.notes import counted
 from mtm_core.data.tables.ingest_report import IngestReport
 from mtm_core.errors import ExpressionError, SelectionError
@@ -57,6 +59,15 @@ def max_jobs() -> int:
         If the limit that is set is not a whole number above 0.
     """
     return _limit(MAX_JOBS_VARIABLE) or max(2, (os.cpu_count() or 2) // 2)
+
+
+def multiply_in_one_thread() -> None:
+    """Compute each matrix product in the thread that asks for it, from now on in this process.
+
+    By default each takes all processors. Products of two jobs then wait for one another, and take
+    twice as long together, in time of processors too (``benchmarks/products_at_once.py``).
+    """
+    threadpool_limits(1, user_api="blas")
 
 
 def max_models() -> int:

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from mtm_core.dashboard.state.resources import EXAMPLE
 from mtm_core.dashboard.state.session import Session
 from mtm_core.errors import ExpressionError, SelectionError
 from mtm_core.inference.predictor import Predictor
-from mtm_core.workflows.server_limits import MAX_JOBS_VARIABLE, MAX_SAMPLES_VARIABLE, max_jobs
+from mtm_core.workflows.server_limits import (
+    MAX_JOBS_VARIABLE,
+    MAX_SAMPLES_VARIABLE,
+    max_jobs,
+    multiply_in_one_thread,
+)
 
 
 @pytest.mark.parametrize("limit", ["", "  ", "40", "41"])
@@ -50,3 +56,10 @@ def test_jobs_at_once_are_as_many_as_the_server_says(monkeypatch: pytest.MonkeyP
         monkeypatch.setenv(MAX_JOBS_VARIABLE, limit)
         with pytest.raises(SelectionError, match="not a whole number above 0"):
             max_jobs()
+
+
+def test_matrix_products_of_a_server_use_one_thread() -> None:
+    with threadpool_limits(2, user_api="blas"):
+        multiply_in_one_thread()
+        libraries = threadpool_info()
+    assert {one["num_threads"] for one in libraries if one["user_api"] == "blas"} == {1}

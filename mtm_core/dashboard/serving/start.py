@@ -32,10 +32,13 @@ from mtm_core.dashboard.state.workspace import sweep_for_ever
 from mtm_core.data.genes.names import symbols_of
 from mtm_core.data.isolation.isolated import reader_server
 from mtm_core.data.isolation.reader_server import Dead
+from mtm_core.workflows.server_limits import multiply_in_one_thread
 
 
 def import_all() -> None:
     """Import what pages compute and draw with, so that the first to open each need not wait for it.
+
+    Matrix products then use one thread each.
 
     What is there then stays for good, and is taken from the garbage collector: Streamlit has it
     look through everything after each run of a page, which holds up the next by a fifth of a
@@ -43,6 +46,7 @@ def import_all() -> None:
     """
     for module in modules_of_pages():
         importlib.import_module(module)
+    multiply_in_one_thread()
     symbols_of([])  # reads the names of all genes: a third of a second of somebody's first page
     gc.collect()
     gc.freeze()
