@@ -41,7 +41,9 @@ from wide_model import make_wide_model
 
 from mtm_core.artefact import Artefact
 from mtm_core.dashboard.serving.freeing import SWEEP_SECONDS
-from mtm_core.dashboard.state.workspace import DEFAULT_HOURS, Work, WorkspaceStore
+from mtm_core.dashboard.state.work import Work
+from mtm_core.dashboard.state.workspace import WorkspaceStore
+from mtm_core.dashboard.state.workspace_settings import DEFAULT_HOURS
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.tables.expression import read_expression

@@ -21,7 +21,9 @@ from pathlib import Path
 
 from dashboard_client import Client, serve
 
-from mtm_core.dashboard.state.workspace import DEFAULT_HOURS, Work, WorkspaceStore
+from mtm_core.dashboard.state.work import Work
+from mtm_core.dashboard.state.workspace import WorkspaceStore
+from mtm_core.dashboard.state.workspace_settings import DEFAULT_HOURS
 from mtm_core.data.gtex.annotations import WHOLE_BLOOD
 from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.tables.expression import read_expression

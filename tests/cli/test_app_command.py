@@ -9,7 +9,7 @@ import pytest
 
 from mtm_core.cli.app import app_command
 from mtm_core.dashboard.serving import server
-from mtm_core.dashboard.state.workspace import open_store, settings_of_environment
+from mtm_core.dashboard.state.workspace_settings import open_store, settings_of_environment
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import xarray as xr
 
 from mtm_core.dashboard.state.resources import EXAMPLE, EXAMPLE_METADATA, ServedModel
 from mtm_core.dashboard.state.session import Session
-from mtm_core.dashboard.state.workspace import Work, WorkspaceStore
+from mtm_core.dashboard.state.work import Work
+from mtm_core.dashboard.state.workspace import WorkspaceStore
 from mtm_core.inference.predictor import Predictor
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 from tests.dashboard.saved_work import Clock

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mtm_core.dashboard.state.workspace import Work, WorkspaceStore
+from mtm_core.dashboard.state.work import Work
+from mtm_core.dashboard.state.workspace import WorkspaceStore
 
 
 class Clock:

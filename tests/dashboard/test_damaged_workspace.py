@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mtm_core.dashboard.state.workspace import Work, WorkspaceStore
+from mtm_core.dashboard.state.work import Work
+from mtm_core.dashboard.state.workspace import WorkspaceStore
 from mtm_core.errors import InputFileError
 from tests.dashboard.saved_work import folder_of
 

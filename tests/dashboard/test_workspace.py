@@ -13,7 +13,8 @@ import pytest
 
 from mtm_core.dashboard.state.resources import EXAMPLE
 from mtm_core.dashboard.state.session import Session
-from mtm_core.dashboard.state.workspace import Work, WorkspaceStore
+from mtm_core.dashboard.state.work import Work
+from mtm_core.dashboard.state.workspace import WorkspaceStore
 from mtm_core.data.files.reading_options import ReadingOptions
 from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.tables.expression import read_expression

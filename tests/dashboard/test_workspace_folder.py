@@ -10,16 +10,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from mtm_core.dashboard.state import workspace
-from mtm_core.dashboard.state.workspace import (
-    MOST_WORKSPACES,
-    Work,
-    WorkspaceStore,
+from mtm_core.dashboard.state import workspace, workspace_settings
+from mtm_core.dashboard.state.work import Work
+from mtm_core.dashboard.state.workspace import MOST_WORKSPACES, WorkspaceStore
+from mtm_core.dashboard.state.workspace_mark import mark
+from mtm_core.dashboard.state.workspace_settings import (
     open_store,
     settings_of_environment,
     sweep_for_ever,
 )
-from mtm_core.dashboard.state.workspace_mark import mark
 from mtm_core.errors import SelectionError
 from tests.dashboard.saved_work import Clock
 
@@ -176,7 +175,7 @@ def test_sweeping_goes_on_after_the_disk_was_away(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(WorkspaceStore, "sweep", sweep)
-    monkeypatch.setattr(workspace, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(workspace_settings, "time", SimpleNamespace(sleep=sleep))
     with pytest.raises(KeyboardInterrupt):
         sweep_for_ever()
     assert len(swept) == 3

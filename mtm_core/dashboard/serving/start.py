@@ -28,7 +28,7 @@ import mtm_core.studies
 from mtm_core.dashboard.serving.freeing import keep_little_freed_memory
 from mtm_core.dashboard.serving.server import serve
 from mtm_core.dashboard.state.resources import load_ahead
-from mtm_core.dashboard.state.workspace import sweep_for_ever
+from mtm_core.dashboard.state.workspace_settings import sweep_for_ever
 from mtm_core.data.genes.names import symbols_of
 from mtm_core.data.isolation.isolated import reader_server
 from mtm_core.data.isolation.reader_server import Dead

@@ -14,12 +14,9 @@ from mtm_core.dashboard.state import background
 from mtm_core.dashboard.state.further import FurtherTable
 from mtm_core.dashboard.state.resources import CHOSEN_MODEL, choosable_models, chosen_model
 from mtm_core.dashboard.state.session import Session, delete_data
-from mtm_core.dashboard.state.workspace import (
-    Work,
-    WorkspaceStore,
-    open_store,
-    settings_of_environment,
-)
+from mtm_core.dashboard.state.work import Work
+from mtm_core.dashboard.state.workspace import WorkspaceStore
+from mtm_core.dashboard.state.workspace_settings import open_store, settings_of_environment
 from mtm_core.errors import MTMError, OutputError, SelectionError
 from mtm_core.escaping import plain_message
 from mtm_core.inference.predictor import Predictor

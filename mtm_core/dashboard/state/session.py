@@ -9,7 +9,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from mtm_core.dashboard.state.batching import Batching
 from mtm_core.dashboard.state.results import Results
-from mtm_core.dashboard.state.workspace import Work
+from mtm_core.dashboard.state.work import Work
 from mtm_core.inference.predictor import Predictor
 
 SESSION_KEY = "mtm"

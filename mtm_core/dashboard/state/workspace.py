@@ -13,24 +13,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import re
 import secrets
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import cattrs
-import pandas as pd
 import pyarrow as pa
 
-from mtm_core.dashboard.state.further import FurtherTable
+from mtm_core.dashboard.state.work import (
+    Work,
+    tables_of,
+    with_other_tables,
+    work_from_json,
+    work_to_json,
+)
 from mtm_core.dashboard.state.workspace_files import (
     expression_from_arrow,
     expression_to_arrow,
@@ -48,66 +50,13 @@ from mtm_core.dashboard.state.workspace_mark import (
     is_own,
     mark,
 )
-from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.tables.expression import ExpressionTable
-from mtm_core.data.units import Unit
 from mtm_core.errors import InputFileError, OutputError, SelectionError
-from mtm_core.inference.alignment import AlignmentMethod
 
 FORMAT_VERSION = 1
-FOLDER_VARIABLE = "MTM_WORKSPACE"
-"""Environment variable: the folder of saved sessions, or ``off``."""
-HOURS_VARIABLE = "MTM_WORKSPACE_HOURS"
-"""Environment variable: how long a saved session lives after its last use."""
-DEFAULT_HOURS = 24.0
 MOST_WORKSPACES = 500
-_SWEEP_SECONDS = 600
 _ID_BYTES = 32
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Work:
-    """The saved part of a session.
-
-    Attributes
-    ----------
-    table, table_sha256
-        The user's table, and the hash of the bytes it was read from.
-    source, unit, alignment, targets
-        How to read it and what to predict.
-    metadata
-        Metadata of its samples.
-    model_sha256
-        The model that has predicted from it; empty if none has. The prediction itself is made
-        anew: from the same table the same model makes the same.
-    choices
-        Choices on the pages, by the names of their widgets.
-    further, near_people
-        Tables of further tissues of the same people, and whether names that may be one person's are
-        taken for the same.
-    batching
-        How samples are aligned by batches or by a saved alignment
-        (:meth:`mtm_core.dashboard.state.batching.Batching.from_text`).
-    measured
-        What was measured of a tissue that is predicted.
-    """
-
-    table: ExpressionTable
-    table_sha256: str
-    source: str
-    unit: Unit | None
-    alignment: AlignmentMethod
-    targets: tuple[str, ...] | None = None
-    metadata: SampleMetadata | None = None
-    model_sha256: str = ""
-    choices: dict[str, Any] = field(default_factory=dict)
-    further: tuple[FurtherTable, ...] = ()
-    near_people: bool = False
-    batching: str = ""
-    measured: FurtherTable | None = None
-    second: FurtherTable | None = None
 
 
 class WorkspaceStore:
@@ -184,7 +133,7 @@ class WorkspaceStore:
         folder = self._folder_of(identifier)
         frames = {
             part: (_table_name(table, sha256), expression_to_arrow, table.values)
-            for part, table, sha256 in _tables_of(work)
+            for part, table, sha256 in tables_of(work)
         }
         if work.metadata is not None:
             name = f"metadata_{_digest(repr(work.metadata.state))[:16]}.parquet"
@@ -202,7 +151,7 @@ class WorkspaceStore:
                 "format_version": FORMAT_VERSION,
                 "owner": _digest(owner) if owner else "",
                 "files": files,
-                "work": _converter.unstructure(work),
+                "work": work_to_json(work),
             }
             put(folder / MANIFEST, json.dumps(manifest).encode())
             self._touch(folder)
@@ -231,10 +180,10 @@ class WorkspaceStore:
                     raise self._unknown()
                 if (manifest["format"], manifest["format_version"]) != (FORMAT, FORMAT_VERSION):
                     raise InputFileError("it was saved by a different version of the program")
-                work = _converter.structure(manifest["work"], Work)
+                work = work_from_json(manifest["work"])
                 table = read_parquet(folder, manifest["files"]["table"])
                 work = replace(work, table=replace(work.table, values=expression_from_arrow(table)))
-                work = _with_other_tables(folder, manifest["files"], work)
+                work = with_other_tables(folder, manifest["files"], work)
                 if work.metadata is not None:
                     values = metadata_from_arrow(
                         read_parquet(folder, manifest["files"]["metadata"])
@@ -289,56 +238,6 @@ class WorkspaceStore:
         )
 
 
-def settings_of_environment() -> tuple[str, str]:
-    """Return folder and hours as the environment has them; empty if it has not."""
-    return os.environ.get(FOLDER_VARIABLE, "").strip(), os.environ.get(HOURS_VARIABLE, "").strip()
-
-
-def open_store(folder: str = "", hours: str = "") -> WorkspaceStore | None:
-    """Open the store of this server; ``None`` if it has none.
-
-    Parameters
-    ----------
-    folder
-        ``"off"``, or a folder; by default one of its own among the system's temporary files.
-    hours
-        A number above 0; 24 by default.
-
-    Raises
-    ------
-    SelectionError
-        If ``hours`` is none, or as :class:`WorkspaceStore`.
-    """
-    if folder.lower() == "off":
-        return None
-    try:
-        lifetime = float(hours or DEFAULT_HOURS)
-    except ValueError:
-        lifetime = 0.0
-    if not 0 < lifetime < float("inf"):
-        raise SelectionError(
-            f"sessions cannot be saved: {HOURS_VARIABLE}={hours!r} is not a number of hours"
-            " above 0. Tell the person who runs this server."
-        )
-    user = os.getuid() if os.name == "posix" else "own"
-    default = Path(tempfile.gettempdir()) / f"mtm-workspaces-{user}"
-    return WorkspaceStore(Path(folder).expanduser() if folder else default, lifetime)
-
-
-def sweep_for_ever() -> None:
-    """Delete what is too old every few minutes; for a thread of the server's own."""
-    try:
-        store = open_store(*settings_of_environment())
-    except SelectionError:  # every page says so
-        return
-    while store is not None:
-        try:
-            store.sweep()
-        except OSError:  # a disk that is away for a while; what is too old still has to go
-            _log.exception("saved sessions that are too old could not be looked for")
-        time.sleep(_SWEEP_SECONDS)
-
-
 def _check_private(folder: Path) -> None:
     """Refuse a folder in which somebody else could look at saved sessions, or put something."""
     state = folder.lstat()
@@ -351,30 +250,6 @@ def _check_private(folder: Path) -> None:
             f"sessions cannot be saved in {folder}: other users can read it. Make it private to "
             f"the server (chmod 700), or name another folder."
         )
-
-
-def _tables_of(work: Work) -> list[tuple[str, ExpressionTable, str]]:
-    """Return each table with its name in the manifest and the hash of its bytes."""
-    others = [(f"further_{i}", one) for i, one in enumerate(work.further)]
-    others += [] if work.measured is None else [("measured", work.measured)]
-    others += [] if work.second is None else [("second", work.second)]
-    tables = [(part, one.table, one.sha256) for part, one in others]
-    return [("table", work.table, work.table_sha256), *tables]
-
-
-def _with_other_tables(folder: Path, files: Mapping[str, Mapping[str, str]], work: Work) -> Work:
-    """Read the values of all tables but the first."""
-
-    def read(part: str, one: FurtherTable) -> FurtherTable:
-        values = expression_from_arrow(read_parquet(folder, files[part]))
-        return replace(one, table=replace(one.table, values=values))
-
-    return replace(
-        work,
-        further=tuple(read(f"further_{i}", one) for i, one in enumerate(work.further)),
-        measured=None if work.measured is None else read("measured", work.measured),
-        second=None if work.second is None else read("second", work.second),
-    )
 
 
 def _table_name(table: ExpressionTable, sha256: str) -> str:
@@ -402,16 +277,3 @@ def _why(error: Exception) -> str:
     if isinstance(error, cattrs.BaseValidationError):
         return "; ".join(cattrs.transform_error(error)[:2])
     return str(error) or type(error).__name__
-
-
-def _json_converter() -> cattrs.Converter:
-    """Return a converter to JSON and back that leaves frames to parquet."""
-    converter = cattrs.Converter(
-        forbid_extra_keys=True, unstruct_collection_overrides={tuple: list}
-    )
-    converter.register_unstructure_hook(pd.DataFrame, lambda _: None)
-    converter.register_structure_hook(pd.DataFrame, lambda _, __: pd.DataFrame())
-    return converter
-
-
-_converter = _json_converter()
