@@ -90,6 +90,15 @@ def compare_command(
             "them in --formula."
         ),
     ] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=GROUP",
+            help="Group of a trait that is coded 0, with which the other is compared; of a column "
+            "of --formula too; repeatable. By default one named control, healthy or the like, else "
+            "the first in the alphabet; of sexes the male one.",
+        ),
+    ] = None,
     composition: Annotated[
         bool,
         typer.Option(
@@ -247,6 +256,7 @@ def compare_command(
         both_sexes,
         tuple(gene_sets or ()),
         EnrichmentOptions(background, minimum_size=min_size),
+        tuple(reference or ()),
     )
     with progress_bar(by_lines=False) as show:
         done = compare_samples(options, print_found, show)

@@ -51,6 +51,8 @@ class Comparison:
     gene_sets, background, minimum_size
         Gene sets that are tested between the groups, what they are compared with, and the fewest
         genes there; an empty name for none.
+    references
+        Columns of groups, each with the group that the others are compared with.
     """
 
     groups: tuple[str, str, str] | None = None
@@ -67,6 +69,7 @@ class Comparison:
     gene_sets: str = ""
     background: str = "predictable"
     minimum_size: int = 10
+    references: tuple[tuple[str, str], ...] = ()
 
 
 def in_shell(words: Sequence[str]) -> str:
@@ -137,6 +140,8 @@ def compare_arguments(
         words += option("--min-size", str(comparison.minimum_size))
     for name, columns in (("--traits", comparison.traits), ("--covariates", comparison.covariates)):
         words += option(name, join_names(columns)) if columns else []
+    for column, group in comparison.references:
+        words += option("--reference", f"{join_names([column])}={join_names([group])}")
     words += ["--composition"] if comparison.composition else []
     if comparison.formula:
         words += option("--formula", comparison.formula)

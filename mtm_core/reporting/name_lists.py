@@ -72,15 +72,17 @@ def join_groups(column: str, case: str, control: str) -> str:
     return f"{_quoted(column)}={join_names([case, control])}"
 
 
-def split_column(option: str, name: str = "--groups") -> tuple[str, str]:
+def split_column(
+    option: str, name: str = "--groups", form: str = "COLUMN=CASE,CONTROL"
+) -> tuple[str, str]:
     """Read what is before and after the first equals sign that is not in quotes.
 
     Parameters
     ----------
     option
         Text of the option.
-    name
-        Name of the option for messages.
+    name, form
+        Name of the option, and how it is written, for messages.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def split_column(option: str, name: str = "--groups") -> tuple[str, str]:
                 return column[0], option[i + 1 :]
             break
     raise SelectionError(
-        f"{name} expects COLUMN=CASE,CONTROL, got {option!r}. A name with a comma or an equals"
+        f"{name} expects {form}, got {option!r}. A name with a comma or an equals"
         " sign goes in double quotes: 'stage=\"COVID, severe\",healthy'."
     )
 

@@ -33,7 +33,7 @@ from mtm_core.studies.contrasts import (
     read_contrast,
 )
 from mtm_core.studies.formula import Factor, Term, formula_text, parse_formula, term_text
-from mtm_core.studies.sample_labels import usual_control
+from mtm_core.studies.sample_labels import reference_group, reference_of
 
 BlockAs = Literal["random", "fixed"]
 INTERCEPT = "intercept"
@@ -153,7 +153,9 @@ class StudyDesign:
             values[column] = _dealt(values[column], self._block_values(), rng)
         asked = [contrast.text for contrast in self.contrasts]
         main = tuple(term for term in self.terms if not self._is_block(term))
-        return replace(_built(values, main, asked, self.block, self.block_as), dropped=self.dropped)
+        first = {factor.column: levels[0] for factor, levels in self.levels.items()}
+        built = _built(values, main, asked, self.block, self.block_as, first)
+        return replace(built, dropped=self.dropped)
 
     def _is_block(self, term: Term) -> bool:
         return self.block_as == "fixed" and term == (Factor(self.block, as_groups=True),)
@@ -192,6 +194,7 @@ def make_design(
     contrasts: Sequence[Asked] = (),
     block: str = "",
     block_as: BlockAs = "random",
+    references: Mapping[str, str] | None = None,
 ) -> StudyDesign:
     """Make the design of ``formula`` over the columns of ``metadata``.
 
@@ -207,6 +210,9 @@ def make_design(
     block_as
         ``"random"``: samples of one block correlate (a random intercept). ``"fixed"``: each block
         has its own level, so that only differences within blocks count.
+    references
+        By column, the group that the others are compared with; by default the controls of its
+        contrast, else that of :func:`mtm_core.studies.sample_labels.reference_of`.
 
     Raises
     ------
@@ -252,7 +258,14 @@ def make_design(
             f"no sample has a value in all of {name_some(list(values.columns))}: see the notes on"
             " the metadata."
         )
-    return replace(_built(values[known], terms, asked, block, block_as), dropped=dropped)
+    first = dict(references or {})
+    by_contrast = {one.term[0].column for one in asked if one.groups is not None}
+    sex = metadata.sex_column
+    if sex in {factor.column for factor in factors} - first.keys() - by_contrast:
+        usual = reference_of(metadata, str(sex))
+        first |= {str(sex): usual} if (values.loc[known, sex] == usual).any() else {}
+    built = _built(values[known], terms, asked, block, block_as, first)
+    return replace(built, dropped=dropped)
 
 
 def _read(metadata: SampleMetadata, factor: Factor) -> pd.Series:
@@ -273,6 +286,7 @@ def _built(
     asked: Sequence[ContrastText],
     block: str,
     block_as: BlockAs,
+    references: Mapping[str, str],
 ) -> StudyDesign:
     asked = asked or [ContrastText(terms[0])]
     if block and block_as == "fixed":
@@ -286,7 +300,7 @@ def _built(
                 f"there is nothing to compare. Leave it out of the formula."
             )
         if not pd.api.types.is_numeric_dtype(column):
-            levels[factor] = _ordered(factor, column, asked)
+            levels[factor] = _ordered(factor, column, asked, references)
     _check_blocks(values, block)
     codes = {factor: _coded(values[factor.column], levels.get(factor)) for factor in _of(terms)}
     parts, places, names = [np.ones((len(values), 1))], {}, [INTERCEPT]
@@ -330,7 +344,12 @@ def _of(terms: Sequence[Term]) -> list[Factor]:
     return list(dict.fromkeys(factor for term in terms for factor in term))
 
 
-def _ordered(factor: Factor, column: pd.Series, asked: Sequence[ContrastText]) -> tuple[str, ...]:
+def _ordered(
+    factor: Factor,
+    column: pd.Series,
+    asked: Sequence[ContrastText],
+    references: Mapping[str, str],
+) -> tuple[str, ...]:
     """Return the groups of a column, first that which others are compared with."""
     counts = column.value_counts()
     levels = in_order(str(level) for level in counts.index)
@@ -340,7 +359,7 @@ def _ordered(factor: Factor, column: pd.Series, asked: Sequence[ContrastText]) -
             " rather than groups. Leave it out of the formula; if it names people or pairs, use "
             "it as the block."
         )
-    first = usual_control(levels) or levels[0]
+    first = reference_group(levels)
     for text in asked:
         if text.groups is not None and text.term[0].column == factor.column:
             case, control = (level_named(name, levels) for name in text.groups)
@@ -352,6 +371,8 @@ def _ordered(factor: Factor, column: pd.Series, asked: Sequence[ContrastText]) -
                         f"show how much such samples vary. Each group that is compared needs "
                         f"{LEAST_GROUP}."
                     )
+    if factor.column in references:
+        first = level_named(references[factor.column], levels)
     return (first, *(level for level in levels if level != first))
 
 

@@ -16,14 +16,38 @@ from mtm_core.data.people.phenotypes import plain_name
 from mtm_core.errors import SelectionError
 
 _CONTROLS = frozenset(
-    {"control", "controls", "ctrl", "healthy", "hc", "normal", "reference", "untreated", "placebo"}
-    | {"0", "no", "false", "none", "unaffected", "wild_type", "wt"}
+    {"control", "controls", "ctrl", "ctl", "healthy", "hc", "normal", "reference", "untreated"}
+    | {"placebo", "vehicle", "mock", "sham", "baseline", "before", "pre"}
+    | {"0", "no", "n", "false", "none", "never", "absent", "negative", "neg"}
+    | {"unaffected", "uninfected", "unexposed", "unstimulated", "wild_type", "wildtype", "wt"}
 )
+_CONTROL_WORDS = _CONTROLS - {"0", "n", "no", "none", "reference", "negative", "neg", "absent"}
+"""Words that say so within a longer name, too."""
+_NOT = frozenset({"no", "non", "not", "never", "without", "disease", "positive", "poor"})
 
 
 def usual_control(levels: Sequence[str]) -> str | None:
-    """Return the first group whose name says that others are compared with it, if there is one."""
-    return next((level for level in levels if plain_name(level) in _CONTROLS), None)
+    """Return the first group whose name says that others are compared with it, if there is one.
+
+    Names of several words, such as *Healthy donor* and *before treatment*, say so where one group
+    alone has such a word.
+    """
+    exact = next((level for level in levels if plain_name(level) in _CONTROLS), None)
+    if exact is not None:
+        return exact
+    words = {level: set(plain_name(level).split("_")) for level in levels}
+    alike = [level for level in levels if words[level] & _CONTROL_WORDS and not words[level] & _NOT]
+    return alike[0] if len(alike) == 1 else None
+
+
+def reference_group(levels: Sequence[str]) -> str:
+    """Return the group that others are compared with where nobody says which.
+
+    Of numbers the smallest; else the usual control, or the first in the alphabet.
+    """
+    ordered = in_order(levels)
+    of_names = None if all(map(_is_number, levels)) else usual_control(ordered)
+    return of_names or ordered[0]
 
 
 def shuffled(values: pd.Series, seed: int) -> pd.Series:
@@ -50,26 +74,64 @@ def two_groups(groups: pd.Series, case: str, control: str) -> pd.Series:
     return groups.where(groups.isin([case, control]))
 
 
-def trait_numbers(metadata: SampleMetadata, name: str) -> tuple[pd.Series, str]:
-    """Return a column as numbers by sample, and what they are in words.
+def reference_of(metadata: SampleMetadata, name: str) -> str:
+    """Return the group of a column that others are compared with where nobody says which.
 
-    Age is in years whatever way the file writes it, sex 1 for female and 0 for male as in
-    :mod:`mtm_core.studies.donor_traits`; of other two groups the second in the alphabet is 1, of
-    two numbers the larger.
+    Of sexes it is the male one, as in :mod:`mtm_core.studies.donor_traits`; else that of
+    :func:`reference_group`.
 
     Raises
     ------
     SelectionError
-        If the column holds neither numbers nor two groups.
+        If there is no such column.
     """
+    groups = metadata.text(name)
+    if name == metadata.sex_column:
+        men = groups[metadata.phenotypes()["sex"] == "male"].dropna().unique()
+        if len(men) == 1:
+            return str(men[0])
+    return reference_group([str(level) for level in groups.dropna().unique()])
+
+
+def trait_numbers(
+    metadata: SampleMetadata, name: str, reference: str = ""
+) -> tuple[pd.Series, str]:
+    """Return a column as numbers by sample, and what they are in words.
+
+    Age is in years whatever way the file writes it, sex 1 for female and 0 for male as in
+    :mod:`mtm_core.studies.donor_traits`; of other two groups ``reference`` is 0 and the other 1.
+
+    Parameters
+    ----------
+    metadata, name
+        The metadata, and a column.
+    reference
+        Group that the other is compared with; by default that of :func:`reference_of`.
+
+    Raises
+    ------
+    SelectionError
+        If the column holds neither numbers nor two groups, or ``reference`` is none of them.
+    """
+    if reference and metadata.column(name).kind != "two groups":
+        raise SelectionError(
+            f"column {name!r} has no reference group: it holds {metadata.column(name).kind}. Name"
+            " a reference for columns of groups."
+        )
     if name == metadata.age_column:
         return metadata.phenotypes()["age"], "years"
     if name == metadata.sex_column:
         sex = metadata.phenotypes()["sex"]
+        if reference and metadata.level(name, reference) != reference_of(metadata, name):
+            raise SelectionError(
+                f"sex is female 1, male 0, as in GTEx: {reference!r} cannot be the reference of"
+                f" {name!r}. Leave it out."
+            )
         return sex.map({"female": 1.0, "male": 0.0}).astype(np.float64), "female 1, male 0"
     if metadata.column(name).kind == "two groups":
         groups = metadata.groups(name)
-        low, high = in_order(metadata.column(name).levels)
+        low = metadata.level(name, reference) if reference else reference_of(metadata, name)
+        high = next(level for level in metadata.column(name).levels if level != low)
         return groups.map({low: 0.0, high: 1.0}).astype(np.float64), f"{high} 1, {low} 0"
     return metadata.numbers(name), name
 
@@ -129,6 +191,14 @@ def check_groups(groups: pd.Series, case: str, control: str) -> None:
     for group in (case, control):
         if not (groups == group).any():
             raise SelectionError.unknown("group", [group], sorted(groups.dropna().unique()))
+
+
+def _is_number(level: str) -> bool:
+    try:
+        float(level)
+    except ValueError:
+        return False
+    return True
 
 
 def _varies(values: pd.Series) -> bool:

@@ -39,7 +39,13 @@ from mtm_core.workflows.composition import (
     say_replaced,
     with_composition,
 )
-from mtm_core.workflows.group_pair import counts_in_words, group_option, pair_of_groups
+from mtm_core.workflows.group_pair import (
+    counts_in_words,
+    group_option,
+    pair_of_groups,
+    reference_option,
+    references_of,
+)
 from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
     Say,
@@ -97,6 +103,10 @@ class CompareOptions(PlainValues):
         Names of bundled collections, or GMT files, to test between the groups.
     enrichment
         Background and sizes of the sets.
+    references
+        ``COLUMN=GROUP`` of traits and of columns of the formula: the group that is 0, with which
+        the others are compared. By default it is found by its name (control, healthy), else it is
+        the first in the alphabet; of sexes it is the male one.
     """
 
     tables: tuple[Path, ...]
@@ -117,6 +127,7 @@ class CompareOptions(PlainValues):
     both_sexes: bool = False
     gene_sets: tuple[str, ...] = ()
     enrichment: EnrichmentOptions = field(default_factory=EnrichmentOptions)
+    references: tuple[str, ...] = ()
 
     def inputs(self, folder: Path) -> list[Path]:
         """Name the files that are read; ``folder`` is the model's."""
@@ -209,6 +220,7 @@ def compare_samples(
         columns=[
             *(name for name in (*traits, *options.covariates) if name not in to_come),
             *batch_columns(options.prediction),
+            *(reference_option(one)[0] for one in options.references),
         ],
         group=column,
         levels=(lambda known: two_names(text, known)) if asked else None,
@@ -233,14 +245,18 @@ def compare_samples(
     labels = None if pair is None else two_groups(known.groups(pair[0]), pair[1], pair[2])
     if pair is not None and labels is not None:
         say(counts_in_words(known.groups(pair[0]), pair[1], pair[2]))
-    of_traits = {name: trait_numbers(known, name) for name in traits}
+    used = {*traits, *options.linear.columns(known)}
+    references = references_of(options.references, known, used)
+    of_traits = {name: trait_numbers(known, name, references.get(name, "")) for name in traits}
     for name, (values, _) in of_traits.items():
         if values.isna().all():
             raise SelectionError(
                 f"no sample has a number in {name!r}. See the notes on the metadata."
             )
     others = covariate_numbers(known, options.covariates)
-    design = options.linear.design(known, prepared.unit) if options.linear.formula else None
+    design = (
+        options.linear.design(known, prepared.unit, references) if options.linear.formula else None
+    )
     if design is not None:
         describe_design(design, say)
     prediction = predictor.predict_prepared(people, chosen)
@@ -315,6 +331,7 @@ def compare_samples(
             "options": options.prediction.as_used(prediction).to_json(),
             "traits": list(traits),
             "covariates": list(options.covariates),
+            "references": references,
             "composition": options.composition,
             "linear_model": None if design is None else design_settings(design),
             "gene_sets": [Path(name).name for name in options.gene_sets],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from mtm_core.studies.design import make_design as make_design
 from mtm_core.studies.formula import Factor as Factor
 from mtm_core.studies.formula import Term as Term
 from mtm_core.studies.formula import formula_text as formula_text
+from mtm_core.studies.formula import parse_formula
 from mtm_core.studies.gene_models import check_gene_models
 from mtm_core.studies.own_cohort import PREDICTED
 from mtm_core.workflows.own_samples import Say
@@ -84,8 +85,25 @@ class DesignOptions(PlainValues):
         if self.genes:
             check_gene_models()
 
-    def design(self, known: SampleMetadata, unit: Unit) -> StudyDesign:
+    def columns(self, known: SampleMetadata) -> set[str]:
+        """Name the columns of the formula.
+
+        Raises
+        ------
+        SelectionError
+            If it cannot be read.
+        """
+        if not self.formula:
+            return set()
+        terms = parse_formula(self.formula, [column.name for column in known.columns])
+        return {factor.column for term in terms for factor in term}
+
+    def design(
+        self, known: SampleMetadata, unit: Unit, references: Mapping[str, str] | None = None
+    ) -> StudyDesign:
         """Make the design, of samples that were read in ``unit``.
+
+        ``references``: by column, the group that the others are compared with.
 
         Raises
         ------
@@ -101,6 +119,11 @@ class DesignOptions(PlainValues):
             contrasts=[contrast_option(text, known) for text in self.contrasts],
             block=self.block,
             block_as=self.block_as,
+            references={
+                column: group
+                for column, group in (references or {}).items()
+                if column in self.columns(known)
+            },
         )
         if self.counts:
             check_counts(design, unit)

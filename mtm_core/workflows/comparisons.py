@@ -41,11 +41,11 @@ from mtm_core.studies.resampled_effects import GroupEffects as GroupEffects
 from mtm_core.studies.resampled_effects import TraitEffects as TraitEffects
 from mtm_core.studies.sample_labels import covariate_numbers as covariate_numbers
 from mtm_core.studies.sample_labels import groups_of as groups_of
+from mtm_core.studies.sample_labels import reference_of as reference_of
 from mtm_core.studies.sample_labels import shuffled as shuffled
 from mtm_core.studies.sample_labels import trait_numbers as trait_numbers
 from mtm_core.studies.sample_labels import traits_of as traits_of
 from mtm_core.studies.sample_labels import two_groups as two_groups
-from mtm_core.studies.sample_labels import usual_control as usual_control
 from mtm_core.studies.sample_sets import compare_sets
 
 

@@ -51,5 +51,10 @@ with st.expander("The same from the command line"):
     show_comparison(
         session,
         model,
-        Comparison(traits=(choice.trait,), covariates=choice.covariates, shuffle=choice.seed),
+        Comparison(
+            traits=(choice.trait,),
+            covariates=choice.covariates,
+            shuffle=choice.seed,
+            references=choice.references,
+        ),
     )

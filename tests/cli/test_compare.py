@@ -48,9 +48,9 @@ def test_groups_and_traits_stand_side_by_side_in_blood_and_tissues(
 
     traits = pd.read_csv(tmp_path / "out" / "trait_associations.csv")
     assert traits.groupby("trait").size().to_dict() == {"age": 177, "group": 177}
-    assert set(traits.loc[traits["trait"] == "group", "trait_is"]) == {"control 1, case 0"}
+    assert set(traits.loc[traits["trait"] == "group", "trait_is"]) == {"case 1, control 0"}
     both = traits[traits["trait"] == "group"].merge(table, on=["tissue", "gene_id"])
-    assert np.corrcoef(both["rho"], both["auc"])[0, 1] < -0.9
+    assert np.corrcoef(both["rho"], both["auc"])[0, 1] > 0.9
 
     agreement = pd.read_csv(tmp_path / "out" / "reference_agreement.csv", keep_default_na=False)
     assert set(agreement["yours"]) == {"case against control", "age"}
@@ -89,6 +89,27 @@ def test_covariates_change_the_correlation(mtm: Mtm, tmp_path: Path) -> None:
     )
     assert not np.allclose(raw["rho"], partial["rho"])
     assert not (tmp_path / "raw" / "differential_expression.csv").exists()
+
+
+def test_the_reference_group_can_be_chosen(mtm: Mtm, tmp_path: Path) -> None:
+    options = [TPM, "--metadata", METADATA, "--traits", "group", "--targets", "Lung"]
+    found = []
+    for name, more in (("a", []), ("b", ["--reference", "group=case"])):
+        done = mtm("compare", *options, *more, "--output", tmp_path / name)
+        assert done.code == 0, done.err
+        found.append(pd.read_csv(tmp_path / name / "trait_associations.csv"))
+    assert "group (control 1, case 0)" in done.err
+    assert np.allclose(found[0]["rho"], -found[1]["rho"])
+    settings = json.loads((tmp_path / "b" / "settings.json").read_text())
+    assert settings["references"] == {"group": "case"}
+    for wrong, said in (
+        ("age=20", "--reference names 'age', which is neither a trait nor in the formula"),
+        ("group", "--reference expects COLUMN=GROUP, got 'group'"),
+        ("group=cases", "unknown group: 'cases'"),
+    ):
+        done = mtm("compare", *options, "--reference", wrong, "--output", tmp_path / "c")
+        assert done.code == 1
+        assert said in done.err
 
 
 def test_names_and_codes_are_used_only_if_confirmed(

@@ -35,7 +35,17 @@ def test_age_is_shown_first_and_rho_is_that_of_the_samples(screen: AppTest) -> N
 def test_a_trait_of_two_groups_and_covariates_can_be_chosen(screen: AppTest) -> None:
     screen.selectbox(key="trait").set_value("group").run()
     before = rows(screen)
+    assert "(case 1, control 0)" in words(screen)
+    assert set(before["trait_is"]) == {"case 1, control 0"}
+    reference = next(one for one in screen.selectbox if one.label == "Reference group")
+    assert reference.value == "control"
+    reference.set_value("case").run()
     assert "(control 1, case 0)" in words(screen)
+    turned = rows(screen).set_index(["tissue", "gene_id"])["rho"]
+    assert np.allclose(turned, -before.set_index(["tissue", "gene_id"])["rho"].loc[turned.index])
+    assert "--reference group=case" in screen.code[0].value
+    reference = next(one for one in screen.selectbox if one.label == "Reference group")
+    reference.set_value("control").run()
     strongest = before[before["tissue"] == "Whole Blood"].iloc[0]
     assert strongest["fdr"] < 0.01
     screen.multiselect(key="covariates").set_value(["age", "sex"]).run()

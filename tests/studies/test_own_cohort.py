@@ -21,10 +21,12 @@ from mtm_core.studies.among_reference import on_reference_scale
 from mtm_core.studies.cohort_comparison import KEYS, compare_groups, correlate_trait
 from mtm_core.studies.design import make_design
 from mtm_core.studies.formula import Factor
+from mtm_core.studies.linear_comparison import compare_by_design
 from mtm_core.studies.own_cohort import OwnCohort
 from mtm_core.studies.sample_labels import (
     covariate_numbers,
     groups_of,
+    reference_group,
     shuffled,
     trait_numbers,
     traits_of,
@@ -211,12 +213,75 @@ def test_traits_and_groups_are_the_columns_that_vary(metadata: SampleMetadata) -
     assert words == "female 1, male 0"
     assert sex.tolist() == [float(x == "f") for x in metadata.values["sex"]]
     group, words = trait_numbers(metadata, "group")
-    assert words == "control 1, case 0"
-    assert group.tolist() == [float(x == "control") for x in metadata.values["group"]]
+    assert words == "case 1, control 0"
+    assert group.tolist() == [float(x == "case") for x in metadata.values["group"]]
     assert trait_numbers(metadata, "age")[1] == "years"
     assert covariate_numbers(metadata, []) is None
     with pytest.raises(SelectionError, match="'stage' holds several groups, not numbers"):
         trait_numbers(metadata, "stage")
+
+
+@pytest.mark.parametrize(
+    ("levels", "reference"),
+    [
+        (["case", "control"], "control"),
+        (["asthma", "Healthy donor"], "Healthy donor"),
+        (["after treatment", "before treatment"], "before treatment"),
+        (["active", "placebo"], "placebo"),
+        (["abnormal", "normal"], "normal"),
+        (["good control", "poor control"], "good control"),
+        (["a", "not healthy"], "a"),
+        (["control diet", "normal diet"], "control diet"),
+        (["0", "-1"], "-1"),
+        (["10", "5"], "5"),
+        (["TRUE", "FALSE"], "FALSE"),
+        (["x", "y"], "x"),
+    ],
+)
+def test_the_reference_group_is_found_by_its_name(levels: list[str], reference: str) -> None:
+    assert reference_group(levels) == reference
+    assert reference_group(levels[::-1]) == reference
+
+
+def test_signs_of_traits_groups_and_designs_agree(
+    cohort: OwnCohort, metadata: SampleMetadata
+) -> None:
+    """A sign does not depend on how groups are spelt, and can be turned round by choice."""
+    measured = cohort.cut(["Whole Blood"])
+    female = metadata.phenotypes()["sex"]
+    for column, case, control, labels in (
+        ("group", "case", "control", metadata.groups("group")),
+        ("sex", "f", "m", female.map({"female": "f", "male": "m"})),
+    ):
+        changes = compare_groups(measured, labels, case=case, control=control)
+        rho = correlate_trait(measured, trait_numbers(metadata, column)[0])
+        design = make_design(metadata, column)
+        assert design.matrix.columns[1] == f"{column}[{case}]"
+        fitted = compare_by_design(measured, design)
+        size = changes["log2_fold_change"].abs() > 1e-9
+        signs = [
+            np.sign(table.set_index("gene_id")[figure].reindex(changes["gene_id"]))[size.to_numpy()]
+            for table, figure in (
+                (changes, "log2_fold_change"),
+                (rho, "rho"),
+                (fitted, "log2_fold_change"),
+            )
+        ]
+        assert len(signs[0]) > 20
+        assert signs[0].equals(signs[1])
+        assert signs[0].equals(signs[2])
+    turned, words = trait_numbers(metadata, "group", "case")
+    assert words == "control 1, case 0"
+    assert (turned + trait_numbers(metadata, "group")[0]).eq(1).all()
+    assert make_design(metadata, "group", references={"group": "case"}).matrix.columns[1] == (
+        "group[control]"
+    )
+    with pytest.raises(SelectionError, match="sex is female 1, male 0, as in GTEx: 'f' cannot"):
+        trait_numbers(metadata, "sex", "f")
+    with pytest.raises(SelectionError, match="'bmi' has no reference group: it holds number"):
+        trait_numbers(metadata, "bmi", "25")
+    with pytest.raises(SelectionError, match="unknown group: 'cases'"):
+        trait_numbers(metadata, "group", "cases")
 
 
 def test_of_two_numbers_the_larger_is_the_higher() -> None:

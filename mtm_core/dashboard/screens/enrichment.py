@@ -20,7 +20,7 @@ from mtm_core.dashboard.widgets.cohort_view import (
     say_where_it_comes_from,
 )
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
-from mtm_core.dashboard.widgets.group_choice import choose_groups, offer_shuffle
+from mtm_core.dashboard.widgets.group_choice import choose_groups, choose_reference, offer_shuffle
 from mtm_core.dashboard.widgets.set_upload import read_uploaded
 from mtm_core.data.gene_sets.gmt import BUNDLED_FROM, BUNDLED_SETS, GeneSets, bundled_sets
 from mtm_core.data.isolation.isolated import read_sets_isolated
@@ -205,21 +205,26 @@ def _own(kind: str, session: Session, model: ServedModel) -> Result:
         persist_state="session",
         help="A column of your metadata that genes are correlated with.",
     )
+    reference = choose_reference(metadata, trait)
     seed = offer_shuffle()
-    values, _ = trait_numbers(metadata, trait)
+    values, meaning = trait_numbers(metadata, trait, reference)
     values = values if seed is None else shuffled(values, seed)
 
     def correlate(tissue: str) -> pd.DataFrame:
         return trait_in_tissue(cohort, tissue, values, accuracy=held_out.of_tissues([tissue]))
 
     return Result(
-        trait,
-        ("trait", trait, seed, compared_people(session)),
+        f"{trait} ({meaning})" if reference else trait,
+        ("trait", trait, reference, seed, compared_people(session)),
         cohort.tissues,
         correlate,
         seed is not None,
         ("compared/trait_associations.csv",),
-        Comparison(traits=(trait,), shuffle=seed),
+        Comparison(
+            traits=(trait,),
+            shuffle=seed,
+            references=((trait, reference),) if reference else (),
+        ),
     )
 
 

@@ -14,7 +14,7 @@ from mtm_core.escaping import plain
 
 TRAIT_COLUMNS = [
     *("tissue", "gene", "rho", "fdr", "p", "slope", "n", "rho_by_fold", "rho_pooled"),
-    *("predictable", "outcome", "origin", "scale", "gene_id"),
+    *("predictable", "outcome", "origin", "scale", "gene_id", "trait", "trait_is"),
 ]
 
 
@@ -73,9 +73,14 @@ class TraitOverview:
         return cls(shown[order], faded[order], lines)
 
 
-def rho_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a table of associations, the surest first."""
-    return table[TRAIT_COLUMNS].sort_values("p", kind="stable").reset_index(drop=True)
+def rho_rows(table: pd.DataFrame, trait: str, meaning: str) -> pd.DataFrame:
+    """Return the rows of a table of associations, the surest first, with what the trait is."""
+    said = {
+        name: pd.Categorical.from_codes(np.zeros(len(table), dtype=np.int8), [text])
+        for name, text in (("trait", trait), ("trait_is", meaning))
+    }
+    rows = table.assign(**said)[TRAIT_COLUMNS]
+    return rows.sort_values("p", kind="stable").reset_index(drop=True)
 
 
 def summary_line(table: pd.DataFrame, fdr: float) -> str:

@@ -28,7 +28,7 @@ from mtm_core.dashboard.widgets.cohort_genes import show_gene_rows
 from mtm_core.dashboard.widgets.cohort_view import choose_tissue, compared_people
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.gene_choice import choose_gene
-from mtm_core.dashboard.widgets.group_choice import offer_shuffle
+from mtm_core.dashboard.widgets.group_choice import choose_reference, offer_shuffle
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.escaping import plain
@@ -64,6 +64,8 @@ class TraitChoice:
         The trait as numbers, and what they are in words.
     others
         The covariates as numbers; ``None`` without any.
+    reference
+        Group of the trait that is 0, as it was chosen; empty for numbers, and for sex.
     """
 
     trait: str
@@ -72,6 +74,12 @@ class TraitChoice:
     values: pd.Series
     meaning: str
     others: pd.DataFrame | None
+    reference: str = ""
+
+    @property
+    def references(self) -> tuple[tuple[str, str], ...]:
+        """The reference by column, as a command takes it."""
+        return ((self.trait, self.reference),) if self.reference else ()
 
 
 def choose_trait(metadata: SampleMetadata, columns: list[str]) -> TraitChoice:
@@ -87,6 +95,7 @@ def choose_trait(metadata: SampleMetadata, columns: list[str]) -> TraitChoice:
             persist_state="session",
             help="A column of numbers, or of two groups, which are coded 1 and 0.",
         )
+        reference = choose_reference(metadata, trait)
     with covariate_column:
         possible = [
             column.name
@@ -103,11 +112,11 @@ def choose_trait(metadata: SampleMetadata, columns: list[str]) -> TraitChoice:
         )
         covariates = [name for name in covariates if name in possible]
     seed = offer_shuffle()
-    values, meaning = trait_numbers(metadata, trait)
+    values, meaning = trait_numbers(metadata, trait, reference)
     if seed is not None:
         values = shuffled(values, seed)
     others = covariate_numbers(metadata, covariates)
-    return TraitChoice(trait, tuple(covariates), seed, values, meaning, others)
+    return TraitChoice(trait, tuple(covariates), seed, values, meaning, others, reference)
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,10 @@ class TraitView:
     def key(self) -> tuple[object, ...]:
         """Key of this choice within the session."""
         choice, people = self.choice, compared_people(self.session)
-        return ("trait", choice.trait, choice.covariates, choice.seed, people)
+        return (
+            *("trait", choice.trait, choice.reference, choice.covariates, choice.seed),
+            people,
+        )
 
     @property
     def prefix(self) -> str:
@@ -261,6 +273,7 @@ def show_genes(
             persist_state="session",
         )
     shown = view.correlated_once(tissue)
+    named = choice.trait, choice.meaning
     if everywhere:
         table = remember(
             session,
@@ -271,14 +284,15 @@ def show_genes(
                     lambda one: correlate_trait(one, choice.values, choice.others),
                     view.held_out,
                     tell,
-                )
+                ),
+                *named,
             ),
             slot="trait rows",
             words=f"Listing every tissue's correlations with {choice.trait}",
             is_long=view.is_wide,
         )
     else:
-        table = rho_rows(pd.concat([measured, shown], ignore_index=True))
+        table = rho_rows(pd.concat([measured, shown], ignore_index=True), *named)
     rows = show_gene_rows(table, names, key="trait_rows", height=320, listed="p")
     download_table(
         rows,

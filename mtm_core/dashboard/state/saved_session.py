@@ -32,7 +32,7 @@ _CHOICES = (
     *("position_groups", "latent_colour", "image_format", CHOSEN_MODEL, "measured_near"),
     *("swaps_near", "person_column"),
 )
-_CHOICES_BEGIN = ("case_", "control_", "beside_", "adjusted_")
+_CHOICES_BEGIN = ("case_", "control_", "reference_", "beside_", "adjusted_")
 """Keys of widgets whose choice is saved; those that the address has are not."""
 
 

@@ -25,7 +25,7 @@ from mtm_core.workflows.compare_designs import (
     formula_text,
     make_design,
 )
-from mtm_core.workflows.comparisons import HIGHER, LOWER, usual_control
+from mtm_core.workflows.comparisons import HIGHER, LOWER, reference_of
 
 ANY = "any difference between the groups"
 NOTHING = "nothing"
@@ -201,7 +201,7 @@ def _choose_contrast(
     groups = metadata.text(main)
     counts = groups.value_counts()
     levels = [str(level) for level in counts.index]
-    usual = usual_control(levels) or levels[-1]
+    usual = reference_of(metadata, main)
     together = [ANY] if several and len(levels) > 2 else []
     cases = [*(level for level in levels if level != usual), usual, *together]
 

@@ -12,7 +12,7 @@ from mtm_core.data.notes import counted
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.phenotypes import plain_name
 from mtm_core.escaping import plain
-from mtm_core.workflows.comparisons import shuffled, two_groups, usual_control
+from mtm_core.workflows.comparisons import reference_of, shuffled, two_groups
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def choose_groups(metadata: SampleMetadata, columns: list[str]) -> GroupChoice:
     groups = metadata.groups(column)
     counts = groups.value_counts()
     levels = [str(level) for level in counts.index]
-    control_first = usual_control(levels) or levels[-1]
+    control_first = reference_of(metadata, column)
     case_first = next(level for level in levels if level != control_first)
 
     def with_count(level: str) -> str:
@@ -116,6 +116,25 @@ def choose_groups(metadata: SampleMetadata, columns: list[str]) -> GroupChoice:
             f" {counted(unknown, 'has', 'have')} no known group. They are not used here."
         )
     return GroupChoice(column, case, control, two_groups(groups, case, control))
+
+
+def choose_reference(metadata: SampleMetadata, trait: str) -> str:
+    """Let the user choose which group of a trait is 0; give none where there is no choice."""
+    if metadata.column(trait).kind != "two groups" or trait in (
+        metadata.age_column,
+        metadata.sex_column,
+    ):
+        return ""
+    first = reference_of(metadata, trait)
+    others = [level for level in metadata.column(trait).levels if level != first]
+    return st.selectbox(
+        "Reference group",
+        [first, *others],
+        key=f"reference_{metadata.sha256[:12]}_{trait}",
+        persist_state="session",
+        help="Coded 0, and the other group 1: a positive correlation means higher expression in "
+        "the other group.",
+    )
 
 
 def offer_shuffle() -> int | None:
