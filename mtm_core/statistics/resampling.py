@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
+_ROUNDING = 1e-6
 
 
 def resampled_counts(group: ArrayLike, n_resamples: int, seed: int) -> Array:
@@ -45,6 +46,15 @@ def percentile_interval(statistic: ArrayLike, level: float = 0.95) -> tuple[floa
     tail = (1 - level) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def shuffled_p(drawn: ArrayLike, observed: float) -> float:
+    """Return the share of shuffles (S,) that are as high as ``observed``, itself among them.
+
+    A shuffle that changes nothing is as high, although its sum may be rounded otherwise.
+    """
+    values = _known(drawn)
+    return float((1 + (values >= observed - _ROUNDING).sum()) / (1 + len(values)))
 
 
 def bootstrap_p(difference: ArrayLike) -> float:

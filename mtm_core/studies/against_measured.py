@@ -27,8 +27,9 @@ from mtm_core.errors import SelectionError
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import sources_of
+from mtm_core.methods.covariates import AGE_SEX
 from mtm_core.methods.protocol import tissue_index
-from mtm_core.statistics.resampling import percentile_interval
+from mtm_core.statistics.resampling import percentile_interval, shuffled_p
 from mtm_core.studies.measured_pairs import (
     FDR,
     FEWEST,
@@ -160,7 +161,7 @@ def check_against_measured(
         {"symbol": part["symbol"].to_numpy().astype(str), "n": len(people)},
         index=pd.Index(ids, name="gene_id"),
     )
-    promised = _out_of_fold(evaluation, artefact, prediction, tissue).reindex(ids)
+    promised = _out_of_fold(evaluation, artefact, part, tissue).reindex(ids)
     table = table.join(pair.by_gene().set_axis(table.index))
     table["out_of_fold_rho"] = promised["rho_by_fold"].to_numpy(dtype=np.float64)
     scaler, t = artefact.method.scaler, tissue_index(artefact.method.tissues, tissue)
@@ -222,7 +223,7 @@ def _summarise(
         rows.loc["own_is_nearest", ["chance_low", "chance_high"]] = 1 / pair.n
     rows["p"] = pd.Series(
         {
-            name: (1 + (drawn >= values[name]).sum()) / (1 + len(drawn))
+            name: shuffled_p(drawn, values[name])
             for name, drawn in shuffles.figures.items()
             if len(drawn) and np.isfinite(values[name])
         },
@@ -248,11 +249,18 @@ def _count_rho(rho: pd.Series, shuffles: Shuffles) -> pd.DataFrame:
 
 
 def _out_of_fold(
-    evaluation: EvaluationTables | None, artefact: Artefact, prediction: xr.Dataset, tissue: str
+    evaluation: EvaluationTables | None, artefact: Artefact, part: xr.Dataset, tissue: str
 ) -> pd.DataFrame:
-    """Return ``rho_by_fold`` by gene id, empty if it is not known."""
-    method = artefact.method.name
-    known = None if evaluation is None else evaluation.from_sources(sources_of(prediction), method)
+    """Return ``rho_by_fold`` by gene id, empty if it is not known.
+
+    It is that with age and sex if everyone in ``part`` was predicted with them and it is known.
+    """
+    method, sources = artefact.method.name, sources_of(part)
+    known = None if evaluation is None else evaluation.from_sources(sources, method)
+    if evaluation is not None and part["used_age_sex"].all():
+        with_both = evaluation.from_sources(sources, method + AGE_SEX)
+        if with_both is not None and method + AGE_SEX in with_both.methods:
+            known, method = with_both, method + AGE_SEX
     if known is None:
         return pd.DataFrame({"rho_by_fold": np.empty(0)}, index=pd.Index([], dtype=object))
     rows = known.genes_of(method, tissue, columns=["rho_by_fold"])
@@ -318,12 +326,31 @@ def _describe(
                 " switch on the page).",
             )
         )
+    fewer = 0 if "is_given" not in part else int((~part["is_given"].to_numpy().all(axis=1)).sum())
+    if fewer:
+        notes.append(
+            Note(
+                "info",
+                f"{counted(fewer, 'person was', 'people were')} predicted from some of the"
+                " tissues.",
+                "The model card's figures are of donors who give all of them.",
+            )
+        )
     if promised["rho_by_fold"].isna().all():
         notes.append(
             Note(
                 "info",
                 "How accurate this model is from these tissues was not measured in GTEx.",
                 "The result can be compared only with chance.",
+            )
+        )
+    lacking = int(promised["rho_by_fold"].isna().sum())
+    if 0 < lacking < n_genes:
+        notes.append(
+            Note(
+                "info",
+                f"{counted(lacking, 'gene has', 'genes have')} no out-of-fold rho in GTEx.",
+                "The model card's figures here are of the others.",
             )
         )
     if "lower" not in part:

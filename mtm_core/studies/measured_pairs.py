@@ -121,7 +121,7 @@ def standardised(values: NDArray[np.floating]) -> Floats:
 def shuffle(
     pair: Pair, promised: Array, n_shuffles: int, seed: int, on_progress: Progress | None
 ) -> Shuffles:
-    """Exchange the measured people, and take the figures anew."""
+    """Exchange the measured people, and take the figures anew, over the genes that vary in both."""
     rng, n = np.random.default_rng(seed), pair.n
     figures: dict[str, list[float]] = {
         name: [] for name in ("gene_rho", "n_genes_that_hold", "agreement", "sample_rho")
@@ -130,7 +130,7 @@ def shuffle(
     has_genes = n >= FEWEST
     alike = pair.alike()
     a, b = standardised(pair.predicted), standardised(pair.measured)
-    varies = (b != 0).any(axis=0)
+    varies = (a != 0).any(axis=0) & (b != 0).any(axis=0)
     known = varies & np.isfinite(promised)
     ranks = standard_ranks(promised[known])
     for number in range(n_shuffles if n > 1 else 0):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control, pearsonr, spearmanr
+from scipy.stats import t as student_t
 
 from mtm_core.artefact import Artefact
 from mtm_core.data.cohort.simulate import SimulationConfig, simulate_cohort
@@ -17,8 +18,9 @@ from mtm_core.inference.predictor import Predictor
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
 from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.stack import StackMethod
+from mtm_core.statistics.resampling import shuffled_p
 from mtm_core.studies.against_measured import MeasuredCheck, check_against_measured
-from mtm_core.studies.measured_pairs import Pair
+from mtm_core.studies.measured_pairs import Pair, shuffle
 
 BLOOD, LUNG = "Whole Blood", "Lung"
 
@@ -150,6 +152,100 @@ def test_the_models_own_accuracy_is_shown_beside_it(
     unknown = check(predictor, blood, lung, evaluation=other, n_shuffles=5)
     assert unknown.genes["out_of_fold_rho"].isna().all()
     assert any("was not measured in GTEx" in str(note) for note in unknown.notes)
+
+
+def test_the_accuracy_beside_it_is_with_age_and_sex_where_everyone_has_them(
+    cohort: ad.AnnData, held_out: list[str]
+) -> None:
+    from mtm_core.evaluation.results import EvaluationTables
+
+    joint = JointGaussianMethod((3, 5), 10, ridge=1.0, covariates=("age", "sex"))
+    donors = sorted(set(cohort.obs["donor"]) - set(held_out))
+    fitted = replace(joint.fit(cohort, donors), name="own")
+    predictor = Predictor(Artefact.of(fitted, cohort, name="m", provenance={}))
+    genes = predictor.artefact.genes.index
+    rows = pd.DataFrame(
+        {
+            "gene_id": [*genes, *genes],
+            "method": np.repeat(["own", "own-age-sex"], len(genes)),
+            "tissue": LUNG,
+            "rho_by_fold": np.repeat([0.1, 0.4], len(genes)),
+        }
+    )
+    tissues = pd.DataFrame({"method": ["own", "own-age-sex"], "tissue": LUNG})
+    evaluation = EvaluationTables(rows, tissues, {"source": BLOOD, "further_sources": []})
+    blood, lung = (table_of(cohort, tissue, held_out) for tissue in (BLOOD, LUNG))
+    measured = predictor.prepare(lung, source=LUNG, unit="tpm")
+    known = pd.DataFrame({"age": 50.0, "sex": "male"}, index=blood.index)
+    for n_unknown, promised in ((0, 0.4), (1, 0.1)):
+        known.loc[blood.index[:n_unknown], "age"] = np.nan
+        prediction = predictor.predict(blood, targets=[LUNG], unit="tpm", phenotypes=known)
+        found = check_against_measured(
+            prediction, measured, predictor.artefact, evaluation, n_shuffles=2
+        )
+        assert set(found.genes["out_of_fold_rho"]) == {promised}
+
+
+def test_chance_and_intervals_are_those_of_people_drawn_in_a_loop(
+    predictor: Predictor, cohort: ad.AnnData, held_out: list[str]
+) -> None:
+    blood, lung = (table_of(cohort, tissue, held_out) for tissue in (BLOOD, LUNG))
+    found = check(predictor, blood, lung.iloc[:24], n_shuffles=200).summary
+    z = predictor.predict(blood, targets=[LUNG], unit="tpm")["z"].sel(tissue=LUNG).to_pandas()
+    logs = np.log2(1 + lung.iloc[:24])
+    people = [name for name in blood.index if name in logs.index]
+    a = z.loc[people].to_numpy(dtype=float)
+    b = ((logs - logs.mean()) / logs.std(ddof=0)).loc[people].to_numpy()
+    n, rng = len(people), np.random.default_rng(1)
+
+    def figures(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
+        rho = np.array([np.corrcoef(x, y)[0, 1] for x, y in zip(one.T, other.T, strict=True)])
+        p = student_t.sf(rho * np.sqrt((n - 2) / (1 - rho**2)), n - 2)
+        own = np.mean([np.corrcoef(x, y)[0, 1] for x, y in zip(one, other, strict=True)])
+        return np.mean(rho), np.sum(false_discovery_control(p) <= 0.05), own
+
+    names = ["gene_rho", "n_genes_that_hold", "sample_rho"]
+    np.testing.assert_allclose(found.loc[names, "value"], figures(a, b), atol=1e-4)
+    shuffled = np.array([figures(a, b[rng.permutation(n)]) for _ in range(60)])
+    half = 1.96 * shuffled.std(axis=0)
+    apart = (found.loc[names, "chance_high"] - found.loc[names, "chance_low"]).to_numpy() / 2
+    assert apart[[0, 2]] == pytest.approx(half[[0, 2]], rel=0.3)
+    middle = found.loc[names, ["chance_low", "chance_high"]].mean(axis=1).to_numpy()
+    np.testing.assert_allclose(middle[[0, 2]], shuffled.mean(axis=0)[[0, 2]], atol=0.04)
+    assert found.loc["n_genes_that_hold", "chance_high"] <= shuffled[:, 1].max() + 3
+    drawn = [rng.integers(0, n, n) for _ in range(60)]
+    resampled = np.array([figures(a[rows], b[rows]) for rows in drawn])[:, [0, 2]]
+    ends = found.loc[["gene_rho", "sample_rho"], ["low", "high"]].to_numpy()
+    expected = np.quantile(resampled, [0.025, 0.975], axis=0).T
+    np.testing.assert_allclose(ends, expected, atol=0.05)
+
+
+def test_p_of_four_people_is_that_of_all_their_orders() -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(6):
+        z = rng.normal(size=(4, 25)).astype(np.float32)
+        pair = Pair(z, (z + rng.normal(0, 0.3, z.shape)).astype(np.float32))
+        drawn = shuffle(pair, np.full(25, np.nan), 300, seed, None).figures
+        for name, own in (
+            ("gene_rho", pair.by_gene()["rho"].mean()),
+            ("sample_rho", pair.by_person()["rho"].mean()),
+        ):
+            p = shuffled_p(drawn[name], own)
+            assert p == pytest.approx(1 / 24, abs=4 * np.sqrt(1 / 24 / 300))
+
+
+def test_a_gene_predicted_alike_for_everyone_counts_neither_here_nor_by_chance() -> None:
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(12, 20)).astype(np.float32)
+    guess = (z + rng.normal(0, 2, z.shape)).astype(np.float32)
+    promised = rng.uniform(size=20)
+    alike = guess.copy()
+    alike[:, 15:] = 0.5
+    all_of_it = shuffle(Pair(alike, z), promised, 30, 0, None)
+    others = shuffle(Pair(guess[:, :15], z[:, :15]), promised[:15], 30, 0, None)
+    for name in ("gene_rho", "n_genes_that_hold", "agreement"):
+        np.testing.assert_allclose(all_of_it.figures[name], others.figures[name], atol=1e-6)
+    assert Pair(alike, z).by_gene()["rho"].isna().sum() == 5
 
 
 def test_few_people_get_no_gene_wise_rho(
