@@ -103,16 +103,30 @@ class ModelScale:
         return panel_normalise(on_genes, found, levels, self.artefact.normalisation)
 
     def nearer_units(
-        self, values: pd.DataFrame, reading: UnitReading, source: str, genes: TableGenes
+        self,
+        values: pd.DataFrame,
+        reading: UnitReading,
+        source: str,
+        genes: TableGenes,
+        *,
+        distance: pd.Series | None = None,
     ) -> tuple[Note, ...]:
         """Say whether the first samples of ``values`` (samples, ids) lie nearer in another unit.
 
         See :mod:`mtm_core.inference.unit_distance`.
+
+        Parameters
+        ----------
+        distance
+            Distance of each sample as ``reading`` reads it, where it is known: of
+            :class:`mtm_core.inference.alignment.Aligned`, before alignment.
         """
         first, method = values.iloc[:SAMPLES_LOOKED_AT], self.artefact.method
         code, found = tissue_index(method.tissues, source), genes.match.found
 
         def distance_of(other: UnitReading) -> float:
+            if distance is not None and other is reading:
+                return float(np.median(distance.iloc[:SAMPLES_LOOKED_AT]))
             linear = self.normalised(first, other, source, genes)
             return float(np.median(distance_before(linear, found, code, method.scaler)))
 

@@ -226,7 +226,11 @@ class Predictor:
         notes += aligned.notes
         if is_whole:
             notes += describe_far_before(aligned.distance, aligned.how)
-            notes += self.scale.nearer_units(values, reading, source, genes)
+            # Of samples that are read as earlier ones were the distance is of other levels.
+            known_distance = aligned.distance["distance_before"] if saved is None else None
+            notes += self.scale.nearer_units(
+                values, reading, source, genes, distance=known_distance
+            )
         column = "" if batch is None else str(batch.name or "batch")
         return Prepared(
             aligned,

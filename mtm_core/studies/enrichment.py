@@ -24,7 +24,6 @@ from mtm_core.statistics.enrichment import (
     MINIMUM_SIZE,
     N_PERMUTATIONS,
     RestrictedSets,
-    leading_edge,
     over_representation,
     preranked,
 )
@@ -258,15 +257,19 @@ def _ranked(
     table.insert(1, "direction", directions)
     table["n_background"] = int(background.sum())
     table["genes"] = [
-        _named(
-            names,
-            leading_edge(
-                ordered, np.sort(moved.members[moved.starts[i] : moved.starts[i + 1]]), e, n
-            ),
-        )
+        _named(names, _leading(moved.members[moved.starts[i] : moved.starts[i + 1]], e, n))
         for i, (e, n) in enumerate(zip(table["es"], table["n_leading"], strict=True))
     ]
     return table.sort_values(["p", "fdr"], kind="stable", ignore_index=True)
+
+
+def _leading(ranks: NDArray[np.int64], es: float, n: int) -> NDArray[np.int64]:
+    """Return the ranks of a set's genes that are its leading edge.
+
+    As :func:`mtm_core.statistics.enrichment.leading_edge` of genes whose scores fall by rank.
+    """
+    ordered = np.sort(ranks)
+    return ordered[:n] if es >= 0 else ordered[::-1][:n]
 
 
 def _cut(sets: MatchedSets, background: Flags, options: EnrichmentOptions) -> RestrictedSets:

@@ -105,11 +105,13 @@ class ResultTable:
         if asked is not table and not rank_by:
             words = words.replace("z of p", "z of p_tissue", 1)
         ids, names = pd.factorize(table[id_column].astype(str))
-        symbols = pd.Series(symbols_of(list(names)), index=names, dtype=object)
+        symbols = pd.Series(np.nan, index=names, dtype=object)
         if "gene" in table and id_column != "gene":
             own = table.drop_duplicates(id_column).set_index(id_column)["gene"]
             own.index = own.index.astype(str)
-            symbols = own.reindex(names).astype(object).where(lambda s: s.notna(), symbols)
+            symbols = own.reindex(names).astype(object)
+        unnamed = symbols.isna().to_numpy()
+        symbols[unnamed] = symbols_of(list(names[unnamed]))
         genes = pd.DataFrame(
             {
                 "symbol": symbols.fillna("").astype(str).to_numpy(),

@@ -174,3 +174,10 @@ def test_size_of_a_wide_table_is_that_of_its_columns_and_makes_no_series_of_them
     assert sum(type(thing) is pd.Series for thing in gc.get_objects()) < before + 100
     expected = sum(mixed[name].array.nbytes for name in mixed)
     assert size_of(mixed) == expected == size_of(mixed[["p", "text", "n", "whole", "name"]])
+
+
+def test_size_of_containers_counts_names_and_what_is_among_them() -> None:
+    numbers = np.zeros(10)
+    assert size_of(["ab", "cde"]) == 2 * 8 + 5
+    assert size_of(("ab", numbers, ["c"])) == 3 * 8 + 2 + numbers.nbytes + (8 + 1)
+    assert size_of({"ab": numbers, "c": "def"}) == 4 * 8 + 3 + numbers.nbytes + 3

@@ -89,6 +89,22 @@ def test_scores_are_gseapys_and_so_are_the_rest_within_chance(world):
     assert own.loc[8, "nes"] < -2
 
 
+def test_random_sets_are_the_same_whatever_was_tested_before(world):
+    """Draws are held by the number of genes: sets of other sizes, and more of them, come first."""
+    scores, sets = world
+    background = np.ones(GENES, bool)
+    cut, small = (
+        RestrictedSets.restrict(*flat(sets), background, minimum=5, maximum=most)
+        for most in (500, 30)
+    )
+    options = {"n_permutations": 50, "seed": 4}
+    first = preranked(scores, background, cut, **options)
+    preranked(scores[::-1], background, small, **options)
+    pd.testing.assert_frame_equal(preranked(scores, background, cut, **options), first)
+    other = preranked(scores, background, cut, n_permutations=50, seed=5)
+    assert (other["nes"] != first["nes"]).any()
+
+
 def test_shuffled_ranks_give_uniform_p():
     rng = np.random.default_rng(11)
     background = rng.random(GENES) < 0.8

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Literal
 
 from mtm_core.data.notes import Note, name_some
@@ -18,6 +19,7 @@ _ENSEMBL_WITHIN = re.compile(
     r"(?<![A-Z0-9])ENSG\d{5,}(\.\d+(_\d{1,2}(?![A-Z0-9]))?)?(_PAR_Y)?(?![A-Z0-9])", re.IGNORECASE
 )
 """An Ensembl id with something else at its side: ``ENSG00000141510_TP53``, ``TP53|ENSG...12``."""
+_PLAIN_ENSEMBL = re.compile(r"ENSG\d{11}(\.\d{1,2})?", re.ASCII)
 _VERSION = re.compile(r"(ens\w*\d)\.\d+")
 _JOINTS = re.compile(r"[|:;,/()\s]+")
 """Characters that join several ids of one gene; not '_', '-' and '.', which names contain."""
@@ -103,8 +105,7 @@ def is_date(gene: str) -> bool:
 
 def id_type_of(ids: Sequence[str]) -> IdType:
     """Return the type that at least 90 % of ``ids`` have, or ``"mixed"``."""
-    counts = Counter(_id_type(gene.strip()) for gene in ids)
-    commonest, n = counts.most_common(1)[0]
+    commonest, n = _types_of(tuple(ids))[0]
     return commonest if n >= _ONE_TYPE * len(ids) else "mixed"
 
 
@@ -120,7 +121,10 @@ def damaged_names(ids: Sequence[str]) -> tuple[str, ...]:
     dates where most ids are symbols, and all that are numbers are days that genes are named after.
     """
     dates = {gene for gene in ids if is_date(gene)}
-    numbers = {gene for gene in ids if _id_type(gene.strip()) == "Entrez"}
+    types = dict(_types_of(tuple(ids)))
+    numbers = set[str]()
+    if types.get("Entrez"):
+        numbers = {gene for gene in ids if _id_type(gene.strip()) == "Entrez"}
     if len(numbers) < len(ids) / 2 and all(_is_day_of_a_gene(gene) for gene in numbers):
         dates |= numbers
     return tuple(gene for gene in ids if gene in dates)
@@ -137,9 +141,8 @@ def _is_day_of_a_gene(gene: str) -> bool:
 def describe_ids(ids: Sequence[str]) -> list[Note]:
     """Say where gene ids are of several types, or written as those of mice are."""
     notes = []
-    types = Counter(_id_type(gene.strip()) for gene in ids)
     if id_type_of(ids) == "mixed":
-        shown = ", ".join(f"{n:,} {kind}" for kind, n in types.most_common())
+        shown = ", ".join(f"{n:,} {kind}" for kind, n in _types_of(tuple(ids)))
         notes.append(
             Note(
                 "info",
@@ -190,10 +193,28 @@ def pattern_of(text: str, between: str = r"[\s,;]+") -> str:
 
 def mostly_entrez(ids: Sequence[str]) -> bool:
     """Return whether more than half of ``ids`` are Entrez ids."""
-    return sum(_id_type(gene.strip()) == "Entrez" for gene in ids) > len(ids) / 2
+    return dict(_types_of(tuple(ids))).get("Entrez", 0) > len(ids) / 2
+
+
+def mostly_ensembl(ids: Sequence[str]) -> bool:
+    """Tell whether more than half of ``ids`` are human Ensembl gene ids."""
+    types = _types_of(tuple(ids))
+    return sum(n for kind, n in types if kind.startswith("Ensembl")) > len(ids) / 2
+
+
+@lru_cache(maxsize=4)
+def _types_of(ids: tuple[str, ...]) -> tuple[tuple[IdType, int], ...]:
+    """Count ids by their type, the commonest first.
+
+    The last lists are held: of one that is read this is asked half a dozen times.
+    """
+    return tuple(Counter(_id_type(gene.strip()) for gene in ids).most_common())
 
 
 def _id_type(gene: str) -> IdType:
+    plain = _PLAIN_ENSEMBL.fullmatch(gene)
+    if plain is not None:
+        return "Ensembl with version" if plain[1] else "Ensembl"
     within = _ENSEMBL_WITHIN.search(gene)
     first = within.group() if within else gene.split("|")[0]
     if _ENSEMBL_WITH_VERSION.fullmatch(first):

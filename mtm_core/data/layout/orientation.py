@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtm_core.data.files.raw_table import RawTable, to_numbers
-from mtm_core.data.genes.ids import describe_foreign, is_ensembl
+from mtm_core.data.genes.ids import describe_foreign, is_ensembl, mostly_ensembl
 from mtm_core.data.genes.index import GeneIndex
 from mtm_core.data.genes.names import genes_named
 from mtm_core.data.layout.column_names import is_statistic
@@ -88,7 +88,7 @@ def is_run(ids: Sequence[str]) -> bool:
 
 def look_like_ensembl(ids: Sequence[str]) -> bool:
     """Tell whether most of ``ids`` are human Ensembl gene ids."""
-    return _share(is_ensembl(gene) for gene in ids) > 0.5
+    return mostly_ensembl(ids)
 
 
 _Evidence = tuple[bool, int, int]
