@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anndata as ad
 import cattrs
@@ -33,6 +33,9 @@ from mtm_core.model.networks import (
     check_weights,
 )
 from mtm_core.statistics.correlation import columnwise_correlation
+
+if TYPE_CHECKING:  # predicting imports no training code
+    from mtm_core.training.hardware import Precision
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,10 @@ class NetworkTraining:
         Number of epochs without a better held-out rho after which that search stops.
     seed
         Seed of initial weights and the held-out donors.
+    precision
+        Of matrix products in training. In bfloat16, an epoch of 19,291 genes takes less than half
+        the time on a processor with instructions for it. Weights, losses and predictions of the
+        trained network are in float32.
     """
 
     epochs: int = 1000
@@ -65,6 +72,7 @@ class NetworkTraining:
     held_out: float = 0.2
     patience: int = 50
     seed: int = 0
+    precision: Precision = "32-true"
 
 
 @dataclass(frozen=True)
@@ -247,7 +255,7 @@ def fit_network(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
-        x, y = torch.tensor(inputs), torch.tensor(z)
+        x, y = torch.tensor(inputs, dtype=_input_type(training)), torch.tensor(z)
         held_out, training_part = torch.randperm(len(x)).tensor_split(
             [max(1, round(training.held_out * len(x)))]
         )
@@ -266,15 +274,28 @@ def fit_network(
 def _train(network: nn.Module, training: NetworkTraining, x: Tensor, y: Tensor) -> Iterator[int]:
     """Train ``network``; yield the epochs done after each, with the network in evaluation mode."""
     optimiser = torch.optim.Adam(
-        network.parameters(), lr=training.learning_rate, betas=training.betas
+        network.parameters(), lr=training.learning_rate, betas=training.betas, fused=True
     )
     for epoch in range(1, training.epochs + 1):
         network.train()
         optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(individual_loss(network(x), y, training.distance))
+        predicted = _predict(network, training, x)
+        torch.autograd.backward(individual_loss(predicted, y, training.distance))
         optimiser.step()
         network.eval()
         yield epoch
+
+
+def _input_type(training: NetworkTraining) -> torch.dtype:
+    """Return the type of the inputs, which are converted once and not in every epoch."""
+    return torch.bfloat16 if training.precision == "bf16-mixed" else torch.float32
+
+
+def _predict(network: nn.Module, training: NetworkTraining, x: Tensor) -> Tensor:
+    """Predict z-scores, in float32, with matrix products of the chosen precision."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=training.precision == "bf16-mixed"):
+        predicted: Tensor = network(x)
+    return predicted.float()
 
 
 def _best_epoch(
@@ -287,7 +308,7 @@ def _best_epoch(
     best, best_rho = 1, -math.inf
     for epoch in _train(network, training, *training_part):
         with torch.no_grad():
-            predicted = network(held_out[0])
+            predicted = _predict(network, training, held_out[0])
         rho = float(np.nan_to_num(columnwise_correlation(predicted, held_out[1])).mean())
         if rho > best_rho:
             best, best_rho = epoch, rho
@@ -297,8 +318,10 @@ def _best_epoch(
 
 
 def make(request: MethodRequest) -> MLPMethod | SingleTaskMTMMethod:
-    """Make the network named in ``request``."""
+    """Make the network named in ``request``, trained in the precision of its hardware."""
+    precision = "32-true" if request.hardware is None else request.hardware.precision
+    training = NetworkTraining(precision=precision)
     if request.name == "mlp":
-        return MLPMethod(request.source)
+        return MLPMethod(request.source, training=training)
     config = request.config
-    return SingleTaskMTMMethod(config.model, request.source, scaling=config.scaling)
+    return SingleTaskMTMMethod(config.model, request.source, training, config.scaling)

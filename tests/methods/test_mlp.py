@@ -131,3 +131,25 @@ def test_same_seed_gives_the_same_network(data: tuple[Array, Array]) -> None:
     np.testing.assert_array_equal(fit(0), first)
     assert torch.equal(torch.get_rng_state(), state)  # what others draw is not disturbed
     assert not np.allclose(fit(1), first)
+
+
+@pytest.mark.parametrize("name", ["mlp", "single-task-mtm"])
+def test_networks_trained_in_bfloat16_predict_as_well(data: tuple[Array, Array], name: str) -> None:
+    def build() -> nn.Module:
+        if name == "mlp":
+            return perceptron((8, 64, 8), 0.1)
+        widths = {"encoder_widths": (32,), "n_latent": 8, "generator_widths": (32,)}
+        return SingleTaskMTM(ModelConfig(8, 49, **widths, dropout=0.1))
+
+    x, y = data
+    rho = {}
+    for precision in ("32-true", "bf16-mixed"):
+        training = NetworkTraining(learning_rate=5e-3, epochs=80, precision=precision)
+        model = fit_network(build, training, x[:150], y[:150])
+        predicted = model(x[150:])
+        assert {array.dtype for array in (predicted, *model.arrays().values())} == {
+            np.dtype(np.float32)
+        }
+        rho[precision] = columnwise_correlation(predicted, y[150:]).mean()
+    assert rho["bf16-mixed"] != rho["32-true"]
+    assert rho["bf16-mixed"] == pytest.approx(rho["32-true"], abs=0.03)

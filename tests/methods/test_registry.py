@@ -4,7 +4,7 @@ import pytest
 
 from mtm_core.config import RunConfig, preset
 from mtm_core.errors import SelectionError
-from mtm_core.methods.mlp import SingleTaskMTMMethod
+from mtm_core.methods.mlp import NetworkTraining, SingleTaskMTMMethod
 from mtm_core.methods.mtm_training import MTMMethod
 from mtm_core.methods.registry import METHOD_NAMES, make_method
 from mtm_core.methods.ridge import RidgeMethod
@@ -28,6 +28,10 @@ def test_settings_are_passed_on(config: RunConfig) -> None:
     assert make_method("ridge", source="Lung", config=config) == RidgeMethod(source="Lung")
     single = make_method("single-task-mtm", source="Lung", config=config)
     assert single == SingleTaskMTMMethod(config.model, "Lung", scaling=config.scaling)
+    for name in ("single-task-mtm", "mlp", "compact-mlp"):
+        method = make_method(name, source="Lung", config=config, hardware=hardware)
+        network = getattr(method, "inner", method)
+        assert network.training == NetworkTraining(precision="bf16-mixed")
 
 
 def test_age_and_sex_are_read_where_the_name_says_so(config: RunConfig) -> None:
