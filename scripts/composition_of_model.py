@@ -4,7 +4,8 @@
     python scripts/composition_of_model.py runs/composition FOLDER_OF_MODEL --from "source, licence"
 
 Only statistics by tissue and gene are stored, none of single donors. What both evaluations have,
-the pooled rho over all donors, must differ by less than 0.01 on average. The card is written anew.
+the pooled rho over all donors, must differ by less than ``--most-apart`` on average, which is more
+for a network that was trained anew on other hardware. The card is written anew.
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ from mtm_core.model_folder import ModelFolder, seal_folder
 from mtm_core.reporting.model_card import render_model_card
 from mtm_core.safe_output import replacing
 
-MOST_APART = 0.01
-
 
 def main() -> None:
     """Write composition.parquet, settings.json, README.md and manifest.json."""
@@ -29,6 +28,7 @@ def main() -> None:
     parser.add_argument("evaluation", type=Path)
     parser.add_argument("model", type=Path)
     parser.add_argument("--from", dest="source", required=True, help="source and licence")
+    parser.add_argument("--most-apart", type=float, default=0.01)
     given = parser.parse_args()
     new, folder = EvaluationTables.load(given.evaluation), given.model / "evaluation"
     old = EvaluationTables.load(folder)
@@ -36,7 +36,7 @@ def main() -> None:
     rows = composition_rows(new.genes, methods)
     both = old.genes.merge(new.genes, on=list(KEYS), suffixes=("", "_new"))
     apart = (both["rho_pooled"] - both["rho_pooled_new"]).abs()
-    if len(both) != len(rows) or apart.mean() > MOST_APART:
+    if len(both) != len(rows) or apart.mean() > given.most_apart:
         raise SystemExit(f"the evaluations differ: pooled rho by {apart.mean():.3f} on average")
     save_composition(rows, folder)
     settings = old.settings | {
