@@ -76,7 +76,9 @@ def as_measured(values: pd.DataFrame, unit: Unit, match: GeneMatch, symbols: pd.
         linear *= 1e6 / totals.to_numpy()[:, None]
     numbers = x * np.log2(kind.base) if kind.base is not None else np.log2(1 + linear)
     names = _names(values.columns, match)
-    log2 = pd.DataFrame(numbers[:, chosen], values.index, names[chosen])
+    # Of 1,000 samples a choice of columns takes as long as the logarithms.
+    chosen_numbers = np.asfortranarray(numbers) if chosen.all() else numbers[:, chosen]
+    log2 = pd.DataFrame(chosen_numbers, values.index, names[chosen])
     if log2.columns.has_duplicates:
         log2 = _summed(log2, pd.DataFrame(linear[:, chosen], values.index, names[chosen]))
     known = symbols.astype(str).reindex(log2.columns)
@@ -114,6 +116,8 @@ def _linear(x: Floats, kind: UnitKind, columns: GeneColumns) -> Floats:
 def _may_be_genes(linear: Floats, columns: GeneColumns) -> NDArray[np.bool_]:
     """Tell which columns (I,) are genes, or may be: all but what is a large part of a sample."""
     known = columns.is_known
+    if known.all():
+        return np.ones(len(known), dtype=bool)
     of_one = LARGEST_OF_ONE * linear[:, known].sum(axis=1)
     large = (linear >= of_one[:, None]) & (linear > 0)
     return np.asarray(known | ~large.any(axis=0))

@@ -7,6 +7,7 @@ import pandas as pd
 
 HIGHER, LOWER = "higher in cases", "lower in cases"
 UNCHANGED, UNPREDICTABLE, UNTESTED = "not changed", "not predictable", "not tested"
+_KINDS = sorted([HIGHER, LOWER, UNCHANGED, UNPREDICTABLE, UNTESTED])
 
 
 def kind_of_change(table: pd.DataFrame, *, fold_change: float, fdr: float) -> pd.Series:
@@ -23,18 +24,18 @@ def kind_of_change(table: pd.DataFrame, *, fold_change: float, fdr: float) -> pd
     -------
     pandas.Series
         ``HIGHER``, ``LOWER``, ``UNCHANGED``, ``UNPREDICTABLE`` whatever its numbers, or
-        ``UNTESTED``.
+        ``UNTESTED``, as categories.
     """
     change = table["log2_fold_change"]
     passes = (change.abs() >= fold_change) & (table["fdr"] <= fdr)
-    kinds = np.select(
+    codes = np.select(
         [
             table["fdr"].isna(),
             table["predictable"] == "no",
             passes & (change > 0),
             passes & (change < 0),
         ],
-        [UNTESTED, UNPREDICTABLE, HIGHER, LOWER],
-        UNCHANGED,
+        [_KINDS.index(kind) for kind in (UNTESTED, UNPREDICTABLE, HIGHER, LOWER)],
+        _KINDS.index(UNCHANGED),
     )
-    return pd.Series(kinds, index=table.index)
+    return pd.Series(pd.Categorical.from_codes(codes, _KINDS), index=table.index)

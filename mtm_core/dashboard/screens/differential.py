@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -125,6 +128,22 @@ def choose_thresholds(
     with gene_column:
         label, gene = choose_gene(names, help="Ringed in the figure.")
     return fold_change if sized else 0.0, fdr, n_labels, label, gene
+
+
+def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put the tables of several tissues below each other.
+
+    What is one text in all rows of a tissue becomes a category: of eight tissues of 19,291 genes
+    texts are compared, cut and sorted for a tenth of a second.
+    """
+    there = [name for name in ("tissue", "origin", "scale") if name in parts[0]]
+    table = pd.concat([part.drop(columns=there) for part in parts], ignore_index=True)
+    for name in there:
+        words = [str(part[name].iloc[0]) for part in parts]
+        known = sorted(set(words))
+        codes = np.repeat([known.index(word) for word in words], [len(part) for part in parts])
+        table[name] = pd.Categorical.from_codes(codes, known)
+    return table[list(parts[0])]
 
 
 def changes(table: pd.DataFrame, *, fold_change: float, fdr: float) -> pd.DataFrame:

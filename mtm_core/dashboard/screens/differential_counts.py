@@ -216,7 +216,7 @@ def _show_found(
             every="All genes. Select a row to circle its gene in the figure.",
         )
         rows = rows[COLUMNS].sort_values("fdr", kind="stable").reset_index(drop=True)
-        rows["kind"] = rows["kind"].replace(kinds)
+        rows["kind"] = rows["kind"].cat.rename_categories(kinds)
         rows = show_gene_rows(rows, names, key="count_rows", height=380, listed="FDR")
         download_table(rows, key="count_rows", name=f"{prefix}count_models", label="These rows")
 

@@ -220,7 +220,7 @@ def _show_volcano_and_rows(
         rows = rows[columns_of(with_error=choice.with_error)]
         rows = rows.sort_values(by, kind="stable").reset_index(drop=True)
         if kinds:
-            rows["kind"] = rows["kind"].replace(kinds)
+            rows["kind"] = rows["kind"].cat.rename_categories(kinds)
         listed = "FDR (tissue)" if choice.with_error else "FDR"
         rows = show_gene_rows(rows, names, key="design_rows", height=380, listed=listed)
         st.caption(

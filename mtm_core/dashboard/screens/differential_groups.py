@@ -13,6 +13,7 @@ from mtm_core.dashboard.screens.differential import (
     changes,
     choose_shown_tissues,
     choose_thresholds,
+    stacked,
     summary_in_words,
 )
 from mtm_core.dashboard.state.background import remember
@@ -131,9 +132,7 @@ def need_changes(view: GroupsView) -> pd.DataFrame:
     parts = [view.compared(name) for name in view.tissues]
     table = view.session.remember(
         ("changes", *view.key),
-        lambda: changes(
-            pd.concat(parts, ignore_index=True), fold_change=view.fold_change, fdr=view.fdr
-        ),
+        lambda: changes(stacked(parts), fold_change=view.fold_change, fdr=view.fdr),
     )
     if (table["kind"] == UNTESTED).all():
         st.warning(
@@ -148,7 +147,8 @@ def need_changes(view: GroupsView) -> pd.DataFrame:
 
 def show_figure_and_rows(view: GroupsView, table: pd.DataFrame) -> None:
     """Show the figure and, of the points selected in it, the rows."""
-    _show_selection(view, table, table[table["kind"] != UNTESTED])
+    is_tested = (table["kind"] != UNTESTED).to_numpy()
+    _show_selection(view, table, table if is_tested.all() else table[is_tested])
 
 
 @st.fragment
@@ -225,6 +225,8 @@ def show_gene_of_samples(view: GroupsView) -> None:
     label, gene = view.label, view.gene
     st.header(f"{plain(label)} in every sample")
     values = cohort.cut(view.tissues).gene(gene).dropna(axis=1, how="all")
+    predicted = [str(other) for other in values if other != session.source]
+    known = view.held_out.by_tissue_in_words(predicted, gene)
     show_figure(
         group_strips(
             values,
@@ -237,11 +239,7 @@ def show_gene_of_samples(view: GroupsView) -> None:
         name=f"{view.prefix}strips_{label}",
         caption=f"{label}: each point is a sample; the bar is the mean of its group."
         + drawn_in_words(choice.n_case + choice.n_control, values.shape[1])
-        + "".join(
-            f" {other}: {view.held_out.in_words(other, gene)}."
-            for other in values
-            if other != session.source
-        )
+        + "".join(f" {other}: {words}." for other, words in known.items())
         + f" Predicted tissues: log2(1 + {cohort.unit}). {session.source}, measured:"
         f" {cohort.measured.meaning}"
         + (

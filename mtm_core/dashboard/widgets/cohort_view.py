@@ -10,6 +10,7 @@ import streamlit as st
 import xarray as xr
 
 from mtm_core.dashboard.state import background
+from mtm_core.dashboard.state.held import analysing_bytes
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
@@ -118,9 +119,13 @@ def own_cohort(session: Session, model: ServedModel) -> OwnCohort:
     prediction, prepared = _predicted(session, model, with_age_sex=False)
     table = session.table
     assert table is not None
-    cohort = session.remember(
+    cohort = background.remember(
+        session,
         "own cohort",
-        lambda: OwnCohort.of(prediction, prepared, model.predictor.artefact, table),
+        lambda _: OwnCohort.of(prediction, prepared, model.predictor.artefact, table),
+        slot="own cohort",
+        words="Bringing the measured samples to log2",
+        memory=analysing_bytes(prediction, n_tissues=1),
     )
     people = compared_people(session)
     if people.both_sexes:
