@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from scipy.stats import false_discovery_control, pearsonr
+from statsmodels.api import OLS, add_constant
 
 from mtm_core.evaluation.accuracy import Accuracy, accuracy
 
@@ -261,6 +262,33 @@ def test_adjusted_rho_equals_a_loop(
     np.testing.assert_allclose(
         scored.tissues["gene_adjusted_rho_pooled"], means["adjusted_rho_pooled"]
     )
+
+
+def test_rho_adjusted_for_composition_is_that_of_statsmodels_residuals(
+    predict: Callable[[float], xr.Dataset], rng: np.random.Generator
+) -> None:
+    predicted = predict(0.5)
+    donors = pd.unique(predicted["donor"].to_numpy())
+    cells = pd.DataFrame(rng.dirichlet([5, 2, 1], len(donors)), donors)
+    known = cells.iloc[: len(cells) * 2 // 3]
+    share = cells.loc[predicted["donor"].to_numpy(), 0].to_numpy(dtype=np.float32)[:, None]
+    for name in ("predicted", "observed"):
+        predicted[name] = predicted[name] + 5 * share
+    genes = accuracy(predicted, composition=known).genes
+    tissue, donor = predicted["tissue"].to_numpy(), predicted["donor"].to_numpy()
+    for row in genes.itertuples():
+        rows = (tissue == row.tissue) & np.isin(donor, known.index)
+        # of three shares the last follows from the others
+        design = add_constant(known.loc[donor[rows], [0, 1]].to_numpy())
+        p, o = (
+            predicted[name].to_numpy()[rows, int(row.gene_id[1:])].astype(float)
+            for name in ("predicted", "observed")
+        )
+        assert row.n_composition == rows.sum()
+        assert row.rho_composition_known == pytest.approx(pearsonr(p, o).statistic, abs=1e-6)
+        adjusted = pearsonr(OLS(p, design).fit().resid, OLS(o, design).fit().resid).statistic
+        assert row.rho_adjusted_for_composition == pytest.approx(adjusted, abs=1e-6)
+        assert adjusted < row.rho_composition_known
 
 
 def test_a_fold_too_small_for_the_covariates_gives_no_adjusted_rho(

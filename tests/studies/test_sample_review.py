@@ -74,6 +74,37 @@ def test_ordinary_samples_have_no_reason(counts: pd.DataFrame, predictor: Predic
     np.testing.assert_allclose(review.samples["median_correlation"], rho.median(), atol=1e-10)
 
 
+def test_components_tissues_and_sex_levels_are_those_of_numpy(
+    counts: pd.DataFrame, predictor: Predictor
+) -> None:
+    review = review_samples(counts, predictor, unit="counts")
+    own = counts[predictor.artefact.genes.index]
+    panel = np.log2(1 + own.div(own.sum(axis=1), axis=0) * 1e6).to_numpy()
+    left, size, _ = np.linalg.svd(panel - panel.mean(axis=0), full_matrices=False)
+    components = review.components
+    assert components is not None
+    n = components.scores.shape[1]
+    np.testing.assert_allclose(np.abs(components.scores), np.abs(left * size)[:, :n], atol=1e-3)
+    explained = size[:n] ** 2 / (size**2).sum()
+    np.testing.assert_allclose(components.shares, explained, rtol=1e-4)
+    means = predictor.artefact.method.scaler.mean.astype(float)
+    rho = [
+        [np.corrcoef(x - means.mean(axis=0), y - means.mean(axis=0))[0, 1] for y in means]
+        for x in panel
+    ]
+    by_tissue = pd.DataFrame(rho, counts.index, list(predictor.tissues))
+    np.testing.assert_allclose(review.likeness, by_tissue, atol=1e-4)
+    samples = review.samples
+    np.testing.assert_allclose(samples["nearest_rho"], by_tissue.max(axis=1), atol=1e-4)
+    np.testing.assert_allclose(samples["source_rho"], by_tissue["Whole Blood"], atol=1e-4)
+    rank = by_tissue.rank(axis=1, ascending=False)["Whole Blood"]
+    assert samples["source_rank"].tolist() == rank.tolist()
+    log2 = np.log2(1 + counts.div(counts.sum(axis=1), axis=0) * 1e6)
+    kind = marker_genes()["kind"]
+    np.testing.assert_allclose(samples["xist"], log2[kind.index[kind == "XIST"]].iloc[:, 0])
+    np.testing.assert_allclose(samples["y"], log2[kind.index[kind == "Y"]].median(axis=1))
+
+
 def test_planted_faults_are_named(counts: pd.DataFrame, predictor: Predictor) -> None:
     rng, faulty = np.random.default_rng(1), counts.copy()
     faulty.iloc[0] = rng.poisson(counts.iloc[0] / 20)  # a small library

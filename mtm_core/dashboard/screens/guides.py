@@ -19,6 +19,7 @@ GUIDES = {
     "activity": "Pathway activity",
     "accuracy": "Accuracy",
     "studies": "What predictions preserve",
+    "references": "References of each number",
     "models": "Models: choose, get, share",
     "genome": "Genome-wide models",
     "command_line": "Command line",
