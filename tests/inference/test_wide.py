@@ -205,7 +205,7 @@ _MEASURED = """
     from pathlib import Path
     from mtm_core.inference import wide
     from mtm_core.inference.on_demand import on_demand
-    n, n_tissues, n_genes = 200, int(sys.argv[2]), 8000
+    n, n_tissues, n_genes = 200, int(sys.argv[2]), 4000
     wide._BLOCK_BYTES = 1 << 20
     class Made:
         decoder = None
@@ -225,7 +225,7 @@ _MEASURED = """
 def test_memory_does_not_grow_with_the_tissues(tmp_path: Path) -> None:
     command = [sys.executable, "-c", textwrap.dedent(_MEASURED), str(tmp_path), "20"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert int(done.stdout) < 20_000  # kB; all values are 128 MB
+    assert int(done.stdout) < 20_000  # kB; all values are 64 MB
 
 
 @pytest.mark.parametrize("files", [".csv", ".tsv.gz"])
