@@ -15,6 +15,8 @@ TRAIT_FROM_COVARIATES = "trait follows from covariates"
 SINGLE_CLASS = "single class"
 EMPTY_SET = "empty set"
 NO_SIGNS = "no signs"
+TOO_FEW_READS = "too few reads"
+OUTLIER = "outlier"
 
 OUTCOMES = (
     TESTED,
@@ -26,6 +28,8 @@ OUTCOMES = (
     SINGLE_CLASS,
     EMPTY_SET,
     NO_SIGNS,
+    TOO_FEW_READS,
+    OUTLIER,
 )
 """All outcomes; only ``"tested"`` has a p-value."""
 

@@ -11,18 +11,21 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from mtm_core.data.notes import counted
 from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.data.units import Unit
 from mtm_core.errors import MissingLibraryError, SelectionError
 from mtm_core.inference.decoder import TissueProgress
 from mtm_core.inference.measured import linear_levels
 from mtm_core.inference.prepared import Prepared
-from mtm_core.statistics.outcome import TESTED, TOO_FEW, outcome_column
+from mtm_core.statistics.outcome import OUTLIER, TESTED, TOO_FEW_READS, outcome_column
 from mtm_core.studies.count_progress import InferenceInBlocks
 from mtm_core.studies.design import StudyDesign
 
 LEAST_READS = 10
 """Reads of a gene in all samples together that it needs to be tested."""
+_NO_FIT = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RuntimeError)
+"""Exceptions of PyDESeq2 and scipy on counts that have no fit, such as a zero in every gene."""
 
 
 def need_pydeseq2() -> None:
@@ -100,11 +103,12 @@ def compare_counts(
         One row a contrast and gene: ``gene_id``, ``gene``, ``contrast``, ``n``, ``mean_count``
         (normalised), ``log2_fold_change``, ``standard_error``, ``statistic`` (Wald), ``p`` and
         ``fdr`` (NaN where PyDESeq2 sets a gene aside: an outlier, or too few reads), ``outcome``.
+        ``attrs["n_rounded"]`` says how many values were no whole numbers.
 
     Raises
     ------
     MissingLibraryError, SelectionError
-        As :func:`check_counts`.
+        As :func:`check_counts`; if no gene has enough reads, or PyDESeq2 cannot fit these counts.
     """
     check_counts(design, prepared.unit)
     tell = on_progress or _tell_nobody
@@ -114,8 +118,17 @@ def compare_counts(
     from pydeseq2.ds import DeseqStats
 
     every = linear_levels(table.values, prepared.unit, prepared.match)
-    counts = every.set_axis(every.index.astype(str)).loc[design.samples].round().astype(np.int64)
+    given = every.set_axis(every.index.astype(str)).loc[design.samples]
+    rounded = given.round()
+    n_rounded = int((given != rounded).to_numpy().sum())
+    counts = rounded.astype(np.int64)
     read = (counts.sum(axis=0) >= LEAST_READS).to_numpy()
+    if not read.any():
+        raise SelectionError(
+            f"no gene has {LEAST_READS} reads in the {len(counts)} samples together, rounded to"
+            " whole numbers: these are no counts of reads. Give the table of counts, or test log2"
+            " expression instead."
+        )
     inference = InferenceInBlocks(
         DefaultInference(n_cpus=1), int(read.sum()), len(design.contrasts), tell
     )
@@ -124,17 +137,40 @@ def compare_counts(
         data = DeseqDataSet(
             counts=counts.loc[:, read],
             metadata=pd.DataFrame({"sample": counts.index}, index=counts.index),
-            design=design.matrix,
+            # Column by column in memory, as from a formula: of genes with one extreme count, its
+            # fit depends on the last digits of sums, and so on this.
+            design=pd.DataFrame({name: design.matrix[name] for name in design.matrix}),
             inference=inference,
             quiet=True,
         )
-        data.deseq2()
         tables = []
-        for contrast in design.contrasts:
-            tested = DeseqStats(data, contrast=contrast.rows[0], inference=inference, quiet=True)
-            tested.summary()
-            tables.append(_named(tested.results_df, counts.columns, symbols, contrast.name))
-    return pd.concat(tables, ignore_index=True).assign(n=len(counts))
+        try:
+            data.deseq2()
+            for contrast in design.contrasts:
+                row = contrast.rows[0]
+                tested = DeseqStats(data, contrast=row, inference=inference, quiet=True)
+                tested.summary()
+                tables.append(_named(tested.results_df, counts.columns, symbols, contrast.name))
+        except _NO_FIT as error:
+            raise SelectionError(
+                f"PyDESeq2 cannot fit these counts ({type(error).__name__}: {error}). Leave out"
+                " samples with few reads, or test log2 expression instead."
+            ) from error
+    found = pd.concat(tables, ignore_index=True).assign(n=len(counts))
+    found.attrs["n_rounded"] = n_rounded
+    return found
+
+
+def rounded_in_words(found: pd.DataFrame) -> str:
+    """Say how many values were rounded for a result of :func:`compare_counts`; empty if none."""
+    n = found.attrs["n_rounded"]
+    return (
+        f"{counted(n, 'value is no whole number and was', 'values are no whole numbers and were')}"
+        " rounded for the model of counts: reads are whole, or nearly so as estimates of RSEM and"
+        " Salmon are. Of another unit, the tests do not hold."
+        if n
+        else ""
+    )
 
 
 def _tell_nobody(done: int, total: int) -> None:
@@ -157,5 +193,6 @@ def _named(
     table = own[list(columns)].rename(columns=columns).rename_axis("gene_id").reset_index()
     table.insert(1, "gene", symbols.reindex(genes).fillna("").to_numpy())
     table.insert(2, "contrast", contrast)
-    outcome = np.where(table["p"].notna(), TESTED, TOO_FEW)
+    untested = np.where(own["baseMean"].notna(), OUTLIER, TOO_FEW_READS)
+    outcome = np.where(table["p"].notna(), TESTED, untested)
     return table.assign(outcome=outcome_column(outcome))

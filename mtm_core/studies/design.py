@@ -361,10 +361,12 @@ def _ordered(
         )
     first = reference_group(levels)
     for text in asked:
+        pair = levels if text.groups is None and text.term == (factor,) else []
         if text.groups is not None and text.term[0].column == factor.column:
-            case, control = (level_named(name, levels) for name in text.groups)
-            first = control
-            for level in (case, control):
+            pair = [level_named(name, levels) for name in text.groups]
+            first = pair[-1]
+        if len(pair) == 2:  # of more groups without names, all are tested together
+            for level in pair:
                 if counts[level] < LEAST_GROUP:  # before a lone sample is fitted exactly
                     raise SelectionError(
                         f"{level!r} of column {factor.column!r} has one sample, which does not "

@@ -19,6 +19,7 @@ from mtm_core.studies.contrasts import Contrast as Contrast
 from mtm_core.studies.count_models import check_counts as check_counts
 from mtm_core.studies.count_models import compare_counts as compare_counts
 from mtm_core.studies.count_models import need_pydeseq2 as need_pydeseq2
+from mtm_core.studies.count_models import rounded_in_words as rounded_in_words
 from mtm_core.studies.design import BlockAs as BlockAs
 from mtm_core.studies.design import StudyDesign as StudyDesign
 from mtm_core.studies.design import make_design as make_design

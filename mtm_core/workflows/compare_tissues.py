@@ -14,7 +14,7 @@ from mtm_core.data.tables.expression import ExpressionTable
 from mtm_core.inference.prepared import Prepared
 from mtm_core.statistics.outcome import TESTED
 from mtm_core.studies.against_reference import all_agreements, reference_trait
-from mtm_core.studies.count_models import compare_counts
+from mtm_core.studies.count_models import compare_counts, rounded_in_words
 from mtm_core.studies.design import StudyDesign
 from mtm_core.studies.enrichment import EnrichmentOptions
 from mtm_core.studies.gene_models import model_genes
@@ -175,6 +175,8 @@ class CohortComparisons:
         dealt = design if self.seed is None else design.shuffled(self.seed)
         self.on_progress("Modelling counts", 0, 1)
         found = compare_counts(table, prepared, self.samples.measured.symbols, dealt)
+        if found.attrs["n_rounded"]:
+            self.say(rounded_in_words(found), level="warning")
         for name, rows in found.groupby("contrast", sort=False):
             n, total = int((rows["fdr"] <= FDR).sum()), int(rows["p"].notna().sum())
             self.say(f"{name}: at FDR {FDR:g}, {n} of {total:,} genes by counts (PyDESeq2).")

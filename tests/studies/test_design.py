@@ -34,6 +34,7 @@ def people() -> pd.DataFrame:
             "a+b": rng.normal(size=N),
             "one": "same",
             "lone": ["z"] + ["w", "v"] * 11 + ["w"],
+            "alone": ["z"] + ["w"] * 23,
         }
     )
 
@@ -140,6 +141,7 @@ def test_a_table_says_what_each_coefficient_is(known: SampleMetadata) -> None:
         ("group", {"block": "batch"}, "the blocks of 'batch' follow from the formula 'group'"),
         ("one", {}, "'one' is 'same' in all 24 samples"),
         ("lone", {"contrasts": [("lone", "z", "w")]}, "'z' of column 'lone' has one sample"),
+        ("alone", {}, "'z' of column 'alone' has one sample"),
         ("C(age) + group", {}, "names rather than groups"),
         ("subject * group", {}, "no sample is both|coefficients|follows"),
         ("group + subject", {"block": "subject"}, "both in the formula and the block"),

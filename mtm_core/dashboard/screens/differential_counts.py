@@ -33,7 +33,12 @@ from mtm_core.errors import MTMError
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.associations.volcano import n_counted, volcano
 from mtm_core.reporting.design_text import COUNT_REFERENCES, describe_counts
-from mtm_core.workflows.compare_designs import check_counts, compare_counts, need_pydeseq2
+from mtm_core.workflows.compare_designs import (
+    check_counts,
+    compare_counts,
+    need_pydeseq2,
+    rounded_in_words,
+)
 from mtm_core.workflows.comparisons import (
     HIGHER,
     LOWER,
@@ -101,6 +106,8 @@ def show_count_models(
         ),
         n_values,
     )
+    if found.attrs["n_rounded"]:
+        st.warning(rounded_in_words(found), icon=":material/warning:")
     thresholds = choose_thresholds(
         names,
         "Wald's test; FDR after Benjamini and Hochberg over the genes with enough reads.",
