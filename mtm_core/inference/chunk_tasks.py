@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -141,8 +141,8 @@ def summarise(
         if not len(rows):
             found.append(None)
             continue
-        values = _table(table, state).take(rows)
-        genes = _genes(table, state, model, model_sha256)
+        values = _table("reading", table, state).take(rows)
+        genes = _genes("reading", table, state, model, model_sha256)
         found.append((ValueSummary.of(values.to_numpy(), genes.columns), _digest(values)))
     return found
 
@@ -160,8 +160,8 @@ def moments_of(work: ChunkWork, chunk: Chunk, batches: Batches) -> list[dict[str
         if own.alignment == "none" or own.is_saved or not len(rows):
             found.append({})
             continue
-        values = _table(own.path, own.state).take(rows)
-        genes = _genes(own.path, own.state, work.model, work.model_sha256)
+        values = _table("aligning", own.path, own.state).take(rows)
+        genes = _genes("aligning", own.path, own.state, work.model, work.model_sha256)
         linear = predictor.scale.normalised(values, own.reading, own.source, genes)
         expression = on_genes_found(linear, genes.match.found)
         labels = np.array(batch_labels(values.index, batches[number]))
@@ -195,7 +195,7 @@ def prepare_values(
 def read_values(work: ChunkWork, number: int, rows: NDArray[np.intp]) -> pd.DataFrame:
     """Read samples of the table ``number``."""
     own = work.tables[number]
-    return _table(own.path, own.state).take(rows)
+    return _table("predicting", own.path, own.state).take(rows)
 
 
 def predict_values(
@@ -284,15 +284,23 @@ def _predictor(model: Path, sha256: str) -> Predictor:
     return predictor
 
 
-@lru_cache(maxsize=_MOST_TABLES)
-def _table(path: Path, state: tuple[int, ...]) -> StoredTable:
+def _table(task: str, path: Path, state: tuple[int, ...]) -> StoredTable:
     """Open the table; ``state`` is there so that a changed file is opened anew."""
-    return open_stored_table(path)
+    return _tables(task)(path, state)
+
+
+@lru_cache(maxsize=1)
+def _tables(task: str) -> Callable[[Path, tuple[int, ...]], StoredTable]:
+    """Return what opens the tables of a task, and holds them until the next.
+
+    So values that a table held for the task before are read again, and found to have changed.
+    """
+    return lru_cache(maxsize=_MOST_TABLES)(lambda path, state: open_stored_table(path))
 
 
 @lru_cache(maxsize=_MOST_TABLES)
-def _genes(table: Path, state: tuple[int, ...], model: Path, sha256: str) -> TableGenes:
-    return _predictor(model, sha256).scale.match(_table(table, state).genes)
+def _genes(task: str, table: Path, state: tuple[int, ...], model: Path, sha256: str) -> TableGenes:
+    return _predictor(model, sha256).scale.match(_table(task, table, state).genes)
 
 
 @lru_cache(maxsize=1)

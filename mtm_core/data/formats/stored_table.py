@@ -32,6 +32,7 @@ from mtm_core.data.files.self_contained import (
 from mtm_core.data.files.zarr_store import open_zarr
 from mtm_core.data.formats.given_files import is_store
 from mtm_core.data.formats.h5ad_table import unit_of_log1p
+from mtm_core.data.formats.row_blocks import HELD_BYTES, RowBlocks
 from mtm_core.data.genes.index import GeneIndex
 from mtm_core.data.layout.taking import is_metadata_column
 from mtm_core.data.notes import counted, name_some
@@ -209,7 +210,7 @@ def _check_names(table: StoredTable, known: GeneIndex | None) -> None:
 
 @dataclass(frozen=True)
 class _Matrix:
-    """``X`` of an AnnData: an array of HDF5 or zarr, or a backed sparse matrix."""
+    """``X`` of an AnnData whose rows are read alone: not in chunks, or a backed sparse matrix."""
 
     x: Any
 
@@ -222,6 +223,19 @@ class _Matrix:
         return np.concatenate([self.read(int(run[0]), int(run[-1]) + 1) for run in runs])
 
 
+def _rows_of(x: Any) -> _Rows:  # noqa: ANN401 - of HDF5 or of zarr
+    """Return the rows of a dense matrix: alone, or in blocks where its chunks hold several."""
+    size = (getattr(x, "shards", None) or x.chunks or (1,))[0]
+    if size == 1 or size * x.shape[1] * x.dtype.itemsize > HELD_BYTES:
+        return _Matrix(x)
+
+    def block(start: int, stop: int) -> NDArray[Any]:
+        return np.asarray(x[start:stop])
+
+    ends = np.minimum(np.arange(size, x.shape[0] + size, size), x.shape[0])
+    return RowBlocks(ends, lambda i: block(i * size, int(ends[i])))
+
+
 def _open_anndata(path: Path, group: Any) -> StoredTable:  # noqa: ANN401 - of HDF5 or of zarr
     x = group["X"]
     if x.attrs.get("encoding-type") == "csc_matrix":
@@ -231,12 +245,14 @@ def _open_anndata(path: Path, group: Any) -> StoredTable:  # noqa: ANN401 - of H
         )
     samples, genes = (_names(group[axis]) for axis in ("obs", "var"))
     dense = hasattr(x, "dtype")
-    rows = _Matrix(x if dense else ad.io.sparse_dataset(x))
-    if tuple(rows.x.shape) != (len(samples), len(genes)):
+    matrix = x if dense else ad.io.sparse_dataset(x)
+    shape = tuple(matrix.shape)
+    if shape != (len(samples), len(genes)):
         raise InputFileError(
-            f"{path.name}: X is {rows.x.shape}, obs and var name {len(samples)} samples and"
+            f"{path.name}: X is {shape}, obs and var name {len(samples)} samples and"
             f" {len(genes)} genes."
         )
+    rows = _rows_of(x) if dense else _Matrix(matrix)
     return StoredTable(path, samples, genes, rows, unit_of_log1p(group))
 
 
@@ -260,39 +276,18 @@ def _parquet_parts(path: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class _RowGroups:
-    """Row groups of parquet files: ``ends`` are the samples up to the end of each."""
+    """Row groups of parquet files, and the columns that are read of them."""
 
     groups: tuple[tuple[Path, int], ...]
-    ends: NDArray[np.int64]
     columns: tuple[str, ...]
 
-    def read(self, start: int, stop: int) -> NDArray[np.float64]:
-        first, last = np.searchsorted(self.ends, [start, stop - 1], side="right")
-        parts = []
-        for i in range(first, last + 1):
-            table, begin = self._group(i)
-            parts.append(_array(table.slice(max(start - begin, 0), stop - max(start, begin))))
-        return np.concatenate(parts)
-
-    def take(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        of_rows = np.searchsorted(self.ends, rows, side="right")
-        parts = []
-        for i in np.unique(of_rows):
-            table, begin = self._group(int(i))
-            parts.append(_array(table.take(rows[of_rows == i] - begin)))
-        return np.concatenate(parts)
-
-    def _group(self, i: int) -> tuple[pa.Table, int]:
-        """Read a row group, and give the sample that it begins with."""
+    def __call__(self, i: int) -> NDArray[Any]:
+        """Read row group ``i``."""
         path, number = self.groups[i]
         file = pyarrow.parquet.ParquetFile(path)
         table = file.read_row_group(number, list(self.columns))
         check_parquet_columns(file.metadata.row_group(number))
-        return table, int(self.ends[i - 1]) if i else 0
-
-
-def _array(table: pa.Table) -> NDArray[np.float64]:
-    return np.column_stack([column.to_numpy().astype(np.float64) for column in table.columns])
+        return np.column_stack([column.to_numpy() for column in table.columns])
 
 
 def _open_parquet(path: Path, parts: Sequence[Path]) -> StoredTable:
@@ -323,7 +318,7 @@ def _open_parquet(path: Path, parts: Sequence[Path]) -> StoredTable:
             groups.append((part, number))
             sizes.append(group.num_rows)
         names += [str(name).strip() for name in file.read([index]).column(0).to_pylist()]
-    rows = _RowGroups(tuple(groups), np.cumsum(sizes), tuple(chosen))
+    rows = RowBlocks(np.cumsum(sizes), _RowGroups(tuple(groups), tuple(chosen)))
     return StoredTable(path, tuple(names), tuple(name.strip() for name in chosen), rows)
 
 
