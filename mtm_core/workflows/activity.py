@@ -20,7 +20,6 @@ from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.one_sex import describe_left_out
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
-from mtm_core.inference.together import Together
 from mtm_core.model_folder import ModelFolder
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.reporting.name_lists import two_names
@@ -43,9 +42,9 @@ from mtm_core.workflows.input_files import check_files, check_metadata, check_th
 from mtm_core.workflows.own_samples import (
     Say,
     StepProgress,
-    read_further,
+    check_further,
     read_known,
-    read_samples,
+    read_own_samples,
     say_notes,
     say_nothing,
     tell_nobody,
@@ -195,8 +194,7 @@ def score_activity(
     inputs = options.inputs(folder)
     check_output(options.output, overwrite=options.overwrite, inputs=inputs, folder=True)
     check_alignment(options.prediction, options.metadata)
-    if len(options.further) != len(options.prediction.further):
-        raise SelectionError("give one table for each further tissue.")
+    check_further(options)
     if options.groups and options.metadata is None:
         raise SelectionError("--groups names a column of the metadata: give --metadata too.")
     if options.shuffle is not None and not options.groups:
@@ -222,9 +220,8 @@ def score_activity(
     chosen = predictor.targets_of(given, options.prediction.targets)
     matched = network.match(predictor.genes)
     say(matched.in_words())
-    read, prepared = read_samples(
-        options.tables, predictor, options.prediction, options.tx2gene, say, options.metadata
-    )
+    own = read_own_samples(options, predictor, say)
+    read, prepared = own.table, own.prepared
     pair, labels, sex = None, None, None
     if options.groups and options.metadata is not None:
         known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
@@ -235,16 +232,9 @@ def score_activity(
         say_notes(describe_left_out(chosen, sex, both_sexes=options.both_sexes), say)
         sex = None if options.both_sexes else sex
         labels = labels if options.shuffle is None else shuffled(labels, options.shuffle)
-    people = options.prediction.put_together(
-        prepared,
-        read_further(options.further, predictor, options.prediction, say, options.metadata),
-    )
-    if isinstance(people, Together):
-        say_notes(people.notes, say)
-    prediction = predictor.predict_prepared(people, chosen)
+    prediction = own.predicted(predictor, chosen)
     method = predictor.artefact.method.name
-    if isinstance(people, Together):  # those of the first table come first
-        prediction = prediction.isel(sample=slice(0, len(prepared.samples)))
+    if options.further:
         say(accuracy_in_words(evaluation, method, given, chosen))
     parts, differences, written = [], [], ["scores", "sources"]
     with writing(

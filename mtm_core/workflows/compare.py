@@ -16,7 +16,6 @@ from mtm_core.inference.blood_cells import COLUMNS
 from mtm_core.inference.one_sex import describe_left_out
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
-from mtm_core.inference.together import Together
 from mtm_core.model_folder import ModelFolder
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.reporting.name_lists import two_names
@@ -50,9 +49,9 @@ from mtm_core.workflows.input_files import check_files, check_metadata, check_th
 from mtm_core.workflows.own_samples import (
     Say,
     StepProgress,
-    read_further,
+    check_further,
     read_known,
-    read_samples,
+    read_own_samples,
     say_notes,
     say_nothing,
     tell_nobody,
@@ -225,15 +224,8 @@ def compare_samples(
         group=column,
         levels=(lambda known: two_names(text, known)) if asked else None,
     )
-    read, prepared = read_samples(
-        options.tables, predictor, options.prediction, options.tx2gene, say, options.metadata
-    )
-    people = options.prediction.put_together(
-        prepared,
-        read_further(options.further, predictor, options.prediction, say, options.metadata),
-    )
-    if isinstance(people, Together):
-        say_notes(people.notes, say)
+    own = read_own_samples(options, predictor, say)
+    read, prepared = own.table, own.prepared
     known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
     if options.composition:
         composition = composition_of(read, prepared)
@@ -259,9 +251,8 @@ def compare_samples(
     )
     if design is not None:
         describe_design(design, say)
-    prediction = predictor.predict_prepared(people, chosen)
-    if isinstance(people, Together):  # those of the first table come first
-        prediction = prediction.isel(sample=slice(0, len(prepared.samples)))
+    prediction = own.predicted(predictor, chosen)
+    if options.further:
         say(accuracy_in_words(evaluation, predictor.artefact.method.name, sources, chosen))
     samples = OwnCohort.of(
         *(prediction, prepared, predictor.artefact, read), sex=known.phenotypes()["sex"]
@@ -382,8 +373,7 @@ def check_compare(options: CompareOptions) -> Path:
             f"two collections of gene sets are named {twice[0]!r}: their results could not be"
             " distinguished. Give each once, or rename a file."
         )
-    if len(options.further) != len(options.prediction.further):
-        raise SelectionError("give one table for each further tissue.")
+    check_further(options)
     folder = find_model(options.model)
     check_output(
         options.output,

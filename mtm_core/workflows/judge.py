@@ -13,7 +13,6 @@ import pandas as pd
 from mtm_core.artefact import Artefact
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.data.units import UnitChoice
-from mtm_core.errors import SelectionError
 from mtm_core.escaping import in_cells
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.alignment import AlignmentMethod
@@ -33,9 +32,9 @@ from mtm_core.workflows.input_files import check_files, check_there
 from mtm_core.workflows.own_samples import (
     Say,
     StepProgress,
-    read_further,
+    check_further,
     read_known,
-    read_samples,
+    read_own_samples,
     say_notes,
     say_nothing,
     say_reading,
@@ -214,21 +213,13 @@ def judge_predictions(
     inputs = [*options.tables, *options.measured, *options.further, *beside, folder / "model.json"]
     check_output(options.output, overwrite=options.overwrite, inputs=inputs, folder=True)
     check_alignment(chosen, options.metadata)
-    if len(options.further) != len(chosen.further):
-        raise SelectionError("give one table for each further tissue.")
+    check_further(options)
     files = ModelFolder.open(folder)
     predictor = Predictor(Artefact.load(files))
     predictor.targets_of(chosen.sources, [options.tissue])
     check_there(input=options.tables, measured=options.measured, **{"and": options.further})
     check_files(metadata=options.metadata, tx2gene=options.tx2gene)
-    _, first = read_samples(
-        options.tables, predictor, chosen, options.tx2gene, say, options.metadata
-    )
-    people = chosen.put_together(
-        first, read_further(options.further, predictor, chosen, say, options.metadata)
-    )
-    if isinstance(people, Together):
-        say_notes(people.notes, say)
+    people = read_own_samples(options, predictor, say).people
     read = read_expression(
         options.measured,
         known_genes=predictor.genes,

@@ -1,13 +1,14 @@
-"""Reading of a user's own samples: their table and metadata."""
+"""Reading of a user's own samples: their tables and metadata."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 import pandas as pd
+import xarray as xr
 
 from mtm_core.data.notes import Level, Note
 from mtm_core.data.people.metadata import SampleMetadata
@@ -18,6 +19,7 @@ from mtm_core.errors import SelectionError
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
 from mtm_core.inference.prepared import Prepared
+from mtm_core.inference.together import Together
 from mtm_core.workflows.batches import describe_by_batch, groups_at_risk
 
 StepProgress = Callable[[str, int, int], None]
@@ -37,6 +39,89 @@ def say_nothing(text: str, *, level: Level = "info") -> None:
 
 def tell_nobody(what: str, done: int, total: int) -> None:
     """Tell nobody."""
+
+
+class SampleFiles(Protocol):
+    """Options that name a user's files, and how they are read."""
+
+    @property
+    def tables(self) -> tuple[Path, ...]:
+        """Tables of the first tissue."""
+
+    @property
+    def further(self) -> tuple[Path, ...]:
+        """Table of each further tissue of ``prediction``, in order."""
+
+    @property
+    def metadata(self) -> Path | None:
+        """Metadata of the samples."""
+
+    @property
+    def tx2gene(self) -> Path | None:
+        """Transcripts and their genes."""
+
+    @property
+    def prediction(self) -> PredictionOptions:
+        """Source, further tissues, units, alignment, and how to read the files."""
+
+
+@dataclass(frozen=True)
+class OwnSamples:
+    """A user's samples, as they were read.
+
+    Attributes
+    ----------
+    table
+        Table of the first tissue.
+    prepared
+        Its samples as the model reads them.
+    people
+        The people of all tables where there are further tissues; else ``prepared``.
+    """
+
+    table: ExpressionTable
+    prepared: Prepared
+    people: Prepared | Together
+
+    def predicted(self, predictor: Predictor, targets: tuple[str, ...]) -> xr.Dataset:
+        """Predict the samples of the first table, from the expression in all tables."""
+        prediction = predictor.predict_prepared(self.people, targets)
+        if isinstance(self.people, Together):  # those of the first table come first
+            return prediction.isel(sample=slice(0, len(self.prepared.samples)))
+        return prediction
+
+
+def check_further(options: SampleFiles) -> None:
+    """Refuse more or fewer tables than there are further tissues.
+
+    Raises
+    ------
+    SelectionError
+        If so.
+    """
+    if len(options.further) != len(options.prediction.further):
+        raise SelectionError("give one table for each further tissue.")
+
+
+def read_own_samples(
+    options: SampleFiles, predictor: Predictor, say: Say = say_nothing
+) -> OwnSamples:
+    """Read the tables of all tissues, and match their people.
+
+    Raises
+    ------
+    InputFileError, ExpressionError, SelectionError
+        As :func:`read_samples`; and if two tables have no person in common.
+    """
+    chosen, metadata = options.prediction, options.metadata
+    table, prepared = read_samples(
+        options.tables, predictor, chosen, options.tx2gene, say, metadata
+    )
+    further = read_further(options.further, predictor, chosen, say, metadata)
+    people = chosen.put_together(prepared, further)
+    if isinstance(people, Together):
+        say_notes(people.notes, say)
+    return OwnSamples(table, prepared, people)
 
 
 def read_samples(

@@ -46,9 +46,8 @@ from mtm_core.workflows.input_files import check_files, check_metadata, check_th
 from mtm_core.workflows.own_samples import (
     Say,
     StepProgress,
-    read_further,
     read_known,
-    read_samples,
+    read_own_samples,
     say_notes,
     say_nothing,
     say_reading,
@@ -146,15 +145,8 @@ def _whole(
     check_there(input=options.tables, **{"and": options.further})
     check_files(tx2gene=options.tx2gene)
     _check_metadata(options)
-    chosen = options.prediction
-    read, first = read_samples(
-        options.tables, predictor, chosen, options.tx2gene, say, options.metadata
-    )
-    prepared = chosen.put_together(
-        first, read_further(options.further, predictor, chosen, say, options.metadata)
-    )
-    if isinstance(prepared, Together):
-        say_notes(prepared.notes, say)
+    own = read_own_samples(options, predictor, say)
+    prepared = own.people
     known = _metadata(options, prepared.samples, predictor, say)
     phenotypes = None if known is None else known.phenotypes()
     of_sex = [] if phenotypes is None else describe_one_sex(targets, phenotypes["sex"])
@@ -162,7 +154,7 @@ def _whole(
     n_samples, n_genes = len(prepared.samples), len(predictor.artefact.genes)
     sizes = (n_samples, len(targets), n_genes)
     _say_size(options, sizes, say)
-    notes = (*read.report.notes, *first.notes, *of_sex)
+    notes = (*own.table.report.notes, *own.prepared.notes, *of_sex)
     n_files = _write(options, folder, predictor, prepared, targets, known, notes, on_progress)
     if options.save_alignment is not None:
         save_alignment(

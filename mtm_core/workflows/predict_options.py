@@ -19,6 +19,7 @@ from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.safe_output import check_output as check_place
 from mtm_core.safe_output import refuse_inputs
 from mtm_core.workflows.batches import check_alignment, check_place_of_alignment
+from mtm_core.workflows.own_samples import check_further
 from mtm_core.workflows.plain_values import PlainValues
 
 Layout = Literal["long", "parts", "wide"]
@@ -125,8 +126,7 @@ def check_predict(options: PredictOptions) -> Path:
         options.prediction, options.metadata, part_by_part=options.part_by_part is not None
     )
     check_place_of_alignment(options.save_alignment, overwrite=options.overwrite, inputs=inputs)
-    if len(options.further) != len(options.prediction.further):
-        raise SelectionError("give one table for each further tissue.")
+    check_further(options)
     if options.part_by_part is not None:
         check_workers(options.part_by_part.scheduler, options.part_by_part.workers)
         if options.prediction.reading != AS_IT_LIES:

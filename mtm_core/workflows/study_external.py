@@ -13,7 +13,6 @@ from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.inference.one_sex import describe_left_out
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.predictor import Predictor
-from mtm_core.inference.together import Together
 from mtm_core.model_folder import ModelFolder
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.safe_output import check_output
@@ -25,9 +24,9 @@ from mtm_core.workflows.batches import batch_columns, check_alignment
 from mtm_core.workflows.input_files import check_files, check_folders, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
     Say,
-    read_further,
+    check_further,
     read_known,
-    read_samples,
+    read_own_samples,
     say_notes,
     say_nothing,
 )
@@ -143,8 +142,7 @@ def study_external_samples(options: ExternalOptions, say: Say = say_nothing) -> 
     metadata, reference, group = options.metadata, options.reference, options.group
     trait, adjusted_for = options.trait, options.adjusted_for
     check_alignment(options.prediction, metadata)
-    if len(options.further) != len(options.prediction.further):
-        raise SelectionError("give one table for each further tissue.")
+    check_further(options)
     folder = find_model(options.model)
     inputs = options.inputs(folder)
     check_output(options.output, overwrite=options.overwrite, inputs=inputs, folder=True)
@@ -174,20 +172,12 @@ def study_external_samples(options: ExternalOptions, say: Say = say_nothing) -> 
     _check_name("trait", trait, list(associations.traits))
     adjustments = associations.traits[trait]["adjustments"]
     _check_name("adjustment", adjusted_for, list(adjustments))
-    read, prepared = read_samples(
-        options.tables, predictor, options.prediction, options.tx2gene, say, metadata
-    )
-    people = options.prediction.put_together(
-        prepared, read_further(options.further, predictor, options.prediction, say, metadata)
-    )
-    if isinstance(people, Together):
-        say_notes(people.notes, say)
+    own = read_own_samples(options, predictor, say)
+    read, prepared = own.table, own.prepared
     known = read_known(metadata, prepared.samples, options.prediction.metadata, say)
     groups = known.groups(group)
     case, control = known.level(group, options.case), known.level(group, options.control)
-    prediction = predictor.predict_prepared(people, targets)
-    if isinstance(people, Together):  # those of the first table come first
-        prediction = prediction.isel(sample=slice(0, len(prepared.samples)))
+    prediction = own.predicted(predictor, targets)
     sex = sex_of_people(read, prepared, known.phenotypes()["sex"])
     say_notes(describe_left_out(targets, sex, both_sexes=options.both_sexes), say)
     tissues, genes = study_external(
