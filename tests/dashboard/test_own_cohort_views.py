@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from mtm_core.dashboard.screens.differential import (
+    by_number,
+    stacked,
     summary_in_words,
 )
 from mtm_core.dashboard.screens.metadata_tables import columns_table
@@ -80,6 +82,26 @@ def test_trait_summary_counts_predictable_genes_only() -> None:
     lung, liver = (summary_line(part, 0.05) for _, part in table.groupby("tissue", sort=False))
     assert "1 of 2 genes at FDR 0.05; the largest correlation is -0.50, of B" in lung
     assert "no gene was tested" in liver
+
+
+def test_tables_of_tissues_put_below_each_other_hold_what_each_holds(
+    rng: np.random.Generator,
+) -> None:
+    parts = [part for _, part in associations(5, rng).groupby("tissue", sort=False)]
+    parts[1] = parts[1].assign(origin="measured").iloc[:3]
+    table = stacked(parts)
+    assert list(table) == list(parts[0])
+    pd.testing.assert_frame_equal(
+        table.astype({"tissue": object, "origin": object}), pd.concat(parts, ignore_index=True)
+    )
+
+
+def test_rows_are_in_the_order_of_a_number_with_ties_as_they_were(rng: np.random.Generator) -> None:
+    table = associations(50, rng).assign(
+        fdr=lambda t: t["fdr"].round(1).mask(t["n"].index % 7 == 0)
+    )
+    expected = table.sort_values("fdr", kind="stable").reset_index(drop=True)[["fdr", "gene"]]
+    pd.testing.assert_frame_equal(by_number(table, "fdr", ["fdr", "gene"]), expected)
 
 
 def test_changes_are_counted_in_words() -> None:

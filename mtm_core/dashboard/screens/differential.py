@@ -136,19 +136,33 @@ def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     What is one text in all rows of a tissue becomes a category: of eight tissues of 19,291 genes
     texts are compared, cut and sorted for a tenth of a second.
     """
-    there = [name for name in ("tissue", "origin", "scale") if name in parts[0]]
-    table = pd.concat([part.drop(columns=there) for part in parts], ignore_index=True)
-    for name in there:
-        words = [str(part[name].iloc[0]) for part in parts]
-        known = sorted(set(words))
-        codes = np.repeat([known.index(word) for word in words], [len(part) for part in parts])
-        table[name] = pd.Categorical.from_codes(codes, known)
-    return table[list(parts[0])]
+    sizes, columns = [len(part) for part in parts], dict[str, pd.Series]()
+    for name in parts[0]:
+        own = [part[name] for part in parts]
+        if name in ("tissue", "origin", "scale"):
+            words = [str(column.iloc[0]) for column in own]
+            known = sorted(set(words))
+            codes = np.repeat([known.index(word) for word in words], sizes)
+            columns[name] = pd.Series(pd.Categorical.from_codes(codes, known))
+        else:
+            columns[name] = pd.concat(own, ignore_index=True)
+    return pd.DataFrame(columns, copy=False)
 
 
 def changes(table: pd.DataFrame, *, fold_change: float, fdr: float) -> pd.DataFrame:
     """Add to a table of :func:`with_accuracy` what changed."""
-    return table.assign(kind=kind_of_change(table, fold_change=fold_change, fdr=fdr))
+    changed = table.copy(deep=False)
+    changed["kind"] = kind_of_change(table, fold_change=fold_change, fdr=fdr)
+    return changed
+
+
+def by_number(table: pd.DataFrame, name: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Return some columns of a table, the smallest ``name`` first; NaN last, and ties as they are.
+
+    A column at a time: a table is otherwise copied whole three times on the way.
+    """
+    order = np.argsort(table[name].to_numpy(), kind="stable")
+    return pd.DataFrame({one: table[one].array.take(order) for one in columns}, copy=False)
 
 
 def summary_in_words(
@@ -156,7 +170,8 @@ def summary_in_words(
 ) -> list[str]:
     """Say of each tissue how many genes changed, how many are not predictable or not tested."""
     lines = []
-    for (tissue, origin), part in table.groupby(["tissue", "origin"], sort=False, observed=True):
+    counted = table[["tissue", "origin", "kind", "outcome"]]
+    for (tissue, origin), part in counted.groupby(["tissue", "origin"], sort=False, observed=True):
         n = part["kind"].value_counts()
         higher, lower = n.get(HIGHER, 0), n.get(LOWER, 0)
         line = (

@@ -10,7 +10,12 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.screens.differential import changes, choose_thresholds, summary_in_words
+from mtm_core.dashboard.screens.differential import (
+    by_number,
+    changes,
+    choose_thresholds,
+    summary_in_words,
+)
 from mtm_core.dashboard.state.background import start, watch
 from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.jobs import Progress
@@ -222,7 +227,7 @@ def _show_found(
             clear="clear_count_points",
             every="All genes. Select a row to circle its gene in the figure.",
         )
-        rows = rows[COLUMNS].sort_values("fdr", kind="stable").reset_index(drop=True)
+        rows = by_number(rows, "fdr", COLUMNS)
         rows["kind"] = rows["kind"].cat.rename_categories(kinds)
         rows = show_gene_rows(rows, names, key="count_rows", height=380, listed="FDR")
         download_table(rows, key="count_rows", name=f"{prefix}count_models", label="These rows")

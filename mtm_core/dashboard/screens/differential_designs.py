@@ -7,6 +7,7 @@ import streamlit as st
 
 from mtm_core.dashboard.screens.differential import (
     COUNTS,
+    by_number,
     changes,
     choose_shown_tissues,
     choose_thresholds,
@@ -217,8 +218,7 @@ def _show_volcano_and_rows(
             every="All genes. Select a row to circle its gene in the figure.",
         )
         by = "fdr_tissue" if choice.with_error else "fdr"
-        rows = rows[columns_of(with_error=choice.with_error)]
-        rows = rows.sort_values(by, kind="stable").reset_index(drop=True)
+        rows = by_number(rows, by, columns_of(with_error=choice.with_error))
         if kinds:
             rows["kind"] = rows["kind"].cat.rename_categories(kinds)
         listed = "FDR (tissue)" if choice.with_error else "FDR"

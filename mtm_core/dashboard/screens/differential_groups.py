@@ -10,6 +10,7 @@ import streamlit as st
 from mtm_core.dashboard.screens.differential import (
     RANK_SUM_IGNORES_ERROR,
     TABLE_COLUMNS,
+    by_number,
     changes,
     choose_shown_tissues,
     choose_thresholds,
@@ -212,7 +213,7 @@ def _show_rows(view: GroupsView, table: pd.DataFrame) -> None:
         every="All genes. Select a row to circle its gene in the figure and to see its samples "
         "below.",
     )
-    rows = rows[TABLE_COLUMNS].sort_values("fdr", kind="stable").reset_index(drop=True)
+    rows = by_number(rows, "fdr", TABLE_COLUMNS)
     rows = show_gene_rows(rows, view.names, key="differential_rows", height=380, listed="FDR")
     download_table(
         rows, key="differential_table", name=f"{view.prefix}differential", label="These rows"
