@@ -101,7 +101,7 @@ def external_command(
 ) -> None:
     """Hold predicted changes between groups of other samples against a reference's.
 
-    The samples are predicted in every tissue; log2 fold changes of case against control are
+    The samples are predicted in every tissue; log2 ratios of the means of case and control are
     correlated with those of a trait of the model's own cohort.
 
     **Example:** `mtm study external blood.tsv --metadata groups.tsv --group group --case disease
@@ -138,7 +138,7 @@ def external_command(
     done = study_external_samples(options, print_found)
     err.print(f"Wrote {output}.")
     print_study(
-        f"Predicted log2 fold change, {done.case} against {done.control}, and the reference's of"
+        f"Predicted log2 ratio of means, {done.case} against {done.control}, and the reference's of"
         f" {trait}",
         done.summary,
     )

@@ -29,7 +29,7 @@ def study_external(
     adjusted_for: str = "",
     sex: pd.Series | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Compare predicted log2 fold changes, case against control, with those of the reference.
+    """Compare predicted log2 ratios of means, case against control, with those of the reference.
 
     Parameters
     ----------
@@ -58,7 +58,8 @@ def study_external(
         (:func:`mtm_core.studies.resampled_effects.chance_of_agreement`); ``sign_consistency``;
         ``n_degs``, genes changed in the prediction, and ``n_reference_degs``, in the reference,
         with an FDR of at most 5 %; ``outcome``. And the genes behind it, one row a (``tissue``,
-        ``gene_id``).
+        ``gene_id``): ``log2_ratio``, of the means with 1 added to both, as the reference's changes
+        are; ``p``, ``fdr``, ``reference_effect``, ``reference_fdr``.
 
     Raises
     ------
@@ -83,13 +84,15 @@ def study_external(
         samples = np.flatnonzero(compared & tissues.may_have(tissue))
         is_case = labels[samples] == case
         expression = prediction["expression"].sel(tissue=tissue).isel(sample=samples).to_numpy()
-        found = differential_expression(expression[is_case], expression[~is_case], genes)
+        found = differential_expression(expression[is_case], expression[~is_case], genes).rename(
+            columns={"log2_fold_change": "log2_ratio"}
+        )
         other = reference.select(trait, tissue, adjusted_for)
         joined = found.join(other[["effect", "fdr", "outcome"]], rsuffix="_reference", how="inner")
         tested = joined[
             (joined["outcome"] == TESTED) & (joined["outcome_reference"] == TESTED)
         ].rename(columns={"effect": "reference_effect", "fdr_reference": "reference_fdr"})
-        agreement = concordance(tested["log2_fold_change"], tested["reference_effect"])
+        agreement = concordance(tested["log2_ratio"], tested["reference_effect"])
         worth = dict.fromkeys(("low", "high", "chance_low", "chance_high", "p"), float("nan"))
         if agreement.outcome == TESTED:
             places = gene_ids.get_indexer(tested.index)
@@ -112,14 +115,14 @@ def study_external(
                 "chance_high": worth["chance_high"],
                 "shuffle_p": worth["p"],
                 "sign_consistency": sign_consistency(
-                    tested["log2_fold_change"], tested["reference_effect"]
+                    tested["log2_ratio"], tested["reference_effect"]
                 ).share,
                 "n_degs": int((tested["fdr"] <= FDR).sum()),
                 "n_reference_degs": int((tested["reference_fdr"] <= FDR).sum()),
                 "outcome": agreement.outcome,
             }
         )
-        columns = ["log2_fold_change", "p", "fdr", "reference_effect", "reference_fdr"]
+        columns = ["log2_ratio", "p", "fdr", "reference_effect", "reference_fdr"]
         tables.append(tested[columns].reset_index().assign(tissue=tissue))
     return pd.DataFrame(rows), pd.concat(tables, ignore_index=True)
 

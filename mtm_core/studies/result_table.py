@@ -21,7 +21,7 @@ Question = Literal["tissue", "prediction"]
 """What a linear model tests: the tissue, allowing for prediction error, or its prediction."""
 GROUPS = ("trait", "contrast", "adjusted_for", "tissue")
 """Columns that divide a table of results into parts, each with tests of its own."""
-_EFFECTS = ("log2_fold_change", "log2FoldChange", "logFC", "rho", "slope", "stat")
+_EFFECTS = ("log2_fold_change", "log2FoldChange", "logFC", "log2_ratio", "rho", "slope", "stat")
 _P = ("p", "pvalue", "P.Value", "PValue", "p_val")
 _FDR = ("fdr", "padj", "adj.P.Val", "FDR", "p_val_adj")
 _GENE_IDS = ("gene_id", "gene", "symbol", "ensembl", "Geneid")

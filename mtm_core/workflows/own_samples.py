@@ -10,7 +10,7 @@ from typing import Protocol
 import pandas as pd
 import xarray as xr
 
-from mtm_core.data.notes import Level, Note
+from mtm_core.data.notes import Level, Note, counted
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.data.people.metadata_options import MetadataOptions
@@ -121,6 +121,9 @@ def read_own_samples(
     people = chosen.put_together(prepared, further)
     if isinstance(people, Together):
         say_notes(people.notes, say)
+        if n_others := len(people.samples) - len(prepared.samples):
+            others = counted(n_others, "person is", "people are")
+            say(f"{others} only in further tables: studies are of the people of the first table.")
     return OwnSamples(table, prepared, people)
 
 

@@ -21,6 +21,7 @@ from mtm_core.studies.external import study_external, summarise_external
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.sample_sex import sex_of_people
 from mtm_core.workflows.batches import batch_columns, check_alignment
+from mtm_core.workflows.group_pair import counts_in_words
 from mtm_core.workflows.input_files import check_files, check_folders, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
     Say,
@@ -177,6 +178,7 @@ def study_external_samples(options: ExternalOptions, say: Say = say_nothing) -> 
     known = read_known(metadata, prepared.samples, options.prediction.metadata, say)
     groups = known.groups(group)
     case, control = known.level(group, options.case), known.level(group, options.control)
+    say(counts_in_words(groups, case, control))
     prediction = own.predicted(predictor, targets)
     sex = sex_of_people(read, prepared, known.phenotypes()["sex"])
     say_notes(describe_left_out(targets, sex, both_sexes=options.both_sexes), say)
@@ -196,6 +198,8 @@ def study_external_samples(options: ExternalOptions, say: Say = say_nothing) -> 
         "file_sha256": read.report.sha256,
         "case": case,
         "control": control,
+        "log2_ratio": "log2 of the mean of cases over that of controls, 1 added to both, as in the"
+        " reference",
         "trait": trait,
         "adjusted_for": adjusted_for,
         "both_sexes": options.both_sexes,

@@ -23,7 +23,8 @@ def test_targets_alignment_and_further_tables_are_those_of_predict(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     blood = pd.read_csv(SAMPLES / "blood_tpm.tsv", sep="\t", index_col="sample")
-    muscle = blood.iloc[15:] + 1
+    others = (blood.iloc[:2] * 2).set_axis(["X-1", "X-2"]).rename_axis("sample")
+    muscle = pd.concat([blood.iloc[15:] + 1, others])
     blood.to_csv("blood.tsv", sep="\t")
     muscle.to_csv("muscle.tsv", sep="\t")
     done = mtm(
@@ -32,6 +33,8 @@ def test_targets_alignment_and_further_tables_are_those_of_predict(
     )  # fmt: skip
     assert done.code == 0
     assert "Alignment: robust" in done.err
+    assert "2 people are only in further tables: studies are of the people of the first" in done.err
+    assert "samples of 'case' with" in done.err
     predicted = Predictor.load(DEFAULT_MODEL).predict(
         tables={"Whole Blood": blood, MUSCLE: muscle}, targets=["Lung"], unit="tpm",
         alignment="robust",
@@ -42,7 +45,7 @@ def test_targets_alignment_and_further_tables_are_those_of_predict(
     expected = np.log2(lung[group == "case"].mean() / lung[group == "control"].mean())
     genes = pd.read_parquet("studied/genes.parquet").set_index("gene_id")
     assert set(genes["tissue"]) == {"Lung"}
-    np.testing.assert_allclose(genes["log2_fold_change"], expected[genes.index], atol=1e-4)
+    np.testing.assert_allclose(genes["log2_ratio"], expected[genes.index], atol=1e-4)
 
 
 def test_a_column_of_batches_that_is_not_there_is_refused(

@@ -72,15 +72,15 @@ def test_the_same_disease_agrees_where_it_is(
     assert table.loc[DISEASED, "n_reference_degs"] >= 8
     own = genes[genes["tissue"] == DISEASED]
     changed = own[own["reference_fdr"] < 1e-3]
-    assert (np.sign(changed["log2_fold_change"]) == np.sign(changed["reference_effect"])).all()
-    same = np.sign(own["log2_fold_change"]) == np.sign(own["reference_effect"])
+    assert (np.sign(changed["log2_ratio"]) == np.sign(changed["reference_effect"])).all()
+    same = np.sign(own["log2_ratio"]) == np.sign(own["reference_effect"])
     assert table.loc[DISEASED, "sign_consistency"] == pytest.approx(same.mean())
-    rho = pearsonr(own["log2_fold_change"], own["reference_effect"].astype(float)).statistic
+    rho = pearsonr(own["log2_ratio"], own["reference_effect"].astype(float)).statistic
     assert table.loc[DISEASED, "rho"] == pytest.approx(rho)
     x = prediction["expression"].sel(tissue=DISEASED, gene=own["gene_id"].iloc[3]).to_numpy()
     means = [x[(groups == name).to_numpy()].mean() for name in ("ill", "well")]
     expected = np.log2((means[0] + 1) / (means[1] + 1))
-    assert own["log2_fold_change"].iloc[3] == pytest.approx(expected)
+    assert own["log2_ratio"].iloc[3] == pytest.approx(expected)
     summary = summarise_external(tissues, minimum_degs=8).set_index("tissues")
     assert summary.loc["related", "n_tissues"] == 2
     assert summary.loc["related", "median_rho"] > 0.9 > summary.loc["other", "median_rho"]
