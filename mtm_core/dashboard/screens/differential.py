@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,27 @@ TABLE_COLUMNS = [
 ]
 
 
+@dataclass(frozen=True)
+class Thresholds:
+    """What counts as changed, and what is named in the figure.
+
+    Attributes
+    ----------
+    fold_change, fdr
+        Least absolute log2 fold change, and greatest FDR.
+    n_labels
+        Genes to name.
+    label, gene
+        The gene that all screens share, and its id.
+    """
+
+    fold_change: float
+    fdr: float
+    n_labels: int
+    label: str
+    gene: str
+
+
 def choose_test() -> str:
     """Let the user choose how groups are compared."""
     return str(
@@ -81,21 +103,13 @@ def choose_shown_tissues(
     return tissue, [tissue, *(other for other in beside if other in others)]
 
 
-def choose_thresholds(
-    names: GeneNames, fdr_help: str, *, sized: bool = True
-) -> tuple[float, float, int, str, str]:
+def choose_thresholds(names: GeneNames, fdr_help: str, *, sized: bool = True) -> Thresholds:
     """Let the user choose what counts as changed, and what is named.
 
     Parameters
     ----------
     sized
-        Whether changes are differences, which have a least size; else the first number is 0.
-
-    Returns
-    -------
-    tuple
-        Least absolute log2 fold change, greatest FDR, genes to name, and the label and id of the
-        gene that all screens share.
+        Whether changes are differences, which have a least size; else any size counts.
     """
     change_column, fdr_column, label_column, gene_column = st.columns(4)
     with change_column:
@@ -127,7 +141,7 @@ def choose_thresholds(
         )
     with gene_column:
         label, gene = choose_gene(names, help="Ringed in the figure.")
-    return fold_change if sized else 0.0, fdr, n_labels, label, gene
+    return Thresholds(fold_change if sized else 0.0, fdr, n_labels, label, gene)
 
 
 def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

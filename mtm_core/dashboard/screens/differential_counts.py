@@ -11,32 +11,28 @@ import pandas as pd
 import streamlit as st
 
 from mtm_core.dashboard.screens.differential import (
+    Thresholds,
     by_number,
     changes,
     choose_thresholds,
     summary_in_words,
 )
+from mtm_core.dashboard.screens.differential_volcano import rerun_for_another_gene, show_volcano
 from mtm_core.dashboard.state.background import start, watch
 from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.jobs import Progress
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
-from mtm_core.dashboard.widgets.cohort_genes import (
-    chart_of_points,
-    selected_rows,
-    show_gene_rows,
-    take_points,
-)
+from mtm_core.dashboard.widgets.cohort_genes import selected_rows, show_gene_rows
 from mtm_core.dashboard.widgets.cohort_view import show_comparison
 from mtm_core.dashboard.widgets.design_choice import DesignChoice, choose_design
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.group_choice import offer_shuffle
-from mtm_core.dashboard.widgets.layout import download_table, show_figure
+from mtm_core.dashboard.widgets.layout import download_table
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.errors import MTMError
 from mtm_core.escaping import plain, plain_message
-from mtm_core.figures.associations.volcano import n_counted, volcano
 from mtm_core.reporting.design_text import COUNT_REFERENCES, describe_counts
 from mtm_core.workflows.compare_designs import (
     check_counts,
@@ -175,11 +171,11 @@ def _show_found(
     names: GeneNames,
     choice: DesignChoice,
     found: pd.DataFrame,
-    thresholds: tuple[float, float, int, str, str],
+    thresholds: Thresholds,
     key: tuple[object, ...],
 ) -> None:
     """Show volcano, summary and table."""
-    fold_change, fdr, n_labels, label, gene = thresholds
+    fold_change, fdr = thresholds.fold_change, thresholds.fdr
     known = GeneAccuracy.of(model, session.sources).of_tissues([session.source])
     own = found.assign(tissue=session.source, origin=MEASURED)
     table = changes(with_accuracy(own, known), fold_change=fold_change, fdr=fdr)
@@ -192,31 +188,20 @@ def _show_found(
 
     @st.fragment
     def figure_and_rows() -> None:
-        if st.session_state["gene"] != label:
-            st.rerun()
-        chart = chart_of_points("counts_volcano", "counts_genes")
-        n_others = n_counted(tested)
-        show_figure(
-            session.remember(
-                ("counts volcano", *key, fold_change, fdr, n_labels, gene),
-                lambda: volcano(
-                    tested,
-                    fold_change=fold_change,
-                    fdr=fdr,
-                    n_labels=n_labels,
-                    marked=[gene],
-                    kinds=kinds,
-                ),
-            ),
-            key=chart,
+        rerun_for_another_gene(thresholds)
+        show_volcano(
+            session,
+            tested,
+            names,
+            thresholds,
+            chart="counts_volcano",
+            store="counts_genes",
+            key=("counts volcano", *key, fold_change, fdr),
             name=f"{prefix}volcano_counts_{choice.contrast.name}",
             caption=f"{choice.contrast.meaning}, counts of {session.source}: negative binomial "
             f"model {choice.design.formula}, n = {len(choice.design.samples)}, PyDESeq2. Log2 fold "
-            f"change {choice.contrast.unit} is not shrunk. Dotted lines are the thresholds."
-            + (f" Grey cells count the other {n_others:,} genes." if n_others else ""),
-            data=tested,
-            index=False,
-            on_select=lambda: take_points(f"figure_{chart}", "counts_genes", tested, names),
+            f"change {choice.contrast.unit} is not shrunk.",
+            kinds=kinds,
         )
         for line in summary_in_words(table, kinds.get(HIGHER, HIGHER), kinds.get(LOWER, LOWER)):
             st.markdown(f"- {line}")

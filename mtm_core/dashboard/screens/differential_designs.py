@@ -7,23 +7,20 @@ import streamlit as st
 
 from mtm_core.dashboard.screens.differential import (
     COUNTS,
+    Thresholds,
     by_number,
     changes,
     choose_shown_tissues,
     choose_thresholds,
     summary_in_words,
 )
+from mtm_core.dashboard.screens.differential_volcano import rerun_for_another_gene, show_volcano
 from mtm_core.dashboard.state.background import remember
 from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
-from mtm_core.dashboard.widgets.cohort_genes import (
-    chart_of_points,
-    selected_rows,
-    show_gene_rows,
-    take_points,
-)
+from mtm_core.dashboard.widgets.cohort_genes import selected_rows, show_gene_rows
 from mtm_core.dashboard.widgets.cohort_view import (
     compared_people,
     comparison_commands,
@@ -35,7 +32,6 @@ from mtm_core.dashboard.widgets.group_choice import offer_shuffle
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.escaping import plain, plain_message
-from mtm_core.figures.associations.volcano import n_counted, volcano
 from mtm_core.figures.samples.group_strips import group_strips
 from mtm_core.figures.samples.number_scatter import MOST_PANELS, number_scatter
 from mtm_core.figures.shared.thinning import drawn_in_words
@@ -76,7 +72,8 @@ def show_linear_models(
         "Moderated test; FDR after Benjamini and Hochberg over the genes of a tissue.",
         sized=choice.is_difference,
     )
-    fold_change, fdr, _, label, gene = thresholds
+    fold_change, fdr = thresholds.fold_change, thresholds.fdr
+    label, gene = thresholds.label, thresholds.gene
     key = ("design", *choice.key, compared_people(session), tuple(shown))
     compared_by = remember(
         session,
@@ -168,10 +165,9 @@ def _show_volcano_and_rows(
     table: pd.DataFrame,
     written: pd.DataFrame,
     key: tuple[object, ...],
-    thresholds: tuple[float, float, int, str, str],
+    thresholds: Thresholds,
 ) -> None:
     """Show both; ``table`` has the question asked in p and FDR, ``written`` what is downloaded."""
-    fold_change, fdr, n_labels, label, gene = thresholds
     tested = table[table["kind"] != UNTESTED]
     kinds = choice.kinds
     prefix = f"{session.file_stem}{'shuffled_' if choice.seed is not None else ''}"
@@ -179,34 +175,23 @@ def _show_volcano_and_rows(
 
     @st.fragment
     def figure_and_rows() -> None:
-        if st.session_state["gene"] != label:
-            st.rerun()
-        chart = chart_of_points("design_volcano", "design_genes")
-        n_others = n_counted(tested)
-        show_figure(
-            session.remember(
-                ("design volcano", *key, choice.with_error, fold_change, fdr, n_labels, gene),
-                lambda: volcano(
-                    tested,
-                    fold_change=fold_change,
-                    fdr=fdr,
-                    n_labels=n_labels,
-                    marked=[gene],
-                    kinds=kinds,
-                ),
-            ),
-            key=chart,
+        rerun_for_another_gene(thresholds)
+        show_volcano(
+            session,
+            tested,
+            names,
+            thresholds,
+            chart="design_volcano",
+            store="design_genes",
+            key=("design volcano", *key, choice.with_error, thresholds.fold_change, thresholds.fdr),
             name=f"{prefix}volcano_{choice.contrast.name}",
             caption=f"{choice.contrast.meaning}, of {question}: linear model"
             f" {choice.design.formula}, n = {len(choice.design.samples)},"
             f" {model.predictor.artefact.name}. Effect"
             f" {choice.contrast.unit or 'in log2 expression'}, moderated tests. Measured"
-            f" {session.source}: {cohort.measured.meaning} Dotted lines are the thresholds. Each "
-            f"panel has its own scales."
-            + (f" Grey cells count the other {n_others:,} genes." if n_others else ""),
+            f" {session.source}: {cohort.measured.meaning} Each panel has its own scales.",
+            kinds=kinds,
             data=written.loc[tested.index],
-            index=False,
-            on_select=lambda: take_points(f"figure_{chart}", "design_genes", tested, names),
         )
         for line in summary_in_words(table, kinds.get(HIGHER, HIGHER), kinds.get(LOWER, LOWER)):
             st.markdown(f"- {line}")

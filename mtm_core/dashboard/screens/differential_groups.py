@@ -10,6 +10,7 @@ import streamlit as st
 from mtm_core.dashboard.screens.differential import (
     RANK_SUM_IGNORES_ERROR,
     TABLE_COLUMNS,
+    Thresholds,
     by_number,
     changes,
     choose_shown_tissues,
@@ -17,24 +18,19 @@ from mtm_core.dashboard.screens.differential import (
     stacked,
     summary_in_words,
 )
+from mtm_core.dashboard.screens.differential_volcano import rerun_for_another_gene, show_volcano
 from mtm_core.dashboard.state.background import remember
 from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
-from mtm_core.dashboard.widgets.cohort_genes import (
-    chart_of_points,
-    selected_rows,
-    show_gene_rows,
-    take_points,
-)
+from mtm_core.dashboard.widgets.cohort_genes import selected_rows, show_gene_rows
 from mtm_core.dashboard.widgets.cohort_view import compared_people, show_comparison
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.group_choice import GroupChoice, choose_groups, offer_shuffle
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.escaping import plain
-from mtm_core.figures.associations.volcano import n_counted, volcano
 from mtm_core.figures.samples.group_strips import group_strips
 from mtm_core.figures.shared.thinning import drawn_in_words
 from mtm_core.reporting.command_line import Comparison
@@ -55,10 +51,8 @@ class GroupsView:
         The groups.
     tissues
         Tissues that are shown.
-    fold_change, fdr, n_labels
-        What counts as changed, and how many genes are named.
-    label, gene
-        The gene that all screens share, and its id.
+    thresholds
+        What counts as changed, and the gene that is shown.
     """
 
     session: Session
@@ -68,18 +62,15 @@ class GroupsView:
     held_out: GeneAccuracy
     choice: GroupChoice
     tissues: list[str]
-    fold_change: float
-    fdr: float
-    n_labels: int
-    label: str
-    gene: str
+    thresholds: Thresholds
 
     @property
     def key(self) -> tuple[object, ...]:
         """Key of the groups, tissues and thresholds within the session."""
         people = compared_people(self.session)
         shown = tuple(self.tissues)
-        return ("groups", self.choice.key, people, shown, self.fold_change, self.fdr)
+        asked = self.thresholds
+        return ("groups", self.choice.key, people, shown, asked.fold_change, asked.fdr)
 
     @property
     def prefix(self) -> str:
@@ -124,16 +115,16 @@ def choose_comparison(
         "Wilcoxon's rank-sum test; FDR after Benjamini and Hochberg over the genes of a tissue.",
     )
     held_out = GeneAccuracy.of(model, session.sources)
-    return GroupsView(session, model, cohort, names, held_out, choice, tissues, *thresholds)
+    return GroupsView(session, model, cohort, names, held_out, choice, tissues, thresholds)
 
 
 def need_changes(view: GroupsView) -> pd.DataFrame:
     """Compare the groups in each tissue shown; where nothing can be tested, say why and end."""
-    choice = view.choice
+    choice, thresholds = view.choice, view.thresholds
     parts = [view.compared(name) for name in view.tissues]
     table = view.session.remember(
         ("changes", *view.key),
-        lambda: changes(stacked(parts), fold_change=view.fold_change, fdr=view.fdr),
+        lambda: changes(stacked(parts), fold_change=thresholds.fold_change, fdr=thresholds.fdr),
     )
     if (table["kind"] == UNTESTED).all():
         st.warning(
@@ -155,8 +146,7 @@ def show_figure_and_rows(view: GroupsView, table: pd.DataFrame) -> None:
 @st.fragment
 def _show_selection(view: GroupsView, table: pd.DataFrame, tested: pd.DataFrame) -> None:
     """Show both; run alone at each selection."""
-    if st.session_state["gene"] != view.label:  # a point or row was marked: all is drawn for it
-        st.rerun()
+    rerun_for_another_gene(view.thresholds)
     _show_volcano(view, tested)
     for line in summary_in_words(table):
         st.markdown(f"- {line}")
@@ -164,43 +154,25 @@ def _show_selection(view: GroupsView, table: pd.DataFrame, tested: pd.DataFrame)
 
 
 def _show_volcano(view: GroupsView, tested: pd.DataFrame) -> None:
-    session, choice, names = view.session, view.choice, view.names
-    chart = chart_of_points("volcano", "volcano_genes")
-    n_others = n_counted(tested)
-    counted = (
-        f"Grey cells count the other {n_others:,} genes of the panels: the darker, the more. "
-        if n_others
-        else ""
-    )
-    show_figure(
-        # Not drawn anew where points of it were selected: with all genes that takes a while.
-        session.remember(
-            ("volcano", *view.key, view.n_labels, view.gene),
-            lambda: volcano(
-                tested,
-                fold_change=view.fold_change,
-                fdr=view.fdr,
-                n_labels=view.n_labels,
-                marked=[view.gene],
-            ),
-        ),
-        key=chart,
+    choice = view.choice
+    show_volcano(
+        view.session,
+        tested,
+        view.names,
+        view.thresholds,
+        chart="volcano",
+        store="volcano_genes",
+        key=("volcano", *view.key),
         name=f"{view.prefix}volcano_{choice.case}_against_{choice.control}",
         caption=f"{choice.case} (n = {choice.n_case}) against {choice.control}"
         f" (n = {choice.n_control}), {view.model.predictor.artefact.name}. Fold change: the "
-        f"difference of the groups'"
-        f" means of log2 expression. Measured {session.source}: {view.cohort.measured.meaning}"
-        " Dotted lines are the thresholds. Each panel has its own scales. "
+        f"difference of the groups' means of log2 expression. Measured {view.session.source}:"
+        f" {view.cohort.measured.meaning} Each panel has its own scales."
         + (
-            "Pale circles are genes that the model cannot predict in that tissue. "
+            " Pale circles are genes that the model cannot predict in that tissue."
             if view.held_out.exists
             else ""
-        )
-        + counted
-        + "Draw a box or a lasso around points to list only these genes in the table.",
-        data=tested,
-        index=False,
-        on_select=lambda: take_points(f"figure_{chart}", "volcano_genes", tested, names),
+        ),
     )
 
 
@@ -223,7 +195,7 @@ def _show_rows(view: GroupsView, table: pd.DataFrame) -> None:
 def show_gene_of_samples(view: GroupsView) -> None:
     """Show the chosen gene in every sample of the two groups, by tissue."""
     session, cohort, choice = view.session, view.cohort, view.choice
-    label, gene = view.label, view.gene
+    label, gene = view.thresholds.label, view.thresholds.gene
     st.header(f"{plain(label)} in every sample")
     values = cohort.cut(view.tissues).gene(gene).dropna(axis=1, how="all")
     predicted = [str(other) for other in values if other != session.source]
