@@ -88,7 +88,8 @@ def judge_command(
     metadata: Annotated[
         Path | None,
         typer.Option(
-            help="Age and sex of the samples, for models that read them: csv, tsv, xlsx or parquet."
+            help="Age and sex of the samples, for models that read them, and --person: csv, tsv,"
+            " xlsx or parquet."
         ),
     ] = None,
     age_column: AgeColumnOption = None,
@@ -97,6 +98,13 @@ def judge_command(
     unknown: UnknownOption = None,
     near_names: NearNamesOption = False,
     metadata_sheet: MetadataSheetOption = "",
+    person: Annotated[
+        str,
+        typer.Option(
+            help="Metadata column that names the person of each sample, where some have several:"
+            " their samples are averaged."
+        ),
+    ] = "",
     shuffles: Annotated[
         int, typer.Option(help="Number of shuffles of people, to show chance.", min=0)
     ] = N_SHUFFLES,
@@ -143,6 +151,7 @@ def judge_command(
         seed,
         overwrite,
         tx2gene,
+        person,
     )
     with progress_bar(by_lines=False) as show:
         found = judge_predictions(options, print_found, show)

@@ -268,6 +268,7 @@ def judge_arguments(
     *,
     model: str,
     output: str,
+    person: str = "",
 ) -> list[str]:
     """Return the words of the ``mtm judge`` that makes a check again.
 
@@ -279,6 +280,8 @@ def judge_arguments(
         What predictions are held to.
     output
         Folder to write.
+    person
+        Column of the person of each sample.
     """
     words = ["mtm", "judge", *files.words]
     for name in measured.files:
@@ -289,6 +292,7 @@ def judge_arguments(
     words += ["--near-people"] if options.near_people else []
     words += model_words(replace(options, targets=None), model)
     words += metadata_words(options.metadata, files.metadata) if files.metadata else []
+    words += option("--person", person) if person else []
     return [*words, *option("--output", as_path(output))]
 
 

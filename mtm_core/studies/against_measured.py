@@ -38,6 +38,7 @@ from mtm_core.studies.measured_pairs import (
     Pair,
     Progress,
     Shuffles,
+    average_people,
     compare_expression,
     rank_agreement,
     resample,
@@ -77,9 +78,9 @@ class MeasuredCheck:
         ``holds``; ``out_of_fold_rho`` in GTEx; ``inside_90``, the share of people inside the
         interval; ``error`` and ``error_of_mean``, in log2 units.
     people
-        By sample: ``rho`` over genes with the own measured profile, ``rho_others`` its mean with
-        those of the others, ``rank`` of the own among all (1: the nearest), ``inside_90``,
-        ``error``.
+        By sample, or person where some have several: ``rho`` over genes with the own measured
+        profile, ``rho_others`` its mean with those of the others, ``rank`` of the own among all
+        (1: the nearest), ``inside_90``, ``error``, and ``n_samples`` of the person.
     summary
         By figure: ``meaning``, ``value``, ``low`` and ``high`` (95 % over resampled people),
         ``out_of_fold`` (what the model promises), ``chance_low``, ``chance_high`` (95 % of
@@ -108,6 +109,7 @@ def check_against_measured(
     evaluation: EvaluationTables | None = None,
     *,
     near_people: bool = False,
+    person: pd.Series | None = None,
     n_shuffles: int = N_SHUFFLES,
     seed: int = 0,
     on_progress: Progress | None = None,
@@ -125,14 +127,17 @@ def check_against_measured(
         The model, and how it did on held-out donors.
     near_people
         Match similar names as those of the same person.
+    person
+        Person of each predicted sample. Z-scores of the samples of one person are averaged, and
+        people are shuffled and drawn whole. ``None`` if each sample is of another person.
     n_shuffles, seed
         Number and seed of the shuffles of people.
 
     Raises
     ------
     SelectionError
-        If the tissue is not predicted, is one that was predicted from, or there are no people or
-        genes in common.
+        If the tissue is not predicted, is one that was predicted from, there are no people or
+        genes in common, or the person of a sample is not known.
     """
     tissue = measured.source
     predicted_tissues = [str(name) for name in prediction["tissue"].to_numpy()]
@@ -157,17 +162,21 @@ def check_against_measured(
         np.asarray(measured.aligned.z[np.array(rows)][:, genes]),
     )
     ids = part["gene"].to_numpy().astype(str)
+    scaler, t = artefact.method.scaler, tissue_index(artefact.method.tissues, tissue)
+    errors = compare_expression(part, pair.measured, scaler.of_genes(t, genes).inverse, len(people))
+    n_samples, index = len(people), pd.Index(people, name="sample")
+    if person is not None:
+        codes, index = _people(person, people)
+        pair, errors = average_people(pair, errors, codes)
     table = pd.DataFrame(
-        {"symbol": part["symbol"].to_numpy().astype(str), "n": len(people)},
+        {"symbol": part["symbol"].to_numpy().astype(str), "n": pair.n},
         index=pd.Index(ids, name="gene_id"),
     )
     promised = _out_of_fold(evaluation, artefact, part, tissue).reindex(ids)
     table = table.join(pair.by_gene().set_axis(table.index))
     table["out_of_fold_rho"] = promised["rho_by_fold"].to_numpy(dtype=np.float64)
-    scaler, t = artefact.method.scaler, tissue_index(artefact.method.tissues, tissue)
-    errors = compare_expression(part, pair.measured, scaler.of_genes(t, genes).inverse, len(people))
     table = table.join(errors.genes.set_axis(table.index))
-    by_person = pair.by_person().join(errors.people).set_axis(pd.Index(people, name="sample"))
+    by_person = pair.by_person().join(errors.people).set_axis(index)
     shuffles = shuffle(pair, table["out_of_fold_rho"].to_numpy(), n_shuffles, seed, on_progress)
     summary = _summarise(pair, table, by_person, shuffles, errors, seed)
     return MeasuredCheck(
@@ -177,8 +186,21 @@ def check_against_measured(
         summary,
         _count_rho(table["rho"], shuffles),
         match,
-        tuple(_describe(match, measured, len(people), len(genes), promised, part)),
+        tuple(_describe(match, measured, (n_samples, pair.n), len(genes), promised, part)),
     )
+
+
+def _people(person: pd.Series, samples: list[str]) -> tuple[NDArray[np.intp], pd.Index]:
+    """Return the number of the person of each of ``samples``, and their names in that order."""
+    names = person.reindex(samples)
+    unknown = [str(name) for name in names.index[names.isna()]]
+    if unknown:
+        raise SelectionError(
+            f"{person.name!r} names no person of {counted(len(unknown), 'sample', 'samples')}:"
+            f" {name_some(unknown)}. Fill in the column, or leave the samples out."
+        )
+    codes, found = pd.factorize(names.astype(str))
+    return codes, pd.Index(found, name="person")
 
 
 def _summarise(
@@ -270,18 +292,22 @@ def _out_of_fold(
 def _describe(
     match: TableMatch,
     measured: Prepared,
-    n_people: int,
+    n: tuple[int, int],
     n_genes: int,
     promised: pd.DataFrame,
     part: xr.Dataset,
 ) -> list[Note]:
+    n_samples, n_people = n
+    who = counted(n_people, "person is", "people are")
+    if n_samples > n_people:
+        who = f"{n_samples} samples of {counted(n_people, 'person', 'people')} are"
     notes = [
         Note(
             "info",
-            f"{counted(n_people, 'person is', 'people are')} predicted and measured;"
+            f"{who} predicted and measured;"
             f" {len(match.only_first)} are only predicted, {len(match.only_further)} only "
             f"measured. {n_genes:,} genes are compared.",
-            "",
+            "" if n_samples == n_people else "Samples of one person were averaged.",
         )
     ]
     if n_people < FEWEST:

@@ -209,6 +209,40 @@ def compare_expression(
     )
 
 
+def average_people(pair: Pair, errors: Errors, person: NDArray[np.intp]) -> tuple[Pair, Errors]:
+    """Average the z-scores of the samples of one person; take their errors together.
+
+    Parameters
+    ----------
+    pair, errors
+        Of N samples.
+    person
+        Number (N,) of the person of each, from 0 on.
+
+    Returns
+    -------
+    tuple
+        The same of people; ``errors.people`` with ``n_samples`` of each.
+    """
+    n_samples = np.bincount(person)
+    mean = np.zeros((len(n_samples), len(person)))
+    mean[person, np.arange(len(person))] = 1 / n_samples[person]
+    predicted, measured = (
+        np.asarray(mean @ values, dtype=np.float32) for values in (pair.predicted, pair.measured)
+    )
+    inside, counted = (
+        np.bincount(person, of).astype(np.float64) for of in (errors.inside, errors.n_counted)
+    )
+    people = pd.DataFrame(
+        {
+            "inside_90": np.where(counted > 0, inside / np.maximum(counted, 1), np.nan),
+            "error": np.sqrt(mean @ errors.people["error"].to_numpy() ** 2),
+            "n_samples": n_samples,
+        }
+    )
+    return Pair(predicted, measured), Errors(errors.genes, people, inside, counted)
+
+
 def resample(pair: Pair, errors: Errors, seed: int) -> dict[str, Array]:
     """Draw people with replacement: figures (R,) by name.
 

@@ -13,6 +13,7 @@ import pandas as pd
 from mtm_core.artefact import Artefact
 from mtm_core.data.tables.expression import read_expression
 from mtm_core.data.units import UnitChoice
+from mtm_core.errors import SelectionError
 from mtm_core.escaping import in_cells
 from mtm_core.evaluation.results import EvaluationTables
 from mtm_core.inference.alignment import AlignmentMethod
@@ -74,6 +75,8 @@ class JudgeOptions(PlainValues):
         Replace what is there.
     tx2gene
         Transcripts and their genes, for the tables to predict from.
+    person
+        Column of ``metadata`` that names the person of each sample; empty if each is of another.
     """
 
     tables: tuple[Path, ...]
@@ -90,6 +93,7 @@ class JudgeOptions(PlainValues):
     seed: int = 0
     overwrite: bool = False
     tx2gene: Path | None = None
+    person: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ def judge_people(
     file: tuple[str, str] = ("", ""),
     phenotypes: pd.DataFrame | None = None,
     evaluation: EvaluationTables | None = None,
+    person: pd.Series | None = None,
     shuffles: int = N_SHUFFLES,
     seed: int = 0,
     on_progress: StepProgress = tell_nobody,
@@ -138,6 +143,8 @@ def judge_people(
         Age and sex of ``people``, for models that read them.
     evaluation
         How the model did on held-out donors.
+    person
+        Person of each sample, by the name of its column; ``None`` if each is of another.
     shuffles, seed
         Of people.
 
@@ -154,6 +161,7 @@ def judge_people(
         predictor.artefact,
         evaluation,
         near_people=chosen.near_people,
+        person=person,
         n_shuffles=shuffles,
         seed=seed,
         on_progress=lambda done, total: on_progress("Shuffling people", done, total),
@@ -167,6 +175,7 @@ def judge_people(
         "measured_unit": measured.unit,
         "measured_alignment": measured.aligned.how,
         "options": used.to_json(),
+        "person": "" if person is None else str(person.name),
         "shuffles": shuffles,
         "seed": seed,
         "notes": [str(note) for note in found.notes],
@@ -214,6 +223,8 @@ def judge_predictions(
     check_output(options.output, overwrite=options.overwrite, inputs=inputs, folder=True)
     check_alignment(chosen, options.metadata)
     check_further(options)
+    if options.person and options.metadata is None:
+        raise SelectionError("--person names a column of the metadata: give --metadata too.")
     files = ModelFolder.open(folder)
     predictor = Predictor(Artefact.load(files))
     predictor.targets_of(chosen.sources, [options.tissue])
@@ -245,9 +256,13 @@ def judge_predictions(
         ),
         say,
     )
-    phenotypes = None
-    if options.metadata is not None and predictor.covariates:
-        phenotypes = read_known(options.metadata, people.samples, chosen.metadata, say).phenotypes()
+    phenotypes, person = None, None
+    if options.metadata is not None and (predictor.covariates or options.person):
+        known = read_known(options.metadata, people.samples, chosen.metadata, say)
+        phenotypes = known.phenotypes() if predictor.covariates else None
+        if options.person:
+            known.column(options.person)  # there, and with a value
+            person = known.values[options.person]
     judged = judge_people(
         predictor,
         people,
@@ -256,6 +271,7 @@ def judge_predictions(
         file=(report.file, report.sha256),
         phenotypes=phenotypes,
         evaluation=evaluation_of(files, predictor.artefact),
+        person=person,
         shuffles=options.shuffles,
         seed=options.seed,
         on_progress=on_progress,

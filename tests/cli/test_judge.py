@@ -86,6 +86,26 @@ def test_impossible_options_are_refused_before_anything_is_read(
     assert message in error_of(done)
 
 
+def test_samples_of_one_person_are_taken_together(
+    mtm: Mtm, tmp_path: Path, measured: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    people = pd.read_csv(SAMPLES / "metadata.tsv", sep="\t")
+    people.assign(subject=np.arange(len(people)) // 2).to_csv("people.csv", index=False)
+    words = ["judge", SAMPLES / "blood_tpm.tsv", "--measured", "lung.csv", "--tissue", LUNG]
+    words += ["--measured-unit", "log2", "--unit", "tpm", "--near-people", "--shuffles", "9"]
+    words += ["--output", "judged", "--person", "subject"]
+    assert "give --metadata too" in error_of(mtm(*words))
+    done = mtm(*words, "--metadata", "people.csv")
+    assert done.code == 0, done.err
+    assert "30 samples of 15 people are predicted and measured" in done.err
+    table = pd.read_csv("judged/people.csv")
+    assert list(table["n_samples"]) == [2] * 15
+    assert json.loads(Path("judged/settings.json").read_text())["person"] == "subject"
+    unknown = mtm(*words[:-1], "patient", "--metadata", "people.csv", "--overwrite")
+    assert "unknown metadata column: 'patient'" in unknown.err
+
+
 def test_batches_and_a_saved_alignment_are_taken_as_for_predict(
     mtm: Mtm, tmp_path: Path, measured: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

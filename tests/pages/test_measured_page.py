@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from mtm_core.dashboard.screens.measured_report import Checked
 from mtm_core.dashboard.screens.report import bundle_of, record_of, report_of
 from mtm_core.dashboard.state.resources import EXAMPLE, served_model
+from mtm_core.data.people.metadata_file import read_metadata
 from mtm_core.inference.predictor import Predictor
 from mtm_core.model_places import DEFAULT_MODEL
 from mtm_core.studies.against_measured import check_against_measured
@@ -75,6 +76,21 @@ def test_predictions_are_held_to_what_was_measured(
     pd.testing.assert_frame_equal(
         again[["value", "p"]], expected.summary[["value", "p"]], rtol=1e-5
     )
+    # Two samples of each person: taken together, and so by the command.
+    people = pd.DataFrame({"sample": values.index, "subject": np.arange(len(values)) // 2})
+    (tmp_path / "people.csv").write_bytes(people.to_csv(index=False).encode())
+    session = app.session_state["mtm"]
+    session.metadata = read_metadata(tmp_path / "people.csv", samples=list(values.index))
+    app.run()
+    app.selectbox(key="measured_person").set_value("subject").run()
+    assert not app.exception
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert shown["People in both"] == "15"
+    (command,) = (code.value for code in app.code)
+    done = mtm(*shlex.split(command)[1:], "--overwrite")
+    assert done.code == 0, done.err
+    again = pd.read_csv("judged/summary.csv", index_col="figure")
+    assert shown["Gene-wise rho"] == f"{again.loc['gene_rho', 'value']:.3f}"
     # Other people's names: said in words, and the page does not fail.
     app.file_uploader[0].upload("other.csv", lung.set_axis(range(100, 128)).to_csv().encode())
     app.run()

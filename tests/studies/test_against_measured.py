@@ -20,7 +20,7 @@ from mtm_core.methods.kernel_factors import KernelFactorsMethod
 from mtm_core.methods.stack import StackMethod
 from mtm_core.statistics.resampling import shuffled_p
 from mtm_core.studies.against_measured import MeasuredCheck, check_against_measured
-from mtm_core.studies.measured_pairs import Pair, shuffle
+from mtm_core.studies.measured_pairs import Errors, Pair, average_people, shuffle
 
 BLOOD, LUNG = "Whole Blood", "Lung"
 
@@ -292,6 +292,49 @@ def test_names_and_tissues_that_do_not_fit_are_refused(
     same = predictor.prepare(blood, source=BLOOD, unit="tpm")
     with pytest.raises(SelectionError, match="is the source of the prediction"):
         check_against_measured(prediction, same, predictor.artefact)
+
+
+def test_samples_of_one_person_are_averaged_and_counted_once(
+    predictor: Predictor, cohort: ad.AnnData, held_out: list[str]
+) -> None:
+    blood, lung = (table_of(cohort, tissue, held_out) for tissue in (BLOOD, LUNG))
+    person = pd.Series([f"P{i // 3}" for i in range(len(blood))], blood.index, name="subject")
+    found = check(predictor, blood, lung, person=person, n_shuffles=50)
+    prediction = predictor.predict(blood, targets=[LUNG], unit="tpm").sel(tissue=LUNG)
+    z = prediction["z"].to_pandas().groupby(person, sort=False).mean()
+    logs = np.log2(1 + lung)
+    own = ((logs - logs.mean()) / logs.std(ddof=0)).groupby(person, sort=False).mean().loc[z.index]
+    rho = [pearsonr(z[gene], own[gene]).statistic for gene in z]
+    np.testing.assert_allclose(found.genes["rho"], rho, atol=1e-4)
+    assert found.genes["n"].unique().tolist() == [len(z)] == [11]
+    assert found.people.index.tolist() == z.index.tolist()
+    assert found.people["n_samples"].tolist() == [3] * 10 + [2]
+    alike = [np.corrcoef(z.loc[name], own.loc[name])[0, 1] for name in z.index]
+    np.testing.assert_allclose(found.people["rho"], alike, atol=1e-4)
+    each = check(predictor, blood, lung, n_shuffles=2)
+    inside = each.people["inside_90"].groupby(person, sort=False).mean()
+    np.testing.assert_allclose(found.people["inside_90"], inside)
+    error = (each.people["error"] ** 2).groupby(person, sort=False).mean() ** 0.5
+    np.testing.assert_allclose(found.people["error"], error)
+    assert found.summary.loc["inside_90", "value"] == each.summary.loc["inside_90", "value"]
+    assert "32 samples of 11 people are predicted and measured" in str(found.notes[0])
+    with pytest.raises(SelectionError, match=r"'subject' names no person of 1 sample: "):
+        check(predictor, blood, lung, person=person.iloc[1:])
+
+
+def test_repeated_samples_are_no_evidence_only_if_people_are_counted() -> None:
+    rng, codes, n_genes = np.random.default_rng(0), np.repeat(np.arange(10), 3), 2000
+    # what differs between people in blood says nothing of the tissue
+    guess, measured = (
+        (rng.normal(size=(10, n_genes))[codes] + 0.3 * rng.normal(size=(30, n_genes)))
+        for _ in range(2)
+    )
+    pair = Pair(guess.astype(np.float32), measured.astype(np.float32))
+    zeros = np.zeros(30)
+    nothing = pd.DataFrame({"error": zeros, "inside_90": zeros})
+    averaged, _ = average_people(pair, Errors(nothing, nothing, zeros, zeros), codes)
+    assert (averaged.by_gene()["p"] <= 0.05).mean() == pytest.approx(0.05, abs=0.015)
+    assert (pair.by_gene()["p"] <= 0.05).mean() > 0.12
 
 
 def test_profiles_that_nothing_distinguishes_are_nobodys_nearest() -> None:

@@ -23,6 +23,7 @@ from mtm_core.dashboard.widgets.downloads import file_name, zip_bytes
 from mtm_core.dashboard.widgets.further_tables import show_loaded
 from mtm_core.dashboard.widgets.layout import download_table, show_figure, show_notes, show_shell
 from mtm_core.dashboard.widgets.paged_table import Columns, show_rows
+from mtm_core.dashboard.widgets.person_choice import choose_person
 from mtm_core.data.units import UNIT_TABLE, UNITS
 from mtm_core.figures.accuracy.measured_check import promised_rho, promised_table, rho_histogram
 from mtm_core.inference.predictor import Predictor
@@ -31,6 +32,7 @@ from mtm_core.workflows.judge import Judged, MeasuredCheck, files_of, judge_peop
 from mtm_core.workflows.server_limits import judging_bytes
 
 _NEAR = "measured_near"
+_PERSON = "measured_person"
 _N_REMOVED = "n_measured_removed"
 """Under which Streamlit's session state counts tables that were removed, so that the uploader is
 emptied."""
@@ -78,6 +80,7 @@ _PEOPLE: Columns = {
     "rank": "rank",
     "inside_90": st.column_config.NumberColumn("inside interval", format="percent"),
     "error": st.column_config.NumberColumn("error (log2)", format="%.2f"),
+    "n_samples": st.column_config.NumberColumn("samples", format="%d"),
 }
 
 
@@ -159,8 +162,18 @@ def checked(session: Session, model: ServedModel) -> Judged:
             help="Such as P01_blood and P01_lung, or two samples of one GTEx donor.",
         )
         save(session)
+    if session.metadata is not None:
+        choose_person(
+            session.metadata,
+            key=_PERSON,
+            explanation="Where people have several samples: they are averaged, and people are "
+            "shuffled whole.",
+        )
     need(session, session.preparing(predictor))
     people = session.people(predictor)
+    person = None
+    if session.metadata is not None and (column := _person(session)):
+        person = session.metadata.values[column]
     known = None
     if predictor.covariates and session.metadata is not None:
         known = session.metadata.phenotypes()
@@ -176,6 +189,7 @@ def checked(session: Session, model: ServedModel) -> Judged:
             file=(measured.table.report.file, measured.sha256),
             phenotypes=known,
             evaluation=model.evaluation,
+            person=person,
             on_progress=lambda _, done, total: on_progress(done, total),
         )
 
@@ -204,7 +218,17 @@ def _key(session: Session, predictor: Predictor) -> tuple[object, ...]:
     assert measured is not None
     near = _is_near(session, predictor)
     own = (measured.tissue, measured.sha256, measured.table.report.file, measured.unit, near)
+    column, known = _person(session), session.metadata
+    if column and known is not None:
+        return (OF_TABLE, "measured", own, column, known.state, session.people_key(predictor))
     return (OF_TABLE, "measured", own, session.people_key(predictor))
+
+
+def _person(session: Session) -> str:
+    """Return the chosen column of the person of each sample, "" if none is."""
+    known = session.metadata
+    column = str(st.session_state.get(_PERSON) or "")
+    return column if known is not None and column in known.values else ""
 
 
 def _is_near(session: Session, predictor: Predictor) -> bool:
@@ -219,12 +243,17 @@ def judge_command(session: Session, predictor: Predictor, judged: Judged) -> lis
     assert measured is not None
     settings = judged.settings
     names, _ = measured.table.report.given
+    options, files, known = judged.used, session.files(predictor), session.metadata
+    if settings["person"] and known is not None:
+        files = replace(files, metadata=known.file)
+        options = replace(options, metadata=known.options)
     return judge_arguments(
-        judged.used,
-        session.files(predictor),
+        options,
+        files,
         MeasuredFiles(settings["tissue"], settings["measured_unit"], names),
         model=predictor.artefact.name,
         output="judged",
+        person=settings["person"],
     )
 
 

@@ -19,6 +19,7 @@ from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.further_tables import show_loaded
 from mtm_core.dashboard.widgets.layout import download_table, show_figure, show_notes, show_shell
 from mtm_core.dashboard.widgets.paged_table import show_rows
+from mtm_core.dashboard.widgets.person_choice import choose_person
 from mtm_core.data.units import UNIT_TABLE, UNITS
 from mtm_core.errors import SelectionError
 from mtm_core.escaping import plain, plain_message
@@ -253,22 +254,10 @@ def _show_repeated(session: Session, model: ServedModel) -> None:
     metadata, table = session.metadata, session.table
     if metadata is None or table is None:
         return
-    columns = [
-        one.name
-        for one in metadata.columns
-        if (metadata.values[one.name].value_counts() >= 2).any()
-        and metadata.values[one.name].nunique() > len(metadata.values) / _MOST_OF_ONE
-    ]
-    if not columns:
-        return
-    column = st.selectbox(
-        "Column that names the person of each sample",
-        columns,
-        index=None,
-        placeholder="one sample per person",
+    column = choose_person(
+        metadata,
         key="person_column",
-        persist_state="session",
-        help="If your first table has several samples of one person, they are compared too.",
+        explanation="If your first table has several samples of one person, they are compared too.",
     )
     if column is None:
         return
@@ -298,10 +287,6 @@ def _show_repeated(session: Session, model: ServedModel) -> None:
     rows = found.rename_axis("sample").reset_index()
     st.dataframe(rows, hide_index=True, height=300, key="repeated_rows", column_config=_COLUMNS)
     download_table(rows, key="repeated_people", name=f"{session.file_stem}people", label="Samples")
-
-
-_MOST_OF_ONE = 20
-"""Samples of one person on average, above which a column names groups rather than people."""
 
 
 def _command(session: Session, model: ServedModel, second: FurtherTable | None) -> list[str]:

@@ -30,7 +30,7 @@ _CHOICES = (
     *("group_column", "shuffle", "shuffle_seed", "fold_change", "fdr", "n_labels"),
     *("trait", "covariates", "traits_everywhere", "contrast", "agreement_predictable"),
     *("position_groups", "latent_colour", "image_format", CHOSEN_MODEL, "measured_near"),
-    *("swaps_near", "person_column"),
+    *("swaps_near", "person_column", "measured_person"),
 )
 _CHOICES_BEGIN = ("case_", "control_", "reference_", "beside_", "adjusted_")
 """Keys of widgets whose choice is saved; those that the address has are not."""
