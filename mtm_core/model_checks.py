@@ -195,7 +195,7 @@ def check_reference(
     Parameters
     ----------
     mean, expression, distance, normalisation
-        Of :class:`mtm_core.model_reference.Reference` and of the model.
+        Arrays of :class:`mtm_core.model_reference.Reference`; normalisation of the model.
 
     Raises
     ------

@@ -58,7 +58,7 @@ class FileRead:
     path, sha256
         Its name, with its folder where that is known, and the hash of its bytes.
     sample
-        That it holds; empty if it holds none, as a table of transcripts.
+        Sample that it holds; empty if it holds none, as a table of transcripts.
     inside
         Whether it lay in the folder or zip that was given.
     """

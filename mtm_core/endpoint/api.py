@@ -95,7 +95,7 @@ class Settings:
     evaluations
         Accuracy of each model on held-out donors, by its name, if it was evaluated.
     token
-        That requests must have; empty for none.
+        Token that requests must have; empty for none.
     """
 
     models: Mapping[str, Predictor]

@@ -44,7 +44,7 @@ class Job:
     Attributes
     ----------
     id
-        That nobody can guess: who knows it may read and delete it.
+        Random identifier: who knows it may read and delete the job.
     folder
         Folder of its result.
     state, done, total, error, notes

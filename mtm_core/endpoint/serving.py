@@ -41,13 +41,13 @@ class ServeOptions:
     hosts
         Further names that the server answers to.
     token
-        That requests must have; needed where others can reach the server.
+        Token that requests must have; needed where others can reach the server.
     max_megabytes
         Largest table, in MB.
     most
         Predictions that wait, run or are stored.
     keep_minutes
-        That a result is stored.
+        Minutes that a result is stored.
     """
 
     models: tuple[str, ...]

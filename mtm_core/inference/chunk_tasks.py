@@ -109,7 +109,7 @@ class Chunk:
     people
         Their names.
     rows
-        Of each table: the row of each person in it, -1 where there is none.
+        Row of each person in each table, -1 where there is none.
     n_alike
         As in :func:`mtm_core.inference.prediction_dataset.predict_people`.
     """

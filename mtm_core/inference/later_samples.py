@@ -133,7 +133,7 @@ def earlier_levels(
     known
         (G,) genes that the earlier table had.
     parameters
-        Of each batch, on all genes.
+        Parameters of each batch, on all genes.
     """
     mean = np.asarray(typical, dtype=np.float64)
     found = {}
@@ -160,9 +160,9 @@ def normalised_as_before(
     normalise
         Called with some rows and what genes make up of them.
     expected
-        Of :func:`earlier_levels`. Samples of a batch that is not there are refused later.
+        Result of :func:`earlier_levels`. Samples of a batch that is not there are refused later.
     batch
-        Of each sample, where there are several.
+        Batch of each sample, where there are several.
     """
     first = next(iter(expected.values()))
     if batch is None or len(expected) == 1:

@@ -61,7 +61,7 @@ def predict_people(
     Parameters
     ----------
     phenotypes
-        Of each person, exact; ``None`` if none are known.
+        Exact age and sex of each person; ``None`` if none are known.
     on_progress, at_once
         As in :meth:`mtm_core.inference.predictor.Predictor.predict_prepared`.
     n_alike

@@ -30,7 +30,7 @@ class Prepared:
     source
         Tissue they are of.
     unit
-        That the table was read in.
+        Unit that the table was read in.
     notes
         Everything that was found and done, in words.
     alignment

@@ -67,7 +67,7 @@ class Profiles:
     Attributes
     ----------
     method
-        That predicts.
+        Method that predicts.
     given
         One tissue or more; each person is in at least one.
     phenotypes

@@ -60,9 +60,9 @@ class NetworkTraining:
     seed
         Seed of initial weights and the held-out donors.
     precision
-        Of matrix products in training. In bfloat16, an epoch of 19,291 genes takes less than half
-        the time on a processor with instructions for it. Weights, losses and predictions of the
-        trained network are in float32.
+        Precision of matrix products in training. In bfloat16, an epoch of 19,291 genes takes less
+        than half the time on a processor with instructions for it. Weights, losses and predictions
+        of the trained network are in float32.
     """
 
     epochs: int = 1000

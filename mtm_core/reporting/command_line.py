@@ -251,7 +251,7 @@ class MeasuredFiles:
     Attributes
     ----------
     tissue, unit
-        Of its samples.
+        Tissue and unit of its samples.
     files
         Their names.
     """

@@ -99,7 +99,7 @@ def get_model(
     source
         A published model's name, or as :func:`mtm_core.sharing.sources.find_source`.
     sha256
-        That its ``manifest.json`` must have; the registry has that of its models.
+        SHA-256 that its ``manifest.json`` must have; the registry has that of its models.
     unverified
         Take whatever the server names, where no SHA-256 is known.
     overwrite

@@ -43,7 +43,7 @@ class Upload:
     folder
         Folder of the files.
     manifest_sha256
-        That others pin the model by.
+        SHA-256 that others pin the model by.
     n_bytes
         Size of what is uploaded.
     commands

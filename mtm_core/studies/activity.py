@@ -120,7 +120,7 @@ def score_tissue(
     Parameters
     ----------
     prediction, prepared
-        Of the samples, with ``z``.
+        Prediction of the samples, with ``z``, and the samples as the model read them.
     tissue
         The source tissue, or one that was predicted.
     network

@@ -71,7 +71,7 @@ class MeasuredCheck:
     Attributes
     ----------
     tissue
-        That was predicted and measured.
+        Tissue that was predicted and measured.
     genes
         By gene id: ``symbol``, ``n``, ``rho`` (Pearson's) with its 95 % interval ``rho_low`` and
         ``rho_high``, ``spearman``, one-sided ``p`` of rho above 0, its ``fdr``, whether the gene

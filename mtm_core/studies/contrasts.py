@@ -21,7 +21,7 @@ class ContrastText:
     Attributes
     ----------
     term
-        Whose coefficients are tested.
+        Term whose coefficients are tested.
     groups
         Cases and controls, where two groups are compared.
     """

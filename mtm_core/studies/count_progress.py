@@ -26,7 +26,7 @@ class InferenceInBlocks:
     Parameters
     ----------
     inference
-        Of PyDESeq2.
+        Inference of PyDESeq2.
     n_genes, n_contrasts
         How many are fitted and tested: the work that is to be done.
     on_progress

@@ -26,7 +26,7 @@ class DesignPart:
     design
         The design, with the contrasts that can be tested in these samples.
     place
-        Of each contrast of the whole design, its place among those; ``None`` of one that cannot be
+        Place of each contrast of the whole design among those; ``None`` of one that cannot be
         tested.
     reason
         Why it cannot (:mod:`mtm_core.statistics.outcome`); empty of one that can.

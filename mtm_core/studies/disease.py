@@ -175,7 +175,7 @@ def study_diseases(
     predictions
         Result of :func:`mtm_core.studies.out_of_fold.on_expression_scale`.
     cohort
-        That they were made of.
+        Cohort that they were made of.
     contrasts
         Traits of two groups.
     source

@@ -147,7 +147,7 @@ def on_expression_scale(
     out_of_fold
         Result of :func:`mtm_core.evaluation.cross_validation.cross_validate`, two folds or more.
     cohort, folds
-        That it was made of.
+        Cohort and folds that it was made of.
 
     Returns
     -------

@@ -51,7 +51,7 @@ class OwnCohort:
     unit
         Unit of ``predicted``.
     tissues
-        Those that are looked at: the source first, where it is one of them.
+        Tissues that are looked at: the source first, where it is one of them.
     interval
         ``lower`` and ``upper`` ends of each predicted value, as ``predicted``; ``None`` if the
         model has none.

@@ -85,7 +85,7 @@ def study_predictable_genes(
     rho
         (tissues, genes) gene-wise rho of one method; NaN where a gene does not vary.
     cohort
-        That it was measured in.
+        Cohort that it was measured in.
     annotations
         By name: a number a gene, by gene id; genes may be missing.
     seed

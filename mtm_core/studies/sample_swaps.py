@@ -95,7 +95,7 @@ def match_repeated(log2: pd.DataFrame, people: pd.Series) -> pd.DataFrame:
     log2
         (samples, genes).
     people
-        Whose each sample is, NaN where not known: samples of people with two or more are judged.
+        Person of each sample, NaN where not known: samples of people with two or more are judged.
 
     Returns
     -------

@@ -70,7 +70,7 @@ class ActivityOptions(PlainValues):
     Attributes
     ----------
     tables
-        Of expression.
+        Expression tables.
     output
         Folder.
     network
@@ -94,7 +94,7 @@ class ActivityOptions(PlainValues):
     shuffle
         Seed to shuffle the groups with; ``None`` leaves them as they are.
     table_format
-        Of the tables.
+        Format of the tables.
     overwrite
         Replace what is there.
     both_sexes
@@ -139,7 +139,7 @@ class ScoredActivity:
     sources
         One row a tissue and source: ``n_targets``, ``n_in_model``, ``median_rho``.
     differences
-        Of the groups, one row a tissue and source; empty without groups.
+        Differences of the groups, one row a tissue and source; empty without groups.
     """
 
     output: Path
@@ -157,7 +157,7 @@ def score_activity(
     Parameters
     ----------
     options
-        What to do.
+        Options of the scoring.
     say
         Called with what was found and done: ``say(text)``, of warnings ``level="warning"``.
     on_progress

@@ -55,7 +55,7 @@ class BuildPlan:
     has_phenotypes
         Whether donors' phenotypes are known.
     files
-        Those that are given; ``None`` if they are downloaded, or a cohort is given.
+        Files that are given; ``None`` if they are downloaded, or a cohort is given.
     sizes
         Bytes of each file to download.
     is_finished

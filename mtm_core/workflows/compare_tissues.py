@@ -1,4 +1,4 @@
-"""The comparisons of one run, tissue by tissue: each is decoded, analysed, written and let go."""
+"""The comparisons of one run, tissue by tissue: each is decoded, analysed, written and freed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from mtm_core.workflows.table_parts import TableInParts
 class CohortComparisons:
     """The samples in every tissue, and what is known of them and of the model.
 
-    Tissues are looked at one after the other: each is decoded, analysed, written and let go.
+    Tissues are looked at one after the other: each is decoded, analysed, written and freed.
     """
 
     samples: OwnCohort

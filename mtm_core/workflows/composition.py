@@ -47,7 +47,7 @@ class CompositionOptions(PlainValues):
     metadata
         Metadata of the samples: its columns are written beside the shares.
     model
-        That reads the table: its genes tell how the table lies and its unit.
+        Model that reads the table: its genes show how the table lies and its unit.
     prediction
         Unit, and how to read the files.
     tx2gene

@@ -56,7 +56,7 @@ class JudgeOptions(PlainValues):
     tables, measured
         Tables to predict from, and the measured table of ``tissue``.
     tissue
-        That is predicted and measured.
+        Tissue that is predicted and measured.
     output
         Folder.
     model
@@ -146,7 +146,7 @@ def judge_people(
     person
         Person of each sample, by the name of its column; ``None`` if each is of another.
     shuffles, seed
-        Of people.
+        Number and seed of the shuffles of people.
 
     Raises
     ------

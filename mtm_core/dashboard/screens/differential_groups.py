@@ -44,7 +44,7 @@ class GroupsView:
     Attributes
     ----------
     session, model, cohort
-        Whose samples they are, what predicted them, and the samples with their tissues.
+        Session of the samples, model that predicted them, and the samples with their tissues.
     names, held_out
         Genes that can be chosen, and their accuracy.
     choice

@@ -70,10 +70,8 @@ class Preserved:
         Tables of the study: agreement of predicted and measured, one row a tissue; one row a gene.
     value
         Quantity of a gene that is compared: a change, or a correlation with the trait.
-    summary
-        Of the study.
-    settings
-        Of the study.
+    summary, settings
+        Summary and settings of the study.
     """
 
     key: str

@@ -66,11 +66,11 @@ class Result:
     key
         Key of the result within the session.
     tissues
-        That it has.
+        Tissues that it has.
     of_tissue
         Its table of genes in one tissue.
     is_shuffled
-        Whether its labels were.
+        Whether its labels were shuffled.
     command
         Words of ``mtm enrich`` before its options, where a command makes the same.
     comparison

@@ -40,7 +40,7 @@ class BuildView:
     state
         Whether there is one, and how it ended.
     seconds
-        That it runs, or ran.
+        Seconds that it runs, or ran.
     step, n_steps
         Number of the step that was last spoken of; 0 before the first.
     last

@@ -26,7 +26,7 @@ class Chosen:
     Attributes
     ----------
     method, tissue
-        Of the evaluation.
+        Method and tissue of the evaluation.
     label, gene_id
         The gene that all screens share.
     """

@@ -68,7 +68,7 @@ class Predicted:
     genes
         Genes of the model.
     session
-        That it was made in.
+        Session that it was made in.
     """
 
     prediction: xr.Dataset

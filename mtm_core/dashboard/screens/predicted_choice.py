@@ -28,7 +28,7 @@ class Shown:
     view
         ``HEATMAP``, ``GENE`` or ``TABLE``.
     tissue
-        That all screens share.
+        Tissue that all screens share.
     label, gene
         Name and id of the gene that all screens share.
     predictable_only

@@ -126,7 +126,7 @@ class TraitView:
     Attributes
     ----------
     session, model, cohort
-        Whose samples they are, what predicted them, and the samples with their tissues.
+        Session of the samples, model that predicted them, and the samples with their tissues.
     held_out
         Accuracy of the genes.
     choice

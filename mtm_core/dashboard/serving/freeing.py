@@ -106,7 +106,7 @@ class Uploads(MemoryUploadedFileManager):
     endpoint
         Address that browsers send them to.
     most_bytes
-        That files without a widget may take in one session; the oldest go first.
+        Bytes that files without a widget may take in one session; the oldest go first.
     """
 
     def __init__(self, endpoint: str, most_bytes: int, *, clock: Clock = time.monotonic) -> None:

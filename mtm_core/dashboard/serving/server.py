@@ -180,7 +180,7 @@ def serve(options: Sequence[str]) -> None:
     Parameters
     ----------
     options
-        Those of ``streamlit run``: ``["--server.port=8600"]``.
+        Options of ``streamlit run``: ``["--server.port=8600"]``.
     """
     settings = _settings(options)
     sys.argv = [str(APP)]  # Streamlit looks for its settings beside it

@@ -141,7 +141,7 @@ def body_map(
     Parameters
     ----------
     tissues, chosen
-        Those to choose from, and those that are chosen.
+        Tissues to choose from, and those that are chosen.
     press
         Called with an organ when it is pressed.
     key

@@ -84,7 +84,7 @@ def labels_of(others: pd.Series, names: GeneNames) -> dict[str, str]:
     Parameters
     ----------
     others
-        Of :func:`measured_alone`.
+        Result of :func:`measured_alone`.
     """
     shared = others.duplicated(keep=False) | others.isin(list(names))
     more = {

@@ -35,11 +35,11 @@ class Evaluated:
     tables
         The evaluation.
     methods
-        That were evaluated: the model's own first, then in the order they were run.
+        Methods evaluated: the model's own first, then in the order they were run.
     tissues
-        That were predicted, by alphabet.
+        Tissues predicted, by alphabet.
     genes
-        That were evaluated.
+        Genes evaluated.
     colours, abbreviations
         GTEx's colour and abbreviation of each tissue.
     """

@@ -38,7 +38,7 @@ class RawTable:
     stated_unit
         Unit that the file itself states; ``None`` if it states none.
     files
-        That it was joined from, where they are several.
+        Files that it was joined from, where they are several.
     sample_of_file
         Whether it holds one sample, the second column, which the name of the file names.
     """

@@ -141,7 +141,7 @@ class ProgramFile:
     path
         Name of the file, with its folder where that is known.
     program
-        That wrote it.
+        Program that wrote it.
     ids
         Ids of genes or transcripts, without the rows that tally reads.
     quantities

@@ -237,7 +237,7 @@ def check_share(
     Parameters
     ----------
     name, genes
-        Of the collection.
+        Name and genes of the collection.
     n_found, n_covered
         Genes of it that are in the list, and genes of the list that they are.
     index

@@ -48,7 +48,7 @@ class Network:
     Attributes
     ----------
     name
-        Of the network.
+        Name of the network.
     sources, targets
         Names, (S,) and (T,), as they are written.
     source_of, target_of

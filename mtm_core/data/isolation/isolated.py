@@ -84,7 +84,7 @@ def read_isolated(
     seconds
         The most that it may take from when its turn has come.
     turn
-        Whose file it is, and what may end the reading meanwhile.
+        Owner of the file, and what may end the reading meanwhile.
     server
         By default the one that all share.
 

@@ -22,7 +22,7 @@ class Turn:
     Attributes
     ----------
     owner
-        Whose it is: the owners take turns, however many files one of them brings.
+        Owner of the file: owners take turns, however many files one of them brings.
     check
         Called several times a second while it waits and while it is read; what it raises ends it.
     ahead

@@ -54,7 +54,7 @@ def read_metadata(
         Read in a process of its own (:mod:`mtm_core.data.isolation.isolated`), as a server must: a
         file may hang, crash or bloat what reads it.
     turn
-        Whose file it is, and what may end that process.
+        Owner of the file, and what may end that process.
     options
         The user's choices about the file.
 

@@ -108,7 +108,7 @@ def read_expression(
         Read in a process of its own (:mod:`mtm_core.data.isolation.isolated`), as a server must: a
         file may hang, crash or bloat what reads it.
     turn
-        Whose file it is, and what may end that process.
+        Owner of the file, and what may end that process.
 
     Raises
     ------

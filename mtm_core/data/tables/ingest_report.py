@@ -44,7 +44,7 @@ class IngestReport:
     choices
         Sheet, quantity and strand that were read, where the file offers several.
     files
-        That the table was joined from, where they are several, each with its hash.
+        Files that the table was joined from, where they are several, each with its hash.
     """
 
     file: str

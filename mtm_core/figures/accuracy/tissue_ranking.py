@@ -33,7 +33,7 @@ def tissue_ranking(
     colours
         GTEx's colour of each tissue. Names are written beside them.
     n_genes
-        That were scored in each tissue.
+        Number of genes scored in each tissue.
     chosen
         Tissue whose name is set in bold.
     """

@@ -164,7 +164,7 @@ def genes_within(table: pd.DataFrame, selection: Mapping[str, Any]) -> list[str]
     Parameters
     ----------
     table
-        That was drawn.
+        Table that was drawn.
     selection
         As Streamlit gives it: ``box`` and ``lasso``, each a list of shapes with ``xref``, ``x`` and
         ``y``. Genes count that are drawn as a point and those that are counted in a cell.
