@@ -56,7 +56,8 @@ def take_genes_in_rows(
     taken = columns.taken
     columns.check(taken)
     words = _rows_of_words(raw, taken, genes, known) & named & ~tallies
-    words &= ~(metadata & genes.map(normalised).isin(METADATA))
+    named_so = genes[metadata & words].map(normalised).isin(METADATA)
+    words[named_so.index[named_so]] = False
     metadata &= ~words
     rows = np.flatnonzero(named & ~(tallies | metadata | words))
     samples = [columns.names[column] for column in taken]
