@@ -24,8 +24,13 @@ def kind_of_change(table: pd.DataFrame, *, fold_change: float, fdr: float) -> pd
     -------
     pandas.Series
         ``HIGHER``, ``LOWER``, ``UNCHANGED``, ``UNPREDICTABLE`` whatever its numbers, or
-        ``UNTESTED``, as categories.
+        ``UNTESTED``.
     """
+    return category_of_change(table, fold_change=fold_change, fdr=fdr).astype(object)
+
+
+def category_of_change(table: pd.DataFrame, *, fold_change: float, fdr: float) -> pd.Series:
+    """Return :func:`kind_of_change` as categories, which are compared and sorted sooner."""
     change = table["log2_fold_change"]
     passes = (change.abs() >= fold_change) & (table["fdr"] <= fdr)
     codes = np.select(

@@ -22,6 +22,7 @@ from mtm_core.studies.change_labels import HIGHER as HIGHER
 from mtm_core.studies.change_labels import LOWER as LOWER
 from mtm_core.studies.change_labels import UNPREDICTABLE as UNPREDICTABLE
 from mtm_core.studies.change_labels import UNTESTED as UNTESTED
+from mtm_core.studies.change_labels import category_of_change as category_of_change
 from mtm_core.studies.change_labels import kind_of_change as kind_of_change
 from mtm_core.studies.cohort_comparison import compare_groups
 from mtm_core.studies.cohort_comparison import correlate_trait as correlate_trait

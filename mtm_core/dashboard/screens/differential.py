@@ -22,7 +22,7 @@ from mtm_core.workflows.comparisons import (
     UNPREDICTABLE,
     UNTESTED,
     OwnCohort,
-    kind_of_change,
+    category_of_change,
 )
 
 RANK_SUM, LINEAR = "Rank-sum test, two groups", "Linear model"
@@ -166,7 +166,7 @@ def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def changes(table: pd.DataFrame, *, fold_change: float, fdr: float) -> pd.DataFrame:
     """Add to a table of :func:`with_accuracy` what changed."""
     changed = table.copy(deep=False)
-    changed["kind"] = kind_of_change(table, fold_change=fold_change, fdr=fdr)
+    changed["kind"] = category_of_change(table, fold_change=fold_change, fdr=fdr)
     return changed
 
 
