@@ -139,19 +139,30 @@ def checked_table(table: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ExpressionError
-        If it is no DataFrame or is empty, a value is no finite number or beyond measure, or a
-        sample is duplicated.
+        If it is no DataFrame or is empty, a value is no finite number or beyond measure, a sample
+        has no name or is duplicated, or a gene is duplicated with all its values.
     """
     if not isinstance(table, pd.DataFrame):
         raise ExpressionError(
-            f"expected a DataFrame, samples in rows and genes in columns; a {type(table).__name__}"
-            " came. Read files with read_expression, and name the samples and genes of an array:"
+            "expected a DataFrame, samples in rows and genes in columns; an object of the type"
+            f" {type(table).__name__} came. Of an AnnData, give adata.to_df(). Read files with"
+            " read_expression, and name the samples and genes of an array:"
             " pd.DataFrame(array, index=samples, columns=genes)."
         )
     if table.columns.nlevels > 1:
         raise ExpressionError(
             f"the names of the genes have {table.columns.nlevels} levels. Keep the level of gene"
             " ids, as table.droplevel does, with axis=1."
+        )
+    if table.index.nlevels > 1:
+        raise ExpressionError(
+            f"the names of the samples have {table.index.nlevels} levels. Keep the level of sample"
+            " names, as table.droplevel does, or join the levels."
+        )
+    if table.index.hasnans:
+        raise ExpressionError(
+            f"{int(table.index.isna().sum())} of {len(table)} samples have no name (NaN in the"
+            " index). Name them, or leave them out."
         )
     if any(kind.kind in "bc" for kind in table.dtypes):
         raise ExpressionError("expected numbers; some values are True and False, or complex.")
@@ -167,4 +178,17 @@ def checked_table(table: pd.DataFrame) -> pd.DataFrame:
     if values.index.has_duplicates:
         twice = values.index[values.index.duplicated()][0]
         raise ExpressionError(f"sample {twice!r} is duplicated; sample names must be unique.")
+    _check_copies(values)
     return values
+
+
+def _check_copies(values: pd.DataFrame) -> None:
+    """Refuse genes that are there twice with all their values: summed, they would count twice."""
+    names = values.columns
+    for name in names[names.duplicated()].unique():
+        of_one = values.loc[:, names == name]
+        if (of_one.eq(of_one.iloc[:, 0], axis=0).all().sum() > 1) and of_one.any(axis=None):
+            raise ExpressionError(
+                f"gene {name!r} is duplicated, with the same values, as after joining tables twice."
+                " Leave one out: table.loc[:, ~table.columns.duplicated()]."
+            )

@@ -435,16 +435,29 @@ def test_interval_names_the_source_it_was_calibrated_from(
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (lambda table: str(SAMPLES / "blood_counts.csv"), "expected a DataFrame.* a str came"),
+        (lambda table: str(SAMPLES / "blood_counts.csv"), "expected a DataFrame.* type str came"),
         (lambda table: SAMPLES / "blood_counts.csv", "Read files with read_expression"),
-        (lambda table: table.to_numpy(), "a ndarray came"),
-        (lambda table: sparse.csr_matrix(table.to_numpy()), "a csr_matrix came"),
-        (lambda table: table.iloc[0], "a Series came"),
-        (lambda table: {"LDLR": 1}, "a dict came"),
+        (lambda table: table.to_numpy(), "type ndarray came"),
+        (lambda table: sparse.csr_matrix(table.to_numpy()), "type csr_matrix came"),
+        (lambda table: table.iloc[0], "type Series came"),
+        (lambda table: {"LDLR": 1}, "type dict came"),
         (lambda table: table > 1, "True and False"),
         (
             lambda table: table.set_axis(pd.MultiIndex.from_product([["a"], table]), axis=1),
             "genes have 2 levels",
+        ),
+        (
+            lambda table: ad.AnnData(table),
+            r"type AnnData came. Of an AnnData, give adata.to_df\(\)",
+        ),
+        (
+            lambda table: table.set_axis(pd.MultiIndex.from_product([["a"], table.index])),
+            "samples have 2 levels",
+        ),
+        (lambda table: table.set_axis([None, *table.index[1:]]), "1 of .* samples have no name"),
+        (
+            lambda table: pd.concat([table, table.iloc[:, 2:4]], axis=1),
+            "is duplicated, with the same values, as after joining tables twice",
         ),
     ],
 )
