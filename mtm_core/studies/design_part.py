@@ -1,4 +1,4 @@
-"""A design for some of its samples: those who may have a tissue that only one sex has."""
+"""A design for some samples: their rows in a table; those who may have a tissue of one sex."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mtm_core.errors import SelectionError
 from mtm_core.statistics.block_correlation import can_correlate
 from mtm_core.statistics.outcome import CONSTANT_TRAIT, TOO_FEW, TRAIT_FROM_COVARIATES
 from mtm_core.studies.contrasts import Contrast
@@ -35,6 +36,22 @@ class DesignPart:
     design: StudyDesign
     place: tuple[int | None, ...]
     reason: tuple[str, ...]
+
+
+def rows_of_design(design: StudyDesign, samples: pd.Index) -> NDArray[np.intp]:
+    """Return the row of each sample of ``design`` among ``samples``.
+
+    Raises
+    ------
+    SelectionError
+        If one is not there.
+    """
+    rows: NDArray[np.intp] = samples.get_indexer(design.samples)
+    if (rows < 0).any():
+        raise SelectionError(
+            "the design is of other samples than the table. Make it again from this table."
+        )
+    return rows
 
 
 def part_of_design(design: StudyDesign, chosen: NDArray[np.bool_]) -> DesignPart:

@@ -8,6 +8,7 @@ and all coefficients are reported.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from mtm_core.data.notes import name_some
 from mtm_core.errors import MissingLibraryError, SelectionError
 from mtm_core.statistics.outcome import CONSTANT, CONSTANT_TRAIT, FROM_COVARIATES, TESTED, TOO_FEW
 from mtm_core.studies.design import INTERCEPT, LEAST_FREEDOM, LEAST_GROUP, StudyDesign
-from mtm_core.studies.design_part import part_of_design
+from mtm_core.studies.design_part import part_of_design, rows_of_design
 from mtm_core.studies.own_cohort import OwnCohort
 
 LEAST_SQUARES, MIXED = "least squares", "mixed model (REML)"
@@ -93,11 +94,7 @@ def model_genes(cohort: OwnCohort, design: StudyDesign, genes: Sequence[str]) ->
     ['intercept', 'group[case]', 'age']
     """
     check_gene_models()
-    rows = cohort.samples.get_indexer(design.samples)
-    if (rows < 0).any():
-        raise SelectionError(
-            "the design is of other samples than the table. Make it again from this table."
-        )
+    rows = rows_of_design(design, cohort.samples)
     parts = {
         tissue: part_of_design(design, cohort.may_have(tissue)[rows]).design
         for tissue in cohort.tissues
@@ -192,16 +189,7 @@ def _least_squares(
     from statsmodels.api import OLS
 
     fit = OLS(values, design.matrix.to_numpy()).fit()
-    lower, upper = fit.conf_int(0.05).T
-    return table.assign(
-        estimate=fit.params,
-        standard_error=fit.bse,
-        lower=lower,
-        upper=upper,
-        statistic=fit.tvalues,
-        df=float(fit.df_resid),
-        p=fit.pvalues,
-    )
+    return _with_coefficients(table, fit).assign(df=float(fit.df_resid))
 
 
 def _mixed(values: NDArray[np.float64], design: StudyDesign, table: pd.DataFrame) -> pd.DataFrame:
@@ -240,6 +228,11 @@ def _mixed(values: NDArray[np.float64], design: StudyDesign, table: pd.DataFrame
     refined = float(minimize_scalar(criterion, bounds=ends, options={"xatol": 1e-9}).x)
     correlation = min((float(_CORRELATIONS[at]), refined), key=criterion)
     fit = OLS(*independent(correlation)).fit(use_t=False)
+    return _with_coefficients(table, fit).assign(df=np.inf, within_block=correlation)
+
+
+def _with_coefficients(table: pd.DataFrame, fit: Any) -> pd.DataFrame:  # noqa: ANN401 - statsmodels
+    """Fill in the coefficients of a fit of statsmodels, with intervals and tests."""
     lower, upper = fit.conf_int(0.05).T
     return table.assign(
         estimate=fit.params,
@@ -247,7 +240,5 @@ def _mixed(values: NDArray[np.float64], design: StudyDesign, table: pd.DataFrame
         lower=lower,
         upper=upper,
         statistic=fit.tvalues,
-        df=np.inf,
         p=fit.pvalues,
-        within_block=correlation,
     )

@@ -27,7 +27,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtm_core.errors import SelectionError
 from mtm_core.inference.decoder import TissueProgress
 from mtm_core.statistics.block_correlation import consensus_correlation, within_block_correlation
 from mtm_core.statistics.contrast_distance import squared_distances
@@ -39,7 +38,7 @@ from mtm_core.statistics.linear_models import (
 )
 from mtm_core.statistics.outcome import outcome_column
 from mtm_core.studies.design import StudyDesign
-from mtm_core.studies.design_part import DesignPart, part_of_design
+from mtm_core.studies.design_part import DesignPart, part_of_design, rows_of_design
 from mtm_core.studies.own_cohort import OwnCohort
 
 MOST_CORRELATED = 4000
@@ -106,11 +105,7 @@ def compare_by_design(
     >>> found.groupby("tissue").size().to_dict()
     {'Lung': 59, 'Whole Blood': 59}
     """
-    rows = cohort.samples.get_indexer(design.samples)
-    if (rows < 0).any():
-        raise SelectionError(
-            "the design is of other samples than the table. Make it again from this table."
-        )
+    rows = rows_of_design(design, cohort.samples)
     tables = []
     for i, tissue in enumerate(cohort.tissues):
         if on_progress is not None:
