@@ -134,7 +134,7 @@ class Chunk:
 def summarise(
     tables: Sequence[tuple[Path, tuple[int, ...]]], model: Path, model_sha256: str, chunk: Chunk
 ) -> list[tuple[ValueSummary, str] | None]:
-    """Summarise the values of a chunk and give their SHA-256, of each table that has some."""
+    """Summarise the values of a chunk and return their SHA-256, of each table that has some."""
     found: list[tuple[ValueSummary, str] | None] = []
     for number, (table, state) in enumerate(tables):
         rows = chunk.rows_of(number)
@@ -234,7 +234,7 @@ def predict_into_store(
     phenotypes: pd.DataFrame | None,
     batches: Batches,
 ) -> int:
-    """Predict a chunk, write it, and give its number.
+    """Predict a chunk, write it, and return its number.
 
     Raises
     ------

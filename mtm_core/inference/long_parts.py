@@ -49,7 +49,7 @@ def write_parts(
     overwrite: bool = False,
     inputs: Iterable[Path] = (),
 ) -> int:
-    """Write a prediction as long tables of at most ``rows``; give the number of files.
+    """Write a prediction as long tables of at most ``rows``; return the number of files.
 
     Parameters
     ----------

@@ -191,7 +191,7 @@ def _simulated(artefact: Artefact, source: str) -> NDArray[np.float32]:
 def _predict(
     artefact: Artefact, profile: NDArray[np.float32], source: str
 ) -> tuple[Sequence[str], NDArray[np.int64], dict[str, NDArray[np.float32]]]:
-    """Predict every other tissue; give tissues, the genes chosen, and what is compared."""
+    """Predict every other tissue; return tissues, the genes chosen, and what is compared."""
     predictor = Predictor(artefact)
     names = [f"SIM-{number + 1}" for number in range(N_SAMPLES)]
     table = pd.DataFrame(profile, index=names, columns=artefact.genes.index.astype(str))

@@ -346,7 +346,7 @@ def _table(folder: Path, name: str, options: CompareOptions) -> TableInParts:
 
 
 def check_compare(options: CompareOptions) -> Path:
-    """Refuse, before a model is loaded, what says nothing to do; give the model's folder.
+    """Refuse, before a model is loaded, options with nothing to compare; return the model's folder.
 
     Raises
     ------

@@ -111,7 +111,7 @@ class CohortComparisons:
         parts = [f"{n} of {total:,} gene sets {origin}" for origin, (n, total) in counts.items()]
         self.say(
             f"{case} against {control}: at FDR {FDR:g}, {' and '.join(parts)} differ, allowing for"
-            " the correlation of their genes.",
+            " the correlation of their genes."
         )
         if too_few:
             self.say(

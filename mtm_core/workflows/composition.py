@@ -182,7 +182,7 @@ def say_composition(composition: BloodComposition, say: Say) -> None:
     )
     say(
         f"Composition by {composition.n_found} of {composition.n_genes} genes, median shares of"
-        f" RNA: {medians}.",
+        f" RNA: {medians}."
     )
     if composition.poor:
         n = len(composition.poor)

@@ -237,9 +237,7 @@ def judge_predictions(
         typical=predictor.typical(options.tissue),
     )
     report = read.report
-    say(
-        f"Measured {options.tissue}: {report.file}: {report.size_in_words}.",
-    )
+    say(f"Measured {options.tissue}: {report.file}: {report.size_in_words}.")
     measured = predictor.prepare(
         read,
         source=options.tissue,

@@ -154,9 +154,7 @@ def read_samples(
         tx2gene=tx2gene,
     )
     report = read.report
-    say(
-        f"{report.file}: {report.size_in_words}.",
-    )
+    say(f"{report.file}: {report.size_in_words}.")
     known = None
     if options.batch and metadata is not None:
         samples = tuple(str(name) for name in read.values.index)
@@ -200,9 +198,7 @@ def read_further(
             path, known_genes=predictor.genes, typical=predictor.typical(one.source)
         )
         report = read.report
-        say(
-            f"{one.source}: {report.file}: {report.size_in_words}.",
-        )
+        say(f"{one.source}: {report.file}: {report.size_in_words}.")
         known = None
         if one.batch and metadata is not None:
             samples = tuple(str(name) for name in read.values.index)
@@ -225,7 +221,7 @@ def say_reading(
     median = distance[["distance_before", "distance_after"]].median()
     say(
         f"{prefix}Read as {unit}. Alignment: {alignment}. Distance from the reference, median over"
-        f" samples: {median['distance_before']:.2f} before, {median['distance_after']:.2f} after.",
+        f" samples: {median['distance_before']:.2f} before, {median['distance_after']:.2f} after."
     )
 
 

@@ -324,7 +324,7 @@ def _part_by_part(
     if result.n_there_before:
         say(
             f"{result.n_there_before} of {result.n_chunks} parts were there already, and were not"
-            " predicted again.",
+            " predicted again."
         )
     for number, table in enumerate(result.tables):
         if len(table.distance):

@@ -106,7 +106,7 @@ class PredictOptions(PlainValues):
 
 
 def check_predict(options: PredictOptions) -> Path:
-    """Refuse, before a model is loaded, what cannot be written; give the model's folder.
+    """Refuse, before a model is loaded, what cannot be written; return the model's folder.
 
     Raises
     ------

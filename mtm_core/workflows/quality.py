@@ -175,7 +175,7 @@ def _swaps(
     known: SampleMetadata | None,
     say: Say,
 ) -> dict[str, pd.DataFrame]:
-    """Look for samples under another person's name; give ``people`` and ``between_tables``."""
+    """Look for samples under another person's name; return ``people`` and ``between_tables``."""
     tables: dict[str, pd.DataFrame] = {}
     if options.person and known is not None:
         known.column(options.person)  # there, and with a value

@@ -227,7 +227,7 @@ def study_latent_codes(
         }
         say(
             "The model was trained on these donors. Use --folds to study donors not seen in "
-            "training.",
+            "training."
         )
     else:
         fitted, donors, about = _without_a_fold(options, options.folds, data, steps, on_training)

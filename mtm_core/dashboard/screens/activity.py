@@ -70,7 +70,7 @@ def scored(
     held_out: GeneAccuracy,
     on_progress: Callable[[int, int], None],
 ) -> tuple[list[TissueActivity], str]:
-    """Score each tissue; give nothing, and the reason, if the network does not fit the model."""
+    """Score each tissue; return nothing, and the reason, if the network does not fit the model."""
     try:
         return _scored(
             prediction, prepared, tissues, network, scoring, model, held_out, on_progress

@@ -58,7 +58,7 @@ class Shown:
 def choose_shown(
     samples: Sequence[str], tissues: Sequence[str], genes: GeneNames, *, evaluated: bool
 ) -> Shown:
-    """Show the widgets and give what is chosen.
+    """Show the widgets and return what is chosen.
 
     Parameters
     ----------

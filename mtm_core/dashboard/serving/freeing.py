@@ -62,7 +62,7 @@ class ClosedTabs(SessionStorage):
         return info if session_id == self._closing or self._clock() < until else None
 
     def save(self, session_info: SessionInfo) -> None:
-        """Keep a session whose connection was lost; of too many, the oldest are let go next."""
+        """Hold a session whose connection was lost; of too many, the oldest are freed next."""
         self._held[session_info.session.id] = (session_info, self._clock() + self._seconds)
         for session_id in list(self._held)[:-_MOST_SESSIONS]:
             self._held[session_id] = (self._held[session_id][0], 0.0)
@@ -76,7 +76,7 @@ class ClosedTabs(SessionStorage):
         return [info for info in map(self.get, list(self._held)) if info is not None]
 
     def free(self, close: Callable[[str], None]) -> int:
-        """Let go of all that is too old; give how many sessions it was.
+        """Free all that is too old; return how many sessions they were.
 
         Parameters
         ----------

@@ -142,7 +142,7 @@ class Dashboard(App):
         return runtime
 
     def free(self) -> int:
-        """Let go of closed tabs and unused files; give how many. In the event loop's thread."""
+        """Free closed tabs and unused files; return how many. In the event loop's thread."""
         assert isinstance(self._runtime, DashboardRuntime)
         self._runtime.offered_files.free()
         return self._tabs.free(self._runtime.close_session) + self._uploads.free()

@@ -87,7 +87,7 @@ class WorkspaceStore:
             _check_private(folder)
 
     def create(self) -> str:
-        """Make an empty workspace and give its id, which cannot be guessed.
+        """Make an empty workspace and return its id, which cannot be guessed.
 
         Raises
         ------
@@ -207,7 +207,7 @@ class WorkspaceStore:
             delete_own(self._folder_of(identifier))
 
     def sweep(self) -> int:
-        """Delete the workspaces that nobody has used for too long; give how many it was.
+        """Delete the workspaces that nobody has used for too long; return how many they were.
 
         What is not ours in the folder stays, however old.
         """

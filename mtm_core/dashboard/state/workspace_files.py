@@ -33,7 +33,7 @@ def put(path: Path, data: bytes) -> None:
 
 
 def write_parquet(path: Path, table: pa.Table) -> str:
-    """Put ``table`` in the place of ``path``, and give the SHA-256 of the file."""
+    """Put ``table`` in the place of ``path``, and return the SHA-256 of the file."""
     buffer = pa.BufferOutputStream()
     pq.write_table(table, buffer, compression="zstd")
     data = buffer.getvalue().to_pybytes()

@@ -21,7 +21,7 @@ _MOST_BEFORE = 10
 def choose_gene(
     names: GeneNames, *, help: str = "", label: str = "Gene", disabled: bool = False
 ) -> tuple[str, str]:
-    """Let the user choose the gene that all screens share; give its label and its id.
+    """Let the user choose the gene that all screens share; return its label and its id.
 
     Another page may offer genes that this one does not: it then starts from its own first.
     """

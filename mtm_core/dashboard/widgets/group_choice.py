@@ -61,7 +61,7 @@ class GroupChoice:
 
 
 def choose_groups(metadata: SampleMetadata, columns: list[str]) -> GroupChoice:
-    """Show the widgets and give what is chosen; end the page where a group is against itself."""
+    """Show the widgets and return what is chosen; end the page where a group is against itself."""
     first, second, third = st.columns(3)
     with first:
         column = st.selectbox(
@@ -119,7 +119,7 @@ def choose_groups(metadata: SampleMetadata, columns: list[str]) -> GroupChoice:
 
 
 def choose_reference(metadata: SampleMetadata, trait: str) -> str:
-    """Let the user choose which group of a trait is 0; give none where there is no choice."""
+    """Let the user choose which group of a trait is 0; return none where there is no choice."""
     if metadata.column(trait).kind != "two groups" or trait in (
         metadata.age_column,
         metadata.sex_column,
@@ -138,7 +138,7 @@ def choose_reference(metadata: SampleMetadata, trait: str) -> str:
 
 
 def offer_shuffle() -> int | None:
-    """Offer to shuffle what is known of the samples; give the seed, ``None`` if it is off."""
+    """Offer to shuffle what is known of the samples; return the seed, ``None`` if it is off."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         on = st.toggle(
             "Shuffle the labels",

@@ -40,7 +40,7 @@ def show_rows(
     style: Callable[[pd.DataFrame], pd.DataFrame | Styler] | None = None,
     is_searched: bool = True,
 ) -> pd.DataFrame:
-    """Show ``table``, whole or a page at a time; give what was searched in the order chosen.
+    """Show ``table``, whole or a page at a time; return what was searched in the order chosen.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ def ask_reading(
     key: str,
     expanded: bool,
 ) -> ReadingOptions | None:
-    """Offer how else the table can be read; give what the user says once the button is pressed.
+    """Offer how else the table can be read; return what the user says once the button is pressed.
 
     Parameters
     ----------

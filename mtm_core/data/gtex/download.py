@@ -157,7 +157,7 @@ def bytes_to_come(
 
 
 def _size_of_first(base_url: str, paths: Sequence[str]) -> tuple[int, str]:
-    """Ask for the size of the first of ``paths`` that the server has; give its name too."""
+    """Ask for the size of the first of ``paths`` that the server has; return its name too."""
     absent: AbsentError | None = None
     for path in paths:
         try:

@@ -24,7 +24,7 @@ _LEAST_GENES, _MOST_GENES = 16, 512
 def gct_to_zarr(
     path: Path, output: Path, progress: Progress | None = None, *, overwrite: bool = False
 ) -> tuple[int, int]:
-    """Write the table of a GCT file as a zarr store of AnnData, and give (samples, genes).
+    """Write the table of a GCT file as a zarr store of AnnData, and return (samples, genes).
 
     In memory are the names, and a block of genes of at most a quarter of a GB. The store is there
     whole or, if interrupted, not at all.

@@ -221,7 +221,7 @@ class _Server:
             self._reap()
 
     def _try(self) -> list[str]:
-        """Seal a process that does nothing else, and give the layers that hold."""
+        """Seal a process that does nothing else, and return the layers that hold."""
         read, write = os.pipe()
         child = os.fork()
         if child == 0:

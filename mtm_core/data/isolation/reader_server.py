@@ -270,7 +270,7 @@ def _talk(
 
 
 def _status(line: socket.socket) -> int:
-    """Wait for the process to end, and give its exit status."""
+    """Wait for the process to end, and return its exit status."""
     line.settimeout(_END_SECONDS)
     try:
         status = line.recv(STATUS.size)

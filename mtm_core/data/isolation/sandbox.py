@@ -142,7 +142,7 @@ def _address_space() -> int:
 
 
 def _shut_files(libc: ctypes.CDLL) -> int:
-    """Have Landlock refuse every file; give its version, 0 where the kernel has none."""
+    """Have Landlock refuse every file; return its version, 0 where the kernel has none."""
     version = int(libc.syscall(_LANDLOCK_CREATE, None, 0, 1))
     if version < 1:
         return 0
