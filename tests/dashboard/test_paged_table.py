@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -77,3 +80,18 @@ def test_a_long_table_is_searched_over_all_its_rows_and_sorted_and_paged_within_
     app.text_input(key="t_search").set_value("none").run()
     assert app.dataframe[0].value.empty
     assert app.caption[-1].value.startswith("None of 3,000 rows has such a name.")
+
+
+def test_what_a_long_table_shows_is_what_is_downloaded() -> None:
+    """Of a table that is searched, the rows found are used: no screen drops what is returned."""
+    root = Path(__file__).parents[2]
+    files = [*root.glob("mtm_core/dashboard/**/*.py"), *root.glob("pages/**/*.py")]
+    dropped = [
+        f"{file.name}:{node.lineno}"
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and getattr(node.value.func, "id", "") in ("show_rows", "show_gene_rows")
+    ]
+    assert not dropped

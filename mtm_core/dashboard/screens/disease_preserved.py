@@ -251,13 +251,19 @@ def _show_genes(
         st.markdown(f"- {tissue_in_words(row)}")
     shown = genes.assign(panel=[adjusted_words(name) for name in genes["panel"]])
     shown = shown.sort_values("p_observed", kind="stable").reset_index(drop=True)
-    show_rows(
+    listed = show_rows(
         shown,
         key=f"preserved_rows_{preserved.key}",
         height=320,
         columns=_GENE_COLUMNS,
         listed="p, measured",
         on_row=lambda place: mark_gene(names, str(shown["gene_id"].iloc[place])),
+    )
+    download_table(
+        listed,
+        key=f"preserved_gene_rows_{preserved.key}",
+        name=f"{trait}_{tissue}_preserved_genes",
+        label="These rows",
     )
 
 

@@ -92,7 +92,7 @@ def show_by_genes(session: Session, model: ServedModel, result: Result, asked: A
     _show_dots(table, result, asked, ranked_by, name)
     st.header("Sets")
     rows = show_rows(table, key="set_rows", height=420, columns=COLUMNS, listed="FDR")
-    download_table(rows, key="set_table", name=name, label="All sets")
+    download_table(rows, key="set_table", name=name, label="These rows")
     if result.command:
         with st.expander("The same from the command line"):
             _show_command(session, model, result, asked)

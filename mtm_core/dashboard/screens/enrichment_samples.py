@@ -140,7 +140,7 @@ def show_by_samples(session: Session, model: ServedModel, result: Result, asked:
     )
     st.header("Sets")
     rows = show_rows(table, key="set_rows", height=420, columns=COLUMNS, listed="FDR")
-    download_table(rows, key="set_table", name=name, label="All sets")
+    download_table(rows, key="set_table", name=name, label="These rows")
     with st.expander("The same from the command line"):
         assert result.comparison is not None
         comparison = replace(

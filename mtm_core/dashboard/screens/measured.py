@@ -340,8 +340,8 @@ def show_check(found: MeasuredCheck, stem: str) -> None:
     st.subheader("Genes")
     genes = found.genes.reset_index().sort_values("fdr", kind="stable")
     order = [name for name in _COLUMNS if name in genes]
-    show_rows(genes, key="measured_genes", height=380, columns=_COLUMNS, order=order)
-    download_table(genes, key=f"{stem}genes_checked", label="Genes")
+    genes = show_rows(genes, key="measured_genes", height=380, columns=_COLUMNS, order=order)
+    download_table(genes, key=f"{stem}genes_checked", label="These rows")
     st.subheader("People")
     people = found.people.reset_index()
     st.dataframe(people, hide_index=True, height=300, column_config=_PEOPLE)

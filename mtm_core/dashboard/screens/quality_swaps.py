@@ -231,8 +231,8 @@ def _show_compared(session: Session, model: ServedModel, second: FurtherTable) -
             index=False,
         )
     with st.expander("Every person in both tables"):
-        show_rows(people, key="swap_rows", height=320, columns=_COLUMNS)
-        download_table(people, key="between_tables", name=f"{stem}between_tables", label="People")
+        rows = show_rows(people, key="swap_rows", height=320, columns=_COLUMNS)
+        download_table(rows, key="between_tables", name=f"{stem}between_tables", label="These rows")
     names = found.match.as_table().rename(columns={"further": "second"})
     with st.expander("Names in both tables, and in only one"):
         st.dataframe(names, hide_index=True, height=300)

@@ -54,10 +54,10 @@ def show_model_genes(prepared: Prepared) -> None:
     )
     if len(missing):
         with st.expander(f"{len(missing):,} genes that the table lacks"):
-            show_rows(
+            rows = show_rows(
                 missing.reset_index(), key="missing", height=300, columns={"gene_id": "gene id"}
             )
-            download_table(missing, key="missing_genes", label="Missing genes", index=True)
+            download_table(rows, key="missing_genes", label="Missing genes")
 
 
 def show_distances(
