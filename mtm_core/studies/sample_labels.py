@@ -5,6 +5,7 @@ The Series here are by sample, NaN where not known.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,23 +21,43 @@ _CONTROLS = frozenset(
     | {"placebo", "vehicle", "mock", "sham", "baseline", "before", "pre"}
     | {"0", "no", "n", "false", "none", "never", "absent", "negative", "neg"}
     | {"unaffected", "uninfected", "unexposed", "unstimulated", "wild_type", "wildtype", "wt"}
+    | {"kontrolle", "kontrollen", "gesund", "unbehandelt", "nein", "negativ"}
+    | {"temoin", "temoins", "controle", "controles", "sain", "sains", "non", "negatif"}
+    | {"sano", "sanos", "negativo"}
 )
-_CONTROL_WORDS = _CONTROLS - {"0", "n", "no", "none", "reference", "negative", "neg", "absent"}
+_CONTROL_WORDS = _CONTROLS - (
+    {"0", "n", "no", "non", "none", "nein", "absent", "negative", "neg", "negativ", "negatif"}
+    | {"negativo", "reference", "pre"}
+)
 """Words that say so within a longer name, too."""
 _NOT = frozenset({"no", "non", "not", "never", "without", "disease", "positive", "poor"})
+_DENIALS = frozenset({"no", "non", "not", "never", "without"})
+_MINUS = ("-", "\N{MINUS SIGN}", "\N{EN DASH}")
 
 
 def usual_control(levels: Sequence[str]) -> str | None:
     """Return the first group whose name says that others are compared with it, if there is one.
 
     Names of several words, such as *Healthy donor* and *before treatment*, say so where one group
-    alone has such a word.
+    alone has such a word; else *pre-* beside *post-*, or the one group that is denied or marked
+    negative (*non-diabetic*, *never smoker*, *HIV-* beside *HIV+*).
     """
-    exact = next((level for level in levels if plain_name(level) in _CONTROLS), None)
+    names = {level: plain_name(_without_accents(level)) for level in levels}
+    exact = next((level for level in levels if names[level] in _CONTROLS), None)
     if exact is not None:
         return exact
-    words = {level: set(plain_name(level).split("_")) for level in levels}
-    alike = [level for level in levels if words[level] & _CONTROL_WORDS and not words[level] & _NOT]
+    words = {level: name.split("_") for level, name in names.items()}
+    alike = [
+        level
+        for level in levels
+        if _CONTROL_WORDS & set(words[level]) and not _NOT & set(words[level])
+    ]
+    if not alike and any(first == "post" for first, *_ in words.values()):
+        alike = [level for level in levels if words[level][0] == "pre"]
+    if not alike and any(level.rstrip().endswith("+") for level in levels):
+        alike = [level for level in levels if level.rstrip().endswith(_MINUS)]
+    if not alike:
+        alike = [level for level in levels if _is_denied(words[level])]
     return alike[0] if len(alike) == 1 else None
 
 
@@ -191,6 +212,17 @@ def check_groups(groups: pd.Series, case: str, control: str) -> None:
     for group in (case, control):
         if not (groups == group).any():
             raise SelectionError.unknown("group", [group], sorted(groups.dropna().unique()))
+
+
+def _is_denied(words: Sequence[str]) -> bool:
+    first, *others = words
+    is_denied = first in _DENIALS or (first.startswith("non") and len(first) > len("none"))
+    return is_denied and not _CONTROL_WORDS & set(others)
+
+
+def _without_accents(name: str) -> str:
+    """Write *témoin* as *temoin*."""
+    return "".join(one for one in unicodedata.normalize("NFKD", name) if one.isascii())
 
 
 def _is_number(level: str) -> bool:
