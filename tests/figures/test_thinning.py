@@ -9,17 +9,27 @@ from mtm_core.figures.shared.thinning import drawn_in_words, n_drawn, spread_eve
 
 
 @pytest.mark.parametrize(("n", "most"), [(1000, 125), (126, 125), (125, 125), (7, 10), (1000, 10)])
-def test_the_ranks_drawn_are_even_and_include_both_ends(
+def test_the_ends_are_drawn_and_even_ranks_between_them(
     n: int, most: int, rng: np.random.Generator
 ) -> None:
     values = rng.lognormal(size=n)
     chosen = spread_evenly(values, np.zeros(n), most)
     ranks = np.flatnonzero(chosen[np.argsort(values)])
     assert len(ranks) == min(n, most)
-    assert (ranks[0], ranks[-1]) == (0, n - 1)
-    steps = np.diff(ranks)
+    k = most // 8
+    assert (ranks[:k] == np.arange(k)).all()
+    assert (ranks[-k:] == np.arange(n)[-k:]).all()
+    steps = np.diff(ranks[k:-k])
     assert steps.max() - steps.min() <= 1
-    assert ks_2samp(values[chosen], values).statistic < 1 / min(n, most) + 1 / n
+    between = np.sort(values)[k:-k]
+    drawn = np.sort(values)[ranks[k:-k]]
+    assert ks_2samp(drawn, between).statistic < 1 / len(drawn) + 1 / len(between)
+
+
+def test_each_of_several_outliers_is_drawn(rng: np.random.Generator) -> None:
+    values = rng.permutation(np.r_[rng.normal(size=990), np.linspace(20, 21, 10)])
+    chosen = spread_evenly(values, np.zeros(1000), n_drawn(1000, 48))
+    assert chosen[values > 10].all()
 
 
 def test_each_strip_is_thinned_by_itself(rng: np.random.Generator) -> None:

@@ -1,4 +1,4 @@
-"""Which of many samples a figure draws: as many as can be seen, spread evenly over all of them."""
+"""Which of many samples a figure draws: as many as can be seen, the ends among them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtm_core.figures.shared.style import MOST_OF_SAMPLES
 
-_LEAST = 10
+_LEAST, _ENDS = 10, 8
 
 
 def n_drawn(n_samples: int, n_strips: int, share: float = 1.0) -> int:
@@ -21,9 +21,10 @@ def n_drawn(n_samples: int, n_strips: int, share: float = 1.0) -> int:
 
 
 def spread_evenly(values: ArrayLike, strips: ArrayLike, most: int) -> NDArray[np.bool_]:
-    """Choose up to ``most`` values of each strip: evenly by rank, from the lowest to the highest.
+    """Choose up to ``most`` values of each strip: the ends, and evenly by rank between them.
 
-    So the points that are drawn lie as all do, outliers at both ends included.
+    An eighth of them are the lowest and as many the highest, so that several outliers are seen as
+    several; the others lie as all do.
 
     Parameters
     ----------
@@ -41,10 +42,12 @@ def spread_evenly(values: ArrayLike, strips: ArrayLike, most: int) -> NDArray[np
         return chosen
     _, first, sizes = np.unique(strip_of[order], return_index=True, return_counts=True)
     rank, n = np.arange(len(order)) - np.repeat(first, sizes), np.repeat(sizes, sizes)
-    steps = np.maximum(n - 1, 1)
-    # Of n ranks those where another of ``most`` equal steps from the first to the last is reached.
-    is_next = (rank * (most - 1)) // steps != ((rank - 1) * (most - 1)) // steps
-    chosen[order] = (n <= most) | (rank == 0) | is_next
+    ends = most // _ENDS
+    inner, between = rank - ends, most - 2 * ends
+    steps = np.maximum(n - 2 * ends - 1, 1)
+    # Of the ranks between those where another of equal steps from the first to the last is reached.
+    is_next = (inner * (between - 1)) // steps != ((inner - 1) * (between - 1)) // steps
+    chosen[order] = (n <= most) | (inner <= 0) | (rank >= n - ends) | is_next
     return chosen
 
 
@@ -59,6 +62,6 @@ def drawn_in_words(n_samples: int, n_strips: int) -> str:
     if n >= n_samples:
         return ""
     return (
-        f" Of {n_samples:,} samples about {n:,} are drawn in each tissue, at even ranks from the "
-        f"lowest to the highest. The data of the figure have all."
+        f" Of {n_samples:,} samples about {n:,} are drawn in each tissue: the lowest and the"
+        " highest, and others at even ranks between them. The data of the figure have all."
     )
