@@ -265,6 +265,12 @@ def make_design(
         usual = reference_of(metadata, str(sex))
         first |= {str(sex): usual} if (values.loc[known, sex] == usual).any() else {}
     built = _built(values[known], terms, asked, block, block_as, first)
+    for column in references or ():
+        if column not in {factor.column for factor in built.levels}:
+            raise SelectionError(
+                f"a reference group is named for {column!r}, which the formula does not read as"
+                f" groups. Write C({column}) to compare its groups, or leave the reference out."
+            )
     return replace(built, dropped=dropped)
 
 

@@ -195,3 +195,12 @@ def test_labels_are_dealt_within_blocks_or_among_them(known: SampleMetadata) -> 
     assert dealt.shuffled(1).matrix.shape == among.matrix.shape
     fixed = make_design(known, "group", block="subject", block_as="fixed").shuffled(1)
     assert fixed.formula == "group + C(subject)"
+
+
+def test_a_reference_of_a_column_that_is_read_as_numbers_is_refused(known: SampleMetadata) -> None:
+    with pytest.raises(SelectionError, match=r"'day'.*Write C\(day\)"):
+        make_design(known, "group + day", references={"day": "2"})
+    with pytest.raises(SelectionError, match="'site', which the formula does not read"):
+        make_design(known, "group + day", references={"site": "B"})
+    design = make_design(known, "group + C(day)", references={"day": "2"})
+    assert list(design.matrix) == ["intercept", "group[case]", "day[1]", "day[3]"]
