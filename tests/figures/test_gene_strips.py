@@ -96,3 +96,14 @@ def test_a_single_marked_sample_leaves_no_others(predicted: pd.DataFrame) -> Non
 
 def test_the_axis_names_scale_and_unit(predicted: pd.DataFrame) -> None:
     assert draw(predicted).layout.xaxis.title.text == "log2(1 + TPM)"
+
+
+def test_the_interval_of_a_marked_sample_is_that_of_the_tissue_it_is_drawn_in(
+    predicted: pd.DataFrame,
+) -> None:
+    predicted.loc["S2", "Lung"] = np.nan
+    interval = pd.DataFrame({"lower": [5.5, 0.5], "upper": [6.25, 4.0]}, index=["Liver", "Lung"])
+    star = named(draw(predicted, highlighted="S2", interval=interval), "S2")
+    assert star.x.tolist() == [6.0]
+    assert star.error_x.array.tolist() == [0.25]
+    assert star.error_x.arrayminus.tolist() == [0.5]

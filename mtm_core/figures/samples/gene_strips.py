@@ -131,10 +131,11 @@ def expression_strips(
             )
         )
     if highlighted is not None and interval is not None:
-        marked = predicted.loc[highlighted]
+        drawn = [tissue for _, tissue in figure.data[-1].customdata]
+        marked, ends = predicted.loc[highlighted, drawn], interval.loc[drawn]
         figure.data[-1].error_x = {
-            "array": (interval.loc[tissues, "upper"] - marked).to_numpy(),
-            "arrayminus": (marked - interval.loc[tissues, "lower"]).to_numpy(),
+            "array": (ends["upper"] - marked).to_numpy(),
+            "arrayminus": (marked - ends["lower"]).to_numpy(),
             "color": CONTRAST,
             "thickness": 2,
             "width": 5,
