@@ -33,6 +33,8 @@ _SIZE_STEP = 1.05
 the nearest, scaled to their own mean."""
 _BLOCK = 50_000
 """Number of positions whose running sums are made at a time: they fit a processor's cache."""
+_HELD_CELLS = 2_000_000
+"""Places of genes in random orders up to which they are held for the next ranking: 8 MB."""
 _CELLS = 2_000_000
 """Number of positions of random sets in memory at a time."""
 
@@ -249,7 +251,7 @@ def _drawn(n: int, largest: int, n_permutations: int, seed: int) -> NDArray[np.i
     """Draw the first ``largest`` of ``n`` genes in ``n_permutations`` random orders.
 
     The first k genes of a random order are a random set of k, so one order serves all sizes. It is
-    the same for every ranking of so many genes: the last few are held, 2 MB each.
+    the same for every ranking of so many genes: the last few are held, 2 MB each by default.
     """
     rng = np.random.default_rng(seed)
     first = np.empty((n_permutations, largest), dtype=np.int32)
@@ -286,7 +288,8 @@ class _Null:
         grid = _grid(sizes)
         n = len(weights)
         largest = max(int(grid.max(initial=0)), min(n, MAXIMUM_SIZE))  # one draw for most sets
-        drawn = _drawn(n, largest, n_permutations, seed)
+        draw = _drawn if n_permutations * largest <= _HELD_CELLS else _drawn.__wrapped__
+        drawn = draw(n, largest, n_permutations, seed)
         found = np.empty((len(grid), n_permutations))
         for i, size in enumerate(grid):
             rows = max(1, _BLOCK // int(size))

@@ -7,6 +7,7 @@ from scipy.stats import fisher_exact, kstest
 
 from mtm_core.statistics.enrichment import (
     RestrictedSets,
+    _drawn,
     leading_edge,
     over_representation,
     preranked,
@@ -154,3 +155,13 @@ def test_a_ranking_without_scores_is_no_evidence():
     cut = RestrictedSets.restrict(*flat([np.arange(20), np.arange(GENES - 20, GENES)]), everywhere)
     table = preranked(np.full(GENES, 0.5), everywhere, cut, n_permutations=200)
     assert table["p"].tolist() == table["fdr"].tolist() == [1.0, 1.0]
+
+
+def test_many_permutations_are_drawn_but_not_held_in_memory():
+    scores = np.random.default_rng(0).normal(size=GENES)
+    cut = RestrictedSets.restrict(*flat([range(40)]), np.ones(GENES, bool))
+    _drawn.cache_clear()
+    preranked(scores, np.ones(GENES, bool), cut, n_permutations=200)
+    assert _drawn.cache_info().currsize == 1
+    preranked(scores, np.ones(GENES, bool), cut, n_permutations=5000)
+    assert _drawn.cache_info().currsize == 1
