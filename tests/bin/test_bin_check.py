@@ -1,4 +1,4 @@
-"""``bin/check`` with a pytest that waits, or ends as it is told."""
+"""``bin/check`` with a pytest that waits for Ctrl-C, or ends with a chosen status."""
 
 from __future__ import annotations
 
