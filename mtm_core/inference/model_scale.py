@@ -184,11 +184,12 @@ def checked_table(table: pd.DataFrame) -> pd.DataFrame:
 
 def _check_copies(values: pd.DataFrame) -> None:
     """Refuse genes that are there twice with all their values: summed, they would count twice."""
-    names = values.columns
-    for name in names[names.duplicated()].unique():
-        of_one = values.loc[:, names == name]
-        if (of_one.eq(of_one.iloc[:, 0], axis=0).all().sum() > 1) and of_one.any(axis=None):
+    copies = values.loc[:, values.columns.duplicated(keep=False)]
+    seen = set[tuple[str, bytes]]()
+    for name, column in zip(copies.columns, copies.to_numpy(np.float64).T, strict=True):
+        if (key := (str(name), column.tobytes())) in seen and column.any():
             raise ExpressionError(
                 f"gene {name!r} is duplicated, with the same values, as after joining tables twice."
                 " Leave one out: table.loc[:, ~table.columns.duplicated()]."
             )
+        seen.add(key)

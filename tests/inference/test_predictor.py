@@ -459,6 +459,10 @@ def test_interval_names_the_source_it_was_calibrated_from(
             lambda table: pd.concat([table, table.iloc[:, 2:4]], axis=1),
             "is duplicated, with the same values, as after joining tables twice",
         ),
+        (
+            lambda table: pd.concat([table.iloc[:, 2] + 1, table, table.iloc[:, 2]], axis=1),
+            "is duplicated, with the same values",
+        ),
     ],
 )
 def test_what_is_no_table_of_samples_is_refused_in_words(
