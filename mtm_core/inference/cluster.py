@@ -22,6 +22,8 @@ _AHEAD = 3
 _RETRIES = 2
 """Retries of a piece that fails; one that is lost with its worker is always done again."""
 _SECONDS_TO_ANSWER = 30
+_LOOKS_WITHOUT_WORKERS = 4
+"""Times in a row, that many seconds apart, that no worker is there before the work ends."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Thread settings of the libraries in a worker, so that workers do not compete for processors."""
 
@@ -101,7 +103,7 @@ def in_order(
     Raises
     ------
     ClusterError
-        If one job has lost worker after worker.
+        If one job has lost worker after worker, or all workers are gone for two minutes.
     """
     from distributed import KilledWorker
 
@@ -109,7 +111,7 @@ def in_order(
 
     def oldest() -> Result:
         try:
-            result: Result = under_way.popleft().result()
+            result: Result = _wait_for(under_way.popleft(), client)
         except KilledWorker as error:
             raise ClusterError(
                 "worker after worker was lost over the same part of the table; what was done is"
@@ -124,3 +126,26 @@ def in_order(
             yield oldest()
     while under_way:
         yield oldest()
+
+
+def _wait_for(future: Any, client: Client) -> Any:  # noqa: ANN401
+    """Return the result of ``future``; end where no worker is left that could compute it.
+
+    Raises
+    ------
+    ClusterError
+        If no worker is there, nor comes back.
+    """
+    n_without = 0
+    while n_without < _LOOKS_WITHOUT_WORKERS:
+        try:
+            return future.result(timeout=_SECONDS_TO_ANSWER)
+        except TimeoutError:
+            if future.done():  # the job's own
+                raise
+            is_without = not client.nthreads()  # type: ignore[no-untyped-call]
+            n_without = n_without + 1 if is_without else 0
+    raise ClusterError(
+        "all workers ended, and none came back; what was done is stored. If they ran out of memory,"
+        " use fewer --workers or a smaller --chunk. Give the same command again to go on."
+    )

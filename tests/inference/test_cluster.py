@@ -18,6 +18,8 @@ distributed = pytest.importorskip("distributed")
 def double(value: int) -> int:
     if value == 13:
         raise ExpressionError("thirteen")
+    if value == 14:
+        raise TimeoutError("fourteen")
     return 2 * value
 
 
@@ -43,6 +45,8 @@ def test_results_come_in_order_and_few_jobs_are_under_way() -> None:
         assert list(results) == list(range(4, 26, 2))
         with pytest.raises(ExpressionError, match="thirteen"):
             list(in_order(client, double, jobs(15)))
+        with pytest.raises(TimeoutError, match="fourteen"):  # a job's own
+            list(in_order(client, double, [(14,)]))
 
 
 def test_work_that_kills_every_worker_is_one_error() -> None:
@@ -52,6 +56,17 @@ def test_work_that_kills_every_worker_is_one_error() -> None:
         pytest.raises(ClusterError, match=r"worker after worker .* smaller --chunk"),
     ):
         list(in_order(client, die, [(1,)]))
+
+
+def test_work_ends_where_no_worker_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mtm_core.inference.cluster._SECONDS_TO_ANSWER", 0.05)
+    with (
+        distributed.Client(
+            processes=False, n_workers=0, dashboard_address="127.0.0.1:0"
+        ) as without_workers,
+        pytest.raises(ClusterError, match=r"all workers ended.*the same command again"),
+    ):
+        list(in_order(without_workers, double, [(1,)]))
 
 
 def test_scheduler_and_workers_are_one_or_the_other() -> None:
