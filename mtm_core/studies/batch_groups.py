@@ -1,4 +1,4 @@
-"""How much alignment by batch removes from the differences between groups.
+"""How much of a difference between groups alignment by batch removes, or further tables may make.
 
 Aligned by itself, each batch has the same mean in every gene. Where batches hold cases and controls
 in different shares, part of the difference between the two goes. For a column of 0 and 1 that part
@@ -15,6 +15,7 @@ import pandas as pd
 from mtm_core.data.notes import Note
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.inference.batch_parameters import LEAST_OF_BATCH
+from mtm_core.inference.together import Together
 from mtm_core.studies.sample_labels import groups_of
 
 SHARE_TO_WARN = 0.2
@@ -110,4 +111,46 @@ def describe_batches_and_groups(known: SampleMetadata, column: str) -> list[Note
                 " not aligned, or predict without batches.",
             )
         )
+    return notes
+
+
+def describe_tables_and_groups(known: SampleMetadata, people: Together) -> list[Note]:
+    """Warn of columns whose groups have further tables in different shares, such as cases alone.
+
+    Who has more tables is predicted from more: the predictions vary more, and each table is aligned
+    by itself, which takes away what its people have in common.
+
+    Parameters
+    ----------
+    known
+        Metadata of the people of the first table.
+    people
+        The people of all tables.
+    """
+    given = pd.DataFrame(people.is_given, list(people.samples), list(people.sources))
+    notes = []
+    for name in groups_of(known):
+        groups = known.groups(name).dropna()
+        groups.index = groups.index.astype(str)
+        own = given.reindex(groups.index.intersection(given.index))
+        groups = groups.reindex(own.index)
+        for tissue in people.sources[1:]:
+            share = share_removed(groups, own[tissue]).max()
+            if not share >= SHARE_TO_WARN:
+                continue
+            counts = own.groupby(groups.astype(str))[tissue]
+            shown = ", ".join(
+                f"{int(has.sum())} of {len(has)} of {group!r}" for group, has in counts
+            )
+            notes.append(
+                Note(
+                    "warning",
+                    f"The groups of {str(name)!r} have {tissue} in different shares: {shown}.",
+                    "Who has it is predicted from more, and it is aligned among those who have it:"
+                    " both alone can make differences between these groups in predicted tissues, or"
+                    " hide them.",
+                    f"If you compare the groups of {str(name)!r}, predict from the first table"
+                    " alone, or take only people with all tables.",
+                )
+            )
     return notes

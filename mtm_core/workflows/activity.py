@@ -36,7 +36,7 @@ from mtm_core.studies.activity import score_tissue as score_tissue
 from mtm_core.studies.beside_model import evaluation_of
 from mtm_core.studies.sample_labels import shuffled, two_groups
 from mtm_core.studies.sample_sex import sex_of_people
-from mtm_core.workflows.batches import check_alignment
+from mtm_core.workflows.batches import check_alignment, tables_at_risk
 from mtm_core.workflows.group_pair import counts_in_words, group_option, pair_of_groups
 from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
@@ -225,6 +225,7 @@ def score_activity(
     pair, labels, sex = None, None, None
     if options.groups and options.metadata is not None:
         known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
+        say_notes(tables_at_risk(own.people, known), say)
         pair = pair_of_groups(known, column, text)
         labels = two_groups(known.groups(pair[0]), pair[1], pair[2])
         say(counts_in_words(known.groups(pair[0]), pair[1], pair[2]))

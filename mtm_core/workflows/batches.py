@@ -13,8 +13,10 @@ from mtm_core.errors import SelectionError
 from mtm_core.inference.options import PredictionOptions
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.saved_alignment import SavedAlignment, alignment_bytes
+from mtm_core.inference.together import Together
 from mtm_core.safe_output import check_output, writing
 from mtm_core.studies.batch_groups import describe_batches_and_groups as describe_batches_and_groups
+from mtm_core.studies.batch_groups import describe_tables_and_groups
 from mtm_core.workflows.input_files import check_there
 
 
@@ -134,3 +136,10 @@ def groups_at_risk(options: PredictionOptions, known: SampleMetadata | None) -> 
     if options.alignment == "none":
         return []
     return describe_batches_and_groups(known, options.batch)
+
+
+def tables_at_risk(people: Prepared | Together, known: SampleMetadata | None) -> list[Note]:
+    """Warn where groups of people of the first table have further tables in different shares."""
+    if known is None or not isinstance(people, Together):
+        return []
+    return describe_tables_and_groups(known, people)

@@ -24,7 +24,7 @@ from mtm_core.studies.beside_model import associations_of, evaluation_of
 from mtm_core.studies.enrichment import EnrichmentOptions
 from mtm_core.studies.own_cohort import OwnCohort
 from mtm_core.studies.sample_labels import covariate_numbers, trait_numbers, two_groups
-from mtm_core.workflows.batches import batch_columns, check_alignment
+from mtm_core.workflows.batches import batch_columns, check_alignment, tables_at_risk
 from mtm_core.workflows.compare_designs import (
     DesignOptions,
     describe_design,
@@ -227,6 +227,7 @@ def compare_samples(
     own = read_own_samples(options, predictor, say)
     read, prepared = own.table, own.prepared
     known = read_known(options.metadata, prepared.samples, options.prediction.metadata, say)
+    say_notes(tables_at_risk(own.people, known), say)
     if options.composition:
         composition = composition_of(read, prepared)
         say_composition(composition, say)

@@ -20,7 +20,7 @@ from mtm_core.studies.beside_model import associations_of
 from mtm_core.studies.external import study_external, summarise_external
 from mtm_core.studies.reference import ReferenceAssociations
 from mtm_core.studies.sample_sex import sex_of_people
-from mtm_core.workflows.batches import batch_columns, check_alignment
+from mtm_core.workflows.batches import batch_columns, check_alignment, tables_at_risk
 from mtm_core.workflows.group_pair import counts_in_words
 from mtm_core.workflows.input_files import check_files, check_folders, check_metadata, check_there
 from mtm_core.workflows.own_samples import (
@@ -176,6 +176,7 @@ def study_external_samples(options: ExternalOptions, say: Say = say_nothing) -> 
     own = read_own_samples(options, predictor, say)
     read, prepared = own.table, own.prepared
     known = read_known(metadata, prepared.samples, options.prediction.metadata, say)
+    say_notes(tables_at_risk(own.people, known), say)
     groups = known.groups(group)
     case, control = known.level(group, options.case), known.level(group, options.control)
     say(counts_in_words(groups, case, control))

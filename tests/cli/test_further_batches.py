@@ -181,3 +181,30 @@ def test_groups_are_compared_in_what_is_predicted_from_both_tissues(
     case = log2.index.isin(tables[BLOOD].index[::2])
     ratio = log2[case].mean() - log2[~case].mean()
     np.testing.assert_allclose(lung.loc[ratio.index, "log2_fold_change"], ratio, atol=1e-4)
+
+
+@pytest.mark.parametrize(("n_cases", "is_said"), [(16, True), (8, False)])
+def test_groups_that_have_a_further_table_in_different_shares_are_pointed_out(
+    mtm: Mtm,
+    tables: dict[str, pd.DataFrame],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    n_cases: int,
+    is_said: bool,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    blood = tables[BLOOD]
+    names = [str(name) for name in blood.index]
+    cases = names[: len(names) // 2]
+    with_muscle = cases[:n_cases] + names[len(cases) : len(cases) + 16 - n_cases]
+    blood.to_csv("blood.tsv", sep="\t")
+    tables[MUSCLE].loc[with_muscle].to_csv("muscle.tsv", sep="\t")
+    group = ["case"] * len(cases) + ["control"] * (len(names) - len(cases))
+    pd.DataFrame({"sample": names, "group": group}).to_csv("people.csv", index=False)
+    done = mtm(
+        *("compare", "blood.tsv", "--and", f"{MUSCLE}=muscle.tsv", "--metadata", "people.csv"),
+        *("--groups", "group=case,control", "--targets", "Lung", "--output", "compared"),
+    )
+    assert done.code == 0
+    said = f"{n_cases} of {len(cases)} of 'case', 0 of {len(names) - len(cases)} of 'control'"
+    assert (f"have {MUSCLE} in different shares: {said}." in done.err.replace("\n", " ")) is is_said

@@ -29,6 +29,7 @@ from mtm_core.inference.one_sex import OF_ONE_SEX, describe_left_out, describe_o
 from mtm_core.inference.prepared import Prepared
 from mtm_core.inference.together import Together, explain_sources
 from mtm_core.reporting.command_line import Comparison, compare_arguments, composition_arguments
+from mtm_core.workflows.batches import tables_at_risk
 from mtm_core.workflows.comparisons import OwnCohort, on_reference_scale
 from mtm_core.workflows.composition import COMPOSITION_FILE, is_estimated
 from mtm_core.workflows.quality import known_sex
@@ -200,7 +201,7 @@ def _predicted(
 
 
 def say_where_it_comes_from(session: Session, model: ServedModel) -> None:
-    """Say that predictions know nothing but the measured source."""
+    """Say that predictions know nothing but the measured source, and who is predicted from more."""
     alone = (
         " Here they are made from expression alone, although the model can also use"
         f" {' and '.join(model.predictor.covariates)}."
@@ -211,6 +212,8 @@ def say_where_it_comes_from(session: Session, model: ServedModel) -> None:
     if len(session.sources) > 1:
         source += f" (and {plain(explain_sources(session.sources[1:]))}, which is not shown)"
     st.info(NO_NEW_INFORMATION.format(source=source) + alone, icon=":material/info:")
+    for note in tables_at_risk(session.people(model.predictor), session.own_metadata):
+        st.caption(f":material/warning: {plain_message(note)}")
     _choose_sexes(session, model)
 
 
