@@ -1,4 +1,4 @@
-"""One Dask worker, and a model and samples to predict chunk by chunk."""
+"""Models and samples to predict; and one Dask worker, to predict them chunk by chunk."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mtm_core.artefact import Artefact
+from mtm_core.inference.predictor import Predictor
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 
 if TYPE_CHECKING:
+    import anndata as ad
     from distributed import Client
+
+_SAMPLES = Path(__file__).parents[2] / "data_samples"
 
 
 @pytest.fixture(scope="module")
@@ -34,5 +39,30 @@ def model() -> Path:
 @pytest.fixture(scope="module")
 def blood() -> pd.DataFrame:
     """40 simulated samples, float32 as a stored table has them."""
-    path = Path(__file__).parents[2] / "data_samples" / "blood_tpm.tsv"
-    return pd.read_csv(path, sep="\t", index_col="sample").astype(np.float32)
+    return pd.read_csv(_SAMPLES / "blood_tpm.tsv", sep="\t", index_col="sample").astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def bundled() -> Predictor:
+    """59 genes in panel CPM."""
+    return Predictor.load(find_model(DEFAULT_MODEL))
+
+
+@pytest.fixture(scope="module")
+def small(small_artefact: Artefact) -> Predictor:
+    """40 made-up genes in TPM."""
+    return Predictor(small_artefact)
+
+
+@pytest.fixture(scope="module")
+def counts() -> pd.DataFrame:
+    """The first eight people of the sample data: (samples, Ensembl ids), read counts."""
+    table = pd.read_csv(_SAMPLES / "blood_counts.csv", index_col="gene_id").T
+    return table.iloc[:8]
+
+
+@pytest.fixture
+def six_bloods(small_cohort: ad.AnnData) -> pd.DataFrame:
+    """Six donors' blood of the small cohort: TPM."""
+    rows = np.flatnonzero(small_cohort.obs["tissue"] == "Whole Blood")[:6]
+    return small_cohort[rows].to_df()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -56,17 +57,19 @@ def test_single_task_mtm_is_mtm_between_two_tissues() -> None:
     assert not torch.allclose(network(z), mtm(z, zeros, zeros))
 
 
+def small_network(name: str) -> nn.Module:
+    """A network of 8 genes, of either method."""
+    if name == "mlp":
+        return perceptron((8, 64, 8), 0.1)
+    widths = {"encoder_widths": (32,), "n_latent": 8, "generator_widths": (32,)}
+    return SingleTaskMTM(ModelConfig(8, 49, **widths, dropout=0.1))
+
+
 @pytest.mark.parametrize("name", ["mlp", "single-task-mtm"])
 def test_learns_a_planted_truth(data: tuple[Array, Array], name: str) -> None:
-    def build() -> nn.Module:
-        if name == "mlp":
-            return perceptron((8, 64, 8), 0.1)
-        widths = {"encoder_widths": (32,), "n_latent": 8, "generator_widths": (32,)}
-        return SingleTaskMTM(ModelConfig(8, 49, **widths, dropout=0.1))
-
     x, y = data
     training = NetworkTraining(learning_rate=5e-3, epochs=200)
-    model = fit_network(build, training, x[:150], y[:150])
+    model = fit_network(partial(small_network, name), training, x[:150], y[:150])
     rho = columnwise_correlation(model(x[150:]), y[150:])
     assert rho.mean() > 0.55
     assert not model.network.training
@@ -135,17 +138,11 @@ def test_same_seed_gives_the_same_network(data: tuple[Array, Array]) -> None:
 
 @pytest.mark.parametrize("name", ["mlp", "single-task-mtm"])
 def test_networks_trained_in_bfloat16_predict_as_well(data: tuple[Array, Array], name: str) -> None:
-    def build() -> nn.Module:
-        if name == "mlp":
-            return perceptron((8, 64, 8), 0.1)
-        widths = {"encoder_widths": (32,), "n_latent": 8, "generator_widths": (32,)}
-        return SingleTaskMTM(ModelConfig(8, 49, **widths, dropout=0.1))
-
     x, y = data
     rho = {}
     for precision in ("32-true", "bf16-mixed"):
         training = NetworkTraining(learning_rate=5e-3, epochs=80, precision=precision)
-        model = fit_network(build, training, x[:150], y[:150])
+        model = fit_network(partial(small_network, name), training, x[:150], y[:150])
         predicted = model(x[150:])
         assert {array.dtype for array in (predicted, *model.arrays().values())} == {
             np.dtype(np.float32)
