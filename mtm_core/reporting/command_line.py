@@ -135,9 +135,7 @@ def compare_arguments(
     if comparison.groups is not None:
         words += option("--groups", join_groups(*comparison.groups))
     if comparison.gene_sets:
-        words += option("--gene-sets", as_path(comparison.gene_sets))
-        words += option("--background", comparison.background)
-        words += option("--min-size", str(comparison.minimum_size))
+        words += _set_words(comparison)
     for name, columns in (("--traits", comparison.traits), ("--covariates", comparison.covariates)):
         words += option(name, join_names(columns)) if columns else []
     for column, group in comparison.references:
@@ -156,6 +154,38 @@ def compare_arguments(
     if comparison.shuffle is not None:
         words += option("--shuffle", str(comparison.shuffle))
     return [*words, *option("--output", as_path(output))]
+
+
+def enrich_arguments(
+    table: str,
+    comparison: Comparison,
+    tissues: Sequence[str],
+    *,
+    model: str,
+    output: str,
+) -> list[str]:
+    """Return the words of the ``mtm enrich`` that tests gene sets in a table again.
+
+    Parameters
+    ----------
+    table
+        Table of ``mtm compare``.
+    comparison
+        Gene sets, background and least size.
+    tissues
+        Tissues to test them in.
+    model
+        Name of the model.
+    output
+        Folder to write.
+    """
+    return [
+        *("mtm", "enrich", as_path(table)),
+        *_set_words(comparison),
+        *option("--model", as_path(model)),
+        *option("--tissues", join_names(tissues)),
+        *option("--output", as_path(output)),
+    ]
 
 
 def composition_arguments(
@@ -350,3 +380,12 @@ def quality_arguments(
         words += option("--also-unit", also.unit)
         words += ["--near-people"] if also.near_people else []
     return [*words, *option("--output", as_path(output))]
+
+
+def _set_words(comparison: Comparison) -> list[str]:
+    """Return the options that name gene sets, their background and their least size."""
+    return [
+        *option("--gene-sets", as_path(comparison.gene_sets)),
+        *option("--background", comparison.background),
+        *option("--min-size", str(comparison.minimum_size)),
+    ]

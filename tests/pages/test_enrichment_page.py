@@ -41,7 +41,7 @@ def test_a_planted_set_is_found_in_blood_among_the_users_own(with_example: AppTe
     app.select_slider(key="set_size").set_value(3).run()
     # The genes that differ between cases and controls of the example, and others that do not.
     text = "planted\t\t" + "\t".join(UP) + "\nother\t\tBRCA1\tBRCA2\tMLH1\tTP53\tMYH7\tPKP2\tLDLR\n"
-    give_sets(app, text.encode())
+    give_sets(app, text.encode(), "-own.gmt")
     app.selectbox(key="set_test").set_value("Over-representation").run()
     app.selectbox(key="set_direction").set_value("higher").run()
     table = rows(app).set_index(["tissue", "set"])
@@ -54,7 +54,7 @@ def test_a_planted_set_is_found_in_blood_among_the_users_own(with_example: AppTe
     assert compared.startswith("mtm compare ")
     assert "--groups group=case,control" in compared
     assert compared.endswith("--output compared")
-    assert "mtm enrich compared/differential_expression.csv --gene-sets own.gmt" in enriched
+    assert "mtm enrich compared/differential_expression.csv --gene-sets ./-own.gmt" in enriched
     assert "--model gtex_v8_acmg59_stack" in enriched
     app.toggle(key="shuffle").set_value(True).run()
     assert "whatever is found here is chance" in words(app)

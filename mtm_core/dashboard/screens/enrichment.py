@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -71,10 +71,10 @@ class Result:
         Its table of genes in one tissue.
     is_shuffled
         Whether its labels were shuffled.
-    command
-        Words of ``mtm enrich`` before its options, where a command makes the same.
+    table
+        Table of ``mtm compare`` that ``mtm enrich`` reads; empty if no command makes the same.
     comparison
-        What ``mtm compare`` makes the table of that command from.
+        What ``mtm compare`` makes that table from.
     test_samples
         Tests sets in one tissue by the samples themselves, where they are two groups.
     is_predictability
@@ -86,7 +86,7 @@ class Result:
     tissues: tuple[str, ...]
     of_tissue: Callable[[str], pd.DataFrame]
     is_shuffled: bool = False
-    command: tuple[str, ...] = ()
+    table: str = ""
     comparison: Comparison | None = None
     test_samples: Callable[[str, GeneSets, EnrichmentOptions], pd.DataFrame] | None = None
     is_predictability: bool = False
@@ -115,6 +115,16 @@ class Asked:
     test: str
     options: EnrichmentOptions
     direction: str
+
+
+def with_sets(comparison: Comparison, asked: Asked) -> Comparison:
+    """Add to a comparison the gene sets that are tested in it."""
+    return replace(
+        comparison,
+        gene_sets=asked.sets.given,
+        background=asked.options.background,
+        minimum_size=asked.options.minimum_size,
+    )
 
 
 def choose_kind(model: ServedModel) -> str:
@@ -192,7 +202,7 @@ def _own(kind: str, session: Session, model: ServedModel) -> Result:
             cohort.tissues,
             compare,
             choice.seed is not None,
-            ("compared/differential_expression.csv",),
+            "compared/differential_expression.csv",
             Comparison(groups=(choice.column, choice.case, choice.control), shuffle=choice.seed),
             test_samples,
         )
@@ -219,7 +229,7 @@ def _own(kind: str, session: Session, model: ServedModel) -> Result:
         cohort.tissues,
         correlate,
         seed is not None,
-        ("compared/trait_associations.csv",),
+        "compared/trait_associations.csv",
         Comparison(
             traits=(trait,),
             shuffle=seed,

@@ -7,7 +7,14 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.screens.enrichment import BACKGROUNDS, OVER, RANKED, Asked, Result
+from mtm_core.dashboard.screens.enrichment import (
+    BACKGROUNDS,
+    OVER,
+    RANKED,
+    Asked,
+    Result,
+    with_sets,
+)
 from mtm_core.dashboard.state.background import remember
 from mtm_core.dashboard.state.matched_sets import matched_sets
 from mtm_core.dashboard.state.page_end import end_page
@@ -20,6 +27,7 @@ from mtm_core.data.gene_sets.gmt import GeneSets
 from mtm_core.errors import InputFileError, SelectionError
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.associations.set_dots import MOST_SETS, set_dots
+from mtm_core.reporting.command_line import enrich_arguments
 from mtm_core.workflows.enrich import (
     EITHER,
     EnrichedPart,
@@ -88,12 +96,12 @@ def show_by_genes(session: Session, model: ServedModel, result: Result, asked: A
             icon=":material/info:",
         )
         end_page()
-    name = f"{session.file_stem if result.command else ''}gene_sets"
+    name = f"{session.file_stem if result.table else ''}gene_sets"
     _show_dots(table, result, asked, ranked_by, name)
     st.header("Sets")
     rows = show_rows(table, key="set_rows", height=420, columns=COLUMNS, listed="FDR")
     download_table(rows, key="set_table", name=name, label="These rows")
-    if result.command:
+    if result.table:
         with st.expander("The same from the command line"):
             _show_command(session, model, result, asked)
 
@@ -117,7 +125,7 @@ def _genes_are_not_independent(result: Result) -> str:
     )
     if result.is_shuffled:
         words += " **Labels are shuffled**: whatever is found here is chance."
-    elif result.command:
+    elif result.table:
         words += (
             " Shuffle the labels to see what chance gives. For two groups of your samples, the"
             " sample-based test (CAMERA) allows for the correlation; it is recommended for"
@@ -155,15 +163,14 @@ def _show_dots(
 def _show_command(session: Session, model: ServedModel, result: Result, asked: Asked) -> None:
     assert result.comparison is not None
     show_comparison(session, model, result.comparison)
-    options = asked.options
     show_shell(
-        [
-            *("mtm", "enrich", *result.command, "--gene-sets", asked.sets.given),
-            *("--background", options.background, "--min-size", str(options.minimum_size)),
-            *("--model", model.predictor.artefact.name),
-            *("--tissues", ",".join(f'"{t}"' if "," in t else t for t in asked.tissues)),
-            *("--output", "enriched"),
-        ]
+        enrich_arguments(
+            result.table,
+            with_sets(result.comparison, asked),
+            asked.tissues,
+            model=model.predictor.artefact.name,
+            output="enriched",
+        )
     )
     st.caption(
         "The first command makes the table that the last one reads. mtm enrich can also test "

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
 
-from mtm_core.dashboard.screens.enrichment import Asked, Result
+from mtm_core.dashboard.screens.enrichment import Asked, Result, with_sets
 from mtm_core.dashboard.state.background import remember
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.state.resources import ServedModel
@@ -143,13 +143,7 @@ def show_by_samples(session: Session, model: ServedModel, result: Result, asked:
     download_table(rows, key="set_table", name=name, label="These rows")
     with st.expander("The same from the command line"):
         assert result.comparison is not None
-        comparison = replace(
-            result.comparison,
-            gene_sets=sets.given,
-            background=options.background,
-            minimum_size=options.minimum_size,
-        )
-        show_comparison(session, model, comparison)
+        show_comparison(session, model, with_sets(result.comparison, asked))
         st.caption("It writes `gene_sets`, with every predicted tissue beside the measured one.")
 
 
