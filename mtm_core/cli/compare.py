@@ -96,7 +96,7 @@ def compare_command(
             metavar="COLUMN=GROUP",
             help="Group of a trait that is coded 0, with which the other is compared; of a column "
             "of --formula too; repeatable. By default one named control, healthy or the like, else "
-            "the first in the alphabet; of sexes the male one.",
+            "the first in the alphabet; for sex, males.",
         ),
     ] = None,
     composition: Annotated[

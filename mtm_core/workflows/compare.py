@@ -105,7 +105,7 @@ class CompareOptions(PlainValues):
     references
         ``COLUMN=GROUP`` of traits and of columns of the formula: the group that is 0, with which
         the others are compared. By default it is found by its name (control, healthy), else it is
-        the first in the alphabet; of sexes it is the male one.
+        the first in the alphabet; for sex it is males.
     """
 
     tables: tuple[Path, ...]

@@ -47,7 +47,7 @@ def analysing_bytes(prediction: xr.Dataset | None, *, n_tissues: int | None = No
 
 
 def hold_result(hold: Hold, result: object) -> object:
-    """Hold of ``hold`` what ``result`` takes until it is freed; return the result."""
+    """Reserve the size of ``result`` while it exists, release the rest of ``hold``; return it."""
     if isinstance(result, bytes):
         held = HeldBytes(result)
         hold.shrink(len(held))

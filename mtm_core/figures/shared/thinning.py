@@ -63,5 +63,5 @@ def drawn_in_words(n_samples: int, n_strips: int) -> str:
         return ""
     return (
         f" Of {n_samples:,} samples about {n:,} are drawn in each tissue: the lowest and the"
-        " highest, and others at even ranks between them. The data of the figure have all."
+        " highest, and others at even ranks between them. The downloaded data contain all samples."
     )
