@@ -25,6 +25,7 @@ from mtm_core.dashboard.widgets.cohort_view import compared_people, own_cohort
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.group_choice import GroupChoice, choose_groups, offer_shuffle
 from mtm_core.dashboard.widgets.layout import download_table, show_figure, show_shell
+from mtm_core.dashboard.widgets.p_column import p_column
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.data.gene_sets.networks import Network
 from mtm_core.data.people.metadata import SampleMetadata
@@ -64,8 +65,8 @@ _COLUMNS: dict[str, ColumnConfig | str | None] = {
     "mean_case": st.column_config.NumberColumn("mean, cases", format="%.2f"),
     "mean_control": st.column_config.NumberColumn("mean, controls", format="%.2f"),
     "auc": st.column_config.NumberColumn("AUC", format="%.2f"),
-    "p": st.column_config.NumberColumn("p", format="%.2g"),
-    "fdr": st.column_config.NumberColumn("FDR", format="%.2g"),
+    "p": p_column("p"),
+    "fdr": p_column("FDR"),
     **{
         name: st.column_config.NumberColumn(f"{name} score", format="%.2f")
         for name in ("lowest", "median", "highest")

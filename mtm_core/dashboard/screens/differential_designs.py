@@ -30,6 +30,7 @@ from mtm_core.dashboard.widgets.design_choice import DesignChoice, choose_design
 from mtm_core.dashboard.widgets.gene_accuracy import GeneAccuracy
 from mtm_core.dashboard.widgets.group_choice import offer_shuffle
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
+from mtm_core.dashboard.widgets.p_column import p_column
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.escaping import plain, plain_message
 from mtm_core.figures.samples.group_strips import group_strips
@@ -310,10 +311,9 @@ def _show_gene_model(
             for name, form in (
                 *((name, "%.3f") for name in ("estimate", "standard_error", "lower", "upper")),
                 *((name, "%.2f") for name in ("statistic", "within_block")),
-                ("df", "%.4g"),
-                ("p", "%.3g"),
             )
-        },
+        }
+        | {"df": p_column("df", digits=4), "p": p_column("p", digits=3)},
     )
     mixed = (table["model"] == MIXED).any()
     st.caption(

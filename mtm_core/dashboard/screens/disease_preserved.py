@@ -25,6 +25,7 @@ from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.widgets.evaluated import bring_along
 from mtm_core.dashboard.widgets.gene_choice import choose_gene, mark_gene
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
+from mtm_core.dashboard.widgets.p_column import p_column
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.escaping import plain
 from mtm_core.figures.associations.preserved_changes import changes_scatter, preserved_by_tissue
@@ -33,18 +34,16 @@ from mtm_core.statistics.outcome import TESTED
 from mtm_core.workflows.model_tables import Shipped
 from mtm_core.workflows.study_predictions import RHO, SIGN, DiseaseStudy, TraitStudy
 
+_SIDES = (("observed", "measured"), ("predicted", "predicted"))
 _GENE_COLUMNS: dict[str, Any] = {
     "panel": "adjusted",
     "gene": "gene",
     "gene_id": "gene id",
+    **{side: st.column_config.NumberColumn(name, format="%.3f") for side, name in _SIDES},
     **{
-        f"{figure}{side}": st.column_config.NumberColumn(f"{words}{name}", format=form)
-        for side, name in (("observed", "measured"), ("predicted", "predicted"))
-        for figure, words, form in (
-            ("", "", "%.3f"),
-            ("p_", "p, ", "%.2g"),
-            ("fdr_", "FDR, ", "%.2g"),
-        )
+        f"{figure}_{side}": p_column(f"{words}, {name}")
+        for side, name in _SIDES
+        for figure, words in (("p", "p"), ("fdr", "FDR"))
     },
     "significant": "FDR ≤ 5 %",
 }

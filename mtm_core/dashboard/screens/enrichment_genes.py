@@ -22,6 +22,7 @@ from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.cohort_view import show_comparison
 from mtm_core.dashboard.widgets.layout import download_table, show_figure, show_shell
+from mtm_core.dashboard.widgets.p_column import p_column
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.data.gene_sets.gmt import GeneSets
 from mtm_core.errors import InputFileError, SelectionError
@@ -45,8 +46,8 @@ COLUMNS = {
         "for random sets of that size.",
     ),
     "es": st.column_config.NumberColumn("ES", format="%.3f"),
-    "p": st.column_config.NumberColumn("p", format="%.2g"),
-    "fdr": st.column_config.NumberColumn("FDR", format="%.2g"),
+    "p": p_column("p"),
+    "fdr": p_column("FDR"),
     "size": st.column_config.NumberColumn(
         "genes", help="Genes of the set that are in the background."
     ),

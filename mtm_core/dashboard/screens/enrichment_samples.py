@@ -15,6 +15,7 @@ from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.cohort_view import show_comparison
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
+from mtm_core.dashboard.widgets.p_column import p_column
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.data.gene_sets.gmt import GeneSets
 from mtm_core.errors import InputFileError, SelectionError
@@ -41,8 +42,8 @@ COLUMNS = {
     "statistic": st.column_config.NumberColumn(
         "t", format="%.2f", help="Above 0: higher in cases than the other genes are."
     ),
-    "p": st.column_config.NumberColumn("p", format="%.2g"),
-    "fdr": st.column_config.NumberColumn("FDR", format="%.2g"),
+    "p": p_column("p"),
+    "fdr": p_column("FDR"),
     "n_background": st.column_config.NumberColumn("background"),
 }
 _LAST = ["n_background", "origin", "collection"]

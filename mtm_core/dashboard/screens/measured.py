@@ -22,6 +22,7 @@ from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.downloads import file_name, zip_bytes
 from mtm_core.dashboard.widgets.further_tables import show_loaded
 from mtm_core.dashboard.widgets.layout import download_table, show_figure, show_notes, show_shell
+from mtm_core.dashboard.widgets.p_column import p_column
 from mtm_core.dashboard.widgets.paged_table import Columns, show_rows
 from mtm_core.dashboard.widgets.person_choice import choose_person
 from mtm_core.data.units import UNIT_TABLE, UNITS
@@ -48,7 +49,7 @@ _COLUMNS: Columns = {
         "to", format="%.2f", help="Ends of the 95 % interval."
     ),
     "spearman": st.column_config.NumberColumn("Spearman", format="%.2f"),
-    "fdr": st.column_config.NumberColumn("FDR", format="%.1e"),
+    "fdr": p_column("FDR"),
     "holds": st.column_config.CheckboxColumn("Holds", help="rho above 0 at an FDR of 5 %."),
     "out_of_fold_rho": st.column_config.NumberColumn(
         "rho in GTEx", format="%.2f", help="Out-of-fold rho in GTEx, as in the model card."

@@ -10,6 +10,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from mtm_core.dashboard.state.page_end import end_page
 from mtm_core.dashboard.widgets.evaluated import Evaluated, best_first, in_order, rank_in_words
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
+from mtm_core.dashboard.widgets.p_column import p_column
 from mtm_core.escaping import plain, plain_message
 from mtm_core.evaluation.comparison import size_correlation
 from mtm_core.evaluation.overlaps import predictable_by_tissue, set_sizes, shared_sets
@@ -217,7 +218,7 @@ def show_wins(evaluated: Evaluated, first: str, other: str, kind: RhoKind) -> No
                     f"{kind}_superiority": f"chance that {first} is higher",
                 }
             )
-            | _numbers({f"{kind}_p": "p", f"{kind}_fdr": "FDR"}, "%.2g"),
+            | {f"{kind}_p": p_column("p"), f"{kind}_fdr": p_column("FDR")},
         )
         st.caption(
             f"Difference of the mean {KINDS[kind]} rho of {plain(first)} and {plain(other)};"
@@ -276,8 +277,8 @@ def show_strata(evaluated: Evaluated) -> None:
     )
 
 
-def _numbers(names: dict[str, str], form: str = "%.3f") -> dict[str, ColumnConfig | str | None]:
+def _numbers(names: dict[str, str]) -> dict[str, ColumnConfig | str | None]:
     """Head each column with its name."""
     return {
-        column: st.column_config.NumberColumn(name, format=form) for column, name in names.items()
+        column: st.column_config.NumberColumn(name, format="%.3f") for column, name in names.items()
     }

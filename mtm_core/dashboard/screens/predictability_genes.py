@@ -10,6 +10,7 @@ from mtm_core.dashboard.screens.predictability import Chosen, adjusted_in_words
 from mtm_core.dashboard.widgets.evaluated import Evaluated
 from mtm_core.dashboard.widgets.gene_choice import mark_gene
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
+from mtm_core.dashboard.widgets.p_column import p_column
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.escaping import plain
 from mtm_core.evaluation.predictability import (
@@ -43,11 +44,11 @@ _COLUMNS: dict[str, ColumnConfig | str | None] = {
             ("n_composition", "donors, composition known", "%d"),
             ("rho_composition_known", "rho, composition known", "%.3f"),
             ("rho_adjusted_for_composition", "adjusted for composition", "%.3f"),
-            ("p", "p", "%.2g"),
-            ("fdr", "FDR", "%.2g"),
             ("r2", "R2", "%.3f"),
         )
     },
+    "p": p_column("p"),
+    "fdr": p_column("FDR"),
 }
 
 

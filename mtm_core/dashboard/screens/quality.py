@@ -11,6 +11,7 @@ from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.results import OF_TABLE
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.layout import download_table, show_figure
+from mtm_core.dashboard.widgets.p_column import p_column
 from mtm_core.data.people.metadata import SampleMetadata
 from mtm_core.data.people.sample_names import with_sample_column
 from mtm_core.escaping import plain
@@ -35,7 +36,7 @@ _COLUMNS: dict[str, ColumnConfig | str | None] = {
     "mitochondrial": st.column_config.NumberColumn("mitochondrial", format="percent"),
     "median_correlation": st.column_config.NumberColumn("correlation with others", format="%.3f"),
     "robust_distance": st.column_config.NumberColumn("robust distance", format="%.1f"),
-    "distance_p": st.column_config.NumberColumn("its p", format="%.2g"),
+    "distance_p": p_column("its p"),
     "distance": st.column_config.NumberColumn("SD from the reference", format="%.2f"),
     "beyond_reference": "beyond 99 % of donors",
     "nearest_tissue": "nearest tissue",

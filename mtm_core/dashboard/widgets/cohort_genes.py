@@ -12,6 +12,7 @@ from mtm_core.dashboard.state.gene_names import GeneNames
 from mtm_core.dashboard.state.resources import ServedModel
 from mtm_core.dashboard.state.session import Session
 from mtm_core.dashboard.widgets.gene_choice import mark_gene
+from mtm_core.dashboard.widgets.p_column import p_column
 from mtm_core.dashboard.widgets.paged_table import show_rows
 from mtm_core.escaping import in_figure
 from mtm_core.figures.associations.volcano import genes_within
@@ -22,21 +23,21 @@ MOST_STYLED = 20_000
 FIGURES: dict[str, ColumnConfig | str | None] = {
     "gene_id": "gene id",
     "log2_fold_change": st.column_config.NumberColumn("log2 fold change", format="%.3f"),
-    "fdr": st.column_config.NumberColumn("FDR", format="%.2g"),
-    "p": st.column_config.NumberColumn("p", format="%.2g"),
-    "fdr_tissue": st.column_config.NumberColumn("FDR (tissue)", format="%.2g"),
-    "p_tissue": st.column_config.NumberColumn("p (tissue)", format="%.2g"),
+    "fdr": p_column("FDR"),
+    "p": p_column("p"),
+    "fdr_tissue": p_column("FDR (tissue)"),
+    "p_tissue": p_column("p (tissue)"),
     "auc": st.column_config.NumberColumn(
         "AUC", format="%.2f", help="Probability that a random case is above a random control."
     ),
     "rho": st.column_config.NumberColumn("rho with trait", format="%.3f"),
     "slope": st.column_config.NumberColumn("slope", format="%.4f"),
-    "mean_case": st.column_config.NumberColumn(
+    "mean_case": p_column(
         "mean, cases",
-        format="%.4g",
+        digits=4,
         help="Mean of log2 expression, on the scale named below the figure.",
     ),
-    "mean_control": st.column_config.NumberColumn("mean, controls", format="%.4g"),
+    "mean_control": p_column("mean, controls", digits=4),
     "rho_by_fold": st.column_config.NumberColumn(
         "held-out rho",
         format="%.2f",

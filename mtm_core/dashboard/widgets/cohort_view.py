@@ -36,8 +36,8 @@ from mtm_core.workflows.quality import known_sex
 
 _MORE_TISSUES = "You can predict more on the page Predicted expression."
 NO_NEW_INFORMATION = (
-    "Predicted tissues are computed from the measured {source}. A difference in a predicted "
-    "tissue is the one that GTEx donors with such a difference in {source} would show. n counts "
+    "Predicted tissues are computed from the measured {given}. A difference in a predicted "
+    "tissue is the one that GTEx donors with such a difference in {them} would show. n counts "
     "your {source} samples; a prediction adds no information to them."
 )
 
@@ -209,9 +209,12 @@ def say_where_it_comes_from(session: Session, model: ServedModel) -> None:
         else ""
     )
     source = plain(session.source_in_words)
+    given, them = source, source
     if len(session.sources) > 1:
-        source += f" (and {plain(explain_sources(session.sources[1:]))}, which is not shown)"
-    st.info(NO_NEW_INFORMATION.format(source=source) + alone, icon=":material/info:")
+        given += f" and {plain(explain_sources(session.sources[1:]))} (not shown)"
+        them = "these tissues"
+    words = NO_NEW_INFORMATION.format(given=given, them=them, source=source)
+    st.info(words + alone, icon=":material/info:")
     for note in tables_at_risk(session.people(model.predictor), session.own_metadata):
         st.caption(f":material/warning: {plain_message(note)}")
     _choose_sexes(session, model)

@@ -119,9 +119,16 @@ def _show_further(session: Session, model: ServedModel, further: Sequence[Furthe
 
 def _show_one(session: Session, one: FurtherTable, match: TableMatch) -> None:
     report = one.table.report
-    st.markdown(f"**{plain(one.tissue)}**: {plain(report.file)}")
-    unit_column, batch_column, both, first, second, away = st.columns(
-        [3, 2, 1, 1, 1, 1], vertical_alignment="bottom"
+    name, away = st.columns([4, 1], vertical_alignment="center")
+    name.markdown(f"**{plain(one.tissue)}**: {plain(report.file)}")
+    away.button(
+        "Remove",
+        icon=":material/close:",
+        key=f"and_remove_{one.tissue}",
+        on_click=partial(_remove, session, one),
+    )
+    unit_column, batch_column, both, first, second = st.columns(
+        [3, 3, 1, 1, 1], vertical_alignment="bottom"
     )
     unit = unit_column.selectbox(
         f"Unit of {one.tissue}",
@@ -140,12 +147,6 @@ def _show_one(session: Session, one: FurtherTable, match: TableMatch) -> None:
     both.metric("In both", f"{len(match.in_both):,}")
     first.metric("First only", f"{len(match.only_first) - n_near:,}")
     second.metric("This only", f"{len(match.only_further) - n_near:,}")
-    away.button(
-        "Remove",
-        icon=":material/close:",
-        key=f"and_remove_{one.tissue}",
-        on_click=partial(_remove, session, one),
-    )
     if n_near:
         st.caption(f":material/help: {n_near:,} more may be in both: their names differ slightly.")
     diff = _named(match.as_table(), session.source, one.tissue)
