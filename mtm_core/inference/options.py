@@ -285,6 +285,18 @@ class PredictionOptions:
             ),
         )
 
+    def in_command(self, tissues: Sequence[str]) -> PredictionOptions:
+        """Leave out the targets that a command predicts where none is named.
+
+        Parameters
+        ----------
+        tissues
+            Tissues of the model: where all others than the sources are predicted, in this order,
+            a command need not name them.
+        """
+        others = tuple(tissue for tissue in tissues if tissue not in self.sources)
+        return replace(self, targets=None) if self.targets == others else self
+
     def to_json(self) -> dict[str, Any]:
         """Return the options as JSON values."""
         values: dict[str, Any] = json.loads(json.dumps(asdict(self)))

@@ -14,7 +14,10 @@ from streamlit.testing.v1 import AppTest
 
 from mtm_core.artefact import Artefact
 from mtm_core.dashboard.state.resources import MODEL_VARIABLE
+from mtm_core.data.gtex.annotations import WHOLE_BLOOD as BLOOD
+from mtm_core.inference.options import FurtherTissue, PredictionOptions
 from mtm_core.methods.joint_gaussian import JointGaussianMethod
+from mtm_core.reporting.name_lists import join_names
 from tests.cli.conftest import Mtm
 from tests.dashboard_settings import components_scanned_once as components_scanned_once
 from tests.dashboard_settings import own_workspaces as own_workspaces
@@ -104,9 +107,10 @@ def give(app: AppTest, page: str, name: str, data: bytes) -> AppTest:
 
 
 @pytest.mark.parametrize(
-    ("file", "meta"),
-    [("my blood.csv", "people.csv"), ("-x $(touch hacked).csv", "--it's, \"me\".csv"),
-     ("ü\n`touch hacked`.csv", "m;.csv")],
+    ("file", "meta", "targets"),
+    [("my blood.csv", "people.csv", ("Lung", "Liver")),
+     ("-x $(touch hacked).csv", "--it's, \"me\".csv", ("Lung", "Liver")),
+     ("ü\n`touch hacked`.csv", "m;.csv", ("every other",))],
 )  # fmt: skip
 def test_shown_commands_make_the_numbers_that_are_shown(
     model: Path,
@@ -114,6 +118,7 @@ def test_shown_commands_make_the_numbers_that_are_shown(
     people: bytes,
     file: str,
     meta: str,
+    targets: tuple[str, ...],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     run_in_shell: Callable[[str, Path], None],
@@ -128,10 +133,12 @@ def test_shown_commands_make_the_numbers_that_are_shown(
         sex_codes={"1": "female", "2": "male"},
         unknown=["NA"],
     )
-    session.targets = ("Lung", "Liver")
+    every = tuple(tissue for tissue in Artefact.load(model).method.tissues if tissue != BLOOD)
+    session.targets = every if targets == ("every other",) else targets
     app.switch_page(PREDICTED).run()
     app.button(key="predict").click().run()
     assert not app.exception
+    assert ("--targets" in app.code[-1].value) == (session.targets != every)
     prediction = session.prediction
     assert prediction["used_age_sex"].sum() == N
     run_in_shell(app.code[-1].value, _folder(tmp_path, "a", {file: table, meta: people}))
@@ -142,7 +149,8 @@ def test_shown_commands_make_the_numbers_that_are_shown(
 
     app.switch_page(DIFFERENTIAL).run()
     app.selectbox(key="group_column").select(ODD_COLUMN).run()
-    app.multiselect(key="beside_Whole Blood").select("Liver").run()
+    beside = app.multiselect(key="beside_Whole Blood")
+    beside.set_value(beside.options).run()
     app.toggle(key="shuffle").set_value(True).run()
     assert not app.exception
     shown = app.dataframe[0].value
@@ -163,6 +171,25 @@ def test_shown_commands_make_the_numbers_that_are_shown(
     run_in_shell(app.code[-1].value, _folder(tmp_path, "c", {file: table, meta: people}))
     again = pd.read_csv(tmp_path / "c" / "compared" / "trait_associations.csv")
     _same(shown, again, ["rho", "p", "fdr", "slope", "n"])
+
+
+def test_a_command_without_targets_writes_what_one_with_every_other_tissue_does(
+    model: Path, table: bytes, tmp_path: Path, mtm: Mtm
+) -> None:
+    (tmp_path / "blood.csv").write_bytes(table)
+    every = tuple(tissue for tissue in Artefact.load(model).method.tissues if tissue != BLOOD)
+    named = PredictionOptions(targets=every)
+    words = [str(tmp_path / "blood.csv"), "--model", str(model)]
+    for name, chosen in (("named", named), ("short", named.in_command((*every, BLOOD)))):
+        targets = [] if chosen.targets is None else ["--targets", join_names(chosen.targets)]
+        assert bool(targets) == (name == "named")
+        done = mtm("predict", *words, *targets, "--output", tmp_path / f"{name}.csv")
+        assert done.code == 0, done.err
+    assert (tmp_path / "named.csv").read_bytes() == (tmp_path / "short.csv").read_bytes()
+    reordered = PredictionOptions(targets=every[::-1])
+    assert reordered.in_command((*every, BLOOD)) == reordered
+    several = PredictionOptions(targets=every[1:], further=(FurtherTissue(every[0]),))
+    assert several.in_command((*every, BLOOD)).targets is None
 
 
 def _folder(root: Path, name: str, files: dict[str, bytes]) -> Path:

@@ -292,7 +292,8 @@ def show_command(
     """Show the command that makes the same scores and comparison."""
     metadata, scoring = session.own_metadata, asked.scoring
     assert session.prediction is not None
-    used, files = session.predicted_by.as_used(session.prediction), session.predicted_from
+    used = session.predicted_by.as_used(session.prediction).in_command(model.predictor.tissues)
+    files = session.predicted_from
     if metadata is not None:
         used = replace(used, metadata=metadata.options)
         files = replace(files, metadata=metadata.file)

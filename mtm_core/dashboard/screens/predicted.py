@@ -278,8 +278,7 @@ class Predicted:
             )
             name, ending, _ = too_large[0]
             output = f"predicted{ending}"
-            used = options.as_used(self.prediction)
-            show_shell(predict_arguments(used, files, model=self.artefact.name, output=output))
+            show_shell(self._command(options, files, output))
 
     def beside(self, options: PredictionOptions) -> Beside:
         """Return what is known beside the values: ``.h5ad`` has slots for it."""
@@ -330,27 +329,25 @@ class Predicted:
                 f"files of up to {in_words(most)}. Make the folder on your own machine:",
                 icon=":material/terminal:",
             )
-            show_shell(
-                predict_arguments(
-                    options.as_used(self.prediction),
-                    files,
-                    model=self.artefact.name,
-                    output="predicted",
-                    layout="wide",
-                )
-            )
+            show_shell(self._command(options, files, "predicted", layout="wide"))
 
     def show_command(self, options: PredictionOptions, files: InputFiles) -> None:
         """Show the command that makes the same values, of the options and files that made these."""
         with st.expander("The same from the command line"):
-            command = predict_arguments(
-                options.as_used(self.prediction),
-                files,
-                model=self.artefact.name,
-                output="predicted.csv",
-            )
-            show_shell(command)
+            show_shell(self._command(options, files, "predicted.csv"))
             st.caption(
                 f"Model SHA-256 {self.artefact.sha256}, mtm"
                 f" {plain(self.prediction.attrs['mtm_version'])}."
             )
+
+    def _command(
+        self, options: PredictionOptions, files: InputFiles, output: str, *, layout: str = "long"
+    ) -> list[str]:
+        """Return the words of the command that makes the values of this prediction."""
+        return predict_arguments(
+            options.as_used(self.prediction).in_command(self.artefact.method.tissues),
+            files,
+            model=self.artefact.name,
+            output=output,
+            layout=layout,
+        )

@@ -97,7 +97,7 @@ def offer_bundle(
         )
         show_shell(
             predict_arguments(
-                session.predicted_by.as_used(prediction),
+                session.predicted_by.as_used(prediction).in_command(model.predictor.tissues),
                 session.predicted_from,
                 model=name,
                 output="predicted.parquet",

@@ -210,7 +210,7 @@ class Results(SampleOptions):
     def _instead(self, predictor: Predictor) -> str:
         """Say how to do on one's own machine what this server has no memory for."""
         command = predict_arguments(
-            self.options(predictor),
+            self.options(predictor).in_command(predictor.tissues),
             self.files(predictor),
             model=predictor.artefact.name,
             output="predicted.parquet",

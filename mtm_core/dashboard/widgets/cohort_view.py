@@ -262,7 +262,7 @@ def comparison_commands(
     """Return the commands that make the tables of ``comparison``, one after the other."""
     assert session.prediction is not None
     assert session.metadata is not None
-    used = session.predicted_by.as_used(session.prediction)
+    used = session.predicted_by.as_used(session.prediction).in_command(model.predictor.tissues)
     has_shares = is_estimated(session.metadata)
     of_no_file = session.metadata.file == COMPOSITION_FILE
     name = model.predictor.artefact.name
