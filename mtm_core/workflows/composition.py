@@ -21,7 +21,7 @@ from mtm_core.inference.prepared import Prepared
 from mtm_core.model_folder import ModelFolder
 from mtm_core.model_places import DEFAULT_MODEL, find_model
 from mtm_core.safe_output import check_output, writing
-from mtm_core.workflows.input_files import check_metadata, check_there
+from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import Say, read_known, read_samples, say_nothing
 from mtm_core.workflows.plain_values import PlainValues
 from mtm_core.workflows.table_parts import write_csv
@@ -128,7 +128,8 @@ def estimate_blood_composition(
         if path is not None
     ]
     check_output(options.output, overwrite=options.overwrite, inputs=files)
-    check_there(input=options.tables, metadata=options.metadata, tx2gene=options.tx2gene)
+    check_there(input=options.tables)
+    check_files(metadata=options.metadata, tx2gene=options.tx2gene)
     if options.metadata is not None:
         check_metadata(options.metadata, options.prediction.metadata)
     predictor = Predictor(Artefact.load(ModelFolder.open(folder)))

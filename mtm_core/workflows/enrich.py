@@ -30,7 +30,7 @@ from mtm_core.studies.result_table import Question as Question
 from mtm_core.studies.result_table import ResultTable as ResultTable
 from mtm_core.workflows.enrich_options import EnrichOptions
 from mtm_core.workflows.enrich_tables import tables_of
-from mtm_core.workflows.input_files import check_there
+from mtm_core.workflows.input_files import check_files
 from mtm_core.workflows.own_samples import Say, StepProgress, say_nothing, tell_nobody
 from mtm_core.workflows.table_parts import TableInParts, write_csv, write_settings
 
@@ -104,7 +104,7 @@ def enrich_results(
             "no gene sets are given. Name a bundled collection or a GMT file (--gene-sets)."
         )
     check_output(options.output, overwrite=options.overwrite, inputs=options.inputs(), folder=True)
-    check_there(table=options.table)
+    check_files(table=options.table)
     folder = find_model(options.model) if options.model else None
     collections = [find_sets(given) for given in options.gene_sets]
     with writing(

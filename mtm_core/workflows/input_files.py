@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from mtm_core.data.files.what_is_it import folder_in_place_of_a_file
 from mtm_core.data.people.metadata_columns import MOST_GROUPS, level_named
 from mtm_core.data.people.metadata_file import check_names_of_metadata
 from mtm_core.data.people.metadata_options import MetadataOptions
@@ -38,9 +39,7 @@ def check_files(**given: Path | Sequence[Path] | None) -> None:
     check_there(**given)
     for option, path in _each(given):
         if path.is_dir():
-            raise InputFileError(
-                f"{_as_option(option)}: {path} is a folder; expected a file. Name the file in it."
-            )
+            raise InputFileError(f"{_as_option(option)}: {folder_in_place_of_a_file(path)}")
 
 
 def check_folders(**given: Path | Sequence[Path] | None) -> None:

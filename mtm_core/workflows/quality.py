@@ -31,7 +31,7 @@ from mtm_core.studies.table_swaps import OneTable as OneTable
 from mtm_core.studies.table_swaps import TableSwaps as TableSwaps
 from mtm_core.studies.table_swaps import compare_tables as compare_tables
 from mtm_core.workflows.batches import batch_columns, check_alignment
-from mtm_core.workflows.input_files import check_metadata, check_there
+from mtm_core.workflows.input_files import check_files, check_metadata, check_there
 from mtm_core.workflows.own_samples import Say, read_known, read_samples, say_notes, say_nothing
 from mtm_core.workflows.plain_values import PlainValues
 from mtm_core.workflows.table_parts import write_csv, write_settings
@@ -118,7 +118,8 @@ def check_quality(options: QualityOptions, say: Say = say_nothing) -> SampleRevi
         if path is not None
     ]
     check_output(options.output, overwrite=options.overwrite, inputs=files, folder=True)
-    check_there(input=options.tables, metadata=options.metadata, tx2gene=options.tx2gene)
+    check_there(input=options.tables)
+    check_files(metadata=options.metadata, tx2gene=options.tx2gene)
     check_alignment(options.prediction, options.metadata)
     if options.person and options.metadata is None:
         raise SelectionError("--person names a column of the metadata: give --metadata too.")

@@ -46,6 +46,8 @@ def files(tmp_path_factory: pytest.TempPathFactory, cohort_file: Path) -> Path:
     folder = tmp_path_factory.mktemp("wrong")
     shutil.copy(cohort_file, folder / "cohort.h5ad")
     (folder / "folder").mkdir()
+    (folder / "results").mkdir()
+    (folder / "results" / "changes.csv").touch()
     (folder / "empty").touch()
     (folder / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
     (folder / "random.bin").write_bytes(np.random.default_rng(0).bytes(5000))
@@ -94,6 +96,16 @@ def test_commands_refuse_files_that_are_not_a_cohort(
         ("study pgenes cohort.h5ad --evaluation empty --output out", "empty is a file; expected a"),
         ("train cohort.h5ad --method ridge --evaluation folder --output out", "no summary.csv"),
         ("evaluate cohort.h5ad --methods ridge --technical picture.png --output out", "a PNG"),
+        ("enrich folder --output out", "folder is a folder; expected a file. Name the file in it."),
+        ("enrich results --output out", "expected a file. Name the file in it: 'changes.csv'."),
+        (
+            "compare cohort.h5ad --metadata prose.txt --groups a=b,c --gene-sets folder"
+            " --output out",
+            "folder is a folder; expected a file",
+        ),
+        ("activity cohort.h5ad --network folder --output out", "folder is a folder; expected a"),
+        ("quality cohort.h5ad --metadata folder --output out", "--metadata: folder is a folder"),
+        ("composition cohort.h5ad --metadata folder --output o.csv", "--metadata: folder is a"),
         ("model seal folder", "no model in folder: it has no model.json"),
         ("model push gtex_v8_acmg59 --licence X --output out", "'X' is not an SPDX id"),
         (

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
+from mtm_core.data.notes import name_some
+
 _BEGINS = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     (b"\x89PNG", "a PNG image"),
@@ -46,6 +48,16 @@ def what_it_is(path: Path) -> str:
     first = (text.strip().splitlines() or [""])[0]
     shown = first if len(first) <= _SHOWN else f"{first[:_SHOWN]}…"
     return f"text that begins {shown!r}" if first else "text of blanks only"
+
+
+def folder_in_place_of_a_file(folder: Path) -> str:
+    """Say that a folder came where a file is expected, and name files in it."""
+    try:
+        names = sorted(one.name for one in folder.iterdir() if one.is_file())
+    except OSError:
+        names = []
+    such = f": {name_some(names)}" if names else ""
+    return f"{folder} is a folder; expected a file. Name the file in it{such}."
 
 
 def what_is_missing(error: Exception) -> str:

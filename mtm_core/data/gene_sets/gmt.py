@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtm_core.data.files.table_bytes import GZIP, checked_text, gunzip
+from mtm_core.data.files.what_is_it import folder_in_place_of_a_file
 from mtm_core.data.genes.ids import describe_foreign, mostly_entrez
 from mtm_core.data.genes.index import GeneIndex
 from mtm_core.data.notes import name_some
@@ -222,6 +223,8 @@ def read_sets_file(path: Path, what: str, bundled: Sequence[str]) -> bytes:
     """
     if not path.exists() and path.suffix == "":
         raise SelectionError.unknown(what, [str(path)], bundled)
+    if path.is_dir():
+        raise InputFileError(folder_in_place_of_a_file(path))
     try:
         with path.open("rb") as file:
             return file.read(MAX_GMT_BYTES + 1)
