@@ -141,8 +141,8 @@ def _wait_for(future: Any, client: Client) -> Any:  # noqa: ANN401
         try:
             return future.result(timeout=_SECONDS_TO_ANSWER)
         except TimeoutError:
-            if future.done():  # the job's own
-                raise
+            if future.done():  # meanwhile; or the job itself raised it
+                return future.result()
             is_without = not client.nthreads()  # type: ignore[no-untyped-call]
             n_without = n_without + 1 if is_without else 0
     raise ClusterError(
