@@ -233,7 +233,7 @@ def score_activity(
         say_notes(describe_left_out(chosen, sex, both_sexes=options.both_sexes), say)
         sex = None if options.both_sexes else sex
         labels = labels if options.shuffle is None else shuffled(labels, options.shuffle)
-    prediction = own.predicted(predictor, chosen)
+    prediction = own.predicted(predictor, chosen, say)
     method = predictor.artefact.method.name
     if options.further:
         say(accuracy_in_words(evaluation, method, given, chosen))

@@ -252,7 +252,7 @@ def compare_samples(
     )
     if design is not None:
         describe_design(design, say)
-    prediction = own.predicted(predictor, chosen)
+    prediction = own.predicted(predictor, chosen, say)
     if options.further:
         say(accuracy_in_words(evaluation, predictor.artefact.method.name, sources, chosen))
     samples = OwnCohort.of(

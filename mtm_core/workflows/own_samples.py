@@ -83,12 +83,16 @@ class OwnSamples:
     prepared: Prepared
     people: Prepared | Together
 
-    def predicted(self, predictor: Predictor, targets: tuple[str, ...]) -> xr.Dataset:
+    def predicted(
+        self, predictor: Predictor, targets: tuple[str, ...], say: Say = say_nothing
+    ) -> xr.Dataset:
         """Predict the samples of the first table, from the expression in all tables."""
-        prediction = predictor.predict_prepared(self.people, targets)
-        if isinstance(self.people, Together):  # those of the first table come first
-            return prediction.isel(sample=slice(0, len(self.prepared.samples)))
-        return prediction
+        n_first = len(self.prepared.samples)
+        if n_others := len(self.people.samples) - n_first:
+            others = counted(n_others, "person is", "people are")
+            say(f"{others} only in further tables: studies are of the people of the first table.")
+        # Those of the first table come first.
+        return predictor.predict_prepared(self.people, targets).isel(sample=slice(0, n_first))
 
 
 def check_further(options: SampleFiles) -> None:
@@ -121,9 +125,6 @@ def read_own_samples(
     people = chosen.put_together(prepared, further)
     if isinstance(people, Together):
         say_notes(people.notes, say)
-        if n_others := len(people.samples) - len(prepared.samples):
-            others = counted(n_others, "person is", "people are")
-            say(f"{others} only in further tables: studies are of the people of the first table.")
     return OwnSamples(table, prepared, people)
 
 

@@ -180,7 +180,7 @@ def study_external_samples(options: ExternalOptions, say: Say = say_nothing) -> 
     groups = known.groups(group)
     case, control = known.level(group, options.case), known.level(group, options.control)
     say(counts_in_words(groups, case, control))
-    prediction = own.predicted(predictor, targets)
+    prediction = own.predicted(predictor, targets, say)
     sex = sex_of_people(read, prepared, known.phenotypes()["sex"])
     say_notes(describe_left_out(targets, sex, both_sexes=options.both_sexes), say)
     tissues, genes = study_external(

@@ -48,6 +48,7 @@ def test_two_tables_are_predicted_from_together(
     assert f"From Whole Blood and {MUSCLE}: 10 people." in done.err
     assert f"From {MUSCLE}: 10 people." in done.err
     assert "for 30 of 40 people" in done.err
+    assert "only in further tables" not in done.err  # all are predicted
     measured = "Out-of-fold rho from these tissues: 0."
     assert measured in done.err.replace("\n", " ")
     assert np.isnan(expected["lower"].to_numpy()[-10:]).all()
